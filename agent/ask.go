@@ -1,0 +1,117 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+)
+
+// A CallOption refines a call.
+type CallOption func(*Call)
+
+// OnProgress gets the progress notices of the call, while it runs; fn must be quick and may be called concurrently.
+func OnProgress(fn func(ProgressNotice)) CallOption {
+	return func(c *Call) {
+		b, _ := c.Back.(below)
+		b.progress = fn
+		c.Back = b
+	}
+}
+
+// IdempotencyKey makes equal calls the same piece of work: see [Call.Key].
+func IdempotencyKey(key string) CallOption { return func(c *Call) { c.Key = key } }
+
+// Ask calls the tool "agent.tool" with in as its arguments and decodes what it says into Out (see [Result.Decode]). ctx carries who asks, the
+// deadline and the cancellation. Errors are or wrap an [*Error].
+func Ask[Out any](ctx context.Context, tool string, in any, opts ...CallOption) (Out, error) {
+	var out Out
+	res, err := CallTool(ctx, tool, in, opts...)
+	if err != nil {
+		return out, err
+	}
+	if err := res.Decode(&out); err != nil {
+		return out, fmt.Errorf("%s: %w", tool, err)
+	}
+	return out, nil
+}
+
+// CallTool is [Ask] without decoding.
+func CallTool(ctx context.Context, tool string, in any, opts ...CallOption) (*Result, error) {
+	agent, name, ok := SplitName(tool)
+	if !ok {
+		return nil, Refusedf(CodeInvalidArgument, "%q is no tool: write agent.tool", tool)
+	}
+	return Do(ctx, Call{Op: OpTool, Agent: agent, Name: name}, in, opts...)
+}
+
+// GetPrompt fills in the prompt "agent.prompt".
+func GetPrompt(ctx context.Context, prompt string, arguments map[string]string, opts ...CallOption) (*PromptResult, error) {
+	agent, name, ok := SplitName(prompt)
+	if !ok {
+		return nil, Refusedf(CodeInvalidArgument, "%q is no prompt: write agent.prompt", prompt)
+	}
+	if arguments == nil {
+		arguments = map[string]string{}
+	}
+	res, err := Do(ctx, Call{Op: OpPrompt, Agent: agent, Name: name}, arguments, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return res.Prompt()
+}
+
+// ReadResource reads a resource of an agent.
+func ReadResource(ctx context.Context, agent, uri string, opts ...CallOption) ([]ResourceContents, error) {
+	res, err := Do(ctx, Call{Op: OpResource, Agent: agent, Name: uri}, nil, opts...)
+	if err != nil {
+		return nil, err
+	}
+	var out []ResourceContents
+	for _, c := range res.Content {
+		if c.Resource != nil {
+			out = append(out, *c.Resource)
+		}
+	}
+	return out, nil
+}
+
+// Complete asks an agent to complete an argument of a prompt, or a variable of a resource template. ref is the prompt's name or the template.
+func Complete(ctx context.Context, agent, ref string, req CompleteRequest, opts ...CallOption) (Completion, error) {
+	var out Completion
+	res, err := Do(ctx, Call{Op: OpComplete, Agent: agent, Name: ref}, req, opts...)
+	if err != nil {
+		return out, err
+	}
+	return out, res.Decode(&out)
+}
+
+// Do makes the call c as the agent that runs in ctx: it fills in ID, Caller, Depth, Attempt and Back, and Input from in (nil: none; a json.RawMessage as it is), and
+// passes it to the agent's directory.
+func Do(ctx context.Context, c Call, in any, opts ...CallOption) (*Result, error) {
+	f := frameOf(ctx)
+	if f == nil || f.env.Directory == nil {
+		return nil, Refusedf(CodeInternal, "call %s: the context belongs to no agent (see agent.WithEnv)", c.Target())
+	}
+	switch in := in.(type) {
+	case nil:
+	case json.RawMessage:
+		c.Input = in
+	default:
+		b, err := json.Marshal(in)
+		if err != nil {
+			return nil, Refusedf(CodeInvalidArgument, "call %s: encode the input: %w", c.Target(), err)
+		}
+		c.Input = b
+	}
+	c.ID, c.Caller, c.Attempt = newID(), f.env.Name, 1
+	if f.call != nil {
+		c.Depth = f.call.Depth + 1
+	}
+	if f.back != nil {
+		c.Back = below{outer: f.back}
+	}
+	for _, o := range opts {
+		o(&c)
+	}
+	return f.env.Directory.Call(ctx, &c)
+}

@@ -1,0 +1,260 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"reflect"
+)
+
+// A BackChannel leads from a running call back to whoever made it. Both methods may be used concurrently, until the call has been answered.
+type BackChannel interface {
+	// Notify tells the caller something. It is best effort and does not wait for the caller.
+	Notify(ctx context.Context, n Notice)
+	// Request asks the caller something and waits for the answer. A caller that cannot answer is an unavailable error.
+	Request(ctx context.Context, r Request) (json.RawMessage, error)
+}
+
+// A Notice is one of its members.
+type Notice struct {
+	Progress *ProgressNotice `json:"progress,omitempty"`
+	Log      *LogNotice      `json:"log,omitempty"`
+}
+
+// ProgressNotice says how far a call has come. Total is 0 when unknown; Progress grows from one notice to the next.
+type ProgressNotice struct {
+	Progress float64 `json:"progress"`
+	Total    float64 `json:"total,omitempty"`
+	Message  string  `json:"message,omitempty"`
+}
+
+// LogNotice is a log line meant for the caller. Data is JSON.
+type LogNotice struct {
+	Level  slog.Level      `json:"level"`
+	Logger string          `json:"logger,omitempty"`
+	Data   json.RawMessage `json:"data,omitempty"`
+}
+
+// The kinds of requests to a caller.
+const (
+	AskSample = "sample" // ask its model: MCP's sampling/createMessage
+	AskElicit = "elicit" // ask its user: MCP's elicitation/create
+	AskRoots  = "roots"  // ask which folders it works on: MCP's roots/list
+)
+
+// A Request is a question to the caller. Params and the answer have the shapes of MCP's requests of that kind.
+type Request struct {
+	Kind   string          `json:"kind"`
+	Params json.RawMessage `json:"params,omitempty"`
+}
+
+// SampleRequest asks the caller's model. Its JSON is that of MCP's sampling/createMessage.
+type SampleRequest struct {
+	Messages         []Message       `json:"messages"`
+	SystemPrompt     string          `json:"systemPrompt,omitempty"`
+	MaxTokens        int64           `json:"maxTokens"`
+	Temperature      float64         `json:"temperature,omitempty"`
+	StopSequences    []string        `json:"stopSequences,omitempty"`
+	ModelPreferences json.RawMessage `json:"modelPreferences,omitempty"`
+	Metadata         json.RawMessage `json:"metadata,omitempty"`
+}
+
+// SampleResult is the model's answer.
+type SampleResult struct {
+	Role       string  `json:"role"`
+	Content    Content `json:"content"`
+	Model      string  `json:"model"`
+	StopReason string  `json:"stopReason,omitempty"`
+}
+
+// ElicitRequest asks the caller's user for values that fit a flat JSON schema. Its JSON is that of MCP's elicitation/create.
+type ElicitRequest struct {
+	Message         string          `json:"message"`
+	RequestedSchema json.RawMessage `json:"requestedSchema"`
+}
+
+// What a user does with an [ElicitRequest].
+const (
+	ElicitAccept  = "accept"
+	ElicitDecline = "decline"
+	ElicitCancel  = "cancel"
+)
+
+// ElicitResult is the user's answer; Content is set when Action is accept.
+type ElicitResult struct {
+	Action  string          `json:"action"`
+	Content json.RawMessage `json:"content,omitempty"`
+}
+
+// Root is a folder or file that the caller works on.
+type Root struct {
+	URI  string `json:"uri"`
+	Name string `json:"name,omitempty"`
+}
+
+// Handlers is a [BackChannel] made of functions, for programs that call tools. What is nil is not offered: notices of it are dropped, requests are
+// unavailable. The functions are called concurrently.
+type Handlers struct {
+	OnProgress func(ProgressNotice)
+	OnLog      func(LogNotice)
+	Sample     func(context.Context, SampleRequest) (SampleResult, error)
+	Elicit     func(context.Context, ElicitRequest) (ElicitResult, error)
+	Roots      func(context.Context) ([]Root, error)
+}
+
+// Notify implements [BackChannel].
+func (h Handlers) Notify(_ context.Context, n Notice) {
+	if n.Progress != nil && h.OnProgress != nil {
+		h.OnProgress(*n.Progress)
+	}
+	if n.Log != nil && h.OnLog != nil {
+		h.OnLog(*n.Log)
+	}
+}
+
+// Request implements [BackChannel].
+func (h Handlers) Request(ctx context.Context, r Request) (json.RawMessage, error) {
+	switch {
+	case r.Kind == AskSample && h.Sample != nil:
+		return answer(ctx, r, h.Sample)
+	case r.Kind == AskElicit && h.Elicit != nil:
+		return answer(ctx, r, h.Elicit)
+	case r.Kind == AskRoots && h.Roots != nil:
+		roots, err := h.Roots(ctx)
+		if err != nil {
+			return nil, AsError(err)
+		}
+		return json.Marshal(rootList{append([]Root{}, roots...)})
+	}
+	return nil, Errorf(CodeUnavailable, "the caller does not answer %q requests", r.Kind)
+}
+
+type rootList struct {
+	Roots []Root `json:"roots"`
+}
+
+func answer[In, Out any](ctx context.Context, r Request, fn func(context.Context, In) (Out, error)) (json.RawMessage, error) {
+	var in In
+	if err := json.Unmarshal(objectOr(r.Params), &in); err != nil {
+		return nil, Errorf(CodeInvalidArgument, "decode a %s request: %w", r.Kind, err)
+	}
+	out, err := fn(ctx, in)
+	if err != nil {
+		return nil, AsError(err)
+	}
+	return json.Marshal(out)
+}
+
+// WithBackChannel returns a context in which calls of [Ask] and the like offer back to the callee and everything below it.
+func WithBackChannel(ctx context.Context, back BackChannel) context.Context {
+	f := frame{back: back}
+	if old := frameOf(ctx); old != nil {
+		f.env, f.call = old.env, old.call
+	}
+	return context.WithValue(ctx, frameKey{}, &f)
+}
+
+// Progress tells the caller of the running tool how far it has come; total is 0 when unknown. It does nothing where nobody listens.
+func Progress(ctx context.Context, progress, total float64, message string) {
+	if f := frameOf(ctx); f != nil && f.back != nil {
+		f.back.Notify(ctx, Notice{Progress: &ProgressNotice{Progress: progress, Total: total, Message: message}})
+	}
+}
+
+// Log sends a log line to the caller of the running tool: to the person at the other end, not to the operator's log. data is a string or anything that encodes
+// as JSON.
+func Log(ctx context.Context, level slog.Level, data any) {
+	f := frameOf(ctx)
+	if f == nil || f.back == nil {
+		return
+	}
+	b, err := json.Marshal(data)
+	if err != nil {
+		f.env.log().WarnContext(ctx, "a log notice does not encode", "error", err)
+		return
+	}
+	f.back.Notify(ctx, Notice{Log: &LogNotice{Level: level, Logger: f.env.Name, Data: b}})
+}
+
+// Sample asks the model of whoever called. unavailable: the caller has none to offer.
+func Sample(ctx context.Context, r SampleRequest) (SampleResult, error) {
+	return askBack[SampleResult](ctx, AskSample, r)
+}
+
+// Elicit asks the user of whoever called to fill in T, a flat struct of strings, numbers and booleans. permission_denied: the user declined;
+// canceled: dismissed the question; unavailable: there is no user to ask.
+func Elicit[T any](ctx context.Context, message string) (T, error) {
+	var out T
+	schema, err := inferSchema(reflect.TypeFor[T]())
+	if err != nil {
+		return out, Errorf(CodeInternal, "elicit: infer the schema of %T: %w", out, err)
+	}
+	res, err := askBack[ElicitResult](ctx, AskElicit, ElicitRequest{Message: message, RequestedSchema: schema})
+	switch {
+	case err != nil:
+		return out, err
+	case res.Action == ElicitDecline:
+		return out, Errorf(CodePermissionDenied, "the user declined: %s", message)
+	case res.Action != ElicitAccept:
+		return out, Errorf(CodeCanceled, "the user dismissed the question: %s", message)
+	}
+	check, err := compileSchema(schema)
+	if err != nil {
+		return out, Errorf(CodeInternal, "elicit: the schema of %T: %w", out, err)
+	}
+	if err := check(objectOr(res.Content)); err != nil {
+		return out, Errorf(CodeInvalidArgument, "elicit: the user's answer: %w", err)
+	}
+	if err := json.Unmarshal(objectOr(res.Content), &out); err != nil {
+		return out, Errorf(CodeInvalidArgument, "elicit: the user's answer does not decode: %w", err)
+	}
+	return out, nil
+}
+
+// Roots asks whoever called which folders it works on.
+func Roots(ctx context.Context) ([]Root, error) {
+	l, err := askBack[rootList](ctx, AskRoots, struct{}{})
+	return l.Roots, err
+}
+
+func askBack[Out any](ctx context.Context, kind string, params any) (out Out, err error) {
+	f := frameOf(ctx)
+	if f == nil || f.back == nil {
+		return out, Errorf(CodeUnavailable, "nobody to ask: the caller does not answer %q requests", kind)
+	}
+	raw, err := json.Marshal(params)
+	if err != nil {
+		return out, Errorf(CodeInternal, "encode a %s request: %w", kind, err)
+	}
+	res, err := f.back.Request(ctx, Request{Kind: kind, Params: raw})
+	if err != nil {
+		return out, err
+	}
+	if err := json.Unmarshal(res, &out); err != nil {
+		return out, Errorf(CodeInternal, "the caller's answer to a %s request does not decode: %w", kind, err)
+	}
+	return out, nil
+}
+
+// below is the back-channel of a call that a tool makes in turn. Questions and log lines reach whoever made the first call; progress is about the call itself
+// and goes only to the one who asked for it.
+type below struct {
+	outer    BackChannel
+	progress func(ProgressNotice)
+}
+
+func (b below) Notify(ctx context.Context, n Notice) {
+	if n.Progress != nil && b.progress != nil {
+		b.progress(*n.Progress)
+	}
+	if n.Log != nil && b.outer != nil {
+		b.outer.Notify(ctx, Notice{Log: n.Log})
+	}
+}
+
+func (b below) Request(ctx context.Context, r Request) (json.RawMessage, error) {
+	if b.outer == nil {
+		return nil, Errorf(CodeUnavailable, "the caller does not answer %q requests", r.Kind)
+	}
+	return b.outer.Request(ctx, r)
+}

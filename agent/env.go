@@ -1,0 +1,114 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// Env is what the runtime lends an agent. It is a plain value; what it refers to may be used concurrently until the agent's
+// Close has returned.
+type Env struct {
+	// Name is the agent's name in the project, Instance which of its instances this is: "name/0", "name/1" and so on.
+	Name, Instance string
+	// Logger writes to the runtime's log with the agent's name attached. Never nil inside a runtime.
+	Logger *slog.Logger
+	// Directory reaches every other agent of the system.
+	Directory Directory
+	// Publisher carries events to the agents that listen to their topics.
+	Publisher Publisher
+	// StateDir is a folder private to the agent; it exists when Start is called and is kept between runs.
+	StateDir string
+	// Output is where results for a person or the next program go: the process's standard output, or standard error while
+	// standard output belongs to a protocol. Logs do not belong here.
+	Output io.Writer
+}
+
+// Publish sends v, as JSON, to every agent that listens to topic. It returns when the event was handed over for delivery,
+// not when it was handled.
+func (e Env) Publish(ctx context.Context, topic string, v any, opts ...PublishOption) error {
+	if e.Publisher == nil {
+		return Errorf(CodeUnavailable, "publish %q: no broker here", topic)
+	}
+	if err := CheckTopic(topic); err != nil {
+		return err
+	}
+	payload, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("publish %q: encode the event: %w", topic, err)
+	}
+	p := Publication{ID: newID(), Topic: topic, Source: e.Name, Payload: payload}
+	for _, o := range opts {
+		o(&p)
+	}
+	return e.Publisher.Publish(ctx, p)
+}
+
+func (e Env) log() *slog.Logger {
+	if e.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return e.Logger
+}
+
+// A Directory knows the agents of a system and reaches them by name. It may be used concurrently.
+type Directory interface {
+	// Call routes by c.Agent. An agent that does not exist is a not_found error.
+	Caller
+	// Agents lists the agents that can be called now, ordered by name.
+	Agents() []Info
+	// Agent describes one of them.
+	Agent(name string) (Info, bool)
+}
+
+// A frame is what a context carries: who runs (env), the call that it works on (nil outside one), and whom to ask or tell (nil for nobody).
+type frame struct {
+	env  Env
+	call *Call
+	back BackChannel
+}
+
+type frameKey struct{}
+
+func frameOf(ctx context.Context) *frame {
+	f, _ := ctx.Value(frameKey{}).(*frame)
+	return f
+}
+
+// WithEnv returns a context in which [Ask], [Publish] and the like act as the agent of env. Runtimes call it; a program
+// that is no agent itself uses it to call agents.
+func WithEnv(ctx context.Context, env Env) context.Context {
+	f := &frame{env: env}
+	if old := frameOf(ctx); old != nil {
+		f.back = old.back
+	}
+	return context.WithValue(ctx, frameKey{}, f)
+}
+
+// EnvFrom returns the Env of the agent that runs in ctx.
+func EnvFrom(ctx context.Context) (Env, bool) {
+	if f := frameOf(ctx); f != nil {
+		return f.env, true
+	}
+	return Env{}, false
+}
+
+// CallFrom returns the call that is being served in ctx, nil outside one: who calls, at which depth, with which metadata. It
+// must not be changed.
+func CallFrom(ctx context.Context) *Call {
+	if f := frameOf(ctx); f != nil {
+		return f.call
+	}
+	return nil
+}
+
+// Publish sends an event as the agent that runs in ctx, like [Env.Publish].
+func Publish(ctx context.Context, topic string, v any, opts ...PublishOption) error {
+	f := frameOf(ctx)
+	if f == nil {
+		return Errorf(CodeUnavailable, "publish %q: the context belongs to no agent (see agent.WithEnv)", topic)
+	}
+	return f.env.Publish(ctx, topic, v, opts...)
+}

@@ -1,0 +1,166 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A Code says what kind of failure an [Error] is. The codes are those of gRPC and Connect that fit, in Connect's spelling, and two of our own.
+type Code string
+
+const (
+	// CodeInvalidArgument: the input does not fit the schema, whatever the state of the callee.
+	CodeInvalidArgument Code = "invalid_argument"
+	// CodeNotFound: there is no such agent, tool, prompt or resource.
+	CodeNotFound Code = "not_found"
+	// CodePermissionDenied: the caller is known and may not.
+	CodePermissionDenied Code = "permission_denied"
+	// CodeUnauthenticated: the caller did not prove who it is.
+	CodeUnauthenticated Code = "unauthenticated"
+	// CodeUnavailable: the callee cannot be reached or does not take calls now; later it may.
+	CodeUnavailable Code = "unavailable"
+	// CodeResourceExhausted: a limit was reached: of size, of calls at once, of depth.
+	CodeResourceExhausted Code = "resource_exhausted"
+	// CodeDeadlineExceeded: the call's deadline passed.
+	CodeDeadlineExceeded Code = "deadline_exceeded"
+	// CodeCanceled: the caller gave up.
+	CodeCanceled Code = "canceled"
+	// CodeUnimplemented: the callee does not know this operation.
+	CodeUnimplemented Code = "unimplemented"
+	// CodeInternal: a defect: a panic, a broken invariant, a malformed message.
+	CodeInternal Code = "internal"
+	// CodeToolFailed: the tool ran and said that it failed.
+	CodeToolFailed Code = "tool_failed"
+	// CodeOutcomeUnknown: the call was sent and no answer came; it may have run.
+	CodeOutcomeUnknown Code = "outcome_unknown"
+)
+
+// Codes lists every code.
+func Codes() []Code {
+	return []Code{CodeInvalidArgument, CodeNotFound, CodePermissionDenied, CodeUnauthenticated, CodeUnavailable, CodeResourceExhausted,
+		CodeDeadlineExceeded, CodeCanceled, CodeUnimplemented, CodeInternal, CodeToolFailed, CodeOutcomeUnknown}
+}
+
+// ParseCode returns the code that s spells; what it does not know is internal.
+func ParseCode(s string) Code {
+	for _, c := range Codes() {
+		if string(c) == s {
+			return c
+		}
+	}
+	return CodeInternal
+}
+
+// Error lets a code be the target of errors.Is: errors.Is(err, agent.CodeNotFound).
+func (c Code) Error() string { return string(c) }
+
+// An Error is the only error that crosses a wire, alike on every communicator.
+type Error struct {
+	Code    Code
+	Message string
+	// RetryAfter is how long the callee asks to be left alone; 0 when it did not say.
+	RetryAfter time.Duration
+	// Details is JSON for programs, or empty.
+	Details json.RawMessage
+	// NotExecuted is evidence: the callee certainly did not begin to execute the call, since nothing was sent or it was refused before
+	// dispatch. It makes any call safe to repeat. A tool's own error never carries it.
+	NotExecuted bool
+
+	cause error
+}
+
+// Errorf makes an Error with a message; %w keeps the cause for errors.Is and errors.As in this process.
+func Errorf(code Code, format string, args ...any) *Error {
+	err := fmt.Errorf(format, args...)
+	return &Error{Code: code, Message: err.Error(), cause: errors.Unwrap(err)}
+}
+
+// Refusedf is [Errorf] for a call that was certainly not executed: see [Error.NotExecuted].
+func Refusedf(code Code, format string, args ...any) *Error {
+	e := Errorf(code, format, args...)
+	e.NotExecuted = true
+	return e
+}
+
+// Error is "code: message".
+func (e *Error) Error() string {
+	if e.Message == "" {
+		return string(e.Code)
+	}
+	return string(e.Code) + ": " + e.Message
+}
+
+// Unwrap returns the cause, which does not cross a wire.
+func (e *Error) Unwrap() error { return e.cause }
+
+// Is matches a [Code], or the context error that the code stands for.
+func (e *Error) Is(target error) bool {
+	if c, ok := target.(Code); ok {
+		return e.Code == c
+	}
+	switch target {
+	case context.DeadlineExceeded:
+		return e.Code == CodeDeadlineExceeded
+	case context.Canceled:
+		return e.Code == CodeCanceled
+	}
+	return false
+}
+
+// CodeOf returns the code of err: that of the [Error] in it, of a context error, or internal. It is empty for nil.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	return AsError(err).Code
+}
+
+// AsError translates any error into an [*Error], at the border of a process or a package. An Error inside err keeps its code
+// and details and gets err's whole message; a context error becomes deadline_exceeded or canceled; anything else is internal.
+func AsError(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	if e, ok := err.(*Error); ok {
+		return e
+	}
+	var e *Error
+	switch {
+	case errors.As(err, &e):
+		out := *e
+		out.Message, out.cause = err.Error(), err
+		return &out
+	case errors.Is(err, context.DeadlineExceeded):
+		return &Error{Code: CodeDeadlineExceeded, Message: err.Error(), cause: err}
+	case errors.Is(err, context.Canceled):
+		return &Error{Code: CodeCanceled, Message: err.Error(), cause: err}
+	}
+	return &Error{Code: CodeInternal, Message: err.Error(), cause: err}
+}
+
+// wireError is an Error as it crosses a wire. Times are milliseconds.
+type wireError struct {
+	Code        Code            `json:"code"`
+	Message     string          `json:"message,omitempty"`
+	RetryAfter  int64           `json:"retryAfter,omitempty"`
+	Details     json.RawMessage `json:"details,omitempty"`
+	NotExecuted bool            `json:"notExecuted,omitempty"`
+}
+
+// MarshalJSON writes {code, message, retryAfter (ms), details, notExecuted}; empty members are left out.
+func (e *Error) MarshalJSON() ([]byte, error) {
+	return json.Marshal(wireError{e.Code, e.Message, e.RetryAfter.Milliseconds(), e.Details, e.NotExecuted})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes. An unknown code becomes internal.
+func (e *Error) UnmarshalJSON(b []byte) error {
+	var w wireError
+	if err := json.Unmarshal(b, &w); err != nil {
+		return fmt.Errorf("decode an error: %w", err)
+	}
+	*e = Error{Code: ParseCode(string(w.Code)), Message: w.Message, RetryAfter: time.Duration(max(w.RetryAfter, 0)) * time.Millisecond, Details: w.Details, NotExecuted: w.NotExecuted}
+	return nil
+}

@@ -1,0 +1,22 @@
+package agent
+
+// Info describes an agent: what it offers, without the functions behind. It is plain data and crosses wires as JSON.
+type Info struct {
+	Name        string         `json:"name"`
+	Description string         `json:"description,omitempty"`
+	Version     string         `json:"version,omitempty"`
+	Tools       []ToolInfo     `json:"tools,omitempty"`
+	Prompts     []PromptInfo   `json:"prompts,omitempty"`
+	Resources   []ResourceInfo `json:"resources,omitempty"`
+	Events      []EventInfo    `json:"events,omitempty"`
+}
+
+// Tool finds a tool by name.
+func (i Info) Tool(name string) (ToolInfo, bool) {
+	for _, t := range i.Tools {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return ToolInfo{}, false
+}

@@ -1,0 +1,118 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// A Result is what a call gave. It holds structured JSON, content blocks, both or neither; or a pending request for input.
+// Whoever receives a Result must not change it.
+type Result struct {
+	// Structured is any JSON value, or empty.
+	Structured json.RawMessage `json:"structured,omitempty"`
+	// Content is what a person or a model reads. It is empty when a structured value says all.
+	Content []Content `json:"content,omitempty"`
+	// Pending, if set, means that the call is not over: it wants input, and is to be made again with it.
+	Pending *Pending `json:"pending,omitempty"`
+	// Meta is metadata of the result, as MCP's _meta.
+	Meta map[string]json.RawMessage `json:"meta,omitempty"`
+}
+
+// Pending is what a call wants before it can go on: each request by an id of the callee's choice, and a state that the callee gets back
+// unread. The call is repeated with [Call.Inputs] and [Call.State].
+type Pending struct {
+	Requests map[string]Request `json:"requests"`
+	State    string             `json:"state,omitempty"`
+}
+
+// TextResult is a result of one text block.
+func TextResult(text string) *Result { return &Result{Content: []Content{Text(text)}} }
+
+// JSONResult is a result with the structured value v.
+func JSONResult(v any) (*Result, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode a result of type %T: %w", v, err)
+	}
+	return &Result{Structured: b}, nil
+}
+
+// Text joins the text blocks of the result with newlines; without any, it is the structured value as JSON.
+func (r *Result) Text() string {
+	var parts []string
+	for _, c := range r.Content {
+		if c.Type == ContentText {
+			parts = append(parts, c.Text)
+		}
+	}
+	if len(parts) == 0 {
+		return string(r.Structured)
+	}
+	return strings.Join(parts, "\n")
+}
+
+// Decode reads the result into out, which is a pointer: from the structured value; else from one text block, as JSON, or as it is
+// when out is a *string. A *Result gets the result itself.
+func (r *Result) Decode(out any) error {
+	switch p := out.(type) {
+	case *Result:
+		*p = *r
+		return nil
+	case **Result:
+		*p = r
+		return nil
+	case *json.RawMessage:
+		if len(r.Structured) > 0 {
+			*p = append((*p)[:0], r.Structured...)
+			return nil
+		}
+	case *string:
+		if len(r.Structured) == 0 {
+			*p = r.Text()
+			return nil
+		}
+	}
+	src := r.Structured
+	if len(src) == 0 {
+		texts := 0
+		for _, c := range r.Content {
+			if c.Type == ContentText {
+				texts++
+				src = json.RawMessage(c.Text)
+			}
+		}
+		switch {
+		case len(r.Content) == 0:
+			return nil // nothing was said: the zero value of out
+		case texts != 1:
+			return Errorf(CodeInternal, "the result has no structured value and %d text blocks among %d: it does not decode into %T", texts, len(r.Content), out)
+		}
+	}
+	if err := json.Unmarshal(src, out); err != nil {
+		return Errorf(CodeInternal, "the result %.120q does not decode into %T: %w", src, out, err)
+	}
+	return nil
+}
+
+// toResult turns what a handler returned into a Result. Strings become one text block, never JSON in quotes.
+func toResult(v any) (*Result, error) {
+	switch v := v.(type) {
+	case nil:
+		return &Result{Structured: json.RawMessage("null")}, nil
+	case *Result:
+		if v == nil {
+			return &Result{}, nil
+		}
+		return v, nil
+	case Result:
+		return &v, nil
+	case string:
+		return TextResult(v), nil
+	case Content:
+		return &Result{Content: []Content{v}}, nil
+	case []Content:
+		return &Result{Content: v}, nil
+	}
+	return JSONResult(v)
+}

@@ -1,0 +1,83 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/google/jsonschema-go/jsonschema"
+)
+
+const anyObject = `{"type":"object"}`
+
+// inferSchema gives the schema of an input type. Structs refuse unknown members, maps and any take every object.
+func inferSchema(t reflect.Type) (json.RawMessage, error) {
+	if t == reflect.TypeFor[json.RawMessage]() || t.Kind() == reflect.Interface {
+		return json.RawMessage(anyObject), nil
+	}
+	s, err := jsonschema.ForType(t, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w (agent.WithInputSchema sets one by hand)", err)
+	}
+	s.Types = nil // a pointer's schema is ["null", "object"]: arguments are an object always
+	s.Type = "object"
+	b, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct && t.Kind() != reflect.Map {
+		return b, fmt.Errorf("the input is a %s: MCP wants an object, so take a struct or a map", t)
+	}
+	return b, nil
+}
+
+// inferOutput gives the schema of an output type where that is an object of a known shape, else none: MCP asks for objects there, and a schema is optional.
+func inferOutput(t reflect.Type) json.RawMessage {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || t == reflect.TypeFor[Result]() || t == reflect.TypeFor[Content]() {
+		return nil
+	}
+	s, err := jsonschema.ForType(t, nil)
+	if err != nil || s.Type != "object" {
+		return nil // recursive, or encodes itself
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// compileSchema returns a check of raw input. It is safe for concurrent use.
+func compileSchema(raw json.RawMessage) (func(json.RawMessage) error, error) {
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	var s jsonschema.Schema
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return nil, fmt.Errorf("%.80q is no JSON schema: %w", raw, err)
+	}
+	if s.Type != "object" {
+		return nil, errors.New(`the type must be "object"`)
+	}
+	r, err := s.Resolve(nil)
+	if err != nil {
+		return nil, err
+	}
+	return func(in json.RawMessage) error {
+		var v any
+		if err := json.Unmarshal(in, &v); err != nil {
+			return fmt.Errorf("the input is not JSON: %w", err)
+		}
+		if err := r.Validate(v); err != nil {
+			return fmt.Errorf("invalid input: %w", err)
+		}
+		return nil
+	}, nil
+}

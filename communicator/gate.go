@@ -1,0 +1,84 @@
+package communicator
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// A Gate counts calls in flight and can be shut: the piece that every server needs to refuse new calls and to wait for the running ones. The zero
+// Gate is open.
+type Gate struct {
+	// n is the number of calls inside, and gateShut when no more may enter.
+	n    atomic.Int64
+	once sync.Once
+	mu   sync.Mutex
+	idle chan struct{} // made by the first waiter, closed when the last call left
+}
+
+const gateShut = int64(1) << 62
+
+// Enter reports whether a call may proceed; if so, Leave must follow.
+func (g *Gate) Enter() bool {
+	if g.n.Add(1)&gateShut != 0 {
+		g.Leave()
+		return false
+	}
+	return true
+}
+
+// Leave ends what Enter began.
+func (g *Gate) Leave() {
+	if g.n.Add(-1) == gateShut {
+		g.signal()
+	}
+}
+
+// InFlight is the number of calls inside.
+func (g *Gate) InFlight() int { return int(g.n.Load() &^ gateShut) }
+
+// Shut refuses every later Enter. It does not wait.
+func (g *Gate) Shut() {
+	g.once.Do(func() {
+		if g.n.Add(gateShut) == gateShut {
+			g.signal()
+		}
+	})
+}
+
+// Wait returns when the gate is shut and empty, or with an error when ctx ends before.
+func (g *Gate) Wait(ctx context.Context) error {
+	select {
+	case <-g.empty():
+		return nil
+	default:
+	}
+	select {
+	case <-g.empty():
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%d calls still in flight: %w", g.InFlight(), ctx.Err())
+	}
+}
+
+func (g *Gate) empty() chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.idle == nil {
+		g.idle = make(chan struct{})
+	}
+	return g.idle
+}
+
+// signal may run more than once: an Enter that was refused leaves as well.
+func (g *Gate) signal() {
+	idle := g.empty()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-idle:
+	default:
+		close(idle)
+	}
+}
