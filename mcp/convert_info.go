@@ -1,0 +1,105 @@
+package mcp
+
+import (
+	"encoding/json"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// toTool describes a tool under the name that clients see.
+func toTool(t agent.ToolInfo, name string) *sdk.Tool {
+	out := &sdk.Tool{Name: name, Title: t.Title, Description: t.Description, InputSchema: objectSchema(t.InputSchema)}
+	if len(t.OutputSchema) > 0 && schemaType(t.OutputSchema) == "object" {
+		out.OutputSchema = t.OutputSchema // the eras with a handshake know objects only
+	}
+	if a := t.Annotations; a != nil {
+		out.Annotations = &sdk.ToolAnnotations{ReadOnlyHint: a.ReadOnly, IdempotentHint: a.Idempotent, DestructiveHint: a.Destructive, OpenWorldHint: a.OpenWorld}
+	}
+	return out
+}
+
+// fromTool describes a tool of a server.
+func fromTool(t *sdk.Tool) agent.ToolInfo {
+	out := agent.ToolInfo{Name: t.Name, Title: t.Title, Description: t.Description, InputSchema: encodeSchema(t.InputSchema), OutputSchema: encodeSchema(t.OutputSchema)}
+	if a := t.Annotations; a != nil {
+		out.Annotations = &agent.Annotations{ReadOnly: a.ReadOnlyHint, Idempotent: a.IdempotentHint, Destructive: a.DestructiveHint, OpenWorld: a.OpenWorldHint}
+		if out.Title == "" {
+			out.Title = a.Title
+		}
+	}
+	return out
+}
+
+func toPrompt(p agent.PromptInfo, name string) *sdk.Prompt {
+	out := &sdk.Prompt{Name: name, Title: p.Title, Description: p.Description}
+	for _, a := range p.Arguments {
+		out.Arguments = append(out.Arguments, &sdk.PromptArgument{Name: a.Name, Title: a.Title, Description: a.Description, Required: a.Required})
+	}
+	return out
+}
+
+func fromPrompt(p *sdk.Prompt) agent.PromptInfo {
+	out := agent.PromptInfo{Name: p.Name, Title: p.Title, Description: p.Description}
+	for _, a := range p.Arguments {
+		out.Arguments = append(out.Arguments, agent.PromptArgument{Name: a.Name, Title: a.Title, Description: a.Description, Required: a.Required})
+	}
+	return out
+}
+
+func toResource(r agent.ResourceInfo) *sdk.Resource {
+	return &sdk.Resource{URI: r.URI, Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MIMEType}
+}
+
+func fromResource(r *sdk.Resource) agent.ResourceInfo {
+	return agent.ResourceInfo{URI: r.URI, Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MIMEType}
+}
+
+func toTemplate(r agent.ResourceInfo) *sdk.ResourceTemplate {
+	return &sdk.ResourceTemplate{URITemplate: r.Template, Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MIMEType}
+}
+
+func fromTemplate(r *sdk.ResourceTemplate) agent.ResourceInfo {
+	return agent.ResourceInfo{Template: r.URITemplate, Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MIMEType}
+}
+
+// objectSchema is raw with the type that MCP demands of an input schema; servers in the wild leave it out.
+func objectSchema(raw json.RawMessage) json.RawMessage {
+	if schemaType(raw) == "object" {
+		return raw
+	}
+	var m map[string]json.RawMessage
+	if json.Unmarshal(raw, &m) != nil || m == nil {
+		m = map[string]json.RawMessage{}
+	}
+	m["type"] = json.RawMessage(`"object"`)
+	out, err := json.Marshal(m)
+	if err != nil {
+		return json.RawMessage(`{"type":"object"}`)
+	}
+	return out
+}
+
+func schemaType(raw json.RawMessage) string {
+	var s struct {
+		Type any `json:"type"`
+	}
+	if json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	t, _ := s.Type.(string)
+	return t
+}
+
+// encodeSchema is a schema as the SDK's client decoded it; empty when there is none.
+func encodeSchema(v any) json.RawMessage {
+	if v == nil {
+		return nil
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	return b
+}

@@ -1,0 +1,175 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"strings"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// Keys of our own in `_meta`. Those of requests are sent to our own runtimes only, and believed from them only (the timeout from anyone, since
+// it can only shorten).
+const (
+	metaPrefix  = "openmas/"
+	metaID      = "openmas/id"      // the call's id; also on what the server sends to the client on behalf of that call
+	metaTimeout = "openmas/timeout" // milliseconds left
+	metaCaller  = "openmas/caller"
+	metaKey     = "openmas/key"
+	metaDepth   = "openmas/depth"
+	metaAttempt = "openmas/attempt"
+)
+
+// Keys of our own in the `_meta` of results.
+const (
+	metaCode        = "openmas/code"         // the code of an agent.Error
+	metaRetryAfter  = "openmas/retry-after"  // milliseconds
+	metaDetails     = "openmas/details"      // any JSON
+	metaNotExecuted = "openmas/not-executed" // true: refused before dispatch
+	metaGenerated   = "openmas/generated"    // true: the content is nothing but the structured value as text
+	metaStructured  = "openmas/structured"   // a structured value beside content of its own, where MCP has no place for it
+)
+
+// eventTool is the reserved, hidden tool by which events reach an agent that is hosted elsewhere.
+const eventTool = "openmas.event"
+
+// traceKeys is the W3C trace context, which MCP carries unprefixed.
+var traceKeys = [...]string{"traceparent", "tracestate", "baggage"}
+
+// callMeta is what the `_meta` of a request says about its call.
+type callMeta struct {
+	ID, Caller, Key string
+	Depth, Attempt  int
+	Timeout         time.Duration     // 0: none was given
+	Trace           map[string]string // W3C; nil without
+	Progress        any               // the progress token, a string or a number; nil: the client did not ask for progress
+}
+
+// requestMeta builds the `_meta` of the request for c. A peer that is not ours gets the trace context only. The deadline is that of ctx. The
+// result is never nil, so that a progress token can be added.
+func requestMeta(ctx context.Context, c *agent.Call, trusted bool) sdk.Meta {
+	m := sdk.Meta{}
+	for _, k := range traceKeys {
+		if v := c.Meta[k]; v != "" {
+			m[k] = v
+		}
+	}
+	if !trusted {
+		return m
+	}
+	if at, ok := ctx.Deadline(); ok {
+		m[metaTimeout] = max(time.Until(at).Milliseconds(), 1)
+	}
+	for k, v := range map[string]string{metaID: c.ID, metaCaller: c.Caller, metaKey: c.Key} {
+		if v != "" {
+			m[k] = v
+		}
+	}
+	if c.Depth > 0 {
+		m[metaDepth] = c.Depth
+	}
+	if c.Attempt > 1 {
+		m[metaAttempt] = c.Attempt
+	}
+	return m
+}
+
+// readMeta reads the `_meta` of a request as far as the caller is believed. Members of the wrong type count as absent.
+func readMeta(m map[string]any, trusted bool) callMeta {
+	out := callMeta{Attempt: 1}
+	for _, k := range traceKeys {
+		if v, ok := m[k].(string); ok && v != "" {
+			if out.Trace == nil {
+				out.Trace = make(map[string]string, len(traceKeys))
+			}
+			out.Trace[k] = v
+		}
+	}
+	switch t := m["progressToken"].(type) {
+	case string, float64, int64, int, json.Number:
+		out.Progress = t
+	}
+	if ms := metaInt(m, metaTimeout); ms > 0 {
+		out.Timeout = time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+	}
+	if !trusted {
+		return out
+	}
+	out.ID, _ = m[metaID].(string)
+	out.Caller, _ = m[metaCaller].(string)
+	out.Key, _ = m[metaKey].(string)
+	out.Depth = int(min(max(metaInt(m, metaDepth), 0), math.MaxInt32))
+	out.Attempt = int(min(max(metaInt(m, metaAttempt), 1), math.MaxInt32))
+	return out
+}
+
+// metaInt reads a number however it was decoded; 0 when there is none.
+func metaInt(m map[string]any, key string) int64 {
+	switch n := m[key].(type) {
+	case float64:
+		if n >= math.MinInt64 && n < math.MaxInt64 {
+			return int64(n)
+		}
+	case int64:
+		return n
+	case int:
+		return int64(n)
+	case json.Number:
+		i, _ := n.Int64()
+		return i
+	}
+	return 0
+}
+
+// resultMeta copies the metadata of a result, leaving out what is ours to say.
+func resultMeta(in map[string]json.RawMessage) sdk.Meta {
+	out := sdk.Meta{}
+	for k, v := range in {
+		if !strings.HasPrefix(k, metaPrefix) {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// rawMeta is resultMeta in the other direction; nil when nothing is left.
+func rawMeta(in map[string]any) map[string]json.RawMessage {
+	var out map[string]json.RawMessage
+	for k, v := range in {
+		if strings.HasPrefix(k, metaPrefix) {
+			continue
+		}
+		b, err := json.Marshal(v)
+		if err != nil {
+			continue // cannot happen to what was decoded from JSON
+		}
+		if out == nil {
+			out = map[string]json.RawMessage{}
+		}
+		out[k] = b
+	}
+	return out
+}
+
+// eventArgs are the arguments of a call to eventTool.
+type eventArgs struct {
+	Topic   string          `json:"topic"`
+	ID      string          `json:"id"`
+	Source  string          `json:"source"`
+	Attempt int             `json:"attempt"`
+	Payload json.RawMessage `json:"payload"`
+}
+
+// eventArgsOf describes the delivery c, a call of agent.OpEvent.
+func eventArgsOf(c *agent.Call) eventArgs {
+	return eventArgs{Topic: c.Name, ID: c.ID, Source: c.Caller, Attempt: c.Attempt, Payload: c.Input}
+}
+
+// fill makes c the delivery that a describes.
+func (a eventArgs) fill(c *agent.Call) {
+	c.Op, c.Name, c.ID, c.Caller, c.Attempt, c.Input = agent.OpEvent, a.Topic, a.ID, a.Source, max(a.Attempt, 1), a.Payload
+}
