@@ -11,12 +11,20 @@ import (
 
 const anyObject = `{"type":"object"}`
 
+// inference knows what encoding/json does with two types that look like lists of numbers.
+func inference() *jsonschema.ForOptions {
+	return &jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
+		reflect.TypeFor[json.RawMessage](): {},
+		reflect.TypeFor[[]byte]():          {Type: "string", ContentEncoding: "base64"},
+	}}
+}
+
 // inferSchema gives the schema of an input type. Structs refuse unknown members, maps and any take every object.
 func inferSchema(t reflect.Type) (json.RawMessage, error) {
 	if t == reflect.TypeFor[json.RawMessage]() || t.Kind() == reflect.Interface {
 		return json.RawMessage(anyObject), nil
 	}
-	s, err := jsonschema.ForType(t, nil)
+	s, err := jsonschema.ForType(t, inference())
 	if err != nil {
 		return nil, fmt.Errorf("%w (agent.WithInputSchema sets one by hand)", err)
 	}
@@ -43,7 +51,7 @@ func inferOutput(t reflect.Type) json.RawMessage {
 	if t.Kind() != reflect.Struct || t == reflect.TypeFor[Result]() || t == reflect.TypeFor[Content]() {
 		return nil
 	}
-	s, err := jsonschema.ForType(t, nil)
+	s, err := jsonschema.ForType(t, inference())
 	if err != nil || s.Type != "object" {
 		return nil // recursive, or encodes itself
 	}
