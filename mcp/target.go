@@ -1,0 +1,189 @@
+package mcp
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/url"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// A Transport is how a session to an MCP server travels.
+type Transport string
+
+// The transports.
+const (
+	Stdio      Transport = "stdio" // a child process, a line for each message
+	SSE        Transport = "sse"   // HTTP+SSE, as of protocol 2024-11-05
+	Streamable Transport = "http"  // streamable HTTP, since protocol 2025-03-26
+)
+
+// A Target is an MCP server and the way to it: a URL, a program that speaks on stdin and stdout, or a program that is a server of SSE or
+// streamable HTTP and announces its address as SSE_SERVER_URL=http://host:port on its output. Headers, Env, Hello and the arguments of Command may hold
+// secrets: they never appear in a log or an error.
+type Target struct {
+	// Name is the agent's name, for the Info and for people.
+	Name      string
+	Transport Transport
+	// URL of the server, for SSE and Streamable; without a path it gets /sse or /mcp. With Command it may hold the path only.
+	URL string
+	// Headers are sent with every request, to the origin of URL only.
+	Headers map[string]string
+
+	// Command is the argument vector, run without a shell. Command[0] with a slash is relative to Dir.
+	Command []string
+	// Dir is the program's working directory; empty: this process's.
+	Dir string
+	// Env is added to PATH, HOME, LANG, TZ and VIRTUAL_ENV, which the program inherits.
+	Env map[string]string
+	// Stderr gets each line of the program's stderr (for SSE and Streamable, of its stdout too), without overlap. The line is valid during
+	// the call, which must return. May be nil.
+	Stderr func(line []byte)
+	// Hello is a line written to the program's stdin before JSON-RPC, without a line break. Stdio only; nil: none.
+	Hello []byte
+
+	// Trusted says that the server is one of our own runtimes: it is told who calls, and what it says about errors and about what did not run is
+	// believed.
+	Trusted bool
+}
+
+// check refuses what cannot be connected.
+func (t *Target) check() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	switch t.Transport {
+	case Stdio:
+		if len(t.Command) == 0 {
+			bad("transport stdio needs a command")
+		}
+		if t.URL != "" || len(t.Headers) > 0 {
+			bad("transport stdio has no URL and no headers")
+		}
+	case SSE, Streamable:
+		if t.Hello != nil {
+			bad("only transport stdio has a hello line")
+		}
+		if len(t.Command) == 0 && t.URL == "" {
+			bad("transport %s needs a URL, or the command of a server that announces one", t.Transport)
+		}
+		if u, err := url.Parse(t.URL); len(t.Command) > 0 && (err != nil || u.Host != "") {
+			bad("with a command, the URL is a path: the server announces the rest")
+		}
+	default:
+		bad("unknown transport %q: want %s, %s or %s", t.Transport, Stdio, SSE, Streamable)
+	}
+	if slices.Contains(t.Hello, '\n') {
+		bad("the hello line holds a line break")
+	}
+	if err := errors.Join(errs...); err != nil {
+		return agent.Refusedf(agent.CodeInvalidArgument, "%s: %w", t, err)
+	}
+	return nil
+}
+
+// String names the target for people, without its secrets: the URL without user and query, or the program without its arguments.
+func (t *Target) String() string {
+	where := "?"
+	switch {
+	case len(t.Command) > 0:
+		where = path.Base(t.Command[0])
+	case t.URL != "":
+		where = bareURL(t.URL)
+	}
+	if t.Name == "" {
+		return where
+	}
+	return t.Name + " (" + where + ")"
+}
+
+func bareURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "an invalid URL"
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// endpoint completes the address of a server over HTTP: announced is what a launched one says, else empty.
+func (t *Target) endpoint(announced string) (string, error) {
+	raw := t.URL
+	if announced != "" {
+		base, err := url.Parse(announced)
+		if err != nil {
+			return "", fmt.Errorf("the announced address: %w", err)
+		}
+		if base, err = base.Parse(t.URL); err != nil {
+			return "", fmt.Errorf("the path: %w", err)
+		}
+		raw = base.String()
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return "", fmt.Errorf("%s is no URL of http or https", bareURL(raw))
+	}
+	if u.Path == "" || u.Path == "/" {
+		u.Path = map[Transport]string{SSE: "/sse", Streamable: "/mcp"}[t.Transport]
+	}
+	return u.String(), nil
+}
+
+// ConnectOptions are the limits and callbacks of a session. The zero value means the defaults.
+type ConnectOptions struct {
+	// Logger; nil: slog.Default().
+	Logger *slog.Logger
+	// HandshakeTimeout bounds the connecting, from the start of the program to the lists of tools, 10 s by default, and each later refresh of the lists.
+	HandshakeTimeout time.Duration
+	// MaxFrame is the largest message in bytes that the server may send, and on stdio the largest that is sent to it; 16 MiB by default.
+	MaxFrame int
+	// MaxBody is the largest message in bytes that is sent over HTTP; 4 MiB by default.
+	MaxBody int
+	// Back answers and hears what the server asks and says outside of any call. nil: it is refused, and dropped.
+	Back agent.BackChannel
+	// OnChanged is told of each change of the server's lists. It is called by one goroutine, which Close waits for: it must not wait for Close.
+	OnChanged func(agent.Info)
+	// StdinGrace is the time between closing a program's stdin and SIGTERM, 2 s by default; TermGrace from there to SIGKILL, 3 s by default.
+	// Negative: none.
+	StdinGrace, TermGrace time.Duration
+}
+
+// envelopeRoom is what a message may have beyond its input: names, metadata, JSON-RPC.
+const envelopeRoom = 64 << 10
+
+func (o ConnectOptions) withDefaults() ConnectOptions {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.HandshakeTimeout <= 0 {
+		o.HandshakeTimeout = 10 * time.Second
+	}
+	if o.MaxFrame <= 0 {
+		o.MaxFrame = 16 << 20
+	}
+	if o.MaxBody <= 0 {
+		o.MaxBody = 4 << 20
+	}
+	return o
+}
+
+// inputLimit is the largest Call.Input in bytes. It is a round number below the limit of messages, so that it does not depend on what else the message
+// says.
+func (o ConnectOptions) inputLimit(t Transport) int {
+	o = o.withDefaults()
+	limit := o.MaxBody
+	if t == Stdio {
+		limit = o.MaxFrame
+	}
+	return max(limit-envelopeRoom, limit/2)
+}
+
+// clone keeps the session from later changes by its owner.
+func (t Target) clone() Target {
+	t.Headers, t.Env = maps.Clone(t.Headers), maps.Clone(t.Env)
+	t.Command, t.Hello = slices.Clone(t.Command), slices.Clone(t.Hello)
+	return t
+}
