@@ -1,0 +1,443 @@
+package resilience
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// script answers attempt n with errs[n-1], and with a result when they are used up. It keeps what it was asked, and when.
+type script struct {
+	errs  []error
+	calls []agent.Call
+	times []time.Duration
+	began time.Time
+}
+
+func (s *script) Call(_ context.Context, c *agent.Call) (*agent.Result, error) {
+	if s.began.IsZero() {
+		s.began = time.Now()
+	}
+	s.calls, s.times = append(s.calls, *c), append(s.times, time.Since(s.began))
+	if n := len(s.calls); n <= len(s.errs) && s.errs[n-1] != nil {
+		return nil, s.errs[n-1]
+	}
+	return agent.TextResult("fine"), nil
+}
+
+func yes(*agent.Call) bool { return true }
+
+var (
+	refused = agent.Refusedf(agent.CodeUnavailable, "nobody there")
+	lost    = agent.Errorf(agent.CodeOutcomeUnknown, "connection lost")
+)
+
+func after(d time.Duration) error {
+	e := agent.Refusedf(agent.CodeResourceExhausted, "busy")
+	e.RetryAfter = d
+	return e
+}
+
+// longest makes the waits as long as they get.
+func longest(bound time.Duration) time.Duration { return bound }
+
+func newRetrier(p Policy, o Options, s agent.Caller) *retrier {
+	r := Retry(p, o)(s).(*retrier)
+	r.jitter = longest
+	return r
+}
+
+func TestRetryBacksOffUntilItSucceeds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{errs: []error{refused, refused, refused}}
+		p := Policy{Attempts: 4, Initial: 100 * time.Millisecond, Multiplier: 2, Max: 350 * time.Millisecond}
+		var told []int
+		var waits []time.Duration
+		r := newRetrier(p, Options{OnRetry: func(_ context.Context, c *agent.Call, n int, waited time.Duration, cause error) {
+			if c.Attempt != n || !errors.Is(cause, agent.CodeUnavailable) {
+				t.Errorf("attempt %d: %+v, %v", n, c, cause)
+			}
+			told, waits = append(told, n), append(waits, waited)
+		}}, s)
+		in := &agent.Call{ID: "x", Attempt: 1}
+		if res, err := r.Call(t.Context(), in); err != nil || res.Text() != "fine" {
+			t.Fatal(res, err)
+		}
+		ms := time.Millisecond
+		if want := []time.Duration{0, 100 * ms, 300 * ms, 650 * ms}; !slices.Equal(s.times, want) {
+			t.Errorf("attempts at %v, want %v", s.times, want)
+		}
+		if want := []time.Duration{100 * ms, 200 * ms, 350 * ms}; !slices.Equal(waits, want) || !slices.Equal(told, []int{2, 3, 4}) {
+			t.Errorf("told of %v after %v", told, waits)
+		}
+		for i, c := range s.calls {
+			if c.Attempt != i+1 || c.ID != "x" {
+				t.Errorf("call %d is %+v", i, c)
+			}
+		}
+		if in.Attempt != 1 {
+			t.Error("the caller's call was changed")
+		}
+	})
+}
+
+func TestRetryGivesUpWithTheLastError(t *testing.T) {
+	ms := time.Millisecond
+	for _, c := range []struct {
+		name        string
+		errs        []error
+		repeatable  bool
+		keyed       bool
+		attempts    int
+		code        agent.Code
+		notExecuted bool
+		message     string
+	}{
+		{name: "final at once", errs: []error{agent.Errorf(agent.CodeToolFailed, "no")}, repeatable: true, attempts: 1, code: agent.CodeToolFailed, message: "no"},
+		{name: "attempts used up", errs: []error{refused, refused, refused, refused}, attempts: 3, code: agent.CodeUnavailable, notExecuted: true, message: "nobody there (after 3 attempts)"},
+		{name: "unsafe after a safe one", errs: []error{refused, lost}, attempts: 2, code: agent.CodeOutcomeUnknown, message: "connection lost (after 2 attempts)"},
+		{name: "lost, not repeatable", errs: []error{lost}, attempts: 1, code: agent.CodeOutcomeUnknown, message: "connection lost"},
+		{name: "lost, repeatable", errs: []error{lost, lost, lost}, repeatable: true, attempts: 3, code: agent.CodeOutcomeUnknown, message: "connection lost (after 3 attempts)"},
+		{name: "lost, keyed", errs: []error{lost, lost, lost}, keyed: true, attempts: 3, code: agent.CodeOutcomeUnknown, message: "connection lost (after 3 attempts)"},
+		{name: "refused last, may have run first", errs: []error{lost, refused, refused}, repeatable: true, attempts: 3, code: agent.CodeUnavailable, notExecuted: false, message: "nobody there (after 3 attempts)"},
+		{name: "final after a retry", errs: []error{refused, agent.Refusedf(agent.CodeNotFound, "gone")}, attempts: 2, code: agent.CodeNotFound, notExecuted: true, message: "gone (after 2 attempts)"},
+		{name: "no evidence", errs: []error{errors.New("boom")}, repeatable: true, attempts: 1, code: agent.CodeInternal, message: "boom"},
+		{name: "wait passes the deadline", errs: []error{after(time.Minute)}, attempts: 1, code: agent.CodeResourceExhausted, notExecuted: true, message: "busy (after 1 attempt, no time for another)"},
+		{name: "honoured", errs: []error{after(20 * ms), after(20 * ms), after(20 * ms)}, attempts: 3, code: agent.CodeResourceExhausted, notExecuted: true, message: "busy (after 3 attempts)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+				defer cancel()
+				s := &script{errs: c.errs}
+				o := Options{Repeatable: func(*agent.Call) bool { return c.repeatable }, Keyed: func(*agent.Call) bool { return c.keyed }}
+				_, err := newRetrier(DefaultPolicy(), o, s).Call(ctx, &agent.Call{Key: "k"})
+				if len(s.calls) != c.attempts {
+					t.Errorf("%d attempts, want %d", len(s.calls), c.attempts)
+				}
+				e := agent.AsError(err)
+				if e.Code != c.code || e.NotExecuted != c.notExecuted || e.Message != c.message {
+					t.Errorf("%+v", e)
+				}
+				if !errors.Is(err, agent.CodeOf(c.errs[len(s.calls)-1])) && c.name != "no evidence" {
+					t.Errorf("%v is not the last error", err)
+				}
+			})
+		})
+	}
+}
+
+func TestRetryKeepsTheCause(t *testing.T) {
+	cause := errors.New("dial: refused")
+	s := &script{errs: []error{refused, agent.Refusedf(agent.CodeUnavailable, "there: %w", cause)}}
+	_, err := newRetrier(Policy{Attempts: 2, Initial: 1, Multiplier: 1, Max: 1}, Options{}, s).Call(t.Context(), &agent.Call{})
+	if !errors.Is(err, cause) {
+		t.Fatal(err)
+	}
+}
+
+func TestRetryWaitsAtLeastRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{errs: []error{after(3 * time.Second), after(math.MaxInt64)}}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := newRetrier(DefaultPolicy(), Options{}, s).Call(ctx, &agent.Call{})
+		if want := 3*time.Second + 100*time.Millisecond; len(s.times) != 2 || s.times[1] != want {
+			t.Errorf("attempts at %v, want one at %v", s.times, want)
+		}
+		if since := time.Since(s.began); since != s.times[1] || err == nil {
+			t.Errorf("%v after %v: it waited for a RetryAfter beyond the deadline", err, since)
+		}
+	})
+}
+
+func TestRetryEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(50*time.Millisecond, cancel)
+		s := &script{errs: []error{refused, nil}}
+		_, err := newRetrier(DefaultPolicy(), Options{}, s).Call(ctx, &agent.Call{})
+		if len(s.calls) != 1 || time.Since(s.began) != 50*time.Millisecond || !errors.Is(err, agent.CodeUnavailable) {
+			t.Errorf("%d attempts, %v, %v", len(s.calls), time.Since(s.began), err)
+		}
+	})
+}
+
+func TestRetryCountsFromTheAttemptItWasGiven(t *testing.T) {
+	s := &script{errs: []error{refused, nil}}
+	p := Policy{Attempts: 2, Initial: 1, Multiplier: 1, Max: 1}
+	if _, err := Retry(p, Options{})(s).Call(t.Context(), &agent.Call{Attempt: 4}); err != nil || s.calls[1].Attempt != 5 {
+		t.Fatal(err, s.calls)
+	}
+}
+
+func TestRetryOffIsNothing(t *testing.T) {
+	s := &script{}
+	if got := Retry(Policy{Attempts: 1}, Options{})(s); got != agent.Caller(s) {
+		t.Errorf("%T", got)
+	}
+}
+
+func TestFullJitter(t *testing.T) {
+	const bound, n = time.Second, 20000
+	var total time.Duration
+	var low, high int
+	for range n {
+		d := fullJitter(bound)
+		if d < 0 || d > bound {
+			t.Fatal(d)
+		}
+		if d < bound/10 {
+			low++
+		}
+		if d > bound*9/10 {
+			high++
+		}
+		total += d
+	}
+	if mean := total / n; mean < 450*time.Millisecond || mean > 550*time.Millisecond || low < n/20 || high < n/20 {
+		t.Errorf("mean %v, %d low, %d high: that is not full jitter", mean, low, high)
+	}
+	for _, b := range []time.Duration{0, -1, 1, math.MaxInt64} {
+		if d := fullJitter(b); d < 0 || b > 0 && d > b {
+			t.Error(b, d)
+		}
+	}
+}
+
+func TestPolicyValidate(t *testing.T) {
+	if err := DefaultPolicy().Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if err := DefaultBudgetPolicy().Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for want, change := range map[string]func(*Policy){
+		"attempts is 0":      func(p *Policy) { p.Attempts = 0 },
+		"attempts is 1000":   func(p *Policy) { p.Attempts = 1000 },
+		"initial is 0s":      func(p *Policy) { p.Initial = 0 },
+		"max is 1ms":         func(p *Policy) { p.Max = time.Millisecond },
+		"multiplier is 0.5":  func(p *Policy) { p.Multiplier = 0.5 },
+		"multiplier is NaN":  func(p *Policy) { p.Multiplier = math.NaN() },
+		"multiplier is +Inf": func(p *Policy) { p.Multiplier = math.Inf(1) },
+	} {
+		p := DefaultPolicy()
+		change(&p)
+		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	for want, p := range map[string]BudgetPolicy{"ratio is 2": {Ratio: 2, Least: 1}, "ratio is NaN": {Ratio: math.NaN(), Least: 1}, "least is 0": {Ratio: 1}} {
+		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+// Whatever the callee answers and the policy says: no more attempts than allowed, no second execution of what may not be repeated, no wait outside the policy.
+func TestRetryProperties(t *testing.T) {
+	codes := agent.Codes()
+	rapid.Check(t, func(rt *rapid.T) {
+		p := Policy{Attempts: rapid.IntRange(-1, 6).Draw(rt, "attempts"), Initial: time.Duration(rapid.IntRange(-1, 1e9).Draw(rt, "initial")),
+			Multiplier: rapid.Float64().Draw(rt, "multiplier"), Max: time.Duration(rapid.IntRange(-1, 1e10).Draw(rt, "max"))}
+		n := rapid.IntRange(0, 8).Draw(rt, "failures")
+		s := &script{}
+		executed, known := 0, map[int]bool{}
+		for i := range n {
+			e := agent.Errorf(rapid.SampledFrom(codes).Draw(rt, "code"), "no")
+			e.NotExecuted = rapid.Bool().Draw(rt, "refused")
+			e.RetryAfter = time.Duration(rapid.Int64Range(0, 1e9).Draw(rt, "after"))
+			s.errs, known[i] = append(s.errs, e), e.NotExecuted
+		}
+		repeatable := rapid.Bool().Draw(rt, "repeatable")
+		b := NewBudget(DefaultBudgetPolicy())
+		r := Retry(p, Options{Budget: b, Repeatable: func(*agent.Call) bool { return repeatable }})(s)
+		var err error
+		var began time.Time
+		synctest.Test(t, func(*testing.T) {
+			began = time.Now()
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+			defer cancel()
+			_, err = r.Call(ctx, &agent.Call{})
+			if d := time.Since(began); d >= 20*time.Second {
+				rt.Errorf("it took %v: past the deadline", d)
+			}
+		})
+		for i := range s.calls {
+			if !known[i] {
+				executed++
+			}
+		}
+		if len(s.calls) > max(p.Attempts, 1) {
+			rt.Errorf("%d attempts, allowed %d", len(s.calls), p.Attempts)
+		}
+		if !repeatable && executed > 1 {
+			rt.Errorf("executed %d times", executed)
+		}
+		if err != nil && agent.AsError(err).NotExecuted && executed > 0 {
+			rt.Errorf("%v claims that nothing ran, %d did", err, executed)
+		}
+		if err != nil && agent.CodeOf(err) != agent.CodeOf(s.errs[len(s.calls)-1]) {
+			rt.Errorf("%v is not the last error %v", err, s.errs[len(s.calls)-1])
+		}
+		if u := b.Use(); u != (BudgetUse{}) {
+			rt.Errorf("budget left in use: %+v", u)
+		}
+	})
+}
+
+func TestBudgetBoundsRetriesAndServesAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const callers = 40
+		b := NewBudget(DefaultBudgetPolicy())
+		var mu sync.Mutex
+		most, retries := 0, 0
+		peer := agent.CallerFunc(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+			time.Sleep(100 * time.Millisecond) // in the bubble's time
+			if c.Attempt <= 1 {
+				return nil, refused
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			most, retries = max(most, b.Use().Retries), retries+1
+			return &agent.Result{}, nil
+		})
+		r := newRetrier(Policy{Attempts: 2, Initial: 1, Multiplier: 1, Max: 10 * time.Second}, Options{Budget: b}, peer)
+		var wg sync.WaitGroup
+		for range callers {
+			wg.Go(func() {
+				if _, err := r.Call(t.Context(), &agent.Call{}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if most != 3 || retries != callers {
+			t.Errorf("%d retries at once, %d in all: want 3 and %d", most, retries, callers)
+		}
+		if u := b.Use(); u != (BudgetUse{}) {
+			t.Errorf("left in use: %+v", u)
+		}
+	})
+}
+
+func TestBudgetGrowsWithWhatIsInFlight(t *testing.T) {
+	b := NewBudget(BudgetPolicy{Ratio: 0.2, Least: 3})
+	for range 100 {
+		b.begin()
+	}
+	n := 0
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // no waiting
+	for b.turn(ctx, time.Hour) {
+		n++
+	}
+	if n != 20 {
+		t.Errorf("%d turns, want 20", n)
+	}
+}
+
+func TestBudgetRefusesWhenNobodyLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(BudgetPolicy{Least: 1})
+		_, release, ok := b.acquire(t.Context(), time.Second)
+		if !ok {
+			t.Fatal("no turn in an empty budget")
+		}
+		s := &script{errs: []error{refused}}
+		_, err := newRetrier(DefaultPolicy(), Options{Budget: b}, s).Call(t.Context(), &agent.Call{})
+		if e := agent.AsError(err); len(s.calls) != 1 || e.Code != agent.CodeUnavailable || !strings.Contains(e.Message, "no retry budget") {
+			t.Errorf("%d attempts, %v", len(s.calls), err)
+		}
+		release()
+		if u := b.Use(); u != (BudgetUse{}) {
+			t.Errorf("left in use: %+v", u)
+		}
+	})
+}
+
+// Were the call below to wait for a turn of its own, it would wait for its caller, which waits for it.
+func TestBudgetIsNotTakenTwiceByOneCallTree(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(BudgetPolicy{Least: 1})
+		below := newRetrier(DefaultPolicy(), Options{Budget: b}, &script{errs: []error{refused}})
+		above := newRetrier(DefaultPolicy(), Options{Budget: b}, agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+			if c.Attempt <= 1 {
+				return nil, refused
+			}
+			return below.Call(ctx, &agent.Call{})
+		}))
+		if _, err := above.Call(t.Context(), &agent.Call{}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestBudgetSurvivesAPanic(t *testing.T) {
+	b := NewBudget(DefaultBudgetPolicy())
+	r := newRetrier(Policy{Attempts: 2, Initial: 1, Multiplier: 1, Max: 1}, Options{Budget: b}, agent.CallerFunc(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+		if c.Attempt == 2 {
+			panic("boom")
+		}
+		return nil, refused
+	}))
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = r.Call(t.Context(), &agent.Call{})
+		t.Error("no panic")
+	}()
+	if u := b.Use(); u != (BudgetUse{}) {
+		t.Errorf("left in use: %+v", u)
+	}
+}
+
+func TestVerdictString(t *testing.T) {
+	got := map[string]bool{}
+	for _, v := range []Verdict{Final, Again, Unsafe, 42} {
+		got[v.String()] = true
+	}
+	if len(got) != 4 {
+		t.Error(slices.Sorted(maps.Keys(got)))
+	}
+}
+
+func fine() agent.Caller {
+	res := &agent.Result{}
+	return agent.CallerFunc(func(context.Context, *agent.Call) (*agent.Result, error) { return res, nil })
+}
+
+func TestFirstTrySuccessAllocatesNothing(t *testing.T) {
+	r := Retry(DefaultPolicy(), Options{Budget: NewBudget(DefaultBudgetPolicy()), Repeatable: yes})(fine())
+	ctx, c := t.Context(), &agent.Call{Attempt: 1}
+	if n := testing.AllocsPerRun(1000, func() { _, _ = r.Call(ctx, c) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkFirstTrySuccess(b *testing.B) {
+	ctx, c := b.Context(), &agent.Call{Attempt: 1}
+	for name, r := range map[string]agent.Caller{
+		"bare":  fine(),
+		"retry": Retry(DefaultPolicy(), Options{Budget: NewBudget(DefaultBudgetPolicy()), Repeatable: yes})(fine()),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, _ = r.Call(ctx, c)
+			}
+		})
+	}
+}
