@@ -83,7 +83,22 @@ func (h *Host) Call(ctx context.Context, c *Call) (res *Result, err error) {
 			res, err = nil, Errorf(CodeInternal, "%s panicked: %v", c.Target(), p)
 		}
 	}()
-	return h.dispatch(ctx, c)
+	switch res, err = h.dispatch(ctx, c); {
+	case err != nil:
+		return nil, outward(ctx, err)
+	case res == nil: // a raw tool or a middleware with nothing to say
+		return &Result{}, nil
+	}
+	return res, nil
+}
+
+// outward is an error of dispatch as it leaves the agent. What is an [*Error] already keeps its evidence: a middleware may refuse a call before its tool.
+func outward(ctx context.Context, err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return AsError(err)
+	}
+	return toolError(ctx, err)
 }
 
 func (h *Host) dispatch(ctx context.Context, c *Call) (*Result, error) {
