@@ -1,0 +1,268 @@
+package communicatortest
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// backChannel: a running call can tell and ask whoever made it.
+func backChannel() []test {
+	return []test{
+		{"progress, in order", nil, progress},
+		{"progress goes to the call it is about", nil, progressOfTwo},
+		{"log lines", nil, logLines},
+		{"sampling", nil, sampling},
+		{"elicitation: accept, decline, cancel", nil, elicitation},
+		{"roots", nil, roots},
+		{"many questions of one call at once", nil, manyQuestions},
+		{"an error of whoever is asked", nil, askedFails},
+		{"a caller that offers nothing", nil, nothingOffered},
+		{"a question passes through a nested call", nil, nestedQuestion},
+		{"a question whose call is cancelled", nil, cancelledQuestion},
+	}
+}
+
+func progress(b *bench) {
+	const n = 20
+	b.tools(agent.NewTool("work", "", func(ctx context.Context, _ struct{}) (string, error) {
+		for i := range n {
+			agent.Progress(ctx, float64(i+1)+0.5, n+1, "step 🐙")
+		}
+		return "done", nil
+	}))
+	var mu sync.Mutex
+	var got []agent.ProgressNotice
+	b.ask("work", nil, agent.OnProgress(func(p agent.ProgressNotice) {
+		mu.Lock()
+		defer mu.Unlock()
+		got = append(got, p)
+	}))
+	b.eventually("every notice arrived", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(got) >= n
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	for i, p := range got {
+		if (p != agent.ProgressNotice{Progress: float64(i+1) + 0.5, Total: n + 1, Message: "step 🐙"}) {
+			b.Fatalf("notice %d is %+v", i, p)
+		}
+	}
+}
+
+func progressOfTwo(b *bench) {
+	b.tools(agent.NewTool("work", "", func(ctx context.Context, in map[string]string) (string, error) {
+		agent.Progress(ctx, 1, 0, in["name"])
+		return "done", nil
+	}))
+	var wg sync.WaitGroup
+	seen := make([]chan string, 8)
+	for i := range seen {
+		seen[i] = make(chan string, 4)
+		wg.Go(func() {
+			name := string(rune('a' + i))
+			_, err := agent.CallTool(b.ctx(), "callee.work", map[string]string{"name": name}, agent.OnProgress(func(p agent.ProgressNotice) { seen[i] <- p.Message }))
+			if err != nil {
+				b.Errorf("call %s: %v", name, err)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range seen {
+		if got := wait(b, seen[i], "progress"); got != string(rune('a'+i)) {
+			b.Errorf("call %d got the progress of %s", i, got)
+		}
+	}
+}
+
+// with is the caller's context, offering h.
+func (b *bench) with(h agent.Handlers) context.Context { return agent.WithBackChannel(b.ctx(), h) }
+
+func logLines(b *bench) {
+	levels := []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
+	b.tools(agent.NewTool("work", "", func(ctx context.Context, _ struct{}) (string, error) {
+		for i, l := range levels {
+			agent.Log(ctx, l, map[string]any{"line": i})
+		}
+		agent.Log(ctx, slog.LevelInfo, "plain")
+		return "done", nil
+	}))
+	lines := make(chan agent.LogNotice, 16)
+	if _, err := agent.CallTool(b.with(agent.Handlers{OnLog: func(l agent.LogNotice) { lines <- l }}), "callee.work", nil); err != nil {
+		b.Fatal(err)
+	}
+	for i := range len(levels) + 1 {
+		got := wait(b, lines, "a log line")
+		want := agent.LogNotice{Level: slog.LevelInfo, Logger: "callee", Data: json.RawMessage(`"plain"`)}
+		if i < len(levels) {
+			want.Level, want.Data = levels[i], json.RawMessage(`{"line":`+string(rune('0'+i))+`}`)
+		}
+		if got.Level != want.Level || got.Logger != want.Logger || !sameJSON(got.Data, want.Data) {
+			b.Errorf("line %d is %+v %s, want %+v %s", i, got, got.Data, want, want.Data)
+		}
+	}
+}
+
+func sampling(b *bench) {
+	b.tools(agent.NewTool("think", "", func(ctx context.Context, _ struct{}) (*agent.Result, error) {
+		got, err := agent.Sample(ctx, agent.SampleRequest{SystemPrompt: "be brief", MaxTokens: 7, Temperature: 0.5, StopSequences: []string{"."},
+			Messages: []agent.Message{agent.UserText("ß?"), {Role: agent.RoleAssistant, Content: agent.Image([]byte{0, 255}, "image/png")}}})
+		if err != nil {
+			return nil, err
+		}
+		return &agent.Result{Content: []agent.Content{got.Content, agent.Text(got.Role + " " + got.Model + " " + got.StopReason)}}, nil
+	}))
+	h := agent.Handlers{Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
+		if r.SystemPrompt != "be brief" || r.MaxTokens != 7 || r.Temperature != 0.5 || !slices.Equal(r.StopSequences, []string{"."}) || len(r.Messages) != 2 ||
+			r.Messages[0].Content.Text != "ß?" || string(r.Messages[1].Content.Data) != "\x00\xff" {
+			return agent.SampleResult{}, agent.Errorf(agent.CodeInvalidArgument, "asked %+v", r)
+		}
+		return agent.SampleResult{Role: agent.RoleAssistant, Model: "oracle", StopReason: "endTurn", Content: agent.Text("42")}, nil
+	}}
+	res, err := agent.CallTool(b.with(h), "callee.think", nil)
+	if err != nil || len(res.Content) != 2 || res.Text() != "42\nassistant oracle endTurn" {
+		b.Errorf("the tool sampled %+v, %v", res, err)
+	}
+}
+
+type approval struct {
+	Yes  bool   `json:"yes" jsonschema:"go ahead"`
+	Note string `json:"note,omitempty"`
+}
+
+func elicitTool() agent.Tool {
+	return agent.NewTool("approve", "", func(ctx context.Context, _ struct{}) (approval, error) {
+		return agent.Elicit[approval](ctx, "Go ahead?")
+	})
+}
+
+func elicitation(b *bench) {
+	b.tools(elicitTool())
+	for action, code := range map[string]agent.Code{agent.ElicitAccept: "", agent.ElicitDecline: agent.CodePermissionDenied, agent.ElicitCancel: agent.CodeCanceled} {
+		h := agent.Handlers{Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
+			var schema struct{ Properties map[string]any }
+			if err := json.Unmarshal(r.RequestedSchema, &schema); err != nil || r.Message != "Go ahead?" || schema.Properties["yes"] == nil {
+				return agent.ElicitResult{}, agent.Errorf(agent.CodeInvalidArgument, "asked %+v", r)
+			}
+			res := agent.ElicitResult{Action: action}
+			if action == agent.ElicitAccept {
+				res.Content = json.RawMessage(`{"yes":true,"note":"ß"}`)
+			}
+			return res, nil
+		}}
+		got, err := agent.Ask[approval](b.with(h), "callee.approve", nil)
+		if agent.CodeOf(err) != code || code == "" && got != (approval{true, "ß"}) {
+			b.Errorf("%s: %+v, %v", action, got, err)
+		}
+	}
+}
+
+func roots(b *bench) {
+	b.tools(agent.NewTool("where", "", func(ctx context.Context, _ struct{}) (string, error) {
+		r, err := agent.Roots(ctx)
+		if err != nil || len(r) != 2 {
+			return "", agent.Errorf(agent.CodeInternal, "roots %+v: %v", r, err)
+		}
+		return r[0].URI + " " + r[0].Name + " " + r[1].URI, nil
+	}))
+	h := agent.Handlers{Roots: func(context.Context) ([]agent.Root, error) {
+		return []agent.Root{{URI: "file:///a%20b", Name: "ab"}, {URI: "file:///c"}}, nil
+	}}
+	if got, err := agent.Ask[string](b.with(h), "callee.where", nil); err != nil || got != "file:///a%20b ab file:///c" {
+		b.Errorf("the tool saw %q, %v", got, err)
+	}
+}
+
+func manyQuestions(b *bench) {
+	b.tools(agent.NewTool("ask", "", func(ctx context.Context, _ struct{}) (int, error) {
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		right := 0
+		for i := range 32 {
+			wg.Go(func() {
+				q := string(rune('A' + i))
+				r, err := agent.Sample(ctx, agent.SampleRequest{MaxTokens: 1, Messages: []agent.Message{agent.UserText(q)}})
+				mu.Lock()
+				defer mu.Unlock()
+				if err == nil && r.Content.Text == q {
+					right++
+				}
+			})
+		}
+		wg.Wait()
+		return right, nil
+	}))
+	h := agent.Handlers{Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
+		return agent.SampleResult{Role: agent.RoleAssistant, Model: "m", Content: r.Messages[0].Content}, nil
+	}}
+	if got, err := agent.Ask[int](b.with(h), "callee.ask", nil); err != nil || got != 32 {
+		b.Errorf("%d of 32 questions were answered rightly: %v", got, err)
+	}
+}
+
+func askedFails(b *bench) {
+	b.tools(elicitTool())
+	h := agent.Handlers{Elicit: func(context.Context, agent.ElicitRequest) (agent.ElicitResult, error) {
+		return agent.ElicitResult{}, agent.Errorf(agent.CodeResourceExhausted, "too many questions")
+	}}
+	res, err := agent.CallTool(b.with(h), "callee.approve", nil)
+	b.want(b.failed(res, err), false, agent.CodeResourceExhausted)
+}
+
+func nothingOffered(b *bench) {
+	b.tools(echo(), elicitTool(), agent.NewTool("noisy", "", func(ctx context.Context, _ struct{}) (string, error) {
+		agent.Progress(ctx, 1, 2, "nobody listens")
+		agent.Log(ctx, slog.LevelError, "nobody listens")
+		_, sample := agent.Sample(ctx, agent.SampleRequest{MaxTokens: 1})
+		_, roots := agent.Roots(ctx)
+		return string(agent.CodeOf(sample) + " " + agent.CodeOf(roots)), nil
+	}))
+	for name, ctx := range map[string]context.Context{"no back-channel": b.ctx(), "a back-channel without handlers": b.with(agent.Handlers{})} {
+		if got, err := agent.Ask[string](ctx, "callee.noisy", nil); err != nil || got != "unavailable unavailable" {
+			b.Errorf("%s: %q, %v", name, got, err)
+		}
+		res, err := agent.CallTool(ctx, "callee.approve", nil)
+		b.want(b.failed(res, err), false, agent.CodeUnavailable)
+	}
+	b.alive()
+}
+
+func nestedQuestion(b *bench) {
+	b.serve("end", agent.Capabilities{Tools: []agent.Tool{elicitTool()}})
+	b.tools(agent.NewTool("relay", "", func(ctx context.Context, _ struct{}) (approval, error) {
+		return agent.Ask[approval](ctx, "end.approve", nil)
+	}))
+	h := agent.Handlers{Elicit: func(context.Context, agent.ElicitRequest) (agent.ElicitResult, error) {
+		return agent.ElicitResult{Action: agent.ElicitAccept, Content: json.RawMessage(`{"yes":true}`)}, nil
+	}}
+	if got, err := agent.Ask[approval](b.with(h), "callee.relay", nil); err != nil || !got.Yes {
+		b.Errorf("the nested call got %+v, %v", got, err)
+	}
+}
+
+// The user thinks for ever; the caller gives up.
+func cancelledQuestion(b *bench) {
+	b.tools(echo(), elicitTool())
+	asked, over := make(chan struct{}, 1), make(chan struct{}, 1)
+	ctx, cancel := context.WithCancel(b.with(agent.Handlers{Elicit: func(ctx context.Context, _ agent.ElicitRequest) (agent.ElicitResult, error) {
+		asked <- struct{}{}
+		<-ctx.Done()
+		over <- struct{}{}
+		return agent.ElicitResult{}, ctx.Err()
+	}}))
+	defer cancel()
+	ch := b.start(ctx, "approve", nil)
+	wait(b, asked, "the question")
+	cancel()
+	if a := wait(b, ch, "the cancelled call"); agent.CodeOf(a.err) != agent.CodeCanceled {
+		b.Errorf("the call gave %v", a.err)
+	}
+	wait(b, over, "the question to be withdrawn")
+	b.alive()
+}

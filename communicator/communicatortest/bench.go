@@ -1,0 +1,346 @@
+package communicatortest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
+)
+
+// bench is where one subtest works: the two ends, and a directory over what was dialled.
+type bench struct {
+	*testing.T
+	Setup
+	cfg Config
+	dir *directory
+}
+
+// me is the caller of all calls that the tests make.
+const me = "tester"
+
+func newBench(t *testing.T, cfg Config) *bench {
+	t.Helper()
+	leaks := append(slices.Clone(cfg.Goroutines), goleak.IgnoreCurrent())
+	t.Cleanup(func() { // registered first, so it runs last: New's own clean-up is done
+		if !t.Failed() {
+			goleak.VerifyNone(t, leaks...)
+		}
+	})
+	b := &bench{T: t, cfg: cfg, Setup: cfg.New(t)}
+	for f, missing := range map[Feature]bool{Connection: b.Sever == nil, Holding: b.Hold == nil, InputLimit: b.Limit == 0, ResultLimit: b.ResultLimit == 0} {
+		if _, declared := cfg.Lacks[f]; missing && !declared {
+			t.Fatalf("the Setup gives no means to test %s: give it, or declare in Lacks why not", f)
+		}
+	}
+	if b.Caller == nil {
+		b.Caller = b.Communicator
+	}
+	b.dir = &directory{dialer: b.Caller, peers: map[string]communicator.Peer{}}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), cfg.Patience)
+		defer cancel()
+		b.dir.close(ctx)
+		for _, c := range []communicator.Communicator{b.Caller, b.Communicator} {
+			if err := c.Close(ctx); err != nil && !t.Failed() {
+				t.Errorf("close the communicator: %v", err)
+			}
+		}
+	})
+	return b
+}
+
+// serve offers an agent of these capabilities. Its own directory dials like the test's.
+func (b *bench) serve(name string, caps agent.Capabilities) communicator.Binding {
+	b.Helper()
+	h, err := agent.NewHost(agent.Env{Name: name, Directory: b.dir}, caps)
+	if err != nil {
+		b.Fatal(err)
+	}
+	binding, err := b.Communicator.Serve(b.short(), h)
+	if err != nil {
+		b.Fatalf("serve %s: %v", name, err)
+	}
+	return binding
+}
+
+// tools offers the agent "callee" with these tools.
+func (b *bench) tools(tools ...agent.Tool) communicator.Binding {
+	b.Helper()
+	return b.serve("callee", agent.Capabilities{Tools: tools})
+}
+
+// short is a context that ends with the test's patience.
+func (b *bench) short() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), b.cfg.Patience)
+	b.Cleanup(cancel)
+	return ctx
+}
+
+// ctx is the context of the agent that calls.
+func (b *bench) ctx() context.Context {
+	return agent.WithEnv(b.short(), agent.Env{Name: me, Directory: b.dir})
+}
+
+// ask calls a tool of "callee" that has to succeed.
+func (b *bench) ask(tool string, in any, opts ...agent.CallOption) *agent.Result {
+	b.Helper()
+	res, err := agent.CallTool(b.ctx(), "callee."+tool, in, opts...)
+	if err != nil {
+		b.Fatalf("callee.%s: %v", tool, err)
+	}
+	if res == nil {
+		b.Fatalf("callee.%s: neither a result nor an error", tool)
+	}
+	return res
+}
+
+// refuse calls a tool of "callee" that has to fail.
+func (b *bench) refuse(tool string, in any, opts ...agent.CallOption) *agent.Error {
+	b.Helper()
+	res, err := agent.CallTool(b.ctx(), "callee."+tool, in, opts...)
+	return b.failed(res, err)
+}
+
+// failed expects an [agent.Error].
+func (b *bench) failed(res *agent.Result, err error) *agent.Error {
+	b.Helper()
+	var e *agent.Error
+	switch {
+	case err == nil:
+		b.Fatalf("the call succeeded: %+v", res)
+	case !errors.As(err, &e):
+		b.Fatalf("the error is a %T and wraps no *agent.Error: %v", err, err)
+	}
+	return e
+}
+
+// want checks an error's code and its evidence.
+func (b *bench) want(e *agent.Error, notExecuted bool, codes ...agent.Code) {
+	b.Helper()
+	if !slices.Contains(codes, e.Code) {
+		b.Errorf("the error is %v, want one of %v", e, codes)
+	}
+	if e.NotExecuted != notExecuted {
+		b.Errorf("NotExecuted is %v, want %v: %v", e.NotExecuted, notExecuted, e)
+	}
+}
+
+// alive checks that the session still works, by the tool "echo".
+func (b *bench) alive() {
+	b.Helper()
+	if got := b.ask("echo", map[string]string{"word": "still here"}).Text(); got != `{"word":"still here"}` {
+		b.Errorf("the next call gave %q", got)
+	}
+}
+
+// wait returns what ch gives, within the patience.
+func wait[T any](b *bench, ch <-chan T, what string) (v T) {
+	b.Helper()
+	select {
+	case v = <-ch:
+	case <-b.short().Done():
+		b.Fatalf("waited %v for %s", b.cfg.Patience, what)
+	}
+	return v
+}
+
+// eventually repeats try until it is true.
+func (b *bench) eventually(what string, try func() bool) {
+	b.Helper()
+	ctx, tick := b.short(), time.NewTicker(2*time.Millisecond)
+	defer tick.Stop()
+	for !try() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			b.Fatalf("waited %v for this: %s", b.cfg.Patience, what)
+		}
+	}
+}
+
+// answer is what a call gave.
+type answer struct {
+	res *agent.Result
+	err error
+}
+
+// start makes a call in the background.
+func (b *bench) start(ctx context.Context, tool string, in any, opts ...agent.CallOption) <-chan answer {
+	ch := make(chan answer, 1)
+	go func() {
+		res, err := agent.CallTool(ctx, "callee."+tool, in, opts...)
+		ch <- answer{res, err}
+	}()
+	return ch
+}
+
+// raw is a tool that sees the call itself.
+func raw(name string, fn func(ctx context.Context, c *agent.Call) (*agent.Result, error)) agent.Tool {
+	return agent.RawTool(name, "", nil, agent.CallerFunc(fn))
+}
+
+// echo answers with its input.
+func echo() agent.Tool {
+	return raw("echo", func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+		return &agent.Result{Structured: c.Input}, nil
+	})
+}
+
+// ledger counts the executions of a tool by call.
+type ledger struct {
+	mu   sync.Mutex
+	runs map[string]int
+}
+
+func (l *ledger) add(c *agent.Call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.runs == nil {
+		l.runs = map[string]int{}
+	}
+	l.runs[c.ID]++
+}
+
+// total is the number of executions; most the highest number of one call.
+func (l *ledger) count() (total, most int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range l.runs {
+		total, most = total+n, max(most, n)
+	}
+	return total, most
+}
+
+// latch is a tool, "latch", that says when it began, and ends when it is released or its context ends.
+type latch struct {
+	ledger
+	began chan *agent.Call
+	ended chan error // nil: released
+	open  chan struct{}
+	free  func()
+}
+
+// newLatch makes one that the end of the test releases.
+func (b *bench) newLatch() *latch {
+	l := &latch{began: make(chan *agent.Call, 16), ended: make(chan error, 16), open: make(chan struct{})}
+	l.free = sync.OnceFunc(func() { close(l.open) })
+	b.Cleanup(l.free)
+	return l
+}
+
+func (l *latch) tool() agent.Tool {
+	return raw("latch", func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+		l.add(c)
+		l.began <- c
+		select {
+		case <-l.open:
+			l.ended <- nil
+			return agent.TextResult("released"), nil
+		case <-ctx.Done():
+			l.ended <- ctx.Err()
+			return nil, ctx.Err()
+		}
+	})
+}
+
+// directory is an [agent.Directory] over a dialer: a session per agent, dialled by its first call.
+type directory struct {
+	dialer communicator.Dialer
+	mu     sync.Mutex
+	peers  map[string]communicator.Peer
+}
+
+func (d *directory) peer(ctx context.Context, name string) (communicator.Peer, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p, ok := d.peers[name]; ok {
+		return p, nil
+	}
+	p, err := d.dialer.Dial(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	d.peers[name] = p
+	return p, nil
+}
+
+// drop forgets the session to an agent, so that the next call dials.
+func (d *directory) drop(ctx context.Context, name string) {
+	d.mu.Lock()
+	p := d.peers[name]
+	delete(d.peers, name)
+	d.mu.Unlock()
+	if p != nil {
+		_ = p.Close(ctx) // it is broken, or about to be replaced: how it ends does not matter
+	}
+}
+
+func (d *directory) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+	p, err := d.peer(ctx, c.Agent)
+	if err != nil {
+		return nil, err
+	}
+	return p.Call(ctx, c)
+}
+
+func (d *directory) Agents() []agent.Info {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var all []agent.Info
+	for _, p := range d.peers {
+		all = append(all, p.Info())
+	}
+	return all
+}
+
+func (d *directory) Agent(name string) (agent.Info, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p, ok := d.peers[name]; ok {
+		return p.Info(), true
+	}
+	return agent.Info{}, false
+}
+
+func (d *directory) close(ctx context.Context) {
+	d.mu.Lock()
+	names := make([]string, 0, len(d.peers))
+	for n := range d.peers {
+		names = append(names, n)
+	}
+	d.mu.Unlock()
+	for _, n := range names {
+		d.drop(ctx, n)
+	}
+}
+
+// sameJSON compares two JSON texts by value; numbers by their digits.
+func sameJSON(a, b []byte) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	return bytes.Equal(canonical(a), canonical(b)) && len(canonical(a)) > 0
+}
+
+func canonical(raw []byte) []byte {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		return nil
+	}
+	out, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	return out
+}
