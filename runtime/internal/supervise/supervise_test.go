@@ -1,0 +1,343 @@
+package supervise
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var (
+	quiet   = slog.New(slog.DiscardHandler)
+	errBoom = errors.New("boom")
+)
+
+// states collects what Loop tells.
+type states []Status
+
+func (s *states) add(st Status) { *s = append(*s, st) }
+
+func (s states) names() (out []State) {
+	for _, st := range s {
+		out = append(out, st.State)
+	}
+	return out
+}
+
+func TestLoopGivesUpAfterTheThirdBackoff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var began []time.Duration
+		var told states
+		t0 := time.Now()
+		err := Loop(t.Context(), DefaultPolicy(), "editor", quiet, func(context.Context) error {
+			began = append(began, time.Since(t0))
+			return errBoom
+		}, told.add)
+		if !errors.Is(err, ErrGaveUp) || !errors.Is(err, errBoom) || !strings.Contains(err.Error(), "editor") {
+			t.Error(err)
+		}
+		// Per burst: the run, and restarts after 0, 100, 200, 400 and 800 ms; a rest of 15 s between two bursts.
+		const ms = time.Millisecond
+		var want []time.Duration
+		for burst := range 4 {
+			at := time.Duration(burst) * (1500*ms + 15*time.Second)
+			want = append(want, at, at, at+100*ms, at+300*ms, at+700*ms, at+1500*ms)
+		}
+		if !slices.Equal(began, want) {
+			t.Errorf("runs began at\n%v, want\n%v", began, want)
+		}
+		last := told[len(told)-1]
+		if last.State != Failed || last.Restarts != 23 || last.Err != errBoom {
+			t.Errorf("%+v", last)
+		}
+		if n := len(slices.DeleteFunc(told.names(), func(s State) bool { return s != Backoff })); n != 3 {
+			t.Errorf("%d backoffs", n)
+		}
+	})
+}
+
+func TestLoopDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told states
+		n := 0
+		err := Loop(t.Context(), DefaultPolicy(), "r", quiet, func(context.Context) error {
+			if n++; n < 3 {
+				return context.Canceled // a foreign context's: ours goes on
+			}
+			return nil
+		}, told.add)
+		if want := []State{Running, Restarting, Running, Restarting, Running, Done}; err != nil || !slices.Equal(told.names(), want) {
+			t.Error(err, told.names())
+		}
+	})
+}
+
+func TestLoopStops(t *testing.T) {
+	cause := errors.New("drain")
+	for name, run := range map[string]func(context.Context) error{
+		"waits for ctx":   func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		"returns nil":     func(ctx context.Context) error { <-ctx.Done(); return nil },
+		"returns another": func(ctx context.Context) error { <-ctx.Done(); return errBoom },
+		"panics":          func(ctx context.Context) error { <-ctx.Done(); panic("late") },
+		"in its backoff":  func(context.Context) error { return errBoom },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancelCause(t.Context())
+				time.AfterFunc(5*time.Second, func() { cancel(cause) })
+				var told states
+				err := Loop(ctx, DefaultPolicy(), "r", quiet, run, told.add)
+				if err != cause || told[len(told)-1].State != Stopped {
+					t.Errorf("%v, %v", err, told.names())
+				}
+				if again := Loop(ctx, DefaultPolicy(), "r", quiet, func(context.Context) error { t.Error("it ran"); return nil }, nil); again != cause {
+					t.Error(again)
+				}
+			})
+		})
+	}
+}
+
+func TestLoopRestartsAfterAPanicAndLogsItsStack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		n := 0
+		var told states
+		err := Loop(t.Context(), DefaultPolicy(), "editor", slog.New(slog.NewTextHandler(&log, nil)), func(context.Context) error {
+			if n++; n == 1 {
+				panic(errBoom)
+			}
+			return nil
+		}, told.add)
+		if err != nil || n != 2 {
+			t.Fatal(n, err)
+		}
+		var p *PanicError
+		if e := told[1].Err; !errors.As(e, &p) || !errors.Is(e, errBoom) || e.Error() != "panic: boom" {
+			t.Errorf("%v", told[1].Err)
+		}
+		for _, want := range []string{"name=editor", "panic: boom", "supervise_test.go"} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("the log lacks %q:\n%s", want, log.String())
+			}
+		}
+	})
+}
+
+func TestALongRunEarnsItsRestartsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		err := Loop(t.Context(), DefaultPolicy(), "r", quiet, func(context.Context) error {
+			if n++; n == 500 {
+				return nil
+			}
+			if n%20 == 0 { // before it would be given up, at 24
+				time.Sleep(30 * time.Second)
+			}
+			return errBoom
+		}, nil)
+		if err != nil {
+			t.Error(n, err)
+		}
+	})
+}
+
+// The machine against a plain reading of the policy: the whole history is kept, and searched.
+func TestMachineProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := Policy{
+			Restarts: rapid.IntRange(0, 6).Draw(t, "restarts"), Within: time.Duration(rapid.IntRange(1, 60).Draw(t, "within")) * time.Second,
+			Backoff: time.Duration(rapid.IntRange(0, 30).Draw(t, "backoff")) * time.Second, GiveUpAfter: rapid.IntRange(0, 4).Draw(t, "give up"),
+			Delay: time.Duration(rapid.IntRange(0, 2000).Draw(t, "delay")) * time.Millisecond,
+		}
+		if err := p.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		runs := rapid.SliceOfN(rapid.IntRange(0, 70), 1, 80).Draw(t, "seconds of each run")
+		m := &machine{policy: p}
+		now := time.Unix(0, 0)
+		var restarts []time.Time // since the last rest or long run
+		rests := 0               // since the last long run
+		for _, sec := range runs {
+			m.start(now)
+			ran := time.Duration(sec) * time.Second
+			now = now.Add(ran)
+			state, wait := m.fail(now)
+			if ran >= p.Within {
+				restarts, rests = nil, 0
+			}
+			recent := 0
+			for _, r := range restarts {
+				if now.Sub(r) < p.Within {
+					recent++
+				}
+			}
+			switch {
+			case recent < p.Restarts:
+				if state != Restarting {
+					t.Fatalf("%s after %d restarts of %d", state, recent, p.Restarts)
+				}
+				if wait < 0 || wait > p.Backoff || recent == 0 && wait != 0 {
+					t.Fatalf("waits %v for restart %d", wait, recent+1)
+				}
+				restarts = append(restarts, now.Add(wait))
+			case rests < p.GiveUpAfter:
+				if state != Backoff || wait != p.Backoff {
+					t.Fatalf("%s, %v after %d rests of %d", state, wait, rests, p.GiveUpAfter)
+				}
+				restarts, rests = nil, rests+1
+			default:
+				if state != Failed {
+					t.Fatalf("%s after all %d rests", state, rests)
+				}
+				return
+			}
+			if len(m.restarts) > p.Restarts {
+				t.Fatalf("remembers %d times", len(m.restarts))
+			}
+			now = now.Add(wait)
+		}
+	})
+}
+
+// Whatever it does, what runs shorter than Within is started a bounded number of times, and no more often than the policy says between two rests.
+func TestLoopStartsAreBounded(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		p := Policy{Restarts: rapid.IntRange(0, 5).Draw(rt, "restarts"), Within: 30 * time.Second, Backoff: 15 * time.Second,
+			GiveUpAfter: rapid.IntRange(0, 3).Draw(rt, "give up"), Delay: 100 * time.Millisecond}
+		runs := rapid.SliceOfN(rapid.IntRange(0, 5000), 1, 10).Draw(rt, "ms of the runs, over and over")
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+			defer cancel()
+			var burst []time.Time
+			starts := 0
+			_ = Loop(ctx, p, "r", quiet, func(ctx context.Context) error {
+				sleep(ctx, time.Duration(runs[starts%len(runs)])*time.Millisecond)
+				starts++
+				return errBoom
+			}, func(s Status) {
+				switch s.State {
+				case Running:
+					burst = append(burst, time.Now())
+					if n := len(burst); n > p.Restarts+1 && burst[n-1].Sub(burst[n-p.Restarts-2]) < p.Within {
+						rt.Errorf("%d starts in %v", p.Restarts+2, burst[n-1].Sub(burst[n-p.Restarts-2]))
+					}
+				case Backoff:
+					burst = nil
+				}
+			})
+			if ctx.Err() == nil && starts < (p.Restarts+1)*(p.GiveUpAfter+1) {
+				rt.Errorf("given up after %d starts", starts)
+			}
+		})
+	})
+}
+
+func TestReconnectNeverGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n, began := 0, time.Now()
+		var waits []time.Duration
+		err := Reconnect(t.Context(), DefaultGrowth(), func(context.Context) error {
+			switch n++; n {
+			case 1000:
+				return nil
+			case 7:
+				panic("half a handshake")
+			}
+			return errBoom
+		}, func(attempt int, wait time.Duration, err error) {
+			if attempt != n || err == nil {
+				t.Errorf("told of attempt %d, %v", attempt, err)
+			}
+			waits = append(waits, wait)
+		})
+		if err != nil || n != 1000 {
+			t.Fatal(n, err)
+		}
+		total := time.Duration(0)
+		base := float64(time.Second)
+		for i, w := range waits {
+			if lo, hi := 0.8*base, 1.2*base+1; float64(w) < lo || float64(w) > hi {
+				t.Fatalf("wait %d is %v", i, w)
+			}
+			base = min(base*1.6, float64(30*time.Second))
+			total += w
+		}
+		if time.Since(began) != total {
+			t.Errorf("took %v, said %v", time.Since(began), total)
+		}
+	})
+}
+
+func TestReconnectHonoursRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var waits []time.Duration
+		later := []time.Duration{100 * time.Second, 24 * time.Hour}
+		err := Reconnect(t.Context(), DefaultGrowth(), func(context.Context) error {
+			if len(waits) == len(later) {
+				return nil
+			}
+			e := agent.Refusedf(agent.CodeUnavailable, "busy")
+			e.RetryAfter = later[len(waits)]
+			return e
+		}, func(_ int, wait time.Duration, _ error) { waits = append(waits, wait) })
+		if want := []time.Duration{100 * time.Second, 300 * time.Second}; err != nil || !slices.Equal(waits, want) {
+			t.Error(waits, err)
+		}
+	})
+}
+
+func TestReconnectStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		began := time.Now()
+		err := Reconnect(ctx, DefaultGrowth(), func(context.Context) error { return errBoom }, nil)
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errBoom) || time.Since(began) != time.Minute {
+			t.Error(err, time.Since(began))
+		}
+		if err := Reconnect(ctx, DefaultGrowth(), func(context.Context) error { t.Error("it tried"); return nil }, nil); err != context.DeadlineExceeded {
+			t.Error(err)
+		}
+	})
+}
+
+func TestValidate(t *testing.T) {
+	for _, v := range []interface{ Validate() error }{DefaultPolicy(), DefaultGrowth()} {
+		if err := v.Validate(); err != nil {
+			t.Error(err)
+		}
+	}
+	err := Policy{Restarts: -1, Within: 0, Backoff: -1, GiveUpAfter: -2, Delay: -1}.Validate()
+	for _, want := range []string{"restarts is -1", "within is 0s", "backoff is -1ns", "give_up_after is -2", "delay is -1ns"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v lacks %q", err, want)
+		}
+	}
+	err = Growth{Multiplier: math.NaN(), Jitter: 1, Max: -1}.Validate()
+	for _, want := range []string{"initial is 0s", "multiplier is NaN", "jitter is 1", "max is -1ns"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v lacks %q", err, want)
+		}
+	}
+}
+
+func TestStateFinal(t *testing.T) {
+	for _, s := range []State{Running, Restarting, Backoff, Done, Failed, Stopped} {
+		if want := s == Done || s == Failed || s == Stopped; s.Final() != want {
+			t.Error(s)
+		}
+	}
+}
