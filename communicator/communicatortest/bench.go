@@ -79,15 +79,17 @@ func (b *bench) tools(tools ...agent.Tool) communicator.Binding {
 }
 
 // short is a context that ends with the test's patience.
-func (b *bench) short() context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), b.cfg.Patience)
+func (b *bench) short() context.Context { return b.within(b.cfg.Patience) }
+
+func (b *bench) within(d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
 	b.Cleanup(cancel)
 	return ctx
 }
 
-// ctx is the context of the agent that calls.
+// ctx is the context of the agent that calls. It outlasts every wait, so that its deadline does not bring about what is waited for.
 func (b *bench) ctx() context.Context {
-	return agent.WithEnv(b.short(), agent.Env{Name: me, Directory: b.dir})
+	return agent.WithEnv(b.within(4*b.cfg.Patience), agent.Env{Name: me, Directory: b.dir})
 }
 
 // ask calls a tool of "callee" that has to succeed.
