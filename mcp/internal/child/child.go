@@ -1,0 +1,145 @@
+// Package child starts one program as a child process, reads what it prints, and stops it together with everything it
+// started.
+//
+// A child leads a process group of its own (on Windows a job object), so that wrappers such as npx, uv or a shell do not
+// leave the real server behind, and so that a Ctrl-C in the terminal reaches openmas only, which then stops its children in
+// order. Where the platform can do it ([DiesWithParent]) a child does not outlive a parent that was killed: on Linux that holds
+// for the child itself, not for what it started in turn.
+//
+// No shell is involved. A child sees a short list of the parent's environment variables and its own, nothing else.
+package child
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"time"
+)
+
+// Spec says what to start and how to treat it. It is read by [Start] only; a zero value in any field but Command is fine.
+type Spec struct {
+	// Command is the argument vector. Command[0] is a path if it contains a slash, relative to Dir; else it is looked up in the
+	// child's PATH. Errors name Command[0] only, since arguments may hold secrets.
+	Command []string
+
+	// Dir is the child's working directory; empty means the parent's.
+	Dir string
+
+	// Env is added to what is inherited: PATH, HOME, LANG, TZ and VIRTUAL_ENV, and on Windows what processes need to run at all.
+	Env map[string]string
+
+	// Stdio asks for pipes to the child's stdin and stdout, for a protocol: [Process.Stdin] and [Process.Stdout]. Without it
+	// the child reads an empty stdin, and its stdout counts as output like its stderr.
+	Stdio bool
+
+	// Log gets each line of the child's output (stderr, and stdout without Stdio) without its line end, cut at 64 KiB. Calls
+	// never overlap. The line is valid during the call only. Log must return: while it does not, the child blocks on a full
+	// pipe, and Done waits. May be nil.
+	Log func(line []byte)
+
+	// Ready recognises the line of output that says the child is ready, see [Process.Ready]; [SSEURL] and [StdioReady] are
+	// two. It is called until it says ok once. complete is false for a line whose end has not been read yet: then it should say
+	// ok only if nothing that may follow can change the value. Calls never overlap. Nil: ready as soon as started.
+	Ready func(line string, complete bool) (value string, ok bool)
+
+	// Grace says how long each stage of [Process.Stop] waits.
+	Grace Grace
+}
+
+// Grace is the patience of [Process.Stop]. Zero means the default, negative means none.
+type Grace struct {
+	Stdin time.Duration // from closing stdin to SIGTERM, with Stdio only; 2 s by default
+	Term  time.Duration // from SIGTERM to SIGKILL; 3 s by default
+}
+
+// Start starts the program. It ends early with ctx; once started, the process lives on when ctx ends. The caller must see to it
+// that the process ends, usually by Stop, and wait for Done.
+//
+// Errors say which program was looked for, where, and what to do. errors.Is tells their kinds apart: [fs.ErrNotExist] for a
+// command or folder that is missing, [fs.ErrPermission] for a file that is not executable.
+func Start(ctx context.Context, spec Spec) (*Process, error) {
+	cmd, err := spec.command()
+	if err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("start %s: %w", spec.Command[0], context.Cause(ctx))
+	}
+	p := newProcess(spec)
+	childEnds, err := p.connect(cmd)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", spec.Command[0], err)
+	}
+	started := make(chan error)
+	go p.run(cmd, childEnds, started)
+	if err := <-started; err != nil {
+		return nil, explainStart(spec.Command[0], cmd, err)
+	}
+	if ctx.Err() != nil {
+		p.Kill()
+		<-p.done
+		return nil, fmt.Errorf("start %s: %w", spec.Command[0], context.Cause(ctx))
+	}
+	return p, nil
+}
+
+// connect makes the pipes, keeps the parent's ends in p and gives the child's ends to cmd and to the caller, who closes them.
+func (p *Process) connect(cmd *exec.Cmd) (childEnds []*os.File, err error) {
+	defer func() {
+		if err != nil {
+			closeAll(childEnds)
+			closeAll(p.ends)
+		}
+	}()
+	pipe := func() (r, w *os.File) {
+		if err == nil {
+			r, w, err = os.Pipe()
+		}
+		return r, w
+	}
+	output := func() *os.File {
+		r, w := pipe()
+		if err != nil {
+			return nil
+		}
+		p.ends, childEnds = append(p.ends, r), append(childEnds, w)
+		p.pumps = append(p.pumps, newPump(r, p.output))
+		return w
+	}
+
+	stderr := output()
+	if err != nil {
+		return childEnds, err
+	}
+	cmd.Stderr = stderr
+	if !p.stdio {
+		stdout := output()
+		if err != nil {
+			return childEnds, err
+		}
+		cmd.Stdout = stdout
+		return childEnds, nil
+	}
+
+	inR, inW := pipe()
+	if err != nil {
+		return childEnds, err
+	}
+	cmd.Stdin, p.stdin = inR, inW
+	p.ends, childEnds = append(p.ends, inW), append(childEnds, inR)
+	outR, outW := pipe()
+	if err != nil {
+		return childEnds, err
+	}
+	cmd.Stdout, p.stdout = outW, &protocolReader{file: outR, ended: make(chan struct{})}
+	p.ends, childEnds = append(p.ends, outR), append(childEnds, outW)
+	return childEnds, nil
+}
+
+func closeAll[C io.Closer](all []C) {
+	for _, c := range all {
+		c.Close() //nolint:errcheck // pipes: closing twice is fine, and nothing is buffered
+	}
+}

@@ -1,0 +1,56 @@
+//go:build unix
+
+package child
+
+import (
+	"errors"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// group is a process group whose leader is the child.
+type group struct {
+	pid    int
+	reaped bool // the leader's own number may be somebody else's by now
+}
+
+func newGroup() (*group, error) { return &group{}, nil }
+
+func (g *group) attributes() *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Setpgid: true}
+	dieWithParent(attr)
+	return attr
+}
+
+func (g *group) adopt(p *os.Process) error {
+	g.pid = p.Pid
+	return nil
+}
+
+// terminate asks the group to end. A stopped (SIGSTOP) process could not hear it, so it is woken.
+func (g *group) terminate() {
+	g.signal(unix.SIGTERM)
+	g.signal(unix.SIGCONT)
+}
+
+func (g *group) kill() { g.signal(unix.SIGKILL) }
+
+// signal goes to the group, and to the child itself where it has left its group; SIGKILL goes to both, to be sure. It fails only for
+// who is gone, which is what was wanted, or has changed its user, and then nothing else can be done.
+func (g *group) signal(s syscall.Signal) {
+	err := unix.Kill(-g.pid, s)
+	if !g.reaped && (s == unix.SIGKILL || errors.Is(err, unix.ESRCH)) {
+		unix.Kill(g.pid, s) //nolint:errcheck // see above
+	}
+}
+
+func (g *group) close() {}
+
+func signalName(state *os.ProcessState) string {
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return unix.SignalName(status.Signal())
+	}
+	return ""
+}

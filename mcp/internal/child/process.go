@@ -1,0 +1,305 @@
+package child
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"time"
+)
+
+const (
+	// orphanGrace is how long the rest of a group gets between SIGTERM and SIGKILL after its leader has ended unasked.
+	orphanGrace = time.Second
+	// drainGrace is how long pipes may stay open after the whole group is dead: for what is still in them to be read, and as
+	// the bound for a process that left the group and kept them.
+	drainGrace = time.Second
+)
+
+// Process is a child that was started. All methods may be called at any time, from any goroutine.
+type Process struct {
+	name  string
+	pid   int
+	stdio bool
+	grace Grace
+	group *group
+
+	stdin  *os.File        // the parent's ends of the pipes
+	stdout *protocolReader // with stdio
+	ends   []*os.File      // all of them, to be closed at the end
+	pumps  []*pump
+
+	log   func(line []byte)
+	logMu sync.Mutex // keeps calls of log and ready.match apart
+	tail  tail
+	ready readiness
+
+	exited chan struct{} // closed when the leader has ended
+	killed chan struct{} // closed by the first Kill
+	done   chan struct{} // closed last
+
+	stopOnce sync.Once
+	stages   sync.WaitGroup // the goroutine of Stop; started under mu before exited is closed
+
+	mu      sync.Mutex
+	ended   bool // the leader has ended
+	gone    bool // reaped: its number may belong to somebody else, never signal it again
+	killing bool // killed is closed
+	stopped bool // Stop or Kill was called while it ran
+	forced  bool // SIGKILL was sent while it ran
+
+	exit *ExitError // set before done is closed
+}
+
+func newProcess(spec Spec) *Process {
+	orDefault := func(d, byDefault time.Duration) time.Duration {
+		if d == 0 {
+			return byDefault
+		}
+		return max(d, 0)
+	}
+	p := &Process{
+		name:   spec.Command[0],
+		stdio:  spec.Stdio,
+		log:    spec.Log,
+		grace:  Grace{Stdin: orDefault(spec.Grace.Stdin, 2*time.Second), Term: orDefault(spec.Grace.Term, 3*time.Second)},
+		exited: make(chan struct{}),
+		killed: make(chan struct{}),
+		done:   make(chan struct{}),
+	}
+	p.ready.match = spec.Ready
+	p.ready.found = make(chan struct{})
+	return p
+}
+
+// run starts the child and sees it through to its end. It keeps one OS thread for that time: on Linux the parent-death signal
+// fires when the thread that started the child ends, and Go ends threads as it likes. The thread would be taken anyway, by
+// waiting for the child.
+func (p *Process) run(cmd *exec.Cmd, childEnds []*os.File, started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+
+	err := p.launch(cmd)
+	closeAll(childEnds)
+	if err != nil {
+		closeAll(p.ends)
+		started <- err
+		return
+	}
+	for _, pump := range p.pumps {
+		go pump.run()
+	}
+	started <- nil
+
+	// While the leader is dead but not reaped, its number cannot be taken by anybody else, and the group can be killed safely.
+	// Where that cannot be had, the number stays reserved for as long as the group has a member.
+	held := awaitExit(p.pid)
+	if !held {
+		cmd.Wait() //nolint:errcheck // the outcome is in cmd.ProcessState
+	}
+	// Others of the group may still be at it: the real server behind a wrapper, a helper. As long as they hold our pipes they
+	// get time to end well.
+	p.mu.Lock()
+	p.ended = true
+	p.group.reaped = !held
+	p.group.terminate()
+	linger := min(orphanGrace, p.grace.Term)
+	if p.stopped {
+		linger = p.grace.Term
+	}
+	p.mu.Unlock()
+	close(p.exited)
+	p.awaitOutput(linger, p.killed)
+	p.mu.Lock()
+	p.group.kill()
+	if held {
+		cmd.Wait() //nolint:errcheck // as above
+	}
+	p.gone = true
+	p.mu.Unlock()
+
+	ended := p.awaitOutput(drainGrace, nil)
+	if ended && p.stdout != nil {
+		await(drainGrace, nil, p.stdout.ended)
+	}
+	closeAll(p.ends)
+	for _, pump := range p.pumps {
+		<-pump.done
+	}
+	p.stages.Wait()
+	p.group.close()
+	p.exit = p.outcome(cmd.ProcessState)
+	close(p.done)
+}
+
+func (p *Process) launch(cmd *exec.Cmd) error {
+	group, err := newGroup()
+	if err != nil {
+		return err
+	}
+	cmd.SysProcAttr = group.attributes()
+	if err := cmd.Start(); err != nil {
+		group.close()
+		return err
+	}
+	if err := group.adopt(cmd.Process); err != nil {
+		cmd.Process.Kill() //nolint:errcheck // it has ended already, then
+		cmd.Wait()         //nolint:errcheck // the error to tell is the one of adopt
+		group.close()
+		return err
+	}
+	p.group, p.pid = group, cmd.Process.Pid
+	return nil
+}
+
+// awaitOutput waits until nobody holds a pipe that we read ourselves.
+func (p *Process) awaitOutput(limit time.Duration, cut <-chan struct{}) bool {
+	all := make([]<-chan struct{}, len(p.pumps))
+	for i, pump := range p.pumps {
+		all[i] = pump.done
+	}
+	return await(limit, cut, all...)
+}
+
+// await waits for all of the channels and tells whether it saw them closed before the limit and before cut was.
+func await(limit time.Duration, cut <-chan struct{}, all ...<-chan struct{}) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	for _, c := range all {
+		select {
+		case <-c:
+		case <-cut:
+			return false
+		case <-timer.C:
+			return false
+		}
+	}
+	return true
+}
+
+// output takes what the pumps read.
+func (p *Process) output(line []byte, complete bool) {
+	p.logMu.Lock()
+	defer p.logMu.Unlock()
+	p.ready.offer(line, complete)
+	if !complete {
+		return
+	}
+	p.tail.add(line)
+	if p.log != nil {
+		p.log(line)
+	}
+}
+
+// String names the process for people: its program and number, never its arguments.
+func (p *Process) String() string { return fmt.Sprintf("%s (pid %d)", p.name, p.pid) }
+
+// Pid is the process's number, on Unix also the number of its group.
+func (p *Process) Pid() int { return p.pid }
+
+// Stdin writes to the child's stdin; nil without Spec.Stdio. It is a pipe: a Write blocks while the child does not read, until
+// SetWriteDeadline's time, Close, Stop's first step or the child's end.
+func (p *Process) Stdin() *os.File { return p.stdin }
+
+// Stdout reads the child's stdout; nil without Spec.Stdio. Read it to its end (io.EOF), or close it when nobody wants it any
+// more: else Done comes a second later than it could, and what was not read by then is lost.
+func (p *Process) Stdout() io.ReadCloser {
+	if p.stdout == nil {
+		return nil
+	}
+	return p.stdout
+}
+
+// Done is closed when the process has ended and was reaped, the rest of its group is dead, its output was read and its pipes
+// are closed. No goroutine of the process is left then. Done comes within Grace.Term and two seconds of the process's end, even
+// if something that left the group keeps a pipe open.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Err is nil until Done, and if the process ended with exit code 0. Else it is an [*ExitError].
+func (p *Process) Err() error {
+	select {
+	case <-p.done:
+		if !p.exit.Success() {
+			return p.exit
+		}
+	default:
+	}
+	return nil
+}
+
+// Tail returns the last lines of output so far: at most 20, oldest first, each cut at 500 bytes, without control characters.
+func (p *Process) Tail() []string { return p.tail.lines() }
+
+// Ready waits until Spec.Ready has recognised a line and returns its value. It does not matter whether the line came before or
+// after the call. It fails at once when the process ends first, with an [*ExitError], and when ctx ends; both errors show the
+// last lines of output.
+func (p *Process) Ready(ctx context.Context) (string, error) {
+	if p.ready.match == nil {
+		return "", nil
+	}
+	var err error
+	select {
+	case <-p.ready.found:
+		return p.ready.value, nil
+	case <-p.done:
+		err = fmt.Errorf("not ready: %w", p.exit)
+	case <-ctx.Done():
+		err = fmt.Errorf("%s did not say that it is ready: %w%s", p, context.Cause(ctx), quoteTail(p.Tail()))
+	}
+	select {
+	case <-p.ready.found: // several were true
+		return p.ready.value, nil
+	default:
+		return "", err
+	}
+}
+
+// readiness is the outcome of Spec.Ready.
+type readiness struct {
+	match func(line string, complete bool) (string, bool)
+	value string        // set before found is closed
+	found chan struct{} // closed by the first match
+}
+
+// offer is called by the pumps, one at a time.
+func (r *readiness) offer(line []byte, complete bool) {
+	if r.match == nil {
+		return
+	}
+	select {
+	case <-r.found:
+		return
+	default:
+	}
+	if value, ok := r.match(string(line), complete); ok {
+		r.value = value
+		close(r.found)
+	}
+}
+
+// protocolReader is the parent's end of a protocol's stdout. It notices the end, whoever reads it.
+type protocolReader struct {
+	file  *os.File
+	once  sync.Once
+	ended chan struct{}
+}
+
+func (r *protocolReader) Read(b []byte) (int, error) {
+	n, err := r.file.Read(b)
+	if err != nil {
+		r.once.Do(func() { close(r.ended) })
+		if errors.Is(err, os.ErrClosed) {
+			err = io.EOF // closed by run: for the reader that is the child's end
+		}
+	}
+	return n, err
+}
+
+func (r *protocolReader) Close() error {
+	r.once.Do(func() { close(r.ended) })
+	return r.file.Close()
+}

@@ -1,0 +1,3 @@
+package child
+
+func platformRoles() map[string]func() { return nil }
