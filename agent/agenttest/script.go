@@ -1,0 +1,92 @@
+package agenttest
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"sync/atomic"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// Script is an agent that answers as the test says, by tool name. What stands for a tool's answer may be
+//
+//   - an error, which the call gives;
+//   - an [Answer] ([Func], [Each], [Hang], or a function of that shape) or an [agent.Caller], which answers;
+//   - any other value, which is the result as it is for agent.NewTool: a string is text, a *agent.Result the result itself, the rest JSON.
+//
+// An [agent.Tool], [agent.Prompt], [agent.Resource] or [agent.Event] is offered as it is, whatever its key.
+type Script map[string]any
+
+// Capabilities implements [agent.Agent].
+func (s Script) Capabilities() agent.Capabilities {
+	caps := agent.Capabilities{Description: "scripted by a test"}
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		switch v := s[name].(type) {
+		case agent.Tool:
+			caps.Tools = append(caps.Tools, v)
+		case agent.Prompt:
+			caps.Prompts = append(caps.Prompts, v)
+		case agent.Resource:
+			caps.Resources = append(caps.Resources, v)
+		case agent.Event:
+			caps.Events = append(caps.Events, v)
+		default:
+			caps.Tools = append(caps.Tools, agent.NewTool(name, "scripted", func(ctx context.Context, _ json.RawMessage) (any, error) {
+				return reply(ctx, v)
+			}))
+		}
+	}
+	return caps
+}
+
+// An Answer is what a [Script] says to one call; what it gives is treated as the result of a tool.
+type Answer func(ctx context.Context, c *agent.Call) (any, error)
+
+func reply(ctx context.Context, v any) (any, error) {
+	switch v := v.(type) {
+	case error:
+		return nil, v
+	case Answer:
+		return v(ctx, agent.CallFrom(ctx))
+	case func(context.Context, *agent.Call) (any, error):
+		return v(ctx, agent.CallFrom(ctx))
+	case agent.Caller:
+		return v.Call(ctx, agent.CallFrom(ctx))
+	}
+	return v, nil
+}
+
+// Func answers with a typed function.
+func Func[In, Out any](fn func(context.Context, In) (Out, error)) Answer {
+	return func(ctx context.Context, c *agent.Call) (any, error) {
+		var in In
+		if len(c.Input) > 0 {
+			if err := json.Unmarshal(c.Input, &in); err != nil {
+				return nil, agent.Errorf(agent.CodeInvalidArgument, "%s: the input does not decode: %w", c.Target(), err)
+			}
+		}
+		return fn(ctx, in)
+	}
+}
+
+// Each gives the first call the first answer, the second the second, and so on, each as in a [Script]; a call beyond the last fails.
+func Each(answers ...any) Answer {
+	var n atomic.Int64
+	return func(ctx context.Context, c *agent.Call) (any, error) {
+		i := int(n.Add(1))
+		if i > len(answers) {
+			return nil, agent.Errorf(agent.CodeToolFailed, "the script of %s has %d answers, and this is call %d", c.Target(), len(answers), i)
+		}
+		return reply(ctx, answers[i-1])
+	}
+}
+
+// Hang never answers: the call lasts until its deadline or its cancellation.
+func Hang() Answer {
+	return func(ctx context.Context, c *agent.Call) (any, error) {
+		<-ctx.Done()
+		return nil, agent.Errorf(agent.CodeOf(ctx.Err()), "%s hung: %w", c.Target(), ctx.Err())
+	}
+}
