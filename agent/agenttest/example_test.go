@@ -3,6 +3,9 @@ package agenttest_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"os"
+	"slices"
 	"testing"
 
 	"github.com/openmas/openmas/agent"
@@ -34,7 +37,7 @@ func (Traveller) Capabilities() agent.Capabilities {
 }
 
 func ExampleRun() {
-	test := func(t *testing.T) {
+	TestTraveller := func(t testing.TB) {
 		sys := agenttest.Run(t, agenttest.Agents{
 			"traveller": Traveller{},
 			"geo":       agenttest.Script{"locate": agenttest.Each(Position{46.9, 7.4}, agent.NotFound("Atlantis"))},
@@ -44,7 +47,7 @@ func ExampleRun() {
 		}
 		fmt.Println(agenttest.Inputs[Place](sys, "geo.locate"))
 	}
-	run(test)
+	run(TestTraveller)
 	// Output:
 	// Head for 46.9, 7.4. <nil>
 	//  not_found: Atlantis does not exist
@@ -52,6 +55,23 @@ func ExampleRun() {
 }
 
 // run stands in for `go test`.
-func run(test func(*testing.T)) {
-	testing.RunTests(func(string, string) (bool, error) { return true, nil }, []testing.InternalTest{{Name: "TestTraveller", F: test}})
+func run(test func(testing.TB)) {
+	t := &standIn{}
+	test(t)
+	for _, f := range slices.Backward(t.cleanup) {
+		f()
+	}
 }
+
+type standIn struct {
+	testing.TB
+	cleanup []func()
+}
+
+func (t *standIn) Helper()                  {}
+func (t *standIn) Cleanup(f func())         { t.cleanup = append(t.cleanup, f) }
+func (t *standIn) Context() context.Context { return context.Background() }
+func (t *standIn) TempDir() string          { return os.TempDir() }
+func (t *standIn) Output() io.Writer        { return io.Discard }
+func (t *standIn) Error(args ...any)        { fmt.Println(args...) }
+func (t *standIn) Fatal(args ...any)        { panic(fmt.Sprint(args...)) }
