@@ -1,0 +1,273 @@
+package runtime
+
+import (
+	"encoding"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// How the process that hosts an agent reaches it: the words of the project file's communicator key.
+const (
+	OverLocal  = "local"     // a direct call in this process
+	OverPubSub = "pubsub"    // a request over the broker
+	OverStdio  = "mcp-stdio" // MCP on the stdin and stdout of a child process
+	OverSSE    = "mcp-sse"   // MCP over HTTP with server-sent events (2024-11-05)
+	OverHTTP   = "mcp-http"  // MCP over streamable HTTP
+)
+
+// Kind is what an agent is made of.
+type Kind string
+
+// The kinds of agent.
+const (
+	KindType    Kind = "type"    // a Go struct of this program
+	KindCommand Kind = "command" // an MCP server program that openmas starts
+	KindURL     Kind = "url"     // an MCP server that runs elsewhere
+)
+
+// Config is a project: its agents and how they are run. Load reads one from YAML, but
+// it is an ordinary struct: a literal with the zero value for every default will do.
+// In it zero means "the default"; in a file a key is left out for that, and an explicit
+// 0 is an error. A Config must not be changed once a runtime has it.
+type Config struct {
+	// Project names the system to others that share its broker. Default "openmas".
+	Project string `koanf:"project"`
+	// Package is the folder of the Go main package with the agents' types, which the
+	// openmas command builds and becomes. Empty: nothing is built.
+	Package string `koanf:"package"`
+	// State is the folder for what the agents and the runtime keep. Default ".openmas".
+	State string `koanf:"state"`
+	// Agents by name. A name is a DNS label of at most 32 characters; "openmas" is taken.
+	Agents map[string]AgentConfig `koanf:"agents"`
+	// Defaults is the call policy of every tool that does not say otherwise.
+	Defaults Policy `koanf:"defaults"`
+	// Broker carries calls to agents over pubsub, and all events.
+	Broker BrokerConfig `koanf:"broker"`
+	// Gateway is the public MCP listener. Nil: there is none.
+	Gateway *GatewayConfig `koanf:"gateway"`
+	// Telemetry says where traces go.
+	Telemetry TelemetryConfig `koanf:"telemetry"`
+	// MCP limits what the MCP endpoints of this process accept.
+	MCP MCPConfig `koanf:"mcp"`
+	// Connect bounds the first contact with a command or url agent.
+	Connect ConnectConfig `koanf:"connect"`
+	// Reconnect is the wait between attempts to reach a lost agent again, for ever.
+	Reconnect ReconnectConfig `koanf:"reconnect"`
+	// Restart is how often a Runner or a child process that ends is started again.
+	Restart RestartConfig `koanf:"restart"`
+	// Child is how a child process is asked to stop.
+	Child ChildConfig `koanf:"child"`
+	// Drain bounds an orderly stop.
+	Drain DrainConfig `koanf:"drain"`
+
+	// Dir is the absolute folder that relative paths start from: the project file's.
+	// Empty: the working directory.
+	Dir string `koanf:"-"`
+	// File is the project file as it was named to Load, or "".
+	File string `koanf:"-"`
+
+	source *source // where each value came from; nil without Load
+}
+
+// AgentConfig is one agent. Exactly one of Type, Command and URL is set.
+type AgentConfig struct {
+	// Type is the word under which the program registered the agent's Go struct.
+	Type string `koanf:"type"`
+	// Command is an MCP server program and its arguments. There is no shell.
+	Command []string `koanf:"command"`
+	// URL is the http or https address of an MCP server.
+	URL string `koanf:"url"`
+	// Communicator is how the agent is reached, one of the Over… words. Defaults: local
+	// for a type, mcp-stdio for a command; for a url mcp-sse when its path ends in /sse,
+	// else mcp-http.
+	Communicator string `koanf:"communicator"`
+	// Config fills the Go struct of a type; see Fill.
+	Config map[string]any `koanf:"config"`
+	// Env is given to a child process, beside PATH, HOME, LANG, TZ and VIRTUAL_ENV.
+	Env map[string]string `koanf:"env"`
+	// Dir is the working directory of a child process. Default: the project file's folder.
+	Dir string `koanf:"dir"`
+	// Headers go with every HTTP request to the agent.
+	Headers map[string]string `koanf:"headers"`
+	// Replicas is the number of instances on this host, 1 to 1024. Default 1. Not for a url.
+	Replicas int `koanf:"replicas"`
+	// Run says which replicas of a Runner run: "first", the default, or "all".
+	Run string `koanf:"run"`
+	// Critical ends the whole run when the agent has failed for good.
+	Critical bool `koanf:"critical"`
+	// Policy is the call policy of the agent's tools, where it differs from the defaults.
+	Policy `koanf:",squash"`
+	// Tools says what is particular to single tools, by the tool's name.
+	Tools map[string]ToolConfig `koanf:"tools"`
+}
+
+// ToolConfig is what is particular to one tool of an agent.
+type ToolConfig struct {
+	Policy `koanf:",squash"`
+	// Idempotent declares that running the tool twice does no harm, so that a call may
+	// be repeated when its fate is unknown. Nil: what the tool says of itself, if its
+	// agent can be believed.
+	Idempotent *bool `koanf:"idempotent"`
+}
+
+// Policy is how a call is made. Zero fields are inherited: a tool's from its agent,
+// an agent's from the project's defaults. See Config.PolicyFor.
+type Policy struct {
+	// Timeout is the deadline of one call, its retries included. Default 30 s.
+	Timeout time.Duration `koanf:"timeout"`
+	// Retry says how a call is repeated where that is safe.
+	Retry Retry `koanf:"retry"`
+}
+
+// Retry is exponential backoff with full jitter.
+type Retry struct {
+	Attempts   int           `koanf:"attempts"`   // in all, the first included, 1 to 100; 1 is no retry. Default 3
+	Initial    time.Duration `koanf:"initial"`    // wait before the second attempt. Default 100 ms
+	Multiplier float64       `koanf:"multiplier"` // growth of the wait, at least 1. Default 2
+	Max        time.Duration `koanf:"max"`        // longest wait. Default 10 s
+}
+
+// BrokerConfig is the broker between agents, and the bounds on what waits in it.
+type BrokerConfig struct {
+	Type        string `koanf:"type"`          // "memory": in this process. The default
+	MaxInFlight int    `koanf:"max_in_flight"` // calls at once per instance. Default 64
+	MaxQueue    int    `koanf:"max_queue"`     // calls waiting per instance; one more is refused. Default 1024
+	MaxPayload  Size   `koanf:"max_payload"`   // of one message. Default 1 MiB
+}
+
+// GatewayConfig is the HTTP listener that offers agents to the MCP world.
+type GatewayConfig struct {
+	// Listen is host:port. Port 0 takes a free one. Default "127.0.0.1:8765".
+	Listen string `koanf:"listen"`
+	// Expose names the agents ("editor") and tools ("notes.search") that can be seen.
+	// Nil: all agents. Empty but not nil: none but the runtime's own.
+	Expose []string `koanf:"expose"`
+}
+
+// TelemetryConfig says where traces are sent. What is empty is taken from the standard
+// OTEL_EXPORTER_OTLP_… environment variables; without an endpoint nothing is sent.
+type TelemetryConfig struct {
+	Endpoint string `koanf:"endpoint"` // an http or https URL, or host:port
+	Protocol string `koanf:"protocol"` // "http" (OTLP over HTTP with protobuf) or "grpc"
+}
+
+// MCPConfig bounds the MCP endpoints of this process. Beyond a bound the peer is refused.
+type MCPConfig struct {
+	MaxBody         Size          `koanf:"max_body"`         // of an HTTP request. Default 4 MiB
+	MaxFrame        Size          `koanf:"max_frame"`        // of one message on stdio. Default 16 MiB
+	MaxSessions     int           `koanf:"max_sessions"`     // at once per listener. Default 1000
+	SessionIdle     time.Duration `koanf:"session_idle"`     // without an open stream or a call. Default 10 min
+	SessionLifetime time.Duration `koanf:"session_lifetime"` // then closed between two calls. Default 1 h
+}
+
+// ConnectConfig bounds the first contact with a command or url agent.
+type ConnectConfig struct {
+	Timeout time.Duration `koanf:"timeout"` // from start or dial to the end of the MCP handshake. Default 10 s
+}
+
+// ReconnectConfig is the wait between attempts to reach a lost agent; it has 20 % of jitter.
+type ReconnectConfig struct {
+	Initial    time.Duration `koanf:"initial"`    // Default 1 s
+	Multiplier float64       `koanf:"multiplier"` // at least 1. Default 1.6
+	Max        time.Duration `koanf:"max"`        // Default 30 s
+}
+
+// RestartConfig bounds restarts. More than Limit within Window means one Backoff of
+// rest; after GiveUpAfter rests the agent has failed.
+type RestartConfig struct {
+	Limit       int           `koanf:"limit"`         // Default 5
+	Window      time.Duration `koanf:"window"`        // Default 30 s
+	Backoff     time.Duration `koanf:"backoff"`       // Default 15 s
+	GiveUpAfter int           `koanf:"give_up_after"` // Default 3
+}
+
+// ChildConfig is how a child process is stopped: its stdin is closed, then it is told
+// to terminate, then it is killed with all its descendants.
+type ChildConfig struct {
+	StdinWait time.Duration `koanf:"stdin_wait"` // after closing stdin. Default 2 s
+	TermWait  time.Duration `koanf:"term_wait"`  // after SIGTERM. Default 3 s
+}
+
+// DrainConfig bounds an orderly stop.
+type DrainConfig struct {
+	Timeout time.Duration `koanf:"timeout"` // in all, from the signal to the exit. Default 25 s
+}
+
+// Kind returns what the agent is made of; "" when none or several of Type, Command and
+// URL are set.
+func (a AgentConfig) Kind() Kind {
+	var kinds []Kind
+	if a.Type != "" {
+		kinds = append(kinds, KindType)
+	}
+	if len(a.Command) > 0 {
+		kinds = append(kinds, KindCommand)
+	}
+	if a.URL != "" {
+		kinds = append(kinds, KindURL)
+	}
+	if len(kinds) != 1 {
+		return ""
+	}
+	return kinds[0]
+}
+
+// Child reports whether the agent runs in a process of its own that openmas starts.
+// Communicator must be set, as WithDefaults does.
+func (a AgentConfig) Child() bool {
+	return len(a.Command) > 0 || a.Type != "" && a.Communicator == OverStdio
+}
+
+// Size is a number of bytes, written "4MiB", "64KiB" or "1000".
+type Size int64
+
+// Sizes for literals.
+const (
+	KiB Size = 1 << 10
+	MiB Size = 1 << 20
+	GiB Size = 1 << 30
+)
+
+var (
+	_ encoding.TextMarshaler   = Size(0)
+	_ encoding.TextUnmarshaler = (*Size)(nil)
+)
+
+// String writes the size in the largest unit that leaves no fraction.
+func (s Size) String() string {
+	switch {
+	case s != 0 && s%GiB == 0:
+		return strconv.FormatInt(int64(s/GiB), 10) + "GiB"
+	case s != 0 && s%MiB == 0:
+		return strconv.FormatInt(int64(s/MiB), 10) + "MiB"
+	case s != 0 && s%KiB == 0:
+		return strconv.FormatInt(int64(s/KiB), 10) + "KiB"
+	}
+	return strconv.FormatInt(int64(s), 10)
+}
+
+// MarshalText writes the size as String does.
+func (s Size) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads a whole number of bytes with an optional unit: B, KiB, MiB or GiB.
+func (s *Size) UnmarshalText(text []byte) error {
+	number, unit := string(text), Size(1)
+	for _, u := range []struct {
+		name string
+		size Size
+	}{{"KiB", KiB}, {"MiB", MiB}, {"GiB", GiB}, {"B", 1}} {
+		if rest, ok := strings.CutSuffix(number, u.name); ok {
+			number, unit = strings.TrimSpace(rest), u.size
+			break
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n < 1 || n > math.MaxInt64/int64(unit) {
+		return fmt.Errorf(`%q is not a size: write a whole number of bytes above 0 and a unit, like "512KiB" or "4MiB"`, text)
+	}
+	*s = Size(n) * unit
+	return nil
+}

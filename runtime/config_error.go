@@ -1,0 +1,158 @@
+package runtime
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/openmas/openmas/runtime/internal/projectfile"
+)
+
+// Position says where a value of a Config was written: in a file, an environment
+// variable or a --set flag. The zero Position is a default, or a Config made in Go.
+type Position struct {
+	File         string // as it was named to Load
+	Line, Column int    // from 1; 0 when the whole file is meant
+	Env          string // the name of the environment variable
+	Set          string // the key given to --set
+}
+
+// String writes file:line:column, the variable, the flag, or "default".
+func (p Position) String() string {
+	switch {
+	case p.File != "" && p.Line > 0:
+		return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+	case p.File != "":
+		return p.File
+	case p.Env != "":
+		return "environment variable " + p.Env
+	case p.Set != "":
+		return "--set " + p.Set
+	}
+	return "default"
+}
+
+// ConfigError is one thing wrong with a configuration, for the person who wrote it.
+type ConfigError struct {
+	Pos     Position
+	Key     []string // the path of the key, if it is about one
+	Message string   // what is wrong, without the position
+	Hint    string   // what to do about it, or ""
+}
+
+// Error is one line: the position, what is wrong, what to do.
+func (e *ConfigError) Error() string {
+	var b strings.Builder
+	if e.Pos != (Position{}) {
+		b.WriteString(e.Pos.String())
+		b.WriteString(": ")
+	}
+	b.WriteString(e.Message)
+	if e.Hint != "" {
+		b.WriteString("; ")
+		b.WriteString(e.Hint)
+	}
+	return b.String()
+}
+
+// ConfigErrors is everything wrong with a configuration, in the order of the file. It
+// is never empty. errors.As finds each ConfigError in it.
+type ConfigErrors []*ConfigError
+
+// Error has one line per problem.
+func (e ConfigErrors) Error() string {
+	lines := make([]string, len(e))
+	for i, one := range e {
+		lines[i] = one.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap gives errors.Is and errors.As the single problems.
+func (e ConfigErrors) Unwrap() []error {
+	out := make([]error, len(e))
+	for i, one := range e {
+		out[i] = one
+	}
+	return out
+}
+
+// Position returns where the value at a path was written; the zero Position when it
+// is a default. An item of a list is "[0]", "[1]" and so on. For a mapping it is the
+// place of its key.
+func (c *Config) Position(keys ...string) Position {
+	if c.source == nil {
+		return Position{}
+	}
+	if n := c.source.root.At(keys...); n != nil {
+		return Position(n.Place())
+	}
+	return Position{}
+}
+
+// Errorf returns a ConfigError about the value at a path. A value that nobody wrote
+// is placed at the nearest mapping around it.
+func (c *Config) Errorf(keys []string, format string, args ...any) *ConfigError {
+	return &ConfigError{Pos: c.near(keys), Key: keys, Message: c.Redact(fmt.Sprintf(format, args...))}
+}
+
+func (c *Config) near(keys []string) Position {
+	if c.source == nil {
+		return Position{}
+	}
+	for n := len(keys); n > 0; n-- {
+		if p := c.Position(keys[:n]...); p != (Position{}) {
+			return p
+		}
+	}
+	return Position{File: c.File}
+}
+
+// Locate places the problems that Fill found in the block at a path: every ConfigError
+// in err comes back with its position and full key. Any other error becomes one about
+// the path as a whole. Locate of nil is nil.
+func (c *Config) Locate(keys []string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var many ConfigErrors
+	var one *ConfigError
+	switch {
+	case errors.As(err, &many):
+	case errors.As(err, &one):
+		many = ConfigErrors{one}
+	default:
+		return ConfigErrors{c.Errorf(keys, "%s: %v", projectfile.JoinPath(keys), err)}
+	}
+	out := make(ConfigErrors, len(many))
+	for i, e := range many {
+		full := append(append([]string{}, keys...), e.Key...)
+		at, message := keys, e.Message
+		if rest, ok := strings.CutPrefix(message, projectfile.JoinPath(e.Key)+": "); ok {
+			at, message = full, rest
+		}
+		out[i] = c.Errorf(full, "%s: %s", projectfile.JoinPath(at), message)
+		out[i].Hint = c.Redact(e.Hint)
+	}
+	slices.SortStableFunc(out, func(a, b *ConfigError) int {
+		return cmp.Or(cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column))
+	})
+	return out
+}
+
+// Redact returns s with *** for every value that ${env:…} or ${file:…} put into the
+// configuration. Values of fewer than 6 characters are left alone: replacing them
+// would garble every text, and they protect nothing. Safe for concurrent use.
+func (c *Config) Redact(s string) string {
+	if c.source == nil || c.source.redact == nil {
+		return s
+	}
+	return c.source.redact.Replace(s)
+}
+
+// String names the project, not its values: some of them are secrets.
+func (c *Config) String() string {
+	return fmt.Sprintf("project %s (%d agents)", c.Project, len(c.Agents))
+}

@@ -1,0 +1,51 @@
+package runtime
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"unicode"
+
+	"github.com/openmas/openmas/runtime/internal/projectfile"
+)
+
+// Fill sets the fields of the struct that target points to from an agent's config:
+// block. Keys are the fields' json names, matched as encoding/json does; a field the
+// block does not name keeps its value. A time.Duration is written "3s"; a type with
+// UnmarshalText reads its text; a text that spells a number or a boolean fills one, so
+// that "${env:PORT}" can. Everything else must fit exactly, and an unknown key is an
+// error. The error is ConfigErrors with keys relative to the block and no positions:
+// Config.Locate adds those. No value appears in it.
+func Fill(target any, config map[string]any) error {
+	v := reflect.ValueOf(target)
+	if v.Kind() != reflect.Pointer || v.IsNil() {
+		return fmt.Errorf("fill a %T: it is not a pointer to a struct", target)
+	}
+	t := v.Type().Elem()
+	if t.Kind() != reflect.Struct {
+		if len(config) == 0 {
+			return nil
+		}
+		return ConfigErrors{{Message: fmt.Sprintf("the agent is a %s, which takes no configuration", t)}}
+	}
+	if config == nil {
+		return nil
+	}
+	check := projectfile.Checker{Schema: projectfile.Schema{Tag: "json", Fold: true, Untagged: true}, NullOK: true}
+	clean, problems := check.Check(config, t)
+	if len(problems) > 0 {
+		var out ConfigErrors
+		for _, p := range projectfile.SortProblems(problems, nil) {
+			out = append(out, &ConfigError{Key: p.Path, Message: p.Message, Hint: p.Hint})
+		}
+		return out
+	}
+	if err := strictDecode(clean, target, "json"); err != nil {
+		return ConfigErrors{{Message: "cannot be decoded: " + oneLine(err.Error())}}
+	}
+	return nil
+}
+
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, unicode.IsControl), " ")
+}

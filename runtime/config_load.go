@@ -1,0 +1,312 @@
+package runtime
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	goruntime "runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/knadh/koanf/providers/confmap"
+	"github.com/knadh/koanf/v2"
+
+	"github.com/openmas/openmas/runtime/internal/projectfile"
+)
+
+// LoadOptions are the layers over the project file, the weakest first.
+type LoadOptions struct {
+	// Profile adds NAME.PROFILE.yaml beside the project file NAME.yaml. "" adds none.
+	Profile string
+	// Environ is the environment, as os.Environ returns it; nil means os.Environ().
+	// OPENMAS_CONFIG__agents__search__timeout=3s sets one key, and ${env:X} reads it.
+	Environ []string
+	// Set holds key=value settings: agents.search.tools."docs.search".timeout=3s.
+	Set []string
+}
+
+// source is what Load remembers of where a Config came from.
+type source struct {
+	root   *projectfile.Node // every layer merged, with positions
+	redact *strings.Replacer // nil when there is no secret
+}
+
+var configSchema = projectfile.Schema{Tag: "koanf"}
+
+// pathDelimiter cannot be part of a key: the parser refuses control characters.
+const pathDelimiter = "\x00"
+
+// Load reads a project file with its layers: defaults, the file, the profile, the
+// environment, Set. Each overrides the one before, key by key; lists are replaced
+// whole and null in a layer resets a key. ${env:X} and ${file:X} are expanded in every
+// value. The result has its defaults and is valid. Whatever is wrong comes back as
+// ConfigErrors, all of it at once.
+func Load(path string, opts LoadOptions) (*Config, error) {
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, ConfigErrors{{Pos: Position{File: path}, Message: "the working directory is not known: " + err.Error()}}
+	}
+	l := &loader{path: path, dir: dir, env: environment(opts.Environ)}
+	l.expander = projectfile.Expander{Lookup: l.lookup, Dir: dir}
+	l.read(opts)
+	if l.broken {
+		return nil, l.errors()
+	}
+	cfg := l.decode()
+	for _, p := range cfg.problems() {
+		if !l.explained(p.Key) {
+			l.problems = append(l.problems, projectfile.Problem{
+				Pos: projectfile.Position(p.Pos), Path: p.Key, Message: p.Message, Hint: p.Hint,
+			})
+		}
+	}
+	if len(l.problems) > 0 {
+		return nil, l.errors()
+	}
+	return cfg, nil
+}
+
+type loader struct {
+	path, dir string
+	env       map[string]string
+	expander  projectfile.Expander
+	files     []string
+	layers    []*projectfile.Node // the first is the project file
+	problems  []projectfile.Problem
+	broken    bool // a file could not be read: what it says is not known
+}
+
+func environment(environ []string) map[string]string {
+	if environ == nil {
+		environ = os.Environ()
+	}
+	out := make(map[string]string, len(environ))
+	for _, kv := range environ {
+		if i := strings.Index(kv, "="); i > 0 {
+			out[kv[:i]] = kv[i+1:]
+		}
+	}
+	return out
+}
+
+func (l *loader) lookup(name string) (string, bool) {
+	v, ok := l.env[name]
+	if !ok && goruntime.GOOS == "windows" {
+		for k, v := range l.env {
+			if strings.EqualFold(k, name) {
+				return v, true
+			}
+		}
+	}
+	return v, ok
+}
+
+func (l *loader) fail(pos projectfile.Position, hint, format string, args ...any) {
+	l.problems = append(l.problems, projectfile.Problem{Pos: pos, Message: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// read collects the layers and expands the references in them.
+func (l *loader) read(opts LoadOptions) {
+	l.file(l.path, false)
+	if opts.Profile != "" {
+		if strings.ContainsAny(opts.Profile, `/\.`) {
+			l.fail(projectfile.Position{}, "", "--profile %s: a profile is a plain word", opts.Profile)
+		} else {
+			ext := filepath.Ext(l.path)
+			l.file(strings.TrimSuffix(l.path, ext)+"."+opts.Profile+ext, true)
+		}
+	}
+	var names []string
+	for name := range l.env {
+		names = append(names, name)
+	}
+	slices.Sort(names) // so that a key comes before the keys in it
+	for _, name := range names {
+		path, ok, err := projectfile.SplitEnv(name)
+		if err != nil {
+			l.fail(projectfile.Position{Env: name}, "write "+projectfile.EnvPrefix+"agents__NAME__timeout", "%v", err)
+		} else if ok {
+			l.assign(path, l.env[name], projectfile.Position{Env: name})
+		}
+	}
+	for _, arg := range opts.Set {
+		path, value, err := projectfile.SplitSet(arg)
+		if err != nil {
+			key, _, _ := strings.Cut(arg, "=") // the value may be a secret
+			l.fail(projectfile.Position{Set: key}, `write key=value, like agents.NAME.timeout=3s`, "%v", err)
+			continue
+		}
+		l.assign(path, value, projectfile.Position{Set: projectfile.JoinPath(path)})
+	}
+	for _, layer := range l.layers {
+		l.problems = append(l.problems, l.expander.Tree(layer)...)
+	}
+}
+
+func (l *loader) assign(path []string, value string, pos projectfile.Position) {
+	t := configSchema.TypeAt(reflect.TypeFor[Config](), path)
+	layer, problems := projectfile.Assign(path, value, t, pos)
+	l.layers, l.problems = append(l.layers, layer), append(l.problems, problems...)
+}
+
+// file adds a file as a layer.
+func (l *loader) file(path string, profile bool) {
+	pos := projectfile.Position{File: path}
+	l.files = append(l.files, path)
+	data, err := readFile(path)
+	if err != nil {
+		l.broken = true
+		switch info, statErr := os.Stat(path); {
+		case statErr == nil && info.IsDir():
+			hint := "name the project file in it"
+			if found, err := FindProject(path); err == nil {
+				hint = "did you mean " + found + "?"
+			}
+			l.fail(pos, hint, "is a folder, not a project file")
+		case profile && errors.Is(err, fs.ErrNotExist):
+			l.fail(pos, "", "there is no such file for the profile")
+		case errors.Is(err, fs.ErrNotExist):
+			l.fail(pos, "name a project file; by default it is "+strings.Join(projectFiles, ", then "), "there is no such file")
+		default:
+			l.fail(pos, "", "cannot be read: %s", cause(err))
+		}
+		return
+	}
+	node, problems := projectfile.Parse(path, data)
+	l.problems = append(l.problems, problems...)
+	switch {
+	case node == nil:
+		l.broken = true
+	case node.Kind == projectfile.Map:
+		l.layers = append(l.layers, node)
+	case node.Kind == projectfile.Null && profile: // a profile may be empty
+	case node.Kind == projectfile.Null:
+		l.broken = true
+		l.fail(pos, "a project needs at least one agent: agents: {NAME: {type: TYPE}}", "the file is empty")
+	default:
+		l.broken = true
+		l.fail(node.Pos, `it starts with "project: NAME" and "agents:"`,
+			`a project file is a mapping ("key: value" lines), not %s`, projectfile.Describe(node.Plain()))
+	}
+}
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, projectfile.MaxBytes+1))
+}
+
+// decode merges the layers, checks them and fills a Config with what is right.
+func (l *loader) decode() *Config {
+	root, k := l.layers[0], koanf.New(pathDelimiter)
+	for i, layer := range l.layers {
+		values, _ := layer.Plain().(map[string]any)
+		var options []koanf.Option
+		if i > 0 { // in the file itself null stays, to be reported
+			options = append(options, koanf.WithMergeFunc(projectfile.MergeValues))
+			root.Merge(layer)
+		}
+		if err := k.Load(confmap.Provider(values, ""), nil, options...); err != nil {
+			l.fail(projectfile.Position{File: l.path}, "", "cannot merge its layers: %v", err)
+		}
+	}
+	src := &source{root: root, redact: redactor(l.expander.Secrets)}
+	check := projectfile.Checker{Schema: configSchema, Positive: true, Show: src.show}
+	clean, problems := check.Check(k.Raw(), reflect.TypeFor[Config]())
+	for _, p := range problems {
+		p.Pos = root.PlaceOf(p)
+		l.problems = append(l.problems, p)
+	}
+	cfg := &Config{Dir: l.dir, File: l.path, source: src}
+	if err := strictDecode(clean, cfg, "koanf"); err != nil {
+		l.fail(projectfile.Position{File: l.path}, "", "cannot be decoded: %v", err)
+	}
+	return cfg.WithDefaults()
+}
+
+// strictDecode fills target from what a Checker let pass.
+func strictDecode(from, target any, tag string) error {
+	d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
+		Result:      target,
+		TagName:     tag,
+		Squash:      tag == "json", // as encoding/json does with embedded structs
+		ErrorUnused: true,
+		MatchName:   func(key, field string) bool { return key == field },
+		DecodeHook:  mapstructure.TextUnmarshallerHookFunc(),
+	})
+	if err != nil {
+		return err
+	}
+	return d.Decode(from)
+}
+
+// explained reports whether a problem found earlier lies at or under a path, so that
+// one more about the path would only be its echo.
+func (l *loader) explained(path []string) bool {
+	return slices.ContainsFunc(l.problems, func(p projectfile.Problem) bool {
+		if len(path) == 1 && len(p.Path) == 1 && p.AtKey {
+			return true // a section is missing, and there is one that nobody knows
+		}
+		return len(p.Path) >= len(path) && slices.Equal(p.Path[:len(path)], path)
+	})
+}
+
+func (l *loader) errors() ConfigErrors {
+	redact := redactor(l.expander.Secrets)
+	clean := func(s string) string {
+		if redact == nil {
+			return s
+		}
+		return redact.Replace(s)
+	}
+	var out ConfigErrors
+	for _, p := range projectfile.SortProblems(l.problems, l.files) {
+		out = append(out, &ConfigError{Pos: Position(p.Pos), Key: p.Path, Message: clean(p.Message), Hint: clean(p.Hint)})
+	}
+	return out
+}
+
+// show quotes a text for an error message, its secrets masked.
+func (s *source) show(path []string, text string) string {
+	if n := s.root.At(path...); n != nil && n.Masked != "" {
+		text = n.Masked
+	}
+	if r := []rune(text); len(r) > 60 {
+		text = string(r[:60]) + "…"
+	}
+	return strconv.Quote(text)
+}
+
+// redactor replaces secrets, and the ways they look inside quotes, longest first.
+func redactor(secrets []string) *strings.Replacer {
+	var words []string
+	for _, s := range secrets {
+		if len(s) < 6 {
+			continue
+		}
+		quoted := strconv.Quote(s)
+		words = append(words, s, quoted[1:len(quoted)-1])
+		if j, err := json.Marshal(s); err == nil {
+			words = append(words, string(j[1:len(j)-1]))
+		}
+	}
+	if len(words) == 0 {
+		return nil
+	}
+	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) })
+	var pairs []string
+	for _, w := range words {
+		pairs = append(pairs, w, "***")
+	}
+	return strings.NewReplacer(pairs...)
+}

@@ -1,0 +1,139 @@
+package projectfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// maxSecret bounds a file that ${file:…} names.
+const maxSecret = 1 << 20
+
+// mask stands for a secret wherever a value is shown.
+const mask = "***"
+
+// Expander replaces ${env:NAME} and ${file:PATH} in the scalars of a tree, after
+// parsing, so that no value can change the shape of the file. $${ is a literal ${.
+type Expander struct {
+	Lookup  func(name string) (string, bool) // an environment variable
+	Dir     string                           // what PATH is relative to
+	Secrets []string                         // every value that was put in
+}
+
+// Tree expands every text under n in place. A text that cannot be expanded is taken
+// out of the tree, so that its problem is the only one reported.
+func (e *Expander) Tree(n *Node) []Problem { return e.tree(nil, n) }
+
+func (e *Expander) tree(path []string, n *Node) (problems []Problem) {
+	switch n.Kind {
+	case Map:
+		for _, key := range slices.Clone(n.Keys) {
+			found := e.tree(child(path, key), n.Fields[key])
+			if len(found) > 0 && n.Fields[key].Kind == Scalar {
+				n.Remove(key)
+			}
+			problems = append(problems, found...)
+		}
+	case List:
+		for i, item := range n.Items {
+			problems = append(problems, e.tree(child(path, Item(i)), item)...)
+		}
+	case Scalar:
+		s, ok := n.Value.(string)
+		if !ok || !strings.Contains(s, "${") {
+			return nil
+		}
+		clear, masked, err := e.Text(s)
+		if err != nil {
+			return []Problem{problemf(n.Pos, path, "%s: %v", JoinPath(path), err)}
+		}
+		if n.Value = clear; masked != clear {
+			n.Masked = masked
+		}
+	}
+	return problems
+}
+
+// Text expands one text. masked is the same with *** for what was put in.
+func (e *Expander) Text(s string) (clear, masked string, err error) {
+	var c, m strings.Builder
+	for {
+		i := strings.Index(s, "${")
+		if i < 0 {
+			c.WriteString(s)
+			m.WriteString(s)
+			return c.String(), m.String(), nil
+		}
+		if i > 0 && s[i-1] == '$' {
+			c.WriteString(s[:i-1] + "${")
+			m.WriteString(s[:i-1] + "${")
+			s = s[i+2:]
+			continue
+		}
+		c.WriteString(s[:i])
+		m.WriteString(s[:i])
+		ref, rest, ok := strings.Cut(s[i+2:], "}")
+		if !ok {
+			return "", "", fmt.Errorf("${ without a closing }; write $${ for a literal ${")
+		}
+		value, err := e.resolve(ref)
+		if err != nil {
+			return "", "", err
+		}
+		if c.WriteString(value); value != "" {
+			m.WriteString(mask)
+			e.Secrets = append(e.Secrets, value)
+		}
+		s = rest
+	}
+}
+
+func (e *Expander) resolve(ref string) (string, error) {
+	kind, name, _ := strings.Cut(ref, ":")
+	switch {
+	case kind == "env" && name != "":
+		if v, ok := e.Lookup(name); ok {
+			return v, nil
+		}
+		return "", fmt.Errorf("the environment variable %s is not set", name)
+	case kind == "file" && name != "":
+		return e.file(name)
+	}
+	return "", fmt.Errorf("unknown reference ${%s}; there are ${env:NAME} and ${file:PATH}, and $${ is a literal ${", ref)
+}
+
+// file reads a secret from a file, less one newline at its end.
+func (e *Expander) file(name string) (string, error) {
+	path := name
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(e.Dir, path)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("${file:%s}: there is no such file", name)
+	case err != nil:
+		return "", fmt.Errorf("${file:%s}: %w", name, err)
+	}
+	if !info.Mode().IsRegular() { // a pipe would block for ever
+		return "", fmt.Errorf("${file:%s}: %s is not a regular file", name, path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("${file:%s}: %w", name, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("${file:%s}: %w", name, err)
+	case len(data) > maxSecret:
+		return "", fmt.Errorf("${file:%s}: larger than %d MiB", name, maxSecret>>20)
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"), nil
+}
