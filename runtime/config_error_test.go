@@ -104,6 +104,9 @@ func TestConfigErrors(t *testing.T) {
 		{name: "tag", file: "agents:\n  a: {type: !ruby/object x}\n"},
 		{name: "key that is no text", file: "agents:\n  [a]: {type: x}\n"},
 		{name: "deep", file: "project: " + strings.Repeat("[", 200) + strings.Repeat("]", 200) + "\n"},
+		{name: "deep blocks", file: deepBlocks()},
+		{name: "too many anchors", file: "a: [" + strings.Repeat("&a ", 20_000) + "]\n"},
+		{name: "too many keys", file: strings.Repeat("a:\n", 40_000)},
 		{name: "aliases that multiply", file: bomb()},
 
 		{name: "missing variable", file: "agents:\n  a: {command: [x], env: {DB: \"db-${env:DB}\"}}\n"},
@@ -143,6 +146,24 @@ func TestConfigErrors(t *testing.T) {
 	if *updateConfig {
 		golden(t, "errors.golden", messages.String())
 	}
+}
+
+// TestManyErrors: a file that is all wrong says so in a screen or two.
+func TestManyErrors(t *testing.T) {
+	project(t, map[string]string{"p.yaml": "agents:\n  a: {type: x}\n" + strings.Repeat("x: 1\n", 205)})
+	_, err := Load("p.yaml", LoadOptions{Environ: []string{}})
+	var list ConfigErrors
+	if !errors.As(err, &list) || len(list) != 101 || list[100].Error() != "and 105 more problems" {
+		t.Errorf("%d problems: %v", len(list), list[len(list)-1])
+	}
+}
+
+func deepBlocks() string {
+	var b strings.Builder
+	for i := range 120 {
+		b.WriteString(strings.Repeat(" ", i) + "a:\n")
+	}
+	return b.String()
 }
 
 func bomb() string {

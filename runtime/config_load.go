@@ -40,6 +40,9 @@ type source struct {
 
 var configSchema = projectfile.Schema{Tag: "koanf"}
 
+// maxErrors is how many problems are reported; nobody reads more at once.
+const maxErrors = 100
+
 // pathDelimiter cannot be part of a key: the parser refuses control characters.
 const pathDelimiter = "\x00"
 
@@ -270,7 +273,10 @@ func (l *loader) errors() ConfigErrors {
 		return redact.Replace(s)
 	}
 	var out ConfigErrors
-	for _, p := range projectfile.SortProblems(l.problems, l.files) {
+	for i, p := range projectfile.SortProblems(l.problems, l.files) {
+		if i == maxErrors {
+			return append(out, &ConfigError{Message: fmt.Sprintf("and %d more problems", len(l.problems)-i)})
+		}
 		out = append(out, &ConfigError{Pos: Position(p.Pos), Key: p.Path, Message: clean(p.Message), Hint: clean(p.Hint)})
 	}
 	return out

@@ -17,9 +17,11 @@ import (
 
 // Bounds on one document, so that a hostile or broken file costs little.
 const (
-	MaxBytes = 4 << 20 // of a file
-	maxNodes = 1 << 19 // after aliases are written out: anchors can multiply a short file
-	maxDepth = 100     // of nesting; the YAML parser recurses
+	MaxBytes   = 4 << 20 // of a file
+	maxNodes   = 1 << 19 // after aliases are written out: anchors can multiply a short file
+	maxDepth   = 100     // of nesting; the YAML parser recurses
+	maxAnchors = 10_000  // quadratic time again
+	maxKeys    = 1 << 15 // of one block mapping; the YAML parser takes quadratic time and a stack frame for each
 )
 
 // Parse reads one YAML document. An empty document is a Null node. It never panics;
@@ -50,8 +52,8 @@ func Parse(file string, data []byte) (n *Node, problems []Problem) {
 		return nil, []Problem{problemf(at(line, 1), nil, "not valid YAML: the text is not UTF-8")}
 	}
 	tokens := lexer.Tokenize(string(data))
-	if tk := tooDeep(tokens); tk != nil {
-		return nil, []Problem{problemf(at(tk.Position.Line, tk.Position.Column), nil, "nested more than %d levels deep", maxDepth)}
+	if tk, why := tooMuch(tokens); tk != nil {
+		return nil, []Problem{problemf(at(tk.Position.Line, tk.Position.Column), nil, "%s", why)}
 	}
 	doc, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey()) // duplicates are reported below, with both places
 	if err != nil {
@@ -106,28 +108,44 @@ func firstLine(s string) string {
 	return s
 }
 
-// tooDeep finds nesting the parser should not be sent into: open brackets, or a run
-// of tokens like "- - - -" that nests without any value in between.
-func tooDeep(tokens token.Tokens) *token.Token {
-	open, run := 0, 0
+// tooMuch finds what the parser should not be sent into: brackets open too deep, a line
+// like "- - - -" or "a: a: a:" that nests without them, a block with too many keys.
+func tooMuch(tokens token.Tokens) (*token.Token, string) {
+	open, line, onLine, anchors := 0, 0, 0, 0
+	keys := map[int]int{} // of blocks, by the column of their indentation
 	for _, tk := range tokens {
+		if tk.Position.Line != line {
+			line, onLine = tk.Position.Line, 0
+		}
 		switch tk.Type {
 		case token.MappingStartType, token.SequenceStartType:
 			open++
-			run++
 		case token.MappingEndType, token.SequenceEndType:
 			open--
-			run = 0
-		case token.SequenceEntryType, token.MappingKeyType, token.MappingValueType, token.AnchorType, token.TagType:
-			run++
-		default:
-			run = 0
+		case token.MappingValueType:
+			if open == 0 {
+				onLine++
+				keys[tk.Position.IndentNum]++
+			}
+			if keys[tk.Position.IndentNum] > maxKeys {
+				return tk, fmt.Sprintf("more than %d keys at one level", maxKeys)
+			}
+		case token.SequenceEntryType, token.MappingKeyType, token.AnchorType, token.TagType:
+			if open == 0 {
+				onLine++
+			}
+			if tk.Type == token.AnchorType {
+				anchors++
+			}
 		}
-		if open > maxDepth || run > 4*maxDepth {
-			return tk
+		if anchors > maxAnchors {
+			return tk, fmt.Sprintf("more than %d anchors", maxAnchors)
+		}
+		if open > maxDepth || onLine > maxDepth {
+			return tk, fmt.Sprintf("nested more than %d levels deep", maxDepth)
 		}
 	}
-	return nil
+	return nil, ""
 }
 
 // builder turns the library's syntax tree into Nodes.
@@ -161,11 +179,14 @@ func (b *builder) pos(n ast.Node) Position {
 
 // value builds one node. It returns nil after a problem.
 func (b *builder) value(path []string, n ast.Node, depth int) *Node {
-	if b.nodes++; b.nodes > maxNodes || depth > maxDepth {
-		if b.nodes < 2*maxNodes { // say it once
+	switch b.nodes++; {
+	case b.nodes > maxNodes:
+		if b.nodes == maxNodes+1 { // say it once
 			b.problem(b.pos(n), path, "too large once its aliases are written out")
-			b.nodes = 2 * maxNodes
 		}
+		return nil
+	case depth > maxDepth:
+		b.problem(b.pos(n), path, "nested more than %d levels deep", maxDepth)
 		return nil
 	}
 	pos := b.pos(n)
