@@ -140,6 +140,23 @@ func (n *Node) Plain() any {
 	return nil
 }
 
+// Describe says what a plain value is, without its content when that is text.
+func Describe(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "nothing"
+	case bool:
+		return fmt.Sprintf("%t", v)
+	case string:
+		return "text"
+	case map[string]any:
+		return "a mapping"
+	case []any:
+		return "a list"
+	}
+	return fmt.Sprintf("the number %v", v)
+}
+
 // Merge lays a later layer over n: maps are merged, everything else is replaced,
 // null takes a key away. A map keeps the place where it was written first.
 // MergeValues does the same to plain values.
