@@ -374,7 +374,9 @@ func TestBudgetIsNotTakenTwiceByOneCallTree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(BudgetPolicy{Least: 1})
 		below := newRetrier(DefaultPolicy(), Options{Budget: b}, &script{errs: []error{refused}})
-		above := newRetrier(DefaultPolicy(), Options{Budget: b}, agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+		twice := DefaultPolicy()
+		twice.Attempts = 2
+		above := newRetrier(twice, Options{Budget: b}, agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 			if c.Attempt <= 1 {
 				return nil, refused
 			}

@@ -98,9 +98,13 @@ func TestLoopStops(t *testing.T) {
 				ctx, cancel := context.WithCancelCause(t.Context())
 				time.AfterFunc(5*time.Second, func() { cancel(cause) })
 				var told states
-				err := Loop(ctx, DefaultPolicy(), "r", quiet, run, told.add)
+				var log bytes.Buffer
+				err := Loop(ctx, DefaultPolicy(), "r", slog.New(slog.NewTextHandler(&log, nil)), run, told.add)
 				if err != cause || told[len(told)-1].State != Stopped {
 					t.Errorf("%v, %v", err, told.names())
+				}
+				if late := strings.Contains(log.String(), "while being stopped"); late != (name == "returns another" || name == "panics") {
+					t.Errorf("the log says:\n%s", log.String())
 				}
 				if again := Loop(ctx, DefaultPolicy(), "r", quiet, func(context.Context) error { t.Error("it ran"); return nil }, nil); again != cause {
 					t.Error(again)

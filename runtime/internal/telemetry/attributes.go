@@ -1,0 +1,97 @@
+package telemetry
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/openmas/openmas/agent"
+	"go.opentelemetry.io/otel/attribute"
+)
+
+// maxText bounds names from strangers: they are parts of span names.
+const maxText = 128
+
+// A Hop is what the runtime knows of the way a call travels.
+type Hop struct {
+	// Communicator is local, pubsub, mcp-stdio, mcp-sse or mcp-http.
+	Communicator string
+	// System is the broker of a pubsub hop, as messaging.system: "nats", "memory". Otherwise empty.
+	System string
+	// Instance is the callee's, as "name/0"; callees set it.
+	Instance string
+}
+
+const (
+	local  = "local"
+	pubsub = "pubsub"
+)
+
+// attributes are those of every span of the hop.
+func (h Hop) attributes() []attribute.KeyValue {
+	out := []attribute.KeyValue{attribute.String("openmas.communicator", h.Communicator)}
+	switch h.Communicator {
+	case "mcp-stdio":
+		out = append(out, attribute.String("network.transport", "pipe"))
+	case "mcp-sse", "mcp-http":
+		out = append(out, attribute.String("network.transport", "tcp"))
+	}
+	if h.System != "" {
+		out = append(out, attribute.String("messaging.system", h.System))
+	}
+	if h.Instance != "" {
+		out = append(out, attribute.String("openmas.instance", clean(h.Instance)))
+	}
+	return out
+}
+
+// spanName is as the MCP conventions have it, with the agent before the name. A URI is no part of it: it is as good as an argument, and there are too many.
+func spanName(c *agent.Call) string {
+	switch c.Op {
+	case agent.OpTool:
+		return "tools/call " + clean(c.Agent) + "." + clean(c.Name)
+	case agent.OpPrompt:
+		return "prompts/get " + clean(c.Agent) + "." + clean(c.Name)
+	case agent.OpResource:
+		return "resources/read " + clean(c.Agent)
+	case agent.OpComplete:
+		return "completion/complete " + clean(c.Agent)
+	case agent.OpEvent:
+		return "process " + clean(c.Name)
+	}
+	return clean(string(c.Op)) + " " + clean(c.Agent)
+}
+
+// callAttributes says which call it is. room is how many more the caller will append.
+func callAttributes(c *agent.Call, room int) []attribute.KeyValue {
+	out := make([]attribute.KeyValue, 0, 7+room)
+	out = append(out, attribute.String("openmas.agent", clean(c.Agent)), attribute.String("openmas.caller", clean(c.Caller)),
+		attribute.String("openmas.call.id", clean(c.ID)), attribute.Int("openmas.depth", c.Depth))
+	switch c.Op {
+	case agent.OpTool:
+		out = append(out, attribute.String("mcp.method.name", "tools/call"), attribute.String("gen_ai.operation.name", "execute_tool"),
+			attribute.String("gen_ai.tool.name", clean(c.Name)))
+	case agent.OpPrompt:
+		out = append(out, attribute.String("mcp.method.name", "prompts/get"), attribute.String("gen_ai.prompt.name", clean(c.Name)))
+	case agent.OpResource:
+		out = append(out, attribute.String("mcp.method.name", "resources/read"))
+	case agent.OpComplete:
+		out = append(out, attribute.String("mcp.method.name", "completion/complete"))
+	case agent.OpEvent:
+		out = append(out, attribute.String("messaging.operation.name", "process"), attribute.String("messaging.operation.type", "process"),
+			attribute.String("messaging.destination.name", clean(c.Name)))
+	}
+	return out
+}
+
+// clean makes s fit for a span: short, and valid UTF-8, for one bad byte would cost the whole batch.
+func clean(s string) string {
+	if len(s) <= maxText && utf8.ValidString(s) {
+		return s
+	}
+	s = strings.ToValidUTF8(s[:min(len(s), maxText)], "\uFFFD")
+	for len(s) > maxText {
+		_, n := utf8.DecodeLastRuneInString(s)
+		s = s[:len(s)-n]
+	}
+	return s
+}

@@ -1,0 +1,106 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+)
+
+const tracesPath = "/v1/traces"
+
+// A target is an OTLP receiver of traces.
+type target struct {
+	url  *url.URL
+	grpc bool
+}
+
+// target finds the receiver in the configuration and the environment; nil when there is none, or the environment turns tracing off.
+func (c Config) target() (*target, error) {
+	if strings.EqualFold(c.env("OTEL_SDK_DISABLED"), "true") {
+		return nil, nil
+	}
+	if name := c.env("OTEL_TRACES_EXPORTER"); name != "" && name != "otlp" {
+		if name != "none" {
+			c.Logger.Warn("telemetry is off: OTEL_TRACES_EXPORTER names an exporter that is not here", "want", "otlp or none", "got", name)
+		}
+		return nil, nil
+	}
+	var t target
+	name, value, base := c.endpoint()
+	if value == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(value)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("%s: it must be a URL like http://127.0.0.1:4318, with http or https", name)
+	}
+	if u.User != nil {
+		return nil, fmt.Errorf("%s: a URL with a user name or password is not used; put credentials in headers", name)
+	}
+	if t.grpc, err = c.grpc(); err != nil {
+		return nil, err
+	}
+	if base && !t.grpc && !strings.HasSuffix(u.Path, tracesPath) {
+		u = u.JoinPath(tracesPath)
+	}
+	t.url = u
+	return &t, nil
+}
+
+// endpoint says which setting names the endpoint, and whether it is the base of all OTLP's URLs or that for traces.
+func (c Config) endpoint() (name, value string, base bool) {
+	if c.Endpoint != "" {
+		return "telemetry: endpoint", c.Endpoint, true
+	}
+	name = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+	if v := c.env(name); v != "" {
+		return name, v, false
+	}
+	name = "OTEL_EXPORTER_OTLP_ENDPOINT"
+	return name, c.env(name), true
+}
+
+func (c Config) grpc() (bool, error) {
+	name, value := "telemetry: protocol", c.Protocol
+	for _, key := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
+		if value == "" {
+			name, value = key, c.env(key)
+		}
+	}
+	switch value {
+	case "", "http", "http/protobuf":
+		return false, nil
+	case "grpc":
+		return true, nil
+	case "http/json": // which the exporter reads from the environment itself
+		if c.Protocol == "" {
+			return false, nil
+		}
+	}
+	return false, fmt.Errorf("%s is %q: http or grpc", name, value)
+}
+
+func (c Config) env(key string) string {
+	v, _ := c.Environ(key)
+	return strings.TrimSpace(v)
+}
+
+func (t *target) exporter(ctx context.Context, headers map[string]string) (sdktrace.SpanExporter, error) {
+	if t.grpc {
+		opts := []otlptracegrpc.Option{otlptracegrpc.WithEndpointURL(t.url.String())}
+		if len(headers) > 0 {
+			opts = append(opts, otlptracegrpc.WithHeaders(headers))
+		}
+		return otlptracegrpc.New(ctx, opts...)
+	}
+	opts := []otlptracehttp.Option{otlptracehttp.WithEndpointURL(t.url.String())}
+	if len(headers) > 0 {
+		opts = append(opts, otlptracehttp.WithHeaders(headers))
+	}
+	return otlptracehttp.New(ctx, opts...)
+}
