@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -297,113 +296,6 @@ func TestRetryProperties(t *testing.T) {
 			rt.Errorf("budget left in use: %+v", u)
 		}
 	})
-}
-
-func TestBudgetBoundsRetriesAndServesAll(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const callers = 40
-		b := NewBudget(DefaultBudgetPolicy())
-		var mu sync.Mutex
-		most, retries := 0, 0
-		peer := agent.CallerFunc(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
-			time.Sleep(100 * time.Millisecond) // in the bubble's time
-			if c.Attempt <= 1 {
-				return nil, refused
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			most, retries = max(most, b.Use().Retries), retries+1
-			return &agent.Result{}, nil
-		})
-		r := newRetrier(Policy{Attempts: 2, Initial: 1, Multiplier: 1, Max: 10 * time.Second}, Options{Budget: b}, peer)
-		var wg sync.WaitGroup
-		for range callers {
-			wg.Go(func() {
-				if _, err := r.Call(t.Context(), &agent.Call{}); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		wg.Wait()
-		if most != 3 || retries != callers {
-			t.Errorf("%d retries at once, %d in all: want 3 and %d", most, retries, callers)
-		}
-		if u := b.Use(); u != (BudgetUse{}) {
-			t.Errorf("left in use: %+v", u)
-		}
-	})
-}
-
-func TestBudgetGrowsWithWhatIsInFlight(t *testing.T) {
-	b := NewBudget(BudgetPolicy{Ratio: 0.2, Least: 3})
-	for range 100 {
-		b.begin()
-	}
-	n := 0
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // no waiting
-	for b.turn(ctx, time.Hour) {
-		n++
-	}
-	if n != 20 {
-		t.Errorf("%d turns, want 20", n)
-	}
-}
-
-func TestBudgetRefusesWhenNobodyLeaves(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := NewBudget(BudgetPolicy{Least: 1})
-		_, release, ok := b.acquire(t.Context(), time.Second)
-		if !ok {
-			t.Fatal("no turn in an empty budget")
-		}
-		s := &script{errs: []error{refused}}
-		_, err := newRetrier(DefaultPolicy(), Options{Budget: b}, s).Call(t.Context(), &agent.Call{})
-		if e := agent.AsError(err); len(s.calls) != 1 || e.Code != agent.CodeUnavailable || !strings.Contains(e.Message, "no retry budget") {
-			t.Errorf("%d attempts, %v", len(s.calls), err)
-		}
-		release()
-		if u := b.Use(); u != (BudgetUse{}) {
-			t.Errorf("left in use: %+v", u)
-		}
-	})
-}
-
-// Were the call below to wait for a turn of its own, it would wait for its caller, which waits for it.
-func TestBudgetIsNotTakenTwiceByOneCallTree(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := NewBudget(BudgetPolicy{Least: 1})
-		below := newRetrier(DefaultPolicy(), Options{Budget: b}, &script{errs: []error{refused}})
-		twice := DefaultPolicy()
-		twice.Attempts = 2
-		above := newRetrier(twice, Options{Budget: b}, agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-			if c.Attempt <= 1 {
-				return nil, refused
-			}
-			return below.Call(ctx, &agent.Call{})
-		}))
-		if _, err := above.Call(t.Context(), &agent.Call{}); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-func TestBudgetSurvivesAPanic(t *testing.T) {
-	b := NewBudget(DefaultBudgetPolicy())
-	r := newRetrier(Policy{Attempts: 2, Initial: 1, Multiplier: 1, Max: 1}, Options{Budget: b}, agent.CallerFunc(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
-		if c.Attempt == 2 {
-			panic("boom")
-		}
-		return nil, refused
-	}))
-	func() {
-		defer func() { _ = recover() }()
-		_, _ = r.Call(t.Context(), &agent.Call{})
-		t.Error("no panic")
-	}()
-	if u := b.Use(); u != (BudgetUse{}) {
-		t.Errorf("left in use: %+v", u)
-	}
 }
 
 func TestVerdictString(t *testing.T) {
