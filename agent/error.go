@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -75,7 +76,11 @@ type Error struct {
 // Errorf makes an Error with a message; %w keeps the cause for errors.Is and errors.As in this process.
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
-	return &Error{Code: code, Message: err.Error(), cause: errors.Unwrap(err)}
+	cause := errors.Unwrap(err)
+	if _, several := err.(interface{ Unwrap() []error }); several {
+		cause = err
+	}
+	return &Error{Code: code, Message: err.Error(), cause: cause}
 }
 
 // Refusedf is [Errorf] for a call that was certainly not executed: see [Error.NotExecuted].
@@ -119,7 +124,7 @@ func CodeOf(err error) Code {
 }
 
 // AsError translates any error into an [*Error], at the border of a process or a package. An Error inside err keeps its code
-// and details and gets err's whole message; a context error becomes deadline_exceeded or canceled; anything else is internal.
+// and details and gets err's whole message; so does a bare [Code]; a context error becomes deadline_exceeded or canceled; anything else is internal.
 func AsError(err error) *Error {
 	if err == nil {
 		return nil
@@ -128,11 +133,14 @@ func AsError(err error) *Error {
 		return e
 	}
 	var e *Error
+	var code Code
 	switch {
 	case errors.As(err, &e):
 		out := *e
 		out.Message, out.cause = err.Error(), err
 		return &out
+	case errors.As(err, &code):
+		return &Error{Code: ParseCode(string(code)), Message: err.Error(), cause: err}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &Error{Code: CodeDeadlineExceeded, Message: err.Error(), cause: err}
 	case errors.Is(err, context.Canceled):
@@ -150,9 +158,14 @@ type wireError struct {
 	NotExecuted bool            `json:"notExecuted,omitempty"`
 }
 
-// MarshalJSON writes {code, message, retryAfter (ms), details, notExecuted}; empty members are left out.
+// MarshalJSON writes {code, message, retryAfter (ms), details, notExecuted}; empty members are left out. Details that are no JSON
+// are written as a string: a defect in them must not cost the error itself.
 func (e *Error) MarshalJSON() ([]byte, error) {
-	return json.Marshal(wireError{e.Code, e.Message, e.RetryAfter.Milliseconds(), e.Details, e.NotExecuted})
+	details := e.Details
+	if len(details) > 0 && !json.Valid(details) {
+		details, _ = json.Marshal(string(details)) // a string always encodes
+	}
+	return json.Marshal(wireError{e.Code, e.Message, e.RetryAfter.Milliseconds(), details, e.NotExecuted})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes. An unknown code becomes internal.
@@ -161,6 +174,7 @@ func (e *Error) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &w); err != nil {
 		return fmt.Errorf("decode an error: %w", err)
 	}
-	*e = Error{Code: ParseCode(string(w.Code)), Message: w.Message, RetryAfter: time.Duration(max(w.RetryAfter, 0)) * time.Millisecond, Details: w.Details, NotExecuted: w.NotExecuted}
+	wait := min(max(w.RetryAfter, 0), int64(math.MaxInt64/time.Millisecond))
+	*e = Error{Code: ParseCode(string(w.Code)), Message: w.Message, RetryAfter: time.Duration(wait) * time.Millisecond, Details: w.Details, NotExecuted: w.NotExecuted}
 	return nil
 }

@@ -28,7 +28,7 @@ func On[T any](topic string, fn func(context.Context, T) error) Event {
 	e.handler = CallerFunc(func(ctx context.Context, c *Call) (*Result, error) {
 		var v T
 		if err := json.Unmarshal(c.Input, &v); err != nil {
-			return nil, Errorf(CodeInvalidArgument, "event %s: the payload does not decode into %T: %w", c.Name, v, err)
+			return nil, Refusedf(CodeInvalidArgument, "event %s: the payload does not decode into %T: %w", c.Name, v, err)
 		}
 		if err := fn(ctx, v); err != nil {
 			return nil, toolError(ctx, err)

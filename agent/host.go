@@ -94,8 +94,7 @@ func (h *Host) Call(ctx context.Context, c *Call) (res *Result, err error) {
 
 // outward is an error of dispatch as it leaves the agent. What is an [*Error] already keeps its evidence: a middleware may refuse a call before its tool.
 func outward(ctx context.Context, err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e := (*Error)(nil); errors.As(err, &e) {
 		return AsError(err)
 	}
 	return toolError(ctx, err)

@@ -139,7 +139,11 @@ func NewTool[In, Out any](name, description string, fn func(context.Context, In)
 		if err != nil {
 			return nil, toolError(ctx, err)
 		}
-		return toResult(out)
+		res, err := toResult(out)
+		if err != nil {
+			return nil, Errorf(CodeInternal, "%s: %w", c.Target(), err)
+		}
+		return res, nil
 	})
 	return Tool{info: b.info, handler: checked(check, Chain(typed, b.middlewares...)), err: errors.Join(errs...)}
 }
@@ -204,8 +208,9 @@ func checked(check func(json.RawMessage) error, next Caller) Caller {
 // toolError is a handler's error as it leaves the agent. It says nothing about NotExecuted: the handler ran.
 func toolError(ctx context.Context, err error) *Error {
 	var e *Error
+	var code Code
 	switch {
-	case errors.As(err, &e):
+	case errors.As(err, &e), errors.As(err, &code):
 		out := *AsError(err)
 		out.NotExecuted = false
 		return &out
