@@ -29,13 +29,27 @@ type Content struct {
 	Annotations, Meta json.RawMessage
 }
 
-// ResourceContents is the content of a resource: text, or raw bytes (base64 in JSON).
+// ResourceContents is the content of a resource: text, or, with a Blob that is not nil, raw bytes (base64 in JSON).
 type ResourceContents struct {
 	URI      string          `json:"uri"`
 	MIMEType string          `json:"mimeType,omitempty"`
 	Text     string          `json:"text,omitempty"`
 	Blob     []byte          `json:"blob,omitempty"`
 	Meta     json.RawMessage `json:"_meta,omitempty"`
+}
+
+// MarshalJSON writes MCP's form, which wants one of text and blob even when it is empty.
+func (r ResourceContents) MarshalJSON() ([]byte, error) {
+	type bare ResourceContents
+	w := struct {
+		bare
+		Text *string `json:"text,omitempty"`
+		Blob *[]byte `json:"blob,omitempty"`
+	}{bare: bare(r), Text: &r.Text}
+	if r.Blob != nil {
+		w.Text, w.Blob = nil, &r.Blob
+	}
+	return json.Marshal(w)
 }
 
 // Text is a text block.
@@ -66,7 +80,7 @@ type wireContent struct {
 	Data        *[]byte           `json:"data,omitempty"`
 	MIMEType    string            `json:"mimeType,omitempty"`
 	URI         string            `json:"uri,omitempty"`
-	Name        string            `json:"name,omitempty"`
+	Name        *string           `json:"name,omitempty"`
 	Title       string            `json:"title,omitempty"`
 	Description string            `json:"description,omitempty"`
 	Size        int64             `json:"size,omitempty"`
@@ -75,17 +89,22 @@ type wireContent struct {
 	Meta        json.RawMessage   `json:"_meta,omitempty"`
 }
 
+func (c Content) isText() bool { return c.Type == ContentText }
+
 // MarshalJSON writes MCP's form.
 func (c Content) MarshalJSON() ([]byte, error) {
-	w := wireContent{Type: c.Type, MIMEType: c.MIMEType, URI: c.URI, Name: c.Name, Title: c.Title, Description: c.Description, Size: c.Size,
+	w := wireContent{Type: c.Type, MIMEType: c.MIMEType, URI: c.URI, Title: c.Title, Description: c.Description, Size: c.Size,
 		Resource: c.Resource, Annotations: c.Annotations, Meta: c.Meta}
-	switch c.Type {
-	case ContentText:
+	if c.Type == ContentText || c.Text != "" {
 		w.Text = &c.Text
-	case ContentImage, ContentAudio:
+	}
+	if c.Type == ContentResourceLink || c.Name != "" {
+		w.Name = &c.Name
+	}
+	if c.Type == ContentImage || c.Type == ContentAudio || c.Data != nil {
 		data := c.Data
 		if data == nil {
-			data = []byte{}
+			data = []byte{} // nil would be null
 		}
 		w.Data = &data
 	}
@@ -98,8 +117,11 @@ func (c *Content) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &w); err != nil {
 		return err
 	}
-	*c = Content{Type: w.Type, MIMEType: w.MIMEType, URI: w.URI, Name: w.Name, Title: w.Title, Description: w.Description, Size: w.Size,
+	*c = Content{Type: w.Type, MIMEType: w.MIMEType, URI: w.URI, Title: w.Title, Description: w.Description, Size: w.Size,
 		Resource: w.Resource, Annotations: w.Annotations, Meta: w.Meta}
+	if w.Name != nil {
+		c.Name = *w.Name
+	}
 	if w.Text != nil {
 		c.Text = *w.Text
 	}

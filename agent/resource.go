@@ -150,7 +150,7 @@ func (r Resource) vars(uri string) (vars map[string]string, ok bool) {
 // compileTemplate turns the {name} and {+name} of RFC 6570 into a regular expression.
 func compileTemplate(t string) (*regexp.Regexp, error) {
 	var b strings.Builder
-	b.WriteString("^")
+	b.WriteString("(?s)^")
 	for rest := t; rest != ""; {
 		lit, expr, found := strings.Cut(rest, "{")
 		b.WriteString(regexp.QuoteMeta(lit))
