@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -42,7 +43,7 @@ func JSONResult(v any) (*Result, error) {
 func (r *Result) Text() string {
 	var parts []string
 	for _, c := range r.Content {
-		if c.Type == ContentText {
+		if c.isText() {
 			parts = append(parts, c.Text)
 		}
 	}
@@ -52,8 +53,9 @@ func (r *Result) Text() string {
 	return strings.Join(parts, "\n")
 }
 
-// Decode reads the result into out, which is a pointer: from the structured value; else from one text block, as JSON, or as it is
-// when out is a *string. A *Result gets the result itself.
+// Decode reads the result into out, which is a pointer: from the structured value; else from one text block, as JSON. A *string takes text as it is,
+// also where the structured value is something else than a string (servers wrap a string in an object for MCP's sake). A *Result gets the result
+// itself, a *[]Content its blocks, a *Content its only one.
 func (r *Result) Decode(out any) error {
 	switch p := out.(type) {
 	case *Result:
@@ -68,16 +70,25 @@ func (r *Result) Decode(out any) error {
 			return nil
 		}
 	case *string:
-		if len(r.Structured) == 0 {
+		if len(r.Structured) == 0 || r.Structured[0] != '"' && slices.ContainsFunc(r.Content, Content.isText) {
 			*p = r.Text()
 			return nil
 		}
+	case *[]Content:
+		*p = r.Content
+		return nil
+	case *Content:
+		if len(r.Content) != 1 {
+			return Errorf(CodeInternal, "the result has %d content blocks, not one", len(r.Content))
+		}
+		*p = r.Content[0]
+		return nil
 	}
 	src := r.Structured
 	if len(src) == 0 {
 		texts := 0
 		for _, c := range r.Content {
-			if c.Type == ContentText {
+			if c.isText() {
 				texts++
 				src = json.RawMessage(c.Text)
 			}
