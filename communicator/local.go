@@ -2,6 +2,7 @@ package communicator
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/openmas/openmas/agent"
@@ -47,6 +48,9 @@ func (l *Local) Dial(_ context.Context, name string) (Peer, error) {
 	if b, ok := l.bound[name]; ok {
 		return &localPeer{b: b}, nil
 	}
+	if l.closed {
+		return nil, agent.Refusedf(agent.CodeUnavailable, "dial %s: the communicator is closed", name)
+	}
 	return nil, agent.Refusedf(agent.CodeNotFound, "no agent %q in this process", name)
 }
 
@@ -62,12 +66,11 @@ func (l *Local) Close(ctx context.Context) error {
 	for _, b := range all {
 		b.gate.Shut()
 	}
+	var errs []error
 	for _, b := range all {
-		if err := b.Close(ctx); err != nil {
-			return err
-		}
+		errs = append(errs, b.Close(ctx))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 type localBinding struct {
