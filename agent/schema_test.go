@@ -1,0 +1,176 @@
+package agent_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+)
+
+type tree struct {
+	Name     string  `json:"name"`
+	Children []*tree `json:"children,omitempty"`
+}
+
+func inputOf[In any](opts ...agent.ToolOption) agent.Tool {
+	return agent.NewTool("t", "", func(context.Context, In) (string, error) { return "", nil }, opts...)
+}
+
+func TestInputSchemas(t *testing.T) {
+	const object = `{"type":"object"}`
+	const cityObject = `{"type":"object","properties":{"name":{"type":"string","description":"the city's name"},"days":{"type":"integer"}},"required":["name"],"additionalProperties":false}`
+	for name, tt := range map[string]struct {
+		tool agent.Tool
+		want string // the schema, by value
+		err  string
+	}{
+		"a struct":            {tool: inputOf[city](), want: cityObject},
+		"a pointer":           {tool: inputOf[*city](), want: cityObject},
+		"nothing":             {tool: inputOf[struct{}](), want: `{"type":"object","additionalProperties":false}`},
+		"a map":               {tool: inputOf[map[string]int](), want: `{"type":"object","additionalProperties":{"type":"integer"}}`},
+		"any":                 {tool: inputOf[any](), want: object},
+		"raw JSON":            {tool: inputOf[json.RawMessage](), want: object},
+		"by hand":             {tool: inputOf[tree](agent.WithInputSchema(json.RawMessage(`{"type":"object","required":["name"]}`))), want: `{"type":"object","required":["name"]}`},
+		"by hand, from Go":    {tool: inputOf[tree](agent.WithInputSchema(map[string]any{"type": "object"})), want: object},
+		"a recursive type":    {tool: inputOf[tree](), err: "agent.WithInputSchema"},
+		"a string":            {tool: inputOf[string](), err: "take a struct or a map"},
+		"a list":              {tool: inputOf[[]city](), err: "take a struct or a map"},
+		"a channel":           {tool: inputOf[struct{ C chan int }](), err: "agent.WithInputSchema"},
+		"by hand, no object":  {tool: inputOf[city](agent.WithInputSchema(json.RawMessage(`{"type":"string"}`))), err: `must be "object"`},
+		"by hand, no schema":  {tool: inputOf[city](agent.WithInputSchema(json.RawMessage(`[1]`))), err: "is no JSON schema"},
+		"by hand, no JSON":    {tool: inputOf[city](agent.WithInputSchema(json.RawMessage(`{`))), err: "is no JSON schema"},
+		"by hand, unencoded":  {tool: inputOf[city](agent.WithInputSchema(func() {})), err: "is no JSON schema"},
+		"by hand, broken ref": {tool: inputOf[city](agent.WithInputSchema(json.RawMessage(`{"type":"object","properties":{"a":{"$ref":"#/$defs/none"}}}`))), err: "none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := tt.tool.Err()
+			if tt.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.err) {
+					t.Errorf("the error is %v, want one that says %s", err, tt.err)
+				}
+				return
+			}
+			if err != nil || !equalJSON(tt.tool.Info().InputSchema, tt.want) {
+				t.Errorf("the schema is %s, %v, want %s", tt.tool.Info().InputSchema, err, tt.want)
+			}
+		})
+	}
+}
+
+func equalJSON(a json.RawMessage, b string) bool {
+	var x, y any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal([]byte(b), &y) == nil && reflect.DeepEqual(x, y)
+}
+
+func outputOf[Out any](opts ...agent.ToolOption) string {
+	return string(agent.NewTool("t", "", func(context.Context, struct{}) (out Out, err error) { return }, opts...).Info().OutputSchema)
+}
+
+// MCP wants an object there, or nothing.
+func TestOutputSchemas(t *testing.T) {
+	for name, got := range map[string]string{"a string": outputOf[string](), "a list": outputOf[[]city](), "a map": outputOf[map[string]int](), "any": outputOf[any](), "a result": outputOf[*agent.Result](),
+		"content": outputOf[agent.Content](), "a recursive type": outputOf[tree](), "a time": outputOf[time.Time]()} {
+		if got != "" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	if got := outputOf[*city](); !strings.Contains(got, "the city's name") {
+		t.Errorf("a struct: %q", got)
+	}
+	if got := outputOf[string](agent.WithOutputSchema(map[string]string{"type": "object"})); got != `{"type":"object"}` {
+		t.Errorf("by hand: %q", got)
+	}
+}
+
+func TestInputIsValidatedOnce(t *testing.T) {
+	ran := 0
+	ctx := tools(t,
+		agent.NewTool("typed", "", func(context.Context, city) (string, error) { ran++; return "", nil }),
+		agent.NewTool("pointer", "", func(_ context.Context, c *city) (string, error) { ran++; return c.Name, nil }),
+		agent.NewTool("any", "", func(_ context.Context, v any) (any, error) { ran++; return v, nil }),
+		agent.NewTool("tree", "", func(_ context.Context, v tree) (int, error) { ran++; return len(v.Children), nil }, agent.WithInputSchema(json.RawMessage(`{"type":"object"}`))),
+	)
+	for _, tt := range []struct {
+		tool, in string
+		code     agent.Code
+	}{
+		{"typed", `{"name":"x"}`, ""}, {"typed", ``, agent.CodeInvalidArgument}, {"typed", `null`, agent.CodeInvalidArgument}, {"typed", `{"name":"x","town":1}`, agent.CodeInvalidArgument},
+		{"typed", `{"name":"x","days":1.5}`, agent.CodeInvalidArgument}, {"typed", `{"name":null}`, agent.CodeInvalidArgument}, {"typed", `[]`, agent.CodeInvalidArgument},
+		{"typed", `{"name":"x"`, agent.CodeInvalidArgument}, {"typed", `{"name":"x"} {}`, agent.CodeInvalidArgument},
+		{"pointer", `{"name":"x"}`, ""}, {"pointer", `{}`, agent.CodeInvalidArgument},
+		{"any", ``, ""}, {"any", `{"a":1}`, ""}, {"any", `"a"`, agent.CodeInvalidArgument},
+		{"tree", `{"name":"a","children":[{"name":"b","children":[{}]}]}`, ""}, {"tree", `{"name":7}`, agent.CodeInvalidArgument},
+	} {
+		before := ran
+		_, err := agent.CallTool(ctx, "callee."+tt.tool, json.RawMessage(tt.in))
+		wantCode(t, err, tt.code, tt.code != "")
+		if (ran != before) != (tt.code == "") {
+			t.Errorf("%s %s: the tool ran %d times", tt.tool, tt.in, ran-before)
+		}
+	}
+}
+
+func TestTools(t *testing.T) {
+	yes, no := true, false
+	tool := agent.NewTool("t", "says", func(context.Context, struct{}) (string, error) { return "", nil }, agent.ReadOnly(), agent.Idempotent(), agent.Destructive(false), agent.OpenWorld(true), agent.Title("T"))
+	want := agent.ToolInfo{Name: "t", Title: "T", Description: "says", InputSchema: tool.Info().InputSchema,
+		Annotations: &agent.Annotations{ReadOnly: true, Idempotent: true, Destructive: &no, OpenWorld: &yes}}
+	if !reflect.DeepEqual(tool.Info(), want) || !tool.Info().Repeatable() {
+		t.Errorf("the tool is %+v", tool.Info())
+	}
+	if (agent.ToolInfo{}).Repeatable() || (agent.ToolInfo{Annotations: &agent.Annotations{Destructive: &no}}).Repeatable() {
+		t.Error("a tool that declares nothing is repeatable")
+	}
+	for _, bad := range []agent.Tool{{}, agent.RawTool("t", "", nil, nil), agent.NewTool[any, any]("t", "", nil), inputOf[string]()} {
+		if bad.Err() == nil {
+			t.Errorf("%+v is no error", bad.Info())
+		}
+		_, err := bad.Call(t.Context(), &agent.Call{})
+		wantCode(t, err, agent.CodeInternal, true)
+	}
+}
+
+func TestMiddleware(t *testing.T) {
+	var order []string
+	mw := func(name string) agent.Middleware {
+		return func(next agent.Caller) agent.Caller {
+			return agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+				order = append(order, name)
+				return next.Call(ctx, c)
+			})
+		}
+	}
+	stop := func(err error) agent.Middleware {
+		return func(agent.Caller) agent.Caller {
+			return agent.CallerFunc(func(context.Context, *agent.Call) (*agent.Result, error) { return nil, err })
+		}
+	}
+	say := func(context.Context, city) (string, error) { order = append(order, "tool"); return "", nil }
+	ctx := tools(t,
+		agent.NewTool("two", "", say, agent.WithMiddleware(mw("outer"), mw("inner"))),
+		agent.NewTool("plain", "", say, agent.WithMiddleware(stop(errors.New("no")))),
+		agent.NewTool("refuse", "", say, agent.WithMiddleware(stop(agent.Refusedf(agent.CodePermissionDenied, "no")))),
+		agent.NewTool("mute", "", say, agent.WithMiddleware(stop(nil))),
+	)
+	if _, err := agent.CallTool(ctx, "callee.two", city{}); err != nil || strings.Join(order, " ") != "outer inner tool" {
+		t.Errorf("the order is %v, %v", order, err)
+	}
+	order = nil
+	_, err := agent.CallTool(ctx, "callee.two", nil)
+	wantCode(t, err, agent.CodeInvalidArgument, true)
+	_, err = agent.CallTool(ctx, "callee.plain", city{})
+	wantCode(t, err, agent.CodeToolFailed, false)
+	_, err = agent.CallTool(ctx, "callee.refuse", city{})
+	wantCode(t, err, agent.CodePermissionDenied, true)
+	if res, err := agent.CallTool(ctx, "callee.mute", city{}); err != nil || res == nil {
+		t.Errorf("a middleware that gives neither: %v, %v", res, err)
+	}
+	if order != nil {
+		t.Errorf("what ran is %v", order)
+	}
+}
