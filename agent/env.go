@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 )
@@ -37,7 +36,7 @@ func (e Env) Publish(ctx context.Context, topic string, v any, opts ...PublishOp
 	}
 	payload, err := json.Marshal(v)
 	if err != nil {
-		return fmt.Errorf("publish %q: encode the event: %w", topic, err)
+		return Errorf(CodeInvalidArgument, "publish %q: encode the event: %w", topic, err)
 	}
 	p := Publication{ID: newID(), Topic: topic, Source: e.Name, Payload: payload}
 	for _, o := range opts {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -150,6 +151,7 @@ func (r Resource) vars(uri string) (vars map[string]string, ok bool) {
 // compileTemplate turns the {name} and {+name} of RFC 6570 into a regular expression.
 func compileTemplate(t string) (*regexp.Regexp, error) {
 	var b strings.Builder
+	var names []string
 	b.WriteString("(?s)^")
 	for rest := t; rest != ""; {
 		lit, expr, found := strings.Cut(rest, "{")
@@ -165,6 +167,10 @@ func compileTemplate(t string) (*regexp.Regexp, error) {
 		if !closed || !variable.MatchString(name) {
 			return nil, fmt.Errorf("template %q: {%s is not {name} or {+name}", t, name)
 		}
+		if slices.Contains(names, name) {
+			return nil, fmt.Errorf("template %q: {%s} stands there twice", t, name)
+		}
+		names = append(names, name)
 		fmt.Fprintf(&b, "(?P<%s>%s)", name, pattern)
 		rest = after
 	}

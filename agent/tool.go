@@ -211,9 +211,13 @@ func toolError(ctx context.Context, err error) *Error {
 	var code Code
 	switch {
 	case errors.As(err, &e), errors.As(err, &code):
-		out := *AsError(err)
-		out.NotExecuted = false
-		return &out
+		out := AsError(err)
+		if out.NotExecuted {
+			ran := *out
+			ran.NotExecuted, ran.cause = false, err
+			return &ran
+		}
+		return out
 	case ctx.Err() != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)):
 		return AsError(err)
 	}
