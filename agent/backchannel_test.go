@@ -1,0 +1,145 @@
+package agent_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// talk is a tool that tells and asks whoever called, then calls on in turn.
+func talk(name, next string) agent.Tool {
+	return agent.NewTool("talk", "", func(ctx context.Context, _ struct{}) (string, error) {
+		agent.Progress(ctx, 1, 2, name)
+		agent.Log(ctx, slog.LevelInfo, name)
+		roots, err := agent.Roots(ctx)
+		said := name + ":" + string(agent.CodeOf(err))
+		if err == nil {
+			said = name + ":" + roots[0].URI
+		}
+		if next == "" {
+			return said, nil
+		}
+		below, err := agent.Ask[string](ctx, next, nil)
+		return said + " " + below, err
+	})
+}
+
+// Questions and log lines of the whole tree reach the first caller; progress is about one call and reaches who asked for it there.
+func TestBackChannelOfNestedCalls(t *testing.T) {
+	var heard []string
+	all := agent.Handlers{
+		OnProgress: func(p agent.ProgressNotice) { heard = append(heard, "progress of "+p.Message) },
+		OnLog:      func(l agent.LogNotice) { heard = append(heard, "log of "+l.Logger) },
+		Roots:      func(context.Context) ([]agent.Root, error) { return []agent.Root{{URI: "file:///a"}}, nil },
+	}
+	watch := agent.OnProgress(func(p agent.ProgressNotice) { heard = append(heard, "watched "+p.Message) })
+	ctx := system(t, map[string]agent.Capabilities{
+		"a": {Tools: []agent.Tool{talk("a", "b.talk")}},
+		"b": {Tools: []agent.Tool{talk("b", "")}},
+	})
+	for _, tt := range []struct {
+		name  string
+		ctx   context.Context
+		opts  []agent.CallOption
+		heard []string
+		said  string
+	}{
+		{"nothing offered", ctx, nil, nil, "a:unavailable b:unavailable"},
+		{"progress watched", ctx, []agent.CallOption{watch}, []string{"watched a"}, "a:unavailable b:unavailable"},
+		{"handlers", agent.WithBackChannel(ctx, all), nil, []string{"log of a", "log of b"}, "a:file:///a b:file:///a"},
+		{"handlers, progress watched", agent.WithBackChannel(ctx, all), []agent.CallOption{watch}, []string{"watched a", "log of a", "log of b"}, "a:file:///a b:file:///a"},
+		{"empty handlers", agent.WithBackChannel(ctx, agent.Handlers{}), nil, nil, "a:unavailable b:unavailable"},
+	} {
+		heard = nil
+		said, err := agent.Ask[string](tt.ctx, "a.talk", nil, tt.opts...)
+		if err != nil || said != tt.said || !slices.Equal(heard, tt.heard) {
+			t.Errorf("%s: said %q, heard %q, %v", tt.name, said, heard, err)
+		}
+	}
+}
+
+func TestHandlersAnswer(t *testing.T) {
+	failing := agent.Errorf(agent.CodePermissionDenied, "no")
+	h := agent.Handlers{
+		Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
+			return agent.SampleResult{Role: agent.RoleAssistant, Model: r.SystemPrompt, Content: agent.Text("x")}, nil
+		},
+		Elicit: func(context.Context, agent.ElicitRequest) (agent.ElicitResult, error) {
+			return agent.ElicitResult{}, failing
+		},
+		Roots: func(context.Context) ([]agent.Root, error) { return nil, nil },
+	}
+	for _, tt := range []struct {
+		kind, params, want string
+		code               agent.Code
+	}{
+		{agent.AskSample, `{"systemPrompt":"m"}`, `{"role":"assistant","content":{"type":"text","text":"x"},"model":"m"}`, ""},
+		{agent.AskSample, `{"messages":7}`, "", agent.CodeInvalidArgument},
+		{agent.AskElicit, ``, "", agent.CodePermissionDenied},
+		{agent.AskRoots, ``, `{"roots":[]}`, ""},
+		{"dance", ``, "", agent.CodeUnavailable},
+	} {
+		got, err := h.Request(t.Context(), agent.Request{Kind: tt.kind, Params: json.RawMessage(tt.params)})
+		if agent.CodeOf(err) != tt.code || string(got) != tt.want {
+			t.Errorf("%s %s gave %s, %v", tt.kind, tt.params, got, err)
+		}
+	}
+}
+
+func TestElicit(t *testing.T) {
+	type form struct {
+		Yes  bool   `json:"yes"`
+		Note string `json:"note,omitempty"`
+	}
+	tool := agent.NewTool("ask", "", func(ctx context.Context, _ struct{}) (form, error) { return agent.Elicit[form](ctx, "Sure?") })
+	ctx := tools(t, tool, agent.NewTool("wrong", "", func(ctx context.Context, _ struct{}) (string, error) { return agent.Elicit[string](ctx, "Sure?") }))
+	for _, tt := range []struct {
+		answer string
+		code   agent.Code
+	}{
+		{`{"action":"accept","content":{"yes":true,"note":"n"}}`, ""},
+		{`{"action":"decline"}`, agent.CodePermissionDenied},
+		{`{"action":"cancel"}`, agent.CodeCanceled},
+		{`{}`, agent.CodeCanceled},
+		{`{"action":"accept"}`, agent.CodeInvalidArgument},
+		{`{"action":"accept","content":{"yes":"maybe"}}`, agent.CodeInvalidArgument},
+		{`{"action":"accept","content":{"yes":true,"more":1}}`, agent.CodeInvalidArgument},
+		{`[]`, agent.CodeInternal},
+	} {
+		got, err := agent.Ask[form](agent.WithBackChannel(ctx, answers(tt.answer)), "callee.ask", nil)
+		if agent.CodeOf(err) != tt.code || tt.code == "" && got != (form{true, "n"}) {
+			t.Errorf("%s gave %+v, %v", tt.answer, got, err)
+		}
+	}
+	_, err := agent.Ask[string](agent.WithBackChannel(ctx, answers(`{}`)), "callee.wrong", nil)
+	wantCode(t, err, agent.CodeInternal, false)
+	if err == nil || !strings.Contains(err.Error(), "struct or a map") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// answers is a caller that gives one answer to everything.
+type answers string
+
+func (answers) Notify(context.Context, agent.Notice) {}
+func (a answers) Request(context.Context, agent.Request) (json.RawMessage, error) {
+	return json.RawMessage(a), nil
+}
+
+// Outside a call there is nobody to tell or ask, and no harm in trying.
+func TestBackChannelOutsideACall(t *testing.T) {
+	for name, ctx := range map[string]context.Context{"a bare context": t.Context(), "an agent's own context": agent.WithEnv(t.Context(), agent.Env{Name: "me"})} {
+		agent.Progress(ctx, 1, 2, "")
+		agent.Log(ctx, slog.LevelInfo, "")
+		_, err := agent.Sample(ctx, agent.SampleRequest{})
+		if agent.CodeOf(err) != agent.CodeUnavailable {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	agent.Log(agent.WithBackChannel(t.Context(), answers("")), slog.LevelInfo, make(chan int))
+}
