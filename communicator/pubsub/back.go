@@ -1,0 +1,100 @@
+package pubsub
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// backChannel is the back-channel of a call that came over the broker: notices and asks go to the caller's process, answers come to this one.
+type backChannel struct {
+	b *binding
+	j *job
+}
+
+// Notify implements [agent.BackChannel].
+func (r *backChannel) Notify(ctx context.Context, n agent.Notice) {
+	payload, err := json.Marshal(n)
+	if err == nil {
+		err = r.b.c.send(ctx, r.j.replyTo, &frame{kind: kindNotice, ref: r.j.ref, payload: payload}, r.b.c.o.MaxPayload)
+	}
+	if err != nil {
+		r.b.c.o.Logger.Debug("a notice was not sent", "call", r.j.call.ID, "error", err)
+	}
+}
+
+// Request implements [agent.BackChannel].
+func (r *backChannel) Request(ctx context.Context, q agent.Request) (json.RawMessage, error) {
+	payload, err := json.Marshal(q)
+	if err != nil {
+		return nil, agent.Errorf(agent.CodeInternal, "encode a %s request: %w", q.Kind, err)
+	}
+	c := r.b.c
+	w := c.pending.add(ctx, nil)
+	defer c.pending.remove(w)
+	f := frame{kind: kindAsk, ref: r.j.ref, ask: c.pending.ref(w), replyTo: c.inbox, payload: payload}
+	if err := c.send(ctx, r.j.replyTo, &f, c.o.MaxPayload); err != nil {
+		return nil, agent.Errorf(agent.CodeUnavailable, "ask the caller (%s): %w", q.Kind, err)
+	}
+	select {
+	case a := <-w.reply:
+		if a.err != nil {
+			return nil, a.err
+		}
+		res, err := readResult(a.payload, a.body)
+		if err != nil {
+			return nil, err
+		}
+		return res.Structured, nil
+	case <-ctx.Done():
+		return nil, agent.AsError(ctx.Err())
+	}
+}
+
+// receiveAsk has a question answered by whoever made the call, in a goroutine that the communicator waits for when it closes.
+func (c *Communicator) receiveAsk(f *frame) {
+	if !c.subjects.isReply(f.replyTo) || f.ask == "" {
+		c.o.Logger.Warn("a question that cannot be answered", "reply-to", f.replyTo)
+		return
+	}
+	ctx, back, done, refused := c.pending.ask(f.ref)
+	if refused != nil {
+		c.reply(f.replyTo, kindAnswer, f.ask, nil, refused)
+		return
+	}
+	if !c.answering.Enter() {
+		done()
+		return
+	}
+	go func() {
+		defer c.answering.Leave()
+		defer done()
+		res, err := answer(ctx, back, f.payload)
+		c.reply(f.replyTo, kindAnswer, f.ask, res, err)
+	}()
+}
+
+func answer(ctx context.Context, back agent.BackChannel, payload []byte) (res *agent.Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = agent.Errorf(agent.CodeInternal, "the caller's answer panicked: %v", p)
+		}
+	}()
+	var q agent.Request
+	if err := json.Unmarshal(payload, &q); err != nil {
+		return nil, agent.Errorf(agent.CodeInternal, "a malformed question: %w", err)
+	}
+	raw, err := back.Request(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return &agent.Result{Structured: raw}, nil
+}
+
+func notify(ctx context.Context, back agent.BackChannel, payload []byte) {
+	var n agent.Notice
+	if json.Unmarshal(payload, &n) == nil {
+		back.Notify(ctx, n)
+	}
+}

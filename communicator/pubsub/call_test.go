@@ -1,0 +1,520 @@
+package pubsub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+)
+
+func TestCallCarriesEverything(t *testing.T) {
+	drivers(t, func(t *testing.T, d Driver) {
+		got := make(chan agent.Call, 1)
+		left := make(chan time.Duration, 1)
+		_, p := pair(t, d, Options{}, func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+			deadline, _ := ctx.Deadline()
+			left <- time.Until(deadline)
+			got <- *c
+			return &agent.Result{Structured: json.RawMessage(`{"a":1}`), Content: []agent.Content{agent.Text("a"), agent.Image([]byte{1}, "image/png")}}, nil
+		})
+		want := agent.Call{ID: "id 1", Op: agent.OpTool, Agent: "callee", Name: "do", Input: json.RawMessage(`{"x":"y"}`), Caller: "someone", Key: "k\n%", Depth: 3,
+			Attempt: 2, Meta: map[string]string{"traceparent": "00-x", "x-header": "v", "empty": ""}, State: "state", Inputs: map[string]json.RawMessage{"q": json.RawMessage("1")}}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		sent := want
+		res, err := p.Call(ctx, &sent)
+		if err != nil || len(res.Content) != 2 || string(res.Structured) != `{"a":1}` || res.Content[1].Data[0] != 1 {
+			t.Fatal(res, err)
+		}
+		if g := <-got; !reflect.DeepEqual(g, want) {
+			t.Fatalf("got  %+v\nwant %+v", g, want)
+		}
+		if l := <-left; l <= 0 || l > time.Minute {
+			t.Fatal(l)
+		}
+		if i := p.Info(); i.Name != "callee" || i.Description != "a test" {
+			t.Fatalf("%+v", i)
+		}
+	})
+}
+
+func TestErrorsCross(t *testing.T) {
+	d := NewMemory(MemoryOptions{})
+	defer d.Close()
+	var fail error
+	_, p := pair(t, d, Options{}, func(context.Context, *agent.Call) (*agent.Result, error) { return nil, fail })
+	for _, code := range agent.Codes() {
+		fail = &agent.Error{Code: code, Message: "m", RetryAfter: 2 * time.Second, Details: json.RawMessage(`{"d":1}`), NotExecuted: code == agent.CodeUnavailable}
+		_, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"})
+		var e *agent.Error
+		if !errors.As(err, &e) || !reflect.DeepEqual(e, fail) {
+			t.Errorf("%+v, want %+v", e, fail)
+		}
+	}
+	fail = &agent.Error{Code: agent.CodeToolFailed, Message: "m", Details: json.RawMessage(`{broken`)}
+	if _, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool}); agent.CodeOf(err) != agent.CodeToolFailed {
+		t.Error(err)
+	}
+	fail = errors.New("plain")
+	if _, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool}); agent.CodeOf(err) != agent.CodeInternal {
+		t.Error(err)
+	}
+}
+
+func TestPanicsAndBadResults(t *testing.T) {
+	d := NewMemory(MemoryOptions{})
+	defer d.Close()
+	answers := map[string]func() *agent.Result{
+		"panic":   func() *agent.Result { panic("at the disco") },
+		"invalid": func() *agent.Result { return &agent.Result{Structured: json.RawMessage(`{`)} },
+		"nothing": func() *agent.Result { return nil },
+	}
+	_, p := pair(t, d, Options{}, func(_ context.Context, c *agent.Call) (*agent.Result, error) { return answers[c.Name](), nil })
+	for name, code := range map[string]agent.Code{"panic": agent.CodeInternal, "invalid": agent.CodeInternal, "nothing": ""} {
+		res, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: name})
+		if agent.CodeOf(err) != code || (err == nil) != (res != nil) {
+			t.Errorf("%s: %v %v", name, res, err)
+		}
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	drivers(t, func(t *testing.T, d Driver) {
+		server, client := process(t, d, Options{}), process(t, d, Options{})
+		if _, err := client.Dial(context.Background(), "callee"); err == nil {
+			t.Fatal("dialled nobody")
+		} else if code, not := refusal(err); code != agent.CodeUnavailable || !not {
+			t.Fatal(err)
+		}
+		b := serve(t, server, service{"callee", func(context.Context, *agent.Call) (*agent.Result, error) { return nil, nil }})
+		if _, err := server.Serve(t.Context(), service{"callee", nil}); agent.CodeOf(err) != agent.CodeInvalidArgument {
+			t.Fatal(err)
+		}
+		p := dial(t, client, "callee")
+		if err := b.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, err := p.Call(context.Background(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"})
+		if code, not := refusal(err); code != agent.CodeUnavailable || !not {
+			t.Fatal(err)
+		}
+		// It comes back: the session works again.
+		serve(t, server, service{"callee", func(context.Context, *agent.Call) (*agent.Result, error) { return agent.TextResult("back"), nil }})
+		if res, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"}); err != nil || res.Text() != "back" {
+			t.Fatal(res, err)
+		}
+	})
+}
+
+func TestCancelAndDeadlineReachTheTool(t *testing.T) {
+	drivers(t, func(t *testing.T, d Driver) {
+		began, ended := make(chan struct{}), make(chan error, 1)
+		_, p := pair(t, d, Options{}, func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+			began <- struct{}{}
+			<-ctx.Done()
+			ended <- ctx.Err()
+			return nil, ctx.Err()
+		})
+		call := &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"}
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { <-began; cancel() }()
+		if _, err := p.Call(ctx, call); agent.CodeOf(err) != agent.CodeCanceled || !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if err := recv(t, ended); err != context.Canceled {
+			t.Fatal(err)
+		}
+		ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		go func() { <-began }()
+		if _, err := p.Call(ctx, call); agent.CodeOf(err) != agent.CodeDeadlineExceeded {
+			t.Fatal(err)
+		}
+		recv(t, ended)
+		<-ctx.Done() // the tool may have been the first to notice
+		if _, err := p.Call(ctx, call); !agent.AsError(err).NotExecuted || agent.CodeOf(err) != agent.CodeDeadlineExceeded {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestSessionClosedInFlight(t *testing.T) {
+	d := NewMemory(MemoryOptions{})
+	defer d.Close()
+	began, ended := make(chan struct{}), make(chan struct{})
+	_, p := pair(t, d, Options{}, func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+		close(began)
+		<-ctx.Done()
+		close(ended)
+		return nil, ctx.Err()
+	})
+	failed := make(chan error)
+	go func() {
+		_, err := p.Call(context.Background(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"})
+		failed <- err
+	}()
+	<-began
+	for range 2 {
+		if err := p.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := recv(t, failed); agent.CodeOf(err) != agent.CodeOutcomeUnknown {
+		t.Fatal(err)
+	}
+	recv(t, ended)
+	_, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"})
+	if code, not := refusal(err); code != agent.CodeUnavailable || !not {
+		t.Fatal(err)
+	}
+}
+
+func TestBackChannel(t *testing.T) {
+	drivers(t, func(t *testing.T, d Driver) {
+		_, p := pair(t, d, Options{}, func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+			if c.Back == nil {
+				return agent.TextResult("nobody"), nil
+			}
+			for i := range 10 {
+				c.Back.Notify(ctx, agent.Notice{Progress: &agent.ProgressNotice{Progress: float64(i)}})
+			}
+			c.Back.Notify(ctx, agent.Notice{Log: &agent.LogNotice{Level: slog.LevelWarn, Data: json.RawMessage(`"hm"`)}})
+			var wg sync.WaitGroup
+			for range 5 {
+				wg.Go(func() {
+					raw, err := c.Back.Request(ctx, agent.Request{Kind: agent.AskElicit, Params: json.RawMessage(`{"message":"ok?"}`)})
+					if err != nil || string(raw) != `{"action":"accept","content":{"message":"ok?"}}` {
+						t.Errorf("%s %v", raw, err)
+					}
+				})
+			}
+			wg.Wait()
+			_, err := c.Back.Request(ctx, agent.Request{Kind: agent.AskSample})
+			return nil, err
+		})
+		var progress []float64
+		logs := 0
+		back := agent.Handlers{
+			OnProgress: func(n agent.ProgressNotice) { progress = append(progress, n.Progress) },
+			OnLog:      func(agent.LogNotice) { logs++ },
+			Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
+				return agent.ElicitResult{Action: "accept", Content: json.RawMessage(`{"message":"` + r.Message + `"}`)}, nil
+			},
+		}
+		_, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x", Back: back})
+		if agent.CodeOf(err) != agent.CodeUnavailable || agent.AsError(err).NotExecuted {
+			t.Fatal(err)
+		}
+		if fmt.Sprint(progress) != "[0 1 2 3 4 5 6 7 8 9]" || logs != 1 {
+			t.Fatal(progress, logs)
+		}
+		if res, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"}); err != nil || res.Text() != "nobody" {
+			t.Fatal(res, err)
+		}
+	})
+}
+
+// A question ends with the call, on both sides.
+func TestQuestionOutlivesNoCall(t *testing.T) {
+	d := NewMemory(MemoryOptions{})
+	defer d.Close()
+	asked, answered := make(chan struct{}), make(chan error, 1)
+	told := make(chan error, 1)
+	_, p := pair(t, d, Options{}, func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+		_, err := c.Back.Request(ctx, agent.Request{Kind: agent.AskRoots})
+		told <- err
+		return nil, err
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-asked; cancel() }()
+	_, err := p.Call(ctx, &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x", Back: agent.Handlers{Roots: func(ctx context.Context) ([]agent.Root, error) {
+		close(asked)
+		<-ctx.Done()
+		answered <- ctx.Err()
+		return nil, ctx.Err()
+	}}})
+	if agent.CodeOf(err) != agent.CodeCanceled {
+		t.Fatal(err)
+	}
+	recv(t, answered)
+	if err := recv(t, told); agent.CodeOf(err) != agent.CodeCanceled {
+		t.Fatal(err)
+	}
+}
+
+func TestPayloadLimits(t *testing.T) {
+	d := NewMemory(MemoryOptions{MaxPayload: 2000})
+	defer d.Close()
+	var ran atomic.Int32
+	_, p := pair(t, d, Options{MaxPayload: 1000}, func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+		ran.Add(1)
+		switch c.Name {
+		case "result":
+			return &agent.Result{Structured: json.RawMessage(`"` + strings.Repeat("x", 1000) + `"`)}, nil
+		case "error":
+			return nil, agent.Errorf(agent.CodeToolFailed, "%s", strings.Repeat("x", 2000))
+		}
+		return &agent.Result{Structured: c.Input}, nil
+	})
+	call := func(name string, size int) (*agent.Result, error) {
+		return p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: name, Input: json.RawMessage(`"` + strings.Repeat("x", size-2) + `"`)})
+	}
+	if res, err := call("echo", 1000); err != nil || len(res.Structured) != 1000 {
+		t.Fatal(err)
+	}
+	_, err := call("echo", 1001)
+	if code, not := refusal(err); code != agent.CodeResourceExhausted || !not || ran.Load() != 1 {
+		t.Fatal(err)
+	}
+	_, err = call("result", 10)
+	if code, not := refusal(err); code != agent.CodeResourceExhausted || not {
+		t.Fatal(err)
+	}
+	if _, err = call("error", 10); agent.CodeOf(err) != agent.CodeToolFailed || len(err.Error()) > 1100 {
+		t.Fatal(err)
+	}
+}
+
+func TestThousandConcurrentCalls(t *testing.T) {
+	drivers(t, func(t *testing.T, d Driver) {
+		var now, most atomic.Int32
+		_, p := pair(t, d, Options{}, func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+			n := now.Add(1)
+			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+			}
+			runtime.Gosched()
+			now.Add(-1)
+			return &agent.Result{Structured: c.Input}, nil
+		})
+		var wg sync.WaitGroup
+		for i := range 1000 {
+			wg.Go(func() {
+				in := fmt.Sprint(i)
+				res, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x", Input: json.RawMessage(in)})
+				if err != nil || string(res.Structured) != in {
+					t.Errorf("%s: %v %v", in, res, err)
+				}
+			})
+		}
+		wg.Wait()
+		if m := most.Load(); m > 64 {
+			t.Fatalf("%d calls ran at once", m)
+		}
+	})
+}
+
+// A slow agent with ten thousand callers: what fits runs or waits, the rest is refused at once, the memory for it is bounded, and nobody is forgotten.
+func TestSlowAgent(t *testing.T) {
+	drivers(t, func(t *testing.T, d Driver) {
+		release := make(chan struct{})
+		var ran atomic.Int32
+		_, p := pair(t, d, Options{MaxInFlight: 4, Queue: 100}, func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+			<-release
+			ran.Add(1)
+			return nil, nil
+		})
+		const calls = 10_000
+		var before, during runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		input := json.RawMessage(`"` + strings.Repeat("x", 10_000) + `"`)
+		var refused, done sync.WaitGroup
+		var ok, exhausted atomic.Int32
+		refused.Add(calls - 104)
+		for range calls {
+			done.Go(func() {
+				_, err := p.Call(context.Background(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x", Input: input})
+				code, not := refusal(err)
+				switch {
+				case err == nil:
+					ok.Add(1)
+				case code == agent.CodeResourceExhausted && not:
+					exhausted.Add(1)
+					refused.Done()
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		refused.Wait()
+		runtime.GC()
+		runtime.ReadMemStats(&during)
+		grown := int64(during.HeapAlloc) - int64(before.HeapAlloc)
+		t.Logf("%d calls of 10 kB at a slow agent: %d kB more on the heap", calls, grown/1000)
+		if grown > 20_000_000 {
+			t.Errorf("the heap has grown by %d bytes", grown)
+		}
+		close(release)
+		done.Wait()
+		if ok.Load() != 104 || exhausted.Load() != calls-104 || ran.Load() != 104 {
+			t.Fatalf("%d ok, %d refused, %d ran", ok.Load(), exhausted.Load(), ran.Load())
+		}
+	})
+}
+
+// Calls whose callers gave up make room in the queue and never run.
+func TestCanceledWhileWaiting(t *testing.T) {
+	d := NewMemory(MemoryOptions{})
+	defer d.Close()
+	release, began := make(chan struct{}), make(chan string, 10)
+	_, p := pair(t, d, Options{MaxInFlight: 1, Queue: 1}, func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+		began <- c.Name
+		<-release
+		return nil, nil
+	})
+	call := func(ctx context.Context, name string) error {
+		_, err := p.Call(ctx, &agent.Call{Op: agent.OpTool, Agent: "callee", Name: name})
+		return err
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { call(context.Background(), "first") })
+	recv(t, began)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if err := call(ctx, "gives up"); agent.CodeOf(err) != agent.CodeDeadlineExceeded {
+		t.Fatal(err)
+	}
+	last := make(chan error)
+	go func() { last <- call(context.Background(), "last") }()
+	close(release)
+	if err := recv(t, last); err != nil {
+		t.Fatal(err)
+	}
+	if name := recv(t, began); name != "last" {
+		t.Fatal(name)
+	}
+	wg.Wait()
+}
+
+func TestDrain(t *testing.T) {
+	drivers(t, func(t *testing.T, d Driver) {
+		release, began := make(chan struct{}), make(chan struct{}, 100)
+		b, p := pair(t, d, Options{MaxInFlight: 2}, func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+			began <- struct{}{}
+			<-release
+			return agent.TextResult("done"), nil
+		})
+		call := func(timeout time.Duration) error {
+			ctx, cancel := context.WithTimeout(context.Background(), timeout)
+			defer cancel()
+			_, err := p.Call(ctx, &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"})
+			return err
+		}
+		results := make(chan error, 10)
+		for range 2 {
+			go func() { results <- call(time.Minute) }()
+			recv(t, began)
+		}
+		closing := make(chan error)
+		go func() { closing <- b.Close(context.Background()) }()
+		for { // new calls are refused while it waits
+			if code, not := refusal(call(10 * time.Millisecond)); code == agent.CodeUnavailable && not {
+				break
+			}
+		}
+		close(release)
+		for range 2 {
+			if err := recv(t, results); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := recv(t, closing); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// When draining takes too long, what waits is refused and what runs is cancelled.
+func TestDrainTooLong(t *testing.T) {
+	d := NewMemory(MemoryOptions{})
+	defer d.Close()
+	began := make(chan struct{}, 1)
+	b, p := pair(t, d, Options{MaxInFlight: 1}, func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+		began <- struct{}{}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	})
+	results := make(chan error, 2)
+	call := func() {
+		_, err := p.Call(context.Background(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"})
+		results <- err
+	}
+	go call()
+	recv(t, began)
+	go call()
+	for w := b.(*binding); ; runtime.Gosched() {
+		w.mu.Lock()
+		n := w.waiting.Len()
+		w.mu.Unlock()
+		if n == 1 {
+			break
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := b.Close(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	codes := map[agent.Code]bool{}
+	for range 2 {
+		code, not := refusal(recv(t, results))
+		codes[code] = not
+	}
+	if not, ok := codes[agent.CodeUnavailable]; !ok || !not {
+		t.Fatal(codes)
+	}
+	if not, ok := codes[agent.CodeCanceled]; !ok || not {
+		t.Fatal(codes)
+	}
+	if err := b.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Two processes serve one agent: calls are shared, and one that leaves takes none with it.
+func TestReplicas(t *testing.T) {
+	drivers(t, func(t *testing.T, d Driver) {
+		var counts [2]atomic.Int32
+		var first interface{ Close(context.Context) error }
+		for i := range counts {
+			b := serve(t, process(t, d, Options{}), service{"callee", func(context.Context, *agent.Call) (*agent.Result, error) {
+				counts[i].Add(1)
+				return nil, nil
+			}})
+			if i == 0 {
+				first = b
+			}
+		}
+		p := dial(t, process(t, d, Options{}), "callee")
+		call := func() error {
+			_, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"})
+			return err
+		}
+		for range 100 {
+			if err := call(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if counts[0].Load() == 0 || counts[1].Load() == 0 {
+			t.Fatal(counts[0].Load(), counts[1].Load())
+		}
+		if err := first.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for range 100 {
+			if err := call(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

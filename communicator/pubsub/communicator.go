@@ -1,0 +1,185 @@
+package pubsub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
+)
+
+// Options configures a [Communicator].
+type Options struct {
+	// Project keeps the subjects of projects apart that share a broker: letters, digits, - and _.
+	Project string
+	// MaxInFlight is how many calls of one agent run at once. Default 64.
+	MaxInFlight int
+	// Queue is how many calls of one agent wait for that; those beyond it are refused with resource_exhausted. Default 1024.
+	Queue int
+	// MaxPayload is the limit in bytes of a call's input and of its result. Default, and at most: the driver's.
+	MaxPayload int
+	// Logger gets what no caller can be told. Default: one that discards.
+	Logger *slog.Logger
+}
+
+// Communicator is the [communicator.Communicator] of a broker. Communicators over one broker and project reach each other's agents; several may serve an agent of one
+// name, and each call goes to one of them.
+//
+// A call is at most once. Its peer's error is NotExecuted unavailable when nobody listens, where the driver can tell; resource_exhausted when the callee's
+// queue is full or the body above the limit; outcome_unknown when the session was closed before the answer.
+type Communicator struct {
+	driver   Driver
+	o        Options
+	subjects subjects
+	pending  *pending
+	workers  *workers
+	inbox    string // the subject for replies
+
+	// ctx ends when Close is done waiting: what answers and publishes then ends.
+	ctx    context.Context
+	cancel context.CancelFunc
+	// answering counts the questions of callees that are being answered.
+	answering communicator.Gate
+
+	mu        sync.Mutex
+	closed    bool
+	stopInbox func() error // nil until the first Serve or Dial
+	bound     map[string]*binding
+	peers     map[*peer]struct{}
+}
+
+var _ communicator.Communicator = (*Communicator)(nil)
+
+// New returns a Communicator over the driver, which stays the caller's to close, later. It starts nothing. A project that is no name is an error.
+func New(d Driver, o Options) (*Communicator, error) {
+	s, err := newSubjects(o.Project)
+	if err != nil {
+		return nil, err
+	}
+	if o.MaxInFlight <= 0 {
+		o.MaxInFlight = 64
+	}
+	if o.Queue <= 0 {
+		o.Queue = 1024
+	}
+	if n := d.MaxPayload(); o.MaxPayload <= 0 || n > 0 && n < o.MaxPayload {
+		o.MaxPayload = n
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Communicator{driver: d, o: o, subjects: s, pending: newPending(), workers: newWorkers(), bound: map[string]*binding{}, peers: map[*peer]struct{}{}}
+	c.inbox = s.reply(c.pending.process)
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	return c, nil
+}
+
+// start subscribes to the replies, once. c.mu is held.
+func (c *Communicator) start() error {
+	if c.closed {
+		return agent.Refusedf(agent.CodeUnavailable, "the communicator is closed")
+	}
+	if c.stopInbox != nil {
+		return nil
+	}
+	stop, err := receive(c.driver, "", c.inbox, c.receive)
+	if err != nil {
+		return agent.Refusedf(agent.CodeUnavailable, "listen for replies: %w", err)
+	}
+	c.stopInbox = stop
+	return nil
+}
+
+// receive takes what comes to this process: replies and answers, notices and questions. It never waits.
+func (c *Communicator) receive(m *message.Message) {
+	f, err := decode(m)
+	if err != nil {
+		if f.ref == "" || f.kind == kindNotice || f.kind == kindAsk {
+			c.o.Logger.Warn("a message cannot be read", "subject", c.inbox, "error", err)
+			return
+		}
+		err.NotExecuted = false // it is an answer that cannot be read
+		c.pending.finish(f.ref, reply{err: err})
+		return
+	}
+	switch f.kind {
+	case kindReply, kindAnswer:
+		c.pending.finish(f.ref, reply{payload: f.payload, body: f.body})
+	case kindNotice:
+		c.pending.notice(f.ref, f.payload)
+	case kindAsk:
+		c.receiveAsk(&f)
+	default: // of a later addition to this version
+		c.o.Logger.Debug("a message of an unknown kind", "subject", c.inbox, "kind", f.kind)
+	}
+}
+
+// send publishes a frame about a call that has been received or made; nobody may listen any more. It waits for room until ctx ends. A payload of more than limit
+// bytes is refused, unless that is 0.
+func (c *Communicator) send(ctx context.Context, subject string, f *frame, limit int) error {
+	m, refused := f.encode(limit)
+	if refused != nil {
+		return refused
+	}
+	m.SetContext(ctx)
+	return c.driver.Publish(subject, m)
+}
+
+// reply sends what a call or question gave. What is too large becomes a short error, which is sent whatever the limit.
+func (c *Communicator) reply(subject, kind, ref string, res *agent.Result, err error) {
+	f := frame{kind: kind, ref: ref}
+	f.payload, f.body = resultBody(res, err)
+	if n := len(f.payload); c.o.MaxPayload > 0 && n > c.o.MaxPayload {
+		e := agent.Errorf(agent.CodeResourceExhausted, "the result has %d bytes, at most %d are allowed", n, c.o.MaxPayload)
+		if err != nil {
+			e = shortened(agent.AsError(err))
+		}
+		f.payload, f.body = errorBody(e)
+	}
+	switch err := c.send(c.ctx, subject, &f, 0); {
+	case errors.Is(err, ErrNoSubscribers):
+		c.o.Logger.Debug("the caller is gone", "subject", subject, "ref", ref)
+	case err != nil:
+		c.o.Logger.Warn("an answer was not sent", "subject", subject, "ref", ref, "error", err)
+	}
+}
+
+// Close ends every binding, waiting for the calls in flight as [communicator.Binding] says, then every session. The driver stays open.
+func (c *Communicator) Close(ctx context.Context) error {
+	c.mu.Lock()
+	first := !c.closed
+	c.closed = true
+	bound, peers := c.bound, c.peers
+	c.bound, c.peers = map[string]*binding{}, map[*peer]struct{}{}
+	stop := c.stopInbox
+	c.stopInbox = nil
+	c.mu.Unlock()
+
+	for _, b := range bound {
+		b.gate.Shut()
+	}
+	var errs []error
+	for _, b := range bound {
+		errs = append(errs, b.Close(ctx))
+	}
+	for p := range peers {
+		errs = append(errs, p.Close(ctx))
+	}
+	c.answering.Shut()
+	errs = append(errs, c.answering.Wait(ctx))
+	if first {
+		errs = append(errs, c.workers.close(ctx))
+	}
+	c.cancel()
+	if stop != nil {
+		if err := stop(); err != nil {
+			errs = append(errs, fmt.Errorf("stop listening for replies: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}

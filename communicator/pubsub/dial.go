@@ -1,0 +1,185 @@
+package pubsub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
+)
+
+// dialTimeout bounds a Dial whose context has no deadline.
+const dialTimeout = 10 * time.Second
+
+// Dial implements [communicator.Dialer]. It asks the agent what it offers; that is what [communicator.Peer] Info gives for as long as the session lives. An agent that
+// nobody serves is unavailable, at once where the driver can tell, else when ctx ends (10 s without a deadline).
+func (c *Communicator) Dial(ctx context.Context, name string) (communicator.Peer, error) {
+	if err := agent.CheckAgentName(name); err != nil {
+		return nil, err
+	}
+	p := &peer{c: c, name: name, subject: c.subjects.call(name), done: make(chan struct{})}
+	c.mu.Lock()
+	err := c.start()
+	if err == nil {
+		c.peers[p] = struct{}{}
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", name, err)
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, dialTimeout)
+		defer cancel()
+	}
+	res, err := p.Call(ctx, &agent.Call{Op: opInfo, Agent: name})
+	if err == nil {
+		if err = json.Unmarshal(res.Structured, &p.info); err != nil {
+			err = agent.Errorf(agent.CodeInternal, "what it offers does not decode: %w", err)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("dial %s: %w", name, err), p.Close(ctx))
+	}
+	return p, nil
+}
+
+// A peer is a session to the instances of an agent. It holds no connection of its own.
+type peer struct {
+	c       *Communicator
+	name    string
+	subject string
+	info    agent.Info
+	gate    communicator.Gate
+	once    sync.Once
+	done    chan struct{} // closed by Close
+}
+
+func (p *peer) Info() agent.Info { return p.info }
+
+// Close implements [communicator.Peer].
+func (p *peer) Close(ctx context.Context) error {
+	p.gate.Shut()
+	p.once.Do(func() { close(p.done) })
+	p.c.mu.Lock()
+	delete(p.c.peers, p)
+	p.c.mu.Unlock()
+	if err := p.gate.Wait(ctx); err != nil {
+		return fmt.Errorf("close the session to %s: %w", p.name, err)
+	}
+	return nil
+}
+
+// Call implements [communicator.Peer].
+func (p *peer) Call(ctx context.Context, call *agent.Call) (*agent.Result, error) {
+	if !p.gate.Enter() {
+		return nil, agent.Refusedf(agent.CodeUnavailable, "%s: the session is closed", target(call))
+	}
+	defer p.gate.Leave()
+	c := p.c
+	f := frame{kind: kindCall, replyTo: c.inbox, op: string(call.Op), agent: p.name, name: call.Name, id: call.ID, caller: call.Caller, key: call.Key,
+		depth: call.Depth, attempt: call.Attempt, back: call.Back != nil, meta: call.Meta}
+	now := time.Now()
+	f.sent = now.UnixMilli()
+	left := time.Millisecond
+	if deadline, ok := ctx.Deadline(); ok {
+		left = deadline.Sub(now)
+		f.timeout = int64((left + time.Millisecond - 1) / time.Millisecond)
+	}
+	if ctx.Err() != nil || left <= 0 {
+		return nil, refusedByContext(ctx, call)
+	}
+	var err error
+	if f.payload, f.body, err = callBody(call); err != nil {
+		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: encode the input: %w", target(call), err)
+	}
+
+	w := c.pending.add(ctx, call.Back)
+	defer c.pending.remove(w)
+	f.ref = c.pending.ref(w)
+	if err := c.send(ctx, p.subject, &f, c.o.MaxPayload); err != nil {
+		return nil, p.notSent(ctx, call, err)
+	}
+	for {
+		select {
+		case r := <-w.reply:
+			p.tell(ctx, call, w)
+			return p.result(call, r)
+		case n := <-w.notices:
+			notify(ctx, call.Back, n)
+		case <-ctx.Done():
+			select {
+			case r := <-w.reply:
+				p.tell(ctx, call, w)
+				return p.result(call, r)
+			default:
+			}
+			p.giveUp(f.ref)
+			return nil, agent.Errorf(agent.CodeOf(ctx.Err()), "%s: no answer yet: %w", target(call), ctx.Err())
+		case <-p.done:
+			p.giveUp(f.ref)
+			return nil, agent.Errorf(agent.CodeOutcomeUnknown, "%s: the session was closed before the answer", target(call))
+		}
+	}
+}
+
+// tell passes on the notices that came before the reply.
+func (p *peer) tell(ctx context.Context, call *agent.Call, w *waiter) {
+	for len(w.notices) > 0 {
+		notify(ctx, call.Back, <-w.notices)
+	}
+}
+
+func (p *peer) result(call *agent.Call, r reply) (*agent.Result, error) {
+	if r.err != nil {
+		return nil, fmt.Errorf("%s: %w", target(call), r.err)
+	}
+	return readResult(r.payload, r.body)
+}
+
+// notSent says what a failed send means for the call.
+func (p *peer) notSent(ctx context.Context, call *agent.Call, err error) error {
+	var refused *agent.Error
+	switch {
+	case errors.As(err, &refused):
+		refused.Message = target(call) + ": " + refused.Message
+		return refused
+	case errors.Is(err, ErrNoSubscribers):
+		return agent.Refusedf(agent.CodeUnavailable, "%s: no instance of the agent listens", target(call))
+	case errors.Is(err, ErrNotSent) && ctx.Err() != nil:
+		return refusedByContext(ctx, call)
+	case errors.Is(err, ErrNotSent):
+		return agent.Refusedf(agent.CodeUnavailable, "%s: %w", target(call), err)
+	}
+	return agent.Errorf(agent.CodeOutcomeUnknown, "%s: %w", target(call), err)
+}
+
+// target is for people: what is asked of the agent itself has no name.
+func target(call *agent.Call) string {
+	if call.Name == "" {
+		return call.Agent
+	}
+	return call.Target()
+}
+
+func refusedByContext(ctx context.Context, call *agent.Call) error {
+	err := ctx.Err()
+	if err == nil {
+		err = context.DeadlineExceeded // its time is over, its timer not yet
+	}
+	return agent.Refusedf(agent.CodeOf(err), "%s: %w before it was sent", target(call), err)
+}
+
+// giveUp tells whoever serves the call. Best effort: the callee's own deadline ends it as well.
+func (p *peer) giveUp(ref string) {
+	ctx, cancel := context.WithTimeout(p.c.ctx, time.Second)
+	defer cancel()
+	f := frame{kind: kindCancel, ref: ref}
+	if err := p.c.send(ctx, p.c.subjects.control(p.name), &f, 0); err != nil && !errors.Is(err, ErrNoSubscribers) {
+		p.c.o.Logger.Debug("a cancellation was not sent", "agent", p.name, "error", err)
+	}
+}

@@ -1,0 +1,81 @@
+package pubsub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+)
+
+// A Driver carries messages: a message broker, seen through watermill. It is safe for concurrent use and is closed by whoever made it, after the
+// communicators and hubs that use it.
+//
+// Messages of one publisher to one subject reach a subscription in order. A message that was passed to Publish is not changed any more. Its Context bounds how long
+// Publish may wait for room.
+type Driver interface {
+	// Publisher: an error of Publish that is [ErrNotSent] is evidence that nobody got the message or ever will; any other error leaves that
+	// open. A subject to which nobody subscribes is [ErrNoSubscribers] where the driver can tell.
+	message.Publisher
+	// Subscriber returns a new subscriber. Of the subscribers of one group, in all processes, one gets each message; with the empty group every one
+	// does. Closing it ends its subscriptions and nothing else. It may be a [Receiver] too.
+	Subscriber(group string) (message.Subscriber, error)
+	// MaxPayload is the largest payload in bytes, with up to [MaxMetadata] bytes of metadata beside it. 0: no limit.
+	MaxPayload() int
+}
+
+// MaxMetadata is how many bytes of metadata, keys and values, a frame may have.
+const MaxMetadata = 16 << 10
+
+// A Receiver is what a driver's Subscriber may be besides: one that calls a function, where watermill goes through a channel and an acknowledgement. It makes
+// calls faster by two changes of goroutine in each direction.
+type Receiver interface {
+	// Receive calls fn with each message to the topic, at most once. fn is quick, does not wait for other messages and may be called
+	// concurrently; it may keep the payload but must not change the metadata. Calls of fn that began before stop was called may go on after it returned.
+	Receive(topic string, fn func(*message.Message)) (stop func() error, err error)
+}
+
+var (
+	// ErrNotSent is in every error of a Publish that certainly reached nobody.
+	ErrNotSent = errors.New("not sent")
+	// ErrNoSubscribers says that nobody listens. It is an ErrNotSent.
+	ErrNoSubscribers = fmt.Errorf("nobody listens: %w", ErrNotSent)
+	// ErrClosed says that the driver is closed. It is an ErrNotSent.
+	ErrClosed = fmt.Errorf("the driver is closed: %w", ErrNotSent)
+)
+
+// receive calls fn with each message to the topic until stop, acknowledged before: at most once. A driver whose Subscriber is no Receiver costs a goroutine,
+// which stop waits for.
+func receive(d Driver, group, topic string, fn func(*message.Message)) (stop func() error, err error) {
+	sub, err := d.Subscriber(group)
+	if err != nil {
+		return nil, fmt.Errorf("subscribe to %s: %w", topic, err)
+	}
+	if r, ok := sub.(Receiver); ok {
+		end, err := r.Receive(topic, fn)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("subscribe to %s: %w", topic, err), sub.Close())
+		}
+		return func() error { return errors.Join(end(), sub.Close()) }, nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	in, err := sub.Subscribe(ctx, topic)
+	if err != nil {
+		cancel()
+		return nil, errors.Join(fmt.Errorf("subscribe to %s: %w", topic, err), sub.Close())
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for m := range in {
+			m.Ack()
+			fn(m)
+		}
+	}()
+	return func() error {
+		cancel()
+		err := sub.Close()
+		<-done
+		return err
+	}, nil
+}

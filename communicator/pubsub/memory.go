@@ -1,0 +1,319 @@
+package pubsub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+)
+
+// MemoryOptions configures a [Memory]. The zero value is all defaults.
+type MemoryOptions struct {
+	// Queue is how many messages wait for one subscription. Default 1024.
+	Queue int
+	// Redeliver is how often a message that was nacked is delivered again before it is dead. Default 3; negative: never.
+	Redeliver int
+	// Backoff is the time before the first redelivery, doubled with each. Default 10 ms.
+	Backoff time.Duration
+	// MaxPayload in bytes. Default 4 MiB; negative: no limit.
+	MaxPayload int
+	// OnDead gets what was accepted and will not be delivered any more: nacked too often, or its last subscription was closed. It must be quick and may be called
+	// concurrently. Default: a line in the log.
+	OnDead func(topic string, m *message.Message, reason error)
+	// Logger defaults to one that discards.
+	Logger *slog.Logger
+}
+
+// Memory is the driver inside one process. It keeps nothing: a message goes to those who subscribe when it is published, and without any, Publish is
+// [ErrNoSubscribers]. When a subscription's queue is full, Publish waits until there is room, the message's context ends or the driver is closed.
+//
+// What subscribers get is a copy, payload included. A subscription gets its messages in the order of their publication, the next when the one before was
+// acknowledged, redeliveries included. Members of a group take turns, skipping those whose queue is full.
+type Memory struct {
+	o MemoryOptions
+	// topics holds for each topic its groups, a []group that is never changed but replaced, under mu. Publish takes no lock.
+	topics sync.Map
+	mu     sync.Mutex
+	subs   map[*memorySubscriber]struct{}
+	closed bool
+	done   chan struct{}
+}
+
+// A group of subscribers of a topic: one of its members gets a message.
+type group struct {
+	name    string // empty: a single subscriber of no group
+	members []member
+	next    *atomic.Uint32
+}
+
+// A member of a group takes messages: a subscription or a receiver.
+type member interface {
+	// offer delivers a copy of m or queues it; false when it has no room or is closed.
+	offer(m *message.Message) bool
+	// wait is offer that waits for room.
+	wait(m *message.Message) error
+}
+
+// NewMemory returns a Memory. It starts nothing.
+func NewMemory(o MemoryOptions) *Memory {
+	if o.Queue <= 0 {
+		o.Queue = 1024
+	}
+	if o.Redeliver == 0 {
+		o.Redeliver = 3
+	}
+	if o.Backoff <= 0 {
+		o.Backoff = 10 * time.Millisecond
+	}
+	if o.MaxPayload == 0 {
+		o.MaxPayload = 4 << 20
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.OnDead == nil {
+		o.OnDead = func(topic string, m *message.Message, reason error) {
+			o.Logger.Warn("a message is dead", "topic", topic, "message", m.UUID, "reason", reason)
+		}
+	}
+	return &Memory{o: o, subs: map[*memorySubscriber]struct{}{}, done: make(chan struct{})}
+}
+
+// MaxPayload implements [Driver].
+func (d *Memory) MaxPayload() int { return max(d.o.MaxPayload, 0) }
+
+// Publish implements [Driver].
+func (d *Memory) Publish(topic string, messages ...*message.Message) error {
+	for _, m := range messages {
+		if err := d.publish(topic, m); err != nil {
+			return fmt.Errorf("publish to %s: %w", topic, err)
+		}
+	}
+	return nil
+}
+
+func (d *Memory) publish(topic string, m *message.Message) error {
+	if n := d.MaxPayload(); n > 0 && len(m.Payload) > n {
+		return fmt.Errorf("a payload of %d bytes, at most %d are allowed: %w", len(m.Payload), n, ErrNotSent)
+	}
+	groups, _ := d.topics.Load(topic)
+	reached := 0
+	var errs []error
+	if groups != nil {
+		for _, g := range groups.([]group) {
+			if err := g.put(m); err == nil {
+				reached++
+			} else if !errors.Is(err, ErrNoSubscribers) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	switch {
+	case len(errs) > 0 && reached > 0: // no evidence that nobody got it
+		return fmt.Errorf("not every group got it: %s", errors.Join(errs...))
+	case len(errs) > 0:
+		return errors.Join(errs...)
+	case reached > 0:
+		return nil
+	}
+	select {
+	case <-d.done:
+		return ErrClosed
+	default:
+		return ErrNoSubscribers
+	}
+}
+
+// put delivers m to one member: to the next that has room, else to the next when it has.
+func (g *group) put(m *message.Message) error {
+	first := 0
+	if len(g.members) > 1 {
+		first = int(g.next.Add(1) % uint32(len(g.members)))
+	}
+	for i := range g.members {
+		if g.members[(first+i)%len(g.members)].offer(m) {
+			return nil
+		}
+	}
+	err := ErrNoSubscribers
+	for i := range g.members {
+		if err = g.members[(first+i)%len(g.members)].wait(m); !errors.Is(err, ErrNoSubscribers) {
+			return err
+		}
+	}
+	return err
+}
+
+// Subscriber implements [Driver]. What it returns is a [Receiver].
+func (d *Memory) Subscriber(group string) (message.Subscriber, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil, ErrClosed
+	}
+	s := &memorySubscriber{d: d, group: group, ends: map[member]func(){}}
+	d.subs[s] = struct{}{}
+	return s, nil
+}
+
+// Close ends every subscription. What was not acknowledged by then is dead.
+func (d *Memory) Close() error {
+	d.mu.Lock()
+	if !d.closed {
+		d.closed = true
+		close(d.done)
+	}
+	subs := d.subs
+	d.subs = map[*memorySubscriber]struct{}{}
+	d.mu.Unlock()
+	for s := range subs {
+		_ = s.Close() // never an error
+	}
+	return nil
+}
+
+// join adds a member to the topic.
+func (d *Memory) join(topic, name string, m member) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return ErrClosed
+	}
+	groups := slices.Clone(d.groups(topic))
+	i := -1
+	if name != "" {
+		i = slices.IndexFunc(groups, func(g group) bool { return g.name == name })
+	}
+	if i < 0 {
+		groups = append(groups, group{name: name, next: new(atomic.Uint32)})
+		i = len(groups) - 1
+	}
+	groups[i].members = append(slices.Clone(groups[i].members), m)
+	d.topics.Store(topic, groups)
+	return nil
+}
+
+// leave takes a member out. Publishers that began before may still offer to it.
+func (d *Memory) leave(topic string, m member) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var rest []group
+	for _, g := range d.groups(topic) {
+		if i := slices.Index(g.members, m); i >= 0 {
+			g.members = slices.Delete(slices.Clone(g.members), i, i+1)
+		}
+		if len(g.members) > 0 {
+			rest = append(rest, g)
+		}
+	}
+	if len(rest) == 0 {
+		d.topics.Delete(topic)
+		return
+	}
+	d.topics.Store(topic, rest)
+}
+
+func (d *Memory) groups(topic string) []group {
+	v, _ := d.topics.Load(topic)
+	g, _ := v.([]group)
+	return g
+}
+
+// others is the group that a member has left, if it has members still.
+func (d *Memory) others(topic, name string) (group, bool) {
+	if name != "" {
+		for _, g := range d.groups(topic) {
+			if g.name == name {
+				return g, true
+			}
+		}
+	}
+	return group{}, false
+}
+
+// memorySubscriber is one Subscriber of a group, with any number of subscriptions.
+type memorySubscriber struct {
+	d      *Memory
+	group  string
+	mu     sync.Mutex
+	closed bool
+	ends   map[member]func() // each ends a subscription and waits for it
+}
+
+// Subscribe implements watermill's Subscriber.
+func (s *memorySubscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	sub := newSubscription(ctx, s, topic)
+	if err := s.add(topic, sub, sub.end); err != nil {
+		sub.cancel()
+		return nil, fmt.Errorf("subscribe to %s: %w", topic, err)
+	}
+	go sub.run()
+	return sub.out, nil
+}
+
+// Receive implements [Receiver]: fn runs in the publisher's goroutine.
+func (s *memorySubscriber) Receive(topic string, fn func(*message.Message)) (func() error, error) {
+	r := &receiver{fn: fn}
+	end := func() { r.closed.Store(true); s.d.leave(topic, r) }
+	if err := s.add(topic, r, end); err != nil {
+		return nil, fmt.Errorf("subscribe to %s: %w", topic, err)
+	}
+	return func() error { end(); s.forget(r); return nil }, nil
+}
+
+func (s *memorySubscriber) add(topic string, m member, end func()) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errors.New("the subscriber is closed")
+	}
+	if err := s.d.join(topic, s.group, m); err != nil {
+		return err
+	}
+	s.ends[m] = end
+	return nil
+}
+
+func (s *memorySubscriber) forget(m member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.ends, m)
+}
+
+// Close implements watermill's Subscriber.
+func (s *memorySubscriber) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	ends := s.ends
+	s.ends = map[member]func(){}
+	s.mu.Unlock()
+	for _, end := range ends {
+		end()
+	}
+	s.d.mu.Lock()
+	defer s.d.mu.Unlock()
+	delete(s.d.subs, s)
+	return nil
+}
+
+// A receiver is a member that is called.
+type receiver struct {
+	fn     func(*message.Message)
+	closed atomic.Bool
+}
+
+func (r *receiver) offer(m *message.Message) bool {
+	if r.closed.Load() {
+		return false
+	}
+	r.fn(&message.Message{UUID: m.UUID, Metadata: m.Metadata, Payload: slices.Clone(m.Payload)})
+	return true
+}
+
+func (r *receiver) wait(m *message.Message) error { return ErrNoSubscribers }

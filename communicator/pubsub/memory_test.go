@@ -1,0 +1,343 @@
+package pubsub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
+)
+
+// early subscribes when watermill's suite initializes a topic: the suite publishes before it subscribes, and this broker keeps nothing for later.
+type early struct {
+	message.Subscriber
+	mu  sync.Mutex
+	got map[string]<-chan *message.Message
+}
+
+func (e *early) SubscribeInitialize(topic string) error {
+	ch, err := e.Subscriber.Subscribe(context.Background(), topic)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.got[topic] = ch
+	return err
+}
+
+func (e *early) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if ch := e.got[topic]; ch != nil {
+		delete(e.got, topic)
+		return ch, nil
+	}
+	return e.Subscriber.Subscribe(ctx, topic)
+}
+
+func TestWatermillSuite(t *testing.T) {
+	features := tests.Features{ExactlyOnceDelivery: true, GuaranteedOrder: true, RequireSingleInstance: true}
+	construct := func(t *testing.T) (message.Publisher, message.Subscriber) {
+		d := NewMemory(MemoryOptions{Queue: 10_000, Redeliver: 1000, Backoff: time.Microsecond})
+		sub, err := d.Subscriber("group")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d, &early{Subscriber: sub, got: map[string]<-chan *message.Message{}}
+	}
+	// Left out: those that need messages to be kept for subscribers to come (TestSubscribeCtx, TestConsumerGroups, TestContinueAfterErrors,
+	// TestContinueAfterSubscribeClose, TestConcurrentClose, TestNewSubscriberReceivesOldMessages) and TestReconnect.
+	for name, test := range map[string]func(*testing.T, tests.TestContext, tests.PubSubConstructor){
+		"PublishSubscribe":                  tests.TestPublishSubscribe,
+		"ConcurrentSubscribe":               tests.TestConcurrentSubscribe,
+		"ConcurrentSubscribeMultipleTopics": tests.TestConcurrentSubscribeMultipleTopics,
+		"PublishSubscribeInOrder":           tests.TestPublishSubscribeInOrder,
+		"ResendOnError":                     tests.TestResendOnError,
+		"NoAck":                             tests.TestNoAck,
+		"PublisherClose":                    tests.TestPublisherClose,
+		"Topic":                             tests.TestTopic,
+		"MessageCtx":                        tests.TestMessageCtx,
+	} {
+		t.Run(name, func(t *testing.T) {
+			test(t, tests.TestContext{TestID: tests.NewTestID(), Features: features}, construct)
+		})
+	}
+}
+
+func msg(s string) *message.Message { return message.NewMessage(s, message.Payload(s)) }
+
+func subscribe(t *testing.T, d Driver, group, topic string) (<-chan *message.Message, context.CancelFunc) {
+	t.Helper()
+	s, err := d.Subscriber(group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ch, err := s.Subscribe(ctx, topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cancel(); s.Close() })
+	return ch, cancel
+}
+
+// take reads n messages and acknowledges them.
+func take(t *testing.T, ch <-chan *message.Message, n int) []string {
+	t.Helper()
+	var got []string
+	for range n {
+		select {
+		case m, ok := <-ch:
+			if !ok {
+				t.Fatalf("closed after %d of %d", len(got), n)
+			}
+			got = append(got, string(m.Payload))
+			m.Ack()
+		case <-time.After(30 * time.Second):
+			t.Fatalf("%d of %d messages came", len(got), n)
+		}
+	}
+	return got
+}
+
+func TestMemoryGroups(t *testing.T) {
+	d := NewMemory(MemoryOptions{})
+	defer d.Close()
+	if err := d.Publish("t", msg("lost")); !errors.Is(err, ErrNoSubscribers) || !errors.Is(err, ErrNotSent) {
+		t.Fatal(err)
+	}
+	a1, stopA1 := subscribe(t, d, "a", "t")
+	a2, _ := subscribe(t, d, "a", "t")
+	b, _ := subscribe(t, d, "b", "t")
+	single1, _ := subscribe(t, d, "", "t")
+	single2, _ := subscribe(t, d, "", "t")
+	for i := range 10 {
+		if err := d.Publish("t", msg(strconv.Itoa(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one, two := take(t, a1, 5), take(t, a2, 5)
+	seen := map[string]int{}
+	for _, s := range append(one, two...) {
+		seen[s]++
+	}
+	if len(seen) != 10 {
+		t.Fatalf("group a got %v and %v", one, two)
+	}
+	for _, ch := range []<-chan *message.Message{b, single1, single2} {
+		if got := fmt.Sprint(take(t, ch, 10)); got != "[0 1 2 3 4 5 6 7 8 9]" {
+			t.Fatal(got)
+		}
+	}
+	// What a member leaves behind goes to the others.
+	for i := range 10 {
+		if err := d.Publish("t", msg(strconv.Itoa(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stopA1()
+	if got := take(t, a2, 10); len(got) != 10 {
+		t.Fatal(got)
+	}
+}
+
+func TestMemoryBlocksWhenFull(t *testing.T) {
+	d := NewMemory(MemoryOptions{Queue: 2, OnDead: func(string, *message.Message, error) {}})
+	defer d.Close()
+	ch, _ := subscribe(t, d, "", "t")
+	publish := func(ctx context.Context, s string) error {
+		m := msg(s)
+		m.SetContext(ctx)
+		return d.Publish("t", m)
+	}
+	first := make(chan *message.Message)
+	go func() { first <- <-ch }()
+	if err := publish(t.Context(), "0"); err != nil {
+		t.Fatal(err)
+	}
+	m := <-first // out of the queue and not acknowledged
+	for _, s := range []string{"1", "2"} {
+		if err := publish(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := publish(ctx, "3"); !errors.Is(err, ErrNotSent) || !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	waited := make(chan error)
+	go func() { waited <- publish(context.Background(), "4") }()
+	m.Ack()
+	if got := fmt.Sprint(take(t, ch, 3)); got != "[1 2 4]" {
+		t.Fatal(got)
+	}
+	if err := <-waited; err != nil {
+		t.Fatal(err)
+	}
+	// Publishers that wait when it is closed are told.
+	for range 3 {
+		if err := publish(t.Context(), "x"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	go func() { waited <- publish(context.Background(), "last") }()
+	d.Close()
+	if err := <-waited; !errors.Is(err, ErrNotSent) {
+		t.Fatal(err)
+	}
+	if _, err := d.Subscriber(""); !errors.Is(err, ErrClosed) {
+		t.Fatal(err)
+	}
+}
+
+func TestMemoryNack(t *testing.T) {
+	type dead struct {
+		payload string
+		err     error
+	}
+	deaths := make(chan dead, 10)
+	d := NewMemory(MemoryOptions{Redeliver: 2, Backoff: time.Microsecond, OnDead: func(_ string, m *message.Message, err error) {
+		deaths <- dead{string(m.Payload), err}
+	}})
+	defer d.Close()
+	ch, stop := subscribe(t, d, "", "t")
+	if err := d.Publish("t", msg("bad"), msg("good")); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		m := <-ch
+		if string(m.Payload) != "bad" {
+			t.Fatalf("%s overtook", m.Payload)
+		}
+		m.Nack()
+	}
+	if got := <-deaths; got.payload != "bad" || !errors.Is(got.err, errNacked) {
+		t.Fatal(got)
+	}
+	m := <-ch
+	if string(m.Payload) != "good" {
+		t.Fatal(string(m.Payload))
+	}
+	if err := d.Publish("t", msg("queued")); err != nil {
+		t.Fatal(err)
+	}
+	stop() // with one in hand and one queued
+	got := map[string]bool{(<-deaths).payload: true, (<-deaths).payload: true}
+	if !got["good"] || !got["queued"] {
+		t.Fatal(got)
+	}
+	if _, open := <-ch; open {
+		t.Fatal("open")
+	}
+	if m.Context().Err() == nil {
+		t.Fatal("the message's context goes on")
+	}
+}
+
+func TestMemorySharesNothing(t *testing.T) {
+	d := NewMemory(MemoryOptions{})
+	defer d.Close()
+	a, _ := subscribe(t, d, "", "t")
+	b, _ := subscribe(t, d, "", "t")
+	received := make(chan *message.Message, 1)
+	s, _ := d.Subscriber("")
+	stop, err := s.(Receiver).Receive("t", func(m *message.Message) { received <- m })
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := msg("payload")
+	m.Metadata.Set("k", "v")
+	if err := d.Publish("t", m); err != nil {
+		t.Fatal(err)
+	}
+	ma := <-a
+	ma.Payload[0], (<-received).Payload[1] = 'X', 'Y'
+	ma.Metadata["k"] = "other"
+	mb := <-b
+	if string(mb.Payload) != "payload" || string(m.Payload) != "payload" || mb.Metadata["k"] != "v" || m.Metadata["k"] != "v" {
+		t.Fatalf("%s %s %v %v", m.Payload, mb.Payload, m.Metadata, mb.Metadata)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Publish("t", message.NewMessage("", make([]byte, 4<<20+1))); !errors.Is(err, ErrNotSent) {
+		t.Fatal(err)
+	}
+}
+
+// Subscribers come and go while others publish: each message that Publish accepted is delivered or dead, none is forgotten.
+func TestMemoryForgetsNothing(t *testing.T) {
+	var mu sync.Mutex
+	ends := map[string]int{}
+	end := func(m *message.Message) {
+		mu.Lock()
+		defer mu.Unlock()
+		ends[m.UUID]++
+	}
+	d := NewMemory(MemoryOptions{Queue: 4, OnDead: func(_ string, m *message.Message, _ error) { end(m) }})
+	var publishers, subscribers sync.WaitGroup
+	stop := make(chan struct{})
+	for range 4 {
+		subscribers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				s, err := d.Subscriber("g")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ch, err := s.Subscribe(context.Background(), "t")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for range 3 {
+					select {
+					case m := <-ch:
+						if m.Ack() {
+							end(m)
+						}
+					case <-stop:
+					}
+				}
+				s.Close()
+			}
+		})
+	}
+	accepted := make(chan string, 4000)
+	for p := range 4 {
+		publishers.Go(func() {
+			for i := range 1000 {
+				m := msg(fmt.Sprintf("%d-%d", p, i))
+				if err := d.Publish("t", m); err == nil {
+					accepted <- m.UUID
+				} else if !errors.Is(err, ErrNoSubscribers) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	publishers.Wait()
+	close(stop)
+	subscribers.Wait()
+	d.Close()
+	close(accepted)
+	n := 0
+	for id := range accepted {
+		n++
+		if ends[id] == 0 {
+			t.Fatalf("message %s was forgotten", id)
+		}
+	}
+	if n == 0 {
+		t.Fatal("nothing was accepted")
+	}
+}

@@ -1,0 +1,62 @@
+package pubsub
+
+import (
+	"context"
+
+	"github.com/openmas/openmas/communicator"
+)
+
+// idleWorkers is how many goroutines a communicator keeps for calls to come: one that has run before has a stack of the right size, which a new one first
+// has to grow.
+const idleWorkers = 64
+
+// workers run the calls of all bindings of a communicator, each in a goroutine. How many at once, the bindings decide.
+type workers struct {
+	jobs chan *job
+	idle chan struct{} // a slot for each idle worker
+	done chan struct{}
+	gate communicator.Gate // counts workers
+}
+
+func newWorkers() *workers {
+	return &workers{jobs: make(chan *job), idle: make(chan struct{}, idleWorkers), done: make(chan struct{})}
+}
+
+// start runs j in an idle worker, or a new one. False: the pool is closed.
+func (w *workers) start(j *job) bool {
+	select {
+	case w.jobs <- j:
+		return true
+	default:
+	}
+	if !w.gate.Enter() {
+		return false
+	}
+	go w.work(j)
+	return true
+}
+
+func (w *workers) work(j *job) {
+	defer w.gate.Leave()
+	for {
+		j.b.work(j)
+		select {
+		case w.idle <- struct{}{}:
+		default:
+			return
+		}
+		select {
+		case j = <-w.jobs:
+			<-w.idle
+		case <-w.done:
+			return
+		}
+	}
+}
+
+// close ends the idle workers and waits for the others until ctx ends. It is called once.
+func (w *workers) close(ctx context.Context) error {
+	w.gate.Shut()
+	close(w.done)
+	return w.gate.Wait(ctx)
+}
