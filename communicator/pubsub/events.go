@@ -1,0 +1,226 @@
+package pubsub
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// EventsOptions configures [Events].
+type EventsOptions struct {
+	// Project as in [Options].
+	Project string
+	// Concurrency is how many events of one subscription are handled at once. Default 16.
+	Concurrency int
+	// Attempts is how often a failing handler is tried in all. Default 3. An error invalid_argument, not_found or unimplemented is final.
+	Attempts int
+	// Backoff is the time before the second attempt, doubled with each, at most 10 s. Default 100 ms.
+	Backoff time.Duration
+	// PublishTimeout is how long Publish waits for room at a slow subscriber. Default 5 s.
+	PublishTimeout time.Duration
+	// OnDead gets what no attempt could handle. It may be called concurrently. Default: a line in the log.
+	OnDead func(DeadEvent)
+	// Logger defaults to one that discards.
+	Logger *slog.Logger
+}
+
+// A DeadEvent was given up.
+type DeadEvent struct {
+	Group       string
+	Publication agent.Publication
+	Attempts    int
+	Err         error
+}
+
+// An EventHandler handles an event; attempt is 1 for the first delivery. It is called concurrently, except for events of one topic that have the same key.
+type EventHandler func(ctx context.Context, p agent.Publication, attempt int) error
+
+// Events carries events to the agents that listen to their topics, on watermill's Router. Delivery is best effort: an event is acknowledged to the broker when its
+// turn comes, and lost when this process ends before it was handled. Publish works before Run and without it. Events is safe for concurrent use.
+type Events struct {
+	driver   Driver
+	o        EventsOptions
+	subjects subjects
+	router   *message.Router
+
+	mu     sync.Mutex
+	feeds  map[*feed]struct{}
+	added  int
+	ran    chan struct{} // nil before Run, closed when the Router has ended
+	runErr error
+	closed bool
+}
+
+var _ agent.Publisher = (*Events)(nil)
+
+// NewEvents returns a hub over the driver, which stays the caller's to close, later. It starts nothing.
+func NewEvents(d Driver, o EventsOptions) (*Events, error) {
+	s, err := newSubjects(o.Project)
+	if err != nil {
+		return nil, err
+	}
+	o.Concurrency, o.Attempts = max(cmp.Or(o.Concurrency, 16), 1), max(cmp.Or(o.Attempts, 3), 1)
+	o.Backoff, o.PublishTimeout = cmp.Or(o.Backoff, 100*time.Millisecond), cmp.Or(o.PublishTimeout, 5*time.Second)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.OnDead == nil {
+		o.OnDead = func(d DeadEvent) {
+			o.Logger.Error("an event is dead", "agent", d.Group, "topic", d.Publication.Topic, "event", d.Publication.ID, "attempts", d.Attempts, "error", d.Err)
+		}
+	}
+	quiet := watermill.NewSlogLoggerWithLevelMapping(o.Logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
+	// Handlers were waited for when the Router is closed: the time is for its own goroutines.
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: time.Second}, quiet)
+	if err != nil {
+		return nil, fmt.Errorf("make the event router: %w", err)
+	}
+	e := &Events{driver: d, o: o, subjects: s, router: router, feeds: map[*feed]struct{}{}}
+	// A Router ends with its last handler: this one stays.
+	router.AddConsumerHandler("idle", "idle", &idle{ch: make(chan *message.Message)}, func(*message.Message) error { return nil })
+	return e, nil
+}
+
+// Publish implements [agent.Publisher]. That nobody listens is no error. When a subscriber's queue has no room for longer than PublishTimeout it is
+// resource_exhausted, and others may have got the event.
+func (e *Events) Publish(ctx context.Context, p agent.Publication) error {
+	if err := agent.CheckTopic(p.Topic); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	closed := e.closed
+	e.mu.Unlock()
+	if closed {
+		return agent.Errorf(agent.CodeUnavailable, "publish %s: the event hub is closed", p.Topic)
+	}
+	if p.ID == "" {
+		p.ID = strconv.FormatUint(rand.Uint64(), 36)
+	}
+	f := frame{kind: kindEvent, id: p.ID, topic: p.Topic, source: p.Source, key: p.Key, sent: time.Now().UnixMilli(), meta: p.Meta, payload: p.Payload}
+	m, refused := f.encode(e.driver.MaxPayload())
+	if refused != nil {
+		return fmt.Errorf("publish %s: %w", p.Topic, refused)
+	}
+	wait, cancel := context.WithTimeout(ctx, e.o.PublishTimeout)
+	defer cancel()
+	m.SetContext(wait)
+	switch err := e.driver.Publish(e.subjects.event(p.Topic), m); {
+	case err == nil, errors.Is(err, ErrNoSubscribers):
+		return nil
+	case ctx.Err() != nil:
+		return agent.Errorf(agent.CodeOf(ctx.Err()), "publish %s: %w", p.Topic, err)
+	case wait.Err() != nil:
+		return agent.Errorf(agent.CodeResourceExhausted, "publish %s: a subscriber is too slow: %w", p.Topic, err)
+	default:
+		return agent.Errorf(agent.CodeUnavailable, "publish %s: %w", p.Topic, err)
+	}
+}
+
+// Subscribe has fn called with the events of a topic, as the agent that group names: of several subscriptions of one group, in all processes, one gets each
+// event. Handling begins with Run; until then the driver's queue holds what comes.
+//
+// stop ends the subscription and waits for the handlers that run; when its context ends first, it cancels them and returns an error. Close does the same for all.
+func (e *Events) Subscribe(group, topic string, fn EventHandler) (stop func(context.Context) error, err error) {
+	if err := errors.Join(agent.CheckAgentName(group), agent.CheckTopic(topic)); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, agent.Errorf(agent.CodeUnavailable, "%s subscribes to %s: the event hub is closed", group, topic)
+	}
+	f, err := newFeed(e, group, topic, fn)
+	if err != nil {
+		return nil, agent.Errorf(agent.CodeUnavailable, "%s subscribes to %s: %w", group, topic, err)
+	}
+	e.feeds[f] = struct{}{}
+	e.added++
+	e.router.AddConsumerHandler(fmt.Sprintf("%s/%s#%d", group, topic, e.added), topic, f, f.handle)
+	if e.ran != nil {
+		if err := e.router.RunHandlers(context.Background()); err != nil {
+			delete(e.feeds, f)
+			return nil, errors.Join(agent.Errorf(agent.CodeUnavailable, "%s subscribes to %s: %w", group, topic, err), f.end(context.Background()))
+		}
+	}
+	return func(ctx context.Context) error {
+		e.mu.Lock()
+		delete(e.feeds, f)
+		e.mu.Unlock()
+		return f.end(ctx)
+	}, nil
+}
+
+// Run handles events until ctx ends, then cancels the handlers that run; or until Close. It may be called once.
+func (e *Events) Run(ctx context.Context) error {
+	e.mu.Lock()
+	if e.closed || e.ran != nil {
+		e.mu.Unlock()
+		return errors.New("the event hub was run or closed before")
+	}
+	ran := make(chan struct{})
+	e.ran = ran
+	go func() {
+		defer close(ran)
+		e.runErr = e.router.Run(context.Background())
+	}()
+	select {
+	case <-e.router.Running():
+	case <-ran:
+	}
+	e.mu.Unlock()
+	var err error
+	select {
+	case <-ran:
+	case <-ctx.Done():
+		err = e.Close(ctx)
+		<-ran
+	}
+	return errors.Join(err, e.runErr)
+}
+
+// Close stops taking events, waits for the handlers that run, or cancels them and returns an error when ctx ends first, and ends Run. Safe to call twice and
+// concurrently.
+func (e *Events) Close(ctx context.Context) error {
+	e.mu.Lock()
+	e.closed = true
+	feeds, ran := e.feeds, e.ran
+	e.feeds = map[*feed]struct{}{}
+	e.mu.Unlock()
+	var errs []error
+	for f := range feeds {
+		f.stop()
+	}
+	for f := range feeds {
+		errs = append(errs, f.end(ctx))
+	}
+	if ran != nil {
+		if err := e.router.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("close the event router: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// idle is a subscriber that never gets a message.
+type idle struct {
+	once sync.Once
+	ch   chan *message.Message
+}
+
+func (i *idle) Subscribe(context.Context, string) (<-chan *message.Message, error) { return i.ch, nil }
+
+func (i *idle) Close() error {
+	i.once.Do(func() { close(i.ch) })
+	return nil
+}

@@ -1,0 +1,287 @@
+package pubsub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// hub runs an event hub until the test ends.
+func hub(t *testing.T, d Driver, o EventsOptions) *Events {
+	t.Helper()
+	o.Project = "test"
+	e, err := NewEvents(d, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := make(chan error, 1)
+	go func() { ran <- e.Run(context.Background()) }()
+	t.Cleanup(func() {
+		if err := e.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if err := recv(t, ran); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+func listen(t *testing.T, e *Events, group, topic string, fn EventHandler) func(context.Context) error {
+	t.Helper()
+	stop, err := e.Subscribe(group, topic, fn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stop
+}
+
+func publish(t *testing.T, e *Events, p agent.Publication) {
+	t.Helper()
+	if err := e.Publish(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEventReachesEachAgentOnce(t *testing.T) {
+	drivers(t, func(t *testing.T, d Driver) {
+		e, other := hub(t, d, EventsOptions{}), hub(t, d, EventsOptions{})
+		publish(t, e, agent.Publication{Topic: "file.found"}) // nobody listens: no error
+		got := make(chan agent.Publication, 10)
+		take := func(_ context.Context, p agent.Publication, attempt int) error {
+			if attempt != 1 {
+				t.Errorf("attempt %d", attempt)
+			}
+			got <- p
+			return nil
+		}
+		listen(t, e, "a", "file.found", take)
+		listen(t, other, "a", "file.found", take) // another instance of a: one of the two
+		listen(t, other, "b", "file.found", take)
+		listen(t, e, "a", "file.lost", take)
+		want := agent.Publication{ID: "1", Topic: "file.found", Source: "c", Key: "k", Payload: json.RawMessage(`{"p":1}`), Meta: map[string]string{"traceparent": "00-x"}}
+		publish(t, e, want)
+		publish(t, e, agent.Publication{ID: "2", Topic: "file.lost"})
+		counts := map[string]int{}
+		for range 3 {
+			p := recv(t, got)
+			counts[p.ID]++
+			if p.ID == "1" && !reflect.DeepEqual(p, want) {
+				t.Fatalf("got  %+v\nwant %+v", p, want)
+			}
+		}
+		if counts["1"] != 2 || counts["2"] != 1 {
+			t.Fatal(counts)
+		}
+	})
+}
+
+func TestEventRetry(t *testing.T) {
+	d := NewMemory(MemoryOptions{})
+	defer d.Close()
+	deaths := make(chan DeadEvent, 10)
+	e := hub(t, d, EventsOptions{Backoff: time.Microsecond, OnDead: func(d DeadEvent) { deaths <- d }})
+	attempts := make(chan string, 10)
+	listen(t, e, "a", "t", func(_ context.Context, p agent.Publication, attempt int) error {
+		attempts <- fmt.Sprint(p.ID, attempt)
+		switch p.ID {
+		case "mended":
+			if attempt == 2 {
+				return nil
+			}
+			return errors.New("not yet")
+		case "panics":
+			panic("oh")
+		}
+		return agent.Errorf(agent.CodeInvalidArgument, "it does not decode")
+	})
+	for _, c := range []struct {
+		id   string
+		want int
+		dead bool
+	}{{"mended", 2, false}, {"panics", 3, true}, {"nonsense", 1, true}} {
+		publish(t, e, agent.Publication{ID: c.id, Topic: "t"})
+		for i := range c.want {
+			if got := recv(t, attempts); got != fmt.Sprint(c.id, i+1) {
+				t.Fatal(got)
+			}
+		}
+		if c.dead {
+			if got := recv(t, deaths); got.Publication.ID != c.id || got.Attempts != c.want || got.Group != "a" || got.Err == nil {
+				t.Fatalf("%+v", got)
+			}
+		}
+	}
+	if len(attempts)+len(deaths) > 0 {
+		t.Fatal("more than asked for")
+	}
+}
+
+func TestEventsOrderedByKey(t *testing.T) {
+	d := NewMemory(MemoryOptions{})
+	defer d.Close()
+	e := hub(t, d, EventsOptions{Concurrency: 8, Backoff: time.Microsecond})
+	const keys, each = 5, 100
+	var mu sync.Mutex
+	last := map[string]int{}
+	var now, most atomic.Int32
+	var done sync.WaitGroup
+	done.Add(keys * each)
+	listen(t, e, "a", "t", func(_ context.Context, p agent.Publication, attempt int) error {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		i, _ := strconv.Atoi(string(p.Payload))
+		if i%7 == 0 && attempt == 1 {
+			return errors.New("again, and nobody overtakes")
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if i != last[p.Key] {
+			t.Errorf("key %s: %d came, not %d", p.Key, i, last[p.Key])
+		}
+		last[p.Key]++
+		done.Done()
+		return nil
+	})
+	for i := range each {
+		for k := range keys {
+			publish(t, e, agent.Publication{Topic: "t", Key: strconv.Itoa(k), Payload: json.RawMessage(strconv.Itoa(i))})
+		}
+	}
+	done.Wait()
+	if m := most.Load(); m < 1 || m > 8 {
+		t.Fatalf("%d handlers at once", m)
+	}
+}
+
+// A slow handler slows publishers down, at most for PublishTimeout; then they are told.
+func TestEventBackpressure(t *testing.T) {
+	d := NewMemory(MemoryOptions{Queue: 4})
+	defer d.Close()
+	e := hub(t, d, EventsOptions{Concurrency: 2, PublishTimeout: time.Millisecond})
+	release := make(chan struct{})
+	var handled, most, now atomic.Int32
+	listen(t, e, "a", "t", func(context.Context, agent.Publication, int) error {
+		if n := now.Add(1); n > 2 {
+			most.Store(n)
+		}
+		<-release
+		now.Add(-1)
+		handled.Add(1)
+		return nil
+	})
+	ok := 0
+	for {
+		err := e.Publish(t.Context(), agent.Publication{Topic: "t"})
+		if err == nil {
+			if ok++; ok > 20 {
+				t.Fatal("no backpressure")
+			}
+			continue
+		}
+		if agent.CodeOf(err) != agent.CodeResourceExhausted {
+			t.Fatal(err)
+		}
+		break
+	}
+	close(release)
+	for int(handled.Load()) < ok {
+		time.Sleep(time.Millisecond)
+	}
+	if m := most.Load(); m != 0 {
+		t.Fatalf("%d handlers at once", m)
+	}
+}
+
+func TestEventsStop(t *testing.T) {
+	d := NewMemory(MemoryOptions{})
+	defer d.Close()
+	e := hub(t, d, EventsOptions{OnDead: func(DeadEvent) {}})
+	began, release := make(chan struct{}, 2), make(chan struct{})
+	handler := func(ctx context.Context, _ agent.Publication, _ int) error {
+		began <- struct{}{}
+		select {
+		case <-release:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	stop := listen(t, e, "a", "t", handler)
+	publish(t, e, agent.Publication{Topic: "t"})
+	recv(t, began)
+	stopped := make(chan error)
+	go func() { stopped <- stop(context.Background()) }()
+	close(release)
+	if err := recv(t, stopped); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, e, agent.Publication{Topic: "t"}) // to nobody
+	// The hub goes on with new subscriptions. One that takes too long to end is cancelled.
+	release = make(chan struct{})
+	stop = listen(t, e, "b", "t", handler)
+	publish(t, e, agent.Publication{Topic: "t"})
+	recv(t, began)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := stop(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if err := stop(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if len(began) != 0 {
+		t.Fatal("handled after the end")
+	}
+}
+
+func TestEventsBeforeRunAndWithout(t *testing.T) {
+	d := NewMemory(MemoryOptions{})
+	defer d.Close()
+	e, err := NewEvents(d, EventsOptions{Project: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string, 2)
+	listen(t, e, "a", "t", func(_ context.Context, p agent.Publication, _ int) error { got <- p.ID; return nil })
+	publish(t, e, agent.Publication{ID: "early", Topic: "t"})
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error)
+	go func() { ran <- e.Run(ctx) }()
+	if id := recv(t, got); id != "early" {
+		t.Fatal(id)
+	}
+	cancel()
+	if err := recv(t, ran); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Publish(t.Context(), agent.Publication{Topic: "t"}); agent.CodeOf(err) != agent.CodeUnavailable {
+		t.Fatal(err)
+	}
+	if _, err := e.Subscribe("a", "t", nil); agent.CodeOf(err) != agent.CodeUnavailable {
+		t.Fatal(err)
+	}
+	if e.Run(t.Context()) == nil {
+		t.Fatal("it ran twice")
+	}
+	never, _ := NewEvents(d, EventsOptions{Project: "test"})
+	listen(t, never, "a", "t", nil)
+	publish(t, never, agent.Publication{Topic: "t"})
+	if err := never.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewEvents(d, EventsOptions{Project: "a.b"}); err == nil {
+		t.Fatal("a project that is no subject")
+	}
+}
