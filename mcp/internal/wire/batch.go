@@ -1,0 +1,111 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+)
+
+// batches serves JSON-RPC batches, which protocol versions before 2025-06-18 allow: the calls of one batch are answered
+// together, in one array, when the last of them is.
+type batches struct {
+	mu       sync.Mutex
+	unsolved map[jsonrpc.ID]*batch
+	initID   jsonrpc.ID // of the client's initialize, until it is answered
+	version  string     // negotiated; the SDK tells it to its own connections only
+}
+
+type batch struct {
+	open    int
+	answers [][]byte
+}
+
+const maxBatch = 1000 // messages
+
+func invalidBatch(format string, args ...any) error {
+	return &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "invalid batch: " + fmt.Sprintf(format, args...)}
+}
+
+// seen learns from a client's single request.
+func (b *batches) seen(req *jsonrpc.Request) {
+	if req.Method == "initialize" {
+		b.mu.Lock()
+		b.initID = req.ID
+		b.mu.Unlock()
+	}
+}
+
+// parse reads a batch and tracks its calls. All of it is refused for one bad message.
+func (b *batches) parse(line []byte) ([]jsonrpc.Message, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.version >= "2025-06-18" {
+		return nil, invalidBatch("protocol %s has no batches", b.version)
+	}
+	var raws []json.RawMessage
+	if err := json.Unmarshal(line, &raws); err != nil {
+		return nil, fmt.Errorf("parse a batch: %w", err)
+	}
+	if len(raws) == 0 || len(raws) > maxBatch {
+		return nil, invalidBatch("%d messages, 1 to %d are allowed", len(raws), maxBatch)
+	}
+	msgs := make([]jsonrpc.Message, len(raws))
+	calls := make(map[jsonrpc.ID]*batch)
+	all := new(batch)
+	for i, raw := range raws {
+		var env Envelope
+		msg, err := decode(raw, &env, env.Scan(raw))
+		if err != nil {
+			return nil, invalidBatch("message %d: %v", i, err)
+		}
+		if req, ok := msg.(*jsonrpc.Request); ok && req.IsCall() {
+			if calls[req.ID] != nil || b.unsolved[req.ID] != nil {
+				return nil, invalidBatch("id %v is used twice", req.ID.Raw())
+			}
+			calls[req.ID] = all
+		}
+		msgs[i] = msg
+	}
+	all.open = len(calls)
+	if b.unsolved == nil {
+		b.unsolved = calls
+	} else {
+		for id := range calls {
+			b.unsolved[id] = all
+		}
+	}
+	return msgs, nil
+}
+
+// answer returns what to send for one encoded response: the response, nothing while its batch is incomplete, or the
+// whole batch. A batch over the limit is sent as single messages.
+func (b *batches) answer(resp *jsonrpc.Response, data []byte, limit int) [][]byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.initID.IsValid() && resp.ID == b.initID {
+		var res struct {
+			Version string `json:"protocolVersion"`
+		}
+		if json.Unmarshal(resp.Result, &res) == nil {
+			b.version = res.Version
+		}
+		b.initID = jsonrpc.ID{}
+	}
+	all := b.unsolved[resp.ID]
+	if all == nil {
+		return [][]byte{data}
+	}
+	delete(b.unsolved, resp.ID)
+	all.answers = append(all.answers, data)
+	if all.open--; all.open > 0 {
+		return nil
+	}
+	joined := append(append([]byte{'['}, bytes.Join(all.answers, []byte{','})...), ']')
+	if len(joined) > limit {
+		return all.answers
+	}
+	return [][]byte{joined}
+}

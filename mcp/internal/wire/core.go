@@ -1,0 +1,205 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+)
+
+// core is what every connection does towards the SDK: it queues inbound messages for Read, knows which inbound calls are
+// not answered yet, and remembers why the connection ended.
+type core struct {
+	log  *slog.Logger
+	hook Hook
+	in   chan jsonrpc.Message
+	done chan struct{} // closed when err is set: nothing more comes in
+	// aborted: what is queued for Read is void as well.
+	aborted   atomic.Bool
+	connected atomic.Bool
+
+	mu    sync.Mutex
+	err   error
+	calls map[jsonrpc.ID]struct{}
+	holds int
+	idle  chan struct{} // closed when the last call is answered; nil while nobody waits
+}
+
+func (c *core) init(log *slog.Logger) {
+	if log == nil {
+		log = slog.Default()
+	}
+	c.log, c.in, c.done = log, make(chan jsonrpc.Message, 16), make(chan struct{})
+}
+
+var errConnected = errors.New("a connection can be connected only once")
+
+func (c *core) connect() error {
+	if c.connected.Swap(true) {
+		return errConnected
+	}
+	return nil
+}
+
+// SetHook implements [Conn].
+func (c *core) SetHook(h Hook) { c.hook = h }
+
+// Done implements [Conn].
+func (c *core) Done() <-chan struct{} { return c.done }
+
+// Err implements [Conn].
+func (c *core) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// end notes that nothing more comes in; Read still returns what is queued, then err. The first error stays.
+func (c *core) end(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.endLocked(err)
+}
+
+func (c *core) endLocked(err error) {
+	if c.err == nil {
+		c.err = err
+		close(c.done)
+	}
+}
+
+// abort is end at once: what is queued is dropped.
+func (c *core) abort(err error) {
+	c.aborted.Store(true)
+	c.end(err)
+}
+
+// abortIdle aborts if no call is in flight. A call that comes later finds the connection closed.
+func (c *core) abortIdle(err error) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.calls)+c.holds > 0 {
+		return false
+	}
+	c.aborted.Store(true)
+	c.endLocked(err)
+	return true
+}
+
+// receive scans one message and offers it to the hook; what is left is for the SDK. A nil message was taken.
+func (c *core) receive(raw []byte, env *Envelope) (jsonrpc.Message, error) {
+	scanned := env.Scan(raw)
+	if scanned && c.hook != nil && c.hook(raw, env) {
+		return nil, nil
+	}
+	return decode(raw, env, scanned)
+}
+
+// push queues a message for Read. It waits while the queue is full; it fails when the connection or ctx ends.
+func (c *core) push(ctx context.Context, msg jsonrpc.Message) error {
+	req, _ := msg.(*jsonrpc.Request)
+	call := req != nil && req.IsCall()
+	if call {
+		c.mu.Lock()
+		if c.err != nil {
+			defer c.mu.Unlock()
+			return c.err
+		}
+		if c.calls == nil {
+			c.calls = make(map[jsonrpc.ID]struct{})
+		}
+		c.calls[req.ID] = struct{}{}
+		c.mu.Unlock()
+	}
+	select {
+	case c.in <- msg:
+		return nil
+	case <-c.done:
+		return c.Err()
+	case <-ctx.Done():
+		if call {
+			c.answered(req.ID)
+		}
+		return ctx.Err()
+	}
+}
+
+// answered notes that an inbound call is over.
+func (c *core) answered(id jsonrpc.ID) {
+	c.mu.Lock()
+	delete(c.calls, id)
+	c.settleLocked()
+	c.mu.Unlock()
+}
+
+// Hold implements [Conn].
+func (c *core) Hold() {
+	c.mu.Lock()
+	c.holds++
+	c.mu.Unlock()
+}
+
+// Release implements [Conn].
+func (c *core) Release() {
+	c.mu.Lock()
+	c.holds--
+	c.settleLocked()
+	c.mu.Unlock()
+}
+
+func (c *core) settleLocked() {
+	if c.idle != nil && len(c.calls)+c.holds == 0 {
+		close(c.idle)
+		c.idle = nil
+	}
+}
+
+// inFlight is the number of inbound calls that are not answered yet.
+func (c *core) inFlight() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.calls) + c.holds
+}
+
+var closedChan = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// whenIdle is closed at the next moment without a call in flight.
+func (c *core) whenIdle() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.calls)+c.holds == 0 {
+		return closedChan
+	}
+	if c.idle == nil {
+		c.idle = make(chan struct{})
+	}
+	return c.idle
+}
+
+// Read implements [sdk.Connection].
+func (c *core) Read(ctx context.Context) (jsonrpc.Message, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if c.aborted.Load() {
+		return nil, c.Err()
+	}
+	select {
+	case msg := <-c.in:
+		return msg, nil
+	case <-c.done:
+		if !c.aborted.Load() {
+			select {
+			case msg := <-c.in:
+				return msg, nil
+			default:
+			}
+		}
+		return nil, c.Err()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

@@ -1,0 +1,102 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+)
+
+var (
+	// ErrClosed ends a connection that this side closed. It is an io.EOF, which the SDK takes for a clean end.
+	ErrClosed = fmt.Errorf("connection closed: %w", io.EOF)
+	// ErrPeerClosed ends a connection whose peer closed it. It is an io.EOF, which the SDK takes for a clean end.
+	ErrPeerClosed = fmt.Errorf("the peer closed the connection: %w", io.EOF)
+	// ErrGarbage ends a connection whose peer sent too many messages in a row that are not JSON-RPC.
+	ErrGarbage = errors.New("too much of what the peer sends is not JSON-RPC")
+)
+
+// errRejected is how a Write tells the SDK that this message failed but the connection is well (its jsonrpc2 package
+// compares by code). Without it one failed message would end the session and every other call on it.
+var errRejected = &jsonrpc.Error{Code: -32005, Message: "rejected by transport"}
+
+// NotSentError says that the peer did not get the message: no byte of it was written, or the peer refused it before it
+// was dispatched ([HTTPError]). Repeating it is safe. Any other error of a Write means that it may have been sent.
+type NotSentError struct {
+	Cause error
+}
+
+func (e *NotSentError) Error() string   { return "not sent: " + e.Cause.Error() }
+func (e *NotSentError) Unwrap() []error { return []error{e.Cause, errRejected} }
+
+// sentError is a failure of one message that may have reached the peer; the connection goes on.
+type sentError struct{ cause error }
+
+func (e *sentError) Error() string   { return "sent, but not acknowledged: " + e.cause.Error() }
+func (e *sentError) Unwrap() []error { return []error{e.cause, errRejected} }
+
+// TooLargeError says that a message is over the limit of its connection.
+type TooLargeError struct {
+	Size    int // bytes; 0 if unknown, for a message that was not read to its end
+	Limit   int // bytes
+	Inbound bool
+}
+
+func (e *TooLargeError) Error() string {
+	if e.Inbound {
+		return fmt.Sprintf("the peer sent a message of more than %d bytes, the limit", e.Limit)
+	}
+	return fmt.Sprintf("a message of %d bytes exceeds the limit of %d", e.Size, e.Limit)
+}
+
+// HTTPError is an HTTP answer that is not a success.
+type HTTPError struct {
+	Status     int           // the status code
+	RetryAfter time.Duration // from the Retry-After header; 0 if there was none
+	Body       string        // the start of the body, at most 512 bytes; empty where the SDK reads the body
+	Op         string        // what was asked: method and URL without its query, which may hold a secret
+}
+
+func (e *HTTPError) Error() string {
+	s := fmt.Sprintf("%s: %d %s", e.Op, e.Status, http.StatusText(e.Status))
+	if e.Body != "" {
+		s += ": " + e.Body
+	}
+	return s
+}
+
+// Refused reports whether the status means that the server turned the request away before it acted on it: 4xx and 503.
+func (e *HTTPError) Refused() bool {
+	return e.Status >= 400 && e.Status < 500 || e.Status == http.StatusServiceUnavailable
+}
+
+// httpError describes an answer of status 400 and above; body may be nil.
+func httpError(op string, resp *http.Response, body []byte) *HTTPError {
+	return &HTTPError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, time.Now()), Body: clip(body, 512), Op: op}
+}
+
+// retryAfter reads the Retry-After header: seconds or a date.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	v := h.Get("Retry-After")
+	if n, err := strconv.ParseUint(v, 10, 31); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	if t, err := http.ParseTime(v); err == nil && t.After(now) {
+		return t.Sub(now)
+	}
+	return 0
+}
+
+// clip is the start of b as valid text for logs and errors.
+func clip(b []byte, limit int) string {
+	more := ""
+	if len(b) > limit {
+		b, more = b[:limit], "…"
+	}
+	return strings.ToValidUTF8(string(b), "\uFFFD") + more
+}

@@ -1,0 +1,78 @@
+package wire
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// GuardOptions configures a [Guard].
+type GuardOptions struct {
+	// Hosts are names, without a port, that a request to a loopback address may have in its Host header besides
+	// localhost and loopback addresses: those of a reverse proxy on this machine.
+	Hosts []string
+	// Origins are other web origins whose pages may send requests, like "https://app.example.org:8080".
+	Origins []string
+}
+
+// Guard keeps web pages away from next, on every path and for every method: a page that a name resolved to this machine
+// brought here (DNS rebinding), and a page of another origin. Requests of programs, which send no Origin header, pass.
+// What is turned away gets 403.
+func Guard(next http.Handler, o GuardOptions) (http.Handler, error) {
+	cross := http.NewCrossOriginProtection()
+	for _, origin := range o.Origins {
+		if err := cross.AddTrustedOrigin(origin); err != nil {
+			return nil, fmt.Errorf("origin %q: want scheme://host[:port]: %w", origin, err)
+		}
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !hostAllowed(r, o.Hosts) {
+			http.Error(w, fmt.Sprintf("forbidden: a server on this machine's loopback address does not serve host %q", r.Host), http.StatusForbidden)
+			return
+		}
+		if err := cross.Check(r); err != nil {
+			http.Error(w, "forbidden: "+err.Error(), http.StatusForbidden)
+			return
+		}
+		// The standard check lets every GET pass, but here a GET opens a session.
+		if origin := r.Header.Get("Origin"); origin != "" && !originAllowed(origin, r.Host, o.Origins) {
+			http.Error(w, fmt.Sprintf("forbidden: origin %q", origin), http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	}), nil
+}
+
+func hostAllowed(r *http.Request, hosts []string) bool {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok || !loopback(hostname(local.String())) {
+		return true
+	}
+	host := hostname(r.Host)
+	return loopback(host) || slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, host) })
+}
+
+func originAllowed(origin, host string, allowed []string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && u.Host == host || slices.Contains(allowed, origin)
+}
+
+// hostname cuts the port off, and the brackets of an IPv6 address.
+func hostname(hostport string) string {
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		return h
+	}
+	return strings.Trim(hostport, "[]")
+}
+
+func loopback(host string) bool {
+	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}

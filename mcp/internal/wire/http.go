@@ -1,0 +1,171 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// HTTPOptions configures the client of [NewHTTPClient]. Zero values select the defaults.
+type HTTPOptions struct {
+	// Origin is a URL of the only server that may see Header. Required with Header.
+	Origin string
+	// Header is added to every request to Origin that does not have the field yet.
+	Header http.Header
+	// Concurrency is how many requests run at once, and so how many connections are kept; 64.
+	Concurrency int
+	DialTimeout time.Duration // 10 s
+	TLSTimeout  time.Duration // 10 s
+	// HeaderTimeout bounds the wait for an answer's headers once the request is written; 0: the request's context alone
+	// does. Streamable HTTP servers may send headers only with the result of a call.
+	HeaderTimeout time.Duration
+	TLS           *tls.Config // nil: the system's
+}
+
+// NewHTTPClient returns a client for one MCP server with a transport of its own, no overall timeout (streams last),
+// and a [Trace] kept for each request whose context has one. It follows redirects within one origin only. Close it with
+// CloseIdleConnections.
+func NewHTTPClient(o HTTPOptions) (*http.Client, error) {
+	t := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: orDefault(o.DialTimeout, 10*time.Second), KeepAlive: 15 * time.Second}).DialContext,
+		TLSClientConfig:       o.TLS,
+		TLSHandshakeTimeout:   orDefault(o.TLSTimeout, 10*time.Second),
+		ResponseHeaderTimeout: o.HeaderTimeout,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConns:          orDefault(o.Concurrency, 64) + 2, // and the streams
+		MaxIdleConnsPerHost:   orDefault(o.Concurrency, 64) + 2,
+		IdleConnTimeout:       30 * time.Second,
+		ExpectContinueTimeout: time.Second,
+	}
+	var rt http.RoundTripper = &TraceTransport{Base: t}
+	if len(o.Header) > 0 {
+		u, err := httpURL(o.Origin)
+		if err != nil {
+			return nil, fmt.Errorf("the origin that headers are for: %w", err)
+		}
+		rt = &headerTransport{base: rt, origin: u, header: o.Header.Clone()}
+	}
+	return &http.Client{Transport: rt, CheckRedirect: sameOriginRedirect}, nil
+}
+
+// httpURL parses an absolute URL of http or https.
+func httpURL(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		if ue := (*url.Error)(nil); errors.As(err, &ue) {
+			err = ue.Err // without the URL, which may hold a password
+		}
+		return nil, fmt.Errorf("invalid URL: %w", err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fmt.Errorf("invalid URL %q: want http://host… or https://host…", u.Redacted())
+	}
+	return u, nil
+}
+
+// sameOrigin compares scheme, host and port; a default port may be left out.
+func sameOrigin(a, b *url.URL) bool {
+	port := func(u *url.URL) string {
+		if p := u.Port(); p != "" {
+			return p
+		}
+		return map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return a.Scheme == b.Scheme && a.Hostname() == b.Hostname() && port(a) == port(b)
+}
+
+func sameOriginRedirect(r *http.Request, via []*http.Request) error {
+	if !sameOrigin(r.URL, via[0].URL) {
+		return fmt.Errorf("redirect to another origin, %s://%s, refused", r.URL.Scheme, r.URL.Host)
+	}
+	if len(via) >= 10 {
+		return errors.New("more than 10 redirects")
+	}
+	return nil
+}
+
+// headerTransport adds fixed headers, which are often secrets, to requests to one origin.
+type headerTransport struct {
+	base   http.RoundTripper
+	origin *url.URL
+	header http.Header
+}
+
+func (t *headerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if sameOrigin(r.URL, t.origin) {
+		r = r.Clone(r.Context())
+		addHeader(r.Header, t.header)
+	}
+	return t.base.RoundTrip(r)
+}
+
+// CloseIdleConnections is called by [http.Client.CloseIdleConnections].
+func (t *headerTransport) CloseIdleConnections() { closeIdle(t.base) }
+
+func addHeader(to, from http.Header) {
+	for k, v := range from {
+		if _, has := to[http.CanonicalHeaderKey(k)]; !has {
+			to[http.CanonicalHeaderKey(k)] = v
+		}
+	}
+}
+
+func closeIdle(rt http.RoundTripper) {
+	if c, ok := rt.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// TraceTransport keeps the [Trace] of each request whose context has one: whether its body was sent, and the answer if
+// that is no success. It goes below an SDK client, which loses both.
+type TraceTransport struct {
+	Base http.RoundTripper
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t *TraceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	tr := traceOf(r.Context())
+	if tr == nil {
+		return t.Base.RoundTrip(r)
+	}
+	own := r.WithContext(r.Context()) // a RoundTripper must not change the request it is given
+	traceBody(own, tr)
+	resp, err := t.Base.RoundTrip(own)
+	switch {
+	case err != nil:
+	case resp.StatusCode >= 400:
+		tr.answered(httpError(op(r), resp, nil))
+	default:
+		tr.answered(nil)
+	}
+	return resp, err
+}
+
+// CloseIdleConnections is called by [http.Client.CloseIdleConnections].
+func (t *TraceTransport) CloseIdleConnections() { closeIdle(t.Base) }
+
+// op names a request without its query, where session ids and tokens stand.
+func op(r *http.Request) string {
+	return r.Method + " " + bare(r.URL)
+}
+
+func bare(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// doError is the cause of a failed http.Client.Do without the URL that it repeats.
+func doError(r *http.Request, err error) error {
+	if ue := (*url.Error)(nil); errors.As(err, &ue) {
+		err = ue.Err
+	}
+	if cause := context.Cause(r.Context()); cause != nil && errors.Is(err, r.Context().Err()) && !errors.Is(cause, err) {
+		err = fmt.Errorf("%w: %w", cause, err)
+	}
+	return fmt.Errorf("%s: %w", op(r), err)
+}

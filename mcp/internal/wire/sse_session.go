@@ -1,0 +1,227 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// SSEConn is the server's connection to one SSE client. An [SSEServer] makes it; its Connect function passes it to the
+// SDK. The goroutine of the client's GET does all the writing.
+type SSEConn struct {
+	core
+	o        *SSEServerOptions
+	req      *http.Request
+	id       string
+	prefix   string
+	identity string
+	out      *outbox
+	lastUse  atomic.Int64 // Unix nanoseconds
+}
+
+func newSSEConn(o *SSEServerOptions, r *http.Request, id, prefix, identity string) *SSEConn {
+	c := &SSEConn{o: o, req: r, id: id, prefix: prefix, identity: identity, out: newOutbox("event: message\ndata: ", "\n\n", o.MaxQueue)}
+	c.init(o.Logger)
+	c.lastUse.Store(time.Now().UnixNano())
+	return c
+}
+
+// Request is the GET that opened the session. Its body must not be read.
+func (c *SSEConn) Request() *http.Request { return c.req }
+
+// Identity is who opened the session.
+func (c *SSEConn) Identity() string { return c.identity }
+
+// Connect implements [sdk.Transport].
+func (c *SSEConn) Connect(context.Context) (sdk.Connection, error) {
+	if err := c.connect(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// SupportsProtocolVersion implements [sdk.ProtocolVersionSupporter]: later versions have no such transport.
+func (c *SSEConn) SupportsProtocolVersion(v string) bool { return v < "2026-07-28" }
+
+// SessionID implements [sdk.Connection]. It is the start of the id that clients use, and no secret as that is.
+func (c *SSEConn) SessionID() string { return c.id[:8] }
+
+// Write implements [sdk.Connection]: it queues an event, waiting for room no longer than ctx and the session last.
+func (c *SSEConn) Write(ctx context.Context, msg jsonrpc.Message) error {
+	if err := ctx.Err(); err != nil {
+		return &NotSentError{Cause: err}
+	}
+	data, err := encode(msg)
+	if err != nil {
+		return err
+	}
+	resp, _ := msg.(*jsonrpc.Response)
+	if resp != nil {
+		c.lastUse.Store(time.Now().UnixNano())
+		defer c.answered(resp.ID)
+	}
+	if size := len(data); size > c.o.MaxFrame {
+		err = &NotSentError{Cause: &TooLargeError{Size: size, Limit: c.o.MaxFrame}}
+		if resp == nil {
+			return err
+		}
+		data = tooLargeReply(resp, size, c.o.MaxFrame)
+	}
+	return errors.Join(err, c.out.put(ctx, callTrace(ctx, msg), data))
+}
+
+// WriteRaw implements [Conn].
+func (c *SSEConn) WriteRaw(ctx context.Context, msg []byte) error {
+	if err := checkRaw(msg, c.o.MaxFrame); err != nil {
+		return err
+	}
+	return c.out.put(ctx, traceOf(ctx), msg)
+}
+
+// Close implements [sdk.Connection]. The stream sends what is queued, then ends.
+func (c *SSEConn) Close() error {
+	c.kill(ErrClosed)
+	return nil
+}
+
+// kill ends the session at once: Read fails, so the SDK cancels the client's tools, and writers wait no longer.
+func (c *SSEConn) kill(err error) {
+	c.out.close(err)
+	c.abort(err)
+}
+
+// deliver takes the message of one POST, or says with which status it is refused.
+func (c *SSEConn) deliver(r *http.Request, body []byte) (status int, err error) {
+	if err := c.Err(); err != nil {
+		return http.StatusNotFound, fmt.Errorf("the session has ended: %w", err)
+	}
+	if !utf8.Valid(body) {
+		return http.StatusBadRequest, errors.New("the body is not UTF-8")
+	}
+	c.lastUse.Store(time.Now().UnixNano())
+	var env Envelope
+	msg, err := c.receive(body, &env)
+	if err != nil {
+		return http.StatusBadRequest, fmt.Errorf("the body is not a JSON-RPC message: %w", err)
+	}
+	if msg == nil {
+		return 0, nil
+	}
+	extra(msg, r)
+	if err := c.push(r.Context(), msg); err != nil {
+		return http.StatusNotFound, fmt.Errorf("the session has ended: %w", err)
+	}
+	return 0, nil
+}
+
+// stream writes events until the session ends and returns why.
+func (c *SSEConn) stream(w http.ResponseWriter) error {
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-cache, no-transform")
+	h.Set("Connection", "keep-alive")
+	h.Set("X-Accel-Buffering", "no")
+	s := eventStream{w: w, rc: http.NewResponseController(w), timeout: c.o.WriteTimeout}
+	if _, err := s.write([]byte("event: endpoint\ndata: " + c.prefix + "/messages/?session_id=" + c.id + "\n\n")); err != nil {
+		return err
+	}
+	ping := time.NewTimer(c.o.Ping)
+	defer ping.Stop()
+	life, idle := timer(c.o.Lifetime), timer(c.o.Idle)
+	defer life.Stop()
+	defer idle.Stop()
+	var quiet <-chan struct{} // set once the lifetime is over
+	for {
+		var err error
+		select {
+		case <-c.req.Context().Done():
+			return ErrPeerClosed
+		case <-c.done:
+			c.out.close(c.Err())
+			if err = s.flush(c.out); err == nil {
+				err = c.Err()
+			}
+			s.extend() // for the end of the response
+			return err
+		case <-c.out.wake:
+			err = s.flush(c.out)
+			ping.Reset(c.o.Ping)
+		case <-ping.C:
+			_, err = s.write([]byte(": ping\n\n"))
+			ping.Reset(c.o.Ping)
+		case <-life.C:
+			quiet = c.whenIdle()
+		case <-quiet:
+			if c.abortIdle(fmt.Errorf("its lifetime of %v is over", c.o.Lifetime)) {
+				quiet = nil
+			} else {
+				quiet = c.whenIdle()
+			}
+		case <-idle.C:
+			unused := time.Since(time.Unix(0, c.lastUse.Load()))
+			if unused < c.o.Idle || !c.abortIdle(fmt.Errorf("idle for %v", c.o.Idle)) {
+				idle.Reset(max(c.o.Idle-unused, c.o.Idle/8))
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// timer fires after d, or never if d is not positive.
+func timer(d time.Duration) *time.Timer {
+	t := time.NewTimer(time.Hour)
+	if t.Stop(); d > 0 {
+		t.Reset(d)
+	}
+	return t
+}
+
+// eventStream writes to a response under a deadline for each piece.
+type eventStream struct {
+	w       http.ResponseWriter
+	rc      *http.ResponseController
+	timeout time.Duration
+}
+
+func (s *eventStream) extend() {
+	_ = s.rc.SetWriteDeadline(time.Now().Add(s.timeout)) // not every writer has deadlines; then the server's hold
+}
+
+// flush sends what is queued.
+func (s *eventStream) flush(out *outbox) error {
+	for {
+		b := out.take()
+		if len(b.data) == 0 {
+			return nil
+		}
+		n, err := s.write(b.data)
+		out.sent(b, n)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// write sends p in pieces: a slow client may take long for much, but one that stalls must not.
+func (s *eventStream) write(p []byte) (n int, err error) {
+	for n < len(p) {
+		s.extend()
+		k, err := s.w.Write(p[n:min(len(p), n+64<<10)])
+		if n += k; err == nil {
+			err = s.rc.Flush()
+		}
+		if err != nil {
+			return n, fmt.Errorf("the client does not take its events: %w", err)
+		}
+	}
+	return n, nil
+}

@@ -1,0 +1,123 @@
+package wire
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+)
+
+// A Trace gathers what the connections of this package learn about one call: whether its request was sent, and what
+// HTTP said. The SDK reduces all of it to one error code, and to ctx.Err() once the context is done.
+//
+// Make one per attempt with [WithTrace] and pass the context to the SDK. Its methods may be called concurrently.
+type Trace struct {
+	state atomic.Int32
+	mu    sync.Mutex
+	http  *HTTPError
+}
+
+const (
+	traceIdle int32 = iota
+	traceSent
+	traceRevoked
+)
+
+type traceKey struct{}
+
+// WithTrace returns a context that carries a new Trace. It hides an outer one.
+func WithTrace(ctx context.Context) (context.Context, *Trace) {
+	t := new(Trace)
+	return context.WithValue(ctx, traceKey{}, t), t
+}
+
+// withoutTrace hides the Trace of ctx, for what outlives the call.
+func withoutTrace(ctx context.Context) context.Context {
+	return context.WithValue(ctx, traceKey{}, (*Trace)(nil))
+}
+
+func traceOf(ctx context.Context) *Trace {
+	t, _ := ctx.Value(traceKey{}).(*Trace)
+	return t
+}
+
+// Sent reports whether a byte of the request may have been written. False is a promise: a request that still waits in a
+// queue is withdrawn by the question. So ask once the call has returned, not before.
+func (t *Trace) Sent() bool {
+	return !t.state.CompareAndSwap(traceIdle, traceRevoked) && t.state.Load() == traceSent
+}
+
+// HTTPError is the last HTTP answer to the request if that was no success, else nil. A sent request that was
+// [HTTPError.Refused] did not run.
+func (t *Trace) HTTPError() *HTTPError {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.http
+}
+
+func (t *Trace) answered(e *HTTPError) {
+	if t != nil {
+		t.mu.Lock()
+		t.http = e
+		t.mu.Unlock()
+	}
+}
+
+// claim is asked before the first byte is written: not ok means that the request was withdrawn and must not be. own is
+// true for the one that first claimed it: only it may take that back with undo, when nothing was written after all.
+func (t *Trace) claim() (own, ok bool) {
+	if t == nil {
+		return false, true
+	}
+	own = t.state.CompareAndSwap(traceIdle, traceSent)
+	return own, own || t.state.Load() == traceSent
+}
+
+func (t *Trace) undo(own bool) {
+	if own {
+		t.state.CompareAndSwap(traceSent, traceIdle)
+	}
+}
+
+// tracedBody claims its trace when the HTTP transport first reads the message: that is the last moment when nothing of
+// it has been written. A hook into the transport (net/http/httptrace) could not stop a request that was withdrawn.
+type tracedBody struct {
+	io.ReadCloser
+	t       *Trace
+	claimed bool
+	own     atomic.Bool
+}
+
+func (b *tracedBody) Read(p []byte) (int, error) {
+	if !b.claimed {
+		own, ok := b.t.claim()
+		if !ok {
+			return 0, context.Canceled
+		}
+		b.own.Store(own)
+		b.claimed = true
+	}
+	return b.ReadCloser.Read(p)
+}
+
+// traceBody makes r, a request of our own, tell t when its body is sent.
+func traceBody(r *http.Request, t *Trace) {
+	if t == nil || r.Body == nil || r.Body == http.NoBody {
+		return
+	}
+	cur := &tracedBody{ReadCloser: r.Body, t: t}
+	r.Body = cur
+	if get := r.GetBody; get != nil {
+		// net/http asks for the body anew only when nothing of the first was written or the server turned it away.
+		r.GetBody = func() (io.ReadCloser, error) {
+			body, err := get()
+			if err != nil {
+				return nil, err
+			}
+			t.undo(cur.own.Load())
+			cur = &tracedBody{ReadCloser: body, t: t}
+			return cur, nil
+		}
+	}
+}
