@@ -108,6 +108,10 @@ func TestTraceBelowStreamable(t *testing.T) {
 	if trace, err := call(); err == nil || !trace.Sent() || trace.HTTPError() != nil {
 		t.Errorf("lost answer: %v, sent %v", err, trace.Sent())
 	}
+	for ss := range f.Sessions() {
+		defer ss.Wait()
+		defer ss.Close()
+	}
 	srv.CloseClientConnections()
 	srv.Close()
 	if trace, err := call(); err == nil || trace.Sent() {

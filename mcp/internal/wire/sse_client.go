@@ -92,15 +92,15 @@ func NewSSEClient(o SSEClientOptions) (*SSEClient, error) {
 
 // Connect implements [sdk.Transport]: it opens the stream and waits for the endpoint, within ConnectTimeout and ctx.
 func (c *SSEClient) Connect(ctx context.Context) (sdk.Connection, error) {
-	if err := c.connect(); err != nil {
-		return nil, err
+	if err := cmpErr(ctx.Err(), c.connect()); err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", bare(c.url), err)
 	}
 	wait, cancel := context.WithTimeoutCause(ctx, c.o.ConnectTimeout, fmt.Errorf("no endpoint within %v", c.o.ConnectTimeout))
 	defer cancel()
 	release := context.AfterFunc(wait, func() { c.stop(context.Cause(wait)) })
 	err := c.dial()
-	if !release() && err == nil {
-		err = context.Cause(wait)
+	if cause := context.Cause(wait); !release() && !errors.Is(err, cause) {
+		err = errors.Join(cause, err)
 	}
 	if err != nil {
 		err = fmt.Errorf("connect to %s: %w", bare(c.url), err)

@@ -32,7 +32,7 @@ type SSEServerOptions struct {
 
 	MaxBody      int           // bytes of a POST; DefaultMaxBody
 	MaxFrame     int           // bytes of an outgoing message; DefaultMaxFrame
-	MaxQueue     int           // bytes that wait for a client before writers wait too; 1 MiB
+	MaxQueue     int           // bytes that wait for a client before writers wait too; 256 KiB
 	MaxSessions  int           // 1000
 	Ping         time.Duration // of silence, then a comment is sent; 15 s
 	WriteTimeout time.Duration // for a client to take 64 KiB or one event, or lose its session; 30 s
@@ -70,7 +70,7 @@ func NewSSEServer(o SSEServerOptions) (*SSEServer, error) {
 	}
 	o.MaxBody = orDefault(o.MaxBody, DefaultMaxBody)
 	o.MaxFrame = orDefault(o.MaxFrame, DefaultMaxFrame)
-	o.MaxQueue = orDefault(o.MaxQueue, defaultMaxQueue)
+	o.MaxQueue = orDefault(o.MaxQueue, defaultSSEQueue)
 	o.MaxSessions = orDefault(o.MaxSessions, 1000)
 	o.Ping = orDefault(o.Ping, 15*time.Second)
 	o.WriteTimeout = orDefault(o.WriteTimeout, 30*time.Second)

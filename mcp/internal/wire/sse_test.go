@@ -12,8 +12,10 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -345,33 +347,93 @@ func TestSSEServerRequestAndHook(t *testing.T) {
 	}
 }
 
-func TestSSEServerPingAndLimitsOfTime(t *testing.T) {
-	_, url := sseServer(t, newFixture(), SSEServerOptions{Ping: time.Millisecond})
-	if got := readLineOf(t, openStream(t, url+"/sse").Reader); got != ": ping\n" {
-		t.Errorf("got %q", got)
-	}
-	for name, o := range map[string]SSEServerOptions{"lifetime": {Lifetime: 50 * time.Millisecond}, "idle": {Idle: 50 * time.Millisecond}} {
-		t.Run(name, func(t *testing.T) {
-			f := newFixture()
-			s, url := sseServer(t, f, o)
-			client := sseClient(t, SSEClientOptions{URL: url + "/sse"})
-			cs := dial(t, client, nil)
-			ctx, cancel := context.WithCancel(t.Context())
-			go cs.CallTool(ctx, &sdk.CallToolParams{Name: "wait"})
-			receive(t, f.started, "the call to start")
-			// A call in flight keeps the session, however long; several limits pass here.
-			limit := time.After(4 * 50 * time.Millisecond)
-			select {
-			case <-client.Done():
-				t.Error("ended with a call in flight")
-			case <-limit:
-			}
-			if n, _ := s.Stats(); n != 1 {
-				t.Errorf("%d sessions", n)
-			}
-			cancel()
-			receive(t, f.cancelled, "the tool to be cancelled")
-			receive(t, client.Done(), "the session to end once no call is in flight")
+// stream is a response that can be read while it is written.
+type stream struct {
+	*httptest.ResponseRecorder
+	mu sync.Mutex
+}
+
+func (s *stream) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ResponseRecorder.Write(p)
+}
+
+func (s *stream) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.Body.String()
+}
+
+// TestSSEServerTime runs in fake time: it serves without sockets.
+func TestSSEServerTime(t *testing.T) {
+	const minutes = time.Minute
+	for _, c := range []struct {
+		name     string
+		o        SSEServerOptions
+		unused   bool // no call at all
+		lastsFor time.Duration
+	}{
+		{"lifetime, call in flight", SSEServerOptions{Lifetime: 60 * minutes}, false, 600 * minutes},
+		{"lifetime, unused", SSEServerOptions{}, true, 59 * minutes},
+		{"no lifetime", SSEServerOptions{Lifetime: -1}, false, 600 * minutes},
+		{"idle, call in flight", SSEServerOptions{Lifetime: -1, Idle: 10 * minutes}, false, 600 * minutes},
+		{"idle, unused", SSEServerOptions{Idle: 10 * minutes}, true, 9 * minutes},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture()
+				c.o.Logger = quiet
+				c.o.Connect = func(ctx context.Context, conn *SSEConn) (*sdk.ServerSession, error) { return f.Connect(ctx, conn, nil) }
+				s, err := NewSSEServer(c.o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, leave := context.WithCancel(t.Context())
+				defer leave()
+				w := &stream{ResponseRecorder: httptest.NewRecorder()}
+				go s.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/sse", nil))
+				synctest.Wait()
+				endpoint := strings.TrimSpace(strings.TrimPrefix(w.String(), "event: endpoint\ndata: "))
+				send := func(msg string) {
+					r := httptest.NewRequest("POST", endpoint, strings.NewReader(msg))
+					r.Header.Set("Content-Type", "application/json")
+					w := httptest.NewRecorder()
+					if s.ServeHTTP(w, r); w.Code != 202 {
+						t.Fatalf("POST %s: %d %s", msg, w.Code, w.Body)
+					}
+				}
+				if !c.unused {
+					send(`{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"2024-11-05","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`)
+					send(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+					send(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"wait"}}`)
+				}
+				time.Sleep(c.lastsFor)
+				synctest.Wait()
+				if n, _ := s.Stats(); n != 1 {
+					t.Fatalf("%d sessions after %v", n, c.lastsFor)
+				}
+				// 15 s between pings
+				if got := strings.Count(w.String(), ": ping\n\n"); got < int(c.lastsFor/(16*time.Second)) {
+					t.Errorf("%d pings in %v", got, c.lastsFor)
+				}
+				if !c.unused {
+					send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}`)
+				}
+				time.Sleep(20 * minutes)
+				synctest.Wait()
+				want := 0
+				if c.o.Lifetime < 0 && c.o.Idle == 0 {
+					want = 1
+				}
+				if n, _ := s.Stats(); n != want {
+					t.Errorf("%d sessions at the end, want %d", n, want)
+				}
+				leave()
+				if err := s.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
 		})
 	}
 }

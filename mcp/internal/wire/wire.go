@@ -21,7 +21,8 @@ const (
 	DefaultMaxBody = 4 << 20
 
 	defaultMaxQueue   = 1 << 20 // bytes that wait for the peer before writers wait too
-	defaultMaxGarbage = 1000    // unreadable messages in a row
+	defaultSSEQueue   = 256 << 10
+	defaultMaxGarbage = 1000 // unreadable messages in a row
 )
 
 // A Hook sees each inbound message before the SDK. It is called with the whole message and its envelope; both are valid

@@ -153,8 +153,8 @@ func exercise(t *testing.T, f *fixture, connect func(t *testing.T, progress func
 	if got, err := echo(ctx, cs, echoIn{Text: "grüße\n\u2028\"\\ 🙂"}); err != nil || got != "grüße\n\u2028\"\\ 🙂" {
 		t.Errorf("echo: %q, %v", got, err)
 	}
-	if got, err := echo(ctx, cs, echoIn{Size: 3 << 20}); err != nil || len(got) != 3<<20 {
-		t.Errorf("echo of 3 MiB: %d bytes, %v", len(got), err)
+	if got, err := echo(ctx, cs, echoIn{Size: 1 << 20}); err != nil || len(got) != 1<<20 {
+		t.Errorf("echo of 1 MiB: %d bytes, %v", len(got), err)
 	}
 	if _, err := cs.CallTool(ctx, &sdk.CallToolParams{Name: "nobody"}); err == nil {
 		t.Error("an unknown tool was called")
