@@ -99,8 +99,10 @@ func (c *SSEClient) Connect(ctx context.Context) (sdk.Connection, error) {
 	defer cancel()
 	release := context.AfterFunc(wait, func() { c.stop(context.Cause(wait)) })
 	err := c.dial()
-	if cause := context.Cause(wait); !release() && !errors.Is(err, cause) {
-		err = errors.Join(cause, err)
+	if !release() { // too late: the stream is being stopped
+		if cause := context.Cause(wait); !errors.Is(err, cause) {
+			err = errors.Join(cause, err)
+		}
 	}
 	if err != nil {
 		err = fmt.Errorf("connect to %s: %w", bare(c.url), err)

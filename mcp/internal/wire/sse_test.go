@@ -527,7 +527,7 @@ func TestSSEClientConnectFails(t *testing.T) {
 	away := httptest.NewServer(http.RedirectHandler("http://example.invalid/sse", http.StatusFound))
 	defer away.Close()
 	for _, c := range []struct{ name, url, want string }{
-		{"nobody listens", gone.URL, "connection refused"},
+		{"nobody listens", gone.URL, "refused"},
 		{"status", status.URL, "503 Service Unavailable: come back later"},
 		{"no stream", html.URL, "not an event stream"},
 		{"redirect", away.URL, "another origin"},
