@@ -1,0 +1,250 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+// clientOptions say what a server may ask of us: everything that a caller may answer. Whether the caller of the moment does turns out when it is asked.
+func (s *Session) clientOptions() *sdk.ClientOptions {
+	return &sdk.ClientOptions{
+		Logger: s.log,
+		Capabilities: &sdk.ClientCapabilities{
+			RootsV2:     &sdk.RootCapabilities{},
+			Sampling:    &sdk.SamplingCapabilities{},
+			Elicitation: &sdk.ElicitationCapabilities{Form: &sdk.FormElicitationCapabilities{}},
+		},
+		ElicitationHandler: s.elicit, // not in receive: the SDK checks the schema before and the answer after
+		ProgressNotificationHandler: func(_ context.Context, r *sdk.ProgressNotificationClientRequest) {
+			if token, ok := r.Params.ProgressToken.(string); ok {
+				s.onProgress(token, agent.ProgressNotice{Progress: r.Params.Progress, Total: r.Params.Total, Message: r.Params.Message})
+			}
+		},
+		LoggingMessageHandler: func(_ context.Context, r *sdk.LoggingMessageRequest) {
+			data, err := json.Marshal(r.Params.Data)
+			if err != nil {
+				return // cannot happen to what was decoded from JSON
+			}
+			s.onLog(callIDOf(r.Params.Meta), agent.LogNotice{Level: slogLevel(string(r.Params.Level)), Logger: r.Params.Logger, Data: data})
+		},
+		ToolListChangedHandler:     func(context.Context, *sdk.ToolListChangedRequest) { s.listChanged(listTools) },
+		PromptListChangedHandler:   func(context.Context, *sdk.PromptListChangedRequest) { s.listChanged(listPrompts) },
+		ResourceListChangedHandler: func(context.Context, *sdk.ResourceListChangedRequest) { s.listChanged(listResources) },
+	}
+}
+
+// hook takes the notifications before the SDK, where the connection lets it: there they come before the result they belong to, at a thirtieth of the
+// price, and a flood of them is dropped instead of queued.
+func (s *Session) hook(_ []byte, env *wire.Envelope) bool {
+	if env.ID != nil || env.Method == nil {
+		return false
+	}
+	switch string(env.Method) {
+	case "notifications/progress":
+		var p struct {
+			Token json.RawMessage `json:"progressToken"`
+			agent.ProgressNotice
+		}
+		if json.Unmarshal(env.Params, &p) == nil {
+			if token, err := strconv.Unquote(string(p.Token)); err == nil {
+				s.onProgress(token, p.ProgressNotice)
+			}
+		}
+	case "notifications/message":
+		var p struct {
+			Meta   map[string]any  `json:"_meta"`
+			Level  string          `json:"level"`
+			Logger string          `json:"logger"`
+			Data   json.RawMessage `json:"data"`
+		}
+		if json.Unmarshal(env.Params, &p) == nil {
+			s.onLog(callIDOf(p.Meta), agent.LogNotice{Level: slogLevel(p.Level), Logger: p.Logger, Data: p.Data})
+		}
+	case "notifications/tools/list_changed":
+		s.listChanged(listTools)
+	case "notifications/prompts/list_changed":
+		s.listChanged(listPrompts)
+	case "notifications/resources/list_changed":
+		s.listChanged(listResources)
+	default:
+		return false
+	}
+	return true
+}
+
+func callIDOf(meta map[string]any) string {
+	id, _ := meta[metaID].(string)
+	return id
+}
+
+// hearer is whom a message of the server concerns: the call that it names (only our own servers know the names), the only call there is, or the
+// session's owner. nil: nobody.
+func (s *Session) hearer(id string) *flight {
+	if !s.target.Trusted {
+		id = ""
+	}
+	if f := s.flights.find(id); f != nil || id != "" {
+		return f // nil when the call is over
+	}
+	return s.owner
+}
+
+func (s *Session) onProgress(token string, p agent.ProgressNotice) {
+	if f := s.flights.progress(token); f != nil {
+		f.tell(s.log, agent.Notice{Progress: &p})
+	}
+}
+
+func (s *Session) onLog(id string, l agent.LogNotice) {
+	if f := s.hearer(id); f != nil {
+		f.tell(s.log, agent.Notice{Log: &l})
+		return
+	}
+	s.log.Debug("the server logs, outside of any call", "level", l.Level, "logger", l.Logger, "data", string(l.Data[:min(len(l.Data), 1000)]))
+}
+
+// flush waits until the notifications that arrived before the answer were handled. See [roundTripper.flush].
+func (s *Session) flush(ctx context.Context) {
+	token, reached, forget := s.flights.mark()
+	defer forget()
+	ctx, cancel := context.WithTimeout(ctx, flushPatience)
+	defer cancel()
+	if s.sdk.Ping(context.WithValue(ctx, flushKey{}, token), nil) != nil {
+		return // the session is over
+	}
+	select {
+	case <-reached:
+	case <-ctx.Done():
+	}
+}
+
+// flushPatience bounds what never takes long.
+const flushPatience = time.Second
+
+// receive answers what a server asks of its client, before the SDK would say that we cannot.
+func (s *Session) receive(next sdk.MethodHandler) sdk.MethodHandler {
+	return func(ctx context.Context, method string, r sdk.Request) (sdk.Result, error) {
+		switch method {
+		case "sampling/createMessage":
+			var res sdk.CreateMessageWithToolsResult
+			return answerTo(s, ctx, agent.AskSample, r.GetParams(), &res)
+		case "roots/list":
+			res := sdk.ListRootsResult{Roots: []*sdk.Root{}}
+			return answerTo(s, ctx, agent.AskRoots, r.GetParams(), &res)
+		}
+		return next(ctx, method, r)
+	}
+}
+
+func (s *Session) elicit(ctx context.Context, r *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
+	var res sdk.ElicitResult
+	if _, err := answerTo(s, ctx, agent.AskElicit, r.Params, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+// answerTo passes a question on and decodes the answer into res.
+func answerTo[R sdk.Result](s *Session, ctx context.Context, kind string, params sdk.Params, res R) (sdk.Result, error) {
+	raw, err := s.ask(ctx, kind, params)
+	if err == nil {
+		if err = json.Unmarshal(raw, res); err != nil {
+			err = agent.Errorf(agent.CodeInternal, "the answer to a %s request does not decode: %w", kind, err)
+		}
+	}
+	if err != nil {
+		return nil, toRPCError(err, "")
+	}
+	return res, nil
+}
+
+// ask finds who is to answer a question and asks.
+func (s *Session) ask(ctx context.Context, kind string, params sdk.Params) (json.RawMessage, error) {
+	select {
+	case s.asked <- struct{}{}:
+		defer func() { <-s.asked }()
+	default:
+		return nil, agent.Errorf(agent.CodeResourceExhausted, "more than %d questions at once", maxAsked)
+	}
+	meta := map[string]any{}
+	id := ""
+	if params != nil {
+		for k, v := range params.GetMeta() {
+			meta[k] = v
+		}
+		id = callIDOf(meta)
+	}
+	f := s.hearer(id)
+	if f == nil {
+		return nil, agent.Errorf(agent.CodeUnavailable, "nobody answers %q requests outside of a call", kind)
+	}
+	for k := range meta {
+		if strings.HasPrefix(k, metaPrefix) {
+			delete(meta, k)
+		}
+	}
+	raw := json.RawMessage("{}")
+	if params != nil {
+		params.SetMeta(meta)
+		b, err := json.Marshal(params)
+		if err != nil {
+			return nil, agent.Errorf(agent.CodeInternal, "encode a %s request: %w", kind, err)
+		}
+		if string(b) != "null" {
+			raw = b
+		}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// When the call is over, so is its question.
+	defer context.AfterFunc(f.ctx, func() { cancel(context.Cause(f.ctx)) })()
+	return s.request(ctx, f.back, agent.Request{Kind: kind, Params: raw})
+}
+
+// request calls back, whose code is a stranger's.
+func (s *Session) request(ctx context.Context, back agent.BackChannel, r agent.Request) (raw json.RawMessage, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.ErrorContext(ctx, "panic in a back-channel", "kind", r.Kind, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			raw, err = nil, agent.Errorf(agent.CodeInternal, "the answer to a %s request panicked", r.Kind)
+		}
+	}()
+	raw, err = back.Request(ctx, r)
+	if err == nil && len(raw) == 0 {
+		err = errors.New("an empty answer")
+	}
+	return raw, err
+}
+
+// slogLevel is the level that MCP calls by that name; what it does not know is info.
+func slogLevel(name string) slog.Level {
+	switch name {
+	case "debug":
+		return slog.LevelDebug
+	case "notice":
+		return slog.LevelInfo + 2
+	case "warning":
+		return slog.LevelWarn
+	case "error":
+		return slog.LevelError
+	case "critical":
+		return slog.LevelError + 4
+	case "alert":
+		return slog.LevelError + 8
+	case "emergency":
+		return slog.LevelError + 12
+	}
+	return slog.LevelInfo
+}

@@ -1,0 +1,199 @@
+package mcp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+const (
+	streamPatience = 3 * time.Second // for the answer to the GET of a stream that is optional
+	maxRefusal     = 64 << 10        // bytes of an HTTP error's body that are read
+)
+
+// roundTripper goes between the SDK's streamable client and the network, and keeps what the former would lose or make worse: one call's refusal must not
+// end the session, a session that is severed must not wait for the server, and a call's notices come before its result. The SSE connection, which does
+// these things itself, only shares the severing.
+type roundTripper struct {
+	base       http.RoundTripper
+	streamable bool
+	maxBody    int64
+	maxFrame   int64
+	ctx        context.Context // of all requests
+	sever      context.CancelFunc
+	odd        atomic.Pointer[string] // the last media type that no MCP server would answer with
+}
+
+func newRoundTripper(base http.RoundTripper, streamable bool, o ConnectOptions) *roundTripper {
+	t := &roundTripper{base: base, streamable: streamable, maxBody: int64(o.MaxBody), maxFrame: int64(o.MaxFrame)}
+	t.ctx, t.sever = context.WithCancel(context.Background())
+	return t
+}
+
+// A note is what the round tripper learns about one call.
+type note struct {
+	notices atomic.Bool            // the answer's stream holds notifications
+	refusal atomic.Pointer[string] // the body of an answer that is no success
+}
+
+type (
+	noteKey  struct{}
+	flushKey struct{}
+)
+
+func withNote(ctx context.Context) (context.Context, *note) {
+	n := new(note)
+	return context.WithValue(ctx, noteKey{}, n), n
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	if token, ok := r.Context().Value(flushKey{}).(string); ok {
+		return t.flush(r, token)
+	}
+	post := r.Method == http.MethodPost
+	if post && r.ContentLength > t.maxBody {
+		_ = r.Body.Close() // nobody has read from it
+		return nil, &wire.NotSentError{Cause: &wire.TooLargeError{Size: int(r.ContentLength), Limit: int(t.maxBody)}}
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	unhook := context.AfterFunc(t.ctx, cancel)
+	end := func() { unhook(); cancel() }
+	if !post {
+		ctx, _ = wire.WithTrace(ctx) // not the handshake's: what becomes of streams is no evidence about calls
+	}
+	optional := t.streamable && r.Method == http.MethodGet && r.Header.Get("Last-Event-Id") == ""
+	var patience *time.Timer
+	if optional {
+		patience = time.AfterFunc(streamPatience, cancel)
+	}
+	resp, err := t.base.RoundTrip(r.WithContext(ctx))
+	if patience != nil && !patience.Stop() || err != nil && t.ctx.Err() != nil && optional {
+		// The SDK would wait for the stream, and then try again for half a minute. Without it the session works, but for what the server says
+		// outside of calls.
+		if err == nil {
+			_ = resp.Body.Close() // the request was cancelled
+		}
+		end()
+		return answer(r, http.StatusMethodNotAllowed, "", ""), nil
+	}
+	if err != nil {
+		end()
+		return nil, err
+	}
+	body := &body{ReadCloser: resp.Body, end: end}
+	resp.Body = body
+	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // what does not parse is odd as well
+	switch {
+	case resp.StatusCode < 300 && media != "" && media != "application/json" && media != "text/event-stream":
+		t.odd.Store(&media)
+	case !post || !t.streamable:
+	case resp.StatusCode >= 400:
+		return t.refused(r, resp), nil
+	case media == "text/event-stream":
+		body.note, _ = r.Context().Value(noteKey{}).(*note)
+	default:
+		body.limit = t.maxFrame
+	}
+	return resp, nil
+}
+
+// CloseIdleConnections is called by [http.Client.CloseIdleConnections].
+func (t *roundTripper) CloseIdleConnections() {
+	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// refused hands a refusal to the SDK as a passing failure of that one message; any other would end the session for everybody. Only a session that the
+// server does not know any more has to end. What the server really said is in the trace and the note.
+func (t *roundTripper) refused(r *http.Request, resp *http.Response) *http.Response {
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
+	_ = resp.Body.Close() // the rest is of no interest
+	if err != nil {
+		b = nil
+	}
+	if n, ok := r.Context().Value(noteKey{}).(*note); ok {
+		text := string(b)
+		n.refusal.Store(&text)
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(b))
+	if resp.StatusCode != http.StatusNotFound || r.Header.Get("Mcp-Session-Id") == "" {
+		resp.StatusCode, resp.Status = http.StatusServiceUnavailable, ""
+	}
+	return resp
+}
+
+// flush answers the request, a ping, in the server's place: with a progress notification of that token before the answer. When it arrives, all that the
+// session received before it was handled, for the SDK handles notifications one after the other.
+func (t *roundTripper) flush(r *http.Request, token string) (*http.Response, error) {
+	msg, err := io.ReadAll(r.Body)
+	if err = errors.Join(err, r.Body.Close()); err != nil {
+		return nil, err
+	}
+	var env wire.Envelope
+	if !env.Scan(msg) || env.ID == nil {
+		return nil, errors.New("flush: not a request")
+	}
+	events := fmt.Sprintf("data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":%q,\"progress\":1}}\n\n"+
+		"data: {\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{}}\n\n", token, env.ID)
+	return answer(r, http.StatusOK, "text/event-stream", events), nil
+}
+
+func answer(r *http.Request, status int, media, text string) *http.Response {
+	h := http.Header{}
+	if media != "" {
+		h.Set("Content-Type", media)
+	}
+	return &http.Response{StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h, Body: io.NopCloser(strings.NewReader(text)),
+		ContentLength: int64(len(text)), Request: r}
+}
+
+// body is an answer's body: it ends its request when it is closed, is bounded, and looks out for notifications.
+type body struct {
+	io.ReadCloser
+	end   func()
+	limit int64 // in bytes; 0: none
+	size  int64
+	note  *note
+	tail  []byte // the end of what was read, too short to hold the mark
+}
+
+// mark is what every notification of a server holds.
+var mark = []byte(`"notifications/`)
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.size += int64(n); b.limit > 0 && b.size > b.limit {
+		return 0, &wire.TooLargeError{Limit: int(b.limit), Inbound: true}
+	}
+	if b.note != nil && n > 0 {
+		seam := append(b.tail, p[:min(n, len(mark)-1)]...)
+		if bytes.Contains(p[:n], mark) || bytes.Contains(seam, mark) {
+			b.note.notices.Store(true)
+			b.note = nil
+			return n, err
+		}
+		keep := p[:n]
+		if n < len(mark)-1 {
+			keep = seam
+		}
+		b.tail = append(b.tail[:0], keep[max(0, len(keep)-len(mark)+1):]...)
+	}
+	return n, err
+}
+
+func (b *body) Close() error {
+	err := b.ReadCloser.Close()
+	b.end()
+	return err
+}

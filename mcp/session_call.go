@@ -1,0 +1,131 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+// Call makes one call. It returns at the end of ctx at the latest, whatever the server does; the server is told then. See [communicator.Peer] for the errors.
+func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+	if !s.gate.Enter() {
+		if err := s.Err(); err != nil {
+			return nil, err
+		}
+		return nil, agent.Refusedf(agent.CodeUnavailable, "%s: the session is ending", c.Target())
+	}
+	defer s.gate.Leave()
+	if err := ctx.Err(); err != nil {
+		return nil, agent.Refusedf(agent.CodeOf(err), "%s: %w before it was sent", c.Target(), err)
+	}
+	if len(c.Input) > s.limit {
+		return nil, agent.Refusedf(agent.CodeResourceExhausted, "%s: the input has %d bytes, over the limit of %d", c.Target(), len(c.Input), s.limit)
+	}
+	if len(c.Input) > 0 && !json.Valid(c.Input) {
+		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: the input is no JSON", c.Target())
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })()
+
+	f := s.flights.take(ctx, c)
+	defer s.flights.land(ctx, f)
+	out := outgoing{Call: c, meta: requestMeta(ctx, c, s.target.Trusted)}
+	if f != nil {
+		out.meta["progressToken"] = f.token
+	}
+	ctx, trace := wire.WithTrace(ctx)
+	ctx, note := withNote(ctx)
+	res, err := s.send(ctx, out)
+	if note.notices.Load() {
+		s.flush(ctx)
+	}
+	if err != nil {
+		return nil, s.failure(ctx, c, trace, note, err)
+	}
+	return res, nil
+}
+
+// outgoing is a call with what its request says about it.
+type outgoing struct {
+	*agent.Call
+	meta sdk.Meta
+}
+
+// send makes the request and reads the answer. What every request needs was done, and what every failure needs will be: an error is the [*agent.Error] that
+// the server answered with, or how the sending failed.
+func (s *Session) send(ctx context.Context, out outgoing) (*agent.Result, error) {
+	switch out.Op {
+	case agent.OpTool:
+		return s.callTool(ctx, out, out.Name, objectOrEmpty(out.Input))
+	case agent.OpPrompt:
+		return s.getPrompt(ctx, out)
+	case agent.OpResource:
+		res, err := s.sdk.ReadResource(ctx, &sdk.ReadResourceParams{Meta: out.meta, URI: out.Name})
+		if err != nil {
+			return nil, err
+		}
+		return fromResourceResult(res), nil
+	case agent.OpComplete:
+		return s.complete(ctx, out)
+	case agent.OpEvent:
+		if !s.target.Trusted {
+			return nil, agent.Refusedf(agent.CodeUnimplemented, "%s: a server that is not ours takes no events", out.Target())
+		}
+		args := eventArgsOf(out.Call)
+		if len(args.Payload) == 0 {
+			args.Payload = json.RawMessage("null")
+		}
+		return s.callTool(ctx, out, eventTool, args)
+	}
+	return nil, agent.Refusedf(agent.CodeUnimplemented, "%s: MCP has no operation %q", out.Target(), out.Op)
+}
+
+// callTool is the one place where tools/call is sent.
+func (s *Session) callTool(ctx context.Context, out outgoing, name string, arguments any) (*agent.Result, error) {
+	// The SDK changes the parameters it is given: they are never shared.
+	res, err := s.sdk.CallTool(ctx, &sdk.CallToolParams{Meta: out.meta, Name: name, Arguments: arguments})
+	if err != nil {
+		return nil, err
+	}
+	return fromToolResult(res, s.target.Trusted)
+}
+
+func (s *Session) getPrompt(ctx context.Context, out outgoing) (*agent.Result, error) {
+	var args map[string]string
+	if err := json.Unmarshal(objectOrEmpty(out.Input), &args); err != nil {
+		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: the arguments of a prompt are an object of strings: %w", out.Target(), err)
+	}
+	res, err := s.sdk.GetPrompt(ctx, &sdk.GetPromptParams{Meta: out.meta, Name: out.Name, Arguments: args})
+	if err != nil {
+		return nil, err
+	}
+	return fromPromptResult(res)
+}
+
+func (s *Session) complete(ctx context.Context, out outgoing) (*agent.Result, error) {
+	var req agent.CompleteRequest
+	if err := json.Unmarshal(objectOrEmpty(out.Input), &req); err != nil {
+		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: complete: %w", out.Target(), err)
+	}
+	params := &sdk.CompleteParams{Meta: out.meta, Ref: completeRef(out.Name), Argument: sdk.CompleteParamsArgument{Name: req.Argument, Value: req.Value}}
+	if len(req.Others) > 0 {
+		params.Context = &sdk.CompleteContext{Arguments: req.Others}
+	}
+	res, err := s.sdk.Complete(ctx, params)
+	if err != nil {
+		return nil, err
+	}
+	return fromCompleteResult(res)
+}
+
+func objectOrEmpty(in json.RawMessage) json.RawMessage {
+	if len(in) == 0 || string(in) == "null" {
+		return json.RawMessage("{}")
+	}
+	return in
+}
