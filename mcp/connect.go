@@ -92,7 +92,7 @@ func open(ctx context.Context, t Target, o ConnectOptions, l *link) (*Session, e
 	if l.conn != nil {
 		l.conn.SetHook(s.hook)
 	}
-	client := sdk.NewClient(&sdk.Implementation{Name: clientName, Version: clientVersion}, s.clientOptions())
+	client := sdk.NewClient(&sdk.Implementation{Name: clientName, Version: o.Version}, s.clientOptions())
 	client.AddReceivingMiddleware(s.receive)
 
 	// The SDK's handshake leaves the connection's own waits alone when ctx ends: a child that reads nothing, a GET that gets no answer.
@@ -117,11 +117,8 @@ func open(ctx context.Context, t Target, o ConnectOptions, l *link) (*Session, e
 	return s, nil
 }
 
-// clientName and clientVersion are what servers see of us.
-const (
-	clientName    = "openmas"
-	clientVersion = "1"
-)
+// clientName is what servers see of us.
+const clientName = "openmas"
 
 // discard takes down what a failed handshake left. A program that was just started has a second to end well.
 func (l *link) discard(ctx context.Context) {

@@ -136,6 +136,8 @@ func (t *Target) endpoint(announced string) (string, error) {
 type ConnectOptions struct {
 	// Logger; nil: slog.Default().
 	Logger *slog.Logger
+	// Version of this program, for the server's eyes; "dev" by default.
+	Version string
 	// HandshakeTimeout bounds the connecting, from the start of the program to the lists of tools, 10 s by default, and each later refresh of the lists.
 	HandshakeTimeout time.Duration
 	// MaxFrame is the largest message in bytes that the server may send, and on stdio the largest that is sent to it; 16 MiB by default.
@@ -157,6 +159,9 @@ const envelopeRoom = 64 << 10
 func (o ConnectOptions) withDefaults() ConnectOptions {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.Version == "" {
+		o.Version = "dev"
 	}
 	if o.HandshakeTimeout <= 0 {
 		o.HandshakeTimeout = 10 * time.Second
