@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -173,6 +174,13 @@ func (b *bench) eventually(what string, try func() bool) {
 type answer struct {
 	res *agent.Result
 	err error
+}
+
+func (a answer) String() string {
+	if a.err != nil {
+		return "the error " + a.err.Error()
+	}
+	return fmt.Sprintf("%+v", a.res)
 }
 
 // start makes a call in the background.

@@ -20,6 +20,7 @@ func closing() []test {
 		{"a peer with a call in flight", nil, closePeer},
 		{"one of two peers", nil, closeOnePeer},
 		{"the communicator with a call in flight", nil, closeCommunicator},
+		{"the caller's end with a call in flight", nil, closeCaller},
 		{"everything twice and at once", nil, closeTwice},
 		{"after the communicator was closed", nil, afterClose},
 	}
@@ -54,12 +55,12 @@ func (b *bench) released(l *latch, inFlight <-chan answer) {
 	b.Helper()
 	select {
 	case a := <-inFlight:
-		b.Fatalf("the call in flight was not waited for: %+v", a)
+		b.Fatalf("the call in flight was not waited for: %v", a)
 	default:
 	}
 	l.free()
 	if a := wait(b, inFlight, "the call in flight"); a.err != nil || a.res.Text() != "released" {
-		b.Errorf("the call in flight gave %+v", a)
+		b.Errorf("the call in flight gave %v", a)
 	}
 }
 
@@ -97,7 +98,7 @@ func closeBindingTimeout(b *bench) {
 	b.refused()
 	l.free() // a communicator that can has cancelled it: then it is no success
 	if a := wait(b, inFlight, "the call in flight"); a.err == nil && a.res.Text() != "released" {
-		b.Errorf("the call in flight gave %+v", a)
+		b.Errorf("the call in flight gave %v", a)
 	} else if a.err != nil && b.failed(a.res, a.err).NotExecuted {
 		b.Errorf("the call in flight ran: %v", a.err)
 	}
@@ -174,7 +175,7 @@ func closePeer(b *bench) {
 	if a.err != nil {
 		b.want(b.failed(a.res, a.err), false, agent.CodeOutcomeUnknown)
 	} else if a.res.Text() != "released" {
-		b.Errorf("the call in flight gave %+v", a)
+		b.Errorf("the call in flight gave %v", a)
 	}
 	b.dir.drop(b.short(), "callee")
 	b.alive()
@@ -201,6 +202,24 @@ func closeCommunicator(b *bench) {
 	if err := wait(b, closed, "Close of the communicator"); err != nil {
 		b.Errorf("Close: %v", err)
 	}
+}
+
+// Whoever closes the end that dials may lose the answer, but is told the truth.
+func closeCaller(b *bench) {
+	l, inFlight, _ := b.busy()
+	closed := background(b, b.Caller.Close)
+	b.refused(agent.CodeOutcomeUnknown)
+	l.free()
+	if err := wait(b, closed, "Close of the caller's end"); err != nil {
+		b.Errorf("Close: %v", err)
+	}
+	if a := wait(b, inFlight, "the call in flight"); a.err != nil {
+		b.want(b.failed(a.res, a.err), false, agent.CodeOutcomeUnknown)
+	} else if a.res.Text() != "released" {
+		b.Errorf("the call in flight gave %v", a)
+	}
+	b.dir.drop(b.short(), "callee")
+	b.refused()
 }
 
 func closeTwice(b *bench) {

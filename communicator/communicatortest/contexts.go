@@ -143,6 +143,6 @@ func twoDeadlines(b *bench) {
 	wait(b, l.ended, "the cancelled tool to end")
 	l.free()
 	if a := wait(b, second, "the other call"); a.err != nil || a.res.Text() != "released" {
-		b.Errorf("the other call gave %+v", a)
+		b.Errorf("the other call gave %v", a)
 	}
 }

@@ -159,13 +159,18 @@ type toyConn struct {
 	ctx  context.Context // ends with the connection
 	cut  func()
 	done chan struct{} // the reader has returned
-	out  chan []byte
+	out  chan outLine
 	next atomic.Uint64
 	mu   sync.Mutex
 	wait map[uint64]*toyWait           // as a caller: calls and dials in flight
 	run  map[uint64]context.CancelFunc // as a callee: calls being served
 	asks map[uint64]chan frame         // as a callee: questions without an answer yet
 	bind *toyBinding                   // as a callee: who was dialled
+}
+
+type outLine struct {
+	text    []byte
+	written chan struct{}
 }
 
 type toyWait struct {
@@ -175,7 +180,7 @@ type toyWait struct {
 }
 
 func (y *toy) start(nc net.Conn) *toyConn {
-	c := &toyConn{toy: y, nc: nc, done: make(chan struct{}), out: make(chan []byte, toyQueue), wait: map[uint64]*toyWait{}, run: map[uint64]context.CancelFunc{}, asks: map[uint64]chan frame{}}
+	c := &toyConn{toy: y, nc: nc, done: make(chan struct{}), out: make(chan outLine, toyQueue), wait: map[uint64]*toyWait{}, run: map[uint64]context.CancelFunc{}, asks: map[uint64]chan frame{}}
 	var cancel func()
 	c.ctx, cancel = context.WithCancel(context.Background())
 	c.cut = func() { cancel(); _ = nc.Close() }
@@ -197,10 +202,11 @@ func (c *toyConn) write() {
 	for {
 		select {
 		case line := <-c.out:
-			if _, err := c.nc.Write(line); err != nil {
+			if _, err := c.nc.Write(line.text); err != nil {
 				c.cut()
 				return
 			}
+			close(line.written)
 		case <-c.ctx.Done():
 			return
 		}
@@ -216,8 +222,15 @@ func (c *toyConn) send(ctx context.Context, f frame) (sent bool, err error) {
 	if c.ctx.Err() != nil {
 		return false, net.ErrClosed
 	}
+	out := outLine{append(line, '\n'), make(chan struct{})}
 	select {
-	case c.out <- append(line, '\n'):
+	case c.out <- out:
+		if f.Kind == "reply" { // which ends a call: the connection may be closed then
+			select {
+			case <-out.written:
+			case <-c.ctx.Done():
+			}
+		}
 		return true, nil
 	case <-ctx.Done():
 		return false, ctx.Err()
