@@ -172,3 +172,25 @@ func brokenResult(b *bench) {
 	}
 	b.alive()
 }
+
+// sameJSON compares two JSON texts by value; numbers by their digits.
+func sameJSON(a, b []byte) bool {
+	if bytes.Equal(a, b) {
+		return true
+	}
+	return bytes.Equal(canonical(a), canonical(b)) && len(canonical(a)) > 0
+}
+
+func canonical(raw []byte) []byte {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		return nil
+	}
+	out, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	return out
+}
