@@ -20,6 +20,8 @@ type Env struct {
 	Publisher Publisher
 	// StateDir is a folder private to the agent; it exists when Start is called and is kept between runs.
 	StateDir string
+	// Dir is the project file's folder: what relative paths in an agent's config are relative to.
+	Dir string
 	// Output is where results for a person or the next program go: the process's standard output, or standard error while
 	// standard output belongs to a protocol. Logs do not belong here.
 	Output io.Writer
