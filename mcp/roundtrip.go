@@ -168,8 +168,8 @@ type body struct {
 	tail  []byte // the end of what was read, too short to hold the mark
 }
 
-// mark is what every notification of a server holds.
-var mark = []byte(`"notifications/`)
+// mark is what every notification of a server holds; some write the slash that follows as \/.
+var mark = []byte(`"notifications`)
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)

@@ -70,6 +70,7 @@ func newSession(t Target, o ConnectOptions, l *link) *Session {
 // start begins the session's own goroutines. Close waits for them.
 func (s *Session) start() {
 	s.work.Go(s.keepLists)
+	s.work.Go(s.keepAlive)
 	go s.watch() // owned by gone
 }
 
@@ -100,7 +101,7 @@ func (s *Session) watch() {
 		lost <- nil
 	}
 	s.gate.Shut()
-	if !errors.Is(why, errClosed) {
+	if s.ctx.Err() == nil { // else somebody knew better, and the program need not have ended
 		if exit := s.link.awaitExit(); exit != nil {
 			why = exit
 		}

@@ -148,6 +148,9 @@ type ConnectOptions struct {
 	Back agent.BackChannel
 	// OnChanged is told of each change of the server's lists. It is called by one goroutine, which Close waits for: it must not wait for Close.
 	OnChanged func(agent.Info)
+	// PingInterval is the time between two pings of a server that has no call in flight, 15 s by default; three without an answer within 5 s end the session.
+	// Negative: none.
+	PingInterval time.Duration
 	// StdinGrace is the time between closing a program's stdin and SIGTERM, 2 s by default; TermGrace from there to SIGKILL, 3 s by default.
 	// Negative: none.
 	StdinGrace, TermGrace time.Duration
@@ -165,6 +168,9 @@ func (o ConnectOptions) withDefaults() ConnectOptions {
 	}
 	if o.HandshakeTimeout <= 0 {
 		o.HandshakeTimeout = 10 * time.Second
+	}
+	if o.PingInterval == 0 {
+		o.PingInterval = 15 * time.Second
 	}
 	if o.MaxFrame <= 0 {
 		o.MaxFrame = 16 << 20
