@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -98,9 +99,18 @@ func open(ctx context.Context, t Target, o ConnectOptions, l *link) (*Session, e
 	// The SDK's handshake leaves the connection's own waits alone when ctx ends: a child that reads nothing, a GET that gets no answer.
 	release := context.AfterFunc(ctx, l.sever)
 	// Newer servers are asked nothing that older ones do not know: some crash at it.
-	cs, err := client.Connect(ctx, l.transport, &sdk.ClientSessionOptions{ProtocolVersion: eraLast})
+	var spare *atomic.Bool
+	transport := l.transport
+	if l.http != nil {
+		spare = &l.http.spare
+	} else {
+		spare = new(atomic.Bool)
+		transport = &sparing{transport, spare}
+	}
+	cs, err := client.Connect(ctx, transport, &sdk.ClientSessionOptions{ProtocolVersion: eraLast})
 	if err == nil {
 		s.sdk = cs
+		spare.Store(diesOfCancel(cs.InitializeResult()))
 		err = s.greet(ctx)
 	}
 	if !release() && err == nil {

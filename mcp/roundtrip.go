@@ -31,6 +31,7 @@ type roundTripper struct {
 	ctx        context.Context // of all requests
 	sever      context.CancelFunc
 	odd        atomic.Pointer[string] // the last media type that no MCP server would answer with
+	spare      atomic.Bool            // the server is not told of cancellations
 }
 
 func newRoundTripper(base http.RoundTripper, streamable bool, o ConnectOptions) *roundTripper {
@@ -59,6 +60,10 @@ func withNote(ctx context.Context) (context.Context, *note) {
 func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	if token, ok := r.Context().Value(flushKey{}).(string); ok {
 		return t.flush(r, token)
+	}
+	if t.spare.Load() && isCancellation(r) {
+		_ = r.Body.Close() // nobody has read from it
+		return answer(r, http.StatusAccepted, "", ""), nil
 	}
 	post := r.Method == http.MethodPost
 	if post && r.ContentLength > t.maxBody {
