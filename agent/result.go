@@ -53,9 +53,9 @@ func (r *Result) Text() string {
 	return strings.Join(parts, "\n")
 }
 
-// Decode reads the result into out, which is a pointer: from the structured value; else from one text block, as JSON. A *string takes text as it is,
-// also where the structured value is something else than a string (servers wrap a string in an object for MCP's sake). A *Result gets the result
-// itself, a *[]Content its blocks, a *Content its only one.
+// Decode reads the result into out, which is a pointer: from the structured value, without the object that some servers wrap it in for MCP's sake; else
+// from one text block, as JSON. A *string takes text as it is, also where the structured value is something else than a string. A *Result gets the
+// result itself, a *json.RawMessage the structured value as it is, a *[]Content the blocks, a *Content the only one.
 func (r *Result) Decode(out any) error {
 	switch p := out.(type) {
 	case *Result:
@@ -85,6 +85,9 @@ func (r *Result) Decode(out any) error {
 		return nil
 	}
 	src := r.Structured
+	if inner, ok := r.unwrapped(); ok {
+		src = inner
+	}
 	if len(src) == 0 {
 		texts := 0
 		for _, c := range r.Content {
