@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"unicode/utf8"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -25,8 +26,8 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 	if len(c.Input) > s.limit {
 		return nil, agent.Refusedf(agent.CodeResourceExhausted, "%s: the input has %d bytes, over the limit of %d", c.Target(), len(c.Input), s.limit)
 	}
-	if len(c.Input) > 0 && !json.Valid(c.Input) {
-		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: the input is no JSON", c.Target())
+	if len(c.Input) > 0 && (!json.Valid(c.Input) || !utf8.Valid(c.Input)) {
+		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: the input is no JSON in UTF-8", c.Target())
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
