@@ -73,8 +73,8 @@ func receive(d Driver, group, topic string, fn func(*message.Message)) (stop fun
 		}
 	}()
 	return func() error {
+		err := sub.Close() // before the context ends: what the driver holds back for us is still to come
 		cancel()
-		err := sub.Close()
 		<-done
 		return err
 	}, nil

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill"
@@ -53,6 +54,8 @@ type Events struct {
 	o        EventsOptions
 	subjects subjects
 	router   *message.Router
+
+	routing atomic.Bool // Run was called
 
 	mu     sync.Mutex
 	feeds  map[*feed]struct{}
@@ -130,7 +133,8 @@ func (e *Events) Publish(ctx context.Context, p agent.Publication) error {
 // Subscribe has fn called with the events of a topic, as the agent that group names: of several subscriptions of one group, in all processes, one gets each
 // event. Handling begins with Run; until then the driver's queue holds what comes.
 //
-// stop ends the subscription and waits for the handlers that run; when its context ends first, it cancels them and returns an error. Close does the same for all.
+// stop ends the subscription and waits for the handlers that run and for what the driver still hands over; when its context ends first, it cancels them and returns
+// an error. Close does the same for all.
 func (e *Events) Subscribe(group, topic string, fn EventHandler) (stop func(context.Context) error, err error) {
 	if err := errors.Join(agent.CheckAgentName(group), agent.CheckTopic(topic)); err != nil {
 		return nil, err
@@ -170,6 +174,7 @@ func (e *Events) Run(ctx context.Context) error {
 	}
 	ran := make(chan struct{})
 	e.ran = ran
+	e.routing.Store(true)
 	go func() {
 		defer close(ran)
 		e.runErr = e.router.Run(context.Background())
@@ -197,12 +202,13 @@ func (e *Events) Close(ctx context.Context) error {
 	feeds, ran := e.feeds, e.ran
 	e.feeds = map[*feed]struct{}{}
 	e.mu.Unlock()
-	var errs []error
+	ends := make(chan error, len(feeds))
 	for f := range feeds {
-		f.stop()
+		go func() { ends <- f.end(ctx) }()
 	}
-	for f := range feeds {
-		errs = append(errs, f.end(ctx))
+	var errs []error
+	for range feeds {
+		errs = append(errs, <-ends)
 	}
 	if ran != nil {
 		if err := e.router.Close(); err != nil {

@@ -171,14 +171,15 @@ func TestEventBackpressure(t *testing.T) {
 	defer d.Close()
 	e := hub(t, d, EventsOptions{Concurrency: 2, PublishTimeout: time.Millisecond})
 	release := make(chan struct{})
-	var handled, most, now atomic.Int32
+	handled := make(chan struct{}, 100)
+	var most, now atomic.Int32
 	listen(t, e, "a", "t", func(context.Context, agent.Publication, int) error {
 		if n := now.Add(1); n > 2 {
 			most.Store(n)
 		}
 		<-release
 		now.Add(-1)
-		handled.Add(1)
+		handled <- struct{}{}
 		return nil
 	})
 	ok := 0
@@ -196,8 +197,8 @@ func TestEventBackpressure(t *testing.T) {
 		break
 	}
 	close(release)
-	for int(handled.Load()) < ok {
-		time.Sleep(time.Millisecond)
+	for range ok {
+		recv(t, handled)
 	}
 	if m := most.Load(); m != 0 {
 		t.Fatalf("%d handlers at once", m)
@@ -244,6 +245,37 @@ func TestEventsStop(t *testing.T) {
 	if len(began) != 0 {
 		t.Fatal("handled after the end")
 	}
+}
+
+// What was queued when the hub is closed is handled.
+func TestEventsCloseHandlesTheRest(t *testing.T) {
+	drivers(t, func(t *testing.T, d Driver) {
+		e := hub(t, d, EventsOptions{Concurrency: 1})
+		var handled atomic.Int32
+		began, release := make(chan struct{}, 1), make(chan struct{})
+		listen(t, e, "a", "t", func(context.Context, agent.Publication, int) error {
+			if handled.Add(1) == 1 {
+				close(began)
+				<-release
+			}
+			return nil
+		})
+		for range 100 {
+			publish(t, e, agent.Publication{Topic: "t"})
+		}
+		recv(t, began)
+		closed := make(chan error)
+		go func() { closed <- e.Close(context.Background()) }()
+		for e.Publish(t.Context(), agent.Publication{Topic: "other"}) == nil { // until it closes
+		}
+		close(release)
+		if err := recv(t, closed); err != nil {
+			t.Fatal(err)
+		}
+		if n := handled.Load(); n != 100 {
+			t.Fatalf("%d of 100 events were handled", n)
+		}
+	})
 }
 
 func TestEventsBeforeRunAndWithout(t *testing.T) {

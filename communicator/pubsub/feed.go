@@ -74,10 +74,13 @@ func (f *feed) Close() error {
 	return nil
 }
 
-// end takes no more events and waits for the handlers, at most until ctx ends.
+// end takes no more events than the driver still hands over on closing, and waits for the handlers, at most until ctx ends.
 func (f *feed) end(ctx context.Context) error {
-	f.stop()
+	defer context.AfterFunc(ctx, f.stop)()
 	f.once.Do(func() { f.closeErr = f.sub.Close() })
+	if !f.e.routing.Load() {
+		f.stop()
+	}
 	<-f.done
 	f.gate.Shut()
 	err := f.gate.Wait(ctx)
@@ -104,6 +107,8 @@ func (f *feed) run() {
 		case <-f.stopped.Done():
 			m.Nack()
 			continue
+		case <-m.Context().Done(): // the driver was closed, and counts it among the dead
+			continue
 		}
 		m.Ack()
 		f.gate.Enter() // it is shut after run has ended
@@ -112,7 +117,7 @@ func (f *feed) run() {
 		next.SetContext(context.WithValue(f.handling, deliveryKey{}, d))
 		select {
 		case f.out <- next:
-		case <-f.stopped.Done(): // perhaps there is no Router
+		case <-f.stopped.Done(): // there is no Router, or too little time
 			f.dead(d, 0, errEnded)
 			f.leave(d)
 		}

@@ -1,7 +1,6 @@
 package pubsub
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -58,6 +57,8 @@ type member interface {
 	offer(m *message.Message) bool
 	// wait is offer that waits for room.
 	wait(m *message.Message) error
+	// end takes it out of its group and waits until it is.
+	end()
 }
 
 // NewMemory returns a Memory. It starts nothing.
@@ -157,12 +158,12 @@ func (d *Memory) Subscriber(group string) (message.Subscriber, error) {
 	if d.closed {
 		return nil, ErrClosed
 	}
-	s := &memorySubscriber{d: d, group: group, ends: map[member]func(){}}
+	s := &memorySubscriber{d: d, group: group, members: map[member]struct{}{}}
 	d.subs[s] = struct{}{}
 	return s, nil
 }
 
-// Close ends every subscription. What was not acknowledged by then is dead.
+// Close ends every subscription at once. What was not acknowledged by then is dead.
 func (d *Memory) Close() error {
 	d.mu.Lock()
 	if !d.closed {
@@ -172,6 +173,9 @@ func (d *Memory) Close() error {
 	subs := d.subs
 	d.subs = map[*memorySubscriber]struct{}{}
 	d.mu.Unlock()
+	for s := range subs {
+		s.cut()
+	}
 	for s := range subs {
 		_ = s.Close() // never an error
 	}
@@ -236,84 +240,3 @@ func (d *Memory) others(topic, name string) (group, bool) {
 	}
 	return group{}, false
 }
-
-// memorySubscriber is one Subscriber of a group, with any number of subscriptions.
-type memorySubscriber struct {
-	d      *Memory
-	group  string
-	mu     sync.Mutex
-	closed bool
-	ends   map[member]func() // each ends a subscription and waits for it
-}
-
-// Subscribe implements watermill's Subscriber.
-func (s *memorySubscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
-	sub := newSubscription(ctx, s, topic)
-	if err := s.add(topic, sub, sub.end); err != nil {
-		sub.cancel()
-		return nil, fmt.Errorf("subscribe to %s: %w", topic, err)
-	}
-	go sub.run()
-	return sub.out, nil
-}
-
-// Receive implements [Receiver]: fn runs in the publisher's goroutine.
-func (s *memorySubscriber) Receive(topic string, fn func(*message.Message)) (func() error, error) {
-	r := &receiver{fn: fn}
-	end := func() { r.closed.Store(true); s.d.leave(topic, r) }
-	if err := s.add(topic, r, end); err != nil {
-		return nil, fmt.Errorf("subscribe to %s: %w", topic, err)
-	}
-	return func() error { end(); s.forget(r); return nil }, nil
-}
-
-func (s *memorySubscriber) add(topic string, m member, end func()) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return errors.New("the subscriber is closed")
-	}
-	if err := s.d.join(topic, s.group, m); err != nil {
-		return err
-	}
-	s.ends[m] = end
-	return nil
-}
-
-func (s *memorySubscriber) forget(m member) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.ends, m)
-}
-
-// Close implements watermill's Subscriber.
-func (s *memorySubscriber) Close() error {
-	s.mu.Lock()
-	s.closed = true
-	ends := s.ends
-	s.ends = map[member]func(){}
-	s.mu.Unlock()
-	for _, end := range ends {
-		end()
-	}
-	s.d.mu.Lock()
-	defer s.d.mu.Unlock()
-	delete(s.d.subs, s)
-	return nil
-}
-
-// A receiver is a member that is called.
-type receiver struct {
-	fn     func(*message.Message)
-	closed atomic.Bool
-}
-
-func (r *receiver) offer(m *message.Message) bool {
-	if r.closed.Load() {
-		return false
-	}
-	r.fn(&message.Message{UUID: m.UUID, Metadata: m.Metadata, Payload: slices.Clone(m.Payload)})
-	return true
-}
-
-func (r *receiver) wait(m *message.Message) error { return ErrNoSubscribers }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -16,7 +16,11 @@ var (
 	errEnded  = errors.New("the subscription was closed before it was acknowledged")
 )
 
-// A subscription is a member with a queue. Its run goroutine hands one message after the other to the subscriber's channel.
+// closeGrace is how long a subscription that is closed still delivers what it had queued.
+const closeGrace = time.Second
+
+// A subscription is a member with a queue. Its run goroutine hands one message after the other to the subscriber's channel, until the context ends; or, when
+// the subscriber is closed, until the queue is empty.
 type subscription struct {
 	s      *memorySubscriber
 	topic  string
@@ -25,23 +29,28 @@ type subscription struct {
 	queue  chan *message.Message
 	out    chan *message.Message
 	done   chan struct{} // closed when run has ended
-	// closed is set when nobody reads the queue any more. Whoever puts a message there and then sees it set takes the queue down, so that none is forgotten.
-	closed atomic.Bool
+
+	// Whoever puts a message in the queue does so under mu or as one of the waiters, and not once it is closing: then what is in the queue is all.
+	mu      sync.RWMutex
+	shut    bool
+	waiters sync.WaitGroup
+	closing chan struct{} // closed with shut
 }
 
 func newSubscription(ctx context.Context, s *memorySubscriber, topic string) *subscription {
 	ctx, cancel := context.WithCancel(ctx)
 	return &subscription{s: s, topic: topic, ctx: ctx, cancel: cancel, queue: make(chan *message.Message, s.d.o.Queue),
-		out: make(chan *message.Message), done: make(chan struct{})}
+		out: make(chan *message.Message), done: make(chan struct{}), closing: make(chan struct{})}
 }
 
 func (s *subscription) offer(m *message.Message) bool {
-	if s.ctx.Err() != nil || len(s.queue) == cap(s.queue) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.shut || len(s.queue) == cap(s.queue) {
 		return false
 	}
 	select {
 	case s.queue <- copyOf(m):
-		s.queued()
 		return true
 	default:
 		return false
@@ -49,23 +58,21 @@ func (s *subscription) offer(m *message.Message) bool {
 }
 
 func (s *subscription) wait(m *message.Message) error {
-	if s.ctx.Err() != nil {
+	s.mu.RLock()
+	if s.shut {
+		s.mu.RUnlock()
 		return ErrNoSubscribers
 	}
+	s.waiters.Add(1)
+	s.mu.RUnlock()
+	defer s.waiters.Done()
 	select {
 	case s.queue <- copyOf(m):
-		s.queued()
 		return nil
-	case <-s.ctx.Done():
+	case <-s.closing:
 		return ErrNoSubscribers
 	case <-m.Context().Done():
 		return fmt.Errorf("the queue of %d messages is full: %w: %w", cap(s.queue), ErrNotSent, m.Context().Err())
-	}
-}
-
-func (s *subscription) queued() {
-	if s.closed.Load() {
-		s.takeDown()
 	}
 }
 
@@ -76,25 +83,58 @@ func copyOf(m *message.Message) *message.Message {
 	return c
 }
 
+// leave takes no more messages.
+func (s *subscription) leave() {
+	s.s.d.leave(s.topic, s)
+	s.mu.Lock()
+	if !s.shut {
+		s.shut = true
+		close(s.closing)
+	}
+	s.mu.Unlock()
+	s.waiters.Wait()
+}
+
+// end closes the subscription, after delivering what it had queued if that takes no longer than closeGrace.
 func (s *subscription) end() {
-	s.cancel()
+	s.leave()
+	timer := time.AfterFunc(closeGrace, s.cancel)
 	<-s.done
+	timer.Stop()
+	s.cancel()
 }
 
 func (s *subscription) run() {
 	defer close(s.done)
 	defer close(s.out)
-	for s.ctx.Err() == nil {
-		select {
-		case m := <-s.queue:
-			s.deliver(m)
-		case <-s.ctx.Done():
-		}
+	for s.next() {
 	}
-	s.s.d.leave(s.topic, s)
+	s.leave()
 	s.s.forget(s)
-	s.closed.Store(true)
-	s.takeDown()
+	for len(s.queue) > 0 {
+		s.passOn(<-s.queue)
+	}
+}
+
+// next delivers a message; false when there is none to come.
+func (s *subscription) next() bool {
+	if s.ctx.Err() != nil {
+		return false
+	}
+	select {
+	case m := <-s.queue:
+		s.deliver(m)
+		return true
+	case <-s.ctx.Done():
+		return false
+	case <-s.closing:
+	}
+	s.waiters.Wait()
+	if len(s.queue) == 0 {
+		return false
+	}
+	s.deliver(<-s.queue)
+	return true
 }
 
 // deliver hands m over until it is acknowledged, or dead.
@@ -148,18 +188,6 @@ func (s *subscription) hand(m *message.Message) error {
 		return nil
 	default:
 		return errEnded
-	}
-}
-
-// takeDown empties the queue of a closed subscription.
-func (s *subscription) takeDown() {
-	for {
-		select {
-		case m := <-s.queue:
-			s.passOn(m)
-		default:
-			return
-		}
 	}
 }
 

@@ -47,7 +47,7 @@ type asks struct {
 	now    int
 }
 
-const maxAsks = 16
+const maxAsks = 64
 
 func newPending() *pending {
 	p := &pending{process: strconv.FormatUint(rand.Uint64(), 36), waiting: map[uint64]*waiter{}}

@@ -1,0 +1,170 @@
+package pubsub
+
+import (
+	"context"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// stranger is a process that speaks the wire format by hand: it sends calls and reads what comes back.
+type stranger struct {
+	t       *testing.T
+	d       Driver
+	inbox   string
+	replies chan frame
+}
+
+func newStranger(t *testing.T, d Driver) *stranger {
+	s := &stranger{t: t, d: d, inbox: "om.1.test.reply.stranger", replies: make(chan frame, 10)}
+	stop, err := receive(d, "", s.inbox, func(m *message.Message) {
+		f, err := decode(m)
+		if err != nil {
+			t.Error(err)
+		}
+		s.replies <- f
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop() })
+	return s
+}
+
+func (s *stranger) send(subject string, metadata map[string]string, payload string) {
+	s.t.Helper()
+	if err := s.d.Publish(subject, &message.Message{Metadata: metadata, Payload: []byte(payload)}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func TestRawCalls(t *testing.T) {
+	d := NewMemory(MemoryOptions{})
+	defer d.Close()
+	ran := make(chan string, 10)
+	release := make(chan struct{})
+	serve(t, process(t, d, Options{}), service{"callee", func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+		ran <- c.ID
+		if c.Name == "waits" {
+			<-release
+		}
+		return &agent.Result{Structured: c.Input}, nil
+	}})
+	s := newStranger(t, d)
+	call := func(change map[string]string) {
+		md := map[string]string{"v": "1", "kind": "call", "ref": "stranger-1", "reply-to": s.inbox, "op": "tool", "agent": "callee", "name": "x", "id": "7"}
+		maps.Copy(md, change)
+		s.send("om.1.test.call.callee", md, `{"a":1}`)
+	}
+	call(nil)
+	if f := recv(t, s.replies); f.kind != kindReply || f.ref != "stranger-1" || f.body != bodyStructured || string(f.payload) != `{"a":1}` || recv(t, ran) != "7" {
+		t.Fatalf("%+v", f)
+	}
+	for _, c := range []struct {
+		change map[string]string
+		code   agent.Code
+	}{
+		{map[string]string{"v": "2"}, agent.CodeUnimplemented},
+		{map[string]string{"kind": "dance"}, agent.CodeUnimplemented},
+		{map[string]string{"v": "x"}, agent.CodeInternal},
+		{map[string]string{"timeout": "-5"}, agent.CodeInternal},
+		{map[string]string{"body": "later"}, agent.CodeInternal},
+		{map[string]string{"body": "resumed", "v": "1"}, ""}, // an object with other members
+		{map[string]string{"timeout": "10", "sent": "1000"}, agent.CodeDeadlineExceeded},
+	} {
+		call(c.change)
+		f := recv(t, s.replies)
+		if c.code == "" {
+			recv(t, ran)
+			continue
+		}
+		if e := readError(f.payload); f.body != bodyError || e.Code != c.code || !e.NotExecuted {
+			t.Errorf("%v: %+v %v", c.change, f, e)
+		}
+	}
+	// Nothing is sent to a subject that is no reply subject of the project, and nothing runs.
+	for _, to := range []string{"", "om.1.test.call.callee", "om.1.other.reply.x", "om.1.test.reply.", "om.1.test.reply.a.b", "om.1.test.reply.>"} {
+		call(map[string]string{"reply-to": to})
+	}
+	call(map[string]string{"ref": ""})
+	// What a broker delivers twice runs once.
+	call(map[string]string{"name": "waits", "ref": "stranger-2"})
+	recv(t, ran)
+	call(map[string]string{"name": "waits", "ref": "stranger-2"})
+	close(release)
+	if f := recv(t, s.replies); f.ref != "stranger-2" {
+		t.Fatalf("%+v", f)
+	}
+	if len(ran)+len(s.replies) > 0 {
+		t.Fatalf("%d more runs, %d more replies", len(ran), len(s.replies))
+	}
+}
+
+func TestRawReplies(t *testing.T) {
+	d := NewMemory(MemoryOptions{})
+	defer d.Close()
+	// The callee is a stranger: it answers as the test says.
+	answers := make(chan map[string]string, 1)
+	s := newStranger(t, d)
+	stop, err := receive(d, "callee", "om.1.test.call.callee", func(m *message.Message) {
+		f, _ := decode(m)
+		if f.op == opInfo {
+			s.send(f.replyTo, map[string]string{"v": "1", "kind": "reply", "ref": f.ref, "body": "structured"}, `{"name":"callee"}`)
+			return
+		}
+		// None of these is the answer.
+		for _, md := range []map[string]string{
+			{"v": "1", "kind": "heartbeat", "ref": f.ref}, {"v": "1", "kind": "reply", "ref": "other-1"}, {"v": "1", "kind": "reply", "ref": "nonsense"},
+			{"v": "1", "kind": "reply"}, {"v": "2", "kind": "notice", "ref": f.ref}, {"v": "1", "kind": "notice", "ref": f.ref}, {"kind": "reply"},
+			{"v": "1", "kind": "ask", "ref": f.ref}, {"v": "1", "kind": "ask", "ref": f.ref, "ask": "stranger-9", "reply-to": "om.1.other.reply.x"},
+		} {
+			s.send(f.replyTo, md, "{")
+		}
+		md := <-answers
+		md["ref"] = f.ref
+		s.send(f.replyTo, md, md["payload"])
+		s.send(f.replyTo, map[string]string{"v": "1", "kind": "reply", "ref": f.ref, "body": "structured"}, `"twice"`)
+		// Too late to ask: the call is over.
+		s.send(f.replyTo, map[string]string{"v": "1", "kind": "ask", "ref": f.ref, "ask": "stranger-9", "reply-to": s.inbox}, `{"kind":"roots"}`)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	p := dial(t, process(t, d, Options{}), "callee")
+	for _, c := range []struct {
+		answer map[string]string
+		code   agent.Code
+		text   string
+	}{
+		{map[string]string{"v": "1", "kind": "reply", "body": "structured", "payload": `{"ok":true}`}, "", `{"ok":true}`},
+		{map[string]string{"v": "1", "kind": "reply", "body": "result", "payload": `{"content":[{"type":"text","text":"hi"}]}`}, "", "hi"},
+		{map[string]string{"v": "1", "kind": "reply", "body": "error", "payload": `{"code":"invented","message":"m"}`}, agent.CodeInternal, "m"},
+		{map[string]string{"v": "1", "kind": "reply", "body": "error", "payload": `{`}, agent.CodeInternal, "malformed"},
+		{map[string]string{"v": "1", "kind": "reply", "body": "result", "payload": `[]`}, agent.CodeInternal, "malformed"},
+		{map[string]string{"v": "1", "kind": "reply", "body": "later"}, agent.CodeInternal, "malformed"},
+		{map[string]string{"v": "2", "kind": "reply", "body": "structured"}, agent.CodeUnimplemented, "version 2"},
+	} {
+		answers <- c.answer
+		res, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x", Back: agent.Handlers{}})
+		text := ""
+		if err != nil {
+			text = err.Error()
+			if agent.AsError(err).NotExecuted {
+				t.Errorf("%v: it may have run: %v", c.answer, err)
+			}
+		} else {
+			text = res.Text()
+		}
+		if agent.CodeOf(err) != c.code || !strings.Contains(text, c.text) {
+			t.Errorf("%v: %s, %v", c.answer, text, err)
+		}
+		if f := recv(t, s.replies); f.kind != kindAnswer || f.ref != "stranger-9" || readError(f.payload).Code != agent.CodeCanceled {
+			t.Errorf("%+v", f)
+		}
+	}
+}
