@@ -351,7 +351,7 @@ func TestSlowAgent(t *testing.T) {
 		runtime.ReadMemStats(&during)
 		grown := int64(during.HeapAlloc) - int64(before.HeapAlloc)
 		t.Logf("%d calls of 10 kB at a slow agent: %d kB more on the heap", calls, grown/1000)
-		if grown > 20_000_000 {
+		if grown > 40_000_000 { // all of them would be 100 MB, twice
 			t.Errorf("the heap has grown by %d bytes", grown)
 		}
 		close(release)

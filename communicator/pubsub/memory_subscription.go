@@ -26,6 +26,7 @@ type subscription struct {
 	topic  string
 	ctx    context.Context
 	cancel context.CancelFunc
+	room   chan struct{} // a slot for each message in the queue, taken before the message is copied
 	queue  chan *message.Message
 	out    chan *message.Message
 	done   chan struct{} // closed when run has ended
@@ -39,18 +40,19 @@ type subscription struct {
 
 func newSubscription(ctx context.Context, s *memorySubscriber, topic string) *subscription {
 	ctx, cancel := context.WithCancel(ctx)
-	return &subscription{s: s, topic: topic, ctx: ctx, cancel: cancel, queue: make(chan *message.Message, s.d.o.Queue),
-		out: make(chan *message.Message), done: make(chan struct{}), closing: make(chan struct{})}
+	return &subscription{s: s, topic: topic, ctx: ctx, cancel: cancel, room: make(chan struct{}, s.d.o.Queue),
+		queue: make(chan *message.Message, s.d.o.Queue), out: make(chan *message.Message), done: make(chan struct{}), closing: make(chan struct{})}
 }
 
 func (s *subscription) offer(m *message.Message) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if s.shut || len(s.queue) == cap(s.queue) {
+	if s.shut {
 		return false
 	}
 	select {
-	case s.queue <- copyOf(m):
+	case s.room <- struct{}{}:
+		s.queue <- copyOf(m)
 		return true
 	default:
 		return false
@@ -67,7 +69,8 @@ func (s *subscription) wait(m *message.Message) error {
 	s.mu.RUnlock()
 	defer s.waiters.Done()
 	select {
-	case s.queue <- copyOf(m):
+	case s.room <- struct{}{}:
+		s.queue <- copyOf(m)
 		return nil
 	case <-s.closing:
 		return ErrNoSubscribers
@@ -112,8 +115,14 @@ func (s *subscription) run() {
 	s.leave()
 	s.s.forget(s)
 	for len(s.queue) > 0 {
-		s.passOn(<-s.queue)
+		s.passOn(s.taken(<-s.queue))
 	}
+}
+
+// taken makes room for another message.
+func (s *subscription) taken(m *message.Message) *message.Message {
+	<-s.room
+	return m
 }
 
 // next delivers a message; false when there is none to come.
@@ -123,7 +132,7 @@ func (s *subscription) next() bool {
 	}
 	select {
 	case m := <-s.queue:
-		s.deliver(m)
+		s.deliver(s.taken(m))
 		return true
 	case <-s.ctx.Done():
 		return false
@@ -133,7 +142,7 @@ func (s *subscription) next() bool {
 	if len(s.queue) == 0 {
 		return false
 	}
-	s.deliver(<-s.queue)
+	s.deliver(s.taken(<-s.queue))
 	return true
 }
 
