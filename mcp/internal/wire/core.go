@@ -157,8 +157,8 @@ func (c *core) settleLocked() {
 	}
 }
 
-// inFlight is the number of inbound calls that are not answered yet.
-func (c *core) inFlight() int {
+// InFlight implements [Conn].
+func (c *core) InFlight() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.calls) + c.holds

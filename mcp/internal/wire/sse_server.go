@@ -86,7 +86,7 @@ func (s *SSEServer) Stats() (sessions, calls int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.sessions {
-		calls += c.inFlight()
+		calls += c.InFlight()
 	}
 	return len(s.sessions), calls
 }

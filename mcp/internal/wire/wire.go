@@ -46,6 +46,8 @@ type Conn interface {
 	// connection that waits for a moment without calls (see the options) waits for these too.
 	Hold()
 	Release()
+	// InFlight is the number of inbound calls whose answers are not yet written, or queued for that.
+	InFlight() int
 	// Done is closed when nothing more will be read, and Err then says why; before it is nil.
 	Done() <-chan struct{}
 	Err() error
