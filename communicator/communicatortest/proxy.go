@@ -79,11 +79,12 @@ func (p *Proxy) Hold(d Direction) <-chan struct{} {
 	return p.holds[d]
 }
 
-// held reports whether what flows in that direction is to be kept, and tells the one who waits for it.
-func (p *Proxy) held(d Direction) bool {
+// held reports whether what flows in that direction is to be kept, and tells the one who waits for it that there are bytes: the end of a
+// connection that was idle is none of what was sent.
+func (p *Proxy) held(d Direction, bytes bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.holds[d] != nil && !p.told[d] {
+	if p.holds[d] != nil && bytes && !p.told[d] {
 		p.told[d] = true
 		close(p.holds[d])
 	}
@@ -125,7 +126,7 @@ func (p *Proxy) copy(pr *pair, dst, src net.Conn, d Direction) {
 	for {
 		n, err := src.Read(buf)
 		if n > 0 {
-			if p.held(d) {
+			if p.held(d, true) {
 				<-pr.gone
 				return
 			}
@@ -135,7 +136,7 @@ func (p *Proxy) copy(pr *pair, dst, src net.Conn, d Direction) {
 			}
 		}
 		if err == io.EOF {
-			if p.held(d) {
+			if p.held(d, false) {
 				<-pr.gone
 				return
 			}
