@@ -46,9 +46,50 @@ type SSEClient struct {
 	own      bool // http is ours to close
 	endpoint *url.URL
 
-	ctx     context.Context // of the stream and of every POST
-	stop    context.CancelCauseFunc
-	running sync.WaitGroup
+	ctx      context.Context // of the stream and of every POST
+	stop     context.CancelCauseFunc
+	running  sync.WaitGroup
+	receipts receipts
+}
+
+// receiptTime is how long the receipts of POSTs under way may take when the server has ended the stream.
+const receiptTime = time.Second
+
+// receipts counts the POSTs under way. A server that ends a session turns away what comes too late, and that answer is proof that the message was
+// not acted on: so an ending connection waits for it.
+type receipts struct {
+	mu    sync.Mutex
+	n     int
+	err   error         // why no POST may begin any more
+	quiet chan struct{} // closed when the last one is over; made with err
+}
+
+func (r *receipts) begin() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err == nil {
+		r.n++
+	}
+	return r.err
+}
+
+func (r *receipts) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.n--; r.n == 0 && r.quiet != nil {
+		close(r.quiet)
+	}
+}
+
+// stop lets no POST begin, and returns a channel that is closed when none is under way.
+func (r *receipts) stop(err error) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err, r.quiet = err, make(chan struct{})
+	if r.n == 0 {
+		close(r.quiet)
+	}
+	return r.quiet
 }
 
 // SSEURL completes the URL of an SSE server: one without a path gets /sse.
@@ -154,7 +195,15 @@ func (c *SSEClient) dial() error {
 	}
 	c.running.Go(func() {
 		defer resp.Body.Close() // what it could say, the read error said
-		c.end(c.readAll(events))
+		err := c.readAll(events)
+		if errors.Is(err, ErrPeerClosed) {
+			select {
+			case <-c.receipts.stop(err):
+			case <-time.After(receiptTime):
+			case <-c.ctx.Done():
+			}
+		}
+		c.end(err)
 	})
 	return nil
 }
@@ -232,6 +281,10 @@ func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
 	if err := cmpErr(ctx.Err(), c.Err()); err != nil {
 		return &NotSentError{Cause: err}
 	}
+	if err := c.receipts.begin(); err != nil {
+		return &NotSentError{Cause: err}
+	}
+	defer c.receipts.end()
 	if t == nil {
 		t = new(Trace)
 	}

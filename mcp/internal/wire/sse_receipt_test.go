@@ -1,0 +1,66 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+)
+
+// TestAnEndingSessionWaitsForTheReceipt ends the stream while a POST is under way, which the server then turns away: the caller learns that its message was not
+// taken, although the session is over.
+func TestAnEndingSessionWaitsForTheReceipt(t *testing.T) {
+	posted, ended := make(chan struct{}), make(chan struct{})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /sse", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = fmt.Fprint(w, "event: endpoint\ndata: /messages/?session_id=1\n\n")
+		_ = http.NewResponseController(w).Flush()
+		<-posted
+	})
+	mux.HandleFunc("POST /messages/", func(w http.ResponseWriter, r *http.Request) {
+		close(posted)
+		<-ended
+		http.Error(w, "shutting down", http.StatusServiceUnavailable)
+	})
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+	c, err := NewSSEClient(SSEClientOptions{URL: srv.URL + "/sse"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	id, _ := jsonrpc.MakeID("1")
+	wrote := make(chan error, 1)
+	go func() { wrote <- c.Write(context.Background(), &jsonrpc.Request{ID: id, Method: "ping"}) }()
+	<-posted
+	for c.receipts.begin() == nil { // until the end of the stream was seen
+		c.receipts.end()
+	}
+	late := c.Write(t.Context(), &jsonrpc.Request{Method: "notifications/initialized"})
+	select {
+	case <-c.Done():
+		t.Error("the session did not wait")
+	default:
+	}
+	close(ended)
+	var not *NotSentError
+	var status *HTTPError
+	if err := <-wrote; !errors.As(err, &not) || !errors.As(err, &status) || status.Status != http.StatusServiceUnavailable {
+		t.Errorf("the POST under way: %v", err)
+	}
+	if !errors.As(late, &not) || !errors.Is(late, ErrPeerClosed) {
+		t.Errorf("a late POST: %v", late)
+	}
+	<-c.Done()
+	if !errors.Is(c.Err(), ErrPeerClosed) {
+		t.Error(c.Err())
+	}
+}
