@@ -48,6 +48,9 @@ func (s *Session) greet(ctx context.Context) error {
 		}
 	}
 	info := agent.Info{Name: s.target.Name, Description: hello.Instructions}
+	if s.target.Trusted {
+		info.Events = fromExperimental(hello.Capabilities)
+	}
 	if hello.ServerInfo != nil {
 		info.Version = hello.ServerInfo.Version
 	}
