@@ -28,23 +28,32 @@ func eraFor(requested string) string {
 	return requested
 }
 
-// toToolResult says res in MCP, in the words of era. A result that wants input (Pending) has to be settled before.
-func toToolResult(res *agent.Result, era string) *sdk.CallToolResult {
+// toToolResult says res in MCP, in the words of era. Our own clients get a structured value once, as text, which keeps every digit of its numbers; others get it
+// twice, as the protocol wants. One that wants input (Pending) says so to our own only: for others that is settled before. A value that is no JSON is
+// an internal error.
+func toToolResult(res *agent.Result, era string, ours bool) *sdk.CallToolResult {
 	if res == nil {
 		res = &agent.Result{}
 	}
-	out := &sdk.CallToolResult{Meta: resultMeta(res.Meta), Content: toContent(res.Content, era)}
-	object := isObject(res.Structured)
-	if object {
-		out.StructuredContent = res.Structured
+	if len(res.Structured) > 0 && !json.Valid(res.Structured) {
+		return toErrorResult(agent.Errorf(agent.CodeInternal, "the structured value of the result is no JSON"))
 	}
-	switch {
+	out := &sdk.CallToolResult{Meta: resultMeta(res.Meta), Content: toContent(res.Content, era)}
+	switch alone := len(res.Content) == 0; {
 	case len(res.Structured) == 0:
-	case len(res.Content) == 0:
+	case alone:
 		out.Content = []sdk.Content{&sdk.TextContent{Text: string(res.Structured)}}
 		out.Meta[metaGenerated] = true
-	case !object:
-		out.Meta[metaStructured] = res.Structured
+		if !ours && isObject(res.Structured) {
+			out.StructuredContent = res.Structured
+		}
+	case !ours && isObject(res.Structured):
+		out.StructuredContent = res.Structured
+	default:
+		out.Meta[metaStructured] = string(res.Structured)
+	}
+	if res.Pending != nil {
+		out.Meta[metaPending] = res.Pending
 	}
 	if len(out.Meta) == 0 {
 		out.Meta = nil
@@ -59,17 +68,22 @@ func fromToolResult(res *sdk.CallToolResult, trusted bool) (*agent.Result, error
 		return nil, fromErrorResult(res, trusted)
 	}
 	out := &agent.Result{Content: fromContent(res.Content), Meta: rawMeta(res.Meta)}
-	if generated, _ := res.Meta[metaGenerated].(bool); generated && trusted && len(out.Content) == 1 && out.Content[0].Type == agent.ContentText {
-		// The text is exact, where the SDK decoded the structured content and lost the digits of large numbers.
-		if text := []byte(out.Content[0].Text); json.Valid(text) {
-			out.Structured, out.Content = text, nil
-			return out, nil
+	if v, ok := res.Meta[metaPending]; ok && trusted {
+		out.Pending = &agent.Pending{}
+		if err := reencode(v, out.Pending); err != nil {
+			return nil, agent.Errorf(agent.CodeInternal, "the result wants input, but does not say which: %w", err)
 		}
 	}
-	structured := res.StructuredContent
-	if v, ok := res.Meta[metaStructured]; ok && trusted {
-		structured = v
+	// Text is exact where the SDK has decoded the structured content and lost the digits of large numbers.
+	if generated, _ := res.Meta[metaGenerated].(bool); generated && trusted && len(out.Content) == 1 && json.Valid([]byte(out.Content[0].Text)) {
+		out.Structured, out.Content = json.RawMessage(out.Content[0].Text), nil
+		return out, nil
 	}
+	if text, ok := res.Meta[metaStructured].(string); ok && trusted && json.Valid([]byte(text)) {
+		out.Structured = json.RawMessage(text)
+		return out, nil
+	}
+	structured := res.StructuredContent
 	if structured != nil {
 		raw, err := json.Marshal(structured)
 		if err != nil {
@@ -153,6 +167,15 @@ func asResult(v any) (*agent.Result, error) {
 		return nil, agent.Errorf(agent.CodeInternal, "%w", err)
 	}
 	return res, nil
+}
+
+// reencode decodes into out what was decoded from JSON before.
+func reencode(v, out any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, out)
 }
 
 func isObject(raw json.RawMessage) bool {

@@ -103,3 +103,24 @@ func encodeSchema(v any) json.RawMessage {
 	}
 	return b
 }
+
+// experimental is the key of what an agent of ours says about itself beyond MCP, in the capabilities of its own endpoint.
+const experimental = "openmas"
+
+type beyondMCP struct {
+	Events []agent.EventInfo `json:"events,omitempty"`
+}
+
+// toExperimental describes what MCP has no word for: the events that an agent listens to.
+func toExperimental(info agent.Info) map[string]any {
+	return map[string]any{experimental: beyondMCP{info.Events}}
+}
+
+// fromExperimental reads the events that a server of ours listens to.
+func fromExperimental(caps *sdk.ServerCapabilities) []agent.EventInfo {
+	var b beyondMCP
+	if caps == nil || reencode(caps.Experimental[experimental], &b) != nil {
+		return nil
+	}
+	return b.Events
+}

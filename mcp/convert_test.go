@@ -41,34 +41,43 @@ func TestToolResultsSurviveTheWay(t *testing.T) {
 		"null":                {Structured: json.RawMessage(`null`)},
 		"string":              {Structured: json.RawMessage(`"x"`)},
 		"text":                agent.TextResult("hello"),
-		"object and text":     {Structured: json.RawMessage(`{"a":1}`), Content: []agent.Content{agent.Text("one")}},
+		"object and text":     {Structured: json.RawMessage(`{"a":12345678901234567890}`), Content: []agent.Content{agent.Text("one")}},
 		"list and text":       {Structured: json.RawMessage(`[1,2]`), Content: []agent.Content{agent.Text("two")}},
 		"every sort of block": {Content: []agent.Content{note, agent.Image([]byte{1}, "image/png"), agent.Audio([]byte{2}, "audio/wav"), link, agent.Embed(agent.ResourceContents{URI: "a://b", Text: "t"}), agent.Embed(agent.ResourceContents{URI: "a://c", Blob: []byte{3}})}},
 		"metadata":            {Content: []agent.Content{agent.Text("x")}, Meta: map[string]json.RawMessage{"k": json.RawMessage(`[1]`)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out, err := fromToolResult(overTheWire(t, toToolResult(in, eraLast)), true)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if a, b := mustJSON(t, in), mustJSON(t, out); a != b {
-				t.Errorf("sent %s\ngot  %s", a, b)
+			for _, ours := range []bool{true, false} {
+				out, err := fromToolResult(overTheWire(t, toToolResult(in, eraLast, ours)), true)
+				if err != nil {
+					t.Fatal(err)
+				}
+				a, b := mustJSON(t, in), mustJSON(t, out)
+				if !ours {
+					b = strings.ReplaceAll(b, "12345678901234567000", "12345678901234567890") // by way of the SDK's floats
+				}
+				if a != b {
+					t.Errorf("sent %s\ngot  %s", a, b)
+				}
 			}
 		})
 	}
 }
 
 func TestForeignClientsGetPlainMCP(t *testing.T) {
-	res := overTheWire(t, toToolResult(&agent.Result{Structured: json.RawMessage(`{"a":1}`)}, eraLast))
+	res := overTheWire(t, toToolResult(&agent.Result{Structured: json.RawMessage(`{"a":1}`)}, eraLast, false))
 	if text := res.Content[0].(*sdk.TextContent).Text; text != `{"a":1}` || !reflect.DeepEqual(res.StructuredContent, map[string]any{"a": 1.0}) {
 		t.Errorf("%q %v", text, res.StructuredContent)
 	}
-	res = overTheWire(t, toToolResult(&agent.Result{Structured: json.RawMessage(`[1]`)}, eraLast))
+	res = overTheWire(t, toToolResult(&agent.Result{Structured: json.RawMessage(`[1]`)}, eraLast, false))
 	if text := res.Content[0].(*sdk.TextContent).Text; text != `[1]` || res.StructuredContent != nil {
 		t.Errorf("%q %v", text, res.StructuredContent)
 	}
+	if res := overTheWire(t, toToolResult(&agent.Result{Structured: json.RawMessage(`{"a":`)}, eraLast, false)); !res.IsError || res.Meta[metaCode] != "internal" {
+		t.Errorf("a broken value: %s", mustJSON(t, res))
+	}
 	// A stranger's markers are not believed.
-	got, err := fromToolResult(&sdk.CallToolResult{Meta: sdk.Meta{metaGenerated: true, metaStructured: 1}, Content: []sdk.Content{&sdk.TextContent{Text: "5"}}}, false)
+	got, err := fromToolResult(&sdk.CallToolResult{Meta: sdk.Meta{metaGenerated: true, metaStructured: "1"}, Content: []sdk.Content{&sdk.TextContent{Text: "5"}}}, false)
 	if err != nil || got.Structured != nil || got.Text() != "5" {
 		t.Errorf("%+v %v", got, err)
 	}
@@ -78,7 +87,7 @@ func TestOldErasGetTextForBlocksTheyRaiseOn(t *testing.T) {
 	in := &agent.Result{Content: []agent.Content{agent.Audio([]byte("abc"), "audio/wav"), agent.Link("file:///x", "notes")}}
 	for era, want := range map[string]string{era2024: "text text", eraMarch: "audio text", eraJune: "audio resource_link", eraLast: "audio resource_link"} {
 		var types []string
-		for _, b := range toToolResult(in, era).Content {
+		for _, b := range toToolResult(in, era, false).Content {
 			types = append(types, fromBlock(b).Type)
 		}
 		if got := strings.Join(types, " "); got != want {
@@ -147,7 +156,7 @@ func TestForeignErrorsAreTranslated(t *testing.T) {
 func TestMetaIsBelievedFromOurOwnOnly(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
-	c := &agent.Call{ID: "i", Caller: "editor", Key: "k", Depth: 3, Attempt: 2, Meta: map[string]string{"traceparent": "tp", "baggage": "b", "authorization": "secret"}}
+	c := &agent.Call{ID: "i", Caller: "editor", Key: "k", Depth: 3, Attempt: 2, State: "s", Inputs: map[string]json.RawMessage{"q": json.RawMessage(`{"a":1}`)}, Meta: map[string]string{"traceparent": "tp", "baggage": "b", "authorization": "secret"}}
 	decoded := func(m sdk.Meta) (out map[string]any) {
 		if err := json.Unmarshal([]byte(mustJSON(t, m)), &out); err != nil {
 			t.Fatal(err)
@@ -156,14 +165,14 @@ func TestMetaIsBelievedFromOurOwnOnly(t *testing.T) {
 	}
 	sent := decoded(requestMeta(ctx, c, true))
 	got := readMeta(sent, true)
-	if got.ID != "i" || got.Caller != "editor" || got.Key != "k" || got.Depth != 3 || got.Attempt != 2 || got.Trace["traceparent"] != "tp" || len(got.Trace) != 2 {
+	if got.ID != "i" || got.Caller != "editor" || got.Key != "k" || got.Depth != 3 || got.Attempt != 2 || got.State != "s" || string(got.Inputs["q"]) != `{"a":1}` || got.Trace["traceparent"] != "tp" || len(got.Trace) != 2 {
 		t.Errorf("%+v", got)
 	}
 	if got.Timeout <= 0 || got.Timeout > time.Hour {
 		t.Errorf("timeout %v", got.Timeout)
 	}
 	got = readMeta(sent, false)
-	if got.ID != "" || got.Caller != "" || got.Key != "" || got.Depth != 0 || got.Attempt != 1 || got.Timeout == 0 || got.Trace["baggage"] != "b" {
+	if got.ID != "" || got.Caller != "" || got.Key != "" || got.Depth != 0 || got.Attempt != 1 || got.State != "" || got.Inputs != nil || got.Timeout == 0 || got.Trace["baggage"] != "b" {
 		t.Errorf("not trusted: %+v", got)
 	}
 	if m := requestMeta(ctx, c, false); len(m) != 2 {

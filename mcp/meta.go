@@ -22,6 +22,8 @@ const (
 	metaKey     = "openmas/key"
 	metaDepth   = "openmas/depth"
 	metaAttempt = "openmas/attempt"
+	metaInputs  = "openmas/inputs" // answers to an earlier result's openmas/pending
+	metaState   = "openmas/state"
 )
 
 // Keys of our own in the `_meta` of results.
@@ -31,7 +33,8 @@ const (
 	metaDetails     = "openmas/details"      // any JSON
 	metaNotExecuted = "openmas/not-executed" // true: refused before dispatch
 	metaGenerated   = "openmas/generated"    // true: the content is nothing but the structured value as text
-	metaStructured  = "openmas/structured"   // a structured value beside content of its own, where MCP has no place for it
+	metaStructured  = "openmas/structured"   // a structured value beside content of its own, as JSON text: MCP has no place for it, or the SDK would round its numbers
+	metaPending     = "openmas/pending"      // an agent.Pending: no result yet, input is wanted; said to our own clients only
 )
 
 // eventTool is the reserved, hidden tool by which events reach an agent that is hosted elsewhere.
@@ -46,7 +49,9 @@ type callMeta struct {
 	Depth, Attempt  int
 	Timeout         time.Duration     // 0: none was given
 	Trace           map[string]string // W3C; nil without
-	Progress        any               // the progress token, a string or a number; nil: the client did not ask for progress
+	Inputs          map[string]json.RawMessage
+	State           string
+	Progress        any // the progress token, a string or a number; nil: the client did not ask for progress
 }
 
 // requestMeta builds the `_meta` of the request for c. A peer that is not ours gets the trace context only. The deadline is that of ctx. The
@@ -64,7 +69,7 @@ func requestMeta(ctx context.Context, c *agent.Call, trusted bool) sdk.Meta {
 	if at, ok := ctx.Deadline(); ok {
 		m[metaTimeout] = max(time.Until(at).Milliseconds(), 1)
 	}
-	for k, v := range map[string]string{metaID: c.ID, metaCaller: c.Caller, metaKey: c.Key} {
+	for k, v := range map[string]string{metaID: c.ID, metaCaller: c.Caller, metaKey: c.Key, metaState: c.State} {
 		if v != "" {
 			m[k] = v
 		}
@@ -74,6 +79,9 @@ func requestMeta(ctx context.Context, c *agent.Call, trusted bool) sdk.Meta {
 	}
 	if c.Attempt > 1 {
 		m[metaAttempt] = c.Attempt
+	}
+	if len(c.Inputs) > 0 {
+		m[metaInputs] = c.Inputs
 	}
 	return m
 }
@@ -103,6 +111,10 @@ func readMeta(m map[string]any, trusted bool) callMeta {
 	out.Caller, _ = m[metaCaller].(string)
 	out.Key, _ = m[metaKey].(string)
 	out.Depth = int(min(max(metaInt(m, metaDepth), 0), math.MaxInt32))
+	out.State, _ = m[metaState].(string)
+	if in, ok := m[metaInputs].(map[string]any); ok {
+		out.Inputs = rawMembers(in, "")
+	}
 	out.Attempt = int(min(max(metaInt(m, metaAttempt), 1), math.MaxInt32))
 	return out
 }
@@ -137,10 +149,13 @@ func resultMeta(in map[string]json.RawMessage) sdk.Meta {
 }
 
 // rawMeta is resultMeta in the other direction; nil when nothing is left.
-func rawMeta(in map[string]any) map[string]json.RawMessage {
+func rawMeta(in map[string]any) map[string]json.RawMessage { return rawMembers(in, metaPrefix) }
+
+// rawMembers encodes the members of what was decoded from JSON, except those with a prefix; nil when none is left.
+func rawMembers(in map[string]any, except string) map[string]json.RawMessage {
 	var out map[string]json.RawMessage
 	for k, v := range in {
-		if strings.HasPrefix(k, metaPrefix) {
+		if except != "" && strings.HasPrefix(k, except) {
 			continue
 		}
 		b, err := json.Marshal(v)

@@ -1,0 +1,223 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"runtime/debug"
+	"slices"
+	"strconv"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// maxRounds bounds how often one call may come back asking for input.
+const maxRounds = 10
+
+// A request is what a client wants, however its message was decoded.
+type request struct {
+	op    agent.Op
+	name  string // as the client spells it: an exported name, agent.name, or a URI
+	input json.RawMessage
+	meta  callMeta
+}
+
+// newRequest believes meta as far as the client is to be believed, and gives the call its id.
+func (c *client) newRequest(op agent.Op, name string, input json.RawMessage, meta map[string]any) request {
+	r := request{op: op, name: name, input: input, meta: readMeta(meta, c.identity.Trusted)}
+	if r.meta.ID == "" {
+		r.meta.ID = strconv.FormatUint(rand.Uint64(), 36)
+	}
+	return r
+}
+
+// unknownError says that an endpoint does not offer what a request names.
+type unknownError struct{ kind, name string }
+
+func (e *unknownError) Error() string { return fmt.Sprintf("unknown %s %q", e.kind, e.name) }
+
+// serveCall is the one way of a request into an agent: the SDK's handlers and any faster lane beside them come through here, so that limits,
+// identity, deadline, drain and panics are the same for all. The error is an *unknownError or an *agent.Error.
+//
+// back may be nil. It must be of use until serveCall has returned.
+func (e *endpoint) serveCall(ctx context.Context, c *client, r request, back agent.BackChannel) (res *agent.Result, err error) {
+	if err := e.enter(c); err != nil {
+		return nil, err
+	}
+	defer e.gate.Leave()
+	defer c.gate.Leave()
+	call, err := e.newCall(c, r)
+	if err != nil {
+		return nil, err
+	}
+	call.Back = back
+	var cancel context.CancelFunc
+	if r.meta.Timeout > 0 {
+		ctx, cancel = context.WithTimeout(ctx, r.meta.Timeout)
+	} else {
+		ctx, cancel = context.WithCancel(ctx)
+	}
+	defer cancel()
+	if c.ctx != nil {
+		defer context.AfterFunc(c.ctx, cancel)()
+	}
+	if r.op == agent.OpTool && c.identity.Trusted {
+		return e.call(ctx, call) // our own clients answer a result that wants input themselves
+	}
+	return e.rounds(ctx, call, back)
+}
+
+// enter counts a call in, on the server and on its session, or refuses it.
+func (e *endpoint) enter(c *client) error {
+	if !e.gate.Enter() {
+		return shuttingDown()
+	}
+	if e.gate.InFlight() > e.o.Limits.Calls {
+		e.gate.Leave()
+		return agent.Refusedf(agent.CodeResourceExhausted, "%d calls are running on this server, the limit", e.o.Limits.Calls)
+	}
+	if !c.gate.Enter() {
+		e.gate.Leave()
+		return shuttingDown()
+	}
+	if c.gate.InFlight() > e.o.Limits.SessionCalls {
+		c.gate.Leave()
+		e.gate.Leave()
+		return agent.Refusedf(agent.CodeResourceExhausted, "%d calls are running on this session, the limit", e.o.Limits.SessionCalls)
+	}
+	return nil
+}
+
+func shuttingDown() *agent.Error {
+	e := agent.Refusedf(agent.CodeUnavailable, "shutting down")
+	e.RetryAfter = retryAfter
+	return e
+}
+
+// newCall finds out whom r is for and on whose behalf.
+func (e *endpoint) newCall(c *client, r request) (*agent.Call, error) {
+	call := &agent.Call{ID: r.meta.ID, Op: r.op, Input: r.input, Caller: r.meta.Caller, Key: r.meta.Key, Depth: r.meta.Depth, Attempt: r.meta.Attempt,
+		Inputs: r.meta.Inputs, State: r.meta.State}
+	if call.Caller == "" {
+		call.Caller = c.identity.name()
+	}
+	_, call.Meta = c.spoken()
+	if len(r.meta.Trace) > 0 {
+		call.Meta = maps.Clone(call.Meta)
+		maps.Copy(call.Meta, r.meta.Trace)
+	}
+	if r.op == agent.OpTool && r.name == eventTool && e.agent != "" && c.identity.Trusted {
+		var ev eventArgs
+		if err := json.Unmarshal(r.input, &ev); err != nil {
+			return nil, agent.Refusedf(agent.CodeInvalidArgument, "event: %w", err)
+		}
+		ev.fill(call)
+		call.Agent = e.agent
+		return call, nil
+	}
+	to, err := e.resolve(r.op, r.name)
+	if err != nil {
+		return nil, err
+	}
+	call.Agent, call.Name = to.agent, to.name
+	return call, nil
+}
+
+// resolve finds what a name stands for.
+func (e *endpoint) resolve(op agent.Op, name string) (target, error) {
+	cat := e.catalog.Load()
+	var to target
+	var ok bool
+	kind := "tool"
+	switch op {
+	case agent.OpTool:
+		to, ok = cat.tool(name)
+	case agent.OpPrompt:
+		kind = "prompt"
+		to, ok = cat.prompt(name)
+	case agent.OpResource:
+		if e.agent != "" {
+			return target{e.agent, name}, nil // the agent knows its templates best
+		}
+		kind = "resource"
+		to, ok = cat.resource(name)
+	case agent.OpComplete:
+		kind = "prompt or resource template"
+		if to, ok = cat.prompt(name); !ok {
+			to, ok = cat.template(name)
+		}
+	}
+	if !ok && e.open && op != agent.OpResource {
+		to.agent, to.name, ok = agent.SplitName(name)
+	}
+	if !ok {
+		return to, &unknownError{kind, name}
+	}
+	return to, nil
+}
+
+// rounds makes the call, and again with the client's answers as long as it asks for input.
+func (e *endpoint) rounds(ctx context.Context, call *agent.Call, back agent.BackChannel) (*agent.Result, error) {
+	for range maxRounds {
+		res, err := e.call(ctx, call)
+		if err != nil || res.Pending == nil {
+			return res, err
+		}
+		next := *call
+		if next.Inputs, err = inputs(ctx, back, res.Pending); err != nil {
+			return nil, agent.AsError(err)
+		}
+		next.State = res.Pending.State
+		call = &next
+	}
+	return nil, agent.Errorf(agent.CodeResourceExhausted, "%s asked for input %d times", call.Target(), maxRounds)
+}
+
+// inputs gets from the client what a call waits for.
+func inputs(ctx context.Context, back agent.BackChannel, p *agent.Pending) (map[string]json.RawMessage, error) {
+	if back == nil || len(p.Requests) == 0 {
+		return nil, agent.Errorf(agent.CodeUnavailable, "the call wants input, and there is nobody to ask")
+	}
+	out := make(map[string]json.RawMessage, len(p.Requests))
+	for _, id := range slices.Sorted(maps.Keys(p.Requests)) {
+		v, err := back.Request(ctx, p.Requests[id])
+		if err != nil {
+			return nil, fmt.Errorf("input %q: %w", id, err)
+		}
+		out[id] = v
+	}
+	return out, nil
+}
+
+// call makes one call: there is a result or an *agent.Error. It recovers what the caller behind the endpoint did not: a panic costs its call, not
+// the process.
+func (e *endpoint) call(ctx context.Context, call *agent.Call) (res *agent.Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.o.Logger.ErrorContext(ctx, "panic in a call", "call", call.ID, "target", call.Target(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			res, err = nil, agent.Errorf(agent.CodeInternal, "%s panicked", call.Target())
+		}
+	}()
+	res, err = e.caller.Call(ctx, call)
+	switch {
+	case err != nil:
+		return nil, agent.AsError(err)
+	case res == nil:
+		return &agent.Result{}, nil
+	}
+	return res, nil
+}
+
+// rpcError is what the protocol says where there is no result to hold the error. uri is set for resources.
+func rpcError(err error, uri string) error {
+	if u := (*unknownError)(nil); errors.As(err, &u) {
+		if uri != "" {
+			return toRPCError(agent.Refusedf(agent.CodeNotFound, "resource %q does not exist", uri), uri)
+		}
+		return unknown(u.kind, u.name)
+	}
+	return toRPCError(err, uri)
+}

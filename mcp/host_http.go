@@ -1,0 +1,298 @@
+package mcp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+const (
+	retryAfter = 2 * time.Second // what a client that was turned away is told
+	// settleTime is how long the last answers of a host that ends may take to be written, once their calls are over. After closeDelay clients have read them:
+	// some drop what they have not read when their session ends.
+	settleTime = 2 * time.Second
+	closeDelay = 50 * time.Millisecond
+)
+
+// web serves the endpoints of one listener over HTTP: HTTP+SSE and streamable HTTP. It knows every session and to whom it belongs.
+type web struct {
+	o   HostOptions
+	sse *wire.SSEServer
+	mcp *sdk.StreamableHTTPHandler
+
+	mu       sync.Mutex
+	draining bool
+	clients  map[*client]struct{}
+	byID     map[string]*client // of streamable HTTP, by Mcp-Session-Id
+	ending   sync.WaitGroup     // sessions of streamable HTTP that the SDK is closing
+}
+
+func newWeb(o HostOptions) (*web, error) {
+	h := &web{o: o, clients: map[*client]struct{}{}, byID: map[string]*client{}}
+	var err error
+	h.sse, err = wire.NewSSEServer(wire.SSEServerOptions{
+		Connect: func(ctx context.Context, conn *wire.SSEConn) (*sdk.ServerSession, error) {
+			c := clientFrom(ctx)
+			ss, err := c.ep.server.Connect(ctx, conn, nil)
+			if err == nil {
+				c.connected(ss, conn)
+			}
+			return ss, err
+		},
+		Identity: func(r *http.Request) string { return identityKey(r.Context()) },
+		MaxBody:  o.Limits.MaxBody, MaxFrame: o.Limits.MaxFrame, MaxSessions: o.Limits.Sessions + 1, // counted here, with the others
+		Ping: o.Limits.Ping, WriteTimeout: o.Limits.WriteTimeout, ReadTimeout: o.Limits.ReadTimeout, Lifetime: o.Limits.Lifetime, Logger: o.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.mcp = sdk.NewStreamableHTTPHandler(func(r *http.Request) *sdk.Server {
+		if c := clientFrom(r.Context()); c != nil {
+			return c.ep.server
+		}
+		return nil
+	}, &sdk.StreamableHTTPOptions{
+		Logger:                     slog.New(quietLog{o.Logger.Handler()}),
+		MaxRequestBodyBytes:        int64(o.Limits.MaxBody),
+		DisableLocalhostProtection: true, // the guard does that, on every path
+	})
+	return h, nil
+}
+
+// guard wraps a handler with what every path needs.
+func (o HostOptions) guard(next http.Handler) (http.Handler, error) {
+	return wire.Guard(next, wire.GuardOptions{Hosts: o.Hosts, Origins: o.Origins})
+}
+
+type identityCtx struct{}
+
+// identityKey tells identities apart.
+func identityKey(ctx context.Context) string {
+	id, _ := ctx.Value(identityCtx{}).(Identity)
+	return strconv.FormatBool(id.Trusted) + " " + id.Name
+}
+
+// authenticate finds out who sends r; when it has answered the request itself, ok is false.
+func (h *web) authenticate(w http.ResponseWriter, r *http.Request) (id Identity, ok bool) {
+	id, err := h.o.identify(r)
+	if err == nil {
+		return id, true
+	}
+	if errors.Is(err, agent.CodePermissionDenied) {
+		writeJSON(w, http.StatusForbidden, map[string]string{"error": err.Error()})
+		return id, false
+	}
+	w.Header().Set("WWW-Authenticate", "Bearer")
+	writeJSON(w, http.StatusUnauthorized, map[string]string{"error": err.Error()})
+	return id, false
+}
+
+// serve serves one of an endpoint's paths: leaf is sse, messages or mcp.
+func (h *web) serve(w http.ResponseWriter, r *http.Request, ep *endpoint, leaf string) {
+	id, ok := h.authenticate(w, r)
+	if !ok {
+		return
+	}
+	r = r.WithContext(context.WithValue(r.Context(), identityCtx{}, id))
+	switch {
+	case leaf == "mcp":
+		h.serveStreamable(w, r, ep, id)
+	case leaf == "sse" && r.Method == http.MethodGet:
+		c := newClient(r.Context(), ep, SSE, id, r.Header)
+		defer c.cancel()
+		if err := h.admit(c); err != nil {
+			refuse(w, err)
+			return
+		}
+		defer h.forget(c)
+		h.sse.ServeHTTP(w, r.WithContext(withClient(r.Context(), c))) // returns when the session ends
+	case !ep.posts.Enter():
+		refuse(w, errEnding)
+	default:
+		defer ep.posts.Leave()
+		h.sse.ServeHTTP(w, r)
+	}
+}
+
+var errEnding = errors.New("the server is shutting down")
+
+// refuse turns a request away; the client may come back.
+func refuse(w http.ResponseWriter, err error) {
+	w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
+	writeJSON(w, http.StatusServiceUnavailable, map[string]string{"error": err.Error()})
+}
+
+// admit counts a new session.
+func (h *web) admit(c *client) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.draining {
+		return errEnding
+	}
+	if n := len(h.clients); n >= h.o.Limits.Sessions {
+		return fmt.Errorf("too many sessions: %d are open, the limit; try again later", n)
+	}
+	h.clients[c] = struct{}{}
+	return nil
+}
+
+func (h *web) forget(c *client) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.clients, c)
+	delete(h.byID, c.use.sessionID())
+}
+
+// sessions describes the open sessions, in no order.
+func (h *web) sessions() []SessionInfo {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := make([]SessionInfo, 0, len(h.clients))
+	for c := range h.clients {
+		out = append(out, c.info())
+	}
+	return out
+}
+
+// drain turns new sessions away from now on.
+func (h *web) drain() {
+	h.mu.Lock()
+	h.draining = true
+	h.mu.Unlock()
+	h.sse.Drain()
+}
+
+// settle turns all further requests of an endpoint away, after its calls have ended, and waits until those that came before are answered. What is refused from
+// now on was certainly not executed; without this, a request could still be taken by a session that is about to end, and never be answered.
+func (h *web) settle(ctx context.Context, ep *endpoint) {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	ep.posts.Shut()
+	_ = ep.posts.Wait(ctx) // what is slower than settleTime is not waited for
+	awaitZero(ctx, func() int { return h.unanswered(ep) })
+	select {
+	case <-time.After(closeDelay):
+	case <-ctx.Done():
+	}
+}
+
+// awaitZero returns when there is nothing left of what count counts, or ctx ends.
+func awaitZero(ctx context.Context, count func() int) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for count() > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// unanswered counts the requests of an endpoint's sessions that have no answer yet.
+func (h *web) unanswered(ep *endpoint) (n int) {
+	for _, c := range h.of(func(c *client) bool { return c.ep == ep }) {
+		n += c.unanswered()
+	}
+	return n
+}
+
+// of are the sessions that which picks.
+func (h *web) of(which func(*client) bool) (out []*client) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c := range h.clients {
+		if which(c) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// close ends all sessions, which cancels their calls, and waits for that.
+func (h *web) close(ctx context.Context) error {
+	h.drain()
+	h.end(func(c *client) bool { return c.transport == Streamable })
+	err := h.sse.Shutdown(ctx) // ends the others
+	done := make(chan struct{})
+	go func() { h.ending.Wait(); close(done) }() // ends with the last session
+	select {
+	case <-done:
+		return err
+	case <-ctx.Done():
+		return errors.Join(err, fmt.Errorf("close the sessions of streamable HTTP: %w", context.Cause(ctx)))
+	}
+}
+
+// end ends the sessions that which picks, and their calls. It does not wait.
+func (h *web) end(which func(*client) bool) {
+	for _, c := range h.of(which) {
+		h.endOne(c)
+	}
+}
+
+func (h *web) endOne(c *client) {
+	c.use.stop()
+	c.cancel()
+	ss, conn := c.parts()
+	if conn != nil {
+		_ = conn.Close() // sends what is queued; the session is forgotten when its stream ends
+		return
+	}
+	h.forget(c)
+	if ss != nil {
+		h.ending.Go(func() { _ = ss.Close() }) // it has no reason to fail that anybody could act on
+	}
+}
+
+// readBody reads the body of a POST within the limits, and makes it readable again.
+func (h *web) readBody(w http.ResponseWriter, r *http.Request) bool {
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(h.o.Limits.ReadTimeout)) // not every writer has deadlines; then the server's hold
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.o.Limits.MaxBody)))
+	_ = rc.SetReadDeadline(time.Time{})
+	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+		http.Error(w, fmt.Sprintf("the body exceeds %d bytes, the limit", large.Limit), http.StatusRequestEntityTooLarge)
+		return false
+	}
+	if err != nil {
+		http.Error(w, "cannot read the body", http.StatusBadRequest)
+		return false
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return true
+}
+
+// patientWriter gives every write its own deadline: a client that does not read must not keep its answer, and the SDK's lock, for ever.
+type patientWriter struct {
+	http.ResponseWriter
+	rc      *http.ResponseController
+	timeout time.Duration
+}
+
+func newPatientWriter(w http.ResponseWriter, timeout time.Duration) *patientWriter {
+	return &patientWriter{w, http.NewResponseController(w), timeout}
+}
+
+func (p *patientWriter) extend() { _ = p.rc.SetWriteDeadline(time.Now().Add(p.timeout)) }
+
+// Write implements http.ResponseWriter.
+func (p *patientWriter) Write(b []byte) (int, error) {
+	p.extend()
+	return p.ResponseWriter.Write(b)
+}
+
+// Unwrap leads http.ResponseController to Flush.
+func (p *patientWriter) Unwrap() http.ResponseWriter { return p.ResponseWriter }
