@@ -1,0 +1,135 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sourcegraph/conc"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/runtime/internal/supervise"
+	"github.com/openmas/openmas/runtime/internal/telemetry"
+)
+
+// childDrain bounds what a child may take to stop once its parent closed its stdin.
+const childDrain = 20 * time.Second
+
+// ServeChild is the main of a child process: it reads who it is from in, starts that agent, and serves it over MCP on in and out until in ends. Logs go to errOut,
+// and so do the agent's results, since out is the protocol's. The program must not write to out by itself.
+func ServeChild(ctx context.Context, types agent.Types, in io.Reader, out, errOut io.Writer) error {
+	h, in, err := readHello(in)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewJSONHandler(errOut, &slog.HandlerOptions{Level: h.LogLevel}))
+	tel, err := telemetry.Setup(ctx, telemetry.Config{Endpoint: h.Telemetry.Endpoint, Protocol: h.Telemetry.Protocol, ServiceName: h.Project, Project: h.Project, Instance: h.Instance, Logger: log})
+	if err != nil {
+		return fmt.Errorf("telemetry: %w", err)
+	}
+	dir := newRemote(h, tel, log)
+	c := &child{hello: h, log: log, tel: tel, dir: dir, runNow: make(chan struct{})}
+	err = c.serve(ctx, types, in, out, errOut)
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), childDrain)
+	defer cancel()
+	return errors.Join(err, dir.close(end), tel.Shutdown(end))
+}
+
+type child struct {
+	hello
+	log    *slog.Logger
+	tel    *telemetry.Telemetry
+	dir    *remote
+	host   *agent.Host
+	run    sync.Once
+	runNow chan struct{}
+}
+
+func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out, results io.Writer) error {
+	construct, ok := types[c.Type]
+	if !ok {
+		return fmt.Errorf("this program has no type %q", c.Type)
+	}
+	a := construct()
+	if err := Fill(a, c.Config); err != nil {
+		return fmt.Errorf("agent %s: config: %w", c.Agent, err)
+	}
+	env := agent.Env{Name: c.Agent, Instance: c.Instance, Logger: c.log, Directory: c.dir, Publisher: c.tel.Publisher(brokerSystem, c.dir), StateDir: c.StateDir, Dir: c.Dir, Output: results}
+	host, _, err := hostOf(a, env)
+	if err != nil {
+		return err
+	}
+	c.host = host
+	if err := startOne(ctx, a, env); err != nil {
+		return err
+	}
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	var tasks conc.WaitGroup
+	if r, ok := a.(agent.Runner); ok && c.Run {
+		tasks.Go(func() { c.supervise(running, r, env) })
+	}
+	m := c.MCP
+	err = mcp.ServeStdio(ctx, c, in, out, mcp.HostOptions{Logger: c.log, Version: c.Program, Limits: mcp.Limits{MaxFrame: int(m.MaxFrame)}}, mcp.Identity{Name: selfName, Trusted: true})
+	stop()
+	tasks.Wait()
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), childDrain)
+	defer cancel()
+	return errors.Join(err, closeOne(end, a, env))
+}
+
+// Info implements communicator.Service.
+func (c *child) Info() agent.Info { return c.host.Info() }
+
+// Call implements agent.Caller: the agent's calls behind the callee's side of telemetry, and the word that its Runner may begin.
+func (c *child) Call(ctx context.Context, call *agent.Call) (*agent.Result, error) {
+	if call.Op == agent.OpEvent && call.Name == topicRun {
+		c.run.Do(func() { close(c.runNow) })
+		return &agent.Result{}, nil
+	}
+	return c.tel.Server(hop(OverStdio, c.Instance))(c.host).Call(ctx, call)
+}
+
+// supervise runs the agent's Runner once the parent says so, and tells the parent what becomes of it.
+func (c *child) supervise(ctx context.Context, r agent.Runner, env agent.Env) {
+	select {
+	case <-c.runNow:
+	case <-ctx.Done():
+		return
+	}
+	run := func(ctx context.Context) error { return r.Run(agent.WithEnv(ctx, env)) }
+	err := supervise.Loop(ctx, c.Restart.policy(), c.Instance, c.log,
+		c.tel.Runner(c.Agent, run), func(s supervise.Status) {
+			if !s.State.Final() {
+				c.tell(ctx, State(s.State), s.Err)
+			}
+		})
+	switch {
+	case errors.Is(err, supervise.ErrGaveUp):
+		c.tell(ctx, StateFailed, err)
+	case ctx.Err() == nil:
+		c.tell(ctx, StateDone, nil)
+	}
+}
+
+func (c *child) tell(ctx context.Context, s State, why error) {
+	news := runnerNews{Instance: c.Instance, State: s}
+	if why != nil {
+		news.Error = why.Error()
+	}
+	payload, err := json.Marshal(news)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+		defer cancel()
+		_, err = c.dir.Call(ctx, &agent.Call{Op: agent.OpEvent, Agent: selfName, Name: topicRunner, Input: payload, Caller: c.Agent, Attempt: 1})
+	}
+	if err != nil && ctx.Err() == nil {
+		c.log.Warn("the parent did not take news of the Runner", "state", s, "error", err)
+	}
+}

@@ -1,0 +1,141 @@
+package runtime
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"strings"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/mcp"
+)
+
+// connect reaches agents in other processes: children of our own types, MCP server programs, MCP servers elsewhere.
+func (r *Runtime) connect(ctx, base context.Context, p planned) (*callee, error) {
+	route := &pool{name: p.name}
+	for n := range max(p.cfg.Replicas, 1) {
+		i := newInstance(p.name, n)
+		route.instances = append(route.instances, i)
+		target, err := r.target(p, i, n)
+		if err != nil {
+			return nil, err
+		}
+		dial := func(ctx context.Context) (communicator.Peer, error) {
+			s, err := mcp.Connect(ctx, target, r.connectOptions())
+			if err != nil {
+				return nil, err
+			}
+			return s, nil
+		}
+		if err := r.keep(ctx, base, p, route, n, dial); err != nil {
+			return nil, err
+		}
+		if p.runner && (n == 0 || p.cfg.Run == "all") {
+			r.runners.add(p.name, i.id, nil)
+		}
+	}
+	return r.callee(p, route, route), nil
+}
+
+// target says how to reach one instance of an agent.
+func (r *Runtime) target(p planned, i *instance, n int) (mcp.Target, error) {
+	t := mcp.Target{Name: p.name, Transport: transports[p.cfg.Communicator], URL: p.cfg.URL, Headers: p.cfg.Headers, Env: maps.Clone(p.cfg.Env)}
+	if t.Env == nil {
+		t.Env = map[string]string{}
+	}
+	t.Dir = r.cfg.ChildDir(p.name)
+	if p.kind == KindURL {
+		return t, nil
+	}
+	t.Stderr = r.childLog(p.name, i.id)
+	token := r.private.tokens.issue(p.name)
+	if p.kind == KindCommand {
+		t.Command = r.cfg.ChildCommand(p.name)
+		t.Env["OPENMAS_URL"], t.Env["OPENMAS_TOKEN"] = r.private.url, token
+		return t, nil
+	}
+	state, err := stateDir(r.cfg, p.name)
+	if err != nil {
+		return t, err
+	}
+	t.Trusted = true
+	t.Command = r.opts.Child
+	if len(t.Command) == 0 {
+		exe, err := os.Executable()
+		if err != nil {
+			return t, fmt.Errorf("agent %s: find the program to run in a child process: %w", p.name, err)
+		}
+		t.Command = []string{exe}
+	}
+	maps.Copy(t.Env, telemetryVars())
+	maps.Copy(t.Env, r.opts.ChildEnv)
+	t.Env[ChildVar] = "1"
+	h := hello{Version: helloVersion, Project: r.cfg.Project, Agent: p.name, Instance: i.id, Type: p.cfg.Type, Config: p.cfg.Config, StateDir: state, Dir: r.cfg.Dir,
+		URL: r.private.url, Token: token, Timeout: r.cfg.Defaults.Timeout, Run: p.runner && (n == 0 || p.cfg.Run == "all"), Restart: r.cfg.Restart,
+		Telemetry: r.cfg.Telemetry, LogLevel: r.logLevel(), Program: r.opts.Version, MCP: r.cfg.MCP}
+	if t.Hello, err = json.Marshal(h); err != nil {
+		return t, fmt.Errorf("agent %s: encode its config for a child process: %w", p.name, err)
+	}
+	return t, nil
+}
+
+var transports = map[string]mcp.Transport{OverStdio: mcp.Stdio, OverSSE: mcp.SSE, OverHTTP: mcp.Streamable}
+
+func (r *Runtime) connectOptions() mcp.ConnectOptions {
+	return mcp.ConnectOptions{Logger: r.log, HandshakeTimeout: r.cfg.Connect.Timeout, MaxFrame: int(r.cfg.MCP.MaxFrame), MaxBody: int(r.cfg.MCP.MaxBody),
+		StdinGrace: r.cfg.Child.StdinWait, TermGrace: r.cfg.Child.TermWait, OnChanged: func(agent.Info) { r.refresh() }}
+}
+
+func (r *Runtime) logLevel() slog.Level {
+	for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn} {
+		if r.log.Enabled(context.Background(), l) {
+			return l
+		}
+	}
+	return slog.LevelError
+}
+
+// telemetryVars are the standard variables of OpenTelemetry in our environment: our own children export as we do.
+func telemetryVars() map[string]string {
+	vars := map[string]string{}
+	for _, kv := range os.Environ() {
+		if key, value, _ := strings.Cut(kv, "="); strings.HasPrefix(key, "OTEL_") {
+			vars[key] = value
+		}
+	}
+	return vars
+}
+
+// childLog takes the lines that a child writes to standard error into our log, once, with the agent's name: those of our own children, and of any program that logs
+// as slog's JSON handler does, at their own level.
+func (r *Runtime) childLog(name, instance string) func([]byte) {
+	log := r.log.With("agent", name, "instance", instance)
+	return func(line []byte) {
+		if len(bytes.TrimSpace(line)) == 0 {
+			return
+		}
+		var rec map[string]any
+		if line[0] == '{' && json.Unmarshal(line, &rec) == nil {
+			var level slog.Level
+			msg, ok := rec["msg"].(string)
+			word, _ := rec["level"].(string)
+			if ok && level.UnmarshalText([]byte(word)) == nil {
+				for _, k := range []string{"msg", "level", "time", "agent", "instance"} {
+					delete(rec, k)
+				}
+				attrs := make([]slog.Attr, 0, len(rec))
+				for k, v := range rec {
+					attrs = append(attrs, slog.Any(k, v))
+				}
+				log.LogAttrs(context.Background(), level, msg, attrs...)
+				return
+			}
+		}
+		log.Info(string(line))
+	}
+}

@@ -1,0 +1,42 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// settle is the part of the drain's time that work in flight may take.
+const settle = 0.8
+
+func (r *Runtime) draining() bool { return r.phase.Load() == "draining" }
+
+// drain stops everything in order, within the time that the config allows:
+//
+//  1. the edges refuse new work, while calls of work in flight go on; the supervisor rests
+//  2. work in flight ends (four fifths of the time)
+//  3. Runners are cancelled
+//  4. agents, sessions, broker and children close, in reverse order of start; telemetry is flushed last
+//
+// hard ends the context that everything lives in, for what does not end in time.
+func (r *Runtime) drain(base context.Context, hard context.CancelFunc) error {
+	r.phase.Store("draining")
+	began := time.Now()
+	limit := r.cfg.Drain.Timeout
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(base), limit)
+	defer cancel()
+	settleCtx, settled := context.WithTimeout(ctx, time.Duration(float64(limit)*settle))
+	defer settled()
+	var errs []error
+	if err := r.gateway.Load().Drain(settleCtx); err != nil {
+		errs = append(errs, err)
+		r.log.Warn("work in flight did not end in time", "error", err)
+	}
+	r.runners.cancel()
+	stop := context.AfterFunc(ctx, hard)
+	defer stop()
+	errs = append(errs, r.closeAll(ctx))
+	err := errors.Join(errs...)
+	r.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond))
+	return err
+}

@@ -1,0 +1,127 @@
+package runtime_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/runtime"
+)
+
+// TestDrainLosesNothing stops the system while calls over HTTP are in flight, each of which has yet to make a call of its own, and expects every answer.
+func TestDrainLosesNothing(t *testing.T) {
+	const calls = 200
+	for _, path := range []string{"/mcp", "/sse"} {
+		for _, over := range overs {
+			t.Run(path[1:]+" to "+over, func(t *testing.T) {
+				t.Parallel()
+				cfg := pair(over)
+				cfg.Gateway = &runtime.GatewayConfig{Listen: "127.0.0.1:0"}
+				cfg.Broker.MaxInFlight = calls
+				s := start(t, cfg, nil)
+				session := connect(t, s.Status().URL+path)
+				release := filepath.Join(t.TempDir(), "go on")
+				errs := make(chan error, calls)
+				for range calls {
+					go func() {
+						res, err := session.CallTool(context.Background(), &sdk.CallToolParams{Name: "far_wait-nested", Arguments: map[string]any{"text": release}})
+						if err == nil && res.IsError {
+							err = errors.New(res.Content[0].(*sdk.TextContent).Text)
+						}
+						errs <- err
+					}()
+				}
+				eventually(t, "all calls are in flight", func() bool {
+					n := 0
+					for _, i := range s.agentStatus("far").Instances {
+						n += i.InFlight
+					}
+					return n == calls
+				})
+				s.stop()
+				eventually(t, "the system drains", func() bool { return s.Status().State == "draining" })
+				if err := os.WriteFile(release, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				lost := 0
+				for range calls {
+					if err := <-errs; err != nil {
+						lost++
+						t.Log(err)
+					}
+				}
+				if lost > 0 {
+					t.Errorf("%d of %d calls lost", lost, calls)
+				}
+				if err := s.wait(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+func TestReadinessSaysWhenItDrains(t *testing.T) {
+	cfg := pair(runtime.OverLocal)
+	cfg.Gateway = &runtime.GatewayConfig{Listen: "127.0.0.1:0"}
+	s := start(t, cfg, nil)
+	url := s.Status().URL
+	if code := get(t, url+"/readyz"); code != http.StatusOK {
+		t.Errorf("/readyz before: %d", code)
+	}
+	session := connect(t, url+"/mcp")
+	called := make(chan error, 1)
+	go func() {
+		_, err := session.CallTool(context.Background(), &sdk.CallToolParams{Name: "far_slow", Arguments: map[string]any{"n": 1000}})
+		called <- err
+	}()
+	eventually(t, "the call is in flight", func() bool { return s.agentStatus("far").Instances[0].InFlight == 1 })
+	s.stop()
+	eventually(t, "/readyz says no", func() bool { return get(t, url+"/readyz") == http.StatusServiceUnavailable })
+	if err := <-called; err != nil {
+		t.Error(err)
+	}
+}
+
+func connect(t *testing.T, url string) *sdk.ClientSession {
+	t.Helper()
+	var tr sdk.Transport = &sdk.StreamableClientTransport{Endpoint: url, HTTPClient: client(t)}
+	if len(url) > 4 && url[len(url)-4:] == "/sse" {
+		tr = &sdk.SSEClientTransport{Endpoint: url, HTTPClient: client(t)}
+	}
+	c := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, nil)
+	session, err := c.Connect(context.Background(), tr, &sdk.ClientSessionOptions{ProtocolVersion: "2025-11-25"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = session.Close() })
+	return session
+}
+
+func client(t *testing.T) *http.Client {
+	tr := &http.Transport{MaxIdleConnsPerHost: 256}
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr}
+}
+
+func get(t *testing.T, url string) int {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client(t).Do(req)
+	if err != nil {
+		return 0
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}

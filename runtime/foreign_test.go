@@ -1,0 +1,103 @@
+package runtime_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/runtime"
+)
+
+// foreignVar makes the test binary an MCP server that knows nothing of openmas: "stdio", or "sse" on a port of its own.
+const foreignVar = "RUNTIME_TEST_FOREIGN"
+
+func foreign() *sdk.Server {
+	s := sdk.NewServer(&sdk.Implementation{Name: "foreign", Version: "1"}, nil)
+	sdk.AddTool(s, &sdk.Tool{Name: "docs.search"}, func(_ context.Context, _ *sdk.CallToolRequest, in note) (*sdk.CallToolResult, any, error) {
+		if in.Text == "" {
+			return nil, nil, errors.New("search for what?")
+		}
+		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: "found " + in.Text}}}, nil, nil
+	})
+	sdk.AddTool(s, &sdk.Tool{Name: "env"}, func(context.Context, *sdk.CallToolRequest, note) (*sdk.CallToolResult, any, error) {
+		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: os.Getenv("OPENMAS_URL")}}}, nil, nil
+	})
+	return s
+}
+
+func foreignServer(kind string) int {
+	switch kind {
+	case "stdio":
+		if err := foreign().Run(context.Background(), &sdk.StdioTransport{}); err != nil {
+			return 1
+		}
+	case "sse":
+		srv := httptest.NewServer(sdk.NewSSEHandler(func(*http.Request) *sdk.Server { return foreign() }, nil))
+		fmt.Fprintf(os.Stderr, "SSE_SERVER_URL=%s\\n", srv.URL) // the guide's way: a literal backslash and n
+		select {}
+	}
+	return 0
+}
+
+func TestForeignServers(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sse := httptest.NewServer(sdk.NewSSEHandler(func(*http.Request) *sdk.Server { return foreign() }, nil))
+	t.Cleanup(sse.Close)
+	streamable := httptest.NewServer(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return foreign() }, nil))
+	t.Cleanup(streamable.Close)
+	for name, ac := range map[string]runtime.AgentConfig{
+		"command":           {Command: []string{exe}, Env: map[string]string{foreignVar: "stdio"}},
+		"launched SSE":      {Command: []string{exe}, Communicator: runtime.OverSSE, Env: map[string]string{foreignVar: "sse"}},
+		"SSE by URL":        {URL: sse.URL + "/sse"},
+		"streamable by URL": {URL: streamable.URL + "/mcp"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": ac}}, nil)
+			got, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"})
+			if err != nil || got != "found x" {
+				t.Fatal(got, err)
+			}
+			if _, err := agent.Ask[string](s.ctx, "docs.docs.search", note{}); agent.CodeOf(err) != agent.CodeToolFailed {
+				t.Fatal(err)
+			}
+			if ac.Command != nil {
+				if u, err := agent.Ask[string](s.ctx, "docs.env", note{}); err != nil || u == "" {
+					t.Fatalf("the child has no address to call back: %q, %v", u, err)
+				}
+			}
+		})
+	}
+}
+
+func TestServerElsewhereMayComeLater(t *testing.T) {
+	var up = make(chan struct{})
+	h := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return foreign() }, nil)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-up:
+			h.ServeHTTP(w, r)
+		default:
+			http.Error(w, "not yet", http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(srv.Close)
+	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: srv.URL}}, Reconnect: runtime.ReconnectConfig{Initial: 10e6, Max: 50e6}}, nil)
+	if _, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"}); agent.CodeOf(err) != agent.CodeUnavailable {
+		t.Fatal(err)
+	}
+	close(up)
+	eventually(t, "the server is found", func() bool {
+		_, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"})
+		return err == nil
+	})
+}

@@ -1,0 +1,100 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"syscall"
+
+	"github.com/openmas/openmas/mcp"
+)
+
+// listen takes the gateway's port. It comes before everything else, so that a port in use starts nothing.
+func (r *Runtime) listen(ctx context.Context) error {
+	if r.cfg.Gateway == nil || r.opts.Passive {
+		return nil
+	}
+	addr := r.cfg.Gateway.Listen
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("gateway: %s is in use, perhaps by another openmas: stop it, or choose another port with --listen or gateway.listen: %w", addr, err)
+	}
+	if err != nil {
+		return fmt.Errorf("gateway: listen on %s: %w", addr, err)
+	}
+	r.listener = ln
+	r.onClose("gateway port", func(context.Context) error {
+		if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
+}
+
+// serveGateway opens the edges, once every agent is up.
+func (r *Runtime) serveGateway() error {
+	o := mcp.GatewayOptions{HostOptions: r.hostOptions(), Project: r.cfg.Project, Ready: r.readiness}
+	if r.cfg.Gateway != nil {
+		if e := r.cfg.Gateway.Expose; e != nil {
+			o.Expose = append(e[:len(e):len(e)], selfName)
+		}
+	}
+	gw, err := mcp.NewGateway(r.dir, o)
+	if err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	r.gateway.Store(gw)
+	r.onClose("gateway", gw.Drain)
+	if r.listener != nil {
+		r.serveHTTP("gateway", r.listener, gw)
+		r.url.Store("http://" + r.listener.Addr().String())
+	}
+	return nil
+}
+
+// refresh tells the gateways that what agents offer may have changed.
+func (r *Runtime) refresh() {
+	if g := r.gateway.Load(); g != nil {
+		g.Refresh()
+	}
+	if r.private != nil {
+		r.private.gateway.Refresh()
+	}
+}
+
+// readiness is what /readyz says.
+func (r *Runtime) readiness() error {
+	if p := r.phase.Load().(string); p != "ready" {
+		return fmt.Errorf("the system is %s", p)
+	}
+	for _, c := range r.dir.all() {
+		if s := c.status(); s.State == StateFailed {
+			return fmt.Errorf("agent %s has failed", c.name)
+		}
+	}
+	return nil
+}
+
+func (r *Runtime) hostOptions() mcp.HostOptions {
+	m := r.cfg.MCP
+	return mcp.HostOptions{Logger: r.log, Version: r.opts.Version, Limits: mcp.Limits{MaxBody: int(m.MaxBody), MaxFrame: int(m.MaxFrame), Sessions: m.MaxSessions,
+		Idle: m.SessionIdle, Lifetime: m.SessionLifetime}}
+}
+
+// httpLog gives net/http's own complaints (broken TLS, panics of handlers) to the log.
+func httpLog(l *slog.Logger) *log.Logger { return slog.NewLogLogger(l.Handler(), slog.LevelDebug) }
+
+// ServeStdio serves the whole system to one client on in and out, as the gateway does over HTTP. It returns nil when in ends, after the calls in flight were
+// answered, and when the system was drained. It needs a running system: see [Runtime.Ready].
+func (r *Runtime) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
+	g := r.gateway.Load()
+	if g == nil {
+		return errors.New("the system is not up")
+	}
+	return g.ServeStdio(ctx, in, out)
+}

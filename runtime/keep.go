@@ -1,0 +1,171 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/runtime/internal/supervise"
+)
+
+// A dial makes one session to one instance of an agent: a connection, or a child process.
+type dial func(ctx context.Context) (communicator.Peer, error)
+
+// ended is what a session that can die on its own tells.
+type ended interface {
+	Done() <-chan struct{}
+	Err() error
+}
+
+// keep connects an instance and keeps it connected until its closer runs. A first dial that fails fails the start, except to a server that runs elsewhere: that
+// one may come later.
+func (r *Runtime) keep(ctx, base context.Context, p planned, route *pool, n int, d dial) error {
+	i := route.instances[n]
+	peer, err := d(ctx)
+	switch {
+	case err == nil:
+		r.rise(route, i, peer)
+	case p.kind == KindURL && ctx.Err() == nil:
+		i.down(StateRestarting, err)
+		r.log.Warn("agent cannot be reached, trying on", "agent", p.name, "error", err)
+	default:
+		return fmt.Errorf("agent %s: %w", i.id, err)
+	}
+	ctx, cancel := context.WithCancel(base)
+	over := make(chan struct{})
+	r.tasks.Go(func() {
+		defer close(over)
+		r.keepAlive(ctx, p, route, i, peer, d)
+	})
+	r.onClose("session to "+i.id, func(closeCtx context.Context) error {
+		err := i.stop(closeCtx)
+		cancel()
+		<-over
+		return err
+	})
+	return nil
+}
+
+// rise puts a fresh session to work.
+func (r *Runtime) rise(route *pool, i *instance, peer communicator.Peer) {
+	info := peer.Info()
+	route.known.Store(&info)
+	i.up(peer)
+	r.refresh()
+}
+
+// keepAlive lives as long as the instance. peer is its first session, or nil.
+func (r *Runtime) keepAlive(ctx context.Context, p planned, route *pool, i *instance, peer communicator.Peer, d dial) {
+	redial := func(ctx context.Context) error {
+		fresh, err := d(ctx)
+		if err != nil {
+			return err
+		}
+		peer = fresh
+		r.rise(route, i, peer)
+		r.log.Info("agent is back", "agent", p.name, "instance", i.id)
+		r.resume(ctx, i, peer)
+		return nil
+	}
+	if !p.cfg.Child() {
+		r.keepReconnecting(ctx, p, i, &peer, redial)
+		return
+	}
+	life := func(ctx context.Context) error {
+		if peer == nil {
+			if err := redial(ctx); err != nil {
+				return err
+			}
+		}
+		err := r.await(ctx, i, peer)
+		peer = nil
+		return err
+	}
+	err := supervise.Loop(ctx, r.cfg.Restart.policy(), i.id, r.log, life, func(s supervise.Status) {
+		i.restarts.Store(int64(s.Restarts))
+		if s.State == supervise.Restarting || s.State == supervise.Backoff {
+			i.down(State(s.State), s.Err)
+		}
+	})
+	if errors.Is(err, supervise.ErrGaveUp) {
+		i.down(StateFailed, err)
+		r.failed(p, err)
+	}
+}
+
+// keepReconnecting is for agents that live elsewhere, or here behind an endpoint: there is nothing to restart, so it never gives up.
+func (r *Runtime) keepReconnecting(ctx context.Context, p planned, i *instance, peer *communicator.Peer, redial func(context.Context) error) {
+	rc := r.cfg.Reconnect
+	growth := supervise.Growth{Initial: rc.Initial, Multiplier: rc.Multiplier, Jitter: supervise.DefaultGrowth().Jitter, Max: rc.Max}
+	for {
+		if *peer == nil {
+			err := supervise.Reconnect(ctx, growth, redial, func(n int, wait time.Duration, err error) {
+				i.down(StateRestarting, err)
+				r.log.Warn("agent cannot be reached", "agent", p.name, "attempt", n, "next", wait.Round(time.Millisecond), "error", err)
+			})
+			if err != nil {
+				return
+			}
+		}
+		err := r.await(ctx, i, *peer)
+		*peer = nil
+		if ctx.Err() != nil {
+			return
+		}
+		i.restarts.Add(1)
+		i.down(StateRestarting, err)
+		r.log.Warn("session lost", "agent", p.name, "error", err)
+	}
+}
+
+// await returns when the session has ended and was released, child process included, and says why; nil when ctx ended it.
+func (r *Runtime) await(ctx context.Context, i *instance, peer communicator.Peer) error {
+	err := awaitEnd(ctx, peer)
+	r.closeSession(ctx, i, peer)
+	return err
+}
+
+// awaitEnd returns why the session ended; nil when ctx ended it.
+func awaitEnd(ctx context.Context, peer communicator.Peer) error {
+	e, ok := peer.(ended)
+	if !ok {
+		<-ctx.Done()
+		return nil
+	}
+	select {
+	case <-e.Done():
+		return fmt.Errorf("session ended: %w", e.Err())
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// closeSession releases a session that has ended or is no longer wanted, its child process included.
+func (r *Runtime) closeSession(ctx context.Context, i *instance, peer communicator.Peer) {
+	i.session.Store(nil)
+	c := r.cfg.Child
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.StdinWait+c.TermWait+5*time.Second)
+	defer cancel()
+	if err := peer.Close(ctx); err != nil {
+		r.log.Debug("closing a session", "instance", i.id, "error", err)
+	}
+}
+
+func (c RestartConfig) policy() supervise.Policy {
+	p := supervise.DefaultPolicy()
+	p.Restarts, p.Within, p.Backoff, p.GiveUpAfter = c.Limit, c.Window, c.Backoff, c.GiveUpAfter
+	return p
+}
+
+// failed is called when an agent was given up.
+func (r *Runtime) failed(p planned, err error) {
+	r.log.Error("agent has failed for good", "agent", p.name, "critical", p.cfg.Critical, "error", err)
+	if p.cfg.Critical {
+		select {
+		case r.fatal <- fmt.Errorf("critical agent %s: %w", p.name, err):
+		default: // one is enough to end the run
+		}
+	}
+}

@@ -1,0 +1,163 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/runtime/internal/projectfile"
+)
+
+// A planned agent is what New knows of one before anything is started.
+type planned struct {
+	name string
+	cfg  AgentConfig
+	kind Kind
+	// make gives a new, configured agent of a type; nil for a command or url.
+	make func() (agent.Agent, error)
+	// info and requires of a type; what a foreign server offers is known when it is connected.
+	info     agent.Info
+	requires []string
+	runner   bool
+}
+
+// makePlan checks the agents of cfg against types, as far as that is possible without starting any, and orders them so that each comes after what it
+// requires. Every problem found is in the error.
+func makePlan(cfg *Config, types agent.Types, only []string) ([]planned, error) {
+	var errs []error
+	all := map[string]*planned{}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Agents)) {
+		p, err := planAgent(cfg, types, name)
+		errs = append(errs, err)
+		all[name] = p
+	}
+	for _, name := range only {
+		if all[name] == nil {
+			errs = append(errs, fmt.Errorf("--agents names %q, which the project does not have", name))
+		}
+	}
+	for name, p := range all {
+		for _, req := range p.requires {
+			errs = append(errs, checkRequirement(cfg, all, name, req))
+		}
+	}
+	if cfg.Gateway != nil {
+		for i, name := range cfg.Gateway.Expose {
+			callee, tool, _ := strings.Cut(name, ".")
+			if wrong, hint := checkOffer(all, callee, tool); wrong != "" {
+				e := cfg.Errorf([]string{"gateway", "expose", strconv.Itoa(i)}, "expose %s: %s", name, wrong)
+				e.Hint = hint
+				errs = append(errs, e)
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return startOrder(all), nil
+}
+
+func planAgent(cfg *Config, types agent.Types, name string) (*planned, error) {
+	ac := cfg.Agents[name]
+	p := &planned{name: name, cfg: ac, kind: ac.Kind()}
+	if p.kind != KindType {
+		return p, nil
+	}
+	construct, ok := types[ac.Type]
+	if !ok {
+		e := cfg.Errorf([]string{"agents", name, "type"}, "agent %s: this program has no type %q", name, ac.Type)
+		if e.Hint = projectfile.Suggest(ac.Type, slices.Collect(maps.Keys(types))); len(types) == 0 {
+			e.Hint = "name the Go package that has it under package:"
+		}
+		return p, e
+	}
+	p.make = func() (a agent.Agent, err error) {
+		defer recovered(&err, slog.New(slog.DiscardHandler), "the constructor of type "+ac.Type)
+		a = construct()
+		if a == nil {
+			return nil, fmt.Errorf("agent %s: the constructor of type %q returned nil", name, ac.Type)
+		}
+		if err := Fill(a, ac.Config); err != nil {
+			return nil, cfg.Locate([]string{"agents", name, "config"}, err)
+		}
+		return a, nil
+	}
+	a, err := p.make()
+	if err != nil {
+		return p, err
+	}
+	h, requires, err := hostOf(a, agent.Env{Name: name})
+	if err != nil {
+		return p, err
+	}
+	p.info, p.requires = h.Info(), requires
+	_, p.runner = a.(agent.Runner)
+	return p, nil
+}
+
+// hostOf asks an agent for its capabilities and makes them callable.
+func hostOf(a agent.Agent, env agent.Env) (h *agent.Host, requires []string, err error) {
+	log := env.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	defer recovered(&err, log, "Capabilities of "+env.Name)
+	caps := a.Capabilities()
+	h, err = agent.NewHost(env, caps)
+	return h, caps.Requires, err
+}
+
+// checkRequirement says whether somebody can provide what name requires. A tool of a foreign server is checked once that is connected.
+func checkRequirement(cfg *Config, all map[string]*planned, name, req string) error {
+	callee, tool, _ := strings.Cut(req, ".")
+	if wrong, hint := checkOffer(all, callee, tool); wrong != "" {
+		e := cfg.Errorf([]string{"agents", name}, "agent %s requires %s, and %s", name, req, wrong)
+		e.Hint = hint
+		return e
+	}
+	return nil
+}
+
+// checkOffer says why nobody can offer callee, or its tool, as far as is known.
+func checkOffer(all map[string]*planned, callee, tool string) (wrong, hint string) {
+	p := all[callee]
+	switch {
+	case callee == selfName:
+		return "", ""
+	case p == nil:
+		return fmt.Sprintf("there is no agent %q", callee), projectfile.Suggest(callee, slices.Collect(maps.Keys(all)))
+	case p.kind == KindType && tool != "" && !offers(p.info, tool):
+		return fmt.Sprintf("%s has no tool %q", callee, tool), projectfile.Suggest(tool, toolNames(p.info))
+	}
+	return "", ""
+}
+
+func offers(info agent.Info, tool string) bool { _, ok := info.Tool(tool); return ok }
+
+// startOrder puts required agents first; within that, and within a cycle, it goes by name.
+func startOrder(all map[string]*planned) []planned {
+	var order []planned
+	seen := map[string]bool{}
+	var visit func(name string)
+	visit = func(name string) {
+		p := all[name]
+		if p == nil || seen[name] {
+			return
+		}
+		seen[name] = true
+		for _, req := range slices.Sorted(slices.Values(p.requires)) {
+			callee, _, _ := strings.Cut(req, ".")
+			visit(callee)
+		}
+		order = append(order, *p)
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		visit(name)
+	}
+	return order
+}

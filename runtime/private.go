@@ -1,0 +1,127 @@
+package runtime
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/mcp"
+)
+
+// private is the listener for the processes of this system: children call back through it, and agents that live here but are reached over HTTP have their endpoints
+// on it. It is on loopback, on a port of the system's choice, and takes nothing without a token.
+type private struct {
+	url     string
+	gateway *mcp.Gateway
+	hosted  map[string]communicator.Communicator // by Over… word
+	tokens  tokens
+}
+
+// tokens says who a bearer of a token is. Tokens are kept as hashes, so that looking one up tells nothing about the others.
+type tokens struct {
+	mu   sync.RWMutex
+	hash map[[sha256.Size]byte]mcp.Identity
+}
+
+// issue makes a token for a process of ours.
+func (t *tokens) issue(name string) string {
+	token := rand.Text() + rand.Text()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.hash == nil {
+		t.hash = map[[sha256.Size]byte]mcp.Identity{}
+	}
+	t.hash[sha256.Sum256([]byte(token))] = mcp.Identity{Name: name, Trusted: true}
+	return token
+}
+
+func (t *tokens) revoke(token string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.hash, sha256.Sum256([]byte(token)))
+}
+
+// identify implements the Identify hook of package mcp.
+func (t *tokens) identify(r *http.Request) (mcp.Identity, error) {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return mcp.Identity{}, errors.New("this listener needs a bearer token")
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	id, ok := t.hash[sha256.Sum256([]byte(token))]
+	if !ok {
+		return mcp.Identity{}, errors.New("the bearer token is not known")
+	}
+	return id, nil
+}
+
+// startPrivate opens the private listener if any agent needs it.
+func (r *Runtime) startPrivate(ctx context.Context) error {
+	needed := false
+	for _, p := range r.plan {
+		over := p.cfg.Communicator
+		needed = needed || p.cfg.Child() || p.kind == KindType && (over == OverSSE || over == OverHTTP)
+	}
+	if !needed {
+		return nil
+	}
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("open the private listener: %w", err)
+	}
+	p := &private{url: "http://" + ln.Addr().String()}
+	r.private = p
+	host := r.hostOptions()
+	host.Identify = p.tokens.identify
+	self := p.tokens.issue(selfName)
+	gw, err := mcp.NewGateway(r.dir, mcp.GatewayOptions{HostOptions: host, Private: true})
+	if err != nil {
+		return errors.Join(fmt.Errorf("private listener: %w", err), ln.Close())
+	}
+	p.gateway = gw
+	mux := http.NewServeMux()
+	mux.Handle("/", gw)
+	p.hosted = map[string]communicator.Communicator{}
+	for over, transport := range map[string]mcp.Transport{OverSSE: mcp.SSE, OverHTTP: mcp.Streamable} {
+		prefix := "/hosted/" + string(transport)
+		c, err := mcp.NewHTTP(mcp.HTTPOptions{HostOptions: host, Transport: transport, BaseURL: func() string { return p.url + prefix }, Token: self})
+		if err != nil {
+			return errors.Join(fmt.Errorf("private listener: %w", err), ln.Close())
+		}
+		p.hosted[over] = c
+		mux.Handle(prefix+"/", c)
+	}
+	r.serveHTTP("private listener", ln, mux)
+	for over, c := range p.hosted {
+		r.onClose("agents over "+over, c.Close)
+	}
+	r.onClose("calls back from children", gw.Drain)
+	return nil
+}
+
+// serveHTTP serves until the closer runs. By then sessions have been ended by those who own them; what is left is cut.
+func (r *Runtime) serveHTTP(what string, ln net.Listener, h http.Handler) {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: httpLog(r.log)}
+	r.tasks.Go(func() {
+		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			r.log.Error("a listener broke", "listener", what, "error", err)
+		}
+	})
+	r.onClose(what, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if err := srv.Shutdown(ctx); err != nil {
+			return srv.Close()
+		}
+		return nil
+	})
+}

@@ -1,0 +1,166 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/runtime/internal/telemetry"
+)
+
+// listTimeout bounds the directory's look-ups in a child, which have no context of their own.
+const listTimeout = 10 * time.Second
+
+// remote is the directory of a child process: it reaches every agent through the parent's private listener, one session per agent that is
+// called. Retrying is the parent's business: the hop between the two is not the one that fails.
+type remote struct {
+	hello hello
+	tel   *telemetry.Telemetry
+	log   *slog.Logger
+
+	mu     sync.Mutex
+	lines  map[string]*line
+	closed bool
+}
+
+var (
+	_ agent.Directory = (*remote)(nil)
+	_ agent.Publisher = (*remote)(nil)
+)
+
+// line is the session to one agent, made on first use and made anew when it ended.
+type line struct {
+	chain   agent.Caller
+	turn    chan struct{} // holds one token: who has it may use session
+	session *mcp.Session
+}
+
+func newRemote(h hello, tel *telemetry.Telemetry, log *slog.Logger) *remote {
+	return &remote{hello: h, tel: tel, log: log, lines: map[string]*line{}}
+}
+
+// Call implements [agent.Caller].
+func (r *remote) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+	if err := agent.CheckAgentName(c.Agent); err != nil {
+		return nil, agent.Refusedf(agent.CodeNotFound, "there is no agent %q", c.Agent)
+	}
+	l, err := r.line(c.Agent)
+	if err != nil {
+		return nil, err
+	}
+	return l.chain.Call(ctx, c)
+}
+
+func (r *remote) line(name string) (*line, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, agent.Refusedf(agent.CodeUnavailable, "agent %s is stopping", r.hello.Agent)
+	}
+	l := r.lines[name]
+	if l == nil {
+		l = &line{turn: make(chan struct{}, 1)}
+		attempt := agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+			s, err := r.session(ctx, l, name)
+			if err != nil {
+				return nil, err
+			}
+			return s.Call(ctx, c)
+		})
+		l.chain = agent.Chain(attempt, r.tel.Client(hop(OverHTTP, "")), bounded(r.hello.Timeout))
+		r.lines[name] = l
+	}
+	return l, nil
+}
+
+// session gives the live session to an agent. Callers that come while it is being made wait for it.
+func (r *remote) session(ctx context.Context, l *line, name string) (*mcp.Session, error) {
+	select {
+	case l.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, agent.Refusedf(agent.CodeOf(ctx.Err()), "reach agent %s through the parent: %w", name, ctx.Err())
+	}
+	defer func() { <-l.turn }()
+	if l.session != nil {
+		select {
+		case <-l.session.Done():
+			l.session = nil
+		default:
+			return l.session, nil
+		}
+	}
+	s, err := mcp.Connect(ctx, mcp.Target{Name: name, Transport: mcp.Streamable, URL: r.hello.URL + "/agents/" + url.PathEscape(name) + "/mcp",
+		Headers: map[string]string{"Authorization": "Bearer " + r.hello.Token}, Trusted: true},
+		mcp.ConnectOptions{Logger: r.log, MaxBody: int(r.hello.MCP.MaxBody)})
+	if err != nil {
+		var e *agent.Error
+		if errors.As(err, &e) && e.Code == agent.CodeNotFound {
+			r.forget(name)
+			return nil, agent.Refusedf(agent.CodeNotFound, "there is no agent %q", name)
+		}
+		return nil, agent.Refusedf(agent.CodeUnavailable, "reach agent %s through the parent: %w", name, err)
+	}
+	l.session = s
+	return s, nil
+}
+
+func (r *remote) forget(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.lines, name)
+}
+
+// Agents implements [agent.Directory]. It is empty when the parent does not answer.
+func (r *remote) Agents() []agent.Info {
+	ctx, cancel := context.WithTimeout(context.Background(), listTimeout)
+	defer cancel()
+	l, err := agent.Ask[Listing](agent.WithEnv(ctx, agent.Env{Name: r.hello.Agent, Directory: r}), selfName+".list", nil)
+	if err != nil {
+		r.log.Warn("the parent did not list the agents", "error", err)
+	}
+	return l.Agents
+}
+
+// Agent implements [agent.Directory].
+func (r *remote) Agent(name string) (agent.Info, bool) {
+	for _, info := range r.Agents() {
+		if info.Name == name {
+			return info, true
+		}
+	}
+	return agent.Info{}, false
+}
+
+// Publish implements [agent.Publisher]: the parent passes the event on.
+func (r *remote) Publish(ctx context.Context, p agent.Publication) error {
+	_, err := r.Call(ctx, &agent.Call{ID: p.ID, Op: agent.OpEvent, Agent: selfName, Name: p.Topic, Input: p.Payload, Caller: r.hello.Agent, Key: p.Key, Attempt: 1, Meta: p.Meta})
+	if err != nil {
+		return fmt.Errorf("publish %s: %w", p.Topic, err)
+	}
+	return nil
+}
+
+// close ends every session.
+func (r *remote) close(ctx context.Context) error {
+	r.mu.Lock()
+	r.closed = true
+	lines := r.lines
+	r.lines = nil
+	r.mu.Unlock()
+	var errs []error
+	for name, l := range lines {
+		l.turn <- struct{}{} // nobody waits for long: dialling has its own timeout
+		if l.session != nil {
+			if err := l.session.Close(ctx); err != nil {
+				errs = append(errs, fmt.Errorf("close the session to %s: %w", name, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,203 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/runtime/internal/supervise"
+)
+
+// runners are the agents with work of their own. Each runs supervised on a goroutine of the runtime; those in child processes run there, and their
+// child says when they are done.
+type runners struct {
+	mu     sync.Mutex
+	all    []*runner
+	cancel context.CancelFunc
+}
+
+type runner struct {
+	agent, instance string
+	run             func(context.Context) error // nil: in a child
+	mu              sync.Mutex
+	st              State
+	err             error
+	once            sync.Once
+	done            chan struct{}
+}
+
+// What a runner is doing, beside the states of an instance.
+const (
+	StateRunning State = "running"
+	StateDone    State = "done"
+)
+
+func (rs *runners) add(name, instance string, run func(context.Context) error) *runner {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	x := &runner{agent: name, instance: instance, run: run, st: StateStarting, done: make(chan struct{})}
+	rs.all = append(rs.all, x)
+	return x
+}
+
+func (x *runner) set(s State, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.st = s
+	if err != nil {
+		x.err = err
+	}
+}
+
+// finish marks the end; nil err is success.
+func (x *runner) finish(s State, err error) {
+	x.set(s, err)
+	x.once.Do(func() { close(x.done) })
+}
+
+func (x *runner) look() (State, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.st, x.err
+}
+
+// remote finds the runner of a child process.
+func (rs *runners) remote(instance string) *runner {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for _, x := range rs.all {
+		if x.instance == instance && x.run == nil {
+			return x
+		}
+	}
+	return nil
+}
+
+// state sums up an agent's runners; empty when it has none.
+func (rs *runners) state(name string) State {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	var s State
+	for _, x := range rs.all {
+		if x.agent != name {
+			continue
+		}
+		if st, _ := x.look(); s == "" || st != StateDone {
+			s = st
+		}
+	}
+	return s
+}
+
+// failed joins the errors of the runners that were given up.
+func (rs *runners) failed() error {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	var errs []error
+	for _, x := range rs.all {
+		if st, err := x.look(); st == StateFailed {
+			errs = append(errs, fmt.Errorf("agent %s: %w", x.agent, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// startRunners sets every Runner going and returns a channel that is closed when all have ended.
+func (r *Runtime) startRunners(base context.Context) <-chan struct{} {
+	ctx, cancel := context.WithCancel(base)
+	r.runners.cancel = cancel
+	all := slices.Clone(r.runners.all)
+	if r.opts.Passive {
+		all = nil
+	}
+	byName := map[string]planned{}
+	for _, p := range r.plan {
+		byName[p.name] = p
+	}
+	for _, x := range all {
+		p := byName[x.agent]
+		if x.run == nil {
+			r.tasks.Go(func() { r.startRemote(ctx, x) })
+			continue
+		}
+		r.tasks.Go(func() {
+			x.set(StateRunning, nil)
+			err := supervise.Loop(ctx, r.cfg.Restart.policy(), x.instance, r.log, r.tel.Runner(x.agent, x.run), func(s supervise.Status) {
+				if !s.State.Final() {
+					x.set(State(s.State), s.Err)
+				}
+			})
+			switch {
+			case errors.Is(err, supervise.ErrGaveUp):
+				x.finish(StateFailed, err)
+				r.failed(p, err)
+			case ctx.Err() != nil:
+				x.finish(StateStopped, nil)
+			default:
+				x.finish(StateDone, nil)
+			}
+		})
+	}
+	done := make(chan struct{})
+	r.tasks.Go(func() {
+		defer close(done)
+		for _, x := range all {
+			select {
+			case <-x.done:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return done
+}
+
+// startRemote tells a child that every agent is up, so that its Runner may begin.
+func (r *Runtime) startRemote(ctx context.Context, x *runner) {
+	x.set(StateRunning, nil)
+	for _, i := range r.dir.find(x.agent).shown.instances {
+		if s := i.session.Load(); i.id == x.instance && s != nil {
+			r.resume(ctx, i, *s)
+		}
+	}
+}
+
+// resume has a child's Runner begin, if it has one and the system is up: for a child that was started later, by itself.
+func (r *Runtime) resume(ctx context.Context, i *instance, peer communicator.Peer) {
+	x := r.runners.remote(i.id)
+	if x == nil || r.phase.Load() != "ready" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Connect.Timeout)
+	defer cancel()
+	_, err := peer.Call(ctx, &agent.Call{Op: agent.OpEvent, Agent: x.agent, Name: topicRun, Input: []byte(`{}`), Caller: selfName, Attempt: 1})
+	if err != nil && ctx.Err() == nil {
+		// The session is dead or the child is: its restart comes back here.
+		r.log.Warn("a child's Runner did not begin", "instance", i.id, "error", err)
+	}
+}
+
+// runnerNews takes what a child says about its Runner.
+func (r *Runtime) runnerNews(x *runner, news runnerNews) {
+	var why error
+	if news.Error != "" {
+		why = errors.New(news.Error)
+	}
+	switch news.State {
+	case StateDone:
+		x.finish(StateDone, nil)
+	case StateFailed:
+		x.finish(StateFailed, why)
+		for _, p := range r.plan {
+			if p.name == x.agent {
+				r.failed(p, why)
+			}
+		}
+	default:
+		x.set(news.State, why)
+	}
+}

@@ -1,0 +1,198 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/sourcegraph/conc"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/runtime/internal/resilience"
+	"github.com/openmas/openmas/runtime/internal/telemetry"
+)
+
+// Options are what a program decides, where a [Config] is what a project decides. The zero value will do.
+type Options struct {
+	// Logger gets the runtime's and the agents' log. Default: none.
+	Logger *slog.Logger
+	// Output is where agents write results: see [agent.Env]. Default: standard output.
+	Output io.Writer
+	// Only hosts these agents of the project; empty: all.
+	Only []string
+	// Version of the program, for status and MCP clients.
+	Version string
+	// Once ends the run when every Runner has returned.
+	Once bool
+	// Passive leaves out the gateway's listener and the Runners: for a program that wants to call the agents and nothing else.
+	Passive bool
+	// OnReady is called once, when every agent is up and the gateway answers.
+	OnReady func(Status)
+	// Child starts a child process of this program that ends up in [ServeChild]: argv, and variables to add to its environment. Default: the
+	// executable itself with OPENMAS_CHILD=1.
+	Child    []string
+	ChildEnv map[string]string
+}
+
+// A Runtime runs the agents of one project. Make it with [New]; it runs once.
+type Runtime struct {
+	cfg  *Config
+	opts Options
+	log  *slog.Logger
+	plan []planned
+
+	dir     *directory
+	budget  *resilience.Budget
+	started time.Time
+	ran     atomic.Bool
+	phase   atomic.Value // string: see Status.State
+	ready   chan struct{}
+	url     atomic.Value // string: the gateway's
+
+	tel       *telemetry.Telemetry
+	broker    *pubsub.Communicator
+	events    *pubsub.Events
+	private   *private
+	gateway   atomic.Pointer[mcp.Gateway]
+	publisher agent.Publisher
+	listener  net.Listener
+
+	// closers undo what was started, last first: on a failed start and at the end of a drain alike.
+	closers []closer
+	// tasks are the goroutines that keep sessions alive; each ends when its instance's closer ran.
+	tasks   conc.WaitGroup
+	runners runners
+	// fatal gets the failure of a critical agent.
+	fatal chan error
+}
+
+type closer struct {
+	what  string
+	close func(context.Context) error
+}
+
+// New checks a project against the types of this program and prepares to run it. It starts nothing: no goroutine, no socket, no process. All problems are reported at
+// once.
+func New(cfg *Config, types agent.Types, o Options) (*Runtime, error) {
+	cfg = cfg.WithDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Output == nil {
+		o.Output = os.Stdout
+	}
+	if len(o.Only) > 0 && cfg.Broker.Type == "memory" {
+		return nil, errors.New("--agents hosts a part of the project, which needs a broker that other processes can reach; the memory broker is this process's own")
+	}
+	plan, err := makePlan(cfg, types, o.Only)
+	if err != nil {
+		return nil, err
+	}
+	r := &Runtime{cfg: cfg, opts: o, log: o.Logger, plan: plan, dir: newDirectory(), ready: make(chan struct{}), fatal: make(chan error, 1),
+		budget: resilience.NewBudget(resilience.DefaultBudgetPolicy())}
+	r.phase.Store("starting")
+	r.url.Store("")
+	return r, nil
+}
+
+// Directory reaches the agents of the running system, those of foreign servers included. Calls from outside an agent go through [agent.WithEnv] with it.
+func (r *Runtime) Directory() agent.Directory { return r.dir }
+
+// Ready is closed when every agent is up.
+func (r *Runtime) Ready() <-chan struct{} { return r.ready }
+
+// Status describes the system as it is now.
+func (r *Runtime) Status() Status {
+	s := Status{Project: r.cfg.Project, Version: r.opts.Version, PID: os.Getpid(), Started: r.started, State: r.phase.Load().(string), URL: r.url.Load().(string)}
+	for _, c := range r.dir.all() {
+		if c.name == selfName {
+			continue
+		}
+		st := c.status()
+		st.Runner = r.runners.state(c.name)
+		s.Agents = append(s.Agents, st)
+	}
+	return s
+}
+
+// Run starts the system, keeps it alive, and stops it in order: when ctx ends, when a critical agent has failed for good (an error), or with Options.Once when every
+// Runner has returned. What started is stopped again when starting fails halfway.
+func (r *Runtime) Run(ctx context.Context) error {
+	if !r.ran.CompareAndSwap(false, true) {
+		return errors.New("this runtime has run already: make a new one")
+	}
+	r.started = time.Now()
+	// Agents and sessions outlive ctx: they end in the order of the drain.
+	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	if err := r.start(ctx, base); err != nil {
+		r.phase.Store("draining")
+		undo, cancel := context.WithTimeout(base, r.cfg.Drain.Timeout)
+		defer cancel()
+		return errors.Join(err, r.closeAll(undo))
+	}
+	r.phase.Store("ready")
+	close(r.ready)
+	if r.opts.OnReady != nil {
+		r.opts.OnReady(r.Status())
+	}
+	done := r.startRunners(base)
+	if !r.opts.Once {
+		done = nil
+	}
+	var cause error
+	select {
+	case <-ctx.Done():
+		r.log.Info("stopping", "why", context.Cause(ctx))
+	case cause = <-r.fatal:
+		r.log.Error("stopping", "why", cause)
+	case <-done:
+		cause = r.runners.failed()
+		r.log.Debug("every runner has returned")
+	}
+	return errors.Join(cause, r.drain(base, cancel))
+}
+
+// Handler serves the gateway's endpoints, for programs that bring their own HTTP server instead of the project file's listener. Before the system is ready
+// it answers 503.
+func (r *Runtime) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		select {
+		case <-r.ready:
+			r.gateway.Load().ServeHTTP(w, req)
+		default:
+			w.Header().Set("Retry-After", "1")
+			http.Error(w, "the system is starting", http.StatusServiceUnavailable)
+		}
+	})
+}
+
+func (r *Runtime) onClose(what string, f func(context.Context) error) {
+	r.closers = append(r.closers, closer{what, f})
+}
+
+// closeAll runs the closers, last first. One that fails does not keep the others from running.
+func (r *Runtime) closeAll(ctx context.Context) error {
+	var errs []error
+	for len(r.closers) > 0 {
+		last := r.closers[len(r.closers)-1]
+		r.closers = r.closers[:len(r.closers)-1]
+		if err := last.close(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", last.what, err))
+		}
+	}
+	r.tasks.Wait()
+	return errors.Join(errs...)
+}

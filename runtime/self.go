@@ -1,0 +1,91 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// selfName is the runtime as an agent.
+const selfName = "openmas"
+
+// Topics between a runtime and its children; no event of an agent has them.
+const (
+	topicRun    = "openmas.run"    // to a child: every agent is up, run your Runner
+	topicRunner = "openmas.runner" // from a child: what has become of it
+)
+
+// runnerNews is the payload of topicRunner.
+type runnerNews struct {
+	Instance string `json:"instance"`
+	State    State  `json:"state"`
+	Error    string `json:"error,omitempty"`
+}
+
+// serveSelf makes the runtime callable. Children publish events by delivering them to it.
+func (r *Runtime) serveSelf() error {
+	type none struct{}
+	host, err := agent.NewHost(agent.Env{Name: selfName, Instance: selfName + "/0", Logger: r.log, Directory: r.dir}, agent.Capabilities{
+		Description: "The runtime of this system: what runs in it, and how it does.",
+		Tools: []agent.Tool{
+			agent.NewTool("status", "Say which agents run, where, in which state, and what their callers saw.",
+				func(context.Context, none) (Status, error) { return r.Status(), nil }, agent.ReadOnly(), agent.OpenWorld(false)),
+			agent.NewTool("list", "List the agents of the system with their tools, prompts and resources.",
+				func(context.Context, none) (Listing, error) { return Listing{Agents: r.dir.Agents()}, nil }, agent.ReadOnly(), agent.OpenWorld(false)),
+		},
+	})
+	if err != nil {
+		return err
+	}
+	i := newInstance(selfName, 0)
+	i.up(hostPeer{host})
+	shown := &pool{name: selfName, instances: []*instance{i}}
+	route := agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+		if c.Op == agent.OpEvent {
+			return r.eventFrom(ctx, c)
+		}
+		return shown.Call(ctx, c)
+	})
+	r.dir.add(r.callee(planned{name: selfName, kind: KindType, cfg: AgentConfig{Communicator: OverLocal}}, route, shown))
+	return nil
+}
+
+// Listing is what the tool openmas.list gives.
+type Listing struct {
+	Agents []agent.Info `json:"agents"`
+}
+
+// eventFrom takes an event of a child process: one to pass on, or news of its Runner.
+func (r *Runtime) eventFrom(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+	if c.Name == topicRunner {
+		var news runnerNews
+		if err := json.Unmarshal(c.Input, &news); err != nil {
+			return nil, agent.Refusedf(agent.CodeInvalidArgument, "news of a runner: %w", err)
+		}
+		if x := r.runners.remote(news.Instance); x != nil && x.agent == c.Caller {
+			r.runnerNews(x, news)
+		}
+		return &agent.Result{}, nil
+	}
+	err := r.publisher.Publish(ctx, agent.Publication{ID: c.ID, Topic: c.Name, Source: c.Caller, Key: c.Key, Payload: c.Input, Meta: c.Meta})
+	if err != nil {
+		return nil, err
+	}
+	return &agent.Result{}, nil
+}
+
+// listenFor hands the events that an agent declares to it.
+func (r *Runtime) listenFor(c *callee, p planned) error {
+	for _, e := range p.info.Events {
+		_, err := r.events.Subscribe(p.name, e.Topic, func(ctx context.Context, pub agent.Publication, attempt int) error {
+			_, err := c.Call(ctx, &agent.Call{ID: pub.ID, Op: agent.OpEvent, Agent: p.name, Name: pub.Topic, Input: pub.Payload, Caller: pub.Source, Key: pub.Key,
+				Attempt: attempt, Meta: pub.Meta})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+package runtime
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// Status is a system at one moment, as the tool openmas.status and the CLI give it.
+type Status struct {
+	Project string    `json:"project"`
+	Version string    `json:"version"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+	// State is starting, ready or draining.
+	State string `json:"state"`
+	// URL is the gateway's address, without a path; empty when there is none.
+	URL    string        `json:"url,omitempty"`
+	Agents []AgentStatus `json:"agents"`
+}
+
+// AgentStatus is one agent: where it is, what it offers, and what its callers in this process saw.
+type AgentStatus struct {
+	Name         string           `json:"name"`
+	Communicator string           `json:"communicator"`
+	State        State            `json:"state"`
+	Tools        []string         `json:"tools"`
+	Calls        int64            `json:"calls"`
+	Failures     int64            `json:"failures"`
+	Retries      int64            `json:"retries"`
+	BusyMS       int64            `json:"busyMs"` // time that callers waited, all calls added up
+	Instances    []InstanceStatus `json:"instances"`
+	Runner       State            `json:"runner,omitempty"`
+}
+
+// InstanceStatus is one instance of an agent.
+type InstanceStatus struct {
+	ID       string `json:"id"`
+	State    State  `json:"state"`
+	PID      int    `json:"pid,omitempty"` // of a child process
+	InFlight int    `json:"inFlight"`
+	Restarts int64  `json:"restarts"`
+	Error    string `json:"error,omitempty"`
+}
+
+// stats counts what callers of one agent saw.
+type stats struct {
+	calls, failures, retries, busy atomic.Int64
+}
+
+func (s *stats) done(took time.Duration, err error) {
+	s.calls.Add(1)
+	s.busy.Add(int64(took))
+	if err != nil {
+		s.failures.Add(1)
+	}
+}
+
+func (c *callee) status() AgentStatus {
+	st := AgentStatus{Name: c.name, Communicator: c.over, Tools: toolNames(c.Info()), Calls: c.stats.calls.Load(), Failures: c.stats.failures.Load(),
+		Retries: c.stats.retries.Load(), BusyMS: time.Duration(c.stats.busy.Load()).Milliseconds(), State: StateReady}
+	up := 0
+	for _, i := range c.shown.instances {
+		state, err := i.look()
+		is := InstanceStatus{ID: i.id, State: state, InFlight: i.gate.InFlight(), Restarts: i.restarts.Load()}
+		if err != nil {
+			is.Error = err.Error()
+		}
+		if s := i.session.Load(); s != nil {
+			if p, ok := (*s).(interface{ Pid() int }); ok {
+				is.PID = p.Pid()
+			}
+		}
+		if state == StateReady {
+			up++
+		} else if up == 0 {
+			st.State = state
+		}
+		st.Instances = append(st.Instances, is)
+	}
+	if up > 0 {
+		st.State = StateReady
+	}
+	return st
+}
+
+func toolNames(info agent.Info) []string {
+	names := make([]string, len(info.Tools))
+	for i, t := range info.Tools {
+		names[i] = t.Name
+	}
+	return names
+}

@@ -1,0 +1,134 @@
+package runtime_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/runtime"
+)
+
+// hang is a generous bound on what must not take for ever.
+const hang = 30 * time.Second
+
+// system is a running project.
+type system struct {
+	*runtime.Runtime
+	t    *testing.T
+	ctx  context.Context // to call agents with
+	stop context.CancelFunc
+	done chan error
+	log  *logBuffer
+}
+
+// start runs cfg with the test binary's types, waits until it is up, and stops it at the end of the test.
+func start(t *testing.T, cfg *runtime.Config, extra agent.Types, change ...func(*runtime.Options)) *system {
+	t.Helper()
+	s := prepare(t, cfg, extra, change...)
+	s.run()
+	select {
+	case <-s.Ready():
+	case err := <-s.done:
+		close(s.done)
+		t.Fatalf("the system did not start: %v\n%s", err, s.log)
+	case <-time.After(hang):
+		t.Fatalf("the system hangs at start\n%s", s.log)
+	}
+	return s
+}
+
+func prepare(t *testing.T, cfg *runtime.Config, extra agent.Types, change ...func(*runtime.Options)) *system {
+	t.Helper()
+	s := &system{t: t, done: make(chan error, 1), log: &logBuffer{}}
+	if cfg.Dir == "" {
+		cfg.Dir = t.TempDir()
+	}
+	o := runtime.Options{Logger: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Output: io.Discard, Version: "test"}
+	for _, f := range change {
+		f(&o)
+	}
+	r, err := runtime.New(cfg, types(extra), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Runtime = r
+	return s
+}
+
+func (s *system) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	s.ctx = agent.WithEnv(s.t.Context(), agent.Env{Name: "test", Directory: s.Directory()})
+	go func() { s.done <- s.Run(ctx) }()
+	s.t.Cleanup(func() {
+		cancel()
+		if err := s.wait(); err != nil && !s.t.Failed() {
+			s.t.Errorf("the system ended with: %v\n%s", err, s.log)
+		}
+	})
+}
+
+// wait returns what Run returned; a second time, nil.
+func (s *system) wait() error {
+	select {
+	case err, ok := <-s.done:
+		if ok {
+			close(s.done)
+		}
+		return err
+	case <-time.After(hang):
+		s.t.Fatalf("the system does not end\n%s", s.log)
+		return nil
+	}
+}
+
+// eventually waits for a condition.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(hang)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("%s: not within %v", what, hang)
+		}
+	}
+}
+
+// agentStatus finds one agent's.
+func (s *system) agentStatus(name string) runtime.AgentStatus {
+	for _, a := range s.Status().Agents {
+		if a.Name == name {
+			return a
+		}
+	}
+	s.t.Fatalf("no agent %s in the status", name)
+	return runtime.AgentStatus{}
+}
+
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// overs are the communicators of a Go type.
+var overs = []string{runtime.OverLocal, runtime.OverPubSub, runtime.OverStdio, runtime.OverSSE, runtime.OverHTTP}
