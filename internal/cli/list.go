@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/runtime"
+)
+
+func (a *app) listCommand() *cobra.Command {
+	var p project
+	var s server
+	var l logging
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "list [PROJECT]",
+		Short: "List what agents offer",
+		Long: `List the tools, prompts and resources of the agents of a project (which is started for it, without
+its Runners and its gateway), of a running system or any MCP server (--url), or of a server program (--command).`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if s.named() && len(args) > 0 {
+				return usage(errors.New("name a project, or --url, or --command: not both"))
+			}
+			var infos []agent.Info
+			if err := a.withTarget(c.Context(), first(args), p, s, l, func(ctx context.Context, t target) error {
+				infos = t.list()
+				return nil
+			}); err != nil {
+				return err
+			}
+			if asJSON {
+				return writeJSON(a.Out, runtime.Listing{Agents: infos})
+			}
+			return showList(a.Out, infos)
+		},
+	}
+	p.flags(c)
+	s.flags(c)
+	l.flags(c, "warn")
+	c.Flags().BoolVar(&asJSON, "json", false, "as JSON, schemas included")
+	return c
+}
+
+// showList is the listing for people: what can be called, by the name to call it with.
+func showList(w io.Writer, infos []agent.Info) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, info := range infos {
+		prefix := ""
+		if info.Name != "" {
+			prefix = info.Name + "."
+			fmt.Fprintf(tw, "%s\t%s\n", info.Name, firstLine(info.Description))
+		}
+		for _, t := range info.Tools {
+			fmt.Fprintf(tw, "  %s%s(%s)\t%s\n", prefix, t.Name, strings.Join(parameters(t.InputSchema), ", "), firstLine(t.Description))
+		}
+		for _, p := range info.Prompts {
+			var names []string
+			for _, arg := range p.Arguments {
+				names = append(names, optional(arg.Name, arg.Required))
+			}
+			fmt.Fprintf(tw, "  prompt %s%s(%s)\t%s\n", prefix, p.Name, strings.Join(names, ", "), firstLine(p.Description))
+		}
+		for _, r := range info.Resources {
+			fmt.Fprintf(tw, "  resource %s\t%s\n", r.Key(), firstLine(r.Description))
+		}
+		for _, e := range info.Events {
+			fmt.Fprintf(tw, "  event %s\t\n", e.Topic)
+		}
+	}
+	return tw.Flush()
+}
+
+// parameters are the members of an object schema, in its order; optional ones have a question mark.
+func parameters(schema json.RawMessage) []string {
+	var s struct {
+		Properties members  `json:"properties"`
+		Required   []string `json:"required"`
+	}
+	if json.Unmarshal(schema, &s) != nil {
+		return nil
+	}
+	required := map[string]bool{}
+	for _, r := range s.Required {
+		required[r] = true
+	}
+	out := make([]string, len(s.Properties))
+	for i, name := range s.Properties {
+		out[i] = optional(name, required[name])
+	}
+	return out
+}
+
+// members are the keys of a JSON object, in its order.
+type members []string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *members) UnmarshalJSON(b []byte) error {
+	dec := json.NewDecoder(strings.NewReader(string(b)))
+	if _, err := dec.Token(); err != nil {
+		return err
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		name, ok := key.(string)
+		var skip json.RawMessage
+		if err := dec.Decode(&skip); err != nil || !ok {
+			return err
+		}
+		*m = append(*m, name)
+	}
+	return nil
+}
+
+func optional(name string, required bool) string {
+	if required {
+		return name
+	}
+	return name + "?"
+}
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	return s
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/openmas/openmas/runtime"
+)
+
+// Main is the main function of a program with p's types: it runs the command of the process's arguments, or, in a child process of its own, serves one agent. It
+// returns the exit code. The first SIGINT or SIGTERM stops in order, the second at once with 130.
+func Main(p Program) int {
+	p.Environ = os.Environ()
+	if p.Version == "" {
+		p.Version = version()
+	}
+	ctx, stop := signals(context.Background())
+	defer stop()
+	out := os.Stdout
+	if os.Getenv(runtime.ChildVar) == "" {
+		return Run(ctx, p, os.Args[1:], Streams{In: os.Stdin, Out: out, Err: os.Stderr})
+	}
+	// Standard output is the protocol's alone: a stray print must not corrupt it.
+	os.Stdout = os.Stderr
+	if err := runtime.ServeChild(ctx, p.Types, os.Stdin, out, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "openmas:", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// signals returns a context that ends at the first SIGINT or SIGTERM. The second ends the process.
+func signals(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	got := make(chan os.Signal, 2)
+	signal.Notify(got, os.Interrupt, syscall.SIGTERM)
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for n := 0; ; n++ {
+			select {
+			case s := <-got:
+				if n > 0 {
+					os.Exit(130)
+				}
+				cancel(errors.New(s.String()))
+			case <-over:
+				return
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(got)
+		close(over)
+		<-ended
+		cancel(nil)
+	}
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/openmas/openmas/runtime"
+)
+
+// project are the flags that choose and change a project file.
+type project struct {
+	profile string
+	set     []string
+	listen  string
+}
+
+func (p *project) flags(c *cobra.Command) {
+	c.Flags().StringVar(&p.profile, "profile", "", "also read the file NAME.PROFILE.yaml beside the project file")
+	c.Flags().StringArrayVar(&p.set, "set", nil, "set a key of the project file: --set agents.search.timeout=3s (repeatable)")
+}
+
+// load finds and reads the project file; path may be empty. It may not return: see Program.Become.
+func (a *app) load(ctx context.Context, path string, p project) (*runtime.Config, error) {
+	if path == "" {
+		wd, err := os.Getwd()
+		if err != nil {
+			return nil, fmt.Errorf("find the working directory: %w", err)
+		}
+		if path, err = runtime.FindProject(wd); err != nil {
+			return nil, usage(err)
+		}
+	}
+	set := p.set
+	if p.listen != "" {
+		set = append(set[:len(set):len(set)], "gateway.listen="+p.listen)
+	}
+	cfg, err := runtime.Load(path, runtime.LoadOptions{Profile: p.profile, Environ: a.Environ, Set: set})
+	if err != nil {
+		return nil, usage(err)
+	}
+	if cfg.Package != "" && a.Become != nil {
+		if err := a.Become(ctx, cfg, a.Err); err != nil {
+			return nil, err
+		}
+	}
+	return cfg, nil
+}
+
+// newRuntime checks the project against the program's types.
+func (a *app) newRuntime(cfg *runtime.Config, o runtime.Options) (*runtime.Runtime, error) {
+	o.Version = a.Version
+	r, err := runtime.New(cfg, a.Types, o)
+	if err != nil {
+		return nil, usage(err)
+	}
+	return r, nil
+}
+
+// during runs the project without its gateway and Runners, calls f once it is up, and stops it.
+func (a *app) during(ctx context.Context, cfg *runtime.Config, log *slog.Logger, f func(context.Context, *runtime.Runtime) error) error {
+	r, err := a.newRuntime(cfg, runtime.Options{Logger: log, Output: a.Err, Passive: true})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ran := make(chan error, 1)
+	go func() { ran <- r.Run(ctx) }()
+	select {
+	case err := <-ran:
+		return err
+	case <-r.Ready():
+	}
+	err = f(ctx, r)
+	cancel()
+	return errors.Join(err, <-ran)
+}

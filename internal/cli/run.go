@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/openmas/openmas/runtime"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	var p project
+	var l logging
+	var only []string
+	var stdio, once bool
+	c := &cobra.Command{
+		Use:   "run [PROJECT]",
+		Short: "Run the agents of a project until Ctrl-C",
+		Long: `Run the agents of a project until Ctrl-C, which lets work in flight end first; a second
+Ctrl-C ends at once. PROJECT is a YAML file, by default openmas.yaml, then configs/project.yaml.
+Where it names a Go package, that is built first.
+
+When everything is up, standard error says so, and SSE_SERVER_URL=http://host:port if the project has a gateway.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			cfg, err := a.load(c.Context(), first(args), p)
+			if err != nil {
+				return err
+			}
+			log, err := l.logger(a.Err, cfg)
+			if err != nil {
+				return err
+			}
+			o := runtime.Options{Logger: log, Output: a.Out, Only: only, Once: once}
+			o.OnReady = func(s runtime.Status) { showReady(a.Err, log, s) }
+			if stdio {
+				o.Output = a.Err
+			}
+			r, err := a.newRuntime(cfg, o)
+			if err != nil {
+				return err
+			}
+			if stdio {
+				return a.runStdio(c.Context(), r)
+			}
+			return r.Run(c.Context())
+		},
+	}
+	p.flags(c)
+	l.flags(c, "info")
+	c.Flags().StringVar(&p.listen, "listen", "", "address of the gateway, instead of the project file's: 127.0.0.1:8765 (port 0: any)")
+	c.Flags().StringSliceVar(&only, "agents", nil, "host only these agents here: a,b")
+	c.Flags().BoolVar(&stdio, "stdio", false, "serve the agents over MCP on stdin and stdout; the end of stdin stops the system")
+	c.Flags().BoolVar(&once, "once", false, "stop when every Runner has returned")
+	return c
+}
+
+// runStdio serves the whole system on our own stdin and stdout. The end of stdin ends it.
+func (a *app) runStdio(ctx context.Context, r *runtime.Runtime) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ran := make(chan error, 1)
+	go func() { ran <- r.Run(ctx) }()
+	select {
+	case err := <-ran:
+		return err
+	case <-r.Ready():
+	}
+	fmt.Fprintln(a.Err, "STDIO_SERVER_READY")
+	served := make(chan error, 1)
+	go func() { served <- r.ServeStdio(ctx, a.In, a.Out) }()
+	var err error
+	select {
+	case err = <-served:
+		cancel()
+		if runErr := <-ran; err == nil {
+			err = runErr
+		}
+	case err = <-ran:
+		cancel()
+		// What reads stdin may sit in a read that nothing can end; the process ends with us.
+	}
+	return err
+}
+
+func first(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}

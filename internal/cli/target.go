@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/runtime"
+)
+
+// A target is what list and call work on: a project that was started, or an MCP server.
+type target struct {
+	list func() []agent.Info
+	// call calls a tool by the name that the user wrote.
+	call func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error)
+}
+
+// withTarget reaches the target, calls f, and releases the target.
+func (a *app) withTarget(ctx context.Context, path string, p project, s server, l logging, f func(context.Context, target) error) error {
+	if !s.named() {
+		cfg, err := a.load(ctx, path, p)
+		if err != nil {
+			return err
+		}
+		log, err := l.logger(a.Err, cfg)
+		if err != nil {
+			return err
+		}
+		return a.during(ctx, cfg, log, func(ctx context.Context, r *runtime.Runtime) error {
+			dir := r.Directory()
+			return f(agent.WithEnv(ctx, agent.Env{Name: "cli", Directory: dir}), target{dir.Agents, callDirectory})
+		})
+	}
+	log, err := l.logger(a.Err, nil)
+	if err != nil {
+		return err
+	}
+	session, err := s.connect(ctx, log, a.Err)
+	if err != nil {
+		return err
+	}
+	t := target{
+		list: func() []agent.Info { return listServer(ctx, session) },
+		call: func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
+			c.Op, c.Name, c.Attempt = agent.OpTool, tool, 1
+			return session.Call(ctx, &c)
+		},
+	}
+	return errors.Join(f(ctx, t), closing(ctx, session))
+}
+
+// listServer lists what a server offers: agent by agent where it is a system of ours, which says so itself.
+func listServer(ctx context.Context, s *mcp.Session) []agent.Info {
+	if _, ours := s.Info().Tool("openmas_list"); ours {
+		res, err := s.Call(ctx, &agent.Call{Op: agent.OpTool, Name: "openmas_list", Attempt: 1})
+		var l runtime.Listing
+		if err == nil && res.Decode(&l) == nil {
+			return l.Agents
+		}
+	}
+	return []agent.Info{s.Info()}
+}
+
+func callDirectory(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
+	name, bare, ok := agent.SplitName(tool)
+	if !ok {
+		return nil, usage(errors.New("name the tool as AGENT.TOOL"))
+	}
+	c.Op, c.Agent, c.Name = agent.OpTool, name, bare
+	back := c.Back
+	return agent.Do(agent.WithBackChannel(ctx, back), c, c.Input, agent.OnProgress(func(n agent.ProgressNotice) {
+		back.Notify(ctx, agent.Notice{Progress: &n})
+	}))
+}
