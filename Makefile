@@ -1,0 +1,59 @@
+# Everything here needs Go, git and make only; what a target needs beyond them it installs or says.
+
+GO      ?= go
+BIN     := bin/openmas
+PROJECT ?= configs/project.yaml
+# Tools are built once per machine, outside the checkout.
+TOOLS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/openmas/tools
+LINT    := $(TOOLS)/golangci-lint-$(LINT_VERSION)
+LINT_VERSION := v2.15.0
+
+# The race detector needs a C compiler.
+RACE := $(shell CGO_ENABLED=$$($(GO) env CGO_ENABLED) && [ "$$CGO_ENABLED" = 1 ] && command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
+
+.DEFAULT_GOAL := help
+.PHONY: help run smoke build install test lint cross fuzz bench clean $(BIN)
+
+help: ## what can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(BIN) ## the main job: a crew of agents reviews this repository (PROJECT=other.yaml for another)
+	@exec $(BIN) run $(PROJECT)
+
+smoke: $(BIN) ## the main job once, on a free port
+	@$(BIN) run --once --listen 127.0.0.1:0 $(PROJECT)
+
+build: $(BIN) ## bin/openmas
+
+$(BIN):
+	@$(GO) build -o $(BIN) ./cmd/openmas
+
+install: ## openmas into the Go bin folder
+	$(GO) install ./cmd/openmas
+
+test: ## every test, with the race detector where there is a C compiler
+	@$(if $(RACE),,echo "no C compiler (or CGO_ENABLED=0): the race detector is OFF" >&2;) $(GO) vet ./... && $(GO) test $(RACE) -timeout 10m ./...
+
+lint: $(LINT) ## gofmt, go.mod tidiness and golangci-lint
+	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:" >&2; gofmt -l . >&2; exit 1; }
+	@$(GO) mod tidy -diff
+	@$(LINT) run ./...
+
+$(LINT):
+	@echo "building golangci-lint $(LINT_VERSION) (once, about two minutes)" >&2
+	@mkdir -p $(TOOLS) && GOFLAGS= GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION) && mv $(TOOLS)/golangci-lint $(LINT)
+
+cross: ## build and vet for every system that we support
+	@for os in linux darwin windows; do for arch in amd64 arm64; do \
+	  echo "$$os/$$arch" && GOOS=$$os GOARCH=$$arch CGO_ENABLED=0 $(GO) build ./... && GOOS=$$os GOARCH=$$arch CGO_ENABLED=0 $(GO) vet ./... || exit 1; done; done
+
+FUZZTIME ?= 20s
+fuzz: ## every fuzz test for FUZZTIME each
+	@for pkg in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz'); do \
+	  echo "$$pkg $$f" && $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done; done
+
+bench: ## the benchmarks beside the code, with allocations
+	@$(GO) test -run '^$$' -bench . -benchmem ./...
+
+clean: ## what the targets above built in this folder
+	@rm -rf bin .cache

@@ -1,0 +1,97 @@
+package openmas_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/openmas/openmas"
+
+// ranks order the packages: an import leads from a higher rank to a lower one, or within one room. A package's rank is that of the longest entry that it
+// begins with; the examples and main packages stand on top of all.
+var ranks = map[string]int{
+	"agent":                         1,
+	"communicator":                  2,
+	"agent/agenttest":               3,
+	"agent/pattern":                 2,
+	"communicator/communicatortest": 3,
+	"communicator/pubsub":           3,
+	"communicator/nats":             4,
+	"mcp":                           4,
+	"runtime":                       5,
+	"internal/cli":                  6,
+	"":                              7,
+	"cmd":                           8,
+	"examples":                      8,
+}
+
+// light is what the package agent must not make a program link: an agent is also a thing to test alone, and to run in a child.
+var light = []string{"github.com/ThreeDotsLabs/watermill", "github.com/modelcontextprotocol/go-sdk", "go.opentelemetry.io/otel", "net/http", "github.com/nats-io"}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	for _, p := range packages(t) {
+		from := room(p.ImportPath)
+		for _, imp := range p.Imports {
+			if imp != module && !strings.HasPrefix(imp, module+"/") {
+				continue
+			}
+			if to := room(imp); ranks[to] >= ranks[from] && to != from {
+				t.Errorf("%s (rank %d) imports %s (rank %d)", p.ImportPath, ranks[from], imp, ranks[to])
+			}
+		}
+		if p.ImportPath == module+"/agent" {
+			for _, dep := range p.Deps {
+				if slices.ContainsFunc(light, func(l string) bool { return dep == l || strings.HasPrefix(dep, l+"/") }) {
+					t.Errorf("package agent links %s", dep)
+				}
+			}
+		}
+	}
+}
+
+// room is the entry of ranks that a package belongs to.
+func room(path string) string {
+	rel := strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
+	best := ""
+	for r := range ranks {
+		if len(r) > len(best) && (rel == r || strings.HasPrefix(rel, r+"/")) {
+			best = r
+		}
+	}
+	return best
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,Deps", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []pkg
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 8 {
+		t.Fatalf("go list found %d packages only", len(all))
+	}
+	return all
+}
