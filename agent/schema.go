@@ -28,6 +28,7 @@ func inferSchema(t reflect.Type) (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w (agent.WithInputSchema sets one by hand)", err)
 	}
+	spellOut(s)
 	s.Types = nil // a pointer's schema is ["null", "object"]: arguments are an object always
 	s.Type = "object"
 	b, err := json.Marshal(s)
@@ -43,6 +44,27 @@ func inferSchema(t reflect.Type) (json.RawMessage, error) {
 	return b, nil
 }
 
+// spellOut writes schemas that allow everything as objects, where they would be encoded as true: clients made with the TypeScript SDK refuse the whole list of
+// tools for one such property, and some models' APIs do.
+func spellOut(s *jsonschema.Schema) {
+	if s == nil {
+		return
+	}
+	for name, p := range s.Properties {
+		s.Properties[name] = spelledOut(p)
+	}
+	s.Items = spelledOut(s.Items)
+	spellOut(s.AdditionalProperties)
+}
+
+func spelledOut(s *jsonschema.Schema) *jsonschema.Schema {
+	if s != nil && reflect.DeepEqual(s, &jsonschema.Schema{}) {
+		return &jsonschema.Schema{Description: "any JSON value"}
+	}
+	spellOut(s)
+	return s
+}
+
 // inferOutput gives the schema of an output type where that is an object of a known shape, else none: MCP asks for objects there, and a schema is optional.
 func inferOutput(t reflect.Type) json.RawMessage {
 	for t.Kind() == reflect.Pointer {
@@ -55,6 +77,7 @@ func inferOutput(t reflect.Type) json.RawMessage {
 	if err != nil || s.Type != "object" {
 		return nil // recursive, or encodes itself
 	}
+	spellOut(s)
 	b, err := json.Marshal(s)
 	if err != nil {
 		return nil

@@ -174,3 +174,33 @@ func TestMiddleware(t *testing.T) {
 		t.Errorf("what ran is %v", order)
 	}
 }
+
+// A schema that allows everything is encoded as true by default, and clients made with the TypeScript SDK refuse a whole list of tools for it.
+func TestPropertiesAreObjects(t *testing.T) {
+	type deep struct {
+		Raw  json.RawMessage `json:"raw"`
+		Said any             `json:"said" jsonschema:"what was said"`
+	}
+	type value struct {
+		Any   any             `json:"any"`
+		Raw   json.RawMessage `json:"raw"`
+		List  []any           `json:"list"`
+		Map   map[string]any  `json:"map"`
+		Deep  deep            `json:"deep"`
+		Deeps map[string]deep `json:"deeps"`
+	}
+	ran := 0
+	tool := agent.NewTool("t", "", func(_ context.Context, v value) (value, error) { ran++; return v, nil })
+	for _, schema := range []json.RawMessage{tool.Info().InputSchema, tool.Info().OutputSchema} {
+		s := string(schema)
+		for _, name := range []string{"any", "raw", "items", "said"} {
+			if strings.Contains(s, `"`+name+`":true`) || !strings.Contains(s, `"`+name+`":{"description":`) {
+				t.Errorf("%s: %s", name, s)
+			}
+		}
+	}
+	in := `{"any":null,"raw":[1],"list":[null,{}],"map":{"x":1},"deep":{"raw":"","said":2},"deeps":{"d":{"raw":true,"said":null}}}`
+	if _, err := tool.Call(t.Context(), &agent.Call{Input: json.RawMessage(in)}); err != nil || ran != 1 {
+		t.Error(err)
+	}
+}
