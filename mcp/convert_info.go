@@ -10,9 +10,9 @@ import (
 
 // toTool describes a tool under the name that clients see.
 func toTool(t agent.ToolInfo, name string) *sdk.Tool {
-	out := &sdk.Tool{Name: name, Title: t.Title, Description: t.Description, InputSchema: objectSchema(t.InputSchema)}
+	out := &sdk.Tool{Name: name, Title: t.Title, Description: t.Description, InputSchema: plainProperties(objectSchema(t.InputSchema))}
 	if len(t.OutputSchema) > 0 && schemaType(t.OutputSchema) == "object" {
-		out.OutputSchema = t.OutputSchema // the eras with a handshake know objects only
+		out.OutputSchema = plainProperties(t.OutputSchema) // the eras with a handshake know objects only
 	}
 	if a := t.Annotations; a != nil {
 		out.Annotations = &sdk.ToolAnnotations{ReadOnlyHint: a.ReadOnly, IdempotentHint: a.Idempotent, DestructiveHint: a.Destructive, OpenWorldHint: a.OpenWorld}
