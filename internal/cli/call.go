@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 	"time"
 
@@ -131,8 +132,8 @@ func showResult(w io.Writer, res *agent.Result, asJSON bool) error {
 	if asJSON {
 		return writeJSON(w, res)
 	}
-	if len(res.Structured) > 0 && (len(res.Content) == 0 || len(res.Content) == 1 && json.Valid([]byte(res.Content[0].Text))) {
-		return writeJSON(w, res.Structured) // a lone block of JSON says the same for clients that know text only
+	if len(res.Structured) > 0 && (len(res.Content) == 0 || len(res.Content) == 1 && sameJSON(res.Structured, res.Content[0].Text)) {
+		return writeJSON(w, res.Structured) // a lone block of the same JSON is for clients that know text only
 	}
 	for _, c := range res.Content {
 		var err error
@@ -149,6 +150,12 @@ func showResult(w io.Writer, res *agent.Result, asJSON bool) error {
 		}
 	}
 	return nil
+}
+
+// sameJSON reports whether text is JSON for the same value. Some servers wrap the value in an object, but not in the text.
+func sameJSON(value json.RawMessage, text string) bool {
+	var a, b any
+	return json.Unmarshal(value, &a) == nil && json.Unmarshal([]byte(text), &b) == nil && reflect.DeepEqual(a, b)
 }
 
 func size(c agent.Content) string {
