@@ -3,6 +3,7 @@ package mcp
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -95,14 +96,10 @@ func toRPCError(err error, uri string) error {
 	return out
 }
 
-// unknownTool is the protocol's answer to a call of a tool that does not exist; name is as the client wrote it.
-func unknownTool(name string) error {
-	return unknown("tool", name)
-}
-
+// unknown is the protocol's answer to a call of a tool, or a prompt, that does not exist; name is as the client wrote it.
 func unknown(kind, name string) error {
 	err := toRPCError(agent.Refusedf(agent.CodeNotFound, "unknown %s %q", kind, name), "")
-	err.(*jsonrpc.Error).Message = "unknown " + kind + " " + `"` + name + `"`
+	err.(*jsonrpc.Error).Message = fmt.Sprintf("unknown %s %q", kind, name)
 	return err
 }
 
