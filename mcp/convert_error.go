@@ -78,8 +78,9 @@ type rpcErrorData struct {
 }
 
 // toRPCError says err where MCP has no isError result: prompts, resources, completion, and tools that do not exist. uri is set for resources.
-func toRPCError(err error, uri string) error {
-	e := agent.AsError(err)
+func toRPCError(err error, uri string) error { return rpcErrorOf(agent.AsError(err), uri) }
+
+func rpcErrorOf(e *agent.Error, uri string) *jsonrpc.Error {
 	out := &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: e.Error()}
 	data := rpcErrorData{Error: e}
 	switch {
@@ -98,8 +99,8 @@ func toRPCError(err error, uri string) error {
 
 // unknown is the protocol's answer to a call of a tool, or a prompt, that does not exist; name is as the client wrote it.
 func unknown(kind, name string) error {
-	err := toRPCError(agent.Refusedf(agent.CodeNotFound, "unknown %s %q", kind, name), "")
-	err.(*jsonrpc.Error).Message = fmt.Sprintf("unknown %s %q", kind, name)
+	err := rpcErrorOf(agent.Refusedf(agent.CodeNotFound, "unknown %s %q", kind, name), "")
+	err.Message = fmt.Sprintf("unknown %s %q", kind, name) // the SDK's words, without our code
 	return err
 }
 

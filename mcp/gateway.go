@@ -59,7 +59,7 @@ type Gateway struct {
 
 // NewGateway checks the names of what dir offers now: two tools that would have the same name on the gateway are an error.
 func NewGateway(dir agent.Directory, o GatewayOptions) (*Gateway, error) {
-	o.HostOptions = o.HostOptions.withDefaults()
+	o.HostOptions = o.withDefaults()
 	g := &Gateway{o: o, dir: dir, expose: newExposure(o.Expose), hide: newExposure(o.Hide), drained: make(chan struct{}), one: map[string]*endpoint{}}
 	agents := g.listed()
 	if err := CheckNames(agents); err != nil {

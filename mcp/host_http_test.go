@@ -54,7 +54,7 @@ func TestASessionBelongsToWhoOpenedIt(t *testing.T) {
 		}
 	})
 	t.Run("sse", func(t *testing.T) {
-		r, _ := http.NewRequestWithContext(t.Context(), "GET", s.url+"/sse", nil)
+		r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/sse", nil)
 		r.Header.Set("Authorization", "Bearer ann")
 		tr := &http.Transport{}
 		defer tr.CloseIdleConnections()

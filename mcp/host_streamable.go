@@ -20,8 +20,8 @@ const (
 // streamableUse is what the requests of one streamable session are doing: from that follows when the session ends.
 type streamableUse struct {
 	mu      sync.Mutex
-	id      string                     // Mcp-Session-Id, which opens the session; set by the handshake
-	posts   map[string]context.Context // requests with messages that are being answered, by requestHeader
+	id      string                   // Mcp-Session-Id, which opens the session; set by the handshake
+	posts   map[string]*http.Request // those with messages, while they are answered, by requestHeader
 	next    int
 	streams int // open GET streams
 	last    time.Time
@@ -39,11 +39,11 @@ func (u *streamableUse) post(r *http.Request) (end func()) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.posts == nil {
-		u.posts = map[string]context.Context{}
+		u.posts = map[string]*http.Request{}
 	}
 	u.next++
 	id := strconv.Itoa(u.next)
-	u.posts[id] = r.Context()
+	u.posts[id] = r
 	r.Header = r.Header.Clone()
 	r.Header.Set(requestHeader, id)
 	return func() {
@@ -61,7 +61,10 @@ func (u *streamableUse) of(extra *sdk.RequestExtra) context.Context {
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.posts[extra.Header.Get(requestHeader)]
+	if r := u.posts[extra.Header.Get(requestHeader)]; r != nil {
+		return r.Context()
+	}
+	return nil
 }
 
 // stream notes a GET while it is open.

@@ -46,7 +46,7 @@ func NewHTTP(o HTTPOptions) (*HTTP, error) {
 	if o.BaseURL == nil {
 		return nil, errors.New("an HTTP communicator needs its BaseURL")
 	}
-	o.HostOptions = o.HostOptions.withDefaults()
+	o.HostOptions = o.withDefaults()
 	h := &HTTP{o: o, bound: map[string]*httpBinding{}, peers: map[*httpPeer]struct{}{}}
 	var err error
 	if h.web, err = newWeb(o.HostOptions); err != nil {
