@@ -12,7 +12,7 @@ LINT_VERSION := v2.15.0
 RACE := $(shell CGO_ENABLED=$$($(GO) env CGO_ENABLED) && [ "$$CGO_ENABLED" = 1 ] && command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke build install test lint cross fuzz bench clean $(BIN)
+.PHONY: help run smoke build install test lint cross fuzz interop bench clean $(BIN)
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ FUZZTIME ?= 20s
 fuzz: ## every fuzz test for FUZZTIME each
 	@for pkg in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz'); do \
 	  echo "$$pkg $$f" && $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done; done
+
+interop: ## real MCP programs in Python and TypeScript, the Inspector, the conformance suite: installed once, in the cache folder
+	@$(GO) run ./internal/interop/run
 
 bench: ## the benchmarks beside the code, with allocations
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
