@@ -129,7 +129,7 @@ func AsError(err error) *Error {
 	if err == nil {
 		return nil
 	}
-	if e, ok := err.(*Error); ok {
+	if e, ok := err.(*Error); ok { //nolint:errorlint // what wraps an Error has a message of its own
 		return e
 	}
 	var e *Error

@@ -139,10 +139,10 @@ func (s *Session) receive(next sdk.MethodHandler) sdk.MethodHandler {
 		switch method {
 		case "sampling/createMessage":
 			var res sdk.CreateMessageWithToolsResult
-			return answerTo(s, ctx, agent.AskSample, r.GetParams(), &res)
+			return answerTo(ctx, s, agent.AskSample, r.GetParams(), &res)
 		case "roots/list":
 			res := sdk.ListRootsResult{Roots: []*sdk.Root{}}
-			return answerTo(s, ctx, agent.AskRoots, r.GetParams(), &res)
+			return answerTo(ctx, s, agent.AskRoots, r.GetParams(), &res)
 		}
 		return next(ctx, method, r)
 	}
@@ -150,14 +150,14 @@ func (s *Session) receive(next sdk.MethodHandler) sdk.MethodHandler {
 
 func (s *Session) elicit(ctx context.Context, r *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
 	var res sdk.ElicitResult
-	if _, err := answerTo(s, ctx, agent.AskElicit, r.Params, &res); err != nil {
+	if _, err := answerTo(ctx, s, agent.AskElicit, r.Params, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
 }
 
 // answerTo passes a question on and decodes the answer into res.
-func answerTo[R sdk.Result](s *Session, ctx context.Context, kind string, params sdk.Params, res R) (sdk.Result, error) {
+func answerTo[R sdk.Result](ctx context.Context, s *Session, kind string, params sdk.Params, res R) (sdk.Result, error) {
 	raw, err := s.ask(ctx, kind, params)
 	if err == nil {
 		if err = json.Unmarshal(raw, res); err != nil {

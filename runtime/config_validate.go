@@ -71,12 +71,11 @@ func (v *validator) quote(keys []string, value string) string {
 	return v.c.source.show(keys, value)
 }
 
-func (v *validator) word(keys []string, value string, known ...string) bool {
+func (v *validator) word(keys []string, value string, known ...string) {
 	if slices.Contains(known, value) {
-		return true
+		return
 	}
 	v.fail(keys, projectfile.Suggest(value, known), "unknown word %s", v.quote(keys, value))
-	return false
 }
 
 func (v *validator) project() {

@@ -8,6 +8,7 @@ import (
 	"log"
 	"log/slog"
 	"net"
+	"slices"
 	"syscall"
 
 	"github.com/openmas/openmas/mcp"
@@ -41,7 +42,7 @@ func (r *Runtime) serveGateway() error {
 	o := mcp.GatewayOptions{HostOptions: r.hostOptions(), Project: r.cfg.Project, Ready: r.readiness}
 	if r.cfg.Gateway != nil {
 		if e := r.cfg.Gateway.Expose; e != nil {
-			o.Expose = append(e[:len(e):len(e)], selfName)
+			o.Expose = append(slices.Clone(e), selfName)
 		}
 	}
 	gw, err := mcp.NewGateway(r.dir, o)

@@ -81,6 +81,9 @@ func (r *Runtime) keepAlive(ctx context.Context, p planned, route *pool, i *inst
 		}
 		err := r.await(ctx, i, peer)
 		peer = nil
+		if r.draining() {
+			return nil // what has ended is not started again
+		}
 		return err
 	}
 	err := supervise.Loop(ctx, r.cfg.Restart.policy(), i.id, r.log, life, func(s supervise.Status) {
@@ -111,7 +114,7 @@ func (r *Runtime) keepReconnecting(ctx context.Context, p planned, i *instance, 
 		}
 		err := r.await(ctx, i, *peer)
 		*peer = nil
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || r.draining() {
 			return
 		}
 		i.restarts.Add(1)

@@ -43,12 +43,6 @@ func (t *tokens) issue(name string) string {
 	return token
 }
 
-func (t *tokens) revoke(token string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.hash, sha256.Sum256([]byte(token)))
-}
-
 // identify implements the Identify hook of package mcp.
 func (t *tokens) identify(r *http.Request) (mcp.Identity, error) {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")

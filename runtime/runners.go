@@ -36,12 +36,10 @@ const (
 	StateDone    State = "done"
 )
 
-func (rs *runners) add(name, instance string, run func(context.Context) error) *runner {
+func (rs *runners) add(name, instance string, run func(context.Context) error) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	x := &runner{agent: name, instance: instance, run: run, st: StateStarting, done: make(chan struct{})}
-	rs.all = append(rs.all, x)
-	return x
+	rs.all = append(rs.all, &runner{agent: name, instance: instance, run: run, st: StateStarting, done: make(chan struct{})})
 }
 
 func (x *runner) set(s State, err error) {

@@ -144,7 +144,7 @@ func panics(b *bench) {
 		Tools: []agent.Tool{echo(), agent.NewTool("panic", "", func(context.Context, struct{}) (string, error) { panic("at the disco") })},
 		Prompts: []agent.Prompt{agent.NewPrompt("panic", "", func(context.Context, struct{}) (*agent.PromptResult, error) {
 			var m map[string]int
-			m["x"] = 1
+			m["x"] = 1 //nolint:staticcheck // the panic is the point
 			return nil, nil
 		})},
 		Events: []agent.Event{agent.On("panic", func(context.Context, any) error { panic(errors.New("an event")) })},

@@ -1,6 +1,7 @@
 package communicatortest
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -135,7 +136,7 @@ func (p *Proxy) copy(pr *pair, dst, src net.Conn, d Direction) {
 				return
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if p.held(d, false) {
 				<-pr.gone
 				return

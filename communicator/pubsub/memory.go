@@ -117,7 +117,7 @@ func (d *Memory) publish(topic string, m *message.Message) error {
 	}
 	switch {
 	case len(errs) > 0 && reached > 0: // no evidence that nobody got it
-		return fmt.Errorf("not every group got it: %s", errors.Join(errs...))
+		return fmt.Errorf("not every group got it: %s", errors.Join(errs...)) //nolint:errorlint // the causes are evidence of the opposite
 	case len(errs) > 0:
 		return errors.Join(errs...)
 	case reached > 0:

@@ -140,6 +140,6 @@ func (p *Process) connect(cmd *exec.Cmd) (childEnds []*os.File, err error) {
 
 func closeAll[C io.Closer](all []C) {
 	for _, c := range all {
-		c.Close() //nolint:errcheck // pipes: closing twice is fine, and nothing is buffered
+		c.Close() // pipes: closing twice is fine, and nothing is buffered
 	}
 }

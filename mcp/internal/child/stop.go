@@ -49,7 +49,7 @@ func (p *Process) Stop(ctx context.Context) error {
 
 func (p *Process) stopInStages() {
 	if p.stdin != nil {
-		p.stdin.Close() //nolint:errcheck // the protocol has closed it, then
+		p.stdin.Close() // the protocol has closed it, then
 		if await(p.grace.Stdin, p.killed, p.exited) {
 			return
 		}

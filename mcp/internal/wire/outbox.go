@@ -58,10 +58,12 @@ func (o *outbox) put(ctx context.Context, t *Trace, msg []byte) error {
 }
 
 // tryPut is put for what may be lost: it does not wait.
-func (o *outbox) tryPut(msg []byte) bool {
+func (o *outbox) tryPut(msg []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.fits(len(o.prefix)+len(msg)+len(o.suffix)) && o.add(nil, msg) == nil
+	if o.fits(len(o.prefix) + len(msg) + len(o.suffix)) {
+		_ = o.add(nil, msg) // it is lost then
+	}
 }
 
 func (o *outbox) fits(n int) bool {

@@ -148,7 +148,7 @@ func (c *SSEClient) Connect(ctx context.Context) (sdk.Connection, error) {
 	if err != nil {
 		err = fmt.Errorf("connect to %s: %w", bare(c.url), err)
 		c.abort(err)
-		c.Close()
+		_ = c.Close() // err is what is to be said
 		return nil, err
 	}
 	return c, nil
@@ -318,7 +318,7 @@ func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
 	t.answered(he)
 	if he.Status == http.StatusNotFound || he.Status == http.StatusGone {
 		// Not wrapped: other calls end with this error, and they were not refused.
-		c.abort(fmt.Errorf("the server does not know the session any more: %v", he))
+		c.abort(fmt.Errorf("the server does not know the session any more: %v", he)) //nolint:errorlint // see above
 	}
 	if he.Refused() {
 		return &NotSentError{Cause: he}

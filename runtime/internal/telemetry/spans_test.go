@@ -65,7 +65,7 @@ func (r *recorder) spans() map[string]tracetest.SpanStub {
 func attr(s tracetest.SpanStub, key attribute.Key) string {
 	for _, kv := range s.Attributes {
 		if kv.Key == key {
-			return kv.Value.Emit()
+			return kv.Value.String()
 		}
 	}
 	return ""
@@ -118,8 +118,8 @@ func TestErrorsAndRetries(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	for _, kv := range s.Events[0].Attributes {
-		if want := map[attribute.Key]string{"openmas.attempt": "2", "openmas.retry.waited": "0.15", "error.type": "unavailable"}[kv.Key]; kv.Value.Emit() != want {
-			t.Errorf("%s is %s, want %q", kv.Key, kv.Value.Emit(), want)
+		if want := map[attribute.Key]string{"openmas.attempt": "2", "openmas.retry.waited": "0.15", "error.type": "unavailable"}[kv.Key]; kv.Value.String() != want {
+			t.Errorf("%s is %s, want %q", kv.Key, kv.Value.String(), want)
 		}
 	}
 }
