@@ -100,9 +100,9 @@ func TestClientsOfARunningSystem(t *testing.T) {
 	for _, c := range clients() {
 		for _, transport := range c.transports {
 			t.Run(fmt.Sprintf("%s %s %s", c.peer, c.version, transport), func(t *testing.T) {
+				noted := rows.add(t, c.peer, c.version, theirClient, transport)
 				needs(t, c.needs...)
 				t.Parallel()
-				noted := rows.add(t, c.peer, c.version, theirClient, transport)
 				argv := append(c.command(t), "--transport", transport, "--extras", "--prefix")
 				if transport == "stdio" {
 					got := look(t, append(argv, "peer_", "--", system(t), "run", projectFile(t, "project: interop\nagents: {peer: {type: peer}}\n"), "--stdio"))

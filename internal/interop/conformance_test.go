@@ -42,9 +42,9 @@ const (
 type score struct{ passed, failed int }
 
 func TestConformanceOfTheServer(t *testing.T) {
+	noted := rows.add(t, "conformance suite, all", toolbox.ConformanceVersion, theirClient, "http")
 	needs(t, toolbox.Node, toolbox.Peers)
 	t.Parallel()
-	noted := rows.add(t, "conformance suite, all", toolbox.ConformanceVersion, theirClient, "http")
 	yardstick := start(t, nil, sdkServer(t), "-stateless=false", "-http", freeAddress(t))
 	url := "http://" + yardstick.cmd.Args[len(yardstick.cmd.Args)-1] + "/"
 	awaitHTTP(t, url)
@@ -54,9 +54,9 @@ func TestConformanceOfTheServer(t *testing.T) {
 }
 
 func TestConformanceOfTheClient(t *testing.T) {
+	noted := rows.add(t, "conformance suite, core", toolbox.ConformanceVersion, theirServer, "http")
 	needs(t, toolbox.Node, toolbox.Peers)
 	t.Parallel()
-	noted := rows.add(t, "conformance suite, core", toolbox.ConformanceVersion, theirServer, "http")
 	theirs := conformance(t, "client", "--suite", "core", "--command", sdkClient(t))
 	ours := conformance(t, "client", "--suite", "core", "--command", conformant(t))
 	noted.result = compare(t, theirs, ours)

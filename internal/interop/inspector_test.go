@@ -13,9 +13,9 @@ import (
 func TestInspector(t *testing.T) {
 	for _, transport := range []string{"stdio", "sse", "http"} {
 		t.Run(transport, func(t *testing.T) {
+			rows.add(t, "MCP Inspector", toolbox.InspectorVersion, theirClient, transport)
 			needs(t, toolbox.Node, toolbox.Peers)
 			t.Parallel()
-			rows.add(t, "MCP Inspector", toolbox.InspectorVersion, theirClient, transport)
 			var target []string
 			if transport == "stdio" {
 				target = []string{system(t), "run", projectFile(t, "project: interop\nagents: {peer: {type: peer}}\n"), "--stdio"}

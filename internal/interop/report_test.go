@@ -36,7 +36,7 @@ func (r *report) add(t *testing.T, peer, version, direction, transport string) *
 		case t.Failed():
 			line.result = strings.TrimSpace("FAILED " + line.result)
 		case t.Skipped():
-			line.result = "skipped"
+			line.result = "SKIPPED"
 		case line.result == "":
 			line.result = "ok"
 		}

@@ -69,9 +69,9 @@ func TestServersThroughConnect(t *testing.T) {
 			}
 			how := map[bool]string{true: " command", false: " url"}[launched]
 			t.Run(s.name()+how, func(t *testing.T) {
+				noted := rows.add(t, s.peer, s.version, theirServer, string(s.transport)+how)
 				needs(t, s.needs...)
 				t.Parallel()
-				noted := rows.add(t, s.peer, s.version, theirServer, string(s.transport)+how)
 				target := mcp.Target{Name: "peer", Transport: s.transport, Dir: bench.dir, Stderr: func(line []byte) {}}
 				if launched {
 					target.Command = s.argv(t)
@@ -96,10 +96,11 @@ func connect(t *testing.T, target mcp.Target) (session *mcp.Session) {
 	patiently(t, func() (err error) {
 		session, err = mcp.Connect(t.Context(), target, mcp.ConnectOptions{Logger: slog.New(slog.DiscardHandler)})
 		var why *mcp.ConnectError
-		if err != nil && !(errors.As(err, &why) && why.Reason == mcp.ReasonRefused && target.URL != "") {
-			t.Fatalf("connect: %v", err)
+		if err == nil || target.URL != "" && errors.As(err, &why) && why.Reason == mcp.ReasonRefused {
+			return err
 		}
-		return err
+		t.Fatalf("connect: %v", err)
+		return nil
 	})
 	t.Cleanup(func() { _ = session.Close(context.Background()) }) // the test has closed it, unless it failed
 	return session

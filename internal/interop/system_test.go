@@ -3,7 +3,6 @@ package interop
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +30,7 @@ func TestServersAsAgents(t *testing.T) {
 	needs(t)
 	t.Parallel()
 	project := []string{"project: interop", "gateway: {listen: '127.0.0.1:0'}", "agents:"}
-	for _, p := range slices.Clone(all) {
+	for _, p := range all {
 		if !installed(p.needs) {
 			continue // the part of the test below says so
 		}
@@ -47,13 +46,16 @@ func TestServersAsAgents(t *testing.T) {
 		awaitHTTP(t, strings.TrimSuffix(url, endpoint(string(p.transport))))
 		project = append(project, fmt.Sprintf("  %s: {communicator: %s, url: %q}", p.agent, communicators[p.transport], url))
 	}
+	if len(project) == 3 {
+		t.Skip("none of the servers is installed")
+	}
 	run := start(t, nil, openmas(t), "run", projectFile(t, strings.Join(project, "\n")+"\n"), "--log-format", "text")
 	url := run.url(t)
 	t.Run("agents", func(t *testing.T) {
 		for _, p := range all {
 			t.Run(p.agent, func(t *testing.T) {
-				needs(t, p.needs...)
 				rows.add(t, p.peer, p.version, theirServer+" (openmas run)", string(p.transport)+" "+p.how)
+				needs(t, p.needs...)
 				callAgent(t, url, p.agent)
 			})
 		}
@@ -91,8 +93,8 @@ func callAgent(t *testing.T, url, agent string) {
 // A server of the first generation, with nothing configured but its command, answers soon after the system was started; and without a system.
 func TestFirstAnswerOfAnOldServer(t *testing.T) {
 	s := servers()[0]
-	needs(t, s.needs...)
 	noted := rows.add(t, s.peer, s.version, theirServer+" (openmas run)", "stdio, first answer")
+	needs(t, s.needs...)
 	argv, err := json.Marshal(s.argv(t))
 	if err != nil {
 		t.Fatal(err)

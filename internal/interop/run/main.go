@@ -14,18 +14,21 @@ import (
 	"github.com/openmas/openmas/internal/interop/toolbox"
 )
 
-func main() {
+func main() { os.Exit(start()) }
+
+func start() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {
 		fmt.Fprintf(os.Stderr, "interop: %v\n", err)
-		os.Exit(1)
+		return 1
 	}
+	return 0
 }
 
 func run(ctx context.Context, args []string) error {
 	for _, t := range toolbox.Tools() {
-		err := t.Install(ctx, os.Stderr)
+		err := t.Install(ctx, func(what string) { fmt.Fprintf(os.Stderr, "interop: %s: %s\n", t.Name(), what) })
 		var missing *toolbox.Missing
 		switch {
 		case errors.As(err, &missing) && os.Getenv("CI") != "true":
@@ -38,18 +41,19 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(work)
+	defer func() { _ = os.RemoveAll(work) }() // what is left lies among temporary files
 	report := filepath.Join(work, "report.txt")
 	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1", "-timeout=8m", "./internal/interop"}, args...)...)
 	cmd.Env = append(os.Environ(), "OPENMAS_INTEROP=1", "OPENMAS_INTEROP_REPORT="+report)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // the tests end what they started
 	ran := cmd.Run()
-	if table, err := os.ReadFile(report); err == nil {
-		fmt.Printf("\n%s", table)
+	table, err := os.ReadFile(report)
+	if err == nil {
+		_, err = fmt.Fprintf(os.Stdout, "\n%s", table)
 	}
 	if ran != nil {
 		return fmt.Errorf("the tests failed: %w", ran)
 	}
-	return nil
+	return err
 }

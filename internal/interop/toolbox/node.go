@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed" // the pins
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -29,14 +28,14 @@ var (
 
 // Node is the runtime; Peers has the TypeScript SDK, the Inspector and the conformance suite. No package's install script runs.
 var (
-	Node = &Tool{name: "node " + NodeVersion, pins: [][]byte{[]byte(nodePackage())}, install: func(ctx context.Context, dir string, _ io.Writer) error {
+	Node = &Tool{name: "node " + NodeVersion, pins: [][]byte{[]byte(nodePackage())}, install: func(ctx context.Context, dir string) error {
 		npm, err := npm()
 		if err != nil {
 			return err
 		}
 		return run(ctx, dir, append(npm, "install", "--no-save", "--prefix", dir, nodePackage())...)
 	}}
-	Peers = &Tool{name: "npm peers", pins: [][]byte{packagePins, packageLock}, install: func(ctx context.Context, dir string, _ io.Writer) error {
+	Peers = &Tool{name: "npm peers", pins: [][]byte{packagePins, packageLock}, install: func(ctx context.Context, dir string) error {
 		npm, err := npm()
 		if err != nil {
 			return err

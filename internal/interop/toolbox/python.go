@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed" // the pins
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -33,7 +32,7 @@ func python(version string, constraints []byte) *Tool {
 	return &Tool{
 		name: "python mcp " + version,
 		pins: [][]byte{constraints},
-		install: func(ctx context.Context, dir string, _ io.Writer) error {
+		install: func(ctx context.Context, dir string) error {
 			python, err := need("python3")
 			if err != nil {
 				return err

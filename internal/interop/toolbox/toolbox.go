@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,7 +27,7 @@ func (m *Missing) Error() string {
 type Tool struct {
 	name    string
 	pins    [][]byte // whatever changes them makes another folder
-	install func(ctx context.Context, dir string, out io.Writer) error
+	install func(ctx context.Context, dir string) error
 }
 
 // Tools lists everything, in the order in which it is best installed.
@@ -62,15 +61,15 @@ func (t *Tool) Installed() (dir string, ok bool) {
 	return dir, err == nil
 }
 
-// Install puts the tool in its folder, unless it is there, with a line to out for what takes time. A [*Missing] error: the machine lacks a program for it.
-// It may run in several processes at once: the first to end wins.
-func (t *Tool) Install(ctx context.Context, out io.Writer) error {
+// Install puts the tool in its folder, unless it is there; note is told what goes on. A [*Missing] error: the machine lacks a program for it. It may run in
+// several processes at once: the first to end wins.
+func (t *Tool) Install(ctx context.Context, note func(string)) error {
 	dir, err := t.Dir()
 	if err != nil {
 		return err
 	}
 	if _, ok := t.Installed(); ok {
-		fmt.Fprintf(out, "interop: %s: here\n", t.name)
+		note("here")
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
@@ -80,10 +79,10 @@ func (t *Tool) Install(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("install %s: %w", t.name, err)
 	}
-	defer os.RemoveAll(work)
-	fmt.Fprintf(out, "interop: %s: installing ...\n", t.name)
+	defer func() { _ = os.RemoveAll(work) }() // it is the folder itself by then, unless something failed
+	note("installing ...")
 	start := time.Now()
-	if err := t.install(ctx, work, out); err != nil {
+	if err := t.install(ctx, work); err != nil {
 		return fmt.Errorf("install %s: %w", t.name, err)
 	}
 	if err := os.Rename(work, dir); err != nil {
@@ -91,7 +90,7 @@ func (t *Tool) Install(ctx context.Context, out io.Writer) error {
 			return fmt.Errorf("install %s: %w", t.name, err)
 		}
 	}
-	fmt.Fprintf(out, "interop: %s: installed in %s\n", t.name, time.Since(start).Round(time.Second))
+	note(fmt.Sprintf("installed in %s", time.Since(start).Round(time.Second)))
 	return nil
 }
 
