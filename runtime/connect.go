@@ -136,6 +136,9 @@ func (r *Runtime) childLog(name, instance string) func([]byte) {
 				return
 			}
 		}
-		log.Info(string(line))
+		log.Info(announced.Replace(string(line)))
 	}
 }
+
+// announced takes the readiness lines of children apart: whoever started us looks for ours among what we log.
+var announced = strings.NewReplacer("SSE_SERVER_URL=", "serves SSE at ", "STDIO_SERVER_READY", "is ready on stdio")
