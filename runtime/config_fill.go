@@ -17,19 +17,16 @@ import (
 // error. The error is ConfigErrors with keys relative to the block and no positions:
 // Config.Locate adds those. No value appears in it.
 func Fill(target any, config map[string]any) error {
+	if len(config) == 0 {
+		return nil // so that an agent without fields need not be a pointer
+	}
 	v := reflect.ValueOf(target)
 	if v.Kind() != reflect.Pointer || v.IsNil() {
 		return fmt.Errorf("fill a %T: it is not a pointer to a struct", target)
 	}
 	t := v.Type().Elem()
 	if t.Kind() != reflect.Struct {
-		if len(config) == 0 {
-			return nil
-		}
 		return ConfigErrors{{Message: fmt.Sprintf("the agent is a %s, which takes no configuration", t)}}
-	}
-	if config == nil {
-		return nil
 	}
 	check := projectfile.Checker{Schema: projectfile.Schema{Tag: "json", Fold: true, Untagged: true}, NullOK: true}
 	clean, problems := check.Check(config, t)

@@ -185,7 +185,8 @@ func TestFill(t *testing.T) {
 		{"not a struct", new(fillFunc), map[string]any{"a": 1}, "the agent is a runtime.fillFunc, which takes no configuration"},
 		{"not a struct, nothing to fill", new(fillFunc), nil, ""},
 		{"nil", &fillTarget{}, nil, ""},
-		{"not a pointer", fillTarget{}, nil, "fill a runtime.fillTarget: it is not a pointer to a struct"},
+		{"not a pointer, and nothing to fill", fillTarget{}, nil, ""},
+		{"not a pointer", fillTarget{}, map[string]any{"a": 1}, "fill a runtime.fillTarget: it is not a pointer to a struct"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := ""

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/openmas/openmas/agent"
@@ -24,6 +23,8 @@ type planned struct {
 	info     agent.Info
 	requires []string
 	runner   bool
+	// unknown: the agent could not be asked for what it offers.
+	unknown bool
 }
 
 // makePlan checks the agents of cfg against types, as far as that is possible without starting any, and orders them so that each comes after what it
@@ -34,6 +35,7 @@ func makePlan(cfg *Config, types agent.Types, only []string) ([]planned, error) 
 	for _, name := range slices.Sorted(maps.Keys(cfg.Agents)) {
 		p, err := planAgent(cfg, types, name)
 		errs = append(errs, err)
+		p.unknown = err != nil
 		all[name] = p
 	}
 	for _, name := range only {
@@ -41,8 +43,8 @@ func makePlan(cfg *Config, types agent.Types, only []string) ([]planned, error) 
 			errs = append(errs, fmt.Errorf("--agents names %q, which the project does not have", name))
 		}
 	}
-	for name, p := range all {
-		for _, req := range p.requires {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		for _, req := range all[name].requires {
 			errs = append(errs, checkRequirement(cfg, all, name, req))
 		}
 	}
@@ -50,7 +52,7 @@ func makePlan(cfg *Config, types agent.Types, only []string) ([]planned, error) 
 		for i, name := range cfg.Gateway.Expose {
 			callee, tool, _ := strings.Cut(name, ".")
 			if wrong, hint := checkOffer(all, callee, tool); wrong != "" {
-				e := cfg.Errorf([]string{"gateway", "expose", strconv.Itoa(i)}, "expose %s: %s", name, wrong)
+				e := cfg.Errorf([]string{"gateway", "expose", projectfile.Item(i)}, "expose %s: %s", name, wrong)
 				e.Hint = hint
 				errs = append(errs, e)
 			}
@@ -131,6 +133,7 @@ func checkOffer(all map[string]*planned, callee, tool string) (wrong, hint strin
 		return "", ""
 	case p == nil:
 		return fmt.Sprintf("there is no agent %q", callee), projectfile.Suggest(callee, slices.Collect(maps.Keys(all)))
+	case p.unknown: // what is wrong with it is said already
 	case p.kind == KindType && tool != "" && !offers(p.info, tool):
 		return fmt.Sprintf("%s has no tool %q", callee, tool), projectfile.Suggest(tool, toolNames(p.info))
 	}
