@@ -42,6 +42,9 @@ else as text), or - for JSON on standard input.`,
 			if s.named() && path != "" {
 				return usage(errors.New("--project, --url or --command: one of them"))
 			}
+			if _, _, ok := agent.SplitName(args[0]); !ok && !s.named() {
+				return usage(fmt.Errorf("%s: name the tool as AGENT.TOOL", args[0]))
+			}
 			input, err := arguments(args[1:], a.In)
 			if err != nil {
 				return usage(err)

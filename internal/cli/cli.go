@@ -71,6 +71,9 @@ func Run(ctx context.Context, p Program, args []string, s Streams) int {
 	if err == nil {
 		return exitOK
 	}
+	if _, _, unknown := root.Find(args); unknown != nil {
+		err = usage(unknown)
+	}
 	code := exitFailed
 	var exit *exitError
 	var config *runtime.ConfigError
@@ -106,7 +109,6 @@ over a broker, or over MCP.
   openmas call geo.locate city=Bern call a tool`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage(fmt.Errorf("%w\nSee '%s --help'", err, c.CommandPath()))

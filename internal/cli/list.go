@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -79,7 +80,8 @@ func showList(w io.Writer, infos []agent.Info) error {
 	return tw.Flush()
 }
 
-// parameters are the members of an object schema, in its order; optional ones have a question mark.
+// parameters are the members of an object schema, those that are required first, otherwise in its order (which a schema loses where MCP's peers decode it into a
+// map). Optional ones have a question mark.
 func parameters(schema json.RawMessage) []string {
 	var s struct {
 		Properties members  `json:"properties"`
@@ -92,6 +94,15 @@ func parameters(schema json.RawMessage) []string {
 	for _, r := range s.Required {
 		required[r] = true
 	}
+	slices.SortStableFunc(s.Properties, func(a, b string) int {
+		switch {
+		case required[a] == required[b]:
+			return 0
+		case required[a]:
+			return -1
+		}
+		return 1
+	})
 	out := make([]string, len(s.Properties))
 	for i, name := range s.Properties {
 		out[i] = optional(name, required[name])

@@ -3,9 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -27,11 +25,8 @@ func (p *project) flags(c *cobra.Command) {
 // load finds and reads the project file; path may be empty. It may not return: see Program.Become.
 func (a *app) load(ctx context.Context, path string, p project) (*runtime.Config, error) {
 	if path == "" {
-		wd, err := os.Getwd()
-		if err != nil {
-			return nil, fmt.Errorf("find the working directory: %w", err)
-		}
-		if path, err = runtime.FindProject(wd); err != nil {
+		var err error
+		if path, err = runtime.FindProject(""); err != nil {
 			return nil, usage(err)
 		}
 	}

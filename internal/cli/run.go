@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"fmt"
+	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +38,9 @@ When everything is up, standard error says so, and SSE_SERVER_URL=http://host:po
 			o.OnReady = func(s runtime.Status) { showReady(a.Err, log, s) }
 			if stdio {
 				o.Output = a.Err
+				if a.Out == io.Writer(os.Stdout) {
+					os.Stdout = os.Stderr // the protocol's alone from here on: a stray print of an agent must not corrupt it
+				}
 			}
 			r, err := a.newRuntime(cfg, o)
 			if err != nil {

@@ -21,7 +21,6 @@ type server struct{ url, command string }
 func (s *server) flags(c *cobra.Command) {
 	c.Flags().StringVar(&s.url, "url", "", "a running system, or any MCP server: http://127.0.0.1:8765")
 	c.Flags().StringVar(&s.command, "command", "", "an MCP server program to start: 'python3 server.py'")
-	c.MarkFlagsMutuallyExclusive("url", "command")
 }
 
 func (s *server) named() bool { return s.url != "" || s.command != "" }
@@ -29,6 +28,9 @@ func (s *server) named() bool { return s.url != "" || s.command != "" }
 // connect makes a session. A URL without a path is tried as streamable HTTP, then as HTTP+SSE.
 func (s *server) connect(ctx context.Context, log *slog.Logger, errOut io.Writer) (*mcp.Session, error) {
 	o := mcp.ConnectOptions{Logger: log}
+	if s.command != "" && s.url != "" {
+		return nil, usage(errors.New("--url or --command: one of them"))
+	}
 	if s.command != "" {
 		argv, err := splitCommand(s.command)
 		if err != nil {

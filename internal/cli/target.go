@@ -63,10 +63,7 @@ func listServer(ctx context.Context, s *mcp.Session) []agent.Info {
 }
 
 func callDirectory(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
-	name, bare, ok := agent.SplitName(tool)
-	if !ok {
-		return nil, usage(errors.New("name the tool as AGENT.TOOL"))
-	}
+	name, bare, _ := agent.SplitName(tool)
 	c.Op, c.Agent, c.Name = agent.OpTool, name, bare
 	back := c.Back
 	return agent.Do(agent.WithBackChannel(ctx, back), c, c.Input, agent.OnProgress(func(n agent.ProgressNotice) {
