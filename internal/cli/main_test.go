@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/openmas/openmas/runtime"
+)
+
+// hang is a generous bound on what must not take for ever.
+const hang = 30 * time.Second
+
+// mainVar in the environment makes the test binary the openmas program with the types of these tests: so tests start real processes of it, and those start theirs.
+const mainVar = "OPENMAS_TEST_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(mainVar) != "" || os.Getenv(runtime.ChildVar) != "" {
+		os.Exit(Main(Program{Types: types(), Version: testVersion}))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+const testVersion = "v1.2.3-test"
+
+// result is how a command ended and what it wrote.
+type result struct {
+	code     int
+	out, err string
+}
+
+// run runs a command in memory.
+func run(t *testing.T, in string, args ...string) result {
+	t.Helper()
+	return runWith(t.Context(), in, nil, args...)
+}
+
+func runWith(ctx context.Context, in string, environ []string, args ...string) result {
+	var out, errOut buffer
+	if environ == nil {
+		environ = []string{}
+	}
+	code := Run(ctx, Program{Types: types(), Version: testVersion, Environ: environ}, args, Streams{In: strings.NewReader(in), Out: &out, Err: &errOut})
+	return result{code, out.String(), errOut.String()}
+}
+
+// project writes a project file to a folder of its own.
+func projectFile(t *testing.T, yaml string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "openmas.yaml")
+	if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// nothingStarted fails the test if an agent of the project was given its folder, which comes before its Start.
+func nothingStarted(t *testing.T, project string) {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(filepath.Dir(project), ".openmas")); !os.IsNotExist(err) {
+		t.Errorf("something was started: .openmas exists (%v)", err)
+	}
+}
+
+// served is a project that runs in this process until stop.
+type served struct {
+	url  string
+	log  *buffer
+	stop func() int
+}
+
+// serve runs a project with its gateway on a free port, and waits for its readiness line.
+func serve(t *testing.T, path string, args ...string) *served {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &served{log: &buffer{}}
+	code := make(chan int, 1)
+	go func() {
+		p := Program{Types: types(), Version: testVersion, Environ: []string{}}
+		code <- Run(ctx, p, append([]string{"run", path, "--listen", "127.0.0.1:0"}, args...), Streams{In: strings.NewReader(""), Out: s.log, Err: s.log})
+	}()
+	s.stop = sync.OnceValue(func() int {
+		cancel()
+		select {
+		case c := <-code:
+			return c
+		case <-time.After(hang):
+			t.Errorf("run does not end\n%s", s.log)
+			return -1
+		}
+	})
+	t.Cleanup(func() {
+		if c := s.stop(); c != 0 {
+			t.Errorf("run ended with %d\n%s", c, s.log)
+		}
+	})
+	eventually(t, "run is up", func() bool {
+		select {
+		case c := <-code:
+			t.Fatalf("run ended with %d\n%s", c, s.log)
+		default:
+		}
+		return strings.Contains(s.log.String(), "SSE_SERVER_URL=")
+	}, s.log)
+	s.url = s.log.await(t, "SSE_SERVER_URL=")
+	return s
+}
+
+// buffer is an output that can be read while it is written.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// await waits for a line with the text and returns what follows it there.
+func (b *buffer) await(t *testing.T, text string) string {
+	t.Helper()
+	var rest string
+	eventually(t, "the output has "+text, func() bool {
+		_, after, ok := strings.Cut(b.String(), text)
+		if !ok || !strings.Contains(after, "\n") {
+			return false
+		}
+		rest, _, _ = strings.Cut(after, "\n")
+		return true
+	}, b)
+	return rest
+}
+
+// eventually waits for a condition.
+func eventually(t *testing.T, what string, ok func() bool, log *buffer) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(hang)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("%s: not within %v\n%s", what, hang, log)
+		}
+	}
+}
