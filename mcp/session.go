@@ -108,6 +108,12 @@ func (s *Session) watch() {
 		why = fmt.Errorf("the session ended: %w", withoutURL(why))
 	}
 	s.err = agent.Refusedf(agent.CodeUnavailable, "%s: %w", &s.target, why)
+	if s.ctx.Err() == nil {
+		// Answers that came before the end are still on their way to their calls; the others fail by themselves.
+		last, cancel := context.WithTimeout(s.rush, lastAnswers)
+		_ = s.gate.Wait(last) // what does not return is cancelled
+		cancel()
+	}
 	s.end(why)
 	close(s.done)
 
@@ -123,6 +129,9 @@ func (s *Session) watch() {
 	}
 	s.hurry()
 }
+
+// lastAnswers is how long calls may take to return when their connection has ended: to decode an answer, to deliver notices.
+const lastAnswers = time.Second
 
 // goodbye is how long a session over HTTP may take to tell the server that it is over.
 const goodbye = 2 * time.Second
