@@ -34,6 +34,13 @@ func (l *ledger) add(c *agent.Call) {
 	l.runs[c.ID]++
 }
 
+// of is the number of executions of one call.
+func (l *ledger) of(id string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.runs[id]
+}
+
 // count gives the number of executions, and the highest number of one call.
 func (l *ledger) count() (total, most int) {
 	l.mu.Lock()
