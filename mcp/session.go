@@ -122,7 +122,7 @@ func (s *Session) watch() {
 	}
 	s.goneBy = s.link.close(s.rush)
 	_ = s.sdk.Close() // returns when the handlers have: the connection is closed
-	<-lost //nolint:errcheck // why it ended has been said
+	<-lost            //nolint:errcheck // why it ended has been said
 	s.work.Wait()
 	if s.owner != nil {
 		s.owner.drain(s.rush)
