@@ -11,11 +11,13 @@ import (
 
 const anyObject = `{"type":"object"}`
 
-// inference knows what encoding/json does with two types that look like lists of numbers.
+// inference knows what encoding/json does with two types that look like lists of numbers, and with content blocks, whose JSON is not that of their fields.
 func inference() *jsonschema.ForOptions {
 	return &jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
 		reflect.TypeFor[json.RawMessage](): {},
 		reflect.TypeFor[[]byte]():          {Type: "string", ContentEncoding: "base64"},
+		reflect.TypeFor[Content](): {Type: "object", Description: "a content block as in MCP", Required: []string{"type"},
+			Properties: map[string]*jsonschema.Schema{"type": {Type: "string"}}},
 	}}
 }
 

@@ -204,3 +204,14 @@ func TestPropertiesAreObjects(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestContentAsInput: a tool may take what MCP calls content, a model's tool for example.
+func TestContentAsInput(t *testing.T) {
+	ctx := one(t, agent.Capabilities{Tools: []agent.Tool{agent.NewTool("sample", "", func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
+		return agent.SampleResult{Role: "assistant", Model: "m", Content: r.Messages[0].Content}, nil
+	})}})
+	got, err := agent.Ask[agent.SampleResult](ctx, "callee.sample", agent.SampleRequest{MaxTokens: 1, Messages: []agent.Message{agent.UserText("hi")}})
+	if err != nil || got.Content.Text != "hi" || got.Content.Type != agent.ContentText {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

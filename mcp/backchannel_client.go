@@ -135,14 +135,24 @@ const flushPatience = time.Second
 
 // receive answers what a server asks of its client, before the SDK would say that we cannot.
 func (s *Session) receive(next sdk.MethodHandler) sdk.MethodHandler {
-	return func(ctx context.Context, method string, r sdk.Request) (sdk.Result, error) {
+	return func(ctx context.Context, method string, r sdk.Request) (res sdk.Result, err error) {
+		defer func() {
+			if p := recover(); p != nil { // what a server sends must not end the process
+				s.log.ErrorContext(ctx, "panic in a request of the server", "method", method, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				res, err = nil, toRPCError(agent.Errorf(agent.CodeInternal, "internal error"), "")
+			}
+		}()
 		switch method {
 		case "sampling/createMessage":
 			var res sdk.CreateMessageWithToolsResult
 			return answerTo(ctx, s, agent.AskSample, r.GetParams(), &res)
 		case "roots/list":
+			params := r.GetParams()
+			if p, ok := params.(*sdk.ListRootsParams); ok && p == nil {
+				params = nil // the request has none, which the SDK gives as a pointer
+			}
 			res := sdk.ListRootsResult{Roots: []*sdk.Root{}}
-			return answerTo(ctx, s, agent.AskRoots, r.GetParams(), &res)
+			return answerTo(ctx, s, agent.AskRoots, params, &res)
 		}
 		return next(ctx, method, r)
 	}
@@ -210,7 +220,11 @@ func (s *Session) ask(ctx context.Context, kind string, params sdk.Params) (json
 	defer cancel(nil)
 	// When the call is over, so is its question.
 	defer context.AfterFunc(f.ctx, func() { cancel(context.Cause(f.ctx)) })()
-	return s.request(ctx, f.back, agent.Request{Kind: kind, Params: raw})
+	answer, err := s.request(ctx, f.back, agent.Request{Kind: kind, Params: raw})
+	if f != s.owner && s.owner != nil && errors.Is(err, agent.CodeUnavailable) {
+		return s.request(ctx, s.owner.back, agent.Request{Kind: kind, Params: raw}) // the caller cannot, but the session's owner may
+	}
+	return answer, err
 }
 
 // request calls back, whose code is a stranger's.

@@ -40,8 +40,11 @@ func dialHTTP(ctx context.Context, t Target, o ConnectOptions) (*link, error) {
 	for k, v := range t.Headers {
 		header.Set(k, v)
 	}
-	if l.client, err = wire.NewHTTPClient(wire.HTTPOptions{Origin: endpoint, Header: header}); err != nil {
+	if l.client, err = wire.NewHTTPClient(wire.HTTPOptions{Origin: endpoint, Header: header, TLS: t.TLS}); err != nil {
 		return l, err
+	}
+	if t.OAuth != nil {
+		l.client.Transport = newAuthTransport(l.client.Transport, t.OAuth, endpoint)
 	}
 	l.http = newRoundTripper(l.client.Transport, t.Transport == Streamable, o)
 	l.client.Transport = l.http

@@ -262,7 +262,9 @@ func (h *web) readBody(w http.ResponseWriter, r *http.Request) bool {
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(h.o.Limits.ReadTimeout)) // not every writer has deadlines; then the server's hold
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.o.Limits.MaxBody)))
-	_ = rc.SetReadDeadline(time.Time{})
+	if err == nil {
+		_ = rc.SetReadDeadline(time.Time{}) // else it also keeps net/http from waiting for the rest
+	}
 	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
 		http.Error(w, fmt.Sprintf("the body exceeds %d bytes, the limit", large.Limit), http.StatusRequestEntityTooLarge)
 		return false

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,8 @@ import (
 	"path"
 	"slices"
 	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/auth"
 
 	"github.com/openmas/openmas/agent"
 )
@@ -34,6 +37,10 @@ type Target struct {
 	URL string
 	// Headers are sent with every request, to the origin of URL only.
 	Headers map[string]string
+	// TLS is for URLs of https; nil: the system's trust. It must not be changed.
+	TLS *tls.Config
+	// OAuth gets a token when the server answers 401 or 403, and puts it on every request to the origin of URL. nil: nobody does. See [ClientCredentials].
+	OAuth auth.OAuthHandler
 
 	// Command is the argument vector, run without a shell. Command[0] with a slash is relative to Dir.
 	Command []string

@@ -75,8 +75,7 @@ func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out,
 	if r, ok := a.(agent.Runner); ok && c.Run {
 		tasks.Go(func() { c.supervise(running, r, env) })
 	}
-	m := c.MCP
-	err = mcp.ServeStdio(ctx, c, in, out, mcp.HostOptions{Logger: c.log, Version: c.Program, Limits: mcp.Limits{MaxFrame: int(m.MaxFrame)}}, mcp.Identity{Name: selfName, Trusted: true})
+	err = mcp.ServeStdio(ctx, c, in, out, mcp.HostOptions{Logger: c.log, Version: c.Program, Limits: c.MCP.privateLimits()}, mcp.Identity{Name: selfName, Trusted: true})
 	stop()
 	tasks.Wait()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), childDrain)

@@ -50,7 +50,7 @@ type Config struct {
 	Gateway *GatewayConfig `koanf:"gateway"`
 	// Telemetry says where traces go.
 	Telemetry TelemetryConfig `koanf:"telemetry"`
-	// MCP limits what the MCP endpoints of this process accept.
+	// MCP limits what the MCP endpoints of this process accept, and says what MCP servers may ask of it.
 	MCP MCPConfig `koanf:"mcp"`
 	// Connect bounds the first contact with a command or url agent.
 	Connect ConnectConfig `koanf:"connect"`
@@ -92,6 +92,19 @@ type AgentConfig struct {
 	Dir string `koanf:"dir"`
 	// Headers go with every HTTP request to the agent.
 	Headers map[string]string `koanf:"headers"`
+	// Token is sent to a url as Authorization: Bearer.
+	Token string `koanf:"token"`
+	// TLS says whom to trust at a url of https, and who we are there.
+	TLS TLSConfig `koanf:"tls"`
+	// OAuth gets a token for a url, where the server asks for one.
+	OAuth OAuthConfig `koanf:"oauth"`
+	// Sessions is the number of sessions to a url that calls are spread over, 1 to 64. Default 1: a session takes any number of calls at once.
+	Sessions int `koanf:"sessions"`
+	// AllowTools narrows a command or url to these of its tools: the others are neither listed nor called. Nil: all. It is no key of Tools, where a tool's
+	// own name could be the same.
+	AllowTools []string `koanf:"allow_tools"`
+	// Roots are the folders that a command or url is told of when it asks what to work on. Default: none.
+	Roots []string `koanf:"roots"`
 	// Replicas is the number of instances on this host, 1 to 1024. Default 1. Not for a url.
 	Replicas int `koanf:"replicas"`
 	// Run says which replicas of a Runner run: "first", the default, or "all".
@@ -138,29 +151,11 @@ type BrokerConfig struct {
 	MaxPayload  Size   `koanf:"max_payload"`   // of one message. Default 1 MiB
 }
 
-// GatewayConfig is the HTTP listener that offers agents to the MCP world.
-type GatewayConfig struct {
-	// Listen is host:port. Port 0 takes a free one. Default "127.0.0.1:8765".
-	Listen string `koanf:"listen"`
-	// Expose names the agents ("editor") and tools ("notes.search") that can be seen.
-	// Nil: all agents. Empty but not nil: none but the runtime's own.
-	Expose []string `koanf:"expose"`
-}
-
 // TelemetryConfig says where traces are sent. What is empty is taken from the standard
 // OTEL_EXPORTER_OTLP_… environment variables; without an endpoint nothing is sent.
 type TelemetryConfig struct {
 	Endpoint string `koanf:"endpoint"` // an http or https URL, or host:port
 	Protocol string `koanf:"protocol"` // "http" (OTLP over HTTP with protobuf) or "grpc"
-}
-
-// MCPConfig bounds the MCP endpoints of this process. Beyond a bound the peer is refused.
-type MCPConfig struct {
-	MaxBody         Size          `koanf:"max_body"`         // of an HTTP request. Default 4 MiB
-	MaxFrame        Size          `koanf:"max_frame"`        // of one message on stdio. Default 16 MiB
-	MaxSessions     int           `koanf:"max_sessions"`     // at once per listener. Default 1000
-	SessionIdle     time.Duration `koanf:"session_idle"`     // without an open stream or a call. Default 10 min
-	SessionLifetime time.Duration `koanf:"session_lifetime"` // then closed between two calls. Default 1 h
 }
 
 // ConnectConfig bounds the first contact with a command or url agent.

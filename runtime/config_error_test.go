@@ -87,6 +87,15 @@ func TestConfigErrors(t *testing.T) {
 		{name: "a key twice", file: "agents:\n  a:\n    type: x\n    replicas: 2\n    type: y\nproject: p\nproject: q\n"},
 		{name: "surroundings", file: "agents:\n  a: {command: [\"\"], env: {OPENMAS_TOKEN: x, \"A=B\": y}}\n  b: {url: \"https://u:p@host/\", headers: {\"bad name\": v, ok: \"a\\nb\"}}\n  c: {url: \"example.org\"}\n"},
 		{name: "gateway", file: ok + "gateway: {listen: \"8765\", expose: [b, a., openmas]}\n"},
+		{name: "gateway beyond loopback", file: ok + "gateway: {listen: \"0.0.0.0:8765\"}\n"},
+		{name: "gateway beyond loopback by a flag", file: ok + "gateway: {}\n", opts: LoadOptions{Set: []string{"gateway.listen=:8765"}}},
+		{name: "gateway tokens", file: ok + "gateway: {token: \"${env:EMPTY}\", tokens: {openmas: sesame-1, Ann: sesame-2, bob: \"sesame 3\", cy: sesame-4, di: sesame-4}}\n", opts: LoadOptions{Environ: []string{"EMPTY="}}},
+		{name: "gateway names", file: ok + "gateway: {hosts: [\"a:80\", \"\"], origins: [example.org, \"https://a/b\"]}\n"},
+		{name: "mcp limits", file: ok + "mcp: {max_calls: 0, header_timeout: 5, session_ilde: 1m}\n"},
+		{name: "sampling", file: ok + "mcp: {sampling: llm}\n"},
+		{name: "sampling by nobody", file: ok + "mcp: {sampling: b.complete}\n"},
+		{name: "peers", file: "agents:\n  a: {type: x, token: sesame-1, tls: {ca_file: ca}, oauth: {client_id: me}, sessions: 2, allow_tools: [t], roots: [.]}\n" +
+			"  b: {url: \"https://x/\", token: sesame-2, headers: {authorization: x}, sessions: 65, tls: {cert_file: c}, oauth: {client_id: me}, allow_tools: [\"\"]}\n"},
 		{name: "empty tool", file: "agents:\n  a: {type: x, tools: {\"\": {timeout: 1s}}}\n"},
 
 		{name: "empty file", file: ""},

@@ -234,7 +234,9 @@ func (l *loader) decode() *Config {
 	if err := strictDecode(clean, cfg, "koanf"); err != nil {
 		l.fail(projectfile.Position{File: l.path}, "", "cannot be decoded: %v", err)
 	}
-	return cfg.WithDefaults()
+	cfg = cfg.WithDefaults()
+	src.redact = redactor(append(l.expander.Secrets, cfg.secrets()...))
+	return cfg
 }
 
 // strictDecode fills target from what a Checker let pass.

@@ -17,11 +17,8 @@ func Default() *Config {
 			Timeout: 30 * time.Second,
 			Retry:   Retry{Attempts: 3, Initial: 100 * time.Millisecond, Multiplier: 2, Max: 10 * time.Second},
 		},
-		Broker: BrokerConfig{Type: "memory", MaxInFlight: 64, MaxQueue: 1024, MaxPayload: MiB},
-		MCP: MCPConfig{
-			MaxBody: 4 * MiB, MaxFrame: 16 * MiB, MaxSessions: 1000,
-			SessionIdle: 10 * time.Minute, SessionLifetime: time.Hour,
-		},
+		Broker:    BrokerConfig{Type: "memory", MaxInFlight: 64, MaxQueue: 1024, MaxPayload: MiB},
+		MCP:       defaultMCP(),
 		Connect:   ConnectConfig{Timeout: 10 * time.Second},
 		Reconnect: ReconnectConfig{Initial: time.Second, Multiplier: 1.6, Max: 30 * time.Second},
 		Restart:   RestartConfig{Limit: 5, Window: 30 * time.Second, Backoff: 15 * time.Second, GiveUpAfter: 3},
@@ -43,18 +40,7 @@ func (c *Config) WithDefaults() *Config {
 		MaxQueue:    cmp.Or(c.Broker.MaxQueue, d.Broker.MaxQueue),
 		MaxPayload:  cmp.Or(c.Broker.MaxPayload, d.Broker.MaxPayload),
 	}
-	if c.Gateway != nil {
-		g := *c.Gateway
-		g.Listen = cmp.Or(g.Listen, "127.0.0.1:8765")
-		out.Gateway = &g
-	}
-	out.MCP = MCPConfig{
-		MaxBody:         cmp.Or(c.MCP.MaxBody, d.MCP.MaxBody),
-		MaxFrame:        cmp.Or(c.MCP.MaxFrame, d.MCP.MaxFrame),
-		MaxSessions:     cmp.Or(c.MCP.MaxSessions, d.MCP.MaxSessions),
-		SessionIdle:     cmp.Or(c.MCP.SessionIdle, d.MCP.SessionIdle),
-		SessionLifetime: cmp.Or(c.MCP.SessionLifetime, d.MCP.SessionLifetime),
-	}
+	out.Gateway, out.MCP = c.Gateway.withDefaults(), c.MCP.over(d.MCP)
 	out.Connect.Timeout = cmp.Or(c.Connect.Timeout, d.Connect.Timeout)
 	out.Reconnect = ReconnectConfig{
 		Initial:    cmp.Or(c.Reconnect.Initial, d.Reconnect.Initial),
@@ -94,7 +80,9 @@ func (a AgentConfig) withDefaults() AgentConfig {
 			}
 		}
 	}
-	if kind != KindURL {
+	if kind == KindURL {
+		a.Sessions = cmp.Or(a.Sessions, 1)
+	} else {
 		a.Replicas = cmp.Or(a.Replicas, 1)
 	}
 	if kind == KindType {

@@ -163,6 +163,9 @@ func (p *printer) scalar(path []string, v reflect.Value, untyped bool) (string, 
 }
 
 func (p *printer) masked(path []string, text string) string {
+	if isSecret(path) {
+		return "***"
+	}
 	if p.c.source != nil {
 		if n := p.c.source.root.At(path...); n != nil && n.Masked != "" {
 			return n.Masked

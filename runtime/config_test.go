@@ -136,7 +136,7 @@ type fillTarget struct {
 	Pair    [2]int            `json:"pair"`
 	Nested  struct{ Depth int }
 	Clock   func() time.Time
-	private int //nolint:unused // it must be left alone
+	private int    //nolint:unused // it must be left alone
 	Hidden  string `json:"-"`
 	fillBase
 }

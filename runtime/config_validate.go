@@ -101,11 +101,7 @@ func (v *validator) numbers() {
 	positive(c.Broker.MaxInFlight > 0, "broker", "max_in_flight")
 	positive(c.Broker.MaxQueue > 0, "broker", "max_queue")
 	positive(c.Broker.MaxPayload > 0, "broker", "max_payload")
-	positive(c.MCP.MaxBody > 0, "mcp", "max_body")
-	positive(c.MCP.MaxFrame > 0, "mcp", "max_frame")
-	positive(c.MCP.MaxSessions > 0, "mcp", "max_sessions")
-	positive(c.MCP.SessionIdle > 0, "mcp", "session_idle")
-	positive(c.MCP.SessionLifetime > 0, "mcp", "session_lifetime")
+	v.mcp()
 	positive(c.Connect.Timeout > 0, "connect", "timeout")
 	positive(c.Restart.Limit > 0, "restart", "limit")
 	positive(c.Restart.Window > 0, "restart", "window")
@@ -263,6 +259,7 @@ func (v *validator) surroundings(keys []string, a AgentConfig) {
 	if a.URL != "" {
 		v.url(at("url"), a.URL)
 	}
+	v.peer(keys, a)
 }
 
 func (v *validator) url(keys []string, text string) {
@@ -275,25 +272,7 @@ func (v *validator) url(keys []string, text string) {
 	}
 }
 
-func (v *validator) gateway() {
-	g := v.c.Gateway
-	if g == nil {
-		return
-	}
-	v.address([]string{"gateway", "listen"}, g.Listen)
-	for i, entry := range g.Expose {
-		keys := []string{"gateway", "expose", projectfile.Item(i)}
-		name, tool, cut := strings.Cut(entry, ".")
-		if _, ok := v.c.Agents[name]; !ok && name != runtimeAgent {
-			known := slices.Concat(v.c.AgentNames(), []string{runtimeAgent})
-			v.fail(keys, projectfile.Suggest(name, known), "there is no agent %s", v.quote(keys, name))
-		} else if cut && tool == "" {
-			v.fail(keys, "write agent or agent.tool", "the tool after the dot is missing")
-		}
-	}
-}
-
-func (v *validator) address(keys []string, addr string) {
+func (v *validator) address(keys []string, addr string) bool {
 	_, port, err := net.SplitHostPort(addr)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
@@ -301,6 +280,7 @@ func (v *validator) address(keys []string, addr string) {
 	if err != nil {
 		v.fail(keys, `write host:port, like "127.0.0.1:8765"; port 0 takes a free one`, "%s is not an address", v.quote(keys, addr))
 	}
+	return err == nil
 }
 
 func (v *validator) telemetry() {

@@ -18,19 +18,23 @@ import (
 // connect reaches agents in other processes: children of our own types, MCP server programs, MCP servers elsewhere.
 func (r *Runtime) connect(ctx, base context.Context, p planned) (*callee, error) {
 	route := &pool{name: p.name}
-	for n := range max(p.cfg.Replicas, 1) {
+	for n := range max(p.cfg.Replicas, p.cfg.Sessions, 1) {
 		i := newInstance(p.name, n)
 		route.instances = append(route.instances, i)
 		target, err := r.target(p, i, n)
 		if err != nil {
 			return nil, err
 		}
+		opts := r.connectOptions()
+		if p.kind != KindType {
+			opts.Back = r.answers(p)
+		}
 		dial := func(ctx context.Context) (communicator.Peer, error) {
-			s, err := mcp.Connect(ctx, target, r.connectOptions())
+			s, err := mcp.Connect(ctx, target, opts)
 			if err != nil {
 				return nil, err
 			}
-			return s, nil
+			return narrow(s, p.cfg.AllowTools, r.log), nil
 		}
 		if err := r.keep(ctx, base, p, route, n, dial); err != nil {
 			return nil, err
@@ -50,7 +54,14 @@ func (r *Runtime) target(p planned, i *instance, n int) (mcp.Target, error) {
 	}
 	t.Dir = r.cfg.ChildDir(p.name)
 	if p.kind == KindURL {
-		return t, nil
+		if t.Headers = maps.Clone(p.cfg.Headers); p.cfg.Token != "" {
+			if t.Headers == nil {
+				t.Headers = map[string]string{}
+			}
+			t.Headers["Authorization"] = "Bearer " + p.cfg.Token
+		}
+		t.TLS = p.tls
+		return t, p.cfg.OAuth.apply(&t)
 	}
 	t.Stderr = r.childLog(p.name, i.id)
 	token := r.private.tokens.issue(p.name)

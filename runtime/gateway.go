@@ -40,9 +40,10 @@ func (r *Runtime) listen(ctx context.Context) error {
 // serveGateway opens the edges, once every agent is up.
 func (r *Runtime) serveGateway() error {
 	o := mcp.GatewayOptions{HostOptions: r.hostOptions(), Project: r.cfg.Project, Ready: r.readiness}
-	if r.cfg.Gateway != nil {
-		if e := r.cfg.Gateway.Expose; e != nil {
-			o.Expose = append(slices.Clone(e), selfName)
+	if g := r.cfg.Gateway; g != nil {
+		o.Hosts, o.Origins, o.Identify = g.Hosts, g.Origins, g.identify()
+		if g.Expose != nil {
+			o.Expose = append(slices.Clone(g.Expose), selfName)
 		}
 	}
 	gw, err := mcp.NewGateway(r.dir, o)
@@ -82,9 +83,7 @@ func (r *Runtime) readiness() error {
 }
 
 func (r *Runtime) hostOptions() mcp.HostOptions {
-	m := r.cfg.MCP
-	return mcp.HostOptions{Logger: r.log, Version: r.opts.Version, Limits: mcp.Limits{MaxBody: int(m.MaxBody), MaxFrame: int(m.MaxFrame), Sessions: m.MaxSessions,
-		Idle: m.SessionIdle, Lifetime: m.SessionLifetime}}
+	return mcp.HostOptions{Logger: r.log, Version: r.opts.Version, Limits: r.cfg.MCP.limits()}
 }
 
 // httpLog gives net/http's own complaints (broken TLS, panics of handlers) to the log.

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,6 +26,8 @@ type planned struct {
 	runner   bool
 	// unknown: the agent could not be asked for what it offers.
 	unknown bool
+	// tls of a url; nil: the system's.
+	tls *tls.Config
 }
 
 // makePlan checks the agents of cfg against types, as far as that is possible without starting any, and orders them so that each comes after what it
@@ -58,6 +61,13 @@ func makePlan(cfg *Config, types agent.Types, only []string) ([]planned, error) 
 			}
 		}
 	}
+	if callee, tool, ok := strings.Cut(cfg.MCP.Sampling, "."); ok {
+		if wrong, hint := checkOffer(all, callee, tool); wrong != "" {
+			e := cfg.Errorf([]string{"mcp", "sampling"}, "mcp.sampling: %s", wrong)
+			e.Hint = hint
+			errs = append(errs, e)
+		}
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -68,7 +78,9 @@ func planAgent(cfg *Config, types agent.Types, name string) (*planned, error) {
 	ac := cfg.Agents[name]
 	p := &planned{name: name, cfg: ac, kind: ac.Kind()}
 	if p.kind != KindType {
-		return p, nil
+		var err error
+		p.tls, err = ac.TLS.load(cfg, name)
+		return p, err
 	}
 	construct, ok := types[ac.Type]
 	if !ok {

@@ -2,14 +2,10 @@ package runtime
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/openmas/openmas/communicator"
@@ -23,39 +19,6 @@ type private struct {
 	gateway *mcp.Gateway
 	hosted  map[string]communicator.Communicator // by Over… word
 	tokens  tokens
-}
-
-// tokens says who a bearer of a token is. Tokens are kept as hashes, so that looking one up tells nothing about the others.
-type tokens struct {
-	mu   sync.RWMutex
-	hash map[[sha256.Size]byte]mcp.Identity
-}
-
-// issue makes a token for a process of ours.
-func (t *tokens) issue(name string) string {
-	token := rand.Text() + rand.Text()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.hash == nil {
-		t.hash = map[[sha256.Size]byte]mcp.Identity{}
-	}
-	t.hash[sha256.Sum256([]byte(token))] = mcp.Identity{Name: name, Trusted: true}
-	return token
-}
-
-// identify implements the Identify hook of package mcp.
-func (t *tokens) identify(r *http.Request) (mcp.Identity, error) {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok {
-		return mcp.Identity{}, errors.New("this listener needs a bearer token")
-	}
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	id, ok := t.hash[sha256.Sum256([]byte(token))]
-	if !ok {
-		return mcp.Identity{}, errors.New("the bearer token is not known")
-	}
-	return id, nil
 }
 
 // startPrivate opens the private listener if any agent needs it.
@@ -75,7 +38,7 @@ func (r *Runtime) startPrivate(ctx context.Context) error {
 	p := &private{url: "http://" + ln.Addr().String()}
 	r.private = p
 	host := r.hostOptions()
-	host.Identify = p.tokens.identify
+	host.Limits, host.Identify = r.cfg.MCP.privateLimits(), p.tokens.identify
 	self := p.tokens.issue(selfName)
 	gw, err := mcp.NewGateway(r.dir, mcp.GatewayOptions{HostOptions: host, Private: true})
 	if err != nil {
@@ -104,7 +67,7 @@ func (r *Runtime) startPrivate(ctx context.Context) error {
 
 // serveHTTP serves until the closer runs. By then sessions have been ended by those who own them; what is left is cut.
 func (r *Runtime) serveHTTP(what string, ln net.Listener, h http.Handler) {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: httpLog(r.log)}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: r.cfg.MCP.HeaderTimeout, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: httpLog(r.log)}
 	r.tasks.Go(func() {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			r.log.Error("a listener broke", "listener", what, "error", err)

@@ -1,0 +1,50 @@
+package runtime
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/openmas/openmas/mcp"
+)
+
+// tokens says who a bearer of a token is. Tokens are kept as hashes, so that looking one up tells nothing about the others.
+type tokens struct {
+	mu   sync.RWMutex
+	hash map[[sha256.Size]byte]mcp.Identity
+}
+
+// issue makes a token for a process of ours.
+func (t *tokens) issue(name string) string {
+	token := rand.Text() + rand.Text()
+	t.grant(token, mcp.Identity{Name: name, Trusted: true})
+	return token
+}
+
+// grant makes a token that was chosen elsewhere stand for id.
+func (t *tokens) grant(token string, id mcp.Identity) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.hash == nil {
+		t.hash = map[[sha256.Size]byte]mcp.Identity{}
+	}
+	t.hash[sha256.Sum256([]byte(token))] = id
+}
+
+// identify implements the Identify hook of package mcp. The scheme's name may have any case, as HTTP has it.
+func (t *tokens) identify(r *http.Request) (mcp.Identity, error) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return mcp.Identity{}, errors.New("this listener needs a bearer token")
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	id, ok := t.hash[sha256.Sum256([]byte(strings.TrimSpace(token)))]
+	if !ok {
+		return mcp.Identity{}, errors.New("the bearer token is not known")
+	}
+	return id, nil
+}
