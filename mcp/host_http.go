@@ -20,10 +20,11 @@ import (
 
 const (
 	retryAfter = 2 * time.Second // what a client that was turned away is told
-	// settleTime is how long the last answers of a host that ends may take to be written, once their calls are over. After closeDelay clients have read them:
-	// some drop what they have not read when their session ends.
-	settleTime = 2 * time.Second
-	closeDelay = 50 * time.Millisecond
+	// A host that ends, once its calls are over: settleTime is how long all that follows may take, farewellTime how long clients may take to show that they have
+	// read their answers, and closeDelay what those get who cannot.
+	settleTime   = 3 * time.Second
+	farewellTime = time.Second
+	closeDelay   = 50 * time.Millisecond
 )
 
 // web serves the endpoints of one listener over HTTP: HTTP+SSE and streamable HTTP. It knows every session and to whom it belongs.
@@ -174,18 +175,37 @@ func (h *web) drain() {
 	h.sse.Drain()
 }
 
-// settle turns all further requests of an endpoint away, after its calls have ended, and waits until those that came before are answered. What is refused from
-// now on was certainly not executed; without this, a request could still be taken by a session that is about to end, and never be answered.
+// settle waits, after an endpoint's calls have ended, until their answers are written and read, and turns all further requests away. What is refused from
+// then on was certainly not executed; without this, a request could still be taken by a session that is about to end, and never be answered.
 func (h *web) settle(ctx context.Context, ep *endpoint) {
 	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
+	unanswered := func() int { return h.unanswered(ep) }
+	awaitZero(ctx, unanswered)
+	if ctx.Err() == nil {
+		h.farewell(ctx, ep)
+	}
 	ep.posts.Shut()
 	_ = ep.posts.Wait(ctx) // what is slower than settleTime is not waited for
-	awaitZero(ctx, func() int { return h.unanswered(ep) })
+	awaitZero(ctx, unanswered)
 	select {
 	case <-time.After(closeDelay):
 	case <-ctx.Done():
 	}
+}
+
+// farewell pings the clients of an endpoint. Many drop what they have received but not read when their session ends; one that answers has read what came before.
+// A client without an open stream cannot be pinged, and has none to lose.
+func (h *web) farewell(ctx context.Context, ep *endpoint) {
+	ctx, cancel := context.WithTimeout(ctx, farewellTime)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, c := range h.of(func(c *client) bool { return c.ep == ep }) {
+		if ss, _ := c.parts(); ss != nil {
+			all.Go(func() { _ = ss.Ping(ctx, nil) }) // no answer is no worse than a late one
+		}
+	}
+	all.Wait()
 }
 
 // awaitZero returns when there is nothing left of what count counts, or ctx ends.
