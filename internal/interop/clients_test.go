@@ -88,11 +88,11 @@ type seen struct {
 		Same   bool   `json:"same"`
 		Answer answer `json:"answer"`
 	} `json:"echo"`
-	Add, Fail, Invalid, Unknown, Late, Slow, Nested answer
-	Together                                        []string
-	Prompt, Resource                                string
-	Closed                                          bool
-	Good                                            int
+	Add, Fail, Invalid, Unknown, Late, Slow, Nested, Ask answer
+	Together                                             []string
+	Prompt, Resource                                     string
+	Closed                                               bool
+	Good                                                 int
 }
 
 // Each client against a running system, on the gateway and under the agent's own path, and on a system's stdin and stdout.
@@ -149,7 +149,7 @@ func look(t *testing.T, argv []string) seen {
 // check compares what a client saw with what the agent peer is.
 func check(t *testing.T, s seen, prefix string) {
 	t.Helper()
-	for _, tool := range []string{"echo", "add", "fail", "slow", "nested", "count"} {
+	for _, tool := range []string{"echo", "add", "fail", "slow", "nested", "count", "ask"} {
 		if !slices.Contains(s.Tools, prefix+tool) {
 			t.Errorf("tool %s is not listed: %v", prefix+tool, s.Tools)
 		}
@@ -179,6 +179,9 @@ func check(t *testing.T, s seen, prefix string) {
 	}
 	if !s.Nested.good() || !strings.Contains(s.Nested.Text, "日本") || !strings.Contains(s.Nested.Text, "🦊") {
 		t.Errorf("nested: %+v", s.Nested)
+	}
+	if !s.Ask.good() || s.Ask.Text != "the model says: you asked why?" {
+		t.Errorf("a tool that asks the client's model: %+v", s.Ask)
 	}
 	for i := range 20 {
 		if len(s.Together) != 20 || s.Together[i] != fmt.Sprint(i+1) {

@@ -94,7 +94,7 @@ func TestServersThroughConnect(t *testing.T) {
 func connect(t *testing.T, target mcp.Target) (session *mcp.Session) {
 	t.Helper()
 	patiently(t, func() (err error) {
-		session, err = mcp.Connect(t.Context(), target, mcp.ConnectOptions{Logger: slog.New(slog.DiscardHandler)})
+		session, err = mcp.Connect(t.Context(), target, mcp.ConnectOptions{Logger: slog.New(slog.DiscardHandler), HandshakeTimeout: hang})
 		var why *mcp.ConnectError
 		if err == nil || target.URL != "" && errors.As(err, &why) && why.Reason == mcp.ReasonRefused {
 			return err
@@ -110,7 +110,7 @@ func connect(t *testing.T, target mcp.Target) (session *mcp.Session) {
 func use(t *testing.T, peer communicator.Peer, s server) {
 	t.Helper()
 	info := peer.Info()
-	for _, name := range []string{"echo", "add", "fail", "slow", "nested", "count"} {
+	for _, name := range []string{"echo", "add", "fail", "slow", "nested", "count", "ask"} {
 		if tool, ok := info.Tool(name); !ok || tool.Description == "" || !json.Valid(tool.InputSchema) {
 			t.Fatalf("tool %s is not listed as it should be: %+v", name, info.Tools)
 		}
@@ -140,6 +140,7 @@ func use(t *testing.T, peer communicator.Peer, s server) {
 	checkNested(t, peer)
 	checkTogether(t, peer)
 	checkProgress(t, peer)
+	checkSampling(t, peer)
 	checkPromptAndResource(t, peer)
 }
 
@@ -233,6 +234,20 @@ func checkProgress(t *testing.T, peer communicator.Peer) {
 	defer mu.Unlock()
 	if err != nil || len(seen) != 5 || seen[4] != 5 {
 		t.Errorf("count: %v %v, progress %v", got, err, seen)
+	}
+}
+
+// The server asks the model of the agent that called it.
+func checkSampling(t *testing.T, peer communicator.Peer) {
+	t.Helper()
+	back := agent.Handlers{Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
+		return agent.SampleResult{Role: agent.RoleAssistant, Model: "parrot", Content: agent.Text("you asked " + r.Messages[0].Content.Text)}, nil
+	}}
+	if got, err := ask(t.Context(), peer, "ask", map[string]any{"question": "why?"}, back); err != nil || got.Text() != "the model says: you asked why?" {
+		t.Errorf("ask: %v %v", got, err)
+	}
+	if got, err := ask(t.Context(), peer, "ask", map[string]any{"question": "why?"}); !errors.Is(err, agent.CodeToolFailed) && !errors.Is(err, agent.CodeUnavailable) {
+		t.Errorf("ask a caller without a model: %v %v", got, err)
 	}
 }
 

@@ -6,6 +6,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { CreateMessageRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 
 const cut = process.argv.indexOf('--');
 const { values: opts } = parseArgs({
@@ -19,7 +20,11 @@ const target = process.argv.slice(cut + 1);
 const values = ['hello', 42, 2.5, true, null, [1, 'two', [3]], { k: { n: null } }, 'grüße 🦊 日本語', ''];
 
 async function connect() {
-  const client = new Client({ name: 'typescript-client', version: '1.0.0' });
+  const client = new Client({ name: 'typescript-client', version: '1.0.0' }, { capabilities: { sampling: {} } });
+  // The model behind this client repeats the question.
+  client.setRequestHandler(CreateMessageRequestSchema, ({ params }) => ({
+    role: 'assistant', content: { type: 'text', text: `you asked ${params.messages[0].content.text}` }, model: 'parrot',
+  }));
   const transport = opts.transport === 'stdio' ? new StdioClientTransport({ command: target[0], args: target.slice(1), stderr: 'inherit' })
     : opts.transport === 'sse' ? new SSEClientTransport(new URL(target[0])) : new StreamableHTTPClientTransport(new URL(target[0]));
   let protocol = '';
@@ -62,6 +67,7 @@ async function wholeProgram() {
     seen.late = await call(client, 'slow', { seconds: 2 }, 300);
     seen.slow = await call(client, 'slow', { seconds: 0.05 });
     seen.nested = await call(client, 'nested', {});
+    seen.ask = await call(client, 'ask', { question: 'why?' });
     seen.together = await Promise.all([...Array(20).keys()].map(async (i) => (await call(client, 'add', { a: i, b: 1 })).text));
     if (opts.extras) {
       seen.prompt = (await client.getPrompt({ name: `${opts.prefix}greet`, arguments: { name: 'Ada' } })).messages[0].content.text;

@@ -9,6 +9,7 @@ import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import { CreateMessageResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
 
 const { values: opts } = parseArgs({ options: { transport: { type: 'string', default: 'stdio' }, port: { type: 'string', default: '0' } } });
@@ -32,6 +33,11 @@ function newServer() {
       await extra.sendNotification({ method: 'notifications/progress', params: { progressToken, progress, total: to } });
     }
     return text(`counted to ${to}`);
+  });
+  server.registerTool('ask', { description: 'Ask the model of whoever calls.', inputSchema: { question: z.string() } }, async ({ question }, extra) => {
+    const params = { messages: [{ role: 'user', content: { type: 'text', text: question } }], maxTokens: 100 };
+    const answer = await extra.sendRequest({ method: 'sampling/createMessage', params }, CreateMessageResultSchema);
+    return text(`the model says: ${answer.content.text}`);
   });
   server.registerPrompt('greet', { description: 'Ask for a greeting.', argsSchema: { name: z.string() } },
     ({ name }) => ({ messages: [{ role: 'user', content: { type: 'text', text: `Greet ${name}, please.` } }] }));

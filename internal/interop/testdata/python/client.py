@@ -16,6 +16,7 @@ import sys
 from mcp import ClientSession
 from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.types import CreateMessageResult, TextContent
 
 VALUES = ["hello", 42, 2.5, True, None, [1, "two", [3]], {"k": {"n": None}}, "grüße 🦊 日本語", ""]
 
@@ -36,6 +37,11 @@ def transport(opts):
     return opener(opts.target[0])
 
 
+async def model(context, params):
+    """The model behind this client: it repeats the question."""
+    return CreateMessageResult(role="assistant", content=TextContent(type="text", text=f"you asked {params.messages[0].content.text}"), model="parrot")
+
+
 @contextlib.asynccontextmanager
 async def connect(opts):
     """Yields the session, the protocol's version and the server's name."""
@@ -43,11 +49,11 @@ async def connect(opts):
         from mcp import Client
 
         target = opts.target[0] if opts.transport == "http" else transport(opts)
-        async with Client(target) as client:
+        async with Client(target, sampling_callback=model) as client:
             yield client, client.protocol_version, getattr(client.server_info, "name", "")
         return
     async with transport(opts) as streams:
-        async with ClientSession(streams[0], streams[1]) as session:
+        async with ClientSession(streams[0], streams[1], sampling_callback=model) as session:
             hello = await asyncio.wait_for(session.initialize(), timeout=15)
             yield session, read(hello, "protocol_version", "protocolVersion"), read(hello, "server_info", "serverInfo").name
 
@@ -89,6 +95,7 @@ async def whole_program(opts):
         seen["late"] = await call(session, opts, "slow", {"seconds": 2}, timeout=0.3)
         seen["slow"] = await call(session, opts, "slow", {"seconds": 0.05})
         seen["nested"] = await call(session, opts, "nested", {})
+        seen["ask"] = await call(session, opts, "ask", {"question": "why?"})
         seen["together"] = [a.get("text") for a in await asyncio.gather(*(call(session, opts, "add", {"a": i, "b": 1}) for i in range(20)))]
         if opts.extras:
             prompt = await asyncio.wait_for(session.get_prompt(opts.prefix + "greet", {"name": "Ada"}), timeout=15)

@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI, Request
 from mcp.server.sse import SseServerTransport
+from mcp.types import SamplingMessage, TextContent
 from starlette.routing import Mount
 
 try:
@@ -61,6 +62,13 @@ async def count(ctx: Context, to: int) -> str:
     for i in range(1, to + 1):
         await ctx.report_progress(i, to)
     return f"counted to {to}"
+
+
+@server.tool(description="Ask the model of whoever calls.")
+async def ask(ctx: Context, question: str) -> str:
+    message = SamplingMessage(role="user", content=TextContent(type="text", text=question))
+    answer = await ctx.session.create_message([message], max_tokens=100)
+    return f"the model says: {answer.content.text}"
 
 
 @server.prompt(description="Ask for a greeting.")
