@@ -139,7 +139,7 @@ func awaitHTTP(t *testing.T, url string) {
 // patiently tries until it works: there is nothing to wait on but a port of another process.
 func patiently(t *testing.T, try func() error) {
 	t.Helper()
-	for end := time.Now().Add(hang); ; time.Sleep(20 * time.Millisecond) { //nolint:forbidigo // see above
+	for end := time.Now().Add(hang); ; time.Sleep(20 * time.Millisecond) {
 		err := try()
 		if err == nil {
 			return
