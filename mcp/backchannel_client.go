@@ -39,6 +39,11 @@ func (s *Session) clientOptions() *sdk.ClientOptions {
 			}
 			s.onLog(callIDOf(r.Params.Meta), agent.LogNotice{Level: slogLevel(string(r.Params.Level)), Logger: r.Params.Logger, Data: data})
 		},
+		ResourceUpdatedHandler: func(_ context.Context, r *sdk.ResourceUpdatedNotificationRequest) {
+			if s.opts.OnUpdated != nil {
+				s.noteUpdate(r.Params.URI)
+			}
+		},
 		ToolListChangedHandler:     func(context.Context, *sdk.ToolListChangedRequest) { s.listChanged(listTools) },
 		PromptListChangedHandler:   func(context.Context, *sdk.PromptListChangedRequest) { s.listChanged(listPrompts) },
 		ResourceListChangedHandler: func(context.Context, *sdk.ResourceListChangedRequest) { s.listChanged(listResources) },
@@ -78,6 +83,8 @@ func (s *Session) hook(_ []byte, env *wire.Envelope) bool {
 		s.listChanged(listPrompts)
 	case "notifications/resources/list_changed":
 		s.listChanged(listResources)
+	case "notifications/resources/updated":
+		s.onUpdated(env.Params)
 	default:
 		return false
 	}

@@ -25,6 +25,8 @@ type GatewayOptions struct {
 	Expose []string
 	// Hide lists what is offered under the agent's own path only, in the same form.
 	Hide []string
+	// Watch is asked when a client subscribes to a resource of an agent, which [Gateway.ResourceUpdated] tells of; its error is the client's. nil: all is fine.
+	Watch func(ctx context.Context, agent, uri string) error
 	// Ready says why the system cannot take work; nil, or a nil error: it can. It must be quick.
 	Ready func() error
 	// Private makes the gateway one for the system's own processes: agents that the directory does not list can be called too, as agent.tool.
@@ -70,7 +72,7 @@ func NewGateway(dir agent.Directory, o GatewayOptions) (*Gateway, error) {
 		return nil, err
 	}
 	g.all = newEndpoint(endpointConfig{HostOptions: o.HostOptions, open: o.Private, caller: dir, gate: &g.gate, title: cmp.Or(o.Project, "openmas"),
-		instructions: describe(agents)}, agents)
+		instructions: describe(agents), watch: o.Watch}, agents)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", g.health)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
@@ -130,7 +132,7 @@ func (g *Gateway) endpoint(name string) *endpoint {
 	if ep := g.one[name]; ep != nil {
 		return ep
 	}
-	ep := soleEndpoint(g.o.HostOptions, g.expose.filter([]agent.Info{info})[0], g.dir, &g.gate)
+	ep := soleEndpoint(g.o.HostOptions, g.expose.filter([]agent.Info{info})[0], g.dir, &g.gate, g.o.Watch)
 	g.one[name] = ep
 	return ep
 }

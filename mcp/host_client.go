@@ -47,6 +47,7 @@ type client struct {
 
 	conn counting // counts what is not answered yet; nil on streamable HTTP, where use does
 	use  streamableUse
+	subs subscriptions
 	keep func(*sdk.ServerSession) // called by the handshake; may be nil
 }
 

@@ -36,6 +36,7 @@ type endpoint struct {
 	posts  communicator.Gate  // of HTTP requests that bring messages
 	server *sdk.Server
 	name   naming
+	watch  func(ctx context.Context, agent, uri string) error // a client subscribes; may be nil
 
 	catalog atomic.Pointer[catalog]
 	mu      sync.Mutex // held while the catalog and the SDK's lists change
@@ -50,17 +51,21 @@ type endpointConfig struct {
 	title        string
 	instructions string
 	experimental map[string]any
+	watch        func(ctx context.Context, agent, uri string) error
 }
 
+// pageSize is large: some clients read the first page of a list only, and a page of a thousand is still far below the limit of messages.
+const pageSize = 1000
+
 // soleEndpoint is that of one agent.
-func soleEndpoint(o HostOptions, info agent.Info, caller agent.Caller, gate *communicator.Gate) *endpoint {
+func soleEndpoint(o HostOptions, info agent.Info, caller agent.Caller, gate *communicator.Gate, watch func(ctx context.Context, agent, uri string) error) *endpoint {
 	o.Version = cmp.Or(info.Version, o.Version)
 	return newEndpoint(endpointConfig{HostOptions: o, agent: info.Name, caller: caller, gate: gate, title: info.Name, instructions: info.Description,
-		experimental: toExperimental(info)}, []agent.Info{info})
+		experimental: toExperimental(info), watch: watch}, []agent.Info{info})
 }
 
 func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
-	e := &endpoint{o: c.HostOptions, agent: c.agent, open: c.open, caller: c.caller, gate: c.gate, name: GatewayName}
+	e := &endpoint{o: c.HostOptions, agent: c.agent, open: c.open, caller: c.caller, gate: c.gate, name: GatewayName, watch: c.watch}
 	if c.agent != "" {
 		e.name = bareName
 	}
@@ -70,9 +75,11 @@ func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
 		SupportedProtocolVersions: servedVersions(),
 		Capabilities: &sdk.ServerCapabilities{
 			Logging: &sdk.LoggingCapabilities{}, Completions: &sdk.CompletionCapabilities{}, Tools: &sdk.ToolCapabilities{ListChanged: true},
-			Prompts: &sdk.PromptCapabilities{ListChanged: true}, Resources: &sdk.ResourceCapabilities{ListChanged: true},
+			Prompts: &sdk.PromptCapabilities{ListChanged: true}, Resources: &sdk.ResourceCapabilities{ListChanged: true, Subscribe: true},
 			Experimental: c.experimental,
 		},
+		PageSize:         pageSize,
+		SubscribeHandler: e.subscribe, UnsubscribeHandler: e.unsubscribe,
 	})
 	e.server.AddReceivingMiddleware(e.receive)
 	e.catalog.Store(newCatalog(nil, e.name, c.Logger))

@@ -100,7 +100,7 @@ func (h *HTTP) Serve(ctx context.Context, s communicator.Service) (communicator.
 		return nil, agent.AsError(err)
 	}
 	b := &httpBinding{h: h, name: info.Name}
-	b.ep = soleEndpoint(h.o.HostOptions, info, s, &b.gate)
+	b.ep = soleEndpoint(h.o.HostOptions, info, s, &b.gate, nil)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {

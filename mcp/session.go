@@ -35,6 +35,7 @@ type Session struct {
 	info    atomic.Pointer[agent.Info]
 	stale   atomic.Uint32 // the lists that have changed
 	refresh chan struct{}
+	updates updates
 
 	ctx    context.Context // of all calls, questions and refreshes
 	end    context.CancelCauseFunc

@@ -86,7 +86,12 @@ func (s *Session) keepLists() {
 			timer.Stop()
 			return
 		}
-		s.relist(s.stale.Swap(0))
+		for uri := range s.updates.take() {
+			s.opts.OnUpdated(uri)
+		}
+		if lists := s.stale.Swap(0); lists != 0 {
+			s.relist(lists)
+		}
 	}
 }
 

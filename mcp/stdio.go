@@ -23,7 +23,7 @@ const closeTimeout = 2 * time.Second
 // in and out stay the caller's to close. A Read of in that is under way when ctx ends goes on until then.
 func ServeStdio(ctx context.Context, s communicator.Service, in io.Reader, out io.Writer, o HostOptions, id Identity) error {
 	o = o.withDefaults()
-	ep := soleEndpoint(o, s.Info(), s, new(communicator.Gate))
+	ep := soleEndpoint(o, s.Info(), s, new(communicator.Gate), nil)
 	return serveLine(ctx, ep, in, out, id)
 }
 

@@ -155,6 +155,8 @@ type ConnectOptions struct {
 	Back agent.BackChannel
 	// OnChanged is told of each change of the server's lists. It is called by one goroutine, which Close waits for: it must not wait for Close.
 	OnChanged func(agent.Info)
+	// OnUpdated is told of each change of a resource that [Session.Subscribe] was called with, like OnChanged; changes in quick succession count as one.
+	OnUpdated func(uri string)
 	// PingInterval is the time between two pings of a server that has no call in flight, 15 s by default; three without an answer within 5 s end the session.
 	// Negative: none.
 	PingInterval time.Duration

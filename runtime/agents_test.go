@@ -170,6 +170,7 @@ func types(extra agent.Types) agent.Types {
 	t := agent.Types{
 		"probe": func() agent.Agent { return &probe{} },
 		"runs":  func() agent.Agent { return &runs{} },
+		"board": func() agent.Agent { return &board{} },
 	}
 	for name, f := range extra {
 		t[name] = f

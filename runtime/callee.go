@@ -31,6 +31,8 @@ type callee struct {
 	idempotent func(tool string) *bool
 	// trusted: what the agent declares about its tools may be relied on.
 	trusted bool
+	// watched of a foreign server; nil for what says itself when its resources change.
+	watched *watched
 	tel     *telemetry.Telemetry
 	budget  *resilience.Budget
 

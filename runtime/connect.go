@@ -18,6 +18,9 @@ import (
 // connect reaches agents in other processes: children of our own types, MCP server programs, MCP servers elsewhere.
 func (r *Runtime) connect(ctx, base context.Context, p planned) (*callee, error) {
 	route := &pool{name: p.name}
+	if p.kind != KindType {
+		route.watched = &watched{}
+	}
 	for n := range max(p.cfg.Replicas, p.cfg.Sessions, 1) {
 		i := newInstance(p.name, n)
 		route.instances = append(route.instances, i)
@@ -28,6 +31,7 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*callee, error)
 		opts := r.connectOptions()
 		if p.kind != KindType {
 			opts.Back = r.answers(p)
+			opts.OnUpdated = func(uri string) { r.updated(base, p.name, uri) }
 		}
 		dial := func(ctx context.Context) (communicator.Peer, error) {
 			s, err := mcp.Connect(ctx, target, opts)
@@ -43,7 +47,9 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*callee, error)
 			r.runners.add(p.name, i.id, nil)
 		}
 	}
-	return r.callee(p, route, route), nil
+	c := r.callee(p, route, route)
+	c.watched = route.watched
+	return c, nil
 }
 
 // target says how to reach one instance of an agent.

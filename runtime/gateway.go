@@ -39,7 +39,7 @@ func (r *Runtime) listen(ctx context.Context) error {
 
 // serveGateway opens the edges, once every agent is up.
 func (r *Runtime) serveGateway() error {
-	o := mcp.GatewayOptions{HostOptions: r.hostOptions(), Project: r.cfg.Project, Ready: r.readiness}
+	o := mcp.GatewayOptions{HostOptions: r.hostOptions(), Project: r.cfg.Project, Ready: r.readiness, Watch: r.watch}
 	if g := r.cfg.Gateway; g != nil {
 		o.Hosts, o.Origins, o.Identify = g.Hosts, g.Origins, g.identify()
 		if g.Expose != nil {

@@ -26,7 +26,7 @@ func (r *Runtime) keep(ctx, base context.Context, p planned, route *pool, n int,
 	peer, err := d(ctx)
 	switch {
 	case err == nil:
-		r.rise(route, i, peer)
+		r.rise(ctx, route, i, peer)
 	case p.kind == KindURL && ctx.Err() == nil:
 		i.down(StateRestarting, err)
 		r.log.Warn("agent cannot be reached, trying on", "agent", p.name, "error", err)
@@ -49,11 +49,14 @@ func (r *Runtime) keep(ctx, base context.Context, p planned, route *pool, n int,
 }
 
 // rise puts a fresh session to work.
-func (r *Runtime) rise(route *pool, i *instance, peer communicator.Peer) {
+func (r *Runtime) rise(ctx context.Context, route *pool, i *instance, peer communicator.Peer) {
 	info := peer.Info()
 	route.known.Store(&info)
 	i.up(peer)
 	r.refresh()
+	if route.watched != nil && i == route.instances[0] {
+		r.rewatch(ctx, route.watched, peer)
+	}
 }
 
 // keepAlive lives as long as the instance. peer is its first session, or nil.
@@ -64,7 +67,7 @@ func (r *Runtime) keepAlive(ctx context.Context, p planned, route *pool, i *inst
 			return err
 		}
 		peer = fresh
-		r.rise(route, i, peer)
+		r.rise(ctx, route, i, peer)
 		r.log.Info("agent is back", "agent", p.name, "instance", i.id)
 		r.resume(ctx, i, peer)
 		return nil

@@ -78,6 +78,8 @@ type pool struct {
 	turn      atomic.Uint32
 	// known is what the agent offered last: it stays while all instances are down.
 	known atomic.Pointer[agent.Info]
+	// watched of a foreign server, whose first instance's session watches; else nil.
+	watched *watched
 }
 
 // Info describes the agent by the first instance that is up, else as it was known last.

@@ -34,6 +34,9 @@ func (r *Runtime) start(ctx, base context.Context) error {
 	if err := r.serveSelf(); err != nil {
 		return err
 	}
+	if err := r.listenForUpdates(); err != nil {
+		return err
+	}
 	for _, p := range r.plan {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("start given up: %w", err)
