@@ -39,6 +39,11 @@ type Communicator struct {
 	pending  *pending
 	workers  *workers
 	inbox    string // the subject for replies
+	pulse    *pulse // nil where no heartbeats are needed
+
+	// requests and stopLost are set by the first Serve or Dial, where the driver has them.
+	requests Requests
+	stopLost func()
 
 	// ctx ends when Close is done waiting: what answers and publishes then ends.
 	ctx    context.Context
@@ -50,6 +55,7 @@ type Communicator struct {
 	closed    bool
 	stopInbox func() error // nil until the first Serve or Dial
 	bound     map[string]*binding
+	live      map[*binding]struct{} // bound, or closing and waiting for its calls
 	peers     map[*peer]struct{}
 }
 
@@ -73,8 +79,11 @@ func New(d Driver, o Options) (*Communicator, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Communicator{driver: d, o: o, subjects: s, pending: newPending(), workers: newWorkers(), bound: map[string]*binding{}, peers: map[*peer]struct{}{}}
+	c := &Communicator{driver: d, o: o, subjects: s, pending: newPending(), workers: newWorkers(), bound: map[string]*binding{}, live: map[*binding]struct{}{}, peers: map[*peer]struct{}{}}
 	c.inbox = s.reply(c.pending.process)
+	if _, ok := d.(Remote); ok {
+		c.pulse = newPulse(c)
+	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil
 }
@@ -90,6 +99,15 @@ func (c *Communicator) start() error {
 	stop, err := receive(c.driver, "", c.inbox, c.receive)
 	if err != nil {
 		return agent.Refusedf(agent.CodeUnavailable, "listen for replies: %w", err)
+	}
+	if r, ok := c.driver.(Requester); ok {
+		if c.requests, err = r.Requests(c.unheard); err != nil {
+			return agent.Refusedf(agent.CodeUnavailable, "listen for what nobody hears: %w", errors.Join(err, stop()))
+		}
+	}
+	if r, ok := c.driver.(Remote); ok {
+		c.stopLost = r.OnLost(c.lost)
+		go c.pulse.run()
 	}
 	c.stopInbox = stop
 	return nil
@@ -110,6 +128,8 @@ func (c *Communicator) receive(m *message.Message) {
 	switch f.kind {
 	case kindReply, kindAnswer:
 		c.pending.finish(f.ref, reply{payload: f.payload, body: f.body})
+	case kindHeartbeat:
+		c.heard(&f)
 	case kindNotice:
 		c.pending.notice(f.ref, f.payload)
 	case kindAsk:
@@ -128,6 +148,19 @@ func (c *Communicator) send(ctx context.Context, subject string, f *frame, limit
 	}
 	m.SetContext(ctx)
 	return c.driver.Publish(subject, m)
+}
+
+// request is send of a frame that somebody has to hear; the token tells which it was when nobody does.
+func (c *Communicator) request(ctx context.Context, subject, token string, f *frame, limit int) error {
+	if c.requests == nil {
+		return c.send(ctx, subject, f, limit)
+	}
+	m, refused := f.encode(limit)
+	if refused != nil {
+		return refused
+	}
+	m.SetContext(ctx)
+	return c.requests.Request(subject, token, m)
 }
 
 // reply sends what a call or question gave. What is too large becomes a short error, which is sent whatever the limit.
@@ -177,6 +210,7 @@ func (c *Communicator) Close(ctx context.Context) error {
 	}
 	c.cancel()
 	if stop != nil {
+		errs = append(errs, c.hush())
 		if err := stop(); err != nil {
 			errs = append(errs, fmt.Errorf("stop listening for replies: %w", err))
 		}

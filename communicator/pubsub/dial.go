@@ -98,10 +98,11 @@ func (p *peer) Call(ctx context.Context, call *agent.Call) (*agent.Result, error
 		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: encode the input: %w", target(call), err)
 	}
 
-	w := c.pending.add(ctx, call.Back)
+	w := c.pending.add(ctx, call.Back, c.pulse.time())
 	defer c.pending.remove(w)
+	c.pulse.rouse()
 	f.ref = c.pending.ref(w)
-	if err := c.send(ctx, p.subject, &f, c.o.MaxPayload); err != nil {
+	if err := c.request(ctx, p.subject, f.ref, &f, c.o.MaxPayload); err != nil {
 		return nil, p.notSent(ctx, call, err)
 	}
 	for {
@@ -118,10 +119,10 @@ func (p *peer) Call(ctx context.Context, call *agent.Call) (*agent.Result, error
 				return p.result(call, r)
 			default:
 			}
-			p.giveUp(f.ref)
+			c.giveUp(p.name, f.ref)
 			return nil, agent.Errorf(agent.CodeOf(ctx.Err()), "%s: no answer yet: %w", target(call), ctx.Err())
 		case <-p.done:
-			p.giveUp(f.ref)
+			c.giveUp(p.name, f.ref)
 			return nil, agent.Errorf(agent.CodeOutcomeUnknown, "%s: the session was closed before the answer", target(call))
 		}
 	}
@@ -175,11 +176,11 @@ func refusedByContext(ctx context.Context, call *agent.Call) error {
 }
 
 // giveUp tells whoever serves the call. Best effort: the callee's own deadline ends it as well.
-func (p *peer) giveUp(ref string) {
-	ctx, cancel := context.WithTimeout(p.c.ctx, time.Second)
+func (c *Communicator) giveUp(name, ref string) {
+	ctx, cancel := context.WithTimeout(c.ctx, time.Second)
 	defer cancel()
 	f := frame{kind: kindCancel, ref: ref}
-	if err := p.c.send(ctx, p.c.subjects.control(p.name), &f, 0); err != nil && !errors.Is(err, ErrNoSubscribers) {
-		p.c.o.Logger.Debug("a cancellation was not sent", "agent", p.name, "error", err)
+	if err := c.send(ctx, c.subjects.control(name), &f, 0); err != nil && !errors.Is(err, ErrNoSubscribers) {
+		c.o.Logger.Debug("a cancellation was not sent", "agent", name, "error", err)
 	}
 }

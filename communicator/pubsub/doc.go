@@ -10,8 +10,13 @@
 //
 //	om.1.<project>.call.<agent>      call                            one instance of the agent gets it
 //	om.1.<project>.control.<agent>   cancel                          every instance of the agent gets it
-//	om.1.<project>.reply.<process>   reply, notice, ask, answer      the process that called, or that asked back
+//	om.1.<project>.reply.<process>   reply, heartbeat, notice,       the process that called, or that asked back
+//	                                 ask, answer
 //	om.1.<project>.event.<topic>     event                           one instance of every agent that listens
+//
+// Where the broker stands between processes that can vanish without a word ([Remote]), whoever has accepted a call sends heartbeats until its reply: the
+// first after 50 to 100 ms, then one each 500 ms. A caller that heard nothing for 1.5 s gives up with outcome_unknown. One that gets a heartbeat for a call
+// that it does not wait for answers with a cancel.
 //
 // Each frame says v=1 and its kind. A frame of a newer major version is refused with the code unimplemented; a kind that is not known is ignored by the
 // receiver of replies, and refused by the one of calls. Other keys, each left out when empty or zero:
@@ -19,7 +24,7 @@
 //	ref        names the call, in every frame about it (in an answer: the question). <process>-<number>, never used twice
 //	reply-to   the subject for what comes back: replies to a call, answers to an ask
 //	op         tool, prompt, resource, complete, event; or info, which asks what the agent offers and gives agent.Info
-//	agent name the callee and what is called there
+//	agent name the callee and what is called there; a heartbeat has the agent
 //	id         the call's or the event's own id, the same for each attempt
 //	timeout    how many milliseconds the caller still waited when it sent the call at
 //	sent       Unix milliseconds

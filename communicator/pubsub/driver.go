@@ -35,6 +35,27 @@ type Receiver interface {
 	Receive(topic string, fn func(*message.Message)) (stop func() error, err error)
 }
 
+// A Requester is what a driver may be besides: one that learns only after Publish has returned that nobody listened.
+type Requester interface {
+	// Requests returns a way to publish messages that somebody has to hear. unheard is called with the token of each that nobody listened to, within
+	// milliseconds, concurrently; it is quick.
+	Requests(unheard func(token string)) (Requests, error)
+}
+
+// Requests is safe for concurrent use. Close ends it, after the last Request; unheard may still be running then.
+type Requests interface {
+	// Request is Publish of one message. The token is letters, digits, - and !.
+	Request(topic, token string, m *message.Message) error
+	Close() error
+}
+
+// A Remote is what a driver may be besides: one whose broker stands between processes that can vanish without a word. Over it, communicators send and
+// expect heartbeats.
+type Remote interface {
+	// OnLost has fn called whenever the connection to the broker was lost, and with it perhaps what was on its way, until stop. fn does not wait.
+	OnLost(fn func(error)) (stop func())
+}
+
 var (
 	// ErrNotSent is in every error of a Publish that certainly reached nobody.
 	ErrNotSent = errors.New("not sent")

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -107,13 +105,9 @@ func (e *Events) Publish(ctx context.Context, p agent.Publication) error {
 	if closed {
 		return agent.Errorf(agent.CodeUnavailable, "publish %s: the event hub is closed", p.Topic)
 	}
-	if p.ID == "" {
-		p.ID = strconv.FormatUint(rand.Uint64(), 36)
-	}
-	f := frame{kind: kindEvent, id: p.ID, topic: p.Topic, source: p.Source, key: p.Key, sent: time.Now().UnixMilli(), meta: p.Meta, payload: p.Payload}
-	m, refused := f.encode(e.driver.MaxPayload())
-	if refused != nil {
-		return fmt.Errorf("publish %s: %w", p.Topic, refused)
+	m, err := EventMessage(p, e.driver.MaxPayload())
+	if err != nil {
+		return fmt.Errorf("publish %s: %w", p.Topic, err)
 	}
 	wait, cancel := context.WithTimeout(ctx, e.o.PublishTimeout)
 	defer cancel()

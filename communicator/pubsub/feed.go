@@ -96,7 +96,7 @@ func (f *feed) run() {
 	defer close(f.done)
 	defer close(f.out)
 	for m := range f.in {
-		p, err := readEvent(m)
+		p, err := ReadEvent(m)
 		if err != nil {
 			m.Ack()
 			f.e.o.OnDead(DeadEvent{Group: f.group, Publication: p, Err: err})
@@ -122,18 +122,6 @@ func (f *feed) run() {
 			f.leave(d)
 		}
 	}
-}
-
-func readEvent(m *message.Message) (agent.Publication, error) {
-	f, err := decode(m)
-	p := agent.Publication{ID: f.id, Topic: f.topic, Source: f.source, Key: f.key, Payload: f.payload, Meta: f.meta}
-	switch {
-	case err != nil:
-		return p, err
-	case f.kind != kindEvent:
-		return p, agent.Errorf(agent.CodeUnimplemented, "a message of kind %.40q is no event", f.kind)
-	}
-	return p, nil
 }
 
 // ticket puts the event behind the last one with its key.

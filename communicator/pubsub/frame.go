@@ -12,15 +12,16 @@ import (
 // version is the major version of the wire format that is spoken here.
 const version = "1"
 
-// The kinds of frames. Later ones of version 1 (a heartbeat, say) are ignored by those that do not know them.
+// The kinds of frames. Later ones of version 1 are ignored by those that do not know them.
 const (
-	kindCall   = "call"   // do this
-	kindCancel = "cancel" // the caller gave up
-	kindReply  = "reply"  // the end of a call
-	kindNotice = "notice" // progress or a log line, while a call runs
-	kindAsk    = "ask"    // a question to the caller, while a call runs
-	kindAnswer = "answer" // the answer to an ask
-	kindEvent  = "event"  // something happened
+	kindCall      = "call"      // do this
+	kindCancel    = "cancel"    // the caller gave up
+	kindReply     = "reply"     // the end of a call
+	kindHeartbeat = "heartbeat" // the call is not forgotten
+	kindNotice    = "notice"    // progress or a log line, while a call runs
+	kindAsk       = "ask"       // a question to the caller, while a call runs
+	kindAnswer    = "answer"    // the answer to an ask
+	kindEvent     = "event"     // something happened
 )
 
 // opInfo is the operation that communicators answer themselves: what does the agent offer?

@@ -62,6 +62,7 @@ func frames() map[string]struct {
 		"reply_structured": {call.replyTo, body(reply, structured, structuredBody)},
 		"reply_result":     {call.replyTo, body(reply, result, kindOfResult)},
 		"reply_error":      {call.replyTo, body(reply, refusal, refusalBody)},
+		"heartbeat":        {call.replyTo, frame{kind: kindHeartbeat, ref: call.ref, agent: "weather"}},
 		"notice":           {call.replyTo, frame{kind: kindNotice, ref: call.ref, payload: notice}},
 		"ask":              {call.replyTo, frame{kind: kindAsk, ref: call.ref, ask: "9zk2-7", replyTo: s.reply("9zk2"), payload: text}},
 		"answer":           {s.reply("9zk2"), body(answer, []byte(`{"action":"decline"}`), bodyStructured)},

@@ -22,6 +22,7 @@ type job struct {
 	place    *list.Element // nil when not waiting
 	cancel   context.CancelFunc
 	canceled bool
+	beat     int64 // the tick of its next heartbeat
 }
 
 // newJob is the call as the caller meant it. The clocks of two hosts may differ a little; the send time is there to notice calls that have waited in the broker.
@@ -53,6 +54,7 @@ func (b *binding) accept(j *job) *agent.Error {
 	if !b.gate.Enter() {
 		return agent.Refusedf(agent.CodeUnavailable, "the agent is closed")
 	}
+	j.beat = b.c.pulse.time() + firstBeat
 	b.mu.Lock()
 	running, waiting := b.running, b.waiting.Len()
 	now := running < b.c.o.MaxInFlight
@@ -69,6 +71,7 @@ func (b *binding) accept(j *job) *agent.Error {
 		j.place = b.waiting.PushBack(j)
 	}
 	b.mu.Unlock()
+	b.c.pulse.rouse()
 	switch {
 	case now && !b.c.workers.start(j): // not after a Close that waited to the end
 		for ; j != nil; j = b.next(j) {

@@ -31,6 +31,7 @@ type waiter struct {
 	back    agent.BackChannel
 	ctx     context.Context // for questions
 	asks    *asks
+	heard   int64 // the tick of the last sign of life, where heartbeats are expected; else 0
 }
 
 // reply is what ended a call, not yet decoded.
@@ -55,10 +56,10 @@ func newPending() *pending {
 	return p
 }
 
-// add makes a waiter; back may be nil. remove must follow.
-func (p *pending) add(ctx context.Context, back agent.BackChannel) *waiter {
+// add makes a waiter; back may be nil. now is the tick of the pulse where heartbeats are expected, else 0. remove must follow.
+func (p *pending) add(ctx context.Context, back agent.BackChannel, now int64) *waiter {
 	w := p.pool.Get().(*waiter)
-	w.back, w.ctx = back, ctx
+	w.back, w.ctx, w.heard = back, ctx, now
 	p.mu.Lock()
 	p.last++
 	w.seq = p.last
@@ -113,6 +114,44 @@ func (p *pending) finish(ref string, r reply) {
 		delete(p.waiting, w.seq)
 		w.reply <- r
 	}
+}
+
+// finishAll delivers the same reply to everyone.
+func (p *pending) finishAll(r reply) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for seq, w := range p.waiting {
+		delete(p.waiting, seq)
+		w.reply <- r
+	}
+}
+
+// beat notes a sign of life; false when nobody waits for it.
+func (p *pending) beat(ref string, now int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := p.find(ref)
+	if w != nil && w.heard > 0 {
+		w.heard = now
+	}
+	return w != nil
+}
+
+// finishSilent delivers r to those who have heard nothing since the tick, and says whether some other expects heartbeats.
+func (p *pending) finishSilent(since int64, r reply) (left bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for seq, w := range p.waiting {
+		switch {
+		case w.heard == 0:
+		case w.heard < since:
+			delete(p.waiting, seq)
+			w.reply <- r
+		default:
+			left = true
+		}
+	}
+	return left
 }
 
 // notice queues a notice, or drops it.

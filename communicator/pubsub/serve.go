@@ -36,7 +36,7 @@ func (c *Communicator) Serve(ctx context.Context, s communicator.Service) (commu
 		b.cancel()
 		return nil, agent.Errorf(agent.CodeUnavailable, "serve %s: %w", name, err)
 	}
-	c.bound[name] = b
+	c.bound[name], c.live[b] = b, struct{}{}
 	return b, nil
 }
 
@@ -107,9 +107,14 @@ func (b *binding) control(m *message.Message) {
 		b.c.o.Logger.Debug("a control message of no use", "agent", b.name, "kind", f.kind, "error", err)
 		return
 	}
+	b.giveUp(f.ref)
+}
+
+// giveUp ends a call that nobody waits for.
+func (b *binding) giveUp(ref string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	j := b.jobs[f.ref]
+	j := b.jobs[ref]
 	switch {
 	case j == nil:
 	case j.place != nil: // nobody waits for it: no reply
@@ -136,7 +141,11 @@ func (b *binding) Close(ctx context.Context) error {
 		b.abandon()
 	}
 	b.cancel()
-	if err := errors.Join(append(errs, b.stopControl())...); err != nil {
+	errs = append(errs, b.stopControl())
+	b.c.mu.Lock()
+	delete(b.c.live, b)
+	b.c.mu.Unlock()
+	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close %s: %w", b.name, err)
 	}
 	return nil

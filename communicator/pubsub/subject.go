@@ -22,6 +22,12 @@ func (s subjects) control(agent string) string { return string(s) + "control." +
 func (s subjects) reply(process string) string { return string(s) + "reply." + process }
 func (s subjects) event(topic string) string   { return string(s) + "event." + topic }
 
+// Subject is the subject of a class in a project, "om.1.<project>.<class>", that a driver uses for its own purposes. A project that is no name is an error.
+func Subject(project, class string) (string, error) {
+	s, err := newSubjects(project)
+	return string(s) + class, err
+}
+
 // isReply keeps a frame from having its answer sent to just any subject.
 func (s subjects) isReply(subject string) bool {
 	process, ok := strings.CutPrefix(subject, string(s)+"reply.")

@@ -1,0 +1,158 @@
+package pubsub
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// Heartbeats are counted in ticks of their own clock, which stands still while the process does: a process that was stopped for a while blames nobody for it.
+const (
+	tick       = 50 * time.Millisecond
+	firstBeat  = 2  // ticks from acceptance to the first heartbeat: short calls need none
+	beatEvery  = 10 // ticks
+	silentFor  = 30 // ticks without a sign of life after which a call is given up: two heartbeats are missing
+	beatsToken = "!"
+)
+
+// A pulse is the clock of a communicator over a [Remote] driver. In each tick it sends the heartbeats that are due, and gives up calls that hear none. It sleeps
+// while there is nothing to do. time and rouse may be called on nil.
+type pulse struct {
+	c      *Communicator
+	now    atomic.Int64
+	asleep atomic.Bool
+	wake   chan struct{}
+	stop   chan struct{}
+	done   chan struct{}
+}
+
+func newPulse(c *Communicator) *pulse {
+	p := &pulse{c: c, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	p.now.Store(1)
+	return p
+}
+
+// time is the tick it is; 0 without a pulse.
+func (p *pulse) time() int64 {
+	if p == nil {
+		return 0
+	}
+	return p.now.Load()
+}
+
+// rouse is called after there is something new to watch.
+func (p *pulse) rouse() {
+	if p != nil && p.asleep.Load() && p.asleep.CompareAndSwap(true, false) {
+		p.wake <- struct{}{}
+	}
+}
+
+// run goes on until it is stopped.
+func (p *pulse) run() {
+	defer close(p.done)
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	for {
+		select {
+		case <-p.stop:
+			return
+		case <-t.C:
+		}
+		if p.beat(p.now.Add(1)) {
+			continue
+		}
+		p.asleep.Store(true) // and look again: what came before this did not rouse it
+		if p.beat(p.now.Load()) && p.asleep.CompareAndSwap(true, false) {
+			continue
+		}
+		t.Stop()
+		select {
+		case <-p.stop:
+			return
+		case <-p.wake:
+			t.Reset(tick)
+		}
+	}
+}
+
+// beat does what is due, and says whether there is more to come.
+func (p *pulse) beat(now int64) (more bool) {
+	c := p.c
+	more = c.pending.finishSilent(now-silentFor, reply{err: agent.Errorf(agent.CodeOutcomeUnknown, "no sign of life for %v: whoever took the call is gone", silentFor*tick)})
+	for _, b := range c.bindings() {
+		due, left := b.due(now)
+		more = more || left
+		for _, j := range due {
+			f := frame{kind: kindHeartbeat, ref: j.ref, agent: b.name}
+			if err := c.request(c.ctx, j.replyTo, j.ref+beatsToken, &f, 0); err != nil && !errors.Is(err, ErrNoSubscribers) {
+				c.o.Logger.Debug("a heartbeat was not sent", "agent", b.name, "ref", j.ref, "error", err)
+			} else if err != nil {
+				b.giveUp(j.ref)
+			}
+		}
+	}
+	return more
+}
+
+// due returns the jobs that need a heartbeat now, and whether there are any at all.
+func (b *binding) due(now int64) (due []*job, left bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, j := range b.jobs {
+		if j.beat <= now {
+			j.beat = now + beatEvery
+			due = append(due, j)
+		}
+	}
+	return due, len(b.jobs) > 0
+}
+
+// heard takes a heartbeat.
+func (c *Communicator) heard(f *frame) {
+	if c.pending.beat(f.ref, c.pulse.time()) || agent.CheckAgentName(f.agent) != nil {
+		return
+	}
+	c.giveUp(f.agent, f.ref) // a call of ours that was given up, and the callee does not know
+}
+
+// unheard is told of a request that nobody listened to: a call that did not arrive, or the heartbeat of one whose caller is gone.
+func (c *Communicator) unheard(token string) {
+	ref, beat := strings.CutSuffix(token, beatsToken)
+	if !beat {
+		c.pending.finish(ref, reply{err: agent.Refusedf(agent.CodeUnavailable, "no instance of the agent listens")})
+		return
+	}
+	for _, b := range c.bindings() {
+		b.giveUp(ref)
+	}
+}
+
+// bindings are those that have calls, or may get some.
+func (c *Communicator) bindings() []*binding {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.live))
+}
+
+// lost is told that the connection is gone: replies may be, too.
+func (c *Communicator) lost(err error) {
+	c.pending.finishAll(reply{err: agent.Errorf(agent.CodeOutcomeUnknown, "the connection to the broker was lost: %w", err)})
+}
+
+// hush ends what start began besides the inbox.
+func (c *Communicator) hush() error {
+	if c.pulse != nil {
+		close(c.pulse.stop)
+		<-c.pulse.done
+		c.stopLost()
+	}
+	if c.requests != nil {
+		return c.requests.Close()
+	}
+	return nil
+}
