@@ -41,5 +41,5 @@
 // its JSON. A cancel has none.
 //
 // Values are UTF-8 on one line: a percent sign, a control character, a space at either end and whatever is not UTF-8 are written as %XX. So are, in the key of
-// other metadata, colons and spaces.
+// other metadata, all bytes but ASCII letters, digits, -, _ and dots.
 package pubsub

@@ -27,6 +27,23 @@ func escape(s, also string) string {
 	return b.String()
 }
 
+// escapeKey leaves what the header names of every broker allow: letters, digits, -, _ and dots.
+func escapeKey(s string) string {
+	plain := func(c byte) bool {
+		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.'
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; plain(c) {
+			b.WriteByte(c)
+		} else {
+			const hex = "0123456789ABCDEF"
+			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+		}
+	}
+	return b.String()
+}
+
 func needsEscape(s, also string) bool {
 	if s == "" {
 		return false

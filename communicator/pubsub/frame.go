@@ -133,7 +133,7 @@ func (w *writer) number(key string, n int64) {
 
 // meta writes empty values too: that the key is there may matter.
 func (w *writer) meta(key, value string) {
-	key, value = metaPrefix+escape(key, ": "), escape(value, "")
+	key, value = metaPrefix+escapeKey(key), escape(value, "")
 	w.md[key] = value
 	w.size += len(key) + len(value)
 }

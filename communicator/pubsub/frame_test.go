@@ -172,6 +172,9 @@ func FuzzEscape(f *testing.F) {
 			if strings.ContainsAny(e, "\r\n\x00\x7f"+also) || strings.TrimSpace(e) != e && strings.Trim(e, " ") != e {
 				t.Fatalf("%q becomes %q", s, e)
 			}
+			if also != "" {
+				e = escapeKey(s)
+			}
 			if back, ok := unescape(e); !ok || back != s {
 				t.Fatalf("%q becomes %q and then %q", s, e, back)
 			}
