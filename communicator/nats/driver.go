@@ -1,0 +1,191 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	natsgo "github.com/nats-io/nats.go"
+
+	"github.com/openmas/openmas/communicator/pubsub"
+)
+
+// Driver is a [pubsub.Driver] on core NATS: a message reaches who subscribes when it is published and is kept for nobody. It is a [pubsub.Requester] and a
+// [pubsub.Remote] besides. It is safe for concurrent use.
+//
+// While the connection is lost, Publish is [pubsub.ErrNotSent]: nothing is buffered to be sent later. Publish returns when the message is in the connection's
+// buffer, which is flushed at once.
+type Driver struct {
+	o        Options
+	nc       *natsgo.Conn
+	embedded *embedded // nil with external servers
+
+	mu     sync.Mutex
+	closed bool
+	subs   map[*subscriber]struct{}
+	lost   map[int]func(error)
+	last   int
+}
+
+var (
+	_ pubsub.Driver    = (*Driver)(nil)
+	_ pubsub.Remote    = (*Driver)(nil)
+	_ pubsub.Requester = (*Driver)(nil)
+)
+
+// MaxPayload implements [pubsub.Driver]: what the server allows, less the room for metadata.
+func (d *Driver) MaxPayload() int {
+	return max(int(d.nc.MaxPayload())-headroom, 1)
+}
+
+// headroom is for headers: each costs four bytes besides its name and value.
+const headroom = 2 * pubsub.MaxMetadata
+
+// Conn is the connection, for what this package does not do. It belongs to the driver.
+func (d *Driver) Conn() *natsgo.Conn { return d.nc }
+
+// URL is the server it is connected to now, without credentials; empty while there is none.
+func (d *Driver) URL() string {
+	if d.embedded != nil {
+		return d.embedded.where()
+	}
+	return d.nc.ConnectedUrlRedacted()
+}
+
+// Owner reports whether the embedded broker runs in this process.
+func (d *Driver) Owner() bool { return d.embedded != nil && d.embedded.owner() }
+
+// Publish implements [pubsub.Driver].
+func (d *Driver) Publish(topic string, messages ...*message.Message) error {
+	for _, m := range messages {
+		if err := d.publish(topic, "", m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Driver) publish(topic, reply string, m *message.Message) error {
+	if err := checkSubject(topic); err != nil {
+		return fmt.Errorf("publish: %w: %w", err, pubsub.ErrNotSent)
+	}
+	err := d.nc.PublishMsg(&natsgo.Msg{Subject: topic, Reply: reply, Header: header(m), Data: m.Payload})
+	if err == nil {
+		return nil
+	}
+	switch {
+	case errors.Is(err, natsgo.ErrReconnectBufExceeded):
+		return fmt.Errorf("publish to %s: the connection to the broker is lost: %w", topic, pubsub.ErrNotSent)
+	case errors.Is(err, natsgo.ErrConnectionClosed), errors.Is(err, natsgo.ErrConnectionDraining):
+		return fmt.Errorf("publish to %s: %w", topic, pubsub.ErrClosed)
+	case errors.Is(err, natsgo.ErrMaxPayload), errors.Is(err, natsgo.ErrBadHeaderMsg), errors.Is(err, natsgo.ErrHeadersNotSupported), errors.Is(err, natsgo.ErrBadSubject):
+		return fmt.Errorf("publish to %s: %w: %w", topic, err, pubsub.ErrNotSent)
+	}
+	return fmt.Errorf("publish to %s: %w", topic, err) // of the socket: perhaps it was sent
+}
+
+func checkSubject(s string) error {
+	if s == "" || strings.HasPrefix(s, ".") || strings.HasSuffix(s, ".") || strings.Contains(s, "..") || strings.ContainsAny(s, "*> \t\r\n") {
+		return fmt.Errorf("%q is no NATS subject: words with single dots between them, without spaces, * and >", s)
+	}
+	return nil
+}
+
+// OnLost implements [pubsub.Remote].
+func (d *Driver) OnLost(fn func(error)) (stop func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.last++
+	id := d.last
+	d.lost[id] = fn
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.lost, id)
+	}
+}
+
+func (d *Driver) disconnected(_ *natsgo.Conn, err error) {
+	d.mu.Lock()
+	closed, fns := d.closed, slices.Collect(maps.Values(d.lost))
+	d.mu.Unlock()
+	if closed {
+		return
+	}
+	if err == nil {
+		err = errors.New("it was closed")
+	}
+	err = d.o.conceal(err)
+	d.o.Logger.Warn("the connection to the broker is lost", "broker", d.where(), "error", err)
+	for _, fn := range fns {
+		fn(err)
+	}
+}
+
+func (d *Driver) reconnected(*natsgo.Conn) {
+	d.o.Logger.Info("the connection to the broker is back", "broker", d.where(), "url", d.URL())
+}
+
+// failed is told of what belongs to no call of the library: messages that were dropped, subjects that are not allowed.
+func (d *Driver) failed(_ *natsgo.Conn, s *natsgo.Subscription, err error) {
+	err = d.o.conceal(err)
+	if s == nil {
+		d.o.Logger.Warn("the broker reports an error", "broker", d.where(), "error", err)
+		return
+	}
+	lost, _ := s.Dropped()
+	d.o.Logger.Warn("a subscription fails", "subject", s.Subject, "lost messages", lost, "error", err)
+}
+
+// Close ends every subscription, sends what is buffered, and with the embedded broker, when this process runs it, stops that: another process of the project
+// takes over.
+func (d *Driver) Close() error {
+	d.mu.Lock()
+	first := !d.closed
+	d.closed = true
+	subs := d.subs
+	d.subs = map[*subscriber]struct{}{}
+	d.mu.Unlock()
+	if !first {
+		return nil
+	}
+	var errs []error
+	for s := range subs {
+		errs = append(errs, s.Close())
+	}
+	if d.nc.IsConnected() {
+		if err := d.nc.FlushTimeout(flushTimeout); err != nil && d.nc.IsConnected() {
+			errs = append(errs, fmt.Errorf("flush the connection to the broker: %w", err))
+		}
+	}
+	closed := make(chan struct{})
+	d.nc.SetClosedHandler(func(*natsgo.Conn) { close(closed) })
+	d.nc.Close()
+	select {
+	case <-closed:
+	case <-time.After(flushTimeout):
+	}
+	if d.embedded != nil {
+		errs = append(errs, d.embedded.close())
+	}
+	return errors.Join(errs...)
+}
+
+// subscribed returns when the server knows of a new subscription; while there is no connection, that is when it is back.
+func (d *Driver) subscribed(ctx context.Context) error {
+	if !d.nc.IsConnected() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	if err := d.nc.FlushWithContext(ctx); err != nil && d.nc.IsConnected() {
+		return err
+	}
+	return nil
+}

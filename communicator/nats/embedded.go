@@ -1,0 +1,166 @@
+package nats
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+)
+
+// embedded is this process's part in the broker that the processes of a project share. Whoever holds the lock on the state folder runs it.
+//
+// It has no goroutine: the connection asks it for the way to the broker each time it has lost it. Then, if the lock is free, whoever ran the broker is dead,
+// and this process takes over, with the same store. That no one but a live owner is ever dialled also keeps the token from whoever got a dead one's port.
+type embedded struct {
+	o   *Options
+	dir string
+
+	mu     sync.Mutex
+	closed bool
+	lock   *os.File // nil when another process has it
+	srv    *broker  // nil unless the lock is held
+	last   access   // what the last dial was to
+}
+
+// join makes the state folder. It starts the broker if nobody has.
+func join(o *Options) (*embedded, error) {
+	dir, err := filepath.Abs(o.StateDir)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the state folder of the embedded broker: %w", err)
+	}
+	e := &embedded{o: o, dir: dir}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.own(); err != nil {
+		return nil, fmt.Errorf("start the embedded broker in %s: %w", dir, err)
+	}
+	return e, nil
+}
+
+// options make a connection find the broker wherever it is.
+func (e *embedded) options() []natsgo.Option {
+	return []natsgo.Option{
+		natsgo.SetCustomDialer(e), natsgo.IgnoreDiscoveredServers(), natsgo.SkipHostLookup(),
+		natsgo.UserInfoHandler(func() (string, string) {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			return e.last.User, e.last.Token
+		}),
+		natsgo.CustomReconnectDelay(func(attempt int) time.Duration { return min(time.Duration(attempt)*embeddedWait, embeddedPoll) }),
+	}
+}
+
+// Dial is how the connection reaches the broker: within this process where it runs here.
+func (e *embedded) Dial(network, _ string) (net.Conn, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return nil, errors.New("the driver is closed")
+	}
+	if err := e.own(); err != nil {
+		e.o.Logger.Error("the embedded broker does not start", "folder", e.dir, "error", err)
+		return nil, err
+	}
+	if e.srv != nil {
+		e.last = e.srv.access
+		return e.srv.InProcessConn()
+	}
+	a, err := readAccess(e.dir)
+	if err != nil {
+		return nil, err
+	}
+	if a == nil {
+		return nil, errors.New("the process that runs the broker is just starting it")
+	}
+	u, err := url.Parse(a.URL)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", filepath.Join(e.dir, brokerFile), err)
+	}
+	e.last = *a
+	return net.DialTimeout(network, u.Host, dialTimeout)
+}
+
+// own starts the broker if no process has the lock. e.mu is held.
+func (e *embedded) own() error {
+	if e.srv != nil {
+		return nil
+	}
+	lock, err := tryLock(filepath.Join(e.dir, "broker.lock"))
+	if err != nil || lock == nil {
+		return err
+	}
+	port := 0
+	if old, err := readAccess(e.dir); err == nil && old != nil {
+		if u, err := url.Parse(old.URL); err == nil {
+			port, _ = strconv.Atoi(u.Port())
+		}
+		e.o.Logger.Warn("the process that ran the embedded broker is gone, this one takes over", "folder", e.dir, "pid", old.PID)
+	}
+	err = removeAccess(e.dir) // before anyone dials the port of the dead
+	if err == nil {
+		e.srv, err = startBroker(e.o, filepath.Join(e.dir, "broker"), freePort(port))
+	}
+	if err == nil {
+		if err = e.srv.access.write(e.dir); err != nil {
+			e.srv.stop()
+			e.srv = nil
+		}
+	}
+	if err != nil {
+		return errors.Join(err, lock.Close())
+	}
+	e.lock = lock
+	e.o.Logger.Info("the embedded broker runs in this process", "url", e.srv.access.URL, "folder", e.dir)
+	return nil
+}
+
+// freePort returns the port if it is free, else -1: the server then takes any.
+func freePort(port int) int {
+	if port <= 0 {
+		return -1
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil || l.Close() != nil {
+		return -1
+	}
+	return port
+}
+
+func (e *embedded) owner() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.srv != nil
+}
+
+func (e *embedded) where() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.last.URL
+}
+
+// close is called after the connection was closed. Without the file, others wait for the next owner.
+func (e *embedded) close() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.closed = true
+	if e.srv == nil {
+		return nil
+	}
+	err := removeAccess(e.dir)
+	e.srv.stop()
+	e.srv = nil
+	if err = errors.Join(err, e.lock.Close()); err != nil {
+		return fmt.Errorf("stop the embedded broker: %w", err)
+	}
+	return nil
+}

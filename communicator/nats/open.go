@@ -1,0 +1,140 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	natsgo "github.com/nats-io/nats.go"
+
+	"github.com/openmas/openmas/communicator/pubsub"
+)
+
+const (
+	dialTimeout  = 2 * time.Second
+	flushTimeout = 5 * time.Second
+	// An embedded broker has clients on its machine only: they may ask often whether another process runs it now.
+	embeddedWait = 50 * time.Millisecond
+	embeddedPoll = 250 * time.Millisecond
+	// A process of the project that starts the broker may take this long.
+	embeddedStart = 10 * time.Second
+)
+
+// ErrAuth says that the broker refused the credentials.
+var ErrAuth = errors.New("the broker refused the credentials")
+
+// Open connects to the broker. It returns once the connection stands; from then on, the driver reconnects by itself, for ever, after 1 s x 1.6 each time with 20 %
+// of jitter and at most 30 s (a quarter of a second at most with the embedded broker). Errors never contain a secret; refused credentials are [ErrAuth].
+func Open(ctx context.Context, o Options) (*Driver, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	d := &Driver{o: o, lost: map[int]func(error){}, subs: map[*subscriber]struct{}{}}
+	inbox, err := pubsub.Subject(o.Project, "inbox")
+	if err != nil {
+		return nil, err
+	}
+	opts := []natsgo.Option{natsgo.Name(o.Name), natsgo.CustomInboxPrefix(inbox), natsgo.Timeout(dialTimeout), natsgo.MaxReconnects(-1), natsgo.ReconnectBufSize(-1),
+		natsgo.CustomReconnectDelay(delay), natsgo.IgnoreAuthErrorAbort(), natsgo.PingInterval(15 * time.Second), natsgo.MaxPingsOutstanding(3),
+		natsgo.FlusherTimeout(10 * time.Second), natsgo.DisconnectErrHandler(d.disconnected), natsgo.ReconnectHandler(d.reconnected), natsgo.ErrorHandler(d.failed),
+		natsgo.PermissionErrOnSubscribe(true)}
+	wait := o.Wait
+	if len(o.URLs) == 0 {
+		if d.embedded, err = join(&d.o); err != nil {
+			return nil, err
+		}
+		o.URLs = []string{"nats://127.0.0.1:4222"} // whatever: the dialer knows better
+		opts = append(opts, d.embedded.options()...)
+		wait = embeddedStart
+	} else {
+		more, err := o.external()
+		if err != nil {
+			return nil, err
+		}
+		opts = append(opts, more...)
+	}
+	if d.nc, err = d.connect(ctx, o.URLs, wait, opts); err != nil {
+		if d.embedded != nil {
+			err = errors.Join(err, d.embedded.close())
+		}
+		return nil, err
+	}
+	return d, nil
+}
+
+// connect tries until it succeeds, the credentials are refused, or wait is over.
+func (d *Driver) connect(ctx context.Context, urls []string, wait time.Duration, opts []natsgo.Option) (*natsgo.Conn, error) {
+	began := time.Now()
+	for try := 1; ; try++ {
+		nc, err := connectOnce(urls, opts)
+		if err == nil {
+			return nc, nil
+		}
+		where := d.where()
+		switch {
+		case isAuth(err):
+			return nil, fmt.Errorf("connect to the NATS broker %s: %w (%w)", where, ErrAuth, d.o.conceal(err))
+		case errors.Is(err, natsgo.ErrNoServers):
+			err = errors.New("nobody answers there")
+		default:
+			err = d.o.conceal(err)
+		}
+		pause := delay(try)
+		if d.embedded != nil {
+			pause = embeddedWait
+		}
+		if left := wait - time.Since(began); wait >= 0 && left < pause {
+			if left <= 0 || wait == 0 {
+				return nil, fmt.Errorf("connect to the NATS broker %s: %w", where, err)
+			}
+			pause = left
+		}
+		if d.o.OnWait != nil {
+			d.o.OnWait(where, err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("connect to the NATS broker %s: %w: %w", where, err, ctx.Err())
+		}
+	}
+}
+
+func connectOnce(urls []string, opts []natsgo.Option) (*natsgo.Conn, error) {
+	o := natsgo.GetDefaultOptions()
+	o.Servers = urls
+	for _, opt := range opts {
+		if err := opt(&o); err != nil {
+			return nil, err
+		}
+	}
+	return o.Connect()
+}
+
+// where is the broker, for people.
+func (d *Driver) where() string {
+	if d.embedded != nil {
+		return "embedded in this project (" + d.embedded.dir + ")"
+	}
+	return d.o.shown()
+}
+
+func isAuth(err error) bool {
+	for _, auth := range []error{natsgo.ErrAuthorization, natsgo.ErrAuthExpired, natsgo.ErrAuthRevoked, natsgo.ErrAccountAuthExpired} {
+		if errors.Is(err, auth) {
+			return true
+		}
+	}
+	return false
+}
+
+// delay is how long to wait before an attempt: 1 s x 1.6 each time, at most 30 s, with 20 % of jitter.
+func delay(attempt int) time.Duration {
+	d := float64(time.Second)
+	for range min(attempt-1, 10) {
+		d *= 1.6
+	}
+	return time.Duration(min(d, float64(30*time.Second)) * (0.8 + 0.4*rand.Float64()))
+}

@@ -1,0 +1,147 @@
+package nats
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	natsgo "github.com/nats-io/nats.go"
+
+	"github.com/openmas/openmas/communicator/pubsub"
+)
+
+// Options says which broker, and as whom. The zero values of all but Project and one of URLs and StateDir are defaults.
+type Options struct {
+	// Project keeps projects apart: letters, digits, - and _.
+	Project string
+	// Name is shown in the server's list of connections. Default "openmas".
+	Name string
+	// URLs of the servers, "nats://host:4222" or "tls://…". None: the broker embedded in the project's processes, which needs StateDir.
+	URLs []string
+	// StateDir is the folder of the embedded broker, the same for all processes of the project on this machine and for them alone. Open makes it.
+	StateDir string
+	// SyncAlways has the embedded broker write to the disk with each durable event, so that they outlive a power cut as well, and not only its process.
+	SyncAlways bool
+
+	// User and Password, or Token, or CredsFile (a JWT and its key), or NkeyFile (a seed) for external servers.
+	User, Password, Token string
+	CredsFile, NkeyFile   string
+	// CAFile are the authorities to trust in PEM, CertFile and KeyFile who we are. Default: the system's, and nobody. With any of them TLS is required.
+	CAFile, CertFile, KeyFile string
+
+	// Wait is how long Open waits for a broker that is down; 0: not at all, negative: for as long as its context lasts. Refused credentials are never waited for.
+	Wait time.Duration
+	// OnWait is called after each failed attempt. url has no credentials in it.
+	OnWait func(url string, err error)
+
+	// Queue is how many messages wait for one subscription, and QueueBytes their size; what comes beyond it is lost, with a warning. Default 65536 and 64 MiB.
+	Queue, QueueBytes int
+	// Redeliver is how often a message that a subscriber nacked is handed to it again, with Backoff (doubled with each) between. Default 3, and 10 ms. Negative: never.
+	Redeliver int
+	Backoff   time.Duration
+	// OnDead gets what was received and could not be handed over. It is quick and may be called concurrently. Default: a line in the log.
+	OnDead func(topic string, m *message.Message, reason error)
+	// Logger defaults to one that discards.
+	Logger *slog.Logger
+}
+
+func (o *Options) complete() error {
+	if _, err := pubsub.Subject(o.Project, ""); err != nil {
+		return err
+	}
+	if len(o.URLs) == 0 && o.StateDir == "" {
+		return errors.New("a NATS broker needs urls, or a state folder for the embedded one")
+	}
+	ways := 0
+	for _, set := range []bool{o.User != "" || o.Password != "", o.Token != "", o.CredsFile != "", o.NkeyFile != ""} {
+		if set {
+			ways++
+		}
+	}
+	if ways > 1 {
+		return errors.New("more than one way to authenticate: give one of user and password, token, creds file, nkey file")
+	}
+	if (o.CertFile == "") != (o.KeyFile == "") {
+		return errors.New("a TLS certificate needs its key and the other way round")
+	}
+	o.Name = cmp.Or(o.Name, "openmas")
+	o.Queue, o.QueueBytes = cmp.Or(o.Queue, 65536), cmp.Or(o.QueueBytes, 64<<20)
+	o.Redeliver, o.Backoff = cmp.Or(o.Redeliver, 3), cmp.Or(o.Backoff, 10*time.Millisecond)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.OnDead == nil {
+		o.OnDead = func(topic string, m *message.Message, reason error) {
+			o.Logger.Warn("a message is dead", "topic", topic, "message", m.UUID, "reason", reason)
+		}
+	}
+	return nil
+}
+
+// external are the options of nats.go for servers that are not ours.
+func (o *Options) external() ([]natsgo.Option, error) {
+	var opts []natsgo.Option
+	switch {
+	case o.User != "" || o.Password != "":
+		opts = append(opts, natsgo.UserInfo(o.User, o.Password))
+	case o.Token != "":
+		opts = append(opts, natsgo.Token(o.Token))
+	case o.CredsFile != "":
+		opts = append(opts, natsgo.UserCredentials(o.CredsFile))
+	case o.NkeyFile != "":
+		key, err := natsgo.NkeyOptionFromSeed(o.NkeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the nkey file %s: %w", o.NkeyFile, err)
+		}
+		opts = append(opts, key)
+	}
+	if o.CAFile != "" {
+		opts = append(opts, natsgo.RootCAs(o.CAFile))
+	}
+	if o.CertFile != "" {
+		opts = append(opts, natsgo.ClientCert(o.CertFile, o.KeyFile))
+	}
+	return opts, nil
+}
+
+// shown are the URLs without credentials.
+func (o *Options) shown() string {
+	var all []string
+	for _, s := range o.URLs {
+		if u, err := url.Parse(s); err == nil {
+			u.User = nil
+			s = u.String()
+		} else if i := strings.LastIndexByte(s, '@'); i >= 0 {
+			s = s[i+1:]
+		}
+		all = append(all, s)
+	}
+	return strings.Join(all, ", ")
+}
+
+// conceal takes secrets out of an error's text, should they be in it.
+func (o *Options) conceal(err error) error {
+	secrets := []string{o.Password, o.Token}
+	for _, s := range o.URLs {
+		if i := strings.LastIndexByte(s, '@'); i >= 0 {
+			_, userinfo, _ := strings.Cut(s[:i], "//")
+			_, password, _ := strings.Cut(userinfo, ":")
+			secrets = append(secrets, userinfo, password)
+		}
+	}
+	text := err.Error()
+	for _, s := range secrets {
+		if s != "" {
+			text = strings.ReplaceAll(text, s, "***")
+		}
+	}
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
+}
