@@ -1,0 +1,209 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
+
+	"github.com/openmas/openmas/communicator/pubsub"
+)
+
+// early subscribes when watermill's suite initializes a topic: the suite publishes before it subscribes, and core NATS keeps nothing for later.
+type early struct {
+	message.Subscriber
+	mu  sync.Mutex
+	got map[string]<-chan *message.Message
+}
+
+func (e *early) SubscribeInitialize(topic string) error {
+	ch, err := e.Subscriber.Subscribe(context.Background(), topic)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.got[topic] = ch
+	return err
+}
+
+func (e *early) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if ch := e.got[topic]; ch != nil {
+		delete(e.got, topic)
+		return ch, nil
+	}
+	return e.Subscriber.Subscribe(ctx, topic)
+}
+
+func TestWatermillSuiteOnCore(t *testing.T) {
+	b := testBroker(t)
+	const prefix = "om.1.test.event."
+	features := tests.Features{ExactlyOnceDelivery: true, GuaranteedOrder: true, RequireSingleInstance: true,
+		GenerateTopicFunc: func(c tests.TestContext) string { return prefix + string(c.TestID) }}
+	construct := func(t *testing.T) (message.Publisher, message.Subscriber) {
+		o := b.options()
+		o.Redeliver, o.Backoff = 1000, time.Microsecond
+		d := open(t, o)
+		sub, err := d.Subscriber("group")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d, &early{Subscriber: sub, got: map[string]<-chan *message.Message{}}
+	}
+	// Left out: those that need messages to be kept for subscribers to come (TestSubscribeCtx, TestConsumerGroups, TestContinueAfterErrors,
+	// TestContinueAfterSubscribeClose, TestConcurrentClose, TestNewSubscriberReceivesOldMessages), and TestReconnect, which restarts a service.
+	for name, test := range map[string]func(*testing.T, tests.TestContext, tests.PubSubConstructor){
+		"PublishSubscribe":                  tests.TestPublishSubscribe,
+		"ConcurrentSubscribe":               tests.TestConcurrentSubscribe,
+		"ConcurrentSubscribeMultipleTopics": tests.TestConcurrentSubscribeMultipleTopics,
+		"PublishSubscribeInOrder":           tests.TestPublishSubscribeInOrder,
+		"ResendOnError":                     tests.TestResendOnError,
+		"NoAck":                             tests.TestNoAck,
+		"PublisherClose":                    tests.TestPublisherClose,
+		"Topic":                             tests.TestTopic,
+		"MessageCtx":                        tests.TestMessageCtx,
+	} {
+		t.Run(name, func(t *testing.T) {
+			test(t, tests.TestContext{TestID: tests.NewTestID(), Features: features}, construct)
+		})
+	}
+}
+
+func TestGroups(t *testing.T) {
+	b := testBroker(t)
+	d := open(t, b.options())
+	const topic, n = "om.1.test.event.x", 100
+	var mu sync.Mutex
+	counts := map[string]int{}
+	var all sync.WaitGroup
+	all.Add(4 * n) // the groups a and b, and two of none
+	listen := func(name, group string) func() error {
+		s, err := d.Subscriber(group)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop, err := s.(pubsub.Receiver).Receive(topic, func(m *message.Message) {
+			mu.Lock()
+			defer mu.Unlock()
+			counts[name]++
+			all.Done()
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stop
+	}
+	stops := []func() error{listen("a1", "a"), listen("a2", "a"), listen("b", "b"), listen("single1", ""), listen("single2", "")}
+	for range n {
+		if err := d.Publish(topic, message.NewMessage("", []byte("x"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all.Wait()
+	if counts["a1"]+counts["a2"] != n || counts["a1"] == 0 || counts["a2"] == 0 || counts["b"] != n || counts["single1"] != n || counts["single2"] != n {
+		t.Error(counts)
+	}
+	for _, stop := range stops {
+		for range 2 {
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// What was received when a receiver is stopped is handed over.
+func TestReceiveDrains(t *testing.T) {
+	b := testBroker(t)
+	d := open(t, b.options())
+	s, err := d.Subscriber("g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 500
+	began, hold := make(chan struct{}), make(chan struct{})
+	got := 0
+	stop, err := s.(pubsub.Receiver).Receive("om.1.test.event.x", func(*message.Message) {
+		if got++; got == 1 {
+			close(began)
+			<-hold
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range n {
+		if err := d.Publish("om.1.test.event.x", message.NewMessage("", nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	recv(t, began)
+	stopped := make(chan error)
+	go func() { stopped <- stop() }()
+	close(hold)
+	if err := recv(t, stopped); err != nil || got != n {
+		t.Fatalf("%d of %d messages: %v", got, n, err)
+	}
+}
+
+func TestPublishRefuses(t *testing.T) {
+	b := testBroker(t)
+	d := open(t, b.options())
+	big := message.NewMessage("", make([]byte, embeddedPayload+1))
+	odd := message.NewMessage("", nil)
+	odd.Metadata.Set("a key", "v")
+	for topic, m := range map[string]*message.Message{"om.1.test.x": big, "om.1.test.y": odd, "om.1.test..x": message.NewMessage("", nil),
+		"om.1.test.>": message.NewMessage("", nil), "om.1.test.x y": message.NewMessage("", nil), "": message.NewMessage("", nil)} {
+		if err := d.Publish(topic, m); !errors.Is(err, pubsub.ErrNotSent) {
+			t.Errorf("%q: %v", topic, err)
+		}
+	}
+	b.stop()
+	eventually(t, "nothing is sent without a broker", func() bool {
+		err := d.Publish("om.1.test.x", message.NewMessage("", nil))
+		return errors.Is(err, pubsub.ErrNotSent) && !errors.Is(err, pubsub.ErrClosed)
+	})
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Publish("om.1.test.x", message.NewMessage("", nil)); !errors.Is(err, pubsub.ErrClosed) {
+		t.Error(err)
+	}
+	if _, err := d.Subscriber(""); !errors.Is(err, pubsub.ErrClosed) {
+		t.Error(err)
+	}
+}
+
+// The case of a name counts, and what a header would spoil arrives as it was.
+func TestMetadataCrosses(t *testing.T) {
+	b := testBroker(t)
+	d := open(t, b.options())
+	s, err := d.Subscriber("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan *message.Message, 1)
+	if _, err := s.(pubsub.Receiver).Receive("om.1.test.x", func(m *message.Message) { got <- m }); err != nil {
+		t.Fatal(err)
+	}
+	m := message.NewMessage("own id", []byte{0, 1, 2})
+	for k, v := range map[string]string{"Key": "upper", "key": "lower", "ref": "r", "empty": "", "utf8": "ä"} {
+		m.Metadata.Set(k, v)
+	}
+	if err := d.Publish("om.1.test.x", m); err != nil {
+		t.Fatal(err)
+	}
+	if g := recv(t, got); g.UUID != m.UUID || !g.Equals(m) || len(g.Metadata) != len(m.Metadata) {
+		t.Errorf("%s %v %v", g.UUID, g.Metadata, g.Payload)
+	}
+	m.UUID = "r"
+	if err := d.Publish("om.1.test.x", m); err != nil {
+		t.Fatal(err)
+	}
+	if g := recv(t, got); g.UUID != "r" || g.Metadata[uuidHeader] != "" {
+		t.Errorf("%s %v", g.UUID, g.Metadata)
+	}
+}

@@ -1,0 +1,169 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	natsgo "github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator/pubsub"
+)
+
+// Dead is an event that an agent could not handle.
+type Dead struct {
+	// Seq names it in [Durable.Replay] and [Durable.Forget].
+	Seq         uint64
+	Agent       string
+	Publication agent.Publication
+	Attempts    int
+	Reason      string
+	At          time.Time
+}
+
+// The headers of a dead event, besides its own.
+const (
+	deadAgent    = "dead-agent"
+	deadAttempts = "dead-attempts"
+	deadReason   = "dead-reason"
+	deadHeaders  = "dead-"
+)
+
+// bury moves an event to the dead. Should the process die halfway, it is done again, and the server notes that it is the same.
+func (s *durableSubscription) bury(d *delivery, reason error) error {
+	text := strings.Join(strings.Fields(strings.ToValidUTF8(reason.Error(), "?")), " ")
+	if len(text) > 1000 {
+		text = strings.ToValidUTF8(text[:1000], "") + " ..."
+	}
+	h := maps.Clone(d.raw.Header)
+	for k := range h {
+		if strings.HasPrefix(k, "Nats-") {
+			delete(h, k)
+		}
+	}
+	if h == nil {
+		h = natsgo.Header{}
+	}
+	h.Set(deadAgent, s.group)
+	h.Set(deadAttempts, strconv.Itoa(d.attempt))
+	h.Set(deadReason, text)
+	meta, err := d.raw.Metadata()
+	if err != nil {
+		return err
+	}
+	id := fmt.Sprintf("%s/%d/%s", s.group, meta.Sequence.Stream, meta.Timestamp.Format(time.RFC3339Nano))
+	if err := s.v.keepRaw(context.Background(), &natsgo.Msg{Subject: s.v.grave + s.group + "." + s.topic, Header: h, Data: d.raw.Data}, id); err != nil {
+		return err
+	}
+	s.settle(d, d.raw.Term())
+	dead := deadOf(0, h, d.raw.Data, time.Now())
+	dead.Publication.Topic = s.topic
+	s.v.o.OnDead(dead)
+	return nil
+}
+
+func deadOf(seq uint64, h natsgo.Header, data []byte, at time.Time) Dead {
+	uuid, md := metadata(h)
+	p, err := pubsub.ReadEvent(&message.Message{UUID: uuid, Metadata: md, Payload: data})
+	if err != nil { // of no event of ours: what is known
+		p.ID, p.Payload = uuid, data
+	}
+	for k := range p.Meta {
+		if strings.HasPrefix(k, deadHeaders) {
+			delete(p.Meta, k)
+		}
+	}
+	n, _ := strconv.Atoi(h.Get(deadAttempts)) // 0 when somebody else wrote it
+	return Dead{Seq: seq, Agent: h.Get(deadAgent), Publication: p, Attempts: n, Reason: h.Get(deadReason), At: at}
+}
+
+// ListDead returns dead events, the oldest first: those of one agent or topic, or of all where that is empty; at most limit, from the one with the number from on.
+func (v *Durable) ListDead(ctx context.Context, agentName, topic string, from uint64, limit int) ([]Dead, error) {
+	stream, err := v.js.Stream(ctx, v.dead)
+	if err != nil {
+		return nil, fmt.Errorf("list dead events: %w", v.d.o.conceal(err))
+	}
+	subject := v.grave + "*."
+	if agentName != "" {
+		if err := agent.CheckAgentName(agentName); err != nil {
+			return nil, err
+		}
+		subject = v.grave + agentName + "."
+	}
+	if topic == "" {
+		subject += ">"
+	} else if err := agent.CheckTopic(topic); err != nil {
+		return nil, err
+	} else {
+		subject += topic
+	}
+	var all []Dead
+	for seq := max(from, 1); len(all) < limit; {
+		m, err := stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(subject))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list dead events: %w", v.d.o.conceal(err))
+		}
+		all = append(all, deadOf(m.Sequence, m.Header, m.Data, m.Time))
+		seq = m.Sequence + 1
+	}
+	return all, nil
+}
+
+// Replay delivers dead events again to the agents that could not handle them, as new ones with their old IDs, and returns how many it delivered before an
+// error.
+func (v *Durable) Replay(ctx context.Context, seqs ...uint64) (int, error) {
+	return v.each(ctx, "replay", seqs, func(stream jetstream.Stream, m *jetstream.RawStreamMsg) error {
+		to, ok := strings.CutPrefix(m.Subject, v.grave)
+		if !ok {
+			return fmt.Errorf("its subject is %s", m.Subject)
+		}
+		h := natsgo.Header{}
+		for k, values := range m.Header {
+			if !strings.HasPrefix(k, "Nats-") && !strings.HasPrefix(k, deadHeaders) {
+				h[k] = values
+			}
+		}
+		id := fmt.Sprintf("replay/%d/%s", m.Sequence, m.Time.Format(time.RFC3339Nano))
+		if err := v.keepRaw(ctx, &natsgo.Msg{Subject: v.replay + to, Header: h, Data: m.Data}, id); err != nil {
+			return err
+		}
+		return stream.DeleteMsg(ctx, m.Sequence)
+	})
+}
+
+// Forget deletes dead events and returns how many it deleted before an error.
+func (v *Durable) Forget(ctx context.Context, seqs ...uint64) (int, error) {
+	return v.each(ctx, "forget", seqs, func(stream jetstream.Stream, m *jetstream.RawStreamMsg) error {
+		return stream.DeleteMsg(ctx, m.Sequence)
+	})
+}
+
+func (v *Durable) each(ctx context.Context, verb string, seqs []uint64, do func(jetstream.Stream, *jetstream.RawStreamMsg) error) (int, error) {
+	stream, err := v.js.Stream(ctx, v.dead)
+	if err != nil {
+		return 0, fmt.Errorf("%s dead events: %w", verb, v.d.o.conceal(err))
+	}
+	for i, seq := range seqs {
+		m, err := stream.GetMsg(ctx, seq)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return i, agent.Errorf(agent.CodeNotFound, "%s dead event %d: there is none", verb, seq)
+		}
+		if err == nil {
+			err = do(stream, m)
+		}
+		if err != nil {
+			return i, fmt.Errorf("%s dead event %d: %w", verb, seq, v.d.o.conceal(err))
+		}
+	}
+	return len(seqs), nil
+}

@@ -1,0 +1,93 @@
+package nats
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+)
+
+// Publisher is watermill's view of durable events, for its Router and middleware: topics are those of events, messages need not be. Closing it does nothing.
+func (v *Durable) Publisher() message.Publisher { return durablePublisher{v} }
+
+type durablePublisher struct{ v *Durable }
+
+func (p durablePublisher) Publish(topic string, messages ...*message.Message) error {
+	for _, m := range messages {
+		if err := p.v.keep(m.Context(), p.v.published+topic, topic+"/"+m.UUID, m); err != nil {
+			return fmt.Errorf("publish %s: %w", topic, err)
+		}
+	}
+	return nil
+}
+
+func (p durablePublisher) Close() error { return nil }
+
+// Subscriber is watermill's, of one group. The next message comes when the one before was acknowledged; one that was nacked comes again after a while, and is
+// dead after the last attempt. Messages that wait for nobody's acknowledgement when the subscriber is closed are delivered again, at once.
+func (v *Durable) Subscriber(group string) (message.Subscriber, error) {
+	return &durableSubscriber{v: v, group: group, subs: map[*durableSubscription]func(){}}, nil
+}
+
+type durableSubscriber struct {
+	v      *Durable
+	group  string
+	mu     sync.Mutex
+	closed bool
+	subs   map[*durableSubscription]func()
+}
+
+// Subscribe implements watermill's Subscriber.
+func (s *durableSubscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	if err := checkSubject(topic); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, fmt.Errorf("subscribe to %s: the subscriber is closed", topic)
+	}
+	out := make(chan *message.Message)
+	one := make(chan struct{}, 1)
+	sub, err := s.v.subscribe(s.group, topic, func(ctx context.Context, d *delivery) error {
+		select {
+		case one <- struct{}{}:
+			defer func() { <-one }()
+		case <-ctx.Done():
+			return errEnded
+		}
+		return pass(ctx, received(d.raw.Header, d.raw.Data), out)
+	})
+	if err != nil {
+		return nil, err
+	}
+	end := sync.OnceFunc(func() {
+		sub.stop()
+		sub.cancel() // whoever does not acknowledge now does not keep us
+		<-sub.done
+		close(out)
+		_ = sub.end(context.Background()) // it has ended
+	})
+	s.subs[sub] = end
+	context.AfterFunc(ctx, func() {
+		end()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.subs, sub)
+	})
+	return out, nil
+}
+
+// Close implements watermill's Subscriber.
+func (s *durableSubscriber) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	ends := s.subs
+	s.subs = map[*durableSubscription]func(){}
+	s.mu.Unlock()
+	for _, end := range ends {
+		end()
+	}
+	return nil
+}
