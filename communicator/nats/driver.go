@@ -164,12 +164,14 @@ func (d *Driver) Close() error {
 			errs = append(errs, fmt.Errorf("flush the connection to the broker: %w", err))
 		}
 	}
-	closed := make(chan struct{})
-	d.nc.SetClosedHandler(func(*natsgo.Conn) { close(closed) })
-	d.nc.Close()
-	select {
-	case <-closed:
-	case <-time.After(flushTimeout):
+	if !d.nc.IsClosed() {
+		closed := make(chan struct{})
+		d.nc.SetClosedHandler(func(*natsgo.Conn) { close(closed) })
+		d.nc.Close()
+		select {
+		case <-closed:
+		case <-time.After(flushTimeout): // it was closed by another in between
+		}
 	}
 	if d.embedded != nil {
 		errs = append(errs, d.embedded.close())

@@ -1,0 +1,260 @@
+package nats
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator/pubsub"
+)
+
+func durable(t testing.TB, d *Driver, o DurableOptions) *Durable {
+	t.Helper()
+	v, err := d.Durable(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if err := v.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return v
+}
+
+func listen(t testing.TB, v *Durable, group, topic string, fn pubsub.EventHandler) func(context.Context) error {
+	t.Helper()
+	stop, err := v.Subscribe(group, topic, fn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stop
+}
+
+func keep(t testing.TB, v *Durable, p agent.Publication) {
+	t.Helper()
+	if err := v.Publish(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type seen struct {
+	p       agent.Publication
+	attempt int
+}
+
+func TestDurableEvents(t *testing.T) {
+	v := durable(t, open(t, testBroker(t).options()), DurableOptions{Backoff: time.Millisecond})
+	early := agent.Publication{ID: "1 %\n", Topic: "file.found", Source: "collector", Key: "k", Payload: json.RawMessage(`{"a":1}`), Meta: map[string]string{"traceparent": "00-x"}}
+	for range 3 { // the same, three times
+		keep(t, v, early)
+	}
+	got := map[string]chan seen{"a": make(chan seen, 10), "b": make(chan seen, 10)}
+	for name, ch := range got {
+		for range 2 { // two instances
+			listen(t, v, name, "file.found", func(_ context.Context, p agent.Publication, attempt int) error {
+				ch <- seen{p, attempt}
+				if p.ID != early.ID && attempt < 3 {
+					return errors.New("not yet")
+				}
+				return nil
+			})
+		}
+	}
+	keep(t, v, agent.Publication{ID: "other", Topic: "file.lost"})
+	for name, ch := range got {
+		if s := recv(t, ch); fmt.Sprint(s.p) != fmt.Sprint(early) || s.attempt != 1 {
+			t.Errorf("%s got %+v", name, s)
+		}
+	}
+	for _, key := range []string{"", "k"} {
+		id := "again" + key
+		keep(t, v, agent.Publication{ID: id, Topic: "file.found", Key: key})
+		for name, ch := range got {
+			for want := range 3 {
+				if s := recv(t, ch); s.p.ID != id || s.attempt != want+1 {
+					t.Errorf("%s got %+v, want attempt %d", name, s, want+1)
+				}
+			}
+		}
+	}
+}
+
+func TestDeadEvents(t *testing.T) {
+	told := make(chan Dead, 10)
+	v := durable(t, open(t, testBroker(t).options()), DurableOptions{Attempts: 3, Backoff: time.Millisecond, OnDead: func(d Dead) { told <- d }})
+	var mu sync.Mutex
+	healthy := false
+	got := make(chan seen, 20)
+	listen(t, v, "a", "t", func(_ context.Context, p agent.Publication, attempt int) error {
+		mu.Lock()
+		defer mu.Unlock()
+		got <- seen{p, attempt}
+		switch {
+		case healthy:
+			return nil
+		case p.ID == "panics":
+			panic("oh")
+		case p.ID == "nonsense":
+			return agent.Errorf(agent.CodeInvalidArgument, "it does not\ndecode")
+		}
+		return errors.New("never")
+	})
+	other := make(chan seen, 20)
+	listen(t, v, "b", "t", func(_ context.Context, p agent.Publication, attempt int) error { other <- seen{p, attempt}; return nil })
+	attempts := map[string]int{"fails": 3, "panics": 3, "nonsense": 1}
+	for _, id := range []string{"fails", "panics", "nonsense"} {
+		keep(t, v, agent.Publication{ID: id, Topic: "t", Source: "s", Payload: json.RawMessage(`{"x":1}`)})
+		d := recv(t, told)
+		if d.Publication.ID != id || d.Attempts != attempts[id] || d.Agent != "a" || len(got) != attempts[id] {
+			t.Errorf("%s: %+v after %d attempts", id, d, len(got))
+		}
+		for len(got) > 0 {
+			<-got
+		}
+		recv(t, other)
+	}
+	dead, err := v.ListDead(t.Context(), "", "", 0, 100)
+	if err != nil || len(dead) != 3 {
+		t.Fatal(dead, err)
+	}
+	for i, id := range []string{"fails", "panics", "nonsense"} {
+		d := dead[i]
+		if d.Publication.ID != id || d.Publication.Topic != "t" || d.Publication.Source != "s" || string(d.Publication.Payload) != `{"x":1}` || d.Agent != "a" ||
+			d.Attempts != attempts[id] || d.Reason == "" || d.Seq == 0 || time.Since(d.At) > time.Hour {
+			t.Errorf("%s is listed as %+v", id, d)
+		}
+	}
+	for _, c := range []struct {
+		agent, topic string
+		from         uint64
+		limit, want  int
+	}{{"a", "", 0, 100, 3}, {"b", "", 0, 100, 0}, {"", "t", 0, 100, 3}, {"a", "u", 0, 100, 0}, {"", "", dead[1].Seq, 100, 2}, {"", "", 0, 1, 1}} {
+		if l, err := v.ListDead(t.Context(), c.agent, c.topic, c.from, c.limit); err != nil || len(l) != c.want {
+			t.Errorf("%+v: %d %v", c, len(l), err)
+		}
+	}
+	mu.Lock()
+	healthy = true
+	mu.Unlock()
+	if n, err := v.Replay(t.Context(), dead[0].Seq, dead[2].Seq); n != 2 || err != nil {
+		t.Fatal(n, err)
+	}
+	for _, id := range []string{"fails", "nonsense"} {
+		if s := recv(t, got); s.p.ID != id || s.attempt != 1 || string(s.p.Payload) != `{"x":1}` {
+			t.Errorf("replayed: %+v", s)
+		}
+	}
+	if n, err := v.Replay(t.Context(), dead[0].Seq); n != 0 || agent.CodeOf(err) != agent.CodeNotFound {
+		t.Error(n, err)
+	}
+	if n, err := v.Forget(t.Context(), dead[1].Seq); n != 1 || err != nil {
+		t.Error(n, err)
+	}
+	if l, err := v.ListDead(t.Context(), "", "", 0, 100); err != nil || len(l) != 0 {
+		t.Error(l, err)
+	}
+	if len(other) != 0 {
+		t.Error("another agent got what was replayed")
+	}
+}
+
+// Handlers that need longer than the time after which a silent process loses its events keep them.
+func TestDurableSlowHandler(t *testing.T) {
+	v := durable(t, open(t, testBroker(t).options()), DurableOptions{AckWait: 600 * time.Millisecond})
+	got, release := make(chan seen, 10), make(chan struct{})
+	for range 2 {
+		listen(t, v, "a", "t", func(_ context.Context, p agent.Publication, attempt int) error {
+			got <- seen{p, attempt}
+			<-release
+			return nil
+		})
+	}
+	keep(t, v, agent.Publication{ID: "slow", Topic: "t"})
+	recv(t, got)
+	select {
+	case s := <-got:
+		t.Fatalf("delivered again: %+v", s)
+	case <-time.After(1500 * time.Millisecond): // more than two times of it
+	}
+	close(release)
+}
+
+func TestDurableOrderByKey(t *testing.T) {
+	v := durable(t, open(t, testBroker(t).options()), DurableOptions{Concurrency: 8, Backoff: time.Millisecond})
+	const keys, each = 4, 40
+	var mu sync.Mutex
+	last := map[string]int{}
+	var all sync.WaitGroup
+	all.Add(keys * each)
+	listen(t, v, "a", "t", func(_ context.Context, p agent.Publication, attempt int) error {
+		i, _ := strconv.Atoi(string(p.Payload))
+		if i%7 == 0 && attempt == 1 {
+			return errors.New("again, and nobody overtakes")
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if i != last[p.Key] {
+			t.Errorf("key %s: %d came, not %d", p.Key, i, last[p.Key])
+		}
+		last[p.Key]++
+		all.Done()
+		return nil
+	})
+	for i := range each {
+		for k := range keys {
+			keep(t, v, agent.Publication{Topic: "t", Key: strconv.Itoa(k), Payload: json.RawMessage(strconv.Itoa(i))})
+		}
+	}
+	all.Wait()
+}
+
+// What a subscription has in hand when it ends goes to the next one at once.
+func TestDurableStop(t *testing.T) {
+	d := open(t, testBroker(t).options())
+	v := durable(t, d, DurableOptions{})
+	began := make(chan struct{}, 1)
+	stop := listen(t, v, "a", "t", func(ctx context.Context, p agent.Publication, _ int) error {
+		began <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	keep(t, v, agent.Publication{ID: "1", Topic: "t"})
+	recv(t, began)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := stop(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if err := stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	keep(t, v, agent.Publication{ID: "2", Topic: "t"})
+	got := make(chan seen, 2)
+	stop = listen(t, v, "a", "t", func(_ context.Context, p agent.Publication, attempt int) error { got <- seen{p, attempt}; return nil })
+	ids := map[string]int{}
+	for range 2 {
+		s := recv(t, got)
+		ids[s.p.ID] = s.attempt
+	}
+	if ids["1"] < 2 || ids["2"] != 1 { // it may have been offered to the old subscription again
+		t.Error(ids)
+	}
+	if err := stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Subscribe("a", "t", nil); agent.CodeOf(err) != agent.CodeUnavailable {
+		t.Error(err)
+	}
+}
