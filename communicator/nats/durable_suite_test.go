@@ -1,6 +1,7 @@
 package nats
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -103,6 +104,11 @@ func TestWatermillSuiteOnJetStream(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			_ = v.Close(ctx) // the suite leaves subscribers open, with messages in hand
+		})
 		s, err := v.Subscriber(group)
 		if err != nil {
 			t.Fatal(err)

@@ -62,11 +62,16 @@ func (s *durableSubscriber) Subscribe(ctx context.Context, topic string) (<-chan
 	if err != nil {
 		return nil, err
 	}
+	closed := make(chan struct{})
+	go func() { // until end, or the end of v
+		defer close(closed)
+		<-sub.done
+		close(out)
+	}()
 	end := sync.OnceFunc(func() {
 		sub.stop()
 		sub.cancel() // whoever does not acknowledge now does not keep us
-		<-sub.done
-		close(out)
+		<-closed
 		_ = sub.end(context.Background()) // it has ended
 	})
 	s.subs[sub] = end
