@@ -1,0 +1,192 @@
+package pubsub
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// far is a broker between processes: it can lose what is sent to some subjects, and tells later that nobody listens.
+type far struct {
+	*Memory
+	mu   sync.Mutex
+	lose func(topic string, m *message.Message) bool
+	lost map[int]func(error)
+}
+
+func newFar(t *testing.T) *far {
+	f := &far{Memory: NewMemory(MemoryOptions{}), lost: map[int]func(error){}}
+	t.Cleanup(func() { _ = f.Close() })
+	return f
+}
+
+func (f *far) losing(lose func(topic string, m *message.Message) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lose = lose
+}
+
+func (f *far) Publish(topic string, messages ...*message.Message) error {
+	for _, m := range messages {
+		f.mu.Lock()
+		lost := f.lose != nil && f.lose(topic, m)
+		f.mu.Unlock()
+		if lost {
+			continue
+		}
+		if err := f.Memory.Publish(topic, m); err != nil && !errors.Is(err, ErrNoSubscribers) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *far) OnLost(fn func(error)) (stop func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	id := len(f.lost)
+	f.lost[id] = fn
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.lost, id)
+	}
+}
+
+func (f *far) drop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, fn := range f.lost {
+		fn(errors.New("unplugged"))
+	}
+}
+
+type farRequests struct {
+	f       *far
+	unheard func(string)
+}
+
+func (f *far) Requests(unheard func(string)) (Requests, error) { return farRequests{f, unheard}, nil }
+func (r farRequests) Close() error                             { return nil }
+func (r farRequests) Request(topic, token string, m *message.Message) error {
+	if len(r.f.groups(topic)) == 0 {
+		r.unheard(token)
+		return nil
+	}
+	return r.f.Publish(topic, m)
+}
+
+var hang = &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "hang"}
+
+// hanging is a pair with one call that goes on until its context ends.
+func hanging(t *testing.T, f *far) (server, client *Communicator, ended chan struct{}, answer chan error) {
+	t.Helper()
+	server, client = process(t, f, Options{}), process(t, f, Options{})
+	began, ended, answer := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	serve(t, server, service{"callee", func(ctx context.Context, _ *agent.Call) (*agent.Result, error) {
+		close(began)
+		<-ctx.Done()
+		close(ended)
+		return nil, ctx.Err()
+	}})
+	p := dial(t, client, "callee")
+	go func() {
+		_, err := p.Call(context.Background(), hang)
+		answer <- err
+	}()
+	recv(t, began)
+	return server, client, ended, answer
+}
+
+func TestHeartbeatsStop(t *testing.T) {
+	f := newFar(t)
+	beats := make(chan struct{}, 100)
+	f.losing(func(_ string, m *message.Message) bool {
+		if m.Metadata["kind"] == kindHeartbeat {
+			beats <- struct{}{}
+		}
+		return false
+	})
+	_, client, _, answer := hanging(t, f)
+	for range 5 { // longer than the silence that ends a call
+		recv(t, beats)
+	}
+	if len(answer) > 0 {
+		t.Fatal(<-answer)
+	}
+	f.losing(func(topic string, _ *message.Message) bool { return topic == client.inbox })
+	if e := agent.AsError(recv(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown || e.NotExecuted {
+		t.Error(e)
+	}
+}
+
+// Whoever serves a call that nobody waits for is told: by the caller's process, or by the broker when that is gone.
+func TestHeartbeatsOfOrphans(t *testing.T) {
+	t.Run("forgotten", func(t *testing.T) {
+		f := newFar(t)
+		_, _, ended, answer := hanging(t, f)
+		cancels := false
+		f.losing(func(topic string, _ *message.Message) bool { // the first
+			first := strings.Contains(topic, ".control.") && !cancels
+			cancels = cancels || first
+			return first
+		})
+		f.drop()
+		if e := agent.AsError(recv(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown || e.NotExecuted {
+			t.Error(e)
+		}
+		recv(t, ended)
+	})
+	t.Run("gone", func(t *testing.T) {
+		f := newFar(t)
+		_, client, ended, answer := hanging(t, f)
+		f.losing(func(topic string, _ *message.Message) bool { return strings.Contains(topic, ".control.") })
+		client.mu.Lock()
+		stop := client.stopInbox
+		client.stopInbox = func() error { return nil }
+		client.mu.Unlock()
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
+		recv(t, ended)
+		if e := agent.AsError(recv(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown {
+			t.Error(e)
+		}
+	})
+}
+
+func TestUnheardLater(t *testing.T) {
+	c := process(t, newFar(t), Options{})
+	began := time.Now()
+	_, err := c.Dial(context.Background(), "callee")
+	if code, not := refusal(err); code != agent.CodeUnavailable || !not {
+		t.Fatalf("%v after %v", err, time.Since(began))
+	}
+}
+
+// The clock of heartbeats stands still while there is nothing to watch.
+func TestPulseSleeps(t *testing.T) {
+	f := newFar(t)
+	server := process(t, f, Options{})
+	serve(t, server, service{"callee", func(context.Context, *agent.Call) (*agent.Result, error) { return &agent.Result{}, nil }})
+	p := dial(t, server, "callee")
+	for range 3 {
+		for over := time.After(30 * time.Second); !server.pulse.asleep.Load(); {
+			select {
+			case <-time.After(time.Millisecond):
+			case <-over:
+				t.Fatal("it does not sleep")
+			}
+		}
+		if _, err := p.Call(t.Context(), hang); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
