@@ -29,11 +29,14 @@ type callee struct {
 
 	policyFor  func(tool string) Policy
 	idempotent func(tool string) *bool
+	// remote: it lives in another process of the project.
+	remote bool
 	// trusted: what the agent declares about its tools may be relied on.
 	trusted bool
 	// watched of a foreign server; nil for what says itself when its resources change.
 	watched *watched
 	tel     *telemetry.Telemetry
+	hop     telemetry.Hop
 	budget  *resilience.Budget
 
 	// chains by tool; every other name and operation shares the one for "". Bounded by the tools that the agent lists.
@@ -78,7 +81,7 @@ func (c *callee) chain(call *agent.Call) agent.Caller {
 func (c *callee) build(tool string) agent.Caller {
 	p := c.policyFor(tool)
 	mw := []agent.Middleware{
-		c.tel.Client(hop(c.over, "")),
+		c.tel.Client(c.hop),
 		bounded(p.Timeout),
 	}
 	if c.over != OverLocal && p.Retry.Attempts > 1 {
@@ -111,16 +114,13 @@ func (c *callee) retried(ctx context.Context, _ *agent.Call, attempt int, delay 
 }
 
 // hop describes a way to telemetry.
-func hop(over, instance string) telemetry.Hop {
+func (r *Runtime) hop(over, instance string) telemetry.Hop {
 	h := telemetry.Hop{Communicator: over, Instance: instance}
 	if over == OverPubSub {
-		h.System = brokerSystem
+		h.System = r.brokerSystem()
 	}
 	return h
 }
-
-// brokerSystem is the memory broker as messaging.system.
-const brokerSystem = "memory"
 
 // bounded gives a call its deadline and refuses it beyond the depth limit.
 func bounded(timeout time.Duration) agent.Middleware {

@@ -60,7 +60,7 @@ func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out,
 	if err := Fill(a, c.Config); err != nil {
 		return fmt.Errorf("agent %s: config: %w", c.Agent, err)
 	}
-	env := agent.Env{Name: c.Agent, Instance: c.Instance, Logger: c.log, Directory: c.dir, Publisher: c.tel.Publisher(brokerSystem, c.dir), StateDir: c.StateDir, Dir: c.Dir, Output: results}
+	env := agent.Env{Name: c.Agent, Instance: c.Instance, Logger: c.log, Directory: c.dir, Publisher: c.tel.Publisher(c.Broker, c.dir), StateDir: c.StateDir, Dir: c.Dir, Output: results}
 	host, _, err := hostOf(a, env)
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func (c *child) Call(ctx context.Context, call *agent.Call) (*agent.Result, erro
 		c.run.Do(func() { close(c.runNow) })
 		return &agent.Result{}, nil
 	}
-	return c.tel.Server(hop(OverStdio, c.Instance))(c.host).Call(ctx, call)
+	return c.tel.Server(telemetry.Hop{Communicator: OverStdio, Instance: c.Instance})(c.host).Call(ctx, call)
 }
 
 // supervise runs the agent's Runner once the parent says so, and tells the parent what becomes of it.

@@ -18,6 +18,12 @@ const (
 	OverHTTP   = "mcp-http"  // MCP over streamable HTTP
 )
 
+// The types of broker.
+const (
+	BrokerMemory = "memory"
+	BrokerNATS   = "nats"
+)
+
 // Kind is what an agent is made of.
 type Kind string
 
@@ -48,6 +54,8 @@ type Config struct {
 	Broker BrokerConfig `koanf:"broker"`
 	// Gateway is the public MCP listener. Nil: there is none.
 	Gateway *GatewayConfig `koanf:"gateway"`
+	// Events says what is particular to single topics, by topic.
+	Events map[string]EventConfig `koanf:"events"`
 	// Telemetry says where traces go.
 	Telemetry TelemetryConfig `koanf:"telemetry"`
 	// MCP limits what the MCP endpoints of this process accept, and says what MCP servers may ask of it.
@@ -145,10 +153,36 @@ type Retry struct {
 
 // BrokerConfig is the broker between agents, and the bounds on what waits in it.
 type BrokerConfig struct {
-	Type        string `koanf:"type"`          // "memory": in this process. The default
-	MaxInFlight int    `koanf:"max_in_flight"` // calls at once per instance. Default 64
-	MaxQueue    int    `koanf:"max_queue"`     // calls waiting per instance; one more is refused. Default 1024
-	MaxPayload  Size   `koanf:"max_payload"`   // of one message. Default 1 MiB
+	// Type is "memory", the default: a broker in this process; or "nats": the processes of the project, on one machine or many, share it.
+	Type string `koanf:"type"`
+	// URLs of NATS servers: nats://host:4222 or tls://host:4222. None: a server embedded in the first process of the project on this machine, which the others join.
+	URLs []string `koanf:"urls"`
+	// User and Password, or Token, or CredsFile (a JWT and its key), or NkeyFile (a seed), for servers that ask.
+	User      string `koanf:"user"`
+	Password  string `koanf:"password"`
+	Token     string `koanf:"token"`
+	CredsFile string `koanf:"creds_file"`
+	NkeyFile  string `koanf:"nkey_file"`
+	// CAFile are the authorities to trust, CertFile and KeyFile who we are, all in PEM.
+	CAFile   string `koanf:"ca_file"`
+	CertFile string `koanf:"cert_file"`
+	KeyFile  string `koanf:"key_file"`
+	// SyncAlways has the embedded server write to the disk with each durable event, so that they survive a power cut too.
+	SyncAlways bool `koanf:"sync_always"`
+
+	MaxInFlight int  `koanf:"max_in_flight"` // calls at once per instance. Default 64
+	MaxQueue    int  `koanf:"max_queue"`     // calls waiting per instance; one more is refused. Default 1024
+	MaxPayload  Size `koanf:"max_payload"`   // of one message. Default 1 MiB
+}
+
+// EventConfig is what is particular to the events of one topic.
+type EventConfig struct {
+	// Durable keeps events until they are handled, at least once for each agent that listens; else they are delivered if possible. It needs broker nats.
+	Durable bool `koanf:"durable"`
+	// Attempts is how often a durable event is handled before it is put with the dead: see openmas events. Default 5.
+	Attempts int `koanf:"attempts"`
+	// Backoff is the time before the second attempt, doubled with each, at most a minute. Default 1 s.
+	Backoff time.Duration `koanf:"backoff"`
 }
 
 // TelemetryConfig says where traces are sent. What is empty is taken from the standard

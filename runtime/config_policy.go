@@ -34,11 +34,16 @@ func (c *Config) WithDefaults() *Config {
 	out.Project = cmp.Or(c.Project, d.Project)
 	out.State = cmp.Or(c.State, d.State)
 	out.Defaults = c.Defaults.over(d.Defaults)
-	out.Broker = BrokerConfig{
-		Type:        cmp.Or(c.Broker.Type, d.Broker.Type),
-		MaxInFlight: cmp.Or(c.Broker.MaxInFlight, d.Broker.MaxInFlight),
-		MaxQueue:    cmp.Or(c.Broker.MaxQueue, d.Broker.MaxQueue),
-		MaxPayload:  cmp.Or(c.Broker.MaxPayload, d.Broker.MaxPayload),
+	out.Broker.Type = cmp.Or(c.Broker.Type, d.Broker.Type)
+	out.Broker.MaxInFlight = cmp.Or(c.Broker.MaxInFlight, d.Broker.MaxInFlight)
+	out.Broker.MaxQueue = cmp.Or(c.Broker.MaxQueue, d.Broker.MaxQueue)
+	out.Broker.MaxPayload = cmp.Or(c.Broker.MaxPayload, d.Broker.MaxPayload)
+	if len(c.Events) > 0 {
+		out.Events = maps.Clone(c.Events)
+		for topic, e := range out.Events {
+			e.Attempts, e.Backoff = cmp.Or(e.Attempts, 5), cmp.Or(e.Backoff, time.Second)
+			out.Events[topic] = e
+		}
 	}
 	out.Gateway, out.MCP = c.Gateway.withDefaults(), c.MCP.over(d.MCP)
 	out.Connect.Timeout = cmp.Or(c.Connect.Timeout, d.Connect.Timeout)

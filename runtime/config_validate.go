@@ -87,7 +87,7 @@ func (v *validator) project() {
 	if len(c.Agents) == 0 {
 		v.fail([]string{"agents"}, "add one: agents: {NAME: {type: TYPE}}", "the project has no agents")
 	}
-	v.word([]string{"broker", "type"}, c.Broker.Type, "memory")
+	v.broker()
 }
 
 // numbers checks what a file cannot get wrong, because Load refuses it, and Go code can.

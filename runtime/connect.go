@@ -92,7 +92,7 @@ func (r *Runtime) target(p planned, i *instance, n int) (mcp.Target, error) {
 	maps.Copy(t.Env, telemetryVars())
 	maps.Copy(t.Env, r.opts.ChildEnv)
 	t.Env[ChildVar] = "1"
-	h := hello{Version: helloVersion, Project: r.cfg.Project, Agent: p.name, Instance: i.id, Type: p.cfg.Type, Config: p.cfg.Config, StateDir: state, Dir: r.cfg.Dir,
+	h := hello{Version: helloVersion, Project: r.cfg.Project, Agent: p.name, Instance: i.id, Type: p.cfg.Type, Config: p.cfg.Config, StateDir: state, Dir: r.cfg.Dir, Broker: r.brokerSystem(),
 		URL: r.private.url, Token: token, Timeout: r.cfg.Defaults.Timeout, Run: p.runner && (n == 0 || p.cfg.Run == "all"), Restart: r.cfg.Restart,
 		Telemetry: r.cfg.Telemetry, LogLevel: r.logLevel(), Program: r.opts.Version, MCP: r.cfg.MCP}
 	if t.Hello, err = json.Marshal(h); err != nil {

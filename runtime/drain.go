@@ -32,6 +32,11 @@ func (r *Runtime) drain(base context.Context, hard context.CancelFunc) error {
 		errs = append(errs, err)
 		r.log.Warn("work in flight did not end in time", "error", err)
 	}
+	if r.cluster != nil {
+		if err := r.cluster.quiet(settleCtx); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	r.runners.cancel()
 	stop := context.AfterFunc(ctx, hard)
 	defer stop()

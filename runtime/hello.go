@@ -31,6 +31,7 @@ type hello struct {
 	Config    map[string]any  `json:"config,omitempty"`
 	StateDir  string          `json:"stateDir"`
 	Dir       string          `json:"dir"`
+	Broker    string          `json:"broker"`
 	URL       string          `json:"url"`
 	Token     string          `json:"token"`
 	Timeout   time.Duration   `json:"timeout"` // of the calls that the child makes

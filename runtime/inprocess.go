@@ -24,7 +24,7 @@ func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*callee, error
 		}
 		i.up(hostPeer{h})
 	}
-	served := &service{pool: hosts, caller: r.tel.Server(hop(p.cfg.Communicator, ""))(hosts)}
+	served := &service{pool: hosts, caller: r.tel.Server(r.hop(p.cfg.Communicator, ""))(hosts)}
 	if p.cfg.Communicator == OverLocal {
 		return r.callee(p, served, hosts), nil
 	}

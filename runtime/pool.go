@@ -28,6 +28,7 @@ type instance struct {
 	id       string // agent/index
 	gate     communicator.Gate
 	restarts atomic.Int64
+	served   atomic.Int64 // calls so far
 
 	mu      sync.Mutex
 	state   State
@@ -102,6 +103,7 @@ func (p *pool) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 		return nil, p.unavailable(c)
 	}
 	defer i.gate.Leave()
+	i.served.Add(1)
 	return s.Call(ctx, c)
 }
 

@@ -73,7 +73,7 @@ func (r *remote) line(name string) (*line, error) {
 			}
 			return s.Call(ctx, c)
 		})
-		l.chain = agent.Chain(attempt, r.tel.Client(hop(OverHTTP, "")), bounded(r.hello.Timeout))
+		l.chain = agent.Chain(attempt, r.tel.Client(telemetry.Hop{Communicator: OverHTTP}), bounded(r.hello.Timeout))
 		r.lines[name] = l
 	}
 	return l, nil

@@ -35,6 +35,10 @@ type Options struct {
 	Once bool
 	// Passive leaves out the gateway's listener and the Runners: for a program that wants to call the agents and nothing else.
 	Passive bool
+	// Observe hosts nothing, and reaches what other processes of the project host: see [Config.Broker].
+	Observe bool
+	// BrokerWait is how long a broker that is down at start is waited for; 0: for as long as it takes, negative: not at all.
+	BrokerWait time.Duration
 	// OnReady is called once, when every agent is up and the gateway answers.
 	OnReady func(Status)
 	// Child starts a child process of this program that ends up in [ServeChild]: argv, and variables to add to its environment. Default: the
@@ -60,7 +64,9 @@ type Runtime struct {
 
 	tel       *telemetry.Telemetry
 	broker    *pubsub.Communicator
-	events    *pubsub.Events
+	events    *eventRoutes
+	cluster   *cluster // nil with a broker of our own
+	process   string
 	private   *private
 	gateway   atomic.Pointer[mcp.Gateway]
 	publisher agent.Publisher
@@ -93,7 +99,7 @@ func New(cfg *Config, types agent.Types, o Options) (*Runtime, error) {
 	if o.Output == nil {
 		o.Output = os.Stdout
 	}
-	if len(o.Only) > 0 && cfg.Broker.Type == "memory" {
+	if len(o.Only) > 0 && cfg.Broker.Type == BrokerMemory {
 		return nil, errors.New("--agents hosts a part of the project, which needs a broker that other processes can reach; the memory broker is this process's own")
 	}
 	plan, err := makePlan(cfg, types, o.Only)
@@ -102,6 +108,7 @@ func New(cfg *Config, types agent.Types, o Options) (*Runtime, error) {
 	}
 	r := &Runtime{cfg: cfg, opts: o, log: o.Logger, plan: plan, dir: newDirectory(), ready: make(chan struct{}), fatal: make(chan error, 1),
 		budget: resilience.NewBudget(resilience.DefaultBudgetPolicy())}
+	r.process = newProcess()
 	r.phase.Store("starting")
 	r.url.Store("")
 	return r, nil
@@ -121,6 +128,9 @@ func (r *Runtime) Status() Status {
 			continue
 		}
 		st := c.status()
+		if r.cluster != nil {
+			st.merge(r.cluster.elsewhere(c.name))
+		}
 		st.Runner = r.runners.state(c.name)
 		s.Agents = append(s.Agents, st)
 	}

@@ -32,7 +32,7 @@ func (r *Runtime) serveSelf() error {
 			agent.NewTool("status", "Say which agents run, where, in which state, and what their callers saw.",
 				func(context.Context, none) (Status, error) { return r.Status(), nil }, agent.ReadOnly(), agent.OpenWorld(false)),
 			agent.NewTool("list", "List the agents of the system with their tools, prompts and resources.",
-				func(context.Context, none) (Listing, error) { return Listing{Agents: r.dir.Agents()}, nil }, agent.ReadOnly(), agent.OpenWorld(false)),
+				func(context.Context, none) (Listing, error) { return r.Listing(), nil }, agent.ReadOnly(), agent.OpenWorld(false)),
 		},
 	})
 	if err != nil {
@@ -54,6 +54,17 @@ func (r *Runtime) serveSelf() error {
 // Listing is what the tool openmas.list gives.
 type Listing struct {
 	Agents []agent.Info `json:"agents"`
+	// Instances of each agent, in this process and in others.
+	Instances map[string][]InstanceStatus `json:"instances,omitempty"`
+}
+
+// Listing says what the agents offer, and where they are.
+func (r *Runtime) Listing() Listing {
+	l := Listing{Agents: r.dir.Agents(), Instances: map[string][]InstanceStatus{}}
+	for _, a := range r.Status().Agents {
+		l.Instances[a.Name] = a.Instances
+	}
+	return l
 }
 
 // eventFrom takes an event of a child process: one to pass on, or news of its Runner.
@@ -78,7 +89,7 @@ func (r *Runtime) eventFrom(ctx context.Context, c *agent.Call) (*agent.Result, 
 // listenFor hands the events that an agent declares to it.
 func (r *Runtime) listenFor(c *callee, p planned) error {
 	for _, e := range p.info.Events {
-		_, err := r.events.Subscribe(p.name, e.Topic, func(ctx context.Context, pub agent.Publication, attempt int) error {
+		err := r.events.subscribe(p.name, e.Topic, func(ctx context.Context, pub agent.Publication, attempt int) error {
 			_, err := c.Call(ctx, &agent.Call{ID: pub.ID, Op: agent.OpEvent, Agent: p.name, Name: pub.Topic, Input: pub.Payload, Caller: pub.Source, Key: pub.Key,
 				Attempt: attempt, Meta: pub.Meta})
 			return err

@@ -2,13 +2,12 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/communicator/pubsub"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 )
 
@@ -25,7 +24,7 @@ func (r *Runtime) start(ctx, base context.Context) error {
 	}
 	r.tel = tel
 	r.onClose("telemetry", tel.Shutdown)
-	if err := r.startBroker(base); err != nil {
+	if err := r.startBroker(ctx, base); err != nil {
 		return err
 	}
 	if err := r.startPrivate(ctx); err != nil {
@@ -37,7 +36,7 @@ func (r *Runtime) start(ctx, base context.Context) error {
 	if err := r.listenForUpdates(); err != nil {
 		return err
 	}
-	for _, p := range r.plan {
+	for _, p := range r.hosted() {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("start given up: %w", err)
 		}
@@ -46,38 +45,24 @@ func (r *Runtime) start(ctx, base context.Context) error {
 		}
 		r.log.Debug("agent is up", "agent", p.name, "communicator", p.cfg.Communicator)
 	}
+	if err := r.awaitRequired(ctx); err != nil {
+		return err
+	}
 	if err := r.checkForeignRequirements(); err != nil {
 		return err
 	}
 	return r.serveGateway()
 }
 
-func (r *Runtime) startBroker(base context.Context) error {
-	b := r.cfg.Broker
-	driver := pubsub.NewMemory(pubsub.MemoryOptions{Queue: b.MaxQueue, Logger: r.log})
-	r.onClose("broker", func(context.Context) error { return driver.Close() })
-	broker, err := pubsub.New(driver, pubsub.Options{Project: r.cfg.Project, Logger: r.log, MaxInFlight: b.MaxInFlight, Queue: b.MaxQueue, MaxPayload: int(b.MaxPayload)})
-	if err != nil {
-		return fmt.Errorf("broker: %w", err)
+// hosted are the agents of the plan that live here.
+func (r *Runtime) hosted() []planned {
+	if r.opts.Observe {
+		return nil
 	}
-	r.broker = broker
-	r.onClose("calls over the broker", broker.Close)
-	events, err := pubsub.NewEvents(driver, pubsub.EventsOptions{Project: r.cfg.Project, Logger: r.log})
-	if err != nil {
-		return fmt.Errorf("events: %w", err)
+	if len(r.opts.Only) == 0 {
+		return r.plan
 	}
-	r.events, r.publisher = events, r.tel.Publisher(brokerSystem, events)
-	ctx, cancel := context.WithCancel(base)
-	r.tasks.Go(func() {
-		if err := events.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
-			r.log.Error("events stopped", "error", err)
-		}
-	})
-	r.onClose("events", func(ctx context.Context) error {
-		defer cancel()
-		return events.Close(ctx)
-	})
-	return nil
+	return slices.DeleteFunc(slices.Clone(r.plan), func(p planned) bool { return !slices.Contains(r.opts.Only, p.name) })
 }
 
 // deploy brings one agent up and makes it callable.
@@ -94,19 +79,25 @@ func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
 	}
 	r.dir.add(c)
 	r.onClose("routing to "+p.name, func(context.Context) error { r.dir.remove(p.name); return nil })
-	return r.listenFor(c, p)
+	if err := r.listenFor(c, p); err != nil {
+		return err
+	}
+	if r.cluster != nil {
+		return r.export(ctx, c)
+	}
+	return nil
 }
 
 // callee makes the way to an agent.
 func (r *Runtime) callee(p planned, route agent.Caller, shown *pool) *callee {
-	return &callee{name: p.name, over: p.cfg.Communicator, route: route, shown: shown, trusted: p.kind == KindType, tel: r.tel, budget: r.budget,
+	return &callee{name: p.name, over: p.cfg.Communicator, route: route, shown: shown, trusted: p.kind == KindType, tel: r.tel, hop: r.hop(p.cfg.Communicator, ""), budget: r.budget,
 		policyFor:  func(tool string) Policy { return r.cfg.PolicyFor(p.name, tool) },
 		idempotent: func(tool string) *bool { return p.cfg.Tools[tool].Idempotent }}
 }
 
 // checkForeignRequirements looks at what could not be known before foreign servers were connected.
 func (r *Runtime) checkForeignRequirements() error {
-	for _, p := range r.plan {
+	for _, p := range r.hosted() {
 		for _, req := range p.requires {
 			callee, tool, _ := strings.Cut(req, ".")
 			info, ok := r.dir.Agent(callee)

@@ -32,6 +32,8 @@ type AgentStatus struct {
 	BusyMS       int64            `json:"busyMs"` // time that callers waited, all calls added up
 	Instances    []InstanceStatus `json:"instances"`
 	Runner       State            `json:"runner,omitempty"`
+
+	remote bool
 }
 
 // InstanceStatus is one instance of an agent.
@@ -40,8 +42,14 @@ type InstanceStatus struct {
 	State    State  `json:"state"`
 	PID      int    `json:"pid,omitempty"` // of a child process
 	InFlight int    `json:"inFlight"`
+	Served   int64  `json:"served"`
 	Restarts int64  `json:"restarts"`
 	Error    string `json:"error,omitempty"`
+	// Process, Host, Version and Since (when its process started) of an instance in another process of the project.
+	Process string    `json:"process,omitempty"`
+	Host    string    `json:"host,omitempty"`
+	Version string    `json:"version,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
 }
 
 // stats counts what callers of one agent saw.
@@ -58,12 +66,12 @@ func (s *stats) done(took time.Duration, err error) {
 }
 
 func (c *callee) status() AgentStatus {
-	st := AgentStatus{Name: c.name, Communicator: c.over, Tools: toolNames(c.Info()), Calls: c.stats.calls.Load(), Failures: c.stats.failures.Load(),
+	st := AgentStatus{remote: c.remote, Name: c.name, Communicator: c.over, Tools: toolNames(c.Info()), Calls: c.stats.calls.Load(), Failures: c.stats.failures.Load(),
 		Retries: c.stats.retries.Load(), BusyMS: time.Duration(c.stats.busy.Load()).Milliseconds(), State: StateReady}
 	up := 0
 	for _, i := range c.shown.instances {
 		state, err := i.look()
-		is := InstanceStatus{ID: i.id, State: state, InFlight: i.gate.InFlight(), Restarts: i.restarts.Load()}
+		is := InstanceStatus{ID: i.id, State: state, InFlight: i.gate.InFlight(), Served: i.served.Load(), Restarts: i.restarts.Load()}
 		if err != nil {
 			is.Error = err.Error()
 		}
@@ -83,6 +91,17 @@ func (c *callee) status() AgentStatus {
 		st.State = StateReady
 	}
 	return st
+}
+
+// merge adds the instances in other processes. An agent that lives only there is shown by them alone, and not by our session to it.
+func (a *AgentStatus) merge(elsewhere []InstanceStatus) {
+	if len(elsewhere) == 0 {
+		return
+	}
+	if a.remote {
+		a.Instances = nil
+	}
+	a.Instances = append(a.Instances, elsewhere...)
 }
 
 func toolNames(info agent.Info) []string {

@@ -85,7 +85,7 @@ func (r *Runtime) rewatch(ctx context.Context, w *watched, p communicator.Peer) 
 // listenForUpdates passes what agents say about their resources on to the clients of the gateway. Every process with a gateway hears it, hence the group of its own.
 func (r *Runtime) listenForUpdates() error {
 	group := selfName + "-" + strings.ToLower(rand.Text()[:12])
-	_, err := r.events.Subscribe(group, agent.TopicResourceUpdated, func(ctx context.Context, p agent.Publication, _ int) error {
+	return r.events.subscribe(group, agent.TopicResourceUpdated, func(ctx context.Context, p agent.Publication, _ int) error {
 		var u agent.ResourceUpdate
 		if err := json.Unmarshal(p.Payload, &u); err != nil {
 			return agent.Refusedf(agent.CodeInvalidArgument, "%s: %w", p.Topic, err)
@@ -93,7 +93,6 @@ func (r *Runtime) listenForUpdates() error {
 		r.updated(ctx, p.Source, u.URI)
 		return nil
 	})
-	return err
 }
 
 func (r *Runtime) updated(ctx context.Context, name, uri string) {

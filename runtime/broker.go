@@ -1,0 +1,106 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/openmas/openmas/communicator/nats"
+	"github.com/openmas/openmas/communicator/pubsub"
+)
+
+// startBroker opens the broker and what travels over it: calls, events, and where several processes share it, what they host.
+func (r *Runtime) startBroker(ctx, base context.Context) error {
+	driver, err := r.openBroker(ctx)
+	if err != nil {
+		return err
+	}
+	r.onClose("broker", func(context.Context) error { return driver.Close() })
+	b := r.cfg.Broker
+	broker, err := pubsub.New(driver, pubsub.Options{Project: r.cfg.Project, Logger: r.log, MaxInFlight: b.MaxInFlight, Queue: b.MaxQueue, MaxPayload: int(b.MaxPayload)})
+	if err != nil {
+		return fmt.Errorf("broker: %w", err)
+	}
+	r.broker = broker
+	r.onClose("calls over the broker", broker.Close)
+	if err := r.startEvents(ctx, base, driver); err != nil {
+		return err
+	}
+	if b.Type == BrokerMemory {
+		return nil
+	}
+	return r.startCluster(base, driver)
+}
+
+func (r *Runtime) openBroker(ctx context.Context) (pubsub.Driver, error) {
+	b := r.cfg.Broker
+	if b.Type == BrokerMemory {
+		return pubsub.NewMemory(pubsub.MemoryOptions{Queue: b.MaxQueue, Logger: r.log}), nil
+	}
+	wait := r.opts.BrokerWait
+	if wait == 0 {
+		wait = -1
+	}
+	path := func(p string) string {
+		if p == "" {
+			return ""
+		}
+		return r.cfg.Path(p)
+	}
+	var told time.Time
+	driver, err := nats.Open(ctx, nats.Options{Project: r.cfg.Project, Name: "openmas " + r.process, URLs: b.URLs, StateDir: filepath.Join(r.cfg.StateDir(), "broker"),
+		SyncAlways: b.SyncAlways, User: b.User, Password: b.Password, Token: b.Token, CredsFile: path(b.CredsFile), NkeyFile: path(b.NkeyFile),
+		CAFile: path(b.CAFile), CertFile: path(b.CertFile), KeyFile: path(b.KeyFile), Wait: max(wait, -1), Logger: r.log,
+		OnWait: func(url string, err error) {
+			if time.Since(told) > 5*time.Second {
+				told = time.Now()
+				r.log.Warn("waiting for the broker", "url", url, "error", err)
+			}
+		}})
+	if err != nil {
+		return nil, fmt.Errorf("broker: %w", err)
+	}
+	r.log.Info("broker", "type", b.Type, "url", driver.URL(), "embedded", len(b.URLs) == 0, "owner", driver.Owner())
+	return driver, nil
+}
+
+// startEvents brings up the two ways of events: those that are delivered if possible, and those that are kept.
+func (r *Runtime) startEvents(ctx, base context.Context, driver pubsub.Driver) error {
+	events, err := pubsub.NewEvents(driver, pubsub.EventsOptions{Project: r.cfg.Project, Logger: r.log})
+	if err != nil {
+		return fmt.Errorf("events: %w", err)
+	}
+	r.events = &eventRoutes{best: events}
+	r.publisher = r.tel.Publisher(r.brokerSystem(), r.events)
+	ctx2, cancel := context.WithCancel(base)
+	r.tasks.Go(func() {
+		if err := events.Run(ctx2); err != nil && !errors.Is(err, context.Canceled) {
+			r.log.Error("events stopped", "error", err)
+		}
+	})
+	r.onClose("events", func(ctx context.Context) error {
+		defer cancel()
+		return events.Close(ctx)
+	})
+	for topic, e := range r.cfg.Events {
+		if !e.Durable {
+			continue
+		}
+		d, ok := driver.(*nats.Driver)
+		if !ok {
+			return fmt.Errorf("events: %s is durable, which needs broker nats", topic)
+		}
+		durable, err := d.Durable(ctx, nats.DurableOptions{Attempts: e.Attempts, Backoff: e.Backoff})
+		if err != nil {
+			return fmt.Errorf("events: %s: %w", topic, err)
+		}
+		r.events.keep(topic, durable)
+		r.onClose("durable events of "+topic, durable.Close)
+	}
+	return nil
+}
+
+// brokerSystem is the broker as OpenTelemetry's messaging.system.
+func (r *Runtime) brokerSystem() string { return r.cfg.Broker.Type }

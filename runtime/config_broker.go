@@ -1,0 +1,48 @@
+package runtime
+
+import (
+	"net/url"
+	"strconv"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// broker checks the broker's section, and that of the events which depend on it.
+func (v *validator) broker() {
+	b := v.c.Broker
+	v.word([]string{"broker", "type"}, b.Type, BrokerMemory, BrokerNATS)
+	for key, set := range map[string]bool{"urls": len(b.URLs) > 0, "sync_always": b.SyncAlways} {
+		if set && b.Type == BrokerMemory {
+			v.fail([]string{"broker", key}, "set type: nats", "the memory broker has no %s", key)
+		}
+	}
+	for key, set := range map[string]bool{"user": b.User != "", "password": b.Password != "", "token": b.Token != "", "creds_file": b.CredsFile != "",
+		"nkey_file": b.NkeyFile != "", "ca_file": b.CAFile != "", "cert_file": b.CertFile != "", "key_file": b.KeyFile != ""} {
+		if set && len(b.URLs) == 0 {
+			v.fail([]string{"broker", key}, "name the servers under urls:", "%s is for servers that run elsewhere", key)
+		}
+	}
+	for i, u := range b.URLs {
+		v.brokerURL([]string{"broker", "urls", strconv.Itoa(i)}, u)
+	}
+	if len(b.URLs) > 0 && b.SyncAlways {
+		v.fail([]string{"broker", "sync_always"}, "", "sync_always is for the embedded server; those under urls have their own setting")
+	}
+	for _, topic := range sortedKeys(v.c.Events) {
+		if err := agent.CheckTopic(topic); err != nil {
+			v.fail([]string{"events", topic}, "", "%s is no topic", v.quote([]string{"events", topic}, topic))
+		}
+		if v.c.Events[topic].Durable && b.Type == BrokerMemory {
+			v.fail([]string{"events", topic, "durable"}, "set broker: {type: nats}", "durable events need a broker that keeps them, and memory does not")
+		}
+	}
+}
+
+func (v *validator) brokerURL(keys []string, text string) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "nats" && u.Scheme != "tls" || u.Hostname() == "" {
+		v.fail(keys, "write nats://host:4222 or tls://host:4222", "%s is no address of a NATS server", v.quote(keys, text))
+	} else if u.User != nil {
+		v.fail(keys, "use user and password, or token, with ${env:NAME}", "credentials do not belong into the address")
+	}
+}
