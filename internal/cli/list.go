@@ -1,18 +1,20 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -31,17 +33,17 @@ its Runners and its gateway), of a running system or any MCP server (--url), or 
 			if s.named() && len(args) > 0 {
 				return usage(errors.New("name a project, or --url, or --command: not both"))
 			}
-			var infos []agent.Info
+			var found runtime.Listing
 			if err := a.withTarget(c.Context(), first(args), p, s, l, func(ctx context.Context, t target) error {
-				infos = t.list()
+				found = t.list()
 				return nil
 			}); err != nil {
 				return err
 			}
 			if asJSON {
-				return writeJSON(a.Out, runtime.Listing{Agents: infos})
+				return writeJSON(a.Out, found)
 			}
-			return showList(a.Out, infos)
+			return showList(a.Out, found)
 		},
 	}
 	p.flags(c)
@@ -52,9 +54,9 @@ its Runners and its gateway), of a running system or any MCP server (--url), or 
 }
 
 // showList is the listing for people: what can be called, by the name to call it with.
-func showList(w io.Writer, infos []agent.Info) error {
+func showList(w io.Writer, l runtime.Listing) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, info := range infos {
+	for _, info := range l.Agents {
 		prefix := ""
 		if info.Name != "" {
 			prefix = info.Name + "."
@@ -75,6 +77,32 @@ func showList(w io.Writer, infos []agent.Info) error {
 		}
 		for _, e := range info.Events {
 			fmt.Fprintf(tw, "  event %s\t\n", e.Topic)
+		}
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	return showInstances(w, l)
+}
+
+// showInstances says where the agents of a project are that several processes share.
+func showInstances(w io.Writer, l runtime.Listing) error {
+	spread := false
+	for _, all := range l.Instances {
+		spread = spread || slices.ContainsFunc(all, func(i runtime.InstanceStatus) bool { return i.Process != "" })
+	}
+	if !spread {
+		return nil
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "\nINSTANCE\tSTATE\tPROCESS\tHOST\tVERSION\tAGE\tIN FLIGHT\tSERVED")
+	for _, name := range slices.Sorted(maps.Keys(l.Instances)) {
+		for _, i := range l.Instances[name] {
+			process, age := cmp.Or(i.Process, "asked"), ""
+			if !i.Since.IsZero() {
+				age = time.Since(i.Since).Round(time.Second).String()
+			}
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", i.ID, i.State, process, i.Host, i.Version, age, i.InFlight, i.Served)
 		}
 	}
 	return tw.Flush()

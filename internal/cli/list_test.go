@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/runtime"
 )
 
 func TestShowList(t *testing.T) {
@@ -42,7 +43,7 @@ idle
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer
-			if err := showList(&b, tt.infos); err != nil {
+			if err := showList(&b, runtime.Listing{Agents: tt.infos}); err != nil {
 				t.Fatal(err)
 			}
 			if got, want := words(b.String()), words(tt.want); !slices.EqualFunc(got, want, slices.Equal) {

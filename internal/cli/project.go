@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -56,9 +57,56 @@ func (a *app) newRuntime(cfg *runtime.Config, o runtime.Options) (*runtime.Runti
 	return r, nil
 }
 
-// during runs the project without its gateway and Runners, calls f once it is up, and stops it.
+// brokerPatience is how long a command that only has a question waits for a broker, and for the processes of a project to show themselves.
+const (
+	brokerPatience  = 5 * time.Second
+	processPatience = time.Second
+)
+
+// errAlone says that no other process of the project is there.
+var errAlone = errors.New("no process of the project runs")
+
+// during calls f in the project: in the one that runs already, where its processes share a broker; else it is run for it, without its gateway and Runners, and
+// stopped.
 func (a *app) during(ctx context.Context, cfg *runtime.Config, log *slog.Logger, f func(context.Context, *runtime.Runtime) error) error {
-	r, err := a.newRuntime(cfg, runtime.Options{Logger: log, Output: a.Err, Passive: true})
+	o := runtime.Options{Logger: log, Output: a.Err, Passive: true, BrokerWait: brokerPatience}
+	if cfg.Broker.Type == runtime.BrokerNATS {
+		watch := o
+		watch.Observe = true
+		err := a.with(ctx, cfg, watch, func(ctx context.Context, r *runtime.Runtime) error {
+			if !others(ctx, r) {
+				return errAlone
+			}
+			return f(ctx, r)
+		})
+		if !errors.Is(err, errAlone) {
+			return err
+		}
+	}
+	return a.with(ctx, cfg, o, f)
+}
+
+// others waits a moment for other processes of the project.
+func others(ctx context.Context, r *runtime.Runtime) bool {
+	tick, end := time.NewTicker(20*time.Millisecond), time.After(processPatience)
+	defer tick.Stop()
+	for {
+		if len(r.Directory().Agents()) > 1 { // the runtime itself is one
+			return true
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// with runs the project, calls f once it is up, and stops it.
+func (a *app) with(ctx context.Context, cfg *runtime.Config, o runtime.Options, f func(context.Context, *runtime.Runtime) error) error {
+	r, err := a.newRuntime(cfg, o)
 	if err != nil {
 		return err
 	}

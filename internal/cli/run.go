@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,7 @@ func (a *app) runCommand() *cobra.Command {
 	var l logging
 	var only []string
 	var stdio, once bool
+	var wait time.Duration
 	c := &cobra.Command{
 		Use:   "run [PROJECT]",
 		Short: "Run the agents of a project until Ctrl-C",
@@ -34,7 +36,12 @@ When everything is up, standard error says so, and SSE_SERVER_URL=http://host:po
 			if err != nil {
 				return err
 			}
-			o := runtime.Options{Logger: log, Output: a.Out, Only: only, Once: once}
+			o := runtime.Options{Logger: log, Output: a.Out, Only: only, Once: once, BrokerWait: wait}
+			if wait == 0 {
+				o.BrokerWait = -1
+			} else if wait < 0 {
+				o.BrokerWait = 0
+			}
 			o.OnReady = func(s runtime.Status) { showReady(a.Err, log, s) }
 			if stdio {
 				o.Output = a.Err
@@ -56,6 +63,8 @@ When everything is up, standard error says so, and SSE_SERVER_URL=http://host:po
 	l.flags(c, "info")
 	c.Flags().StringVar(&p.listen, "listen", "", "address of the gateway, instead of the project file's: 127.0.0.1:8765 (port 0: any)")
 	c.Flags().StringSliceVar(&only, "agents", nil, "host only these agents here: a,b")
+	c.Flags().DurationVar(&wait, "wait", -1, "how long to wait for a broker that is down; 0: not at all (default: as long as it takes)")
+	c.Flags().Lookup("wait").DefValue = ""
 	c.Flags().BoolVar(&stdio, "stdio", false, "serve the agents over MCP on stdin and stdout; the end of stdin stops the system")
 	c.Flags().BoolVar(&once, "once", false, "stop when every Runner has returned")
 	return c

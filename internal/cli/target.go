@@ -11,7 +11,7 @@ import (
 
 // A target is what list and call work on: a project that was started, or an MCP server.
 type target struct {
-	list func() []agent.Info
+	list func() runtime.Listing
 	// call calls a tool by the name that the user wrote.
 	call func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error)
 }
@@ -29,7 +29,7 @@ func (a *app) withTarget(ctx context.Context, path string, p project, s server, 
 		}
 		return a.during(ctx, cfg, log, func(ctx context.Context, r *runtime.Runtime) error {
 			dir := r.Directory()
-			return f(agent.WithEnv(ctx, agent.Env{Name: "cli", Directory: dir}), target{dir.Agents, callDirectory})
+			return f(agent.WithEnv(ctx, agent.Env{Name: "cli", Directory: dir}), target{r.Listing, callDirectory})
 		})
 	}
 	log, err := l.logger(a.Err, nil)
@@ -41,7 +41,7 @@ func (a *app) withTarget(ctx context.Context, path string, p project, s server, 
 		return err
 	}
 	t := target{
-		list: func() []agent.Info { return listServer(ctx, session) },
+		list: func() runtime.Listing { return listServer(ctx, session) },
 		call: func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
 			c.Op, c.Name, c.Attempt = agent.OpTool, tool, 1
 			return session.Call(ctx, &c)
@@ -51,15 +51,15 @@ func (a *app) withTarget(ctx context.Context, path string, p project, s server, 
 }
 
 // listServer lists what a server offers: agent by agent where it is a system of ours, which says so itself.
-func listServer(ctx context.Context, s *mcp.Session) []agent.Info {
+func listServer(ctx context.Context, s *mcp.Session) runtime.Listing {
 	if _, ours := s.Info().Tool("openmas_list"); ours {
 		res, err := s.Call(ctx, &agent.Call{Op: agent.OpTool, Name: "openmas_list", Attempt: 1})
 		var l runtime.Listing
 		if err == nil && res.Decode(&l) == nil {
-			return l.Agents
+			return l
 		}
 	}
-	return []agent.Info{s.Info()}
+	return runtime.Listing{Agents: []agent.Info{s.Info()}}
 }
 
 func callDirectory(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {

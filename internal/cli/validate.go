@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -11,6 +12,7 @@ import (
 func (a *app) validateCommand() *cobra.Command {
 	var p project
 	var print bool
+	var processes []string
 	c := &cobra.Command{
 		Use:   "validate [PROJECT]",
 		Short: "Check a project file without starting anything",
@@ -25,6 +27,9 @@ anything. With --print the effective configuration follows, each value with its 
 			if _, err := a.newRuntime(cfg, runtime.Options{}); err != nil {
 				return err
 			}
+			if err := covered(cfg, processes); err != nil {
+				return err
+			}
 			if print {
 				return runtime.Print(a.Out, cfg)
 			}
@@ -34,5 +39,32 @@ anything. With --print the effective configuration follows, each value with its 
 	}
 	p.flags(c)
 	c.Flags().BoolVar(&print, "print", false, "print the effective configuration")
+	c.Flags().StringArrayVar(&processes, "agents", nil, "the agents that one process hosts, a,b; once for each process: says which agents nobody hosts")
 	return c
+}
+
+// covered says which agents no process would host.
+func covered(cfg *runtime.Config, processes []string) error {
+	if len(processes) == 0 {
+		return nil
+	}
+	hosted := map[string]bool{}
+	for _, p := range processes {
+		for name := range strings.SplitSeq(p, ",") {
+			if _, ok := cfg.Agents[name]; !ok {
+				return usage(fmt.Errorf("--agents names %q, which the project does not have", name))
+			}
+			hosted[name] = true
+		}
+	}
+	var missing []string
+	for _, name := range cfg.AgentNames() {
+		if !hosted[name] {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		return usage(fmt.Errorf("nobody hosts %s", strings.Join(missing, ", ")))
+	}
+	return nil
 }
