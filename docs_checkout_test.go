@@ -1,0 +1,136 @@
+package openmas_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A docChecker is a clone of this repository in which the blocks of documents are run.
+type docChecker struct {
+	repo    string
+	env     []string
+	port    string   // stands for the gateway's 8765
+	modules []string // folders of repo that documents wrote
+	running []*running
+}
+
+func newDocChecker(t *testing.T) *docChecker {
+	t.Helper()
+	dir := t.TempDir()
+	c := &docChecker{repo: filepath.Join(dir, "openmas"), port: freePort(t)}
+	clone(t, c.repo)
+	bin := filepath.Join(dir, "bin")
+	c.env = []string{
+		"PATH=" + bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
+		"HOME=" + dir, "XDG_CACHE_HOME=" + filepath.Join(dir, "cache"), "LocalAppData=" + filepath.Join(dir, "cache"),
+		"GOCACHE=" + goEnv(t, "GOCACHE"), "GOMODCACHE=" + goEnv(t, "GOMODCACHE"), "GOPROXY=off", "GOTOOLCHAIN=local",
+		"GOFLAGS=-buildvcs=false", "TERM=dumb", "GIT_CONFIG_GLOBAL=" + os.DevNull,
+	}
+	if out, err := c.command(t, c.repo, "go", "build", "-o", bin+string(filepath.Separator), "./cmd/openmas").CombinedOutput(); err != nil {
+		t.Fatalf("build openmas: %v\n%s", err, out)
+	}
+	t.Cleanup(c.stopAll)
+	return c
+}
+
+// clone makes dir a clone of this repository whose files are those of the working tree.
+func clone(t *testing.T, dir string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "git", "clone", "-q", "--no-checkout", ".", dir).CombinedOutput(); err != nil {
+		t.Skipf("this is no git clone, or git is missing: %v\n%s", err, out)
+	}
+	list, err := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range strings.SplitSeq(strings.TrimRight(string(list), "\x00"), "\x00") {
+		data, err := os.ReadFile(name)
+		if os.IsNotExist(err) {
+			continue // deleted, and not committed yet
+		}
+		if err == nil {
+			err = writeFile(filepath.Join(dir, filepath.FromSlash(name)), data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func writeFile(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(path, data, 0o600)
+}
+
+func goEnv(t *testing.T, name string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, port, err := net.SplitHostPort(ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// command prepares a program in dir, found in the checker's PATH.
+func (c *docChecker) command(t *testing.T, dir, program string, args ...string) *exec.Cmd {
+	t.Helper()
+	path, _, _ := strings.Cut(strings.TrimPrefix(c.env[0], "PATH="), string(filepath.ListSeparator))
+	if program == "openmas" {
+		program = filepath.Join(path, program)
+	}
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Dir, cmd.Env = dir, slices.Clone(c.env)
+	return cmd
+}
+
+// write writes a file below the clone.
+func (c *docChecker) write(name, text string) error {
+	if !filepath.IsLocal(name) {
+		return fmt.Errorf("%s is not a path below the working folder", name)
+	}
+	return writeFile(filepath.Join(c.repo, filepath.FromSlash(name)), []byte(text))
+}
+
+// module makes a folder that a document wrote a module of its own, as a user's is.
+func (c *docChecker) module(dir string) error {
+	if !slices.Contains(c.modules, dir) {
+		c.modules = append(c.modules, dir)
+	}
+	return c.write(dir+"/go.mod", "module example.com/"+dir+"\n\ngo 1.26.0\n")
+}
+
+// workspace joins the clone and those modules: so they see this module as it is, offline.
+func (c *docChecker) workspace() error {
+	text := "go 1.26.0\n\nuse .\n"
+	for _, dir := range c.modules {
+		text += "use ./" + dir + "\n"
+	}
+	return c.write("go.work", text)
+}
+
+// forget leaves a module out that does not compile.
+func (c *docChecker) forget(dir string) {
+	c.modules = slices.DeleteFunc(c.modules, func(m string) bool { return m == dir })
+}

@@ -1,0 +1,242 @@
+package openmas_test
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/runtime"
+)
+
+// row is a line of a table: its cells.
+var row = regexp.MustCompile(`(?m)^\| (.+) \|$`)
+
+// rows are the lines of a document's tables whose first cell is code, cell by cell.
+func rows(t *testing.T, document string) [][]string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("docs", document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out [][]string
+	for _, m := range row.FindAllStringSubmatch(string(text), -1) {
+		if cells := strings.Split(m[1], " | "); strings.HasPrefix(cells[0], "`") {
+			cells[0] = strings.Trim(cells[0], "`")
+			out = append(out, cells)
+		}
+	}
+	return out
+}
+
+// docs/project-file.md has every key of the project file, with its type, its default and its range, and no other.
+func TestProjectFileKeys(t *testing.T) {
+	full := (&runtime.Config{Agents: map[string]runtime.AgentConfig{"NAME": {Type: "x", Tools: map[string]runtime.ToolConfig{"TOOL": {}}}}, Gateway: &runtime.GatewayConfig{}}).WithDefaults()
+	keys := map[string]setting{}
+	collect(keys, nil, reflect.ValueOf(full).Elem())
+	for key, s := range maps.Clone(keys) { // one row stands for a policy on three levels
+		if rest, ok := strings.CutPrefix(key, "defaults."); ok {
+			for _, level := range []string{"defaults.", "agents.NAME.", "agents.NAME.tools.TOOL."} {
+				delete(keys, level+rest)
+			}
+			keys["POLICY."+rest] = s
+		}
+	}
+	keys["agents.NAME.type"] = setting{kind: "text"} // which is x above
+	for _, cells := range rows(t, "project-file.md") {
+		s, ok := keys[cells[0]]
+		if !ok {
+			t.Errorf("%s is documented, and there is no such key", cells[0])
+			continue
+		}
+		delete(keys, cells[0])
+		if want := "`" + s.value + "`"; s.value == "" && cells[2] != "none" || s.value != "" && cells[2] != want {
+			t.Errorf("%s: the default is documented as %s, and is %q", cells[0], cells[2], s.value)
+		}
+		if cells[1] != s.kind {
+			t.Errorf("%s is documented as %s, and is %s", cells[0], cells[1], s.kind)
+		}
+		checkRange(t, cells[0], cells[3])
+	}
+	for key := range keys {
+		t.Errorf("%s is not documented", key)
+	}
+}
+
+// A setting is one key of the project file.
+type setting struct{ kind, value string }
+
+var kinds = map[reflect.Kind]string{reflect.String: "text", reflect.Int: "number", reflect.Float64: "factor", reflect.Bool: "yes or no", reflect.Slice: "list", reflect.Map: "mapping"}
+
+// collect adds the keys below a value; maps of structs have the keys NAME and TOOL.
+func collect(keys map[string]setting, path []string, v reflect.Value) {
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			v = reflect.Zero(v.Type().Elem())
+		} else {
+			v = v.Elem()
+		}
+	}
+	switch value := v.Interface().(type) {
+	case time.Duration:
+		keys[strings.Join(path, ".")] = setting{"duration", short(value)}
+		return
+	case runtime.Size:
+		keys[strings.Join(path, ".")] = setting{"size", value.String()}
+		return
+	}
+	switch {
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			name, option, _ := strings.Cut(v.Type().Field(i).Tag.Get("koanf"), ",")
+			switch {
+			case option == "squash":
+				collect(keys, path, v.Field(i))
+			case name != "" && name != "-":
+				collect(keys, append(slices.Clone(path), name), v.Field(i))
+			}
+		}
+	case v.Kind() == reflect.Map && v.Type().Elem().Kind() == reflect.Struct:
+		for _, key := range v.MapKeys() {
+			collect(keys, append(slices.Clone(path), key.String()), v.MapIndex(key))
+		}
+	default:
+		s := setting{kind: kinds[v.Kind()]}
+		if !v.IsZero() {
+			s.value = fmt.Sprint(v.Interface())
+		}
+		keys[strings.Join(path, ".")] = s
+	}
+}
+
+// short writes 10m, not 10m0s.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+var numbers = regexp.MustCompile(`\b(\d+) to (\d+)\b`)
+
+// checkRange tries the ends of a range that the meaning of a key names.
+func checkRange(t *testing.T, key, meaning string) {
+	t.Helper()
+	m := numbers.FindStringSubmatch(meaning)
+	if m == nil {
+		return
+	}
+	top, err := strconv.Atoi(m[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "openmas.yaml")
+	if err := writeFile(path, []byte("agents: {some: {type: some}}\n")); err != nil {
+		t.Fatal(err)
+	}
+	set := strings.NewReplacer("agents.NAME", "agents.some", "POLICY", "defaults").Replace(key)
+	load := func(n int) error {
+		_, err := runtime.Load(path, runtime.LoadOptions{Environ: []string{}, Set: []string{fmt.Sprintf("%s=%d", set, n)}})
+		return err
+	}
+	if m[1] != "1" || load(1) != nil || load(top) != nil || load(0) == nil || load(top+1) == nil {
+		t.Errorf("%s: %s is not its range", key, m[0])
+	}
+}
+
+// docs/errors.md has every code, and no other.
+func TestErrorCodes(t *testing.T) {
+	var documented []agent.Code
+	for _, cells := range rows(t, "errors.md") {
+		documented = append(documented, agent.Code(cells[0]))
+	}
+	if !slices.Equal(documented, agent.Codes()) {
+		t.Errorf("documented are %v, and there are %v", documented, agent.Codes())
+	}
+}
+
+// docs/cli.md shows the help of every command; that it is shown as it is, TestDocs sees.
+func TestCommandsAreDocumented(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("docs", "cli.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(text), "Available Commands:\n")
+	list, _, _ = strings.Cut(list, "\n\n")
+	n := 0
+	for line := range strings.Lines(list) {
+		name := strings.Fields(line)[0]
+		if n++; name != "help" && !strings.Contains(string(text), "\n$ openmas "+name+" --help\n") {
+			t.Errorf("docs/cli.md does not show the help of %s", name)
+		}
+	}
+	if n < 6 {
+		t.Errorf("docs/cli.md lists %d commands", n)
+	}
+}
+
+// The README is short, and names the commands of a newcomer.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(text), "\n"); n > 130 {
+		t.Errorf("it has %d lines: more than two screens", n)
+	}
+	for _, want := range []string{"`make test`", "$ make run\n"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("it does not say %s", want)
+		}
+	}
+}
+
+var (
+	link    = regexp.MustCompile(`\[[^\]]*\]\(([\w/.-]*)(?:#([\w-]+))?\)`)
+	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	noSlug  = regexp.MustCompile(`[^\w -]`)
+)
+
+// Every link between the documents leads somewhere.
+func TestLinks(t *testing.T) {
+	documents, err := filepath.Glob(filepath.Join("docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(documents, "README.md") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			path := name
+			if m[1] != "" {
+				path = filepath.Join(filepath.Dir(name), filepath.FromSlash(m[1]))
+			}
+			target, err := os.ReadFile(path)
+			if err != nil {
+				t.Errorf("%s: %s leads nowhere: %v", name, m[0], err)
+				continue
+			}
+			slugs := []string{""}
+			for _, h := range heading.FindAllStringSubmatch(string(target), -1) {
+				slugs = append(slugs, strings.ReplaceAll(noSlug.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-"))
+			}
+			if !slices.Contains(slugs, m[2]) {
+				t.Errorf("%s: %s: there is no such heading", name, m[0])
+			}
+		}
+	}
+}
