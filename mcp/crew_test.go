@@ -223,6 +223,7 @@ func newSite(t *testing.T, dir agent.Directory, o GatewayOptions) *site {
 	t.Helper()
 	log := &syncBuffer{}
 	o.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	o.NoExpress = o.NoExpress || noExpress
 	g, err := NewGateway(dir, o)
 	if err != nil {
 		t.Fatal(err)

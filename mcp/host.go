@@ -67,6 +67,8 @@ type HostOptions struct {
 	// Hosts are host names, besides this machine's, that requests to a loopback address may be for; Origins are web origins whose pages may send
 	// requests, such as https://app.example.org. Programs send no origin.
 	Hosts, Origins []string
+	// NoExpress leaves all messages to the SDK. Calls of tools are slower then, and do the same.
+	NoExpress bool
 }
 
 func (o HostOptions) withDefaults() HostOptions {

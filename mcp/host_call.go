@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
 	"github.com/openmas/openmas/agent"
 )
 
@@ -25,9 +27,9 @@ type request struct {
 	meta  callMeta
 }
 
-// newRequest believes meta as far as the client is to be believed, and gives the call its id.
-func (c *client) newRequest(op agent.Op, name string, input json.RawMessage, meta map[string]any) request {
-	r := request{op: op, name: name, input: input, meta: readMeta(meta, c.identity.Trusted)}
+// newRequest gives the call its id if the client did not.
+func newRequest(op agent.Op, name string, input json.RawMessage, meta callMeta) request {
+	r := request{op: op, name: name, input: input, meta: meta}
 	if r.meta.ID == "" {
 		r.meta.ID = strconv.FormatUint(rand.Uint64(), 36)
 	}
@@ -39,7 +41,14 @@ type unknownError struct{ kind, name string }
 
 func (e *unknownError) Error() string { return fmt.Sprintf("unknown %s %q", e.kind, e.name) }
 
-// serveCall is the one way of a request into an agent: the SDK's handlers and any faster lane beside them come through here, so that limits,
+// serveRequest is serveCall with a back-channel through the client's session.
+func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *client, r request) (*agent.Result, error) {
+	back := newBackChannel(ctx, ss, c, r.meta)
+	defer back.close()
+	return e.serveCall(ctx, c, r, back)
+}
+
+// serveCall is the one way of a request into an agent: the SDK's handlers and the express lane beside them come through here, so that limits,
 // identity, deadline, drain and panics are the same for all. The error is an *unknownError or an *agent.Error.
 //
 // back may be nil. It must be of use until serveCall has returned.

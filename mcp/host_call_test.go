@@ -158,7 +158,7 @@ func TestEventsComeInAsAHiddenTool(t *testing.T) {
 	event := &sdk.CallToolParams{Name: eventTool, Arguments: eventArgs{Topic: "word.said", ID: "e1", Source: "other", Attempt: 1, Payload: json.RawMessage(`{"word":"psst"}`)}}
 	serve := func(id Identity) *sdk.ClientSession {
 		cs, err := connectSDK(t, sdkPipes(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
-			return ServeStdio(ctx, echo, in, out, HostOptions{}, id)
+			return ServeStdio(ctx, echo, in, out, HostOptions{NoExpress: noExpress}, id)
 		}), eraLast, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -23,7 +23,8 @@ type SessionInfo struct {
 	Client    string // what the client says it is: name and version
 	Version   string // of the protocol; empty before the handshake
 	Opened    time.Time
-	Calls     int // running now
+	Calls     int   // running now
+	Express   int64 // calls that took the express lane, so far
 }
 
 // client is a host's side of one session, whatever its transport.
@@ -48,6 +49,7 @@ type client struct {
 	conn counting // counts what is not answered yet; nil on streamable HTTP, where use does
 	use  streamableUse
 	subs subscriptions
+	lane expressLane
 	keep func(*sdk.ServerSession) // called by the handshake; may be nil
 }
 
@@ -137,5 +139,5 @@ func (c *client) info() SessionInfo {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return SessionInfo{ID: c.id, Transport: c.transport, Agent: c.ep.agent, Identity: c.identity.name(), Client: c.name, Version: c.era,
-		Opened: c.opened, Calls: c.gate.InFlight()}
+		Opened: c.opened, Calls: c.gate.InFlight(), Express: c.lane.taken.Load()}
 }

@@ -82,6 +82,7 @@ func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
 		SubscribeHandler: e.subscribe, UnsubscribeHandler: e.unsubscribe,
 	})
 	e.server.AddReceivingMiddleware(e.receive)
+	e.server.AddSendingMiddleware(sendOnPost)
 	e.catalog.Store(newCatalog(nil, e.name, c.Logger))
 	e.refresh(agents)
 	return e
@@ -189,7 +190,12 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 			}
 			return res, err
 		}
-		return next(ctx, method, req)
+		res, err = next(ctx, method, req)
+		if c := clientFrom(ctx); c != nil && method == methodInitialized && err == nil {
+			era, _ := c.spoken()
+			c.lane.open.Store(onExpress(era)) // not before: the SDK's session refuses to ask anything until now
+		}
+		return res, err
 	}
 }
 

@@ -97,16 +97,13 @@ func (e *endpoint) serve(ctx context.Context, ss *sdk.ServerSession, op agent.Op
 	if c == nil {
 		return nil, nil, agent.Refusedf(agent.CodeInternal, "%w", errNoClient)
 	}
-	r := c.newRequest(op, name, in, meta)
-	back := newBackChannel(ctx, ss, c, r.meta)
-	defer back.close()
-	res, err := e.serveCall(ctx, c, r, back)
+	res, err := e.serveRequest(ctx, ss, c, newRequest(op, name, in, readMeta(meta, c.identity.Trusted)))
 	return res, c, err
 }
 
 // fits refuses a result that is too large to be sent: on some transports the message would end its session.
 func (e *endpoint) fits(res *agent.Result, out any) error {
-	const envelope, growth = 4 << 10, 6 // a byte becomes six at most, as in \u001f
+	const growth = 6 // a byte becomes six at most, as in \u001f
 	size := len(res.Structured)
 	for _, c := range res.Content {
 		size += len(c.Text) + len(c.Data)
@@ -121,8 +118,14 @@ func (e *endpoint) fits(res *agent.Result, out any) error {
 	if err != nil {
 		return agent.Errorf(agent.CodeInternal, "encode the result: %w", err)
 	}
-	if limit := e.o.Limits.MaxFrame - envelope; len(b) > limit {
-		return agent.Errorf(agent.CodeResourceExhausted, "the result has %d bytes as a message, over the limit of %d", len(b), limit)
+	return e.fitsIn(len(b))
+}
+
+// fitsIn refuses a result that has so many bytes as JSON.
+func (e *endpoint) fitsIn(size int) error {
+	const envelope = 4 << 10
+	if limit := e.o.Limits.MaxFrame - envelope; size > limit {
+		return agent.Errorf(agent.CodeResourceExhausted, "the result has %d bytes as a message, over the limit of %d", size, limit)
 	}
 	return nil
 }

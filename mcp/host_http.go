@@ -15,6 +15,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
@@ -38,6 +39,7 @@ type web struct {
 	clients  map[*client]struct{}
 	byID     map[string]*client // of streamable HTTP, by Mcp-Session-Id
 	ending   sync.WaitGroup     // sessions of streamable HTTP that the SDK is closing
+	express  communicator.Gate  // calls of SSE sessions that the SDK does not know of
 }
 
 func newWeb(o HostOptions) (*web, error) {
@@ -46,6 +48,7 @@ func newWeb(o HostOptions) (*web, error) {
 	h.sse, err = wire.NewSSEServer(wire.SSEServerOptions{
 		Connect: func(ctx context.Context, conn *wire.SSEConn) (*sdk.ServerSession, error) {
 			c := clientFrom(ctx)
+			c.ride(conn, &h.express)
 			ss, err := c.ep.server.Connect(ctx, conn, nil)
 			if err == nil {
 				c.connected(ss, conn)
@@ -246,6 +249,10 @@ func (h *web) close(ctx context.Context) error {
 	h.drain()
 	h.end(func(c *client) bool { return c.transport == Streamable })
 	err := h.sse.Shutdown(ctx) // ends the others
+	h.express.Shut()
+	if left := h.express.Wait(ctx); left != nil {
+		err = errors.Join(err, fmt.Errorf("close the SSE sessions: %w", left))
+	}
 	done := make(chan struct{})
 	go func() { h.ending.Wait(); close(done) }() // ends with the last session
 	select {
@@ -278,7 +285,7 @@ func (h *web) endOne(c *client) {
 }
 
 // readBody reads the body of a POST within the limits, and makes it readable again.
-func (h *web) readBody(w http.ResponseWriter, r *http.Request) bool {
+func (h *web) readBody(w http.ResponseWriter, r *http.Request) (body []byte, ok bool) {
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(h.o.Limits.ReadTimeout)) // not every writer has deadlines; then the server's hold
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.o.Limits.MaxBody)))
@@ -287,14 +294,14 @@ func (h *web) readBody(w http.ResponseWriter, r *http.Request) bool {
 	}
 	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
 		http.Error(w, fmt.Sprintf("the body exceeds %d bytes, the limit", large.Limit), http.StatusRequestEntityTooLarge)
-		return false
+		return nil, false
 	}
 	if err != nil {
 		http.Error(w, "cannot read the body", http.StatusBadRequest)
-		return false
+		return nil, false
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	return true
+	return body, true
 }
 
 // patientWriter gives every write its own deadline: a client that does not read must not keep its answer, and the SDK's lock, for ever.

@@ -23,6 +23,7 @@ type streamableUse struct {
 	id      string                   // Mcp-Session-Id, which opens the session; set by the handshake
 	posts   map[string]*http.Request // those with messages, while they are answered, by requestHeader
 	next    int
+	express int // requests on the express lane
 	streams int // open GET streams
 	last    time.Time
 	timer   *time.Timer
@@ -31,7 +32,20 @@ type streamableUse struct {
 func (u *streamableUse) openPosts() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return len(u.posts)
+	return len(u.posts) + u.express
+}
+
+// ride notes a POST of the express lane while it is being answered.
+func (u *streamableUse) ride() (end func()) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.express++
+	return func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.express--
+		u.last = time.Now()
+	}
 }
 
 // post notes a POST while it is being answered.
@@ -85,13 +99,15 @@ func (u *streamableUse) stream() (end func()) {
 func (h *web) serveStreamable(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity) {
 	pw := newPatientWriter(w, h.o.Limits.WriteTimeout)
 	defer pw.extend() // for the end of the response
+	var body []byte
 	if r.Method == http.MethodPost {
 		if !ep.posts.Enter() {
 			refuse(w, errEnding)
 			return
 		}
 		defer ep.posts.Leave()
-		if !h.readBody(w, r) {
+		var ok bool
+		if body, ok = h.readBody(w, r); !ok {
 			return
 		}
 	}
@@ -109,6 +125,9 @@ func (h *web) serveStreamable(w http.ResponseWriter, r *http.Request, ep *endpoi
 		return
 	case c.identity != id:
 		http.Error(w, "the session belongs to another identity", http.StatusForbidden)
+		return
+	}
+	if body != nil && h.expressPost(pw, r, c, body) {
 		return
 	}
 	r = r.WithContext(withClient(r.Context(), c))
@@ -190,7 +209,7 @@ func (h *web) check(c *client) {
 	case u.timer == nil:
 		u.mu.Unlock()
 		return
-	case len(u.posts) > 0:
+	case len(u.posts)+u.express > 0:
 	case l.Lifetime > 0 && time.Since(c.opened) >= l.Lifetime:
 		reason = "its lifetime is over"
 	case u.streams == 0 && time.Since(u.last) >= l.Idle:

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http/httptest"
 	"testing"
@@ -11,18 +12,20 @@ import (
 // TestHTTPKeepsTheContract runs the suite of all communicators over both HTTP transports, through a proxy that can hold and cut.
 func TestHTTPKeepsTheContract(t *testing.T) {
 	for _, tr := range []Transport{SSE, Streamable} {
-		t.Run(string(tr), func(t *testing.T) {
-			communicatortest.Run(t, communicatortest.Config{
-				New: func(t *testing.T) communicatortest.Setup { return httpSetup(t, tr) },
+		for _, noExpress := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/express=%v", tr, !noExpress), func(t *testing.T) {
+				communicatortest.Run(t, communicatortest.Config{
+					New: func(t *testing.T) communicatortest.Setup { return httpSetup(t, tr, noExpress) },
+				})
 			})
-		})
+		}
 	}
 }
 
-func httpSetup(t *testing.T, tr Transport) communicatortest.Setup {
+func httpSetup(t *testing.T, tr Transport, noExpress bool) communicatortest.Setup {
 	t.Helper()
 	var base string
-	o := HTTPOptions{Transport: tr, BaseURL: func() string { return base }, Token: "!me", HostOptions: HostOptions{Identify: tokens, Logger: slog.New(slog.DiscardHandler), Limits: Limits{MaxFrame: 3 << 20}}}
+	o := HTTPOptions{Transport: tr, BaseURL: func() string { return base }, Token: "!me", HostOptions: HostOptions{NoExpress: noExpress, Identify: tokens, Logger: slog.New(slog.DiscardHandler), Limits: Limits{MaxFrame: 3 << 20}}}
 	host, err := NewHTTP(o)
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,9 @@ import (
 	"go.uber.org/goleak"
 )
 
+// noExpress makes all tests run without the express lane, which must not make a difference: OPENMAS_TEST_EXPRESS=off.
+var noExpress = os.Getenv("OPENMAS_TEST_EXPRESS") == "off"
+
 // TestMain lets the test binary stand in for the programs that sessions start.
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {

@@ -101,23 +101,29 @@ func readMeta(m map[string]any, trusted bool) callMeta {
 	case string, float64, int64, int, json.Number:
 		out.Progress = t
 	}
-	if ms := metaInt(m, metaTimeout); ms > 0 {
-		out.Timeout = time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
-	}
+	out.Timeout = milliseconds(metaInt(m, metaTimeout))
 	if !trusted {
 		return out
 	}
 	out.ID, _ = m[metaID].(string)
 	out.Caller, _ = m[metaCaller].(string)
 	out.Key, _ = m[metaKey].(string)
-	out.Depth = int(min(max(metaInt(m, metaDepth), 0), math.MaxInt32))
+	out.Depth = atLeast(metaInt(m, metaDepth), 0)
 	out.State, _ = m[metaState].(string)
 	if in, ok := m[metaInputs].(map[string]any); ok {
 		out.Inputs = rawMembers(in, "")
 	}
-	out.Attempt = int(min(max(metaInt(m, metaAttempt), 1), math.MaxInt32))
+	out.Attempt = atLeast(metaInt(m, metaAttempt), 1)
 	return out
 }
+
+// milliseconds is a duration that a peer named; nonsense is none.
+func milliseconds(n int64) time.Duration {
+	return time.Duration(min(max(n, 0), math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+}
+
+// atLeast bounds a small number that a peer named.
+func atLeast(n, least int64) int { return int(min(max(n, least), math.MaxInt32)) }
 
 // metaInt reads a number however it was decoded; 0 when there is none.
 func metaInt(m map[string]any, key string) int64 {

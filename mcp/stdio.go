@@ -33,6 +33,8 @@ func serveLine(ctx context.Context, ep *endpoint, in io.Reader, out io.Writer, i
 	line := wire.NewLine(struct{ io.Reader }{in}, struct{ io.Writer }{out}, wire.LineOptions{Server: true, MaxFrame: limits.MaxFrame, Linger: limits.Linger, KeepReader: true, Logger: ep.o.Logger})
 	c := newClient(context.WithoutCancel(ctx), ep, Stdio, id, nil)
 	defer c.cancel()
+	var express communicator.Gate
+	c.ride(line, &express)
 	ss, err := ep.server.Connect(withClient(context.WithoutCancel(ctx), c), line, nil)
 	if err != nil {
 		return fmt.Errorf("serve MCP on stdio: %w", err)
@@ -51,19 +53,23 @@ func serveLine(ctx context.Context, ep *endpoint, in io.Reader, out io.Writer, i
 	ended := line.Err()
 	c.cancel()
 	_ = line.Close()
-	waitSession(ss)
+	waitSession(ss, &express)
 	if ended == nil || errors.Is(ended, io.EOF) {
 		return nil
 	}
 	return fmt.Errorf("serve MCP on stdio: %w", ended)
 }
 
-// waitSession waits until the SDK's handlers have ended; a tool that ignores its context is left behind.
-func waitSession(ss *sdk.ServerSession) {
+// waitSession waits until the SDK's handlers and the calls of the express lane have ended; a tool that ignores its context is left behind.
+func waitSession(ss *sdk.ServerSession, express *communicator.Gate) {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
 	done := make(chan struct{})
 	go func() { _ = ss.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(closeTimeout):
+	case <-ctx.Done():
 	}
+	express.Shut()
+	_ = express.Wait(ctx) // see above
 }

@@ -14,6 +14,7 @@ import (
 // lines serves an agent on pipes; what the test writes goes in, each line that comes out is passed on.
 func lines(t *testing.T, ctx context.Context, p *probe, o HostOptions) (in io.WriteCloser, out <-chan string, ended <-chan error) {
 	t.Helper()
+	o.NoExpress = o.NoExpress || noExpress
 	dir := &crew{}
 	echo := dir.add(t, "echo", echoCaps(p))
 	inR, inW := io.Pipe()

@@ -1,0 +1,246 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+// expressPost serves a POST to a session if the lane takes its message. If not, nothing has happened. A client that resumes streams is not provided for: there
+// must be no event store beside it.
+func (h *web) expressPost(w http.ResponseWriter, r *http.Request, c *client, body []byte) bool {
+	if h.o.NoExpress || !c.lane.open.Load() || !c.plainPost(r.Header) || !utf8.Valid(body) {
+		return false
+	}
+	var env wire.Envelope
+	if !env.Scan(body) {
+		return false
+	}
+	if c.stopExpress(&env) || c.lane.questions.answer(&env) {
+		w.WriteHeader(http.StatusAccepted)
+		return true
+	}
+	// The protocol does not take a closed connection for a cancellation, but ours do not come back for an answer.
+	ctx := r.Context()
+	if !c.identity.Trusted {
+		ctx = context.WithoutCancel(ctx)
+	}
+	s := &postStream{w: w, c: c}
+	call := c.startExpress(context.WithValue(ctx, postStreamKey{}, s), &env)
+	if call == nil {
+		return false
+	}
+	defer c.use.ride()()
+	s.end(call.answer(nil))
+	return true
+}
+
+// plainPost reports whether there is nothing about a POST that the SDK has to judge.
+func (c *client) plainPost(h http.Header) bool {
+	accept, version, media := h["Accept"], h["Mcp-Protocol-Version"], h.Get("Content-Type")
+	if media != "application/json" {
+		if media, _, _ = mime.ParseMediaType(media); media != "application/json" { // what does not parse is not
+			return false
+		}
+	}
+	era, _ := c.spoken()
+	return len(accept) == 1 && strings.Contains(accept[0], "application/json") && strings.Contains(accept[0], "text/event-stream") &&
+		(len(version) == 0 || len(version) == 1 && version[0] == era) && h["Last-Event-Id"] == nil
+}
+
+// postStream is the response to a call on the lane: one JSON value, unless the call has something to say or to ask before. Then it is a stream of events.
+type postStream struct {
+	w  http.ResponseWriter
+	c  *client
+	mu sync.Mutex
+	// streaming: the response has begun, with an event. over: it has ended.
+	streaming, over bool
+}
+
+type postStreamKey struct{}
+
+var errPostOver = errors.New("the response to the call has ended")
+
+// event sends a message before the answer.
+func (s *postStream) event(msg []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return errPostOver
+	}
+	if !s.streaming {
+		s.streaming = true
+		h := s.header()
+		h.Set("Content-Type", "text/event-stream")
+		h.Set("Cache-Control", "no-cache, no-transform")
+		h.Set("X-Accel-Buffering", "no")
+	}
+	return s.write(msg)
+}
+
+func (s *postStream) header() http.Header {
+	h := s.w.Header()
+	h.Set(sessionHeader, s.c.use.sessionID())
+	return h
+}
+
+func (s *postStream) write(msg []byte) error {
+	const before, after = "event: message\ndata: ", "\n\n"
+	b := make([]byte, 0, len(before)+len(msg)+len(after))
+	if _, err := s.w.Write(append(append(append(b, before...), msg...), after...)); err != nil {
+		return err
+	}
+	return http.NewResponseController(s.w).Flush()
+}
+
+// end sends the answer.
+func (s *postStream) end(msg []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	var err error
+	if s.streaming {
+		err = s.write(msg)
+	} else {
+		h := s.header()
+		h.Set("Content-Type", "application/json")
+		h.Set("Content-Length", strconv.Itoa(len(msg)))
+		_, err = s.w.Write(msg)
+	}
+	if err != nil {
+		s.c.ep.o.Logger.Debug("an answer did not reach its client", "session", s.c.id, "error", err)
+	}
+}
+
+// sendOnPost is the SDK's middleware for what a session sends. On behalf of a call on the lane it is sent on the response to that call, of which the SDK does
+// not know: it would look for another stream, which the client need not have.
+func sendOnPost(next sdk.MethodHandler) sdk.MethodHandler {
+	return func(ctx context.Context, method string, r sdk.Request) (sdk.Result, error) {
+		s, _ := ctx.Value(postStreamKey{}).(*postStream)
+		if s == nil {
+			return next(ctx, method, r)
+		}
+		var res sdk.Result
+		switch method {
+		case "elicitation/create":
+			res = new(sdk.ElicitResult)
+		case "sampling/createMessage":
+			res = new(sdk.CreateMessageWithToolsResult)
+		case "roots/list":
+			res = new(sdk.ListRootsResult)
+		default:
+			if !strings.HasPrefix(method, "notifications/") {
+				return next(ctx, method, r)
+			}
+			return nil, s.send(nil, method, r.GetParams())
+		}
+		if err := s.ask(ctx, method, r.GetParams(), res); err != nil {
+			return nil, err
+		}
+		return res, nil
+	}
+}
+
+func (s *postStream) send(id json.RawMessage, method string, params any) error {
+	msg, err := json.Marshal(struct {
+		Version string          `json:"jsonrpc"`
+		ID      json.RawMessage `json:"id,omitempty"`
+		Method  string          `json:"method"`
+		Params  any             `json:"params,omitempty"`
+	}{"2.0", id, method, params})
+	if err != nil {
+		return err
+	}
+	return s.event(msg)
+}
+
+// ask sends a request and reads its answer, which comes with a POST of its own, into res.
+func (s *postStream) ask(ctx context.Context, method string, params, res any) error {
+	id, answer, forget := s.c.lane.questions.ask()
+	defer forget()
+	if err := s.send(id, method, params); err != nil {
+		return err
+	}
+	select {
+	case a := <-answer:
+		if a.err != nil {
+			return a.err
+		}
+		return json.Unmarshal(a.result, res)
+	case <-ctx.Done():
+		_ = s.send(nil, methodCancelled, map[string]any{"requestId": id, "reason": "the call is over"}) // if the client still listens
+		return ctx.Err()
+	}
+}
+
+// questions are the lane's own requests to a client that have no answer yet.
+type questions struct {
+	mu   sync.Mutex
+	last uint64
+	open map[uint64]chan reply
+}
+
+type reply struct {
+	result json.RawMessage
+	err    error
+}
+
+func (q *questions) ask() (id []byte, got <-chan reply, forget func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.last++
+	n, ch := q.last, make(chan reply, 1)
+	if q.open == nil {
+		q.open = map[uint64]chan reply{}
+	}
+	q.open[n] = ch
+	return appendExpressID(nil, n), ch, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		delete(q.open, n)
+	}
+}
+
+// answer takes a message that answers one of them, or did too late.
+func (q *questions) answer(env *wire.Envelope) bool {
+	n, ours := expressID(env.ID)
+	if !ours || env.Method != nil {
+		return false
+	}
+	a := readReply(env)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if ch := q.open[n]; ch != nil {
+		ch <- a
+		delete(q.open, n)
+	}
+	return true
+}
+
+var errNoResult = errors.New("the answer holds neither a result nor an error")
+
+// readReply copies what an answer says.
+func readReply(env *wire.Envelope) reply {
+	switch {
+	case env.Error != nil:
+		rpc := new(jsonrpc.Error)
+		if err := json.Unmarshal(env.Error, rpc); err != nil {
+			return reply{err: err}
+		}
+		return reply{err: rpc}
+	case env.Result == nil:
+		return reply{err: errNoResult}
+	}
+	return reply{result: json.RawMessage(string(env.Result))}
+}
