@@ -6,23 +6,33 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"time"
 )
 
-// eventReader reads server-sent events.
-type eventReader struct {
+// maxEventID is the length of an id that is remembered: it becomes a header.
+const maxEventID = 4 << 10
+
+// EventReader reads server-sent events.
+type EventReader struct {
+	// LastID is that of the newest event that has one: a stream that breaks goes on from there. Retry is how long the server wants to be left alone before.
+	LastID string
+	Retry  time.Duration
+
 	r     *bufio.Reader
 	limit int // bytes of one line, and of one event's data
 	long  []byte
 	data  []byte
 }
 
-func newEventReader(r io.Reader, limit int) *eventReader {
-	return &eventReader{r: bufio.NewReaderSize(r, 16<<10), limit: limit}
+// NewEventReader reads events of at most limit bytes.
+func NewEventReader(r io.Reader, limit int) *EventReader {
+	return &EventReader{r: bufio.NewReaderSize(r, 16<<10), limit: limit}
 }
 
-// next returns the next event that has data; data is valid until the next call. Comments, ids, retry times and unknown
-// fields are passed over, and so is an event that the end of the stream cuts off.
-func (e *eventReader) next() (name string, data []byte, err error) {
+// Next returns the next event that has data; data is valid until the next call. Comments and unknown fields are passed over, and so is an event that the end of
+// the stream cuts off.
+func (e *EventReader) Next() (name string, data []byte, err error) {
 	e.data = e.data[:0]
 	if cap(e.data) > 1<<20 {
 		e.data = nil
@@ -53,6 +63,14 @@ func (e *eventReader) next() (name string, data []byte, err error) {
 		case "event":
 			if string(value) != name {
 				name = string(value)
+			}
+		case "id":
+			if bytes.IndexByte(value, 0) < 0 && len(value) <= maxEventID {
+				e.LastID = string(value)
+			}
+		case "retry":
+			if ms, err := strconv.ParseUint(string(value), 10, 31); err == nil {
+				e.Retry = time.Duration(ms) * time.Millisecond
 			}
 		case "data":
 			if has {

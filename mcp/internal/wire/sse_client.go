@@ -176,8 +176,8 @@ func (c *SSEClient) dial() error {
 	if mt, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); mt != "text/event-stream" {
 		return fail(fmt.Errorf("the answer is %q, not an event stream: is this the URL of an SSE endpoint?", resp.Header.Get("Content-Type")))
 	}
-	events := newEventReader(resp.Body, c.o.MaxFrame)
-	name, data, err := events.next()
+	events := NewEventReader(resp.Body, c.o.MaxFrame)
+	name, data, err := events.Next()
 	if err != nil {
 		if cause := context.Cause(c.ctx); cause != nil {
 			err = cause
@@ -215,11 +215,11 @@ func readHTTPError(op string, resp *http.Response) *HTTPError {
 }
 
 // readAll reads messages until the stream ends, and returns why it did.
-func (c *SSEClient) readAll(events *eventReader) error {
+func (c *SSEClient) readAll(events *EventReader) error {
 	var env Envelope
 	garbage := 0
 	for {
-		name, data, err := events.next()
+		name, data, err := events.Next()
 		switch {
 		case c.ctx.Err() != nil:
 			return context.Cause(c.ctx)

@@ -476,18 +476,18 @@ func TestSSEURL(t *testing.T) {
 
 func TestEventReader(t *testing.T) {
 	stream := "\xef\xbb\xbfevent: a\r\ndata: 1\r\n\r\n: comment\n\nevent: lost\n\ndata:2\nid: 5\ndata: 3\nretry: 1\nwhat\n\ndata\n\ndata: " + strings.Repeat("x", 100) + "\n\ndata: cut off"
-	r := newEventReader(strings.NewReader(stream), 100)
+	r := NewEventReader(strings.NewReader(stream), 100)
 	for _, want := range []string{"a/1", "/2\n3", "/", "/" + strings.Repeat("x", 100)} {
-		name, data, err := r.next()
+		name, data, err := r.Next()
 		if got := name + "/" + string(data); err != nil || got != want {
 			t.Errorf("%q, %v, want %q", got, err, want)
 		}
 	}
-	if _, _, err := r.next(); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, _, err := r.Next(); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("cut off: %v", err)
 	}
 	for _, large := range []string{"data: " + strings.Repeat("x", 101) + "\n\n", strings.Repeat("data: xxxxxxxxxx\n", 11) + "\n"} {
-		if _, _, err := newEventReader(strings.NewReader(large), 100).next(); !errors.As(err, new(*TooLargeError)) {
+		if _, _, err := NewEventReader(strings.NewReader(large), 100).Next(); !errors.As(err, new(*TooLargeError)) {
 			t.Errorf("over the limit: %v", err)
 		}
 	}
