@@ -53,6 +53,9 @@ func (s *Session) clientOptions() *sdk.ClientOptions {
 // hook takes the notifications before the SDK, where the connection lets it: there they come before the result they belong to, at a thirtieth of the
 // price, and a flood of them is dropped instead of queued.
 func (s *Session) hook(_ []byte, env *wire.Envelope) bool {
+	if s.replies.take(env) {
+		return true
+	}
 	if env.ID != nil || env.Method == nil {
 		return false
 	}
@@ -122,13 +125,19 @@ func (s *Session) onLog(id string, l agent.LogNotice) {
 	s.log.Debug("the server logs, outside of any call", "level", l.Level, "logger", l.Logger, "data", string(l.Data[:min(len(l.Data), 1000)]))
 }
 
-// flush waits until the notifications that arrived before the answer were handled. See [roundTripper.flush].
+// hand passes a message on to the SDK's session over streamable HTTP, whose connection is the SDK's own.
+func (s *Session) hand(ctx context.Context, msg []byte) error {
+	return s.sdk.Ping(context.WithValue(ctx, handKey{}, string(appendOneLine(nil, msg))), nil)
+}
+
+// flush waits until the notifications that arrived before the answer were handled: behind them comes a progress notification, and the SDK handles one after
+// the other.
 func (s *Session) flush(ctx context.Context) {
 	token, reached, forget := s.flights.mark()
 	defer forget()
 	ctx, cancel := context.WithTimeout(ctx, flushPatience)
 	defer cancel()
-	if s.sdk.Ping(context.WithValue(ctx, flushKey{}, token), nil) != nil {
+	if s.hand(ctx, fmt.Appendf(nil, `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%q,"progress":1}}`, token)) != nil {
 		return // the session is over
 	}
 	select {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,6 +51,7 @@ type link struct {
 	child     *child.Process // nil with a URL
 	http      *roundTripper  // nil with stdio
 	client    *http.Client   // likewise
+	endpoint  *url.URL       // likewise
 	line      *wire.Line     // stdio: whose reader the child closes
 }
 
@@ -99,18 +101,23 @@ func open(ctx context.Context, t Target, o ConnectOptions, l *link) (*Session, e
 	// The SDK's handshake leaves the connection's own waits alone when ctx ends: a child that reads nothing, a GET that gets no answer.
 	release := context.AfterFunc(ctx, l.sever)
 	// Newer servers are asked nothing that older ones do not know: some crash at it.
-	var spare *atomic.Bool
 	transport := l.transport
 	if l.http != nil {
-		spare = &l.http.spare
+		s.spare = &l.http.spare
 	} else {
-		spare = new(atomic.Bool)
-		transport = &sparing{transport, spare}
+		s.spare = new(atomic.Bool)
+		transport = &sparing{transport, s.spare}
 	}
 	cs, err := client.Connect(ctx, transport, &sdk.ClientSessionOptions{ProtocolVersion: eraLast})
 	if err == nil {
 		s.sdk = cs
-		spare.Store(diesOfCancel(cs.InitializeResult()))
+		s.spare.Store(diesOfCancel(cs.InitializeResult()))
+		switch express := !o.NoExpress && onExpress(s.ProtocolVersion()); {
+		case express && l.conn != nil:
+			s.lane = &lineCourier{s, l.conn}
+		case express:
+			s.lane = newPostCourier(s)
+		}
 		err = s.greet(ctx)
 	}
 	if !release() && err == nil {

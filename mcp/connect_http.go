@@ -31,6 +31,9 @@ func dialHTTP(ctx context.Context, t Target, o ConnectOptions) (*link, error) {
 	if err != nil {
 		return l, err
 	}
+	if l.endpoint, err = url.Parse(endpoint); err != nil {
+		return l, err
+	}
 	if l.child != nil {
 		if err := awaitListener(ctx, endpoint, l.child); err != nil {
 			return l, err

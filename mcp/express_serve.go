@@ -22,7 +22,7 @@ type expressLane struct {
 
 	mu        sync.Mutex
 	calls     map[string]context.CancelFunc // those running, by the request's id as it stands in the message
-	questions questions
+	questions replies                       // to requests of the server's
 }
 
 // An expressCall is one of them.

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/mcp/internal/wire"
@@ -27,7 +26,7 @@ func (h *web) expressPost(w http.ResponseWriter, r *http.Request, c *client, bod
 	if !env.Scan(body) {
 		return false
 	}
-	if c.stopExpress(&env) || c.lane.questions.answer(&env) {
+	if c.stopExpress(&env) || c.lane.questions.take(&env) {
 		w.WriteHeader(http.StatusAccepted)
 		return true
 	}
@@ -167,8 +166,10 @@ func (s *postStream) send(id json.RawMessage, method string, params any) error {
 
 // ask sends a request and reads its answer, which comes with a POST of its own, into res.
 func (s *postStream) ask(ctx context.Context, method string, params, res any) error {
-	id, answer, forget := s.c.lane.questions.ask()
-	defer forget()
+	q := &s.c.lane.questions
+	n := q.next()
+	id, answer := appendExpressID(nil, n), q.expect(n)
+	defer q.forget(n)
 	if err := s.send(id, method, params); err != nil {
 		return err
 	}
@@ -179,68 +180,7 @@ func (s *postStream) ask(ctx context.Context, method string, params, res any) er
 		}
 		return json.Unmarshal(a.result, res)
 	case <-ctx.Done():
-		_ = s.send(nil, methodCancelled, map[string]any{"requestId": id, "reason": "the call is over"}) // if the client still listens
+		_ = s.send(nil, methodCancelled, map[string]any{"requestId": json.RawMessage(id), "reason": "the call is over"}) // if the client still listens
 		return ctx.Err()
 	}
-}
-
-// questions are the lane's own requests to a client that have no answer yet.
-type questions struct {
-	mu   sync.Mutex
-	last uint64
-	open map[uint64]chan reply
-}
-
-type reply struct {
-	result json.RawMessage
-	err    error
-}
-
-func (q *questions) ask() (id []byte, got <-chan reply, forget func()) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.last++
-	n, ch := q.last, make(chan reply, 1)
-	if q.open == nil {
-		q.open = map[uint64]chan reply{}
-	}
-	q.open[n] = ch
-	return appendExpressID(nil, n), ch, func() {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		delete(q.open, n)
-	}
-}
-
-// answer takes a message that answers one of them, or did too late.
-func (q *questions) answer(env *wire.Envelope) bool {
-	n, ours := expressID(env.ID)
-	if !ours || env.Method != nil {
-		return false
-	}
-	a := readReply(env)
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if ch := q.open[n]; ch != nil {
-		ch <- a
-		delete(q.open, n)
-	}
-	return true
-}
-
-var errNoResult = errors.New("the answer holds neither a result nor an error")
-
-// readReply copies what an answer says.
-func readReply(env *wire.Envelope) reply {
-	switch {
-	case env.Error != nil:
-		rpc := new(jsonrpc.Error)
-		if err := json.Unmarshal(env.Error, rpc); err != nil {
-			return reply{err: err}
-		}
-		return reply{err: rpc}
-	case env.Result == nil:
-		return reply{err: errNoResult}
-	}
-	return reply{result: json.RawMessage(string(env.Result))}
 }

@@ -127,7 +127,7 @@ func (h *HTTP) Dial(ctx context.Context, name string) (communicator.Peer, error)
 	if err := h.join(p); err != nil {
 		return nil, err
 	}
-	s, err := Connect(ctx, t, ConnectOptions{Logger: h.o.Logger, MaxFrame: h.o.Limits.MaxFrame, MaxBody: h.o.Limits.MaxBody})
+	s, err := Connect(ctx, t, ConnectOptions{Logger: h.o.Logger, MaxFrame: h.o.Limits.MaxFrame, MaxBody: h.o.Limits.MaxBody, NoExpress: h.o.NoExpress})
 	if err != nil {
 		h.leave(p)
 		return nil, err

@@ -227,7 +227,7 @@ func overPipes(t *testing.T, p pipe, target Target, o ConnectOptions) *Session {
 func connectPipes(ctx context.Context, p pipe, target Target, o ConnectOptions) (*Session, error) {
 	target.Transport = Stdio
 	o = o.withDefaults()
-	o.Logger = quiet
+	o.Logger, o.NoExpress = quiet, o.NoExpress || noExpress
 	line := wire.NewLine(p.Reader, p.Writer, wire.LineOptions{MaxFrame: o.MaxFrame, Logger: quiet})
 	ctx, cancel := context.WithTimeoutCause(ctx, o.HandshakeTimeout, errHandshake)
 	defer cancel()
@@ -242,7 +242,7 @@ func connectPipes(ctx context.Context, p pipe, target Target, o ConnectOptions) 
 
 func mustConnect(t *testing.T, target Target, o ConnectOptions) *Session {
 	t.Helper()
-	o.Logger = quiet
+	o.Logger, o.NoExpress = quiet, o.NoExpress || noExpress
 	s, err := Connect(t.Context(), target, o)
 	if err != nil {
 		t.Fatal(err)

@@ -44,11 +44,12 @@ func newRoundTripper(base http.RoundTripper, streamable bool, o ConnectOptions) 
 type note struct {
 	notices atomic.Bool            // the answer's stream holds notifications
 	refusal atomic.Pointer[string] // the body of an answer that is no success
+	direct  bool                   // who reads the stream handles them
 }
 
 type (
-	noteKey  struct{}
-	flushKey struct{}
+	noteKey struct{}
+	handKey struct{}
 )
 
 func withNote(ctx context.Context) (context.Context, *note) {
@@ -58,8 +59,8 @@ func withNote(ctx context.Context) (context.Context, *note) {
 
 // RoundTrip implements [http.RoundTripper].
 func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
-	if token, ok := r.Context().Value(flushKey{}).(string); ok {
-		return t.flush(r, token)
+	if msg, ok := r.Context().Value(handKey{}).(string); ok {
+		return t.hand(r, msg)
 	}
 	if t.spare.Load() && isCancellation(r) {
 		_ = r.Body.Close() // nobody has read from it
@@ -69,6 +70,10 @@ func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	if post && r.ContentLength > t.maxBody {
 		_ = r.Body.Close() // nobody has read from it
 		return nil, &wire.NotSentError{Cause: &wire.TooLargeError{Size: int(r.ContentLength), Limit: int(t.maxBody)}}
+	}
+	if err := t.ctx.Err(); err != nil && post { // or it might still slip out
+		_ = r.Body.Close() // nobody has read from it
+		return nil, &wire.NotSentError{Cause: err}
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	unhook := context.AfterFunc(t.ctx, cancel)
@@ -105,7 +110,9 @@ func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	case resp.StatusCode >= 400:
 		return t.refused(r, resp), nil
 	case media == "text/event-stream":
-		body.note, _ = r.Context().Value(noteKey{}).(*note)
+		if n, _ := r.Context().Value(noteKey{}).(*note); n != nil && !n.direct {
+			body.note = n
+		}
 	default:
 		body.limit = t.maxFrame
 	}
@@ -138,19 +145,17 @@ func (t *roundTripper) refused(r *http.Request, resp *http.Response) *http.Respo
 	return resp
 }
 
-// flush answers the request, a ping, in the server's place: with a progress notification of that token before the answer. When it arrives, all that the
-// session received before it was handled, for the SDK handles notifications one after the other.
-func (t *roundTripper) flush(r *http.Request, token string) (*http.Response, error) {
+// hand answers the request, a ping, in the server's place, with a message before the answer: that is the way of a message to the SDK's session.
+func (t *roundTripper) hand(r *http.Request, message string) (*http.Response, error) {
 	msg, err := io.ReadAll(r.Body)
 	if err = errors.Join(err, r.Body.Close()); err != nil {
 		return nil, err
 	}
 	var env wire.Envelope
 	if !env.Scan(msg) || env.ID == nil {
-		return nil, errors.New("flush: not a request")
+		return nil, errors.New("hand over a message: this is not a request")
 	}
-	events := fmt.Sprintf("data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":%q,\"progress\":1}}\n\n"+
-		"data: {\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{}}\n\n", token, env.ID)
+	events := fmt.Sprintf("data: %s\n\ndata: {\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{}}\n\n", message, env.ID)
 	return answer(r, http.StatusOK, "text/event-stream", events), nil
 }
 

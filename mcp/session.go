@@ -28,6 +28,11 @@ type Session struct {
 
 	gate    communicator.Gate
 	flights flights
+	lane    courier // nil: the SDK sends everything
+	replies replies // of the lane
+	express atomic.Int64
+	errands errands
+	spare   *atomic.Bool  // the server is not told of cancellations
 	owner   *flight       // hears and answers what belongs to no call; nil: nobody does
 	left    atomic.Bool   // a call was sent and not waited for
 	asked   chan struct{} // a token for each question of the server that is being answered
@@ -125,6 +130,7 @@ func (s *Session) watch() {
 	_ = s.sdk.Close() // returns when the handlers have: the connection is closed
 	<-lost            //nolint:errcheck // why it ended has been said
 	s.work.Wait()
+	s.errands.finish() // the connection is closed: nothing is sent any more
 	if s.owner != nil {
 		s.owner.drain(s.rush)
 	}
@@ -148,6 +154,7 @@ func (s *Session) sayGoodbye() {
 		// answers after those calls have ended: never, it may be. A round trip later they are on their way.
 		_ = s.sdk.Ping(ctx, nil) // the connection is closed next, whatever the answer
 	}
+	s.errands.finish()
 	_ = s.sdk.Close() // the server's opinion of it does not matter any more
 }
 

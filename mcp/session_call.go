@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"unicode/utf8"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -35,12 +36,12 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 
 	f := s.flights.take(ctx, c)
 	defer s.flights.land(ctx, f)
-	out := outgoing{Call: c, meta: requestMeta(ctx, c, s.target.Trusted)}
-	if f != nil {
-		out.meta["progressToken"] = f.token
-	}
 	ctx, trace := wire.WithTrace(ctx)
 	ctx, note := withNote(ctx)
+	out := outgoing{Call: c, trace: trace, note: note}
+	if f != nil {
+		out.token = f.token
+	}
 	res, err := s.send(ctx, out)
 	if note.notices.Load() {
 		s.flush(ctx)
@@ -51,10 +52,21 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 	return res, nil
 }
 
-// outgoing is a call with what its request says about it.
+// outgoing is a call on its way.
 type outgoing struct {
 	*agent.Call
-	meta sdk.Meta
+	token string // for progress; empty: nobody listens
+	trace *wire.Trace
+	note  *note
+}
+
+// metaOf is what a request says about its call.
+func (s *Session) metaOf(ctx context.Context, out outgoing) sdk.Meta {
+	m := requestMeta(ctx, out.Call, s.target.Trusted)
+	if out.token != "" {
+		m["progressToken"] = out.token
+	}
+	return m
 }
 
 // send makes the request and reads the answer. What every request needs was done, and what every failure needs will be: an error is the [*agent.Error] that
@@ -66,7 +78,7 @@ func (s *Session) send(ctx context.Context, out outgoing) (*agent.Result, error)
 	case agent.OpPrompt:
 		return s.getPrompt(ctx, out)
 	case agent.OpResource:
-		res, err := s.sdk.ReadResource(ctx, &sdk.ReadResourceParams{Meta: out.meta, URI: out.Name})
+		res, err := s.sdk.ReadResource(ctx, &sdk.ReadResourceParams{Meta: s.metaOf(ctx, out), URI: out.Name})
 		if err != nil {
 			return nil, err
 		}
@@ -81,15 +93,27 @@ func (s *Session) send(ctx context.Context, out outgoing) (*agent.Result, error)
 		if len(args.Payload) == 0 {
 			args.Payload = json.RawMessage("null")
 		}
-		return s.callTool(ctx, out, eventTool, args)
+		raw, err := json.Marshal(args)
+		if err != nil {
+			return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: encode the event: %w", out.Target(), err)
+		}
+		return s.callTool(ctx, out, eventTool, raw)
 	}
 	return nil, agent.Refusedf(agent.CodeUnimplemented, "%s: MCP has no operation %q", out.Target(), out.Op)
 }
 
 // callTool is the one place where tools/call is sent.
-func (s *Session) callTool(ctx context.Context, out outgoing, name string, arguments any) (*agent.Result, error) {
+func (s *Session) callTool(ctx context.Context, out outgoing, name string, arguments json.RawMessage) (*agent.Result, error) {
+	if s.lane != nil {
+		out.note.direct = true
+		res, err := s.callExpress(ctx, out, name, arguments)
+		if !errors.Is(err, errElsewhere) {
+			return res, err
+		}
+		out.note.direct = false
+	}
 	// The SDK changes the parameters it is given: they are never shared.
-	res, err := s.sdk.CallTool(ctx, &sdk.CallToolParams{Meta: out.meta, Name: name, Arguments: arguments})
+	res, err := s.sdk.CallTool(ctx, &sdk.CallToolParams{Meta: s.metaOf(ctx, out), Name: name, Arguments: arguments})
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +125,7 @@ func (s *Session) getPrompt(ctx context.Context, out outgoing) (*agent.Result, e
 	if err := json.Unmarshal(objectOrEmpty(out.Input), &args); err != nil {
 		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: the arguments of a prompt are an object of strings: %w", out.Target(), err)
 	}
-	res, err := s.sdk.GetPrompt(ctx, &sdk.GetPromptParams{Meta: out.meta, Name: out.Name, Arguments: args})
+	res, err := s.sdk.GetPrompt(ctx, &sdk.GetPromptParams{Meta: s.metaOf(ctx, out), Name: out.Name, Arguments: args})
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +137,7 @@ func (s *Session) complete(ctx context.Context, out outgoing) (*agent.Result, er
 	if err := json.Unmarshal(objectOrEmpty(out.Input), &req); err != nil {
 		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: complete: %w", out.Target(), err)
 	}
-	params := &sdk.CompleteParams{Meta: out.meta, Ref: completeRef(out.Name), Argument: sdk.CompleteParamsArgument{Name: req.Argument, Value: req.Value}}
+	params := &sdk.CompleteParams{Meta: s.metaOf(ctx, out), Ref: completeRef(out.Name), Argument: sdk.CompleteParamsArgument{Name: req.Argument, Value: req.Value}}
 	if len(req.Others) > 0 {
 		params.Context = &sdk.CompleteContext{Arguments: req.Others}
 	}

@@ -163,6 +163,8 @@ type ConnectOptions struct {
 	// StdinGrace is the time between closing a program's stdin and SIGTERM, 2 s by default; TermGrace from there to SIGKILL, 3 s by default.
 	// Negative: none.
 	StdinGrace, TermGrace time.Duration
+	// NoExpress leaves all messages to the SDK. Calls of tools are slower then, and do the same.
+	NoExpress bool
 }
 
 // envelopeRoom is what a message may have beyond its input: names, metadata, JSON-RPC.
