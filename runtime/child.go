@@ -75,7 +75,7 @@ func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out,
 	if r, ok := a.(agent.Runner); ok && c.Run {
 		tasks.Go(func() { c.supervise(running, r, env) })
 	}
-	err = mcp.ServeStdio(ctx, c, in, out, mcp.HostOptions{Logger: c.log, Version: c.Program, Limits: c.MCP.privateLimits()}, mcp.Identity{Name: selfName, Trusted: true})
+	err = mcp.ServeStdio(ctx, c, in, out, mcp.HostOptions{Logger: c.log, Version: c.Program, Limits: c.MCP.privateLimits(), NoExpress: c.MCP.noExpress()}, mcp.Identity{Name: selfName, Trusted: true})
 	stop()
 	tasks.Wait()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), childDrain)

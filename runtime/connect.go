@@ -105,7 +105,7 @@ var transports = map[string]mcp.Transport{OverStdio: mcp.Stdio, OverSSE: mcp.SSE
 
 func (r *Runtime) connectOptions() mcp.ConnectOptions {
 	return mcp.ConnectOptions{Logger: r.log, HandshakeTimeout: r.cfg.Connect.Timeout, MaxFrame: int(r.cfg.MCP.MaxFrame), MaxBody: int(r.cfg.MCP.MaxBody),
-		StdinGrace: r.cfg.Child.StdinWait, TermGrace: r.cfg.Child.TermWait, OnChanged: func(agent.Info) { r.refresh() }}
+		StdinGrace: r.cfg.Child.StdinWait, TermGrace: r.cfg.Child.TermWait, OnChanged: func(agent.Info) { r.refresh() }, NoExpress: r.cfg.MCP.noExpress()}
 }
 
 func (r *Runtime) logLevel() slog.Level {

@@ -83,7 +83,7 @@ func (r *Runtime) readiness() error {
 }
 
 func (r *Runtime) hostOptions() mcp.HostOptions {
-	return mcp.HostOptions{Logger: r.log, Version: r.opts.Version, Limits: r.cfg.MCP.limits()}
+	return mcp.HostOptions{Logger: r.log, Version: r.opts.Version, Limits: r.cfg.MCP.limits(), NoExpress: r.cfg.MCP.noExpress()}
 }
 
 // httpLog gives net/http's own complaints (broken TLS, panics of handlers) to the log.

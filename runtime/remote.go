@@ -97,7 +97,7 @@ func (r *remote) session(ctx context.Context, l *line, name string) (*mcp.Sessio
 	}
 	s, err := mcp.Connect(ctx, mcp.Target{Name: name, Transport: mcp.Streamable, URL: r.hello.URL + "/agents/" + url.PathEscape(name) + "/mcp",
 		Headers: map[string]string{"Authorization": "Bearer " + r.hello.Token}, Trusted: true},
-		mcp.ConnectOptions{Logger: r.log, MaxBody: int(r.hello.MCP.MaxBody)})
+		mcp.ConnectOptions{Logger: r.log, MaxBody: int(r.hello.MCP.MaxBody), NoExpress: r.hello.MCP.noExpress()})
 	if err != nil {
 		var e *agent.Error
 		if errors.As(err, &e) && e.Code == agent.CodeNotFound {

@@ -42,6 +42,7 @@ type InstanceStatus struct {
 	State    State  `json:"state"`
 	PID      int    `json:"pid,omitempty"` // of a child process
 	InFlight int    `json:"inFlight"`
+	Express  int64  `json:"express,omitempty"` // calls on its MCP session that passed beside the SDK
 	Served   int64  `json:"served"`
 	Restarts int64  `json:"restarts"`
 	Error    string `json:"error,omitempty"`
