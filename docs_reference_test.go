@@ -240,3 +240,26 @@ func TestLinks(t *testing.T) {
 		}
 	}
 }
+
+// The examples are to be read: hello in a minute, each agent of the review crew on two screens.
+func TestExamplesAreShort(t *testing.T) {
+	most := map[string]int{"hello/main.go": 40, "hello/openmas.yaml": 10}
+	for _, name := range []string{"collector", "complexity", "linter", "historian", "editor"} {
+		most["review/"+name+".go"] = 120
+	}
+	for name, limit := range most {
+		text, err := os.ReadFile(filepath.Join("examples", filepath.FromSlash(name)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for line := range strings.Lines(string(text)) {
+			if strings.TrimSpace(line) != "" || strings.HasPrefix(name, "review") {
+				n++
+			}
+		}
+		if n > limit {
+			t.Errorf("%s has %d lines, more than %d", name, n, limit)
+		}
+	}
+}

@@ -12,9 +12,6 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// maxFile is the size over which a source file is data rather than something that people read.
-const maxFile = 2 << 20
-
 // Tree names a source tree.
 type Tree struct {
 	Root string `json:"root" jsonschema:"absolute path of the folder"`
@@ -91,37 +88,4 @@ func (c *Collector) take(ctx context.Context, out *Files, root, path string) err
 
 func skipped(dir string) bool {
 	return dir == "vendor" || dir == "testdata" || dir == "node_modules" || strings.HasPrefix(dir, ".") || strings.HasPrefix(dir, "_")
-}
-
-// generated follows the rule of the Go command: a line "// Code generated … DO NOT EDIT." before the package clause.
-func generated(src []byte) bool {
-	for line := range strings.Lines(string(src[:min(len(src), 4096)])) {
-		line = strings.TrimRight(line, "\r\n")
-		if strings.HasPrefix(line, "// Code generated ") && strings.HasSuffix(line, " DO NOT EDIT.") {
-			return true
-		}
-		if strings.HasPrefix(line, "package ") {
-			return false
-		}
-	}
-	return false
-}
-
-func readSource(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("over %d bytes, left out", maxFile)
-	}
-	return os.ReadFile(path)
-}
-
-func below(root, path string) string {
-	rel, err := filepath.Rel(root, path)
-	if err != nil {
-		return path
-	}
-	return filepath.ToSlash(rel)
 }

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"go/ast"
-	"go/parser"
 	"go/token"
-	"path/filepath"
 
 	"github.com/openmas/openmas/agent"
 )
@@ -63,16 +61,6 @@ func (c *Complexity) Measure(ctx context.Context, b Batch) (*Measures, error) {
 		out.Files = append(out.Files, m)
 	}
 	return out, nil
-}
-
-func parse(root, path string) (*token.FileSet, *ast.File, error) {
-	src, err := readSource(filepath.Join(root, filepath.FromSlash(path)))
-	if err != nil {
-		return nil, nil, err
-	}
-	fset := token.NewFileSet()
-	file, err := parser.ParseFile(fset, path, src, parser.ParseComments|parser.SkipObjectResolution)
-	return fset, file, err
 }
 
 func functions(fset *token.FileSet, file *ast.File) []Function {
