@@ -25,13 +25,8 @@ func (r *Runtime) startBroker(ctx, base context.Context) error {
 	}
 	r.broker = broker
 	r.onClose("calls over the broker", broker.Close)
-	if err := r.startEvents(ctx, base, driver); err != nil {
-		return err
-	}
-	if b.Type == BrokerMemory {
-		return nil
-	}
-	return r.startCluster(base, driver)
+	r.driver = driver
+	return r.startEvents(ctx, base, driver)
 }
 
 func (r *Runtime) openBroker(ctx context.Context) (pubsub.Driver, error) {

@@ -47,9 +47,13 @@ type cluster struct {
 // newProcess names a process for as long as it lives.
 func newProcess() string { return strings.ToLower(rand.Text()[:10]) }
 
-func (r *Runtime) startCluster(base context.Context, driver pubsub.Driver) error {
+// startCluster finds the other processes, if the broker is one that processes share.
+func (r *Runtime) startCluster(base context.Context) error {
+	if r.cfg.Broker.Type == BrokerMemory {
+		return nil
+	}
 	c := &cluster{r: r, changed: make(chan struct{}, 1), members: map[string]announcement{}, foreign: map[string]func(context.Context) error{}}
-	p, err := pubsub.NewPresence(driver, pubsub.PresenceOptions{Project: r.cfg.Project, Process: r.process, Describe: c.describe, OnChange: c.heard, Logger: r.log})
+	p, err := pubsub.NewPresence(r.driver, pubsub.PresenceOptions{Project: r.cfg.Project, Process: r.process, Describe: c.describe, OnChange: c.heard, Logger: r.log})
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
@@ -226,14 +230,14 @@ type export struct {
 }
 
 // export serves c on the broker. The calls of other processes go straight to its instances: the caller's process retries.
-func (r *Runtime) export(ctx context.Context, c *callee) error {
+func (r *Runtime) export(ctx context.Context, c *callee, p planned) error {
 	e := &export{callee: c, served: r.tel.Server(r.hop(OverPubSub, ""))(c.shown), rests: r.draining}
 	if c.over != OverPubSub { // else it is there already
 		b, err := r.broker.Serve(ctx, e)
 		if err != nil {
 			return fmt.Errorf("agent %s: offer it to the other processes: %w", c.name, err)
 		}
-		r.onClose("agent "+c.name+" for other processes", b.Close)
+		p.undo.add("agent "+c.name+" for other processes", b.Close)
 	}
 	r.cluster.mu.Lock()
 	r.cluster.exports = append(r.cluster.exports, e)

@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 
+	concpool "github.com/sourcegraph/conc/pool"
+
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/mcp"
@@ -22,8 +24,10 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*callee, error)
 		route.watched = &watched{}
 	}
 	for n := range max(p.cfg.Replicas, p.cfg.Sessions, 1) {
-		i := newInstance(p.name, n)
-		route.instances = append(route.instances, i)
+		route.instances = append(route.instances, newInstance(p.name, n))
+	}
+	starts := concpool.New().WithContext(ctx).WithCancelOnError().WithFirstError().WithMaxGoroutines(startsAtOnce)
+	for n, i := range route.instances {
 		target, err := r.target(p, i, n)
 		if err != nil {
 			return nil, err
@@ -40,12 +44,13 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*callee, error)
 			}
 			return narrow(s, p.cfg.AllowTools, r.log), nil
 		}
-		if err := r.keep(ctx, base, p, route, n, dial); err != nil {
-			return nil, err
-		}
+		starts.Go(func(ctx context.Context) error { return r.keep(ctx, base, p, route, n, dial) })
 		if p.runner && (n == 0 || p.cfg.Run == "all") {
 			r.runners.add(p.name, i.id, nil)
 		}
+	}
+	if err := starts.Wait(); err != nil {
+		return nil, err
 	}
 	c := r.callee(p, route, route)
 	c.watched = route.watched

@@ -33,7 +33,7 @@ func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*callee, error
 	if err != nil {
 		return nil, fmt.Errorf("agent %s: offer it over %s: %w", p.name, p.cfg.Communicator, err)
 	}
-	r.onClose("agent "+p.name+" over "+p.cfg.Communicator, binding.Close)
+	p.undo.add("agent "+p.name+" over "+p.cfg.Communicator, binding.Close)
 	route := &pool{name: p.name, instances: []*instance{newInstance(p.name, 0)}}
 	dial := func(ctx context.Context) (communicator.Peer, error) { return comm.Dial(ctx, p.name) }
 	if err := r.keep(ctx, base, p, route, 0, dial); err != nil {
@@ -81,7 +81,7 @@ func (r *Runtime) startAgent(ctx context.Context, p planned, i *instance, n int)
 	if err := startOne(ctx, a, env); err != nil {
 		return nil, err
 	}
-	r.onClose("agent "+env.Instance, func(ctx context.Context) error {
+	p.undo.add("agent "+env.Instance, func(ctx context.Context) error {
 		if err := i.stop(ctx); err != nil {
 			return err
 		}

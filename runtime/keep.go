@@ -19,7 +19,7 @@ type ended interface {
 	Err() error
 }
 
-// keep connects an instance and keeps it connected until its closer runs. A first dial that fails fails the start, except to a server that runs elsewhere: that
+// keep connects an instance and keeps it connected until it is taken back. A first dial that fails fails the start, except to a server that runs elsewhere: that
 // one may come later.
 func (r *Runtime) keep(ctx, base context.Context, p planned, route *pool, n int, d dial) error {
 	i := route.instances[n]
@@ -39,7 +39,7 @@ func (r *Runtime) keep(ctx, base context.Context, p planned, route *pool, n int,
 		defer close(over)
 		r.keepAlive(ctx, p, route, i, peer, d)
 	})
-	r.onClose("session to "+i.id, func(closeCtx context.Context) error {
+	p.undo.add("session to "+i.id, func(closeCtx context.Context) error {
 		err := i.stop(closeCtx)
 		cancel()
 		<-over

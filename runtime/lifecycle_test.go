@@ -64,7 +64,7 @@ func TestStartAndStopGoInOrder(t *testing.T) {
 	if err := s.wait(); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := d.read(), "start c; start a; start b; close b; close a; close c"; got != want {
+	if got, want := d.read(), "start b; start c; start a; close a; close c; close b"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -24,6 +25,10 @@ type planned struct {
 	info     agent.Info
 	requires []string
 	runner   bool
+	// level is 0 for an agent that requires none here, else one more than the highest of those.
+	level int
+	// undo takes back what was started of it; set when that begins.
+	undo *undo
 	// unknown: the agent could not be asked for what it offers.
 	unknown bool
 	// tls of a url; nil: the system's.
@@ -71,7 +76,9 @@ func makePlan(cfg *Config, types agent.Types, only []string) ([]planned, error) 
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return startOrder(all), nil
+	order := startOrder(all)
+	slices.SortStableFunc(order, func(a, b planned) int { return cmp.Or(cmp.Compare(a.level, b.level), cmp.Compare(a.name, b.name)) })
+	return order, nil
 }
 
 func planAgent(cfg *Config, types agent.Types, name string) (*planned, error) {
@@ -168,6 +175,9 @@ func startOrder(all map[string]*planned) []planned {
 		for _, req := range slices.Sorted(slices.Values(p.requires)) {
 			callee, _, _ := strings.Cut(req, ".")
 			visit(callee)
+			if q := all[callee]; q != nil && q != p {
+				p.level = max(p.level, q.level+1)
+			}
 		}
 		order = append(order, *p)
 	}

@@ -65,7 +65,7 @@ func (r *Runtime) startPrivate(ctx context.Context) error {
 	return nil
 }
 
-// serveHTTP serves until the closer runs. By then sessions have been ended by those who own them; what is left is cut.
+// serveHTTP serves until it is taken back. By then sessions have been ended by those who own them; what is left is cut.
 func (r *Runtime) serveHTTP(what string, ln net.Listener, h http.Handler) {
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: r.cfg.MCP.HeaderTimeout, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: httpLog(r.log)}
 	r.tasks.Go(func() {

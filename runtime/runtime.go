@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -63,6 +62,7 @@ type Runtime struct {
 	url     atomic.Value // string: the gateway's
 
 	tel       *telemetry.Telemetry
+	driver    pubsub.Driver
 	broker    *pubsub.Communicator
 	events    *eventRoutes
 	cluster   *cluster // nil with a broker of our own
@@ -72,18 +72,12 @@ type Runtime struct {
 	publisher agent.Publisher
 	listener  net.Listener
 
-	// closers undo what was started, last first: on a failed start and at the end of a drain alike.
-	closers []closer
-	// tasks are the goroutines that keep sessions alive; each ends when its instance's closer ran.
+	undo undo
+	// tasks are the goroutines that keep sessions alive; each ends when what it serves is taken back.
 	tasks   conc.WaitGroup
 	runners runners
 	// fatal gets the failure of a critical agent.
 	fatal chan error
-}
-
-type closer struct {
-	what  string
-	close func(context.Context) error
 }
 
 // New checks a project against the types of this program and prepares to run it. It starts nothing: no goroutine, no socket, no process. All problems are reported at
@@ -189,20 +183,11 @@ func (r *Runtime) Handler() http.Handler {
 	})
 }
 
-func (r *Runtime) onClose(what string, f func(context.Context) error) {
-	r.closers = append(r.closers, closer{what, f})
-}
+func (r *Runtime) onClose(what string, f func(context.Context) error) { r.undo.add(what, f) }
 
-// closeAll runs the closers, last first. One that fails does not keep the others from running.
+// closeAll stops what was started.
 func (r *Runtime) closeAll(ctx context.Context) error {
-	var errs []error
-	for len(r.closers) > 0 {
-		last := r.closers[len(r.closers)-1]
-		r.closers = r.closers[:len(r.closers)-1]
-		if err := last.close(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stop %s: %w", last.what, err))
-		}
-	}
+	err := r.undo.run(ctx)
 	r.tasks.Wait()
-	return errors.Join(errs...)
+	return err
 }

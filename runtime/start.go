@@ -2,10 +2,13 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
+
+	concpool "github.com/sourcegraph/conc/pool"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
@@ -33,17 +36,22 @@ func (r *Runtime) start(ctx, base context.Context) error {
 	if err := r.serveSelf(); err != nil {
 		return err
 	}
+	if err := r.startCluster(base); err != nil {
+		return err
+	}
 	if err := r.listenForUpdates(); err != nil {
 		return err
 	}
-	for _, p := range r.hosted() {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("start given up: %w", err)
+	for first := r.hosted(); len(first) > 0; {
+		level := first[0].level
+		n := slices.IndexFunc(first, func(p planned) bool { return p.level != level })
+		if n < 0 {
+			n = len(first)
 		}
-		if err := r.deploy(ctx, base, p); err != nil {
+		if err := r.startLevel(ctx, base, first[:n]); err != nil {
 			return err
 		}
-		r.log.Debug("agent is up", "agent", p.name, "communicator", p.cfg.Communicator)
+		first = first[n:]
 	}
 	if err := r.awaitRequired(ctx); err != nil {
 		return err
@@ -53,6 +61,34 @@ func (r *Runtime) start(ctx, base context.Context) error {
 	}
 	return r.serveGateway()
 }
+
+// startLevel starts agents that do not require each other: those in this process one after the other, and those in other processes, which take their time, at the
+// same time. They are stopped in the same way.
+func (r *Runtime) startLevel(ctx, base context.Context, level []planned) error {
+	others := concpool.New().WithContext(ctx).WithCancelOnError().WithFirstError().WithMaxGoroutines(startsAtOnce)
+	var lists []*undo
+	for _, p := range level {
+		if p.kind != KindType || p.cfg.Communicator == OverStdio {
+			p.undo = &undo{}
+			lists = append(lists, p.undo)
+			others.Go(func(ctx context.Context) error { return r.deploy(ctx, base, p) })
+		}
+	}
+	r.onClose("agents in other processes", func(ctx context.Context) error { return together(ctx, lists) })
+	var err error
+	for _, p := range level {
+		if p.kind == KindType && p.cfg.Communicator != OverStdio {
+			p.undo = &r.undo
+			if err = r.deploy(ctx, base, p); err != nil {
+				break
+			}
+		}
+	}
+	return errors.Join(err, others.Wait())
+}
+
+// startsAtOnce bounds how many processes are started at the same time.
+const startsAtOnce = 16
 
 // hosted are the agents of the plan that live here.
 func (r *Runtime) hosted() []planned {
@@ -67,6 +103,9 @@ func (r *Runtime) hosted() []planned {
 
 // deploy brings one agent up and makes it callable.
 func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("start given up: %w", err)
+	}
 	var c *callee
 	var err error
 	if p.kind == KindType && p.cfg.Communicator != OverStdio {
@@ -77,13 +116,14 @@ func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
 	if err != nil {
 		return err
 	}
+	r.log.Debug("agent is up", "agent", p.name, "communicator", p.cfg.Communicator)
 	r.dir.add(c)
-	r.onClose("routing to "+p.name, func(context.Context) error { r.dir.remove(p.name); return nil })
+	p.undo.add("routing to "+p.name, func(context.Context) error { r.dir.remove(p.name); return nil })
 	if err := r.listenFor(c, p); err != nil {
 		return err
 	}
 	if r.cluster != nil {
-		return r.export(ctx, c)
+		return r.export(ctx, c, p)
 	}
 	return nil
 }
