@@ -114,7 +114,7 @@ over a broker, or over MCP.
 		return usage(fmt.Errorf("%w\nSee '%s --help'", err, c.CommandPath()))
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(a.runCommand(), a.validateCommand(), a.listCommand(), a.callCommand(), a.eventsCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.validateCommand(), a.listCommand(), a.callCommand(), a.eventsCommand(), a.connectCommand(), a.mcpConfigCommand(), a.importCommand(), a.versionCommand())
 	for _, c := range root.Commands() {
 		check := c.Args
 		c.Args = func(c *cobra.Command, args []string) error {

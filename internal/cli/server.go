@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,22 +17,54 @@ import (
 )
 
 // server are the flags that name an MCP server instead of a project.
-type server struct{ url, command string }
+type server struct{ url, command, tokenEnv string }
 
 func (s *server) flags(c *cobra.Command) {
 	c.Flags().StringVar(&s.url, "url", "", "a running system, or any MCP server: http://127.0.0.1:8765")
 	c.Flags().StringVar(&s.command, "command", "", "an MCP server program to start: 'python3 server.py'")
+	s.tokenFlag(c)
+}
+
+// tokenFlag names a variable, since a token on the command line can be read by everybody on the machine.
+func (s *server) tokenFlag(c *cobra.Command) {
+	c.Flags().StringVar(&s.tokenEnv, "token-env", "", "the environment variable with the token for the URL")
+}
+
+// target is the server of the URL. One without a path is taken for streamable HTTP.
+func (s *server) target(environ []string) (mcp.Target, error) {
+	u, err := url.Parse(s.url)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return mcp.Target{}, fmt.Errorf("--url %q: want http://host:port or https://host/path", s.url)
+	}
+	if u.User != nil {
+		return mcp.Target{}, errors.New("--url: no user and password in it, please: they end up in logs")
+	}
+	t := mcp.Target{Transport: mcp.Streamable, URL: s.url}
+	if strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/sse") {
+		t.Transport = mcp.SSE
+	}
+	if s.tokenEnv != "" {
+		i := slices.IndexFunc(environ, func(kv string) bool { return strings.HasPrefix(kv, s.tokenEnv+"=") })
+		if i < 0 || environ[i] == s.tokenEnv+"=" {
+			return mcp.Target{}, fmt.Errorf("--token-env: the environment variable %s is not set", s.tokenEnv)
+		}
+		t.Headers = map[string]string{"Authorization": "Bearer " + environ[i][len(s.tokenEnv)+1:]}
+	}
+	return t, nil
 }
 
 func (s *server) named() bool { return s.url != "" || s.command != "" }
 
 // connect makes a session. A URL without a path is tried as streamable HTTP, then as HTTP+SSE.
-func (s *server) connect(ctx context.Context, log *slog.Logger, errOut io.Writer) (*mcp.Session, error) {
+func (s *server) connect(ctx context.Context, log *slog.Logger, environ []string, errOut io.Writer) (*mcp.Session, error) {
 	o := mcp.ConnectOptions{Logger: log}
 	if s.command != "" && s.url != "" {
 		return nil, usage(errors.New("--url or --command: one of them"))
 	}
 	if s.command != "" {
+		if s.tokenEnv != "" {
+			return nil, usage(errors.New("--token-env is for a --url"))
+		}
 		argv, err := splitCommand(s.command)
 		if err != nil {
 			return nil, usage(fmt.Errorf("--command: %w", err))
@@ -39,26 +72,16 @@ func (s *server) connect(ctx context.Context, log *slog.Logger, errOut io.Writer
 		show := func(line []byte) { _, _ = fmt.Fprintf(errOut, "%s\n", line) } // what the server says to people; a broken stderr is no reason to stop
 		return mcp.Connect(ctx, mcp.Target{Transport: mcp.Stdio, Command: argv, Stderr: show}, o)
 	}
-	u, err := url.Parse(s.url)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, usage(fmt.Errorf("--url %q: want http://host:port or https://host/path", s.url))
+	t, err := s.target(environ)
+	if err != nil {
+		return nil, usage(err)
 	}
-	if u.User != nil {
-		return nil, usage(errors.New("--url: no user and password in it, please: they end up in logs"))
+	session, err := mcp.Connect(ctx, t, o)
+	if u, parseErr := url.Parse(s.url); err == nil || parseErr != nil || u.Path != "" && u.Path != "/" {
+		return session, err
 	}
-	sse := mcp.Target{Transport: mcp.SSE, URL: s.url}
-	streamable := mcp.Target{Transport: mcp.Streamable, URL: s.url}
-	switch {
-	case strings.HasSuffix(u.Path, "/sse"):
-		return mcp.Connect(ctx, sse, o)
-	case u.Path != "" && u.Path != "/":
-		return mcp.Connect(ctx, streamable, o)
-	}
-	session, err := mcp.Connect(ctx, streamable, o)
-	if err == nil {
-		return session, nil
-	}
-	if session, sseErr := mcp.Connect(ctx, sse, o); sseErr == nil {
+	t.Transport = mcp.SSE
+	if session, sseErr := mcp.Connect(ctx, t, o); sseErr == nil {
 		return session, nil
 	}
 	return nil, err

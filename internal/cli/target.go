@@ -36,7 +36,7 @@ func (a *app) withTarget(ctx context.Context, path string, p project, s server, 
 	if err != nil {
 		return err
 	}
-	session, err := s.connect(ctx, log, a.Err)
+	session, err := s.connect(ctx, log, a.Environ, a.Err)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,196 @@
+package mcp
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+const (
+	versionHeader = "Mcp-Protocol-Version"
+	// listenPause is between two tries to open the stream for what the server says on its own.
+	listenPause = time.Second
+)
+
+// streamableUplink is a session over streamable HTTP. It reads the handshake's answer on its way: the session's id and version go with every later request.
+type streamableUplink struct {
+	b   *Bridge
+	url string
+
+	ctx  context.Context // of the stream that the server speaks on
+	end  context.CancelCauseFunc
+	work sync.WaitGroup
+	once sync.Once
+
+	mu      sync.Mutex
+	session string
+	version string
+}
+
+func newStreamableUplink(b *Bridge, url string) *streamableUplink {
+	u := &streamableUplink{b: b, url: url}
+	u.ctx, u.end = context.WithCancelCause(context.Background())
+	return u
+}
+
+func (u *streamableUplink) done() <-chan struct{} { return u.ctx.Done() }
+func (u *streamableUplink) err() error            { return context.Cause(u.ctx) }
+
+// request makes one of the session's HTTP requests.
+func (u *streamableUplink) request(ctx context.Context, method string, body []byte) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, u.url, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Accept", "application/json, text/event-stream")
+	} else {
+		r.Header.Set("Accept", "text/event-stream")
+	}
+	u.mu.Lock()
+	if u.session != "" {
+		r.Header.Set(sessionHeader, u.session)
+	}
+	if u.version != "" {
+		r.Header.Set(versionHeader, u.version)
+	}
+	u.mu.Unlock()
+	return u.b.client.Do(r)
+}
+
+func (u *streamableUplink) send(ctx context.Context, msg []byte, env *wire.Envelope) error {
+	if len(msg) > u.b.o.MaxBody {
+		return &wire.TooLargeError{Size: len(msg), Limit: u.b.o.MaxBody}
+	}
+	greeting := string(env.Method) == "initialize"
+	resp, err := u.request(ctx, http.MethodPost, msg)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode >= 300 {
+		return u.refused(resp, greeting)
+	}
+	if id := resp.Header.Get(sessionHeader); greeting && id != "" {
+		u.mu.Lock()
+		u.session = id
+		u.mu.Unlock()
+	}
+	answered := env.ID == nil || env.Method == nil // then there is no answer to wait for
+	take := func(raw []byte) {
+		var got wire.Envelope
+		if got.Scan(raw) && got.Method == nil && bytes.Equal(got.ID, env.ID) {
+			answered = true
+			if greeting {
+				u.agreed(got.Result)
+			}
+		}
+		u.b.write(raw)
+	}
+	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
+		for data, err := range wire.Events(resp.Body, u.b.o.MaxFrame) {
+			if err != nil {
+				return fmt.Errorf("the answer's stream: %w", err)
+			}
+			take(data)
+		}
+	} else {
+		body, err := io.ReadAll(io.LimitReader(resp.Body, int64(u.b.o.MaxFrame)+1))
+		switch {
+		case err != nil:
+			return fmt.Errorf("read the answer: %w", err)
+		case len(body) > u.b.o.MaxFrame:
+			return &wire.TooLargeError{Limit: u.b.o.MaxFrame, Inbound: true}
+		}
+		if body = bytes.TrimSpace(body); len(body) > 0 {
+			take(body)
+		}
+	}
+	if string(env.Method) == "notifications/initialized" {
+		u.once.Do(func() { u.work.Go(u.listen) })
+	}
+	if !answered {
+		return errors.New("the server closed the stream without an answer")
+	}
+	return nil
+}
+
+// agreed notes the version that the server chose.
+func (u *streamableUplink) agreed(result []byte) {
+	var hello struct {
+		Version string `json:"protocolVersion"`
+	}
+	if json.Unmarshal(result, &hello) == nil {
+		u.mu.Lock()
+		u.version = hello.Version
+		u.mu.Unlock()
+	}
+}
+
+// refused is the error for an HTTP status. Without a session, after the handshake failed or the server forgot it, there is nothing left to bridge.
+func (u *streamableUplink) refused(resp *http.Response, greeting bool) error {
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // what could be read is shown
+	err := fmt.Errorf("the server answered %s: %s", resp.Status, strings.TrimSpace(string(body)))
+	u.mu.Lock()
+	session := u.session
+	u.mu.Unlock()
+	if greeting || resp.StatusCode == http.StatusNotFound && session != "" {
+		time.AfterFunc(listenPause, func() { u.end(err) }) // when the client has its answer
+	}
+	return err
+}
+
+// listen passes on what the server says outside of answers, as long as it offers a stream for that.
+func (u *streamableUplink) listen() {
+	for {
+		resp, err := u.request(u.ctx, http.MethodGet, nil)
+		if err == nil {
+			ok := resp.StatusCode == http.StatusOK && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream")
+			if ok {
+				for data, err := range wire.Events(resp.Body, u.b.o.MaxFrame) {
+					if err != nil {
+						break
+					}
+					u.b.write(data)
+				}
+			}
+			_ = resp.Body.Close() // it was read as far as it goes
+			if resp.StatusCode == http.StatusNotFound {
+				u.end(errors.New("the session ended"))
+			}
+			if !ok && resp.StatusCode < 500 {
+				return
+			}
+		}
+		timer := time.NewTimer(listenPause)
+		select {
+		case <-timer.C:
+		case <-u.ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+func (u *streamableUplink) close(ctx context.Context) {
+	u.mu.Lock()
+	session := u.session
+	u.mu.Unlock()
+	if session != "" && u.ctx.Err() == nil {
+		if resp, err := u.request(ctx, http.MethodDelete, nil); err == nil {
+			_ = resp.Body.Close() // that the server does not mind is all there is to know
+		}
+	}
+	u.end(errClosed)
+	u.work.Wait()
+}

@@ -1,0 +1,187 @@
+package mcp
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// bridged is a client's session through a bridge to a URL.
+func bridged(t *testing.T, target Target, o *sdk.ClientOptions) (*sdk.ClientSession, func() error) {
+	t.Helper()
+	fromClient, toBridge := io.Pipe()
+	fromBridge, toClient := io.Pipe()
+	b, err := NewBridge(t.Context(), target, ConnectOptions{}, fromClient, toClient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := make(chan error, 1)
+	go func() { ran <- b.Run(context.Background()); _ = toClient.Close() }()
+	cs, err := sdk.NewClient(&sdk.Implementation{Name: "ide", Version: "1"}, o).Connect(t.Context(), &sdk.IOTransport{Reader: fromBridge, Writer: toBridge}, &sdk.ClientSessionOptions{ProtocolVersion: eraLast})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cs, func() error {
+		_ = toBridge.Close()
+		err := receive(t, "the end of the bridge", ran)
+		_ = cs.Close()
+		return err
+	}
+}
+
+func TestBridge(t *testing.T) {
+	dir := &crew{}
+	dir.add(t, "echo", agent.Capabilities{Tools: []agent.Tool{
+		agent.NewTool("say", "", func(ctx context.Context, w word) (string, error) {
+			agent.Progress(ctx, 1, 2, "half")
+			agent.Log(ctx, 0, "a line")
+			return "you said " + w.Word, nil
+		}),
+		agent.NewTool("ask", "", func(ctx context.Context, _ word) (string, error) {
+			r, err := agent.Sample(ctx, agent.SampleRequest{MaxTokens: 1, Messages: []agent.Message{agent.UserText("?")}})
+			return r.Content.Text, err
+		}),
+	}})
+	for _, tr := range []Transport{SSE, Streamable} {
+		t.Run(string(tr), func(t *testing.T) {
+			s := newSite(t, dir, GatewayOptions{HostOptions: HostOptions{Identify: tokens}})
+			logs, changed := make(chan any, 10), make(chan bool, 10)
+			cs, end := bridged(t, Target{Transport: tr, URL: s.url, Headers: map[string]string{"Authorization": "Bearer ann"}}, &sdk.ClientOptions{
+				LoggingMessageHandler:  func(_ context.Context, r *sdk.LoggingMessageRequest) { logs <- r.Params.Data },
+				ToolListChangedHandler: func(context.Context, *sdk.ToolListChangedRequest) { changed <- true },
+				CreateMessageHandler: func(context.Context, *sdk.CreateMessageRequest) (*sdk.CreateMessageResult, error) {
+					return &sdk.CreateMessageResult{Role: "assistant", Model: "m", Content: &sdk.TextContent{Text: "because"}}, nil
+				},
+			})
+			if v := cs.InitializeResult().ProtocolVersion; v != eraLast {
+				t.Errorf("version %s", v)
+			}
+			if got := textOf(callTool(t, cs, "echo_say", word{Word: "ü\n\"x\""})); got != "you said ü\n\"x\"" {
+				t.Errorf("%q", got)
+			}
+			receive(t, "a log line", logs)
+			if got := textOf(callTool(t, cs, "echo_ask", word{})); got != "because" {
+				t.Errorf("what the server asks does not come through: %q", got)
+			}
+			if len(s.Sessions()) != 1 || s.Sessions()[0].Identity != "ann" {
+				t.Errorf("%+v", s.Sessions())
+			}
+			other := &crew{}
+			other.add(t, "more", otherCaps())
+			if err := end(); err != nil {
+				t.Error(err)
+			}
+			eventually(t, "the session on the server ends", func() bool { return len(s.Sessions()) == 0 })
+		})
+	}
+}
+
+// overBridge runs a bridge over some lines of a client, and returns what the client gets.
+func overBridge(t *testing.T, target Target, in string) ([]map[string]any, error) {
+	t.Helper()
+	out := &syncBuffer{}
+	b, err := NewBridge(t.Context(), target, ConnectOptions{}, strings.NewReader(in), out)
+	if err != nil {
+		return nil, err
+	}
+	err = b.Run(t.Context())
+	var got []map[string]any
+	for sc := bufio.NewScanner(strings.NewReader(out.String())); sc.Scan(); {
+		var m map[string]any
+		if err := json.Unmarshal(sc.Bytes(), &m); err != nil {
+			t.Fatalf("not JSON on one line: %s", sc.Text())
+		}
+		got = append(got, m)
+	}
+	return got, err
+}
+
+const hello = `{"jsonrpc":"2.0","id":"a","method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}` + "\n"
+
+func TestBridgeAnswersWhatTheServerDoesNot(t *testing.T) {
+	s := newSite(t, &crew{}, GatewayOptions{})
+	// Everything is answered before the bridge ends, although the input ends first; a notification without an answer is none.
+	got, err := overBridge(t, Target{Transport: Streamable, URL: s.url}, hello+`{"jsonrpc":"2.0","method":"notifications/initialized"}`+"\n"+`{"jsonrpc":"2.0","id":2,"method":"ping"}`+"\n"+`{"jsonrpc":"2.0","id":3,"method":"nonsense"}`+"\n\n")
+	if err != nil || len(got) != 3 {
+		t.Fatalf("%v, %v", got, err)
+	}
+	for _, m := range got {
+		if (m["error"] != nil) != (m["id"] == 3.0) {
+			t.Errorf("%v", m)
+		}
+	}
+	for name, answer := range map[string]http.HandlerFunc{
+		"a status":  func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "closed on sundays", http.StatusForbidden) },
+		"no answer": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/event-stream") },
+		"half an event": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = io.WriteString(w, "data: {")
+		},
+		"nothing": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "application/json") },
+	} {
+		srv := httptest.NewServer(answer)
+		got, err := overBridge(t, Target{Transport: Streamable, URL: srv.URL}, hello)
+		srv.Close()
+		if len(got) != 1 || got[0]["id"] != "a" || got[0]["error"] == nil {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	got, err = overBridge(t, Target{Transport: Streamable, URL: "http://127.0.0.1:1"}, hello)
+	if len(got) != 1 || got[0]["error"] == nil {
+		t.Errorf("nobody there: %v, %v", got, err)
+	}
+	if _, err = overBridge(t, Target{Transport: SSE, URL: "http://127.0.0.1:1/sse"}, hello); err == nil {
+		t.Error("a session over SSE to nobody")
+	}
+	if _, err := NewBridge(t.Context(), Target{Transport: Stdio, Command: []string{"x"}}, ConnectOptions{}, nil, nil); err == nil {
+		t.Error("a bridge to a program")
+	}
+}
+
+func TestBridgeEndsWithTheSession(t *testing.T) {
+	for _, tr := range []Transport{SSE, Streamable} {
+		g, err := NewGateway(&crew{}, GatewayOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := httptest.NewServer(g)
+		in, w := io.Pipe()
+		b, err := NewBridge(t.Context(), Target{Transport: tr, URL: srv.URL}, ConnectOptions{}, in, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ran := make(chan error, 1)
+		go func() { ran <- b.Run(context.Background()) }()
+		go func() { _, _ = io.WriteString(w, hello+`{"jsonrpc":"2.0","method":"notifications/initialized"}`+"\n") }()
+		eventually(t, "a session", func() bool { s := g.Sessions(); return len(s) == 1 && s[0].Version != "" })
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		if err := g.Drain(ctx); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		if tr == Streamable { // which hears of it with its next request
+			_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":9,"method":"ping"}`+"\n")
+			_ = w.Close()
+		}
+		select {
+		case err := <-ran:
+			if err == nil && tr == SSE {
+				t.Error("a lost session is an error")
+			}
+		case <-time.After(patience):
+			t.Error("the bridge hangs")
+		}
+		_ = w.Close()
+		srv.Close()
+	}
+}
