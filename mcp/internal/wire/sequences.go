@@ -32,9 +32,9 @@ func Lines(r io.Reader, limit int) iter.Seq2[[]byte, error] {
 // Events yields the data of the server-sent events of r, as [Lines] does lines. A stream that is cut off ends with an error.
 func Events(r io.Reader, limit int) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		in := newEventReader(r, limit)
+		in := NewEventReader(r, limit)
 		for {
-			_, data, err := in.next()
+			_, data, err := in.Next()
 			if err != nil {
 				if !errors.Is(err, io.EOF) {
 					yield(nil, err)
