@@ -8,36 +8,40 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// kill -9 of a callee in the middle of a call: the caller knows before long, and by name.
+// kill -9 of a callee in the middle of a call, before its first heartbeat and after: the caller knows before long, and by name.
 func TestCalleeIsKilled(t *testing.T) {
-	b := testBroker(t)
-	p, _ := spawn(t, "callee", urlVar+"="+b.access.URL+" "+b.access.Token)
-	peer := dial(t, process(t, open(t, b.options())), "callee")
-	ended := make(chan error, 1)
-	go func() {
-		_, err := peer.Call(context.Background(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "hang"})
-		ended <- err
-	}()
-	if line := recv(t, p.lines); line != "hanging" {
-		t.Fatal(line)
-	}
-	select {
-	case err := <-ended:
-		t.Fatalf("it lives, and yet: %v", err)
-	case <-time.After(2500 * time.Millisecond): // longer than the silence that ends a call
-	}
-	killed := time.Now()
-	p.kill(t)
-	err := recv(t, ended)
-	t.Logf("the caller knew %v after the kill", time.Since(killed).Round(time.Millisecond))
-	if e := agent.AsError(err); e.Code != agent.CodeOutcomeUnknown || e.NotExecuted {
-		t.Error(err)
-	}
-	began := time.Now()
-	_, err = peer.Call(context.Background(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "hang"})
-	t.Logf("that nobody is there it knew after %v", time.Since(began).Round(time.Microsecond))
-	if e := agent.AsError(err); e == nil || e.Code != agent.CodeUnavailable || !e.NotExecuted {
-		t.Error(err)
+	for name, after := range map[string]time.Duration{"at once": 0, "after a while": 2500 * time.Millisecond} { // longer than the silence that ends a call
+		t.Run(name, func(t *testing.T) {
+			b := testBroker(t)
+			p, _ := spawn(t, "callee", urlVar+"="+b.access.URL+" "+b.access.Token)
+			peer := dial(t, process(t, open(t, b.options())), "callee")
+			ended := make(chan error, 1)
+			go func() {
+				_, err := peer.Call(context.Background(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "hang"})
+				ended <- err
+			}()
+			if line := recv(t, p.lines); line != "hanging" {
+				t.Fatal(line)
+			}
+			select {
+			case err := <-ended:
+				t.Fatalf("it lives, and yet: %v", err)
+			case <-time.After(after):
+			}
+			killed := time.Now()
+			p.kill(t)
+			err := recv(t, ended)
+			t.Logf("the caller knew %v after the kill", time.Since(killed).Round(time.Millisecond))
+			if e := agent.AsError(err); e.Code != agent.CodeOutcomeUnknown || e.NotExecuted {
+				t.Error(err)
+			}
+			began := time.Now()
+			_, err = peer.Call(context.Background(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "hang"})
+			t.Logf("that nobody is there it knew after %v", time.Since(began).Round(time.Microsecond))
+			if e := agent.AsError(err); e == nil || e.Code != agent.CodeUnavailable || !e.NotExecuted {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -31,7 +31,7 @@ func (r *backChannel) Request(ctx context.Context, q agent.Request) (json.RawMes
 		return nil, agent.Errorf(agent.CodeInternal, "encode a %s request: %w", q.Kind, err)
 	}
 	c := r.b.c
-	w := c.pending.add(ctx, nil, 0)
+	w := c.pending.add(ctx, nil, life{})
 	defer c.pending.remove(w)
 	f := frame{kind: kindAsk, ref: r.j.ref, ask: c.pending.ref(w), replyTo: c.inbox, payload: payload}
 	if err := c.send(ctx, r.j.replyTo, &f, c.o.MaxPayload); err != nil {

@@ -31,7 +31,8 @@ type Options struct {
 // name, and each call goes to one of them.
 //
 // A call is at most once. Its peer's error is NotExecuted unavailable when nobody listens, where the driver can tell; resource_exhausted when the callee's
-// queue is full or the body above the limit; outcome_unknown when the session was closed before the answer.
+// queue is full or the body above the limit; outcome_unknown when the session was closed before the answer, or,
+// over a [Remote] driver, the connection was lost or the callee gave no sign of life any more.
 type Communicator struct {
 	driver   Driver
 	o        Options
@@ -122,12 +123,12 @@ func (c *Communicator) receive(m *message.Message) {
 			return
 		}
 		err.NotExecuted = false // it is an answer that cannot be read
-		c.pending.finish(f.ref, reply{err: err})
+		c.pending.finish(f.ref, reply{err: err}, c.pulse.time())
 		return
 	}
 	switch f.kind {
 	case kindReply, kindAnswer:
-		c.pending.finish(f.ref, reply{payload: f.payload, body: f.body})
+		c.pending.finish(f.ref, reply{payload: f.payload, body: f.body}, c.pulse.time())
 	case kindHeartbeat:
 		c.heard(&f)
 	case kindNotice:

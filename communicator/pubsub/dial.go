@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openmas/openmas/agent"
@@ -57,6 +58,16 @@ type peer struct {
 	gate    communicator.Gate
 	once    sync.Once
 	done    chan struct{} // closed by Close
+	heard   atomic.Int64  // the tick of the last sign of life of any instance
+}
+
+// life is that of a call that begins now.
+func (p *peer) life() life {
+	if p.c.pulse == nil {
+		return life{}
+	}
+	now := p.c.pulse.time()
+	return life{peer: p, sent: now, heard: now}
 }
 
 func (p *peer) Info() agent.Info { return p.info }
@@ -98,7 +109,7 @@ func (p *peer) Call(ctx context.Context, call *agent.Call) (*agent.Result, error
 		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: encode the input: %w", target(call), err)
 	}
 
-	w := c.pending.add(ctx, call.Back, c.pulse.time())
+	w := c.pending.add(ctx, call.Back, p.life())
 	defer c.pending.remove(w)
 	c.pulse.rouse()
 	f.ref = c.pending.ref(w)

@@ -9,13 +9,15 @@
 // Everything is a message with metadata and a payload, a frame. The subjects of a project, where a process has a random id:
 //
 //	om.1.<project>.call.<agent>      call                            one instance of the agent gets it
-//	om.1.<project>.control.<agent>   cancel                          every instance of the agent gets it
+//	om.1.<project>.control.<agent>   cancel, heartbeat               every instance of the agent gets it
 //	om.1.<project>.reply.<process>   reply, heartbeat, notice,       the process that called, or that asked back
 //	                                 ask, answer
 //	om.1.<project>.event.<topic>     event                           one instance of every agent that listens
 //
 // Where the broker stands between processes that can vanish without a word ([Remote]), whoever has accepted a call sends heartbeats until its reply: the
-// first after 50 to 100 ms, then one each 500 ms. A caller that heard nothing for 1.5 s gives up with outcome_unknown. One that gets a heartbeat for a call
+// first after 50 to 100 ms, then one each 500 ms. A caller that has heard some and then nothing
+// for 1.5 s gives up with outcome_unknown. For the first it waits up to 5 s, and 20 s while other calls of its session are answered; after 1.5 s it sends a
+// heartbeat itself, to all instances, which need not answer: when there is none, it gives up. One that gets a heartbeat for a call
 // that it does not wait for answers with a cancel.
 //
 // Each frame says v=1 and its kind. A frame of a newer major version is refused with the code unimplemented; a kind that is not known is ignored by the

@@ -13,11 +13,18 @@ import (
 
 // Heartbeats are counted in ticks of their own clock, which stands still while the process does: a process that was stopped for a while blames nobody for it.
 const (
-	tick       = 50 * time.Millisecond
-	firstBeat  = 2  // ticks from acceptance to the first heartbeat: short calls need none
-	beatEvery  = 10 // ticks
-	silentFor  = 30 // ticks without a sign of life after which a call is given up: two heartbeats are missing
-	beatsToken = "!"
+	tick        = 50 * time.Millisecond
+	firstBeat   = 2  // ticks from acceptance to the first heartbeat: short calls need none
+	beatEvery   = 10 // ticks
+	silentFor   = 30 // ticks without a sign of life after which a call is given up: two heartbeats are missing
+	patience    = 100
+	acceptedFor = 400 // patience with a call that nobody has accepted: since anything came for its session, and in all
+)
+
+// What follows the ref in the tokens of requests that are no calls.
+const (
+	beatToken  = "!"
+	probeToken = "!!"
 )
 
 // A pulse is the clock of a communicator over a [Remote] driver. In each tick it sends the heartbeats that are due, and gives up calls that hear none. It sleeps
@@ -81,15 +88,21 @@ func (p *pulse) run() {
 }
 
 // beat does what is due, and says whether there is more to come.
-func (p *pulse) beat(now int64) (more bool) {
+func (p *pulse) beat(now int64) bool {
 	c := p.c
-	more = c.pending.finishSilent(now-silentFor, reply{err: agent.Errorf(agent.CodeOutcomeUnknown, "no sign of life for %v: whoever took the call is gone", silentFor*tick)})
+	probes, more := c.pending.finishSilent(now, reply{err: errSilent})
+	for _, p := range probes {
+		f := frame{kind: kindHeartbeat, ref: p.ref, agent: p.agent}
+		if err := c.request(c.ctx, c.subjects.control(p.agent), p.ref+probeToken, &f, 0); errors.Is(err, ErrNoSubscribers) {
+			c.unheard(p.ref + probeToken)
+		}
+	}
 	for _, b := range c.bindings() {
 		due, left := b.due(now)
 		more = more || left
 		for _, j := range due {
 			f := frame{kind: kindHeartbeat, ref: j.ref, agent: b.name}
-			if err := c.request(c.ctx, j.replyTo, j.ref+beatsToken, &f, 0); err != nil && !errors.Is(err, ErrNoSubscribers) {
+			if err := c.request(c.ctx, j.replyTo, j.ref+beatToken, &f, 0); err != nil && !errors.Is(err, ErrNoSubscribers) {
 				c.o.Logger.Debug("a heartbeat was not sent", "agent", b.name, "ref", j.ref, "error", err)
 			} else if err != nil {
 				b.giveUp(j.ref)
@@ -120,15 +133,21 @@ func (c *Communicator) heard(f *frame) {
 	c.giveUp(f.agent, f.ref) // a call of ours that was given up, and the callee does not know
 }
 
-// unheard is told of a request that nobody listened to: a call that did not arrive, or the heartbeat of one whose caller is gone.
+var errSilent = agent.Errorf(agent.CodeOutcomeUnknown, "no sign of life: whoever got the call is gone")
+
+// unheard is told of a request that nobody listened to: a call that did not arrive, a probe for one that did, or the heartbeat of one whose caller is gone.
 func (c *Communicator) unheard(token string) {
-	ref, beat := strings.CutSuffix(token, beatsToken)
-	if !beat {
-		c.pending.finish(ref, reply{err: agent.Refusedf(agent.CodeUnavailable, "no instance of the agent listens")})
-		return
-	}
-	for _, b := range c.bindings() {
-		b.giveUp(ref)
+	ref, isProbe := strings.CutSuffix(token, probeToken)
+	ref, isBeat := strings.CutSuffix(ref, beatToken)
+	switch {
+	case isProbe:
+		c.pending.finish(ref, reply{err: errSilent}, c.pulse.time())
+	case isBeat:
+		for _, b := range c.bindings() {
+			b.giveUp(ref)
+		}
+	default:
+		c.pending.finish(ref, reply{err: agent.Refusedf(agent.CodeUnavailable, "no instance of the agent listens")}, c.pulse.time())
 	}
 }
 

@@ -31,7 +31,28 @@ type waiter struct {
 	back    agent.BackChannel
 	ctx     context.Context // for questions
 	asks    *asks
-	heard   int64 // the tick of the last sign of life, where heartbeats are expected; else 0
+	life    life
+}
+
+// life is what is known of whoever serves a call, in ticks of the pulse. Where no heartbeats are expected it is zero.
+type life struct {
+	peer     *peer // the session
+	sent     int64
+	heard    int64 // when it was sent, or its last heartbeat came
+	accepted bool  // one came
+	probed   bool  // it was asked whether anybody is there
+}
+
+// state says whether a call is to be given up. One that nobody has accepted yet may wait behind others: it gets more time, most of it while those are answered,
+// and once in it a probe.
+func (l *life) state(now int64) (silent, probe bool) {
+	if l.accepted {
+		return l.heard < now-silentFor, false
+	}
+	last := max(l.heard, l.peer.heard.Load())
+	probe = !l.probed && l.heard < now-silentFor
+	l.probed = l.probed || probe
+	return last < now-patience || l.sent < now-acceptedFor, probe
 }
 
 // reply is what ended a call, not yet decoded.
@@ -56,10 +77,10 @@ func newPending() *pending {
 	return p
 }
 
-// add makes a waiter; back may be nil. now is the tick of the pulse where heartbeats are expected, else 0. remove must follow.
-func (p *pending) add(ctx context.Context, back agent.BackChannel, now int64) *waiter {
+// add makes a waiter; back may be nil. remove must follow.
+func (p *pending) add(ctx context.Context, back agent.BackChannel, l life) *waiter {
 	w := p.pool.Get().(*waiter)
-	w.back, w.ctx, w.heard = back, ctx, now
+	w.back, w.ctx, w.life = back, ctx, l
 	p.mu.Lock()
 	p.last++
 	w.seq = p.last
@@ -107,10 +128,13 @@ func (p *pending) find(ref string) *waiter {
 }
 
 // finish delivers the reply. Later ones find nobody.
-func (p *pending) finish(ref string, r reply) {
+func (p *pending) finish(ref string, r reply, now int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w := p.find(ref); w != nil {
+		if w.life.peer != nil {
+			w.life.peer.heard.Store(now)
+		}
 		delete(p.waiting, w.seq)
 		w.reply <- r
 	}
@@ -131,28 +155,37 @@ func (p *pending) beat(ref string, now int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w := p.find(ref)
-	if w != nil && w.heard > 0 {
-		w.heard = now
+	if w != nil && w.life.peer != nil {
+		w.life.heard, w.life.accepted = now, true
+		w.life.peer.heard.Store(now)
 	}
 	return w != nil
 }
 
-// finishSilent delivers r to those who have heard nothing since the tick, and says whether some other expects heartbeats.
-func (p *pending) finishSilent(since int64, r reply) (left bool) {
+// finishSilent delivers r to those who have heard nothing for too long. It returns those that are to be probed, and whether some other expects heartbeats.
+func (p *pending) finishSilent(now int64, r reply) (probes []probe, left bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for seq, w := range p.waiting {
+		if w.life.peer == nil {
+			continue
+		}
+		silent, ask := w.life.state(now)
 		switch {
-		case w.heard == 0:
-		case w.heard < since:
+		case silent:
 			delete(p.waiting, seq)
 			w.reply <- r
-		default:
-			left = true
+			continue
+		case ask:
+			probes = append(probes, probe{p.ref(w), w.life.peer.name})
 		}
+		left = true
 	}
-	return left
+	return probes, left
 }
+
+// A probe asks whether any instance of an agent is there that may have got a call.
+type probe struct{ ref, agent string }
 
 // notice queues a notice, or drops it.
 func (p *pending) notice(ref string, payload []byte) {

@@ -103,6 +103,9 @@ func (b *binding) receive(m *message.Message) {
 // control takes what concerns all instances of the agent: cancellations. What is not known here is for another instance.
 func (b *binding) control(m *message.Message) {
 	f, err := decode(m)
+	if err == nil && f.kind == kindHeartbeat { // whoever asks knows by now that somebody is there
+		return
+	}
 	if err != nil || f.kind != kindCancel {
 		b.c.o.Logger.Debug("a control message of no use", "agent", b.name, "kind", f.kind, "error", err)
 		return
