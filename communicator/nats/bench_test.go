@@ -98,7 +98,7 @@ func BenchmarkContest(b *testing.B) {
 			}
 			slices.Sort(took)
 			p50[c.name] = append(p50[c.name], float64(took[calls/2])/1e3)
-			const callers, each = 64, 150
+			const callers, each = 64, 300
 			var all sync.WaitGroup
 			began := time.Now()
 			for range callers {

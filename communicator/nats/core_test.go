@@ -3,6 +3,7 @@ package nats
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -186,7 +187,9 @@ func TestMetadataCrosses(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := make(chan *message.Message, 1)
-	if _, err := s.(pubsub.Receiver).Receive("om.1.test.x", func(m *message.Message) { got <- m }); err != nil {
+	if _, err := s.(pubsub.Receiver).Receive("om.1.test.x", func(m *message.Message) {
+		got <- &message.Message{UUID: m.UUID, Metadata: maps.Clone(m.Metadata), Payload: m.Payload} // m is ours only until we return
+	}); err != nil {
 		t.Fatal(err)
 	}
 	m := message.NewMessage("own id", []byte{0, 1, 2})

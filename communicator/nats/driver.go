@@ -75,7 +75,11 @@ func (d *Driver) publish(topic, reply string, m *message.Message) error {
 	if err := checkSubject(topic); err != nil {
 		return fmt.Errorf("publish: %w: %w", err, pubsub.ErrNotSent)
 	}
-	err := d.nc.PublishMsg(&natsgo.Msg{Subject: topic, Reply: reply, Header: header(m), Data: m.Payload})
+	o := outgoings.Get().(*outgoing)
+	defer o.free()
+	o.fill(m)
+	o.msg = natsgo.Msg{Subject: topic, Reply: reply, Header: o.header, Data: m.Payload}
+	err := d.nc.PublishMsg(&o.msg)
 	if err == nil {
 		return nil
 	}

@@ -1,7 +1,9 @@
 package nats
 
 import (
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	natsgo "github.com/nats-io/nats.go"
@@ -11,19 +13,63 @@ const uuidHeader = "uuid"
 
 // header is the metadata as NATS headers. The UUID goes along unless it is there anyway.
 func header(m *message.Message) natsgo.Header {
-	h := make(natsgo.Header, len(m.Metadata)+1)
-	values := make([]string, 0, len(m.Metadata)+1)
-	put := func(k, v string) {
-		values = append(values, v)
-		h[k] = values[len(values)-1 : len(values) : len(values)]
-	}
+	o := outgoing{header: make(natsgo.Header, len(m.Metadata)+1)}
+	o.fill(m)
+	return o.header
+}
+
+// outgoing is a message being encoded, which is done with when it was published: a map that was used before is half the cost of a new one.
+type outgoing struct {
+	header natsgo.Header
+	values []string
+	msg    natsgo.Msg
+}
+
+var outgoings = sync.Pool{New: func() any { return &outgoing{header: natsgo.Header{}} }}
+
+func (o *outgoing) fill(m *message.Message) {
+	o.values = slices.Grow(o.values[:0], len(m.Metadata)+1) // the header refers to it: it must not move
 	for k, v := range m.Metadata {
-		put(k, v)
+		o.put(k, v)
 	}
 	if m.UUID != "" && m.UUID != m.Metadata["ref"] && m.UUID != m.Metadata["id"] {
-		put(uuidHeader, m.UUID)
+		o.put(uuidHeader, m.UUID)
 	}
-	return h
+}
+
+func (o *outgoing) put(k, v string) {
+	n := len(o.values)
+	o.values = append(o.values, v)
+	o.header[k] = o.values[n : n+1 : n+1]
+}
+
+// free keeps no reference to what was sent, and no map that one large message has made large.
+func (o *outgoing) free() {
+	if len(o.values) > 64 {
+		return
+	}
+	clear(o.header)
+	clear(o.values)
+	o.msg = natsgo.Msg{}
+	outgoings.Put(o)
+}
+
+// incoming is a message that is seen only while a function is called.
+type incoming struct{ m message.Message }
+
+var incomings = sync.Pool{New: func() any { return &incoming{message.Message{Metadata: message.Metadata{}}} }}
+
+func (in *incoming) fill(m *natsgo.Msg) {
+	in.m.UUID, in.m.Payload = readHeader(m.Header, in.m.Metadata), m.Data
+}
+
+func (in *incoming) free() {
+	if len(in.m.Metadata) > 64 {
+		return
+	}
+	clear(in.m.Metadata)
+	in.m.UUID, in.m.Payload = "", nil
+	incomings.Put(in)
 }
 
 // received is a NATS message as watermill sees it, to be acknowledged.
@@ -37,6 +83,10 @@ func received(h natsgo.Header, data []byte) *message.Message {
 // metadata is the way back from header. Headers that belong to NATS itself are left out.
 func metadata(h natsgo.Header) (uuid string, md message.Metadata) {
 	md = make(message.Metadata, len(h))
+	return readHeader(h, md), md
+}
+
+func readHeader(h natsgo.Header, md message.Metadata) (uuid string) {
 	for k, v := range h {
 		switch {
 		case len(v) == 0 || strings.HasPrefix(k, "Nats-"):
@@ -51,5 +101,5 @@ func metadata(h natsgo.Header) (uuid string, md message.Metadata) {
 			uuid = md[k]
 		}
 	}
-	return uuid, md
+	return uuid
 }

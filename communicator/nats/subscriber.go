@@ -47,8 +47,10 @@ func (s *subscriber) Receive(topic string, fn func(*message.Message)) (func() er
 	}
 	return s.add(func() (func() error, error) {
 		return s.d.receive(topic, s.group, func(m *natsgo.Msg) {
-			uuid, md := metadata(m.Header)
-			fn(&message.Message{UUID: uuid, Metadata: md, Payload: m.Data})
+			in := incomings.Get().(*incoming)
+			in.fill(m)
+			fn(&in.m)
+			in.free()
 		})
 	})
 }

@@ -31,7 +31,8 @@ const MaxMetadata = 16 << 10
 // calls faster by two changes of goroutine in each direction.
 type Receiver interface {
 	// Receive calls fn with each message to the topic, at most once. fn is quick, does not wait for other messages and may be called
-	// concurrently; it may keep the payload but must not change the metadata. Calls of fn that began before stop was called may go on after it returned.
+	// concurrently; it may keep the payload, but must not change the metadata and keep neither that nor the
+	// message. Calls of fn that began before stop was called may go on after it returned.
 	Receive(topic string, fn func(*message.Message)) (stop func() error, err error)
 }
 
