@@ -16,7 +16,12 @@ import (
 // dialTimeout bounds a Dial whose context has no deadline.
 const dialTimeout = 10 * time.Second
 
-// Dial implements [communicator.Dialer]. It asks the agent what it offers; that is what [communicator.Peer] Info gives for as long as the session lives. An agent that
+// A Refresher is what the peers of a [Communicator] are besides: Refresh asks the agent anew what it offers, for [communicator.Peer] Info. Calls go on meanwhile.
+type Refresher interface {
+	Refresh(ctx context.Context) error
+}
+
+// Dial implements [communicator.Dialer]. It asks the agent what it offers; that is what [communicator.Peer] Info gives until the next [Refresher] Refresh. An agent that
 // nobody serves is unavailable, at once where the driver can tell, else when ctx ends (10 s without a deadline).
 func (c *Communicator) Dial(ctx context.Context, name string) (communicator.Peer, error) {
 	if err := agent.CheckAgentName(name); err != nil {
@@ -32,21 +37,29 @@ func (c *Communicator) Dial(ctx context.Context, name string) (communicator.Peer
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", name, err)
 	}
+	if err := p.Refresh(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("dial %s: %w", name, err), p.Close(ctx))
+	}
+	return p, nil
+}
+
+// Refresh implements [Refresher].
+func (p *peer) Refresh(ctx context.Context) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, dialTimeout)
 		defer cancel()
 	}
-	res, err := p.Call(ctx, &agent.Call{Op: opInfo, Agent: name})
-	if err == nil {
-		if err = json.Unmarshal(res.Structured, &p.info); err != nil {
-			err = agent.Errorf(agent.CodeInternal, "what it offers does not decode: %w", err)
-		}
-	}
+	res, err := p.Call(ctx, &agent.Call{Op: opInfo, Agent: p.name})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("dial %s: %w", name, err), p.Close(ctx))
+		return err
 	}
-	return p, nil
+	var info agent.Info
+	if err := json.Unmarshal(res.Structured, &info); err != nil {
+		return agent.Errorf(agent.CodeInternal, "what it offers does not decode: %w", err)
+	}
+	p.info.Store(&info)
+	return nil
 }
 
 // A peer is a session to the instances of an agent. It holds no connection of its own.
@@ -54,7 +67,7 @@ type peer struct {
 	c       *Communicator
 	name    string
 	subject string
-	info    agent.Info
+	info    atomic.Pointer[agent.Info] // set by Dial
 	gate    communicator.Gate
 	once    sync.Once
 	done    chan struct{} // closed by Close
@@ -70,7 +83,7 @@ func (p *peer) life() life {
 	return life{peer: p, sent: now, heard: now}
 }
 
-func (p *peer) Info() agent.Info { return p.info }
+func (p *peer) Info() agent.Info { return *p.info.Load() }
 
 // Close implements [communicator.Peer].
 func (p *peer) Close(ctx context.Context) error {

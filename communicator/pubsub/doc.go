@@ -13,6 +13,7 @@
 //	om.1.<project>.reply.<process>   reply, heartbeat, notice,       the process that called, or that asked back
 //	                                 ask, answer
 //	om.1.<project>.event.<topic>     event                           one instance of every agent that listens
+//	om.1.<project>.presence          presence                        every process
 //
 // Where the broker stands between processes that can vanish without a word ([Remote]), whoever has accepted a call sends heartbeats until its reply: the
 // first after 50 to 100 ms, then one each 500 ms. A caller that has heard some and then nothing
@@ -34,13 +35,13 @@
 //	back       1: the caller takes notices and answers questions
 //	body       what the payload is: see below
 //	ask        in an ask: the ref that its answer is to carry
-//	topic source                    of an event
+//	topic source                    of an event; the source of a presence is the process, its name hello, here or gone
 //	traceparent tracestate baggage  W3C trace context
 //	meta-<key>                      any other metadata of the call or event
 //
 // The payload of a call is its input, JSON as it is; body=resumed: an object of input, inputs and state. That of a reply or an answer is, by body, structured:
 // the JSON value alone; result: an agent.Result; error: an agent.Error. That of a notice is an agent.Notice, of an ask an agent.Request, of an event
-// its JSON. A cancel has none.
+// its JSON. A cancel has none. That of a presence is what the process says of itself, JSON; without one, what it said last holds.
 //
 // Values are UTF-8 on one line: a percent sign, a control character, a space at either end and whatever is not UTF-8 are written as %XX. So are, in the key of
 // other metadata, all bytes but ASCII letters, digits, -, _ and dots.

@@ -66,6 +66,8 @@ func frames() map[string]struct {
 		"notice":           {call.replyTo, frame{kind: kindNotice, ref: call.ref, payload: notice}},
 		"ask":              {call.replyTo, frame{kind: kindAsk, ref: call.ref, ask: "9zk2-7", replyTo: s.reply("9zk2"), payload: text}},
 		"answer":           {s.reply("9zk2"), body(answer, []byte(`{"action":"decline"}`), bodyStructured)},
+		"presence": {s.presence(), frame{kind: kindPresence, name: presenceHello, source: "3w5e11264s", payload: []byte(`{"host":"a","pid":7,"started":"2026-01-05T10:00:00Z","agents":[` +
+			`{"name":"weather","communicator":"local","offers":"5f1c9be2","instances":[{"id":"weather/0","state":"ready","inFlight":0,"served":3,"restarts":0}]}]}`)}},
 		"event": {s.event("file.found"), frame{kind: kindEvent, id: "8d3f", topic: "file.found", source: "collector", key: "a.go", sent: 1750000000123,
 			meta: map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, payload: []byte(`{"path":"a.go"}`)}},
 	}

@@ -13,13 +13,21 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// kindPresence is a process saying what it hosts; its name is one of the words below, its source the process.
+// kindPresence is a process saying that it is here; its name is one of the words below, its source the process, its payload what the process says of itself. Without
+// a payload that is what it said last.
 const kindPresence = "presence"
 
 const (
-	presenceHello = "hello" // I am new: everybody, say that you are here
+	presenceHello = "hello" // I am new, or was away: everybody, say that you are here
 	presenceHere  = "here"
 	presenceGone  = "gone" // I leave in order
+)
+
+const (
+	// describeEvery is how many words of a process go by until it describes itself again though nothing of note has changed.
+	describeEvery = 5
+	// maxMembers bounds what a broker can make this process remember.
+	maxMembers = 10_000
 )
 
 // A Member is another process of the project, as it described itself last.
@@ -41,25 +49,27 @@ type PresenceOptions struct {
 	Every time.Duration
 	// Lease is after how long without a word a process is gone. Default 3.5 times Every.
 	Lease time.Duration
-	// Describe gives the body of what this process says.
+	// Describe gives the body of what this process says, never empty.
 	Describe func() []byte
-	// OnChange is told of a member that came, said something new, or went. It is called by one goroutine and must not wait for Presence.
+	// OnChange is told of a member that came, said something new, or went. It is not called concurrently, and must neither wait nor call Presence.
 	OnChange func(m Member, gone bool)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
 
-// Presence is how the processes of a project find each other: each says what it hosts, when it comes, when that changes, and every few seconds; one that says nothing
-// any more is gone when its lease has run out.
+// Presence is how the processes of a project find each other: each says what it hosts, when it comes and when that changes, and every few seconds that it is still there;
+// one that says nothing any more is gone when its lease has run out. While this process is cut off from the broker, or stood still, nobody's lease runs out: the silence
+// is its own.
 type Presence struct {
 	d       Driver
 	o       PresenceOptions
 	subject string
-	poke    chan string // a word to say now
+	stop    func() error
+	poke    chan struct{} // there is a next word
 
 	mu      sync.Mutex
+	next    string // to be said soon, before the next tick; empty: nothing
 	members map[string]*Member
-	stop    func() error
 }
 
 // NewPresence begins to listen. Run says that this process is here.
@@ -73,7 +83,7 @@ func NewPresence(d Driver, o PresenceOptions) (*Presence, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	p := &Presence{d: d, o: o, subject: string(s) + "presence", poke: make(chan string, 1), members: map[string]*Member{}}
+	p := &Presence{d: d, o: o, subject: s.presence(), poke: make(chan struct{}, 1), members: map[string]*Member{}}
 	if p.stop, err = receive(d, "", p.subject, p.hear); err != nil {
 		return nil, fmt.Errorf("listen to the other processes of the project: %w", err)
 	}
@@ -82,34 +92,71 @@ func NewPresence(d Driver, o PresenceOptions) (*Presence, error) {
 
 // Run says that this process is here until ctx ends, and then that it leaves. It may be called once.
 func (p *Presence) Run(ctx context.Context) {
-	p.say(ctx, presenceHello)
+	defer p.leave(ctx)
 	t := time.NewTicker(p.o.Every)
 	defer t.Stop()
-	for {
+	heard := p.say(ctx, presenceHello, true) // by the broker
+	poke, rest := p.poke, (<-chan time.Time)(nil)
+	last := time.Now()
+	for n := 1; ; {
 		select {
 		case <-ctx.Done():
-			leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-			defer cancel()
-			p.say(leave, presenceGone)
-			if err := p.stop(); err != nil {
-				p.o.Logger.Debug("presence: stop listening", "error", err)
-			}
 			return
-		case word := <-p.poke:
-			p.say(ctx, word)
+		case <-poke:
+			heard = p.say(ctx, p.takeNext(), true) && heard
+			poke, rest = nil, time.After(p.o.Every/20) // many who come at once are answered together
+		case <-rest:
+			poke, rest = p.poke, nil
 		case <-t.C:
-			p.say(ctx, presenceHere)
-			p.expire(time.Now())
+			word, now := presenceHere, time.Now()
+			if !heard {
+				word = presenceHello
+			}
+			was := heard
+			heard = p.say(ctx, word, word == presenceHello || n%describeEvery == 0)
+			if n++; was && heard && now.Sub(last) < 2*p.o.Every {
+				p.expire(now)
+			} else {
+				p.renew(now)
+			}
+			last = now
 		}
+	}
+}
+
+func (p *Presence) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	p.say(ctx, presenceGone, false)
+	if err := p.stop(); err != nil {
+		p.o.Logger.Debug("presence: stop listening", "error", err)
 	}
 }
 
 // Changed has this process describe itself anew, soon.
 func (p *Presence) Changed() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.want(presenceHere)
+}
+
+// want has a word said soon. p.mu is held.
+func (p *Presence) want(word string) {
+	if p.next != presenceHello {
+		p.next = word
+	}
 	select {
-	case p.poke <- presenceHere:
+	case p.poke <- struct{}{}:
 	default: // it is about to
 	}
+}
+
+func (p *Presence) takeNext() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	word := p.next
+	p.next = ""
+	return cmp.Or(word, presenceHere)
 }
 
 // Members lists the other processes, by name.
@@ -124,17 +171,24 @@ func (p *Presence) Members() []Member {
 	return out
 }
 
-func (p *Presence) say(ctx context.Context, word string) {
-	f := frame{kind: kindPresence, name: word, source: p.o.Process, payload: p.o.Describe()}
+// say reports whether the broker took it.
+func (p *Presence) say(ctx context.Context, word string, describe bool) bool {
+	f := frame{kind: kindPresence, name: word, source: p.o.Process}
+	if describe {
+		f.payload = p.o.Describe()
+	}
 	m, refused := f.encode(p.d.MaxPayload())
 	if refused != nil {
 		p.o.Logger.Error("this process cannot describe itself to the others", "error", refused)
-		return
+		return true
 	}
 	m.SetContext(ctx)
-	if err := p.d.Publish(p.subject, m); err != nil && !errors.Is(err, ErrNoSubscribers) {
-		p.o.Logger.Debug("presence was not said", "error", err)
+	err := p.d.Publish(p.subject, m)
+	if err == nil || errors.Is(err, ErrNoSubscribers) {
+		return true
 	}
+	p.o.Logger.Debug("presence was not said", "error", err)
+	return false
 }
 
 func (p *Presence) hear(m *message.Message) {
@@ -144,23 +198,31 @@ func (p *Presence) hear(m *message.Message) {
 	}
 	now := time.Now()
 	p.mu.Lock()
-	known := p.members[f.source]
-	member := Member{Process: f.source, Body: slices.Clone(f.payload), Since: now, Heard: now}
-	if known != nil {
-		member.Since = known.Since
-	}
-	if f.name == presenceGone {
-		delete(p.members, f.source)
-	} else {
-		p.members[f.source] = &member
-	}
-	changed := known == nil || string(known.Body) != string(member.Body) || f.name == presenceGone
-	if changed {
-		p.o.OnChange(member, f.name == presenceGone)
-	}
-	p.mu.Unlock()
+	defer p.mu.Unlock()
 	if f.name == presenceHello {
-		p.Changed()
+		p.want(presenceHere)
+	}
+	known := p.members[f.source]
+	switch {
+	case f.name == presenceGone:
+		if known != nil {
+			delete(p.members, f.source)
+			p.o.OnChange(*known, true)
+		}
+	case known == nil && len(f.payload) == 0:
+		p.want(presenceHello) // who is that?
+	case known == nil && len(p.members) == maxMembers:
+		p.o.Logger.Warn("too many processes in the project: one is not seen", "process", f.source, "limit", maxMembers)
+	case known == nil:
+		known = &Member{Process: f.source, Body: slices.Clone(f.payload), Since: now, Heard: now}
+		p.members[f.source] = known
+		p.o.OnChange(*known, false)
+	default:
+		known.Heard = now
+		if len(f.payload) > 0 && string(known.Body) != string(f.payload) {
+			known.Body = slices.Clone(f.payload)
+			p.o.OnChange(*known, false)
+		}
 	}
 }
 
@@ -174,5 +236,14 @@ func (p *Presence) expire(now time.Time) {
 			p.o.Logger.Warn("a process of the project is gone without a word", "process", name)
 			p.o.OnChange(*m, true)
 		}
+	}
+}
+
+// renew begins all leases anew.
+func (p *Presence) renew(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.members {
+		m.Heard = now
 	}
 }

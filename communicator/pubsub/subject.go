@@ -21,6 +21,7 @@ func (s subjects) call(agent string) string    { return string(s) + "call." + ag
 func (s subjects) control(agent string) string { return string(s) + "control." + agent }
 func (s subjects) reply(process string) string { return string(s) + "reply." + process }
 func (s subjects) event(topic string) string   { return string(s) + "event." + topic }
+func (s subjects) presence() string            { return string(s) + "presence" }
 
 // Subject is the subject of a class in a project, "om.1.<project>.<class>", that a driver uses for its own purposes. A project that is no name is an error.
 func Subject(project, class string) (string, error) {

@@ -1,0 +1,208 @@
+package pubsub
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+)
+
+// A witness is a process in tests: what it heard of others, and what it says.
+type witness struct {
+	*Presence
+	mu   sync.Mutex
+	says string
+	log  []string
+	stop func()
+}
+
+func (w *witness) heard(m Member, gone bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.log = append(w.log, fmt.Sprintf("%s %s %v", m.Process, m.Body, gone))
+}
+
+func (w *witness) take() []string {
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	log := w.log
+	w.log = nil
+	return log
+}
+
+func (w *witness) say(what string) {
+	w.mu.Lock()
+	w.says = what
+	w.mu.Unlock()
+}
+
+func attend(t *testing.T, d Driver, name string) *witness {
+	t.Helper()
+	w := &witness{says: name + "1"}
+	p, err := NewPresence(d, PresenceOptions{Project: "test", Process: name, OnChange: w.heard, Describe: func() []byte {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return []byte(w.says)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Presence = p
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { p.Run(ctx) })
+	w.stop = sync.OnceFunc(func() { cancel(); wg.Wait() })
+	t.Cleanup(w.stop)
+	time.Sleep(time.Second) // others may have answered just before
+	return w
+}
+
+// cut is a driver whose connection can be lost.
+type cut struct {
+	Driver
+	off atomic.Bool
+}
+
+func (c *cut) Publish(topic string, m ...*message.Message) error {
+	if c.off.Load() {
+		return ErrNotSent
+	}
+	return c.Driver.Publish(topic, m...)
+}
+
+// Subscriber hides Receive, so that what comes meanwhile can be lost too.
+func (c *cut) Subscriber(group string) (message.Subscriber, error) {
+	s, err := c.Driver.Subscriber(group)
+	return cutSubscriber{s.(Receiver), s, c}, err
+}
+
+type cutSubscriber struct {
+	r Receiver
+	message.Subscriber
+	c *cut
+}
+
+func (s cutSubscriber) Receive(topic string, fn func(*message.Message)) (func() error, error) {
+	return s.r.Receive(topic, func(m *message.Message) {
+		if !s.c.off.Load() {
+			fn(m)
+		}
+	})
+}
+
+func want(t *testing.T, what string, got []string, wanted ...string) {
+	t.Helper()
+	slices.Sort(got)
+	if !slices.Equal(got, wanted) {
+		t.Errorf("%s: %q, want %q", what, got, wanted)
+	}
+}
+
+func TestPresence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewMemory(MemoryOptions{})
+		defer d.Close()
+		a, b := attend(t, d, "a"), attend(t, d, "b")
+		want(t, "a meets b", a.take(), "b b1 false")
+		want(t, "b meets a", b.take(), "a a1 false")
+		c := attend(t, d, "c")
+		want(t, "who joins later is seen", a.take(), "c c1 false")
+		want(t, "and sees all", c.take(), "a a1 false", "b b1 false")
+
+		time.Sleep(time.Minute)
+		want(t, "nothing changes", append(a.take(), c.take()...))
+
+		b.say("b2")
+		b.Changed()
+		time.Sleep(time.Second)
+		want(t, "a change", a.take(), "b b2 false")
+		b.say("b3")
+		time.Sleep(11 * time.Second)
+		want(t, "a change that was not announced", a.take(), "b b3 false")
+		if m := a.Members(); len(m) != 2 || m[0].Process != "b" || string(m[0].Body) != "b3" || !m[0].Heard.After(m[0].Since) {
+			t.Errorf("%+v", m)
+		}
+		b.stop()
+		want(t, "b leaves", a.take(), "b b3 true")
+		a.stop()
+		c.stop()
+	})
+}
+
+func TestPresenceLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewMemory(MemoryOptions{})
+		defer d.Close()
+		line := &cut{Driver: d}
+		a, b := attend(t, d, "a"), attend(t, line, "b")
+		c := attend(t, d, "c")
+		a.take()
+		b.take()
+		line.off.Store(true)
+		time.Sleep(6 * time.Second)
+		want(t, "a lease has not run out", a.take())
+		time.Sleep(4 * time.Second)
+		want(t, "a lease has run out within ten seconds", a.take(), "b b1 true")
+		time.Sleep(time.Minute)
+		want(t, "who is cut off itself blames nobody", b.take())
+		c.stop()
+		a.say("a2")
+		a.Changed()
+		time.Sleep(time.Second)
+		line.off.Store(false)
+		time.Sleep(3 * time.Second)
+		want(t, "who was away is back", a.take(), "b b1 false", "c c1 true")
+		want(t, "and learns what has changed", b.take(), "a a2 false")
+		time.Sleep(10 * time.Second)
+		want(t, "and who has gone", b.take(), "c c1 true")
+		a.stop()
+		b.stop()
+	})
+}
+
+// A word without a description, from somebody who is not known, has everybody asked who they are.
+func TestPresenceAsksWhoIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewMemory(MemoryOptions{})
+		defer d.Close()
+		a := attend(t, d, "a")
+		heard := make(chan frame, 10)
+		stop, err := receive(d, "", "om.1.test.presence", func(m *message.Message) {
+			f, _ := decode(m)
+			heard <- f
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stop()
+		say := func(md map[string]string, body string) {
+			t.Helper()
+			md["kind"], md["v"] = kindPresence, "1"
+			if err := d.Publish("om.1.test.presence", &message.Message{Metadata: md, Payload: []byte(body)}); err != nil {
+				t.Fatal(err)
+			}
+			<-heard
+			synctest.Wait()
+		}
+		say(map[string]string{"name": "here", "source": "x"}, "")
+		if f := <-heard; f.name != presenceHello || string(f.payload) != "a1" {
+			t.Errorf("%+v", f)
+		}
+		say(map[string]string{"name": "here", "source": "x"}, "x1")
+		want(t, "it is known", a.take(), "x x1 false")
+		// None of these changes anything.
+		say(map[string]string{"name": "gone", "source": "y"}, "")
+		say(map[string]string{"name": "here", "source": "a"}, "an echo")
+		say(map[string]string{"name": "here"}, "nobody")
+		say(map[string]string{"name": "later", "source": "x"}, "")
+		want(t, "nothing", a.take())
+		a.stop()
+	})
+}
