@@ -87,7 +87,7 @@ func (e *embedded) Dial(network, _ string) (net.Conn, error) {
 		return nil, fmt.Errorf("read %s: %w", filepath.Join(e.dir, brokerFile), err)
 	}
 	e.last = *a
-	return net.DialTimeout(network, u.Host, dialTimeout)
+	return net.DialTimeout(network, u.Host, dialTimeout) //nolint:noctx // nats.go asks a dialer without a context
 }
 
 // own starts the broker if no process has the lock. e.mu is held.
@@ -129,7 +129,7 @@ func freePort(port int) int {
 	if port <= 0 {
 		return -1
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))) //nolint:noctx // binding does not wait
 	if err != nil || l.Close() != nil {
 		return -1
 	}
