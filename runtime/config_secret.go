@@ -5,6 +5,8 @@ func isSecret(path []string) bool {
 	switch {
 	case len(path) == 2 && path[0] == "gateway":
 		return path[1] == "token"
+	case len(path) == 2 && path[0] == "broker":
+		return path[1] == "password" || path[1] == "token"
 	case len(path) == 3 && path[0] == "gateway":
 		return path[1] == "tokens"
 	case len(path) == 3 && path[0] == "agents":
@@ -17,7 +19,7 @@ func isSecret(path []string) bool {
 
 // secrets are the values of such keys.
 func (c *Config) secrets() []string {
-	var out []string
+	out := []string{c.Broker.Password, c.Broker.Token}
 	if g := c.Gateway; g != nil {
 		out = append(out, g.Token)
 		for _, token := range g.Tokens {

@@ -115,7 +115,12 @@ over a broker, or over MCP.
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(a.runCommand(), a.validateCommand(), a.listCommand(), a.callCommand(), a.eventsCommand(), a.connectCommand(), a.mcpConfigCommand(), a.importCommand(), a.versionCommand())
-	for _, c := range root.Commands() {
+	wrongArgumentsAreUsage(root.Commands())
+	return root
+}
+
+func wrongArgumentsAreUsage(commands []*cobra.Command) {
+	for _, c := range commands {
 		check := c.Args
 		c.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {
@@ -123,8 +128,8 @@ over a broker, or over MCP.
 			}
 			return nil
 		}
+		wrongArgumentsAreUsage(c.Commands())
 	}
-	return root
 }
 
 func (a *app) versionCommand() *cobra.Command {

@@ -103,6 +103,8 @@ func TestWrongUsage(t *testing.T) {
 		"an unknown command":    {[]string{"rum"}, `unknown command "rum" for "openmas"`},
 		"an unknown flag":       {[]string{"run", "--ones"}, "unknown flag: --ones\nSee 'openmas run --help'"},
 		"two projects":          {[]string{"run", path, path}, "accepts at most 1 arg(s), received 2\nUsage: openmas run [PROJECT] [flags]"},
+		"too much for a part":   {[]string{"events", "dead", path, path}, "accepts at most 1 arg(s), received 2\nUsage: openmas events dead"},
+		"an unknown part":       {[]string{"events", "bury"}, `unknown command "bury" for "openmas events"`},
 		"call without a tool":   {[]string{"call"}, "requires at least 1 arg(s), only received 0\nUsage: openmas call AGENT.TOOL"},
 		"a bare tool":           {[]string{"call", "greet", "--project", path}, "name the tool as AGENT.TOOL"},
 		"a project and a URL":   {[]string{"call", "a.b", "--project", path, "--url", "http://127.0.0.1:1"}, "--project, --url or --command: one of them"},

@@ -64,7 +64,7 @@ When everything is up, standard error says so, and SSE_SERVER_URL=http://host:po
 	c.Flags().StringVar(&p.listen, "listen", "", "address of the gateway, instead of the project file's: 127.0.0.1:8765 (port 0: any)")
 	c.Flags().StringSliceVar(&only, "agents", nil, "host only these agents here: a,b")
 	c.Flags().DurationVar(&wait, "wait", -1, "how long to wait for a broker that is down; 0: not at all (default: as long as it takes)")
-	c.Flags().Lookup("wait").DefValue = ""
+	c.Flags().Lookup("wait").DefValue = "0s" // which pflag does not show
 	c.Flags().BoolVar(&stdio, "stdio", false, "serve the agents over MCP on stdin and stdout; the end of stdin stops the system")
 	c.Flags().BoolVar(&once, "once", false, "stop when every Runner has returned")
 	return c
