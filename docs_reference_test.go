@@ -1,9 +1,12 @@
 package openmas_test
 
 import (
+	"bytes"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -39,18 +42,30 @@ func rows(t *testing.T, document string) [][]string {
 
 // docs/project-file.md has every key of the project file, with its type, its default and its range, and no other.
 func TestProjectFileKeys(t *testing.T) {
-	full := (&runtime.Config{Agents: map[string]runtime.AgentConfig{"NAME": {Type: "x", Tools: map[string]runtime.ToolConfig{"TOOL": {}}}}, Gateway: &runtime.GatewayConfig{}}).WithDefaults()
+	full := (&runtime.Config{
+		Agents:  map[string]runtime.AgentConfig{"NAME": {Type: "x", Tools: map[string]runtime.ToolConfig{"TOOL": {}}}, "URL": {URL: "x"}},
+		Gateway: &runtime.GatewayConfig{},
+		Events:  map[string]runtime.EventConfig{"TOPIC": {}},
+	}).WithDefaults()
 	keys := map[string]setting{}
 	collect(keys, nil, reflect.ValueOf(full).Elem())
 	for key, s := range maps.Clone(keys) { // one row stands for a policy on three levels
 		if rest, ok := strings.CutPrefix(key, "defaults."); ok {
-			for _, level := range []string{"defaults.", "agents.NAME.", "agents.NAME.tools.TOOL."} {
+			for _, level := range []string{"defaults.", "agents.NAME.", "agents.URL.", "agents.NAME.tools.TOOL."} {
 				delete(keys, level+rest)
 			}
 			keys["POLICY."+rest] = s
 		}
 	}
-	keys["agents.NAME.type"] = setting{kind: "text"} // which is x above
+	for key, s := range maps.Clone(keys) { // what only a url has by default
+		if rest, ok := strings.CutPrefix(key, "agents.URL."); ok {
+			if name := "agents.NAME." + rest; keys[name].kind != "" && keys[name].value == "" {
+				keys[name] = s
+			}
+			delete(keys, key)
+		}
+	}
+	keys["agents.NAME.type"], keys["agents.NAME.url"] = setting{kind: "text"}, setting{kind: "text"} // which are x above
 	for _, cells := range rows(t, "project-file.md") {
 		s, ok := keys[cells[0]]
 		if !ok {
@@ -143,16 +158,38 @@ func checkRange(t *testing.T, key, meaning string) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "openmas.yaml")
-	if err := writeFile(path, []byte("agents: {some: {type: some}}\n")); err != nil {
+	if err := writeFile(path, []byte("agents: {some: {type: some}, far: {url: http://127.0.0.1}}\n")); err != nil {
 		t.Fatal(err)
 	}
-	set := strings.NewReplacer("agents.NAME", "agents.some", "POLICY", "defaults").Replace(key)
+	set := strings.NewReplacer("agents.NAME.sessions", "agents.far.sessions", "agents.NAME", "agents.some", "POLICY", "defaults").Replace(key)
 	load := func(n int) error {
 		_, err := runtime.Load(path, runtime.LoadOptions{Environ: []string{}, Set: []string{fmt.Sprintf("%s=%d", set, n)}})
 		return err
 	}
 	if m[1] != "1" || load(1) != nil || load(top) != nil || load(0) == nil || load(top+1) == nil {
 		t.Errorf("%s: %s is not its range", key, m[0])
+	}
+}
+
+var rankRow = regexp.MustCompile("(?m)^\\| (\\d+) \\| (`.+`) \\|")
+
+// docs/architecture.md has the rank of every package.
+func TestDocumentedRanks(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("docs", "architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, m := range rankRow.FindAllStringSubmatch(string(text), -1) {
+		for name := range strings.SplitSeq(m[2], ", ") {
+			name = strings.TrimPrefix(strings.Trim(name, "`"), "openmas")
+			if n++; strconv.Itoa(ranks[room(module+"/"+name)]) != m[1] {
+				t.Errorf("%s has rank %d, and not %s", name, ranks[room(module+"/"+name)], m[1])
+			}
+		}
+	}
+	if n < len(ranks) {
+		t.Errorf("%d packages have a rank there, %d here", n, len(ranks))
 	}
 }
 
@@ -167,11 +204,29 @@ func TestErrorCodes(t *testing.T) {
 	}
 }
 
-// docs/cli.md shows the help of every command; that it is shown as it is, TestDocs sees.
+var update = flag.Bool("update", false, "write the help of the commands into docs/cli.md anew")
+
+var help = regexp.MustCompile("(?s)(```console\\n\\$ openmas ((?:[a-z-]+ )*)--help\\n).*?(\\n```)")
+
+// docs/cli.md shows the help of every command; that it is shown as it is, TestDocs sees. go test -run Commands -update . writes it.
 func TestCommandsAreDocumented(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("docs", "cli.md"))
+	path := filepath.Join("docs", "cli.md")
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if *update {
+		text = help.ReplaceAllFunc(text, func(shown []byte) []byte {
+			m := help.FindSubmatch(shown)
+			now, err := exec.CommandContext(t.Context(), "go", slices.Concat([]string{"run", "./cmd/openmas"}, strings.Fields(string(m[2])), []string{"--help"})...).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return slices.Concat(m[1], bytes.TrimRight(now, "\n"), m[3])
+		})
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	_, list, _ := strings.Cut(string(text), "Available Commands:\n")
 	list, _, _ = strings.Cut(list, "\n\n")
