@@ -11,6 +11,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/cli"
+	"github.com/openmas/openmas/runtime"
 )
 
 // An Option refines [Main].
@@ -18,6 +19,16 @@ type Option func(*cli.Program)
 
 // Version sets what `openmas version`, the status of a system and MCP clients are told. Default: the main module's version.
 func Version(v string) Option { return func(p *cli.Program) { p.Version = v } }
+
+// WithDriver brings a broker that is not built in: a project file chooses it with broker: {type: NAME, options: {...}}. See [runtime.NewDriver].
+func WithDriver(name string, connect runtime.NewDriver) Option {
+	return func(p *cli.Program) {
+		if p.Drivers == nil {
+			p.Drivers = map[string]runtime.NewDriver{}
+		}
+		p.Drivers[name] = connect
+	}
+}
 
 // Main runs the openmas command with the program's arguments and agent types, and exits. The first SIGINT or SIGTERM stops in order, the second at
 // once. In a child process of its own it serves one agent instead.

@@ -31,11 +31,24 @@ func (r *Runtime) startBroker(ctx, base context.Context) error {
 
 func (r *Runtime) openBroker(ctx context.Context) (pubsub.Driver, error) {
 	b := r.cfg.Broker
-	if b.Type == BrokerMemory {
+	switch b.Type {
+	case BrokerMemory:
 		return pubsub.NewMemory(pubsub.MemoryOptions{Queue: b.MaxQueue, Logger: r.log}), nil
+	case BrokerNATS:
+		return r.openNATS(ctx)
 	}
-	wait := r.opts.BrokerWait
-	if wait == 0 {
+	driver, err := r.opts.Drivers[b.Type](ctx, DriverOptions{Project: r.cfg.Project, Process: r.process, Dir: r.cfg.Dir, Options: b.Options, Wait: r.opts.BrokerWait, Logger: r.log})
+	if err != nil {
+		return nil, fmt.Errorf("broker %s: %w", b.Type, err)
+	}
+	r.log.Info("broker", "type", b.Type)
+	return driver, nil
+}
+
+func (r *Runtime) openNATS(ctx context.Context) (pubsub.Driver, error) {
+	b := r.cfg.Broker
+	wait := max(r.opts.BrokerWait, 0) // there: 0 is not at all, negative for ever
+	if r.opts.BrokerWait == 0 {
 		wait = -1
 	}
 	path := func(p string) string {
@@ -47,7 +60,7 @@ func (r *Runtime) openBroker(ctx context.Context) (pubsub.Driver, error) {
 	var told time.Time
 	driver, err := nats.Open(ctx, nats.Options{Project: r.cfg.Project, Name: "openmas " + r.process, URLs: b.URLs, StateDir: filepath.Join(r.cfg.StateDir(), "broker"),
 		SyncAlways: b.SyncAlways, User: b.User, Password: b.Password, Token: b.Token, CredsFile: path(b.CredsFile), NkeyFile: path(b.NkeyFile),
-		CAFile: path(b.CAFile), CertFile: path(b.CertFile), KeyFile: path(b.KeyFile), Wait: max(wait, -1), Logger: r.log,
+		CAFile: path(b.CAFile), CertFile: path(b.CertFile), KeyFile: path(b.KeyFile), Wait: wait, Logger: r.log,
 		OnWait: func(url string, err error) {
 			if time.Since(told) > 5*time.Second {
 				told = time.Now()
@@ -87,7 +100,7 @@ func (r *Runtime) startEvents(ctx, base context.Context, driver pubsub.Driver) e
 		if !ok {
 			return fmt.Errorf("events: %s is durable, which needs broker nats", topic)
 		}
-		durable, err := d.Durable(ctx, nats.DurableOptions{Attempts: e.Attempts, Backoff: e.Backoff})
+		durable, err := d.Durable(ctx, nats.DurableOptions{Attempts: e.Attempts, Backoff: e.Backoff, InOrder: e.InOrder})
 		if err != nil {
 			return fmt.Errorf("events: %s: %w", topic, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 )
@@ -29,6 +30,8 @@ type callee struct {
 
 	policyFor  func(tool string) Policy
 	idempotent func(tool string) *bool
+	// binding of an agent in this process that is reached over the broker.
+	binding communicator.Binding
 	// remote: it lives in another process of the project.
 	remote bool
 	// trusted: what the agent declares about its tools may be relied on.

@@ -153,7 +153,8 @@ type Retry struct {
 
 // BrokerConfig is the broker between agents, and the bounds on what waits in it.
 type BrokerConfig struct {
-	// Type is "memory", the default: a broker in this process; or "nats": the processes of the project, on one machine or many, share it.
+	// Type is "memory", the default: a broker in this process; or "nats": the processes of the project, on one machine or many, share it; or the name of one that the
+	// program brings: see [Options].
 	Type string `koanf:"type"`
 	// URLs of NATS servers: nats://host:4222 or tls://host:4222. None: a server embedded in the first process of the project on this machine, which the others join.
 	URLs []string `koanf:"urls"`
@@ -169,6 +170,8 @@ type BrokerConfig struct {
 	KeyFile  string `koanf:"key_file"`
 	// SyncAlways has the embedded server write to the disk with each durable event, so that they survive a power cut too.
 	SyncAlways bool `koanf:"sync_always"`
+	// Options are for a broker that the program brings.
+	Options map[string]any `koanf:"options"`
 
 	MaxInFlight int  `koanf:"max_in_flight"` // calls at once per instance. Default 64
 	MaxQueue    int  `koanf:"max_queue"`     // calls waiting per instance; one more is refused. Default 1024
@@ -183,6 +186,9 @@ type EventConfig struct {
 	Attempts int `koanf:"attempts"`
 	// Backoff is the time before the second attempt, doubled with each, at most a minute. Default 1 s.
 	Backoff time.Duration `koanf:"backoff"`
+	// InOrder hands an agent the durable events one after the other, whichever process gets them. Else those with one key are in order within a process, and
+	// an event that is tried again elsewhere comes later.
+	InOrder bool `koanf:"in_order"`
 }
 
 // TelemetryConfig says where traces are sent. What is empty is taken from the standard

@@ -10,11 +10,13 @@ import (
 // broker checks the broker's section, and that of the events which depend on it.
 func (v *validator) broker() {
 	b := v.c.Broker
-	v.word([]string{"broker", "type"}, b.Type, BrokerMemory, BrokerNATS)
 	for key, set := range map[string]bool{"urls": len(b.URLs) > 0, "sync_always": b.SyncAlways} {
-		if set && b.Type == BrokerMemory {
-			v.fail([]string{"broker", key}, "set type: nats", "the memory broker has no %s", key)
+		if set && b.Type != BrokerNATS {
+			v.fail([]string{"broker", key}, "set type: nats", "the %s broker has no %s", b.Type, key)
 		}
+	}
+	if len(b.Options) > 0 && (b.Type == BrokerMemory || b.Type == BrokerNATS) {
+		v.fail([]string{"broker", "options"}, "", "options are for a broker that the program brings; those of %s have keys of their own", b.Type)
 	}
 	for key, set := range map[string]bool{"user": b.User != "", "password": b.Password != "", "token": b.Token != "", "creds_file": b.CredsFile != "",
 		"nkey_file": b.NkeyFile != "", "ca_file": b.CAFile != "", "cert_file": b.CertFile != "", "key_file": b.KeyFile != ""} {
@@ -32,8 +34,12 @@ func (v *validator) broker() {
 		if err := agent.CheckTopic(topic); err != nil {
 			v.fail([]string{"events", topic}, "", "%s is no topic", v.quote([]string{"events", topic}, topic))
 		}
-		if v.c.Events[topic].Durable && b.Type == BrokerMemory {
-			v.fail([]string{"events", topic, "durable"}, "set broker: {type: nats}", "durable events need a broker that keeps them, and memory does not")
+		e := v.c.Events[topic]
+		if e.Durable && b.Type != BrokerNATS {
+			v.fail([]string{"events", topic, "durable"}, "set broker: {type: nats}", "durable events need a broker that keeps them, and %s does not", b.Type)
+		}
+		if e.InOrder && !e.Durable {
+			v.fail([]string{"events", topic, "in_order"}, "set durable: true", "in_order is for durable events")
 		}
 	}
 }

@@ -78,7 +78,7 @@ func TestConfigErrors(t *testing.T) {
 		{name: "numbers", file: "agents:\n  a: {type: x, replicas: 0}\n  b: {type: x, replicas: 2.5}\n  c: {type: x, replicas: 5000}\ndefaults: {retry: {attempts: 0, multiplier: -1}}\nmcp: {max_sessions: 99999999999999999999}\nbroker: {max_queue: .inf}\n"},
 		{name: "retry", file: "agents:\n  a: {type: x, retry: {initial: 20s, multiplier: 0.5}, tools: {t: {retry: {attempts: 101}}}}\n"},
 		{name: "sizes", file: ok + "mcp: {max_body: 4MB, max_frame: [1], }\nbroker: {max_payload: 0}\n"},
-		{name: "unknown words", file: "agents:\n  a: {type: x, communicator: mcp-std, run: al}\nbroker: {type: rabbit}\ntelemetry: {protocol: gprc, endpoint: \"ftp://x\"}\n"},
+		{name: "unknown words", file: "agents:\n  a: {type: x, communicator: mcp-std, run: al}\nbroker: {max_queue: 7}\ntelemetry: {protocol: gprc, endpoint: \"ftp://x\"}\n"},
 		{name: "communicator that the kind does not allow", file: "agents:\n  a: {command: [x], communicator: local}\n  b: {url: \"http://x/sse\", communicator: pubsub}\n  c: {url: \"http://x/\", communicator: mcp-stdio}\n"},
 		{name: "no kind, two kinds", file: "agents:\n  a: {communicator: local}\n  b: {type: x, url: \"http://x\"}\n  c: {type: x, command: [y], url: \"http://x\"}\n"},
 		{name: "keys that have no effect", file: "agents:\n  a: {type: x, env: {A: b}, dir: d, headers: {H: v}}\n  b: {url: \"http://x\", replicas: 2, run: all, config: {}, critical: true}\n  c: {command: [x], headers: {H: v}}\n"},

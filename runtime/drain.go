@@ -28,6 +28,9 @@ func (r *Runtime) drain(base context.Context, hard context.CancelFunc) error {
 	settleCtx, settled := context.WithTimeout(ctx, time.Duration(float64(limit)*settle))
 	defer settled()
 	var errs []error
+	if r.cluster != nil {
+		r.cluster.handOver(settleCtx)
+	}
 	if err := r.gateway.Load().Drain(settleCtx); err != nil {
 		errs = append(errs, err)
 		r.log.Warn("work in flight did not end in time", "error", err)

@@ -33,15 +33,12 @@ func (e *eventRoutes) Publish(ctx context.Context, p agent.Publication) error {
 	return e.best.Publish(ctx, p)
 }
 
-// subscribe has fn called with the events of a topic, as group. The Close of all ends it.
-func (e *eventRoutes) subscribe(group, topic string, fn pubsub.EventHandler) error {
-	var err error
+// subscribe has fn called with the events of a topic, as group, until stop, which waits for the handlers that run.
+func (e *eventRoutes) subscribe(group, topic string, fn pubsub.EventHandler) (stop func(context.Context) error, err error) {
 	if d := e.durable[topic]; d != nil {
-		_, err = d.Subscribe(group, topic, fn)
-	} else {
-		_, err = e.best.Subscribe(group, topic, fn)
+		return d.Subscribe(group, topic, fn)
 	}
-	return err
+	return e.best.Subscribe(group, topic, fn)
 }
 
 // errNotDurable says why there are no dead events to look at.

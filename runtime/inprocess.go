@@ -39,7 +39,9 @@ func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*callee, error
 	if err := r.keep(ctx, base, p, route, 0, dial); err != nil {
 		return nil, err
 	}
-	return r.callee(p, route, hosts), nil
+	c := r.callee(p, route, hosts)
+	c.binding = binding
+	return c, nil
 }
 
 func (r *Runtime) communicatorFor(over string) communicator.Communicator {

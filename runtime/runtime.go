@@ -38,6 +38,8 @@ type Options struct {
 	Observe bool
 	// BrokerWait is how long a broker that is down at start is waited for; 0: for as long as it takes, negative: not at all.
 	BrokerWait time.Duration
+	// Drivers are brokers of the program's own, by the word under broker.type that chooses one.
+	Drivers map[string]NewDriver
 	// OnReady is called once, when every agent is up and the gateway answers.
 	OnReady func(Status)
 	// Child starts a child process of this program that ends up in [ServeChild]: argv, and variables to add to its environment. Default: the
@@ -95,6 +97,9 @@ func New(cfg *Config, types agent.Types, o Options) (*Runtime, error) {
 	}
 	if len(o.Only) > 0 && cfg.Broker.Type == BrokerMemory {
 		return nil, errors.New("--agents hosts a part of the project, which needs a broker that other processes can reach; the memory broker is this process's own")
+	}
+	if err := cfg.checkDriver(o.Drivers); err != nil {
+		return nil, err
 	}
 	plan, err := makePlan(cfg, types, o.Only)
 	if err != nil {

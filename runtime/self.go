@@ -86,10 +86,10 @@ func (r *Runtime) eventFrom(ctx context.Context, c *agent.Call) (*agent.Result, 
 	return &agent.Result{}, nil
 }
 
-// listenFor hands the events that an agent declares to it.
+// listenFor hands the events that an agent declares to it, until it is about to be closed.
 func (r *Runtime) listenFor(c *callee, p planned) error {
 	for _, e := range p.info.Events {
-		err := r.events.subscribe(p.name, e.Topic, func(ctx context.Context, pub agent.Publication, attempt int) error {
+		stop, err := r.events.subscribe(p.name, e.Topic, func(ctx context.Context, pub agent.Publication, attempt int) error {
 			_, err := c.Call(ctx, &agent.Call{ID: pub.ID, Op: agent.OpEvent, Agent: p.name, Name: pub.Topic, Input: pub.Payload, Caller: pub.Source, Key: pub.Key,
 				Attempt: attempt, Meta: pub.Meta})
 			return err
@@ -97,6 +97,7 @@ func (r *Runtime) listenFor(c *callee, p planned) error {
 		if err != nil {
 			return err
 		}
+		p.undo.add("the events "+e.Topic+" of "+p.name, stop)
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func (r *Runtime) rewatch(ctx context.Context, w *watched, p communicator.Peer) 
 // listenForUpdates passes what agents say about their resources on to the clients of the gateway. Every process with a gateway hears it, hence the group of its own.
 func (r *Runtime) listenForUpdates() error {
 	group := selfName + "-" + strings.ToLower(rand.Text()[:12])
-	return r.events.subscribe(group, agent.TopicResourceUpdated, func(ctx context.Context, p agent.Publication, _ int) error {
+	stop, err := r.events.subscribe(group, agent.TopicResourceUpdated, func(ctx context.Context, p agent.Publication, _ int) error {
 		var u agent.ResourceUpdate
 		if err := json.Unmarshal(p.Payload, &u); err != nil {
 			return agent.Refusedf(agent.CodeInvalidArgument, "%s: %w", p.Topic, err)
@@ -93,6 +93,11 @@ func (r *Runtime) listenForUpdates() error {
 		r.updated(ctx, p.Source, u.URI)
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	r.onClose("news of resources", stop)
+	return nil
 }
 
 func (r *Runtime) updated(ctx context.Context, name, uri string) {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -49,10 +50,16 @@ func start(t *testing.T, root string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{state: t.TempDir(), ended: make(chan struct{})}
-	args = append([]string{"run", filepath.Join("..", "..", "configs", "project.yaml"), "--listen", "127.0.0.1:0", "--set", "state=" + p.state,
-		"--set", "agents.editor.config.root=" + root}, args...)
-	p.Cmd = exec.Command(exe, args...)
+	state := t.TempDir()
+	return launch(t, state, []string{exe}, append([]string{"--set", "agents.editor.config.root=" + root}, args...)...)
+}
+
+// launch runs the project with a state folder, by a command that runs the program.
+func launch(t *testing.T, state string, command []string, args ...string) *process {
+	t.Helper()
+	p := &process{state: state, ended: make(chan struct{})}
+	args = slices.Concat(command, []string{"run", filepath.Join("..", "..", "configs", "project.yaml"), "--listen", "127.0.0.1:0", "--set", "state=" + state}, args)
+	p.Cmd = exec.Command(args[0], args[1:]...)
 	p.Env = append(os.Environ(), mainVar+"=1", noSleep)
 	for name, value := range gitEnv(t.TempDir()) {
 		p.Env = append(p.Env, name+"="+value)

@@ -35,6 +35,8 @@ type Program struct {
 	Types   agent.Types
 	Version string
 	Environ []string
+	// Drivers are brokers that are not built in.
+	Drivers map[string]runtime.NewDriver
 	// Become is called with a project file that names a Go package, before anything else is done with it. A program that can build that package and turn into it does
 	// not return; nil for one that is that package already.
 	Become func(ctx context.Context, cfg *runtime.Config, errOut io.Writer) error

@@ -49,7 +49,7 @@ func (a *app) load(ctx context.Context, path string, p project) (*runtime.Config
 
 // newRuntime checks the project against the program's types.
 func (a *app) newRuntime(cfg *runtime.Config, o runtime.Options) (*runtime.Runtime, error) {
-	o.Version = a.Version
+	o.Version, o.Drivers = a.Version, a.Drivers
 	r, err := runtime.New(cfg, a.Types, o)
 	if err != nil {
 		return nil, usage(err)
@@ -61,6 +61,7 @@ func (a *app) newRuntime(cfg *runtime.Config, o runtime.Options) (*runtime.Runti
 const (
 	brokerPatience  = 5 * time.Second
 	processPatience = time.Second
+	processQuiet    = 200 * time.Millisecond // they answer within half of that
 )
 
 // errAlone says that no other process of the project is there.
@@ -70,7 +71,7 @@ var errAlone = errors.New("no process of the project runs")
 // stopped.
 func (a *app) during(ctx context.Context, cfg *runtime.Config, log *slog.Logger, f func(context.Context, *runtime.Runtime) error) error {
 	o := runtime.Options{Logger: log, Output: a.Err, Passive: true, BrokerWait: brokerPatience}
-	if cfg.Broker.Type == runtime.BrokerNATS {
+	if cfg.Broker.Type != runtime.BrokerMemory {
 		watch := o
 		watch.Observe = true
 		err := a.with(ctx, cfg, watch, func(ctx context.Context, r *runtime.Runtime) error {
@@ -86,18 +87,25 @@ func (a *app) during(ctx context.Context, cfg *runtime.Config, log *slog.Logger,
 	return a.with(ctx, cfg, o, f)
 }
 
-// others waits a moment for other processes of the project.
+// others waits a moment for other processes of the project, and until all have said what they host.
 func others(ctx context.Context, r *runtime.Runtime) bool {
 	tick, end := time.NewTicker(20*time.Millisecond), time.After(processPatience)
 	defer tick.Stop()
+	known, since := 0, time.Now()
 	for {
-		if len(r.Directory().Agents()) > 1 { // the runtime itself is one
+		n := 0
+		for _, all := range r.Listing().Instances {
+			n += len(all)
+		}
+		if n != known {
+			known, since = n, time.Now()
+		} else if n > 0 && time.Since(since) > processQuiet {
 			return true
 		}
 		select {
 		case <-tick.C:
 		case <-end:
-			return false
+			return known > 0
 		case <-ctx.Done():
 			return false
 		}

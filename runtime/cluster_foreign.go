@@ -1,0 +1,154 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	concpool "github.com/sourcegraph/conc/pool"
+
+	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/communicator/pubsub"
+)
+
+const (
+	// dialsAtOnce bounds how many agents elsewhere are asked at the same time what they offer.
+	dialsAtOnce = 16
+	// askAgain is when one is asked again that did not answer.
+	askAgain = time.Second
+)
+
+// foreign is an agent that lives in other processes only.
+type foreign struct {
+	callee   *callee
+	instance *instance
+	peer     communicator.Peer
+	offers   string // of its processes, when it was last asked what it offers
+}
+
+// follow keeps the directory in step with what the others host.
+func (c *cluster) follow(ctx context.Context) {
+	again := time.NewTimer(0)
+	defer again.Stop()
+	for {
+		select {
+		case <-c.changed:
+		case <-again.C:
+		case <-ctx.Done():
+			return
+		}
+		if c.settle(ctx) {
+			again.Stop()
+		} else {
+			again.Reset(askAgain)
+		}
+	}
+}
+
+// settle adds the agents that are hosted elsewhere only, asks those anew that offer something else, and removes those that are not there any more. It reports whether
+// all have answered.
+func (c *cluster) settle(ctx context.Context) bool {
+	want := c.offered()
+	for name := range c.foreign {
+		if _, ok := want[name]; !ok {
+			c.removeForeign(ctx, name)
+		}
+	}
+	type answer struct {
+		name string
+		f    *foreign
+		err  error
+	}
+	asks := concpool.NewWithResults[answer]().WithMaxGoroutines(dialsAtOnce)
+	for name, offers := range want {
+		if f := c.foreign[name]; f == nil {
+			asks.Go(func() answer { f, err := c.dialForeign(ctx, name, offers); return answer{name, f, err} })
+		} else if f.offers != offers {
+			asks.Go(func() answer { return answer{name, f, c.refresh(ctx, f, offers)} })
+		}
+	}
+	answers := asks.Wait()
+	all := true
+	for _, a := range answers {
+		if a.err != nil {
+			all = false
+			c.r.log.Warn("an agent that another process hosts does not answer", "agent", a.name, "again in", askAgain, "error", a.err)
+		} else if c.foreign[a.name] == nil {
+			c.foreign[a.name] = a.f
+			c.r.dir.add(a.f.callee)
+		}
+	}
+	if len(answers) > 0 {
+		c.r.refresh()
+	}
+	return all
+}
+
+// offered says who is hosted elsewhere and not here, and what that offers.
+func (c *cluster) offered() map[string]string {
+	all := map[string][]string{}
+	c.mu.Lock()
+	for _, a := range c.members {
+		for _, x := range a.Agents {
+			if x.Name != selfName && !c.here[x.Name] && !slices.Contains(all[x.Name], x.Offers) {
+				all[x.Name] = append(all[x.Name], x.Offers)
+			}
+		}
+	}
+	c.mu.Unlock()
+	out := make(map[string]string, len(all))
+	for name, offers := range all {
+		slices.Sort(offers)
+		out[name] = strings.Join(offers, " ")
+	}
+	return out
+}
+
+func (c *cluster) dialForeign(ctx context.Context, name, offers string) (*foreign, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.r.cfg.Connect.Timeout)
+	defer cancel()
+	peer, err := c.r.broker.Dial(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	ac := c.r.cfg.Agents[name]
+	ac.Communicator = OverPubSub
+	i := newInstance(name, 0)
+	route := &pool{name: name, instances: []*instance{i}}
+	info := peer.Info()
+	route.known.Store(&info)
+	i.up(peer)
+	f := &foreign{callee: c.r.callee(planned{name: name, cfg: ac, kind: ac.Kind()}, route, route), instance: i, peer: peer, offers: offers}
+	f.callee.remote = true
+	return f, nil
+}
+
+// refresh asks an agent anew what it offers; its calls go on.
+func (c *cluster) refresh(ctx context.Context, f *foreign, offers string) error {
+	r, ok := f.peer.(pubsub.Refresher)
+	if !ok {
+		return errors.New("its session cannot ask")
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.r.cfg.Connect.Timeout)
+	defer cancel()
+	if err := r.Refresh(ctx); err != nil {
+		return err
+	}
+	f.offers = offers
+	return nil
+}
+
+// removeForeign takes an agent out of the directory. Its session ends when the calls that are in flight have: a process that leaves in order still answers them.
+func (c *cluster) removeForeign(ctx context.Context, name string) {
+	f := c.foreign[name]
+	delete(c.foreign, name)
+	c.r.dir.remove(name)
+	c.r.refresh()
+	c.ends.Go(func() {
+		if err := errors.Join(f.instance.stop(ctx), f.peer.Close(ctx)); err != nil {
+			c.r.log.Debug("end the session to an agent elsewhere", "agent", name, "error", err)
+		}
+	})
+}

@@ -1,0 +1,226 @@
+package runtime_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/runtime"
+)
+
+// partOf is part with types of the test.
+func partOf(t *testing.T, cfg runtime.Config, extra agent.Types, only ...string) *system {
+	t.Helper()
+	s := prepare(t, &cfg, extra, func(o *runtime.Options) { o.Only = only })
+	s.run()
+	return s
+}
+
+// offering is an agent with these tools.
+type offering []string
+
+func (o offering) Capabilities() agent.Capabilities {
+	var c agent.Capabilities
+	for _, name := range o {
+		c.Tools = append(c.Tools, agent.NewTool(name, "", func(context.Context, note) (string, error) { return name, nil }))
+	}
+	return c
+}
+
+// An agent that is hosted here and elsewhere stays when the other process leaves.
+func TestHostedHereAndElsewhere(t *testing.T) {
+	dir, cfg := t.TempDir(), pair(runtime.OverLocal)
+	a := part(t, dir, cfg, "near", "far").ready()
+	b := part(t, dir, cfg, "near", "far").ready()
+	both := func(s *system) func() bool { return func() bool { return len(s.agentStatus("far").Instances) == 2 } }
+	eventually(t, "a sees both", both(a))
+	eventually(t, "b sees both", both(b))
+	a.stop()
+	if err := a.wait(); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "b is alone", func() bool { return len(b.agentStatus("far").Instances) == 1 })
+	if out, err := agent.Ask[string](b.ctx, "near.relay", nil); err != nil || out != "near at depth 1" {
+		t.Errorf("%q, %v", out, err)
+	}
+}
+
+// A process that is replaced by one whose agent offers something else: the others notice, and calls in flight go on.
+func TestAnAgentElsewhereChanges(t *testing.T) {
+	cfg := *pair(runtime.OverLocal)
+	cfg.Dir, cfg.Broker.Type = t.TempDir(), runtime.BrokerNATS
+	cfg.Agents = map[string]runtime.AgentConfig{"near": {Type: "probe"}, "far": {Type: "offering"}}
+	version := func(tools ...string) agent.Types {
+		return agent.Types{"offering": func() agent.Agent { return offering(tools) }}
+	}
+	a := partOf(t, cfg, version("one"), "near").ready()
+	b := partOf(t, cfg, version("one"), "far").ready()
+	offers := func(tools ...string) func() bool {
+		return func() bool {
+			info, _ := a.Directory().Agent("far")
+			var names []string
+			for _, tool := range info.Tools {
+				names = append(names, tool.Name)
+			}
+			return slices.Equal(names, tools)
+		}
+	}
+	eventually(t, "a knows far", offers("one"))
+	partOf(t, cfg, version("one", "two"), "far").ready()
+	b.stop()
+	if err := b.wait(); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "a knows what far offers now", offers("one", "two"))
+	if out, err := agent.Ask[string](a.ctx, "far.two", nil); err != nil || out != "two" {
+		t.Errorf("%q, %v", out, err)
+	}
+}
+
+// A process that stops in order answers what it has begun.
+func TestCallsOfOtherProcessesEnd(t *testing.T) {
+	for _, over := range []string{runtime.OverLocal, runtime.OverPubSub, runtime.OverStdio} {
+		t.Run(over, func(t *testing.T) {
+			dir, cfg := t.TempDir(), pair(over)
+			a, b := part(t, dir, cfg, "near").ready(), part(t, dir, cfg, "far").ready()
+			eventually(t, "a knows far", func() bool { _, ok := a.Directory().Agent("far"); return ok })
+			answers := make(chan error, 20)
+			for n := range cap(answers) {
+				go func() {
+					out, err := agent.Ask[note](a.ctx, "far.slow", note{N: 300 + n})
+					if err == nil && out.N != 300+n {
+						err = fmt.Errorf("answered %d", out.N)
+					}
+					answers <- err
+				}()
+			}
+			eventually(t, "far is busy", func() bool { return inFlight(b) == cap(answers) })
+			b.stop()
+			for range cap(answers) {
+				if err := <-answers; err != nil {
+					t.Error(err)
+				}
+			}
+			if err := b.wait(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func inFlight(s *system) (n int) {
+	for _, i := range s.agentStatus("far").Instances {
+		if i.Process == "" {
+			n += i.InFlight
+		}
+	}
+	return n
+}
+
+// While one of two replicas in two processes stops, no call fails.
+func TestAReplicaStops(t *testing.T) {
+	dir, cfg := t.TempDir(), pair(runtime.OverLocal)
+	a, b, c := part(t, dir, cfg, "near").ready(), part(t, dir, cfg, "far").ready(), part(t, dir, cfg, "far").ready()
+	eventually(t, "a sees both", func() bool {
+		_, ok := a.Directory().Agent("far")
+		return ok && len(a.agentStatus("far").Instances) == 2
+	})
+	eventually(t, "c knows that it is not alone", func() bool { return len(c.agentStatus("far").Instances) == 2 })
+	held := make(chan error, 1)
+	for calls(c) == 0 || inFlight(c) == 0 { // until c holds one that keeps it from ending
+		go func() {
+			_, err := agent.Ask[note](a.ctx, "far.slow", note{N: 500})
+			select {
+			case held <- err:
+			default:
+			}
+		}()
+		eventually(t, "a call arrives", func() bool { return inFlight(b)+inFlight(c) > 0 })
+	}
+	c.stop()
+	done := make(chan error, 1)
+	go func() { done <- c.wait() }()
+	n := 0
+	for ended := false; !ended; n++ {
+		if _, err := agent.Ask[note](a.ctx, "far.say", nil); err != nil {
+			t.Fatalf("call %d: %v", n, err)
+		}
+		select {
+		case err := <-done:
+			if ended = true; err != nil {
+				t.Error(err)
+			}
+		default:
+		}
+	}
+	if err := <-held; err != nil {
+		t.Error(err)
+	}
+	t.Logf("%d calls meanwhile", n)
+}
+
+func TestManyAgentsElsewhere(t *testing.T) {
+	cfg := runtime.Config{Project: "many", Dir: t.TempDir(), Agents: map[string]runtime.AgentConfig{"near": {Type: "probe"}}, Broker: runtime.BrokerConfig{Type: runtime.BrokerNATS}}
+	var names []string
+	for n := range 100 {
+		names = append(names, fmt.Sprintf("far-%d", n))
+		cfg.Agents[names[n]] = runtime.AgentConfig{Type: "probe"}
+	}
+	a := partOf(t, cfg, nil, "near").ready()
+	b := partOf(t, cfg, nil, names...).ready()
+	began := time.Now()
+	eventually(t, "a knows all", func() bool { return len(a.Directory().Agents()) == 102 })
+	t.Logf("100 agents of another process were known %v after it was ready", time.Since(began).Round(time.Millisecond))
+	b.stop()
+	if err := b.wait(); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "all are gone", func() bool { return len(a.Directory().Agents()) == 2 })
+}
+
+// shared is a broker that the test brings: that of two runtimes, which close it in their turn.
+type shared struct{ *pubsub.Memory }
+
+func (shared) Close() error { return nil }
+
+func TestOwnDriver(t *testing.T) {
+	m := pubsub.NewMemory(pubsub.MemoryOptions{})
+	defer m.Close()
+	dir, cfg := t.TempDir(), *pair(runtime.OverPubSub)
+	cfg.Dir, cfg.Broker = dir, runtime.BrokerConfig{Type: "shared", Options: map[string]any{"room": "green"}}
+	told := make(chan runtime.DriverOptions, 2)
+	with := func(only string) *system {
+		c := cfg
+		s := prepare(t, &c, nil, func(o *runtime.Options) {
+			o.Only = []string{only}
+			o.Drivers = map[string]runtime.NewDriver{"shared": func(_ context.Context, o runtime.DriverOptions) (pubsub.Driver, error) {
+				told <- o
+				return shared{m}, nil
+			}}
+		})
+		s.run()
+		return s
+	}
+	a, b := with("near"), with("far")
+	a.ready()
+	b.ready()
+	for range 2 {
+		if o := <-told; o.Options["room"] != "green" || o.Project != "pair" && o.Project == "" || o.Process == "" || o.Dir != dir || o.Logger == nil {
+			t.Errorf("%+v", o)
+		}
+	}
+	eventually(t, "a reaches far", func() bool {
+		out, err := agent.Ask[string](a.ctx, "near.relay", nil)
+		return err == nil && out == "near at depth 1"
+	})
+
+	_, err := runtime.New(&cfg, types(nil), runtime.Options{})
+	if err == nil || !strings.Contains(err.Error(), `broker.type: this program has no broker "shared"`) || !strings.Contains(err.Error(), "memory, nats") {
+		t.Errorf("no driver: %v", err)
+	}
+}
