@@ -17,7 +17,8 @@ const (
 	eraMarch   = "2025-03-26"
 	eraJune    = "2025-06-18"
 	eraLast    = "2025-11-25" // the newest with a handshake
-	eraUnknown = ""           // taken for the newest
+	eraNewest  = "2026-07-28" // no handshake and no sessions: each request says what there is to say
+	eraUnknown = ""           // taken for the newest with a handshake
 )
 
 // eraFor is the era in which the SDK answers a client that asked for the version requested.

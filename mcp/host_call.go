@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
@@ -25,6 +26,7 @@ type request struct {
 	name  string // as the client spells it: an exported name, agent.name, or a URI
 	input json.RawMessage
 	meta  callMeta
+	round *round // nil: the client can be asked while the call runs
 }
 
 // newRequest gives the call its id if the client did not.
@@ -45,11 +47,14 @@ func (e *unknownError) Error() string { return fmt.Sprintf("unknown %s %q", e.ki
 func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *client, r request) (*agent.Result, error) {
 	back := newBackChannel(ctx, ss, c, r.meta)
 	defer back.close()
+	if r.round != nil {
+		return e.serveRounds(ctx, c, r, back)
+	}
 	return e.serveCall(ctx, c, r, back)
 }
 
 // serveCall is the one way of a request into an agent: the SDK's handlers and the express lane beside them come through here, so that limits,
-// identity, deadline, drain and panics are the same for all. The error is an *unknownError or an *agent.Error.
+// identity, deadline, drain and panics are the same for all. The error is an *unknownError, a *stateError, a *capabilityError or an *agent.Error.
 //
 // back may be nil. It must be of use until serveCall has returned.
 func (e *endpoint) serveCall(ctx context.Context, c *client, r request, back agent.BackChannel) (res *agent.Result, err error) {
@@ -73,8 +78,8 @@ func (e *endpoint) serveCall(ctx context.Context, c *client, r request, back age
 	if c.ctx != nil {
 		defer context.AfterFunc(c.ctx, cancel)()
 	}
-	if r.op == agent.OpTool && c.identity.Trusted {
-		return e.call(ctx, call) // our own clients answer a result that wants input themselves
+	if r.round != nil || r.op == agent.OpTool && c.identity.Trusted {
+		return e.call(ctx, call) // the client answers a result that wants input itself
 	}
 	return e.rounds(ctx, call, back)
 }
@@ -227,6 +232,12 @@ func rpcError(err error, uri string) error {
 			return toRPCError(agent.Refusedf(agent.CodeNotFound, "resource %q does not exist", uri), uri)
 		}
 		return unknown(u.kind, u.name)
+	}
+	if s := (*stateError)(nil); errors.As(err, &s) {
+		return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: s.Error()}
+	}
+	if m := (*capabilityError)(nil); errors.As(err, &m) {
+		return m.rpc()
 	}
 	return toRPCError(err, uri)
 }

@@ -117,15 +117,30 @@ func clientFrom(ctx context.Context) *client {
 func (c *client) greeted(ss *sdk.ServerSession, p *sdk.InitializeParams) {
 	c.mu.Lock()
 	c.ss, c.era = ss, eraFor(p.ProtocolVersion)
-	if p.ClientInfo != nil {
-		c.name = strings.TrimSpace(p.ClientInfo.Name + " " + p.ClientInfo.Version)
-		c.meta = maps.Clone(c.meta)
-		c.meta["client.name"] = c.name
-	}
+	c.nameLocked(p.ClientInfo)
 	c.mu.Unlock()
 	if c.keep != nil {
 		c.keep(ss)
 	}
+}
+
+// introduced notes what a request says that needs no handshake.
+func (c *client) introduced(info *sdk.Implementation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.era == eraUnknown {
+		c.era = eraNewest
+		c.nameLocked(info)
+	}
+}
+
+func (c *client) nameLocked(info *sdk.Implementation) {
+	if info == nil {
+		return
+	}
+	c.name = strings.TrimSpace(info.Name + " " + info.Version)
+	c.meta = maps.Clone(c.meta)
+	c.meta["client.name"] = c.name
 }
 
 // spoken is the era of the session's protocol, and its metadata.

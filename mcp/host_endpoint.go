@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"reflect"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,11 +19,6 @@ import (
 	"github.com/openmas/openmas/communicator"
 )
 
-// servedVersions are the protocol versions that an endpoint speaks: all that have a handshake.
-func servedVersions() []string {
-	return slices.DeleteFunc(sdk.SupportedProtocolVersions(), func(v string) bool { return v > eraLast })
-}
-
 // endpoint is one MCP server: some agents under one naming, whatever transports its sessions use. The SDK's server holds the lists and speaks the
 // protocol; what is called comes to serveCall.
 type endpoint struct {
@@ -35,6 +29,7 @@ type endpoint struct {
 	gate   *communicator.Gate // of calls
 	posts  communicator.Gate  // of HTTP requests that bring messages
 	server *sdk.Server
+	key    []byte // signs what clients carry from one round of a call to the next
 	name   naming
 	watch  func(ctx context.Context, agent, uri string) error // a client subscribes; may be nil
 
@@ -65,14 +60,13 @@ func soleEndpoint(o HostOptions, info agent.Info, caller agent.Caller, gate *com
 }
 
 func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
-	e := &endpoint{o: c.HostOptions, agent: c.agent, open: c.open, caller: c.caller, gate: c.gate, name: GatewayName, watch: c.watch}
+	e := &endpoint{o: c.HostOptions, agent: c.agent, open: c.open, caller: c.caller, gate: c.gate, name: GatewayName, watch: c.watch, key: newStateKey()}
 	if c.agent != "" {
 		e.name = bareName
 	}
 	e.server = sdk.NewServer(&sdk.Implementation{Name: c.title, Version: c.Version}, &sdk.ServerOptions{
-		Instructions:              c.instructions,
-		Logger:                    slog.New(quietLog{c.Logger.Handler()}),
-		SupportedProtocolVersions: servedVersions(),
+		Instructions: c.instructions,
+		Logger:       slog.New(quietLog{c.Logger.Handler()}),
 		Capabilities: &sdk.ServerCapabilities{
 			Logging: &sdk.LoggingCapabilities{}, Completions: &sdk.CompletionCapabilities{}, Tools: &sdk.ToolCapabilities{ListChanged: true},
 			Prompts: &sdk.PromptCapabilities{ListChanged: true}, Resources: &sdk.ResourceCapabilities{ListChanged: true, Subscribe: true},
@@ -167,7 +161,7 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 			return next(ctx, method, req)
 		}
 		if c := clientFrom(ctx); c != nil && c.identity.Trusted {
-			// The protocol does not take a closed connection for a cancellation, but ours do not come back for an answer.
+			// The protocol with sessions does not take a closed connection for a cancellation, but ours do not come back for an answer.
 			if post := c.use.of(req.GetExtra()); post != nil {
 				var cancel context.CancelFunc
 				ctx, cancel = context.WithCancel(ctx)

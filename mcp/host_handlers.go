@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
@@ -13,19 +14,36 @@ import (
 // The requests that lead to an agent, as the SDK has decoded them.
 
 func (e *endpoint) callTool(ctx context.Context, ss *sdk.ServerSession, p *sdk.CallToolParamsRaw) (*sdk.CallToolResult, error) {
-	res, c, err := e.serve(ctx, ss, agent.OpTool, p.Name, p.Arguments, p.Meta)
+	res, s, err := e.serve(ctx, ss, agent.OpTool, p.Name, p.Arguments, said{p.Meta, p.InputResponses, p.RequestState})
+	var out *sdk.CallToolResult
+	if err == nil && s.wantsInput(res) {
+		out = new(sdk.CallToolResult)
+		if err = wantInput(res.Pending, out); err == nil {
+			return out, nil
+		}
+	}
+	if err == nil {
+		out = toToolResult(res, s.era, s.trusted)
+		err = e.fits(res, out)
+	}
 	if err != nil {
-		if u := (*unknownError)(nil); errors.As(err, &u) {
+		if isProtocolError(err) {
 			return nil, rpcError(err, "")
 		}
-		return toErrorResult(err), nil
+		out = toErrorResult(err)
 	}
-	era, _ := c.spoken()
-	out := toToolResult(res, era, c.identity.Trusted)
-	if err := e.fits(res, out); err != nil {
-		return toErrorResult(err), nil
+	if s.era > eraLast {
+		return completeTool(out), nil
 	}
 	return out, nil
+}
+
+// isProtocolError reports whether an error is about the request and not about the tool.
+func isProtocolError(err error) bool {
+	var unknown *unknownError
+	var state *stateError
+	var missing *capabilityError
+	return errors.As(err, &unknown) || errors.As(err, &state) || errors.As(err, &missing)
 }
 
 func (e *endpoint) getPrompt(ctx context.Context, ss *sdk.ServerSession, p *sdk.GetPromptParams) (*sdk.GetPromptResult, error) {
@@ -37,29 +55,53 @@ func (e *endpoint) getPrompt(ctx context.Context, ss *sdk.ServerSession, p *sdk.
 	if err != nil {
 		return nil, toRPCError(agent.Refusedf(agent.CodeInvalidArgument, "prompt %s: %w", p.Name, err), "")
 	}
-	res, c, err := e.serve(ctx, ss, agent.OpPrompt, p.Name, in, p.Meta)
+	res, s, err := e.serve(ctx, ss, agent.OpPrompt, p.Name, in, said{p.Meta, p.InputResponses, p.RequestState})
 	if err != nil {
 		return nil, rpcError(err, "")
 	}
-	era, _ := c.spoken()
-	out, err := toPromptResult(res, era)
+	if s.wantsInput(res) {
+		out := new(sdk.GetPromptResult)
+		if err := wantInput(res.Pending, out); err != nil {
+			return nil, toRPCError(err, "")
+		}
+		return out, nil
+	}
+	out, err := toPromptResult(res, s.era)
 	if err == nil {
 		err = e.fits(res, out)
 	}
 	if err != nil {
 		return nil, toRPCError(err, "")
 	}
+	if s.era > eraLast {
+		return completePrompt(out), nil
+	}
 	return out, nil
 }
 
 func (e *endpoint) readResource(ctx context.Context, ss *sdk.ServerSession, p *sdk.ReadResourceParams) (*sdk.ReadResourceResult, error) {
-	res, _, err := e.serve(ctx, ss, agent.OpResource, p.URI, nil, p.Meta)
+	res, s, err := e.serve(ctx, ss, agent.OpResource, p.URI, nil, said{p.Meta, p.InputResponses, p.RequestState})
 	if err != nil {
-		return nil, rpcError(err, p.URI)
+		err = rpcError(err, p.URI)
+		if rpc := (*jsonrpc.Error)(nil); s.era > eraLast && errors.As(err, &rpc) && rpc.Code == codeResourceNotFound {
+			rpc.Code = jsonrpc.CodeInvalidParams
+		}
+		return nil, err
+	}
+	if s.wantsInput(res) {
+		out := new(sdk.ReadResourceResult)
+		if err := wantInput(res.Pending, out); err != nil {
+			return nil, toRPCError(err, p.URI)
+		}
+		return out, nil
 	}
 	out := toResourceResult(res)
 	if err := e.fits(res, out); err != nil {
 		return nil, toRPCError(err, p.URI)
+	}
+	if s.era > eraLast {
+		out.CacheScope = "private" // an agent may answer each caller differently
+		return completeResource(out), nil
 	}
 	return out, nil
 }
@@ -80,7 +122,7 @@ func (e *endpoint) complete(ctx context.Context, ss *sdk.ServerSession, p *sdk.C
 	if p.Ref.Type == "ref/resource" {
 		name = p.Ref.URI
 	}
-	res, _, err := e.serve(ctx, ss, agent.OpComplete, name, in, p.Meta)
+	res, _, err := e.serve(ctx, ss, agent.OpComplete, name, in, said{meta: p.Meta})
 	if err != nil {
 		return nil, rpcError(err, "")
 	}
@@ -91,14 +133,43 @@ func (e *endpoint) complete(ctx context.Context, ss *sdk.ServerSession, p *sdk.C
 	return out, nil
 }
 
+// said is what a request says beside its call.
+type said struct {
+	meta    sdk.Meta
+	answers sdk.InputResponseMap
+	state   string
+}
+
+// speech is how a request is to be answered.
+type speech struct {
+	era     string
+	trusted bool
+}
+
+// wantsInput reports whether a result asks the client, in words that it knows.
+func (s speech) wantsInput(res *agent.Result) bool { return s.era > eraLast && res.Pending != nil }
+
 // serve makes a call of a request that the SDK has decoded.
-func (e *endpoint) serve(ctx context.Context, ss *sdk.ServerSession, op agent.Op, name string, in json.RawMessage, meta sdk.Meta) (*agent.Result, *client, error) {
+func (e *endpoint) serve(ctx context.Context, ss *sdk.ServerSession, op agent.Op, name string, in json.RawMessage, more said) (*agent.Result, speech, error) {
 	c := clientFrom(ctx)
 	if c == nil {
-		return nil, nil, agent.Refusedf(agent.CodeInternal, "%w", errNoClient)
+		return nil, speech{}, agent.Refusedf(agent.CodeInternal, "%w", errNoClient)
 	}
-	res, err := e.serveRequest(ctx, ss, c, newRequest(op, name, in, readMeta(meta, c.identity.Trusted)))
-	return res, c, err
+	r := newRequest(op, name, in, readMeta(more.meta, c.identity.Trusted))
+	if version, _ := more.meta[sdk.MetaKeyProtocolVersion].(string); version > eraLast {
+		about := sdk.ServerRequest[*sdk.PingParams]{Params: &sdk.PingParams{Meta: more.meta}}
+		c.introduced(about.ClientInfo())
+		answers, err := fromResponses(more.answers)
+		if err != nil {
+			return nil, speech{}, agent.Refusedf(agent.CodeInvalidArgument, "%w", err)
+		}
+		r.round = &round{about.ClientCapabilities(), answers, more.state}
+		res, err := e.serveRequest(ctx, ss, c, r)
+		return res, speech{eraNewest, c.identity.Trusted}, err
+	}
+	era, _ := c.spoken()
+	res, err := e.serveRequest(ctx, ss, c, r)
+	return res, speech{era, c.identity.Trusted}, err
 }
 
 // fits refuses a result that is too large to be sent: on some transports the message would end its session.

@@ -32,7 +32,8 @@ const (
 type web struct {
 	o   HostOptions
 	sse *wire.SSEServer
-	mcp *sdk.StreamableHTTPHandler
+	// mcp keeps the sessions of streamable HTTP; stateless serves the requests of the era that has none.
+	mcp, stateless *sdk.StreamableHTTPHandler
 
 	mu       sync.Mutex
 	draining bool
@@ -62,16 +63,20 @@ func newWeb(o HostOptions) (*web, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.mcp = sdk.NewStreamableHTTPHandler(func(r *http.Request) *sdk.Server {
+	server := func(r *http.Request) *sdk.Server {
 		if c := clientFrom(r.Context()); c != nil {
 			return c.ep.server
 		}
 		return nil
-	}, &sdk.StreamableHTTPOptions{
+	}
+	so := sdk.StreamableHTTPOptions{
 		Logger:                     slog.New(quietLog{o.Logger.Handler()}),
 		MaxRequestBodyBytes:        int64(o.Limits.MaxBody),
 		DisableLocalhostProtection: true, // the guard does that, on every path
-	})
+	}
+	h.mcp = sdk.NewStreamableHTTPHandler(server, &so)
+	so.Stateless, so.PropagateRequestCancellation = true, true
+	h.stateless = sdk.NewStreamableHTTPHandler(server, &so)
 	return h, nil
 }
 

@@ -100,16 +100,22 @@ func (h *web) serveStreamable(w http.ResponseWriter, r *http.Request, ep *endpoi
 	pw := newPatientWriter(w, h.o.Limits.WriteTimeout)
 	defer pw.extend() // for the end of the response
 	var body []byte
+	leave := func() {}
 	if r.Method == http.MethodPost {
 		if !ep.posts.Enter() {
 			refuse(w, errEnding)
 			return
 		}
-		defer ep.posts.Leave()
+		leave = sync.OnceFunc(ep.posts.Leave)
+		defer leave()
 		var ok bool
 		if body, ok = h.readBody(w, r); !ok {
 			return
 		}
+	}
+	if isStateless(r, body) {
+		h.serveStateless(pw, r, ep, id, body, leave)
+		return
 	}
 	sid := r.Header.Get(sessionHeader)
 	if sid == "" {

@@ -23,14 +23,18 @@ func TestEveryClientGetsEverything(t *testing.T) {
 	for _, w := range everyClient() {
 		t.Run(w.String(), func(t *testing.T) {
 			cs := s.join(t, w, nil)
-			if got := cs.InitializeResult().ProtocolVersion; w.version != "" && got != w.version || got > eraLast {
+			if got := cs.InitializeResult().ProtocolVersion; w.version != "" && got != w.version || w.version == "" && (got > eraLast) != (w.transport != SSE) {
 				t.Errorf("negotiated %s", got)
 			}
 			t.Run("lists", func(t *testing.T) { checkLists(t, cs) })
 			t.Run("tools", func(t *testing.T) { checkTools(t, cs, cs.InitializeResult().ProtocolVersion) })
 			t.Run("errors", func(t *testing.T) { checkErrors(t, cs) })
 			t.Run("prompts", func(t *testing.T) { checkPrompts(t, cs) })
-			t.Run("resources", func(t *testing.T) { checkResources(t, cs) })
+			missing := int64(codeResourceNotFound)
+			if cs.InitializeResult().ProtocolVersion > eraLast {
+				missing = jsonrpc.CodeInvalidParams
+			}
+			t.Run("resources", func(t *testing.T) { checkResources(t, cs, missing) })
 		})
 	}
 }
@@ -150,7 +154,7 @@ func checkPrompts(t *testing.T, cs *sdk.ClientSession) {
 	}
 }
 
-func checkResources(t *testing.T, cs *sdk.ClientSession) {
+func checkResources(t *testing.T, cs *sdk.ClientSession, missing int64) {
 	for uri, want := range map[string]string{"echo://one": "1", "echo://n/42": "42"} {
 		res, err := cs.ReadResource(t.Context(), &sdk.ReadResourceParams{URI: uri})
 		if err != nil || len(res.Contents) != 1 || res.Contents[0].Text != want || res.Contents[0].URI != uri || res.Contents[0].MIMEType != "text/plain" {
@@ -160,7 +164,7 @@ func checkResources(t *testing.T, cs *sdk.ClientSession) {
 	for _, uri := range []string{"echo://none", "echo://n/0"} {
 		_, err := cs.ReadResource(t.Context(), &sdk.ReadResourceParams{URI: uri})
 		var rpc *jsonrpc.Error
-		if !errors.As(err, &rpc) || rpc.Code != codeResourceNotFound || !strings.Contains(string(rpc.Data), uri) {
+		if !errors.As(err, &rpc) || rpc.Code != missing || !strings.Contains(string(rpc.Data), uri) {
 			t.Errorf("%s: %v", uri, err)
 		}
 	}
@@ -192,7 +196,11 @@ func TestToolsCanTurnToTheClient(t *testing.T) {
 					return &sdk.CreateMessageResult{Role: "assistant", Model: "m1", Content: &sdk.TextContent{Text: "re: " + fromBlock(r.Params.Messages[0].Content).Text}}, nil
 				},
 			})
+			newest := cs.InitializeResult().ProtocolVersion > eraLast
 			call := &sdk.CallToolParams{Name: "echo_report", Arguments: word{"w"}}
+			if newest {
+				call.Meta = sdk.Meta{sdk.MetaKeyLogLevel: "info"}
+			}
 			call.SetProgressToken("tok")
 			if res, err := cs.CallTool(t.Context(), call); err != nil || res.IsError {
 				t.Fatal(mustJSON(t, res), err)
@@ -209,7 +217,7 @@ func TestToolsCanTurnToTheClient(t *testing.T) {
 				if res := callTool(t, cs, "echo_"+name, word{"w"}); mustJSON(t, res.StructuredContent) != want {
 					t.Errorf("%s: %s", name, mustJSON(t, res))
 				}
-				if m := receive(t, name, asked); m[metaID] == nil {
+				if m := receive(t, name, asked); m[metaID] == nil && !newest {
 					t.Errorf("%s: the client cannot tell which call asks: %v", name, m)
 				}
 			}
@@ -218,8 +226,13 @@ func TestToolsCanTurnToTheClient(t *testing.T) {
 			}
 			cs2 := s.join(t, w, &sdk.ClientOptions{Capabilities: &sdk.ClientCapabilities{}})
 			for _, name := range []string{"elicit", "sample", "roots", "pending"} {
-				if res := callTool(t, cs2, "echo_"+name, word{"w"}); !res.IsError || res.Meta[metaCode] != "unavailable" {
-					t.Errorf("%s without the capability: %s", name, mustJSON(t, res))
+				res, err := cs2.CallTool(t.Context(), &sdk.CallToolParams{Name: "echo_" + name, Arguments: word{"w"}})
+				if newest {
+					if e, ok := fromRPCError(err, false); !ok || e.Code != agent.CodeUnavailable || !strings.Contains(err.Error(), "does not answer") {
+						t.Errorf("%s without the capability: %s %v", name, mustJSON(t, res), err)
+					}
+				} else if err != nil || !res.IsError || res.Meta[metaCode] != "unavailable" {
+					t.Errorf("%s without the capability: %s %v", name, mustJSON(t, res), err)
 				}
 			}
 			if len(logs) != 0 {
@@ -255,7 +268,7 @@ func TestListsFollowTheDirectory(t *testing.T) {
 	dir := &crew{}
 	dir.add(t, "echo", echoCaps(newProbe()))
 	s := newSite(t, dir, GatewayOptions{})
-	for _, w := range []way{{Stdio, eraLast, "", ""}, {SSE, eraLast, "", ""}, {Streamable, eraLast, "", ""}} {
+	for _, w := range []way{{Stdio, eraNewest, "", ""}, {Streamable, eraNewest, "", ""}, {Stdio, eraLast, "", ""}, {SSE, eraLast, "", ""}, {Streamable, eraLast, "", ""}} {
 		t.Run(w.String(), func(t *testing.T) {
 			changed := make(chan struct{}, 10)
 			cs := s.join(t, w, &sdk.ClientOptions{ToolListChangedHandler: func(context.Context, *sdk.ToolListChangedRequest) { changed <- struct{}{} }})

@@ -98,10 +98,13 @@ func (c *core) receive(raw []byte, env *Envelope) (jsonrpc.Message, error) {
 	return decode(raw, env, scanned)
 }
 
+// methodListen is a call that lasts as long as its client wants: nobody waits for its end.
+const methodListen = "subscriptions/listen"
+
 // push queues a message for Read. It waits while the queue is full; it fails when the connection or ctx ends.
 func (c *core) push(ctx context.Context, msg jsonrpc.Message) error {
 	req, _ := msg.(*jsonrpc.Request)
-	call := req != nil && req.IsCall()
+	call := req != nil && req.IsCall() && req.Method != methodListen
 	if call {
 		c.mu.Lock()
 		if c.err != nil {

@@ -1,0 +1,41 @@
+package mcp
+
+import (
+	"bytes"
+	"net/http"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+const (
+	versionHeader = "Mcp-Protocol-Version"
+	methodListen  = "subscriptions/listen"
+)
+
+// isStateless reports whether a request is of an era without sessions, which says so in a header, and again in the message.
+func isStateless(r *http.Request, body []byte) bool {
+	return r.Header.Get(versionHeader) > eraLast || r.Header.Get(sessionHeader) == "" && bytes.Contains(body, []byte(`"`+sdk.MetaKeyProtocolVersion+`"`))
+}
+
+// serveStateless serves one request of such an era. It is a client of its own: it says by itself who it is and what it can do, and its call ends with its
+// connection. Only one that listens for changes stays, and counts as a session. leave is called when the request is not to be waited for any more.
+func (h *web) serveStateless(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity, body []byte, leave func()) {
+	c := newClient(r.Context(), ep, Streamable, id, r.Header)
+	defer c.cancel()
+	var env wire.Envelope
+	if env.Scan(body) && string(env.Method) == methodListen {
+		if err := h.admit(c); err != nil {
+			refuse(w, err)
+			return
+		}
+		defer h.forget(c)
+		leave()
+		if l := h.o.Limits.Lifetime; l > 0 {
+			defer time.AfterFunc(l, c.cancel).Stop()
+		}
+	}
+	h.stateless.ServeHTTP(w, r.WithContext(withClient(c.ctx, c)))
+}
