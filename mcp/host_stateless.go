@@ -10,10 +10,7 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-const (
-	versionHeader = "Mcp-Protocol-Version"
-	methodListen  = "subscriptions/listen"
-)
+const methodListen = "subscriptions/listen"
 
 // isStateless reports whether a request is of an era without sessions, which says so in a header, and again in the message.
 func isStateless(r *http.Request, body []byte) bool {
