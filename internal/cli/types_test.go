@@ -19,6 +19,8 @@ func types() agent.Types {
 		"worker":  func() agent.Agent { return &worker{} },
 		"once":    func() agent.Agent { return &once{} },
 		"broken":  func() agent.Agent { return broken{} },
+		"post":    func() agent.Agent { return post{} },
+		"inbox":   func() agent.Agent { return &inbox{} },
 	}
 }
 
