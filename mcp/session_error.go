@@ -111,7 +111,7 @@ func statusHint(t *Target, status int) string {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return ": check the headers, it wants a token or another one"
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusBadRequest:
 		other := Streamable
 		if t.Transport == Streamable {
 			other = SSE

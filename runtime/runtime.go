@@ -121,7 +121,7 @@ func (r *Runtime) Ready() <-chan struct{} { return r.ready }
 
 // Status describes the system as it is now.
 func (r *Runtime) Status() Status {
-	s := Status{Project: r.cfg.Project, Version: r.opts.Version, PID: os.Getpid(), Started: r.started, State: r.phase.Load().(string), URL: r.url.Load().(string)}
+	s := Status{Project: r.cfg.Project, Version: r.opts.Version, PID: os.Getpid(), Started: r.started, State: r.phase.Load().(string), URL: r.url.Load().(string), Gateway: r.gatewayStatus()}
 	for _, c := range r.dir.all() {
 		if c.name == selfName {
 			continue

@@ -16,8 +16,28 @@ type Status struct {
 	// State is starting, ready or draining.
 	State string `json:"state"`
 	// URL is the gateway's address, without a path; empty when there is none.
-	URL    string        `json:"url,omitempty"`
-	Agents []AgentStatus `json:"agents"`
+	URL string `json:"url,omitempty"`
+	// Gateway is who uses it now; nil before it is up.
+	Gateway *GatewayStatus `json:"gateway,omitempty"`
+	Agents  []AgentStatus  `json:"agents"`
+}
+
+// GatewayStatus is what the gateway's clients do.
+type GatewayStatus struct {
+	Sessions map[string]int `json:"sessions"` // open over HTTP, by transport: sse, http
+	Calls    int            `json:"calls"`    // running now
+}
+
+func (r *Runtime) gatewayStatus() *GatewayStatus {
+	g := r.gateway.Load()
+	if g == nil {
+		return nil
+	}
+	out := &GatewayStatus{Sessions: map[string]int{}, Calls: g.InFlight()}
+	for _, s := range g.Sessions() {
+		out.Sessions[string(s.Transport)]++
+	}
+	return out
 }
 
 // AgentStatus is one agent: where it is, what it offers, and what its callers in this process saw.
