@@ -129,6 +129,7 @@ func TestImport(t *testing.T) {
 func TestImportOfOtherFiles(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"servers": {"a": {"type": "stdio", "command": "x"}}, "inputs": []}`: "agents:\n  a:\n    command: [\"x\"]\n    # left out: type: stdio\n",
+		`{"servers": {"a": {"type": "sse", "command": "x"}}}`:                 "agents:\n  a:\n    command: [\"x\"]\n    # left out: type: sse\n",
 		`{"mcp": {"servers": {"a": {"command": "x"}}}}`:                       "agents:\n  a:\n    command: [\"x\"]\n",
 		`[]`:                 "",
 		`{"mcpServers": {}}`: "",

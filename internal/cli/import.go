@@ -146,6 +146,9 @@ func (im *importer) server(name string, s map[string]json.RawMessage) {
 		if address != "" {
 			im.lose("its url, since it has a command")
 		}
+		if kind != "" && kind != "stdio" && kind != "local" {
+			im.lose("type: " + kind)
+		}
 	case address != "":
 		im.url(address, kind)
 	default:
