@@ -138,7 +138,7 @@ func TestServersThatDoNotStart(t *testing.T) {
 			o := role(name, transport)
 			o.ReadyTimeout = 20 * time.Second
 			if name == "mute" {
-				o.ReadyTimeout = 200 * time.Millisecond
+				o.ReadyTimeout = 3 * time.Second // for its first word to come
 			}
 			if name == "absent" {
 				o.Command = []string{"./absent"}
