@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,7 +21,8 @@ import (
 // clientOptions say what a server may ask of us: everything that a caller may answer. Whether the caller of the moment does turns out when it is asked.
 func (s *Session) clientOptions() *sdk.ClientOptions {
 	return &sdk.ClientOptions{
-		Logger: s.log,
+		Logger:         s.log,
+		MultiRoundTrip: &sdk.MultiRoundTripOptions{Disabled: true}, // see converse: the SDK does not know who made the call
 		Capabilities: &sdk.ClientCapabilities{
 			RootsV2:     &sdk.RootCapabilities{},
 			Sampling:    &sdk.SamplingCapabilities{},
@@ -56,7 +58,7 @@ func (s *Session) hook(_ []byte, env *wire.Envelope) bool {
 	if s.replies.take(env) {
 		return true
 	}
-	if env.ID != nil || env.Method == nil {
+	if env.ID != nil || env.Method == nil || bytes.Contains(env.Params, []byte(sdk.MetaKeySubscriptionID)) { // the SDK keeps lists that it has to forget then
 		return false
 	}
 	switch string(env.Method) {

@@ -21,7 +21,7 @@ import (
 var errHandshake = errors.New("the handshake timed out")
 
 // Connect makes a session to the server: it starts the program if there is one, connects, initializes (protocol 2025-11-25, or an earlier one that
-// the server prefers) and reads the lists of what the server offers. ctx bounds that only, together with the handshake timeout; the session lives until
+// the server prefers; see [Target.Protocol] for a later one) and reads the lists of what the server offers. ctx bounds that only, together with the handshake timeout; the session lives until
 // Close or until the server or the connection is gone, see [Session.Done].
 //
 // An error is or wraps an [agent.Error], never executed, and a [*ConnectError] that tells why. Nothing is left running then.
@@ -33,15 +33,45 @@ func Connect(ctx context.Context, t Target, o ConnectOptions) (*Session, error) 
 	o.Logger = o.Logger.With("peer", t.Name)
 	hctx, cancel := context.WithTimeoutCause(ctx, o.HandshakeTimeout, errHandshake)
 	defer cancel()
-	hctx, trace := wire.WithTrace(hctx)
-	l, err := dial(hctx, t, o)
+	if t.Protocol <= eraLast || t.Transport == SSE {
+		return attempt(hctx, t, o, eraLast)
+	}
+	probe, end := context.WithTimeoutCause(hctx, o.HandshakeTimeout/2, errHandshake)
+	defer end()
+	s, err := attempt(probe, t, o, t.Protocol)
+	if err == nil || hctx.Err() != nil || !mayBeOlder(err) {
+		return s, err
+	}
+	o.Logger.Warn("the server does not take the protocol of this peer: it is asked again in the earlier one", "protocol", t.Protocol, "error", err)
+	return attempt(hctx, t, o, eraLast)
+}
+
+// mayBeOlder reports whether a handshake may have failed for want of a protocol: some servers crash at a question that they do not know, or never answer.
+func mayBeOlder(err error) bool {
+	var e *ConnectError
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Reason {
+	case ReasonNoProgram, ReasonRefused:
+		return false
+	case ReasonStatus:
+		return e.Status != http.StatusUnauthorized && e.Status != http.StatusForbidden
+	}
+	return true
+}
+
+// attempt is Connect with one protocol.
+func attempt(ctx context.Context, t Target, o ConnectOptions, era string) (*Session, error) {
+	ctx, trace := wire.WithTrace(ctx)
+	l, err := dial(ctx, t, o)
 	if err == nil {
 		var s *Session
-		if s, err = open(hctx, t, o, l); err == nil {
+		if s, err = open(ctx, t, o, l, era); err == nil {
 			return s, nil
 		}
 	}
-	return nil, explain(hctx, &t, o, l, trace, err)
+	return nil, explain(ctx, &t, o, l, trace, err)
 }
 
 // A link is what a session travels on. Its parts are made by dial and taken down by the session.
@@ -90,7 +120,7 @@ func (l *link) close(ctx context.Context) error {
 }
 
 // open initializes a session on the link and starts its goroutines.
-func open(ctx context.Context, t Target, o ConnectOptions, l *link) (*Session, error) {
+func open(ctx context.Context, t Target, o ConnectOptions, l *link, era string) (*Session, error) {
 	s := newSession(t, o, l)
 	if l.conn != nil {
 		l.conn.SetHook(s.hook)
@@ -100,7 +130,7 @@ func open(ctx context.Context, t Target, o ConnectOptions, l *link) (*Session, e
 
 	// The SDK's handshake leaves the connection's own waits alone when ctx ends: a child that reads nothing, a GET that gets no answer.
 	release := context.AfterFunc(ctx, l.sever)
-	// Newer servers are asked nothing that older ones do not know: some crash at it.
+	// Unless the owner says so, servers are asked nothing that older ones do not know: some crash at it.
 	transport := l.transport
 	if l.http != nil {
 		s.spare = &l.http.spare
@@ -108,7 +138,7 @@ func open(ctx context.Context, t Target, o ConnectOptions, l *link) (*Session, e
 		s.spare = new(atomic.Bool)
 		transport = &sparing{transport, s.spare}
 	}
-	cs, err := client.Connect(ctx, transport, &sdk.ClientSessionOptions{ProtocolVersion: eraLast})
+	cs, err := client.Connect(ctx, transport, &sdk.ClientSessionOptions{ProtocolVersion: era})
 	if err == nil {
 		s.sdk = cs
 		s.spare.Store(diesOfCancel(cs.InitializeResult()))

@@ -1,6 +1,8 @@
 package mcp
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -59,6 +61,21 @@ func playRole(name string) int {
 	case "silent":
 		fmt.Fprintln(os.Stderr, "thinking")
 		_, _ = io.Copy(io.Discard, os.Stdin) // until it is closed
+		return 0
+	case "old": // never answers what it does not know, and nothing after it
+		in := bufio.NewReader(os.Stdin)
+		first, err := in.ReadBytes('\n')
+		if err != nil {
+			return 1
+		}
+		if !bytes.Contains(first, []byte(`"initialize"`)) {
+			_, _ = io.Copy(io.Discard, in) // until it is closed
+			return 0
+		}
+		f := newFixture()
+		if err := f.Run(context.Background(), &sdk.IOTransport{Reader: io.NopCloser(io.MultiReader(bytes.NewReader(first), in)), Writer: os.Stdout}); err != nil {
+			return 1
+		}
 		return 0
 	case "sse":
 		f := newFixture()

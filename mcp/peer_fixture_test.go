@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -123,6 +124,28 @@ func newFixture() *fixture {
 		}
 		return text("grown"), nil
 	})
+	add("wants", func(_ context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+		in := r.Params.InputResponses
+		name, _ := in["name"].(*sdk.ElicitResult)
+		switch r.Params.RequestState {
+		case "":
+			return &sdk.CallToolResult{RequestState: "busy", InputRequests: sdk.InputRequestMap{}}, nil
+		case "busy":
+			return &sdk.CallToolResult{RequestState: "one", InputRequests: sdk.InputRequestMap{
+				"name":  &sdk.ElicitParams{Message: "who?", RequestedSchema: json.RawMessage(`{"type":"object","properties":{"name":{"type":"string"},"title":{"type":"string","default":"Dr."}}}`)},
+				"model": &sdk.CreateMessageParams{MaxTokens: 5, Messages: []*sdk.SamplingMessage{{Role: "user", Content: &sdk.TextContent{Text: "hm"}}}},
+				"roots": &sdk.ListRootsParams{}}}, nil
+		case "one":
+			model, _ := in["model"].(*sdk.CreateMessageWithToolsResult)
+			roots, _ := in["roots"].(*sdk.ListRootsResult)
+			if name == nil || model == nil || roots == nil {
+				return nil, errors.New("an answer is missing")
+			}
+			return &sdk.CallToolResult{RequestState: fmt.Sprint("two ", name.Content["title"], " ", name.Content["name"], ", ", model.Model, ", ", len(roots.Roots)), InputRequests: sdk.InputRequestMap{
+				"name": &sdk.ElicitParams{Message: "again?", RequestedSchema: json.RawMessage(`{"type":"object","properties":{"name":{"type":"string"}}}`)}}}, nil
+		}
+		return text(fmt.Sprint(r.Params.RequestState, ", ", name.Content["name"])), nil
+	})
 	add("die", func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		fmt.Fprintln(os.Stderr, "something is badly wrong")
 		os.Exit(3)
@@ -175,7 +198,8 @@ var ways = map[string]func(t *testing.T, f *fixture, target Target, o ConnectOpt
 		return mustConnect(t, target, o)
 	},
 	"http": func(t *testing.T, f *fixture, target Target, o ConnectOptions) *Session {
-		srv := httptest.NewServer(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return f.Server }, nil))
+		o2 := &sdk.StreamableHTTPOptions{Stateless: target.Protocol == eraNewest}
+		srv := httptest.NewServer(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return f.Server }, o2))
 		t.Cleanup(func() { f.hangUp(srv) })
 		target.Transport, target.URL = Streamable, srv.URL
 		return mustConnect(t, target, o)
@@ -233,7 +257,7 @@ func connectPipes(ctx context.Context, p pipe, target Target, o ConnectOptions) 
 	defer cancel()
 	ctx, trace := wire.WithTrace(ctx)
 	l := &link{transport: line, conn: line, line: line}
-	s, err := open(ctx, target, o, l)
+	s, err := open(ctx, target, o, l, cmp.Or(target.Protocol, eraLast))
 	if err != nil {
 		return nil, explain(ctx, &target, o, l, trace, err)
 	}

@@ -149,7 +149,7 @@ func (s *Session) sayGoodbye() {
 	ctx, cancel := context.WithTimeout(s.rush, goodbye)
 	defer cancel()
 	defer context.AfterFunc(ctx, s.link.sever)()
-	if s.gate.Wait(ctx) == nil && s.left.Load() {
+	if s.gate.Wait(ctx) == nil && s.left.Load() && !s.newest() {
 		// The SDK tells the server of calls that were left from goroutines of its own, and drops what is not on its way when it closes. The server then
 		// answers after those calls have ended: never, it may be. A round trip later they are on their way.
 		_ = s.sdk.Ping(ctx, nil) // the connection is closed next, whatever the answer
@@ -172,6 +172,9 @@ func (s *Session) Pid() int {
 
 // ProtocolVersion is the version that the server chose.
 func (s *Session) ProtocolVersion() string { return s.sdk.InitializeResult().ProtocolVersion }
+
+// newest reports whether the protocol is one without sessions.
+func (s *Session) newest() bool { return s.ProtocolVersion() > eraLast }
 
 // ID is what the server calls the session, or empty.
 func (s *Session) ID() string { return s.sdk.ID() }

@@ -42,7 +42,7 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 	if f != nil {
 		out.token = f.token
 	}
-	res, err := s.send(ctx, out)
+	res, err := s.converse(ctx, out)
 	if note.notices.Load() {
 		s.flush(ctx)
 	}
@@ -58,6 +58,9 @@ type outgoing struct {
 	token string // for progress; empty: nobody listens
 	trace *wire.Trace
 	note  *note
+	// In the newest era: the answers to what an earlier result wanted, and its state.
+	responses sdk.InputResponseMap
+	state     string
 }
 
 // metaOf is what a request says about its call.
@@ -65,6 +68,9 @@ func (s *Session) metaOf(ctx context.Context, out outgoing) sdk.Meta {
 	m := requestMeta(ctx, out.Call, s.target.Trusted)
 	if out.token != "" {
 		m["progressToken"] = out.token
+	}
+	if s.newest() {
+		m[sdk.MetaKeyLogLevel] = string(s.logLevel())
 	}
 	return m
 }
@@ -78,11 +84,13 @@ func (s *Session) send(ctx context.Context, out outgoing) (*agent.Result, error)
 	case agent.OpPrompt:
 		return s.getPrompt(ctx, out)
 	case agent.OpResource:
-		res, err := s.sdk.ReadResource(ctx, &sdk.ReadResourceParams{Meta: s.metaOf(ctx, out), URI: out.Name})
+		res, err := s.sdk.ReadResource(ctx, &sdk.ReadResourceParams{Meta: s.metaOf(ctx, out), URI: out.Name, InputResponses: out.responses, RequestState: out.state})
 		if err != nil {
 			return nil, err
 		}
-		return fromResourceResult(res), nil
+		got := fromResourceResult(res)
+		got.Pending, err = pendingOf(res.NeedsInput(), res.InputRequests, res.RequestState)
+		return got, err
 	case agent.OpComplete:
 		return s.complete(ctx, out)
 	case agent.OpEvent:
@@ -113,11 +121,15 @@ func (s *Session) callTool(ctx context.Context, out outgoing, name string, argum
 		out.note.direct = false
 	}
 	// The SDK changes the parameters it is given: they are never shared.
-	res, err := s.sdk.CallTool(ctx, &sdk.CallToolParams{Meta: s.metaOf(ctx, out), Name: name, Arguments: arguments})
+	res, err := s.sdk.CallTool(ctx, &sdk.CallToolParams{Meta: s.metaOf(ctx, out), Name: name, Arguments: arguments, InputResponses: out.responses, RequestState: out.state})
 	if err != nil {
 		return nil, err
 	}
-	return fromToolResult(res, s.target.Trusted)
+	got, err := fromToolResult(res, s.target.Trusted)
+	if err == nil && res.NeedsInput() {
+		got.Pending, err = pendingOf(true, res.InputRequests, res.RequestState)
+	}
+	return got, err
 }
 
 func (s *Session) getPrompt(ctx context.Context, out outgoing) (*agent.Result, error) {
@@ -125,11 +137,15 @@ func (s *Session) getPrompt(ctx context.Context, out outgoing) (*agent.Result, e
 	if err := json.Unmarshal(objectOrEmpty(out.Input), &args); err != nil {
 		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: the arguments of a prompt are an object of strings: %w", out.Target(), err)
 	}
-	res, err := s.sdk.GetPrompt(ctx, &sdk.GetPromptParams{Meta: s.metaOf(ctx, out), Name: out.Name, Arguments: args})
+	res, err := s.sdk.GetPrompt(ctx, &sdk.GetPromptParams{Meta: s.metaOf(ctx, out), Name: out.Name, Arguments: args, InputResponses: out.responses, RequestState: out.state})
 	if err != nil {
 		return nil, err
 	}
-	return fromPromptResult(res)
+	got, err := fromPromptResult(res)
+	if err == nil && res.NeedsInput() {
+		got.Pending, err = pendingOf(true, res.InputRequests, res.RequestState)
+	}
+	return got, err
 }
 
 func (s *Session) complete(ctx context.Context, out outgoing) (*agent.Result, error) {

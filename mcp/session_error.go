@@ -71,6 +71,9 @@ func (s *Session) refusal(c *agent.Call, status *wire.HTTPError, n *note) *agent
 	var rpc jsonrpc.Error
 	if env.Scan([]byte(body)) && env.Error != nil && json.Unmarshal(env.Error, &rpc) == nil {
 		if said, ok := fromRPCError(&rpc, s.target.Trusted); ok {
+			if s.newest() && (status.Status == http.StatusBadRequest || status.Status == http.StatusNotFound) {
+				return said // an answer like any other: the protocol gives some a status of their own
+			}
 			e.Code, e.Message, e.Details, e.RetryAfter = said.Code, c.Target()+": "+said.Message, said.Details, said.RetryAfter
 		}
 	} else if text := strings.TrimSpace(body); text != "" && len(text) <= 512 && !strings.HasPrefix(text, "<") {

@@ -35,12 +35,8 @@ func (s *Session) greet(ctx context.Context) error {
 	if hello.Capabilities == nil {
 		hello.Capabilities = &sdk.ServerCapabilities{}
 	}
-	if hello.Capabilities.Logging != nil {
-		level := sdk.LoggingLevel("info")
-		if s.target.Trusted {
-			level = "debug" // ours logs what its agents say to their caller, who decides
-		}
-		if err := s.sdk.SetLoggingLevel(ctx, &sdk.SetLoggingLevelParams{Level: level}); err != nil {
+	if hello.Capabilities.Logging != nil && !s.newest() {
+		if err := s.sdk.SetLoggingLevel(ctx, &sdk.SetLoggingLevelParams{Level: s.logLevel()}); err != nil {
 			if ctx.Err() != nil {
 				return err
 			}
@@ -60,6 +56,14 @@ func (s *Session) greet(ctx context.Context) error {
 	}
 	s.info.Store(&info)
 	return nil
+}
+
+// logLevel is that of the messages that the server is to send.
+func (s *Session) logLevel() sdk.LoggingLevel {
+	if s.target.Trusted {
+		return "debug" // ours logs what its agents say to their caller, who decides
+	}
+	return "info"
 }
 
 // listChanged notes that lists have to be read again.

@@ -21,8 +21,8 @@ func TestSessionInfo(t *testing.T) {
 		if echo, ok := info.Tool("echo"); !ok || !echo.Repeatable() || !json.Valid(echo.InputSchema) {
 			t.Errorf("echo is %+v, %v", echo, ok)
 		}
-		if len(info.Tools) != 9 { // three pages
-			t.Errorf("%d tools, want 9: %+v", len(info.Tools), info.Tools)
+		if len(info.Tools) != 10 { // four pages
+			t.Errorf("%d tools, want 10: %+v", len(info.Tools), info.Tools)
 		}
 		if len(info.Prompts) != 1 || info.Prompts[0].Arguments[0].Name != "who" {
 			t.Errorf("prompts %+v", info.Prompts)
@@ -37,7 +37,16 @@ func TestSessionInfo(t *testing.T) {
 }
 
 func TestSessionOperations(t *testing.T) {
-	everyWay(t, Target{Name: "fix"}, ConnectOptions{}, func(t *testing.T, _ *fixture, s *Session) {
+	for _, protocol := range []string{"", eraNewest} {
+		t.Run(protocol, func(t *testing.T) { sessionOperations(t, protocol) })
+	}
+}
+
+func sessionOperations(t *testing.T, protocol string) {
+	everyWay(t, Target{Name: "fix", Protocol: protocol}, ConnectOptions{}, func(t *testing.T, _ *fixture, s *Session) {
+		if s.newest() != (protocol == eraNewest && s.target.Transport != SSE) {
+			t.Errorf("protocol %s", s.ProtocolVersion())
+		}
 		ctx := t.Context()
 		if got := mustCall(t, s, "echo", map[string]any{"n": 1}, nil); string(got.Structured) != `{"n":1}` {
 			t.Errorf("echo gave %s", got.Structured)
@@ -223,7 +232,7 @@ func TestSessionListChanged(t *testing.T) {
 		mustCall(t, s, "grow", nil, nil)
 		for {
 			info := await(t, changed, "the change")
-			if _, ok := info.Tool("grown4"); ok && len(info.Tools) == 14 {
+			if _, ok := info.Tool("grown4"); ok && len(info.Tools) == 15 {
 				break
 			}
 		}
@@ -231,7 +240,7 @@ func TestSessionListChanged(t *testing.T) {
 			t.Error("the session's info is the old one")
 		}
 		f.RemoveTools("grown0", "grown1", "grown2", "grown3", "grown4")
-		for len(await(t, changed, "the change back").Tools) != 9 {
+		for len(await(t, changed, "the change back").Tools) != 10 {
 		}
 	})
 }

@@ -54,6 +54,10 @@ type Target struct {
 	// Hello is a line written to the program's stdin before JSON-RPC, without a line break. Stdio only; nil: none.
 	Hello []byte
 
+	// Protocol is the newest version of the protocol that is tried: empty or "2025-11-25", which any server may answer with an earlier one; or "2026-07-28", which many
+	// servers do not know yet. One that does not take the question is asked again in the earlier way, with its program started anew. SSE has no later protocol than 2025-11-25.
+	Protocol string
+
 	// Trusted says that the server is one of our own runtimes: it is told who calls, and what it says about errors and about what did not run is
 	// believed.
 	Trusted bool
@@ -83,6 +87,9 @@ func (t *Target) check() error {
 		}
 	default:
 		bad("unknown transport %q: want %s, %s or %s", t.Transport, Stdio, SSE, Streamable)
+	}
+	if t.Protocol != "" && t.Protocol != eraLast && t.Protocol != eraNewest {
+		bad("protocol %q: want %s or %s", t.Protocol, eraLast, eraNewest)
 	}
 	if slices.Contains(t.Hello, '\n') {
 		bad("the hello line holds a line break")

@@ -111,6 +111,9 @@ type AgentConfig struct {
 	// AllowTools narrows a command or url to these of its tools: the others are neither listed nor called. Nil: all. It is no key of Tools, where a tool's
 	// own name could be the same.
 	AllowTools []string `koanf:"allow_tools"`
+	// Protocol is the newest version of MCP that a command or url is asked for: "2025-11-25", the default, or "2026-07-28". One that does not know the latter is
+	// asked again in the earlier way. Not over mcp-sse.
+	Protocol string `koanf:"protocol"`
 	// Roots are the folders that a command or url is told of when it asks what to work on. Default: none.
 	Roots []string `koanf:"roots"`
 	// Replicas is the number of instances on this host, 1 to 1024. Default 1. Not for a url.

@@ -96,6 +96,7 @@ func TestConfigErrors(t *testing.T) {
 		{name: "sampling by nobody", file: ok + "mcp: {sampling: b.complete}\n"},
 		{name: "peers", file: "agents:\n  a: {type: x, token: sesame-1, tls: {ca_file: ca}, oauth: {client_id: me}, sessions: 2, allow_tools: [t], roots: [.]}\n" +
 			"  b: {url: \"https://x/\", token: sesame-2, headers: {authorization: x}, sessions: 65, tls: {cert_file: c}, oauth: {client_id: me}, allow_tools: [\"\"]}\n"},
+		{name: "protocol", file: "agents:\n  a: {type: x, protocol: \"2025-11-25\"}\n  b: {url: \"http://x/mcp\", protocol: \"2026-07-82\"}\n  c: {url: \"http://x/sse\", protocol: \"2026-07-28\"}\n  d: {command: [x], protocol: \"2026-07-28\"}\n"},
 		{name: "empty tool", file: "agents:\n  a: {type: x, tools: {\"\": {timeout: 1s}}}\n"},
 
 		{name: "empty file", file: ""},

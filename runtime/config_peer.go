@@ -108,6 +108,9 @@ func (v *validator) peer(keys []string, a AgentConfig) {
 			v.fail(at("allow_tools", projectfile.Item(i)), "", "the tool's name is empty")
 		}
 	}
+	if a.Protocol != "" && v.only(at("protocol"), foreign, foreignOnly) && v.only(at("protocol"), a.Communicator != OverSSE, "mcp-sse speaks no later protocol than 2025-11-25") {
+		v.word(at("protocol"), a.Protocol, "2025-11-25", "2026-07-28")
+	}
 	if len(a.Roots) > 0 {
 		v.only(at("roots"), foreign, foreignOnly)
 	}

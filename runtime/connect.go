@@ -59,7 +59,7 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*callee, error)
 
 // target says how to reach one instance of an agent.
 func (r *Runtime) target(p planned, i *instance, n int) (mcp.Target, error) {
-	t := mcp.Target{Name: p.name, Transport: transports[p.cfg.Communicator], URL: p.cfg.URL, Headers: p.cfg.Headers, Env: maps.Clone(p.cfg.Env)}
+	t := mcp.Target{Name: p.name, Transport: transports[p.cfg.Communicator], URL: p.cfg.URL, Protocol: p.cfg.Protocol, Headers: p.cfg.Headers, Env: maps.Clone(p.cfg.Env)}
 	if t.Env == nil {
 		t.Env = map[string]string{}
 	}

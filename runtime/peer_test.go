@@ -268,3 +268,21 @@ func TestToolsThatComeAndGoReachTheGateway(t *testing.T) {
 		_ = cs.Close()
 	}
 }
+
+// TestProtocolOfAPeer: a server that is asked for the newest protocol may ask back by its results.
+func TestProtocolOfAPeer(t *testing.T) {
+	far := foreign()
+	far.AddTool(&sdk.Tool{Name: "where", InputSchema: map[string]any{"type": "object"}}, func(_ context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+		roots, ok := r.Params.InputResponses["r"].(*sdk.ListRootsResult)
+		if !ok {
+			return &sdk.CallToolResult{InputRequests: sdk.InputRequestMap{"r": &sdk.ListRootsParams{}}, RequestState: "s"}, nil
+		}
+		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: fmt.Sprint(len(roots.Roots), " roots, ", r.Params.RequestState, ", ", r.ProtocolVersion())}}}, nil
+	})
+	srv := httptest.NewServer(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return far }, &sdk.StreamableHTTPOptions{Stateless: true}))
+	t.Cleanup(srv.Close)
+	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: srv.URL, Protocol: "2026-07-28", Roots: []string{"."}}}}, nil)
+	if got, err := agent.Ask[string](s.ctx, "docs.where", note{}); err != nil || got != "1 roots, s, 2026-07-28" {
+		t.Errorf("%q, %v", got, err)
+	}
+}

@@ -1,0 +1,120 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// newestWays runs test over the transports that have the newest era.
+func newestWays(t *testing.T, o ConnectOptions, test func(t *testing.T, f *fixture, s *Session)) {
+	everyWay(t, Target{Name: "fix", Protocol: eraNewest}, o, func(t *testing.T, f *fixture, s *Session) {
+		if s.target.Transport != SSE {
+			test(t, f, s)
+		}
+	})
+}
+
+// TestInputThatAServerWants: a call that comes back with questions is answered by its caller, else by the session's owner, and made again.
+func TestInputThatAServerWants(t *testing.T) {
+	back := func(who string) agent.Handlers {
+		return agent.Handlers{
+			Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
+				return agent.ElicitResult{Action: agent.ElicitAccept, Content: fmt.Appendf(nil, `{"name":%q}`, who+" "+r.Message)}, nil
+			},
+			Sample: func(context.Context, agent.SampleRequest) (agent.SampleResult, error) {
+				return agent.SampleResult{Role: "assistant", Model: who + "'s model", Content: agent.Text("m")}, nil
+			},
+			Roots: func(context.Context) ([]agent.Root, error) { return []agent.Root{{URI: "file:///x"}}, nil },
+		}
+	}
+	var owner atomic.Pointer[agent.Handlers]
+	owner.Store(&agent.Handlers{})
+	asks := ConnectOptions{Back: ownerBack{&owner}}
+	newestWays(t, asks, func(t *testing.T, _ *fixture, s *Session) {
+		ada, olga := back("Ada"), back("Olga")
+		if got := mustCall(t, s, "wants", nil, ada).Text(); got != "two Dr. Ada who?, Ada's model, 1, Ada again?" {
+			t.Errorf("answered by its caller: %s", got)
+		}
+		owner.Store(&olga)
+		if got := mustCall(t, s, "wants", nil, agent.Handlers{Elicit: ada.Elicit}).Text(); got != "two Dr. Ada who?, Olga's model, 1, Ada again?" {
+			t.Errorf("answered by both: %s", got)
+		}
+		owner.Store(&agent.Handlers{})
+		_, err := call(t.Context(), s, "wants", nil, nil)
+		if e := wantError(t, err, agent.CodeUnavailable, false); !strings.Contains(e.Message, "nobody answers") && !strings.Contains(e.Message, "does not answer") {
+			t.Errorf("answered by nobody: %v", e)
+		}
+	})
+}
+
+// ownerBack is a session's owner whose mind changes.
+type ownerBack struct {
+	h *atomic.Pointer[agent.Handlers]
+}
+
+func (o ownerBack) Notify(context.Context, agent.Notice) {}
+func (o ownerBack) Request(ctx context.Context, r agent.Request) (json.RawMessage, error) {
+	return o.h.Load().Request(ctx, r)
+}
+
+// TestNoticesInTheNewestEra: progress, log lines and changed lists come without a session.
+func TestNoticesInTheNewestEra(t *testing.T) {
+	newestWays(t, ConnectOptions{}, func(t *testing.T, _ *fixture, s *Session) {
+		var progress, logs atomic.Int64
+		back := agent.Handlers{OnProgress: func(agent.ProgressNotice) { progress.Add(1) }, OnLog: func(agent.LogNotice) { logs.Add(1) }}
+		mustCall(t, s, "tell", map[string]int{"progress": 3, "log": 2}, back)
+		if progress.Load() != 3 || logs.Load() != 2 {
+			t.Errorf("%d of 3 progress notices, %d of 2 log lines", progress.Load(), logs.Load())
+		}
+		before := len(s.Info().Tools)
+		mustCall(t, s, "grow", nil, nil)
+		eventually(t, "the new tools", func() bool { return len(s.Info().Tools) == before+5 })
+	})
+}
+
+// TestTheNewestEraFallsBack: who does not know it is asked again in the earlier way.
+func TestTheNewestEraFallsBack(t *testing.T) {
+	f := newFixture()
+	srv := httptest.NewServer(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return f.Server }, nil))
+	t.Cleanup(func() { f.hangUp(srv) })
+	strict := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get(versionHeader) > eraLast {
+			http.Error(w, "what is that?", http.StatusInternalServerError)
+			return
+		}
+		r.URL.Path = "/"
+		srv.Config.Handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { strict.CloseClientConnections(); strict.Close() })
+	old := role(t, "old", Stdio)
+	for name, target := range map[string]Target{
+		"a program that falls silent": old,
+		"a server with sessions":      {Transport: Streamable, URL: srv.URL},
+		"a server that fails":         {Transport: Streamable, URL: strict.URL},
+	} {
+		t.Run(name, func(t *testing.T) {
+			target.Name, target.Protocol = "fix", eraNewest
+			s := mustConnect(t, target, ConnectOptions{HandshakeTimeout: 8 * time.Second})
+			if v := s.ProtocolVersion(); v != eraLast {
+				t.Errorf("protocol %s", v)
+			}
+			if got := mustCall(t, s, "echo", map[string]any{"n": 1}, nil); string(got.Structured) != `{"n":1}` {
+				t.Errorf("echo gave %s", got.Structured)
+			}
+		})
+	}
+	if _, err := Connect(t.Context(), Target{Transport: Streamable, URL: srv.URL, Protocol: "tomorrow"}, ConnectOptions{}); err == nil || !strings.Contains(err.Error(), "tomorrow") {
+		t.Errorf("an unknown protocol: %v", err)
+	}
+}
