@@ -22,6 +22,7 @@ type note struct {
 type probe struct {
 	Peer   string `json:"peer"`   // whom relay and publish involve
 	Prefix string `json:"prefix"` // of what it says
+	Sick   string `json:"sick"`   // what it says is wrong with it
 
 	env    agent.Env
 	mu     sync.Mutex
@@ -129,6 +130,16 @@ func appears(ctx context.Context, file string) error {
 			return ctx.Err()
 		}
 	}
+}
+
+func (p *probe) Health(context.Context) error {
+	switch p.Sick {
+	case "":
+		return nil
+	case "panic":
+		panic("as told")
+	}
+	return errors.New(p.Sick)
 }
 
 func (p *probe) Close(context.Context) error {

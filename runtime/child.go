@@ -47,6 +47,7 @@ type child struct {
 	tel    *telemetry.Telemetry
 	dir    *remote
 	host   *agent.Host
+	health func(context.Context) error
 	run    sync.Once
 	runNow chan struct{}
 }
@@ -65,7 +66,7 @@ func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out,
 	if err != nil {
 		return err
 	}
-	c.host = host
+	c.host, c.health = host, healthOf(a, env)
 	if err := startOne(ctx, a, env); err != nil {
 		return err
 	}
@@ -88,6 +89,14 @@ func (c *child) Info() agent.Info { return c.host.Info() }
 
 // Call implements agent.Caller: the agent's calls behind the callee's side of telemetry, and the word that its Runner may begin.
 func (c *child) Call(ctx context.Context, call *agent.Call) (*agent.Result, error) {
+	if call.Op == agent.OpEvent && call.Name == topicHealth {
+		if c.health != nil {
+			if err := c.health(ctx); err != nil {
+				return nil, err
+			}
+		}
+		return &agent.Result{}, nil
+	}
 	if call.Op == agent.OpEvent && call.Name == topicRun {
 		c.run.Do(func() { close(c.runNow) })
 		return &agent.Result{}, nil

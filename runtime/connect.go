@@ -24,7 +24,11 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*callee, error)
 		route.watched = &watched{}
 	}
 	for n := range max(p.cfg.Replicas, p.cfg.Sessions, 1) {
-		route.instances = append(route.instances, newInstance(p.name, n))
+		i := newInstance(p.name, n)
+		if p.healther {
+			i.health = i.askChild
+		}
+		route.instances = append(route.instances, i)
 	}
 	starts := concpool.New().WithContext(ctx).WithCancelOnError().WithFirstError().WithMaxGoroutines(startsAtOnce)
 	for n, i := range route.instances {

@@ -78,6 +78,11 @@ func (r *Runtime) readiness() error {
 		if s := c.status(); s.State == StateFailed {
 			return fmt.Errorf("agent %s has failed", c.name)
 		}
+		if sick := c.health(context.Background()); len(sick) > 0 && len(sick) == len(c.shown.instances) {
+			for _, err := range sick {
+				return fmt.Errorf("agent %s is not well: %w", c.name, err)
+			}
+		}
 	}
 	return nil
 }

@@ -83,6 +83,7 @@ func (r *Runtime) startAgent(ctx context.Context, p planned, i *instance, n int)
 	if err := startOne(ctx, a, env); err != nil {
 		return nil, err
 	}
+	i.health = healthOf(a, env)
 	p.undo.add("agent "+env.Instance, func(ctx context.Context) error {
 		if err := i.stop(ctx); err != nil {
 			return err

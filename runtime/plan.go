@@ -25,6 +25,7 @@ type planned struct {
 	info     agent.Info
 	requires []string
 	runner   bool
+	healther bool
 	// level is 0 for an agent that requires none here, else one more than the highest of those.
 	level int
 	// undo takes back what was started of it; set when that begins.
@@ -118,6 +119,7 @@ func planAgent(cfg *Config, types agent.Types, name string) (*planned, error) {
 	}
 	p.info, p.requires = h.Info(), requires
 	_, p.runner = a.(agent.Runner)
+	_, p.healther = a.(agent.Healther)
 	return p, nil
 }
 

@@ -29,6 +29,9 @@ type instance struct {
 	gate     communicator.Gate
 	restarts atomic.Int64
 	served   atomic.Int64 // calls so far
+	// health asks how it is; nil when it has nothing to say. Fixed from the start.
+	health func(context.Context) error
+	asking atomic.Bool
 
 	mu      sync.Mutex
 	state   State

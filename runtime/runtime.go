@@ -127,6 +127,12 @@ func (r *Runtime) Status() Status {
 			continue
 		}
 		st := c.status()
+		sick := c.health(context.Background())
+		for n, i := range st.Instances {
+			if err := sick[i.ID]; err != nil {
+				st.Instances[n].Unhealthy = err.Error()
+			}
+		}
 		if r.cluster != nil {
 			st.merge(r.cluster.elsewhere(c.name))
 		}

@@ -13,6 +13,7 @@ const selfName = "openmas"
 // Topics between a runtime and its children; no event of an agent has them.
 const (
 	topicRun    = "openmas.run"    // to a child: every agent is up, run your Runner
+	topicHealth = "openmas.health" // to a child: how are you?
 	topicRunner = "openmas.runner" // from a child: what has become of it
 )
 

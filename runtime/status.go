@@ -66,6 +66,8 @@ type InstanceStatus struct {
 	Served   int64  `json:"served"`
 	Restarts int64  `json:"restarts"`
 	Error    string `json:"error,omitempty"`
+	// Unhealthy is what the agent itself says is wrong with it.
+	Unhealthy string `json:"unhealthy,omitempty"`
 	// Process, Host, Version and Since (when its process started) of an instance in another process of the project.
 	Process string    `json:"process,omitempty"`
 	Host    string    `json:"host,omitempty"`

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 
@@ -76,7 +75,7 @@ func (e *Editor) Review(ctx context.Context, t Tree) (*Review, error) {
 		return nil, err
 	}
 	r.rank(e.Top)
-	if err := os.WriteFile(e.reportFile(), []byte(r.Markdown()), 0o600); err != nil {
+	if err := replaceFile(e.reportFile(), r.Markdown()); err != nil {
 		return nil, fmt.Errorf("write the report: %w", err)
 	}
 	return r, nil

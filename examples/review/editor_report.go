@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,6 +19,22 @@ func (e *Editor) latest(context.Context) (string, error) {
 		return "", agent.NotFound("a review: call editor.review first;")
 	}
 	return string(b), err
+}
+
+// replaceFile writes a file whole: whoever reads it meanwhile gets the old one.
+func replaceFile(name, text string) error {
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
 }
 
 // HotSpotQuestion are the arguments of the prompt.

@@ -1,0 +1,40 @@
+package runtime_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/openmas/openmas/runtime"
+)
+
+func TestAgentsSayHowTheyAre(t *testing.T) {
+	for _, over := range overs {
+		t.Run(over, func(t *testing.T) {
+			cfg := pair(over)
+			cfg.Gateway = &runtime.GatewayConfig{Listen: "127.0.0.1:0"}
+			far := cfg.Agents["far"]
+			far.Config["sick"] = "the cellar is flooded"
+			cfg.Agents["far"] = far
+			s := start(t, cfg, nil)
+			if got := s.agentStatus("far").Instances[0].Unhealthy; !strings.Contains(got, "the cellar is flooded") {
+				t.Errorf("far: %q", got)
+			}
+			if got := s.agentStatus("near").Instances[0].Unhealthy; got != "" {
+				t.Errorf("near: %q", got)
+			}
+			if code := get(t, s.Status().URL+"/readyz"); code != http.StatusServiceUnavailable {
+				t.Errorf("/readyz: %d", code)
+			}
+		})
+	}
+	t.Run("a panic is no answer", func(t *testing.T) {
+		cfg := pair(runtime.OverLocal)
+		far := cfg.Agents["far"]
+		far.Config["sick"] = "panic"
+		s := start(t, cfg, nil)
+		if got := s.agentStatus("far").Instances[0].Unhealthy; !strings.Contains(got, "panicked") {
+			t.Errorf("far: %q", got)
+		}
+	})
+}
