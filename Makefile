@@ -12,7 +12,7 @@ LINT_VERSION := v2.15.0
 RACE := $(shell CGO_ENABLED=$$($(GO) env CGO_ENABLED) && [ "$$CGO_ENABLED" = 1 ] && command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke build install test lint cross fuzz interop bench clean $(BIN)
+.PHONY: help run smoke build install test lint cross fuzz interop cluster redis bench clean $(BIN)
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,13 @@ fuzz: ## every fuzz test for FUZZTIME each
 
 interop: ## real MCP programs in Python and TypeScript, the Inspector, the conformance suite: installed once, in the cache folder
 	@$(GO) run ./internal/interop/run
+
+cluster: ## what the processes of a project promise each other, with figures: kills, takeovers, 10,000 calls, one project four ways
+	@$(GO) test -count=1 -v -timeout 10m -run 'ThreeProcesses|CalleesProcess|BrokersOwner|ABroker|WrongCredentials|TestDurableEvents|InACluster|SlowAgent|TestCluster|OwnerIsKilled|CalleeIsKilled|ProjectsAreApart' \
+	  ./examples/review ./internal/cli ./communicator/nats | grep -v '^=== '
+
+redis: ## the driver for Redis, on a real redis-server (which it needs installed)
+	@cd contrib/redis && CI=true $(GO) test -count=1 -timeout 10m $(RACE) ./...
 
 bench: ## the benchmarks beside the code, with allocations
 	@$(GO) test -run '^$$' -bench . -benchmem ./...
