@@ -139,6 +139,10 @@ func (t *roundTripper) refused(r *http.Request, resp *http.Response) *http.Respo
 		n.refusal.Store(&text)
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(b))
+	var env wire.Envelope
+	if r.Header.Get(versionHeader) > eraLast && resp.StatusCode < 500 && env.Scan(b) && env.Error != nil {
+		return resp // an answer that has a status of its own: the SDK takes it for that
+	}
 	if resp.StatusCode != http.StatusNotFound || r.Header.Get("Mcp-Session-Id") == "" {
 		resp.StatusCode, resp.Status = http.StatusServiceUnavailable, ""
 	}

@@ -17,6 +17,8 @@ const (
 	TypeScriptVersion  = "1.32.2"
 	InspectorVersion   = "2.12.0"
 	ConformanceVersion = "0.1.16"
+	// NewestConformanceVersion knows protocol 2026-07-28.
+	NewestConformanceVersion = "0.2.0-alpha.12"
 )
 
 var (
@@ -24,9 +26,13 @@ var (
 	packagePins []byte
 	//go:embed pins/node/package-lock.json
 	packageLock []byte
+	//go:embed pins/node-newest/package.json
+	newestPins []byte
+	//go:embed pins/node-newest/package-lock.json
+	newestLock []byte
 )
 
-// Node is the runtime; Peers has the TypeScript SDK, the Inspector and the conformance suite. No package's install script runs.
+// Node is the runtime; Peers has the TypeScript SDK, the Inspector and the conformance suite, Newest the suite of the newest protocol. No package's install script runs.
 var (
 	Node = &Tool{name: "node " + NodeVersion, pins: [][]byte{[]byte(nodePackage())}, install: func(ctx context.Context, dir string) error {
 		npm, err := npm()
@@ -35,19 +41,25 @@ var (
 		}
 		return run(ctx, dir, append(npm, "install", "--no-save", "--prefix", dir, nodePackage())...)
 	}}
-	Peers = &Tool{name: "npm peers", pins: [][]byte{packagePins, packageLock}, install: func(ctx context.Context, dir string) error {
+	Peers  = packages("npm peers", packagePins, packageLock)
+	Newest = packages("npm newest conformance", newestPins, newestLock)
+)
+
+// packages is a folder of npm packages in locked versions.
+func packages(name string, pins, lock []byte) *Tool {
+	return &Tool{name: name, pins: [][]byte{pins, lock}, install: func(ctx context.Context, dir string) error {
 		npm, err := npm()
 		if err != nil {
 			return err
 		}
-		for name, content := range map[string][]byte{"package.json": packagePins, "package-lock.json": packageLock} {
+		for name, content := range map[string][]byte{"package.json": pins, "package-lock.json": lock} {
 			if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
 				return err
 			}
 		}
 		return run(ctx, dir, append(npm, "ci")...)
 	}}
-)
+}
 
 // npm is the command without what is to be done.
 func npm() ([]string, error) {
