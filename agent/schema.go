@@ -103,7 +103,11 @@ func compileSchema(raw json.RawMessage) (func(json.RawMessage) error, error) {
 	if err != nil {
 		return nil, err
 	}
+	quick := newCheck(&s)
 	return func(in json.RawMessage) error {
+		if quick != nil && quick.accepts(in) {
+			return nil
+		}
 		var v any
 		if err := json.Unmarshal(in, &v); err != nil {
 			return fmt.Errorf("the input is not JSON: %w", err)
