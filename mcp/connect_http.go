@@ -52,7 +52,7 @@ func dialHTTP(ctx context.Context, t Target, o ConnectOptions) (*link, error) {
 	l.http = newRoundTripper(l.client.Transport, t.Transport == Streamable, o)
 	l.client.Transport = l.http
 	if t.Transport == SSE {
-		l.conn, err = wire.NewSSEClient(wire.SSEClientOptions{URL: endpoint, Client: l.client, ConnectTimeout: o.HandshakeTimeout,
+		l.conn, err = wire.NewSSEClient(wire.SSEClientOptions{URL: endpoint, Client: l.client, Header: header, ConnectTimeout: o.HandshakeTimeout,
 			MaxFrame: o.MaxFrame, MaxBody: o.MaxBody, Logger: o.Logger})
 		if err != nil {
 			l.conn = nil // not a nil *SSEClient in an interface

@@ -40,6 +40,11 @@ func newPostCourier(s *Session) *postCourier {
 	if id := s.sdk.ID(); id != "" {
 		h.Set(sessionHeader, id)
 	}
+	for k, v := range s.target.Headers { // or they would be added to a copy, for each call
+		if h.Get(k) == "" {
+			h.Set(k, v)
+		}
+	}
 	u := s.link.endpoint
 	if u.User != nil {
 		pass, _ := u.User.Password()
@@ -63,7 +68,7 @@ func (c *postCourier) ask(ctx context.Context, n uint64, msg []byte) (json.RawMe
 	if c.moved.Load() {
 		return nil, errElsewhere
 	}
-	resp, err := c.http.RoundTrip(c.request(ctx, http.MethodPost, c.header, msg))
+	resp, err := c.http.post(c.request(ctx, http.MethodPost, c.header, msg))
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +145,7 @@ func (a *answered) once(ctx context.Context, resp *http.Response) (*eventStream,
 	}
 	switch media {
 	case "application/json":
-		body, err := readAll(resp)
+		body, err := readAll(resp, c.http.maxFrame)
 		if err == nil {
 			a.message(ctx, body)
 		}
@@ -152,13 +157,17 @@ func (a *answered) once(ctx context.Context, resp *http.Response) (*eventStream,
 	return nil, fmt.Errorf("%w of type %q", errNotMCP, media)
 }
 
-func readAll(resp *http.Response) ([]byte, error) {
-	if n := resp.ContentLength; n > 0 && n <= 1<<20 {
+func readAll(resp *http.Response, limit int64) ([]byte, error) {
+	if n := resp.ContentLength; n > 0 && n <= min(limit, 1<<20) {
 		b := make([]byte, n)
 		_, err := io.ReadFull(resp.Body, b)
 		return b, err
 	}
-	return io.ReadAll(resp.Body)
+	b, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if int64(len(b)) > limit {
+		return nil, &wire.TooLargeError{Limit: int(limit), Inbound: true}
+	}
+	return b, err
 }
 
 func (a *answered) events(ctx context.Context, stream *eventStream, body io.ReadCloser) error {

@@ -80,6 +80,7 @@ func (c *client) startExpress(ctx context.Context, env *wire.Envelope) *expressC
 		return nil
 	}
 	call := &expressCall{client: c, id: string(env.ID), req: newRequest(agent.OpTool, name, args, meta)}
+	call.req.bound = true
 	l := &c.lane
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,6 +91,10 @@ func (c *client) startExpress(ctx context.Context, env *wire.Envelope) *expressC
 		l.calls = map[string]context.CancelFunc{}
 	}
 	call.ctx, call.cancel = context.WithCancel(ctx)
+	if ctx != c.ctx {
+		stop, cancel := context.AfterFunc(c.ctx, call.cancel), call.cancel
+		call.cancel = func() { stop(); cancel() }
+	}
 	l.calls[call.id] = call.cancel
 	l.taken.Add(1)
 	return call

@@ -80,18 +80,12 @@ func (s *postStream) event(msg []byte) error {
 	}
 	if !s.streaming {
 		s.streaming = true
-		h := s.header()
+		h := s.w.Header()
 		h.Set("Content-Type", "text/event-stream")
 		h.Set("Cache-Control", "no-cache, no-transform")
 		h.Set("X-Accel-Buffering", "no")
 	}
 	return s.write(msg)
-}
-
-func (s *postStream) header() http.Header {
-	h := s.w.Header()
-	h.Set(sessionHeader, s.c.use.sessionID())
-	return h
 }
 
 func (s *postStream) write(msg []byte) error {
@@ -112,7 +106,7 @@ func (s *postStream) end(msg []byte) {
 	if s.streaming {
 		err = s.write(msg)
 	} else {
-		h := s.header()
+		h := s.w.Header()
 		h.Set("Content-Type", "application/json")
 		h.Set("Content-Length", strconv.Itoa(len(msg)))
 		_, err = s.w.Write(msg)

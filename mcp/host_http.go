@@ -114,10 +114,12 @@ func (h *web) serve(w http.ResponseWriter, r *http.Request, ep *endpoint, leaf s
 	if !ok {
 		return
 	}
+	if leaf == "mcp" {
+		h.serveStreamable(w, r, ep, id)
+		return
+	}
 	r = r.WithContext(context.WithValue(r.Context(), identityCtx{}, id))
 	switch {
-	case leaf == "mcp":
-		h.serveStreamable(w, r, ep, id)
 	case leaf == "sse" && r.Method == http.MethodGet:
 		c := newClient(r.Context(), ep, SSE, id, r.Header)
 		defer c.cancel()
@@ -293,7 +295,14 @@ func (h *web) endOne(c *client) {
 func (h *web) readBody(w http.ResponseWriter, r *http.Request) (body []byte, ok bool) {
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(h.o.Limits.ReadTimeout)) // not every writer has deadlines; then the server's hold
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.o.Limits.MaxBody)))
+	limited := http.MaxBytesReader(w, r.Body, int64(h.o.Limits.MaxBody))
+	var err error
+	if n := r.ContentLength; n > 0 && n <= int64(h.o.Limits.MaxBody) {
+		body = make([]byte, n)
+		_, err = io.ReadFull(limited, body)
+	} else {
+		body, err = io.ReadAll(limited)
+	}
 	if err == nil {
 		_ = rc.SetReadDeadline(time.Time{}) // else it also keeps net/http from waiting for the rest
 	}

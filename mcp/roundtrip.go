@@ -75,6 +75,9 @@ func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		_ = r.Body.Close() // nobody has read from it
 		return nil, &wire.NotSentError{Cause: err}
 	}
+	if post && !t.streamable {
+		return t.base.RoundTrip(r) // the connection of SSE ends its requests by itself
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	unhook := context.AfterFunc(t.ctx, cancel)
 	end := func() { unhook(); cancel() }
@@ -117,6 +120,21 @@ func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		body.limit = t.maxFrame
 	}
 	return resp, nil
+}
+
+// post sends a POST of the express lane, whose context ends with the session. Its answers are not bounded.
+func (t *roundTripper) post(r *http.Request) (*http.Response, error) {
+	if r.ContentLength > t.maxBody {
+		return nil, &wire.NotSentError{Cause: &wire.TooLargeError{Size: int(r.ContentLength), Limit: int(t.maxBody)}}
+	}
+	if err := t.ctx.Err(); err != nil {
+		return nil, &wire.NotSentError{Cause: err}
+	}
+	resp, err := t.base.RoundTrip(r)
+	if err == nil && resp.StatusCode >= 400 {
+		resp = t.refused(r, resp)
+	}
+	return resp, err
 }
 
 // CloseIdleConnections is called by [http.Client.CloseIdleConnections].

@@ -38,6 +38,7 @@ func NewHTTPClient(o HTTPOptions) (*http.Client, error) {
 		TLSHandshakeTimeout:   orDefault(o.TLSTimeout, 10*time.Second),
 		ResponseHeaderTimeout: o.HeaderTimeout,
 		ForceAttemptHTTP2:     true,
+		DisableCompression:    true,                             // it would hold events back, and costs more than it saves where most servers are
 		MaxIdleConns:          orDefault(o.Concurrency, 64) + 2, // and the streams
 		MaxIdleConnsPerHost:   orDefault(o.Concurrency, 64) + 2,
 		IdleConnTimeout:       30 * time.Second,
@@ -71,6 +72,9 @@ func httpURL(raw string) (*url.URL, error) {
 
 // sameOrigin compares scheme, host and port; a default port may be left out.
 func sameOrigin(a, b *url.URL) bool {
+	if a.Scheme == b.Scheme && a.Host == b.Host {
+		return true
+	}
 	port := func(u *url.URL) string {
 		if p := u.Port(); p != "" {
 			return p
@@ -98,7 +102,7 @@ type headerTransport struct {
 }
 
 func (t *headerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if sameOrigin(r.URL, t.origin) {
+	if sameOrigin(r.URL, t.origin) && !hasHeader(r.Header, t.header) {
 		r = r.Clone(r.Context())
 		addHeader(r.Header, t.header)
 	}
@@ -107,6 +111,16 @@ func (t *headerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // CloseIdleConnections is called by [http.Client.CloseIdleConnections].
 func (t *headerTransport) CloseIdleConnections() { closeIdle(t.base) }
+
+// hasHeader reports whether there is nothing that addHeader would add.
+func hasHeader(have, want http.Header) bool {
+	for k := range want {
+		if _, has := have[http.CanonicalHeaderKey(k)]; !has {
+			return false
+		}
+	}
+	return true
+}
 
 func addHeader(to, from http.Header) {
 	for k, v := range from {

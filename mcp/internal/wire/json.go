@@ -45,8 +45,24 @@ func Unquote(raw []byte) (string, bool) {
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return string(raw[1 : len(raw)-1]), true
 	}
-	var s string
-	return s, json.Unmarshal(raw, &s) == nil
+	var room [256]byte
+	out := room[:0]
+	for b := raw[1 : len(raw)-1]; ; {
+		i := bytes.IndexByte(b, '\\')
+		if i < 0 {
+			return string(append(out, b...)), true
+		}
+		if i+1 >= len(b) {
+			return "", false
+		}
+		c := bytes.IndexByte([]byte(`"\/bfnrt`), b[i+1])
+		if c < 0 { // by number
+			var s string
+			return s, json.Unmarshal(raw, &s) == nil
+		}
+		out = append(append(out, b[:i]...), "\"\\/\b\f\n\r\t"[c])
+		b = b[i+2:]
+	}
 }
 
 // AppendQuote appends s as a JSON string. What is not UTF-8 in it becomes U+FFFD.

@@ -40,11 +40,12 @@ type SSEClientOptions struct {
 // ends the connection.
 type SSEClient struct {
 	core
-	o        SSEClientOptions
-	url      *url.URL
-	http     http.Client
-	own      bool // http is ours to close
-	endpoint *url.URL
+	o          SSEClientOptions
+	url        *url.URL
+	http       http.Client
+	own        bool // http is ours to close
+	endpoint   *url.URL
+	postHeader http.Header // not changed
 
 	ctx      context.Context // of the stream and of every POST
 	stop     context.CancelCauseFunc
@@ -126,6 +127,8 @@ func NewSSEClient(o SSEClientOptions) (*SSEClient, error) {
 	c.http = *o.Client
 	c.http.CheckRedirect = sameOriginRedirect
 	c.http.Timeout = 0 // it would end the stream
+	c.postHeader = http.Header{"Content-Type": {"application/json"}}
+	addHeader(c.postHeader, o.Header)
 	c.init(o.Logger)
 	c.ctx, c.stop = context.WithCancelCause(context.Background())
 	return c, nil
@@ -291,14 +294,9 @@ func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
 	ctx, cancel := context.WithTimeoutCause(withoutTrace(ctx), c.o.PostTimeout, fmt.Errorf("no receipt within %v", c.o.PostTimeout))
 	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.endpoint.String(), bytes.NewReader(data))
-	if err != nil {
-		return &NotSentError{Cause: err}
-	}
-	r.Header.Set("Content-Type", "application/json")
-	addHeader(r.Header, c.o.Header)
+	r := c.request(data).WithContext(ctx)
 	traceBody(r, t)
-	resp, err := c.http.Do(r)
+	resp, err := c.do(r)
 	if err != nil {
 		err = doError(r, err)
 		if closed := c.Err(); closed != nil {
@@ -324,6 +322,30 @@ func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
 		return &NotSentError{Cause: he}
 	}
 	return &sentError{he}
+}
+
+// request is http.NewRequest without parsing the endpoint each time.
+func (c *SSEClient) request(data []byte) *http.Request {
+	return &http.Request{Method: http.MethodPost, URL: c.endpoint, Host: c.endpoint.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: c.postHeader,
+		ContentLength: int64(len(data)), Body: io.NopCloser(bytes.NewReader(data)),
+		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
+}
+
+// do is http.Client.Do, which prepares for redirects at some cost, for requests that are hardly ever redirected.
+func (c *SSEClient) do(r *http.Request) (*http.Response, error) {
+	if c.http.Transport == nil || c.http.Jar != nil || r.URL.User != nil {
+		return c.http.Do(r)
+	}
+	resp, err := c.http.Transport.RoundTrip(r)
+	if err != nil || resp.StatusCode < 300 || resp.StatusCode >= 400 {
+		return resp, err
+	}
+	again := r.Clone(r.Context())
+	if again.Body, err = r.GetBody(); err != nil {
+		return nil, errors.Join(err, resp.Body.Close())
+	}
+	_ = resp.Body.Close() // what it says is asked for again
+	return c.http.Do(again)
 }
 
 func cmpErr(a, b error) error {

@@ -233,7 +233,10 @@ var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // post hands one message to its session.
 func (s *SSEServer) post(w http.ResponseWriter, r *http.Request, prefix string) {
-	id := r.URL.Query().Get("session_id")
+	id, alone := strings.CutPrefix(r.URL.RawQuery, "session_id=")
+	if !alone || strings.ContainsAny(id, "%&+;") {
+		id = r.URL.Query().Get("session_id")
+	}
 	if id == "" {
 		http.Error(w, "session_id is missing: POST to the endpoint that the stream of GET /sse announced", http.StatusBadRequest)
 		return
