@@ -130,7 +130,7 @@ func (t *roundTripper) post(r *http.Request) (*http.Response, error) {
 	if err := t.ctx.Err(); err != nil {
 		return nil, &wire.NotSentError{Cause: err}
 	}
-	resp, err := t.base.RoundTrip(r)
+	resp, err := wire.Send(t.base, r)
 	if err == nil && resp.StatusCode >= 400 {
 		resp = t.refused(r, resp)
 	}

@@ -294,8 +294,7 @@ func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
 	ctx, cancel := context.WithTimeoutCause(withoutTrace(ctx), c.o.PostTimeout, fmt.Errorf("no receipt within %v", c.o.PostTimeout))
 	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()
-	r := c.request(data).WithContext(ctx)
-	traceBody(r, t)
+	r := claimOnConn(c.request(data).WithContext(ctx), t)
 	resp, err := c.do(r)
 	if err != nil {
 		err = doError(r, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
 )
@@ -99,6 +100,45 @@ func (b *tracedBody) Read(p []byte) (int, error) {
 		b.claimed = true
 	}
 	return b.ReadCloser.Read(p)
+}
+
+// claimOnConn makes r tell t when it gets a connection, which is before a byte of it is written. It is for bodies in memory, which net/http sends together with the
+// headers if they come as they are, and only for requests whose Trace is asked after they have returned: there is no withdrawing one that has a connection.
+func claimOnConn(r *http.Request, t *Trace) *http.Request {
+	var own atomic.Bool
+	hooks := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+		if mine, _ := t.claim(); mine {
+			own.Store(true)
+		}
+	}}
+	r = r.WithContext(httptrace.WithClientTrace(r.Context(), hooks))
+	if get := r.GetBody; get != nil {
+		// See traceBody.
+		r.GetBody = func() (io.ReadCloser, error) {
+			t.undo(own.Swap(false))
+			return get()
+		}
+	}
+	return r
+}
+
+// Send is rt.RoundTrip for a request of the caller's own, with its body in memory. It keeps the [Trace] of the request's context, which is to be asked after Send has
+// returned.
+func Send(rt http.RoundTripper, r *http.Request) (*http.Response, error) {
+	t := traceOf(r.Context())
+	if t == nil {
+		return rt.RoundTrip(r)
+	}
+	r = claimOnConn(r.WithContext(withoutTrace(r.Context())), t)
+	resp, err := rt.RoundTrip(r)
+	switch {
+	case err != nil:
+	case resp.StatusCode >= 400:
+		t.answered(httpError(op(r), resp, nil))
+	default:
+		t.answered(nil)
+	}
+	return resp, err
 }
 
 // traceBody makes r, a request of our own, tell t when its body is sent.
