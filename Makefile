@@ -12,7 +12,7 @@ LINT_VERSION := v2.15.0
 RACE := $(shell CGO_ENABLED=$$($(GO) env CGO_ENABLED) && [ "$$CGO_ENABLED" = 1 ] && command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke build install test lint cross fuzz interop cluster redis bench clean $(BIN)
+.PHONY: help run smoke build install test lint cross fuzz interop cluster redis bench bench-mcp clean $(BIN)
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,8 @@ install: ## openmas into the Go bin folder
 	$(GO) install ./cmd/openmas
 
 test: ## every test, with the race detector where there is a C compiler
-	@$(if $(RACE),,echo "no C compiler (or CGO_ENABLED=0): the race detector is OFF" >&2;) $(GO) vet ./... && $(GO) test $(RACE) -timeout 10m ./...
+	@$(if $(RACE),,echo "no C compiler (or CGO_ENABLED=0): the race detector is OFF" >&2;) $(GO) vet ./... && $(GO) test $(RACE) -timeout 10m ./... && \
+	  echo "once more, without the express lane:" && OPENMAS_TEST_EXPRESS=off $(GO) test $(RACE) -timeout 10m ./mcp
 
 lint: $(LINT) ## gofmt, go.mod tidiness and golangci-lint
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:" >&2; gofmt -l . >&2; exit 1; }
@@ -62,8 +63,11 @@ cluster: ## what the processes of a project promise each other, with figures: ki
 redis: ## the driver for Redis, on a real redis-server (which it needs installed)
 	@cd contrib/redis && CI=true $(GO) test -count=1 -timeout 10m $(RACE) ./...
 
-bench: ## the benchmarks beside the code, with allocations
-	@$(GO) test -run '^$$' -bench . -benchmem ./...
+bench: ## the benchmarks beside the code, then MCP against other Go implementations (BENCH=quick: only that, in a minute)
+	@$(if $(filter quick,$(BENCH)),,$(GO) test -run '^$$' -bench . -benchmem ./... &&) $(MAKE) --no-print-directory bench-mcp
+
+bench-mcp: ## MCP against mcp-go and the official SDK, a module of its own (BENCH=quick)
+	@cd internal/bench && $(GO) run . $(if $(filter quick,$(BENCH)),-quick)
 
 clean: ## what the targets above built in this folder
 	@rm -rf bin .cache

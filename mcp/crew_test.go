@@ -27,7 +27,7 @@ type crew struct {
 	hosts map[string]*agent.Host
 }
 
-func (c *crew) add(t *testing.T, name string, caps agent.Capabilities) *agent.Host {
+func (c *crew) add(t testing.TB, name string, caps agent.Capabilities) *agent.Host {
 	t.Helper()
 	h, err := agent.NewHost(agent.Env{Name: name, Directory: c, Logger: slog.New(slog.DiscardHandler)}, caps)
 	if err != nil {

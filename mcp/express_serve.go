@@ -97,6 +97,7 @@ func (c *client) startExpress(ctx context.Context, env *wire.Envelope) *expressC
 	}
 	l.calls[call.id] = call.cancel
 	l.taken.Add(1)
+	c.ep.express.Add(1)
 	return call
 }
 

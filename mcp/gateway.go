@@ -162,6 +162,14 @@ func (g *Gateway) Sessions() []SessionInfo {
 	return slices.SortedFunc(slices.Values(g.web.sessions()), func(a, b SessionInfo) int { return a.Opened.Compare(b.Opened) })
 }
 
+// Express is the number of calls that took the express lane, so far, on sessions of all transports.
+func (g *Gateway) Express() (n int64) {
+	for _, ep := range g.endpoints() {
+		n += ep.express.Load()
+	}
+	return n
+}
+
 // InFlight is the number of calls running now.
 func (g *Gateway) InFlight() int { return g.gate.InFlight() }
 

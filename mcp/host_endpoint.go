@@ -33,6 +33,8 @@ type endpoint struct {
 	name   naming
 	watch  func(ctx context.Context, agent, uri string) error // a client subscribes; may be nil
 
+	express atomic.Int64 // calls that took the express lane
+
 	catalog atomic.Pointer[catalog]
 	mu      sync.Mutex // held while the catalog and the SDK's lists change
 }
