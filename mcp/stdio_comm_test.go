@@ -32,8 +32,8 @@ type stdioComm struct {
 
 func newStdioComm() *stdioComm {
 	const frame = 2 << 20 // not the default, which takes its time
-	c := &stdioComm{services: map[string]*stdioBinding{}, wires: map[*cable]struct{}{}, sessions: map[*Session]struct{}{}, o: ConnectOptions{MaxFrame: frame},
-		host: HostOptions{Logger: quiet, Limits: Limits{MaxFrame: frame, Linger: time.Second}}}
+	c := &stdioComm{services: map[string]*stdioBinding{}, wires: map[*cable]struct{}{}, sessions: map[*Session]struct{}{}, o: ConnectOptions{NoExpress: noExpress, MaxFrame: frame},
+		host: HostOptions{Logger: quiet, NoExpress: noExpress, Limits: Limits{MaxFrame: frame, Linger: time.Second}}}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c
 }
