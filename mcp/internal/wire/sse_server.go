@@ -280,9 +280,7 @@ func (s *SSEServer) post(w http.ResponseWriter, r *http.Request, prefix string) 
 		http.Error(w, err.Error(), status)
 		return
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(http.StatusAccepted)
-	_, _ = w.Write([]byte("Accepted")) // the message is taken whether or not the client reads this
+	w.WriteHeader(http.StatusAccepted) // without a body: clients that do not read one, as the official SDK's, would need a new connection for each message
 }
 
 // extra lets a tool see the headers and the token of the POST that called it, as it does on streamable HTTP.

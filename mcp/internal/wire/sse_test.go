@@ -171,7 +171,7 @@ func TestSSEServerLayout(t *testing.T) {
 		}
 		for _, endpoint := range []string{s.endpoint, strings.Replace(s.endpoint, "/messages/?", "/messages?", 1)} {
 			status, body, _ := post(t, url+endpoint, "application/json; charset=utf-8", " "+pingLine+"\r\n")
-			if status != http.StatusAccepted || body != "Accepted" {
+			if status != http.StatusAccepted || body != "" {
 				t.Errorf("POST: %d %q", status, body)
 			}
 			for _, want := range []string{"event: message\n", `data: {"jsonrpc":"2.0","id":1,"result":{}}` + "\n", "\n"} {
@@ -206,7 +206,7 @@ func TestSSEServerRefuses(t *testing.T) {
 		{"not UTF-8", ep, js, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\"}", "ann", 400, "UTF-8"},
 		{"POST to the stream", url + "/sse", js, pingLine, "ann", 405, "use GET"},
 		{"elsewhere", url + "/agents", js, pingLine, "ann", 404, ""},
-		{"and yet it lives", ep, js, pingLine, "ann", 202, "Accepted"},
+		{"and yet it lives", ep, js, pingLine, "ann", 202, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status, body, _ := post(t, c.url, c.contentType, c.body, "X-User", c.user)
