@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -83,9 +84,7 @@ func (r *Runtime) startCluster(base context.Context) error {
 	r.onClose("presence", func(ctx context.Context) error {
 		cancel()
 		both.Wait()
-		for name := range c.foreign {
-			c.removeForeign(ctx, name)
-		}
+		c.removeForeign(ctx, slices.Collect(maps.Keys(c.foreign))...)
 		c.ends.Wait()
 		return nil
 	})

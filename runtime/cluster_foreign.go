@@ -51,11 +51,13 @@ func (c *cluster) follow(ctx context.Context) {
 // all have answered.
 func (c *cluster) settle(ctx context.Context) bool {
 	want := c.offered()
+	var gone []string
 	for name := range c.foreign {
 		if _, ok := want[name]; !ok {
-			c.removeForeign(ctx, name)
+			gone = append(gone, name)
 		}
 	}
+	c.removeForeign(ctx, gone...)
 	type answer struct {
 		name string
 		f    *foreign
@@ -70,17 +72,18 @@ func (c *cluster) settle(ctx context.Context) bool {
 		}
 	}
 	answers := asks.Wait()
-	all := true
+	all, fresh := true, []*callee(nil)
 	for _, a := range answers {
 		if a.err != nil {
 			all = false
 			c.r.log.Warn("an agent that another process hosts does not answer", "agent", a.name, "again in", askAgain, "error", a.err)
 		} else if c.foreign[a.name] == nil {
 			c.foreign[a.name] = a.f
-			c.r.dir.add(a.f.callee)
+			fresh = append(fresh, a.f.callee)
 		}
 	}
-	if len(answers) > 0 {
+	if len(answers)+len(gone) > 0 {
+		c.r.dir.add(fresh...)
 		c.r.refresh()
 	}
 	return all
@@ -140,15 +143,16 @@ func (c *cluster) refresh(ctx context.Context, f *foreign, offers string) error 
 	return nil
 }
 
-// removeForeign takes an agent out of the directory. Its session ends when the calls that are in flight have: a process that leaves in order still answers them.
-func (c *cluster) removeForeign(ctx context.Context, name string) {
-	f := c.foreign[name]
-	delete(c.foreign, name)
-	c.r.dir.remove(name)
-	c.r.refresh()
-	c.ends.Go(func() {
-		if err := errors.Join(f.instance.stop(ctx), f.peer.Close(ctx)); err != nil {
-			c.r.log.Debug("end the session to an agent elsewhere", "agent", name, "error", err)
-		}
-	})
+// removeForeign takes agents out of the directory. Their sessions end when the calls that are in flight have: a process that leaves in order still answers them.
+func (c *cluster) removeForeign(ctx context.Context, names ...string) {
+	c.r.dir.remove(names...)
+	for _, name := range names {
+		f := c.foreign[name]
+		delete(c.foreign, name)
+		c.ends.Go(func() {
+			if err := errors.Join(f.instance.stop(ctx), f.peer.Close(ctx)); err != nil {
+				c.r.log.Debug("end the session to an agent elsewhere", "agent", name, "error", err)
+			}
+		})
+	}
 }

@@ -24,8 +24,21 @@ func newDirectory() *directory {
 	return d
 }
 
-func (d *directory) add(c *callee)      { d.change(func(m map[string]*callee) { m[c.name] = c }) }
-func (d *directory) remove(name string) { d.change(func(m map[string]*callee) { delete(m, name) }) }
+func (d *directory) add(all ...*callee) {
+	d.change(func(m map[string]*callee) {
+		for _, c := range all {
+			m[c.name] = c
+		}
+	})
+}
+
+func (d *directory) remove(names ...string) {
+	d.change(func(m map[string]*callee) {
+		for _, name := range names {
+			delete(m, name)
+		}
+	})
+}
 
 func (d *directory) change(f func(map[string]*callee)) {
 	d.mu.Lock()

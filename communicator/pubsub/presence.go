@@ -103,8 +103,10 @@ func (p *Presence) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-poke:
+			began := time.Now()
 			heard = p.say(ctx, p.takeNext(), true) && heard
-			poke, rest = nil, time.After(p.o.Every/20) // many who come at once are answered together
+			// Many who come at once are answered together, and who has much to say says it less often.
+			poke, rest = nil, time.After(min(max(p.o.Every/20, 20*time.Since(began)), p.o.Every))
 		case <-rest:
 			poke, rest = p.poke, nil
 		case <-t.C:
