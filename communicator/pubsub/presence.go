@@ -106,7 +106,7 @@ func (p *Presence) Run(ctx context.Context) {
 			began := time.Now()
 			heard = p.say(ctx, p.takeNext(), true) && heard
 			// Many who come at once are answered together, and who has much to say says it less often.
-			poke, rest = nil, time.After(min(max(p.o.Every/20, 20*time.Since(began)), p.o.Every))
+			poke, rest = nil, time.After(min(max(p.o.Every/20, 5*time.Since(began)), p.o.Every))
 		case <-rest:
 			poke, rest = p.poke, nil
 		case <-t.C:

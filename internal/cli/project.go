@@ -61,7 +61,7 @@ func (a *app) newRuntime(cfg *runtime.Config, o runtime.Options) (*runtime.Runti
 const (
 	brokerPatience  = 5 * time.Second
 	processPatience = time.Second
-	processQuiet    = 200 * time.Millisecond // they answer within half of that
+	processQuiet    = 400 * time.Millisecond // they answer within 100 ms, unless the machine is busy
 )
 
 // errAlone says that no other process of the project is there.
