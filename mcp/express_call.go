@@ -32,7 +32,7 @@ func (s *Session) Express() int64 { return s.express.Load() }
 func (s *Session) callExpress(ctx context.Context, out outgoing, name string, arguments json.RawMessage) (*agent.Result, error) {
 	n := s.replies.next()
 	var room [256]byte
-	meta, err := appendRequestMeta(room[:0], ctx, out.Call, s.target.Trusted, out.token)
+	meta, err := appendRequestMeta(ctx, room[:0], out.Call, s.target.Trusted, out.token)
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func (c *postCourier) ask(ctx context.Context, n uint64, msg []byte) (json.RawMe
 	if c.moved.Load() {
 		return nil, errElsewhere
 	}
-	resp, err := c.http.post(c.request(ctx, http.MethodPost, c.header, msg))
+	resp, err := c.http.post(c.request(ctx, http.MethodPost, c.header, msg)) //nolint:bodyclose // once closes it
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (a *answered) read(ctx context.Context, resp *http.Response) error {
 		if tries++; tries > maxResumes {
 			return err
 		}
-		if resp, err = a.resume(ctx, stream); err != nil {
+		if resp, err = a.resume(ctx, stream); err != nil { //nolint:bodyclose // once closes it
 			return err
 		}
 	}

@@ -135,7 +135,7 @@ func appendCall(dst, id []byte, name string, args json.RawMessage, meta []byte) 
 }
 
 // appendRequestMeta appends the `_meta` that requestMeta builds, with a progress token if there is one; nothing when it is empty.
-func appendRequestMeta(dst []byte, ctx context.Context, c *agent.Call, trusted bool, token string) ([]byte, error) {
+func appendRequestMeta(ctx context.Context, dst []byte, c *agent.Call, trusted bool, token string) ([]byte, error) {
 	m := metaWriter{dst: dst, start: len(dst)}
 	for _, k := range traceKeys {
 		m.text(k, c.Meta[k])

@@ -145,7 +145,7 @@ func TestTheLaneReadsMetaAsTheSDKDoes(t *testing.T) {
 				if token != "" {
 					want["progressToken"] = token
 				}
-				got, err := appendRequestMeta(nil, long, &c, trusted, token)
+				got, err := appendRequestMeta(long, nil, &c, trusted, token)
 				if err != nil {
 					t.Fatal(err)
 				}
