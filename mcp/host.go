@@ -20,6 +20,8 @@ type Identity struct {
 	Name string
 	// Trusted: it is one of our own runtimes, and what its `_meta` says about a call (caller, depth, key, attempt, id) is believed.
 	Trusted bool
+	// Itself: it calls for itself only. What its `_meta` says about the caller, or the source of an event, counts for nothing beside Name.
+	Itself bool
 }
 
 func (i Identity) name() string { return cmp.Or(i.Name, Anonymous) }

@@ -119,7 +119,7 @@ func shuttingDown() *agent.Error {
 func (e *endpoint) newCall(c *client, r request) (*agent.Call, error) {
 	call := &agent.Call{ID: r.meta.ID, Op: r.op, Input: r.input, Caller: r.meta.Caller, Key: r.meta.Key, Depth: r.meta.Depth, Attempt: r.meta.Attempt,
 		Inputs: r.meta.Inputs, State: r.meta.State}
-	if call.Caller == "" {
+	if call.Caller == "" || c.identity.Itself {
 		call.Caller = c.identity.name()
 	}
 	_, call.Meta = c.spoken()
@@ -133,6 +133,9 @@ func (e *endpoint) newCall(c *client, r request) (*agent.Call, error) {
 			return nil, agent.Refusedf(agent.CodeInvalidArgument, "event: %w", err)
 		}
 		ev.fill(call)
+		if c.identity.Itself {
+			call.Caller = c.identity.name()
+		}
 		call.Agent = e.agent
 		return call, nil
 	}

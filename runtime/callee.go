@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openmas/openmas/agent"
@@ -27,6 +28,7 @@ type callee struct {
 	// shown are the instances for status: the hosts where the agent lives in this process, else its sessions.
 	shown *pool
 	stats stats
+	going atomic.Int64 // calls of this process under way
 
 	policyFor  func(tool string) Policy
 	idempotent func(tool string) *bool
@@ -58,6 +60,8 @@ func (c *callee) Call(ctx context.Context, call *agent.Call) (*agent.Result, err
 	if call.Op == agent.OpEvent {
 		return c.chain(call).Call(ctx, call) // nobody waits for it: it is no work of a caller
 	}
+	c.going.Add(1)
+	defer c.going.Add(-1)
 	began := time.Now()
 	res, err := c.chain(call).Call(ctx, call)
 	c.stats.done(time.Since(began), err)

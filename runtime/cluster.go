@@ -213,7 +213,7 @@ func (c *cluster) quiet(ctx context.Context) error {
 		n := 0
 		c.mu.Lock()
 		for _, e := range c.exports {
-			n += e.gate.InFlight()
+			n += e.inFlight()
 		}
 		c.mu.Unlock()
 		if n == 0 {

@@ -66,6 +66,19 @@ func (c *cluster) handOver(ctx context.Context) {
 	}
 }
 
+// inFlight counts the calls of other processes. What is reached over the broker here too gets theirs and our own in the same way: those are told apart by counting
+// ours where they set out.
+func (e *export) inFlight() int {
+	if e.callee.over != OverPubSub {
+		return e.gate.InFlight()
+	}
+	n := -int(e.callee.going.Load())
+	for _, i := range e.callee.shown.instances {
+		n += i.gate.InFlight()
+	}
+	return max(n, 0)
+}
+
 // Info implements communicator.Service.
 func (e *export) Info() agent.Info { return e.callee.Info() }
 

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"strings"
+	"time"
 
 	concpool "github.com/sourcegraph/conc/pool"
 
@@ -102,7 +103,7 @@ func (r *Runtime) target(p planned, i *instance, n int) (mcp.Target, error) {
 	maps.Copy(t.Env, r.opts.ChildEnv)
 	t.Env[ChildVar] = "1"
 	h := hello{Version: helloVersion, Project: r.cfg.Project, Agent: p.name, Instance: i.id, Type: p.cfg.Type, Config: p.cfg.Config, StateDir: state, Dir: r.cfg.Dir, Broker: r.brokerSystem(),
-		URL: r.private.url, Token: token, Timeout: r.cfg.Defaults.Timeout, Run: p.runner && (n == 0 || p.cfg.Run == "all"), Restart: r.cfg.Restart,
+		URL: r.private.url, Token: token, Timeout: r.longestTimeout(), Run: p.runner && (n == 0 || p.cfg.Run == "all"), Restart: r.cfg.Restart,
 		Telemetry: r.cfg.Telemetry, LogLevel: r.logLevel(), Program: r.opts.Version, MCP: r.cfg.MCP}
 	if t.Hello, err = json.Marshal(h); err != nil {
 		return t, fmt.Errorf("agent %s: encode its config for a child process: %w", p.name, err)
@@ -124,6 +125,18 @@ func (r *Runtime) logLevel() slog.Level {
 		}
 	}
 	return slog.LevelError
+}
+
+// longestTimeout is of all policies: a child cannot know the one of each callee, which its parent applies.
+func (r *Runtime) longestTimeout() time.Duration {
+	longest := r.cfg.Defaults.Timeout
+	for name, a := range r.cfg.Agents {
+		longest = max(longest, r.cfg.PolicyFor(name, "").Timeout)
+		for tool := range a.Tools {
+			longest = max(longest, r.cfg.PolicyFor(name, tool).Timeout)
+		}
+	}
+	return longest
 }
 
 // telemetryVars are the standard variables of OpenTelemetry in our environment: our own children export as we do.

@@ -39,8 +39,10 @@ func (r *Runtime) drain(base context.Context, hard context.CancelFunc) error {
 		if err := r.cluster.quiet(settleCtx); err != nil {
 			errs = append(errs, err)
 		}
+		r.cluster.ends.Wait() // bounded by settleCtx
 	}
 	r.runners.cancel()
+	errs = append(errs, r.runners.await(ctx))
 	stop := context.AfterFunc(ctx, hard)
 	defer stop()
 	errs = append(errs, r.closeAll(ctx))

@@ -11,6 +11,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -124,4 +125,37 @@ func get(t *testing.T, url string) int {
 	}
 	resp.Body.Close()
 	return resp.StatusCode
+}
+
+// slowToEnd is an agent whose Run takes a moment to wind up, and that notes when it was closed.
+type slowToEnd struct {
+	d       *diary
+	running chan struct{}
+}
+
+func (s *slowToEnd) Capabilities() agent.Capabilities { return agent.Capabilities{} }
+
+func (s *slowToEnd) Run(ctx context.Context) error {
+	close(s.running)
+	<-ctx.Done()
+	wound := time.NewTimer(100 * time.Millisecond)
+	<-wound.C
+	s.d.write("run has ended")
+	return nil
+}
+
+func (s *slowToEnd) Close(context.Context) error { s.d.write("closed"); return nil }
+
+func TestAgentsAreClosedAfterTheirRun(t *testing.T) {
+	a := &slowToEnd{d: &diary{}, running: make(chan struct{})}
+	types := agent.Types{"slow": func() agent.Agent { return a }}
+	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "slow"}}}, types)
+	<-a.running
+	s.stop()
+	if err := s.wait(); err != nil {
+		t.Error(err)
+	}
+	if got := a.d.read(); got != "run has ended; closed" {
+		t.Error(got)
+	}
 }

@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -40,20 +39,35 @@ func (i *instance) askChild(ctx context.Context) error {
 	return err
 }
 
-// askHealth waits for the answer until ctx ends. An agent that ignores its context is asked again only once it has answered: nobody can wait for it, but there is
-// one of it at most.
+// An answer is what an agent says about its health, once it has.
+type answer struct {
+	done chan struct{}
+	err  error
+}
+
+// askHealth waits for the answer until ctx ends. Whoever asks while a question is open gets its answer: an agent that ignores its context keeps one goroutine busy,
+// for which nobody can wait, and never more.
 func (i *instance) askHealth(ctx context.Context) error {
-	if !i.asking.CompareAndSwap(false, true) {
-		return errors.New("it has not answered yet")
+	i.mu.Lock()
+	a := i.asked
+	if a == nil {
+		a = &answer{done: make(chan struct{})}
+		i.asked = a
+		go func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTimeout)
+			defer cancel()
+			err := i.health(ctx)
+			i.mu.Lock()
+			i.asked = nil
+			i.mu.Unlock()
+			a.err = err
+			close(a.done)
+		}()
 	}
-	answer := make(chan error, 1)
-	go func() {
-		defer i.asking.Store(false)
-		answer <- i.health(ctx)
-	}()
+	i.mu.Unlock()
 	select {
-	case err := <-answer:
-		return err
+	case <-a.done:
+		return a.err
 	case <-ctx.Done():
 		return fmt.Errorf("no answer within %v", healthTimeout)
 	}

@@ -3,6 +3,7 @@ package runtime_test
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/openmas/openmas/runtime"
@@ -37,4 +38,20 @@ func TestAgentsSayHowTheyAre(t *testing.T) {
 			t.Errorf("far: %q", got)
 		}
 	})
+}
+
+func TestTheHealthyStayHealthy(t *testing.T) {
+	s := start(t, pair(runtime.OverLocal), nil)
+	var askers sync.WaitGroup
+	for range 8 {
+		askers.Go(func() {
+			for range 100 {
+				if got := s.agentStatus("far").Instances[0].Unhealthy; got != "" {
+					t.Errorf("far: %s", got)
+					return
+				}
+			}
+		})
+	}
+	askers.Wait()
 }

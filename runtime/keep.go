@@ -62,6 +62,10 @@ func (r *Runtime) rise(ctx context.Context, route *pool, i *instance, peer commu
 // keepAlive lives as long as the instance. peer is its first session, or nil.
 func (r *Runtime) keepAlive(ctx context.Context, p planned, route *pool, i *instance, peer communicator.Peer, d dial) {
 	redial := func(ctx context.Context) error {
+		if r.draining() {
+			<-ctx.Done() // nothing is started again; this ends when the agent's turn to stop comes
+			return ctx.Err()
+		}
 		fresh, err := d(ctx)
 		if err != nil {
 			return err
@@ -97,6 +101,9 @@ func (r *Runtime) keepAlive(ctx context.Context, p planned, route *pool, i *inst
 	})
 	if errors.Is(err, supervise.ErrGaveUp) {
 		i.down(StateFailed, err)
+		if x := r.runners.remote(i.id); x != nil {
+			x.finish(StateFailed, err)
+		}
 		r.failed(p, err)
 	}
 }

@@ -31,11 +31,11 @@ type instance struct {
 	served   atomic.Int64 // calls so far
 	// health asks how it is; nil when it has nothing to say. Fixed from the start.
 	health func(context.Context) error
-	asking atomic.Bool
 
 	mu      sync.Mutex
 	state   State
 	lastErr error
+	asked   *answer                           // the open question about its health
 	session atomic.Pointer[communicator.Peer] // nil: down
 }
 

@@ -154,10 +154,32 @@ func (r *Runtime) startRunners(base context.Context) <-chan struct{} {
 	return done
 }
 
+// await waits for the Runners of this process, which were told to end: an agent is closed after its Run has returned.
+func (rs *runners) await(ctx context.Context) error {
+	rs.mu.Lock()
+	all := slices.Clone(rs.all)
+	rs.mu.Unlock()
+	for _, x := range all {
+		if st, _ := x.look(); x.run == nil || st == StateStarting {
+			continue // it ends with its child, or never began
+		}
+		select {
+		case <-x.done:
+		case <-ctx.Done():
+			return fmt.Errorf("the Runner of %s does not end: %w", x.instance, ctx.Err())
+		}
+	}
+	return nil
+}
+
 // startRemote tells a child that every agent is up, so that its Runner may begin.
 func (r *Runtime) startRemote(ctx context.Context, x *runner) {
 	x.set(StateRunning, nil)
-	for _, i := range r.dir.find(x.agent).shown.instances {
+	c := r.dir.find(x.agent)
+	if c == nil {
+		return // it was stopped meanwhile
+	}
+	for _, i := range c.shown.instances {
 		if s := i.session.Load(); i.id == x.instance && s != nil {
 			r.resume(ctx, i, *s)
 		}
@@ -169,6 +191,9 @@ func (r *Runtime) resume(ctx context.Context, i *instance, peer communicator.Pee
 	x := r.runners.remote(i.id)
 	if x == nil || r.phase.Load() != "ready" {
 		return
+	}
+	if st, _ := x.look(); st == StateDone || st == StateFailed {
+		return // its child was started again for its tools
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Connect.Timeout)
 	defer cancel()

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -122,6 +123,11 @@ func (r *Runtime) Ready() <-chan struct{} { return r.ready }
 // Status describes the system as it is now.
 func (r *Runtime) Status() Status {
 	s := Status{Project: r.cfg.Project, Version: r.opts.Version, PID: os.Getpid(), Started: r.started, State: r.phase.Load().(string), URL: r.url.Load().(string), Gateway: r.gatewayStatus()}
+	select {
+	case <-r.ready:
+	default:
+		return s // what starts is not to be looked at yet
+	}
 	for _, c := range r.dir.all() {
 		if c.name == selfName {
 			continue
@@ -199,6 +205,20 @@ func (r *Runtime) onClose(what string, f func(context.Context) error) { r.undo.a
 // closeAll stops what was started.
 func (r *Runtime) closeAll(ctx context.Context) error {
 	err := r.undo.run(ctx)
-	r.tasks.Wait()
-	return err
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.tasks.Wait()
+	}()
+	select {
+	case <-ended:
+		return err
+	case <-ctx.Done():
+		select {
+		case <-ended: // what ends with ctx gets a moment
+			return err
+		case <-time.After(time.Second):
+			return errors.Join(err, fmt.Errorf("something does not end although it was told to: %w", ctx.Err()))
+		}
+	}
 }

@@ -141,6 +141,10 @@ func (r *Runtime) checkForeignRequirements() error {
 		for _, req := range p.requires {
 			callee, tool, _ := strings.Cut(req, ".")
 			info, ok := r.dir.Agent(callee)
+			if c := r.dir.find(callee); c != nil && r.cfg.Agents[callee].Kind() == KindURL && c.shown.known.Load() == nil {
+				r.log.Warn("an agent requires a tool of a server that cannot be reached yet", "agent", p.name, "requires", req)
+				continue
+			}
 			if tool != "" && (!ok || !offers(info, tool)) {
 				return fmt.Errorf("agent %s requires %s, and %s offers %s", p.name, req, callee, strings.Join(append(toolNames(info), "nothing else"), ", "))
 			}

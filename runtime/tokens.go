@@ -20,7 +20,7 @@ type tokens struct {
 // issue makes a token for a process of ours.
 func (t *tokens) issue(name string) string {
 	token := rand.Text() + rand.Text()
-	t.grant(token, mcp.Identity{Name: name, Trusted: true})
+	t.grant(token, mcp.Identity{Name: name, Trusted: true, Itself: name != selfName})
 	return token
 }
 

@@ -64,7 +64,8 @@ func Exit(code int) error { return &exitError{code: code} }
 
 // Run runs the command that args say, without the program's name, and returns the exit code. It ends early, in order, when ctx does.
 func Run(ctx context.Context, p Program, args []string, s Streams) int {
-	root := newRoot(&app{Program: p, Streams: s})
+	a := &app{Program: p, Streams: s}
+	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
@@ -88,7 +89,11 @@ func Run(ctx context.Context, p Program, args []string, s Streams) int {
 	case errors.As(err, &config):
 		code = exitUsage
 	}
-	fmt.Fprintf(s.Err, "openmas: %s\n", strings.TrimRight(err.Error(), "\n"))
+	text := strings.TrimRight(err.Error(), "\n")
+	if a.cfg != nil {
+		text = a.cfg.Redact(text)
+	}
+	fmt.Fprintf(s.Err, "openmas: %s\n", text)
 	return code
 }
 
@@ -96,6 +101,7 @@ func Run(ctx context.Context, p Program, args []string, s Streams) int {
 type app struct {
 	Program
 	Streams
+	cfg *runtime.Config // the project, once it was read: it knows what is secret
 }
 
 func newRoot(a *app) *cobra.Command {

@@ -39,6 +39,7 @@ func (a *app) load(ctx context.Context, path string, p project) (*runtime.Config
 	if err != nil {
 		return nil, usage(err)
 	}
+	a.cfg = cfg
 	if cfg.Package != "" && a.Become != nil {
 		if err := a.Become(ctx, cfg, a.Err); err != nil {
 			return nil, err
