@@ -40,9 +40,10 @@ func TestChecklist34(t *testing.T) { // it waits for the readiness line, for a t
 	if _, err := mcptest.Run(t.Context(), o); err == nil {
 		t.Error("a server that never says its address is ready")
 	}
-	o.Transport = mcp.Stdio // where it says that it is ready, and nothing else
+	o.Transport, o.ReadyTimeout = mcp.Stdio, 30*time.Second // where it says that it is ready, and nothing else
 	s := start(t, o)
-	if out := s.Output(); len(out) == 0 || out[0] != "STDIO_SERVER_READY" {
+	eventually(t, "output", func() bool { return len(s.Output()) > 0 }) // the line is noted just after it was recognised
+	if out := s.Output(); out[0] != "STDIO_SERVER_READY" {
 		t.Errorf("%q", out)
 	}
 }
