@@ -46,6 +46,7 @@ func (p *probe) Capabilities() agent.Capabilities {
 				return agent.Ask[string](ctx, p.Peer+".circle", in)
 			}),
 			agent.NewTool("slow", "", p.slow),
+			agent.NewTool("relay-slow", "", func(ctx context.Context, in note) (note, error) { return agent.Ask[note](ctx, p.Peer+".slow", in) }),
 			agent.NewTool("wait-nested", "", func(ctx context.Context, in note) (note, error) {
 				if err := appears(ctx, in.Text); err != nil {
 					return in, err
@@ -118,10 +119,15 @@ func (p *probe) slow(ctx context.Context, in note) (note, error) {
 
 // appears waits for a file: the signal of a test to its agents, in whatever process they are.
 func appears(ctx context.Context, file string) error {
+	return appearsWhen(ctx, func() bool { _, err := os.Stat(file); return err == nil })
+}
+
+// appearsWhen waits for a condition until ctx ends.
+func appearsWhen(ctx context.Context, ok func() bool) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if _, err := os.Stat(file); err == nil {
+		if ok() {
 			return nil
 		}
 		select {
@@ -179,9 +185,10 @@ func (r *runs) Run(ctx context.Context) error {
 // types are the agents of this test binary, in this process and in its children; more are added or replaced by extra.
 func types(extra agent.Types) agent.Types {
 	t := agent.Types{
-		"probe": func() agent.Agent { return &probe{} },
-		"runs":  func() agent.Agent { return &runs{} },
-		"board": func() agent.Agent { return &board{} },
+		"probe":  func() agent.Agent { return &probe{} },
+		"runs":   func() agent.Agent { return &runs{} },
+		"worker": func() agent.Agent { return &worker{} },
+		"board":  func() agent.Agent { return &board{} },
 	}
 	for name, f := range extra {
 		t[name] = f

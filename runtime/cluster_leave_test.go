@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,6 +32,11 @@ func (o offering) Capabilities() agent.Capabilities {
 	}
 	return c
 }
+
+// offers is an agent with these tools.
+type offers []agent.Tool
+
+func (o offers) Capabilities() agent.Capabilities { return agent.Capabilities{Tools: o} }
 
 // An agent that is hosted here and elsewhere stays when the other process leaves.
 func TestHostedHereAndElsewhere(t *testing.T) {
@@ -109,6 +115,86 @@ func TestCallsOfOtherProcessesEnd(t *testing.T) {
 			if err := b.wait(); err != nil {
 				t.Error(err)
 			}
+		})
+	}
+}
+
+// A process that stops, alone with its agents or handing them over to another, keeps its Runners until the calls of other processes have ended: those may need them.
+func TestRunnersOutliveTheCallsOfOtherProcesses(t *testing.T) {
+	for _, over := range []string{runtime.OverLocal, runtime.OverPubSub} {
+		for _, replicas := range []int{1, 2} {
+			t.Run(fmt.Sprintf("%s in %d processes", over, replicas), func(t *testing.T) {
+				cfg := runtime.Config{Dir: t.TempDir(), Broker: runtime.BrokerConfig{Type: runtime.BrokerNATS}, Agents: map[string]runtime.AgentConfig{
+					"near": {Type: "probe"}, "far": {Type: "held", Communicator: over}, "run": {Type: "runs"}}}
+				d, begun, cancelled := &diary{}, make(chan struct{}), make(chan struct{})
+				held := func(ctx context.Context, _ note) (string, error) {
+					close(begun)
+					select {
+					case <-cancelled:
+					case <-ctx.Done():
+					case <-time.After(moment): // for a Runner to be cancelled in error
+					}
+					d.write("the call ends")
+					return "held", nil
+				}
+				types := agent.Types{
+					"held": func() agent.Agent { return offers{agent.NewTool("hold", "", held)} },
+					"runs": func() agent.Agent {
+						return &runs{run: func(ctx context.Context) error {
+							<-ctx.Done()
+							d.write("the Runner is cancelled")
+							close(cancelled)
+							return nil
+						}}
+					},
+				}
+				a, b := partOf(t, cfg, types, "near").ready(), partOf(t, cfg, types, "far", "run").ready()
+				eventually(t, "a knows far", func() bool { _, ok := a.Directory().Agent("far"); return ok })
+				answer := make(chan error, 1)
+				go func() {
+					_, err := agent.Ask[string](a.ctx, "far.hold", nil)
+					answer <- err
+				}()
+				<-begun
+				if replicas > 1 {
+					partOf(t, cfg, types, "far").ready()
+					eventually(t, "b is not alone", func() bool { return len(b.agentStatus("far").Instances) == replicas })
+				}
+				b.stop()
+				if err := <-answer; err != nil {
+					t.Error(err)
+				}
+				if err := b.wait(); err != nil {
+					t.Error(err)
+				}
+				if got := d.read(); got != "the call ends; the Runner is cancelled" {
+					t.Error(got)
+				}
+			})
+		}
+	}
+}
+
+// Of the calls in flight, those of this process are not other processes' work, whichever way they take.
+func TestOnlyCallsOfOtherProcessesAreWaitedFor(t *testing.T) {
+	for _, over := range []string{runtime.OverLocal, runtime.OverPubSub} {
+		t.Run(over, func(t *testing.T) {
+			dir, cfg := t.TempDir(), pair(over)
+			cfg.Drain.Timeout = moment
+			a, b := part(t, dir, cfg, "near").ready(), part(t, dir, cfg, "far").ready()
+			eventually(t, "a knows far", func() bool { _, ok := a.Directory().Agent("far"); return ok })
+			var calls sync.WaitGroup
+			for _, s := range []*system{a, b, b} {
+				calls.Go(func() { // longer than the drain may take: it is cut, or outlives it
+					_, _ = agent.Ask[note](s.ctx, "far.slow", note{N: int(4 * moment / time.Millisecond)})
+				})
+			}
+			eventually(t, "far is busy", func() bool { return inFlight(b) == 3 })
+			b.stop()
+			if err := b.wait(); err == nil || !strings.Contains(err.Error(), "1 calls of other processes still in flight") {
+				t.Errorf("error: %v", err)
+			}
+			calls.Wait()
 		})
 	}
 }

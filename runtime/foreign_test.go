@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -100,4 +101,18 @@ func TestServerElsewhereMayComeLater(t *testing.T) {
 		_, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"})
 		return err == nil
 	})
+}
+
+// One who requires a tool of a server that is down starts all the same: the server may come later.
+func TestRequiredToolOfAServerThatIsDown(t *testing.T) {
+	srv := httptest.NewServer(http.NotFoundHandler())
+	srv.Close()
+	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: srv.URL}, "reader": {Type: "reader"}}}
+	s := start(t, cfg, agent.Types{"reader": func() agent.Agent { return &writer{d: &diary{}, requires: []string{"docs.docs.search"}} }})
+	if got := s.agentStatus("reader").State; got != runtime.StateReady {
+		t.Errorf("reader is %s", got)
+	}
+	if !strings.Contains(s.log.String(), "requires a tool of a server that cannot be reached yet") {
+		t.Errorf("the log does not say so:\n%s", s.log)
+	}
 }

@@ -1,0 +1,181 @@
+package runtime_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/runtime"
+)
+
+// moment is how long something that must not happen gets to happen.
+const moment = 300 * time.Millisecond
+
+// worker is an agent with a Runner and with tools that misbehave, for child processes.
+type worker struct {
+	Stay  bool   `json:"stay"`  // Run returns when it is told to, else at once
+	Crash string `json:"crash"` // Run ends the process: "always", or until there is this file
+
+	runs atomic.Int64
+}
+
+func (w *worker) Capabilities() agent.Capabilities {
+	return agent.Capabilities{Tools: []agent.Tool{
+		agent.NewTool("exit", "", func(context.Context, note) (string, error) { os.Exit(7); return "", nil }),
+		agent.NewTool("runs", "Say whether Run runs, or will within a moment.", func(ctx context.Context, _ note) (bool, error) {
+			ctx, cancel := context.WithTimeout(ctx, moment)
+			defer cancel()
+			return w.runs.Load() > 0 || appearsWhen(ctx, func() bool { return w.runs.Load() > 0 }) == nil, nil
+		}),
+		agent.NewTool("claim", "Call in the name of another.", claim),
+	}}
+}
+
+func (w *worker) Run(ctx context.Context) error {
+	w.runs.Add(1)
+	switch w.Crash {
+	case "":
+	case "always":
+		os.Exit(7)
+	default:
+		if err := exitOnce(w.Crash); err != nil {
+			return err
+		}
+	}
+	if w.Stay {
+		<-ctx.Done()
+	}
+	return nil
+}
+
+// forged is a call as the tool claim makes it.
+type forged struct {
+	As    string          `json:"as"`
+	Event bool            `json:"event,omitempty"`
+	Agent string          `json:"agent"`
+	Name  string          `json:"name"`
+	Input json.RawMessage `json:"input"`
+}
+
+func claim(ctx context.Context, in forged) (string, error) {
+	env, _ := agent.EnvFrom(ctx)
+	c := &agent.Call{Op: agent.OpTool, Agent: in.Agent, Name: in.Name, Input: in.Input, Caller: in.As, Attempt: 1}
+	if in.Event {
+		c.Op = agent.OpEvent
+	}
+	res, err := env.Directory.Call(ctx, c)
+	if err != nil || in.Event {
+		return "", err
+	}
+	var said string
+	return said, res.Decode(&said)
+}
+
+// A child process has the token of one agent, and cannot pass for another.
+func TestAChildSpeaksForItselfOnly(t *testing.T) {
+	for _, express := range []bool{true, false} {
+		t.Run(fmt.Sprintf("express %v", express), func(t *testing.T) {
+			s := start(t, &runtime.Config{MCP: runtime.MCPConfig{Express: &express}, Agents: map[string]runtime.AgentConfig{
+				"child": {Type: "worker", Communicator: runtime.OverStdio, Config: map[string]any{"stay": true}},
+				"other": {Type: "worker", Communicator: runtime.OverStdio, Config: map[string]any{"stay": true}},
+				"far":   {Type: "probe"},
+			}}, nil)
+			got, err := agent.Ask[string](s.ctx, "child.claim", forged{As: "other", Agent: "far", Name: "who", Input: json.RawMessage(`{}`)})
+			if err != nil || !strings.HasPrefix(got, "child at") {
+				t.Errorf("a call in the name of another: %q, %v", got, err)
+			}
+			eventually(t, "the other runs", func() bool { return s.agentStatus("other").Runner == runtime.StateRunning })
+			news := json.RawMessage(`{"instance":"other/0","state":"done"}`)
+			if _, err := agent.Ask[string](s.ctx, "child.claim", forged{As: "other", Event: true, Agent: "openmas", Name: "openmas.runner", Input: news}); err != nil {
+				t.Error(err)
+			}
+			if got := s.agentStatus("other").Runner; got != runtime.StateRunning {
+				t.Errorf("the other's Runner is %s, says a child that it does not run in", got)
+			}
+		})
+	}
+}
+
+// What a child calls may take as long as the callee's own policy allows, whatever the default is.
+func TestAChildWaitsAsLongAsAnyPolicy(t *testing.T) {
+	long := runtime.Policy{Timeout: hang}
+	for name, patient := range map[string]func(a *runtime.AgentConfig, tool string){
+		"of an agent": func(a *runtime.AgentConfig, _ string) { a.Policy = long },
+		"of a tool":   func(a *runtime.AgentConfig, tool string) { a.Tools = map[string]runtime.ToolConfig{tool: {Policy: long}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := pair(runtime.OverStdio)
+			cfg.Defaults.Timeout = moment
+			near, far := cfg.Agents["near"], cfg.Agents["far"]
+			patient(&near, "slow")
+			patient(&far, "relay-slow")
+			cfg.Agents["near"], cfg.Agents["far"] = near, far
+			s := start(t, cfg, nil)
+			if _, err := agent.Ask[note](s.ctx, "far.relay-slow", note{N: int(3 * moment / time.Millisecond)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestADoneRunnerIsNotRunAgain(t *testing.T) {
+	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "worker", Communicator: runtime.OverStdio}}}, nil)
+	eventually(t, "it is done", func() bool { return s.agentStatus("a").Runner == runtime.StateDone })
+	if _, err := agent.Ask[string](s.ctx, "a.exit", nil); err == nil {
+		t.Error("it should have ended")
+	}
+	eventually(t, "the child is back", func() bool {
+		i := s.agentStatus("a").Instances[0]
+		return i.Restarts == 1 && i.State == runtime.StateReady
+	})
+	if again, err := agent.Ask[bool](s.ctx, "a.runs", nil); err != nil || again {
+		t.Errorf("it runs again: %v, %v", again, err)
+	}
+	if got := s.agentStatus("a").Runner; got != runtime.StateDone {
+		t.Errorf("the Runner is %s", got)
+	}
+}
+
+// A Runner whose child died while it ran runs again, and its end is told by the new process.
+func TestARunnerGoesOnInANewChild(t *testing.T) {
+	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{
+		"a": {Type: "worker", Communicator: runtime.OverStdio, Config: map[string]any{"crash": filepath.Join(t.TempDir(), "tried")}}}}
+	s := start(t, cfg, nil, func(o *runtime.Options) { o.Once = true })
+	if err := s.wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOnceEndsWhenAChildIsGivenUp(t *testing.T) {
+	cfg := &runtime.Config{Restart: impatient, Agents: map[string]runtime.AgentConfig{
+		"a": {Type: "worker", Communicator: runtime.OverStdio, Config: map[string]any{"crash": "always"}}}}
+	s := start(t, cfg, nil, func(o *runtime.Options) { o.Once = true })
+	if err := s.wait(); err == nil || !strings.Contains(err.Error(), "agent a: ") {
+		t.Errorf("error: %v", err)
+	}
+}
+
+// A Runner that does not heed the drain must not keep the process.
+func TestADrainEndsWhateverRuns(t *testing.T) {
+	release, over := make(chan struct{}), make(chan struct{})
+	s := start(t, &runtime.Config{Drain: runtime.DrainConfig{Timeout: moment}, Agents: map[string]runtime.AgentConfig{"a": {Type: "deaf"}}},
+		agent.Types{"deaf": func() agent.Agent {
+			return &runs{run: func(context.Context) error { defer close(over); <-release; return nil }}
+		}})
+	eventually(t, "it runs", func() bool { return s.agentStatus("a").Runner == runtime.StateRunning })
+	s.stop()
+	err := s.wait()
+	if err == nil || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "the Runner of a/0 does not end") || !strings.Contains(err.Error(), "something does not end although it was told to") {
+		t.Errorf("error: %v", err)
+	}
+	close(release)
+	<-over
+}
