@@ -13,7 +13,7 @@ import (
 
 // HTTPOptions configures the client of [NewHTTPClient]. Zero values select the defaults.
 type HTTPOptions struct {
-	// Origin is a URL of the only server that may see Header. Required with Header.
+	// Origin is a URL of the server, the only one that may see Header. Required.
 	Origin string
 	// Header is added to every request to Origin that does not have the field yet.
 	Header http.Header
@@ -21,22 +21,19 @@ type HTTPOptions struct {
 	Concurrency int
 	DialTimeout time.Duration // 10 s
 	TLSTimeout  time.Duration // 10 s
-	// HeaderTimeout bounds the wait for an answer's headers once the request is written; 0: the request's context alone
-	// does. Streamable HTTP servers may send headers only with the result of a call.
-	HeaderTimeout time.Duration
-	TLS           *tls.Config // nil: the system's
+	TLS         *tls.Config   // nil: the system's
 }
 
 // NewHTTPClient returns a client for one MCP server with a transport of its own, no overall timeout (streams last),
 // and a [Trace] kept for each request whose context has one. It follows redirects within one origin only. Close it with
 // CloseIdleConnections.
 func NewHTTPClient(o HTTPOptions) (*http.Client, error) {
+	dialer := net.Dialer{Timeout: orDefault(o.DialTimeout, 10*time.Second), KeepAlive: 15 * time.Second}
 	t := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: orDefault(o.DialTimeout, 10*time.Second), KeepAlive: 15 * time.Second}).DialContext,
+		DialContext:           dialer.DialContext,
 		TLSClientConfig:       o.TLS,
 		TLSHandshakeTimeout:   orDefault(o.TLSTimeout, 10*time.Second),
-		ResponseHeaderTimeout: o.HeaderTimeout,
 		ForceAttemptHTTP2:     true,
 		DisableCompression:    true,                             // it would hold events back, and costs more than it saves where most servers are
 		MaxIdleConns:          orDefault(o.Concurrency, 64) + 2, // and the streams
@@ -44,12 +41,12 @@ func NewHTTPClient(o HTTPOptions) (*http.Client, error) {
 		IdleConnTimeout:       30 * time.Second,
 		ExpectContinueTimeout: time.Second,
 	}
-	var rt http.RoundTripper = &TraceTransport{Base: t}
+	u, err := httpURL(o.Origin)
+	if err != nil {
+		return nil, fmt.Errorf("an HTTP client's origin: %w", err)
+	}
+	var rt http.RoundTripper = &TraceTransport{Base: t, direct: newDirect(u, t, dialer)}
 	if len(o.Header) > 0 {
-		u, err := httpURL(o.Origin)
-		if err != nil {
-			return nil, fmt.Errorf("the origin that headers are for: %w", err)
-		}
 		rt = &headerTransport{base: rt, origin: u, header: o.Header.Clone()}
 	}
 	return &http.Client{Transport: rt, CheckRedirect: sameOriginRedirect}, nil
@@ -139,18 +136,23 @@ func closeIdle(rt http.RoundTripper) {
 // TraceTransport keeps the [Trace] of each request whose context has one: whether its body was sent, and the answer if
 // that is no success. It goes below an SDK client, which loses both.
 type TraceTransport struct {
-	Base http.RoundTripper
+	Base   http.RoundTripper
+	direct *direct // for the requests that it takes
 }
 
 // RoundTrip implements [http.RoundTripper].
 func (t *TraceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	tr := traceOf(r.Context())
-	if tr == nil {
+	var resp *http.Response
+	var err error
+	switch {
+	case t.direct.takes(r):
+		resp, err = t.direct.roundTrip(r, tr)
+	case tr == nil:
 		return t.Base.RoundTrip(r)
+	default:
+		resp, err = t.Base.RoundTrip(traced(r, tr))
 	}
-	own := r.WithContext(r.Context()) // a RoundTripper must not change the request it is given
-	traceBody(own, tr)
-	resp, err := t.Base.RoundTrip(own)
 	switch {
 	case err != nil:
 	case resp.StatusCode >= 400:
@@ -162,7 +164,10 @@ func (t *TraceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections is called by [http.Client.CloseIdleConnections].
-func (t *TraceTransport) CloseIdleConnections() { closeIdle(t.Base) }
+func (t *TraceTransport) CloseIdleConnections() {
+	t.direct.closeIdle()
+	closeIdle(t.Base)
+}
 
 // op names a request without its query, where session ids and tokens stand.
 func op(r *http.Request) string {

@@ -81,7 +81,7 @@ func TestTraceBelowStreamable(t *testing.T) {
 			handler.ServeHTTP(w, r)
 		}
 	}))
-	hc, err := NewHTTPClient(HTTPOptions{})
+	hc, err := NewHTTPClient(HTTPOptions{Origin: srv.URL})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestTracedBodyWithdrawn(t *testing.T) {
 		}
 	}))
 	defer srv.Close()
-	hc, err := NewHTTPClient(HTTPOptions{})
+	hc, err := NewHTTPClient(HTTPOptions{Origin: srv.URL})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -119,7 +119,7 @@ func NewSSEClient(o SSEClientOptions) (*SSEClient, error) {
 	o.Header = o.Header.Clone()
 	c := &SSEClient{o: o, url: u}
 	if o.Client == nil {
-		if o.Client, err = NewHTTPClient(HTTPOptions{}); err != nil {
+		if o.Client, err = NewHTTPClient(HTTPOptions{Origin: o.URL}); err != nil {
 			return nil, err
 		}
 		c.own = true
@@ -291,10 +291,11 @@ func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
 	if t == nil {
 		t = new(Trace)
 	}
-	ctx, cancel := context.WithTimeoutCause(withoutTrace(ctx), c.o.PostTimeout, fmt.Errorf("no receipt within %v", c.o.PostTimeout))
+	t.late.Store(true)
+	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, traceKey{}, t), c.o.PostTimeout, fmt.Errorf("no receipt within %v", c.o.PostTimeout))
 	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()
-	r := claimOnConn(c.request(data).WithContext(ctx), t)
+	r := c.request(data).WithContext(ctx)
 	resp, err := c.do(r)
 	if err != nil {
 		err = doError(r, err)

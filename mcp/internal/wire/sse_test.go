@@ -66,7 +66,7 @@ func sseClient(t *testing.T, o SSEClientOptions) *SSEClient {
 
 // stockClient is the SDK's own client transport, over connections that end with the test.
 func stockClient(t *testing.T, url string) sdk.Transport {
-	hc, err := NewHTTPClient(HTTPOptions{})
+	hc, err := NewHTTPClient(HTTPOptions{Origin: url})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 // Make one per attempt with [WithTrace] and pass the context to the SDK. Its methods may be called concurrently.
 type Trace struct {
 	state atomic.Int32
+	late  atomic.Bool // nobody asks before the request has returned
 	mu    sync.Mutex
 	http  *HTTPError
 }
@@ -31,11 +32,6 @@ type traceKey struct{}
 func WithTrace(ctx context.Context) (context.Context, *Trace) {
 	t := new(Trace)
 	return context.WithValue(ctx, traceKey{}, t), t
-}
-
-// withoutTrace hides the Trace of ctx, for what outlives the call.
-func withoutTrace(ctx context.Context) context.Context {
-	return context.WithValue(ctx, traceKey{}, (*Trace)(nil))
 }
 
 func traceOf(ctx context.Context) *Trace {
@@ -102,6 +98,16 @@ func (b *tracedBody) Read(p []byte) (int, error) {
 	return b.ReadCloser.Read(p)
 }
 
+// traced makes a request tell t before its body is sent, for net/http.
+func traced(r *http.Request, t *Trace) *http.Request {
+	if t.late.Load() {
+		return claimOnConn(r, t)
+	}
+	r = r.WithContext(r.Context()) // a RoundTripper must not change the request it is given
+	traceBody(r, t)
+	return r
+}
+
 // claimOnConn makes r tell t when it gets a connection, which is before a byte of it is written. It is for bodies in memory, which net/http sends together with the
 // headers if they come as they are, and only for requests whose Trace is asked after they have returned: there is no withdrawing one that has a connection.
 func claimOnConn(r *http.Request, t *Trace) *http.Request {
@@ -125,20 +131,10 @@ func claimOnConn(r *http.Request, t *Trace) *http.Request {
 // Send is rt.RoundTrip for a request of the caller's own, with its body in memory. It keeps the [Trace] of the request's context, which is to be asked after Send has
 // returned.
 func Send(rt http.RoundTripper, r *http.Request) (*http.Response, error) {
-	t := traceOf(r.Context())
-	if t == nil {
-		return rt.RoundTrip(r)
+	if t := traceOf(r.Context()); t != nil {
+		t.late.Store(true)
 	}
-	r = claimOnConn(r.WithContext(withoutTrace(r.Context())), t)
-	resp, err := rt.RoundTrip(r)
-	switch {
-	case err != nil:
-	case resp.StatusCode >= 400:
-		t.answered(httpError(op(r), resp, nil))
-	default:
-		t.answered(nil)
-	}
-	return resp, err
+	return rt.RoundTrip(r)
 }
 
 // traceBody makes r, a request of our own, tell t when its body is sent.

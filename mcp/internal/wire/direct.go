@@ -1,0 +1,331 @@
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	// directBody is the largest body, in bytes, of a request that is sent directly: it fits into the buffers between the two ends, so a server that answers before it
+	// has read it does not keep the answer from being read.
+	directBody = 64 << 10
+	// directHeader bounds the headers of an answer, in bytes; as net/http's servers bound those of requests.
+	directHeader = 1 << 20
+	// maxInformational is how many 1xx answers may precede the answer, as in net/http.
+	maxInformational = 5
+)
+
+// direct sends the POSTs of MCP to one server of plain HTTP/1.1, each from the goroutine that makes it: it writes the request and reads the answer itself. In
+// net/http two goroutines of the connection do that, and waking them costs more than all else that a call does. What is unusual about a request is left to net/http.
+//
+// Nobody reads from an idle connection; whether the server has closed it is seen when it is used again.
+type direct struct {
+	host   string // with the port, as in the URLs of the requests
+	addr   string
+	dialer net.Dialer
+	keep   int           // connections
+	idle   time.Duration // how long they are kept
+
+	mu     sync.Mutex
+	free   []*directConn // the last used at the end
+	expiry *time.Timer   // runs while there are any
+}
+
+// newDirect returns nil where requests to u cannot be sent directly.
+func newDirect(u *url.URL, t *http.Transport, dialer net.Dialer) *direct {
+	if !canPeek || u.Scheme != "http" {
+		return nil
+	}
+	if proxy, err := t.Proxy(&http.Request{URL: u}); proxy != nil || err != nil {
+		return nil
+	}
+	port := u.Port()
+	if port == "" {
+		port = "80"
+	}
+	return &direct{host: u.Host, addr: net.JoinHostPort(u.Hostname(), port), dialer: dialer, keep: t.MaxIdleConnsPerHost, idle: t.IdleConnTimeout}
+}
+
+// takes reports whether a request can be sent directly.
+func (d *direct) takes(r *http.Request) bool {
+	if d == nil || r.Method != http.MethodPost || r.URL.Scheme != "http" || r.URL.Host != d.host || r.GetBody == nil || r.ContentLength <= 0 || r.ContentLength > directBody {
+		return false
+	}
+	h := r.Header
+	return !r.Close && r.Trailer == nil && r.TransferEncoding == nil && h["Expect"] == nil && h["Connection"] == nil && h["Upgrade"] == nil
+}
+
+// roundTrip is RoundTrip for a request that it takes. t is told before the first byte is written.
+func (d *direct) roundTrip(r *http.Request, t *Trace) (*http.Response, error) {
+	ctx, body := r.Context(), r.Body
+	for {
+		c, used, err := d.conn(ctx)
+		if err != nil {
+			return nil, errors.Join(err, body.Close())
+		}
+		own, ok := t.claim()
+		if !ok {
+			d.put(c)
+			return nil, errors.Join(context.Canceled, body.Close())
+		}
+		resp, wrote, err := c.exchange(r, body)
+		if err == nil || wrote {
+			return resp, err
+		}
+		t.undo(own)
+		if !used || ctx.Err() != nil {
+			return nil, err
+		}
+		if body, err = r.GetBody(); err != nil {
+			return nil, fmt.Errorf("send the request again: %w", err)
+		}
+	}
+}
+
+// conn takes the connection used last, or makes one.
+func (d *direct) conn(ctx context.Context) (c *directConn, used bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, false, context.Cause(ctx)
+	}
+	for {
+		d.mu.Lock()
+		if n := len(d.free); n > 0 {
+			c, d.free = d.free[n-1], d.free[:n-1]
+		}
+		d.mu.Unlock()
+		if c == nil {
+			break
+		}
+		if c.alive() {
+			return c, true, nil
+		}
+		c.close()
+		c = nil
+	}
+	nc, err := d.dialer.DialContext(ctx, "tcp", d.addr)
+	if err != nil {
+		return nil, false, err
+	}
+	c, err = newDirectConn(d, nc)
+	return c, false, err
+}
+
+// put keeps a connection for the next request, if there is room.
+func (d *direct) put(c *directConn) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.free) >= d.keep {
+		c.close()
+		return
+	}
+	c.since = time.Now()
+	if len(d.free) == 0 {
+		if d.expiry == nil {
+			d.expiry = time.AfterFunc(d.idle, d.expire)
+		} else {
+			d.expiry.Reset(d.idle)
+		}
+	}
+	d.free = append(d.free, c)
+}
+
+// expire closes what was not used for too long.
+func (d *direct) expire() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := 0
+	for n < len(d.free) && time.Since(d.free[n].since) >= d.idle {
+		d.free[n].close()
+		n++
+	}
+	d.free = append(d.free[:0], d.free[n:]...)
+	if len(d.free) > 0 {
+		d.expiry.Reset(time.Until(d.free[0].since.Add(d.idle)))
+	}
+}
+
+// closeIdle closes the connections that no request uses.
+func (d *direct) closeIdle() {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range d.free {
+		c.close()
+	}
+	d.free = nil
+	if d.expiry != nil {
+		d.expiry.Stop()
+	}
+}
+
+// directConn is a connection, used by one request at a time.
+type directConn struct {
+	d     *direct
+	nc    net.Conn
+	in    *bufio.Reader
+	room  int64 // bytes that may still be read
+	out   bytes.Buffer
+	since time.Time // idle
+
+	raw    syscall.RawConn
+	peek   func(fd uintptr) bool
+	silent bool // what peek found: open, and nothing to read
+}
+
+func newDirectConn(d *direct, nc net.Conn) (*directConn, error) {
+	c := &directConn{d: d, nc: nc}
+	c.in = bufio.NewReader(c)
+	c.peek = func(fd uintptr) bool {
+		c.silent = nothingToRead(fd)
+		return true
+	}
+	var err error
+	if c.raw, err = nc.(*net.TCPConn).SyscallConn(); err != nil {
+		return nil, errors.Join(err, nc.Close())
+	}
+	return c, nil
+}
+
+func (c *directConn) close() { _ = c.nc.Close() } // nobody waits for what it says
+
+// alive reports whether the server keeps an idle connection open, and has said nothing on it.
+func (c *directConn) alive() bool {
+	return c.raw.Read(c.peek) == nil && c.silent
+}
+
+var errHeaders = fmt.Errorf("the headers of the answer exceed %d bytes", directHeader)
+
+// Read is what the buffer reads from.
+func (c *directConn) Read(p []byte) (int, error) {
+	if c.room <= 0 {
+		return 0, errHeaders
+	}
+	n, err := c.nc.Read(p[:min(int64(len(p)), c.room)])
+	c.room -= int64(n)
+	return n, err
+}
+
+// long ago, as a deadline.
+var longAgo = time.Unix(1, 0)
+
+// exchange sends the request and reads the answer up to its body. After an error the connection is closed; wrote says whether the server may have got any of the
+// request.
+func (c *directConn) exchange(r *http.Request, body io.ReadCloser) (resp *http.Response, wrote bool, err error) {
+	ctx := r.Context()
+	if r.Body != body {
+		r = r.WithContext(ctx)
+		r.Body = body
+	}
+	release := context.AfterFunc(ctx, func() { _ = c.nc.SetDeadline(longAgo) }) // fails when it is closed
+	defer func() {
+		if err == nil {
+			return
+		}
+		release()
+		c.close()
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+	}()
+	c.out.Reset()
+	if err := r.Write(&c.out); err != nil { // closes the body
+		return nil, false, err
+	}
+	n, err := c.nc.Write(c.out.Bytes())
+	if err != nil {
+		return nil, n > 0, err
+	}
+	c.room = directHeader
+	for tries := 0; ; tries++ {
+		resp, err = http.ReadResponse(c.in, r)
+		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+			err = fmt.Errorf("the server closed the connection before it had answered: %w", io.ErrUnexpectedEOF)
+		}
+		if err != nil {
+			return nil, true, err
+		}
+		if resp.StatusCode >= 200 {
+			break
+		}
+		if resp.StatusCode == http.StatusSwitchingProtocols || tries >= maxInformational {
+			return nil, true, fmt.Errorf("the server answered %s", resp.Status)
+		}
+	}
+	c.room = math.MaxInt64
+	b := &directResponse{ReadCloser: resp.Body, c: c, ctx: ctx, release: release, reusable: !resp.Close && resp.ProtoAtLeast(1, 1)}
+	if resp.Body == http.NoBody {
+		b.finish()
+	} else {
+		resp.Body = b
+	}
+	return resp, true, nil
+}
+
+// directResponse is the body of an answer. When it was read to its end, the connection serves the next request; when it is closed before, so is the connection, which
+// ends a Read under way.
+type directResponse struct {
+	io.ReadCloser
+	c        *directConn
+	ctx      context.Context
+	release  func() bool
+	reusable bool
+	state    atomic.Int32
+}
+
+const (
+	directOpen int32 = iota
+	directRead       // to its end
+	directClosed
+)
+
+func (b *directResponse) Read(p []byte) (int, error) {
+	switch b.state.Load() {
+	case directRead:
+		return 0, io.EOF
+	case directClosed:
+		return 0, http.ErrBodyReadAfterClose
+	}
+	n, err := b.ReadCloser.Read(p)
+	switch {
+	case err == nil:
+	case err == io.EOF: //nolint:errorlint // what wraps it is no end
+		b.finish()
+	case b.ctx.Err() != nil:
+		err = context.Cause(b.ctx)
+	}
+	return n, err
+}
+
+func (b *directResponse) finish() {
+	if !b.state.CompareAndSwap(directOpen, directRead) {
+		return
+	}
+	if b.release() && b.reusable && b.c.in.Buffered() == 0 {
+		b.c.d.put(b.c)
+	} else {
+		b.c.close()
+	}
+}
+
+// Close implements [io.Closer]. It does not read what is left, which may be endless.
+func (b *directResponse) Close() error {
+	if b.state.CompareAndSwap(directOpen, directClosed) {
+		b.release()
+		b.c.close()
+	}
+	return nil
+}

@@ -1,0 +1,442 @@
+//go:build unix
+
+package wire
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// rawServer answers the requests of each connection with the same bytes, and counts both. last: it closes the connection then.
+type rawServer struct {
+	url         string
+	conns, reqs atomic.Int32
+}
+
+func newRawServer(t *testing.T, answer string, last bool) *rawServer {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &rawServer{url: "http://" + l.Addr().String()}
+	var all sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(func() { cancel(); l.Close(); all.Wait() })
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			s.conns.Add(1)
+			all.Go(func() {
+				defer c.Close()
+				defer context.AfterFunc(ctx, func() { c.Close() })()
+				in := bufio.NewReader(c)
+				for {
+					r, err := http.ReadRequest(in)
+					if err != nil {
+						return
+					}
+					if _, err := io.Copy(io.Discard, r.Body); err != nil {
+						return
+					}
+					s.reqs.Add(1)
+					if _, err := io.WriteString(c, answer); err != nil || last {
+						return
+					}
+				}
+			})
+		}
+	})
+	return s
+}
+
+func directClient(t *testing.T, url string) *http.Client {
+	t.Helper()
+	hc, err := NewHTTPClient(HTTPOptions{Origin: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(hc.CloseIdleConnections)
+	if hc.Transport.(*TraceTransport).direct == nil {
+		t.Fatal("not direct")
+	}
+	return hc
+}
+
+// sendPost returns the status and the body.
+func sendPost(ctx context.Context, rt http.RoundTripper, url, body string) (string, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := rt.RoundTrip(r)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return fmt.Sprint(resp.StatusCode, " ", resp.ContentLength, " ", resp.Header.Get("X-A"), " ", string(b)), err
+}
+
+// What a server says is understood as net/http does, and connections are used again when they are there.
+func TestDirectIsAsNetHTTP(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer string
+		last   bool
+	}{
+		"length":                {"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 2\r\n\r\nhi", false},
+		"no body":               {"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", false},
+		"no content":            {"HTTP/1.1 204 No Content\r\n\r\n", false},
+		"chunks":                {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", false},
+		"trailer":               {"HTTP/1.1 200 OK\r\nTrailer: X-T\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: t\r\n\r\n", false},
+		"until the end":         {"HTTP/1.1 200 OK\r\n\r\nabc", true},
+		"HTTP/1.0":              {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", false},
+		"close":                 {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi", true},
+		"early hints":           {"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", false},
+		"hints without end":     {strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 7), true},
+		"error":                 {"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno", false},
+		"short":                 {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi", true},
+		"short chunk":           {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc", true},
+		"no answer":             {"", true},
+		"half of the headers":   {"HTTP/1.1 200 OK\r\nX-A: b\r\n", true},
+		"no HTTP":               {"hello\r\n\r\n", true},
+		"two lengths":           {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi", true},
+		"more than was said":    {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi and more", false},
+		"a length that is none": {"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\n", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			type outcome struct {
+				said        string
+				failed      bool
+				conns, reqs int32
+			}
+			try := func(rt func(url string) http.RoundTripper) (o outcome) {
+				s := newRawServer(t, c.answer, c.last)
+				tr := rt(s.url)
+				for range 2 {
+					said, err := sendPost(t.Context(), tr, s.url, "{}")
+					o.said, o.failed = o.said+said+"|", o.failed || err != nil
+				}
+				o.conns, o.reqs = s.conns.Load(), s.reqs.Load()
+				return o
+			}
+			ours := try(func(url string) http.RoundTripper { return directClient(t, url).Transport })
+			theirs := try(func(string) http.RoundTripper {
+				tr := &http.Transport{DisableCompression: true}
+				t.Cleanup(tr.CloseIdleConnections)
+				return tr
+			})
+			if ours != theirs {
+				t.Errorf("got %+v, net/http %+v", ours, theirs)
+			}
+		})
+	}
+}
+
+func TestDirectTakesPlainPOSTs(t *testing.T) {
+	const host = "http://127.0.0.1:8000"
+	d := directClient(t, host).Transport.(*TraceTransport).direct
+	request := func(change func(r *http.Request)) *http.Request {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, host+"/mcp", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(r)
+		return r
+	}
+	if !d.takes(request(func(*http.Request) {})) {
+		t.Error("not taken")
+	}
+	for name, change := range map[string]func(r *http.Request){
+		"GET":          func(r *http.Request) { r.Method = http.MethodGet },
+		"another host": func(r *http.Request) { r.URL.Host = "127.0.0.1:8001" },
+		"TLS":          func(r *http.Request) { r.URL.Scheme = "https" },
+		"streamed":     func(r *http.Request) { r.GetBody = nil },
+		"large":        func(r *http.Request) { r.ContentLength = directBody + 1 },
+		"no length":    func(r *http.Request) { r.ContentLength = -1 },
+		"expecting":    func(r *http.Request) { r.Header.Set("Expect", "100-continue") },
+		"upgrading":    func(r *http.Request) { r.Header.Set("Upgrade", "h2c") },
+	} {
+		if d.takes(request(change)) {
+			t.Errorf("%s: taken", name)
+		}
+	}
+	if hc, err := NewHTTPClient(HTTPOptions{Origin: "https://127.0.0.1:8000"}); err != nil || hc.Transport.(*TraceTransport).direct != nil {
+		t.Errorf("TLS is direct: %v", err)
+	}
+}
+
+func TestDirectHeadersStayHeaders(t *testing.T) {
+	got := make(chan http.Header, 1)
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Clone() }))
+	defer srv.Close()
+	hc := directClient(t, srv.URL)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL, strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-A", "b\r\nX-Evil: yes")
+	resp, err := hc.Transport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if h := <-got; h.Get("X-Evil") != "" || h.Get("X-A") == "" {
+		t.Errorf("the server got %v", h)
+	}
+}
+
+// The evidence about a request that was not answered.
+func TestDirectTrace(t *testing.T) {
+	t.Run("no server", func(t *testing.T) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		url := "http://" + l.Addr().String()
+		l.Close()
+		ctx, trace := WithTrace(t.Context())
+		if _, err := sendPost(ctx, directClient(t, url).Transport, url, "{}"); err == nil || trace.Sent() {
+			t.Errorf("%v, sent %v", err, trace.Sent())
+		}
+	})
+	t.Run("no answer", func(t *testing.T) {
+		s := newRawServer(t, "", true)
+		ctx, trace := WithTrace(t.Context())
+		if _, err := sendPost(ctx, directClient(t, s.url).Transport, s.url, "{}"); !errors.Is(err, io.ErrUnexpectedEOF) || !trace.Sent() {
+			t.Errorf("%v, sent %v", err, trace.Sent())
+		}
+	})
+	t.Run("withdrawn", func(t *testing.T) {
+		s := newRawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", false)
+		ctx, trace := WithTrace(t.Context())
+		if trace.Sent() {
+			t.Fatal("sent")
+		}
+		hc := directClient(t, s.url)
+		if _, err := sendPost(ctx, hc.Transport, s.url, "{}"); err == nil || s.reqs.Load() != 0 {
+			t.Errorf("%v, %d requests", err, s.reqs.Load())
+		}
+		if _, err := sendPost(t.Context(), hc.Transport, s.url, "{}"); err != nil || s.conns.Load() != 1 {
+			t.Errorf("%v, %d connections: the unused one serves", err, s.conns.Load())
+		}
+	})
+	t.Run("refused", func(t *testing.T) {
+		s := newRawServer(t, "HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n", false)
+		ctx, trace := WithTrace(t.Context())
+		_, err := sendPost(ctx, directClient(t, s.url).Transport, s.url, "{}")
+		if he := trace.HTTPError(); err != nil || he == nil || !he.Refused() || he.RetryAfter != 7*time.Second {
+			t.Errorf("%v, %v", err, trace.HTTPError())
+		}
+	})
+}
+
+// A server may close a connection that is idle at any time.
+func TestDirectLeavesDeadConnections(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hi") }))
+	defer srv.Close()
+	hc := directClient(t, srv.URL)
+	d := hc.Transport.(*TraceTransport).direct
+	for i := range 3 {
+		if _, err := sendPost(t.Context(), hc.Transport, srv.URL, "{}"); err != nil {
+			t.Fatal(i, err)
+		}
+		srv.CloseClientConnections()
+		d.mu.Lock()
+		c := d.free[0]
+		d.mu.Unlock()
+		eventually(t, "the connection to be seen closed", func() bool { return !c.alive() })
+	}
+	t.Run("that speak unasked", func(t *testing.T) {
+		s := newRawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", false)
+		hc := directClient(t, s.url)
+		for range 3 {
+			if said, err := sendPost(t.Context(), hc.Transport, s.url, "{}"); err != nil || !strings.HasPrefix(said, "200") {
+				t.Errorf("%q, %v", said, err)
+			}
+		}
+	})
+}
+
+func TestDirectEndsWithItsContext(t *testing.T) {
+	reached, release := make(chan struct{}, 1), make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/body" {
+			_, _ = io.WriteString(w, "half")
+			_ = http.NewResponseController(w).Flush()
+		}
+		reached <- struct{}{}
+		<-release
+	}))
+	defer srv.Close()
+	defer close(release)
+	hc := directClient(t, srv.URL)
+	why := errors.New("that is why")
+	for _, path := range []string{"/header", "/body"} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			_, err := sendPost(ctx, hc.Transport, srv.URL+path, "{}")
+			done <- err
+		}()
+		<-reached
+		cancel(why)
+		select {
+		case err := <-done:
+			if !errors.Is(err, why) {
+				t.Errorf("%s: %v", path, err)
+			}
+		case <-time.After(hang):
+			t.Fatal(path, "hangs")
+		}
+	}
+	if _, err := sendPost(canceled(t), hc.Transport, srv.URL, "{}"); !errors.Is(err, context.Canceled) {
+		t.Errorf("before it is sent: %v", err)
+	}
+	t.Run("closed while it is read", func(t *testing.T) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL+"/body", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := hc.Transport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-reached
+		done := make(chan error, 1)
+		go func() {
+			_, err := io.Copy(io.Discard, resp.Body)
+			done <- err
+		}()
+		resp.Body.Close()
+		select {
+		case err := <-done:
+			if err == nil {
+				t.Error("that was the end of the body")
+			}
+		case <-time.After(hang):
+			t.Fatal("hangs")
+		}
+		if _, err := resp.Body.Read(make([]byte, 1)); !errors.Is(err, http.ErrBodyReadAfterClose) {
+			t.Error(err)
+		}
+	})
+}
+
+func canceled(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}
+
+func TestDirectBounds(t *testing.T) {
+	t.Run("headers", func(t *testing.T) {
+		s := newRawServer(t, "HTTP/1.1 200 OK\r\nX-A: "+strings.Repeat("x", directHeader)+"\r\nContent-Length: 0\r\n\r\n", true)
+		if _, err := sendPost(t.Context(), directClient(t, s.url).Transport, s.url, "{}"); !errors.Is(err, errHeaders) {
+			t.Error(err)
+		}
+	})
+	t.Run("a body has its own", func(t *testing.T) {
+		size := 2 * directHeader
+		s := newRawServer(t, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", size, bytes.Repeat([]byte("x"), size)), false)
+		if said, err := sendPost(t.Context(), directClient(t, s.url).Transport, s.url, "{}"); err != nil || len(said) < size {
+			t.Error(len(said), err)
+		}
+	})
+	t.Run("idle connections", func(t *testing.T) {
+		const callers = 6
+		var all sync.WaitGroup
+		together := make(chan struct{})
+		var in atomic.Int32
+		srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			if in.Add(1) == callers {
+				close(together)
+			}
+			<-together
+		}))
+		defer srv.Close()
+		hc := directClient(t, srv.URL)
+		d := hc.Transport.(*TraceTransport).direct
+		d.keep, d.idle = 2, time.Minute
+		for range callers {
+			all.Go(func() {
+				if _, err := sendPost(t.Context(), hc.Transport, srv.URL, "{}"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		free := func() int {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			return len(d.free)
+		}
+		if n := free(); n != 2 {
+			t.Errorf("%d are kept", n)
+		}
+		d.mu.Lock()
+		d.free[0].since = time.Now().Add(-d.idle)
+		d.mu.Unlock()
+		d.expire()
+		if n := free(); n != 1 {
+			t.Errorf("%d are kept after their time", n)
+		}
+		hc.CloseIdleConnections()
+		if n := free(); n != 0 {
+			t.Errorf("%d are left", n)
+		}
+	})
+}
+
+// A connection can be lost at any moment, and its request then says so.
+func TestDirectManyAtOnce(t *testing.T) {
+	var served atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		if served.Add(1)%50 == 0 {
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = w.Write(b)
+	}))
+	srv.Config.ErrorLog = nil
+	defer srv.Close()
+	hc := directClient(t, srv.URL)
+	var all sync.WaitGroup
+	var lost atomic.Int32
+	for i := range 16 {
+		all.Go(func() {
+			for k := range 100 {
+				want := fmt.Sprintf("%d/%d", i, k)
+				said, err := sendPost(t.Context(), hc.Transport, srv.URL, want)
+				if err != nil {
+					lost.Add(1)
+				} else if !strings.HasSuffix(said, " "+want) {
+					t.Errorf("%q for %q", said, want)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := lost.Load(); n != 32 || served.Load() != 1600 {
+		t.Errorf("%d were lost of %d served: want 32 of 1600", n, served.Load())
+	}
+}
