@@ -27,6 +27,7 @@ type backChannel struct {
 	id  string
 	// token is the client's progress token; nil: it wants no progress.
 	token any
+	round *round // with its own way to the client, or nil
 
 	mu      sync.Mutex
 	queue   []agent.Notice
@@ -35,8 +36,8 @@ type backChannel struct {
 	idle    chan struct{} // closed when nothing is being sent any more; made by close
 }
 
-func newBackChannel(ctx context.Context, ss *sdk.ServerSession, c *client, m callMeta) *backChannel {
-	return &backChannel{ctx: ctx, ss: ss, c: c, id: m.ID, token: m.Progress}
+func newBackChannel(ctx context.Context, ss *sdk.ServerSession, c *client, r request) *backChannel {
+	return &backChannel{ctx: ctx, ss: ss, c: c, id: r.meta.ID, token: r.meta.Progress, round: r.round}
 }
 
 // Notify implements agent.BackChannel. It queues the notice; one goroutine at a time, which close waits for, sends what is queued in order.
@@ -80,13 +81,24 @@ func (b *backChannel) sendOne(n agent.Notice) error {
 	ctx, cancel := context.WithTimeout(b.ctx, noticeTimeout)
 	defer cancel()
 	if p := n.Progress; p != nil && b.token != nil {
-		return b.ss.NotifyProgress(ctx, &sdk.ProgressNotificationParams{ProgressToken: b.token, Progress: p.Progress, Total: p.Total, Message: p.Message})
+		params := &sdk.ProgressNotificationParams{ProgressToken: b.token, Progress: p.Progress, Total: p.Total, Message: p.Message}
+		if b.direct() {
+			return b.round.tell(ctx, "notifications/progress", params)
+		}
+		return b.ss.NotifyProgress(ctx, params)
 	}
 	if l := n.Log; l != nil {
-		return b.ss.Log(ctx, &sdk.LoggingMessageParams{Meta: b.meta(), Level: mcpLevel(l.Level), Logger: l.Logger, Data: l.Data})
+		params := &sdk.LoggingMessageParams{Meta: b.meta(), Level: mcpLevel(l.Level), Logger: l.Logger, Data: l.Data}
+		if b.direct() {
+			return b.round.tell(ctx, "notifications/message", params)
+		}
+		return b.ss.Log(ctx, params)
 	}
 	return nil
 }
+
+// direct reports whether notices pass beside the SDK, which knows nothing of the call.
+func (b *backChannel) direct() bool { return b.round != nil && b.round.send != nil }
 
 // close refuses whatever comes after the call, and returns when every notice of it was sent: a client drops those that follow the answer.
 func (b *backChannel) close() {

@@ -22,7 +22,8 @@ type catalog struct {
 
 type tool struct {
 	target
-	info agent.ToolInfo
+	info  agent.ToolInfo
+	heads bool // requests over HTTP say some of its arguments in headers as well
 }
 
 type prompt struct {
@@ -55,7 +56,7 @@ func newCatalog(agents []agent.Info, name naming, log *slog.Logger) *catalog {
 				clash("tool", exported, other.agent, a.Name)
 				continue
 			}
-			c.tools[exported] = tool{to, t}
+			c.tools[exported] = tool{to, t, headed(t.InputSchema)}
 			c.own[to] = true
 		}
 		for _, p := range a.Prompts {

@@ -127,6 +127,7 @@ func open(ctx context.Context, t Target, o ConnectOptions, l *link, era string) 
 	}
 	client := sdk.NewClient(&sdk.Implementation{Name: clientName, Version: o.Version}, s.clientOptions())
 	client.AddReceivingMiddleware(s.receive)
+	client.AddSendingMiddleware(s.overhear)
 
 	// The SDK's handshake leaves the connection's own waits alone when ctx ends: a child that reads nothing, a GET that gets no answer.
 	release := context.AfterFunc(ctx, l.sever)
@@ -141,8 +142,11 @@ func open(ctx context.Context, t Target, o ConnectOptions, l *link, era string) 
 	cs, err := client.Connect(ctx, transport, &sdk.ClientSessionOptions{ProtocolVersion: era})
 	if err == nil {
 		s.sdk = cs
+		if !s.newest() {
+			s.says = nil // the server did not want to hear it
+		}
 		s.spare.Store(diesOfCancel(cs.InitializeResult()))
-		switch express := !o.NoExpress && onExpress(s.ProtocolVersion()); {
+		switch express := !o.NoExpress && (s.says != nil || !s.newest()); {
 		case express && l.conn != nil:
 			s.lane = &lineCourier{s, l.conn}
 		case express:

@@ -75,6 +75,12 @@ func fromToolResult(res *sdk.CallToolResult, trusted bool) (*agent.Result, error
 			return nil, agent.Errorf(agent.CodeInternal, "the result wants input, but does not say which: %w", err)
 		}
 	}
+	if res.NeedsInput() {
+		var err error
+		if out.Pending, err = pendingOf(true, res.InputRequests, res.RequestState); err != nil {
+			return nil, err
+		}
+	}
 	// Text is exact where the SDK has decoded the structured content and lost the digits of large numbers.
 	if generated, _ := res.Meta[metaGenerated].(bool); generated && trusted && len(out.Content) == 1 && json.Valid([]byte(out.Content[0].Text)) {
 		out.Structured, out.Content = json.RawMessage(out.Content[0].Text), nil

@@ -1,6 +1,20 @@
 package mcp
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// headed reports whether a tool's schema wants that requests over HTTP say some of the arguments in headers as well, as servers of the newest era may.
+func headed(schema json.RawMessage) bool {
+	if bytes.IndexByte(schema, '\\') >= 0 { // spelled out
+		var v any
+		if json.Unmarshal(schema, &v) == nil {
+			schema, _ = json.Marshal(v) // cannot fail
+		}
+	}
+	return bytes.Contains(schema, []byte("x-mcp-header"))
+}
 
 // plainProperties is an object's schema in which every property has an object for a schema. The specification allows true and false as well, and SDKs write true
 // for what takes any value, but clients made with the TypeScript SDK refuse a whole list of tools for one of them.

@@ -16,12 +16,9 @@ const (
 	methodInitialized = "notifications/initialized"
 
 	expressPrefix = `"x-`
-	// reservedMeta begins the keys that the protocol keeps for itself. Eras without a handshake say in them, with each request, what others say once.
+	// reservedMeta begins the keys that the protocol keeps for itself. The newest era says in them, with each request, what others say once.
 	reservedMeta = "io.modelcontextprotocol/"
 )
-
-// onExpress reports whether sessions of an era can use the lane: those that agreed on it in a handshake.
-func onExpress(era string) bool { return era != eraUnknown && era <= eraLast }
 
 // appendExpressID appends the id of request n, as JSON.
 func appendExpressID(dst []byte, n uint64) []byte {

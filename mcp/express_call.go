@@ -16,8 +16,9 @@ import (
 
 // A courier carries calls of the lane to the server, under numbers that the caller chose.
 type courier interface {
-	// ask sends the request number n, which is valid during the call, and waits for its answer. An error that is no *jsonrpc.Error says how that failed.
-	ask(ctx context.Context, n uint64, msg []byte) (result json.RawMessage, err error)
+	// ask sends the request number n, a call of the tool name, and waits for its answer; msg is valid until then. An error that is no *jsonrpc.Error says how that
+	// failed.
+	ask(ctx context.Context, n uint64, name string, msg []byte) (result json.RawMessage, err error)
 	// withdraw tells the server that the answer to a call that was sent, and whose ctx has ended, is not waited for. It may be lost.
 	withdraw(ctx context.Context, n uint64)
 }
@@ -31,8 +32,8 @@ func (s *Session) Express() int64 { return s.express.Load() }
 // callExpress calls a tool beside the SDK. errElsewhere: nothing has happened.
 func (s *Session) callExpress(ctx context.Context, out outgoing, name string, arguments json.RawMessage) (*agent.Result, error) {
 	n := s.replies.next()
-	var room [256]byte
-	meta, err := appendRequestMeta(ctx, room[:0], out.Call, s.target.Trusted, out.token)
+	var room [512]byte
+	meta, err := appendRequestMeta(ctx, room[:0], out.Call, s.target.Trusted, out.token, s.says)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +41,7 @@ func (s *Session) callExpress(ctx context.Context, out outgoing, name string, ar
 	buf := messages.Get().(*[]byte)
 	*buf = appendCall((*buf)[:0], appendExpressID(id[:0], n), name, arguments, meta)
 	s.express.Add(1)
-	raw, err := s.lane.ask(ctx, n, *buf)
+	raw, err := s.lane.ask(ctx, n, name, *buf)
 	if cap(*buf) <= 64<<10 {
 		messages.Put(buf)
 	}
@@ -134,7 +135,7 @@ type lineCourier struct {
 	conn wire.Conn
 }
 
-func (c *lineCourier) ask(ctx context.Context, n uint64, msg []byte) (json.RawMessage, error) {
+func (c *lineCourier) ask(ctx context.Context, n uint64, _ string, msg []byte) (json.RawMessage, error) {
 	got := c.s.replies.expect(n)
 	defer c.s.replies.forget(n)
 	err := c.conn.WriteRaw(ctx, msg)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -37,6 +38,9 @@ type postCourier struct {
 
 func newPostCourier(s *Session) *postCourier {
 	h := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Mcp-Protocol-Version": {s.ProtocolVersion()}}
+	if s.newest() {
+		h.Set(methodHeader, methodCall)
+	}
 	if id := s.sdk.ID(); id != "" {
 		h.Set(sessionHeader, id)
 	}
@@ -64,11 +68,16 @@ func (c *postCourier) request(ctx context.Context, method string, header http.He
 	return r.WithContext(ctx)
 }
 
-func (c *postCourier) ask(ctx context.Context, n uint64, msg []byte) (json.RawMessage, error) {
+func (c *postCourier) ask(ctx context.Context, n uint64, name string, msg []byte) (json.RawMessage, error) {
 	if c.moved.Load() {
 		return nil, errElsewhere
 	}
-	resp, err := c.http.post(c.request(ctx, http.MethodPost, c.header, msg)) //nolint:bodyclose // once closes it
+	h := c.header
+	if c.s.newest() {
+		h = maps.Clone(h)
+		h[nameHeader] = []string{name}
+	}
+	resp, err := c.http.post(c.request(ctx, http.MethodPost, h, msg)) //nolint:bodyclose // once closes it
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +89,9 @@ func (c *postCourier) ask(ctx context.Context, n uint64, msg []byte) (json.RawMe
 }
 
 func (c *postCourier) withdraw(_ context.Context, n uint64) {
+	if c.s.newest() {
+		return // the connection has been closed, which says it
+	}
 	c.s.errands.run(func(ctx context.Context) {
 		if resp, err := c.http.RoundTrip(c.request(ctx, http.MethodPost, c.header, cancellation(n))); err == nil {
 			_ = resp.Body.Close() // the server's opinion of it does not matter

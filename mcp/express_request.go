@@ -11,8 +11,8 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// scanCall reads the parameters of a plain tools/call. What it returns is a copy.
-func scanCall(params []byte, trusted bool) (name string, args json.RawMessage, meta callMeta, ok bool) {
+// scanCall reads the parameters of a plain tools/call. What it returns is a copy, but for what the protocol says.
+func scanCall(params []byte, trusted bool) (name string, args json.RawMessage, meta callMeta, said reserved, ok bool) {
 	var rawName, rawArgs, rawMeta []byte
 	ok = wire.Object(params, func(k, v []byte) bool {
 		switch string(k) {
@@ -31,7 +31,7 @@ func scanCall(params []byte, trusted bool) (name string, args json.RawMessage, m
 	if name, ok = wire.Unquote(rawName); !ok {
 		return
 	}
-	if meta, ok = scanMeta(rawMeta, trusted); ok && rawArgs != nil {
+	if meta, said, ok = scanMeta(rawMeta, trusted); ok && rawArgs != nil {
 		args = bytes.Clone(rawArgs)
 	}
 	return
@@ -46,10 +46,10 @@ func once(dst *[]byte, v []byte) bool {
 }
 
 // scanMeta is readMeta for what was not decoded. ok is false for what is not plain.
-func scanMeta(raw []byte, trusted bool) (m callMeta, ok bool) {
+func scanMeta(raw []byte, trusted bool) (m callMeta, said reserved, ok bool) {
 	m.Attempt = 1
 	if raw == nil {
-		return m, true
+		return m, said, true
 	}
 	ok = wire.Object(raw, func(k, v []byte) bool {
 		switch string(k) {
@@ -70,14 +70,16 @@ func scanMeta(raw []byte, trusted bool) (m callMeta, ok bool) {
 			return ok
 		}
 		switch {
+		case bytes.HasPrefix(k, []byte(reservedMeta)):
+			return said.take(string(k), v)
 		case !bytes.HasPrefix(k, []byte(metaPrefix)):
-			return !bytes.HasPrefix(k, []byte(reservedMeta))
+			return true
 		case !trusted:
 			return true
 		}
 		return m.scanOurs(k, v)
 	})
-	return m, ok
+	return m, said, ok
 }
 
 // scanOurs reads a member that only our own runtimes are believed.
@@ -134,9 +136,12 @@ func appendCall(dst, id []byte, name string, args json.RawMessage, meta []byte) 
 	return append(appendOneLine(append(dst, `,"arguments":`...), args), `}}`...)
 }
 
-// appendRequestMeta appends the `_meta` that requestMeta builds, with a progress token if there is one; nothing when it is empty.
-func appendRequestMeta(ctx context.Context, dst []byte, c *agent.Call, trusted bool, token string) ([]byte, error) {
+// appendRequestMeta appends the `_meta` that requestMeta builds, with the members that the era wants and a progress token if there is one; nothing when it is empty.
+func appendRequestMeta(ctx context.Context, dst []byte, c *agent.Call, trusted bool, token string, says []byte) ([]byte, error) {
 	m := metaWriter{dst: dst, start: len(dst)}
+	if len(says) > 0 {
+		m.dst = append(append(m.dst, '{'), says...)
+	}
 	for _, k := range traceKeys {
 		m.text(k, c.Meta[k])
 	}

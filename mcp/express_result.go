@@ -12,33 +12,43 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// appendToolResult appends what toToolResult says, as JSON without line breaks. Plain results do not pass through the SDK's types.
-func appendToolResult(dst []byte, res *agent.Result, era string, ours bool) ([]byte, error) {
+// appendToolResult appends what toToolResult says of a plain result, as JSON without line breaks. It does not pass through the SDK's types. self is the server's
+// name, which results of the newest era tell.
+func appendToolResult(dst []byte, res *agent.Result, s speech, self []byte) (msg []byte, ok bool) {
 	if res == nil || res.Pending != nil || len(res.Meta) > 0 || !plainContent(res.Content) || len(res.Structured) > 0 && !wire.Valid(res.Structured) {
-		return appendJSON(dst, toToolResult(res, era, ours))
+		return dst, false
 	}
 	structured, alone := []byte(res.Structured), len(res.Content) == 0
+	object := len(structured) > 0 && !s.trusted && isObject(res.Structured)
+	dst = append(dst, '{')
+	m := metaWriter{dst: append(dst, `"_meta":`...)}
+	m.start = len(m.dst)
 	switch {
 	case len(structured) == 0:
-		return append(appendTexts(append(dst, '{'), res.Content), '}'), nil
-	case alone && ours:
-		dst = append(dst, `{"_meta":{"`+metaGenerated+`":true},"content":[{"type":"text","text":`...)
-		return append(wire.AppendQuote(dst, structured), `}]}`...), nil
 	case alone:
-		dst = append(dst, `{"_meta":{"`+metaGenerated+`":true},"content":[{"type":"text","text":`...)
-		dst = append(wire.AppendQuote(dst, structured), `}]`...)
-	case ours:
-		dst = wire.AppendQuote(append(dst, `{"_meta":{"`+metaStructured+`":`...), structured)
-		return append(appendTexts(append(dst, `},`...), res.Content), '}'), nil
-	case !isObject(res.Structured):
-		return appendJSON(dst, toToolResult(res, era, ours))
-	default:
-		dst = appendTexts(append(dst, '{'), res.Content)
+		m.dst = append(m.key(metaGenerated), "true"...)
+	case !object:
+		m.dst = wire.AppendQuote(m.key(metaStructured), structured)
 	}
-	if isObject(res.Structured) {
+	if s.era > eraLast {
+		m.dst = append(m.key(sdk.MetaKeyServerInfo), self...)
+	}
+	if len(m.dst) > m.start {
+		dst = append(m.dst, `},`...)
+	}
+	if s.era > eraLast {
+		dst = append(dst, `"resultType":"complete",`...)
+	}
+	if alone && len(structured) > 0 {
+		dst = wire.AppendQuote(append(dst, `"content":[{"type":"text","text":`...), structured)
+		dst = append(dst, `}]`...)
+	} else {
+		dst = appendTexts(dst, res.Content)
+	}
+	if object {
 		dst = appendOneLine(append(dst, `,"structuredContent":`...), structured)
 	}
-	return append(dst, '}'), nil
+	return append(dst, '}'), true
 }
 
 // plainContent reports whether all there is, is text.
@@ -93,7 +103,7 @@ func decodeToolResult(raw []byte, trusted bool) (*agent.Result, error) {
 
 func scanToolResult(raw []byte, trusted bool) (*agent.Result, bool) {
 	var out agent.Result
-	var content, structured, failed, meta []byte
+	var content, structured, failed, meta, kind []byte
 	ok := wire.Object(raw, func(k, v []byte) bool {
 		switch string(k) {
 		case "content":
@@ -104,6 +114,8 @@ func scanToolResult(raw []byte, trusted bool) (*agent.Result, bool) {
 			return once(&failed, v) && string(v) == "false"
 		case "_meta":
 			return once(&meta, v)
+		case "resultType":
+			return once(&kind, v) && string(v) == `"complete"`
 		}
 		return false
 	})

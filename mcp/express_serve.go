@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
@@ -17,8 +19,9 @@ import (
 
 // expressLane is the lane of one client's session.
 type expressLane struct {
-	open  atomic.Bool // the handshake is over
-	taken atomic.Int64
+	open   atomic.Bool // the handshake is over
+	newest atomic.Bool // there is none, and the SDK knows
+	taken  atomic.Int64
 
 	mu        sync.Mutex
 	calls     map[string]context.CancelFunc // those running, by the request's id as it stands in the message
@@ -32,6 +35,7 @@ type expressCall struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	req    request
+	status int // over HTTP, what the newest era wants beside some errors; 0: none
 }
 
 // ride makes the lane see the messages of a connection before the SDK does. running counts the calls until their answers are on their way.
@@ -46,8 +50,8 @@ func (c *client) ride(conn wire.Conn, running *communicator.Gate) {
 		if !running.Enter() {
 			return false
 		}
-		call := c.startExpress(c.ctx, env)
-		if call == nil {
+		call := c.readExpress(env)
+		if call == nil || !call.start(c.ctx, conn.WriteRaw) {
 			running.Leave()
 			return false
 		}
@@ -70,35 +74,57 @@ func (c *client) ride(conn wire.Conn, running *communicator.Gate) {
 
 var answerBufs = sync.Pool{New: func() any { return new([]byte) }}
 
-// startExpress takes a message that is a plain tools/call; nil: the SDK is to have it. answer must follow.
-func (c *client) startExpress(ctx context.Context, env *wire.Envelope) *expressCall {
-	if string(env.Method) != methodCall || !c.lane.open.Load() || !plainID(env.ID) || env.Result != nil || env.Error != nil {
+// readExpress reads a message that is a plain tools/call; nil: the SDK is to have it.
+func (c *client) readExpress(env *wire.Envelope) *expressCall {
+	if string(env.Method) != methodCall || !c.lane.ready() || !plainID(env.ID) || env.Result != nil || env.Error != nil {
 		return nil
 	}
-	name, args, meta, ok := scanCall(env.Params, c.identity.Trusted)
+	name, args, meta, said, ok := scanCall(env.Params, c.identity.Trusted)
 	if !ok {
 		return nil
 	}
 	call := &expressCall{client: c, id: string(env.ID), req: newRequest(agent.OpTool, name, args, meta)}
 	call.req.bound = true
-	l := &c.lane
+	if said.empty() && c.lane.open.Load() {
+		return call
+	}
+	if said.empty() || !c.lane.newest.Load() {
+		return nil
+	}
+	round, who := c.ep.newRound(&said)
+	if round == nil {
+		return nil
+	}
+	c.introduced(who.client)
+	call.req.round = round
+	return call
+}
+
+func (l *expressLane) ready() bool { return l.open.Load() || l.newest.Load() }
+
+// start begins the call; false: there is one with its id, and the SDK is to have it. answer must follow. send sends what the call has to tell before.
+func (x *expressCall) start(ctx context.Context, send func(context.Context, []byte) error) bool {
+	if x.req.round != nil {
+		x.req.round.send = send
+	}
+	l := &x.lane
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, twice := l.calls[call.id]; twice {
-		return nil
+	if _, twice := l.calls[x.id]; twice {
+		return false
 	}
 	if l.calls == nil {
 		l.calls = map[string]context.CancelFunc{}
 	}
-	call.ctx, call.cancel = context.WithCancel(ctx)
-	if ctx != c.ctx {
-		stop, cancel := context.AfterFunc(c.ctx, call.cancel), call.cancel
-		call.cancel = func() { stop(); cancel() }
+	x.ctx, x.cancel = context.WithCancel(ctx)
+	if ctx != x.client.ctx {
+		stop, cancel := context.AfterFunc(x.client.ctx, x.cancel), x.cancel
+		x.cancel = func() { stop(); cancel() }
 	}
-	l.calls[call.id] = call.cancel
+	l.calls[x.id] = x.cancel
 	l.taken.Add(1)
-	c.ep.express.Add(1)
-	return call
+	x.ep.express.Add(1)
+	return true
 }
 
 // stopExpress takes a message that cancels a call of the lane.
@@ -136,30 +162,48 @@ func (x *expressCall) answer(dst []byte) (msg []byte) {
 		}
 	}()
 	ss, _ := x.parts()
+	s := speech{era: eraNewest, trusted: x.identity.Trusted}
+	if x.req.round == nil {
+		s.era, _ = x.spoken()
+	}
 	res, err := x.ep.serveRequest(x.ctx, ss, x.client, x.req)
-	if u := (*unknownError)(nil); errors.As(err, &u) {
-		return x.refusal(dst, rpcError(err, ""))
-	}
 	dst = append(append(append(dst, `{"jsonrpc":"2.0","id":`...), x.id...), `,"result":`...)
-	body := len(dst)
-	if err == nil {
-		era, _ := x.spoken()
-		if msg, err = appendToolResult(dst, res, era, x.identity.Trusted); err != nil {
-			err = agent.Errorf(agent.CodeInternal, "encode the result: %w", err)
-		} else {
-			err = x.ep.fitsIn(len(msg) - body)
-		}
-	}
-	if err != nil {
-		if msg, err = appendJSON(dst[:body], toErrorResult(err)); err != nil { // details that are no JSON
-			return x.refusal(dst[:start], &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: err.Error()})
-		}
+	if msg, err = x.ep.appendAnswer(dst, res, s, err); err != nil {
+		return x.refusal(dst[:start], err)
 	}
 	return append(msg, '}')
 }
 
+// appendAnswer appends the result that answers a call of a tool. An error is one of the protocol.
+func (e *endpoint) appendAnswer(dst []byte, res *agent.Result, s speech, err error) ([]byte, error) {
+	if err == nil {
+		if msg, ok := appendToolResult(dst, res, s, e.selfJSON); ok {
+			if err = e.fitsIn(len(msg) - len(dst)); err == nil {
+				return msg, nil
+			}
+		}
+	}
+	out, err := e.toolResult(res, s, err)
+	if err != nil {
+		return nil, err
+	}
+	if s.era > eraLast {
+		out = e.named(out)
+	}
+	if dst, err = appendJSON(dst, out); err != nil { // its metadata is no JSON, or the details of an error
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: err.Error()}
+	}
+	return dst, nil
+}
+
 // refusal appends a message that says a JSON-RPC error.
 func (x *expressCall) refusal(dst []byte, err error) []byte {
+	if rpc := (*jsonrpc.Error)(nil); x.req.round != nil && errors.As(err, &rpc) {
+		switch rpc.Code {
+		case jsonrpc.CodeInvalidParams, sdk.CodeMissingRequiredClientCapabilities:
+			x.status = http.StatusBadRequest
+		}
+	}
 	dst = append(append(append(dst, `{"jsonrpc":"2.0","id":`...), x.id...), `,"error":`...)
 	dst, bad := appendJSON(dst, err)
 	if bad != nil {

@@ -16,10 +16,10 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// expressPost serves a POST to a session if the lane takes its message. If not, nothing has happened. A client that resumes streams is not provided for: there
+// expressPost serves a POST, to a session or of the newest era, if the lane takes its message. If not, nothing has happened. A client that resumes streams is not provided for: there
 // must be no event store beside it.
 func (h *web) expressPost(w http.ResponseWriter, r *http.Request, c *client, body []byte) bool {
-	if h.o.NoExpress || !c.lane.open.Load() || !c.plainPost(r.Header) || !utf8.Valid(body) {
+	if h.o.NoExpress || !c.lane.ready() || !c.plainPost(r.Header) || !utf8.Valid(body) {
 		return false
 	}
 	var env wire.Envelope
@@ -30,18 +30,22 @@ func (h *web) expressPost(w http.ResponseWriter, r *http.Request, c *client, bod
 		w.WriteHeader(http.StatusAccepted)
 		return true
 	}
-	// The protocol does not take a closed connection for a cancellation, but ours do not come back for an answer.
+	call := c.readExpress(&env)
+	if call == nil || call.req.round != nil && !call.plainHeaders(r.Header) {
+		return false
+	}
+	// The protocol with sessions does not take a closed connection for a cancellation, but ours do not come back for an answer.
 	ctx := r.Context()
-	if !c.identity.Trusted {
+	if call.req.round == nil && !c.identity.Trusted {
 		ctx = context.WithoutCancel(ctx)
 	}
 	s := &postStream{w: w, c: c}
-	call := c.startExpress(context.WithValue(ctx, postStreamKey{}, s), &env)
-	if call == nil {
+	if !call.start(context.WithValue(ctx, postStreamKey{}, s), s.event) {
 		return false
 	}
 	defer c.use.ride()()
-	s.end(call.answer(nil))
+	msg := call.answer(nil)
+	s.end(msg, call.status)
 	return true
 }
 
@@ -54,8 +58,11 @@ func (c *client) plainPost(h http.Header) bool {
 		}
 	}
 	era, _ := c.spoken()
+	if c.lane.newest.Load() {
+		era = eraNewest
+	}
 	return len(accept) == 1 && strings.Contains(accept[0], "application/json") && strings.Contains(accept[0], "text/event-stream") &&
-		(len(version) == 0 || len(version) == 1 && version[0] == era) && h["Last-Event-Id"] == nil
+		(len(version) == 0 && era != eraNewest || len(version) == 1 && version[0] == era) && h["Last-Event-Id"] == nil
 }
 
 // postStream is the response to a call on the lane: one JSON value, unless the call has something to say or to ask before. Then it is a stream of events.
@@ -72,7 +79,7 @@ type postStreamKey struct{}
 var errPostOver = errors.New("the response to the call has ended")
 
 // event sends a message before the answer.
-func (s *postStream) event(msg []byte) error {
+func (s *postStream) event(_ context.Context, msg []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.over {
@@ -97,8 +104,8 @@ func (s *postStream) write(msg []byte) error {
 	return http.NewResponseController(s.w).Flush()
 }
 
-// end sends the answer.
-func (s *postStream) end(msg []byte) {
+// end sends the answer. Once the response is a stream, it has no status of its own any more.
+func (s *postStream) end(msg []byte, status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true
@@ -109,6 +116,9 @@ func (s *postStream) end(msg []byte) {
 		h := s.w.Header()
 		h.Set("Content-Type", "application/json")
 		h.Set("Content-Length", strconv.Itoa(len(msg)))
+		if status != 0 {
+			s.w.WriteHeader(status)
+		}
 		_, err = s.w.Write(msg)
 	}
 	if err != nil {
@@ -136,7 +146,7 @@ func sendOnPost(next sdk.MethodHandler) sdk.MethodHandler {
 			if !strings.HasPrefix(method, "notifications/") {
 				return next(ctx, method, r)
 			}
-			return nil, s.send(nil, method, r.GetParams())
+			return nil, s.send(ctx, nil, method, r.GetParams())
 		}
 		if err := s.ask(ctx, method, r.GetParams(), res); err != nil {
 			return nil, err
@@ -145,17 +155,12 @@ func sendOnPost(next sdk.MethodHandler) sdk.MethodHandler {
 	}
 }
 
-func (s *postStream) send(id json.RawMessage, method string, params any) error {
-	msg, err := json.Marshal(struct {
-		Version string          `json:"jsonrpc"`
-		ID      json.RawMessage `json:"id,omitempty"`
-		Method  string          `json:"method"`
-		Params  any             `json:"params,omitempty"`
-	}{"2.0", id, method, params})
+func (s *postStream) send(ctx context.Context, id json.RawMessage, method string, params any) error {
+	msg, err := encodeMessage(id, method, params)
 	if err != nil {
 		return err
 	}
-	return s.event(msg)
+	return s.event(ctx, msg)
 }
 
 // ask sends a request and reads its answer, which comes with a POST of its own, into res.
@@ -164,7 +169,7 @@ func (s *postStream) ask(ctx context.Context, method string, params, res any) er
 	n := q.next()
 	id, answer := appendExpressID(nil, n), q.expect(n)
 	defer q.forget(n)
-	if err := s.send(id, method, params); err != nil {
+	if err := s.send(ctx, id, method, params); err != nil {
 		return err
 	}
 	select {
@@ -174,7 +179,7 @@ func (s *postStream) ask(ctx context.Context, method string, params, res any) er
 		}
 		return json.Unmarshal(a.result, res)
 	case <-ctx.Done():
-		_ = s.send(nil, methodCancelled, map[string]any{"requestId": json.RawMessage(id), "reason": "the call is over"}) // if the client still listens
+		_ = s.send(ctx, nil, methodCancelled, map[string]any{"requestId": json.RawMessage(id), "reason": "the call is over"}) // if the client still listens
 		return ctx.Err()
 	}
 }

@@ -33,14 +33,14 @@ func TestServersTakeTheLane(t *testing.T) {
 						t.Errorf("%s", mustJSON(t, res))
 					}
 				}
-				want, handshake := int64(3), onExpress(cs.InitializeResult().ProtocolVersion)
-				if off || !handshake {
+				want := int64(3)
+				if off {
 					want = 0
 				}
 				if got := s.Express() - before; got != want {
 					t.Errorf("%d of 3 calls took the lane, want %d", got, want)
 				}
-				if open := s.Sessions(); handshake && w.transport != Stdio && open[len(open)-1].Express != want {
+				if open := s.Sessions(); cs.InitializeResult().ProtocolVersion <= eraLast && w.transport != Stdio && open[len(open)-1].Express != want {
 					t.Errorf("the session tells of %d calls on the lane, want %d", open[len(open)-1].Express, want)
 				}
 			})
@@ -50,16 +50,18 @@ func TestServersTakeTheLane(t *testing.T) {
 
 func TestClientsTakeTheLane(t *testing.T) {
 	for _, off := range []bool{noExpress, true} {
-		everyWay(t, Target{}, ConnectOptions{NoExpress: off}, func(t *testing.T, _ *fixture, s *Session) {
-			for range 3 {
-				if res := mustCall(t, s, "echo", map[string]int{"n": 1}, nil); string(res.Structured) != `{"n":1}` {
-					t.Errorf("%s", mustJSON(t, res))
+		for _, era := range []string{"", eraNewest} {
+			everyWay(t, Target{Protocol: era}, ConnectOptions{NoExpress: off}, func(t *testing.T, _ *fixture, s *Session) {
+				for range 3 {
+					if res := mustCall(t, s, "echo", map[string]int{"n": 1}, nil); string(res.Structured) != `{"n":1}` {
+						t.Errorf("%s", mustJSON(t, res))
+					}
 				}
-			}
-			if got := s.Express(); off != (got == 0) || !off && got != 3 {
-				t.Errorf("%d of 3 calls took the lane, off %v", got, off)
-			}
-		})
+				if got := s.Express(); off != (got == 0) || !off && got != 3 {
+					t.Errorf("%d of 3 calls took the lane in %s, off %v", got, s.ProtocolVersion(), off)
+				}
+			})
+		}
 	}
 }
 
@@ -105,6 +107,8 @@ var strangeMessages = []string{
 	`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":9}}`, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":null}`, `{"jsonrpc":"2.0","id":"x-5","result":{}}`,
 	`{"jsonrpc":"2.0","id":"x-5","error":{"code":1}}`, `{"jsonrpc":"2.0","id":null,"method":"tools/call","params":{"name":"say"}}`, `[{"jsonrpc":"2.0","id":4,"method":"ping"}]`, `{}`, `null`, "\xff", `{"jsonrpc":"2.0","id":3`,
 	`{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"say","arguments":{"word":"a"},"_meta":{"progressToken":1e9}}}`,
+	`{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"say","arguments":{"word":"a"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`,
+	`{"jsonrpc":"2.0","id":9,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`,
 	`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"om-1","progress":"x"}}`, `{"jsonrpc":"2.0","id":8,"method":"elicitation/create","params":{}}`,
 }
 

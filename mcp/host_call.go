@@ -46,7 +46,7 @@ func (e *unknownError) Error() string { return fmt.Sprintf("unknown %s %q", e.ki
 
 // serveRequest is serveCall with a back-channel through the client's session.
 func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *client, r request) (*agent.Result, error) {
-	back := newBackChannel(ctx, ss, c, r.meta)
+	back := newBackChannel(ctx, ss, c, r)
 	defer back.close()
 	if r.round != nil {
 		return e.serveRounds(ctx, c, r, back)

@@ -269,7 +269,7 @@ func TestAQuestionEndsWithTheCall(t *testing.T) {
 }
 
 func TestEnoughNoticesForASlowClientAreDropped(t *testing.T) {
-	b := newBackChannel(t.Context(), nil, nil, callMeta{Progress: "x"})
+	b := newBackChannel(t.Context(), nil, nil, request{meta: callMeta{Progress: "x"}})
 	b.sending = true // as if one was being sent to a client that does not read
 	for range 10 * noticeQueue {
 		b.Notify(t.Context(), agent.Notice{Progress: &agent.ProgressNotice{}})

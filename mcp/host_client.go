@@ -117,6 +117,7 @@ func clientFrom(ctx context.Context) *client {
 func (c *client) greeted(ss *sdk.ServerSession, p *sdk.InitializeParams) {
 	c.mu.Lock()
 	c.ss, c.era = ss, eraFor(p.ProtocolVersion)
+	c.lane.newest.Store(false)
 	c.nameLocked(p.ClientInfo)
 	c.mu.Unlock()
 	if c.keep != nil {
@@ -130,6 +131,9 @@ func (c *client) introduced(info *sdk.Implementation) {
 	defer c.mu.Unlock()
 	if c.era == eraUnknown {
 		c.era = eraNewest
+		c.lane.newest.Store(true)
+	}
+	if c.era == eraNewest && c.name == "" {
 		c.nameLocked(info)
 	}
 }

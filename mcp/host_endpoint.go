@@ -3,6 +3,7 @@ package mcp
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,7 +34,11 @@ type endpoint struct {
 	name   naming
 	watch  func(ctx context.Context, agent, uri string) error // a client subscribes; may be nil
 
-	express atomic.Int64 // calls that took the express lane
+	self     *sdk.Implementation // what results of the newest era are signed with
+	selfJSON []byte
+
+	express   atomic.Int64 // calls that took the express lane
+	lastIntro atomic.Pointer[introduction]
 
 	catalog atomic.Pointer[catalog]
 	mu      sync.Mutex // held while the catalog and the SDK's lists change
@@ -66,7 +71,9 @@ func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
 	if c.agent != "" {
 		e.name = bareName
 	}
-	e.server = sdk.NewServer(&sdk.Implementation{Name: c.title, Version: c.Version}, &sdk.ServerOptions{
+	e.self = &sdk.Implementation{Name: c.title, Version: c.Version}
+	e.selfJSON, _ = json.Marshal(e.self) // strings: cannot fail
+	e.server = sdk.NewServer(e.self, &sdk.ServerOptions{
 		Instructions: c.instructions,
 		Logger:       slog.New(quietLog{c.Logger.Handler()}),
 		Capabilities: &sdk.ServerCapabilities{
@@ -187,9 +194,18 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 			return res, err
 		}
 		res, err = next(ctx, method, req)
-		if c := clientFrom(ctx); c != nil && method == methodInitialized && err == nil {
+		c := clientFrom(ctx)
+		if c == nil || err != nil {
+			return res, err
+		}
+		switch method {
+		case methodInitialized:
 			era, _ := c.spoken()
-			c.lane.open.Store(onExpress(era)) // not before: the SDK's session refuses to ask anything until now
+			c.lane.open.Store(era != eraUnknown && era <= eraLast) // not before: the SDK's session refuses to ask anything until now
+		case methodDiscover:
+			if p := ss.InitializeParams(); p != nil && p.ProtocolVersion > eraLast { // else the transport does not speak it
+				c.introduced(p.ClientInfo)
+			}
 		}
 		return res, err
 	}

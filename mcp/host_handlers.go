@@ -15,6 +15,11 @@ import (
 
 func (e *endpoint) callTool(ctx context.Context, ss *sdk.ServerSession, p *sdk.CallToolParamsRaw) (*sdk.CallToolResult, error) {
 	res, s, err := e.serve(ctx, ss, agent.OpTool, p.Name, p.Arguments, said{p.Meta, p.InputResponses, p.RequestState})
+	return e.toolResult(res, s, err)
+}
+
+// toolResult is what a call of a tool is answered with. An error is one of the protocol.
+func (e *endpoint) toolResult(res *agent.Result, s speech, err error) (*sdk.CallToolResult, error) {
 	var out *sdk.CallToolResult
 	if err == nil && s.wantsInput(res) {
 		out = new(sdk.CallToolResult)
@@ -163,7 +168,7 @@ func (e *endpoint) serve(ctx context.Context, ss *sdk.ServerSession, op agent.Op
 		if err != nil {
 			return nil, speech{}, agent.Refusedf(agent.CodeInvalidArgument, "%w", err)
 		}
-		r.round = &round{about.ClientCapabilities(), answers, more.state}
+		r.round = &round{caps: about.ClientCapabilities(), answers: answers, state: more.state}
 		res, err := e.serveRequest(ctx, ss, c, r)
 		return res, speech{eraNewest, c.identity.Trusted}, err
 	}

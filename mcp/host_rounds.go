@@ -49,6 +49,9 @@ type round struct {
 	caps    *sdk.ClientCapabilities
 	answers map[string]json.RawMessage // by the ids of the questions
 	state   string                     // empty: the first
+	// On the express lane: what sends its notices, and from which level on log messages are wanted (empty: none). Else the SDK knows.
+	send  func(ctx context.Context, msg []byte) error
+	level string
 }
 
 // stateError says that a state is none of ours, or not for this call.
@@ -58,9 +61,10 @@ func (e *stateError) Error() string { return "requestState: " + e.why }
 
 // serveRounds is serveCall for a client that is asked by results.
 func (e *endpoint) serveRounds(ctx context.Context, c *client, r request, notices *backChannel) (*agent.Result, error) {
-	now := roundState{Bound: boundTo(c.identity, r)}
+	var now roundState
 	own := r.round.answers
 	if r.round.state != "" {
+		now.Bound = boundTo(c.identity, r)
 		if err := e.openState(r.round.state, &now); err != nil {
 			return nil, err
 		}
@@ -85,7 +89,7 @@ func (e *endpoint) serveRounds(ctx context.Context, c *client, r request, notice
 	r.meta.Inputs, r.meta.State = own, now.State
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	q := &questions{backChannel: notices, caps: r.round.caps, answers: now.Answers, stop: stop, seen: map[string]int{}, open: map[string]agent.Request{}}
+	q := &questions{backChannel: notices, caps: r.round.caps, answers: now.Answers, stop: stop}
 	res, err := e.serveCall(ctx, c, r, q)
 	open, refused := q.end()
 	if err == nil && res.Pending != nil && len(open) == 0 {
@@ -109,6 +113,7 @@ func (e *endpoint) serveRounds(ctx context.Context, c *client, r request, notice
 	for id := range open {
 		now.Asked = append(now.Asked, id)
 	}
+	now.Bound = boundTo(c.identity, r)
 	state, err := e.sealState(now)
 	if err != nil {
 		return nil, err
@@ -205,6 +210,9 @@ func (q *questions) Request(_ context.Context, r agent.Request) (json.RawMessage
 	defer q.mu.Unlock()
 	if q.over {
 		return nil, agent.Errorf(agent.CodeUnavailable, "%s: the call is over, its caller can no longer be asked", r.Kind)
+	}
+	if q.seen == nil {
+		q.seen, q.open = map[string]int{}, map[string]agent.Request{}
 	}
 	if q.seen[id]++; q.seen[id] > 1 {
 		id += "-" + strconv.Itoa(q.seen[id])

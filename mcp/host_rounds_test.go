@@ -110,9 +110,12 @@ func TestQuestionsWithoutASession(t *testing.T) {
 				runs.Store(0)
 				return textOf(callTool(t, cs, "quiz_"+tool, word{}))
 			}
-			want := "first 1, second 2, second 3, third 4"
+			want, before := "first 1, second 2, second 3, third 4", s.Express()
 			if got := said("row"); got != want || len(asked) != 4 {
 				t.Errorf("row: %s; asked %v", got, asked)
+			}
+			if n := s.Express() - before; n != 1 && !noExpress {
+				t.Errorf("the first of its requests takes the lane, and those with answers do not: %d did", n)
 			}
 			if n := runs.Load(); w.version == eraNewest && n != 5 || w.version != eraNewest && n != 1 {
 				t.Errorf("the tool ran %d times", n)

@@ -22,6 +22,10 @@ func isStateless(r *http.Request, body []byte) bool {
 func (h *web) serveStateless(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity, body []byte, leave func()) {
 	c := newClient(r.Context(), ep, Streamable, id, r.Header)
 	defer c.cancel()
+	c.lane.newest.Store(true)
+	if body != nil && h.expressPost(w, r, c, body) {
+		return
+	}
 	var env wire.Envelope
 	if env.Scan(body) && string(env.Method) == methodListen {
 		if err := h.admit(c); err != nil {

@@ -32,10 +32,12 @@ type Session struct {
 	replies replies // of the lane
 	express atomic.Int64
 	errands errands
-	spare   *atomic.Bool  // the server is not told of cancellations
-	owner   *flight       // hears and answers what belongs to no call; nil: nobody does
-	left    atomic.Bool   // a call was sent and not waited for
-	asked   chan struct{} // a token for each question of the server that is being answered
+	says    []byte                          // members of the `_meta` of each request in the newest era, as JSON
+	heads   atomic.Pointer[map[string]bool] // tools that want some of their arguments in headers as well
+	spare   *atomic.Bool                    // the server is not told of cancellations
+	owner   *flight                         // hears and answers what belongs to no call; nil: nobody does
+	left    atomic.Bool                     // a call was sent and not waited for
+	asked   chan struct{}                   // a token for each question of the server that is being answered
 
 	info    atomic.Pointer[agent.Info]
 	stale   atomic.Uint32 // the lists that have changed

@@ -112,8 +112,7 @@ func (s *Session) send(ctx context.Context, out outgoing) (*agent.Result, error)
 
 // callTool is the one place where tools/call is sent.
 func (s *Session) callTool(ctx context.Context, out outgoing, name string, arguments json.RawMessage) (*agent.Result, error) {
-	if s.lane != nil {
-		out.note.direct = true
+	if out.note.direct = s.rides(out, name); out.note.direct {
 		res, err := s.callExpress(ctx, out, name, arguments)
 		if !errors.Is(err, errElsewhere) {
 			return res, err
@@ -125,11 +124,7 @@ func (s *Session) callTool(ctx context.Context, out outgoing, name string, argum
 	if err != nil {
 		return nil, err
 	}
-	got, err := fromToolResult(res, s.target.Trusted)
-	if err == nil && res.NeedsInput() {
-		got.Pending, err = pendingOf(true, res.InputRequests, res.RequestState)
-	}
-	return got, err
+	return fromToolResult(res, s.target.Trusted)
 }
 
 func (s *Session) getPrompt(ctx context.Context, out outgoing) (*agent.Result, error) {

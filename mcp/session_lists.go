@@ -54,7 +54,7 @@ func (s *Session) greet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.info.Store(&info)
+	s.offer(&info)
 	return nil
 }
 
@@ -113,7 +113,7 @@ func (s *Session) relist(lists uint32) {
 	if reflect.DeepEqual(old, info) {
 		return
 	}
-	s.info.Store(&info)
+	s.offer(&info)
 	if s.opts.OnChanged != nil {
 		s.opts.OnChanged(info)
 	}
