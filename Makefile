@@ -33,7 +33,7 @@ install: ## openmas into the Go bin folder
 
 test: ## every test, with the race detector where there is a C compiler
 	@$(if $(RACE),,echo "no C compiler (or CGO_ENABLED=0): the race detector is OFF" >&2;) $(GO) vet ./... && $(GO) test $(RACE) -timeout 10m ./... && \
-	  echo "once more, without the express lane:" && OPENMAS_TEST_EXPRESS=off $(GO) test $(RACE) -timeout 10m ./mcp
+	  echo "once more, without the express lane:" && OPENMAS_TEST_EXPRESS=off $(GO) test -count=1 $(RACE) -timeout 10m ./mcp
 
 lint: $(LINT) ## gofmt, go.mod tidiness and golangci-lint
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:" >&2; gofmt -l . >&2; exit 1; }
