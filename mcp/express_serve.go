@@ -24,8 +24,19 @@ type expressLane struct {
 	taken  atomic.Int64
 
 	mu        sync.Mutex
+	over      bool                          // the session has ended
 	calls     map[string]context.CancelFunc // those running, by the request's id as it stands in the message
 	questions replies                       // to requests of the server's
+}
+
+// cancelAll ends the calls when the session does, where their contexts are not made from its own.
+func (l *expressLane) cancelAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+	for _, cancel := range l.calls {
+		cancel()
+	}
 }
 
 // An expressCall is one of them.
@@ -102,7 +113,7 @@ func (c *client) readExpress(env *wire.Envelope) *expressCall {
 
 func (l *expressLane) ready() bool { return l.open.Load() || l.newest.Load() }
 
-// start begins the call; false: there is one with its id, and the SDK is to have it. answer must follow. send sends what the call has to tell before.
+// start begins the call, which ends with ctx and with the session; false: there is one with its id, and the SDK is to have it. answer must follow. send sends what the call has to tell before.
 func (x *expressCall) start(ctx context.Context, send func(context.Context, []byte) error) bool {
 	if x.req.round != nil {
 		x.req.round.send = send
@@ -110,16 +121,16 @@ func (x *expressCall) start(ctx context.Context, send func(context.Context, []by
 	l := &x.lane
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, twice := l.calls[x.id]; twice {
+	if _, twice := l.calls[x.id]; twice || l.over {
 		return false
 	}
 	if l.calls == nil {
 		l.calls = map[string]context.CancelFunc{}
 	}
-	x.ctx, x.cancel = context.WithCancel(ctx)
-	if ctx != x.client.ctx {
-		stop, cancel := context.AfterFunc(x.client.ctx, x.cancel), x.cancel
-		x.cancel = func() { stop(); cancel() }
+	if t := x.req.meta.Timeout; t > 0 {
+		x.ctx, x.cancel = context.WithTimeout(ctx, t)
+	} else {
+		x.ctx, x.cancel = context.WithCancel(ctx)
 	}
 	l.calls[x.id] = x.cancel
 	l.taken.Add(1)

@@ -76,6 +76,8 @@ type postStream struct {
 
 type postStreamKey struct{}
 
+var jsonType = []string{"application/json"} // not changed
+
 var errPostOver = errors.New("the response to the call has ended")
 
 // event sends a message before the answer.
@@ -114,7 +116,7 @@ func (s *postStream) end(msg []byte, status int) {
 		err = s.write(msg)
 	} else {
 		h := s.w.Header()
-		h.Set("Content-Type", "application/json")
+		h["Content-Type"] = jsonType
 		h.Set("Content-Length", strconv.Itoa(len(msg)))
 		if status != 0 {
 			s.w.WriteHeader(status)

@@ -27,7 +27,7 @@ type request struct {
 	input json.RawMessage
 	meta  callMeta
 	round *round // nil: the client can be asked while the call runs
-	bound bool   // the context given to serveCall ends with the session, and when the call has been served
+	bound bool   // the context given to serveCall ends with the session, at the call's deadline, and when it has been served
 }
 
 // newRequest gives the call its id if the client did not.
@@ -69,14 +69,13 @@ func (e *endpoint) serveCall(ctx context.Context, c *client, r request, back age
 		return nil, err
 	}
 	call.Back = back
-	if r.meta.Timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, r.meta.Timeout)
-		defer cancel()
-	}
 	if !r.bound {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithCancel(ctx)
+		if r.meta.Timeout > 0 {
+			ctx, cancel = context.WithTimeout(ctx, r.meta.Timeout)
+		} else {
+			ctx, cancel = context.WithCancel(ctx)
+		}
 		defer cancel()
 		if c.ctx != nil {
 			defer context.AfterFunc(c.ctx, cancel)()

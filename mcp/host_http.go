@@ -56,8 +56,7 @@ func newWeb(o HostOptions) (*web, error) {
 			}
 			return ss, err
 		},
-		Identity: func(r *http.Request) string { return identityKey(r.Context()) },
-		MaxBody:  o.Limits.MaxBody, MaxFrame: o.Limits.MaxFrame, MaxSessions: o.Limits.Sessions + 1, // counted here, with the others
+		MaxBody: o.Limits.MaxBody, MaxFrame: o.Limits.MaxFrame, MaxSessions: o.Limits.Sessions + 1, // counted here, with the others
 		Ping: o.Limits.Ping, WriteTimeout: o.Limits.WriteTimeout, ReadTimeout: o.Limits.ReadTimeout, Lifetime: o.Limits.Lifetime, Logger: o.Logger,
 	})
 	if err != nil {
@@ -85,14 +84,6 @@ func (o HostOptions) guard(next http.Handler) (http.Handler, error) {
 	return wire.Guard(next, wire.GuardOptions{Hosts: o.Hosts, Origins: o.Origins})
 }
 
-type identityCtx struct{}
-
-// identityKey tells identities apart.
-func identityKey(ctx context.Context) string {
-	id, _ := ctx.Value(identityCtx{}).(Identity)
-	return strconv.FormatBool(id.Trusted) + " " + id.Name
-}
-
 // authenticate finds out who sends r; when it has answered the request itself, ok is false.
 func (h *web) authenticate(w http.ResponseWriter, r *http.Request) (id Identity, ok bool) {
 	id, err := h.o.identify(r)
@@ -118,7 +109,6 @@ func (h *web) serve(w http.ResponseWriter, r *http.Request, ep *endpoint, leaf s
 		h.serveStreamable(w, r, ep, id)
 		return
 	}
-	r = r.WithContext(context.WithValue(r.Context(), identityCtx{}, id))
 	switch {
 	case leaf == "sse" && r.Method == http.MethodGet:
 		c := newClient(r.Context(), ep, SSE, id, r.Header)
@@ -128,12 +118,12 @@ func (h *web) serve(w http.ResponseWriter, r *http.Request, ep *endpoint, leaf s
 			return
 		}
 		defer h.forget(c)
-		h.sse.ServeHTTP(w, r.WithContext(withClient(r.Context(), c))) // returns when the session ends
+		h.sse.Serve(w, r.WithContext(withClient(r.Context(), c)), id) // returns when the session ends
 	case !ep.posts.Enter():
 		refuse(w, errEnding)
 	default:
 		defer ep.posts.Leave()
-		h.sse.ServeHTTP(w, r)
+		h.sse.Serve(w, r, id)
 	}
 }
 
@@ -291,17 +281,21 @@ func (h *web) endOne(c *client) {
 	}
 }
 
+// memoryBody is a body in memory.
+type memoryBody struct{ bytes.Reader }
+
+func (*memoryBody) Close() error { return nil }
+
 // readBody reads the body of a POST within the limits, and makes it readable again.
 func (h *web) readBody(w http.ResponseWriter, r *http.Request) (body []byte, ok bool) {
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(h.o.Limits.ReadTimeout)) // not every writer has deadlines; then the server's hold
-	limited := http.MaxBytesReader(w, r.Body, int64(h.o.Limits.MaxBody))
 	var err error
 	if n := r.ContentLength; n > 0 && n <= int64(h.o.Limits.MaxBody) {
 		body = make([]byte, n)
-		_, err = io.ReadFull(limited, body)
+		_, err = io.ReadFull(r.Body, body)
 	} else {
-		body, err = io.ReadAll(limited)
+		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.o.Limits.MaxBody)))
 	}
 	if err == nil {
 		_ = rc.SetReadDeadline(time.Time{}) // else it also keeps net/http from waiting for the rest
@@ -314,22 +308,30 @@ func (h *web) readBody(w http.ResponseWriter, r *http.Request) (body []byte, ok 
 		http.Error(w, "cannot read the body", http.StatusBadRequest)
 		return nil, false
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
+	again := new(memoryBody)
+	again.Reset(body)
+	r.Body = again
 	return body, true
 }
 
 // patientWriter gives every write its own deadline: a client that does not read must not keep its answer, and the SDK's lock, for ever.
 type patientWriter struct {
 	http.ResponseWriter
-	rc      *http.ResponseController
-	timeout time.Duration
+	rc       *http.ResponseController
+	timeout  time.Duration
+	extended time.Time
 }
 
 func newPatientWriter(w http.ResponseWriter, timeout time.Duration) *patientWriter {
-	return &patientWriter{w, http.NewResponseController(w), timeout}
+	return &patientWriter{ResponseWriter: w, rc: http.NewResponseController(w), timeout: timeout}
 }
 
-func (p *patientWriter) extend() { _ = p.rc.SetWriteDeadline(time.Now().Add(p.timeout)) }
+func (p *patientWriter) extend() {
+	if now := time.Now(); now.Sub(p.extended) > p.timeout/100 { // or a short answer would do it twice
+		p.extended = now
+		_ = p.rc.SetWriteDeadline(now.Add(p.timeout))
+	}
+}
 
 // Write implements http.ResponseWriter.
 func (p *patientWriter) Write(b []byte) (int, error) {

@@ -173,6 +173,7 @@ func (h *web) openStreamable(w http.ResponseWriter, r *http.Request, ep *endpoin
 
 // keep makes a session known once the handshake has succeeded, before its answer is written.
 func (h *web) keep(c *client, ss *sdk.ServerSession) {
+	context.AfterFunc(c.ctx, c.lane.cancelAll) // once for all: their contexts are those of their POSTs
 	u := &c.use
 	u.mu.Lock()
 	u.id, u.last = ss.ID(), time.Now()

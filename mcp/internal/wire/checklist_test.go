@@ -22,7 +22,7 @@ func TestChecklist28(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := httptest.NewRecorder()
-		s.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/sse", nil))
+		s.Serve(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/sse", nil), nil)
 		if w.Code != http.StatusInternalServerError || !strings.HasPrefix(w.Body.String(), `{"error":"`) || w.Header().Get("Content-Type") != "application/json" {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}

@@ -48,8 +48,16 @@ func Guard(next http.Handler, o GuardOptions) (http.Handler, error) {
 }
 
 func hostAllowed(r *http.Request, hosts []string) bool {
-	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	if !ok || !loopback(hostname(local.String())) {
+	switch local := r.Context().Value(http.LocalAddrContextKey).(type) {
+	case *net.TCPAddr:
+		if !local.IP.IsLoopback() {
+			return true
+		}
+	case net.Addr:
+		if !loopback(hostname(local.String())) {
+			return true
+		}
+	default:
 		return true
 	}
 	host := hostname(r.Host)

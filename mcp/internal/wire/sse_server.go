@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"mime"
 	"net/http"
@@ -26,10 +27,7 @@ import (
 type SSEServerOptions struct {
 	// Connect starts the SDK's session for a new client: `return server.Connect(ctx, conn, nil)`, after it has looked at
 	// conn.Request and perhaps set a hook. ctx ends when the client goes. An error becomes a 500 answer. Required.
-	Connect func(ctx context.Context, conn *SSEConn) (*sdk.ServerSession, error)
-	// Identity says who sends a request; a session is open to the identity that opened it alone. Default: all are one.
-	Identity func(*http.Request) string
-
+	Connect      func(ctx context.Context, conn *SSEConn) (*sdk.ServerSession, error)
 	MaxBody      int           // bytes of a POST; DefaultMaxBody
 	MaxFrame     int           // bytes of an outgoing message; DefaultMaxFrame
 	MaxQueue     int           // bytes that wait for a client before writers wait too; 256 KiB
@@ -61,9 +59,6 @@ type SSEServer struct {
 func NewSSEServer(o SSEServerOptions) (*SSEServer, error) {
 	if o.Connect == nil {
 		return nil, errors.New("an SSE server needs a Connect function")
-	}
-	if o.Identity == nil {
-		o.Identity = func(*http.Request) string { return "" }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -118,21 +113,22 @@ func (s *SSEServer) Shutdown(ctx context.Context) error {
 	}
 }
 
-// ServeHTTP serves both endpoints, told apart by the end of the path.
-func (s *SSEServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// Serve serves both endpoints, told apart by the end of the path, as an http.Handler does. identity is a comparable value that says who sends the request: a session
+// is open to the identity that opened it alone.
+func (s *SSEServer) Serve(w http.ResponseWriter, r *http.Request, identity any) {
 	path := strings.TrimSuffix(r.URL.EscapedPath(), "/") // escaped: what goes into the endpoint event has no line breaks
 	if prefix, ok := strings.CutSuffix(path, "/sse"); ok {
 		if r.Method != http.MethodGet {
 			notAllowed(w, http.MethodGet)
 			return
 		}
-		s.open(w, r, prefix)
+		s.open(w, r, prefix, identity)
 	} else if prefix, ok := strings.CutSuffix(path, "/messages"); ok {
 		if r.Method != http.MethodPost {
 			notAllowed(w, http.MethodPost)
 			return
 		}
-		s.post(w, r, prefix)
+		s.post(w, r, prefix, identity)
 	} else {
 		http.NotFound(w, r)
 	}
@@ -154,8 +150,8 @@ func refuseJSON(w http.ResponseWriter, status int, retryAfter time.Duration, msg
 }
 
 // open serves a session's stream until one side ends it.
-func (s *SSEServer) open(w http.ResponseWriter, r *http.Request, prefix string) {
-	c, status, err := s.admit(r, prefix)
+func (s *SSEServer) open(w http.ResponseWriter, r *http.Request, prefix string, identity any) {
+	c, status, err := s.admit(r, prefix, identity)
 	if err != nil {
 		refuseJSON(w, status, 2*time.Second, err.Error())
 		return
@@ -183,10 +179,10 @@ func (s *SSEServer) open(w http.ResponseWriter, r *http.Request, prefix string) 
 }
 
 // admit makes a session known, within the limits. It is to be followed by forget and ended.
-func (s *SSEServer) admit(r *http.Request, prefix string) (*SSEConn, int, error) {
+func (s *SSEServer) admit(r *http.Request, prefix string, identity any) (*SSEConn, int, error) {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails, by its documentation
-	c := newSSEConn(&s.o, r, hex.EncodeToString(id[:]), prefix, s.o.Identity(r))
+	c := newSSEConn(&s.o, r, hex.EncodeToString(id[:]), prefix, identity)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining {
@@ -232,7 +228,7 @@ func (s *SSEServer) start(c *SSEConn) (session *sdk.ServerSession, err error) {
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // post hands one message to its session.
-func (s *SSEServer) post(w http.ResponseWriter, r *http.Request, prefix string) {
+func (s *SSEServer) post(w http.ResponseWriter, r *http.Request, prefix string, identity any) {
 	id, alone := strings.CutPrefix(r.URL.RawQuery, "session_id=")
 	if !alone || strings.ContainsAny(id, "%&+;") {
 		id = r.URL.Query().Get("session_id")
@@ -248,7 +244,7 @@ func (s *SSEServer) post(w http.ResponseWriter, r *http.Request, prefix string) 
 		http.Error(w, "no such session: it has ended or never was; GET /sse opens a new one", http.StatusNotFound)
 		return
 	}
-	if s.o.Identity(r) != c.identity {
+	if identity != c.identity {
 		http.Error(w, "the session belongs to another identity", http.StatusForbidden)
 		return
 	}
@@ -267,7 +263,11 @@ func (s *SSEServer) post(w http.ResponseWriter, r *http.Request, prefix string) 
 	}()
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(s.o.ReadTimeout)) // not every writer has deadlines; then the server's hold
-	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, int64(s.o.MaxBody))); err != nil {
+	body := io.Reader(r.Body)
+	if n := r.ContentLength; n < 0 || n > int64(s.o.MaxBody) {
+		body = http.MaxBytesReader(w, r.Body, int64(s.o.MaxBody))
+	}
+	if _, err := buf.ReadFrom(body); err != nil {
 		if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
 			http.Error(w, fmt.Sprintf("the body exceeds %d bytes, the limit", s.o.MaxBody), http.StatusRequestEntityTooLarge)
 		} else {

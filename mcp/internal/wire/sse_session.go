@@ -21,12 +21,12 @@ type SSEConn struct {
 	req      *http.Request
 	id       string
 	prefix   string
-	identity string
+	identity any
 	out      *outbox
 	lastUse  atomic.Int64 // Unix nanoseconds
 }
 
-func newSSEConn(o *SSEServerOptions, r *http.Request, id, prefix, identity string) *SSEConn {
+func newSSEConn(o *SSEServerOptions, r *http.Request, id, prefix string, identity any) *SSEConn {
 	c := &SSEConn{o: o, req: r, id: id, prefix: prefix, identity: identity, out: newOutbox("event: message\ndata: ", "\n\n", o.MaxQueue)}
 	c.init(o.Logger)
 	c.lastUse.Store(time.Now().UnixNano())
@@ -37,7 +37,7 @@ func newSSEConn(o *SSEServerOptions, r *http.Request, id, prefix, identity strin
 func (c *SSEConn) Request() *http.Request { return c.req }
 
 // Identity is who opened the session.
-func (c *SSEConn) Identity() string { return c.identity }
+func (c *SSEConn) Identity() any { return c.identity }
 
 // Connect implements [sdk.Transport].
 func (c *SSEConn) Connect(context.Context) (sdk.Connection, error) {

@@ -33,7 +33,7 @@ func sseServer(t *testing.T, f *fixture, o SSEServerOptions) (*SSEServer, string
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewUnstartedServer(s)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Serve(w, r, r.Header.Get("X-User")) }))
 	if o.WriteTimeout > 0 { // keep the kernel from hiding that a client does not read
 		srv.Config.ConnState = func(c net.Conn, s http.ConnState) {
 			if tc, ok := c.(*net.TCPConn); ok && s == http.StateNew {
@@ -184,8 +184,7 @@ func TestSSEServerLayout(t *testing.T) {
 }
 
 func TestSSEServerRefuses(t *testing.T) {
-	identity := func(r *http.Request) string { return r.Header.Get("X-User") }
-	_, url := sseServer(t, newFixture(), SSEServerOptions{MaxBody: 1000, MaxSessions: 1, Identity: identity})
+	_, url := sseServer(t, newFixture(), SSEServerOptions{MaxBody: 1000, MaxSessions: 1})
 	s := openStream(t, url+"/agents/a/sse", "X-User", "ann")
 	ep, js := url+s.endpoint, "application/json"
 	for _, c := range []struct {
@@ -248,7 +247,7 @@ func TestSSEServerSetUpFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			w := httptest.NewRecorder()
-			s.ServeHTTP(w, httptest.NewRequest("GET", "/sse", nil))
+			s.Serve(w, httptest.NewRequest("GET", "/sse", nil), nil)
 			var body struct{ Error string }
 			if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || w.Code != 500 || w.Header().Get("Content-Type") != "application/json" || body.Error == "" {
 				t.Errorf("%d %s", w.Code, w.Body)
@@ -257,7 +256,7 @@ func TestSSEServerSetUpFails(t *testing.T) {
 				t.Error(err)
 			}
 			w = httptest.NewRecorder()
-			s.ServeHTTP(w, httptest.NewRequest("GET", "/sse", nil))
+			s.Serve(w, httptest.NewRequest("GET", "/sse", nil), nil)
 			if w.Code != 503 || !strings.Contains(w.Body.String(), "shutting down") {
 				t.Errorf("while draining: %d %s", w.Code, w.Body)
 			}
@@ -314,7 +313,6 @@ func TestSSEServerRequestAndHook(t *testing.T) {
 	var hooked atomic.Int32
 	conns := make(chan *SSEConn, 1)
 	_, url := sseServer(t, f, SSEServerOptions{
-		Identity: func(r *http.Request) string { return r.Header.Get("Authorization") },
 		Connect: func(ctx context.Context, c *SSEConn) (*sdk.ServerSession, error) {
 			conns <- c
 			c.SetHook(func(raw []byte, env *Envelope) bool {
@@ -327,18 +325,18 @@ func TestSSEServerRequestAndHook(t *testing.T) {
 			return f.Connect(ctx, c, nil)
 		},
 	})
-	cs := dial(t, sseClient(t, SSEClientOptions{URL: url + "/sse", Header: http.Header{"Authorization": {"Bearer s"}, "X-Test": {"tested"}}}), nil)
+	cs := dial(t, sseClient(t, SSEClientOptions{URL: url + "/sse", Header: http.Header{"X-User": {"ann"}, "X-Test": {"tested"}}}), nil)
 	mustEcho(t, cs)
 	if got := f.header.Load(); got != "tested" {
 		t.Errorf("the tool saw the header %q", got)
 	}
 	c := <-conns
-	if c.Identity() != "Bearer s" || c.Request().Header.Get("X-Test") != "tested" || len(c.SessionID()) != 8 || c.SupportsProtocolVersion("2026-07-28") || !c.SupportsProtocolVersion("2025-11-25") {
+	if c.Identity() != "ann" || c.Request().Header.Get("X-Test") != "tested" || len(c.SessionID()) != 8 || c.SupportsProtocolVersion("2026-07-28") || !c.SupportsProtocolVersion("2025-11-25") {
 		t.Errorf("connection %+v", c)
 	}
-	s := openStream(t, url+"/sse", "Authorization", "x")
+	s := openStream(t, url+"/sse", "X-User", "x")
 	<-conns
-	if status, _, _ := post(t, url+s.endpoint, "application/json", `{"jsonrpc":"2.0","id":"h","method":"mine"}`, "Authorization", "x"); status != 202 {
+	if status, _, _ := post(t, url+s.endpoint, "application/json", `{"jsonrpc":"2.0","id":"h","method":"mine"}`, "X-User", "x"); status != 202 {
 		t.Errorf("status %d", status)
 	}
 	readLineOf(t, s.Reader)
@@ -392,14 +390,14 @@ func TestSSEServerTime(t *testing.T) {
 				ctx, leave := context.WithCancel(t.Context())
 				defer leave()
 				w := &stream{ResponseRecorder: httptest.NewRecorder()}
-				go s.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "GET", "/sse", nil))
+				go s.Serve(w, httptest.NewRequestWithContext(ctx, "GET", "/sse", nil), nil)
 				synctest.Wait()
 				endpoint := strings.TrimSpace(strings.TrimPrefix(w.String(), "event: endpoint\ndata: "))
 				send := func(msg string) {
 					r := httptest.NewRequest("POST", endpoint, strings.NewReader(msg))
 					r.Header.Set("Content-Type", "application/json")
 					w := httptest.NewRecorder()
-					if s.ServeHTTP(w, r); w.Code != 202 {
+					if s.Serve(w, r, nil); w.Code != 202 {
 						t.Fatalf("POST %s: %d %s", msg, w.Code, w.Body)
 					}
 				}
