@@ -38,6 +38,8 @@ type callee struct {
 	remote bool
 	// trusted: what the agent declares about its tools may be relied on.
 	trusted bool
+	// masked takes the project's secrets out of an error.
+	masked func(error) error
 	// watched of a foreign server; nil for what says itself when its resources change.
 	watched *watched
 	tel     *telemetry.Telemetry
@@ -89,6 +91,7 @@ func (c *callee) build(tool string) agent.Caller {
 	p := c.policyFor(tool)
 	mw := []agent.Middleware{
 		c.tel.Client(c.hop),
+		hushed(c.masked),
 		bounded(p.Timeout),
 	}
 	if c.over != OverLocal && p.Retry.Attempts > 1 {

@@ -109,7 +109,9 @@ func TestAChildWaitsAsLongAsAnyPolicy(t *testing.T) {
 	long := runtime.Policy{Timeout: hang}
 	for name, patient := range map[string]func(a *runtime.AgentConfig, tool string){
 		"of an agent": func(a *runtime.AgentConfig, _ string) { a.Policy = long },
-		"of a tool":   func(a *runtime.AgentConfig, tool string) { a.Tools = map[string]runtime.ToolConfig{tool: {Policy: long}} },
+		"of a tool": func(a *runtime.AgentConfig, tool string) {
+			a.Tools = map[string]runtime.ToolConfig{tool: {Policy: long}}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := pair(runtime.OverStdio)

@@ -77,7 +77,8 @@ type Config struct {
 	// File is the project file as it was named to Load, or "".
 	File string `koanf:"-"`
 
-	source *source // where each value came from; nil without Load
+	source *source           // where each value came from; nil without Load
+	redact *strings.Replacer // nil when there is no secret
 }
 
 // AgentConfig is one agent. Exactly one of Type, Command and URL is set.

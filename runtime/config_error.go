@@ -142,16 +142,6 @@ func (c *Config) Locate(keys []string, err error) error {
 	return out
 }
 
-// Redact returns s with *** for every value that ${env:…} or ${file:…} put into the
-// configuration. Values of fewer than 6 characters are left alone: replacing them
-// would garble every text, and they protect nothing. Safe for concurrent use.
-func (c *Config) Redact(s string) string {
-	if c.source == nil || c.source.redact == nil {
-		return s
-	}
-	return c.source.redact.Replace(s)
-}
-
 // String names the project, not its values: some of them are secrets.
 func (c *Config) String() string {
 	return fmt.Sprintf("project %s (%d agents)", c.Project, len(c.Agents))

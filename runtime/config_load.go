@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,8 +33,7 @@ type LoadOptions struct {
 
 // source is what Load remembers of where a Config came from.
 type source struct {
-	root   *projectfile.Node // every layer merged, with positions
-	redact *strings.Replacer // nil when there is no secret
+	root *projectfile.Node // every layer merged, with positions
 }
 
 var configSchema = projectfile.Schema{Tag: "koanf"}
@@ -223,19 +221,19 @@ func (l *loader) decode() *Config {
 			l.fail(projectfile.Position{File: l.path}, "", "cannot merge its layers: %v", err)
 		}
 	}
-	src := &source{root: root, redact: redactor(l.expander.Secrets)}
+	src := &source{root: root}
 	check := projectfile.Checker{Schema: configSchema, Positive: true, Show: src.show}
 	clean, problems := check.Check(k.Raw(), reflect.TypeFor[Config]())
 	for _, p := range problems {
 		p.Pos = root.PlaceOf(p)
 		l.problems = append(l.problems, p)
 	}
-	cfg := &Config{Dir: l.dir, File: l.path, source: src}
+	cfg := &Config{Dir: l.dir, File: l.path, source: src, redact: redactor(l.expander.Secrets)}
 	if err := strictDecode(clean, cfg, "koanf"); err != nil {
 		l.fail(projectfile.Position{File: l.path}, "", "cannot be decoded: %v", err)
 	}
 	cfg = cfg.WithDefaults()
-	src.redact = redactor(append(l.expander.Secrets, cfg.secrets()...))
+	cfg.redact = redactor(append(l.expander.Secrets, cfg.secrets()...))
 	return cfg
 }
 
@@ -293,28 +291,4 @@ func (s *source) show(path []string, text string) string {
 		text = string(r[:60]) + "…"
 	}
 	return strconv.Quote(text)
-}
-
-// redactor replaces secrets, and the ways they look inside quotes, longest first.
-func redactor(secrets []string) *strings.Replacer {
-	var words []string
-	for _, s := range secrets {
-		if len(s) < 6 {
-			continue
-		}
-		quoted := strconv.Quote(s)
-		words = append(words, s, quoted[1:len(quoted)-1])
-		if j, err := json.Marshal(s); err == nil {
-			words = append(words, string(j[1:len(j)-1]))
-		}
-	}
-	if len(words) == 0 {
-		return nil
-	}
-	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) })
-	var pairs []string
-	for _, w := range words {
-		pairs = append(pairs, w, "***")
-	}
-	return strings.NewReplacer(pairs...)
 }

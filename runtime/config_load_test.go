@@ -229,7 +229,7 @@ func TestPrint(t *testing.T) {
 	again := mustLoad(t, "p.yaml", LoadOptions{})
 	c.Agents["notes"].Env["DB"] = "***"
 	c.Agents["search"].Headers["Authorization"] = "Bearer ***"
-	again.source, again.Dir, again.File = c.source, c.Dir, c.File
+	again.source, again.redact, again.Dir, again.File = c.source, c.redact, c.Dir, c.File
 	if !reflect.DeepEqual(c, again) {
 		t.Errorf("printed and loaded again:\n%+v\nwas:\n%+v", again.Agents, c.Agents)
 	}

@@ -1,5 +1,12 @@
 package runtime
 
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+)
+
 // isSecret reports whether the value of a key is one, even where it was written down plainly.
 func isSecret(path []string) bool {
 	switch {
@@ -30,4 +37,38 @@ func (c *Config) secrets() []string {
 		out = append(out, a.Token, a.OAuth.ClientSecret)
 	}
 	return out
+}
+
+// Redact returns s with *** for every secret of the configuration: what ${env:…} or ${file:…} put there, and the values of keys that are made for a secret, such as
+// token. Values of fewer than 6 characters are left alone: replacing them would garble every text, and they protect nothing. A Config that was not loaded knows
+// its secrets once it has gone through [New], which has a copy of its own. Safe for concurrent use.
+func (c *Config) Redact(s string) string {
+	if c.redact == nil {
+		return s
+	}
+	return c.redact.Replace(s)
+}
+
+// redactor replaces secrets, and the ways they look inside quotes, longest first.
+func redactor(secrets []string) *strings.Replacer {
+	var words []string
+	for _, s := range secrets {
+		if len(s) < 6 {
+			continue
+		}
+		quoted := strconv.Quote(s)
+		words = append(words, s, quoted[1:len(quoted)-1])
+		if j, err := json.Marshal(s); err == nil {
+			words = append(words, string(j[1:len(j)-1]))
+		}
+	}
+	if len(words) == 0 {
+		return nil
+	}
+	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) })
+	var pairs []string
+	for _, w := range words {
+		pairs = append(pairs, w, "***")
+	}
+	return strings.NewReplacer(pairs...)
 }

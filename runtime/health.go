@@ -88,7 +88,7 @@ func (c *callee) health(ctx context.Context) map[string]error {
 			if err := i.askHealth(ctx); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
-				sick[i.id] = err
+				sick[i.id] = c.masked(err)
 			}
 		})
 	}

@@ -23,7 +23,7 @@ import (
 
 // Options are what a program decides, where a [Config] is what a project decides. The zero value will do.
 type Options struct {
-	// Logger gets the runtime's and the agents' log. Default: none.
+	// Logger gets the runtime's and the agents' log, the project's secrets masked. Default: none.
 	Logger *slog.Logger
 	// Output is where agents write results: see [agent.Env]. Default: standard output.
 	Output io.Writer
@@ -90,9 +90,10 @@ func New(cfg *Config, types agent.Types, o Options) (*Runtime, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
+	if cfg.redact == nil { // it was made without Load
+		cfg.redact = redactor(cfg.secrets())
 	}
+	o.Logger = cfg.maskedLog(o.Logger)
 	if o.Output == nil {
 		o.Output = os.Stdout
 	}

@@ -130,7 +130,7 @@ func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
 
 // callee makes the way to an agent.
 func (r *Runtime) callee(p planned, route agent.Caller, shown *pool) *callee {
-	return &callee{name: p.name, over: p.cfg.Communicator, route: route, shown: shown, trusted: p.kind == KindType, tel: r.tel, hop: r.hop(p.cfg.Communicator, ""), budget: r.budget,
+	return &callee{name: p.name, over: p.cfg.Communicator, route: route, shown: shown, trusted: p.kind == KindType, masked: r.cfg.masked, tel: r.tel, hop: r.hop(p.cfg.Communicator, ""), budget: r.budget,
 		policyFor:  func(tool string) Policy { return r.cfg.PolicyFor(p.name, tool) },
 		idempotent: func(tool string) *bool { return p.cfg.Tools[tool].Idempotent }}
 }

@@ -94,6 +94,7 @@ func (c *callee) status() AgentStatus {
 	up := 0
 	for _, i := range c.shown.instances {
 		state, err := i.look()
+		err = c.masked(err)
 		is := InstanceStatus{ID: i.id, State: state, InFlight: i.gate.InFlight(), Served: i.served.Load(), Restarts: i.restarts.Load()}
 		if err != nil {
 			is.Error = err.Error()

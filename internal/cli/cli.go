@@ -158,13 +158,12 @@ func (l *logging) flags(c *cobra.Command, level string) {
 	c.Flags().StringVar(&l.format, "log-format", "text", "text or json")
 }
 
-// logger writes to w. What cfg knows to be secret never gets there.
-func (l *logging) logger(w io.Writer, cfg *runtime.Config) (*slog.Logger, error) {
+// logger writes to w.
+func (l *logging) logger(w io.Writer) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(l.level)); err != nil {
 		return nil, usage(fmt.Errorf("--log-level %q: want debug, info, warn or error", l.level))
 	}
-	w = redacting{w, cfg}
 	switch l.format {
 	case "json":
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), nil
@@ -180,20 +179,4 @@ func shortTime(groups []string, a slog.Attr) slog.Attr {
 		a.Value = slog.StringValue(a.Value.Time().Format("15:04:05.000"))
 	}
 	return a
-}
-
-// redacting masks secrets in what is written; slog handlers write whole lines.
-type redacting struct {
-	w   io.Writer
-	cfg *runtime.Config
-}
-
-func (r redacting) Write(b []byte) (int, error) {
-	if r.cfg == nil {
-		return r.w.Write(b)
-	}
-	if _, err := io.WriteString(r.w, r.cfg.Redact(string(b))); err != nil {
-		return 0, err
-	}
-	return len(b), nil
 }

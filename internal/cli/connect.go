@@ -28,7 +28,7 @@ configuration is what "openmas mcp-config --stdio --url URL" prints.`,
 			if !stdio {
 				return usage(errors.New("say --stdio: it is the only way so far"))
 			}
-			log, err := l.logger(a.Err, nil)
+			log, err := l.logger(a.Err)
 			if err != nil {
 				return err
 			}

@@ -112,7 +112,7 @@ func (a *app) inProject(ctx context.Context, path string, p project, l logging, 
 	if err != nil {
 		return err
 	}
-	log, err := l.logger(a.Err, cfg)
+	log, err := l.logger(a.Err)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ When everything is up, standard error says so, and SSE_SERVER_URL=http://host:po
 			if err != nil {
 				return err
 			}
-			log, err := l.logger(a.Err, cfg)
+			log, err := l.logger(a.Err)
 			if err != nil {
 				return err
 			}

@@ -23,7 +23,7 @@ func (a *app) withTarget(ctx context.Context, path string, p project, s server, 
 		if err != nil {
 			return err
 		}
-		log, err := l.logger(a.Err, cfg)
+		log, err := l.logger(a.Err)
 		if err != nil {
 			return err
 		}
@@ -32,7 +32,7 @@ func (a *app) withTarget(ctx context.Context, path string, p project, s server, 
 			return f(agent.WithEnv(ctx, agent.Env{Name: "cli", Directory: dir}), target{r.Listing, callDirectory})
 		})
 	}
-	log, err := l.logger(a.Err, nil)
+	log, err := l.logger(a.Err)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,137 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// Secrets of the project get into errors: a server quotes the header that it refuses, a driver the URL that it cannot reach. What leaves the process as an error, a
+// state or a line of the log passes by here first.
+
+// masked returns err with [Config.Redact] done to its text; err itself where there is nothing to hide. Causes stay, for errors.Is and errors.As in this process.
+func (c *Config) masked(err error) error {
+	if err == nil || c.redact == nil {
+		return err
+	}
+	var e *agent.Error
+	if !errors.As(err, &e) {
+		if text := err.Error(); c.Redact(text) != text {
+			return &maskedError{c.Redact(text), err}
+		}
+		return err
+	}
+	clean := *agent.AsError(err)
+	message, details := c.Redact(clean.Message), c.Redact(string(clean.Details))
+	if message == clean.Message && details == string(clean.Details) {
+		return err
+	}
+	if clean.Message = message; len(clean.Details) > 0 {
+		clean.Details = json.RawMessage(details)
+	}
+	return &clean
+}
+
+type maskedError struct {
+	text  string
+	cause error
+}
+
+func (e *maskedError) Error() string { return e.text }
+func (e *maskedError) Unwrap() error { return e.cause }
+
+// hushed masks the errors of calls.
+func hushed(masked func(error) error) agent.Middleware {
+	return func(next agent.Caller) agent.Caller {
+		return agent.CallerFunc(func(ctx context.Context, call *agent.Call) (*agent.Result, error) {
+			res, err := next.Call(ctx, call)
+			if err != nil {
+				err = masked(err)
+			}
+			return res, err
+		})
+	}
+}
+
+// maskedLog is log without the secrets of the project; nil discards.
+func (c *Config) maskedLog(log *slog.Logger) *slog.Logger {
+	switch {
+	case log == nil:
+		return slog.New(slog.DiscardHandler)
+	case c.redact == nil:
+		return log
+	}
+	return slog.New(masking{log.Handler(), c})
+}
+
+// masking is a slog.Handler that masks messages and values. Keys are code.
+type masking struct {
+	slog.Handler
+	cfg *Config
+}
+
+// Handle implements slog.Handler.
+func (m masking) Handle(ctx context.Context, r slog.Record) error {
+	clean := slog.NewRecord(r.Time, r.Level, m.cfg.Redact(r.Message), r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		clean.AddAttrs(m.attr(a))
+		return true
+	})
+	return m.Handler.Handle(ctx, clean)
+}
+
+// WithAttrs implements slog.Handler.
+func (m masking) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return masking{m.Handler.WithAttrs(m.attrs(attrs)), m.cfg}
+}
+
+// WithGroup implements slog.Handler.
+func (m masking) WithGroup(name string) slog.Handler {
+	return masking{m.Handler.WithGroup(name), m.cfg}
+}
+
+func (m masking) attrs(attrs []slog.Attr) []slog.Attr {
+	out := slices.Clone(attrs)
+	for i := range out {
+		out[i] = m.attr(out[i])
+	}
+	return out
+}
+
+func (m masking) attr(a slog.Attr) slog.Attr {
+	a.Value = a.Value.Resolve()
+	switch a.Value.Kind() {
+	case slog.KindString:
+		a.Value = slog.StringValue(m.cfg.Redact(a.Value.String()))
+	case slog.KindGroup:
+		a.Value = slog.GroupValue(m.attrs(a.Value.Group())...)
+	case slog.KindAny:
+		a.Value = m.value(a.Value.Any())
+	}
+	return a
+}
+
+// value leaves what holds no secret as it is, for the handler to write in its own way; else it is text. Handlers write a value as fmt or as JSON does.
+func (m masking) value(v any) slog.Value {
+	text := fmt.Sprintf("%+v", v)
+	switch b := v.(type) {
+	case []byte:
+		text = string(b)
+	case json.RawMessage:
+		text = string(b)
+	}
+	if clean := m.cfg.Redact(text); clean != text {
+		return slog.StringValue(clean)
+	}
+	if b, err := json.Marshal(v); err == nil {
+		if text := string(b); m.cfg.Redact(text) != text {
+			return slog.StringValue(m.cfg.Redact(text))
+		}
+	}
+	return slog.AnyValue(v)
+}

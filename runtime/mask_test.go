@@ -1,0 +1,116 @@
+package runtime_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/runtime"
+)
+
+const sesame = "sesame-open"
+
+// leaky is an agent that tells a secret wherever it can.
+type leaky struct{}
+
+func (leaky) Capabilities() agent.Capabilities {
+	return agent.Capabilities{Tools: []agent.Tool{
+		agent.NewTool("fail", "", func(ctx context.Context, _ note) (string, error) {
+			env, _ := agent.EnvFrom(ctx)
+			err := fmt.Errorf("refused: %s", sesame)
+			env.Logger.With("with", sesame).WithGroup("g").Warn("said "+sesame, "text", sesame, "error", err, "list", []string{sesame}, "bytes", []byte(sesame),
+				slog.Group("in", "deep", sesame), "value", slog.AnyValue(struct{ S string }{sesame}), "pointer", &struct{ S string }{sesame}, "fine", 7)
+			return "", err
+		}),
+		agent.NewTool("details", "", func(context.Context, note) (string, error) {
+			err := agent.Errorf(agent.CodeUnavailable, "%w: %s", errCause, sesame)
+			err.Details = []byte(`{"token":"` + sesame + `"}`)
+			return "", err
+		}),
+	}}
+}
+
+var errCause = errors.New("the cause")
+
+func (leaky) Health(context.Context) error { return errors.New("ill of " + sesame) }
+
+// The project's secrets do not get to clients, nor to the logger of a program that embeds the system, however the config was made.
+func TestSecretsStayInside(t *testing.T) {
+	down := httptest.NewServer(http.NotFoundHandler())
+	down.Close()
+	for _, json := range []bool{false, true} {
+		t.Run(fmt.Sprintf("JSON %v", json), func(t *testing.T) {
+			cfg := &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"}, Agents: map[string]runtime.AgentConfig{
+				"leaky": {Type: "leaky"}, "docs": {URL: down.URL + "/" + sesame, Token: sesame}}}
+			log := &logBuffer{}
+			s := start(t, cfg, agent.Types{"leaky": func() agent.Agent { return leaky{} }}, func(o *runtime.Options) {
+				opts := &slog.HandlerOptions{Level: slog.LevelDebug}
+				if o.Logger = slog.New(slog.NewTextHandler(log, opts)); json {
+					o.Logger = slog.New(slog.NewJSONHandler(log, opts))
+				}
+			})
+			session := connect(t, s.Status().URL+"/mcp")
+			for tool, want := range map[string]string{"leaky_fail": "refused: ***", "leaky_details": "the cause: ***", "openmas_status": "ill of ***", "openmas_list": "***"} {
+				res, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: tool, Arguments: map[string]any{}})
+				if err != nil {
+					t.Errorf("%s: %v", tool, err)
+					continue
+				}
+				said, err := res.MarshalJSON()
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, c := range res.Content {
+					b, err := c.MarshalJSON()
+					if err != nil {
+						t.Fatal(err)
+					}
+					said = append(said, b...)
+				}
+				hidden(t, tool, string(said), want)
+			}
+			hidden(t, "/readyz", body(t, s.Status().URL+"/readyz"), "ill of ***")
+			hidden(t, "/", body(t, s.Status().URL+"/"), "")
+			_, err := agent.Ask[string](s.ctx, "docs.search", nil)
+			hidden(t, "docs.search", err.Error(), "/***")
+			_, err = agent.Ask[string](s.ctx, "leaky.details", nil)
+			if e := agent.AsError(err); !errors.Is(err, errCause) || e.Code != agent.CodeUnavailable || string(e.Details) != `{"token":"***"}` {
+				t.Errorf("what is masked has lost its cause or code: %#v", err)
+			}
+			hidden(t, "the log", log.String(), "said ***")
+			if got := log.String(); !strings.Contains(got, "fine=7") && !strings.Contains(got, `"fine":7`) {
+				t.Errorf("what is no secret has gone:\n%s", got)
+			}
+		})
+	}
+}
+
+func hidden(t *testing.T, where, text, want string) {
+	t.Helper()
+	if strings.Contains(text, sesame) || strings.Contains(text, "c2VzYW1lLW9wZW4") || !strings.Contains(text, want) { // plain, base64
+		t.Errorf("%s: want %q and no secret in:\n%s", where, want, text)
+	}
+}
+
+func body(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := client(t).Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
