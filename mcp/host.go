@@ -18,7 +18,8 @@ const Anonymous = "anonymous"
 type Identity struct {
 	// Name is the authenticated user or agent; empty is Anonymous.
 	Name string
-	// Trusted: it is one of our own runtimes, and what its `_meta` says about a call (caller, depth, key, attempt, id) is believed.
+	// Trusted: it is one of our own runtimes. What its `_meta` says about a call (caller, depth, key, attempt, id) is believed, it may deliver events, and it gets
+	// results in our own words. It is not for programs that merely were started by us.
 	Trusted bool
 	// Itself: it calls for itself only. What its `_meta` says about the caller, or the source of an event, counts for nothing beside Name.
 	Itself bool

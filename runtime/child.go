@@ -18,6 +18,9 @@ import (
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 )
 
+// tellTimeout bounds how long the parent may take to take news.
+const tellTimeout = 10 * time.Second
+
 // childDrain bounds what a child may take to stop once its parent closed its stdin.
 const childDrain = 20 * time.Second
 
@@ -115,29 +118,43 @@ func (c *child) supervise(ctx context.Context, r agent.Runner, env agent.Env) {
 	err := supervise.Loop(ctx, c.Restart.policy(), c.Instance, c.log,
 		c.tel.Runner(c.Agent, run), func(s supervise.Status) {
 			if !s.State.Final() {
-				c.tell(ctx, State(s.State), s.Err)
+				if err := c.tell(ctx, State(s.State), s.Err); err != nil && ctx.Err() == nil {
+					c.log.Warn("the parent did not take news of the Runner", "state", s.State, "error", err)
+				}
 			}
 		})
 	switch {
 	case errors.Is(err, supervise.ErrGaveUp):
-		c.tell(ctx, StateFailed, err)
+		c.tellEnd(ctx, StateFailed, err)
 	case ctx.Err() == nil:
-		c.tell(ctx, StateDone, nil)
+		c.tellEnd(ctx, StateDone, nil)
 	}
 }
 
-func (c *child) tell(ctx context.Context, s State, why error) {
+// tellAgain are the waits between attempts to tell the parent the end of the Runner.
+var tellAgain = supervise.Growth{Initial: 100 * time.Millisecond, Multiplier: 2, Jitter: 0.2, Max: 10 * time.Second}
+
+// tellEnd tells the parent that the Runner has ended until the parent has taken it, or stops this process: nothing else would ever say so, and a run may wait for it.
+func (c *child) tellEnd(ctx context.Context, s State, why error) {
+	err := supervise.Reconnect(ctx, tellAgain, func(ctx context.Context) error { return c.tell(ctx, s, why) }, func(n int, wait time.Duration, err error) {
+		c.log.Warn("the parent did not take news of the Runner", "state", s, "attempt", n, "next", wait.Round(time.Millisecond), "error", err)
+	})
+	if err != nil {
+		c.log.Debug("the parent stopped this process before it took news of the Runner", "state", s)
+	}
+}
+
+func (c *child) tell(ctx context.Context, s State, why error) error {
 	news := runnerNews{Instance: c.Instance, State: s}
 	if why != nil {
 		news.Error = why.Error()
 	}
 	payload, err := json.Marshal(news)
-	if err == nil {
-		ctx, cancel := context.WithTimeout(ctx, c.Timeout)
-		defer cancel()
-		_, err = c.dir.Call(ctx, &agent.Call{Op: agent.OpEvent, Agent: selfName, Name: topicRunner, Input: payload, Caller: c.Agent, Attempt: 1})
+	if err != nil {
+		return err
 	}
-	if err != nil && ctx.Err() == nil {
-		c.log.Warn("the parent did not take news of the Runner", "state", s, "error", err)
-	}
+	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
+	defer cancel()
+	_, err = c.dir.Call(ctx, &agent.Call{Op: agent.OpEvent, Agent: selfName, Name: topicRunner, Input: payload, Caller: c.Agent, Attempt: 1})
+	return err
 }

@@ -80,12 +80,12 @@ func (r *Runtime) target(p planned, i *instance, n int) (mcp.Target, error) {
 		return t, p.cfg.OAuth.apply(&t)
 	}
 	t.Stderr = r.childLog(p.name, i.id)
-	token := r.private.tokens.issue(p.name)
 	if p.kind == KindCommand {
 		t.Command = r.cfg.ChildCommand(p.name)
-		t.Env["OPENMAS_URL"], t.Env["OPENMAS_TOKEN"] = r.private.url, token
+		t.Env["OPENMAS_URL"], t.Env["OPENMAS_TOKEN"] = r.private.url, r.private.tokens.issue(mcp.Identity{Name: p.name})
 		return t, nil
 	}
+	token := r.private.tokens.issue(mcp.Identity{Name: p.name, Trusted: true, Itself: true})
 	state, err := stateDir(r.cfg, p.name)
 	if err != nil {
 		return t, err

@@ -159,3 +159,32 @@ func TestAgentsAreClosedAfterTheirRun(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A child that dies while the system drains is not started again, and the status says so at once.
+func TestAChildThatDiesInADrainIsStopped(t *testing.T) {
+	cfg := pair(runtime.OverStdio)
+	cfg.Gateway = &runtime.GatewayConfig{Listen: "127.0.0.1:0"}
+	s := start(t, cfg, nil)
+	session, release := connect(t, s.Status().URL+"/mcp"), filepath.Join(t.TempDir(), "go on")
+	held := make(chan error, 1)
+	go func() {
+		_, err := session.CallTool(context.Background(), &sdk.CallToolParams{Name: "near_wait-nested", Arguments: map[string]any{"text": release}})
+		held <- err
+	}()
+	eventually(t, "a call is in flight", func() bool { return s.agentStatus("near").Instances[0].InFlight == 1 })
+	s.stop()
+	eventually(t, "the system drains", func() bool { return s.Status().State == "draining" })
+	if _, err := agent.Ask[string](s.ctx, "far.exit", nil); err == nil {
+		t.Error("far should have ended")
+	}
+	eventually(t, "far is stopped", func() bool {
+		i := s.agentStatus("far").Instances[0]
+		return i.State == runtime.StateStopped && i.PID == 0 && i.Error != ""
+	})
+	if err := os.WriteFile(release, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-held; err != nil {
+		t.Error(err)
+	}
+}

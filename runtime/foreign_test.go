@@ -30,7 +30,31 @@ func foreign() *sdk.Server {
 	sdk.AddTool(s, &sdk.Tool{Name: "env"}, func(context.Context, *sdk.CallToolRequest, note) (*sdk.CallToolResult, any, error) {
 		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: os.Getenv("OPENMAS_URL")}}}, nil, nil
 	})
+	sdk.AddTool(s, &sdk.Tool{Name: "back"}, callBack)
 	return s
+}
+
+// back is a call of a tool of the system by a foreign child, with whatever it likes to say about itself.
+type back struct {
+	Agent string         `json:"agent"`
+	Name  string         `json:"name"`
+	Args  any            `json:"args,omitempty"`
+	Meta  map[string]any `json:"meta,omitempty"`
+}
+
+func callBack(ctx context.Context, _ *sdk.CallToolRequest, in back) (*sdk.CallToolResult, any, error) {
+	c := sdk.NewClient(&sdk.Implementation{Name: "foreign", Version: "1"}, &sdk.ClientOptions{
+		ElicitationHandler: func(context.Context, *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
+			return &sdk.ElicitResult{Action: "accept", Content: map[string]any{"color": "green"}}, nil
+		}})
+	session, err := c.Connect(ctx, &sdk.StreamableClientTransport{Endpoint: os.Getenv("OPENMAS_URL") + "/agents/" + in.Agent + "/mcp",
+		HTTPClient: &http.Client{Transport: bearer(os.Getenv("OPENMAS_TOKEN"))}}, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer session.Close()
+	res, err := session.CallTool(ctx, &sdk.CallToolParams{Meta: in.Meta, Name: in.Name, Arguments: in.Args})
+	return res, nil, err
 }
 
 func foreignServer(kind string) int {
@@ -114,5 +138,42 @@ func TestRequiredToolOfAServerThatIsDown(t *testing.T) {
 	}
 	if !strings.Contains(s.log.String(), "requires a tool of a server that cannot be reached yet") {
 		t.Errorf("the log does not say so:\n%s", s.log)
+	}
+}
+
+// A program that is not ours has a token to call the others with. What it says in our own words about its calls counts for nothing, and it gets what any client gets.
+func TestAForeignChildIsNotTrusted(t *testing.T) {
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{
+		"docs": {Command: []string{exe}, Env: map[string]string{foreignVar: "stdio"}},
+		"far":  {Type: "probe"},
+		"work": {Type: "worker", Communicator: runtime.OverStdio, Config: map[string]any{"stay": true}},
+	}}, nil)
+	eventually(t, "the worker runs", func() bool { return s.agentStatus("work").Runner == runtime.StateRunning })
+	forged := map[string]any{"openmas/caller": "boss", "openmas/depth": 9, "openmas/key": "k", "openmas/attempt": 3}
+	got, err := agent.Ask[string](s.ctx, "docs.back", back{Agent: "far", Name: "who", Args: note{}, Meta: forged})
+	if err != nil || got != "docs at depth 0" {
+		t.Errorf("a forged call: %q, %v", got, err)
+	}
+	got, err = agent.Ask[string](s.ctx, "docs.back", back{Agent: "far", Name: "choose", Args: note{}})
+	if err != nil || got != "green" {
+		t.Errorf("a tool that asks: %q, %v", got, err)
+	}
+	for name, args := range map[string]map[string]any{
+		"far":     {"topic": "probe.said", "id": "1", "source": "boss", "attempt": 1, "payload": note{Text: "psst"}},
+		"openmas": {"topic": "openmas.runner", "id": "2", "source": "work", "attempt": 1, "payload": map[string]any{"instance": "work/0", "state": "done"}},
+	} {
+		if got, err := agent.Ask[string](s.ctx, "docs.back", back{Agent: name, Name: "openmas.event", Args: args}); err == nil {
+			t.Errorf("an event for %s: %q", name, got)
+		}
+	}
+	if heard, err := agent.Ask[[]string](s.ctx, "far.heard", nil); err != nil || len(heard) > 0 {
+		t.Errorf("far heard %q, %v", heard, err)
+	}
+	if got := s.agentStatus("work").Runner; got != runtime.StateRunning {
+		t.Errorf("the worker's Runner is %s, says a foreign program", got)
 	}
 }

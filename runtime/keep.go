@@ -133,9 +133,16 @@ func (r *Runtime) keepReconnecting(ctx context.Context, p planned, i *instance, 
 	}
 }
 
-// await returns when the session has ended and was released, child process included, and says why; nil when ctx ended it.
+// await returns when the session has ended and was released, child process included, and says why; nil when ctx ended it. Releasing takes its time, which the
+// instance's state does not wait for.
 func (r *Runtime) await(ctx context.Context, i *instance, peer communicator.Peer) error {
 	err := awaitEnd(ctx, peer)
+	switch {
+	case err != nil && r.draining():
+		i.down(StateStopped, err) // nothing is started again
+	case err != nil:
+		i.down(StateRestarting, err)
+	}
 	r.closeSession(ctx, i, peer)
 	return err
 }

@@ -39,7 +39,7 @@ func (r *Runtime) startPrivate(ctx context.Context) error {
 	r.private = p
 	host := r.hostOptions()
 	host.Limits, host.Identify = r.cfg.MCP.privateLimits(), p.tokens.identify
-	self := p.tokens.issue(selfName)
+	self := p.tokens.issue(mcp.Identity{Name: selfName, Trusted: true})
 	gw, err := mcp.NewGateway(r.dir, mcp.GatewayOptions{HostOptions: host, Private: true})
 	if err != nil {
 		return errors.Join(fmt.Errorf("private listener: %w", err), ln.Close())

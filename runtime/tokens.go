@@ -17,10 +17,10 @@ type tokens struct {
 	hash map[[sha256.Size]byte]mcp.Identity
 }
 
-// issue makes a token for a process of ours.
-func (t *tokens) issue(name string) string {
+// issue makes a token that stands for id.
+func (t *tokens) issue(id mcp.Identity) string {
 	token := rand.Text() + rand.Text()
-	t.grant(token, mcp.Identity{Name: name, Trusted: true, Itself: name != selfName})
+	t.grant(token, id)
 	return token
 }
 

@@ -1,0 +1,92 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/runtime/internal/telemetry"
+)
+
+// deafParent is the directory of a parent that takes the end of a Runner only when it is told for the third time.
+type deafParent struct {
+	mu   sync.Mutex
+	told []string // of the end
+}
+
+func (p *deafParent) Agents() []agent.Info { return []agent.Info{{Name: selfName}} }
+
+func (p *deafParent) Agent(name string) (agent.Info, bool) {
+	return agent.Info{Name: name}, name == selfName
+}
+
+func (p *deafParent) Call(_ context.Context, c *agent.Call) (*agent.Result, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var news runnerNews
+	if err := json.Unmarshal(c.Input, &news); err != nil {
+		return nil, err
+	}
+	if news.State != StateDone && news.State != StateFailed {
+		return &agent.Result{}, nil
+	}
+	if p.told = append(p.told, string(c.Input)); len(p.told) < 3 {
+		return nil, agent.Refusedf(agent.CodeUnavailable, "not now")
+	}
+	return &agent.Result{}, nil
+}
+
+type brief struct{ err error }
+
+func (brief) Capabilities() agent.Capabilities { return agent.Capabilities{} }
+func (b brief) Run(context.Context) error      { return b.err }
+
+// The end of a Runner in a child is told until the parent has taken it.
+func TestTheEndOfARunnerIsToldUntilItIsHeard(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"done":   {nil, `{"instance":"a/0","state":"done"}`},
+		"failed": {errors.New("hopeless"), `{"instance":"a/0","state":"failed","error":"a/0: gave up restarting after 3 restarts: hopeless"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &deafParent{}
+			gw, err := mcp.NewGateway(p, mcp.GatewayOptions{Private: true, HostOptions: mcp.HostOptions{Logger: slog.New(slog.DiscardHandler),
+				Identify: func(*http.Request) (mcp.Identity, error) {
+					return mcp.Identity{Name: "a", Trusted: true, Itself: true}, nil
+				}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			srv := httptest.NewServer(gw)
+			defer srv.Close()
+			log := slog.New(slog.DiscardHandler)
+			tel, err := telemetry.Setup(t.Context(), telemetry.Config{Logger: log})
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := hello{Agent: "a", Instance: "a/0", URL: srv.URL, Timeout: 10 * time.Second, Restart: RestartConfig{Limit: 1, Window: time.Minute, Backoff: time.Millisecond, GiveUpAfter: 1}}
+			ch := &child{hello: h, log: log, tel: tel, dir: newRemote(h, tel, log), runNow: make(chan struct{})}
+			close(ch.runNow)
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			ch.supervise(ctx, brief{c.err}, agent.Env{Name: "a"})
+			if want := []string{c.want, c.want, c.want}; !slices.Equal(p.told, want) {
+				t.Errorf("told %q\nwant %q", p.told, want)
+			}
+			if err := errors.Join(ch.dir.close(ctx), gw.Drain(ctx), tel.Shutdown(ctx)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
