@@ -114,7 +114,8 @@ func TestQuestionsWithoutASession(t *testing.T) {
 			if got := said("row"); got != want || len(asked) != 4 {
 				t.Errorf("row: %s; asked %v", got, asked)
 			}
-			if n := s.Express() - before; n != 1 && !noExpress {
+			// Right after a handshake, the SDK may still be at the message that opens the lane.
+			if n := s.Express() - before; n != 1 && !noExpress && (n != 0 || w.version == eraNewest) {
 				t.Errorf("the first of its requests takes the lane, and those with answers do not: %d did", n)
 			}
 			if n := runs.Load(); w.version == eraNewest && n != 5 || w.version != eraNewest && n != 1 {
