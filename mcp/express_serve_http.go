@@ -16,8 +16,8 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// expressPost serves a POST, to a session or of the newest era, if the lane takes its message. If not, nothing has happened. A client that resumes streams is not provided for: there
-// must be no event store beside it.
+// expressPost serves a POST, to a session or of the newest era, if the lane takes its message. If not, nothing has happened. It is not for sessions whose streams can
+// be resumed: what it says is not kept.
 func (h *web) expressPost(w http.ResponseWriter, r *http.Request, c *client, body []byte) bool {
 	if h.o.NoExpress || !c.lane.ready() || !c.plainPost(r.Header) || !utf8.Valid(body) {
 		return false

@@ -40,6 +40,12 @@ type Limits struct {
 	WriteTimeout time.Duration // for a client to take what is sent; 30 s
 	ReadTimeout  time.Duration // for the body of a POST to arrive; 30 s
 	Linger       time.Duration // for calls still running when stdio's input ends or its context does; 20 s
+	// Resume is how many bytes of what was sent over streamable HTTP are kept, in all, for clients that lose a connection and come back for the rest; one session
+	// has a quarter at most. 0: none is, and nothing can be resumed.
+	Resume int
+	// Poll closes the stream of a call that has no answer after this time, and again after as long: clients of protocol 2025-11-25 come back for the answer. Only
+	// with Resume. 0: streams stay open.
+	Poll time.Duration
 }
 
 func (l Limits) withDefaults() Limits {
@@ -48,7 +54,7 @@ func (l Limits) withDefaults() Limits {
 		Sessions: orDefault(l.Sessions, 1000), SessionCalls: orDefault(l.SessionCalls, 4096), Calls: orDefault(l.Calls, 16384),
 		Idle: orDefault(l.Idle, 10*time.Minute), Lifetime: cmp.Or(l.Lifetime, time.Hour), Ping: orDefault(l.Ping, 15*time.Second),
 		WriteTimeout: orDefault(l.WriteTimeout, 30*time.Second), ReadTimeout: orDefault(l.ReadTimeout, 30*time.Second),
-		Linger: orDefault(l.Linger, 20*time.Second),
+		Linger: orDefault(l.Linger, 20*time.Second), Resume: l.Resume, Poll: l.Poll,
 	}
 }
 

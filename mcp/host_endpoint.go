@@ -169,8 +169,8 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 		if !ok {
 			return next(ctx, method, req)
 		}
-		if c := clientFrom(ctx); c != nil && c.identity.Trusted {
-			// The protocol with sessions does not take a closed connection for a cancellation, but ours do not come back for an answer.
+		if c := clientFrom(ctx); c != nil && c.identity.Trusted && e.o.Limits.Resume <= 0 {
+			// The protocol with sessions does not take a closed connection for a cancellation, but ours cannot come back for an answer.
 			if post := c.use.of(req.GetExtra()); post != nil {
 				var cancel context.CancelFunc
 				ctx, cancel = context.WithCancel(ctx)
@@ -180,6 +180,7 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 		}
 		switch p := req.GetParams().(type) {
 		case *sdk.CallToolParamsRaw:
+			defer e.poll(req.GetExtra())()
 			return orError(e.callTool(ctx, ss, p))
 		case *sdk.GetPromptParams:
 			return orError(e.getPrompt(ctx, ss, p))

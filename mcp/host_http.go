@@ -34,6 +34,7 @@ type web struct {
 	sse *wire.SSEServer
 	// mcp keeps the sessions of streamable HTTP; stateless serves the requests of the era that has none.
 	mcp, stateless *sdk.StreamableHTTPHandler
+	events         *eventStore // what streams have said; nil: they cannot be resumed
 
 	mu       sync.Mutex
 	draining bool
@@ -73,7 +74,12 @@ func newWeb(o HostOptions) (*web, error) {
 		MaxRequestBodyBytes:        int64(o.Limits.MaxBody),
 		DisableLocalhostProtection: true, // the guard does that, on every path
 	}
+	if o.Limits.Resume > 0 {
+		h.events = newEventStore(o.Limits.Resume)
+		so.EventStore = h.events
+	}
 	h.mcp = sdk.NewStreamableHTTPHandler(server, &so)
+	so.EventStore = nil
 	so.Stateless, so.PropagateRequestCancellation = true, true
 	h.stateless = sdk.NewStreamableHTTPHandler(server, &so)
 	return h, nil
@@ -201,7 +207,7 @@ func (h *web) farewell(ctx context.Context, ep *endpoint) {
 	defer cancel()
 	var all sync.WaitGroup
 	for _, c := range h.of(func(c *client) bool { return c.ep == ep }) {
-		if ss, _ := c.parts(); ss != nil {
+		if ss, conn := c.parts(); ss != nil && (conn != nil || c.use.listening()) {
 			all.Go(func() { _ = ss.Ping(ctx, nil) }) // no answer is no worse than a late one
 		}
 	}

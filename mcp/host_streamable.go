@@ -23,10 +23,11 @@ type streamableUse struct {
 	id      string                   // Mcp-Session-Id, which opens the session; set by the handshake
 	posts   map[string]*http.Request // those with messages, while they are answered, by requestHeader
 	next    int
-	express int // requests on the express lane
+	express int // requests on the express lane, and those for the rest of a stream
 	streams int // open GET streams
 	last    time.Time
 	timer   *time.Timer
+	claims  map[string]*claim // by stream, where streams can be resumed
 }
 
 func (u *streamableUse) openPosts() int {
@@ -35,7 +36,7 @@ func (u *streamableUse) openPosts() int {
 	return len(u.posts) + u.express
 }
 
-// ride notes a POST of the express lane while it is being answered.
+// ride notes a request while it is being answered, of which the SDK's handlers need to know nothing.
 func (u *streamableUse) ride() (end func()) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -94,6 +95,13 @@ func (u *streamableUse) stream() (end func()) {
 	}
 }
 
+// listening reports whether the client hears what the server says on its own.
+func (u *streamableUse) listening() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.streams > 0
+}
+
 // serveStreamable serves one request of streamable HTTP: it opens a session, or belongs to one. The SDK keeps the sessions; whose they are and how long
 // they last is decided here.
 func (h *web) serveStreamable(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity) {
@@ -133,7 +141,7 @@ func (h *web) serveStreamable(w http.ResponseWriter, r *http.Request, ep *endpoi
 		http.Error(w, "the session belongs to another identity", http.StatusForbidden)
 		return
 	}
-	if body != nil && h.expressPost(pw, r, c, body) {
+	if body != nil && h.events == nil && h.expressPost(pw, r, c, body) {
 		return
 	}
 	r = r.WithContext(withClient(r.Context(), c))
@@ -144,9 +152,13 @@ func (h *web) serveStreamable(w http.ResponseWriter, r *http.Request, ep *endpoi
 		c.use.stop()
 		h.mcp.ServeHTTP(pw, r)
 	case http.MethodGet:
-		defer c.use.stream()()
-		h.mcp.ServeHTTP(pw, r)
+		h.serveStream(pw, r, c)
 	default:
+		if h.events != nil {
+			var end func()
+			r, _, end = c.use.claiming(pw, r)
+			defer end()
+		}
 		defer c.use.post(r)()
 		h.mcp.ServeHTTP(pw, r)
 	}
@@ -216,7 +228,7 @@ func (h *web) check(c *client) {
 	case u.timer == nil:
 		u.mu.Unlock()
 		return
-	case len(u.posts)+u.express > 0:
+	case len(u.posts)+u.express > 0 || h.events != nil && c.gate.InFlight() > 0: // a client may be coming back for it
 	case l.Lifetime > 0 && time.Since(c.opened) >= l.Lifetime:
 		reason = "its lifetime is over"
 	case u.streams == 0 && time.Since(u.last) >= l.Idle:

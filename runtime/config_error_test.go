@@ -92,6 +92,9 @@ func TestConfigErrors(t *testing.T) {
 		{name: "gateway tokens", file: ok + "gateway: {token: \"${env:EMPTY}\", tokens: {openmas: sesame-1, Ann: sesame-2, bob: \"sesame 3\", cy: sesame-4, di: sesame-4}}\n", opts: LoadOptions{Environ: []string{"EMPTY="}}},
 		{name: "gateway names", file: ok + "gateway: {hosts: [\"a:80\", \"\"], origins: [example.org, \"https://a/b\"]}\n"},
 		{name: "mcp limits", file: ok + "mcp: {max_calls: 0, header_timeout: 5, session_ilde: 1m}\n"},
+		{name: "resumption", file: ok + "mcp: {resume: 1KiB, poll: 200ms}\n"},
+		{name: "polling without resumption", file: ok + "mcp: {poll: 30s}\n"},
+		{name: "nothing resumed", file: ok + "mcp: {resume: 0, poll: 0s}\n"},
 		{name: "sampling", file: ok + "mcp: {sampling: llm}\n"},
 		{name: "sampling by nobody", file: ok + "mcp: {sampling: b.complete}\n"},
 		{name: "peers", file: "agents:\n  a: {type: x, token: sesame-1, tls: {ca_file: ca}, oauth: {client_id: me}, sessions: 2, allow_tools: [t], roots: [.]}\n" +

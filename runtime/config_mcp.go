@@ -73,6 +73,12 @@ type MCPConfig struct {
 	WriteTimeout    time.Duration `koanf:"write_timeout"`     // for a client to take what is sent to it. Default 30 s
 	Ping            time.Duration `koanf:"ping"`              // of silence on an SSE stream, then a comment is sent. Default 15 s
 	Linger          time.Duration `koanf:"linger"`            // for calls still running when stdin ends. Default 20 s
+	// Resume is how much of what was sent to clients of streamable HTTP on the gateway is kept, in all, so that one that loses its connection can come back for the
+	// rest, by Last-Event-ID; a session keeps a quarter at most. Such sessions do without the express lane. Default: nothing is kept.
+	Resume Size `koanf:"resume" json:",omitzero"`
+	// Poll is how long the stream of a call stays open that has no answer yet, with a client of protocol 2025-11-25: then it is told to come back. Needs Resume.
+	// Default: to the end.
+	Poll time.Duration `koanf:"poll"`
 	// Sampling is the tool, as agent.tool, that answers when the server of a command or url asks for a model (sampling/createMessage) and the caller of the
 	// moment has none. It takes an [agent.SampleRequest] and gives an [agent.SampleResult], or the answer as text. Default: such requests are refused.
 	Sampling string `koanf:"sampling"`
@@ -107,6 +113,8 @@ func (m MCPConfig) over(base MCPConfig) MCPConfig {
 		WriteTimeout:    cmp.Or(m.WriteTimeout, base.WriteTimeout),
 		Ping:            cmp.Or(m.Ping, base.Ping),
 		Linger:          cmp.Or(m.Linger, base.Linger),
+		Resume:          cmp.Or(m.Resume, base.Resume),
+		Poll:            cmp.Or(m.Poll, base.Poll),
 		Sampling:        cmp.Or(m.Sampling, base.Sampling),
 		Express:         cmp.Or(m.Express, base.Express),
 	}
@@ -117,6 +125,7 @@ func (m MCPConfig) limits() mcp.Limits {
 	l := m.privateLimits()
 	l.Sessions, l.Calls, l.SessionCalls = m.MaxSessions, m.MaxCalls, m.MaxSessionCalls
 	l.Idle, l.Lifetime, l.Ping = m.SessionIdle, m.SessionLifetime, m.Ping
+	l.Resume, l.Poll = int(m.Resume), m.Poll
 	return l
 }
 
@@ -137,6 +146,7 @@ func (v *validator) mcp() {
 			v.fail([]string{"mcp", key}, "", "must be more than 0")
 		}
 	}
+	v.resumption()
 	if m.Sampling == "" {
 		return
 	}
@@ -148,6 +158,26 @@ func (v *validator) mcp() {
 		v.fail(keys, projectfile.Suggest(name, v.c.AgentNames()), "there is no agent %q", name)
 	} else if a.AllowTools != nil && !slices.Contains(a.AllowTools, tool) {
 		v.fail(keys, "", "%s is not among agents.%s.allow_tools", m.Sampling, name)
+	}
+}
+
+// leastResume is the least that is worth being kept, and leastPoll the shortest time after which clients may be made to come back.
+const (
+	leastResume = 64 * KiB
+	leastPoll   = time.Second
+)
+
+func (v *validator) resumption() {
+	m, poll := v.c.MCP, []string{"mcp", "poll"}
+	if m.Resume != 0 && m.Resume < leastResume {
+		v.fail([]string{"mcp", "resume"}, "leave the key out where nothing is to be kept", "%v is too little: at least %v", m.Resume, leastResume)
+	}
+	switch {
+	case m.Poll == 0:
+	case m.Poll < leastPoll:
+		v.fail(poll, "", "%v is too short: at least %v", m.Poll, leastPoll)
+	case m.Resume == 0:
+		v.fail(poll, `write mcp: {resume: 16MiB} too`, "has no effect without mcp.resume: the client could not come back")
 	}
 }
 

@@ -15,12 +15,13 @@ const maxEventID = 4 << 10
 
 // EventReader reads server-sent events.
 type EventReader struct {
-	// LastID is that of the newest event that has one: a stream that breaks goes on from there. Retry is how long the server wants to be left alone before.
+	// LastID is that of the newest event that has one and came whole: a stream that breaks goes on from there. Retry is how long the server wants to be left alone before.
 	LastID string
 	Retry  time.Duration
 
 	r     *bufio.Reader
-	limit int // bytes of one line, and of one event's data
+	id    string // of the event that is being read
+	limit int    // bytes of one line, and of one event's data
 	long  []byte
 	data  []byte
 }
@@ -51,6 +52,7 @@ func (e *EventReader) Next() (name string, data []byte, err error) {
 		}
 		line = bytes.TrimSuffix(line[:len(line)-1], []byte{'\r'})
 		if len(line) == 0 {
+			e.LastID = e.id
 			if has {
 				return name, e.data, nil
 			}
@@ -66,7 +68,7 @@ func (e *EventReader) Next() (name string, data []byte, err error) {
 			}
 		case "id":
 			if bytes.IndexByte(value, 0) < 0 && len(value) <= maxEventID {
-				e.LastID = string(value)
+				e.id = string(value)
 			}
 		case "retry":
 			if ms, err := strconv.ParseUint(string(value), 10, 31); err == nil {
