@@ -89,6 +89,14 @@ func TestProjectFileKeys(t *testing.T) {
 // A setting is one key of the project file.
 type setting struct{ kind, value string }
 
+// unlessZero is the text of a value; nothing for one that is off.
+func unlessZero[T ~int64](v T, text string) string {
+	if v == 0 {
+		return ""
+	}
+	return text
+}
+
 var kinds = map[reflect.Kind]string{reflect.String: "text", reflect.Int: "number", reflect.Float64: "factor", reflect.Bool: "yes or no", reflect.Slice: "list", reflect.Map: "mapping"}
 
 // collect adds the keys below a value; maps of structs have the keys NAME and TOOL.
@@ -102,10 +110,10 @@ func collect(keys map[string]setting, path []string, v reflect.Value) {
 	}
 	switch value := v.Interface().(type) {
 	case time.Duration:
-		keys[strings.Join(path, ".")] = setting{"duration", short(value)}
+		keys[strings.Join(path, ".")] = setting{"duration", unlessZero(value, short(value))}
 		return
 	case runtime.Size:
-		keys[strings.Join(path, ".")] = setting{"size", value.String()}
+		keys[strings.Join(path, ".")] = setting{"size", unlessZero(value, value.String())}
 		return
 	}
 	switch {
