@@ -26,6 +26,7 @@ type Status struct {
 type GatewayStatus struct {
 	Sessions map[string]int `json:"sessions"` // open over HTTP, by transport: sse, http
 	Calls    int            `json:"calls"`    // running now
+	Express  int64          `json:"express"`  // calls of tools that passed beside the MCP SDK, so far
 }
 
 func (r *Runtime) gatewayStatus() *GatewayStatus {
@@ -33,7 +34,7 @@ func (r *Runtime) gatewayStatus() *GatewayStatus {
 	if g == nil {
 		return nil
 	}
-	out := &GatewayStatus{Sessions: map[string]int{}, Calls: g.InFlight()}
+	out := &GatewayStatus{Sessions: map[string]int{}, Calls: g.InFlight(), Express: g.Express()}
 	for _, s := range g.Sessions() {
 		out.Sessions[string(s.Transport)]++
 	}

@@ -120,6 +120,10 @@ func TestClientsOfARunningSystem(t *testing.T) {
 				if len(gone.Echo) != len(values) {
 					t.Errorf("the client that vanishes: %+v", gone)
 				}
+				// Nothing about these clients is unusual: most of their calls pass beside the SDK, in whatever version they speak.
+				if n := tookExpress(t, url); n < 20 {
+					t.Errorf("%d calls took the express lane", n)
+				}
 				if many := look(t, append(c.command(t), "--transport", transport, "--clients", "10", "--prefix", "peer_", "--", url+endpoint(transport))); many.Good != 10 {
 					t.Errorf("%d of 10 clients at once were served: %+v", many.Good, many)
 				}

@@ -35,9 +35,38 @@ func TestConformanceOfTheServer(t *testing.T) {
 	yardstick := start(t, nil, sdkServer(t), "-stateless=false", "-http", freeAddress(t))
 	url := "http://" + yardstick.cmd.Args[len(yardstick.cmd.Args)-1] + "/"
 	awaitHTTP(t, url)
-	theirs := conformance(t, toolbox.Peers, "server", "--suite", "all", "--url", url)
-	ours := conformance(t, toolbox.Peers, "server", "--suite", "all", "--url", serve(t, "project: interop\nagents: {conformance: {type: conformance}}\ngateway: {listen: '127.0.0.1:0'}\n")+"/agents/conformance/mcp")
-	noted.result = compare(t, theirs, ours)
+	noted.result = bothLanes(t, toolbox.Peers, url, "--suite", "all")
+}
+
+// bothLanes holds our server, with the express lane and without it, against the SDK's at url.
+func bothLanes(t *testing.T, suite *toolbox.Tool, url string, what ...string) (said string) {
+	t.Helper()
+	run := func(url string) map[string]score {
+		return conformance(t, suite, append(append([]string{"server"}, what...), "--url", url)...)
+	}
+	theirs := run(url)
+	for _, express := range []bool{false, true} {
+		ours := serve(t, fmt.Sprintf("project: interop\nagents: {conformance: {type: conformance}}\ngateway: {listen: '127.0.0.1:0'}\nmcp: {express: %v}\n", express))
+		said = compare(t, theirs, run(ours+"/agents/conformance/mcp"))
+		// One of the calls on the lane is that which asks.
+		if taken := tookExpress(t, ours); express && taken < 5 || !express && taken > 0 {
+			t.Errorf("express %v: %d calls took the lane", express, taken)
+		}
+	}
+	return said
+}
+
+// tookExpress asks a running system of ours how many calls of tools took the express lane.
+func tookExpress(t *testing.T, url string) int64 {
+	t.Helper()
+	out := start(t, nil, openmas(t), "call", "openmas.status", "{}", "--url", url).wait(t)
+	var status struct {
+		Gateway struct{ Express *int64 }
+	}
+	if err := json.Unmarshal([]byte(out), &status); err != nil || status.Gateway.Express == nil {
+		t.Fatalf("the status is %q: %v", out, err)
+	}
+	return *status.Gateway.Express
 }
 
 func TestConformanceOfTheClient(t *testing.T) {
@@ -45,8 +74,9 @@ func TestConformanceOfTheClient(t *testing.T) {
 	needs(t, toolbox.Node, toolbox.Peers)
 	t.Parallel()
 	theirs := conformance(t, toolbox.Peers, "client", "--suite", "core", "--command", sdkClient(t))
-	ours := conformance(t, toolbox.Peers, "client", "--suite", "core", "--command", conformant(t))
-	noted.result = compare(t, theirs, ours)
+	for _, how := range []string{" beside", ""} {
+		noted.result = compare(t, theirs, conformance(t, toolbox.Peers, "client", "--suite", "core", "--command", conformant(t)+how))
+	}
 }
 
 // The newest protocol has a suite of its own. What is scored is what the protocol requires; of the rest only extensions that neither program has fail.
@@ -59,9 +89,7 @@ func TestNewestConformanceOfTheServer(t *testing.T) {
 	yardstick := start(t, nil, sdkServer(t), "-stateless=true", "-http", freeAddress(t))
 	url := "http://" + yardstick.cmd.Args[len(yardstick.cmd.Args)-1] + "/"
 	awaitHTTP(t, url)
-	theirs := conformance(t, toolbox.Newest, "server", "--requirements", newest, "--url", url)
-	ours := conformance(t, toolbox.Newest, "server", "--requirements", newest, "--url", serve(t, "project: interop\nagents: {conformance: {type: conformance}}\ngateway: {listen: '127.0.0.1:0'}\n")+"/agents/conformance/mcp")
-	noted.result = compare(t, theirs, ours)
+	noted.result = bothLanes(t, toolbox.Newest, url, "--requirements", newest)
 }
 
 func TestNewestConformanceOfTheClient(t *testing.T) {
@@ -69,8 +97,9 @@ func TestNewestConformanceOfTheClient(t *testing.T) {
 	needs(t, toolbox.Node, toolbox.Newest)
 	t.Parallel()
 	theirs := conformance(t, toolbox.Newest, "client", "--requirements", newest, "--command", sdkClient(t))
-	ours := conformance(t, toolbox.Newest, "client", "--requirements", newest, "--command", conformant(t))
-	noted.result = compare(t, theirs, ours)
+	for _, how := range []string{" beside", ""} {
+		noted.result = compare(t, theirs, conformance(t, toolbox.Newest, "client", "--requirements", newest, "--command", conformant(t)+how))
+	}
 }
 
 // scenario is a line of the suite's summary.
