@@ -9,32 +9,69 @@ import (
 // Valid reports whether b is surely one JSON value. What nests deeper than 512 levels is not: ask encoding/json then.
 func Valid(b []byte) bool { return validJSON(b) }
 
+// Object calls f for each member of the JSON object b: the key's content without quotes and the raw value, both slices
+// of b. It validates what it passes and does not allocate. It is false if f was, or if b is not an object, has a key
+// with an escape, or nests deeper than 512 levels.
+func Object(b []byte, f func(key, value []byte) bool) bool {
+	i, more := enter(b, '{')
+	for more {
+		if i >= len(b) || b[i] != '"' {
+			return false
+		}
+		end, plain := scanString(b, i)
+		if end < 0 || !plain {
+			return false
+		}
+		key := b[i+1 : end-1 : end-1]
+		if i = space(b, end); i >= len(b) || b[i] != ':' {
+			return false
+		}
+		i = space(b, i+1)
+		if end = scanValue(b, i); end < 0 || !f(key, b[i:end:end]) {
+			return false
+		}
+		i, more = next(b, end, '{')
+	}
+	return i == len(b)
+}
+
 // Array calls f for each item of the JSON array b, as [Object] does for members.
 func Array(b []byte, f func(item []byte) bool) bool {
-	i := space(b, 0)
-	if i >= len(b) || b[i] != '[' {
-		return false
-	}
-	if i = space(b, i+1); i < len(b) && b[i] == ']' {
-		return space(b, i+1) == len(b)
-	}
-	for {
+	i, more := enter(b, '[')
+	for more {
 		end := scanValue(b, i)
 		if end < 0 || !f(b[i:end:end]) {
 			return false
 		}
-		if i = space(b, end); i >= len(b) {
-			return false
-		}
-		switch b[i] {
-		case ',':
-			i = space(b, i+1)
-		case ']':
-			return space(b, i+1) == len(b)
-		default:
-			return false
-		}
+		i, more = next(b, end, '[')
 	}
+	return i == len(b)
+}
+
+// enter returns the index of the first element of the container b, which begins with open. Without more there is none: i is the length of b if the container is
+// empty and all there is.
+func enter(b []byte, open byte) (i int, more bool) {
+	if i = space(b, 0); i >= len(b) || b[i] != open {
+		return -1, false
+	}
+	if i = space(b, i+1); i < len(b) && b[i] == open+2 { // '{'+2 is '}', '['+2 is ']'
+		return space(b, i+1), false
+	}
+	return i, true
+}
+
+// next returns the index of the element that follows the one that ends at i. Without more there is none: i is the length of b if the container ends properly.
+func next(b []byte, i int, open byte) (int, bool) {
+	if i = space(b, i); i >= len(b) {
+		return -1, false
+	}
+	switch b[i] {
+	case ',':
+		return space(b, i+1), true
+	case open + 2:
+		return space(b, i+1), false
+	}
+	return -1, false
 }
 
 // Unquote decodes a JSON string. It is false for anything else, and for one that is not UTF-8.
