@@ -25,6 +25,7 @@ var ranks = map[string]int{
 	"mcp":                           4,
 	"runtime":                       5,
 	"internal/cli":                  6,
+	"internal/testkit":              2,
 	"":                              7,
 	"cmd":                           8,
 	"examples":                      8,

@@ -14,6 +14,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // bridged is a client's session through a bridge to a URL.
@@ -81,7 +82,7 @@ func TestBridge(t *testing.T) {
 			if err := end(); err != nil {
 				t.Error(err)
 			}
-			eventually(t, "the session on the server ends", func() bool { return len(s.Sessions()) == 0 })
+			testkit.Eventually(t, "the session on the server ends", func() bool { return len(s.Sessions()) == 0 })
 		})
 	}
 }
@@ -163,7 +164,7 @@ func TestBridgeEndsWithTheSession(t *testing.T) {
 		ran := make(chan error, 1)
 		go func() { ran <- b.Run(context.Background()) }()
 		go func() { _, _ = io.WriteString(w, hello+`{"jsonrpc":"2.0","method":"notifications/initialized"}`+"\n") }()
-		eventually(t, "a session", func() bool { s := g.Sessions(); return len(s) == 1 && s[0].Version != "" })
+		testkit.Eventually(t, "a session", func() bool { s := g.Sessions(); return len(s) == 1 && s[0].Version != "" })
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		if err := g.Drain(ctx); err != nil {
 			t.Error(err)

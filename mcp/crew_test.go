@@ -364,17 +364,3 @@ func receive[T any](t *testing.T, what string, c <-chan T) T {
 		panic("unreachable")
 	}
 }
-
-// eventually waits for a condition that nothing announces.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick, deadline := time.NewTicker(time.Millisecond), time.After(patience)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("%s: never", what)
-		}
-	}
-}

@@ -14,6 +14,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // send makes a plain HTTP request.
@@ -205,7 +206,7 @@ func TestDrainLosesNothing(t *testing.T) {
 			}
 			drained := make(chan error, 1)
 			go func() { drained <- s.Drain(t.Context()) }()
-			eventually(t, "draining", func() bool { return s.ready() != nil })
+			testkit.Eventually(t, "draining", func() bool { return s.ready() != nil })
 			// New work on an old session is refused, and may be made elsewhere.
 			res, err := sessions[0].CallTool(t.Context(), &sdk.CallToolParams{Name: "other_say", Arguments: word{"late"}})
 			if err != nil || !res.IsError || res.Meta[metaCode] != "unavailable" || res.Meta[metaNotExecuted] != true || res.Meta[metaRetryAfter] == nil {
@@ -219,7 +220,7 @@ func TestDrainLosesNothing(t *testing.T) {
 				t.Errorf("%d of %d calls were lost", n, calls)
 			}
 			if n := len(s.Sessions()); n > 0 {
-				eventually(t, "sessions end", func() bool { return len(s.Sessions()) == 0 })
+				testkit.Eventually(t, "sessions end", func() bool { return len(s.Sessions()) == 0 })
 			}
 		})
 	}

@@ -13,6 +13,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 func TestCancellationReachesTheTool(t *testing.T) {
@@ -85,7 +86,7 @@ func TestAClientThatVanishesTakesItsCallsAlong(t *testing.T) {
 	if err := receive(t, "the client's end", done); err == nil {
 		t.Error("a call on a dead connection has succeeded")
 	}
-	eventually(t, "the session is forgotten", func() bool { return len(s.Sessions()) == 1 && s.InFlight() == 0 })
+	testkit.Eventually(t, "the session is forgotten", func() bool { return len(s.Sessions()) == 1 && s.InFlight() == 0 })
 	if res := callTool(t, other, "echo_say", word{"w"}); res.IsError {
 		t.Errorf("another client: %s", mustJSON(t, res))
 	}
@@ -230,7 +231,7 @@ func TestABackChannelEndsWithItsCall(t *testing.T) {
 	callTool(t, cs, "echo_keep", word{})
 	ctx, cancel := context.WithTimeout(<-kept, patience)
 	defer cancel()
-	eventually(t, "the call is over", func() bool { return s.InFlight() == 0 })
+	testkit.Eventually(t, "the call is over", func() bool { return s.InFlight() == 0 })
 	if _, err := agent.Elicit[word](ctx, "still there?"); agent.CodeOf(err) != agent.CodeUnavailable {
 		t.Error(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}}`
@@ -79,7 +81,7 @@ func TestASessionBelongsToWhoOpenedIt(t *testing.T) {
 		}
 	})
 	if n := len(s.Sessions()); n != 1 {
-		eventually(t, "sessions end", func() bool { return len(s.Sessions()) == 0 })
+		testkit.Eventually(t, "sessions end", func() bool { return len(s.Sessions()) == 0 })
 	}
 }
 
@@ -100,7 +102,7 @@ func TestSessionsBeyondTheLimitAreRefused(t *testing.T) {
 		}
 	}
 	_ = two.Close()
-	eventually(t, "a place is free", func() bool { return len(s.Sessions()) == 1 })
+	testkit.Eventually(t, "a place is free", func() bool { return len(s.Sessions()) == 1 })
 	s.join(t, way{transport: Streamable, version: eraLast}, nil)
 	// A request that opens no session leaves none behind.
 	if status, _, _ := send(t, "POST", s.url+"/mcp", streamableHeaders(nil), `{"jsonrpc":"2.0","id":1,"method":"ping"}`); status != 503 {
@@ -126,12 +128,12 @@ func TestStreamableSessionsEndBetweenCalls(t *testing.T) {
 			}()
 			receive(t, "the call", p.started)
 			// Well past the limit: the session must not end in the middle of its call.
-			eventually(t, "the limit is over", func() bool { return time.Since(s.Sessions()[0].Opened) > 150*time.Millisecond })
+			testkit.Eventually(t, "the limit is over", func() bool { return time.Since(s.Sessions()[0].Opened) > 150*time.Millisecond })
 			p.release <- struct{}{}
 			if body := receive(t, "the answer", answer); !strings.Contains(body, `"text":"w"`) {
 				t.Error(body)
 			}
-			eventually(t, "the session ends", func() bool { return len(s.Sessions()) == 0 })
+			testkit.Eventually(t, "the session ends", func() bool { return len(s.Sessions()) == 0 })
 			if status, _, _ := send(t, "POST", s.url+"/mcp", with, `{"jsonrpc":"2.0","id":3,"method":"ping"}`); status != 404 {
 				t.Errorf("%d", status)
 			}

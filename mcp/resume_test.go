@@ -18,6 +18,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator/communicatortest"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
@@ -171,13 +172,13 @@ func TestAnAnswerCanBeFetched(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			r := s.rawSession(t, version)
 			for how, leave := range map[string]func(*rawStream){
-				"before the answer": func(st *rawStream) { st.cut(); eventually(t, "the cut is seen", free) },
+				"before the answer": func(st *rawStream) { st.cut(); testkit.Eventually(t, "the cut is seen", free) },
 				"unnoticed":         func(*rawStream) {},
 				"after it": func(st *rawStream) {
 					st.cut()
-					eventually(t, "the cut is seen", free)
+					testkit.Eventually(t, "the cut is seen", free)
 					a.on <- true
-					eventually(t, "the call ends", func() bool { return s.InFlight() == 0 })
+					testkit.Eventually(t, "the call ends", func() bool { return s.InFlight() == 0 })
 				},
 			} {
 				before := a.runs.Load()
@@ -238,7 +239,7 @@ func TestAStalledClientComesBack(t *testing.T) {
 		t.Fatal(got)
 	}
 	on <- true
-	eventually(t, "it is being written", func() bool {
+	testkit.Eventually(t, "it is being written", func() bool {
 		s.web.events.mu.Lock()
 		defer s.web.events.mu.Unlock()
 		return s.web.events.size > large
@@ -318,7 +319,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	for _, c := range s.web.of(func(*client) bool { return true }) {
 		s.web.endOne(c)
 	}
-	eventually(t, "what was kept is free", func() bool {
+	testkit.Eventually(t, "what was kept is free", func() bool {
 		s.web.events.mu.Lock()
 		defer s.web.events.mu.Unlock()
 		return s.web.events.size == 0
@@ -345,7 +346,7 @@ func TestWhatNobodyHeardIsSaidOnce(t *testing.T) {
 		return st.next()
 	}
 	change("one")
-	eventually(t, "it was said", func() bool { return said() == 1 })
+	testkit.Eventually(t, "it was said", func() bool { return said() == 1 })
 	first := r.open("GET", "")
 	if got := first.next(); got != changed || first.LastID != "_0" {
 		t.Fatalf("%q, id %q", got, first.LastID)
@@ -358,11 +359,11 @@ func TestWhatNobodyHeardIsSaidOnce(t *testing.T) {
 		t.Errorf("a second stream: %d", got)
 	}
 	first.cut()
-	eventually(t, "the stream ends", func() bool {
+	testkit.Eventually(t, "the stream ends", func() bool {
 		return len(s.web.of(func(c *client) bool { return c.use.listening() })) == 0
 	})
 	change("three")
-	eventually(t, "it was said", func() bool { return said() == 3 })
+	testkit.Eventually(t, "it was said", func() bool { return said() == 3 })
 	second := r.open("GET", "", lastEventHeader, "_0")
 	if a, b := second.next(), second.next(); a != changed || b != changed || second.LastID != "_2" {
 		t.Errorf("%q %q, id %q", a, b, second.LastID)
@@ -373,7 +374,7 @@ func TestWhatNobodyHeardIsSaidOnce(t *testing.T) {
 		t.Errorf("%d %q, id %q", third.status, got, third.LastID)
 	}
 	third.cut()
-	eventually(t, "the stream ends", func() bool {
+	testkit.Eventually(t, "the stream ends", func() bool {
 		return len(s.web.of(func(c *client) bool { return c.use.listening() })) == 0
 	})
 	fourth := r.open("GET", "")
@@ -466,7 +467,7 @@ func TestLongStreamsAreClosed(t *testing.T) {
 		t.Errorf("%d %s", again.status, got)
 	}
 	a.on <- true
-	eventually(t, "the call ends", func() bool { return s.InFlight() == 0 })
+	testkit.Eventually(t, "the call ends", func() bool { return s.InFlight() == 0 })
 	if got := fmt.Sprint(r.open("GET", "", lastEventHeader, st.LastID).rest()); got != wholeWalk {
 		t.Errorf("%s", got)
 	}

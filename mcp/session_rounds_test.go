@@ -14,6 +14,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // newestWays runs test over the transports that have the newest era.
@@ -79,7 +80,7 @@ func TestNoticesInTheNewestEra(t *testing.T) {
 		}
 		before := len(s.Info().Tools)
 		mustCall(t, s, "grow", nil, nil)
-		eventually(t, "the new tools", func() bool { return len(s.Info().Tools) == before+5 })
+		testkit.Eventually(t, "the new tools", func() bool { return len(s.Info().Tools) == before+5 })
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -92,7 +93,7 @@ func TestAChildSpeaksForItselfOnly(t *testing.T) {
 			if err != nil || !strings.HasPrefix(got, "child at") {
 				t.Errorf("a call in the name of another: %q, %v", got, err)
 			}
-			eventually(t, "the other runs", func() bool { return s.agentStatus("other").Runner == runtime.StateRunning })
+			testkit.Eventually(t, "the other runs", func() bool { return s.agentStatus("other").Runner == runtime.StateRunning })
 			news := json.RawMessage(`{"instance":"other/0","state":"done"}`)
 			if _, err := agent.Ask[string](s.ctx, "child.claim", forged{As: "other", Event: true, Agent: "openmas", Name: "openmas.runner", Input: news}); err != nil {
 				t.Error(err)
@@ -130,11 +131,11 @@ func TestAChildWaitsAsLongAsAnyPolicy(t *testing.T) {
 
 func TestADoneRunnerIsNotRunAgain(t *testing.T) {
 	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "worker", Communicator: runtime.OverStdio}}}, nil)
-	eventually(t, "it is done", func() bool { return s.agentStatus("a").Runner == runtime.StateDone })
+	testkit.Eventually(t, "it is done", func() bool { return s.agentStatus("a").Runner == runtime.StateDone })
 	if _, err := agent.Ask[string](s.ctx, "a.exit", nil); err == nil {
 		t.Error("it should have ended")
 	}
-	eventually(t, "the child is back", func() bool {
+	testkit.Eventually(t, "the child is back", func() bool {
 		i := s.agentStatus("a").Instances[0]
 		return i.Restarts == 1 && i.State == runtime.StateReady
 	})
@@ -172,7 +173,7 @@ func TestADrainEndsWhateverRuns(t *testing.T) {
 		agent.Types{"deaf": func() agent.Agent {
 			return &runs{run: func(context.Context) error { defer close(over); <-release; return nil }}
 		}})
-	eventually(t, "it runs", func() bool { return s.agentStatus("a").Runner == runtime.StateRunning })
+	testkit.Eventually(t, "it runs", func() bool { return s.agentStatus("a").Runner == runtime.StateRunning })
 	s.stop()
 	err := s.wait()
 	if err == nil || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "the Runner of a/0 does not end") || !strings.Contains(err.Error(), "something does not end although it was told to") {

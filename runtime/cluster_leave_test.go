@@ -11,6 +11,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -44,13 +45,13 @@ func TestHostedHereAndElsewhere(t *testing.T) {
 	a := part(t, dir, cfg, "near", "far").ready()
 	b := part(t, dir, cfg, "near", "far").ready()
 	both := func(s *system) func() bool { return func() bool { return len(s.agentStatus("far").Instances) == 2 } }
-	eventually(t, "a sees both", both(a))
-	eventually(t, "b sees both", both(b))
+	testkit.Eventually(t, "a sees both", both(a))
+	testkit.Eventually(t, "b sees both", both(b))
 	a.stop()
 	if err := a.wait(); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "b is alone", func() bool { return len(b.agentStatus("far").Instances) == 1 })
+	testkit.Eventually(t, "b is alone", func() bool { return len(b.agentStatus("far").Instances) == 1 })
 	if out, err := agent.Ask[string](b.ctx, "near.relay", nil); err != nil || out != "near at depth 1" {
 		t.Errorf("%q, %v", out, err)
 	}
@@ -76,13 +77,13 @@ func TestAnAgentElsewhereChanges(t *testing.T) {
 			return slices.Equal(names, tools)
 		}
 	}
-	eventually(t, "a knows far", offers("one"))
+	testkit.Eventually(t, "a knows far", offers("one"))
 	partOf(t, cfg, version("one", "two"), "far").ready()
 	b.stop()
 	if err := b.wait(); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "a knows what far offers now", offers("one", "two"))
+	testkit.Eventually(t, "a knows what far offers now", offers("one", "two"))
 	if out, err := agent.Ask[string](a.ctx, "far.two", nil); err != nil || out != "two" {
 		t.Errorf("%q, %v", out, err)
 	}
@@ -94,7 +95,7 @@ func TestCallsOfOtherProcessesEnd(t *testing.T) {
 		t.Run(over, func(t *testing.T) {
 			dir, cfg := t.TempDir(), pair(over)
 			a, b := part(t, dir, cfg, "near").ready(), part(t, dir, cfg, "far").ready()
-			eventually(t, "a knows far", func() bool { _, ok := a.Directory().Agent("far"); return ok })
+			testkit.Eventually(t, "a knows far", func() bool { _, ok := a.Directory().Agent("far"); return ok })
 			answers := make(chan error, 20)
 			for n := range cap(answers) {
 				go func() {
@@ -105,7 +106,7 @@ func TestCallsOfOtherProcessesEnd(t *testing.T) {
 					answers <- err
 				}()
 			}
-			eventually(t, "far is busy", func() bool { return inFlight(b) == cap(answers) })
+			testkit.Eventually(t, "far is busy", func() bool { return inFlight(b) == cap(answers) })
 			b.stop()
 			for range cap(answers) {
 				if err := <-answers; err != nil {
@@ -149,7 +150,7 @@ func TestRunnersOutliveTheCallsOfOtherProcesses(t *testing.T) {
 					},
 				}
 				a, b := partOf(t, cfg, types, "near").ready(), partOf(t, cfg, types, "far", "run").ready()
-				eventually(t, "a knows far", func() bool { _, ok := a.Directory().Agent("far"); return ok })
+				testkit.Eventually(t, "a knows far", func() bool { _, ok := a.Directory().Agent("far"); return ok })
 				answer := make(chan error, 1)
 				go func() {
 					_, err := agent.Ask[string](a.ctx, "far.hold", nil)
@@ -158,7 +159,7 @@ func TestRunnersOutliveTheCallsOfOtherProcesses(t *testing.T) {
 				<-begun
 				if replicas > 1 {
 					partOf(t, cfg, types, "far").ready()
-					eventually(t, "b is not alone", func() bool { return len(b.agentStatus("far").Instances) == replicas })
+					testkit.Eventually(t, "b is not alone", func() bool { return len(b.agentStatus("far").Instances) == replicas })
 				}
 				b.stop()
 				if err := <-answer; err != nil {
@@ -182,14 +183,14 @@ func TestOnlyCallsOfOtherProcessesAreWaitedFor(t *testing.T) {
 			dir, cfg := t.TempDir(), pair(over)
 			cfg.Drain.Timeout = moment
 			a, b := part(t, dir, cfg, "near").ready(), part(t, dir, cfg, "far").ready()
-			eventually(t, "a knows far", func() bool { _, ok := a.Directory().Agent("far"); return ok })
+			testkit.Eventually(t, "a knows far", func() bool { _, ok := a.Directory().Agent("far"); return ok })
 			var calls sync.WaitGroup
 			for _, s := range []*system{a, b, b} {
 				calls.Go(func() { // longer than the drain may take: it is cut, or outlives it
 					_, _ = agent.Ask[note](s.ctx, "far.slow", note{N: int(4 * moment / time.Millisecond)})
 				})
 			}
-			eventually(t, "far is busy", func() bool { return inFlight(b) == 3 })
+			testkit.Eventually(t, "far is busy", func() bool { return inFlight(b) == 3 })
 			b.stop()
 			if err := b.wait(); err == nil || !strings.Contains(err.Error(), "1 calls of other processes still in flight") {
 				t.Errorf("error: %v", err)
@@ -212,11 +213,11 @@ func inFlight(s *system) (n int) {
 func TestAReplicaStops(t *testing.T) {
 	dir, cfg := t.TempDir(), pair(runtime.OverLocal)
 	a, b, c := part(t, dir, cfg, "near").ready(), part(t, dir, cfg, "far").ready(), part(t, dir, cfg, "far").ready()
-	eventually(t, "a sees both", func() bool {
+	testkit.Eventually(t, "a sees both", func() bool {
 		_, ok := a.Directory().Agent("far")
 		return ok && len(a.agentStatus("far").Instances) == 2
 	})
-	eventually(t, "c knows that it is not alone", func() bool { return len(c.agentStatus("far").Instances) == 2 })
+	testkit.Eventually(t, "c knows that it is not alone", func() bool { return len(c.agentStatus("far").Instances) == 2 })
 	held := make(chan error, 1)
 	for calls(c) == 0 || inFlight(c) == 0 { // until c holds one that keeps it from ending
 		go func() {
@@ -226,7 +227,7 @@ func TestAReplicaStops(t *testing.T) {
 			default:
 			}
 		}()
-		eventually(t, "a call arrives", func() bool { return inFlight(b)+inFlight(c) > 0 })
+		testkit.Eventually(t, "a call arrives", func() bool { return inFlight(b)+inFlight(c) > 0 })
 	}
 	c.stop()
 	done := make(chan error, 1)
@@ -260,13 +261,13 @@ func TestManyAgentsElsewhere(t *testing.T) {
 	a := partOf(t, cfg, nil, "near").ready()
 	b := partOf(t, cfg, nil, names...).ready()
 	began := time.Now()
-	eventually(t, "a knows all", func() bool { return len(a.Directory().Agents()) == 102 })
+	testkit.Eventually(t, "a knows all", func() bool { return len(a.Directory().Agents()) == 102 })
 	t.Logf("100 agents of another process were known %v after it was ready", time.Since(began).Round(time.Millisecond))
 	b.stop()
 	if err := b.wait(); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "all are gone", func() bool { return len(a.Directory().Agents()) == 2 })
+	testkit.Eventually(t, "all are gone", func() bool { return len(a.Directory().Agents()) == 2 })
 }
 
 // shared is a broker that the test brings: that of two runtimes, which close it in their turn.
@@ -300,7 +301,7 @@ func TestOwnDriver(t *testing.T) {
 			t.Errorf("%+v", o)
 		}
 	}
-	eventually(t, "a reaches far", func() bool {
+	testkit.Eventually(t, "a reaches far", func() bool {
 		out, err := agent.Ask[string](a.ctx, "near.relay", nil)
 		return err == nil && out == "near at depth 1"
 	})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -43,7 +44,7 @@ func TestProcessesShareAProject(t *testing.T) {
 			a, b := part(t, dir, cfg, "near"), part(t, dir, cfg, "far")
 			a.ready()
 			b.ready()
-			eventually(t, "both know both", func() bool {
+			testkit.Eventually(t, "both know both", func() bool {
 				_, far := a.Directory().Agent("far")
 				_, near := b.Directory().Agent("near")
 				return far && near
@@ -64,7 +65,7 @@ func TestProcessesShareAProject(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, name := range []string{"near", "far"} {
-				eventually(t, name+" hears the event", func() bool {
+				testkit.Eventually(t, name+" hears the event", func() bool {
 					heard, err := agent.Ask[[]string](a.ctx, name+".heard", nil)
 					return err == nil && slices.Equal(heard, []string{"news"})
 				})
@@ -75,7 +76,7 @@ func TestProcessesShareAProject(t *testing.T) {
 			}
 
 			c := part(t, dir, cfg).ready()
-			eventually(t, "an observer finds both", func() bool { return len(c.Directory().Agents()) == 3 })
+			testkit.Eventually(t, "an observer finds both", func() bool { return len(c.Directory().Agents()) == 3 })
 			if out, err := agent.Ask[note](c.ctx, "near.say", note{Text: "there"}); err != nil || out.Text != "near there" {
 				t.Errorf("from an observer: %v, %v", out, err)
 			}
@@ -84,12 +85,12 @@ func TestProcessesShareAProject(t *testing.T) {
 			if err := b.wait(); err != nil {
 				t.Error(err)
 			}
-			eventually(t, "far is gone", func() bool { _, ok := a.Directory().Agent("far"); return !ok })
+			testkit.Eventually(t, "far is gone", func() bool { _, ok := a.Directory().Agent("far"); return !ok })
 			if _, err := agent.Ask[note](a.ctx, "far.say", note{}); agent.CodeOf(err) != agent.CodeNotFound {
 				t.Errorf("a call to who is gone: %v", err)
 			}
 			b = part(t, dir, cfg, "far").ready()
-			eventually(t, "far is back", func() bool {
+			testkit.Eventually(t, "far is back", func() bool {
 				out, err := agent.Ask[note](a.ctx, "far.say", note{})
 				return err == nil && out.Text == "far "
 			})
@@ -104,11 +105,11 @@ func TestReplicasInSeveralProcesses(t *testing.T) {
 	for _, s := range []*system{a, b, c} {
 		s.ready()
 	}
-	eventually(t, "near's process sees both", func() bool {
+	testkit.Eventually(t, "near's process sees both", func() bool {
 		_, ok := a.Directory().Agent("far")
 		return ok && len(a.agentStatus("far").Instances) == 2
 	})
-	eventually(t, "both serve", func() bool {
+	testkit.Eventually(t, "both serve", func() bool {
 		if _, err := agent.Ask[note](a.ctx, "far.say", nil); err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -121,7 +122,7 @@ func TestSameAgentOverEveryCommunicator(t *testing.T) {
 						}
 					}
 					for _, name := range []string{"near", "far"} {
-						eventually(t, name+" hears both events", func() bool {
+						testkit.Eventually(t, name+" hears both events", func() bool {
 							heard, err := agent.Ask[[]string](s.ctx, name+".heard", nil)
 							return err == nil && slices.Contains(heard, "from near") && slices.Contains(heard, "from far")
 						})

@@ -12,6 +12,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -38,7 +39,7 @@ func TestDrainLosesNothing(t *testing.T) {
 						errs <- err
 					}()
 				}
-				eventually(t, "all calls are in flight", func() bool {
+				testkit.Eventually(t, "all calls are in flight", func() bool {
 					n := 0
 					for _, i := range s.agentStatus("far").Instances {
 						n += i.InFlight
@@ -46,7 +47,7 @@ func TestDrainLosesNothing(t *testing.T) {
 					return n == calls
 				})
 				s.stop()
-				eventually(t, "the system drains", func() bool { return s.Status().State == "draining" })
+				testkit.Eventually(t, "the system drains", func() bool { return s.Status().State == "draining" })
 				if err := os.WriteFile(release, nil, 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -82,9 +83,9 @@ func TestReadinessSaysWhenItDrains(t *testing.T) {
 		_, err := session.CallTool(context.Background(), &sdk.CallToolParams{Name: "far_slow", Arguments: map[string]any{"n": 1000}})
 		called <- err
 	}()
-	eventually(t, "the call is in flight", func() bool { return s.agentStatus("far").Instances[0].InFlight == 1 })
+	testkit.Eventually(t, "the call is in flight", func() bool { return s.agentStatus("far").Instances[0].InFlight == 1 })
 	s.stop()
-	eventually(t, "/readyz says no", func() bool { return get(t, url+"/readyz") == http.StatusServiceUnavailable })
+	testkit.Eventually(t, "/readyz says no", func() bool { return get(t, url+"/readyz") == http.StatusServiceUnavailable })
 	if err := <-called; err != nil {
 		t.Error(err)
 	}
@@ -171,13 +172,13 @@ func TestAChildThatDiesInADrainIsStopped(t *testing.T) {
 		_, err := session.CallTool(context.Background(), &sdk.CallToolParams{Name: "near_wait-nested", Arguments: map[string]any{"text": release}})
 		held <- err
 	}()
-	eventually(t, "a call is in flight", func() bool { return s.agentStatus("near").Instances[0].InFlight == 1 })
+	testkit.Eventually(t, "a call is in flight", func() bool { return s.agentStatus("near").Instances[0].InFlight == 1 })
 	s.stop()
-	eventually(t, "the system drains", func() bool { return s.Status().State == "draining" })
+	testkit.Eventually(t, "the system drains", func() bool { return s.Status().State == "draining" })
 	if _, err := agent.Ask[string](s.ctx, "far.exit", nil); err == nil {
 		t.Error("far should have ended")
 	}
-	eventually(t, "far is stopped", func() bool {
+	testkit.Eventually(t, "far is stopped", func() bool {
 		i := s.agentStatus("far").Instances[0]
 		return i.State == runtime.StateStopped && i.PID == 0 && i.Error != ""
 	})

@@ -13,6 +13,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -121,7 +122,7 @@ func TestServerElsewhereMayComeLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	close(up)
-	eventually(t, "the server is found", func() bool {
+	testkit.Eventually(t, "the server is found", func() bool {
 		_, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"})
 		return err == nil
 	})
@@ -152,7 +153,7 @@ func TestAForeignChildIsNotTrusted(t *testing.T) {
 		"far":  {Type: "probe"},
 		"work": {Type: "worker", Communicator: runtime.OverStdio, Config: map[string]any{"stay": true}},
 	}}, nil)
-	eventually(t, "the worker runs", func() bool { return s.agentStatus("work").Runner == runtime.StateRunning })
+	testkit.Eventually(t, "the worker runs", func() bool { return s.agentStatus("work").Runner == runtime.StateRunning })
 	forged := map[string]any{"openmas/caller": "boss", "openmas/depth": 9, "openmas/key": "k", "openmas/attempt": 3}
 	got, err := agent.Ask[string](s.ctx, "docs.back", back{Agent: "far", Name: "who", Args: note{}, Meta: forged})
 	if err != nil || got != "docs at depth 0" {

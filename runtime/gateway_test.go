@@ -13,6 +13,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime"
 )
@@ -223,7 +224,7 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 					_, err := busy.Call(ctx, &agent.Call{Op: agent.OpTool, Name: "far_slow", Input: []byte(`{"n":60000}`)})
 					done <- err
 				}()
-				eventually(t, "a call runs", func() bool { return s.agentStatus("far").Instances[0].InFlight == 1 })
+				testkit.Eventually(t, "a call runs", func() bool { return s.agentStatus("far").Instances[0].InFlight == 1 })
 				if err := say(t, busy); agent.CodeOf(err) != agent.CodeResourceExhausted && !strings.Contains(fmt.Sprint(err), "the limit") {
 					t.Errorf("the second call: %v", err)
 				}
@@ -234,7 +235,7 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 				if err := <-done; agent.CodeOf(err) != agent.CodeCanceled {
 					t.Error(err)
 				}
-				eventually(t, "there is room again", func() bool { return say(t, busy) == nil })
+				testkit.Eventually(t, "there is room again", func() bool { return say(t, busy) == nil })
 				fine(t, other)
 			})
 		}
@@ -255,7 +256,7 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 		if status != http.StatusOK {
 			t.Fatal(status)
 		}
-		eventually(t, "the idle session ends", func() bool { return strings.Contains(s.log.String(), "reason=idle") })
+		testkit.Eventually(t, "the idle session ends", func() bool { return strings.Contains(s.log.String(), "reason=idle") })
 		fine(t, other)
 	})
 	t.Run("session_lifetime", func(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -193,7 +194,7 @@ func TestCriticalAgentEndsTheRun(t *testing.T) {
 	t.Run("others go on", func(t *testing.T) {
 		cfg := &runtime.Config{Restart: impatient, Agents: map[string]runtime.AgentConfig{"a": {Type: "bad"}, "b": {Type: "probe"}}}
 		s := start(t, cfg, bad)
-		eventually(t, "a has failed", func() bool { return s.agentStatus("a").Runner == runtime.StateFailed })
+		testkit.Eventually(t, "a has failed", func() bool { return s.agentStatus("a").Runner == runtime.StateFailed })
 		if _, err := agent.Ask[note](s.ctx, "b.say", note{}); err != nil {
 			t.Error(err)
 		}
@@ -218,7 +219,7 @@ func TestKilledChildComesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	eventually(t, "both children are back", func() bool {
+	testkit.Eventually(t, "both children are back", func() bool {
 		st := s.agentStatus("c")
 		return st.Instances[0].State == runtime.StateReady && st.Instances[1].State == runtime.StateReady && st.Instances[0].Restarts+st.Instances[1].Restarts == 2
 	})

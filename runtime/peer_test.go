@@ -16,6 +16,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -262,9 +263,9 @@ func TestToolsThatComeAndGoReachTheGateway(t *testing.T) {
 			return &sdk.CallToolResult{}, nil, nil
 		})
 		<-changed
-		eventually(t, "the new tool is listed", func() bool { return has("docs_fresh") })
+		testkit.Eventually(t, "the new tool is listed", func() bool { return has("docs_fresh") })
 		far.mcp.RemoveTools("fresh")
-		eventually(t, "the tool is gone", func() bool { return !has("docs_fresh") })
+		testkit.Eventually(t, "the tool is gone", func() bool { return !has("docs_fresh") })
 		_ = cs.Close()
 	}
 }

@@ -87,21 +87,6 @@ func (s *system) wait() error {
 	}
 }
 
-// eventually waits for a condition.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(hang)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatalf("%s: not within %v", what, hang)
-		}
-	}
-}
-
 // agentStatus finds one agent's.
 func (s *system) agentStatus(name string) runtime.AgentStatus {
 	for _, a := range s.Status().Agents {

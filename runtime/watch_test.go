@@ -11,6 +11,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -162,7 +163,7 @@ func TestSubscriptionsToForeignResources(t *testing.T) {
 	for session := range far.mcp.Sessions() {
 		go func() { _ = session.Close() }()
 	}
-	eventually(t, "the new session subscribes too", func() bool { return subscribed.Load() >= 2 })
+	testkit.Eventually(t, "the new session subscribes too", func() bool { return subscribed.Load() >= 2 })
 	update()
 	hears(t, updates, "far://x")
 }
@@ -180,7 +181,7 @@ func TestTheClientSetsTheLogLevel(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := len(logs); got != want {
-				eventually(t, fmt.Sprintf("%s at %s: %d log messages, want %d", path, level, got, want), func() bool { return len(logs) == want })
+				testkit.Eventually(t, fmt.Sprintf("%s at %s: %d log messages, want %d", path, level, got, want), func() bool { return len(logs) == want })
 			}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // The children of these tests are this test program again, in a role: processes of one project, which can be killed.
@@ -115,7 +116,7 @@ func spawn(t testing.TB, role string, env ...string) (p *program, first string) 
 		return p.cmd.Wait()
 	})
 	t.Cleanup(func() { _ = p.end() }) // tests that care have asked
-	return p, recv(t, p.lines)
+	return p, testkit.Receive(t, p.lines)
 }
 
 func (p *program) kill(t testing.TB) {

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // ports returns free ones on loopback.
@@ -60,7 +61,7 @@ func TestCluster(t *testing.T) {
 	other := open(t, Options{Project: "test", URLs: urls[2:], User: "test", Password: "secret"})
 	serve(t, process(t, other), "callee", echo)
 	c := process(t, d)
-	eventually(t, "an agent at another server is reached", func() bool {
+	testkit.Eventually(t, "an agent at another server is reached", func() bool {
 		_, err := c.Dial(t.Context(), "callee")
 		return err == nil
 	})
@@ -93,13 +94,13 @@ func TestCluster(t *testing.T) {
 	leader := info.Cluster.Leader
 	killed := time.Now()
 	stop(servers[leader])
-	eventually(t, "an event is kept again", func() bool { return publish("after") })
+	testkit.Eventually(t, "an event is kept again", func() bool { return publish("after") })
 	t.Logf("the first event was kept %v after the leader's end", time.Since(killed).Round(time.Millisecond))
 	for i := range 100 {
 		id := fmt.Sprint("then ", i)
-		eventually(t, "the next too", func() bool { return publish(id) })
+		testkit.Eventually(t, "the next too", func() bool { return publish(id) })
 	}
 	for len(ids) > 0 {
-		delete(ids, recv(t, got))
+		delete(ids, testkit.Receive(t, got))
 	}
 }

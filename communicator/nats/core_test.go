@@ -1,7 +1,6 @@
 package nats
 
 import (
-	"context"
 	"errors"
 	"maps"
 	"sync"
@@ -12,39 +11,14 @@ import (
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
 
 	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/internal/testkit/drivertest"
 )
-
-// early subscribes when watermill's suite initializes a topic: the suite publishes before it subscribes, and core NATS keeps nothing for later.
-type early struct {
-	message.Subscriber
-	mu  sync.Mutex
-	got map[string]<-chan *message.Message
-}
-
-func (e *early) SubscribeInitialize(topic string) error {
-	ch, err := e.Subscriber.Subscribe(context.Background(), topic)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.got[topic] = ch
-	return err
-}
-
-func (e *early) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if ch := e.got[topic]; ch != nil {
-		delete(e.got, topic)
-		return ch, nil
-	}
-	return e.Subscriber.Subscribe(ctx, topic)
-}
 
 func TestWatermillSuiteOnCore(t *testing.T) {
 	b := testBroker(t)
-	const prefix = "om.1.test.event."
-	features := tests.Features{ExactlyOnceDelivery: true, GuaranteedOrder: true, RequireSingleInstance: true,
-		GenerateTopicFunc: func(c tests.TestContext) string { return prefix + string(c.TestID) }}
-	construct := func(t *testing.T) (message.Publisher, message.Subscriber) {
+	topic := func(c tests.TestContext) string { return "om.1.test.event." + string(c.TestID) }
+	drivertest.Transient(t, topic, func(t *testing.T) (message.Publisher, message.Subscriber) {
 		o := b.options()
 		o.Redeliver, o.Backoff = 1000, time.Microsecond
 		d := open(t, o)
@@ -52,25 +26,8 @@ func TestWatermillSuiteOnCore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return d, &early{Subscriber: sub, got: map[string]<-chan *message.Message{}}
-	}
-	// Left out: those that need messages to be kept for subscribers to come (TestSubscribeCtx, TestConsumerGroups, TestContinueAfterErrors,
-	// TestContinueAfterSubscribeClose, TestConcurrentClose, TestNewSubscriberReceivesOldMessages), and TestReconnect, which restarts a service.
-	for name, test := range map[string]func(*testing.T, tests.TestContext, tests.PubSubConstructor){
-		"PublishSubscribe":                  tests.TestPublishSubscribe,
-		"ConcurrentSubscribe":               tests.TestConcurrentSubscribe,
-		"ConcurrentSubscribeMultipleTopics": tests.TestConcurrentSubscribeMultipleTopics,
-		"PublishSubscribeInOrder":           tests.TestPublishSubscribeInOrder,
-		"ResendOnError":                     tests.TestResendOnError,
-		"NoAck":                             tests.TestNoAck,
-		"PublisherClose":                    tests.TestPublisherClose,
-		"Topic":                             tests.TestTopic,
-		"MessageCtx":                        tests.TestMessageCtx,
-	} {
-		t.Run(name, func(t *testing.T) {
-			test(t, tests.TestContext{TestID: tests.NewTestID(), Features: features}, construct)
-		})
-	}
+		return d, sub
+	})
 }
 
 func TestGroups(t *testing.T) {
@@ -141,11 +98,11 @@ func TestReceiveDrains(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	recv(t, began)
+	testkit.Receive(t, began)
 	stopped := make(chan error)
 	go func() { stopped <- stop() }()
 	close(hold)
-	if err := recv(t, stopped); err != nil || got != n {
+	if err := testkit.Receive(t, stopped); err != nil || got != n {
 		t.Fatalf("%d of %d messages: %v", got, n, err)
 	}
 }
@@ -163,7 +120,7 @@ func TestPublishRefuses(t *testing.T) {
 		}
 	}
 	b.stop()
-	eventually(t, "nothing is sent without a broker", func() bool {
+	testkit.Eventually(t, "nothing is sent without a broker", func() bool {
 		err := d.Publish("om.1.test.x", message.NewMessage("", nil))
 		return errors.Is(err, pubsub.ErrNotSent) && !errors.Is(err, pubsub.ErrClosed)
 	})
@@ -199,14 +156,14 @@ func TestMetadataCrosses(t *testing.T) {
 	if err := d.Publish("om.1.test.x", m); err != nil {
 		t.Fatal(err)
 	}
-	if g := recv(t, got); g.UUID != m.UUID || !g.Equals(m) || len(g.Metadata) != len(m.Metadata) {
+	if g := testkit.Receive(t, got); g.UUID != m.UUID || !g.Equals(m) || len(g.Metadata) != len(m.Metadata) {
 		t.Errorf("%s %v %v", g.UUID, g.Metadata, g.Payload)
 	}
 	m.UUID = "r"
 	if err := d.Publish("om.1.test.x", m); err != nil {
 		t.Fatal(err)
 	}
-	if g := recv(t, got); g.UUID != "r" || g.Metadata[uuidHeader] != "" {
+	if g := testkit.Receive(t, got); g.UUID != "r" || g.Metadata[uuidHeader] != "" {
 		t.Errorf("%s %v", g.UUID, g.Metadata)
 	}
 }

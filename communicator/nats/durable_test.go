@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/internal/testkit/drivertest"
 )
 
 func durable(t testing.TB, d *Driver, o DurableOptions) *Durable {
@@ -71,7 +72,7 @@ func TestDurableEvents(t *testing.T) {
 	}
 	keep(t, v, agent.Publication{ID: "other", Topic: "file.lost"})
 	for name, ch := range got {
-		if s := recv(t, ch); fmt.Sprint(s.p) != fmt.Sprint(early) || s.attempt != 1 {
+		if s := testkit.Receive(t, ch); fmt.Sprint(s.p) != fmt.Sprint(early) || s.attempt != 1 {
 			t.Errorf("%s got %+v", name, s)
 		}
 	}
@@ -80,7 +81,7 @@ func TestDurableEvents(t *testing.T) {
 		keep(t, v, agent.Publication{ID: id, Topic: "file.found", Key: key})
 		for name, ch := range got {
 			for want := range 3 {
-				if s := recv(t, ch); s.p.ID != id || s.attempt != want+1 {
+				if s := testkit.Receive(t, ch); s.p.ID != id || s.attempt != want+1 {
 					t.Errorf("%s got %+v, want attempt %d", name, s, want+1)
 				}
 			}
@@ -113,14 +114,14 @@ func TestDeadEvents(t *testing.T) {
 	attempts := map[string]int{"fails": 3, "panics": 3, "nonsense": 1}
 	for _, id := range []string{"fails", "panics", "nonsense"} {
 		keep(t, v, agent.Publication{ID: id, Topic: "t", Source: "s", Payload: json.RawMessage(`{"x":1}`)})
-		d := recv(t, told)
+		d := testkit.Receive(t, told)
 		if d.Publication.ID != id || d.Attempts != attempts[id] || d.Agent != "a" || len(got) != attempts[id] {
 			t.Errorf("%s: %+v after %d attempts", id, d, len(got))
 		}
 		for len(got) > 0 {
 			<-got
 		}
-		recv(t, other)
+		testkit.Receive(t, other)
 	}
 	dead, err := v.ListDead(t.Context(), "", "", 0, 100)
 	if err != nil || len(dead) != 3 {
@@ -149,7 +150,7 @@ func TestDeadEvents(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	for _, id := range []string{"fails", "nonsense"} {
-		if s := recv(t, got); s.p.ID != id || s.attempt != 1 || string(s.p.Payload) != `{"x":1}` {
+		if s := testkit.Receive(t, got); s.p.ID != id || s.attempt != 1 || string(s.p.Payload) != `{"x":1}` {
 			t.Errorf("replayed: %+v", s)
 		}
 	}
@@ -179,7 +180,7 @@ func TestDurableSlowHandler(t *testing.T) {
 		})
 	}
 	keep(t, v, agent.Publication{ID: "slow", Topic: "t"})
-	recv(t, got)
+	testkit.Receive(t, got)
 	select {
 	case s := <-got:
 		t.Fatalf("delivered again: %+v", s)
@@ -190,31 +191,7 @@ func TestDurableSlowHandler(t *testing.T) {
 
 func TestDurableOrderByKey(t *testing.T) {
 	v := durable(t, open(t, testBroker(t).options()), DurableOptions{Concurrency: 8, Backoff: time.Millisecond})
-	const keys, each = 4, 40
-	var mu sync.Mutex
-	last := map[string]int{}
-	var all sync.WaitGroup
-	all.Add(keys * each)
-	listen(t, v, "a", "t", func(_ context.Context, p agent.Publication, attempt int) error {
-		i, _ := strconv.Atoi(string(p.Payload))
-		if i%7 == 0 && attempt == 1 {
-			return errors.New("again, and nobody overtakes")
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		if i != last[p.Key] {
-			t.Errorf("key %s: %d came, not %d", p.Key, i, last[p.Key])
-		}
-		last[p.Key]++
-		all.Done()
-		return nil
-	})
-	for i := range each {
-		for k := range keys {
-			keep(t, v, agent.Publication{Topic: "t", Key: strconv.Itoa(k), Payload: json.RawMessage(strconv.Itoa(i))})
-		}
-	}
-	all.Wait()
+	drivertest.OrderedByKey(t, v)
 }
 
 // What a subscription has in hand when it ends goes to the next one at once.
@@ -228,7 +205,7 @@ func TestDurableStop(t *testing.T) {
 		return ctx.Err()
 	})
 	keep(t, v, agent.Publication{ID: "1", Topic: "t"})
-	recv(t, began)
+	testkit.Receive(t, began)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := stop(ctx); !errors.Is(err, context.Canceled) {
@@ -242,7 +219,7 @@ func TestDurableStop(t *testing.T) {
 	stop = listen(t, v, "a", "t", func(_ context.Context, p agent.Publication, attempt int) error { got <- seen{p, attempt}; return nil })
 	ids := map[string]int{}
 	for range 2 {
-		s := recv(t, got)
+		s := testkit.Receive(t, got)
 		ids[s.p.ID] = s.attempt
 	}
 	if ids["1"] < 2 || ids["2"] != 1 { // it may have been offered to the old subscription again

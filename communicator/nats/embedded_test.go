@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 func TestEmbedded(t *testing.T) {
@@ -42,9 +43,9 @@ func TestEmbedded(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the other takes over", second.Owner)
+	testkit.Eventually(t, "the other takes over", second.Owner)
 	third := open(t, o)
-	eventually(t, "and is reached", func() bool {
+	testkit.Eventually(t, "and is reached", func() bool {
 		_, err := process(t, third).Dial(t.Context(), "callee")
 		return err == nil
 	})
@@ -100,7 +101,7 @@ func TestOwnerIsKilled(t *testing.T) {
 	}
 	killed := time.Now()
 	owner.kill(t)
-	eventually(t, "calls work again", func() bool { return call("second") == nil && call("third") == nil })
+	testkit.Eventually(t, "calls work again", func() bool { return call("second") == nil && call("third") == nil })
 	t.Logf("calls between the others worked again %v after the kill", time.Since(killed).Round(time.Millisecond))
 	now, err := readAccess(dir)
 	if err != nil || now.PID == old.PID || now.Token == old.Token {
@@ -116,7 +117,7 @@ func TestOwnerIsKilled(t *testing.T) {
 	listen(t, v, "a", "t", func(_ context.Context, p agent.Publication, _ int) error { got <- p.ID; return nil })
 	ids := map[string]bool{}
 	for range events {
-		ids[recv(t, got)] = true
+		ids[testkit.Receive(t, got)] = true
 	}
 	if len(ids) != events {
 		t.Errorf("%d events", len(ids))

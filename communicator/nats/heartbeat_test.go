@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // kill -9 of a callee in the middle of a call, before its first heartbeat and after: the caller knows before long, and by name.
@@ -20,7 +21,7 @@ func TestCalleeIsKilled(t *testing.T) {
 				_, err := peer.Call(context.Background(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "hang"})
 				ended <- err
 			}()
-			if line := recv(t, p.lines); line != "hanging" {
+			if line := testkit.Receive(t, p.lines); line != "hanging" {
 				t.Fatal(line)
 			}
 			select {
@@ -30,7 +31,7 @@ func TestCalleeIsKilled(t *testing.T) {
 			}
 			killed := time.Now()
 			p.kill(t)
-			err := recv(t, ended)
+			err := testkit.Receive(t, ended)
 			t.Logf("the caller knew %v after the kill", time.Since(killed).Round(time.Millisecond))
 			if e := agent.AsError(err); e.Code != agent.CodeOutcomeUnknown || e.NotExecuted {
 				t.Error(err)
@@ -62,10 +63,10 @@ func TestCallerIsGone(t *testing.T) {
 		_, err := peer.Call(context.Background(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"})
 		failed <- err
 	}()
-	recv(t, began)
+	testkit.Receive(t, began)
 	caller.Conn().Close()
-	recv(t, ended)
-	if err := recv(t, failed); agent.CodeOf(err) != agent.CodeOutcomeUnknown {
+	testkit.Receive(t, ended)
+	if err := testkit.Receive(t, failed); agent.CodeOf(err) != agent.CodeOutcomeUnknown {
 		t.Error(err)
 	}
 }

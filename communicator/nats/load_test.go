@@ -12,6 +12,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/testkit/drivertest"
 )
 
 // Ten thousand callers of one slow agent: what fits runs or waits, the rest is refused, the memory for it is bounded, and nobody is forgotten.
@@ -100,31 +101,5 @@ func TestEvents(t *testing.T) {
 	}
 	t.Cleanup(running.Wait)
 	t.Cleanup(cancel)
-	const n = 200
-	var mu sync.Mutex
-	got := map[string]int{}
-	var all sync.WaitGroup
-	all.Add(2 * n)
-	for _, e := range hubs {
-		for _, name := range []string{"a", "b"} {
-			if _, err := e.Subscribe(name, "file.found", func(_ context.Context, p agent.Publication, _ int) error {
-				mu.Lock()
-				defer mu.Unlock()
-				got[name+p.ID]++
-				all.Done()
-				return nil
-			}); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	for range n {
-		if err := hubs[0].Publish(ctx, agent.Publication{Topic: "file.found", Key: "k"}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	all.Wait()
-	if len(got) != 2*n {
-		t.Errorf("%d different ones of %d", len(got), 2*n)
-	}
+	drivertest.EachGroupOnce(t, hubs[0], hubs[1])
 }

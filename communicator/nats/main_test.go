@@ -107,30 +107,3 @@ func dial(t testing.TB, c *pubsub.Communicator, name string) communicator.Peer {
 func echo(_ context.Context, c *agent.Call) (*agent.Result, error) {
 	return &agent.Result{Structured: c.Input}, nil
 }
-
-// recv waits for a value, but not for ever.
-func recv[T any](t testing.TB, ch <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-ch:
-		return v
-	case <-time.After(30 * time.Second):
-		t.Fatal("nothing came")
-		panic("unreachable")
-	}
-}
-
-// eventually repeats try until it is true.
-func eventually(t testing.TB, what string, try func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	over := time.After(30 * time.Second)
-	for !try() {
-		select {
-		case <-tick.C:
-		case <-over:
-			t.Fatalf("waited too long for this: %s", what)
-		}
-	}
-}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 func TestCallCarriesEverything(t *testing.T) {
@@ -130,7 +131,7 @@ func TestCancelAndDeadlineReachTheTool(t *testing.T) {
 		if _, err := p.Call(ctx, call); agent.CodeOf(err) != agent.CodeCanceled || !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
-		if err := recv(t, ended); err != context.Canceled {
+		if err := testkit.Receive(t, ended); err != context.Canceled {
 			t.Fatal(err)
 		}
 		ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -139,7 +140,7 @@ func TestCancelAndDeadlineReachTheTool(t *testing.T) {
 		if _, err := p.Call(ctx, call); agent.CodeOf(err) != agent.CodeDeadlineExceeded {
 			t.Fatal(err)
 		}
-		recv(t, ended)
+		testkit.Receive(t, ended)
 		<-ctx.Done() // the tool may have been the first to notice
 		if _, err := p.Call(ctx, call); !agent.AsError(err).NotExecuted || agent.CodeOf(err) != agent.CodeDeadlineExceeded {
 			t.Fatal(err)
@@ -168,10 +169,10 @@ func TestSessionClosedInFlight(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := recv(t, failed); agent.CodeOf(err) != agent.CodeOutcomeUnknown {
+	if err := testkit.Receive(t, failed); agent.CodeOf(err) != agent.CodeOutcomeUnknown {
 		t.Fatal(err)
 	}
-	recv(t, ended)
+	testkit.Receive(t, ended)
 	_, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"})
 	if code, not := refusal(err); code != agent.CodeUnavailable || !not {
 		t.Fatal(err)
@@ -245,8 +246,8 @@ func TestQuestionOutlivesNoCall(t *testing.T) {
 	if agent.CodeOf(err) != agent.CodeCanceled {
 		t.Fatal(err)
 	}
-	recv(t, answered)
-	if err := recv(t, told); agent.CodeOf(err) != agent.CodeCanceled {
+	testkit.Receive(t, answered)
+	if err := testkit.Receive(t, told); agent.CodeOf(err) != agent.CodeCanceled {
 		t.Fatal(err)
 	}
 }

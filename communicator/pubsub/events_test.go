@@ -2,17 +2,15 @@ package pubsub
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
-	"strconv"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/internal/testkit/drivertest"
 )
 
 // hub runs an event hub until the test ends.
@@ -29,7 +27,7 @@ func hub(t *testing.T, d Driver, o EventsOptions) *Events {
 		if err := e.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
-		if err := recv(t, ran); err != nil {
+		if err := testkit.Receive(t, ran); err != nil {
 			t.Error(err)
 		}
 	})
@@ -54,34 +52,7 @@ func publish(t *testing.T, e *Events, p agent.Publication) {
 
 func TestEventReachesEachAgentOnce(t *testing.T) {
 	drivers(t, func(t *testing.T, d Driver) {
-		e, other := hub(t, d, EventsOptions{}), hub(t, d, EventsOptions{})
-		publish(t, e, agent.Publication{Topic: "file.found"}) // nobody listens: no error
-		got := make(chan agent.Publication, 10)
-		take := func(_ context.Context, p agent.Publication, attempt int) error {
-			if attempt != 1 {
-				t.Errorf("attempt %d", attempt)
-			}
-			got <- p
-			return nil
-		}
-		listen(t, e, "a", "file.found", take)
-		listen(t, other, "a", "file.found", take) // another instance of a: one of the two
-		listen(t, other, "b", "file.found", take)
-		listen(t, e, "a", "file.lost", take)
-		want := agent.Publication{ID: "1", Topic: "file.found", Source: "c", Key: "k", Payload: json.RawMessage(`{"p":1}`), Meta: map[string]string{"traceparent": "00-x"}}
-		publish(t, e, want)
-		publish(t, e, agent.Publication{ID: "2", Topic: "file.lost"})
-		counts := map[string]int{}
-		for range 3 {
-			p := recv(t, got)
-			counts[p.ID]++
-			if p.ID == "1" && !reflect.DeepEqual(p, want) {
-				t.Fatalf("got  %+v\nwant %+v", p, want)
-			}
-		}
-		if counts["1"] != 2 || counts["2"] != 1 {
-			t.Fatal(counts)
-		}
+		drivertest.EachGroupOnce(t, hub(t, d, EventsOptions{}), hub(t, d, EventsOptions{}))
 	})
 }
 
@@ -111,12 +82,12 @@ func TestEventRetry(t *testing.T) {
 	}{{"mended", 2, false}, {"panics", 3, true}, {"nonsense", 1, true}} {
 		publish(t, e, agent.Publication{ID: c.id, Topic: "t"})
 		for i := range c.want {
-			if got := recv(t, attempts); got != fmt.Sprint(c.id, i+1) {
+			if got := testkit.Receive(t, attempts); got != fmt.Sprint(c.id, i+1) {
 				t.Fatal(got)
 			}
 		}
 		if c.dead {
-			if got := recv(t, deaths); got.Publication.ID != c.id || got.Attempts != c.want || got.Group != "a" || got.Err == nil {
+			if got := testkit.Receive(t, deaths); got.Publication.ID != c.id || got.Attempts != c.want || got.Group != "a" || got.Err == nil {
 				t.Fatalf("%+v", got)
 			}
 		}
@@ -130,38 +101,8 @@ func TestEventsOrderedByKey(t *testing.T) {
 	d := NewMemory(MemoryOptions{})
 	defer d.Close()
 	e := hub(t, d, EventsOptions{Concurrency: 8, Backoff: time.Microsecond})
-	const keys, each = 5, 100
-	var mu sync.Mutex
-	last := map[string]int{}
-	var now, most atomic.Int32
-	var done sync.WaitGroup
-	done.Add(keys * each)
-	listen(t, e, "a", "t", func(_ context.Context, p agent.Publication, attempt int) error {
-		n := now.Add(1)
-		defer now.Add(-1)
-		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
-		}
-		i, _ := strconv.Atoi(string(p.Payload))
-		if i%7 == 0 && attempt == 1 {
-			return errors.New("again, and nobody overtakes")
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		if i != last[p.Key] {
-			t.Errorf("key %s: %d came, not %d", p.Key, i, last[p.Key])
-		}
-		last[p.Key]++
-		done.Done()
-		return nil
-	})
-	for i := range each {
-		for k := range keys {
-			publish(t, e, agent.Publication{Topic: "t", Key: strconv.Itoa(k), Payload: json.RawMessage(strconv.Itoa(i))})
-		}
-	}
-	done.Wait()
-	if m := most.Load(); m < 1 || m > 8 {
-		t.Fatalf("%d handlers at once", m)
+	if most := drivertest.OrderedByKey(t, e); most < 1 || most > 8 {
+		t.Fatalf("%d handlers at once", most)
 	}
 }
 
@@ -198,7 +139,7 @@ func TestEventBackpressure(t *testing.T) {
 	}
 	close(release)
 	for range ok {
-		recv(t, handled)
+		testkit.Receive(t, handled)
 	}
 	if m := most.Load(); m != 0 {
 		t.Fatalf("%d handlers at once", m)
@@ -221,11 +162,11 @@ func TestEventsStop(t *testing.T) {
 	}
 	stop := listen(t, e, "a", "t", handler)
 	publish(t, e, agent.Publication{Topic: "t"})
-	recv(t, began)
+	testkit.Receive(t, began)
 	stopped := make(chan error)
 	go func() { stopped <- stop(context.Background()) }()
 	close(release)
-	if err := recv(t, stopped); err != nil {
+	if err := testkit.Receive(t, stopped); err != nil {
 		t.Fatal(err)
 	}
 	publish(t, e, agent.Publication{Topic: "t"}) // to nobody
@@ -233,7 +174,7 @@ func TestEventsStop(t *testing.T) {
 	release = make(chan struct{})
 	stop = listen(t, e, "b", "t", handler)
 	publish(t, e, agent.Publication{Topic: "t"})
-	recv(t, began)
+	testkit.Receive(t, began)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := stop(ctx); !errors.Is(err, context.Canceled) {
@@ -263,13 +204,13 @@ func TestEventsCloseHandlesTheRest(t *testing.T) {
 		for range 100 {
 			publish(t, e, agent.Publication{Topic: "t"})
 		}
-		recv(t, began)
+		testkit.Receive(t, began)
 		closed := make(chan error)
 		go func() { closed <- e.Close(context.Background()) }()
 		for e.Publish(t.Context(), agent.Publication{Topic: "other"}) == nil { // until it closes
 		}
 		close(release)
-		if err := recv(t, closed); err != nil {
+		if err := testkit.Receive(t, closed); err != nil {
 			t.Fatal(err)
 		}
 		if n := handled.Load(); n != 100 {
@@ -291,11 +232,11 @@ func TestEventsBeforeRunAndWithout(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ran := make(chan error)
 	go func() { ran <- e.Run(ctx) }()
-	if id := recv(t, got); id != "early" {
+	if id := testkit.Receive(t, got); id != "early" {
 		t.Fatal(id)
 	}
 	cancel()
-	if err := recv(t, ran); err != nil {
+	if err := testkit.Receive(t, ran); err != nil {
 		t.Fatal(err)
 	}
 	if err := e.Publish(t.Context(), agent.Publication{Topic: "t"}); agent.CodeOf(err) != agent.CodeUnavailable {

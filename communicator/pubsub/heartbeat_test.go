@@ -11,6 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // far is a broker between processes: it can lose what is sent to some subjects, and tells later that nobody listens.
@@ -101,7 +102,7 @@ func hanging(t *testing.T, f *far) (server, client *Communicator, ended chan str
 		_, err := p.Call(context.Background(), hang)
 		answer <- err
 	}()
-	recv(t, began)
+	testkit.Receive(t, began)
 	return server, client, ended, answer
 }
 
@@ -116,13 +117,13 @@ func TestHeartbeatsStop(t *testing.T) {
 	})
 	_, client, _, answer := hanging(t, f)
 	for range 5 { // longer than the silence that ends a call
-		recv(t, beats)
+		testkit.Receive(t, beats)
 	}
 	if len(answer) > 0 {
 		t.Fatal(<-answer)
 	}
 	f.losing(func(topic string, _ *message.Message) bool { return topic == client.inbox })
-	if e := agent.AsError(recv(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown || e.NotExecuted {
+	if e := agent.AsError(testkit.Receive(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown || e.NotExecuted {
 		t.Error(e)
 	}
 }
@@ -139,10 +140,10 @@ func TestHeartbeatsOfOrphans(t *testing.T) {
 			return first
 		})
 		f.drop()
-		if e := agent.AsError(recv(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown || e.NotExecuted {
+		if e := agent.AsError(testkit.Receive(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown || e.NotExecuted {
 			t.Error(e)
 		}
-		recv(t, ended)
+		testkit.Receive(t, ended)
 	})
 	t.Run("gone", func(t *testing.T) {
 		f := newFar(t)
@@ -155,8 +156,8 @@ func TestHeartbeatsOfOrphans(t *testing.T) {
 		if err := stop(); err != nil {
 			t.Fatal(err)
 		}
-		recv(t, ended)
-		if e := agent.AsError(recv(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown {
+		testkit.Receive(t, ended)
+		if e := agent.AsError(testkit.Receive(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown {
 			t.Error(e)
 		}
 	})

@@ -95,15 +95,3 @@ func refusal(err error) (code agent.Code, notExecuted bool) {
 	}
 	return e.Code, e.NotExecuted
 }
-
-// recv waits for a value, but not for ever.
-func recv[T any](t *testing.T, ch <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-ch:
-		return v
-	case <-time.After(30 * time.Second):
-		t.Fatal("nothing came")
-		panic("unreachable")
-	}
-}

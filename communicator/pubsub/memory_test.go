@@ -10,61 +10,19 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
+
+	"github.com/openmas/openmas/internal/testkit/drivertest"
 )
 
-// early subscribes when watermill's suite initializes a topic: the suite publishes before it subscribes, and this broker keeps nothing for later.
-type early struct {
-	message.Subscriber
-	mu  sync.Mutex
-	got map[string]<-chan *message.Message
-}
-
-func (e *early) SubscribeInitialize(topic string) error {
-	ch, err := e.Subscriber.Subscribe(context.Background(), topic)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.got[topic] = ch
-	return err
-}
-
-func (e *early) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if ch := e.got[topic]; ch != nil {
-		delete(e.got, topic)
-		return ch, nil
-	}
-	return e.Subscriber.Subscribe(ctx, topic)
-}
-
 func TestWatermillSuite(t *testing.T) {
-	features := tests.Features{ExactlyOnceDelivery: true, GuaranteedOrder: true, RequireSingleInstance: true}
-	construct := func(t *testing.T) (message.Publisher, message.Subscriber) {
+	drivertest.Transient(t, nil, func(t *testing.T) (message.Publisher, message.Subscriber) {
 		d := NewMemory(MemoryOptions{Queue: 10_000, Redeliver: 1000, Backoff: time.Microsecond})
 		sub, err := d.Subscriber("group")
 		if err != nil {
 			t.Fatal(err)
 		}
-		return d, &early{Subscriber: sub, got: map[string]<-chan *message.Message{}}
-	}
-	// Left out: those that need messages to be kept for subscribers to come (TestSubscribeCtx, TestConsumerGroups, TestContinueAfterErrors,
-	// TestContinueAfterSubscribeClose, TestConcurrentClose, TestNewSubscriberReceivesOldMessages) and TestReconnect.
-	for name, test := range map[string]func(*testing.T, tests.TestContext, tests.PubSubConstructor){
-		"PublishSubscribe":                  tests.TestPublishSubscribe,
-		"ConcurrentSubscribe":               tests.TestConcurrentSubscribe,
-		"ConcurrentSubscribeMultipleTopics": tests.TestConcurrentSubscribeMultipleTopics,
-		"PublishSubscribeInOrder":           tests.TestPublishSubscribeInOrder,
-		"ResendOnError":                     tests.TestResendOnError,
-		"NoAck":                             tests.TestNoAck,
-		"PublisherClose":                    tests.TestPublisherClose,
-		"Topic":                             tests.TestTopic,
-		"MessageCtx":                        tests.TestMessageCtx,
-	} {
-		t.Run(name, func(t *testing.T) {
-			test(t, tests.TestContext{TestID: tests.NewTestID(), Features: features}, construct)
-		})
-	}
+		return d, sub
+	})
 }
 
 func msg(s string) *message.Message { return message.NewMessage(s, message.Payload(s)) }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 func TestThousandConcurrentCalls(t *testing.T) {
@@ -108,7 +109,7 @@ func TestCanceledWhileWaiting(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { call(context.Background(), "first") })
-	recv(t, began)
+	testkit.Receive(t, began)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	if err := call(ctx, "gives up"); agent.CodeOf(err) != agent.CodeDeadlineExceeded {
@@ -117,10 +118,10 @@ func TestCanceledWhileWaiting(t *testing.T) {
 	last := make(chan error)
 	go func() { last <- call(context.Background(), "last") }()
 	close(release)
-	if err := recv(t, last); err != nil {
+	if err := testkit.Receive(t, last); err != nil {
 		t.Fatal(err)
 	}
-	if name := recv(t, began); name != "last" {
+	if name := testkit.Receive(t, began); name != "last" {
 		t.Fatal(name)
 	}
 	wg.Wait()
@@ -143,7 +144,7 @@ func TestDrain(t *testing.T) {
 		results := make(chan error, 10)
 		for range 2 {
 			go func() { results <- call(time.Minute) }()
-			recv(t, began)
+			testkit.Receive(t, began)
 		}
 		closing := make(chan error)
 		go func() { closing <- b.Close(context.Background()) }()
@@ -154,11 +155,11 @@ func TestDrain(t *testing.T) {
 		}
 		close(release)
 		for range 2 {
-			if err := recv(t, results); err != nil {
+			if err := testkit.Receive(t, results); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := recv(t, closing); err != nil {
+		if err := testkit.Receive(t, closing); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -180,7 +181,7 @@ func TestDrainTooLong(t *testing.T) {
 		results <- err
 	}
 	go call()
-	recv(t, began)
+	testkit.Receive(t, began)
 	go call()
 	for w := b.(*binding); ; runtime.Gosched() {
 		w.mu.Lock()
@@ -197,7 +198,7 @@ func TestDrainTooLong(t *testing.T) {
 	}
 	codes := map[agent.Code]bool{}
 	for range 2 {
-		code, not := refusal(recv(t, results))
+		code, not := refusal(testkit.Receive(t, results))
 		codes[code] = not
 	}
 	if not, ok := codes[agent.CodeUnavailable]; !ok || !not {

@@ -9,6 +9,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // stranger is a process that speaks the wire format by hand: it sends calls and reads what comes back.
@@ -61,7 +62,7 @@ func TestRawCalls(t *testing.T) {
 		s.send("om.1.test.call.callee", md, `{"a":1}`)
 	}
 	call(nil)
-	if f := recv(t, s.replies); f.kind != kindReply || f.ref != "stranger-1" || f.body != bodyStructured || string(f.payload) != `{"a":1}` || recv(t, ran) != "7" {
+	if f := testkit.Receive(t, s.replies); f.kind != kindReply || f.ref != "stranger-1" || f.body != bodyStructured || string(f.payload) != `{"a":1}` || testkit.Receive(t, ran) != "7" {
 		t.Fatalf("%+v", f)
 	}
 	for _, c := range []struct {
@@ -77,9 +78,9 @@ func TestRawCalls(t *testing.T) {
 		{map[string]string{"timeout": "10", "sent": "1000"}, agent.CodeDeadlineExceeded},
 	} {
 		call(c.change)
-		f := recv(t, s.replies)
+		f := testkit.Receive(t, s.replies)
 		if c.code == "" {
-			recv(t, ran)
+			testkit.Receive(t, ran)
 			continue
 		}
 		if e := readError(f.payload); f.body != bodyError || e.Code != c.code || !e.NotExecuted {
@@ -93,10 +94,10 @@ func TestRawCalls(t *testing.T) {
 	call(map[string]string{"ref": ""})
 	// What a broker delivers twice runs once.
 	call(map[string]string{"name": "waits", "ref": "stranger-2"})
-	recv(t, ran)
+	testkit.Receive(t, ran)
 	call(map[string]string{"name": "waits", "ref": "stranger-2"})
 	close(release)
-	if f := recv(t, s.replies); f.ref != "stranger-2" {
+	if f := testkit.Receive(t, s.replies); f.ref != "stranger-2" {
 		t.Fatalf("%+v", f)
 	}
 	if len(ran)+len(s.replies) > 0 {
@@ -163,7 +164,7 @@ func TestRawReplies(t *testing.T) {
 		if agent.CodeOf(err) != c.code || !strings.Contains(text, c.text) {
 			t.Errorf("%v: %s, %v", c.answer, text, err)
 		}
-		if f := recv(t, s.replies); f.kind != kindAnswer || f.ref != "stranger-9" || readError(f.payload).Code != agent.CodeCanceled {
+		if f := testkit.Receive(t, s.replies); f.kind != kindAnswer || f.ref != "stranger-9" || readError(f.payload).Code != agent.CodeCanceled {
 			t.Errorf("%+v", f)
 		}
 	}

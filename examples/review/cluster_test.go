@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // hosts are the agents of each of the three processes that share the project.
@@ -94,7 +96,7 @@ func natsCluster(t *testing.T) (urls []string) {
 		s := natsServer(t, o)
 		all, urls = append(all, s), append(urls, s.ClientURL())
 	}
-	eventually(t, "the servers know each other", func() bool {
+	testkit.Eventually(t, "the servers know each other", func() bool {
 		return !slices.ContainsFunc(all, func(s *server.Server) bool { return s.NumRoutes() == 0 })
 	})
 	return urls
@@ -163,7 +165,7 @@ func networks(t *testing.T) (address string, run [][]string) {
 		run = append(run, []string{"ip", "netns", "exec", ns})
 	}
 	// Addresses take a moment to be usable.
-	eventually(t, "the bridge has its address", func() bool {
+	testkit.Eventually(t, "the bridge has its address", func() bool {
 		l, err := net.Listen("tcp", subnet+"1:0")
 		return err == nil && l.Close() == nil
 	})

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -164,25 +165,10 @@ func (b *buffer) String() string {
 // await waits for a line with the text and returns what follows it there.
 func (b *buffer) await(t *testing.T, text string) (rest string) {
 	t.Helper()
-	eventually(t, "the log has "+text, func() bool {
+	testkit.Eventually(t, "the log has "+text, func() bool {
 		_, after, ok := strings.Cut(b.String(), text)
 		rest, _, _ = strings.Cut(after, "\n")
 		return ok && strings.Contains(after, "\n")
 	})
 	return rest
-}
-
-// eventually waits for a condition.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(hang)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatalf("%s: not within %v", what, hang)
-		}
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime"
 )
@@ -55,7 +56,7 @@ func TestKilledChild(t *testing.T) {
 		t.Fatalf("no %s in the status", name)
 		return runtime.AgentStatus{}
 	}
-	eventually(t, "the first review is done", func() bool { return status("editor").Runner == runtime.StateDone })
+	testkit.Eventually(t, "the first review is done", func() bool { return status("editor").Runner == runtime.StateDone })
 	want := p.report(t)
 	if !strings.Contains(want, "120 functions") {
 		t.Fatalf("the first review:\n%s", want)
@@ -77,7 +78,7 @@ func TestKilledChild(t *testing.T) {
 		_, err := s.Call(ctx, &agent.Call{Op: agent.OpTool, Name: "editor_review", Input: input, Attempt: 1})
 		done <- err
 	}()
-	eventually(t, "the child has a call", func() bool { return status("complexity").Instances[0].InFlight > 0 })
+	testkit.Eventually(t, "the child has a call", func() bool { return status("complexity").Instances[0].InFlight > 0 })
 	if err := syscall.Kill(victim.PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +88,7 @@ func TestKilledChild(t *testing.T) {
 	if got := p.report(t); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	eventually(t, "the child is back", func() bool {
+	testkit.Eventually(t, "the child is back", func() bool {
 		i := status("complexity").Instances[0]
 		return i.State == runtime.StateReady && i.PID != victim.PID && i.PID != 0
 	})

@@ -21,6 +21,7 @@ import (
 	"io"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime"
 )
@@ -192,12 +193,12 @@ func TestChecklist20(t *testing.T) { // errors are told apart, cancellation prop
 		done <- err
 	}()
 	running := func() int { return status(t, srv).Gateway.Calls - 1 } // the question is a call itself
-	eventually(t, "the call runs", func() bool { return running() == 1 })
+	testkit.Eventually(t, "the call runs", func() bool { return running() == 1 })
 	stop()
 	if err := <-done; agent.CodeOf(err) != agent.CodeCanceled {
 		t.Errorf("cancelled: %v", err)
 	}
-	eventually(t, "the tool has heard of it", func() bool { return running() == 0 })
+	testkit.Eventually(t, "the tool has heard of it", func() bool { return running() == 0 })
 }
 
 func TestChecklist21(t *testing.T) { // sessions are pooled

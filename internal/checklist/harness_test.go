@@ -17,6 +17,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/mcptest"
 	"github.com/openmas/openmas/runtime"
@@ -42,7 +43,7 @@ func TestChecklist34(t *testing.T) { // it waits for the readiness line, for a t
 	}
 	o.Transport, o.ReadyTimeout = mcp.Stdio, 30*time.Second // where it says that it is ready, and nothing else
 	s := start(t, o)
-	eventually(t, "output", func() bool { return len(s.Output()) > 0 }) // the line is noted just after it was recognised
+	testkit.Eventually(t, "output", func() bool { return len(s.Output()) > 0 }) // the line is noted just after it was recognised
 	if out := s.Output(); out[0] != "STDIO_SERVER_READY" {
 		t.Errorf("%q", out)
 	}
@@ -80,7 +81,7 @@ func TestChecklist37(t *testing.T) { // cleanup, the process group included
 		if took := time.Since(began); took > 10*time.Second {
 			t.Errorf("%s took %v", name, took)
 		}
-		eventually(t, name+": its child is gone", func() bool { return gone(child) })
+		testkit.Eventually(t, name+": its child is gone", func() bool { return gone(child) })
 		if !gone(s.Pid()) {
 			t.Errorf("%s: the server is still there", name)
 		}
@@ -108,7 +109,7 @@ func TestChecklist40(t *testing.T) { // a clean disconnect
 			t.Errorf("%s: %v", over, err)
 		}
 		if over == mcp.SSE {
-			eventually(t, "the session ends", func() bool { return status(t, s).Gateway.Sessions["sse"] == 0 })
+			testkit.Eventually(t, "the session ends", func() bool { return status(t, s).Gateway.Sessions["sse"] == 0 })
 		} else {
 			<-s.Done()
 			if s.Err() != nil {
@@ -161,13 +162,13 @@ func TestChecklist42(t *testing.T) { // 10 concurrent clients, and 1,000
 		Agents: map[string]runtime.AgentConfig{"guide": {Type: "guide"}}})
 	url := r.Status().URL
 	flock(t, url, 10)
-	eventually(t, "the sessions are gone", func() bool { return r.Status().Gateway.Sessions["sse"] == 0 })
+	testkit.Eventually(t, "the sessions are gone", func() bool { return r.Status().Gateway.Sessions["sse"] == 0 })
 	goroutines, files := goruntime.NumGoroutine(), descriptors(os.Getpid())
 	began := time.Now()
 	flock(t, url, 1000)
 	took := time.Since(began)
-	eventually(t, "the sessions are gone", func() bool { return r.Status().Gateway.Sessions["sse"] == 0 })
-	eventually(t, "goroutines and files are back", func() bool {
+	testkit.Eventually(t, "the sessions are gone", func() bool { return r.Status().Gateway.Sessions["sse"] == 0 })
+	testkit.Eventually(t, "goroutines and files are back", func() bool {
 		return goruntime.NumGoroutine() <= goroutines+10 && descriptors(os.Getpid()) <= files+10
 	})
 	t.Logf("1000 clients, half of them leaving abruptly: %v; goroutines %d -> %d, files %d -> %d", took.Round(time.Millisecond), goroutines, goruntime.NumGoroutine(), files, descriptors(os.Getpid()))

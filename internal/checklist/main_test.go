@@ -205,19 +205,6 @@ func request(t *testing.T, method, url, body string) (*http.Response, string) {
 	return res, string(b)
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.After(hang); !ok(); {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatalf("%s: not within %v", what, hang)
-		}
-	}
-}
-
 // status is what the runtime says about itself.
 func status(t *testing.T, s *mcptest.Server) runtime.Status {
 	t.Helper()

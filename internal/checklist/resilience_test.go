@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/mcptest"
 )
@@ -85,7 +86,7 @@ func TestChecklist26(t *testing.T) { // active connections are visible
 	if err := one.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "the session is gone", func() bool { return status(t, s).Gateway.Sessions["sse"] == 0 })
+	testkit.Eventually(t, "the session is gone", func() bool { return status(t, s).Gateway.Sessions["sse"] == 0 })
 }
 
 // logged runs the project and gathers its log.
@@ -113,7 +114,7 @@ func TestChecklist27(t *testing.T) { // a broken connection is logged, the other
 	before := strings.Count(log(), "SSE session ended")
 	r := dialRaw(t, s.URL())
 	r.break_()
-	eventually(t, "the end is logged", func() bool { return strings.Count(log(), "SSE session ended") > before })
+	testkit.Eventually(t, "the end is logged", func() bool { return strings.Count(log(), "SSE session ended") > before })
 	if _, err := invoke(t.Context(), one, "text", struct{}{}); err != nil {
 		t.Error(err)
 	}
@@ -146,9 +147,9 @@ func TestChecklist29(t *testing.T) { // what a client used is released when it d
 			r.close()
 		}
 	}
-	eventually(t, "the sessions are gone", func() bool { return status(t, s).Gateway.Sessions["sse"] == 0 })
+	testkit.Eventually(t, "the sessions are gone", func() bool { return status(t, s).Gateway.Sessions["sse"] == 0 })
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
-	eventually(t, "the files are closed", func() bool { return descriptors(s.Pid()) <= before+2 })
+	testkit.Eventually(t, "the files are closed", func() bool { return descriptors(s.Pid()) <= before+2 })
 }
 
 func TestChecklist30(t *testing.T) { // a connection's maximum lifetime
@@ -159,7 +160,7 @@ func TestChecklist30(t *testing.T) { // a connection's maximum lifetime
 	case <-time.After(hang):
 		t.Fatal("it lives on")
 	}
-	eventually(t, "a warning", func() bool { return strings.Contains(log(), "level=WARN") && strings.Contains(log(), "lifetime") })
+	testkit.Eventually(t, "a warning", func() bool { return strings.Contains(log(), "level=WARN") && strings.Contains(log(), "lifetime") })
 	out, _, _ := run(t, "", "validate", project(t, yaml), "--print")
 	if !strings.Contains(out, "session_lifetime: 1h ") {
 		t.Error("it is not 3600 s by default")
@@ -201,7 +202,7 @@ func TestChecklist32(t *testing.T) { // a shutdown waits for what is running
 		}
 		done <- err
 	}()
-	eventually(t, "the call runs", func() bool { return status(t, s).Gateway.Calls == 2 })
+	testkit.Eventually(t, "the call runs", func() bool { return status(t, s).Gateway.Calls == 2 })
 	p, err := os.FindProcess(s.Pid())
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 	natsd "github.com/nats-io/nats-server/v2/server"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime"
 )
@@ -88,7 +89,7 @@ func (c caller) must(tool string, in, out any) {
 // knows waits until the process at the other end knows an agent.
 func (c caller) knows(name string) {
 	c.t.Helper()
-	eventually(c.t, "the process knows "+name, func() bool { return slices.Contains(c.agents(), name) }, &buffer{})
+	testkit.Eventually(c.t, "the process knows "+name, func() bool { return slices.Contains(c.agents(), name) }, &buffer{})
 }
 
 func (c caller) agents() (names []string) {
@@ -131,7 +132,7 @@ func TestACalleesProcessIsKilled(t *testing.T) {
 	if agent.CodeOf(err) != agent.CodeUnavailable {
 		t.Errorf("a call to nobody: %v", err)
 	}
-	eventually(t, "the process is gone from the list", func() bool { return !slices.Contains(c.agents(), "worker") }, &victim.err)
+	testkit.Eventually(t, "the process is gone from the list", func() bool { return !slices.Contains(c.agents(), "worker") }, &victim.err)
 	gone := time.Since(killed)
 	if gone > 15*time.Second {
 		t.Errorf("gone from the list after %v", gone)
@@ -162,7 +163,7 @@ func TestTheBrokersOwnerIsKilled(t *testing.T) {
 	}
 	killed := owner.kill()
 	var err error
-	eventually(t, "calls between the others work again", func() bool {
+	testkit.Eventually(t, "calls between the others work again", func() bool {
 		err = c.try("worker_print", struct{}{}, nil)
 		return err == nil
 	}, &sender.err)
@@ -170,12 +171,12 @@ func TestTheBrokersOwnerIsKilled(t *testing.T) {
 	if took > 10*time.Second {
 		t.Errorf("calls work again after %v", took)
 	}
-	eventually(t, "durable events are kept again", func() bool { return c.try("post_send", letter{Text: "after", Key: "k"}, nil) == nil }, &sender.err)
+	testkit.Eventually(t, "durable events are kept again", func() bool { return c.try("post_send", letter{Text: "after", Key: "k"}, nil) == nil }, &sender.err)
 	t.Logf("calls worked %v after the owner of the broker was killed, durable events after %v", took.Round(time.Millisecond), time.Since(killed).Round(time.Millisecond))
 	hosting(t, path, "inbox")
 	c.knows("inbox")
 	var seen []delivery
-	eventually(t, "every event is there", func() bool {
+	testkit.Eventually(t, "every event is there", func() bool {
 		c.must("inbox_seen", struct{}{}, &seen)
 		return len(seen) > 20
 	}, &sender.err)
@@ -265,7 +266,7 @@ func TestDurableEvents(t *testing.T) {
 	c.must("post-child_send", letter{Text: "poison"}, nil)
 	for _, over := range overs {
 		var all []delivery
-		eventually(t, over+" has seen all", func() bool { all = seen(over); return len(all) >= 7 }, &p.err)
+		testkit.Eventually(t, over+" has seen all", func() bool { all = seen(over); return len(all) >= 7 }, &p.err)
 		var inOrder []string
 		var poison []delivery
 		for _, d := range all {
@@ -286,7 +287,7 @@ func TestDurableEvents(t *testing.T) {
 		}
 	}
 	var dead []runtime.DeadEvent
-	eventually(t, "all are dead", func() bool {
+	testkit.Eventually(t, "all are dead", func() bool {
 		r := run(t, "", "events", "dead", path, "--json")
 		dead = nil
 		return r.code == exitOK && json.Unmarshal([]byte(r.out), &dead) == nil && len(dead) == len(overs)
@@ -307,7 +308,7 @@ func TestDurableEvents(t *testing.T) {
 		t.Errorf("replay: %+v", r)
 	}
 	for _, over := range overs {
-		eventually(t, over+" has it again", func() bool {
+		testkit.Eventually(t, over+" has it again", func() bool {
 			all := seen(over)
 			last := all[len(all)-1]
 			return len(all) == 8 && last.Text == "poison" && last.ID == dead[0].Publication.ID && last.Attempt == 1

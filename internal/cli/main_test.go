@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -101,7 +102,7 @@ func serve(t *testing.T, path string, args ...string) *served {
 			t.Errorf("run ended with %d\n%s", c, s.log)
 		}
 	})
-	eventually(t, "run is up", func() bool {
+	testkit.Eventually(t, "run is up", func() bool {
 		select {
 		case c := <-code:
 			t.Fatalf("run ended with %d\n%s", c, s.log)
@@ -135,7 +136,7 @@ func (b *buffer) String() string {
 func (b *buffer) await(t *testing.T, text string) string {
 	t.Helper()
 	var rest string
-	eventually(t, "the output has "+text, func() bool {
+	testkit.Eventually(t, "the output has "+text, func() bool {
 		_, after, ok := strings.Cut(b.String(), text)
 		if !ok || !strings.Contains(after, "\n") {
 			return false
@@ -144,19 +145,4 @@ func (b *buffer) await(t *testing.T, text string) string {
 		return true
 	}, b)
 	return rest
-}
-
-// eventually waits for a condition.
-func eventually(t *testing.T, what string, ok func() bool, log *buffer) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(hang)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatalf("%s: not within %v\n%s", what, hang, log)
-		}
-	}
 }

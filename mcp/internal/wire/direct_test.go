@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // rawServer answers the requests of each connection with the same bytes, and counts both. last: it closes the connection then.
@@ -261,7 +263,7 @@ func TestDirectLeavesDeadConnections(t *testing.T) {
 		d.mu.Lock()
 		c := d.free[0]
 		d.mu.Unlock()
-		eventually(t, "the connection to be seen closed", func() bool { return !c.alive() })
+		testkit.Eventually(t, "the connection to be seen closed", func() bool { return !c.alive() })
 	}
 	t.Run("that speak unasked", func(t *testing.T) {
 		s := newRawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", false)

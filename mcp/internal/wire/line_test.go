@@ -14,6 +14,8 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // osPipes are the four ends of a connection over two operating system pipes.
@@ -205,7 +207,7 @@ func TestLineWriterThatNeverReads(t *testing.T) {
 	if err := l.Write(t.Context(), big); err != nil { // the write under way
 		t.Fatal(err)
 	}
-	eventually(t, "the write to begin", func() bool { l.out.mu.Lock(); defer l.out.mu.Unlock(); return len(l.out.queue.data) == 0 })
+	testkit.Eventually(t, "the write to begin", func() bool { l.out.mu.Lock(); defer l.out.mu.Unlock(); return len(l.out.queue.data) == 0 })
 	queued, qtrace := WithTrace(t.Context())
 	if err := l.Write(queued, request(t, "q", "queued")); err != nil {
 		t.Fatal(err)

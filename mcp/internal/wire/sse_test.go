@@ -20,6 +20,8 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // sseServer serves f over HTTP until the test ends.
@@ -81,7 +83,7 @@ func TestSSECarriesSessions(t *testing.T) {
 		exercise(t, f, func(t *testing.T, progress func(float64)) *sdk.ClientSession {
 			return dial(t, sseClient(t, SSEClientOptions{URL: url + "/sse"}), progress)
 		})
-		eventually(t, "the session to be gone", func() bool { n, _ := s.Stats(); return n == 0 })
+		testkit.Eventually(t, "the session to be gone", func() bool { n, _ := s.Stats(); return n == 0 })
 	})
 	t.Run("our client", func(t *testing.T) {
 		f := newFixture()
@@ -225,7 +227,7 @@ func TestSSEServerRefuses(t *testing.T) {
 		t.Errorf("a session over the limit: %s %v %+v %v", resp.Status, resp.Header, body, err)
 	}
 	s.close()
-	eventually(t, "room for a session", func() bool {
+	testkit.Eventually(t, "room for a session", func() bool {
 		resp, err := http.Get(url + "/sse")
 		if err != nil {
 			t.Fatal(err)
@@ -279,13 +281,13 @@ func TestSSEDisconnectCancelsTools(t *testing.T) {
 		failed <- err
 	}()
 	receive(t, f.started, "the call to start")
-	eventually(t, "the call to be counted", func() bool { n, calls := s.Stats(); return n == 2 && calls == 1 })
+	testkit.Eventually(t, "the call to be counted", func() bool { n, calls := s.Stats(); return n == 2 && calls == 1 })
 	client.Close()
 	receive(t, f.cancelled, "the tool to be cancelled")
 	if err := receive(t, failed, "the call to fail"); err == nil {
 		t.Error("the call succeeded")
 	}
-	eventually(t, "the session to be gone", func() bool { n, _ := s.Stats(); return n == 1 })
+	testkit.Eventually(t, "the session to be gone", func() bool { n, _ := s.Stats(); return n == 1 })
 	mustEcho(t, other)
 }
 
@@ -452,7 +454,7 @@ func TestSSEServerDropsClientThatDoesNotRead(t *testing.T) {
 			t.Errorf("POST %s: %d %s", msg, status, body)
 		}
 	}
-	eventually(t, "the session to be dropped", func() bool { n, _ := s.Stats(); return n == 1 })
+	testkit.Eventually(t, "the session to be dropped", func() bool { n, _ := s.Stats(); return n == 1 })
 	mustEcho(t, other)
 }
 

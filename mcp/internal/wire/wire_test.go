@@ -127,16 +127,6 @@ func receive[T any](t *testing.T, c <-chan T, what string) T {
 	}
 }
 
-// eventually waits for a condition that nothing signals.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(hang); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited in vain: %s", what)
-		}
-	}
-}
-
 // exercise is what every pair of connections must carry: lists, calls, progress, cancellation, many calls at once.
 func exercise(t *testing.T, f *fixture, connect func(t *testing.T, progress func(float64)) *sdk.ClientSession) {
 	progress := make(chan float64, 10)
