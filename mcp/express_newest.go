@@ -56,7 +56,7 @@ type introduction struct {
 func (e *endpoint) newRound(said *reserved) (*round, *introduction) {
 	level := ""
 	if said.level != nil {
-		ok := false
+		var ok bool
 		if level, ok = wire.Unquote(said.level); !ok || level != "info" && slogLevel(level) == slog.LevelInfo {
 			return nil, nil
 		}
