@@ -22,7 +22,7 @@ const (
 )
 
 // A Bridge lets a client that speaks stdio use a server that is reached by URL. Messages pass as they are, in both directions: what the two agree upon, their
-// version of the protocol included, is theirs.
+// version of the protocol included, is theirs, among those with a handshake. Where a server numbers its events, a stream that breaks goes on.
 type Bridge struct {
 	in     io.Reader
 	o      ConnectOptions
@@ -147,6 +147,10 @@ func (b *Bridge) read(ctx, work context.Context, calls *sync.WaitGroup) error {
 
 // pass sends one message. A request that gets no answer is answered here, or its client would wait for ever.
 func (b *Bridge) pass(ctx context.Context, msg []byte, env *wire.Envelope) {
+	if no := declined(env); no != nil {
+		b.write(no)
+		return
+	}
 	err := b.up.send(ctx, msg, env)
 	if err == nil || ctx.Err() != nil {
 		return

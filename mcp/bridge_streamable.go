@@ -45,8 +45,8 @@ func newStreamableUplink(b *Bridge, url string) *streamableUplink {
 func (u *streamableUplink) done() <-chan struct{} { return u.ctx.Done() }
 func (u *streamableUplink) err() error            { return context.Cause(u.ctx) }
 
-// request makes one of the session's HTTP requests.
-func (u *streamableUplink) request(ctx context.Context, method string, body []byte) (*http.Response, error) {
+// request makes one of the session's HTTP requests. last is the event after which a stream is to go on, or empty.
+func (u *streamableUplink) request(ctx context.Context, method string, body []byte, last string) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, u.url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -56,6 +56,9 @@ func (u *streamableUplink) request(ctx context.Context, method string, body []by
 		r.Header.Set("Accept", "application/json, text/event-stream")
 	} else {
 		r.Header.Set("Accept", "text/event-stream")
+	}
+	if last != "" {
+		r.Header.Set(lastEventHeader, last)
 	}
 	u.mu.Lock()
 	if u.session != "" {
@@ -73,13 +76,13 @@ func (u *streamableUplink) send(ctx context.Context, msg []byte, env *wire.Envel
 		return &wire.TooLargeError{Size: len(msg), Limit: u.b.o.MaxBody}
 	}
 	greeting := string(env.Method) == "initialize"
-	resp, err := u.request(ctx, http.MethodPost, msg)
+	resp, err := u.request(ctx, http.MethodPost, msg, "")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = resp.Body.Close() }()
+	defer func() { closeBody(resp) }()
 	if resp.StatusCode >= 300 {
-		return u.refused(resp, greeting)
+		return u.refused(resp, env, greeting)
 	}
 	if id := resp.Header.Get(sessionHeader); greeting && id != "" {
 		u.mu.Lock()
@@ -97,12 +100,22 @@ func (u *streamableUplink) send(ctx context.Context, msg []byte, env *wire.Envel
 		}
 		u.b.write(raw)
 	}
-	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
-		for data, err := range wire.Events(resp.Body, u.b.o.MaxFrame) {
-			if err != nil {
-				return fmt.Errorf("the answer's stream: %w", err)
+	if isStream(resp) {
+		for at := (lastEvent{}); ; {
+			err := u.events(resp, &at, take)
+			if answered {
+				break
 			}
-			take(data)
+			if err == nil {
+				err = errUnanswered
+			}
+			closeBody(resp)
+			if resp, err = at.resume(ctx, err, u.rest); err != nil {
+				return err
+			}
+			if resp.StatusCode >= 300 {
+				return u.refused(resp, env, false)
+			}
 		}
 	} else {
 		body, err := io.ReadAll(io.LimitReader(resp.Body, int64(u.b.o.MaxFrame)+1))
@@ -120,9 +133,46 @@ func (u *streamableUplink) send(ctx context.Context, msg []byte, env *wire.Envel
 		u.once.Do(func() { u.work.Go(u.listen) })
 	}
 	if !answered {
-		return errors.New("the server closed the stream without an answer")
+		return errUnanswered
 	}
 	return nil
+}
+
+var errUnanswered = errors.New("the server closed the stream without an answer")
+
+func isStream(resp *http.Response) bool {
+	return strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream")
+}
+
+// closeBody closes the body of a response, if there is one. It was read as far as it goes, or is of no interest.
+func closeBody(resp *http.Response) {
+	if resp != nil {
+		_ = resp.Body.Close()
+	}
+}
+
+// events reads the messages of a stream to its end.
+func (u *streamableUplink) events(resp *http.Response, at *lastEvent, take func([]byte)) error {
+	in, heard := wire.NewEventReader(resp.Body, u.b.o.MaxFrame), false
+	defer func() { at.seen(in, heard) }()
+	for {
+		name, data, err := in.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("the answer's stream: %w", err)
+		}
+		heard = true
+		if data = bytes.TrimSpace(data); len(data) > 0 && (name == "" || name == "message") {
+			take(data)
+		}
+	}
+}
+
+// rest asks for what follows an event.
+func (u *streamableUplink) rest(ctx context.Context, id string) (*http.Response, error) {
+	return u.request(ctx, http.MethodGet, nil, id)
 }
 
 // agreed notes the version that the server chose.
@@ -137,42 +187,48 @@ func (u *streamableUplink) agreed(result []byte) {
 	}
 }
 
-// refused is the error for an HTTP status. Without a session, after the handshake failed or the server forgot it, there is nothing left to bridge.
-func (u *streamableUplink) refused(resp *http.Response, greeting bool) error {
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // what could be read is shown
-	err := fmt.Errorf("the server answered %s: %s", resp.Status, strings.TrimSpace(string(body)))
+// refused is the error for an HTTP status; none where the body is an answer, which is passed on. Without a session, after the handshake failed or the server forgot
+// it, there is nothing left to bridge.
+func (u *streamableUplink) refused(resp *http.Response, asked *wire.Envelope, greeting bool) error {
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal)) // what could be read is shown
+	err := fmt.Errorf("the server answered %s: %.512s", resp.Status, bytes.TrimSpace(body))
 	u.mu.Lock()
 	session := u.session
 	u.mu.Unlock()
 	if greeting || resp.StatusCode == http.StatusNotFound && session != "" {
 		time.AfterFunc(listenPause, func() { u.end(err) }) // when the client has its answer
 	}
+	var said wire.Envelope
+	if said.Scan(body) && said.Error != nil && asked.ID != nil && bytes.Equal(said.ID, asked.ID) {
+		u.b.write(bytes.TrimSpace(body))
+		return nil
+	}
 	return err
 }
 
 // listen passes on what the server says outside of answers, as long as it offers a stream for that.
 func (u *streamableUplink) listen() {
+	var at lastEvent
 	for {
-		resp, err := u.request(u.ctx, http.MethodGet, nil)
+		resp, err := u.rest(u.ctx, at.id)
 		if err == nil {
-			ok := resp.StatusCode == http.StatusOK && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream")
+			ok := resp.StatusCode == http.StatusOK && isStream(resp)
 			if ok {
-				for data, err := range wire.Events(resp.Body, u.b.o.MaxFrame) {
-					if err != nil {
-						break
-					}
-					u.b.write(data)
-				}
+				_ = u.events(resp, &at, u.b.write) // it is opened again, however it ended
 			}
-			_ = resp.Body.Close() // it was read as far as it goes
-			if resp.StatusCode == http.StatusNotFound {
+			closeBody(resp)
+			switch {
+			case ok || resp.StatusCode >= 500 || resp.StatusCode == http.StatusConflict: // it may not have noticed yet that the stream broke
+			case resp.StatusCode == http.StatusNotFound:
 				u.end(errors.New("the session ended"))
-			}
-			if !ok && resp.StatusCode < 500 {
 				return
+			case at.id == "":
+				return
+			default:
+				at.id = "" // what followed is not there any more
 			}
 		}
-		timer := time.NewTimer(listenPause)
+		timer := time.NewTimer(max(at.retry, listenPause))
 		select {
 		case <-timer.C:
 		case <-u.ctx.Done():
@@ -187,7 +243,7 @@ func (u *streamableUplink) close(ctx context.Context) {
 	session := u.session
 	u.mu.Unlock()
 	if session != "" && u.ctx.Err() == nil {
-		if resp, err := u.request(ctx, http.MethodDelete, nil); err == nil {
+		if resp, err := u.request(ctx, http.MethodDelete, nil, ""); err == nil {
 			_ = resp.Body.Close() // that the server does not mind is all there is to know
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -17,7 +18,7 @@ import (
 	"github.com/openmas/openmas/internal/testkit"
 )
 
-// bridged is a client's session through a bridge to a URL.
+// bridged is a client's session through a bridge to a URL. Its client asks for no version in particular: it tries the newest first, which has no handshake.
 func bridged(t *testing.T, target Target, o *sdk.ClientOptions) (*sdk.ClientSession, func() error) {
 	t.Helper()
 	fromClient, toBridge := io.Pipe()
@@ -28,7 +29,7 @@ func bridged(t *testing.T, target Target, o *sdk.ClientOptions) (*sdk.ClientSess
 	}
 	ran := make(chan error, 1)
 	go func() { ran <- b.Run(context.Background()); _ = toClient.Close() }()
-	cs, err := sdk.NewClient(&sdk.Implementation{Name: "ide", Version: "1"}, o).Connect(t.Context(), &sdk.IOTransport{Reader: fromBridge, Writer: toBridge}, &sdk.ClientSessionOptions{ProtocolVersion: eraLast})
+	cs, err := sdk.NewClient(&sdk.Implementation{Name: "ide", Version: "1"}, o).Connect(t.Context(), &sdk.IOTransport{Reader: fromBridge, Writer: toBridge}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,6 +110,25 @@ func overBridge(t *testing.T, target Target, in string) ([]map[string]any, error
 
 const hello = `{"jsonrpc":"2.0","id":"a","method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}` + "\n"
 
+func TestBridgeDeclinesTheNewestEra(t *testing.T) {
+	s := newSite(t, &crew{}, GatewayOptions{})
+	request := func(id, method, version string) string {
+		return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":%q,"params":{"_meta":{"io.modelcontextprotocol/protocolVersion":%q}}}`+"\n", id, method, version)
+	}
+	got, err := overBridge(t, Target{Transport: Streamable, URL: s.url}, request(`"d"`, "server/discover", eraNewest)+hello+initialized+"\n"+`{"jsonrpc":"2.0","id":2,"method":"ping"}`+"\n"+request("3", "tools/list", "2027-01-01"))
+	if err != nil || len(got) != 4 {
+		t.Fatalf("%v, %v", got, err)
+	}
+	for _, m := range got {
+		e, no := m["error"].(map[string]any)
+		if declined := m["id"] == "d" || m["id"] == 3.0; no != declined {
+			t.Errorf("%v", m)
+		} else if data, _ := e["data"].(map[string]any); declined && (e["code"] != -32022.0 || !strings.Contains(fmt.Sprint(data["supported"]), eraLast) || strings.Contains(fmt.Sprint(data["supported"]), eraNewest)) {
+			t.Errorf("%v", m)
+		}
+	}
+}
+
 func TestBridgeAnswersWhatTheServerDoesNot(t *testing.T) {
 	s := newSite(t, &crew{}, GatewayOptions{})
 	// Everything is answered before the bridge ends, although the input ends first; a notification without an answer is none.
@@ -122,6 +142,10 @@ func TestBridgeAnswersWhatTheServerDoesNot(t *testing.T) {
 		}
 	}
 	for name, answer := range map[string]http.HandlerFunc{
+		"its own error": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":"a","error":{"code":-7,"message":"in its words"}}`)
+		},
 		"a status":  func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "closed on sundays", http.StatusForbidden) },
 		"no answer": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/event-stream") },
 		"half an event": func(w http.ResponseWriter, _ *http.Request) {
@@ -135,6 +159,8 @@ func TestBridgeAnswersWhatTheServerDoesNot(t *testing.T) {
 		srv.Close()
 		if len(got) != 1 || got[0]["id"] != "a" || got[0]["error"] == nil {
 			t.Errorf("%s: %v, %v", name, got, err)
+		} else if e, _ := got[0]["error"].(map[string]any); name == "its own error" && e["message"] != "in its words" {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 	got, err = overBridge(t, Target{Transport: Streamable, URL: "http://127.0.0.1:1"}, hello)

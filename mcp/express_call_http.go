@@ -2,7 +2,6 @@ package mcp
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,8 +20,6 @@ import (
 )
 
 const (
-	maxResumes  = 5           // tries to take up one call's stream in a row, without a new event
-	resumeDelay = time.Second // before the first, unless the server says otherwise; doubled for each other
 	// lastWords is how long a server may take to end a stream whose answer it has sent, or the connection is not used again.
 	lastWords = 10 * time.Millisecond
 )
@@ -108,10 +105,10 @@ type answered struct {
 	reply
 }
 
-// read reads a response to the end of the call. Where the server numbers its events, a stream that breaks is taken up again.
+// read reads a response to the end of the call.
 func (a *answered) read(ctx context.Context, resp *http.Response) error {
 	var at lastEvent
-	for tries := 0; ; {
+	for {
 		stream, err := a.once(ctx, resp)
 		if a.got {
 			return nil
@@ -119,47 +116,13 @@ func (a *answered) read(ctx context.Context, resp *http.Response) error {
 		if err == nil {
 			err = fmt.Errorf("the response does not hold the answer: %w", io.ErrUnexpectedEOF)
 		}
-		if stream != nil {
-			at.seen(stream.EventReader)
-			if stream.heard {
-				tries = 0
-			}
-		}
-		if stream == nil || at.id == "" {
+		if stream == nil {
 			return err
 		}
-		for again := true; again; {
-			if tries++; tries > maxResumes || ctx.Err() != nil {
-				return err
-			}
-			if resp, again, err = a.resume(ctx, at, tries); err != nil && !again { //nolint:bodyclose // once closes it
-				return err
-			}
+		at.seen(stream.EventReader, stream.heard)
+		if resp, err = at.resume(ctx, err, a.rest); err != nil { //nolint:bodyclose // once closes it
+			return err
 		}
-	}
-}
-
-// lastEvent is where a stream broke.
-type lastEvent struct {
-	id    string
-	retry time.Duration // how long the server wants to be left alone; 0: it does not say
-}
-
-// seen notes how far a stream was read.
-func (l *lastEvent) seen(r *wire.EventReader) {
-	l.id = cmp.Or(r.LastID, l.id)
-	l.retry = cmp.Or(r.Retry, l.retry)
-}
-
-// wait lets the time pass before a try to go on, which grows from one to the next.
-func (l *lastEvent) wait(ctx context.Context, try int) error {
-	timer := time.NewTimer(cmp.Or(l.retry, resumeDelay) << (try - 1))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
@@ -249,30 +212,11 @@ func (a *answered) message(ctx context.Context, raw []byte) {
 	}
 }
 
-// resume asks for the rest of a stream. again: it may work a little later.
-func (a *answered) resume(ctx context.Context, at lastEvent, try int) (resp *http.Response, again bool, err error) {
-	if err := at.wait(ctx, try); err != nil {
-		return nil, false, err
-	}
+// rest asks for what follows an event.
+func (a *answered) rest(ctx context.Context, id string) (*http.Response, error) {
 	h := a.courier.header.Clone()
 	h.Del("Content-Type")
 	h.Set("Accept", "text/event-stream")
-	h.Set(lastEventHeader, at.id)
-	if resp, err = a.courier.http.RoundTrip(a.courier.request(ctx, http.MethodGet, h, nil)); err != nil {
-		return nil, true, err
-	}
-	again, err = resumed(resp)
-	return resp, again, err
-}
-
-// resumed reads what a server says that does not let a stream go on. again: it may do so a little later. A session that it does not know is for the reader of the
-// response to tell.
-func resumed(resp *http.Response) (again bool, err error) {
-	if resp.StatusCode < 400 || resp.StatusCode == http.StatusNotFound {
-		return false, nil
-	}
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, 512))                                                                     // what could be read is shown
-	_ = resp.Body.Close()                                                                                                     // the rest is of no interest
-	again = resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusConflict // it has not noticed yet that the connection broke
-	return again, fmt.Errorf("take up the broken stream again: the server answered %s: %s", resp.Status, bytes.TrimSpace(text))
+	h.Set(lastEventHeader, id)
+	return a.courier.http.RoundTrip(a.courier.request(ctx, http.MethodGet, h, nil))
 }

@@ -403,6 +403,16 @@ func TestClientsComeBack(t *testing.T) {
 	}
 	for name, join := range map[string]func(*testing.T, string, chan float64) func() string{
 		"ours, express": ours("ann", false), "ours, SDK": ours("ann", true), "ours, trusted": ours("!ann", false),
+		"the SDK's, by a bridge": func(t *testing.T, u string, seen chan float64) func() string {
+			cs, end := bridged(t, Target{Transport: Streamable, URL: u + "/mcp", Headers: map[string]string{"Authorization": "Bearer ann"}}, &sdk.ClientOptions{
+				ProgressNotificationHandler: func(_ context.Context, r *sdk.ProgressNotificationClientRequest) { seen <- r.Params.Progress }})
+			t.Cleanup(func() {
+				if err := end(); err != nil {
+					t.Error(err)
+				}
+			})
+			return func() string { return theirCall(t, cs) }
+		},
 		"the SDK's": func(t *testing.T, u string, seen chan float64) func() string {
 			base := &http.Transport{}
 			t.Cleanup(base.CloseIdleConnections)
@@ -411,16 +421,7 @@ func TestClientsComeBack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return func() string {
-				p := &sdk.CallToolParams{Name: "agent_walk", Arguments: word{"town"}}
-				p.SetProgressToken("t")
-				res, err := cs.CallTool(t.Context(), p)
-				if err != nil {
-					t.Error(err)
-					return ""
-				}
-				return textOf(res)
-			}
+			return func() string { return theirCall(t, cs) }
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -448,6 +449,18 @@ func TestClientsComeBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+// theirCall is a call of walk with the SDK's client.
+func theirCall(t *testing.T, cs *sdk.ClientSession) string {
+	p := &sdk.CallToolParams{Name: "agent_walk", Arguments: word{"town"}}
+	p.SetProgressToken("t")
+	res, err := cs.CallTool(t.Context(), p)
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	return textOf(res)
 }
 
 // TestLongStreamsAreClosed: a client of the newest era with sessions has to come back for its answer, and does; one of an earlier era keeps its stream.

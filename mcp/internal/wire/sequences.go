@@ -28,22 +28,3 @@ func Lines(r io.Reader, limit int) iter.Seq2[[]byte, error] {
 		}
 	}
 }
-
-// Events yields the data of the server-sent events of r, as [Lines] does lines. A stream that is cut off ends with an error.
-func Events(r io.Reader, limit int) iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		in := NewEventReader(r, limit)
-		for {
-			_, data, err := in.Next()
-			if err != nil {
-				if !errors.Is(err, io.EOF) {
-					yield(nil, err)
-				}
-				return
-			}
-			if !yield(data, nil) {
-				return
-			}
-		}
-	}
-}

@@ -1,0 +1,71 @@
+package mcp
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+const (
+	maxResumes  = 5           // tries to take up one stream in a row, without a new event
+	resumeDelay = time.Second // before the first, unless the server says otherwise; doubled for each other
+)
+
+// lastEvent is where a stream of events was when it broke. Where the server numbers its events, it is taken up again from there.
+type lastEvent struct {
+	id    string
+	retry time.Duration // how long the server wants to be left alone; 0: it does not say
+	tries int
+}
+
+// seen notes how far a stream was read, and whether anything came.
+func (l *lastEvent) seen(r *wire.EventReader, heard bool) {
+	l.id = cmp.Or(r.LastID, l.id)
+	l.retry = cmp.Or(r.Retry, l.retry)
+	if heard {
+		l.tries = 0
+	}
+}
+
+// resume asks for the rest of the stream, with get, until the server gives it or says that it will not. Where that cannot be, or takes too long, the error is the last
+// one, of which cause is the first. A session that the server does not know is for the reader of the response to tell.
+func (l *lastEvent) resume(ctx context.Context, cause error, get func(ctx context.Context, id string) (*http.Response, error)) (*http.Response, error) {
+	if l.id == "" {
+		return nil, cause
+	}
+	for l.tries < maxResumes && l.wait(ctx) == nil {
+		resp, err := get(ctx, l.id)
+		if err == nil {
+			if resp.StatusCode < 400 || resp.StatusCode == http.StatusNotFound {
+				return resp, nil
+			}
+			text, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // what could be read is shown
+			_ = resp.Body.Close()                                 // the rest is of no interest
+			err = fmt.Errorf("take up the broken stream again: the server answered %s: %s", resp.Status, bytes.TrimSpace(text))
+			if s := resp.StatusCode; s < 500 && s != http.StatusTooManyRequests && s != http.StatusConflict { // it may not have noticed yet that the connection broke
+				return nil, err
+			}
+		}
+		cause = err
+	}
+	return nil, cause
+}
+
+// wait lets the time pass before a try, which grows from one to the next.
+func (l *lastEvent) wait(ctx context.Context) error {
+	timer := time.NewTimer(cmp.Or(l.retry, resumeDelay) << l.tries)
+	defer timer.Stop()
+	l.tries++
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
