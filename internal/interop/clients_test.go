@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/openmas/openmas/communicator/communicatortest"
 	"github.com/openmas/openmas/internal/interop/toolbox"
 )
 
@@ -127,6 +128,59 @@ func TestClientsOfARunningSystem(t *testing.T) {
 				if many := look(t, append(c.command(t), "--transport", transport, "--clients", "10", "--prefix", "peer_", "--", url+endpoint(transport))); many.Good != 10 {
 					t.Errorf("%d of 10 clients at once were served: %+v", many.Good, many)
 				}
+			})
+		}
+	}
+}
+
+// Each client that can start programs, through openmas connect, over both transports. Those that try the newest protocol first fall back to the handshake.
+func TestClientsOfABridge(t *testing.T) {
+	for _, c := range clients() {
+		for _, over := range []string{"sse", "http"} {
+			t.Run(fmt.Sprintf("%s %s over %s", c.peer, c.version, over), func(t *testing.T) {
+				noted := rows.add(t, c.peer, c.version, theirClient, "openmas connect, "+over)
+				needs(t, c.needs...)
+				t.Parallel()
+				argv := append(c.command(t), "--transport", "stdio", "--extras", "--prefix", "peer_", "--", openmas(t), "connect", "--stdio", "--url", serve(t, project)+endpoint(over))
+				got := look(t, argv)
+				noted.result = "ok, protocol " + got.Protocol
+				check(t, got, "peer_")
+				if got.Protocol >= newest {
+					t.Errorf("protocol %s has no handshake", got.Protocol)
+				}
+			})
+		}
+	}
+}
+
+// Clients whose connections break while a tool runs come back for its answer.
+func TestClientsThatLoseTheirConnection(t *testing.T) {
+	for _, c := range clients() {
+		if !slices.Contains(c.transports, "http") || strings.HasSuffix(c.peer, "Client") { // that one has no handshake, and so nothing to come back for
+			continue
+		}
+		for _, way := range []string{"http", "openmas connect"} {
+			t.Run(fmt.Sprintf("%s %s %s", c.peer, c.version, way), func(t *testing.T) {
+				noted := rows.add(t, c.peer, c.version, theirClient, way+", connection cut")
+				needs(t, c.needs...)
+				t.Parallel()
+				at := serve(t, project+"mcp: {resume: 1MiB}\n")
+				proxy := communicatortest.NewProxy(t, strings.TrimPrefix(at, "http://"))
+				url := "http://" + proxy.Addr + "/mcp"
+				argv := append(c.command(t), "--cut", "--prefix", "peer_", "--transport")
+				if way == "http" {
+					argv = append(argv, "http", "--", url)
+				} else {
+					argv = append(argv, "stdio", "--", openmas(t), "connect", "--stdio", "--url", url)
+				}
+				p := start(t, nil, argv...)
+				p.await(t, "begun")
+				proxy.Sever()
+				var got seen
+				if out := p.wait(t); json.Unmarshal([]byte(out), &got) != nil || !got.Slow.good() || got.Slow.Text != "done" {
+					t.Errorf("the client printed %q", out)
+				}
+				noted.result = "ok, protocol " + got.Protocol
 			})
 		}
 	}

@@ -103,6 +103,26 @@ func (p *process) url(t *testing.T) string {
 	}
 }
 
+// await waits until the program has said a line on stderr.
+func (p *process) await(t *testing.T, said string) {
+	t.Helper()
+	limit := time.After(hang)
+	for {
+		select {
+		case line, ok := <-p.lines:
+			if !ok {
+				<-p.done
+				t.Fatalf("the program ended before it said %q: %v\n%s", said, p.err, p.stderr())
+			}
+			if line == said {
+				return
+			}
+		case <-limit:
+			t.Fatalf("it did not say %q within %s:\n%s", said, hang, p.stderr())
+		}
+	}
+}
+
 // finish waits for the end of the program, whatever its exit code, and gives its output.
 func (p *process) finish(t *testing.T) string {
 	t.Helper()

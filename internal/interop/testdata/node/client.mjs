@@ -1,6 +1,6 @@
 // A client of the TypeScript SDK, written the way its users write them. It prints what it saw as one line of JSON, as client.py does.
 //
-//   node client.mjs [--transport sse|http|stdio] [--prefix P] [--clients N] [--abrupt] [--extras] URL | COMMAND ARG...
+//   node client.mjs [--transport sse|http|stdio] [--prefix P] [--clients N] [--abrupt] [--cut] [--extras] URL | COMMAND ARG...
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
@@ -13,7 +13,7 @@ const { values: opts } = parseArgs({
   args: process.argv.slice(2, cut),
   options: {
     transport: { type: 'string', default: 'sse' }, prefix: { type: 'string', default: '' }, clients: { type: 'string', default: '0' },
-    abrupt: { type: 'boolean' }, extras: { type: 'boolean' },
+    abrupt: { type: 'boolean' }, cut: { type: 'boolean' }, extras: { type: 'boolean' },
   },
 });
 const target = process.argv.slice(cut + 1);
@@ -81,6 +81,14 @@ async function wholeProgram() {
   return seen;
 }
 
+// One slow tool; stderr says when it runs.
+async function cutOff() {
+  const { client, protocol } = await connect();
+  const result = await client.callTool({ name: `${opts.prefix}slow`, arguments: { seconds: 2 } }, undefined, { timeout: 30000, onprogress: () => console.error('begun') });
+  await client.close();
+  return { protocol, slow: { is_error: !!result.isError, text: result.content[0].text } };
+}
+
 async function oneOfMany(i) {
   const { client } = await connect();
   const answer = await call(client, 'echo', { message: i });
@@ -90,7 +98,7 @@ async function oneOfMany(i) {
 
 try {
   const many = Number(opts.clients);
-  const seen = many ? { good: (await Promise.all([...Array(many).keys()].map(oneOfMany))).filter(Boolean).length } : await wholeProgram();
+  const seen = many ? { good: (await Promise.all([...Array(many).keys()].map(oneOfMany))).filter(Boolean).length } : opts.cut ? await cutOff() : await wholeProgram();
   console.log(JSON.stringify(seen));
 } catch (e) {
   console.log(JSON.stringify({ broken: String(e.stack ?? e) }));

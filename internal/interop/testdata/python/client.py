@@ -3,7 +3,7 @@
     client.py [--transport sse|http|stdio] [--prefix P] [--api session|client] [--clients N] [--abrupt] (URL | COMMAND ARG...)
 
 --prefix goes before each tool's name. --api client takes the newest SDK's high-level Client, which probes for the newest protocol first. --clients opens
-that many sessions at once. --abrupt ends the process after the first call, without a goodbye.
+that many sessions at once. --abrupt ends the process after the first call, without a goodbye. --cut calls one slow tool, and says on stderr when it runs.
 """
 
 import argparse
@@ -112,6 +112,15 @@ async def one_of_many(opts, i):
         return not answer.get("is_error", True) and json.loads(answer["text"]) == {"echoed": i}
 
 
+async def cut(opts):
+    async def begun(*_):
+        print("begun", file=sys.stderr, flush=True)
+
+    async with connect(opts) as (session, protocol, _):
+        result = await session.call_tool(opts.prefix + "slow", {"seconds": 2}, progress_callback=begun)
+        return {"protocol": protocol, "slow": {"is_error": bool(read(result, "is_error", "isError")), "text": result.content[0].text}}
+
+
 async def main():
     args = argparse.ArgumentParser()
     args.add_argument("--transport", choices=["stdio", "sse", "http"], default="sse")
@@ -119,11 +128,15 @@ async def main():
     args.add_argument("--api", choices=["session", "client"], default="session")
     args.add_argument("--clients", type=int, default=0)
     args.add_argument("--abrupt", action="store_true")
+    args.add_argument("--cut", action="store_true")
     args.add_argument("--extras", action="store_true", help="a prompt and a resource as well")
     args.add_argument("target", nargs=argparse.REMAINDER)
     opts = args.parse_args()
     if opts.target[0] == "--":
         opts.target = opts.target[1:]
+    if opts.cut:
+        print(json.dumps(await cut(opts)))
+        return
     if opts.clients:
         good = await asyncio.gather(*(one_of_many(opts, i) for i in range(opts.clients)))
         print(json.dumps({"good": sum(good)}))
