@@ -54,11 +54,15 @@ func (u *streamableUse) claiming(w http.ResponseWriter, r *http.Request) (_ *htt
 	}
 }
 
-// claim makes a stream a request's, if it is nobody's. Else it says whose it is.
-func (u *streamableUse) claim(c *claim, stream string) (old *claim) {
+// claim makes a stream a request's, if it is nobody's. Else it says whose it is, after it has told that one to end if so wanted.
+func (u *streamableUse) claim(c *claim, stream string, end bool) (old *claim) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if old = u.claims[stream]; old != nil {
+		if end { // it is still being served: it gives up its claim before that is over
+			old.cancel()
+			_ = old.rc.SetWriteDeadline(time.Now()) // it may be writing to a client that reads no more; not every writer has deadlines
+		}
 		return old
 	}
 	if u.claims == nil {
@@ -75,15 +79,13 @@ func (u *streamableUse) takeOver(ctx context.Context, c *claim, stream string) e
 	tick := time.NewTicker(claimTick)
 	defer tick.Stop()
 	for {
-		old := u.claim(c, stream)
+		old := u.claim(c, stream, true)
 		if old == nil {
 			return nil
 		}
-		old.cancel()
-		_ = old.rc.SetWriteDeadline(time.Now()) // it may be writing to a client that reads no more; each write sets it anew, hence the ticks
 		select {
 		case <-old.gone:
-		case <-tick.C:
+		case <-tick.C: // once more: it may just have begun to write, with a new deadline
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -104,7 +106,7 @@ func (h *web) serveStream(w http.ResponseWriter, r *http.Request, c *client) {
 	index, err := strconv.Atoi(number)
 	switch {
 	case id == "":
-		c.use.claim(mine, "") // where there is one already, the SDK refuses the second
+		c.use.claim(mine, "", false) // where there is one already, the SDK refuses the second
 		index = h.events.unheard(session)
 	case err != nil || index < 0: // the SDK says what is wrong
 		h.mcp.ServeHTTP(w, r)

@@ -57,7 +57,7 @@ var errSessionOver = errors.New("the session is over")
 // Open implements [sdk.EventStore]. The session's own stream is the first, and opens the session.
 func (s *eventStore) Open(ctx context.Context, session, stream string) error {
 	if c := claimFrom(ctx); c != nil && stream != "" {
-		c.use.claim(c, stream)
+		c.use.claim(c, stream, false)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
