@@ -250,6 +250,16 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 			fine(t, other)
 		})
 	}
+	for _, size := range []runtime.Size{0, runtime.MiB} {
+		t.Run(fmt.Sprintf("resume %v", size), func(t *testing.T) {
+			s, other := limited(t, runtime.MCPConfig{Resume: size})
+			if status, body := ask(t, http.MethodPost, s.Status().URL+"/mcp", initialize, nil); status != http.StatusOK || strings.Contains(body, "\nid: ") != (size > 0) {
+				t.Errorf("%d %s", status, body)
+			}
+			fine(t, other)
+			fine(t, s.session(t, "/mcp"))
+		})
+	}
 	t.Run("session_idle", func(t *testing.T) {
 		s, other := limited(t, runtime.MCPConfig{SessionIdle: 50 * time.Millisecond})
 		status, _ := ask(t, http.MethodPost, s.Status().URL+"/mcp", initialize, nil) // and never comes back
