@@ -35,10 +35,12 @@ test: ## every test, with the race detector where there is a C compiler
 	@$(if $(RACE),,echo "no C compiler (or CGO_ENABLED=0): the race detector is OFF" >&2;) $(GO) vet ./... && $(GO) test $(RACE) -timeout 10m ./... && \
 	  echo "once more, without the express lane:" && OPENMAS_TEST_EXPRESS=off $(GO) test -count=1 $(RACE) -timeout 10m ./mcp
 
-lint: $(LINT) ## gofmt, go.mod tidiness and golangci-lint
+# Modules of their own: what they need is none of ours. Nothing else builds them.
+NESTED := internal/bench contrib/redis
+
+lint: $(LINT) ## gofmt, go.mod tidiness and golangci-lint, of the nested modules too
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:" >&2; gofmt -l . >&2; exit 1; }
-	@$(GO) mod tidy -diff
-	@$(LINT) run ./...
+	@for m in . $(NESTED); do (cd $$m && $(GO) mod tidy -diff && $(GO) vet ./... && $(LINT) run ./...) || { echo "lint: module $$m" >&2; exit 1; }; done
 
 $(LINT):
 	@echo "building golangci-lint $(LINT_VERSION) (once, about two minutes)" >&2
@@ -56,6 +58,8 @@ fuzz: ## every fuzz test for FUZZTIME each
 interop: ## real MCP programs in Python and TypeScript, the Inspector, the conformance suite: installed once, in the cache folder
 	@$(GO) run ./internal/interop/run
 
+cluster: SHELL := bash
+cluster: .SHELLFLAGS := -o pipefail -c
 cluster: ## what the processes of a project promise each other, with figures: kills, takeovers, 10,000 calls, one project four ways
 	@$(GO) test -count=1 -v -timeout 10m -run 'ThreeProcesses|CalleesProcess|BrokersOwner|ABroker|WrongCredentials|TestDurableEvents|InACluster|SlowAgent|TestCluster|OwnerIsKilled|CalleeIsKilled|ProjectsAreApart' \
 	  ./examples/review ./internal/cli ./communicator/nats | grep -v '^=== '

@@ -105,7 +105,7 @@ func TestContract(t *testing.T) {
 
 func TestConnectFails(t *testing.T) {
 	for name, o := range map[string]runtime.DriverOptions{
-		"an unknown key": {Options: map[string]any{"adress": "x"}},
+		"an unknown key": {Options: map[string]any{"addr": "x"}},
 		"nobody there":   {Options: map[string]any{"address": "127.0.0.1:1"}, Wait: -1},
 	} {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -25,7 +25,7 @@ import (
 // beServer serves one implementation until its input or the process ends.
 func beServer(kind string, listen bool) error {
 	if listen {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			return err
 		}
@@ -33,7 +33,9 @@ func beServer(kind string, listen bool) error {
 		if err != nil {
 			return err
 		}
-		fmt.Println(l.Addr())
+		if _, err := fmt.Fprintln(os.Stdout, l.Addr()); err != nil {
+			return err
+		}
 		return http.Serve(l, h)
 	}
 	switch kind {
@@ -225,5 +227,5 @@ func self(args ...string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	return exec.Command(path, args...), nil
+	return exec.Command(path, args...), nil //nolint:noctx // it is stopped by who started it
 }
