@@ -31,12 +31,12 @@ func Connect(ctx context.Context, t Target, o ConnectOptions) (*Session, error) 
 		return nil, err
 	}
 	o.Logger = o.Logger.With("peer", t.Name)
-	hctx, cancel := context.WithTimeoutCause(ctx, o.HandshakeTimeout, errHandshake)
+	hctx, cancel := allow(ctx, &t, o.HandshakeTimeout)
 	defer cancel()
 	if t.Protocol <= eraLast || t.Transport == SSE {
 		return attempt(hctx, t, o, eraLast)
 	}
-	probe, end := context.WithTimeoutCause(hctx, o.HandshakeTimeout/2, errHandshake)
+	probe, end := allow(hctx, &t, o.HandshakeTimeout/2)
 	defer end()
 	s, err := attempt(probe, t, o, t.Protocol)
 	if err == nil || hctx.Err() != nil || !mayBeOlder(err) {

@@ -18,6 +18,9 @@ import (
 // roleVariable tells a process of the test binary which program it is.
 const roleVariable = "OPENMAS_TEST_ROLE"
 
+// buildTime is how long the role "built" takes before it serves.
+const buildTime = 4 * time.Second
+
 // role is a target that runs this test binary as another program.
 func role(t *testing.T, name string, transport Transport) Target {
 	t.Helper()
@@ -43,6 +46,11 @@ func playRole(name string) int {
 		f := newFixture()
 		f.AddTool(&sdk.Tool{Name: string(line[:len(line)-1]), InputSchema: map[string]any{"type": "object"}}, nil)
 		return serveStdin(f)
+	case "built":
+		fmt.Fprintln(os.Stderr, BuildingLine+"x")
+		<-time.After(buildTime)
+		fmt.Fprintln(os.Stderr, BuiltLine+"x")
+		return serveStdin(newFixture())
 	case "chatty":
 		fmt.Println("Welcome to the server!")
 		fmt.Println("[1, 2]")

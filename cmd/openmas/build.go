@@ -10,8 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	goruntime "runtime"
+	"time"
 
 	"github.com/openmas/openmas/internal/cli"
+	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -27,37 +29,68 @@ func become(ctx context.Context, cfg *runtime.Config, errOut io.Writer) error {
 	if s, err := os.Stat(dir); err != nil || !s.IsDir() {
 		return cfg.Errorf([]string{"package"}, "package: there is no folder %s", dir)
 	}
-	exe, err := build(ctx, dir, cfg.Package, errOut)
+	exe, use, err := build(ctx, dir, cfg.Package, errOut)
 	if err != nil {
 		return err
 	}
-	return replace(ctx, exe, append(os.Environ(), becameVar+"="+dir))
+	defer use.Close()
+	return replace(ctx, exe, use, append(os.Environ(), becameVar+"="+dir))
 }
 
-// build makes the package's program in the user's cache folder. Go's own build cache makes it quick when nothing has changed.
-func build(ctx context.Context, dir, name string, errOut io.Writer) (string, error) {
+// build makes the package's program in the user's cache folder, where it stays at least as long as use is open. Go's own build cache makes it quick when nothing has
+// changed.
+func build(ctx context.Context, dir, name string, errOut io.Writer) (exe string, use *os.File, err error) {
 	goTool, err := exec.LookPath("go")
 	if err != nil {
-		return "", fmt.Errorf("build %s: the go command is not in PATH, and the project's agents are Go: install Go, or run the project's own program instead of openmas", name)
+		return "", nil, fmt.Errorf("build %s: the go command is not in PATH, and the project's agents are Go: install Go, or run the project's own program instead of openmas", name)
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("build %s: find the cache folder: %w", name, err)
+		return "", nil, fmt.Errorf("build %s: find the cache folder: %w", name, err)
 	}
-	exe := filepath.Join(cache, "openmas", "bin", fmt.Sprintf("%x", sha256.Sum256([]byte(dir)))[:16], filepath.Base(dir))
+	programs := filepath.Join(cache, "openmas", "bin")
+	slot := filepath.Join(programs, fmt.Sprintf("%x", sha256.Sum256([]byte(dir)))[:16])
+	if use, err = hold(slot); err != nil {
+		return "", nil, fmt.Errorf("build %s: %w", name, err)
+	}
+	defer func() {
+		if err != nil {
+			use.Close()
+		}
+	}()
+	exe = filepath.Join(slot, filepath.Base(dir))
 	if goruntime.GOOS == "windows" {
 		exe += ".exe"
 	}
-	fmt.Fprintf(errOut, "building %s\n", name)
 	cmd := exec.CommandContext(ctx, goTool, "build", "-o", exe, ".")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, errOut, errOut
-	err = cmd.Run()
+	err = announced(errOut, name, cmd.Run)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return "", cli.Exit(1) // the compiler has said why
+		return "", nil, cli.Exit(1) // the compiler has said why
 	}
 	if err != nil {
-		return "", fmt.Errorf("build %s: %w", name, err)
+		return "", nil, fmt.Errorf("build %s: %w", name, err)
 	}
-	return exe, nil
+	return exe, use, prune(programs, time.Now())
+}
+
+// quiet is how long a build may take before it is talked about: longer than one that has nothing to do.
+const quiet = time.Second
+
+// announced runs a build. Once it has taken a while it says so, to people and to whoever waits for the program's first answer, and when it is done.
+func announced(errOut io.Writer, name string, build func() error) error {
+	began, done := time.Now(), make(chan error, 1)
+	go func() { done <- build() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(quiet):
+	}
+	fmt.Fprintf(errOut, "%s%s\n", mcp.BuildingLine, name)
+	err := <-done
+	if err == nil {
+		fmt.Fprintf(errOut, "%s%s in %v\n", mcp.BuiltLine, name, time.Since(began).Round(100*time.Millisecond))
+	}
+	return err
 }

@@ -9,7 +9,10 @@ import (
 	"syscall"
 )
 
-// replace turns this process into exe.
-func replace(_ context.Context, exe string, env []string) error {
+// replace turns this process into exe, which goes on holding use.
+func replace(_ context.Context, exe string, use *os.File, env []string) error {
+	if err := inherit(use); err != nil {
+		return fmt.Errorf("run %s: %w", exe, err)
+	}
 	return fmt.Errorf("run %s: %w", exe, syscall.Exec(exe, append([]string{exe}, os.Args[1:]...), env))
 }

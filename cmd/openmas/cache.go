@@ -1,0 +1,65 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Each package has a folder of its own in the user's cache, with its program in it and a file that says who uses that. Beyond the newest few, and those of the last
+// weeks, folders are removed when something is built, but never one in use: a system that runs starts its child processes from there.
+const (
+	keepNewest = 8
+	keepFor    = 30 * 24 * time.Hour
+	inUse      = ".in-use"
+)
+
+// prune removes what nobody needs from the folder of folders. What cannot be removed stays: another process may use it, or remove it at this moment.
+func prune(folder string, now time.Time) error {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return fmt.Errorf("tidy up the built programs: %w", err)
+	}
+	type slot struct {
+		dir  string
+		used time.Time
+	}
+	var all []slot
+	for _, e := range entries {
+		s := slot{dir: filepath.Join(folder, e.Name())}
+		info, err := os.Stat(filepath.Join(s.dir, inUse))
+		if err != nil {
+			info, err = os.Stat(s.dir)
+		}
+		if err != nil || !e.IsDir() {
+			continue
+		}
+		s.used = info.ModTime()
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b slot) int { return cmp.Or(b.used.Compare(a.used), cmp.Compare(a.dir, b.dir)) })
+	for i, s := range all {
+		if i >= keepNewest || now.Sub(s.used) > keepFor {
+			_ = remove(s.dir) // see above
+		}
+	}
+	return nil
+}
+
+// discard removes a folder whose name somebody may take again at any time: it gets another name first.
+func discard(dir string) error {
+	gone := fmt.Sprintf("%s.gone-%d", dir, os.Getpid())
+	if err := os.Rename(dir, gone); err != nil {
+		return err
+	}
+	return os.RemoveAll(gone)
+}
+
+// touch says that a folder is used now.
+func touch(mark string) error {
+	now := time.Now()
+	return os.Chtimes(mark, now, now)
+}
