@@ -47,10 +47,16 @@ func (leaky) Health(context.Context) error { return errors.New("ill of " + sesam
 func TestSecretsStayInside(t *testing.T) {
 	down := httptest.NewServer(http.NotFoundHandler())
 	down.Close()
+	far := newElsewhere(t, httptest.NewServer)
+	far.mcp = sdk.NewServer(&sdk.Implementation{Name: "far", Version: "1"}, &sdk.ServerOptions{
+		SubscribeHandler:   func(context.Context, *sdk.SubscribeRequest) error { return errors.New("not with " + sesame) },
+		UnsubscribeHandler: func(context.Context, *sdk.UnsubscribeRequest) error { return nil },
+	})
+	far.mcp.AddResource(&sdk.Resource{URI: "far://x", Name: "x"}, nil)
 	for _, json := range []bool{false, true} {
 		t.Run(fmt.Sprintf("JSON %v", json), func(t *testing.T) {
 			cfg := &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"}, Agents: map[string]runtime.AgentConfig{
-				"leaky": {Type: "leaky"}, "docs": {URL: down.URL + "/" + sesame, Token: sesame}}}
+				"leaky": {Type: "leaky"}, "docs": {URL: down.URL + "/" + sesame, Token: sesame}, "far": {URL: far.URL}}}
 			log := &logBuffer{}
 			s := start(t, cfg, agent.Types{"leaky": func() agent.Agent { return leaky{} }}, func(o *runtime.Options) {
 				opts := &slog.HandlerOptions{Level: slog.LevelDebug}
@@ -77,6 +83,11 @@ func TestSecretsStayInside(t *testing.T) {
 					said = append(said, b...)
 				}
 				hidden(t, tool, string(said), want)
+			}
+			if err := session.Subscribe(t.Context(), &sdk.SubscribeParams{URI: "far://x"}); err == nil {
+				t.Error("a refused subscription was accepted")
+			} else {
+				hidden(t, "a subscription", err.Error(), "not with ***")
 			}
 			hidden(t, "/readyz", body(t, s.Status().URL+"/readyz"), "ill of ***")
 			hidden(t, "/", body(t, s.Status().URL+"/"), "")

@@ -69,7 +69,7 @@ func (r *Runtime) watch(ctx context.Context, name, uri string) error {
 	if c == nil || c.watched == nil {
 		return nil
 	}
-	return c.watched.add(ctx, uri)
+	return c.masked(c.watched.add(ctx, uri))
 }
 
 // rewatch subscribes a fresh session to what is watched. ctx is the session's instance's.
