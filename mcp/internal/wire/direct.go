@@ -11,10 +11,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unicode/utf8"
 )
 
 const (
@@ -40,6 +42,7 @@ type direct struct {
 
 	mu     sync.Mutex
 	free   []*directConn // the last used at the end
+	closed bool          // by closeIdle, and no request came since: nothing is kept
 	expiry *time.Timer   // runs while there are any
 }
 
@@ -50,6 +53,9 @@ func newDirect(u *url.URL, t *http.Transport, dialer net.Dialer) *direct {
 	}
 	if proxy, err := t.Proxy(&http.Request{URL: u}); proxy != nil || err != nil {
 		return nil
+	}
+	if strings.ContainsFunc(u.Host, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return nil // the name is to be encoded
 	}
 	port := u.Port()
 	if port == "" {
@@ -64,7 +70,26 @@ func (d *direct) takes(r *http.Request) bool {
 		return false
 	}
 	h := r.Header
-	return !r.Close && r.Trailer == nil && r.TransferEncoding == nil && h["Expect"] == nil && h["Connection"] == nil && h["Upgrade"] == nil
+	return !r.Close && r.Trailer == nil && r.TransferEncoding == nil && h["Expect"] == nil && h["Connection"] == nil && h["Upgrade"] == nil && plainHeader(h)
+}
+
+// plainHeader reports whether there is nothing in h that net/http would refuse: written as it is, that would be left out or become something else.
+func plainHeader(h http.Header) bool {
+	for k, values := range h {
+		for i := range len(k) {
+			if c := k[i]; (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+				return false
+			}
+		}
+		for _, v := range values {
+			for i := range len(v) {
+				if c := v[i]; c < ' ' && c != '\t' || c == 0x7f {
+					return false
+				}
+			}
+		}
+	}
+	return true
 }
 
 // roundTrip is RoundTrip for a request that it takes. t is told before the first byte is written.
@@ -101,6 +126,7 @@ func (d *direct) conn(ctx context.Context) (c *directConn, used bool, err error)
 	}
 	for {
 		d.mu.Lock()
+		d.closed = false
 		if n := len(d.free); n > 0 {
 			c, d.free = d.free[n-1], d.free[:n-1]
 		}
@@ -108,7 +134,8 @@ func (d *direct) conn(ctx context.Context) (c *directConn, used bool, err error)
 		if c == nil {
 			break
 		}
-		if c.alive() {
+		// By the clock on the wall: timers stand still while the machine sleeps.
+		if time.Now().Round(0).Sub(c.since) < d.idle && c.alive() {
 			return c, true, nil
 		}
 		c.close()
@@ -126,7 +153,7 @@ func (d *direct) conn(ctx context.Context) (c *directConn, used bool, err error)
 func (d *direct) put(c *directConn) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.free) >= d.keep {
+	if d.closed || len(d.free) >= d.keep {
 		c.close()
 		return
 	}
@@ -156,7 +183,7 @@ func (d *direct) expire() {
 	}
 }
 
-// closeIdle closes the connections that no request uses.
+// closeIdle closes the connections that no request uses, and those of the others when they have been answered, unless more requests come before.
 func (d *direct) closeIdle() {
 	if d == nil {
 		return
@@ -166,7 +193,7 @@ func (d *direct) closeIdle() {
 	for _, c := range d.free {
 		c.close()
 	}
-	d.free = nil
+	d.free, d.closed = nil, true
 	if d.expiry != nil {
 		d.expiry.Stop()
 	}

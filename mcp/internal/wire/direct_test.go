@@ -179,28 +179,34 @@ func TestDirectTakesPlainPOSTs(t *testing.T) {
 			t.Errorf("%s: taken", name)
 		}
 	}
+	if hc, err := NewHTTPClient(HTTPOptions{Origin: "http://bücher.example:8000"}); err != nil || hc.Transport.(*TraceTransport).direct != nil {
+		t.Errorf("a name that net/http has to encode is direct: %v", err)
+	}
 	if hc, err := NewHTTPClient(HTTPOptions{Origin: "https://127.0.0.1:8000"}); err != nil || hc.Transport.(*TraceTransport).direct != nil {
 		t.Errorf("TLS is direct: %v", err)
 	}
 }
 
-func TestDirectHeadersStayHeaders(t *testing.T) {
-	got := make(chan http.Header, 1)
-	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Clone() }))
-	defer srv.Close()
-	hc := directClient(t, srv.URL)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL, strings.NewReader("{}"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("X-A", "b\r\nX-Evil: yes")
-	resp, err := hc.Transport.RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if h := <-got; h.Get("X-Evil") != "" || h.Get("X-A") == "" {
-		t.Errorf("the server got %v", h)
+// What no header can hold is an error, as with net/http, and not something else that is sent.
+func TestDirectRefusesBadHeaders(t *testing.T) {
+	s := newRawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", false)
+	hc := directClient(t, s.url)
+	for name, value := range map[string]string{"Authorization": "Bearer secret\n", "X-B": "b\r\nX-Evil: yes", "X-A": "a\x00b", "X A": "b"} {
+		ctx, trace := WithTrace(t.Context())
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header[name] = []string{value}
+		resp, err := hc.Transport.RoundTrip(r)
+		if err == nil {
+			resp.Body.Close()
+			t.Errorf("%s: %q was sent", name, value)
+			continue
+		}
+		if trace.Sent() || strings.Contains(err.Error(), "secret") || s.reqs.Load() != 0 {
+			t.Errorf("%s: sent %v, %v", name, trace.Sent(), err)
+		}
 	}
 }
 
@@ -404,6 +410,54 @@ func TestDirectBounds(t *testing.T) {
 			t.Errorf("%d are left", n)
 		}
 	})
+}
+
+// What was in use when the client was closed is not kept after that.
+func TestDirectKeepsNothingOnceClosed(t *testing.T) {
+	reached, release := make(chan struct{}, 1), make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		reached <- struct{}{}
+		<-release
+	}))
+	defer srv.Close()
+	hc := directClient(t, srv.URL)
+	d := hc.Transport.(*TraceTransport).direct
+	free := func() int {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return len(d.free)
+	}
+	done := make(chan error, 1)
+	post := func() { _, err := sendPost(t.Context(), hc.Transport, srv.URL, "{}"); done <- err }
+	go post()
+	<-reached
+	hc.CloseIdleConnections()
+	close(release)
+	if err := <-done; err != nil || free() != 0 {
+		t.Errorf("%v, %d connections are kept", err, free())
+	}
+	post()
+	if err := <-done; err != nil || free() != 1 {
+		t.Errorf("%v, %d connections are kept of a client that is used again", err, free())
+	}
+}
+
+// While a machine sleeps no timer runs, and what was idle may have been forgotten on the way.
+func TestDirectLeavesOldConnections(t *testing.T) {
+	s := newRawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", false)
+	hc := directClient(t, s.url)
+	d := hc.Transport.(*TraceTransport).direct
+	for range 2 {
+		if _, err := sendPost(t.Context(), hc.Transport, s.url, "{}"); err != nil {
+			t.Fatal(err)
+		}
+		d.mu.Lock()
+		d.free[0].since = time.Now().Round(0).Add(-d.idle) // by the clock on the wall
+		d.mu.Unlock()
+	}
+	if n := s.conns.Load(); n != 2 {
+		t.Errorf("%d connections for 2 requests", n)
+	}
 }
 
 // A connection can be lost at any moment, and its request then says so.
