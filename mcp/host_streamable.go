@@ -155,9 +155,13 @@ func (h *web) serveStreamable(w http.ResponseWriter, r *http.Request, ep *endpoi
 		h.serveStream(pw, r, c)
 	default:
 		if h.events != nil {
+			var mine *claim
 			var end func()
-			r, _, end = c.use.claiming(pw, r)
-			defer end()
+			r, mine, end = c.use.claiming(pw, r)
+			defer func() {
+				end()
+				h.events.unused(sid, mine.stream)
+			}()
 		}
 		defer c.use.post(r)()
 		h.mcp.ServeHTTP(pw, r)

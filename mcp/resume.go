@@ -128,7 +128,9 @@ func (h *web) serveStream(w http.ResponseWriter, r *http.Request, c *client) {
 		r.Header.Set(lastEventHeader, stream+"_"+strconv.Itoa(index))
 	}
 	if stream == "" {
-		defer h.events.deaf(session)
+		if c.takesStream(r.Header) { // else nobody hears
+			defer h.events.deaf(session)
+		}
 		defer c.use.stream()()
 	} else {
 		defer c.use.ride()() // it waits for an answer, as a POST does

@@ -85,7 +85,7 @@ func (s *eventStore) Append(_ context.Context, session, stream string, data []by
 	}
 	st := k.streams[stream]
 	if st == nil {
-		return nil // of a batch, after its first answer was pushed out
+		return nil // of a batch, after its first answer was pushed out, or of a request that nobody can come back for
 	}
 	st.done = st.done || answer && stream != ""
 	st.events = append(st.events, data)
@@ -98,6 +98,16 @@ func (s *eventStore) Append(_ context.Context, session, stream string, data []by
 		s.drop(s.largest[0])
 	}
 	return nil
+}
+
+// unused forgets the stream of a request that has ended if nothing was ever said on it: the SDK refused the request, or the client has no event to come back with.
+// What takes no part of the store must not be left in it.
+func (s *eventStore) unused(session, stream string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st, err := s.find(session, stream); err == nil && stream != "" && st.next() == 0 {
+		delete(s.sessions[session].streams, stream)
+	}
 }
 
 // grow notes that a session keeps n bytes more.

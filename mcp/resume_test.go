@@ -326,6 +326,63 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	})
 }
 
+// TestRefusedRequestsLeaveNothing: what the SDK turns away after it has opened a stream for it is not kept, since it would count for nothing.
+func TestRefusedRequestsLeaveNothing(t *testing.T) {
+	a, dir := newSteps(), &crew{}
+	dir.add(t, "agent", a.caps())
+	s := newSite(t, dir, resumable(64<<10))
+	r := s.rawSession(t, eraLast)
+	first := r.open("POST", walk(1))
+	_ = first.next()
+	for range 20 {
+		if again := r.open("POST", walk(1)); again.status != 400 {
+			t.Fatal(again.status)
+		}
+	}
+	testkit.Eventually(t, "only the running call has a stream", func() bool {
+		s.web.events.mu.Lock()
+		defer s.web.events.mu.Unlock()
+		for _, k := range s.web.events.sessions {
+			for id, st := range k.streams {
+				if id != "" && st.next() == 0 {
+					return false
+				}
+			}
+		}
+		return true
+	})
+	a.on <- true
+	if got := first.rest(); len(got) == 0 || got[len(got)-1] != "walked to town" {
+		t.Error(got)
+	}
+}
+
+// TestAGetThatIsRefusedHearsNothing: what was said when nobody listened waits for somebody who does.
+func TestAGetThatIsRefusedHearsNothing(t *testing.T) {
+	s := newSite(t, &crew{}, resumable(64<<10))
+	r := s.rawSession(t, eraLast)
+	clients := s.web.of(func(*client) bool { return true })
+	if len(clients) != 1 {
+		t.Fatal(len(clients))
+	}
+	ss, _ := clients[0].parts()
+	if err := ss.Log(t.Context(), &sdk.LoggingMessageParams{Level: "error", Data: "nobody is here"}); err != nil {
+		t.Fatal(err)
+	}
+	if bad := r.open("GET", "", "Accept", "application/json"); bad.status < 400 {
+		t.Fatal(bad.status)
+	}
+	good := r.open("GET", "")
+	got := make(chan string, 1)
+	go func() {
+		_, data, err := good.Next()
+		got <- fmt.Sprintf("%s %v", data, err)
+	}()
+	if said := receive(t, "what was said", got); !strings.Contains(said, "nobody is here") {
+		t.Error(said)
+	}
+}
+
 // TestWhatNobodyHeardIsSaidOnce: a session's own stream begins with what was said when it was not open.
 func TestWhatNobodyHeardIsSaidOnce(t *testing.T) {
 	dir := &crew{}
