@@ -33,6 +33,9 @@ func (c *Config) masked(err error) error {
 	}
 	if clean.Message = message; len(clean.Details) > 0 {
 		clean.Details = json.RawMessage(details)
+		if !json.Valid(clean.Details) { // the secret looked like a part of a number, say
+			clean.Details, _ = json.Marshal(details) // strings always encode
+		}
 	}
 	return &clean
 }

@@ -2,6 +2,7 @@ package runtime_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -103,6 +104,28 @@ func TestSecretsStayInside(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A secret may look like a number, and the details of an error may hold that as one. They stay JSON, or the whole error would be lost on its way.
+func TestMaskedDetailsStayJSON(t *testing.T) {
+	const pin = "271828"
+	cfg := &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0", Token: pin}, Agents: map[string]runtime.AgentConfig{"counter": {Type: "counter"}}}
+	s := start(t, cfg, agent.Types{"counter": func() agent.Agent { return counter{} }})
+	_, err := agent.Ask[string](s.ctx, "counter.count", nil)
+	e := agent.AsError(err)
+	if e.Code != agent.CodeUnavailable || !json.Valid(e.Details) || strings.Contains(string(e.Details), pin) {
+		t.Errorf("%v with details %s", e, e.Details)
+	}
+}
+
+type counter struct{}
+
+func (counter) Capabilities() agent.Capabilities {
+	return agent.Capabilities{Tools: []agent.Tool{agent.NewTool("count", "", func(context.Context, note) (string, error) {
+		err := agent.Errorf(agent.CodeUnavailable, "later")
+		err.Details = []byte(`{"at":27182818,"text":"271828 \\"}`)
+		return "", err
+	})}}
 }
 
 func hidden(t *testing.T, where, text, want string) {
