@@ -31,6 +31,9 @@ func (s *Session) Express() int64 { return s.express.Load() }
 
 // callExpress calls a tool beside the SDK. errElsewhere: nothing has happened.
 func (s *Session) callExpress(ctx context.Context, out outgoing, name string, arguments json.RawMessage) (*agent.Result, error) {
+	if s.newest() {
+		arguments = compact(arguments) // as the SDK does in later rounds of the call: servers bind a call's state to what it says
+	}
 	n := s.replies.next()
 	var room [512]byte
 	meta, err := appendRequestMeta(ctx, room[:0], out.Call, s.target.Trusted, out.token, s.says)

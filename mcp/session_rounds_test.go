@@ -119,3 +119,25 @@ func TestTheNewestEraFallsBack(t *testing.T) {
 		t.Errorf("an unknown protocol: %v", err)
 	}
 }
+
+// TestRoundsOfOneCallSayTheSame: the first round takes the lane and the others do not. A server that binds its state to the arguments, as ours does, must see the same.
+func TestRoundsOfOneCallSayTheSame(t *testing.T) {
+	dir := &crew{}
+	dir.add(t, "quiz", quizzer(new(atomic.Int64)))
+	site := newSite(t, dir, GatewayOptions{})
+	s := mustConnect(t, Target{Transport: Streamable, URL: site.url + "/mcp", Protocol: eraNewest}, ConnectOptions{})
+	back := agent.Handlers{Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
+		return agent.ElicitResult{Action: agent.ElicitAccept, Content: fmt.Appendf(nil, `{"word":%q}`, r.Message)}, nil
+	}}
+	for _, in := range []string{`{"word":"w"}`, `{"word": "w"}`, "{\n\"word\":\"w\"}", `{"word":"a<b>&c"}`, "{\"word\":\"\u2028\"}", `{"word":"\u003c\/"}`} {
+		res, err := s.Call(t.Context(), &agent.Call{Op: agent.OpTool, Name: "quiz_row", Input: json.RawMessage(in), Back: back})
+		if err != nil {
+			t.Errorf("%q: %v", in, err)
+		} else if got := res.Text(); got != "first, second, second, third" {
+			t.Errorf("%q: %s", in, got)
+		}
+	}
+	if s.Express() == 0 {
+		t.Error("nothing took the lane")
+	}
+}
