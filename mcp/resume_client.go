@@ -42,7 +42,7 @@ func (l *lastEvent) resume(ctx context.Context, cause error, get func(ctx contex
 	for l.tries < maxResumes && l.wait(ctx) == nil {
 		resp, err := get(ctx, l.id)
 		if err == nil {
-			if resp.StatusCode < 400 || resp.StatusCode == http.StatusNotFound {
+			if resp.StatusCode < 300 || resp.StatusCode == http.StatusNotFound {
 				return resp, nil
 			}
 			text, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // what could be read is shown
