@@ -39,13 +39,18 @@ func (h *web) expressPost(w http.ResponseWriter, r *http.Request, c *client, bod
 	if call.req.round == nil && !c.identity.Trusted {
 		ctx = context.WithoutCancel(ctx)
 	}
-	s := &postStream{w: w, c: c}
-	if !call.start(context.WithValue(ctx, postStreamKey{}, s), s.event) {
+	s := &postStream{Context: ctx, w: w, c: c}
+	if !call.start(s, s.event) {
 		return false
 	}
-	defer c.use.ride()()
-	msg := call.answer(nil)
-	s.end(msg, call.status)
+	c.use.ride()
+	defer c.use.alight()
+	buf := answerBufs.Get().(*[]byte)
+	*buf = call.answer((*buf)[:0])
+	s.end(*buf, call.status)
+	if cap(*buf) <= 64<<10 {
+		answerBufs.Put(buf)
+	}
 	return true
 }
 
@@ -65,8 +70,10 @@ func (c *client) plainPost(h http.Header) bool {
 		(len(version) == 0 && era != eraNewest || len(version) == 1 && version[0] == era) && h["Last-Event-Id"] == nil
 }
 
-// postStream is the response to a call on the lane: one JSON value, unless the call has something to say or to ask before. Then it is a stream of events.
+// postStream is the response to a call on the lane: one JSON value, unless the call has something to say or to ask before. Then it is a stream of events. It is also
+// the call's context, where what is sent on the call's behalf finds it.
 type postStream struct {
+	context.Context
 	w  http.ResponseWriter
 	c  *client
 	mu sync.Mutex
@@ -75,6 +82,14 @@ type postStream struct {
 }
 
 type postStreamKey struct{}
+
+// Value implements [context.Context].
+func (s *postStream) Value(key any) any {
+	if key == (postStreamKey{}) {
+		return s
+	}
+	return s.Context.Value(key)
+}
 
 var jsonType = []string{"application/json"} // not changed
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -106,35 +107,38 @@ func TestAStreamThatBreaksGoesOn(t *testing.T) {
 // TestABrokenCallIsNotMadeAgain: whatever a server says when a broken stream is to go on, the call was sent, and may have run.
 func TestABrokenCallIsNotMadeAgain(t *testing.T) {
 	for _, status := range []int{http.StatusTemporaryRedirect, http.StatusFound, http.StatusBadRequest, http.StatusNotFound} {
-		f := newFixture()
-		mcp := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return f.Server }, nil)
-		var calls atomic.Int32
-		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			body, err := io.ReadAll(r.Body)
-			if err != nil {
-				t.Error(err)
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			t.Parallel() // the SDK takes its time
+			f := newFixture()
+			mcp := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return f.Server }, nil)
+			var calls atomic.Int32
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, err := io.ReadAll(r.Body)
+				if err != nil {
+					t.Error(err)
+				}
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				var env wire.Envelope
+				switch {
+				case r.Header.Get("Last-Event-ID") != "":
+					w.Header().Set("Location", "/elsewhere")
+					w.WriteHeader(status)
+				case env.Scan(body) && string(env.Method) == methodCall:
+					calls.Add(1)
+					w.Header().Set("Content-Type", "text/event-stream")
+					_, _ = io.WriteString(w, "id: 7\nretry: 1\ndata:\n\n")
+				default:
+					mcp.ServeHTTP(w, r)
+				}
+			}))
+			t.Cleanup(func() { f.hangUp(srv) })
+			s := mustConnect(t, Target{Transport: Streamable, URL: srv.URL}, ConnectOptions{})
+			_, err := call(t.Context(), s, "echo", word{}, nil)
+			wantError(t, err, agent.CodeOutcomeUnknown, false)
+			if n := calls.Load(); n != 1 {
+				t.Errorf("the call was sent %d times", n)
 			}
-			r.Body = io.NopCloser(bytes.NewReader(body))
-			var env wire.Envelope
-			switch {
-			case r.Header.Get("Last-Event-ID") != "":
-				w.Header().Set("Location", "/elsewhere")
-				w.WriteHeader(status)
-			case env.Scan(body) && string(env.Method) == methodCall:
-				calls.Add(1)
-				w.Header().Set("Content-Type", "text/event-stream")
-				_, _ = io.WriteString(w, "id: 7\nretry: 1\ndata:\n\n")
-			default:
-				mcp.ServeHTTP(w, r)
-			}
-		}))
-		t.Cleanup(func() { f.hangUp(srv) })
-		s := mustConnect(t, Target{Transport: Streamable, URL: srv.URL}, ConnectOptions{})
-		_, err := call(t.Context(), s, "echo", word{}, nil)
-		wantError(t, err, agent.CodeOutcomeUnknown, false)
-		if n := calls.Load(); n != 1 {
-			t.Errorf("%d: the call was sent %d times", status, n)
-		}
+		})
 	}
 }
 

@@ -287,24 +287,25 @@ func (h *web) endOne(c *client) {
 	}
 }
 
-// memoryBody is a body in memory.
-type memoryBody struct{ bytes.Reader }
+// again makes a body that was read readable for the SDK; nil: there was none.
+func again(r *http.Request, body []byte) {
+	if body != nil {
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+}
 
-func (*memoryBody) Close() error { return nil }
-
-// readBody reads the body of a POST within the limits, and makes it readable again.
-func (h *web) readBody(w http.ResponseWriter, r *http.Request) (body []byte, ok bool) {
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(h.o.Limits.ReadTimeout)) // not every writer has deadlines; then the server's hold
+// readBody reads the body of a POST within the limits.
+func (h *web) readBody(w *patientWriter, r *http.Request) (body []byte, ok bool) {
+	_ = w.rc.SetReadDeadline(time.Now().Add(h.o.Limits.ReadTimeout)) // not every writer has deadlines; then the server's hold
 	var err error
 	if n := r.ContentLength; n > 0 && n <= int64(h.o.Limits.MaxBody) {
 		body = make([]byte, n)
 		_, err = io.ReadFull(r.Body, body)
 	} else {
-		body, err = io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.o.Limits.MaxBody)))
+		body, err = io.ReadAll(http.MaxBytesReader(w.ResponseWriter, r.Body, int64(h.o.Limits.MaxBody)))
 	}
 	if err == nil {
-		_ = rc.SetReadDeadline(time.Time{}) // else it also keeps net/http from waiting for the rest
+		_ = w.rc.SetReadDeadline(time.Time{}) // else it also keeps net/http from waiting for the rest
 	}
 	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
 		http.Error(w, fmt.Sprintf("the body exceeds %d bytes, the limit", large.Limit), http.StatusRequestEntityTooLarge)
@@ -314,9 +315,6 @@ func (h *web) readBody(w http.ResponseWriter, r *http.Request) (body []byte, ok 
 		http.Error(w, "cannot read the body", http.StatusBadRequest)
 		return nil, false
 	}
-	again := new(memoryBody)
-	again.Reset(body)
-	r.Body = again
 	return body, true
 }
 

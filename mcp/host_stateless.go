@@ -18,8 +18,18 @@ func isStateless(r *http.Request, body []byte) bool {
 }
 
 // serveStateless serves one request of such an era. It is a client of its own: it says by itself who it is and what it can do, and its call ends with its
-// connection. Only one that listens for changes stays, and counts as a session. leave is called when the request is not to be waited for any more.
-func (h *web) serveStateless(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity, body []byte, leave func()) {
+// connection. Only one that listens for changes stays, and counts as a session.
+func (h *web) serveStateless(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity, body []byte) {
+	waited := r.Method == http.MethodPost // at a drain
+	if waited && !ep.posts.Enter() {
+		refuse(w, errEnding)
+		return
+	}
+	defer func() {
+		if waited {
+			ep.posts.Leave()
+		}
+	}()
 	c := newClient(r.Context(), ep, Streamable, id, r.Header)
 	defer c.cancel()
 	c.lane.newest.Store(true)
@@ -33,10 +43,14 @@ func (h *web) serveStateless(w http.ResponseWriter, r *http.Request, ep *endpoin
 			return
 		}
 		defer h.forget(c)
-		leave()
+		if waited {
+			waited = false
+			ep.posts.Leave()
+		}
 		if l := h.o.Limits.Lifetime; l > 0 {
 			defer time.AfterFunc(l, c.cancel).Stop()
 		}
 	}
+	again(r, body)
 	h.stateless.ServeHTTP(w, r.WithContext(withClient(c.ctx, c)))
 }

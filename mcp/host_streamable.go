@@ -36,17 +36,18 @@ func (u *streamableUse) openPosts() int {
 	return len(u.posts) + u.express
 }
 
-// ride notes a request while it is being answered, of which the SDK's handlers need to know nothing.
-func (u *streamableUse) ride() (end func()) {
+// ride notes a request that is being answered, of which the SDK's handlers need to know nothing. alight must follow.
+func (u *streamableUse) ride() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.express++
-	return func() {
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		u.express--
-		u.last = time.Now()
-	}
+}
+
+func (u *streamableUse) alight() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.express--
+	u.last = time.Now()
 }
 
 // post notes a POST while it is being answered.
@@ -107,26 +108,28 @@ func (u *streamableUse) listening() bool {
 func (h *web) serveStreamable(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity) {
 	pw := newPatientWriter(w, h.o.Limits.WriteTimeout)
 	defer pw.extend() // for the end of the response
+	post := r.Method == http.MethodPost
 	var body []byte
-	leave := func() {}
-	if r.Method == http.MethodPost {
-		if !ep.posts.Enter() {
-			refuse(w, errEnding)
-			return
-		}
-		leave = sync.OnceFunc(ep.posts.Leave)
-		defer leave()
+	if post {
 		var ok bool
-		if body, ok = h.readBody(w, r); !ok {
+		if body, ok = h.readBody(pw, r); !ok {
 			return
 		}
 	}
 	if isStateless(r, body) {
-		h.serveStateless(pw, r, ep, id, body, leave)
+		h.serveStateless(pw, r, ep, id, body)
 		return
+	}
+	if post {
+		if !ep.posts.Enter() {
+			refuse(w, errEnding)
+			return
+		}
+		defer ep.posts.Leave()
 	}
 	sid := r.Header.Get(sessionHeader)
 	if sid == "" {
+		again(r, body)
 		h.openStreamable(pw, r, ep, id)
 		return
 	}
@@ -144,6 +147,7 @@ func (h *web) serveStreamable(w http.ResponseWriter, r *http.Request, ep *endpoi
 	if body != nil && h.events == nil && h.expressPost(pw, r, c, body) {
 		return
 	}
+	again(r, body)
 	r = r.WithContext(withClient(r.Context(), c))
 	switch r.Method {
 	case http.MethodDelete:

@@ -133,7 +133,8 @@ func (h *web) serveStream(w http.ResponseWriter, r *http.Request, c *client) {
 		}
 		defer c.use.stream()()
 	} else {
-		defer c.use.ride()() // it waits for an answer, as a POST does
+		c.use.ride() // it waits for an answer, as a POST does
+		defer c.use.alight()
 		if h.events.waits(session, stream, index) && c.takesStream(r.Header) {
 			begin(w)
 		}

@@ -53,8 +53,22 @@ type (
 )
 
 func withNote(ctx context.Context) (context.Context, *note) {
-	n := new(note)
-	return context.WithValue(ctx, noteKey{}, n), n
+	n := &notedContext{Context: ctx}
+	return n, &n.note
+}
+
+// notedContext is a context and its note in one piece.
+type notedContext struct {
+	context.Context
+	note note
+}
+
+// Value implements [context.Context].
+func (n *notedContext) Value(key any) any {
+	if key == (noteKey{}) {
+		return &n.note
+	}
+	return n.Context.Value(key)
 }
 
 // RoundTrip implements [http.RoundTripper].

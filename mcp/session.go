@@ -27,6 +27,7 @@ type Session struct {
 	limit  int // bytes of a call's input
 
 	gate    communicator.Gate
+	calls   calls
 	flights flights
 	lane    courier // nil: the SDK sends everything
 	replies replies // of the lane
@@ -67,6 +68,7 @@ func newSession(t Target, o ConnectOptions, l *link) *Session {
 	s := &Session{target: t, opts: o, log: o.Logger, link: l, limit: o.inputLimit(t.Transport), asked: make(chan struct{}, maxAsked),
 		refresh: make(chan struct{}, 1), done: make(chan struct{}), gone: make(chan struct{})}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
+	context.AfterFunc(s.ctx, func() { s.calls.end(context.Cause(s.ctx)) })
 	s.rush, s.hurry = context.WithCancel(context.Background())
 	s.info.Store(&agent.Info{Name: t.Name})
 	if o.Back != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync"
 	"unicode/utf8"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -32,7 +33,7 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })()
+	defer s.calls.remove(s.calls.add(cancel))
 
 	f := s.flights.take(ctx, c)
 	defer s.flights.land(ctx, f)
@@ -50,6 +51,44 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 		return nil, s.failure(ctx, c, trace, note, err)
 	}
 	return res, nil
+}
+
+// calls are those in flight: they end with the session. A watcher for each would cost more than this.
+type calls struct {
+	mu   sync.Mutex
+	last uint64
+	open map[uint64]context.CancelCauseFunc
+	over error // why there can be no more
+}
+
+// add must be followed by remove.
+func (c *calls) add(cancel context.CancelCauseFunc) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over != nil {
+		cancel(c.over)
+	}
+	if c.open == nil {
+		c.open = map[uint64]context.CancelCauseFunc{}
+	}
+	c.last++
+	c.open[c.last] = cancel
+	return c.last
+}
+
+func (c *calls) remove(n uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.open, n)
+}
+
+func (c *calls) end(why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = why
+	for _, cancel := range c.open {
+		cancel(why)
+	}
 }
 
 // outgoing is a call on its way.

@@ -137,7 +137,7 @@ func TestRoundsOfOneCallSayTheSame(t *testing.T) {
 			t.Errorf("%q: %s", in, got)
 		}
 	}
-	if s.Express() == 0 {
+	if s.Express() == 0 && !noExpress {
 		t.Error("nothing took the lane")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -54,8 +55,8 @@ func newDirect(u *url.URL, t *http.Transport, dialer net.Dialer) *direct {
 	if proxy, err := t.Proxy(&http.Request{URL: u}); proxy != nil || err != nil {
 		return nil
 	}
-	if strings.ContainsFunc(u.Host, func(r rune) bool { return r >= utf8.RuneSelf }) {
-		return nil // the name is to be encoded
+	if strings.ContainsFunc(u.Host, func(r rune) bool { return r >= utf8.RuneSelf || r == '%' }) {
+		return nil // the name is to be encoded, or the zone of the address left out
 	}
 	port := u.Port()
 	if port == "" {
@@ -67,6 +68,9 @@ func newDirect(u *url.URL, t *http.Transport, dialer net.Dialer) *direct {
 // takes reports whether a request can be sent directly.
 func (d *direct) takes(r *http.Request) bool {
 	if d == nil || r.Method != http.MethodPost || r.URL.Scheme != "http" || r.URL.Host != d.host || r.GetBody == nil || r.ContentLength <= 0 || r.ContentLength > directBody {
+		return false
+	}
+	if r.Host != "" && r.Host != d.host || r.URL.Opaque != "" || !plainValue(r.URL.RawQuery) {
 		return false
 	}
 	h := r.Header
@@ -82,11 +86,18 @@ func plainHeader(h http.Header) bool {
 			}
 		}
 		for _, v := range values {
-			for i := range len(v) {
-				if c := v[i]; c < ' ' && c != '\t' || c == 0x7f {
-					return false
-				}
+			if !plainValue(v) {
+				return false
 			}
+		}
+	}
+	return true
+}
+
+func plainValue(v string) bool {
+	for i := range len(v) {
+		if c := v[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
 		}
 	}
 	return true
@@ -207,6 +218,7 @@ type directConn struct {
 	room  int64 // bytes that may still be read
 	out   bytes.Buffer
 	since time.Time // idle
+	cut   func()    // ends what is being read or written
 
 	raw    syscall.RawConn
 	peek   func(fd uintptr) bool
@@ -214,7 +226,7 @@ type directConn struct {
 }
 
 func newDirectConn(d *direct, nc net.Conn) (*directConn, error) {
-	c := &directConn{d: d, nc: nc}
+	c := &directConn{d: d, nc: nc, cut: func() { _ = nc.SetDeadline(longAgo) }} // fails when it is closed
 	c.in = bufio.NewReader(c)
 	c.peek = func(fd uintptr) bool {
 		c.silent = nothingToRead(fd)
@@ -253,11 +265,7 @@ var longAgo = time.Unix(1, 0)
 // request.
 func (c *directConn) exchange(r *http.Request, body io.ReadCloser) (resp *http.Response, wrote bool, err error) {
 	ctx := r.Context()
-	if r.Body != body {
-		r = r.WithContext(ctx)
-		r.Body = body
-	}
-	release := context.AfterFunc(ctx, func() { _ = c.nc.SetDeadline(longAgo) }) // fails when it is closed
+	release := context.AfterFunc(ctx, c.cut)
 	defer func() {
 		if err == nil {
 			return
@@ -268,8 +276,7 @@ func (c *directConn) exchange(r *http.Request, body io.ReadCloser) (resp *http.R
 			err = context.Cause(ctx)
 		}
 	}()
-	c.out.Reset()
-	if err := r.Write(&c.out); err != nil { // closes the body
+	if err := c.format(r, body); err != nil {
 		return nil, false, err
 	}
 	n, err := c.nc.Write(c.out.Bytes())
@@ -300,6 +307,44 @@ func (c *directConn) exchange(r *http.Request, body io.ReadCloser) (resp *http.R
 		resp.Body = b
 	}
 	return resp, true, nil
+}
+
+// userAgent is net/http's: some servers tell programs apart by it.
+const userAgent = "Go-http-client/1.1"
+
+// notCopied are the header fields that are written from elsewhere.
+var notCopied = map[string]bool{"Host": true, "User-Agent": true, "Content-Length": true, "Transfer-Encoding": true, "Trailer": true}
+
+// format writes a request that takes has looked at to the buffer, as net/http would, and closes its body.
+func (c *directConn) format(r *http.Request, body io.ReadCloser) error {
+	b := &c.out
+	b.Reset()
+	b.WriteString("POST ")
+	b.WriteString(r.URL.RequestURI())
+	b.WriteString(" HTTP/1.1\r\nHost: ")
+	b.WriteString(c.d.host)
+	agent, own := r.Header["User-Agent"]
+	if !own {
+		b.WriteString("\r\nUser-Agent: " + userAgent)
+	} else if len(agent) > 0 && agent[0] != "" {
+		b.WriteString("\r\nUser-Agent: ")
+		b.WriteString(agent[0])
+	}
+	b.WriteString("\r\nContent-Length: ")
+	b.Write(strconv.AppendInt(b.AvailableBuffer(), r.ContentLength, 10))
+	b.WriteString("\r\n")
+	if err := r.Header.WriteSubset(b, notCopied); err != nil {
+		return errors.Join(err, body.Close())
+	}
+	b.WriteString("\r\n")
+	b.Grow(int(r.ContentLength) + 1)
+	room := b.AvailableBuffer()[:r.ContentLength+1]
+	n, err := io.ReadFull(body, room)
+	if n != int(r.ContentLength) || !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return errors.Join(fmt.Errorf("the body of the request has not the %d bytes that it announces", r.ContentLength), err, body.Close())
+	}
+	b.Write(room[:n])
+	return body.Close()
 }
 
 // directResponse is the body of an answer. When it was read to its end, the connection serves the next request; when it is closed before, so is the connection, which

@@ -30,8 +30,22 @@ type traceKey struct{}
 
 // WithTrace returns a context that carries a new Trace. It hides an outer one.
 func WithTrace(ctx context.Context) (context.Context, *Trace) {
-	t := new(Trace)
-	return context.WithValue(ctx, traceKey{}, t), t
+	t := &tracedContext{Context: ctx}
+	return t, &t.Trace
+}
+
+// tracedContext is a context and its Trace in one piece.
+type tracedContext struct {
+	context.Context
+	Trace Trace
+}
+
+// Value implements [context.Context].
+func (t *tracedContext) Value(key any) any {
+	if key == (traceKey{}) {
+		return &t.Trace
+	}
+	return t.Context.Value(key)
 }
 
 func traceOf(ctx context.Context) *Trace {
