@@ -9,9 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -149,6 +151,81 @@ func TestDirectIsAsNetHTTP(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server gets the same bytes of meaning, whichever way a request took.
+func TestDirectRequestsAreAsNetHTTP(t *testing.T) {
+	got := make(chan string, 1)
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		names := slices.Sorted(maps.Keys(r.Header))
+		said := fmt.Sprint(r.Method, " ", r.RequestURI, " ", r.Proto, " ", r.Host, " ", r.ContentLength, " ", r.TransferEncoding, " ", r.Close, " ", string(body), " ", err)
+		for _, k := range names {
+			said += fmt.Sprintf(" %s=%q", k, r.Header[k])
+		}
+		got <- said
+	}))
+	defer srv.Close()
+	plain := &http.Transport{DisableCompression: true}
+	defer plain.CloseIdleConnections()
+	ours := directClient(t, srv.URL).Transport.(*TraceTransport)
+	for name, c := range map[string]struct {
+		url    string
+		header http.Header
+		body   string
+	}{
+		"plain":           {"/mcp", http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}}, "{}"},
+		"no path":         {"", nil, "{}"},
+		"a query":         {"/messages/?session_id=1%2F2&a=b+c&d=%20", nil, "{}"},
+		"an escaped path": {"/a%2Fb/c%20d/é", nil, "{}"},
+		"many values":     {"/", http.Header{"X-A": {"1", "2", ""}, "x-b": {" trimmed\t"}, "X-Utf": {"é"}}, "{}"},
+		"a name":          {"/", http.Header{"User-Agent": {"me/1"}}, "{}"},
+		"no name":         {"/", http.Header{"User-Agent": {""}}, "{}"},
+		"nor any":         {"/", http.Header{"User-Agent": nil}, "{}"},
+		"fields of ours":  {"/", http.Header{"Host": {"elsewhere"}, "Content-Length": {"7"}, "Transfer-Encoding": {"chunked"}, "Trailer": {"X"}}, "{}"},
+		"a large body":    {"/", nil, strings.Repeat("x", directBody)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			send := func(rt http.RoundTripper) string {
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL+c.url, strings.NewReader(c.body))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if c.header != nil {
+					r.Header = c.header.Clone()
+				}
+				if rt == ours && !ours.direct.takes(r) {
+					t.Error("it is not sent directly")
+				}
+				resp, err := rt.RoundTrip(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp.Body.Close()
+				if resp.StatusCode != http.StatusOK {
+					t.Fatal(resp.Status)
+				}
+				return <-got
+			}
+			if a, b := send(ours), send(plain); a != b {
+				t.Errorf("the server got\n%s\nwhere net/http sends\n%s", a, b)
+			}
+		})
+	}
+	t.Run("a body of another length", func(t *testing.T) {
+		for _, n := range []int64{1, 3} {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL, strings.NewReader("{}"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.ContentLength = n
+			resp, err := ours.RoundTrip(r)
+			if err == nil {
+				resp.Body.Close()
+				t.Errorf("%d bytes were announced, and two sent", n)
+			}
+		}
+	})
 }
 
 func TestDirectTakesPlainPOSTs(t *testing.T) {
