@@ -143,25 +143,43 @@ func (c *Communicator) receive(m *message.Message) {
 // send publishes a frame about a call that has been received or made; nobody may listen any more. It waits for room until ctx ends. A payload of more than limit
 // bytes is refused, unless that is 0.
 func (c *Communicator) send(ctx context.Context, subject string, f *frame, limit int) error {
-	m, refused := f.encode(limit)
-	if refused != nil {
+	return c.publish(ctx, f, limit, func(m *message.Message) error { return c.driver.Publish(subject, m) })
+}
+
+// publish gives a frame's message to the driver; where that keeps nothing of it, it serves for other frames then.
+func (c *Communicator) publish(ctx context.Context, f *frame, limit int, give func(*message.Message) error) error {
+	if _, ok := c.driver.(Borrower); !ok {
+		m, refused := f.encode(limit)
+		if refused != nil {
+			return refused
+		}
+		m.SetContext(ctx)
+		return give(m)
+	}
+	m := borrowed.Get().(*message.Message)
+	defer func() {
+		if len(m.Metadata) <= 64 { // else the map has grown large
+			clear(m.Metadata)
+			m.UUID, m.Payload = "", nil
+			m.SetContext(context.Background())
+			borrowed.Put(m)
+		}
+	}()
+	if refused := f.fill(m, limit); refused != nil {
 		return refused
 	}
 	m.SetContext(ctx)
-	return c.driver.Publish(subject, m)
+	return give(m)
 }
+
+var borrowed = sync.Pool{New: func() any { return &message.Message{Metadata: message.Metadata{}} }}
 
 // request is send of a frame that somebody has to hear; the token tells which it was when nobody does.
 func (c *Communicator) request(ctx context.Context, subject, token string, f *frame, limit int) error {
 	if c.requests == nil {
 		return c.send(ctx, subject, f, limit)
 	}
-	m, refused := f.encode(limit)
-	if refused != nil {
-		return refused
-	}
-	m.SetContext(ctx)
-	return c.requests.Request(subject, token, m)
+	return c.publish(ctx, f, limit, func(m *message.Message) error { return c.requests.Request(subject, token, m) })
 }
 
 // reply sends what a call or question gave. What is too large becomes a short error, which is sent whatever the limit.

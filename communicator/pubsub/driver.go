@@ -36,6 +36,13 @@ type Receiver interface {
 	Receive(topic string, fn func(*message.Message)) (stop func() error, err error)
 }
 
+// A Borrower is what a driver may be besides: one that is done with a message, its metadata and its context when Publish returns, and keeps its payload at most.
+// The messages of calls serve again then.
+type Borrower interface {
+	// Borrows does nothing: that it is there is a promise of Publish, and of Request.
+	Borrows()
+}
+
 // A Requester is what a driver may be besides: one that learns only after Publish has returned that nobody listened.
 type Requester interface {
 	// Requests returns a way to publish messages that somebody has to hear. unheard is called with the token of each that nobody listened to, within

@@ -1,6 +1,7 @@
 package pubsub
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -52,7 +53,16 @@ type frame struct {
 
 // encode makes the message. It refuses metadata that is too large, and a payload of more than maxPayload bytes unless that is 0: nothing was sent then.
 func (f *frame) encode(maxPayload int) (*message.Message, *agent.Error) {
-	w := writer{md: make(message.Metadata, f.fields())}
+	m := &message.Message{Metadata: make(message.Metadata, f.fields())}
+	if refused := f.fill(m, maxPayload); refused != nil {
+		return nil, refused
+	}
+	return m, nil
+}
+
+// fill is encode into an empty message.
+func (f *frame) fill(m *message.Message, maxPayload int) *agent.Error {
+	w := writer{md: m.Metadata}
 	w.plain("v", version)
 	w.plain("kind", f.kind)
 	w.plain("ref", f.ref)
@@ -84,16 +94,13 @@ func (f *frame) encode(maxPayload int) (*message.Message, *agent.Error) {
 		}
 	}
 	if w.size > MaxMetadata {
-		return nil, agent.Refusedf(agent.CodeResourceExhausted, "%d bytes of metadata, at most %d are allowed", w.size, MaxMetadata)
+		return agent.Refusedf(agent.CodeResourceExhausted, "%d bytes of metadata, at most %d are allowed", w.size, MaxMetadata)
 	}
 	if maxPayload > 0 && len(f.payload) > maxPayload {
-		return nil, agent.Refusedf(agent.CodeResourceExhausted, "a body of %d bytes, at most %d are allowed", len(f.payload), maxPayload)
+		return agent.Refusedf(agent.CodeResourceExhausted, "a body of %d bytes, at most %d are allowed", len(f.payload), maxPayload)
 	}
-	uuid := f.ref
-	if uuid == "" {
-		uuid = f.id
-	}
-	return &message.Message{UUID: uuid, Metadata: w.md, Payload: f.payload}, nil
+	m.UUID, m.Payload = cmp.Or(f.ref, f.id), f.payload
+	return nil
 }
 
 // fields is about how many entries the metadata will have: a map that need not grow is cheaper.
