@@ -331,7 +331,7 @@ func TestListAndCallInACluster(t *testing.T) {
 	host, _ := os.Hostname()
 	r := run(t, "", "list", path)
 	if r.code != exitOK || !strings.Contains(r.out, "greeter.greet(name, loud?)") || !strings.Contains(r.out, "worker.print") || strings.Contains(r.out, "post.send") ||
-		strings.Count(r.out, host) != 2 || strings.Count(r.out, testVersion) != 2 {
+		strings.Count(r.out, " "+host+" ") != 2 || strings.Count(r.out, testVersion) != 2 {
 		t.Errorf("list: %+v", r)
 	}
 	if r := run(t, "", "call", "greeter.greet", "name=Ada", "--project", path); r.code != exitOK || r.out != "Hello, Ada!\n" {
