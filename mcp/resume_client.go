@@ -15,6 +15,7 @@ import (
 const (
 	maxResumes  = 5           // tries to take up one stream in a row, without a new event
 	resumeDelay = time.Second // before the first, unless the server says otherwise; doubled for each other
+	maxDelay    = 5 * time.Minute
 )
 
 // lastEvent is where a stream of events was when it broke. Where the server numbers its events, it is taken up again from there.
@@ -59,7 +60,7 @@ func (l *lastEvent) resume(ctx context.Context, cause error, get func(ctx contex
 
 // wait lets the time pass before a try, which grows from one to the next.
 func (l *lastEvent) wait(ctx context.Context) error {
-	timer := time.NewTimer(cmp.Or(l.retry, resumeDelay) << l.tries)
+	timer := time.NewTimer(l.delay())
 	defer timer.Stop()
 	l.tries++
 	select {
@@ -68,4 +69,9 @@ func (l *lastEvent) wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// delay is bounded, whatever a server asks for: a stream that nobody waits for has no deadline.
+func (l *lastEvent) delay() time.Duration {
+	return min(min(cmp.Or(l.retry, resumeDelay), maxDelay)<<l.tries, maxDelay)
 }

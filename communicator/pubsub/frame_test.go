@@ -221,3 +221,40 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// lender keeps nothing of a message but a copy.
+type lender struct {
+	Driver
+	got *message.Message
+}
+
+func (*lender) Borrows() {}
+
+func (l *lender) Publish(_ string, messages ...*message.Message) error {
+	l.got = messages[0].Copy()
+	return nil
+}
+
+// A message that has served before says nothing of what it said then.
+func TestMessagesServeAgain(t *testing.T) {
+	l := &lender{Driver: NewMemory(MemoryOptions{})}
+	c := &Communicator{driver: l}
+	large := frame{kind: kindCall, ref: "r", key: "k", meta: map[string]string{"a": strings.Repeat("x", MaxMetadata)}}
+	for range 20 { // the pool may lose some
+		if err := c.send(t.Context(), "s", &large, 0); err == nil {
+			t.Fatal("metadata over the limit was sent")
+		}
+		for name, e := range frames() {
+			want, refused := e.frame.encode(0)
+			if refused != nil {
+				t.Fatal(refused)
+			}
+			if err := c.send(t.Context(), e.subject, &e.frame, 0); err != nil {
+				t.Fatal(err)
+			}
+			if !maps.Equal(l.got.Metadata, want.Metadata) || string(l.got.Payload) != string(want.Payload) || l.got.UUID != want.UUID {
+				t.Fatalf("%s: got %s %v %s, want %s %v %s", name, l.got.UUID, l.got.Metadata, l.got.Payload, want.UUID, want.Metadata, want.Payload)
+			}
+		}
+	}
+}
