@@ -32,7 +32,8 @@ func newDocChecker(t *testing.T) *docChecker {
 		"GOCACHE=" + goEnv(t, "GOCACHE"), "GOMODCACHE=" + goEnv(t, "GOMODCACHE"), "GOPROXY=off", "GOTOOLCHAIN=local",
 		"GOFLAGS=-buildvcs=false", "TERM=dumb", "GIT_CONFIG_GLOBAL=" + os.DevNull,
 	}
-	if out, err := c.command(t, c.repo, "go", "build", "-o", bin+string(filepath.Separator), "./cmd/openmas").CombinedOutput(); err != nil {
+	if out, err := c.command(t, c.repo, "go", "build", "-o", bin+string(filepath.Separator),
+		"./cmd/openmas").CombinedOutput(); err != nil {
 		t.Fatalf("build openmas: %v\n%s", err, out)
 	}
 	t.Cleanup(c.stopAll)
@@ -42,10 +43,12 @@ func newDocChecker(t *testing.T) *docChecker {
 // clone makes dir a clone of this repository whose files are those of the working tree.
 func clone(t *testing.T, dir string) {
 	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), "git", "clone", "-q", "--no-checkout", ".", dir).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "git", "clone", "-q", "--no-checkout", ".",
+		dir).CombinedOutput(); err != nil {
 		t.Skipf("this is no git clone, or git is missing: %v\n%s", err, out)
 	}
-	list, err := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
+	list, err := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others",
+		"--exclude-standard").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

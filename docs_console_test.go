@@ -14,12 +14,15 @@ import (
 	"github.com/openmas/openmas/mcp"
 )
 
-// A console block is a transcript. A line that begins with "$ " is a command, of words and quotes; the lines below are what it prints on a terminal, where blanks
-// count as one, empty lines do not count and neither does what is said of a build that takes a while, "..." stands for any text in a line, and a line of "..." for any lines. The exit code is 0, unless the command ends in
-// "# exit code N".
+// A console block is a transcript. A line that begins with "$ " is a command, of words and quotes;
+// the lines below are what it prints on a terminal, where blanks count as one, empty lines do not
+// count and neither does what is said of a build that takes a while, "..." stands for any text in a
+// line, and a line of "..." for any lines. The exit code is 0, unless the command ends in "# exit
+// code N".
 //
-// `openmas run` and `make run` without --once go on: the next command begins when the lines have appeared, and they run until the end of the document, or until a
-// line "^C", which is Ctrl-C. The port 8765 is in fact a free one.
+// `openmas run` and `make run` without --once go on: the next command begins when the lines have
+// appeared, and they run until the end of the document, or until a line "^C", which is Ctrl-C. The
+// port 8765 is in fact a free one.
 
 // patience is how long a command may take, builds included.
 const patience = 2 * time.Minute
@@ -116,7 +119,8 @@ func matches(want []string, got string) bool {
 	}
 	text := ""
 	for line := range strings.Lines(got) {
-		if line = strings.Join(strings.Fields(line), " "); line != "" && !strings.HasPrefix(line, mcp.BuildingLine) && !strings.HasPrefix(line, mcp.BuiltLine) {
+		if line = strings.Join(strings.Fields(line), " "); line != "" && !strings.HasPrefix(line, mcp.BuildingLine) &&
+			!strings.HasPrefix(line, mcp.BuiltLine) {
 			text += line + "\n"
 		}
 	}
@@ -133,13 +137,16 @@ func (c *docChecker) console(t *testing.T, s step) error {
 	}
 	var args []string
 	for _, a := range s.args[1:] {
-		args = append(args, strings.NewReplacer("127.0.0.1:8765", "127.0.0.1:"+c.port, "/home/you/openmas", c.repo).Replace(a))
+		args = append(args, strings.NewReplacer("127.0.0.1:8765", "127.0.0.1:"+c.port, "/home/you/openmas",
+			c.repo).Replace(a))
 	}
 	if s.args[0] == "make" && slices.Equal(args, []string{"test"}) {
 		args, s.prints = []string{"-n", "test"}, []string{"..."} // it would run this test
 	}
 	cmd := c.command(t, c.repo, s.args[0], args...)
-	goesOn := len(args) > 0 && args[0] == "run" && !slices.ContainsFunc(args, func(a string) bool { return a == "--once" || a == "--stdio" || a == "--help" })
+	goesOn := len(args) > 0 && args[0] == "run" && !slices.ContainsFunc(args, func(a string) bool {
+		return a == "--once" || a == "--stdio" || a == "--help"
+	})
 	if goesOn {
 		cmd.Env = append(cmd.Env, "OPENMAS_CONFIG__gateway__listen=127.0.0.1:"+c.port)
 	}
@@ -189,7 +196,8 @@ func (c *docChecker) console(t *testing.T, s step) error {
 
 // shown is an output as the documents show it.
 func (c *docChecker) shown(out string) string {
-	return strings.NewReplacer("\r\n", "\n", "127.0.0.1:"+c.port, "127.0.0.1:8765", c.repo, "/home/you/openmas").Replace(out)
+	return strings.NewReplacer("\r\n", "\n", "127.0.0.1:"+c.port, "127.0.0.1:8765", c.repo,
+		"/home/you/openmas").Replace(out)
 }
 
 // stopAll ends what still runs.
@@ -211,7 +219,8 @@ func (r *running) exited(want int, printed string) error {
 	case errors.As(r.err, &exit) && exit.ExitCode() == want:
 		return nil
 	case errors.As(r.err, &exit):
-		return fmt.Errorf("exit code %d, and not %d; if that is right, end the command in \"# exit code %d\"; it printed\n%s", exit.ExitCode(), want, exit.ExitCode(), printed)
+		return fmt.Errorf("exit code %d, and not %d; if that is right, end the command in \"# exit code %d\"; it "+
+			"printed\n%s", exit.ExitCode(), want, exit.ExitCode(), printed)
 	}
 	return fmt.Errorf("exit code 0 (%v), and not %d", r.err, want)
 }

@@ -40,10 +40,12 @@ func rows(t *testing.T, document string) [][]string {
 	return out
 }
 
-// docs/project-file.md has every key of the project file, with its type, its default and its range, and no other.
+// docs/project-file.md has every key of the project file, with its type, its default and its range,
+// and no other.
 func TestProjectFileKeys(t *testing.T) {
 	full := (&runtime.Config{
-		Agents:  map[string]runtime.AgentConfig{"NAME": {Type: "x", Tools: map[string]runtime.ToolConfig{"TOOL": {}}}, "URL": {URL: "x"}},
+		Agents: map[string]runtime.AgentConfig{"NAME": {Type: "x", Tools: map[string]runtime.ToolConfig{"TOOL": {}}},
+			"URL": {URL: "x"}},
 		Gateway: &runtime.GatewayConfig{},
 		Events:  map[string]runtime.EventConfig{"TOPIC": {}},
 	}).WithDefaults()
@@ -65,7 +67,8 @@ func TestProjectFileKeys(t *testing.T) {
 			delete(keys, key)
 		}
 	}
-	keys["agents.NAME.type"], keys["agents.NAME.url"] = setting{kind: "text"}, setting{kind: "text"} // which are x above
+	// which are x above
+	keys["agents.NAME.type"], keys["agents.NAME.url"] = setting{kind: "text"}, setting{kind: "text"}
 	for _, cells := range rows(t, "project-file.md") {
 		s, ok := keys[cells[0]]
 		if !ok {
@@ -97,7 +100,8 @@ func unlessZero[T ~int64](v T, text string) string {
 	return text
 }
 
-var kinds = map[reflect.Kind]string{reflect.String: "text", reflect.Int: "number", reflect.Float64: "factor", reflect.Bool: "yes or no", reflect.Slice: "list", reflect.Map: "mapping"}
+var kinds = map[reflect.Kind]string{reflect.String: "text", reflect.Int: "number", reflect.Float64: "factor",
+	reflect.Bool: "yes or no", reflect.Slice: "list", reflect.Map: "mapping"}
 
 // collect adds the keys below a value; maps of structs have the keys NAME and TOOL.
 func collect(keys map[string]setting, path []string, v reflect.Value) {
@@ -169,9 +173,11 @@ func checkRange(t *testing.T, key, meaning string) {
 	if err := writeFile(path, []byte("agents: {some: {type: some}, far: {url: http://127.0.0.1}}\n")); err != nil {
 		t.Fatal(err)
 	}
-	set := strings.NewReplacer("agents.NAME.sessions", "agents.far.sessions", "agents.NAME", "agents.some", "POLICY", "defaults").Replace(key)
+	set := strings.NewReplacer("agents.NAME.sessions", "agents.far.sessions", "agents.NAME", "agents.some", "POLICY",
+		"defaults").Replace(key)
 	load := func(n int) error {
-		_, err := runtime.Load(path, runtime.LoadOptions{Environ: []string{}, Set: []string{fmt.Sprintf("%s=%d", set, n)}})
+		_, err := runtime.Load(path,
+			runtime.LoadOptions{Environ: []string{}, Set: []string{fmt.Sprintf("%s=%d", set, n)}})
 		return err
 	}
 	if m[1] != "1" || load(1) != nil || load(top) != nil || load(0) == nil || load(top+1) == nil {
@@ -216,7 +222,8 @@ var update = flag.Bool("update", false, "write the help of the commands into doc
 
 var help = regexp.MustCompile("(?s)(```console\\n\\$ openmas ((?:[a-z-]+ )*)--help\\n).*?(\\n```)")
 
-// docs/cli.md shows the help of every command; that it is shown as it is, TestDocs sees. go test -run Commands -update . writes it.
+// docs/cli.md shows the help of every command; that it is shown as it is, TestDocs sees. go test
+// -run Commands -update . writes it.
 func TestCommandsAreDocumented(t *testing.T) {
 	path := filepath.Join("docs", "cli.md")
 	text, err := os.ReadFile(path)
@@ -226,7 +233,9 @@ func TestCommandsAreDocumented(t *testing.T) {
 	if *update {
 		text = help.ReplaceAllFunc(text, func(shown []byte) []byte {
 			m := help.FindSubmatch(shown)
-			now, err := exec.CommandContext(t.Context(), "go", slices.Concat([]string{"run", "./cmd/openmas"}, strings.Fields(string(m[2])), []string{"--help"})...).Output()
+			now, err := exec.CommandContext(t.Context(), "go",
+				slices.Concat([]string{"run", "./cmd/openmas"}, strings.Fields(string(m[2])),
+					[]string{"--help"})...).Output()
 			if err != nil {
 				t.Fatal(err)
 			}

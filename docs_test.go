@@ -20,8 +20,9 @@ import (
 //	```console     commands and what they print: see docs_console_test.go
 //	```text        nothing
 //
-// A path after the language (```go weather/main.go) writes the block to that file, so that the blocks of a document make up a program. The working folder of all is a
-// clone of this repository with the working tree's files.
+// A path after the language (```go weather/main.go) writes the block to that file, so that the
+// blocks of a document make up a program. The working folder of all is a clone of this repository
+// with the working tree's files.
 
 func TestDocs(t *testing.T) {
 	documents, err := filepath.Glob(filepath.Join("docs", "*.md"))
@@ -46,21 +47,28 @@ func TestDocs(t *testing.T) {
 func testBrokenBlocks(t *testing.T, c *docChecker) {
 	const hello = "package: examples/hello\nagents:\n  greeter: {type: greeter}\n"
 	tests := map[string]struct{ text, want string }{
-		"fine": {"# Hi\n```text\nanything\n```\n\n```yaml\n" + hello + "```\n\n```yaml\ndefaults: {timeout: 3s}\n```\n\n```console\n$ openmas version\nopenmas ...\n```\n" +
-			"\n```console\n$ openmas run examples/hello/openmas.yaml\n...\nSSE_SERVER_URL=http://127.0.0.1:8765\n^C\n...\n...msg=stopped...\n```\n", ""},
+		"fine": {"# Hi\n```text\nanything\n```\n\n```yaml\n" + hello + "```\n\n```yaml\ndefaults: {timeout: " +
+			"3s}\n```\n\n```console\n$ openmas version\nopenmas ...\n```\n" +
+			"\n```console\n$ openmas run " +
+			"examples/hello/openmas.yaml\n...\nSSE_SERVER_URL=http://127.0.0.1:8765\n^C\n...\n...msg=stopped...\n```\n",
+			""},
 		"go that does not compile": {"```go\npackage main\n\nfunc main() { undefined() }\n```\n", "doc.md:1: "},
-		"go that vet objects to":   {"```go\npackage main\n\nimport \"fmt\"\n\nfunc main() { fmt.Printf(\"%d\", \"x\") }\n```\n", "wrong type string"},
-		"go that reaches inside":   {"```go\npackage main\n\nimport _ \"github.com/openmas/openmas/internal/cli\"\n\nfunc main() {}\n```\n", "internal package"},
-		"go that is a snippet":     {"```go\nx := 1\n```\n", "expected 'package'"},
-		"an unknown key":           {"```yaml\ndefaults: {tiemout: 3s}\n```\n", `did you mean "timeout"`},
-		"an unknown type":          {"```yaml\n" + strings.Replace(hello, "type: greeter", "type: waiter", 1) + "```\n", `no type "waiter"`},
-		"other output":             {"```console\n$ openmas version\nopenmas 0.0.0\n```\n", "doc.md:2: "},
-		"no output":                {"```console\n$ openmas version\n```\n", "doc.md:2: "},
-		"another exit code":        {"```console\n$ openmas validate nowhere.yaml\nopenmas: nowhere.yaml: there is no such file...\n```\n", "exit code 2"},
-		"a forbidden command":      {"```console\n$ rm -r docs\n```\n", `"rm"`},
-		"another language":         {"```python\nprint()\n```\n", `language "python"`},
-		"no language":              {"```\nx\n```\n", `language ""`},
-		"a block without end":      {"```text\nx\n", "not closed"},
+		"go that vet objects to": {"```go\npackage main\n\nimport \"fmt\"\n\nfunc main() { fmt.Printf(\"%d\", " +
+			"\"x\") }\n```\n", "wrong type string"},
+		"go that reaches inside": {"```go\npackage main\n\nimport _ " +
+			"\"github.com/openmas/openmas/internal/cli\"\n\nfunc main() {}\n```\n", "internal package"},
+		"go that is a snippet": {"```go\nx := 1\n```\n", "expected 'package'"},
+		"an unknown key":       {"```yaml\ndefaults: {tiemout: 3s}\n```\n", `did you mean "timeout"`},
+		"an unknown type": {"```yaml\n" + strings.Replace(hello, "type: greeter", "type: waiter", 1) + "```\n",
+			`no type "waiter"`},
+		"other output": {"```console\n$ openmas version\nopenmas 0.0.0\n```\n", "doc.md:2: "},
+		"no output":    {"```console\n$ openmas version\n```\n", "doc.md:2: "},
+		"another exit code": {"```console\n$ openmas validate nowhere.yaml\nopenmas: nowhere.yaml: there is no " +
+			"such file...\n```\n", "exit code 2"},
+		"a forbidden command": {"```console\n$ rm -r docs\n```\n", `"rm"`},
+		"another language":    {"```python\nprint()\n```\n", `language "python"`},
+		"no language":         {"```\nx\n```\n", `language ""`},
+		"a block without end": {"```text\nx\n", "not closed"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -2,8 +2,8 @@
 //
 //	func main() { openmas.Main(agent.Types{"weather": func() agent.Agent { return &Weather{} }}) }
 //
-// Such a program is the whole openmas command, with its own types: `go run . run configs/project.yaml`. To embed a system in a larger program, use
-// package runtime instead.
+// Such a program is the whole openmas command, with its own types: `go run . run
+// configs/project.yaml`. To embed a system in a larger program, use package runtime instead.
 package openmas
 
 import (
@@ -17,10 +17,12 @@ import (
 // An Option refines [Main].
 type Option func(*cli.Program)
 
-// Version sets what `openmas version`, the status of a system and MCP clients are told. Default: the main module's version.
+// Version sets what `openmas version`, the status of a system and MCP clients are told. Default:
+// the main module's version.
 func Version(v string) Option { return func(p *cli.Program) { p.Version = v } }
 
-// WithDriver brings a broker that is not built in: a project file chooses it with broker: {type: NAME, options: {...}}. See [runtime.NewDriver].
+// WithDriver brings a broker that is not built in: a project file chooses it with broker: {type:
+// NAME, options: {...}}. See [runtime.NewDriver].
 func WithDriver(name string, connect runtime.NewDriver) Option {
 	return func(p *cli.Program) {
 		if p.Drivers == nil {
@@ -30,8 +32,9 @@ func WithDriver(name string, connect runtime.NewDriver) Option {
 	}
 }
 
-// Main runs the openmas command with the program's arguments and agent types, and exits. The first SIGINT or SIGTERM stops in order, the second at
-// once. In a child process of its own it serves one agent instead.
+// Main runs the openmas command with the program's arguments and agent types, and exits. The first
+// SIGINT or SIGTERM stops in order, the second at once. In a child process of its own it serves one
+// agent instead.
 func Main(types agent.Types, opts ...Option) {
 	p := cli.Program{Types: types}
 	for _, o := range opts {

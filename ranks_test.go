@@ -12,8 +12,9 @@ import (
 
 const module = "github.com/openmas/openmas"
 
-// ranks order the packages: an import leads from a higher rank to a lower one, or within one room. A package's rank is that of the longest entry that it
-// begins with; the examples and main packages stand on top of all.
+// ranks order the packages: an import leads from a higher rank to a lower one, or within one room.
+// A package's rank is that of the longest entry that it begins with; the examples and main packages
+// stand on top of all.
 var ranks = map[string]int{
 	"agent":                         1,
 	"communicator":                  2,
@@ -31,8 +32,10 @@ var ranks = map[string]int{
 	"examples":                      8,
 }
 
-// light is what the package agent must not make a program link: an agent is also a thing to test alone, and to run in a child.
-var light = []string{"github.com/ThreeDotsLabs/watermill", "github.com/modelcontextprotocol/go-sdk", "go.opentelemetry.io/otel", "net/http", "github.com/nats-io"}
+// light is what the package agent must not make a program link: an agent is also a thing to test
+// alone, and to run in a child.
+var light = []string{"github.com/ThreeDotsLabs/watermill", "github.com/modelcontextprotocol/go-sdk",
+	"go.opentelemetry.io/otel", "net/http", "github.com/nats-io"}
 
 type pkg struct {
 	ImportPath string
@@ -53,7 +56,9 @@ func TestImportsRunOneWay(t *testing.T) {
 		}
 		if p.ImportPath == module+"/agent" {
 			for _, dep := range p.Deps {
-				if slices.ContainsFunc(light, func(l string) bool { return dep == l || strings.HasPrefix(dep, l+"/") }) {
+				if slices.ContainsFunc(light, func(l string) bool {
+					return dep == l || strings.HasPrefix(dep, l+"/")
+				}) {
 					t.Errorf("package agent links %s", dep)
 				}
 			}

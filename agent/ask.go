@@ -9,7 +9,8 @@ import (
 // A CallOption refines a call.
 type CallOption func(*Call)
 
-// OnProgress gets the progress notices of the call, while it runs; fn must be quick and may be called concurrently.
+// OnProgress gets the progress notices of the call, while it runs; fn must be quick and may be
+// called concurrently.
 func OnProgress(fn func(ProgressNotice)) CallOption {
 	return func(c *Call) {
 		b, _ := c.Back.(below)
@@ -21,8 +22,9 @@ func OnProgress(fn func(ProgressNotice)) CallOption {
 // IdempotencyKey makes equal calls the same piece of work: see [Call.Key].
 func IdempotencyKey(key string) CallOption { return func(c *Call) { c.Key = key } }
 
-// Ask calls the tool "agent.tool" with in as its arguments and decodes what it says into Out (see [Result.Decode]). ctx carries who asks, the
-// deadline and the cancellation. Errors are or wrap an [*Error].
+// Ask calls the tool "agent.tool" with in as its arguments and decodes what it says into Out (see
+// [Result.Decode]). ctx carries who asks, the deadline and the cancellation. Errors are or wrap an
+// [*Error].
 func Ask[Out any](ctx context.Context, tool string, in any, opts ...CallOption) (Out, error) {
 	var out Out
 	res, err := CallTool(ctx, tool, in, opts...)
@@ -45,7 +47,8 @@ func CallTool(ctx context.Context, tool string, in any, opts ...CallOption) (*Re
 }
 
 // GetPrompt fills in the prompt "agent.prompt".
-func GetPrompt(ctx context.Context, prompt string, arguments map[string]string, opts ...CallOption) (*PromptResult, error) {
+func GetPrompt(ctx context.Context, prompt string, arguments map[string]string, opts ...CallOption) (*PromptResult,
+	error) {
 	agent, name, ok := SplitName(prompt)
 	if !ok {
 		return nil, Refusedf(CodeInvalidArgument, "%q is no prompt: write agent.prompt", prompt)
@@ -75,7 +78,8 @@ func ReadResource(ctx context.Context, agent, uri string, opts ...CallOption) ([
 	return out, nil
 }
 
-// Complete asks an agent to complete an argument of a prompt, or a variable of a resource template. ref is the prompt's name or the template.
+// Complete asks an agent to complete an argument of a prompt, or a variable of a resource template.
+// ref is the prompt's name or the template.
 func Complete(ctx context.Context, agent, ref string, req CompleteRequest, opts ...CallOption) (Completion, error) {
 	var out Completion
 	res, err := Do(ctx, Call{Op: OpComplete, Agent: agent, Name: ref}, req, opts...)
@@ -85,8 +89,9 @@ func Complete(ctx context.Context, agent, ref string, req CompleteRequest, opts 
 	return out, res.Decode(&out)
 }
 
-// Do makes the call c as the agent that runs in ctx: it fills in ID, Caller, Depth, Attempt and Back, and Input from in (nil: none; a json.RawMessage as it is), and
-// passes it to the agent's directory.
+// Do makes the call c as the agent that runs in ctx: it fills in ID, Caller, Depth, Attempt and
+// Back, and Input from in (nil: none; a json.RawMessage as it is), and passes it to the agent's
+// directory.
 func Do(ctx context.Context, c Call, in any, opts ...CallOption) (*Result, error) {
 	f := frameOf(ctx)
 	if f == nil || f.env.Directory == nil {

@@ -27,10 +27,12 @@ func TestAskFillsInTheCall(t *testing.T) {
 		t.Fatalf("%d calls, %v", len(calls), err)
 	}
 	a, b := calls[0], calls[1]
-	if a.ID == "" || a.Op != agent.OpTool || a.Name != "note" || string(a.Input) != `{"x": 1}` || a.Caller != "me" || a.Depth != 0 || a.Attempt != 1 || a.Key != "" || a.Back != nil || a.Target() != "a.note" {
+	if a.ID == "" || a.Op != agent.OpTool || a.Name != "note" || string(a.Input) != `{"x": 1}` || a.Caller != "me" ||
+		a.Depth != 0 || a.Attempt != 1 || a.Key != "" || a.Back != nil || a.Target() != "a.note" {
 		t.Errorf("the first call is %+v", a)
 	}
-	if b.ID == "" || b.ID == a.ID || string(b.Input) != `{"name":"Bern"}` || b.Caller != "a" || b.Depth != 1 || b.Key != "k" {
+	if b.ID == "" || b.ID == a.ID || string(b.Input) != `{"name":"Bern"}` || b.Caller != "a" || b.Depth != 1 ||
+		b.Key != "k" {
 		t.Errorf("the second call is %+v", b)
 	}
 }
@@ -48,7 +50,8 @@ func TestAskRefuses(t *testing.T) {
 		"no such agent":     {ctx, "nobody.say", nil, agent.CodeNotFound, "nobody"},
 		"unencodable input": {ctx, "callee.say", make(chan int), agent.CodeInvalidArgument, "encode the input"},
 		"a foreign context": {t.Context(), "callee.say", nil, agent.CodeInternal, "agent.WithEnv"},
-		"a lonely agent":    {agent.WithEnv(t.Context(), agent.Env{Name: "me"}), "callee.say", nil, agent.CodeInternal, "callee.say"},
+		"a lonely agent": {agent.WithEnv(t.Context(), agent.Env{Name: "me"}), "callee.say", nil, agent.CodeInternal,
+			"callee.say"},
 	} {
 		_, err := agent.Ask[string](tt.ctx, tt.tool, tt.in)
 		wantCode(t, err, tt.code, true)

@@ -7,14 +7,17 @@ import (
 	"reflect"
 )
 
-// A BackChannel leads from a running call back to whoever made it. Both methods may be used concurrently, until the call has been answered.
+// A BackChannel leads from a running call back to whoever made it. Both methods may be used
+// concurrently, until the call has been answered.
 //
-// Some callers cannot be asked while their call runs: MCP clients of protocol 2026-07-28. A tool that asks one is canceled, and runs again from its start when the answer
-// has come; what it asked before then gets the same answer as before. So a tool should ask first, and change things after.
+// Some callers cannot be asked while their call runs: MCP clients of protocol 2026-07-28. A tool
+// that asks one is canceled, and runs again from its start when the answer has come; what it asked
+// before then gets the same answer as before. So a tool should ask first, and change things after.
 type BackChannel interface {
 	// Notify tells the caller something. It is best effort and does not wait for the caller.
 	Notify(ctx context.Context, n Notice)
-	// Request asks the caller something and waits for the answer. A caller that cannot answer is an unavailable error.
+	// Request asks the caller something and waits for the answer. A caller that cannot answer is an
+	// unavailable error.
 	Request(ctx context.Context, r Request) (json.RawMessage, error)
 }
 
@@ -24,7 +27,8 @@ type Notice struct {
 	Log      *LogNotice      `json:"log,omitempty"`
 }
 
-// ProgressNotice says how far a call has come. Total is 0 when unknown; Progress grows from one notice to the next.
+// ProgressNotice says how far a call has come. Total is 0 when unknown; Progress grows from one
+// notice to the next.
 type ProgressNotice struct {
 	Progress float64 `json:"progress"`
 	Total    float64 `json:"total,omitempty"`
@@ -45,7 +49,8 @@ const (
 	AskRoots  = "roots"  // ask which folders it works on: MCP's roots/list
 )
 
-// A Request is a question to the caller. Params and the answer have the shapes of MCP's requests of that kind.
+// A Request is a question to the caller. Params and the answer have the shapes of MCP's requests of
+// that kind.
 type Request struct {
 	Kind   string          `json:"kind"`
 	Params json.RawMessage `json:"params,omitempty"`
@@ -70,7 +75,8 @@ type SampleResult struct {
 	StopReason string  `json:"stopReason,omitempty"`
 }
 
-// ElicitRequest asks the caller's user for values that fit a flat JSON schema. Its JSON is that of MCP's elicitation/create.
+// ElicitRequest asks the caller's user for values that fit a flat JSON schema. Its JSON is that of
+// MCP's elicitation/create.
 type ElicitRequest struct {
 	Message         string          `json:"message"`
 	RequestedSchema json.RawMessage `json:"requestedSchema"`
@@ -95,8 +101,9 @@ type Root struct {
 	Name string `json:"name,omitempty"`
 }
 
-// Handlers is a [BackChannel] made of functions, for programs that call tools. What is nil is not offered: notices of it are dropped, requests are
-// unavailable. The functions are called concurrently.
+// Handlers is a [BackChannel] made of functions, for programs that call tools. What is nil is not
+// offered: notices of it are dropped, requests are unavailable. The functions are called
+// concurrently.
 type Handlers struct {
 	OnProgress func(ProgressNotice)
 	OnLog      func(LogNotice)
@@ -136,7 +143,8 @@ type rootList struct {
 	Roots []Root `json:"roots"`
 }
 
-func answer[In, Out any](ctx context.Context, r Request, fn func(context.Context, In) (Out, error)) (json.RawMessage, error) {
+func answer[In, Out any](ctx context.Context, r Request, fn func(context.Context, In) (Out, error)) (json.RawMessage,
+	error) {
 	var in In
 	if err := json.Unmarshal(objectOr(r.Params), &in); err != nil {
 		return nil, Errorf(CodeInvalidArgument, "decode a %s request: %w", r.Kind, err)
@@ -148,7 +156,8 @@ func answer[In, Out any](ctx context.Context, r Request, fn func(context.Context
 	return json.Marshal(out)
 }
 
-// WithBackChannel returns a context in which calls of [Ask] and the like offer back to the callee and everything below it.
+// WithBackChannel returns a context in which calls of [Ask] and the like offer back to the callee
+// and everything below it.
 func WithBackChannel(ctx context.Context, back BackChannel) context.Context {
 	f := frame{back: back}
 	if old := frameOf(ctx); old != nil {
@@ -157,15 +166,16 @@ func WithBackChannel(ctx context.Context, back BackChannel) context.Context {
 	return context.WithValue(ctx, frameKey{}, &f)
 }
 
-// Progress tells the caller of the running tool how far it has come; total is 0 when unknown. It does nothing where nobody listens.
+// Progress tells the caller of the running tool how far it has come; total is 0 when unknown. It
+// does nothing where nobody listens.
 func Progress(ctx context.Context, progress, total float64, message string) {
 	if f := frameOf(ctx); f != nil && f.back != nil {
 		f.back.Notify(ctx, Notice{Progress: &ProgressNotice{Progress: progress, Total: total, Message: message}})
 	}
 }
 
-// Log sends a log line to the caller of the running tool: to the person at the other end, not to the operator's log. data is a string or anything that encodes
-// as JSON.
+// Log sends a log line to the caller of the running tool: to the person at the other end, not to
+// the operator's log. data is a string or anything that encodes as JSON.
 func Log(ctx context.Context, level slog.Level, data any) {
 	f := frameOf(ctx)
 	if f == nil || f.back == nil {
@@ -184,8 +194,9 @@ func Sample(ctx context.Context, r SampleRequest) (SampleResult, error) {
 	return askBack[SampleResult](ctx, AskSample, r)
 }
 
-// Elicit asks the user of whoever called to fill in T, a flat struct of strings, numbers and booleans. permission_denied: the user declined;
-// canceled: dismissed the question; unavailable: there is no user to ask.
+// Elicit asks the user of whoever called to fill in T, a flat struct of strings, numbers and
+// booleans. permission_denied: the user declined; canceled: dismissed the question; unavailable:
+// there is no user to ask.
 func Elicit[T any](ctx context.Context, message string) (T, error) {
 	var out T
 	schema, err := inferSchema(reflect.TypeFor[T]())
@@ -239,8 +250,9 @@ func askBack[Out any](ctx context.Context, kind string, params any) (out Out, er
 	return out, nil
 }
 
-// below is the back-channel of a call that a tool makes in turn. Questions and log lines reach whoever made the first call; progress is about the call itself
-// and goes only to the one who asked for it.
+// below is the back-channel of a call that a tool makes in turn. Questions and log lines reach
+// whoever made the first call; progress is about the call itself and goes only to the one who asked
+// for it.
 type below struct {
 	outer    BackChannel
 	progress func(ProgressNotice)

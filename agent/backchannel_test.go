@@ -29,7 +29,8 @@ func talk(name, next string) agent.Tool {
 	})
 }
 
-// Questions and log lines of the whole tree reach the first caller; progress is about one call and reaches who asked for it there.
+// Questions and log lines of the whole tree reach the first caller; progress is about one call and
+// reaches who asked for it there.
 func TestBackChannelOfNestedCalls(t *testing.T) {
 	var heard []string
 	all := agent.Handlers{
@@ -52,7 +53,8 @@ func TestBackChannelOfNestedCalls(t *testing.T) {
 		{"nothing offered", ctx, nil, nil, "a:unavailable b:unavailable"},
 		{"progress watched", ctx, []agent.CallOption{watch}, []string{"watched a"}, "a:unavailable b:unavailable"},
 		{"handlers", agent.WithBackChannel(ctx, all), nil, []string{"log of a", "log of b"}, "a:file:///a b:file:///a"},
-		{"handlers, progress watched", agent.WithBackChannel(ctx, all), []agent.CallOption{watch}, []string{"watched a", "log of a", "log of b"}, "a:file:///a b:file:///a"},
+		{"handlers, progress watched", agent.WithBackChannel(ctx, all), []agent.CallOption{watch},
+			[]string{"watched a", "log of a", "log of b"}, "a:file:///a b:file:///a"},
 		{"empty handlers", agent.WithBackChannel(ctx, agent.Handlers{}), nil, nil, "a:unavailable b:unavailable"},
 	} {
 		heard = nil
@@ -78,7 +80,8 @@ func TestHandlersAnswer(t *testing.T) {
 		kind, params, want string
 		code               agent.Code
 	}{
-		{agent.AskSample, `{"systemPrompt":"m"}`, `{"role":"assistant","content":{"type":"text","text":"x"},"model":"m"}`, ""},
+		{agent.AskSample, `{"systemPrompt":"m"}`,
+			`{"role":"assistant","content":{"type":"text","text":"x"},"model":"m"}`, ""},
 		{agent.AskSample, `{"messages":7}`, "", agent.CodeInvalidArgument},
 		{agent.AskElicit, ``, "", agent.CodePermissionDenied},
 		{agent.AskRoots, ``, `{"roots":[]}`, ""},
@@ -96,8 +99,12 @@ func TestElicit(t *testing.T) {
 		Yes  bool   `json:"yes"`
 		Note string `json:"note,omitempty"`
 	}
-	tool := agent.NewTool("ask", "", func(ctx context.Context, _ struct{}) (form, error) { return agent.Elicit[form](ctx, "Sure?") })
-	ctx := tools(t, tool, agent.NewTool("wrong", "", func(ctx context.Context, _ struct{}) (string, error) { return agent.Elicit[string](ctx, "Sure?") }))
+	tool := agent.NewTool("ask", "", func(ctx context.Context, _ struct{}) (form, error) {
+		return agent.Elicit[form](ctx, "Sure?")
+	})
+	ctx := tools(t, tool, agent.NewTool("wrong", "", func(ctx context.Context, _ struct{}) (string, error) {
+		return agent.Elicit[string](ctx, "Sure?")
+	}))
 	for _, tt := range []struct {
 		answer string
 		code   agent.Code
@@ -133,7 +140,8 @@ func (a answers) Request(context.Context, agent.Request) (json.RawMessage, error
 
 // Outside a call there is nobody to tell or ask, and no harm in trying.
 func TestBackChannelOutsideACall(t *testing.T) {
-	for name, ctx := range map[string]context.Context{"a bare context": t.Context(), "an agent's own context": agent.WithEnv(t.Context(), agent.Env{Name: "me"})} {
+	for name, ctx := range map[string]context.Context{"a bare context": t.Context(),
+		"an agent's own context": agent.WithEnv(t.Context(), agent.Env{Name: "me"})} {
 		agent.Progress(ctx, 1, 2, "")
 		agent.Log(ctx, slog.LevelInfo, "")
 		_, err := agent.Sample(ctx, agent.SampleRequest{})

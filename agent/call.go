@@ -12,14 +12,18 @@ type Op string
 
 // The operations. They are those of MCP, and the delivery of an event.
 const (
-	OpTool     Op = "tool"     // Name: a tool. Input: its arguments, an object.
-	OpPrompt   Op = "prompt"   // Name: a prompt. Input: its arguments, an object of strings. Result: see [Result.Prompt].
+	OpTool Op = "tool" // Name: a tool. Input: its arguments, an object.
+	// Name: a prompt. Input: its arguments, an object of strings. Result: see [Result.Prompt].
+	OpPrompt   Op = "prompt"
 	OpResource Op = "resource" // Name: a URI. Result: blocks of type resource.
-	OpComplete Op = "complete" // Name: a prompt or a resource template's URI. Input: [CompleteRequest]. Result: structured, [Completion].
-	OpEvent    Op = "event"    // Name: a topic. Input: the event's payload, any JSON. Result: empty.
+	// Name: a prompt or a resource template's URI. Input: [CompleteRequest]. Result: structured,
+	// [Completion].
+	OpComplete Op = "complete"
+	OpEvent    Op = "event" // Name: a topic. Input: the event's payload, any JSON. Result: empty.
 )
 
-// A Call is one request to one agent. The deadline and the cancellation of a call are those of its context.
+// A Call is one request to one agent. The deadline and the cancellation of a call are those of its
+// context.
 //
 // A Call is not changed once it was passed to a [Caller]; whoever needs another one copies it.
 type Call struct {
@@ -30,21 +34,24 @@ type Call struct {
 	Agent, Name string
 	// Input is JSON, or empty for none.
 	Input json.RawMessage
-	// Caller says on whose behalf: an agent's name, an authenticated user, or "anonymous". Callees may trust it: it is set by the runtime, never
-	// taken from a stranger.
+	// Caller says on whose behalf: an agent's name, an authenticated user, or "anonymous". Callees
+	// may trust it: it is set by the runtime, never taken from a stranger.
 	Caller string
-	// Key is an idempotency key, or empty. Calls of one caller with equal keys are the same piece of work.
+	// Key is an idempotency key, or empty. Calls of one caller with equal keys are the same piece
+	// of work.
 	Key string
-	// Depth counts the calls above this one: 0 for a call from outside, 1 for one made by its tool, and so on.
+	// Depth counts the calls above this one: 0 for a call from outside, 1 for one made by its tool,
+	// and so on.
 	Depth int
 	// Attempt is 1 for the first try or delivery, 2 for the second.
 	Attempt int
-	// Meta is metadata that travels with the call: trace context (traceparent, tracestate, baggage), request headers of a session. Keys are
-	// lower case.
+	// Meta is metadata that travels with the call: trace context (traceparent, tracestate,
+	// baggage), request headers of a session. Keys are lower case.
 	Meta map[string]string
 	// Back leads back to whoever called; nil when there is nobody to ask or tell.
 	Back BackChannel
-	// Inputs and State answer the [Pending] request of an earlier result: Inputs by the ids of its requests, State as it was given.
+	// Inputs and State answer the [Pending] request of an earlier result: Inputs by the ids of its
+	// requests, State as it was given.
 	Inputs map[string]json.RawMessage
 	State  string
 }
@@ -52,9 +59,10 @@ type Call struct {
 // Target is how people write the callee: "agent.tool", or the agent and the URI of a resource.
 func (c *Call) Target() string { return c.Agent + "." + c.Name }
 
-// A Caller takes a call and answers it. Tools, middleware, directories, communicators and peer sessions are Callers, as
-// everything in net/http is a Handler. A Caller may be used concurrently unless it says otherwise. The error, if not nil, is or wraps an [*Error] whenever it
-// crossed a communicator.
+// A Caller takes a call and answers it. Tools, middleware, directories, communicators and peer
+// sessions are Callers, as everything in net/http is a Handler. A Caller may be used concurrently
+// unless it says otherwise. The error, if not nil, is or wraps an [*Error] whenever it crossed a
+// communicator.
 type Caller interface {
 	Call(ctx context.Context, c *Call) (*Result, error)
 }
@@ -76,5 +84,6 @@ func Chain(c Caller, mw ...Middleware) Caller {
 	return c
 }
 
-// newID gives 64 random bits: enough to tell the calls of a system's lifetime apart in logs and correlation maps.
+// newID gives 64 random bits: enough to tell the calls of a system's lifetime apart in logs and
+// correlation maps.
 func newID() string { return strconv.FormatUint(rand.Uint64(), 36) }

@@ -7,9 +7,10 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 )
 
-// A check is a schema made into one pass over raw JSON. It can only say that a value is surely valid: what it does not accept, for whatever reason, is for
-// jsonschema-go to judge, and so are all schemas with keywords that are not here. It exists because a validation of decoded values costs more than the rest of a
-// call.
+// A check is a schema made into one pass over raw JSON. It can only say that a value is surely
+// valid: what it does not accept, for whatever reason, is for jsonschema-go to judge, and so are
+// all schemas with keywords that are not here. It exists because a validation of decoded values
+// costs more than the rest of a call.
 type check struct {
 	kinds    kind
 	members  []member
@@ -41,7 +42,8 @@ const (
 	isAnything kind = 1<<iota - 1
 )
 
-var kinds = map[string]kind{"null": isNull, "boolean": isBool, "integer": isInteger, "number": isInteger | isFraction, "string": isString, "array": isArray, "object": isObject}
+var kinds = map[string]kind{"null": isNull, "boolean": isBool, "integer": isInteger, "number": isInteger | isFraction,
+	"string": isString, "array": isArray, "object": isObject}
 
 const (
 	maxCheckDepth = 64 // of schemas and values
@@ -66,7 +68,8 @@ func compileCheck(s *jsonschema.Schema, depth int) *check {
 			c.kinds |= kinds[t]
 		}
 	}
-	c.minItems, c.maxItems, c.minLength, c.maxLength, c.minimum, c.maximum = s.MinItems, s.MaxItems, s.MinLength, s.MaxLength, s.Minimum, s.Maximum
+	c.minItems, c.maxItems, c.minLength, c.maxLength, c.minimum, c.maximum = s.MinItems, s.MaxItems, s.MinLength,
+		s.MaxLength, s.Minimum, s.Maximum
 	for _, e := range s.Enum {
 		text, ok := e.(string)
 		if !ok {
@@ -99,12 +102,16 @@ func compileCheck(s *jsonschema.Schema, depth int) *check {
 	return c
 }
 
-// understood reports whether a schema has only keywords that are checked here, or that are for people.
+// understood reports whether a schema has only keywords that are checked here, or that are for
+// people.
 func understood(s *jsonschema.Schema) bool {
 	rest := *s
-	rest.Type, rest.Types, rest.Enum, rest.Items, rest.Properties, rest.Required, rest.AdditionalProperties = "", nil, nil, nil, nil, nil, nil
-	rest.MinItems, rest.MaxItems, rest.MinLength, rest.MaxLength, rest.Minimum, rest.Maximum = nil, nil, nil, nil, nil, nil
-	rest.Title, rest.Description, rest.Comment, rest.Examples, rest.Default, rest.PropertyOrder = "", "", "", nil, nil, nil
+	rest.Type, rest.Types, rest.Enum, rest.Items, rest.Properties, rest.Required, rest.AdditionalProperties = "", nil,
+		nil, nil, nil, nil, nil
+	rest.MinItems, rest.MaxItems, rest.MinLength, rest.MaxLength, rest.Minimum, rest.Maximum = nil, nil, nil, nil, nil,
+		nil
+	rest.Title, rest.Description, rest.Comment, rest.Examples, rest.Default, rest.PropertyOrder = "", "", "", nil, nil,
+		nil
 	rest.ReadOnly, rest.WriteOnly, rest.Deprecated, rest.ContentEncoding, rest.Schema = false, false, false, "", ""
 	return reflect.ValueOf(rest).IsZero() && len(s.Properties) <= maxMembers && (s.Enum == nil || len(s.Enum) > 0)
 }
@@ -252,7 +259,8 @@ func (c *check) text(b []byte, i int) int {
 	return c.within(end, runes, c.minLength, c.maxLength)
 }
 
-// quoted returns the index just past the string at b[i], or -1, with its length in code points; plain: it has no escapes. Escapes by number are not accepted.
+// quoted returns the index just past the string at b[i], or -1, with its length in code points;
+// plain: it has no escapes. Escapes by number are not accepted.
 func quoted(b []byte, i int) (end, runes int, plain bool) {
 	plain = true
 	for i++; i < len(b); runes++ {
@@ -285,7 +293,8 @@ func quoted(b []byte, i int) (end, runes int, plain bool) {
 	return -1, 0, false
 }
 
-// number accepts integers that a float64 holds exactly, and short fractions where their size does not matter.
+// number accepts integers that a float64 holds exactly, and short fractions where their size does
+// not matter.
 func (c *check) number(b []byte, i int) int {
 	start, v, negative := i, 0.0, b[i] == '-'
 	if negative {

@@ -19,9 +19,12 @@ var (
 		`{"type":"object","properties":{"y":true,"z":{"type":"integer"}}}`,
 	}
 	uncheckedSchemas = []string{
-		`{"type":"object","properties":{"s":{"type":"string","pattern":"^a"}}}`, `{"type":"object","required":["elsewhere"]}`, `{"type":"object","minProperties":1}`,
-		`{"type":"object","properties":{"s":{"const":1}}}`, `{"type":"object","properties":{"s":{"enum":[1]}}}`, `{"type":"object","oneOf":[{"required":["a"]}]}`,
-		`{"type":"object","properties":{"s":{"$ref":"#/$defs/t"}},"$defs":{"t":{"type":"string"}}}`, `{"type":"object","properties":{"x":false}}`, `{"type":"object","patternProperties":{"^a":{"type":"string"}}}`,
+		`{"type":"object","properties":{"s":{"type":"string","pattern":"^a"}}}`,
+		`{"type":"object","required":["elsewhere"]}`, `{"type":"object","minProperties":1}`,
+		`{"type":"object","properties":{"s":{"const":1}}}`, `{"type":"object","properties":{"s":{"enum":[1]}}}`,
+		`{"type":"object","oneOf":[{"required":["a"]}]}`,
+		`{"type":"object","properties":{"s":{"$ref":"#/$defs/t"}},"$defs":{"t":{"type":"string"}}}`,
+		`{"type":"object","properties":{"x":false}}`, `{"type":"object","patternProperties":{"^a":{"type":"string"}}}`,
 	}
 )
 
@@ -58,10 +61,14 @@ func (j judged) verify(t *testing.T, in []byte) {
 	}
 }
 
-var checkInputs = []string{`{}`, `{"msg":"a"}`, ` { "msg" : "a\n" , "n" : 9 } `, `{"msg":"a","n":10}`, `{"msg":"a","n":-3.0}`, `{"msg":"a","x":1.25}`, `{"msg":"a","x":1e3}`, `{"msg":"a","msg":1}`,
-	`{"msg":1}`, `{"MSG":"a"}`, `{"a":null}`, `{"a":[]}`, `{"a":["é","ab"]}`, `{"a":["abc"]}`, `{"a":["a","b","c"]}`, `{"b":true}`, `{"b":1}`, `{"kind":"one","any":[1,{"x":[]}]}`, `{"kind":"three"}`,
-	`{"kind":"\u006fne"}`, `{"deep":{"a":{"a":null}}}`, `{"deep":{"a":{}}}`, `{"data":"AAA="}`, `{"k":"a"}`, `{"m":0.25}`, `{"m":1}`, `{"x":1}`, `{"y":1,"z":01}`, `{"z":-0}`, `{"z":-}`, `{"z":1.}`, `[]`, `null`,
-	`{"msg":"a",}`, `{"msg":"a"} x`, "{\"msg\":\"\xff\"}", "{\"msg\":\"\x01\"}", `{"msg":"\ud800"}`, `{"z":123456789012345678}`, `{"a":["a"`, `{"`, `{"msg"`, `{"msg":`}
+var checkInputs = []string{`{}`, `{"msg":"a"}`, ` { "msg" : "a\n" , "n" : 9 } `, `{"msg":"a","n":10}`,
+	`{"msg":"a","n":-3.0}`, `{"msg":"a","x":1.25}`, `{"msg":"a","x":1e3}`, `{"msg":"a","msg":1}`,
+	`{"msg":1}`, `{"MSG":"a"}`, `{"a":null}`, `{"a":[]}`, `{"a":["é","ab"]}`, `{"a":["abc"]}`, `{"a":["a","b","c"]}`,
+	`{"b":true}`, `{"b":1}`, `{"kind":"one","any":[1,{"x":[]}]}`, `{"kind":"three"}`,
+	`{"kind":"\u006fne"}`, `{"deep":{"a":{"a":null}}}`, `{"deep":{"a":{}}}`, `{"data":"AAA="}`, `{"k":"a"}`,
+	`{"m":0.25}`, `{"m":1}`, `{"x":1}`, `{"y":1,"z":01}`, `{"z":-0}`, `{"z":-}`, `{"z":1.}`, `[]`, `null`,
+	`{"msg":"a",}`, `{"msg":"a"} x`, "{\"msg\":\"\xff\"}", "{\"msg\":\"\x01\"}", `{"msg":"\ud800"}`,
+	`{"z":123456789012345678}`, `{"a":["a"`, `{"`, `{"msg"`, `{"msg":`}
 
 func TestCheckAcceptsOnlyWhatIsValid(t *testing.T) {
 	for _, raw := range checkedSchemas {
@@ -83,8 +90,10 @@ func TestCheckAcceptsOnlyWhatIsValid(t *testing.T) {
 
 func TestCheckAcceptsWhatIsUsual(t *testing.T) {
 	for _, c := range []struct{ schema, in string }{
-		{checkedSchemas[0], `{"a":[1,2.5,"x",{"b":null}],"c":true}`}, {checkedSchemas[2], `{"msg":"grüß \"dich\"\n","n":-3,"x":-1.5}`}, {checkedSchemas[3], `{"a":["é"],"b":false}`},
-		{checkedSchemas[4], ` {"kind" : "" , "any":{} } `}, {checkedSchemas[5], `{"m":0}`}, {checkedSchemas[6], `{"y":[],"z":999999999999999}`},
+		{checkedSchemas[0], `{"a":[1,2.5,"x",{"b":null}],"c":true}`},
+		{checkedSchemas[2], `{"msg":"grüß \"dich\"\n","n":-3,"x":-1.5}`}, {checkedSchemas[3], `{"a":["é"],"b":false}`},
+		{checkedSchemas[4], ` {"kind" : "" , "any":{} } `}, {checkedSchemas[5], `{"m":0}`},
+		{checkedSchemas[6], `{"y":[],"z":999999999999999}`},
 	} {
 		if !judge(t, c.schema).quick.accepts([]byte(c.in)) {
 			t.Errorf("%s: %s was not accepted", c.schema, c.in)

@@ -8,7 +8,8 @@ import (
 // maxCompletions is MCP's limit on the values of one answer.
 const maxCompletions = 100
 
-// CompleteFunc proposes values for an argument that begins with prefix, best first. others are the arguments that are known already.
+// CompleteFunc proposes values for an argument that begins with prefix, best first. others are the
+// arguments that are known already.
 type CompleteFunc func(ctx context.Context, prefix string, others map[string]string) ([]string, error)
 
 // CompleteRequest is the input of a call of [OpComplete].

@@ -11,7 +11,8 @@ const (
 	ContentResource     = "resource"
 )
 
-// Content is one block of a result, a prompt or a sampled message. Which fields count depends on Type; its JSON is that of MCP.
+// Content is one block of a result, a prompt or a sampled message. Which fields count depends on
+// Type; its JSON is that of MCP.
 type Content struct {
 	Type string
 	// Text of a text block.
@@ -29,7 +30,8 @@ type Content struct {
 	Annotations, Meta json.RawMessage
 }
 
-// ResourceContents is the content of a resource: text, or, with a Blob that is not nil, raw bytes (base64 in JSON).
+// ResourceContents is the content of a resource: text, or, with a Blob that is not nil, raw bytes
+// (base64 in JSON).
 type ResourceContents struct {
 	URI      string          `json:"uri"`
 	MIMEType string          `json:"mimeType,omitempty"`
@@ -93,7 +95,8 @@ func (c Content) isText() bool { return c.Type == ContentText }
 
 // MarshalJSON writes MCP's form.
 func (c Content) MarshalJSON() ([]byte, error) {
-	w := wireContent{Type: c.Type, MIMEType: c.MIMEType, URI: c.URI, Title: c.Title, Description: c.Description, Size: c.Size,
+	w := wireContent{Type: c.Type, MIMEType: c.MIMEType, URI: c.URI, Title: c.Title, Description: c.Description,
+		Size:     c.Size,
 		Resource: c.Resource, Annotations: c.Annotations, Meta: c.Meta}
 	if c.Type == ContentText || c.Text != "" {
 		w.Text = &c.Text
@@ -117,7 +120,8 @@ func (c *Content) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &w); err != nil {
 		return err
 	}
-	*c = Content{Type: w.Type, MIMEType: w.MIMEType, URI: w.URI, Title: w.Title, Description: w.Description, Size: w.Size,
+	*c = Content{Type: w.Type, MIMEType: w.MIMEType, URI: w.URI, Title: w.Title, Description: w.Description,
+		Size:     w.Size,
 		Resource: w.Resource, Annotations: w.Annotations, Meta: w.Meta}
 	if w.Name != nil {
 		c.Name = *w.Name

@@ -25,11 +25,15 @@ func TestContentIsWrittenAsMCPDoes(t *testing.T) {
 		{agent.Audio([]byte{}, "audio/wav"), `{"type":"audio","data":"","mimeType":"audio/wav"}`},
 		{link, `{"type":"resource_link","mimeType":"text/plain","uri":"file:///a","name":"a","title":"A","description":"an a","size":9}`},
 		{agent.Link("file:///a", ""), `{"type":"resource_link","uri":"file:///a","name":""}`},
-		{agent.Embed(agent.ResourceContents{URI: "r://t", MIMEType: "text/plain", Text: "t"}), `{"type":"resource","resource":{"uri":"r://t","mimeType":"text/plain","text":"t"}}`},
+		{agent.Embed(agent.ResourceContents{URI: "r://t", MIMEType: "text/plain", Text: "t"}),
+			`{"type":"resource","resource":{"uri":"r://t","mimeType":"text/plain","text":"t"}}`},
 		{agent.Embed(agent.ResourceContents{URI: "r://e"}), `{"type":"resource","resource":{"uri":"r://e","text":""}}`},
-		{agent.Embed(agent.ResourceContents{URI: "r://b", Blob: []byte{255}}), `{"type":"resource","resource":{"uri":"r://b","blob":"/w=="}}`},
-		{agent.Embed(agent.ResourceContents{URI: "r://b", Blob: []byte{}}), `{"type":"resource","resource":{"uri":"r://b","blob":""}}`},
-		{agent.Content{Type: "hologram", Text: "t", Name: "n", Data: []byte{1}}, `{"type":"hologram","text":"t","data":"AQ==","name":"n"}`},
+		{agent.Embed(agent.ResourceContents{URI: "r://b", Blob: []byte{255}}),
+			`{"type":"resource","resource":{"uri":"r://b","blob":"/w=="}}`},
+		{agent.Embed(agent.ResourceContents{URI: "r://b", Blob: []byte{}}),
+			`{"type":"resource","resource":{"uri":"r://b","blob":""}}`},
+		{agent.Content{Type: "hologram", Text: "t", Name: "n", Data: []byte{1}},
+			`{"type":"hologram","text":"t","data":"AQ==","name":"n"}`},
 	} {
 		b, err := json.Marshal(tt.c)
 		if err != nil || string(b) != tt.want {
@@ -40,7 +44,8 @@ func TestContentIsWrittenAsMCPDoes(t *testing.T) {
 			t.Errorf("%s is read as %+v, %v", b, back, err)
 		}
 	}
-	if b, err := json.Marshal(agent.Image(nil, "image/png")); err != nil || string(b) != `{"type":"image","data":"","mimeType":"image/png"}` {
+	if b, err := json.Marshal(agent.Image(nil, "image/png")); err != nil ||
+		string(b) != `{"type":"image","data":"","mimeType":"image/png"}` {
 		t.Errorf("an image without data is %s, %v", b, err)
 	}
 	for _, bad := range []string{`{"type":"image","data":"?"}`, `{"type":1}`, `"text"`} {
@@ -51,8 +56,10 @@ func TestContentIsWrittenAsMCPDoes(t *testing.T) {
 }
 
 func FuzzContentJSON(f *testing.F) {
-	for _, s := range []string{`{"type":"text","text":"hi","annotations":{"a":1},"_meta":null}`, `{"type":"image","data":"AP8=","mimeType":"x"}`,
-		`{"type":"resource","resource":{"uri":"u","blob":"","text":"t"}}`, `{"type":"resource_link","uri":"u","name":"n","size":-1}`} {
+	for _, s := range []string{`{"type":"text","text":"hi","annotations":{"a":1},"_meta":null}`,
+		`{"type":"image","data":"AP8=","mimeType":"x"}`,
+		`{"type":"resource","resource":{"uri":"u","blob":"","text":"t"}}`,
+		`{"type":"resource_link","uri":"u","name":"n","size":-1}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -74,7 +81,8 @@ func FuzzContentJSON(f *testing.F) {
 			c.Data = []byte{}
 		}
 		out2, err := json.Marshal(again)
-		if err != nil || string(out2) != string(out) || again.Text != c.Text || string(again.Data) != string(c.Data) || !reflect.DeepEqual(again.Resource, c.Resource) && c.Resource.Meta == nil {
+		if err != nil || string(out2) != string(out) || again.Text != c.Text || string(again.Data) != string(c.Data) ||
+			!reflect.DeepEqual(again.Resource, c.Resource) && c.Resource.Meta == nil {
 			t.Fatalf("%s became %s, %v", out, out2, err)
 		}
 	})

@@ -7,28 +7,31 @@ import (
 	"log/slog"
 )
 
-// Env is what the runtime lends an agent. It is a plain value; what it refers to may be used concurrently until the agent's
-// Close has returned.
+// Env is what the runtime lends an agent. It is a plain value; what it refers to may be used
+// concurrently until the agent's Close has returned.
 type Env struct {
-	// Name is the agent's name in the project, Instance which of its instances this is: "name/0", "name/1" and so on.
+	// Name is the agent's name in the project, Instance which of its instances this is: "name/0",
+	// "name/1" and so on.
 	Name, Instance string
-	// Logger writes to the runtime's log with the agent's name attached. Never nil inside a runtime.
+	// Logger writes to the runtime's log with the agent's name attached. Never nil inside a
+	// runtime.
 	Logger *slog.Logger
 	// Directory reaches every other agent of the system.
 	Directory Directory
 	// Publisher carries events to the agents that listen to their topics.
 	Publisher Publisher
-	// StateDir is a folder private to the agent; it exists when Start is called and is kept between runs.
+	// StateDir is a folder private to the agent; it exists when Start is called and is kept between
+	// runs.
 	StateDir string
 	// Dir is the project file's folder: what relative paths in an agent's config are relative to.
 	Dir string
-	// Output is where results for a person or the next program go: the process's standard output, or standard error while
-	// standard output belongs to a protocol. Logs do not belong here.
+	// Output is where results for a person or the next program go: the process's standard output,
+	// or standard error while standard output belongs to a protocol. Logs do not belong here.
 	Output io.Writer
 }
 
-// Publish sends v, as JSON, to every agent that listens to topic. It returns when the event was handed over for delivery,
-// not when it was handled.
+// Publish sends v, as JSON, to every agent that listens to topic. It returns when the event was
+// handed over for delivery, not when it was handled.
 func (e Env) Publish(ctx context.Context, topic string, v any, opts ...PublishOption) error {
 	if e.Publisher == nil {
 		return Errorf(CodeUnavailable, "publish %q: no broker here", topic)
@@ -64,7 +67,8 @@ type Directory interface {
 	Agent(name string) (Info, bool)
 }
 
-// A frame is what a context carries: who runs (env), the call that it works on (nil outside one), and whom to ask or tell (nil for nobody).
+// A frame is what a context carries: who runs (env), the call that it works on (nil outside one),
+// and whom to ask or tell (nil for nobody).
 type frame struct {
 	env  Env
 	call *Call
@@ -78,8 +82,8 @@ func frameOf(ctx context.Context) *frame {
 	return f
 }
 
-// WithEnv returns a context in which [Ask], [Publish] and the like act as the agent of env. Runtimes call it; a program
-// that is no agent itself uses it to call agents.
+// WithEnv returns a context in which [Ask], [Publish] and the like act as the agent of env.
+// Runtimes call it; a program that is no agent itself uses it to call agents.
 func WithEnv(ctx context.Context, env Env) context.Context {
 	f := &frame{env: env}
 	if old := frameOf(ctx); old != nil {
@@ -96,8 +100,8 @@ func EnvFrom(ctx context.Context) (Env, bool) {
 	return Env{}, false
 }
 
-// CallFrom returns the call that is being served in ctx, nil outside one: who calls, at which depth, with which metadata. It
-// must not be changed.
+// CallFrom returns the call that is being served in ctx, nil outside one: who calls, at which
+// depth, with which metadata. It must not be changed.
 func CallFrom(ctx context.Context) *Call {
 	if f := frameOf(ctx); f != nil {
 		return f.call

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// A Code says what kind of failure an [Error] is. The codes are those of gRPC and Connect that fit, in Connect's spelling, and two of our own.
+// A Code says what kind of failure an [Error] is. The codes are those of gRPC and Connect that fit,
+// in Connect's spelling, and two of our own.
 type Code string
 
 const (
@@ -41,7 +42,8 @@ const (
 
 // Codes lists every code.
 func Codes() []Code {
-	return []Code{CodeInvalidArgument, CodeNotFound, CodePermissionDenied, CodeUnauthenticated, CodeUnavailable, CodeResourceExhausted,
+	return []Code{CodeInvalidArgument, CodeNotFound, CodePermissionDenied, CodeUnauthenticated, CodeUnavailable,
+		CodeResourceExhausted,
 		CodeDeadlineExceeded, CodeCanceled, CodeUnimplemented, CodeInternal, CodeToolFailed, CodeOutcomeUnknown}
 }
 
@@ -66,14 +68,16 @@ type Error struct {
 	RetryAfter time.Duration
 	// Details is JSON for programs, or empty.
 	Details json.RawMessage
-	// NotExecuted is evidence: the callee certainly did not begin to execute the call, since nothing was sent or it was refused before
-	// dispatch. It makes any call safe to repeat. A tool's own error never carries it.
+	// NotExecuted is evidence: the callee certainly did not begin to execute the call, since
+	// nothing was sent or it was refused before dispatch. It makes any call safe to repeat. A
+	// tool's own error never carries it.
 	NotExecuted bool
 
 	cause error
 }
 
-// Errorf makes an Error with a message; %w keeps the cause for errors.Is and errors.As in this process.
+// Errorf makes an Error with a message; %w keeps the cause for errors.Is and errors.As in this
+// process.
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	cause := errors.Unwrap(err)
@@ -115,7 +119,8 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// CodeOf returns the code of err: that of the [Error] in it, of a context error, or internal. It is empty for nil.
+// CodeOf returns the code of err: that of the [Error] in it, of a context error, or internal. It is
+// empty for nil.
 func CodeOf(err error) Code {
 	if err == nil {
 		return ""
@@ -123,8 +128,9 @@ func CodeOf(err error) Code {
 	return AsError(err).Code
 }
 
-// AsError translates any error into an [*Error], at the border of a process or a package. An Error inside err keeps its code
-// and details and gets err's whole message; so does a bare [Code]; a context error becomes deadline_exceeded or canceled; anything else is internal.
+// AsError translates any error into an [*Error], at the border of a process or a package. An Error
+// inside err keeps its code and details and gets err's whole message; so does a bare [Code]; a
+// context error becomes deadline_exceeded or canceled; anything else is internal.
 func AsError(err error) *Error {
 	if err == nil {
 		return nil
@@ -158,8 +164,9 @@ type wireError struct {
 	NotExecuted bool            `json:"notExecuted,omitempty"`
 }
 
-// MarshalJSON writes {code, message, retryAfter (ms), details, notExecuted}; empty members are left out. Details that are no JSON
-// are written as a string: a defect in them must not cost the error itself.
+// MarshalJSON writes {code, message, retryAfter (ms), details, notExecuted}; empty members are left
+// out. Details that are no JSON are written as a string: a defect in them must not cost the error
+// itself.
 func (e *Error) MarshalJSON() ([]byte, error) {
 	details := e.Details
 	if len(details) > 0 && !json.Valid(details) {
@@ -175,6 +182,7 @@ func (e *Error) UnmarshalJSON(b []byte) error {
 		return fmt.Errorf("decode an error: %w", err)
 	}
 	wait := min(max(w.RetryAfter, 0), int64(math.MaxInt64/time.Millisecond))
-	*e = Error{Code: ParseCode(string(w.Code)), Message: w.Message, RetryAfter: time.Duration(wait) * time.Millisecond, Details: w.Details, NotExecuted: w.NotExecuted}
+	*e = Error{Code: ParseCode(string(w.Code)), Message: w.Message, RetryAfter: time.Duration(wait) * time.Millisecond,
+		Details: w.Details, NotExecuted: w.NotExecuted}
 	return nil
 }

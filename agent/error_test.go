@@ -19,7 +19,8 @@ func TestErrorCrossesAsJSON(t *testing.T) {
 		want string
 	}{
 		{&agent.Error{Code: agent.CodeNotFound}, `{"code":"not_found"}`},
-		{&agent.Error{Code: agent.CodeUnavailable, Message: "ä", RetryAfter: 1500 * time.Millisecond, Details: json.RawMessage(`[1]`), NotExecuted: true},
+		{&agent.Error{Code: agent.CodeUnavailable, Message: "ä", RetryAfter: 1500 * time.Millisecond,
+			Details: json.RawMessage(`[1]`), NotExecuted: true},
 			`{"code":"unavailable","message":"ä","retryAfter":1500,"details":[1],"notExecuted":true}`},
 	} {
 		b, err := json.Marshal(tt.e)
@@ -35,7 +36,8 @@ func TestErrorCrossesAsJSON(t *testing.T) {
 	if err == nil {
 		t.Fatalf("the broken details encode as %s: the test below proves nothing", broken)
 	}
-	if b, err := json.Marshal(&agent.Error{Code: agent.CodeInternal, Details: json.RawMessage(`{"a":`)}); err != nil || string(b) != `{"code":"internal","details":"{\"a\":"}` {
+	if b, err := json.Marshal(&agent.Error{Code: agent.CodeInternal, Details: json.RawMessage(`{"a":`)}); err != nil ||
+		string(b) != `{"code":"internal","details":"{\"a\":"}` {
 		t.Errorf("an error with broken details is written as %s, %v", b, err)
 	}
 }
@@ -44,8 +46,9 @@ func TestErrorReadsWhatOthersWrite(t *testing.T) {
 	for in, want := range map[string]agent.Error{
 		`{"code":"not_found_yet","message":"m"}`: {Code: agent.CodeInternal, Message: "m"},
 		`{}`:                                     {Code: agent.CodeInternal},
-		`{"code":"canceled","retryAfter":-5,"other":true}`:     {Code: agent.CodeCanceled},
-		`{"code":"canceled","retryAfter":9223372036854775807}`: {Code: agent.CodeCanceled, RetryAfter: 9223372036854 * time.Millisecond},
+		`{"code":"canceled","retryAfter":-5,"other":true}`: {Code: agent.CodeCanceled},
+		`{"code":"canceled","retryAfter":9223372036854775807}`: {Code: agent.CodeCanceled,
+			RetryAfter: 9223372036854 * time.Millisecond},
 	} {
 		var got agent.Error
 		if err := json.Unmarshal([]byte(in), &got); err != nil || !reflect.DeepEqual(got, want) {
@@ -69,19 +72,22 @@ func TestErrorIsAndAs(t *testing.T) {
 	e := agent.Errorf(agent.CodeUnavailable, "read: %w", io.ErrUnexpectedEOF)
 	wrapped := fmt.Errorf("ask: %w", e)
 	for target, want := range map[error]bool{
-		agent.CodeUnavailable: true, agent.CodeInternal: false, io.ErrUnexpectedEOF: true, io.EOF: false, context.Canceled: false,
+		agent.CodeUnavailable: true, agent.CodeInternal: false, io.ErrUnexpectedEOF: true, io.EOF: false,
+		context.Canceled: false,
 	} {
 		if errors.Is(wrapped, target) != want {
 			t.Errorf("errors.Is(%v, %v) = %v", wrapped, target, !want)
 		}
 	}
-	if e := agent.Errorf(agent.CodeInternal, "%w and %w", io.EOF, io.ErrClosedPipe); !errors.Is(e, io.EOF) || !errors.Is(e, io.ErrClosedPipe) {
+	if e := agent.Errorf(agent.CodeInternal, "%w and %w", io.EOF, io.ErrClosedPipe); !errors.Is(e, io.EOF) ||
+		!errors.Is(e, io.ErrClosedPipe) {
 		t.Error("of two causes one is lost")
 	}
 	if e := agent.Errorf(agent.CodeInternal, "no cause"); errors.Unwrap(e) != nil {
 		t.Errorf("the cause is %v", errors.Unwrap(e))
 	}
-	for code, target := range map[agent.Code]error{agent.CodeCanceled: context.Canceled, agent.CodeDeadlineExceeded: context.DeadlineExceeded} {
+	for code, target := range map[agent.Code]error{agent.CodeCanceled: context.Canceled,
+		agent.CodeDeadlineExceeded: context.DeadlineExceeded} {
 		if !errors.Is(&agent.Error{Code: code}, target) {
 			t.Errorf("%s is not %v", code, target)
 		}
@@ -93,22 +99,27 @@ func TestErrorIsAndAs(t *testing.T) {
 }
 
 func TestAsError(t *testing.T) {
-	e := &agent.Error{Code: agent.CodeNotFound, Message: "gone", RetryAfter: time.Second, Details: json.RawMessage(`1`), NotExecuted: true}
+	e := &agent.Error{Code: agent.CodeNotFound, Message: "gone", RetryAfter: time.Second, Details: json.RawMessage(`1`),
+		NotExecuted: true}
 	for _, tt := range []struct {
 		in   error
 		want agent.Error
 	}{
 		{e, *e},
-		{fmt.Errorf("ask: %w", e), agent.Error{Code: agent.CodeNotFound, Message: "ask: not_found: gone", RetryAfter: time.Second, Details: json.RawMessage(`1`), NotExecuted: true}},
+		{fmt.Errorf("ask: %w", e), agent.Error{Code: agent.CodeNotFound, Message: "ask: not_found: gone",
+			RetryAfter: time.Second, Details: json.RawMessage(`1`), NotExecuted: true}},
 		{context.Canceled, agent.Error{Code: agent.CodeCanceled, Message: "context canceled"}},
-		{fmt.Errorf("x: %w", context.DeadlineExceeded), agent.Error{Code: agent.CodeDeadlineExceeded, Message: "x: context deadline exceeded"}},
+		{fmt.Errorf("x: %w", context.DeadlineExceeded),
+			agent.Error{Code: agent.CodeDeadlineExceeded, Message: "x: context deadline exceeded"}},
 		{agent.CodeNotFound, agent.Error{Code: agent.CodeNotFound, Message: "not_found"}},
-		{fmt.Errorf("x: %w", agent.CodePermissionDenied), agent.Error{Code: agent.CodePermissionDenied, Message: "x: permission_denied"}},
+		{fmt.Errorf("x: %w", agent.CodePermissionDenied),
+			agent.Error{Code: agent.CodePermissionDenied, Message: "x: permission_denied"}},
 		{agent.Code("made up"), agent.Error{Code: agent.CodeInternal, Message: "made up"}},
 		{errors.New("x"), agent.Error{Code: agent.CodeInternal, Message: "x"}},
 	} {
 		got := agent.AsError(tt.in)
-		if got.Code != tt.want.Code || got.Message != tt.want.Message || got.RetryAfter != tt.want.RetryAfter || string(got.Details) != string(tt.want.Details) || got.NotExecuted != tt.want.NotExecuted {
+		if got.Code != tt.want.Code || got.Message != tt.want.Message || got.RetryAfter != tt.want.RetryAfter ||
+			string(got.Details) != string(tt.want.Details) || got.NotExecuted != tt.want.NotExecuted {
 			t.Errorf("AsError(%v) = %+v, want %+v", tt.in, got, tt.want)
 		}
 		if agent.CodeOf(tt.in) != tt.want.Code || !errors.Is(got, tt.in) && got != tt.in {

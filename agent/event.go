@@ -18,8 +18,10 @@ type EventInfo struct {
 	Topic string `json:"topic"`
 }
 
-// On listens to a topic with a typed handler. Handlers run concurrently, bounded by the communicator; an error asks for redelivery where the
-// broker promises that, and is logged where it does not. [CallFrom] gives the event's stable ID, who published it (Caller), and which Attempt this is.
+// On listens to a topic with a typed handler. Handlers run concurrently, bounded by the
+// communicator; an error asks for redelivery where the broker promises that, and is logged where it
+// does not. [CallFrom] gives the event's stable ID, who published it (Caller), and which Attempt
+// this is.
 func On[T any](topic string, fn func(context.Context, T) error) Event {
 	e := Event{info: EventInfo{Topic: topic}, err: CheckTopic(topic)}
 	if fn == nil {
@@ -28,7 +30,8 @@ func On[T any](topic string, fn func(context.Context, T) error) Event {
 	e.handler = CallerFunc(func(ctx context.Context, c *Call) (*Result, error) {
 		var v T
 		if err := json.Unmarshal(c.Input, &v); err != nil {
-			return nil, Refusedf(CodeInvalidArgument, "event %s: the payload does not decode into %T: %w", c.Name, v, err)
+			return nil, Refusedf(CodeInvalidArgument, "event %s: the payload does not decode into %T: %w", c.Name, v,
+				err)
 		}
 		if err := fn(ctx, v); err != nil {
 			return nil, toolError(ctx, err)
@@ -56,7 +59,8 @@ type Publication struct {
 	Topic string
 	// Source is the agent that published it.
 	Source string
-	// Key orders: events of one topic with equal keys are handled one after the other, as published. Empty: no order.
+	// Key orders: events of one topic with equal keys are handled one after the other, as
+	// published. Empty: no order.
 	Key string
 	// Payload is JSON.
 	Payload json.RawMessage
@@ -75,5 +79,6 @@ type PublishOption func(*Publication)
 // EventKey keeps events of one topic with equal keys in order.
 func EventKey(key string) PublishOption { return func(p *Publication) { p.Key = key } }
 
-// EventID sets the event's ID, so that publishing again after a failure can be recognised as the same event.
+// EventID sets the event's ID, so that publishing again after a failure can be recognised as the
+// same event.
 func EventID(id string) PublishOption { return func(p *Publication) { p.ID = id } }

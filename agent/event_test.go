@@ -29,7 +29,9 @@ func TestOn(t *testing.T) {
 	wantCode(t, deliver("city.lost", `null`), agent.CodeToolFailed, false)
 	wantCode(t, deliver("city.other", `null`), agent.CodeNotFound, true)
 	for want, e := range map[string]agent.Event{
-		"is no topic": agent.On("City", func(context.Context, city) error { return nil }), "function is nil": agent.On[city]("c", nil), "agent.On": {},
+		"is no topic": agent.On("City", func(context.Context, city) error {
+			return nil
+		}), "function is nil": agent.On[city]("c", nil), "agent.On": {},
 	} {
 		if err := e.Err(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error is %v, want one that says %s", err, want)
@@ -51,10 +53,12 @@ func TestPublish(t *testing.T) {
 	p := &publisher{}
 	env := agent.Env{Name: "me", Publisher: p}
 	ctx := agent.WithEnv(t.Context(), env)
-	if err := agent.Publish(ctx, "city.found", city{Name: "Bern"}, agent.EventKey("k"), agent.EventID("id")); err != nil {
+	if err := agent.Publish(ctx, "city.found", city{Name: "Bern"}, agent.EventKey("k"),
+		agent.EventID("id")); err != nil {
 		t.Fatal(err)
 	}
-	if want := (agent.Publication{ID: "id", Topic: "city.found", Source: "me", Key: "k", Payload: json.RawMessage(`{"name":"Bern"}`)}); !reflect.DeepEqual(p.got, want) {
+	if want := (agent.Publication{ID: "id", Topic: "city.found", Source: "me", Key: "k",
+		Payload: json.RawMessage(`{"name":"Bern"}`)}); !reflect.DeepEqual(p.got, want) {
 		t.Errorf("published %+v", p.got)
 	}
 	if err := env.Publish(ctx, "city.found", nil); err != nil || p.got.ID == "" || string(p.got.Payload) != "null" {

@@ -9,7 +9,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// serve stands in for the runtime: it makes the agents callable and returns the context of a caller.
+// serve stands in for the runtime: it makes the agents callable and returns the context of a
+// caller.
 func serve(agents map[string]agent.Capabilities) context.Context {
 	dir := hosts{}
 	for name, caps := range agents {
@@ -51,16 +52,20 @@ type Position struct{ Lat, Lon float64 }
 
 func ExampleAsk() {
 	geo := agent.Capabilities{Tools: []agent.Tool{
-		agent.NewTool("locate", "Where a city is.", func(context.Context, City) (Position, error) { return Position{46.9, 7.4}, nil }),
+		agent.NewTool("locate", "Where a city is.", func(context.Context, City) (Position, error) {
+			return Position{46.9, 7.4}, nil
+		}),
 	}}
 	weather := agent.Capabilities{Requires: []string{"geo.locate"}, Tools: []agent.Tool{
-		agent.NewTool("forecast", "Forecast the weather for a city.", func(ctx context.Context, c City) (string, error) {
-			pos, err := agent.Ask[Position](ctx, "geo.locate", c) // ctx carries who asks, the deadline, the cancellation
-			if err != nil {
-				return "", err
-			}
-			return fmt.Sprintf("sun at %.1f, %.1f", pos.Lat, pos.Lon), nil
-		}),
+		agent.NewTool("forecast", "Forecast the weather for a city.",
+			func(ctx context.Context, c City) (string, error) {
+				// ctx carries who asks, the deadline, the cancellation
+				pos, err := agent.Ask[Position](ctx, "geo.locate", c)
+				if err != nil {
+					return "", err
+				}
+				return fmt.Sprintf("sun at %.1f, %.1f", pos.Lat, pos.Lon), nil
+			}),
 	}}
 	ctx := serve(map[string]agent.Capabilities{"geo": geo, "weather": weather})
 	fmt.Println(agent.Ask[string](ctx, "weather.forecast", City{Name: "Bern"}))
@@ -74,7 +79,8 @@ func ExampleNewPrompt() {
 	}
 	write := agent.NewPrompt("write", "Write a letter.",
 		func(_ context.Context, l Letter) (*agent.PromptResult, error) {
-			return &agent.PromptResult{Messages: []agent.Message{agent.UserText("Write to " + l.To + ", " + l.Tone + ".")}}, nil
+			return &agent.PromptResult{Messages: []agent.Message{agent.UserText("Write to " + l.To + ", " + l.Tone +
+				".")}}, nil
 		},
 		agent.Completes("tone", func(_ context.Context, prefix string, _ map[string]string) ([]string, error) {
 			var fit []string
@@ -126,7 +132,8 @@ func ExampleOn() {
 		return nil
 	})
 
-	// The runtime delivers an event as a call. Whoever publishes writes agent.Publish(ctx, "file.found", Found{...}).
+	// The runtime delivers an event as a call. Whoever publishes writes agent.Publish(ctx,
+	// "file.found", Found{...}).
 	ctx := serve(map[string]agent.Capabilities{"indexer": {Events: []agent.Event{index}}})
 	_, err := agent.Do(ctx, agent.Call{Op: agent.OpEvent, Agent: "indexer", Name: "file.found"}, Found{"main.go"})
 	fmt.Println(err)

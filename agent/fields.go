@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// inFieldOrder walks props, the properties of t's schema, in the order in which t declares them: a schema's map has lost it. What is not a plain
-// field of t follows by name.
+// inFieldOrder walks props, the properties of t's schema, in the order in which t declares them: a
+// schema's map has lost it. What is not a plain field of t follows by name.
 func inFieldOrder[V any](t reflect.Type, props map[string]V) iter.Seq2[string, V] {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()

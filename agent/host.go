@@ -8,8 +8,9 @@ import (
 	"slices"
 )
 
-// A Host makes an agent callable: it finds the tool, prompt, resource or event handler that a [Call] names and runs it. It recovers
-// panics: the caller gets an internal error, the log the stack. Immutable after NewHost, safe for concurrent use.
+// A Host makes an agent callable: it finds the tool, prompt, resource or event handler that a
+// [Call] names and runs it. It recovers panics: the caller gets an internal error, the log the
+// stack. Immutable after NewHost, safe for concurrent use.
 type Host struct {
 	env     Env
 	info    Info
@@ -21,11 +22,12 @@ type Host struct {
 	templates []*Resource
 }
 
-// NewHost makes a Host of the capabilities of the agent that env names. All that is wrong with them is in the one error: bad names, schemas that do not
-// compile, two tools of one name.
+// NewHost makes a Host of the capabilities of the agent that env names. All that is wrong with them
+// is in the one error: bad names, schemas that do not compile, two tools of one name.
 func NewHost(env Env, caps Capabilities) (*Host, error) {
-	h := &Host{env: env, info: Info{Name: env.Name, Description: caps.Description}, tools: map[string]*Tool{}, prompts: map[string]*Prompt{},
-		events: map[string]*Event{}, byURI: map[string]*Resource{}}
+	h := &Host{env: env, info: Info{Name: env.Name, Description: caps.Description}, tools: map[string]*Tool{},
+		prompts: map[string]*Prompt{},
+		events:  map[string]*Event{}, byURI: map[string]*Resource{}}
 	errs := []error{CheckAgentName(env.Name)}
 	for i := range caps.Tools {
 		t := &caps.Tools[i]
@@ -71,7 +73,8 @@ func (h *Host) Info() Info { return h.info }
 // Env is the environment that the handlers run with.
 func (h *Host) Env() Env { return h.env }
 
-// Call serves c, whatever c.Agent says: routing was done before. The context of the handler carries the agent's [Env] and c.
+// Call serves c, whatever c.Agent says: routing was done before. The context of the handler carries
+// the agent's [Env] and c.
 func (h *Host) Call(ctx context.Context, c *Call) (res *Result, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, Refusedf(CodeOf(err), "%s: %w before it began", c.Target(), err)
@@ -79,7 +82,8 @@ func (h *Host) Call(ctx context.Context, c *Call) (res *Result, err error) {
 	ctx = context.WithValue(ctx, frameKey{}, &frame{env: h.env, call: c, back: c.Back})
 	defer func() {
 		if p := recover(); p != nil {
-			h.env.log().ErrorContext(ctx, "panic in a handler", "op", c.Op, "name", c.Name, "call", c.ID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			h.env.log().ErrorContext(ctx, "panic in a handler", "op", c.Op, "name", c.Name, "call", c.ID, "panic",
+				fmt.Sprint(p), "stack", string(debug.Stack()))
 			res, err = nil, Errorf(CodeInternal, "%s panicked: %v", c.Target(), p)
 		}
 	}()
@@ -92,7 +96,8 @@ func (h *Host) Call(ctx context.Context, c *Call) (res *Result, err error) {
 	return res, nil
 }
 
-// outward is an error of dispatch as it leaves the agent. What is an [*Error] already keeps its evidence: a middleware may refuse a call before its tool.
+// outward is an error of dispatch as it leaves the agent. What is an [*Error] already keeps its
+// evidence: a middleware may refuse a call before its tool.
 func outward(ctx context.Context, err error) *Error {
 	if e := (*Error)(nil); errors.As(err, &e) {
 		return AsError(err)

@@ -14,15 +14,17 @@ import (
 func TestNewHostReportsAllThatIsWrong(t *testing.T) {
 	text := func(context.Context) (string, error) { return "", nil }
 	_, err := agent.NewHost(agent.Env{Name: "Geo"}, agent.Capabilities{
-		Tools:     []agent.Tool{{}, inputOf[string](), inputOf[city](), inputOf[city]()},
-		Prompts:   []agent.Prompt{{}},
-		Resources: []agent.Resource{agent.NewResource("x", "x", "", "", text), agent.NewResource("f://x", "x", "", "", text), agent.NewResource("f://x", "y", "", "", text)},
-		Events:    []agent.Event{agent.On("T", func(context.Context, any) error { return nil })},
+		Tools:   []agent.Tool{{}, inputOf[string](), inputOf[city](), inputOf[city]()},
+		Prompts: []agent.Prompt{{}},
+		Resources: []agent.Resource{agent.NewResource("x", "x", "", "", text),
+			agent.NewResource("f://x", "x", "", "", text), agent.NewResource("f://x", "y", "", "", text)},
+		Events: []agent.Event{agent.On("T", func(context.Context, any) error { return nil })},
 	})
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{`agent "Geo"`, "no agent name", `tool "": a tool without a handler`, `tool "t": infer the input schema`, `tool "t" is declared twice`,
+	for _, want := range []string{`agent "Geo"`, "no agent name", `tool "": a tool without a handler`,
+		`tool "t": infer the input schema`, `tool "t" is declared twice`,
 		"agent.NewPrompt", `"x" is no URI`, `resource "f://x" is declared twice`, `"T" is no topic`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %s:\n%v", want, err)
@@ -31,14 +33,19 @@ func TestNewHostReportsAllThatIsWrong(t *testing.T) {
 }
 
 func TestHostDescribesItself(t *testing.T) {
-	h, err := agent.NewHost(agent.Env{Name: "geo"}, agent.Capabilities{Description: "d", Tools: []agent.Tool{inputOf[city]()}, Events: []agent.Event{agent.On("t", func(context.Context, any) error { return nil })}})
+	h, err := agent.NewHost(agent.Env{Name: "geo"},
+		agent.Capabilities{Description: "d", Tools: []agent.Tool{inputOf[city]()},
+			Events: []agent.Event{agent.On("t", func(context.Context, any) error {
+				return nil
+			})}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	info := h.Info()
 	tool, ok := info.Tool("t")
 	_, none := info.Tool("u")
-	if info.Name != "geo" || info.Description != "d" || !ok || none || tool.Name != "t" || len(info.Events) != 1 || h.Env().Name != "geo" {
+	if info.Name != "geo" || info.Description != "d" || !ok || none || tool.Name != "t" || len(info.Events) != 1 ||
+		h.Env().Name != "geo" {
 		t.Errorf("the host is %+v", info)
 	}
 }
@@ -47,7 +54,9 @@ func TestHostRecoversPanics(t *testing.T) {
 	var log bytes.Buffer
 	env := agent.Env{Name: "geo", Logger: slog.New(slog.NewTextHandler(&log, nil))}
 	h, err := agent.NewHost(env, agent.Capabilities{Tools: []agent.Tool{
-		agent.NewTool("panic", "", func(context.Context, struct{}) (string, error) { panic(errors.New("at the disco")) }),
+		agent.NewTool("panic", "", func(context.Context, struct{}) (string, error) {
+			panic(errors.New("at the disco"))
+		}),
 		agent.NewTool("fine", "", func(context.Context, struct{}) (string, error) { return "fine", nil }),
 	}})
 	if err != nil {
@@ -55,7 +64,8 @@ func TestHostRecoversPanics(t *testing.T) {
 	}
 	res, err := h.Call(t.Context(), &agent.Call{ID: "c1", Op: agent.OpTool, Agent: "geo", Name: "panic"})
 	wantCode(t, err, agent.CodeInternal, false)
-	if res != nil || !strings.Contains(err.Error(), "geo.panic panicked: at the disco") || strings.Contains(err.Error(), "goroutine") {
+	if res != nil || !strings.Contains(err.Error(), "geo.panic panicked: at the disco") ||
+		strings.Contains(err.Error(), "goroutine") {
 		t.Errorf("%+v, %v", res, err)
 	}
 	for _, want := range []string{"at the disco", "host_test.go", "call=c1"} {
@@ -63,14 +73,16 @@ func TestHostRecoversPanics(t *testing.T) {
 			t.Errorf("the log lacks %s: %s", want, log.String())
 		}
 	}
-	if res, err := h.Call(t.Context(), &agent.Call{Op: agent.OpTool, Name: "fine"}); err != nil || res.Text() != "fine" {
+	if res, err := h.Call(t.Context(), &agent.Call{Op: agent.OpTool, Name: "fine"}); err != nil ||
+		res.Text() != "fine" {
 		t.Errorf("the next call: %+v, %v", res, err)
 	}
 }
 
 func TestHostRefuses(t *testing.T) {
 	ctx := tools(t, inputOf[struct{}]())
-	for _, c := range []agent.Call{{Op: agent.OpTool, Name: "x"}, {Op: agent.OpPrompt, Name: "t"}, {Op: agent.OpResource, Name: "t"}, {Op: agent.OpComplete, Name: "t"}, {Op: agent.OpEvent, Name: "t"}} {
+	for _, c := range []agent.Call{{Op: agent.OpTool, Name: "x"}, {Op: agent.OpPrompt, Name: "t"},
+		{Op: agent.OpResource, Name: "t"}, {Op: agent.OpComplete, Name: "t"}, {Op: agent.OpEvent, Name: "t"}} {
 		c.Agent = "callee"
 		_, err := agent.Do(ctx, c, nil)
 		wantCode(t, err, agent.CodeNotFound, true)
@@ -92,11 +104,16 @@ func TestHandlerErrors(t *testing.T) {
 	}{
 		"a plain error": {errors.New("x"), agent.CodeToolFailed, "tool_failed: x"},
 		"an Error":      {agent.Errorf(agent.CodeNotFound, "x"), agent.CodeNotFound, "not_found: x"},
-		"an Error of a call that was not executed": {agent.Refusedf(agent.CodeUnavailable, "x"), agent.CodeUnavailable, "unavailable: x"},
-		"a Code":                            {agent.CodePermissionDenied, agent.CodePermissionDenied, "permission_denied: permission_denied"},
-		"a context error of something else": {context.DeadlineExceeded, agent.CodeToolFailed, "tool_failed: context deadline exceeded"},
+		"an Error of a call that was not executed": {agent.Refusedf(agent.CodeUnavailable, "x"), agent.CodeUnavailable,
+			"unavailable: x"},
+		"a Code": {agent.CodePermissionDenied, agent.CodePermissionDenied,
+			"permission_denied: permission_denied"},
+		"a context error of something else": {context.DeadlineExceeded, agent.CodeToolFailed, "tool_failed: context " +
+			"deadline exceeded"},
 	} {
-		ctx := tools(t, agent.NewTool("fail", "", func(context.Context, struct{}) (string, error) { return "", tt.err }))
+		ctx := tools(t, agent.NewTool("fail", "", func(context.Context, struct{}) (string, error) {
+			return "", tt.err
+		}))
 		_, err := agent.CallTool(ctx, "callee.fail", nil)
 		wantCode(t, err, tt.code, false)
 		if err == nil || err.Error() != tt.text || !errors.Is(err, tt.err) {
@@ -104,11 +121,12 @@ func TestHandlerErrors(t *testing.T) {
 		}
 	}
 	began := make(chan struct{})
-	ctx, cancel := context.WithCancel(tools(t, agent.NewTool("wait", "", func(ctx context.Context, _ struct{}) (string, error) {
-		close(began)
-		<-ctx.Done()
-		return "", ctx.Err()
-	})))
+	ctx, cancel := context.WithCancel(
+		tools(t, agent.NewTool("wait", "", func(ctx context.Context, _ struct{}) (string, error) {
+			close(began)
+			<-ctx.Done()
+			return "", ctx.Err()
+		})))
 	go func() { <-began; cancel() }()
 	_, err := agent.CallTool(ctx, "callee.wait", nil)
 	wantCode(t, err, agent.CodeCanceled, false)

@@ -1,6 +1,7 @@
 package agent
 
-// Info describes an agent: what it offers, without the functions behind. It is plain data and crosses wires as JSON.
+// Info describes an agent: what it offers, without the functions behind. It is plain data and
+// crosses wires as JSON.
 type Info struct {
 	Name        string         `json:"name"`
 	Description string         `json:"description,omitempty"`

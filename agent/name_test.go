@@ -35,7 +35,8 @@ func TestNames(t *testing.T) {
 		for what, got := range map[string]struct {
 			err error
 			ok  bool
-		}{"agent": {agent.CheckAgentName(tt.name), tt.agent}, "tool": {agent.CheckToolName(tt.name), tt.tool}, "topic": {agent.CheckTopic(tt.name), tt.topic}} {
+		}{"agent": {agent.CheckAgentName(tt.name), tt.agent}, "tool": {agent.CheckToolName(tt.name), tt.tool},
+			"topic": {agent.CheckTopic(tt.name), tt.topic}} {
 			if (got.err == nil) != got.ok {
 				t.Errorf("%q as the name of a %s: %v", tt.name, what, got.err)
 			}
@@ -47,7 +48,8 @@ func TestNames(t *testing.T) {
 }
 
 func TestSplitName(t *testing.T) {
-	for in, want := range map[string][2]string{"a.b": {"a", "b"}, "a.b.c": {"a", "b.c"}, "a": {}, ".b": {}, "a.": {}, "": {}} {
+	for in, want := range map[string][2]string{"a.b": {"a", "b"}, "a.b.c": {"a", "b.c"}, "a": {}, ".b": {}, "a.": {},
+		"": {}} {
 		a, n, ok := agent.SplitName(in)
 		if ok != (want[0] != "") || ok && (a != want[0] || n != want[1]) {
 			t.Errorf("SplitName(%q) = %q, %q, %v", in, a, n, ok)

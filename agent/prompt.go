@@ -77,9 +77,11 @@ func Completes(argument string, fn CompleteFunc) PromptOption {
 	}
 }
 
-// NewPrompt makes a prompt from a typed function. In is a struct whose fields are strings: each is an argument, described by its `jsonschema`
-// tag and required unless its `json` tag has omitempty or omitzero. fn is called concurrently.
-func NewPrompt[In any](name, description string, fn func(context.Context, In) (*PromptResult, error), opts ...PromptOption) Prompt {
+// NewPrompt makes a prompt from a typed function. In is a struct whose fields are strings: each is
+// an argument, described by its `jsonschema` tag and required unless its `json` tag has omitempty
+// or omitzero. fn is called concurrently.
+func NewPrompt[In any](name, description string, fn func(context.Context, In) (*PromptResult, error),
+	opts ...PromptOption) Prompt {
 	p := Prompt{info: PromptInfo{Name: name, Description: description}}
 	args, err := promptArguments(reflect.TypeFor[In]())
 	p.info.Arguments = args
@@ -90,7 +92,8 @@ func NewPrompt[In any](name, description string, fn func(context.Context, In) (*
 	p.handler = CallerFunc(func(ctx context.Context, c *Call) (*Result, error) {
 		var given map[string]string
 		if err := json.Unmarshal(objectOr(c.Input), &given); err != nil {
-			return nil, Refusedf(CodeInvalidArgument, "prompt %s: arguments are an object of strings: %w", c.Target(), err)
+			return nil, Refusedf(CodeInvalidArgument, "prompt %s: arguments are an object of strings: %w", c.Target(),
+				err)
 		}
 		for _, a := range args {
 			if _, ok := given[a.Name]; !ok && a.Required {

@@ -27,21 +27,30 @@ type letter struct {
 type tone2 = struct{ About string }
 
 func TestPromptArguments(t *testing.T) {
-	p := agent.NewPrompt("write", "Write a letter.", func(context.Context, letter) (*agent.PromptResult, error) { return nil, nil }, agent.PromptTitle("Write"))
-	want := agent.PromptInfo{Name: "write", Title: "Write", Description: "Write a letter.", Arguments: []agent.PromptArgument{
-		{Name: "to", Description: "who gets it", Required: true},
-		{Name: "from", Required: true},
-		{Name: "About", Required: true},
-		{Name: "tone", Description: "how it sounds"},
-		{Name: "again"},
-	}}
+	p := agent.NewPrompt("write", "Write a letter.", func(context.Context, letter) (*agent.PromptResult, error) {
+		return nil, nil
+	}, agent.PromptTitle("Write"))
+	want := agent.PromptInfo{Name: "write", Title: "Write", Description: "Write a letter.",
+		Arguments: []agent.PromptArgument{
+			{Name: "to", Description: "who gets it", Required: true},
+			{Name: "from", Required: true},
+			{Name: "About", Required: true},
+			{Name: "tone", Description: "how it sounds"},
+			{Name: "again"},
+		}}
 	if p.Err() != nil || !reflect.DeepEqual(p.Info(), want) {
 		t.Errorf("the prompt is %+v, %v", p.Info(), p.Err())
 	}
 	for name, p := range map[string]agent.Prompt{
-		"are strings":     agent.NewPrompt("p", "", func(context.Context, struct{ N int }) (*agent.PromptResult, error) { return nil, nil }),
-		"struct or a map": agent.NewPrompt("p", "", func(context.Context, string) (*agent.PromptResult, error) { return nil, nil }),
-		"tool name":       agent.NewPrompt("P", "", func(context.Context, struct{}) (*agent.PromptResult, error) { return nil, nil }),
+		"are strings": agent.NewPrompt("p", "", func(context.Context, struct{ N int }) (*agent.PromptResult, error) {
+			return nil, nil
+		}),
+		"struct or a map": agent.NewPrompt("p", "", func(context.Context, string) (*agent.PromptResult, error) {
+			return nil, nil
+		}),
+		"tool name": agent.NewPrompt("P", "", func(context.Context, struct{}) (*agent.PromptResult, error) {
+			return nil, nil
+		}),
 		"function is nil": agent.NewPrompt[struct{}]("p", "", nil),
 		"NewPrompt":       {},
 	} {
@@ -62,7 +71,8 @@ func TestGetPrompt(t *testing.T) {
 		agent.NewPrompt("silent", "", func(context.Context, struct{}) (*agent.PromptResult, error) { return nil, nil }),
 	}})
 	args := map[string]string{"to": "a", "from": "b", "About": "c"}
-	if p, err := agent.GetPrompt(ctx, "callee.write", args); err != nil || len(p.Messages) != 1 || p.Messages[0].Content.Text != "abc" {
+	if p, err := agent.GetPrompt(ctx, "callee.write", args); err != nil || len(p.Messages) != 1 ||
+		p.Messages[0].Content.Text != "abc" {
 		t.Errorf("the prompt is %+v, %v", p, err)
 	}
 	delete(args, "from")
@@ -99,16 +109,24 @@ func TestCompletions(t *testing.T) {
 		return all, nil
 	}
 	ctx := one(t, agent.Capabilities{
-		Prompts:   []agent.Prompt{agent.NewPrompt("write", "", func(context.Context, letter) (*agent.PromptResult, error) { return nil, nil }, agent.Completes("to", many))},
-		Resources: []agent.Resource{agent.NewResourceFunc("f://{a}", "f", "", "", func(context.Context, string, map[string]string) ([]agent.ResourceContents, error) { return nil, nil }, agent.CompletesVariable("a", many))},
+		Prompts: []agent.Prompt{agent.NewPrompt("write", "",
+			func(context.Context, letter) (*agent.PromptResult, error) {
+				return nil, nil
+			}, agent.Completes("to", many))},
+		Resources: []agent.Resource{agent.NewResourceFunc("f://{a}", "f", "", "",
+			func(context.Context, string, map[string]string) ([]agent.ResourceContents, error) {
+				return nil, nil
+			}, agent.CompletesVariable("a", many))},
 	})
 	for _, ref := range []struct{ name, argument string }{{"write", "to"}, {"f://{a}", "a"}} {
-		got, err := agent.Complete(ctx, "callee", ref.name, agent.CompleteRequest{Argument: ref.argument, Value: "v", Others: map[string]string{"x": "-"}})
+		got, err := agent.Complete(ctx, "callee", ref.name, agent.CompleteRequest{Argument: ref.argument, Value: "v",
+			Others: map[string]string{"x": "-"}})
 		if err != nil || len(got.Values) != 100 || got.Values[99] != "v-99" || got.Total != 150 || !got.HasMore {
 			t.Errorf("%s: %+v, %v", ref, got, err)
 		}
 		for _, quiet := range []agent.CompleteRequest{{Argument: ref.argument, Value: "none"}, {Argument: "other"}} {
-			if got, err := agent.Complete(ctx, "callee", ref.name, quiet); err != nil || got.Values == nil || len(got.Values) != 0 || got.HasMore {
+			if got, err := agent.Complete(ctx, "callee", ref.name, quiet); err != nil || got.Values == nil ||
+				len(got.Values) != 0 || got.HasMore {
 				t.Errorf("%+v: %+v, %v", quiet, got, err)
 			}
 		}

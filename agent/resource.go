@@ -19,7 +19,8 @@ type Resource struct {
 	err       error
 }
 
-// ResourceInfo describes a resource (URI set) or a template of resources (Template set, with RFC 6570 variables {name} and {+path}).
+// ResourceInfo describes a resource (URI set) or a template of resources (Template set, with RFC
+// 6570 variables {name} and {+path}).
 type ResourceInfo struct {
 	URI         string `json:"uri,omitempty"`
 	Template    string `json:"uriTemplate,omitempty"`
@@ -29,8 +30,8 @@ type ResourceInfo struct {
 	MIMEType    string `json:"mimeType,omitempty"`
 }
 
-// ReadFunc reads the resource of that URI. vars are the values of a template's variables, decoded; nil without one. A URI that
-// the template allows but nothing stands for is [NotFound].
+// ReadFunc reads the resource of that URI. vars are the values of a template's variables, decoded;
+// nil without one. A URI that the template allows but nothing stands for is [NotFound].
 type ReadFunc func(ctx context.Context, uri string, vars map[string]string) ([]ResourceContents, error)
 
 // NotFound is the error for a thing that does not exist.
@@ -52,8 +53,10 @@ func CompletesVariable(name string, fn CompleteFunc) ResourceOption {
 	}
 }
 
-// NewResource makes a resource with a fixed URI, for example "review://latest". fn returns its text; it is called concurrently.
-func NewResource(uri, name, description, mimeType string, fn func(ctx context.Context) (string, error), opts ...ResourceOption) Resource {
+// NewResource makes a resource with a fixed URI, for example "review://latest". fn returns its
+// text; it is called concurrently.
+func NewResource(uri, name, description, mimeType string, fn func(ctx context.Context) (string, error),
+	opts ...ResourceOption) Resource {
 	read := func(ctx context.Context, uri string, _ map[string]string) ([]ResourceContents, error) {
 		text, err := fn(ctx)
 		if err != nil {
@@ -67,8 +70,8 @@ func NewResource(uri, name, description, mimeType string, fn func(ctx context.Co
 	return newResource(ResourceInfo{URI: uri, Name: name, Description: description, MIMEType: mimeType}, read, opts)
 }
 
-// NewResourceFunc makes a resource from a [ReadFunc]: one with a fixed URI, or, where uri holds {variables}, a template: {name} stands for a part without a
-// slash, {+name} for a part with any.
+// NewResourceFunc makes a resource from a [ReadFunc]: one with a fixed URI, or, where uri holds
+// {variables}, a template: {name} stands for a part without a slash, {+name} for a part with any.
 func NewResourceFunc(uri, name, description, mimeType string, fn ReadFunc, opts ...ResourceOption) Resource {
 	info := ResourceInfo{URI: uri, Name: name, Description: description, MIMEType: mimeType}
 	if strings.Contains(uri, "{") {

@@ -12,13 +12,15 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// readVars serves a template and gives the variables of a URI; ok is false when it does not cover it.
+// readVars serves a template and gives the variables of a URI; ok is false when it does not cover
+// it.
 func readVars(t *testing.T, template, uri string) (vars map[string]string, ok bool) {
 	t.Helper()
-	ctx := one(t, agent.Capabilities{Resources: []agent.Resource{agent.NewResourceFunc(template, "n", "", "", func(_ context.Context, _ string, v map[string]string) ([]agent.ResourceContents, error) {
-		vars = v
-		return nil, nil
-	})}})
+	ctx := one(t, agent.Capabilities{Resources: []agent.Resource{agent.NewResourceFunc(template, "n", "", "",
+		func(_ context.Context, _ string, v map[string]string) ([]agent.ResourceContents, error) {
+			vars = v
+			return nil, nil
+		})}})
 	_, err := agent.ReadResource(ctx, "callee", uri)
 	if err != nil {
 		wantCode(t, err, agent.CodeNotFound, true)
@@ -72,8 +74,11 @@ func TestResourceDefinitions(t *testing.T) {
 			t.Errorf("the error is %v, want one that says %s", err, want)
 		}
 	}
-	fixed, template := agent.NewResourceFunc("f://x", "n", "d", "text/x", read, agent.ResourceTitle("T")), agent.NewResourceFunc("f://{x}", "n", "", "", read)
-	if i := fixed.Info(); fixed.Err() != nil || i != (agent.ResourceInfo{URI: "f://x", Name: "n", Title: "T", Description: "d", MIMEType: "text/x"}) || i.Key() != "f://x" || !i.Matches("f://x") || i.Matches("f://y") {
+	fixed, template := agent.NewResourceFunc("f://x", "n", "d", "text/x", read, agent.ResourceTitle("T")),
+		agent.NewResourceFunc("f://{x}", "n", "", "", read)
+	if i := fixed.Info(); fixed.Err() != nil ||
+		i != (agent.ResourceInfo{URI: "f://x", Name: "n", Title: "T", Description: "d", MIMEType: "text/x"}) ||
+		i.Key() != "f://x" || !i.Matches("f://x") || i.Matches("f://y") {
 		t.Errorf("the resource is %+v, %v", i, fixed.Err())
 	}
 	if i := template.Info(); template.Err() != nil || i.URI != "" || i.Key() != "f://{x}" || i.Matches("g://x") {
@@ -83,19 +88,26 @@ func TestResourceDefinitions(t *testing.T) {
 
 func TestReadResource(t *testing.T) {
 	ctx := one(t, agent.Capabilities{Resources: []agent.Resource{
-		agent.NewResource("f://fixed", "fixed", "", "text/x", func(context.Context) (string, error) { return "fixed", nil }),
-		agent.NewResource("f://broken", "broken", "", "", func(context.Context) (string, error) { return "", errors.New("torn") }),
-		agent.NewResourceFunc("f://{name}", "any", "", "text/y", func(_ context.Context, uri string, v map[string]string) ([]agent.ResourceContents, error) {
-			if v["name"] == "gone" {
-				return nil, agent.NotFound(uri)
-			}
-			return []agent.ResourceContents{{Text: "1"}, {URI: "f://2", MIMEType: "text/z", Text: "2"}}, nil
+		agent.NewResource("f://fixed", "fixed", "", "text/x", func(context.Context) (string, error) {
+			return "fixed", nil
 		}),
-		agent.NewResourceFunc("f://{other}", "never", "", "", func(context.Context, string, map[string]string) ([]agent.ResourceContents, error) {
-			return nil, errors.New("the first template serves")
+		agent.NewResource("f://broken", "broken", "", "", func(context.Context) (string, error) {
+			return "", errors.New("torn")
 		}),
+		agent.NewResourceFunc("f://{name}", "any", "", "text/y",
+			func(_ context.Context, uri string, v map[string]string) ([]agent.ResourceContents, error) {
+				if v["name"] == "gone" {
+					return nil, agent.NotFound(uri)
+				}
+				return []agent.ResourceContents{{Text: "1"}, {URI: "f://2", MIMEType: "text/z", Text: "2"}}, nil
+			}),
+		agent.NewResourceFunc("f://{other}", "never", "", "",
+			func(context.Context, string, map[string]string) ([]agent.ResourceContents, error) {
+				return nil, errors.New("the first template serves")
+			}),
 	}})
-	for uri, want := range map[string][]string{"f://fixed": {"f://fixed text/x fixed"}, "f://x": {"f://x text/y 1", "f://2 text/z 2"}, "f://{name}": {"f://{name} text/y 1", "f://2 text/z 2"}} {
+	for uri, want := range map[string][]string{"f://fixed": {"f://fixed text/x fixed"},
+		"f://x": {"f://x text/y 1", "f://2 text/z 2"}, "f://{name}": {"f://{name} text/y 1", "f://2 text/z 2"}} {
 		contents, err := agent.ReadResource(ctx, "callee", uri)
 		var got []string
 		for _, c := range contents {
@@ -121,9 +133,10 @@ func FuzzTemplate(f *testing.F) {
 		if name == "" || path == "" {
 			return
 		}
-		r := agent.NewResourceFunc("f://{name}/x/{+path}", "n", "", "", func(_ context.Context, _ string, v map[string]string) ([]agent.ResourceContents, error) {
-			return []agent.ResourceContents{{Text: v["name"]}, {Text: v["path"]}}, nil
-		})
+		r := agent.NewResourceFunc("f://{name}/x/{+path}", "n", "", "",
+			func(_ context.Context, _ string, v map[string]string) ([]agent.ResourceContents, error) {
+				return []agent.ResourceContents{{Text: v["name"]}, {Text: v["path"]}}, nil
+			})
 		ctx := one(t, agent.Capabilities{Resources: []agent.Resource{r}})
 		got, err := agent.ReadResource(ctx, "callee", "f://"+url.PathEscape(name)+"/x/"+url.PathEscape(path))
 		if err != nil || got[0].Text != name || got[1].Text != path {

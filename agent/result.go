@@ -7,21 +7,23 @@ import (
 	"strings"
 )
 
-// A Result is what a call gave. It holds structured JSON, content blocks, both or neither; or a pending request for input.
-// Whoever receives a Result must not change it.
+// A Result is what a call gave. It holds structured JSON, content blocks, both or neither; or a
+// pending request for input. Whoever receives a Result must not change it.
 type Result struct {
 	// Structured is any JSON value, or empty.
 	Structured json.RawMessage `json:"structured,omitempty"`
 	// Content is what a person or a model reads. It is empty when a structured value says all.
 	Content []Content `json:"content,omitempty"`
-	// Pending, if set, means that the call is not over: it wants input, and is to be made again with it.
+	// Pending, if set, means that the call is not over: it wants input, and is to be made again
+	// with it.
 	Pending *Pending `json:"pending,omitempty"`
 	// Meta is metadata of the result, as MCP's _meta.
 	Meta map[string]json.RawMessage `json:"meta,omitempty"`
 }
 
-// Pending is what a call wants before it can go on: each request by an id of the callee's choice, and a state that the callee gets back
-// unread. The call is repeated with [Call.Inputs] and [Call.State].
+// Pending is what a call wants before it can go on: each request by an id of the callee's choice,
+// and a state that the callee gets back unread. The call is repeated with [Call.Inputs] and
+// [Call.State].
 type Pending struct {
 	Requests map[string]Request `json:"requests"`
 	State    string             `json:"state,omitempty"`
@@ -39,7 +41,8 @@ func JSONResult(v any) (*Result, error) {
 	return &Result{Structured: b}, nil
 }
 
-// Text joins the text blocks of the result with newlines; without any, it is the structured value as JSON.
+// Text joins the text blocks of the result with newlines; without any, it is the structured value
+// as JSON.
 func (r *Result) Text() string {
 	var parts []string
 	for _, c := range r.Content {
@@ -53,9 +56,11 @@ func (r *Result) Text() string {
 	return strings.Join(parts, "\n")
 }
 
-// Decode reads the result into out, which is a pointer: from the structured value, without the object that some servers wrap it in for MCP's sake; else
-// from one text block, as JSON. A *string takes text as it is, also where the structured value is something else than a string. A *Result gets the
-// result itself, a *json.RawMessage the structured value as it is, a *[]Content the blocks, a *Content the only one.
+// Decode reads the result into out, which is a pointer: from the structured value, without the
+// object that some servers wrap it in for MCP's sake; else from one text block, as JSON. A *string
+// takes text as it is, also where the structured value is something else than a string. A *Result
+// gets the result itself, a *json.RawMessage the structured value as it is, a *[]Content the
+// blocks, a *Content the only one.
 func (r *Result) Decode(out any) error {
 	switch p := out.(type) {
 	case *Result:
@@ -100,7 +105,8 @@ func (r *Result) Decode(out any) error {
 		case len(r.Content) == 0:
 			return nil // nothing was said: the zero value of out
 		case texts != 1:
-			return Errorf(CodeInternal, "the result has no structured value and %d text blocks among %d: it does not decode into %T", texts, len(r.Content), out)
+			return Errorf(CodeInternal, "the result has no structured value and %d text blocks among %d: it does not "+
+				"decode into %T", texts, len(r.Content), out)
 		}
 	}
 	if err := json.Unmarshal(src, out); err != nil {
@@ -109,7 +115,8 @@ func (r *Result) Decode(out any) error {
 	return nil
 }
 
-// toResult turns what a handler returned into a Result. Strings become one text block, never JSON in quotes.
+// toResult turns what a handler returned into a Result. Strings become one text block, never JSON
+// in quotes.
 func toResult(v any) (*Result, error) {
 	switch v := v.(type) {
 	case nil:

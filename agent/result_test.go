@@ -68,7 +68,8 @@ func TestDecode(t *testing.T) {
 					t.Errorf("the error is %v, want %s", err, tt.err)
 				}
 			case err != nil || !reflect.DeepEqual(got.Interface(), tt.out):
-				t.Errorf("decoded %#v, %v, want %#v", got.Elem().Interface(), err, reflect.ValueOf(tt.out).Elem().Interface())
+				t.Errorf("decoded %#v, %v, want %#v", got.Elem().Interface(), err,
+					reflect.ValueOf(tt.out).Elem().Interface())
 			}
 		})
 	}
@@ -108,7 +109,9 @@ func roundTrip[Out, Back any](t *testing.T, v Out, text string, want Back) {
 }
 
 func TestResultThatDoesNotEncode(t *testing.T) {
-	ctx := tools(t, agent.NewTool("give", "", func(context.Context, struct{}) (any, error) { return make(chan int), nil }))
+	ctx := tools(t, agent.NewTool("give", "", func(context.Context, struct{}) (any, error) {
+		return make(chan int), nil
+	}))
 	_, err := agent.CallTool(ctx, "callee.give", nil)
 	wantCode(t, err, agent.CodeInternal, false)
 	if err == nil || !strings.Contains(err.Error(), "chan int") {

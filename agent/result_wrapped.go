@@ -8,9 +8,10 @@ import (
 
 var wrapper = []byte(`{"result":`)
 
-// unwrapped is the value that a server wrapped in an object because MCP's structured content has to be one: the Python SDK gives {"result": value} for every
-// tool whose result is no object, beside blocks that say the value alone. Text that is JSON itself is taken for what it says, as without structured content. ok
-// is false for an object that means what it is.
+// unwrapped is the value that a server wrapped in an object because MCP's structured content has to
+// be one: the Python SDK gives {"result": value} for every tool whose result is no object, beside
+// blocks that say the value alone. Text that is JSON itself is taken for what it says, as without
+// structured content. ok is false for an object that means what it is.
 func (r *Result) unwrapped() (value json.RawMessage, ok bool) {
 	if !bytes.HasPrefix(r.Structured, wrapper) {
 		return nil, false

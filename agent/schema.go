@@ -11,17 +11,20 @@ import (
 
 const anyObject = `{"type":"object"}`
 
-// inference knows what encoding/json does with two types that look like lists of numbers, and with content blocks, whose JSON is not that of their fields.
+// inference knows what encoding/json does with two types that look like lists of numbers, and with
+// content blocks, whose JSON is not that of their fields.
 func inference() *jsonschema.ForOptions {
 	return &jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
 		reflect.TypeFor[json.RawMessage](): {},
 		reflect.TypeFor[[]byte]():          {Type: "string", ContentEncoding: "base64"},
-		reflect.TypeFor[Content](): {Type: "object", Description: "a content block as in MCP", Required: []string{"type"},
+		reflect.TypeFor[Content](): {Type: "object", Description: "a content block as in MCP",
+			Required:   []string{"type"},
 			Properties: map[string]*jsonschema.Schema{"type": {Type: "string"}}},
 	}}
 }
 
-// inferSchema gives the schema of an input type. Structs refuse unknown members, maps and any take every object.
+// inferSchema gives the schema of an input type. Structs refuse unknown members, maps and any take
+// every object.
 func inferSchema(t reflect.Type) (json.RawMessage, error) {
 	if t == reflect.TypeFor[json.RawMessage]() || t.Kind() == reflect.Interface {
 		return json.RawMessage(anyObject), nil
@@ -46,8 +49,9 @@ func inferSchema(t reflect.Type) (json.RawMessage, error) {
 	return b, nil
 }
 
-// spellOut writes schemas that allow everything as objects, where they would be encoded as true: clients made with the TypeScript SDK refuse the whole list of
-// tools for one such property, and some models' APIs do.
+// spellOut writes schemas that allow everything as objects, where they would be encoded as true:
+// clients made with the TypeScript SDK refuse the whole list of tools for one such property, and
+// some models' APIs do.
 func spellOut(s *jsonschema.Schema) {
 	if s == nil {
 		return
@@ -67,7 +71,8 @@ func spelledOut(s *jsonschema.Schema) *jsonschema.Schema {
 	return s
 }
 
-// inferOutput gives the schema of an output type where that is an object of a known shape, else none: MCP asks for objects there, and a schema is optional.
+// inferOutput gives the schema of an output type where that is an object of a known shape, else
+// none: MCP asks for objects there, and a schema is optional.
 func inferOutput(t reflect.Type) json.RawMessage {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()

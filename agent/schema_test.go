@@ -29,23 +29,32 @@ func TestInputSchemas(t *testing.T) {
 		want string // the schema, by value
 		err  string
 	}{
-		"a struct":            {tool: inputOf[city](), want: cityObject},
-		"a pointer":           {tool: inputOf[*city](), want: cityObject},
-		"nothing":             {tool: inputOf[struct{}](), want: `{"type":"object","additionalProperties":false}`},
-		"a map":               {tool: inputOf[map[string]int](), want: `{"type":"object","additionalProperties":{"type":"integer"}}`},
-		"any":                 {tool: inputOf[any](), want: object},
-		"raw JSON":            {tool: inputOf[json.RawMessage](), want: object},
-		"by hand":             {tool: inputOf[tree](agent.WithInputSchema(json.RawMessage(`{"type":"object","required":["name"]}`))), want: `{"type":"object","required":["name"]}`},
-		"by hand, from Go":    {tool: inputOf[tree](agent.WithInputSchema(map[string]any{"type": "object"})), want: object},
-		"a recursive type":    {tool: inputOf[tree](), err: "agent.WithInputSchema"},
-		"a string":            {tool: inputOf[string](), err: "take a struct or a map"},
-		"a list":              {tool: inputOf[[]city](), err: "take a struct or a map"},
-		"a channel":           {tool: inputOf[struct{ C chan int }](), err: "agent.WithInputSchema"},
-		"by hand, no object":  {tool: inputOf[city](agent.WithInputSchema(json.RawMessage(`{"type":"string"}`))), err: `must be "object"`},
-		"by hand, no schema":  {tool: inputOf[city](agent.WithInputSchema(json.RawMessage(`[1]`))), err: "is no JSON schema"},
-		"by hand, no JSON":    {tool: inputOf[city](agent.WithInputSchema(json.RawMessage(`{`))), err: "is no JSON schema"},
-		"by hand, unencoded":  {tool: inputOf[city](agent.WithInputSchema(func() {})), err: "is no JSON schema"},
-		"by hand, broken ref": {tool: inputOf[city](agent.WithInputSchema(json.RawMessage(`{"type":"object","properties":{"a":{"$ref":"#/$defs/none"}}}`))), err: "none"},
+		"a struct":  {tool: inputOf[city](), want: cityObject},
+		"a pointer": {tool: inputOf[*city](), want: cityObject},
+		"nothing":   {tool: inputOf[struct{}](), want: `{"type":"object","additionalProperties":false}`},
+		"a map": {tool: inputOf[map[string]int](),
+			want: `{"type":"object","additionalProperties":{"type":"integer"}}`},
+		"any":      {tool: inputOf[any](), want: object},
+		"raw JSON": {tool: inputOf[json.RawMessage](), want: object},
+		"by hand": {tool: inputOf[tree](
+			agent.WithInputSchema(json.RawMessage(`{"type":"object","required":["name"]}`))),
+			want: `{"type":"object","required":["name"]}`},
+		"by hand, from Go": {tool: inputOf[tree](agent.WithInputSchema(map[string]any{"type": "object"})),
+			want: object},
+		"a recursive type": {tool: inputOf[tree](), err: "agent.WithInputSchema"},
+		"a string":         {tool: inputOf[string](), err: "take a struct or a map"},
+		"a list":           {tool: inputOf[[]city](), err: "take a struct or a map"},
+		"a channel":        {tool: inputOf[struct{ C chan int }](), err: "agent.WithInputSchema"},
+		"by hand, no object": {tool: inputOf[city](agent.WithInputSchema(json.RawMessage(`{"type":"string"}`))),
+			err: `must be "object"`},
+		"by hand, no schema": {tool: inputOf[city](agent.WithInputSchema(json.RawMessage(`[1]`))),
+			err: "is no JSON schema"},
+		"by hand, no JSON": {tool: inputOf[city](agent.WithInputSchema(json.RawMessage(`{`))),
+			err: "is no JSON schema"},
+		"by hand, unencoded": {tool: inputOf[city](agent.WithInputSchema(func() {})), err: "is no JSON schema"},
+		"by hand, broken ref": {tool: inputOf[city](
+			agent.WithInputSchema(json.RawMessage(`{"type":"object","properties":{"a":{"$ref":"#/$defs/none"}}}`))),
+			err: "none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := tt.tool.Err()
@@ -68,12 +77,15 @@ func equalJSON(a json.RawMessage, b string) bool {
 }
 
 func outputOf[Out any](opts ...agent.ToolOption) string {
-	return string(agent.NewTool("t", "", func(context.Context, struct{}) (out Out, err error) { return }, opts...).Info().OutputSchema)
+	return string(agent.NewTool("t", "", func(context.Context, struct{}) (out Out, err error) {
+		return
+	}, opts...).Info().OutputSchema)
 }
 
 // MCP wants an object there, or nothing.
 func TestOutputSchemas(t *testing.T) {
-	for name, got := range map[string]string{"a string": outputOf[string](), "a list": outputOf[[]city](), "a map": outputOf[map[string]int](), "any": outputOf[any](), "a result": outputOf[*agent.Result](),
+	for name, got := range map[string]string{"a string": outputOf[string](), "a list": outputOf[[]city](),
+		"a map": outputOf[map[string]int](), "any": outputOf[any](), "a result": outputOf[*agent.Result](),
 		"content": outputOf[agent.Content](), "a recursive type": outputOf[tree](), "a time": outputOf[time.Time]()} {
 		if got != "" {
 			t.Errorf("%s: %s", name, got)
@@ -82,7 +94,8 @@ func TestOutputSchemas(t *testing.T) {
 	if got := outputOf[*city](); !strings.Contains(got, "the city's name") {
 		t.Errorf("a struct: %q", got)
 	}
-	if got := outputOf[string](agent.WithOutputSchema(map[string]string{"type": "object"})); got != `{"type":"object"}` {
+	if got := outputOf[string](
+		agent.WithOutputSchema(map[string]string{"type": "object"})); got != `{"type":"object"}` {
 		t.Errorf("by hand: %q", got)
 	}
 }
@@ -93,18 +106,24 @@ func TestInputIsValidatedOnce(t *testing.T) {
 		agent.NewTool("typed", "", func(context.Context, city) (string, error) { ran++; return "", nil }),
 		agent.NewTool("pointer", "", func(_ context.Context, c *city) (string, error) { ran++; return c.Name, nil }),
 		agent.NewTool("any", "", func(_ context.Context, v any) (any, error) { ran++; return v, nil }),
-		agent.NewTool("tree", "", func(_ context.Context, v tree) (int, error) { ran++; return len(v.Children), nil }, agent.WithInputSchema(json.RawMessage(`{"type":"object"}`))),
+		agent.NewTool("tree", "", func(_ context.Context, v tree) (int, error) {
+			ran++
+			return len(v.Children), nil
+		}, agent.WithInputSchema(json.RawMessage(`{"type":"object"}`))),
 	)
 	for _, tt := range []struct {
 		tool, in string
 		code     agent.Code
 	}{
-		{"typed", `{"name":"x"}`, ""}, {"typed", ``, agent.CodeInvalidArgument}, {"typed", `null`, agent.CodeInvalidArgument}, {"typed", `{"name":"x","town":1}`, agent.CodeInvalidArgument},
-		{"typed", `{"name":"x","days":1.5}`, agent.CodeInvalidArgument}, {"typed", `{"name":null}`, agent.CodeInvalidArgument}, {"typed", `[]`, agent.CodeInvalidArgument},
+		{"typed", `{"name":"x"}`, ""}, {"typed", ``, agent.CodeInvalidArgument},
+		{"typed", `null`, agent.CodeInvalidArgument}, {"typed", `{"name":"x","town":1}`, agent.CodeInvalidArgument},
+		{"typed", `{"name":"x","days":1.5}`, agent.CodeInvalidArgument},
+		{"typed", `{"name":null}`, agent.CodeInvalidArgument}, {"typed", `[]`, agent.CodeInvalidArgument},
 		{"typed", `{"name":"x"`, agent.CodeInvalidArgument}, {"typed", `{"name":"x"} {}`, agent.CodeInvalidArgument},
 		{"pointer", `{"name":"x"}`, ""}, {"pointer", `{}`, agent.CodeInvalidArgument},
 		{"any", ``, ""}, {"any", `{"a":1}`, ""}, {"any", `"a"`, agent.CodeInvalidArgument},
-		{"tree", `{"name":"a","children":[{"name":"b","children":[{}]}]}`, ""}, {"tree", `{"name":7}`, agent.CodeInvalidArgument},
+		{"tree", `{"name":"a","children":[{"name":"b","children":[{}]}]}`, ""},
+		{"tree", `{"name":7}`, agent.CodeInvalidArgument},
 	} {
 		before := ran
 		_, err := agent.CallTool(ctx, "callee."+tt.tool, json.RawMessage(tt.in))
@@ -117,16 +136,20 @@ func TestInputIsValidatedOnce(t *testing.T) {
 
 func TestTools(t *testing.T) {
 	yes, no := true, false
-	tool := agent.NewTool("t", "says", func(context.Context, struct{}) (string, error) { return "", nil }, agent.ReadOnly(), agent.Idempotent(), agent.Destructive(false), agent.OpenWorld(true), agent.Title("T"))
+	tool := agent.NewTool("t", "says", func(context.Context, struct{}) (string, error) {
+		return "", nil
+	}, agent.ReadOnly(), agent.Idempotent(), agent.Destructive(false), agent.OpenWorld(true), agent.Title("T"))
 	want := agent.ToolInfo{Name: "t", Title: "T", Description: "says", InputSchema: tool.Info().InputSchema,
 		Annotations: &agent.Annotations{ReadOnly: true, Idempotent: true, Destructive: &no, OpenWorld: &yes}}
 	if !reflect.DeepEqual(tool.Info(), want) || !tool.Info().Repeatable() {
 		t.Errorf("the tool is %+v", tool.Info())
 	}
-	if (agent.ToolInfo{}).Repeatable() || (agent.ToolInfo{Annotations: &agent.Annotations{Destructive: &no}}).Repeatable() {
+	if (agent.ToolInfo{}).Repeatable() ||
+		(agent.ToolInfo{Annotations: &agent.Annotations{Destructive: &no}}).Repeatable() {
 		t.Error("a tool that declares nothing is repeatable")
 	}
-	for _, bad := range []agent.Tool{{}, agent.RawTool("t", "", nil, nil), agent.NewTool[any, any]("t", "", nil), inputOf[string]()} {
+	for _, bad := range []agent.Tool{{}, agent.RawTool("t", "", nil, nil), agent.NewTool[any, any]("t", "", nil),
+		inputOf[string]()} {
 		if bad.Err() == nil {
 			t.Errorf("%+v is no error", bad.Info())
 		}
@@ -157,7 +180,8 @@ func TestMiddleware(t *testing.T) {
 		agent.NewTool("refuse", "", say, agent.WithMiddleware(stop(agent.Refusedf(agent.CodePermissionDenied, "no")))),
 		agent.NewTool("mute", "", say, agent.WithMiddleware(stop(nil))),
 	)
-	if _, err := agent.CallTool(ctx, "callee.two", city{}); err != nil || strings.Join(order, " ") != "outer inner tool" {
+	if _, err := agent.CallTool(ctx, "callee.two", city{}); err != nil ||
+		strings.Join(order, " ") != "outer inner tool" {
 		t.Errorf("the order is %v, %v", order, err)
 	}
 	order = nil
@@ -175,7 +199,8 @@ func TestMiddleware(t *testing.T) {
 	}
 }
 
-// A schema that allows everything is encoded as true by default, and clients made with the TypeScript SDK refuse a whole list of tools for it.
+// A schema that allows everything is encoded as true by default, and clients made with the
+// TypeScript SDK refuse a whole list of tools for it.
 func TestPropertiesAreObjects(t *testing.T) {
 	type deep struct {
 		Raw  json.RawMessage `json:"raw"`
@@ -207,10 +232,12 @@ func TestPropertiesAreObjects(t *testing.T) {
 
 // TestContentAsInput: a tool may take what MCP calls content, a model's tool for example.
 func TestContentAsInput(t *testing.T) {
-	ctx := one(t, agent.Capabilities{Tools: []agent.Tool{agent.NewTool("sample", "", func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
-		return agent.SampleResult{Role: "assistant", Model: "m", Content: r.Messages[0].Content}, nil
-	})}})
-	got, err := agent.Ask[agent.SampleResult](ctx, "callee.sample", agent.SampleRequest{MaxTokens: 1, Messages: []agent.Message{agent.UserText("hi")}})
+	ctx := one(t, agent.Capabilities{Tools: []agent.Tool{agent.NewTool("sample", "",
+		func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
+			return agent.SampleResult{Role: "assistant", Model: "m", Content: r.Messages[0].Content}, nil
+		})}})
+	got, err := agent.Ask[agent.SampleResult](ctx, "callee.sample",
+		agent.SampleRequest{MaxTokens: 1, Messages: []agent.Message{agent.UserText("hi")}})
 	if err != nil || got.Content.Text != "hi" || got.Content.Type != agent.ContentText {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -8,8 +8,8 @@ import (
 	"reflect"
 )
 
-// A Tool is a function that an agent offers by name. Make one with [NewTool], or with [RawTool] where the types are not known
-// at compile time. The zero Tool is not valid.
+// A Tool is a function that an agent offers by name. Make one with [NewTool], or with [RawTool]
+// where the types are not known at compile time. The zero Tool is not valid.
 type Tool struct {
 	info    ToolInfo
 	handler Caller
@@ -21,25 +21,31 @@ type ToolInfo struct {
 	Name        string `json:"name"`
 	Title       string `json:"title,omitempty"`
 	Description string `json:"description,omitempty"`
-	// InputSchema and OutputSchema are JSON schemas (draft 2020-12). The input's is of type object; the output's may be empty.
+	// InputSchema and OutputSchema are JSON schemas (draft 2020-12). The input's is of type object;
+	// the output's may be empty.
 	InputSchema  json.RawMessage `json:"inputSchema"`
 	OutputSchema json.RawMessage `json:"outputSchema,omitempty"`
 	Annotations  *Annotations    `json:"annotations,omitempty"`
 }
 
-// Annotations are what a tool declares about its effects. A caller may rely on them only where it trusts the callee.
+// Annotations are what a tool declares about its effects. A caller may rely on them only where it
+// trusts the callee.
 type Annotations struct {
 	// ReadOnly: the tool changes nothing. A read-only tool is safe to repeat.
 	ReadOnly bool `json:"readOnlyHint,omitempty"`
-	// Idempotent: calling again with equal arguments has no further effect. An idempotent tool is safe to repeat.
+	// Idempotent: calling again with equal arguments has no further effect. An idempotent tool is
+	// safe to repeat.
 	Idempotent bool `json:"idempotentHint,omitempty"`
-	// Destructive: the tool may destroy, not only add. nil is unknown, which MCP takes for true unless ReadOnly.
+	// Destructive: the tool may destroy, not only add. nil is unknown, which MCP takes for true
+	// unless ReadOnly.
 	Destructive *bool `json:"destructiveHint,omitempty"`
-	// OpenWorld: the tool deals with things outside the system. nil is unknown, which MCP takes for true.
+	// OpenWorld: the tool deals with things outside the system. nil is unknown, which MCP takes for
+	// true.
 	OpenWorld *bool `json:"openWorldHint,omitempty"`
 }
 
-// Repeatable reports whether the tool declares that calling it again with equal arguments does no harm.
+// Repeatable reports whether the tool declares that calling it again with equal arguments does no
+// harm.
 func (t ToolInfo) Repeatable() bool {
 	return t.Annotations != nil && (t.Annotations.ReadOnly || t.Annotations.Idempotent)
 }
@@ -76,8 +82,9 @@ func OpenWorld(yes bool) ToolOption { return annotate(func(a *Annotations) { a.O
 // Title gives the tool a name for people.
 func Title(title string) ToolOption { return func(b *toolBuild) { b.info.Title = title } }
 
-// WithInputSchema replaces the inferred schema of the input, where inference cannot do (recursive types, unions, ranges). v is a JSON schema
-// of type object: a json.RawMessage, or anything that encodes to one.
+// WithInputSchema replaces the inferred schema of the input, where inference cannot do (recursive
+// types, unions, ranges). v is a JSON schema of type object: a json.RawMessage, or anything that
+// encodes to one.
 func WithInputSchema(v any) ToolOption {
 	return func(b *toolBuild) { b.info.InputSchema = mustRaw(v) }
 }
@@ -87,12 +94,14 @@ func WithOutputSchema(v any) ToolOption {
 	return func(b *toolBuild) { b.info.OutputSchema = mustRaw(v) }
 }
 
-// WithMiddleware wraps the tool; the first is the outermost. Middleware sees input that was validated.
+// WithMiddleware wraps the tool; the first is the outermost. Middleware sees input that was
+// validated.
 func WithMiddleware(mw ...Middleware) ToolOption {
 	return func(b *toolBuild) { b.middlewares = append(b.middlewares, mw...) }
 }
 
-// mustRaw encodes a schema given in Go; one that does not encode is reported when the tool is built, as a schema that does not parse.
+// mustRaw encodes a schema given in Go; one that does not encode is reported when the tool is
+// built, as a schema that does not parse.
 func mustRaw(v any) json.RawMessage {
 	if raw, ok := v.(json.RawMessage); ok {
 		return raw
@@ -104,15 +113,17 @@ func mustRaw(v any) json.RawMessage {
 	return b
 }
 
-// NewTool makes a tool from a typed function. In is a struct or a map with string keys (json.RawMessage or any take every object); its schema is
-// inferred from `json` and `jsonschema` tags, and input that does not fit never reaches fn. Out is anything that encodes as
-// JSON; a string becomes one text block; [Content], []Content and *[Result] are taken as they are.
+// NewTool makes a tool from a typed function. In is a struct or a map with string keys
+// (json.RawMessage or any take every object); its schema is inferred from `json` and `jsonschema`
+// tags, and input that does not fit never reaches fn. Out is anything that encodes as JSON; a
+// string becomes one text block; [Content], []Content and *[Result] are taken as they are.
 //
-// An error of fn that is or wraps an [*Error] keeps its code, a context error becomes deadline_exceeded or canceled, any other becomes
-// tool_failed. fn is called concurrently.
+// An error of fn that is or wraps an [*Error] keeps its code, a context error becomes
+// deadline_exceeded or canceled, any other becomes tool_failed. fn is called concurrently.
 //
 // A schema that cannot be inferred or does not compile is kept in the Tool: [NewHost] reports it.
-func NewTool[In, Out any](name, description string, fn func(context.Context, In) (Out, error), opts ...ToolOption) Tool {
+func NewTool[In, Out any](name, description string, fn func(context.Context, In) (Out, error),
+	opts ...ToolOption) Tool {
 	b := toolBuild{info: ToolInfo{Name: name, Description: description}}
 	for _, o := range opts {
 		o(&b)
@@ -148,8 +159,8 @@ func NewTool[In, Out any](name, description string, fn func(context.Context, In)
 	return Tool{info: b.info, handler: checked(check, Chain(typed, b.middlewares...)), err: errors.Join(errs...)}
 }
 
-// RawTool makes a tool from a [Caller] and a schema, for agents whose tools are known only at run time. Input is checked against inputSchema (any object, when
-// empty) before h sees it.
+// RawTool makes a tool from a [Caller] and a schema, for agents whose tools are known only at run
+// time. Input is checked against inputSchema (any object, when empty) before h sees it.
 func RawTool(name, description string, inputSchema json.RawMessage, h Caller, opts ...ToolOption) Tool {
 	b := toolBuild{info: ToolInfo{Name: name, Description: description, InputSchema: inputSchema}}
 	for _, o := range opts {
@@ -205,7 +216,8 @@ func checked(check func(json.RawMessage) error, next Caller) Caller {
 	})
 }
 
-// toolError is a handler's error as it leaves the agent. It says nothing about NotExecuted: the handler ran.
+// toolError is a handler's error as it leaves the agent. It says nothing about NotExecuted: the
+// handler ran.
 func toolError(ctx context.Context, err error) *Error {
 	var e *Error
 	var code Code

@@ -1,4 +1,5 @@
-// Package communicator is how calls travel: the [Communicator] interface that every way of reaching an agent implements, and the in-process one, [Local].
+// Package communicator is how calls travel: the [Communicator] interface that every way of reaching
+// an agent implements, and the in-process one, [Local].
 //
 // The rules that bind all of them are proved by the suite in communicatortest.
 package communicator
@@ -9,7 +10,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// A Service is an agent as a communicator sees it: something that takes calls and can describe itself. [agent.Host] is one.
+// A Service is an agent as a communicator sees it: something that takes calls and can describe
+// itself. [agent.Host] is one.
 type Service interface {
 	agent.Caller
 	// Info describes the agent as it is now. It must be quick; the result must not be changed.
@@ -18,31 +20,34 @@ type Service interface {
 
 // A Server offers agents to those who [Dialer.Dial] them.
 type Server interface {
-	// Serve makes s callable under the name in its Info, and returns once it is. A name that is taken is an error. ctx bounds
-	// the set-up only; the Binding ends the service.
+	// Serve makes s callable under the name in its Info, and returns once it is. A name that is
+	// taken is an error. ctx bounds the set-up only; the Binding ends the service.
 	//
-	// What reaches s carries the caller's deadline, cancellation, identity, depth, idempotency key, metadata and back-channel.
+	// What reaches s carries the caller's deadline, cancellation, identity, depth, idempotency key,
+	// metadata and back-channel.
 	Serve(ctx context.Context, s Service) (Binding, error)
 }
 
 // A Binding is an agent being served.
 type Binding interface {
-	// Close refuses new calls with unavailable (not executed), waits for those in flight, and withdraws the agent. When ctx ends first, it cancels
-	// what it can and returns an error. Safe to call twice and concurrently.
+	// Close refuses new calls with unavailable (not executed), waits for those in flight, and
+	// withdraws the agent. When ctx ends first, it cancels what it can and returns an error. Safe
+	// to call twice and concurrently.
 	Close(ctx context.Context) error
 }
 
 // A Dialer reaches agents by name.
 type Dialer interface {
-	// Dial returns a session to the agent. Where the transport can tell, an agent that is not there is a not_found or unavailable error. ctx
-	// bounds the dialling, not the session.
+	// Dial returns a session to the agent. Where the transport can tell, an agent that is not there
+	// is a not_found or unavailable error. ctx bounds the dialling, not the session.
 	Dial(ctx context.Context, name string) (Peer, error)
 }
 
 // A Peer is a session to an agent. It multiplexes: any number of calls at once.
 //
-// An error of Call is or wraps an [agent.Error]. Evidence is kept: NotExecuted where nothing was sent or the peer refused before dispatch,
-// outcome_unknown where the call was sent and the connection ended without an answer.
+// An error of Call is or wraps an [agent.Error]. Evidence is kept: NotExecuted where nothing was
+// sent or the peer refused before dispatch, outcome_unknown where the call was sent and the
+// connection ended without an answer.
 type Peer interface {
 	Service
 	// Close ends the session; calls in flight fail. Safe to call twice and concurrently.

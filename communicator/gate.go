@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// A Gate counts calls in flight and can be shut: the piece that every server needs to refuse new calls and to wait for the running ones. The zero
-// Gate is open.
+// A Gate counts calls in flight and can be shut: the piece that every server needs to refuse new
+// calls and to wait for the running ones. The zero Gate is open.
 type Gate struct {
 	// n is the number of calls inside, and gateShut when no more may enter.
 	n    atomic.Int64

@@ -8,8 +8,9 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// Local is the in-process communicator: a call is a function call, without encoding, goroutine or lock contention. The caller waits for the tool: one that
-// ignores its context keeps its caller past the deadline.
+// Local is the in-process communicator: a call is a function call, without encoding, goroutine or
+// lock contention. The caller waits for the tool: one that ignores its context keeps its caller
+// past the deadline.
 type Local struct {
 	mu     sync.RWMutex
 	bound  map[string]*localBinding
@@ -109,7 +110,8 @@ func (p *localPeer) Call(ctx context.Context, c *agent.Call) (*agent.Result, err
 	return p.b.s.Call(ctx, c)
 }
 
-// Close ends the session. A local call cannot be torn from its tool: those in flight run to their end.
+// Close ends the session. A local call cannot be torn from its tool: those in flight run to their
+// end.
 func (p *localPeer) Close(context.Context) error {
 	p.gate.Shut()
 	return nil

@@ -24,7 +24,9 @@ func BenchmarkLocalAsk(b *testing.B) {
 		Highs []float64 `json:"highs"`
 	}
 	h, err := agent.NewHost(agent.Env{Name: "weather"}, agent.Capabilities{Tools: []agent.Tool{
-		agent.NewTool("forecast", "", func(_ context.Context, c in) (out, error) { return out{c.Name, []float64{20.5, 21}}, nil }),
+		agent.NewTool("forecast", "", func(_ context.Context, c in) (out, error) {
+			return out{c.Name, []float64{20.5, 21}}, nil
+		}),
 	}})
 	if err != nil {
 		b.Fatal(err)

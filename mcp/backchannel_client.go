@@ -18,11 +18,13 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// clientOptions say what a server may ask of us: everything that a caller may answer. Whether the caller of the moment does turns out when it is asked.
+// clientOptions say what a server may ask of us: everything that a caller may answer. Whether the
+// caller of the moment does turns out when it is asked.
 func (s *Session) clientOptions() *sdk.ClientOptions {
 	return &sdk.ClientOptions{
-		Logger:         s.log,
-		MultiRoundTrip: &sdk.MultiRoundTripOptions{Disabled: true}, // see converse: the SDK does not know who made the call
+		Logger: s.log,
+		// see converse: the SDK does not know who made the call
+		MultiRoundTrip: &sdk.MultiRoundTripOptions{Disabled: true},
 		Capabilities: &sdk.ClientCapabilities{
 			RootsV2:     &sdk.RootCapabilities{},
 			Sampling:    &sdk.SamplingCapabilities{},
@@ -31,7 +33,8 @@ func (s *Session) clientOptions() *sdk.ClientOptions {
 		ElicitationHandler: s.elicit, // not in receive: the SDK checks the schema before and the answer after
 		ProgressNotificationHandler: func(_ context.Context, r *sdk.ProgressNotificationClientRequest) {
 			if token, ok := r.Params.ProgressToken.(string); ok {
-				s.onProgress(token, agent.ProgressNotice{Progress: r.Params.Progress, Total: r.Params.Total, Message: r.Params.Message})
+				s.onProgress(token, agent.ProgressNotice{Progress: r.Params.Progress, Total: r.Params.Total,
+					Message: r.Params.Message})
 			}
 		},
 		LoggingMessageHandler: func(_ context.Context, r *sdk.LoggingMessageRequest) {
@@ -39,26 +42,31 @@ func (s *Session) clientOptions() *sdk.ClientOptions {
 			if err != nil {
 				return // cannot happen to what was decoded from JSON
 			}
-			s.onLog(callIDOf(r.Params.Meta), agent.LogNotice{Level: slogLevel(string(r.Params.Level)), Logger: r.Params.Logger, Data: data})
+			s.onLog(callIDOf(r.Params.Meta), agent.LogNotice{Level: slogLevel(string(r.Params.Level)),
+				Logger: r.Params.Logger, Data: data})
 		},
 		ResourceUpdatedHandler: func(_ context.Context, r *sdk.ResourceUpdatedNotificationRequest) {
 			if s.opts.OnUpdated != nil {
 				s.noteUpdate(r.Params.URI)
 			}
 		},
-		ToolListChangedHandler:     func(context.Context, *sdk.ToolListChangedRequest) { s.listChanged(listTools) },
-		PromptListChangedHandler:   func(context.Context, *sdk.PromptListChangedRequest) { s.listChanged(listPrompts) },
-		ResourceListChangedHandler: func(context.Context, *sdk.ResourceListChangedRequest) { s.listChanged(listResources) },
+		ToolListChangedHandler:   func(context.Context, *sdk.ToolListChangedRequest) { s.listChanged(listTools) },
+		PromptListChangedHandler: func(context.Context, *sdk.PromptListChangedRequest) { s.listChanged(listPrompts) },
+		ResourceListChangedHandler: func(context.Context, *sdk.ResourceListChangedRequest) {
+			s.listChanged(listResources)
+		},
 	}
 }
 
-// hook takes the notifications before the SDK, where the connection lets it: there they come before the result they belong to, at a thirtieth of the
-// price, and a flood of them is dropped instead of queued.
+// hook takes the notifications before the SDK, where the connection lets it: there they come before
+// the result they belong to, at a thirtieth of the price, and a flood of them is dropped instead of
+// queued.
 func (s *Session) hook(_ []byte, env *wire.Envelope) bool {
 	if s.replies.take(env) {
 		return true
 	}
-	if env.ID != nil || env.Method == nil || bytes.Contains(env.Params, []byte(sdk.MetaKeySubscriptionID)) { // the SDK keeps lists that it has to forget then
+	// the SDK keeps lists that it has to forget then
+	if env.ID != nil || env.Method == nil || bytes.Contains(env.Params, []byte(sdk.MetaKeySubscriptionID)) {
 		return false
 	}
 	switch string(env.Method) {
@@ -101,8 +109,8 @@ func callIDOf(meta map[string]any) string {
 	return id
 }
 
-// hearer is whom a message of the server concerns: the call that it names (only our own servers know the names), the only call there is, or the
-// session's owner. nil: nobody.
+// hearer is whom a message of the server concerns: the call that it names (only our own servers
+// know the names), the only call there is, or the session's owner. nil: nobody.
 func (s *Session) hearer(id string) *flight {
 	if !s.target.Trusted {
 		id = ""
@@ -124,22 +132,26 @@ func (s *Session) onLog(id string, l agent.LogNotice) {
 		f.tell(s.log, agent.Notice{Log: &l})
 		return
 	}
-	s.log.Debug("the server logs, outside of any call", "level", l.Level, "logger", l.Logger, "data", string(l.Data[:min(len(l.Data), 1000)]))
+	s.log.Debug("the server logs, outside of any call", "level", l.Level, "logger", l.Logger, "data",
+		string(l.Data[:min(len(l.Data), 1000)]))
 }
 
-// hand passes a message on to the SDK's session over streamable HTTP, whose connection is the SDK's own.
+// hand passes a message on to the SDK's session over streamable HTTP, whose connection is the SDK's
+// own.
 func (s *Session) hand(ctx context.Context, msg []byte) error {
 	return s.sdk.Ping(context.WithValue(ctx, handKey{}, string(appendOneLine(nil, msg))), nil)
 }
 
-// flush waits until the notifications that arrived before the answer were handled: behind them comes a progress notification, and the SDK handles one after
-// the other.
+// flush waits until the notifications that arrived before the answer were handled: behind them
+// comes a progress notification, and the SDK handles one after the other.
 func (s *Session) flush(ctx context.Context) {
 	token, reached, forget := s.flights.mark()
 	defer forget()
 	ctx, cancel := context.WithTimeout(ctx, flushPatience)
 	defer cancel()
-	if s.hand(ctx, fmt.Appendf(nil, `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%q,"progress":1}}`, token)) != nil {
+	if s.hand(ctx, fmt.Appendf(nil,
+		`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%q,"progress":1}}`,
+		token)) != nil {
 		return // the session is over
 	}
 	select {
@@ -156,7 +168,8 @@ func (s *Session) receive(next sdk.MethodHandler) sdk.MethodHandler {
 	return func(ctx context.Context, method string, r sdk.Request) (res sdk.Result, err error) {
 		defer func() {
 			if p := recover(); p != nil { // what a server sends must not end the process
-				s.log.ErrorContext(ctx, "panic in a request of the server", "method", method, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				s.log.ErrorContext(ctx, "panic in a request of the server", "method", method, "panic", fmt.Sprint(p),
+					"stack", string(debug.Stack()))
 				res, err = nil, toRPCError(agent.Errorf(agent.CodeInternal, "internal error"), "")
 			}
 		}()
@@ -185,7 +198,8 @@ func (s *Session) elicit(ctx context.Context, r *sdk.ElicitRequest) (*sdk.Elicit
 }
 
 // answerTo passes a question on and decodes the answer into res.
-func answerTo[R sdk.Result](ctx context.Context, s *Session, kind string, params sdk.Params, res R) (sdk.Result, error) {
+func answerTo[R sdk.Result](ctx context.Context, s *Session, kind string, params sdk.Params, res R) (sdk.Result,
+	error) {
 	raw, err := s.ask(ctx, kind, params)
 	if err == nil {
 		if err = json.Unmarshal(raw, res); err != nil {
@@ -240,16 +254,19 @@ func (s *Session) ask(ctx context.Context, kind string, params sdk.Params) (json
 	defer context.AfterFunc(f.ctx, func() { cancel(context.Cause(f.ctx)) })()
 	answer, err := s.request(ctx, f.back, agent.Request{Kind: kind, Params: raw})
 	if f != s.owner && s.owner != nil && errors.Is(err, agent.CodeUnavailable) {
-		return s.request(ctx, s.owner.back, agent.Request{Kind: kind, Params: raw}) // the caller cannot, but the session's owner may
+		// the caller cannot, but the session's owner may
+		return s.request(ctx, s.owner.back, agent.Request{Kind: kind, Params: raw})
 	}
 	return answer, err
 }
 
 // request calls back, whose code is a stranger's.
-func (s *Session) request(ctx context.Context, back agent.BackChannel, r agent.Request) (raw json.RawMessage, err error) {
+func (s *Session) request(ctx context.Context, back agent.BackChannel, r agent.Request) (raw json.RawMessage,
+	err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.log.ErrorContext(ctx, "panic in a back-channel", "kind", r.Kind, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			s.log.ErrorContext(ctx, "panic in a back-channel", "kind", r.Kind, "panic", fmt.Sprint(p), "stack",
+				string(debug.Stack()))
 			raw, err = nil, agent.Errorf(agent.CodeInternal, "the answer to a %s request panicked", r.Kind)
 		}
 	}()

@@ -20,13 +20,15 @@ func answers(who string) agent.Handlers {
 			if r.Message == "lie" {
 				return agent.ElicitResult{Action: agent.ElicitAccept, Content: json.RawMessage(`{"name": 7}`)}, nil
 			}
-			return agent.ElicitResult{Action: agent.ElicitAccept, Content: json.RawMessage(fmt.Sprintf(`{"name": "%s: %s"}`, who, r.Message))}, nil
+			return agent.ElicitResult{Action: agent.ElicitAccept,
+				Content: json.RawMessage(fmt.Sprintf(`{"name": "%s: %s"}`, who, r.Message))}, nil
 		},
 		Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
 			if r.Messages[0].Content.Text == "panic" {
 				panic("as asked")
 			}
-			return agent.SampleResult{Role: agent.RoleAssistant, Model: who, Content: agent.Text(r.Messages[0].Content.Text + "!")}, nil
+			return agent.SampleResult{Role: agent.RoleAssistant, Model: who,
+				Content: agent.Text(r.Messages[0].Content.Text + "!")}, nil
 		},
 		Roots: func(context.Context) ([]agent.Root, error) {
 			return []agent.Root{{URI: "file:///a"}, {URI: "file:///b"}}, nil
@@ -83,7 +85,8 @@ func TestBackChannelOfTheOwner(t *testing.T) {
 	})
 }
 
-// TestBackChannelRouting asks from many calls at once: on a trusted session each question reaches its own caller.
+// TestBackChannelRouting asks from many calls at once: on a trusted session each question reaches
+// its own caller.
 func TestBackChannelRouting(t *testing.T) {
 	everyWay(t, Target{Trusted: true}, ConnectOptions{}, func(t *testing.T, _ *fixture, s *Session) {
 		var all sync.WaitGroup
@@ -93,7 +96,8 @@ func TestBackChannelRouting(t *testing.T) {
 				in, _ := json.Marshal(question{agent.AskSample, "hey"})
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
-				res, err := s.Call(ctx, &agent.Call{ID: who, Op: agent.OpTool, Name: "ask", Input: in, Back: answers(who)})
+				res, err := s.Call(ctx, &agent.Call{ID: who, Op: agent.OpTool, Name: "ask", Input: in,
+					Back: answers(who)})
 				if err != nil || res.Text() != who+": hey!" {
 					t.Errorf("%s got %v, %v", who, res, err)
 				}
@@ -103,7 +107,8 @@ func TestBackChannelRouting(t *testing.T) {
 	})
 }
 
-// TestBackChannelAmbiguous: a foreign server does not say which of two calls its question is about, so neither is asked.
+// TestBackChannelAmbiguous: a foreign server does not say which of two calls its question is about,
+// so neither is asked.
 func TestBackChannelAmbiguous(t *testing.T) {
 	everyWay(t, Target{}, ConnectOptions{}, func(t *testing.T, f *fixture, s *Session) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -144,7 +149,8 @@ func (r *record) handlers() agent.Handlers {
 	}
 }
 
-// TestBackChannelNotices: all that was said before the answer is heard before the call returns, in order.
+// TestBackChannelNotices: all that was said before the answer is heard before the call returns, in
+// order.
 func TestBackChannelNotices(t *testing.T) {
 	everyWay(t, Target{Trusted: true}, ConnectOptions{}, func(t *testing.T, _ *fixture, s *Session) {
 		for range 20 {
@@ -160,7 +166,8 @@ func TestBackChannelNotices(t *testing.T) {
 	})
 }
 
-// TestBackChannelFlood: a caller that takes nothing loses notices, delays its own call until its deadline, and nobody else's.
+// TestBackChannelFlood: a caller that takes nothing loses notices, delays its own call until its
+// deadline, and nobody else's.
 func TestBackChannelFlood(t *testing.T) {
 	everyWay(t, Target{Trusted: true}, ConnectOptions{}, func(t *testing.T, _ *fixture, s *Session) {
 		free := make(chan struct{})

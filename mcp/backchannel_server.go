@@ -40,7 +40,8 @@ func newBackChannel(ctx context.Context, ss *sdk.ServerSession, c *client, r req
 	return &backChannel{ctx: ctx, ss: ss, c: c, id: r.meta.ID, token: r.meta.Progress, round: r.round}
 }
 
-// Notify implements agent.BackChannel. It queues the notice; one goroutine at a time, which close waits for, sends what is queued in order.
+// Notify implements agent.BackChannel. It queues the notice; one goroutine at a time, which close
+// waits for, sends what is queued in order.
 func (b *backChannel) Notify(_ context.Context, n agent.Notice) {
 	if n.Log == nil && (n.Progress == nil || b.token == nil) {
 		return
@@ -81,7 +82,8 @@ func (b *backChannel) sendOne(n agent.Notice) error {
 	ctx, cancel := context.WithTimeout(b.ctx, noticeTimeout)
 	defer cancel()
 	if p := n.Progress; p != nil && b.token != nil {
-		params := &sdk.ProgressNotificationParams{ProgressToken: b.token, Progress: p.Progress, Total: p.Total, Message: p.Message}
+		params := &sdk.ProgressNotificationParams{ProgressToken: b.token, Progress: p.Progress, Total: p.Total,
+			Message: p.Message}
 		if b.direct() {
 			return b.round.tell(ctx, "notifications/progress", params)
 		}
@@ -100,7 +102,8 @@ func (b *backChannel) sendOne(n agent.Notice) error {
 // direct reports whether notices pass beside the SDK, which knows nothing of the call.
 func (b *backChannel) direct() bool { return b.round != nil && b.round.send != nil }
 
-// close refuses whatever comes after the call, and returns when every notice of it was sent: a client drops those that follow the answer.
+// close refuses whatever comes after the call, and returns when every notice of it was sent: a
+// client drops those that follow the answer.
 func (b *backChannel) close() {
 	b.mu.Lock()
 	b.closed = true
@@ -119,9 +122,11 @@ func (b *backChannel) Request(ctx context.Context, r agent.Request) (json.RawMes
 	closed := b.closed
 	b.mu.Unlock()
 	if closed {
-		return nil, agent.Errorf(agent.CodeUnavailable, "%s: the call is over, its caller can no longer be asked", r.Kind)
+		return nil, agent.Errorf(agent.CodeUnavailable, "%s: the call is over, its caller can no longer be asked",
+			r.Kind)
 	}
-	// The asker's context may come from elsewhere (over a broker), and the SDK needs that of the request: either can end the question.
+	// The asker's context may come from elsewhere (over a broker), and the SDK needs that of the
+	// request: either can end the question.
 	ask, cancel := context.WithCancel(b.ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
@@ -158,7 +163,8 @@ func (b *backChannel) ask(ctx context.Context, r agent.Request) (json.RawMessage
 	return nil, toRPCError(agent.Errorf(agent.CodeUnavailable, "the client does not answer %q requests", r.Kind), "")
 }
 
-func askClient[P interface{ SetMeta(map[string]any) }, R any](ctx context.Context, r agent.Request, params P, meta sdk.Meta, ask func(context.Context, P) (R, error)) (json.RawMessage, error) {
+func askClient[P interface{ SetMeta(map[string]any) }, R any](ctx context.Context, r agent.Request, params P,
+	meta sdk.Meta, ask func(context.Context, P) (R, error)) (json.RawMessage, error) {
 	if len(r.Params) > 0 {
 		if err := json.Unmarshal(r.Params, params); err != nil {
 			return nil, toRPCError(agent.Errorf(agent.CodeInvalidArgument, "decode a %s request: %w", r.Kind, err), "")

@@ -21,8 +21,10 @@ const (
 	bridgeCalls  = 1024             // requests that wait for their answers; the next one waits to be sent
 )
 
-// A Bridge lets a client that speaks stdio use a server that is reached by URL. Messages pass as they are, in both directions: what the two agree upon, their
-// version of the protocol included, is theirs, among those with a handshake. Where a server numbers its events, a stream that breaks goes on.
+// A Bridge lets a client that speaks stdio use a server that is reached by URL. Messages pass as
+// they are, in both directions: what the two agree upon, their version of the protocol included, is
+// theirs, among those with a handshake. Where a server numbers its events, a stream that breaks
+// goes on.
 type Bridge struct {
 	in     io.Reader
 	o      ConnectOptions
@@ -35,7 +37,8 @@ type Bridge struct {
 
 // An uplink is the bridge's way to the server.
 type uplink interface {
-	// send passes a message on. For a request it returns when its answer is written, or an error when there will be none.
+	// send passes a message on. For a request it returns when its answer is written, or an error
+	// when there will be none.
 	send(ctx context.Context, msg []byte, env *wire.Envelope) error
 	// done is closed when the session is over, and err then says why.
 	done() <-chan struct{}
@@ -44,8 +47,9 @@ type uplink interface {
 	close(ctx context.Context)
 }
 
-// NewBridge reaches the server of t, which has a URL and a transport over HTTP. Over SSE it opens the session, bounded by ctx and the handshake timeout; over
-// streamable HTTP the client's first message does.
+// NewBridge reaches the server of t, which has a URL and a transport over HTTP. Over SSE it opens
+// the session, bounded by ctx and the handshake timeout; over streamable HTTP the client's first
+// message does.
 func NewBridge(ctx context.Context, t Target, o ConnectOptions, in io.Reader, out io.Writer) (*Bridge, error) {
 	o = o.withDefaults()
 	if err := t.check(); err != nil {
@@ -80,8 +84,9 @@ func NewBridge(ctx context.Context, t Target, o ConnectOptions, in io.Reader, ou
 	return b, nil
 }
 
-// Run passes messages until the input ends, which is no error, after the answers that were still to come; until ctx ends, likewise; or until the session to the
-// server does. A read of the input that is under way when it returns goes on.
+// Run passes messages until the input ends, which is no error, after the answers that were still to
+// come; until ctx ends, likewise; or until the session to the server does. A read of the input that
+// is under way when it returns goes on.
 func (b *Bridge) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -115,7 +120,8 @@ func (b *Bridge) Run(ctx context.Context) error {
 	return err
 }
 
-// read passes on what the client says. Requests run side by side, except the handshake, which others build upon; everything else keeps its order.
+// read passes on what the client says. Requests run side by side, except the handshake, which
+// others build upon; everything else keeps its order.
 func (b *Bridge) read(ctx, work context.Context, calls *sync.WaitGroup) error {
 	room := make(chan struct{}, bridgeCalls)
 	for line, err := range wire.Lines(b.in, b.o.MaxFrame) {
@@ -145,7 +151,8 @@ func (b *Bridge) read(ctx, work context.Context, calls *sync.WaitGroup) error {
 	return nil
 }
 
-// pass sends one message. A request that gets no answer is answered here, or its client would wait for ever.
+// pass sends one message. A request that gets no answer is answered here, or its client would wait
+// for ever.
 func (b *Bridge) pass(ctx context.Context, msg []byte, env *wire.Envelope) {
 	if no := declined(env); no != nil {
 		b.write(no)
@@ -160,7 +167,8 @@ func (b *Bridge) pass(ctx context.Context, msg []byte, env *wire.Envelope) {
 		return
 	}
 	text, _ := json.Marshal("the bridge to the server: " + withoutURL(err).Error()) // a string always encodes
-	b.write([]byte(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":%s}}`, env.ID, jsonrpc.CodeInternalError, text)))
+	b.write([]byte(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":%s}}`, env.ID,
+		jsonrpc.CodeInternalError, text)))
 }
 
 // write gives the client one message, on one line.

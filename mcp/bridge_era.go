@@ -10,8 +10,10 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// declined is the answer to a request of an era without a handshake; nil for any other. Its messages cannot pass unchanged, since over HTTP they say in headers what
-// they say over stdio in themselves, and HTTP+SSE does not have it. Clients ask first whether a server speaks it, and fall back to the handshake at this answer.
+// declined is the answer to a request of an era without a handshake; nil for any other. Its
+// messages cannot pass unchanged, since over HTTP they say in headers what they say over stdio in
+// themselves, and HTTP+SSE does not have it. Clients ask first whether a server speaks it, and fall
+// back to the handshake at this answer.
 func declined(env *wire.Envelope) []byte {
 	if env.ID == nil || env.Method == nil {
 		return nil
@@ -23,8 +25,11 @@ func declined(env *wire.Envelope) []byte {
 	if json.Unmarshal(version, &asked) != nil || asked <= eraLast {
 		return nil
 	}
-	spoken := slices.DeleteFunc(slices.Clone(sdk.SupportedProtocolVersions()), func(v string) bool { return v > eraLast })
-	data, _ := json.Marshal(sdk.UnsupportedProtocolVersionData{Supported: spoken, Requested: asked}) // strings always encode
+	spoken := slices.DeleteFunc(slices.Clone(sdk.SupportedProtocolVersions()), func(v string) bool {
+		return v > eraLast
+	})
+	// strings always encode
+	data, _ := json.Marshal(sdk.UnsupportedProtocolVersionData{Supported: spoken, Requested: asked})
 	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":"the bridge speaks the versions of the protocol that begin with a handshake","data":%s}}`,
 		env.ID, sdk.CodeUnsupportedProtocolVersion, data)
 }

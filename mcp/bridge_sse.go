@@ -13,7 +13,8 @@ import (
 type sseUplink struct{ conn *wire.SSEClient }
 
 func newSSEUplink(ctx context.Context, b *Bridge, endpoint string) (*sseUplink, error) {
-	conn, err := wire.NewSSEClient(wire.SSEClientOptions{URL: endpoint, Client: b.client, ConnectTimeout: b.o.HandshakeTimeout, MaxFrame: b.o.MaxFrame, MaxBody: b.o.MaxBody,
+	conn, err := wire.NewSSEClient(wire.SSEClientOptions{URL: endpoint, Client: b.client,
+		ConnectTimeout: b.o.HandshakeTimeout, MaxFrame: b.o.MaxFrame, MaxBody: b.o.MaxBody,
 		Logger: b.o.Logger})
 	if err != nil {
 		return nil, err
@@ -22,7 +23,9 @@ func newSSEUplink(ctx context.Context, b *Bridge, endpoint string) (*sseUplink, 
 	if _, err := conn.Connect(ctx); err != nil {
 		return nil, fmt.Errorf("open the session: %w", withoutURL(err))
 	}
-	go func() { // what the hook is not offered: batches, and messages that are written unusually; ends with the connection
+	// what the hook is not offered: batches, and messages that are written unusually; ends with the
+	// connection
+	go func() {
 		for {
 			msg, err := conn.Read(context.Background())
 			if err != nil {

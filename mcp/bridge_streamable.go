@@ -21,7 +21,8 @@ const (
 	listenPause = time.Second
 )
 
-// streamableUplink is a session over streamable HTTP. It reads the handshake's answer on its way: the session's id and version go with every later request.
+// streamableUplink is a session over streamable HTTP. It reads the handshake's answer on its way:
+// the session's id and version go with every later request.
 type streamableUplink struct {
 	b   *Bridge
 	url string
@@ -45,8 +46,10 @@ func newStreamableUplink(b *Bridge, url string) *streamableUplink {
 func (u *streamableUplink) done() <-chan struct{} { return u.ctx.Done() }
 func (u *streamableUplink) err() error            { return context.Cause(u.ctx) }
 
-// request makes one of the session's HTTP requests. last is the event after which a stream is to go on, or empty.
-func (u *streamableUplink) request(ctx context.Context, method string, body []byte, last string) (*http.Response, error) {
+// request makes one of the session's HTTP requests. last is the event after which a stream is to go
+// on, or empty.
+func (u *streamableUplink) request(ctx context.Context, method string, body []byte, last string) (*http.Response,
+	error) {
 	r, err := http.NewRequestWithContext(ctx, method, u.url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -144,7 +147,8 @@ func isStream(resp *http.Response) bool {
 	return strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream")
 }
 
-// closeBody closes the body of a response, if there is one. It was read as far as it goes, or is of no interest.
+// closeBody closes the body of a response, if there is one. It was read as far as it goes, or is of
+// no interest.
 func closeBody(resp *http.Response) {
 	if resp != nil {
 		_ = resp.Body.Close()
@@ -187,8 +191,9 @@ func (u *streamableUplink) agreed(result []byte) {
 	}
 }
 
-// refused is the error for an HTTP status; none where the body is an answer, which is passed on. Without a session, after the handshake failed or the server forgot
-// it, there is nothing left to bridge.
+// refused is the error for an HTTP status; none where the body is an answer, which is passed on.
+// Without a session, after the handshake failed or the server forgot it, there is nothing left to
+// bridge.
 func (u *streamableUplink) refused(resp *http.Response, asked *wire.Envelope, greeting bool) error {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal)) // what could be read is shown
 	err := fmt.Errorf("the server answered %s: %.512s", resp.Status, bytes.TrimSpace(body))
@@ -218,7 +223,8 @@ func (u *streamableUplink) listen() {
 			}
 			closeBody(resp)
 			switch {
-			case ok || resp.StatusCode >= 500 || resp.StatusCode == http.StatusConflict: // it may not have noticed yet that the stream broke
+			// it may not have noticed yet that the stream broke
+			case ok || resp.StatusCode >= 500 || resp.StatusCode == http.StatusConflict:
 			case resp.StatusCode == http.StatusNotFound:
 				u.end(errors.New("the session ended"))
 				return

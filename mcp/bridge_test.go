@@ -18,7 +18,8 @@ import (
 	"github.com/openmas/openmas/internal/testkit"
 )
 
-// bridged is a client's session through a bridge to a URL. Its client asks for no version in particular: it tries the newest first, which has no handshake.
+// bridged is a client's session through a bridge to a URL. Its client asks for no version in
+// particular: it tries the newest first, which has no handshake.
 func bridged(t *testing.T, target Target, o *sdk.ClientOptions) (*sdk.ClientSession, func() error) {
 	t.Helper()
 	fromClient, toBridge := io.Pipe()
@@ -29,7 +30,8 @@ func bridged(t *testing.T, target Target, o *sdk.ClientOptions) (*sdk.ClientSess
 	}
 	ran := make(chan error, 1)
 	go func() { ran <- b.Run(context.Background()); _ = toClient.Close() }()
-	cs, err := sdk.NewClient(&sdk.Implementation{Name: "ide", Version: "1"}, o).Connect(t.Context(), &sdk.IOTransport{Reader: fromBridge, Writer: toBridge}, nil)
+	cs, err := sdk.NewClient(&sdk.Implementation{Name: "ide", Version: "1"}, o).Connect(t.Context(),
+		&sdk.IOTransport{Reader: fromBridge, Writer: toBridge}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +52,8 @@ func TestBridge(t *testing.T) {
 			return "you said " + w.Word, nil
 		}),
 		agent.NewTool("ask", "", func(ctx context.Context, _ word) (string, error) {
-			r, err := agent.Sample(ctx, agent.SampleRequest{MaxTokens: 1, Messages: []agent.Message{agent.UserText("?")}})
+			r, err := agent.Sample(ctx,
+				agent.SampleRequest{MaxTokens: 1, Messages: []agent.Message{agent.UserText("?")}})
 			return r.Content.Text, err
 		}),
 	}})
@@ -58,11 +61,14 @@ func TestBridge(t *testing.T) {
 		t.Run(string(tr), func(t *testing.T) {
 			s := newSite(t, dir, GatewayOptions{HostOptions: HostOptions{Identify: tokens}})
 			logs, changed := make(chan any, 10), make(chan bool, 10)
-			cs, end := bridged(t, Target{Transport: tr, URL: s.url, Headers: map[string]string{"Authorization": "Bearer ann"}}, &sdk.ClientOptions{
+			cs, end := bridged(t, Target{Transport: tr, URL: s.url,
+				Headers: map[string]string{"Authorization": "Bearer ann"}}, &sdk.ClientOptions{
 				LoggingMessageHandler:  func(_ context.Context, r *sdk.LoggingMessageRequest) { logs <- r.Params.Data },
 				ToolListChangedHandler: func(context.Context, *sdk.ToolListChangedRequest) { changed <- true },
-				CreateMessageHandler: func(context.Context, *sdk.CreateMessageRequest) (*sdk.CreateMessageResult, error) {
-					return &sdk.CreateMessageResult{Role: "assistant", Model: "m", Content: &sdk.TextContent{Text: "because"}}, nil
+				CreateMessageHandler: func(context.Context, *sdk.CreateMessageRequest) (*sdk.CreateMessageResult,
+					error) {
+					return &sdk.CreateMessageResult{Role: "assistant", Model: "m",
+						Content: &sdk.TextContent{Text: "because"}}, nil
 				},
 			})
 			if v := cs.InitializeResult().ProtocolVersion; v != eraLast {
@@ -115,7 +121,8 @@ func TestBridgeDeclinesTheNewestEra(t *testing.T) {
 	request := func(id, method, version string) string {
 		return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":%q,"params":{"_meta":{"io.modelcontextprotocol/protocolVersion":%q}}}`+"\n", id, method, version)
 	}
-	got, err := overBridge(t, Target{Transport: Streamable, URL: s.url}, request(`"d"`, "server/discover", eraNewest)+hello+initialized+"\n"+`{"jsonrpc":"2.0","id":2,"method":"ping"}`+"\n"+request("3", "tools/list", "2027-01-01"))
+	got, err := overBridge(t, Target{Transport: Streamable, URL: s.url}, request(`"d"`, "server/discover", eraNewest)+
+		hello+initialized+"\n"+`{"jsonrpc":"2.0","id":2,"method":"ping"}`+"\n"+request("3", "tools/list", "2027-01-01"))
 	if err != nil || len(got) != 4 {
 		t.Fatalf("%v, %v", got, err)
 	}
@@ -123,7 +130,9 @@ func TestBridgeDeclinesTheNewestEra(t *testing.T) {
 		e, no := m["error"].(map[string]any)
 		if declined := m["id"] == "d" || m["id"] == 3.0; no != declined {
 			t.Errorf("%v", m)
-		} else if data, _ := e["data"].(map[string]any); declined && (e["code"] != -32022.0 || !strings.Contains(fmt.Sprint(data["supported"]), eraLast) || strings.Contains(fmt.Sprint(data["supported"]), eraNewest)) {
+		} else if data, _ := e["data"].(map[string]any); declined && (e["code"] != -32022.0 ||
+			!strings.Contains(fmt.Sprint(data["supported"]), eraLast) || strings.Contains(fmt.Sprint(data["supported"]),
+			eraNewest)) {
 			t.Errorf("%v", m)
 		}
 	}
@@ -131,8 +140,11 @@ func TestBridgeDeclinesTheNewestEra(t *testing.T) {
 
 func TestBridgeAnswersWhatTheServerDoesNot(t *testing.T) {
 	s := newSite(t, &crew{}, GatewayOptions{})
-	// Everything is answered before the bridge ends, although the input ends first; a notification without an answer is none.
-	got, err := overBridge(t, Target{Transport: Streamable, URL: s.url}, hello+`{"jsonrpc":"2.0","method":"notifications/initialized"}`+"\n"+`{"jsonrpc":"2.0","id":2,"method":"ping"}`+"\n"+`{"jsonrpc":"2.0","id":3,"method":"nonsense"}`+"\n\n")
+	// Everything is answered before the bridge ends, although the input ends first; a notification
+	// without an answer is none.
+	got, err := overBridge(t, Target{Transport: Streamable, URL: s.url},
+		hello+`{"jsonrpc":"2.0","method":"notifications/initialized"}`+"\n"+`{"jsonrpc":"2.0","id":2,"method":"ping"}`+
+			"\n"+`{"jsonrpc":"2.0","id":3,"method":"nonsense"}`+"\n\n")
 	if err != nil || len(got) != 3 {
 		t.Fatalf("%v, %v", got, err)
 	}
@@ -146,8 +158,12 @@ func TestBridgeAnswersWhatTheServerDoesNot(t *testing.T) {
 			w.WriteHeader(http.StatusBadRequest)
 			_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":"a","error":{"code":-7,"message":"in its words"}}`)
 		},
-		"a status":  func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "closed on sundays", http.StatusForbidden) },
-		"no answer": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/event-stream") },
+		"a status": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "closed on sundays", http.StatusForbidden)
+		},
+		"no answer": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+		},
 		"half an event": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/event-stream")
 			_, _ = io.WriteString(w, "data: {")
@@ -170,7 +186,8 @@ func TestBridgeAnswersWhatTheServerDoesNot(t *testing.T) {
 	if _, err = overBridge(t, Target{Transport: SSE, URL: "http://127.0.0.1:1/sse"}, hello); err == nil {
 		t.Error("a session over SSE to nobody")
 	}
-	if _, err := NewBridge(t.Context(), Target{Transport: Stdio, Command: []string{"x"}}, ConnectOptions{}, nil, nil); err == nil {
+	if _, err := NewBridge(t.Context(), Target{Transport: Stdio, Command: []string{"x"}}, ConnectOptions{}, nil,
+		nil); err == nil {
 		t.Error("a bridge to a program")
 	}
 }

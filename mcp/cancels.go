@@ -15,15 +15,18 @@ import (
 // methodCancelled tells a server that a request's answer is not waited for any more.
 const methodCancelled = "notifications/cancelled"
 
-// diesOfCancel reports whether the server is better not told that a call was given up: one of the Python SDK 1.x. Before 1.27 a cancellation ends the whole
-// session there, and over stdio the program, with every other call on it; later ones can still lose that race. The SDK is known by the empty
-// "experimental" among its capabilities, which its 2.x does not send; nor do its own clients ever send a cancellation, so that its tools are used to run to
-// their end.
+// diesOfCancel reports whether the server is better not told that a call was given up: one of the
+// Python SDK 1.x. Before 1.27 a cancellation ends the whole session there, and over stdio the
+// program, with every other call on it; later ones can still lose that race. The SDK is known by
+// the empty "experimental" among its capabilities, which its 2.x does not send; nor do its own
+// clients ever send a cancellation, so that its tools are used to run to their end.
 func diesOfCancel(hello *sdk.InitializeResult) bool {
-	return hello != nil && hello.Capabilities != nil && hello.Capabilities.Experimental != nil && len(hello.Capabilities.Experimental) == 0
+	return hello != nil && hello.Capabilities != nil && hello.Capabilities.Experimental != nil &&
+		len(hello.Capabilities.Experimental) == 0
 }
 
-// sparing keeps cancellations from the server once spare is set. It is for transports other than HTTP, see [roundTripper].
+// sparing keeps cancellations from the server once spare is set. It is for transports other than
+// HTTP, see [roundTripper].
 type sparing struct {
 	sdk.Transport
 	spare *atomic.Bool

@@ -21,9 +21,12 @@ import (
 
 func TestServersThatDieOfCancelAreKnown(t *testing.T) {
 	for hello, want := range map[string]bool{
-		`{"capabilities":{"experimental":{},"tools":{"listChanged":false}},"protocolVersion":"2024-11-05"}`: true,  // Python SDK 1.6.0
-		`{"capabilities":{"experimental":{"x":{}},"tools":{}},"protocolVersion":"2025-06-18"}`:              false, // one that means it
-		`{"capabilities":{"tools":{}},"protocolVersion":"2025-11-25"}`:                                      false, // Python SDK 2.3.0, and others
+		// Python SDK 1.6.0
+		`{"capabilities":{"experimental":{},"tools":{"listChanged":false}},"protocolVersion":"2024-11-05"}`: true,
+		// one that means it
+		`{"capabilities":{"experimental":{"x":{}},"tools":{}},"protocolVersion":"2025-06-18"}`: false,
+		// Python SDK 2.3.0, and others
+		`{"capabilities":{"tools":{}},"protocolVersion":"2025-11-25"}`: false,
 		`{}`: false,
 	} {
 		var res sdk.InitializeResult
@@ -41,7 +44,8 @@ var (
 	likePython   = []byte(`"capabilities":{"experimental":{},`)
 )
 
-// disguised makes a server of the SDK look like one of the Python SDK 1.x, and counts the cancellations that reach it.
+// disguised makes a server of the SDK look like one of the Python SDK 1.x, and counts the
+// cancellations that reach it.
 type disguised struct {
 	sdk.Transport
 	cancelled *atomic.Int32
@@ -101,18 +105,23 @@ func TestServersThatDieOfCancelAreSpared(t *testing.T) {
 			ctx, cancel := context.WithCancel(context.Background())
 			var serving sync.WaitGroup
 			serving.Go(func() {
-				_ = f.Run(ctx, &disguised{&sdk.IOTransport{Reader: far.Reader, Writer: far.Writer}, &cancelled}) // how it ends is up to the client
+				// how it ends is up to the client
+				_ = f.Run(ctx, &disguised{&sdk.IOTransport{Reader: far.Reader, Writer: far.Writer}, &cancelled})
 			})
 			t.Cleanup(func() { close(f.free); cancel(); serving.Wait() })
 			return overPipes(t, near, Target{}, ConnectOptions{})
 		},
 		"sse": func(t *testing.T, f *fixture) *Session {
-			srv := httptest.NewServer(disguise(sdk.NewSSEHandler(func(*http.Request) *sdk.Server { return f.Server }, nil), &cancelled))
+			srv := httptest.NewServer(disguise(sdk.NewSSEHandler(func(*http.Request) *sdk.Server {
+				return f.Server
+			}, nil), &cancelled))
 			t.Cleanup(func() { f.hangUp(srv) })
 			return mustConnect(t, Target{Transport: SSE, URL: srv.URL}, ConnectOptions{})
 		},
 		"http": func(t *testing.T, f *fixture) *Session {
-			srv := httptest.NewServer(disguise(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return f.Server }, nil), &cancelled))
+			srv := httptest.NewServer(disguise(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server {
+				return f.Server
+			}, nil), &cancelled))
 			t.Cleanup(func() { f.hangUp(srv) })
 			return mustConnect(t, Target{Transport: Streamable, URL: srv.URL}, ConnectOptions{})
 		},
@@ -125,7 +134,8 @@ func TestServersThatDieOfCancelAreSpared(t *testing.T) {
 			if _, err := call(ctx, s, "hang", nil, nil); !errors.Is(err, agent.CodeDeadlineExceeded) {
 				t.Errorf("a call beyond its deadline: %v", err)
 			}
-			// What was sent after the call was given up is answered after a cancellation would have arrived.
+			// What was sent after the call was given up is answered after a cancellation would have
+			// arrived.
 			for range 20 {
 				mustCall(t, s, "echo", nil, nil)
 			}

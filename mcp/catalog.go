@@ -11,7 +11,8 @@ import (
 // target is what an exported name stands for.
 type target struct{ agent, name string }
 
-// A catalog is what one endpoint offers: which exported name or URI leads to which agent. It does not change; a new one replaces it.
+// A catalog is what one endpoint offers: which exported name or URI leads to which agent. It does
+// not change; a new one replaces it.
 type catalog struct {
 	tools     map[string]tool
 	prompts   map[string]prompt
@@ -42,12 +43,15 @@ type naming func(agentName, name string) string
 // bareName is the naming of an endpoint with one agent.
 func bareName(_, name string) string { return name }
 
-// newCatalog lists what the agents offer. Of two with the same exported name or URI, that of the first agent by name is offered, and the log told.
+// newCatalog lists what the agents offer. Of two with the same exported name or URI, that of the
+// first agent by name is offered, and the log told.
 func newCatalog(agents []agent.Info, name naming, log *slog.Logger) *catalog {
-	c := &catalog{tools: map[string]tool{}, prompts: map[string]prompt{}, resources: map[string]resource{}, own: map[target]bool{}}
+	c := &catalog{tools: map[string]tool{}, prompts: map[string]prompt{}, resources: map[string]resource{},
+		own: map[target]bool{}}
 	agents = slices.SortedFunc(slices.Values(agents), func(a, b agent.Info) int { return cmp.Compare(a.Name, b.Name) })
 	clash := func(kind, exported, kept, left string) {
-		log.Warn("two agents offer the same "+kind+": the first is offered", "name", exported, "offered", kept, "left_out", left)
+		log.Warn("two agents offer the same "+kind+": the first is offered", "name", exported, "offered", kept,
+			"left_out", left)
 	}
 	for _, a := range agents {
 		for _, t := range a.Tools {

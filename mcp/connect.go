@@ -20,11 +20,14 @@ import (
 // errHandshake ends a handshake that took too long.
 var errHandshake = errors.New("the handshake timed out")
 
-// Connect makes a session to the server: it starts the program if there is one, connects, initializes (protocol 2025-11-25, or an earlier one that
-// the server prefers; see [Target.Protocol] for a later one) and reads the lists of what the server offers. ctx bounds that only, together with the handshake timeout; the session lives until
-// Close or until the server or the connection is gone, see [Session.Done].
+// Connect makes a session to the server: it starts the program if there is one, connects,
+// initializes (protocol 2025-11-25, or an earlier one that the server prefers; see
+// [Target.Protocol] for a later one) and reads the lists of what the server offers. ctx bounds that
+// only, together with the handshake timeout; the session lives until Close or until the server or
+// the connection is gone, see [Session.Done].
 //
-// An error is or wraps an [agent.Error], never executed, and a [*ConnectError] that tells why. Nothing is left running then.
+// An error is or wraps an [agent.Error], never executed, and a [*ConnectError] that tells why.
+// Nothing is left running then.
 func Connect(ctx context.Context, t Target, o ConnectOptions) (*Session, error) {
 	t, o = t.clone(), o.withDefaults()
 	if err := t.check(); err != nil {
@@ -42,11 +45,13 @@ func Connect(ctx context.Context, t Target, o ConnectOptions) (*Session, error) 
 	if err == nil || hctx.Err() != nil || !mayBeOlder(err) {
 		return s, err
 	}
-	o.Logger.Warn("the server does not take the protocol of this peer: it is asked again in the earlier one", "protocol", t.Protocol, "error", err)
+	o.Logger.Warn("the server does not take the protocol of this peer: it is asked again in the earlier one",
+		"protocol", t.Protocol, "error", err)
 	return attempt(hctx, t, o, eraLast)
 }
 
-// mayBeOlder reports whether a handshake may have failed for want of a protocol: some servers crash at a question that they do not know, or never answer.
+// mayBeOlder reports whether a handshake may have failed for want of a protocol: some servers crash
+// at a question that they do not know, or never answer.
 func mayBeOlder(err error) bool {
 	var e *ConnectError
 	if !errors.As(err, &e) {
@@ -129,9 +134,11 @@ func open(ctx context.Context, t Target, o ConnectOptions, l *link, era string) 
 	client.AddReceivingMiddleware(s.receive)
 	client.AddSendingMiddleware(s.overhear)
 
-	// The SDK's handshake leaves the connection's own waits alone when ctx ends: a child that reads nothing, a GET that gets no answer.
+	// The SDK's handshake leaves the connection's own waits alone when ctx ends: a child that reads
+	// nothing, a GET that gets no answer.
 	release := context.AfterFunc(ctx, l.sever)
-	// Unless the owner says so, servers are asked nothing that older ones do not know: some crash at it.
+	// Unless the owner says so, servers are asked nothing that older ones do not know: some crash
+	// at it.
 	transport := l.transport
 	if l.http != nil {
 		s.spare = &l.http.spare
@@ -171,7 +178,8 @@ func open(ctx context.Context, t Target, o ConnectOptions, l *link, era string) 
 // clientName is what servers see of us.
 const clientName = "openmas"
 
-// discard takes down what a failed handshake left. A program that was just started has a second to end well.
+// discard takes down what a failed handshake left. A program that was just started has a second to
+// end well.
 func (l *link) discard(ctx context.Context) {
 	if l == nil {
 		return
@@ -181,7 +189,8 @@ func (l *link) discard(ctx context.Context) {
 	_ = l.close(ctx) // that the child had to be killed is not what the user needs to know
 }
 
-// awaitExit gives a child that has ended, as its silence suggests, the moment it takes to be reaped.
+// awaitExit gives a child that has ended, as its silence suggests, the moment it takes to be
+// reaped.
 func (l *link) awaitExit() *child.ExitError {
 	if l == nil || l.child == nil {
 		return nil
@@ -214,7 +223,8 @@ const (
 	ReasonFailed    Reason = "failed"     // anything else
 )
 
-// ConnectError tells why there is no session. Its text names the target, without secrets, and what to look at.
+// ConnectError tells why there is no session. Its text names the target, without secrets, and what
+// to look at.
 type ConnectError struct {
 	Target string
 	Reason Reason
@@ -266,7 +276,8 @@ func explain(ctx context.Context, t *Target, o ConnectOptions, l *link, trace *w
 		out.Err = fmt.Errorf("the server answered %w%s", status, statusHint(t, status.Status))
 	case isRefused(err):
 		out.Reason = ReasonRefused
-		out.Err = fmt.Errorf("nothing listens there (%w): is the server running, on this host and port?", withoutURL(err))
+		out.Err = fmt.Errorf("nothing listens there (%w): is the server running, on this host and port?",
+			withoutURL(err))
 	case isNotMCP(err):
 		out.Reason, code = ReasonNotMCP, agent.CodeUnimplemented
 		out.Err = fmt.Errorf("what answers is no MCP server of this transport: %w%s", withoutURL(err), tail())

@@ -52,8 +52,9 @@ func dialHTTP(ctx context.Context, t Target, o ConnectOptions) (*link, error) {
 	l.http = newRoundTripper(l.client.Transport, t.Transport == Streamable, o)
 	l.client.Transport = l.http
 	if t.Transport == SSE {
-		l.conn, err = wire.NewSSEClient(wire.SSEClientOptions{URL: endpoint, Client: l.client, Header: header, ConnectTimeout: o.HandshakeTimeout,
-			MaxFrame: o.MaxFrame, MaxBody: o.MaxBody, Logger: o.Logger})
+		l.conn, err = wire.NewSSEClient(wire.SSEClientOptions{URL: endpoint, Client: l.client, Header: header,
+			ConnectTimeout: o.HandshakeTimeout,
+			MaxFrame:       o.MaxFrame, MaxBody: o.MaxBody, Logger: o.Logger})
 		if err != nil {
 			l.conn = nil // not a nil *SSEClient in an interface
 			return l, err
@@ -65,7 +66,8 @@ func dialHTTP(ctx context.Context, t Target, o ConnectOptions) (*link, error) {
 	return l, nil
 }
 
-// awaitListener waits until the announced port is open: many servers announce it before they bind it.
+// awaitListener waits until the announced port is open: many servers announce it before they bind
+// it.
 func awaitListener(ctx context.Context, endpoint string, p *child.Process) error {
 	u, err := url.Parse(endpoint)
 	if err != nil {

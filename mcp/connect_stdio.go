@@ -32,7 +32,8 @@ func dialStdio(ctx context.Context, t Target, o ConnectOptions) (*link, error) {
 		return nil, err
 	}
 	// The child closes its output: what it says while it is being stopped is still read.
-	l := &link{child: p, line: wire.NewLine(p.Stdout(), p.Stdin(), wire.LineOptions{MaxFrame: o.MaxFrame, KeepReader: true, Logger: o.Logger})}
+	l := &link{child: p, line: wire.NewLine(p.Stdout(), p.Stdin(),
+		wire.LineOptions{MaxFrame: o.MaxFrame, KeepReader: true, Logger: o.Logger})}
 	l.conn, l.transport = l.line, l.line
 	if t.Hello == nil {
 		return l, nil

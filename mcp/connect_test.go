@@ -35,7 +35,8 @@ func TestConnectLaunched(t *testing.T) {
 			_, err := call(t.Context(), s, "die", nil, nil)
 			wantError(t, err, agent.CodeOutcomeUnknown, false)
 			await(t, s.Done(), "Done")
-			if err := s.Err(); !strings.Contains(err.Error(), "exited with code 3") || !strings.Contains(err.Error(), "badly wrong") {
+			if err := s.Err(); !strings.Contains(err.Error(), "exited with code 3") ||
+				!strings.Contains(err.Error(), "badly wrong") {
 				t.Errorf("why it ended: %v", err)
 			}
 			_, err = call(t.Context(), s, "echo", nil, nil)
@@ -85,7 +86,9 @@ func TestConnectFails(t *testing.T) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = io.WriteString(w, "<html>Welcome!</html>")
 	})
-	mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "who are you?", http.StatusUnauthorized) })
+	mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "who are you?", http.StatusUnauthorized)
+	})
 	mux.HandleFunc("/busy", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "7")
 		http.Error(w, "later", http.StatusServiceUnavailable)
@@ -99,7 +102,8 @@ func TestConnectFails(t *testing.T) {
 
 	short := 300 * time.Millisecond
 	url := func(tr Transport, u string) Target {
-		return Target{Name: "there", Transport: tr, URL: u + "?token=secret", Headers: map[string]string{"Authorization": "secret"}}
+		return Target{Name: "there", Transport: tr, URL: u + "?token=secret",
+			Headers: map[string]string{"Authorization": "secret"}}
 	}
 	for name, tc := range map[string]struct {
 		target Target
@@ -119,13 +123,15 @@ func TestConnectFails(t *testing.T) {
 		"sse busy":        {url(SSE, web.URL+"/busy"), 0, ReasonStatus, agent.CodeUnavailable, "503"},
 		"http busy":       {url(Streamable, web.URL+"/busy"), 0, ReasonStatus, agent.CodeUnavailable, "503"},
 		"sse silent":      {url(SSE, web.URL+"/silent"), short, ReasonTimeout, agent.CodeUnavailable, "within 300ms"},
-		"http silent":     {url(Streamable, web.URL+"/silent"), short, ReasonTimeout, agent.CodeUnavailable, "within 300ms"},
-		"no program":      {Target{Name: "there", Transport: Stdio, Command: []string{"no-such-program", "secret"}}, 0, ReasonNoProgram, agent.CodeNotFound, "no-such-program"},
-		"exits":           {role(t, "exits", Stdio), 0, ReasonExited, agent.CodeUnavailable, "No module named 'mcp'"},
-		"sse exits":       {role(t, "exits", SSE), 0, ReasonExited, agent.CodeUnavailable, "No module named 'mcp'"},
-		"program silent":  {role(t, "silent", Stdio), short, ReasonTimeout, agent.CodeUnavailable, "thinking"},
-		"never ready":     {role(t, "server", SSE), 0, ReasonExited, agent.CodeUnavailable, "exited with code"},
-		"garbage":         {role(t, "garbage", Stdio), 0, ReasonNotMCP, agent.CodeUnimplemented, "this is no protocol"},
+		"http silent": {url(Streamable, web.URL+"/silent"), short, ReasonTimeout, agent.CodeUnavailable,
+			"within 300ms"},
+		"no program": {Target{Name: "there", Transport: Stdio, Command: []string{"no-such-program", "secret"}}, 0,
+			ReasonNoProgram, agent.CodeNotFound, "no-such-program"},
+		"exits":          {role(t, "exits", Stdio), 0, ReasonExited, agent.CodeUnavailable, "No module named 'mcp'"},
+		"sse exits":      {role(t, "exits", SSE), 0, ReasonExited, agent.CodeUnavailable, "No module named 'mcp'"},
+		"program silent": {role(t, "silent", Stdio), short, ReasonTimeout, agent.CodeUnavailable, "thinking"},
+		"never ready":    {role(t, "server", SSE), 0, ReasonExited, agent.CodeUnavailable, "exited with code"},
+		"garbage":        {role(t, "garbage", Stdio), 0, ReasonNotMCP, agent.CodeUnimplemented, "this is no protocol"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tc.target.Hello == nil && tc.target.Env != nil {
@@ -176,7 +182,8 @@ func TestConnectGivenUp(t *testing.T) {
 	}
 }
 
-// TestConnectStreamThatHangs: a server that never answers the GET of the optional stream is used without it.
+// TestConnectStreamThatHangs: a server that never answers the GET of the optional stream is used
+// without it.
 func TestConnectStreamThatHangs(t *testing.T) {
 	f := newFixture()
 	h := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return f.Server }, nil)

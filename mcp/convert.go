@@ -29,9 +29,10 @@ func eraFor(requested string) string {
 	return requested
 }
 
-// toToolResult says res in MCP, in the words of era. Our own clients get a structured value once, as text, which keeps every digit of its numbers; others get it
-// twice, as the protocol wants. One that wants input (Pending) says so to our own only: for others that is settled before. A value that is no JSON is
-// an internal error.
+// toToolResult says res in MCP, in the words of era. Our own clients get a structured value once,
+// as text, which keeps every digit of its numbers; others get it twice, as the protocol wants. One
+// that wants input (Pending) says so to our own only: for others that is settled before. A value
+// that is no JSON is an internal error.
 func toToolResult(res *agent.Result, era string, ours bool) *sdk.CallToolResult {
 	if res == nil {
 		res = &agent.Result{}
@@ -62,8 +63,9 @@ func toToolResult(res *agent.Result, era string, ours bool) *sdk.CallToolResult 
 	return out
 }
 
-// fromToolResult reads the answer to tools/call: a result, or the error that an isError result stands for. What our own servers say
-// beyond MCP counts only when the peer is trusted. The error is an *agent.Error.
+// fromToolResult reads the answer to tools/call: a result, or the error that an isError result
+// stands for. What our own servers say beyond MCP counts only when the peer is trusted. The error
+// is an *agent.Error.
 func fromToolResult(res *sdk.CallToolResult, trusted bool) (*agent.Result, error) {
 	if res.IsError {
 		return nil, fromErrorResult(res, trusted)
@@ -81,8 +83,10 @@ func fromToolResult(res *sdk.CallToolResult, trusted bool) (*agent.Result, error
 			return nil, err
 		}
 	}
-	// Text is exact where the SDK has decoded the structured content and lost the digits of large numbers.
-	if generated, _ := res.Meta[metaGenerated].(bool); generated && trusted && len(out.Content) == 1 && json.Valid([]byte(out.Content[0].Text)) {
+	// Text is exact where the SDK has decoded the structured content and lost the digits of large
+	// numbers.
+	if generated, _ := res.Meta[metaGenerated].(bool); generated && trusted && len(out.Content) == 1 &&
+		json.Valid([]byte(out.Content[0].Text)) {
 		out.Structured, out.Content = json.RawMessage(out.Content[0].Text), nil
 		return out, nil
 	}
@@ -109,7 +113,8 @@ func toPromptResult(res *agent.Result, era string) (*sdk.GetPromptResult, error)
 	}
 	out := &sdk.GetPromptResult{Description: p.Description, Messages: make([]*sdk.PromptMessage, 0, len(p.Messages))}
 	for _, m := range p.Messages {
-		out.Messages = append(out.Messages, &sdk.PromptMessage{Role: sdk.Role(m.Role), Content: toBlock(m.Content, era)})
+		out.Messages = append(out.Messages,
+			&sdk.PromptMessage{Role: sdk.Role(m.Role), Content: toBlock(m.Content, era)})
 	}
 	return out, nil
 }
@@ -152,15 +157,18 @@ func toCompleteResult(res *agent.Result) (*sdk.CompleteResult, error) {
 	if c.Values == nil {
 		c.Values = []string{}
 	}
-	return &sdk.CompleteResult{Completion: sdk.CompletionResultDetails{Values: c.Values, Total: c.Total, HasMore: c.HasMore}}, nil
+	return &sdk.CompleteResult{Completion: sdk.CompletionResultDetails{Values: c.Values, Total: c.Total,
+		HasMore: c.HasMore}}, nil
 }
 
 // fromCompleteResult is the result of a call of agent.OpComplete.
 func fromCompleteResult(res *sdk.CompleteResult) (*agent.Result, error) {
-	return asResult(agent.Completion{Values: res.Completion.Values, Total: res.Completion.Total, HasMore: res.Completion.HasMore})
+	return asResult(agent.Completion{Values: res.Completion.Values, Total: res.Completion.Total,
+		HasMore: res.Completion.HasMore})
 }
 
-// completeRef says what a call of agent.OpComplete is about: a prompt, or the template of resources that name spells.
+// completeRef says what a call of agent.OpComplete is about: a prompt, or the template of resources
+// that name spells.
 func completeRef(name string) *sdk.CompleteReference {
 	if strings.Contains(name, "://") || strings.Contains(name, "{") {
 		return &sdk.CompleteReference{Type: "ref/resource", URI: name}
@@ -199,7 +207,8 @@ func toContent(blocks []agent.Content, era string) []sdk.Content {
 	return out
 }
 
-// toBlock says one block. Clients of eras that do not know its type raise an error on the whole result, so they get a line of text instead.
+// toBlock says one block. Clients of eras that do not know its type raise an error on the whole
+// result, so they get a line of text instead.
 func toBlock(c agent.Content, era string) sdk.Content {
 	var notes *sdk.Annotations
 	var meta sdk.Meta
@@ -213,9 +222,11 @@ func toBlock(c agent.Content, era string) sdk.Content {
 	case c.Type == agent.ContentAudio && era != era2024:
 		return &sdk.AudioContent{Data: c.Data, MIMEType: c.MIMEType, Annotations: notes, Meta: meta}
 	case c.Type == agent.ContentAudio:
-		return &sdk.TextContent{Text: fmt.Sprintf("[audio, %s, %d bytes: the client's protocol version cannot carry it]", c.MIMEType, len(c.Data))}
+		return &sdk.TextContent{Text: fmt.Sprintf(
+			"[audio, %s, %d bytes: the client's protocol version cannot carry it]", c.MIMEType, len(c.Data))}
 	case c.Type == agent.ContentResourceLink && (era == eraUnknown || era >= eraJune):
-		link := &sdk.ResourceLink{URI: c.URI, Name: c.Name, Title: c.Title, Description: c.Description, MIMEType: c.MIMEType, Annotations: notes, Meta: meta}
+		link := &sdk.ResourceLink{URI: c.URI, Name: c.Name, Title: c.Title, Description: c.Description,
+			MIMEType: c.MIMEType, Annotations: notes, Meta: meta}
 		if c.Size > 0 {
 			link.Size = &c.Size
 		}
@@ -243,20 +254,25 @@ func fromContent(blocks []sdk.Content) []agent.Content {
 func fromBlock(b sdk.Content) agent.Content {
 	switch b := b.(type) {
 	case *sdk.TextContent:
-		return agent.Content{Type: agent.ContentText, Text: b.Text, Annotations: encodeOptional(b.Annotations), Meta: encodeOptional(b.Meta)}
+		return agent.Content{Type: agent.ContentText, Text: b.Text, Annotations: encodeOptional(b.Annotations),
+			Meta: encodeOptional(b.Meta)}
 	case *sdk.ImageContent:
-		return agent.Content{Type: agent.ContentImage, Data: b.Data, MIMEType: b.MIMEType, Annotations: encodeOptional(b.Annotations), Meta: encodeOptional(b.Meta)}
+		return agent.Content{Type: agent.ContentImage, Data: b.Data, MIMEType: b.MIMEType,
+			Annotations: encodeOptional(b.Annotations), Meta: encodeOptional(b.Meta)}
 	case *sdk.AudioContent:
-		return agent.Content{Type: agent.ContentAudio, Data: b.Data, MIMEType: b.MIMEType, Annotations: encodeOptional(b.Annotations), Meta: encodeOptional(b.Meta)}
+		return agent.Content{Type: agent.ContentAudio, Data: b.Data, MIMEType: b.MIMEType,
+			Annotations: encodeOptional(b.Annotations), Meta: encodeOptional(b.Meta)}
 	case *sdk.ResourceLink:
-		c := agent.Content{Type: agent.ContentResourceLink, URI: b.URI, Name: b.Name, Title: b.Title, Description: b.Description, MIMEType: b.MIMEType,
+		c := agent.Content{Type: agent.ContentResourceLink, URI: b.URI, Name: b.Name, Title: b.Title,
+			Description: b.Description, MIMEType: b.MIMEType,
 			Annotations: encodeOptional(b.Annotations), Meta: encodeOptional(b.Meta)}
 		if b.Size != nil {
 			c.Size = *b.Size
 		}
 		return c
 	case *sdk.EmbeddedResource:
-		c := agent.Content{Type: agent.ContentResource, Annotations: encodeOptional(b.Annotations), Meta: encodeOptional(b.Meta)}
+		c := agent.Content{Type: agent.ContentResource, Annotations: encodeOptional(b.Annotations),
+			Meta: encodeOptional(b.Meta)}
 		if b.Resource != nil {
 			r := fromContents(b.Resource)
 			c.Resource = &r
@@ -279,10 +295,12 @@ func toContents(r *agent.ResourceContents) *sdk.ResourceContents {
 }
 
 func fromContents(r *sdk.ResourceContents) agent.ResourceContents {
-	return agent.ResourceContents{URI: r.URI, MIMEType: r.MIMEType, Text: r.Text, Blob: r.Blob, Meta: encodeOptional(r.Meta)}
+	return agent.ResourceContents{URI: r.URI, MIMEType: r.MIMEType, Text: r.Text, Blob: r.Blob,
+		Meta: encodeOptional(r.Meta)}
 }
 
-// decodeOptional reads what an agent carries as raw JSON. What does not decode is left out: it decorates.
+// decodeOptional reads what an agent carries as raw JSON. What does not decode is left out: it
+// decorates.
 func decodeOptional(raw json.RawMessage, out any) {
 	if len(raw) > 0 {
 		_ = json.Unmarshal(raw, out)

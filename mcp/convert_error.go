@@ -36,8 +36,8 @@ func toErrorResult(err error) *sdk.CallToolResult {
 	return &sdk.CallToolResult{IsError: true, Content: []sdk.Content{&sdk.TextContent{Text: text}}, Meta: meta}
 }
 
-// fromErrorResult is toErrorResult in the other direction. Without a code it is the tool that failed. Only a trusted peer's word
-// on what did not run is taken.
+// fromErrorResult is toErrorResult in the other direction. Without a code it is the tool that
+// failed. Only a trusted peer's word on what did not run is taken.
 func fromErrorResult(res *sdk.CallToolResult, trusted bool) *agent.Error {
 	text := (&agent.Result{Content: fromContent(res.Content)}).Text()
 	code, _ := res.Meta[metaCode].(string)
@@ -50,7 +50,8 @@ func fromErrorResult(res *sdk.CallToolResult, trusted bool) *agent.Error {
 		}
 		return e
 	}
-	e := &agent.Error{Code: agent.ParseCode(code), RetryAfter: time.Duration(max(metaInt(res.Meta, metaRetryAfter), 0)) * time.Millisecond}
+	e := &agent.Error{Code: agent.ParseCode(code),
+		RetryAfter: time.Duration(max(metaInt(res.Meta, metaRetryAfter), 0)) * time.Millisecond}
 	e.Message = plainMessage(e.Code, text)
 	if d, ok := res.Meta[metaDetails]; ok {
 		if raw, err := json.Marshal(d); err == nil {
@@ -77,7 +78,8 @@ type rpcErrorData struct {
 	Error *agent.Error `json:"openmas/error,omitempty"`
 }
 
-// toRPCError says err where MCP has no isError result: prompts, resources, completion, and tools that do not exist. uri is set for resources.
+// toRPCError says err where MCP has no isError result: prompts, resources, completion, and tools
+// that do not exist. uri is set for resources.
 func toRPCError(err error, uri string) error { return rpcErrorOf(agent.AsError(err), uri) }
 
 func rpcErrorOf(e *agent.Error, uri string) *jsonrpc.Error {
@@ -97,15 +99,16 @@ func rpcErrorOf(e *agent.Error, uri string) *jsonrpc.Error {
 	return out
 }
 
-// unknown is the protocol's answer to a call of a tool, or a prompt, that does not exist; name is as the client wrote it.
+// unknown is the protocol's answer to a call of a tool, or a prompt, that does not exist; name is
+// as the client wrote it.
 func unknown(kind, name string) error {
 	err := rpcErrorOf(agent.Refusedf(agent.CodeNotFound, "unknown %s %q", kind, name), "")
 	err.Message = fmt.Sprintf("unknown %s %q", kind, name) // the SDK's words, without our code
 	return err
 }
 
-// fromRPCError reads a JSON-RPC error; ok is false when err holds none. A trusted peer says exactly what it means, for others the number
-// is translated.
+// fromRPCError reads a JSON-RPC error; ok is false when err holds none. A trusted peer says exactly
+// what it means, for others the number is translated.
 func fromRPCError(err error, trusted bool) (e *agent.Error, ok bool) {
 	var rpc *jsonrpc.Error
 	if !errors.As(err, &rpc) {

@@ -10,21 +10,25 @@ import (
 
 // toTool describes a tool under the name that clients see.
 func toTool(t agent.ToolInfo, name string) *sdk.Tool {
-	out := &sdk.Tool{Name: name, Title: t.Title, Description: t.Description, InputSchema: plainProperties(objectSchema(t.InputSchema))}
+	out := &sdk.Tool{Name: name, Title: t.Title, Description: t.Description,
+		InputSchema: plainProperties(objectSchema(t.InputSchema))}
 	if len(t.OutputSchema) > 0 && schemaType(t.OutputSchema) == "object" {
 		out.OutputSchema = plainProperties(t.OutputSchema) // the eras with a handshake know objects only
 	}
 	if a := t.Annotations; a != nil {
-		out.Annotations = &sdk.ToolAnnotations{ReadOnlyHint: a.ReadOnly, IdempotentHint: a.Idempotent, DestructiveHint: a.Destructive, OpenWorldHint: a.OpenWorld}
+		out.Annotations = &sdk.ToolAnnotations{ReadOnlyHint: a.ReadOnly, IdempotentHint: a.Idempotent,
+			DestructiveHint: a.Destructive, OpenWorldHint: a.OpenWorld}
 	}
 	return out
 }
 
 // fromTool describes a tool of a server.
 func fromTool(t *sdk.Tool) agent.ToolInfo {
-	out := agent.ToolInfo{Name: t.Name, Title: t.Title, Description: t.Description, InputSchema: encodeSchema(t.InputSchema), OutputSchema: encodeSchema(t.OutputSchema)}
+	out := agent.ToolInfo{Name: t.Name, Title: t.Title, Description: t.Description,
+		InputSchema: encodeSchema(t.InputSchema), OutputSchema: encodeSchema(t.OutputSchema)}
 	if a := t.Annotations; a != nil {
-		out.Annotations = &agent.Annotations{ReadOnly: a.ReadOnlyHint, Idempotent: a.IdempotentHint, Destructive: a.DestructiveHint, OpenWorld: a.OpenWorldHint}
+		out.Annotations = &agent.Annotations{ReadOnly: a.ReadOnlyHint, Idempotent: a.IdempotentHint,
+			Destructive: a.DestructiveHint, OpenWorld: a.OpenWorldHint}
 		if out.Title == "" {
 			out.Title = a.Title
 		}
@@ -35,7 +39,8 @@ func fromTool(t *sdk.Tool) agent.ToolInfo {
 func toPrompt(p agent.PromptInfo, name string) *sdk.Prompt {
 	out := &sdk.Prompt{Name: name, Title: p.Title, Description: p.Description}
 	for _, a := range p.Arguments {
-		out.Arguments = append(out.Arguments, &sdk.PromptArgument{Name: a.Name, Title: a.Title, Description: a.Description, Required: a.Required})
+		out.Arguments = append(out.Arguments,
+			&sdk.PromptArgument{Name: a.Name, Title: a.Title, Description: a.Description, Required: a.Required})
 	}
 	return out
 }
@@ -43,7 +48,8 @@ func toPrompt(p agent.PromptInfo, name string) *sdk.Prompt {
 func fromPrompt(p *sdk.Prompt) agent.PromptInfo {
 	out := agent.PromptInfo{Name: p.Name, Title: p.Title, Description: p.Description}
 	for _, a := range p.Arguments {
-		out.Arguments = append(out.Arguments, agent.PromptArgument{Name: a.Name, Title: a.Title, Description: a.Description, Required: a.Required})
+		out.Arguments = append(out.Arguments,
+			agent.PromptArgument{Name: a.Name, Title: a.Title, Description: a.Description, Required: a.Required})
 	}
 	return out
 }
@@ -53,18 +59,22 @@ func toResource(r agent.ResourceInfo) *sdk.Resource {
 }
 
 func fromResource(r *sdk.Resource) agent.ResourceInfo {
-	return agent.ResourceInfo{URI: r.URI, Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MIMEType}
+	return agent.ResourceInfo{URI: r.URI, Name: r.Name, Title: r.Title, Description: r.Description,
+		MIMEType: r.MIMEType}
 }
 
 func toTemplate(r agent.ResourceInfo) *sdk.ResourceTemplate {
-	return &sdk.ResourceTemplate{URITemplate: r.Template, Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MIMEType}
+	return &sdk.ResourceTemplate{URITemplate: r.Template, Name: r.Name, Title: r.Title, Description: r.Description,
+		MIMEType: r.MIMEType}
 }
 
 func fromTemplate(r *sdk.ResourceTemplate) agent.ResourceInfo {
-	return agent.ResourceInfo{Template: r.URITemplate, Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MIMEType}
+	return agent.ResourceInfo{Template: r.URITemplate, Name: r.Name, Title: r.Title, Description: r.Description,
+		MIMEType: r.MIMEType}
 }
 
-// objectSchema is raw with the type that MCP demands of an input schema; servers in the wild leave it out.
+// objectSchema is raw with the type that MCP demands of an input schema; servers in the wild leave
+// it out.
 func objectSchema(raw json.RawMessage) json.RawMessage {
 	if schemaType(raw) == "object" {
 		return raw
@@ -104,7 +114,8 @@ func encodeSchema(v any) json.RawMessage {
 	return b
 }
 
-// experimental is the key of what an agent of ours says about itself beyond MCP, in the capabilities of its own endpoint.
+// experimental is the key of what an agent of ours says about itself beyond MCP, in the
+// capabilities of its own endpoint.
 const experimental = "openmas"
 
 type beyondMCP struct {

@@ -9,11 +9,13 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// Since 2026-07-28 a server cannot ask its client while a call waits: the call ends with a result that wants input, and is made again with it. The SDK keeps what
-// kind a result is to itself, but reads it from JSON.
+// Since 2026-07-28 a server cannot ask its client while a call waits: the call ends with a result
+// that wants input, and is made again with it. The SDK keeps what kind a result is to itself, but
+// reads it from JSON.
 
 // askMethods are MCP's names of the kinds of questions.
-var askMethods = map[string]string{agent.AskSample: "sampling/createMessage", agent.AskElicit: "elicitation/create", agent.AskRoots: "roots/list"}
+var askMethods = map[string]string{agent.AskSample: "sampling/createMessage", agent.AskElicit: "elicitation/create",
+	agent.AskRoots: "roots/list"}
 
 type inputRequired struct {
 	ResultType string                `json:"resultType"`
@@ -102,7 +104,8 @@ func toResponses(in map[string]json.RawMessage) (sdk.InputResponseMap, error) {
 	}
 	var out sdk.InputResponseMap
 	if err := json.Unmarshal(raw, &out); err != nil {
-		return nil, agent.Refusedf(agent.CodeInvalidArgument, "the input of a call is no answer that MCP knows: %w", err)
+		return nil, agent.Refusedf(agent.CodeInvalidArgument, "the input of a call is no answer that MCP knows: %w",
+			err)
 	}
 	return out, nil
 }
@@ -113,7 +116,8 @@ func completeTool(res *sdk.CallToolResult) *sdk.CallToolResult {
 	if json.Unmarshal([]byte(`{"content":[],"resultType":"complete"}`), &out) != nil {
 		return res // cannot happen
 	}
-	out.Meta, out.Content, out.StructuredContent, out.IsError = res.Meta, res.Content, res.StructuredContent, res.IsError
+	out.Meta, out.Content, out.StructuredContent, out.IsError = res.Meta, res.Content, res.StructuredContent,
+		res.IsError
 	return &out
 }
 

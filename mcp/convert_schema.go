@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 )
 
-// headed reports whether a tool's schema wants that requests over HTTP say some of the arguments in headers as well, as servers of the newest era may.
+// headed reports whether a tool's schema wants that requests over HTTP say some of the arguments in
+// headers as well, as servers of the newest era may.
 func headed(schema json.RawMessage) bool {
 	if bytes.IndexByte(schema, '\\') >= 0 { // spelled out
 		var v any
@@ -16,8 +17,9 @@ func headed(schema json.RawMessage) bool {
 	return bytes.Contains(schema, []byte("x-mcp-header"))
 }
 
-// plainProperties is an object's schema in which every property has an object for a schema. The specification allows true and false as well, and SDKs write true
-// for what takes any value, but clients made with the TypeScript SDK refuse a whole list of tools for one of them.
+// plainProperties is an object's schema in which every property has an object for a schema. The
+// specification allows true and false as well, and SDKs write true for what takes any value, but
+// clients made with the TypeScript SDK refuse a whole list of tools for one of them.
 func plainProperties(raw json.RawMessage) json.RawMessage {
 	var s struct {
 		Properties map[string]json.RawMessage `json:"properties"`

@@ -14,8 +14,10 @@ func TestPropertiesAreSaidAsObjects(t *testing.T) {
 		`{"type":"object","properties":true}`:                                                        `{"type":"object","properties":true}`,
 		`{"type":"object"}`:                                                                          `{"type":"object"}`,
 	} {
-		tool := toTool(agent.ToolInfo{Name: "t", InputSchema: json.RawMessage(in), OutputSchema: json.RawMessage(in)}, "t")
-		if got, out := string(tool.InputSchema.(json.RawMessage)), string(tool.OutputSchema.(json.RawMessage)); got != want || out != want {
+		tool := toTool(agent.ToolInfo{Name: "t", InputSchema: json.RawMessage(in), OutputSchema: json.RawMessage(in)},
+			"t")
+		if got, out := string(tool.InputSchema.(json.RawMessage)),
+			string(tool.OutputSchema.(json.RawMessage)); got != want || out != want {
 			t.Errorf("%s: input %s, output %s", in, got, out)
 		}
 	}

@@ -35,16 +35,20 @@ func TestToolResultsSurviveTheWay(t *testing.T) {
 	note := agent.Text("hi")
 	note.Annotations, note.Meta = json.RawMessage(`{"priority":0.5}`), json.RawMessage(`{"a":1}`)
 	for name, in := range map[string]*agent.Result{
-		"empty":               {},
-		"object":              {Structured: json.RawMessage(`{"n":9007199254740993}`)},
-		"number":              {Structured: json.RawMessage(`9007199254740993`)},
-		"null":                {Structured: json.RawMessage(`null`)},
-		"string":              {Structured: json.RawMessage(`"x"`)},
-		"text":                agent.TextResult("hello"),
-		"object and text":     {Structured: json.RawMessage(`{"a":12345678901234567890}`), Content: []agent.Content{agent.Text("one")}},
-		"list and text":       {Structured: json.RawMessage(`[1,2]`), Content: []agent.Content{agent.Text("two")}},
-		"every sort of block": {Content: []agent.Content{note, agent.Image([]byte{1}, "image/png"), agent.Audio([]byte{2}, "audio/wav"), link, agent.Embed(agent.ResourceContents{URI: "a://b", Text: "t"}), agent.Embed(agent.ResourceContents{URI: "a://c", Blob: []byte{3}})}},
-		"metadata":            {Content: []agent.Content{agent.Text("x")}, Meta: map[string]json.RawMessage{"k": json.RawMessage(`[1]`)}},
+		"empty":  {},
+		"object": {Structured: json.RawMessage(`{"n":9007199254740993}`)},
+		"number": {Structured: json.RawMessage(`9007199254740993`)},
+		"null":   {Structured: json.RawMessage(`null`)},
+		"string": {Structured: json.RawMessage(`"x"`)},
+		"text":   agent.TextResult("hello"),
+		"object and text": {Structured: json.RawMessage(`{"a":12345678901234567890}`),
+			Content: []agent.Content{agent.Text("one")}},
+		"list and text": {Structured: json.RawMessage(`[1,2]`), Content: []agent.Content{agent.Text("two")}},
+		"every sort of block": {Content: []agent.Content{note, agent.Image([]byte{1}, "image/png"),
+			agent.Audio([]byte{2}, "audio/wav"), link, agent.Embed(agent.ResourceContents{URI: "a://b", Text: "t"}),
+			agent.Embed(agent.ResourceContents{URI: "a://c", Blob: []byte{3}})}},
+		"metadata": {Content: []agent.Content{agent.Text("x")},
+			Meta: map[string]json.RawMessage{"k": json.RawMessage(`[1]`)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, ours := range []bool{true, false} {
@@ -54,7 +58,8 @@ func TestToolResultsSurviveTheWay(t *testing.T) {
 				}
 				a, b := mustJSON(t, in), mustJSON(t, out)
 				if !ours {
-					b = strings.ReplaceAll(b, "12345678901234567000", "12345678901234567890") // by way of the SDK's floats
+					// by way of the SDK's floats
+					b = strings.ReplaceAll(b, "12345678901234567000", "12345678901234567890")
 				}
 				if a != b {
 					t.Errorf("sent %s\ngot  %s", a, b)
@@ -66,26 +71,31 @@ func TestToolResultsSurviveTheWay(t *testing.T) {
 
 func TestForeignClientsGetPlainMCP(t *testing.T) {
 	res := overTheWire(t, toToolResult(&agent.Result{Structured: json.RawMessage(`{"a":1}`)}, eraLast, false))
-	if text := res.Content[0].(*sdk.TextContent).Text; text != `{"a":1}` || !reflect.DeepEqual(res.StructuredContent, map[string]any{"a": 1.0}) {
+	if text := res.Content[0].(*sdk.TextContent).Text; text != `{"a":1}` ||
+		!reflect.DeepEqual(res.StructuredContent, map[string]any{"a": 1.0}) {
 		t.Errorf("%q %v", text, res.StructuredContent)
 	}
 	res = overTheWire(t, toToolResult(&agent.Result{Structured: json.RawMessage(`[1]`)}, eraLast, false))
 	if text := res.Content[0].(*sdk.TextContent).Text; text != `[1]` || res.StructuredContent != nil {
 		t.Errorf("%q %v", text, res.StructuredContent)
 	}
-	if res := overTheWire(t, toToolResult(&agent.Result{Structured: json.RawMessage(`{"a":`)}, eraLast, false)); !res.IsError || res.Meta[metaCode] != "internal" {
+	if res := overTheWire(t, toToolResult(&agent.Result{Structured: json.RawMessage(`{"a":`)}, eraLast,
+		false)); !res.IsError || res.Meta[metaCode] != "internal" {
 		t.Errorf("a broken value: %s", mustJSON(t, res))
 	}
 	// A stranger's markers are not believed.
-	got, err := fromToolResult(&sdk.CallToolResult{Meta: sdk.Meta{metaGenerated: true, metaStructured: "1"}, Content: []sdk.Content{&sdk.TextContent{Text: "5"}}}, false)
+	got, err := fromToolResult(&sdk.CallToolResult{Meta: sdk.Meta{metaGenerated: true, metaStructured: "1"},
+		Content: []sdk.Content{&sdk.TextContent{Text: "5"}}}, false)
 	if err != nil || got.Structured != nil || got.Text() != "5" {
 		t.Errorf("%+v %v", got, err)
 	}
 }
 
 func TestOldErasGetTextForBlocksTheyRaiseOn(t *testing.T) {
-	in := &agent.Result{Content: []agent.Content{agent.Audio([]byte("abc"), "audio/wav"), agent.Link("file:///x", "notes")}}
-	for era, want := range map[string]string{era2024: "text text", eraMarch: "audio text", eraJune: "audio resource_link", eraLast: "audio resource_link"} {
+	in := &agent.Result{Content: []agent.Content{agent.Audio([]byte("abc"), "audio/wav"),
+		agent.Link("file:///x", "notes")}}
+	for era, want := range map[string]string{era2024: "text text", eraMarch: "audio text",
+		eraJune: "audio resource_link", eraLast: "audio resource_link"} {
 		var types []string
 		for _, b := range toToolResult(in, era, false).Content {
 			types = append(types, fromBlock(b).Type)
@@ -94,7 +104,8 @@ func TestOldErasGetTextForBlocksTheyRaiseOn(t *testing.T) {
 			t.Errorf("%s: %s, want %s", era, got, want)
 		}
 	}
-	for requested, want := range map[string]string{"2024-11-05": era2024, "2025-06-18": eraJune, "2030-01-01": eraLast, "2026-07-28": eraLast, "1": eraLast, "": eraLast} {
+	for requested, want := range map[string]string{"2024-11-05": era2024, "2025-06-18": eraJune, "2030-01-01": eraLast,
+		"2026-07-28": eraLast, "1": eraLast, "": eraLast} {
 		if got := eraFor(requested); got != want {
 			t.Errorf("eraFor(%q) = %s", requested, got)
 		}
@@ -103,7 +114,8 @@ func TestOldErasGetTextForBlocksTheyRaiseOn(t *testing.T) {
 
 func TestErrorsSurviveTheWay(t *testing.T) {
 	for _, code := range agent.Codes() {
-		in := &agent.Error{Code: code, Message: "it is so: really", RetryAfter: 1500 * time.Millisecond, Details: json.RawMessage(`{"a":[1]}`), NotExecuted: true}
+		in := &agent.Error{Code: code, Message: "it is so: really", RetryAfter: 1500 * time.Millisecond,
+			Details: json.RawMessage(`{"a":[1]}`), NotExecuted: true}
 		_, err := fromToolResult(overTheWire(t, toErrorResult(in)), true)
 		if mustJSON(t, err) != mustJSON(t, in) {
 			t.Errorf("tool: sent %s, got %s", mustJSON(t, in), mustJSON(t, err))

@@ -91,7 +91,8 @@ type probe struct {
 }
 
 func newProbe() *probe {
-	return &probe{started: make(chan string, 1000), cancelled: make(chan error, 1000), release: make(chan struct{}), events: make(chan word, 10)}
+	return &probe{started: make(chan string, 1000), cancelled: make(chan error, 1000), release: make(chan struct{}),
+		events: make(chan word, 10)}
 }
 
 // echoCaps is an agent that shows every power an agent has.
@@ -102,14 +103,19 @@ func echoCaps(p *probe) agent.Capabilities {
 	return agent.Capabilities{
 		Description: "Says things back.",
 		Tools: []agent.Tool{
-			tool("say", func(_ context.Context, w word) (any, error) { return map[string]any{"echoed": w.Word}, nil }, agent.ReadOnly(), agent.Title("Say it")),
+			tool("say", func(_ context.Context, w word) (any, error) {
+				return map[string]any{"echoed": w.Word}, nil
+			}, agent.ReadOnly(), agent.Title("Say it")),
 			tool("plain", func(_ context.Context, w word) (any, error) { return w.Word, nil }),
 			tool("blocks", func(context.Context, word) (any, error) {
-				return []agent.Content{agent.Text("t"), agent.Image([]byte{1}, "image/png"), agent.Audio([]byte{2}, "audio/wav"), agent.Link("echo://one", "one"), agent.Embed(agent.ResourceContents{URI: "echo://one", Text: "1"})}, nil
+				return []agent.Content{agent.Text("t"), agent.Image([]byte{1}, "image/png"),
+					agent.Audio([]byte{2}, "audio/wav"), agent.Link("echo://one", "one"),
+					agent.Embed(agent.ResourceContents{URI: "echo://one", Text: "1"})}, nil
 			}),
 			tool("fail", func(_ context.Context, w word) (any, error) { return nil, errors.New(w.Word) }),
 			tool("busy", func(context.Context, word) (any, error) {
-				return nil, &agent.Error{Code: agent.CodeUnavailable, Message: "later", RetryAfter: 3 * time.Second, Details: json.RawMessage(`{"queue":7}`)}
+				return nil, &agent.Error{Code: agent.CodeUnavailable, Message: "later", RetryAfter: 3 * time.Second,
+					Details: json.RawMessage(`{"queue":7}`)}
 			}),
 			tool("panic", func(_ context.Context, w word) (any, error) { panic(w.Word) }),
 			tool("wait", func(ctx context.Context, w word) (any, error) {
@@ -129,7 +135,8 @@ func echoCaps(p *probe) agent.Capabilities {
 				if ok {
 					left = time.Until(at)
 				}
-				return map[string]any{"caller": c.Caller, "id": c.ID, "key": c.Key, "depth": c.Depth, "attempt": c.Attempt, "meta": c.Meta, "left": left.Milliseconds()}, nil
+				return map[string]any{"caller": c.Caller, "id": c.ID, "key": c.Key, "depth": c.Depth,
+					"attempt": c.Attempt, "meta": c.Meta, "left": left.Milliseconds()}, nil
 			}),
 			tool("report", func(ctx context.Context, w word) (any, error) {
 				for i := range 3 {
@@ -141,50 +148,65 @@ func echoCaps(p *probe) agent.Capabilities {
 			}),
 			tool("elicit", func(ctx context.Context, w word) (any, error) { return agent.Elicit[word](ctx, w.Word) }),
 			tool("sample", func(ctx context.Context, w word) (any, error) {
-				r, err := agent.Sample(ctx, agent.SampleRequest{MaxTokens: 5, Messages: []agent.Message{agent.UserText(w.Word)}})
+				r, err := agent.Sample(ctx,
+					agent.SampleRequest{MaxTokens: 5, Messages: []agent.Message{agent.UserText(w.Word)}})
 				return map[string]any{"text": r.Content.Text, "model": r.Model}, err
 			}),
 			tool("roots", func(ctx context.Context, _ word) (any, error) {
 				r, err := agent.Roots(ctx)
 				return map[string]any{"roots": r}, err
 			}),
-			agent.RawTool("pending", "wants input", nil, agent.CallerFunc(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
-				if c.Inputs == nil {
-					return &agent.Result{Pending: &agent.Pending{State: "s1", Requests: map[string]agent.Request{"q": {Kind: agent.AskElicit,
-						Params: json.RawMessage(`{"message":"which word?","requestedSchema":{"type":"object","properties":{"word":{"type":"string"}}}}`)}}}}, nil
-				}
-				return agent.TextResult(c.State + " " + string(c.Inputs["q"])), nil
-			})),
-			tool("ask", func(ctx context.Context, w word) (any, error) { return agent.Ask[map[string]any](ctx, "other.say", w) }),
+			agent.RawTool("pending", "wants input", nil,
+				agent.CallerFunc(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+					if c.Inputs == nil {
+						return &agent.Result{Pending: &agent.Pending{State: "s1",
+							Requests: map[string]agent.Request{"q": {Kind: agent.AskElicit,
+								Params: json.RawMessage(`{"message":"which word?","requestedSchema":{"type":"object","properties":{"word":{"type":"string"}}}}`)}}}}, nil
+					}
+					return agent.TextResult(c.State + " " + string(c.Inputs["q"])), nil
+				})),
+			tool("ask", func(ctx context.Context, w word) (any, error) {
+				return agent.Ask[map[string]any](ctx, "other.say", w)
+			}),
 		},
 		Prompts: []agent.Prompt{agent.NewPrompt("greet", "greets", func(_ context.Context, in struct {
 			Name string `json:"name"`
 			Tone string `json:"tone,omitempty"`
 		}) (*agent.PromptResult, error) {
-			return &agent.PromptResult{Description: "d", Messages: []agent.Message{agent.UserText("hello " + in.Name)}}, nil
+			return &agent.PromptResult{Description: "d", Messages: []agent.Message{agent.UserText("hello " + in.Name)}},
+				nil
 		}, agent.Completes("name", func(_ context.Context, prefix string, others map[string]string) ([]string, error) {
 			return []string{prefix + "da" + others["tone"], prefix + "lice"}, nil
 		}))},
 		Resources: []agent.Resource{
-			agent.NewResource("echo://one", "one", "a fixed one", "text/plain", func(context.Context) (string, error) { return "1", nil }),
-			agent.NewResourceFunc("echo://n/{n}", "n", "one of many", "text/plain", func(_ context.Context, uri string, v map[string]string) ([]agent.ResourceContents, error) {
-				if v["n"] == "0" {
-					return nil, agent.NotFound(uri)
-				}
-				return []agent.ResourceContents{{Text: v["n"]}}, nil
-			}, agent.CompletesVariable("n", func(_ context.Context, prefix string, _ map[string]string) ([]string, error) {
-				return []string{prefix + "1"}, nil
-			})),
+			agent.NewResource("echo://one", "one", "a fixed one", "text/plain", func(context.Context) (string, error) {
+				return "1", nil
+			}),
+			agent.NewResourceFunc("echo://n/{n}", "n", "one of many", "text/plain",
+				func(_ context.Context, uri string, v map[string]string) ([]agent.ResourceContents, error) {
+					if v["n"] == "0" {
+						return nil, agent.NotFound(uri)
+					}
+					return []agent.ResourceContents{{Text: v["n"]}}, nil
+				}, agent.CompletesVariable("n", func(_ context.Context, prefix string, _ map[string]string) ([]string,
+					error) {
+					return []string{prefix + "1"}, nil
+				})),
 		},
-		Events: []agent.Event{agent.On("word.said", func(_ context.Context, w word) error { p.events <- w; return nil })},
+		Events: []agent.Event{agent.On("word.said", func(_ context.Context, w word) error {
+			p.events <- w
+			return nil
+		})},
 	}
 }
 
 // otherCaps is the second agent: it is called by the first.
 func otherCaps() agent.Capabilities {
-	return agent.Capabilities{Tools: []agent.Tool{agent.NewTool("say", "says it too", func(ctx context.Context, w word) (any, error) {
-		return map[string]any{"other": w.Word, "caller": agent.CallFrom(ctx).Caller, "depth": agent.CallFrom(ctx).Depth}, nil
-	})}}
+	return agent.Capabilities{Tools: []agent.Tool{agent.NewTool("say", "says it too",
+		func(ctx context.Context, w word) (any, error) {
+			return map[string]any{"other": w.Word, "caller": agent.CallFrom(ctx).Caller,
+				"depth": agent.CallFrom(ctx).Depth}, nil
+		})}}
 }
 
 // tokens is an Identify hook: Bearer NAME is that user, Bearer !NAME one of our own.
@@ -290,7 +312,9 @@ func (s *site) tryJoin(t *testing.T, w way, o *sdk.ClientOptions) (*sdk.ClientSe
 	case Streamable:
 		tr = &sdk.StreamableClientTransport{Endpoint: s.url + w.path + "/mcp", HTTPClient: hc, MaxRetries: -1}
 	default:
-		tr = sdkPipes(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return s.ServeStdio(ctx, in, out) })
+		tr = sdkPipes(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
+			return s.ServeStdio(ctx, in, out)
+		})
 	}
 	return connectSDK(t, tr, w.version, o)
 }
@@ -337,7 +361,8 @@ func sdkPipes(t *testing.T, serve func(context.Context, io.Reader, io.Writer) er
 
 // everyClient is each transport in its oldest and newest era, and as an unpinned client finds it.
 func everyClient() []way {
-	return []way{{Stdio, era2024, "", ""}, {Stdio, eraLast, "", ""}, {Stdio, "", "", ""}, {SSE, era2024, "", ""}, {SSE, eraLast, "", ""}, {SSE, "", "", ""},
+	return []way{{Stdio, era2024, "", ""}, {Stdio, eraLast, "", ""}, {Stdio, "", "", ""}, {SSE, era2024, "", ""},
+		{SSE, eraLast, "", ""}, {SSE, "", "", ""},
 		{Streamable, eraMarch, "", ""}, {Streamable, eraLast, "", ""}, {Streamable, "", "", ""}}
 }
 

@@ -5,9 +5,10 @@ import (
 	"strconv"
 )
 
-// The express lane carries tools/call beside the SDK, which takes 32 KiB and some ten microseconds to decode one message. It takes what is plain and leaves
-// everything else to the SDK untouched; what a call means, who may make it, its limits and its end are decided in the same places for both:
-// [endpoint.serveCall] on the server, [Session.Call] on the client.
+// The express lane carries tools/call beside the SDK, which takes 32 KiB and some ten microseconds
+// to decode one message. It takes what is plain and leaves everything else to the SDK untouched;
+// what a call means, who may make it, its limits and its end are decided in the same places for
+// both: [endpoint.serveCall] on the server, [Session.Call] on the client.
 //
 // Its requests have ids of their own, "x-1", "x-2" and so on; those of the SDK are numbers.
 
@@ -16,7 +17,8 @@ const (
 	methodInitialized = "notifications/initialized"
 
 	expressPrefix = `"x-`
-	// reservedMeta begins the keys that the protocol keeps for itself. The newest era says in them, with each request, what others say once.
+	// reservedMeta begins the keys that the protocol keeps for itself. The newest era says in them,
+	// with each request, what others say once.
 	reservedMeta = "io.modelcontextprotocol/"
 )
 
@@ -35,7 +37,8 @@ func expressID(raw []byte) (n uint64, ok bool) {
 	return n, err == nil
 }
 
-// plainID reports whether an id can be compared and sent back as it stands: a string without escapes, or an integer.
+// plainID reports whether an id can be compared and sent back as it stands: a string without
+// escapes, or an integer.
 func plainID(raw []byte) bool {
 	if len(raw) == 0 || len(raw) > 256 {
 		return false

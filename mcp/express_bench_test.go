@@ -9,7 +9,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// BenchmarkExpress calls a tool over each HTTP transport, both ends in this process. internal/bench compares with others.
+// BenchmarkExpress calls a tool over each HTTP transport, both ends in this process. internal/bench
+// compares with others.
 func BenchmarkExpress(b *testing.B) {
 	for _, tr := range []Transport{SSE, Streamable} {
 		for _, off := range []bool{false, true} {
@@ -20,7 +21,9 @@ func BenchmarkExpress(b *testing.B) {
 
 func benchmarkHTTP(b *testing.B, tr Transport, off bool) {
 	var base string
-	h, err := NewHTTP(HTTPOptions{Transport: tr, BaseURL: func() string { return base }, Token: "!me", HostOptions: HostOptions{Identify: tokens, Logger: quiet, NoExpress: off}})
+	h, err := NewHTTP(HTTPOptions{Transport: tr, BaseURL: func() string {
+		return base
+	}, Token: "!me", HostOptions: HostOptions{Identify: tokens, Logger: quiet, NoExpress: off}})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -42,7 +45,8 @@ func benchmarkHTTP(b *testing.B, tr Transport, off bool) {
 	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			res, err := p.Call(b.Context(), &agent.Call{ID: "c1", Op: agent.OpTool, Agent: "echo", Name: "say", Input: json.RawMessage(`{"word":"hello"}`), Caller: "bench", Attempt: 1})
+			res, err := p.Call(b.Context(), &agent.Call{ID: "c1", Op: agent.OpTool, Agent: "echo", Name: "say",
+				Input: json.RawMessage(`{"word":"hello"}`), Caller: "bench", Attempt: 1})
 			if err != nil || string(res.Structured) != `{"echoed":"hello"}` {
 				b.Error(res, err)
 				return

@@ -16,10 +16,11 @@ import (
 
 // A courier carries calls of the lane to the server, under numbers that the caller chose.
 type courier interface {
-	// ask sends the request number n, a call of the tool name, and waits for its answer; msg is valid until then. An error that is no *jsonrpc.Error says how that
-	// failed.
+	// ask sends the request number n, a call of the tool name, and waits for its answer; msg is
+	// valid until then. An error that is no *jsonrpc.Error says how that failed.
 	ask(ctx context.Context, n uint64, name string, msg []byte) (result json.RawMessage, err error)
-	// withdraw tells the server that the answer to a call that was sent, and whose ctx has ended, is not waited for. It may be lost.
+	// withdraw tells the server that the answer to a call that was sent, and whose ctx has ended,
+	// is not waited for. It may be lost.
 	withdraw(ctx context.Context, n uint64)
 }
 
@@ -30,9 +31,11 @@ var errElsewhere = errors.New("the server is elsewhere")
 func (s *Session) Express() int64 { return s.express.Load() }
 
 // callExpress calls a tool beside the SDK. errElsewhere: nothing has happened.
-func (s *Session) callExpress(ctx context.Context, out outgoing, name string, arguments json.RawMessage) (*agent.Result, error) {
+func (s *Session) callExpress(ctx context.Context, out outgoing, name string, arguments json.RawMessage) (*agent.Result,
+	error) {
 	if s.newest() {
-		arguments = compact(arguments) // as the SDK does in later rounds of the call: servers bind a call's state to what it says
+		// as the SDK does in later rounds of the call: servers bind a call's state to what it says
+		arguments = compact(arguments)
 	}
 	n := s.replies.next()
 	var room [512]byte
@@ -49,7 +52,8 @@ func (s *Session) callExpress(ctx context.Context, out outgoing, name string, ar
 		messages.Put(buf)
 	}
 	if err != nil {
-		if rpc := (*jsonrpc.Error)(nil); ctx.Err() != nil && (!errors.As(err, &rpc) || isLocal(err)) && out.trace.Sent() && !s.spare.Load() {
+		if rpc := (*jsonrpc.Error)(nil); ctx.Err() != nil && (!errors.As(err, &rpc) || isLocal(err)) &&
+			out.trace.Sent() && !s.spare.Load() {
 			s.lane.withdraw(ctx, n)
 		}
 		if errors.Is(err, errElsewhere) {

@@ -20,12 +20,13 @@ import (
 )
 
 const (
-	// lastWords is how long a server may take to end a stream whose answer it has sent, or the connection is not used again.
+	// lastWords is how long a server may take to end a stream whose answer it has sent, or the
+	// connection is not used again.
 	lastWords = 10 * time.Millisecond
 )
 
-// postCourier carries calls over streamable HTTP: a POST for each, with the answer in its response. What else the response says goes where the session's other
-// messages go.
+// postCourier carries calls over streamable HTTP: a POST for each, with the answer in its response.
+// What else the response says goes where the session's other messages go.
 type postCourier struct {
 	s      *Session
 	http   *roundTripper
@@ -35,7 +36,8 @@ type postCourier struct {
 }
 
 func newPostCourier(s *Session) *postCourier {
-	h := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}, "Mcp-Protocol-Version": {s.ProtocolVersion()}}
+	h := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"},
+		"Mcp-Protocol-Version": {s.ProtocolVersion()}}
 	if s.newest() {
 		h.Set(methodHeader, methodCall)
 	}
@@ -56,7 +58,8 @@ func newPostCourier(s *Session) *postCourier {
 }
 
 func (c *postCourier) request(ctx context.Context, method string, header http.Header, msg []byte) *http.Request {
-	r := &http.Request{Method: method, URL: c.url, Host: c.url.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: header}
+	r := &http.Request{Method: method, URL: c.url, Host: c.url.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: header}
 	if msg != nil {
 		msg = bytes.Clone(msg) // it may be read after the response has come
 		r.ContentLength = int64(len(msg))

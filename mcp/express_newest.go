@@ -12,8 +12,9 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// The newest era on the lane. It has no handshake: each request says who its client is and what that can do, each result what server it is from, and over HTTP the
-// headers say again what is called.
+// The newest era on the lane. It has no handshake: each request says who its client is and what
+// that can do, each result what server it is from, and over HTTP the headers say again what is
+// called.
 
 const (
 	methodDiscover = "server/discover"
@@ -23,7 +24,8 @@ const (
 	maxIntroduction = 8 << 10 // bytes that a client may take to say who it is
 )
 
-// reserved holds the values of the members of a `_meta` that are the protocol's, as they stand in the message; nil where there is none.
+// reserved holds the values of the members of a `_meta` that are the protocol's, as they stand in
+// the message; nil where there is none.
 type reserved struct{ version, info, capabilities, level []byte }
 
 // take reports whether the lane knows the member.
@@ -45,7 +47,8 @@ func (r *reserved) empty() bool {
 	return r.version == nil && r.info == nil && r.capabilities == nil && r.level == nil
 }
 
-// An introduction is what clients say of themselves, as it stands in the message and as the SDK understands it. It does not change.
+// An introduction is what clients say of themselves, as it stands in the message and as the SDK
+// understands it. It does not change.
 type introduction struct {
 	info, capabilities string
 	client             *sdk.Implementation // nil: it has not said
@@ -70,14 +73,16 @@ func (e *endpoint) newRound(said *reserved) (*round, *introduction) {
 
 // introduce decodes an introduction, unless it is the last one again.
 func (e *endpoint) introduce(said *reserved) *introduction {
-	if last := e.lastIntro.Load(); last != nil && last.info == string(said.info) && last.capabilities == string(said.capabilities) {
+	if last := e.lastIntro.Load(); last != nil && last.info == string(said.info) &&
+		last.capabilities == string(said.capabilities) {
 		return last
 	}
 	if len(said.info)+len(said.capabilities) > maxIntroduction {
 		return nil
 	}
 	meta := sdk.Meta{}
-	for k, raw := range map[string][]byte{sdk.MetaKeyClientInfo: said.info, sdk.MetaKeyClientCapabilities: said.capabilities} {
+	for k, raw := range map[string][]byte{sdk.MetaKeyClientInfo: said.info,
+		sdk.MetaKeyClientCapabilities: said.capabilities} {
 		var v any
 		if raw != nil && json.Unmarshal(raw, &v) == nil {
 			meta[k] = v
@@ -94,7 +99,8 @@ func (e *endpoint) introduce(said *reserved) *introduction {
 
 // tell sends a notice about a call of the lane, if the client wants it.
 func (r *round) tell(ctx context.Context, method string, params any) error {
-	if l, ok := params.(*sdk.LoggingMessageParams); ok && (r.level == "" || slogLevel(string(l.Level)) < slogLevel(r.level)) {
+	if l, ok := params.(*sdk.LoggingMessageParams); ok &&
+		(r.level == "" || slogLevel(string(l.Level)) < slogLevel(r.level)) {
 		return nil
 	}
 	msg, err := encodeMessage(nil, method, params)
@@ -114,10 +120,12 @@ func encodeMessage(id json.RawMessage, method string, params any) ([]byte, error
 	}{"2.0", id, method, params})
 }
 
-// plainHeaders reports whether a POST's headers say what its message does. There are more of them for tools that want their arguments there too.
+// plainHeaders reports whether a POST's headers say what its message does. There are more of them
+// for tools that want their arguments there too.
 func (x *expressCall) plainHeaders(h http.Header) bool {
 	method, name := h[methodHeader], h[nameHeader]
-	return len(method) == 1 && method[0] == methodCall && len(name) == 1 && name[0] == x.req.name && name[0] != "" && !x.ep.catalog.Load().tools[name[0]].heads
+	return len(method) == 1 && method[0] == methodCall && len(name) == 1 && name[0] == x.req.name && name[0] != "" &&
+		!x.ep.catalog.Load().tools[name[0]].heads
 }
 
 // named adds the server's name to a result, as the SDK does.
@@ -131,7 +139,8 @@ func (e *endpoint) named(res *sdk.CallToolResult) *sdk.CallToolResult {
 	return res
 }
 
-// overhear keeps what the SDK's client says of itself when it asks the server for its versions: calls on the lane say the same.
+// overhear keeps what the SDK's client says of itself when it asks the server for its versions:
+// calls on the lane say the same.
 func (s *Session) overhear(next sdk.MethodHandler) sdk.MethodHandler {
 	return func(ctx context.Context, method string, r sdk.Request) (sdk.Result, error) {
 		if method == methodDiscover {
@@ -159,8 +168,8 @@ func (s *Session) offer(info *agent.Info) {
 	s.info.Store(info)
 }
 
-// rides reports whether a call can take the lane. In the newest era the SDK's client carries the answers to questions, and over HTTP adds headers for
-// arguments that a tool wants there.
+// rides reports whether a call can take the lane. In the newest era the SDK's client carries the
+// answers to questions, and over HTTP adds headers for arguments that a tool wants there.
 func (s *Session) rides(out outgoing, name string) bool {
 	if s.lane == nil || out.responses != nil || out.state != "" {
 		return false

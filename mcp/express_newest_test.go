@@ -22,7 +22,8 @@ import (
 
 // heading is an agent with a tool that wants its argument in a header as well.
 func heading() agent.Capabilities {
-	return agent.Capabilities{Tools: []agent.Tool{agent.RawTool("where", "looks", json.RawMessage(`{"type":"object","properties":{"city":{"type":"string","x\u002dmcp-header":"City"}}}`),
+	return agent.Capabilities{Tools: []agent.Tool{agent.RawTool("where", "looks",
+		json.RawMessage(`{"type":"object","properties":{"city":{"type":"string","x\u002dmcp-header":"City"}}}`),
 		agent.CallerFunc(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
 			return agent.TextResult(string(c.Input)), nil
 		}))}}
@@ -45,29 +46,39 @@ func newestCases() map[string]newestCase {
 	say := func(meta string) string { return `{"name":"echo_say","arguments":{"word":"w"},` + meta + `}` }
 	tool := func(name, meta string) string { return `{"name":"` + name + `","arguments":{"word":"w"},` + meta + `}` }
 	cases := map[string]newestCase{
-		"plain":                 {params: say(newestMeta(""))},
-		"no client's name":      {params: say(bareMeta)},
-		"own keys":              {params: say(newestMeta(`,"a/b":{"c":[1]},"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","openmas/caller":"forged"`))},
-		"no arguments":          {params: `{"name":"echo_say",` + newestMeta("") + `}`},
-		"wrong arguments":       {params: `{"name":"echo_say","arguments":{"word":7},` + newestMeta("") + `}`},
-		"unknown":               {params: tool("echo_nothing", newestMeta(""))},
-		"notices":               {params: tool("echo_report", newestMeta(`,"progressToken":7,"io.modelcontextprotocol/logLevel":"info"`))},
-		"more notices":          {params: tool("echo_report", newestMeta(`,"progressToken":"p","io.modelcontextprotocol/logLevel":"debug"`))},
-		"fewer notices":         {params: tool("echo_report", newestMeta(`,"io.modelcontextprotocol/logLevel":"error"`))},
-		"no notices":            {params: tool("echo_report", newestMeta(""))},
-		"a question":            {params: tool("quiz_row", newestMeta(""))},
-		"questions":             {params: tool("quiz_both", newestMeta(""))},
-		"a question behind":     {params: tool("quiz_nested", newestMeta(""))},
-		"a state of its own":    {params: tool("echo_pending", newestMeta(""))},
-		"nobody to ask":         {params: tool("quiz_row", bareMeta)},
-		"nobody to ask, own":    {params: tool("echo_pending", bareMeta)},
-		"too late for answers":  {params: `{"name":"quiz_row","arguments":{"word":"w"},"inputResponses":{},` + newestMeta("") + `}`, sdk: true},
-		"a foreign state":       {params: `{"name":"quiz_row","arguments":{"word":"w"},"requestState":"x",` + newestMeta("") + `}`, sdk: true},
-		"a strange level":       {params: tool("echo_report", newestMeta(`,"io.modelcontextprotocol/logLevel":"loud"`)), sdk: true},
-		"a level that is none":  {params: tool("echo_report", newestMeta(`,"io.modelcontextprotocol/logLevel":7`)), sdk: true},
-		"a reserved key":        {params: say(newestMeta(`,"io.modelcontextprotocol/other":1`)), sdk: true},
-		"a member of later":     {params: `{"name":"echo_say","arguments":{"word":"w"},"later":1,` + newestMeta("") + `}`, sdk: true},
-		"no capabilities":       {params: say(`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}`), sdk: true},
+		"plain":            {params: say(newestMeta(""))},
+		"no client's name": {params: say(bareMeta)},
+		"own keys": {params: say(
+			newestMeta(`,"a/b":{"c":[1]},"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","openmas/caller":"forged"`))},
+		"no arguments":    {params: `{"name":"echo_say",` + newestMeta("") + `}`},
+		"wrong arguments": {params: `{"name":"echo_say","arguments":{"word":7},` + newestMeta("") + `}`},
+		"unknown":         {params: tool("echo_nothing", newestMeta(""))},
+		"notices": {params: tool("echo_report",
+			newestMeta(`,"progressToken":7,"io.modelcontextprotocol/logLevel":"info"`))},
+		"more notices": {params: tool("echo_report",
+			newestMeta(`,"progressToken":"p","io.modelcontextprotocol/logLevel":"debug"`))},
+		"fewer notices": {params: tool("echo_report",
+			newestMeta(`,"io.modelcontextprotocol/logLevel":"error"`))},
+		"no notices":         {params: tool("echo_report", newestMeta(""))},
+		"a question":         {params: tool("quiz_row", newestMeta(""))},
+		"questions":          {params: tool("quiz_both", newestMeta(""))},
+		"a question behind":  {params: tool("quiz_nested", newestMeta(""))},
+		"a state of its own": {params: tool("echo_pending", newestMeta(""))},
+		"nobody to ask":      {params: tool("quiz_row", bareMeta)},
+		"nobody to ask, own": {params: tool("echo_pending", bareMeta)},
+		"too late for answers": {params: `{"name":"quiz_row","arguments":{"word":"w"},"inputResponses":{},` +
+			newestMeta("") + `}`, sdk: true},
+		"a foreign state": {params: `{"name":"quiz_row","arguments":{"word":"w"},"requestState":"x",` +
+			newestMeta("") + `}`, sdk: true},
+		"a strange level": {params: tool("echo_report", newestMeta(`,"io.modelcontextprotocol/logLevel":"loud"`)),
+			sdk: true},
+		"a level that is none": {params: tool("echo_report", newestMeta(`,"io.modelcontextprotocol/logLevel":7`)),
+			sdk: true},
+		"a reserved key": {params: say(newestMeta(`,"io.modelcontextprotocol/other":1`)), sdk: true},
+		"a member of later": {params: `{"name":"echo_say","arguments":{"word":"w"},"later":1,` + newestMeta("") +
+			`}`, sdk: true},
+		"no capabilities": {params: say(`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}`),
+			sdk: true},
 		"null for capabilities": {params: say(`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":null}`), sdk: true},
 		"a list for a name":     {params: say(`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":[],"io.modelcontextprotocol/clientCapabilities":{}}`), sdk: true},
 		"null for a name":       {params: say(`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":null,"io.modelcontextprotocol/clientCapabilities":{}}`), sdk: true},
@@ -81,7 +92,8 @@ func newestCases() map[string]newestCase {
 
 // headerCases are those that only HTTP has.
 func headerCases() map[string]newestCase {
-	say, where := `{"name":"echo_say","arguments":{"word":"w"},`+newestMeta("")+`}`, `{"name":"map_where","arguments":{"city":"Rome"},`+newestMeta("")+`}`
+	say, where := `{"name":"echo_say","arguments":{"word":"w"},`+newestMeta("")+`}`,
+		`{"name":"map_where","arguments":{"city":"Rome"},`+newestMeta("")+`}`
 	return map[string]newestCase{
 		"another method":     {say, map[string]string{methodHeader: "tools/list"}, true},
 		"no method":          {say, map[string]string{methodHeader: ""}, true},
@@ -131,11 +143,13 @@ func (s *site) postNewest(t *testing.T, c newestCase) (out conversation) {
 	if err := json.Unmarshal([]byte(c.params), &p); err != nil {
 		t.Fatal(err)
 	}
-	h := map[string]string{"Content-Type": "application/json", "Accept": "application/json, text/event-stream", versionHeader: eraNewest, methodHeader: methodCall, nameHeader: p.Name}
+	h := map[string]string{"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+		versionHeader: eraNewest, methodHeader: methodCall, nameHeader: p.Name}
 	for k, v := range c.header {
 		h[k] = v
 	}
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/mcp", strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":`+c.params+`}`))
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/mcp",
+		strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":`+c.params+`}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +188,8 @@ func (s *site) postNewest(t *testing.T, c newestCase) (out conversation) {
 	return out
 }
 
-// TestTheNewestEraSaysTheSameOnTheLane: whatever is asked, and however, the answers are those of the SDK, and those that are plain took the lane.
+// TestTheNewestEraSaysTheSameOnTheLane: whatever is asked, and however, the answers are those of
+// the SDK, and those that are plain took the lane.
 func TestTheNewestEraSaysTheSameOnTheLane(t *testing.T) {
 	if noExpress {
 		t.Skip("this test runs without the express lane in any case")
@@ -184,13 +199,15 @@ func TestTheNewestEraSaysTheSameOnTheLane(t *testing.T) {
 	dir.add(t, "echo", echoCaps(newProbe()))
 	dir.add(t, "quiz", quizzer(&runs))
 	dir.add(t, "map", heading())
-	on, off := newSite(t, dir, GatewayOptions{}), newSite(t, dir, GatewayOptions{HostOptions: HostOptions{NoExpress: true}})
+	on, off := newSite(t, dir, GatewayOptions{}),
+		newSite(t, dir, GatewayOptions{HostOptions: HostOptions{NoExpress: true}})
 	compare := func(t *testing.T, c newestCase, ask func(*site) conversation) {
 		t.Helper()
 		before := on.Express()
 		got, want := ask(on), ask(off)
 		if !reflect.DeepEqual(got, want) {
-			t.Errorf("on the lane\n%d %s\nbeside it\n%d %s", got.status, mustJSON(t, got.said), want.status, mustJSON(t, want.said))
+			t.Errorf("on the lane\n%d %s\nbeside it\n%d %s", got.status, mustJSON(t, got.said), want.status,
+				mustJSON(t, want.said))
 		}
 		if taken := on.Express() - before; taken == 1 == c.sdk {
 			t.Errorf("%d calls took the lane: %s", taken, mustJSON(t, got.said))
@@ -230,7 +247,9 @@ type lineClient struct {
 }
 
 func newLineClient(t *testing.T, s *site) *lineClient {
-	tr := sdkPipes(t, func(ctx context.Context, in io.Reader, out io.Writer) error { return s.ServeStdio(ctx, in, out) })
+	tr := sdkPipes(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
+		return s.ServeStdio(ctx, in, out)
+	})
 	l := &lineClient{w: tr.Writer, r: bufio.NewScanner(tr.Reader)}
 	l.r.Buffer(nil, 1<<20)
 	return l
@@ -239,7 +258,8 @@ func newLineClient(t *testing.T, s *site) *lineClient {
 func (l *lineClient) send(t *testing.T, method, params string) int {
 	t.Helper()
 	l.last++
-	if _, err := fmt.Fprintf(l.w, `{"jsonrpc":"2.0","id":%d,"method":%s,"params":%s}`+"\n", l.last, method, params); err != nil {
+	if _, err := fmt.Fprintf(l.w, `{"jsonrpc":"2.0","id":%d,"method":%s,"params":%s}`+"\n", l.last, method,
+		params); err != nil {
 		t.Fatal(err)
 	}
 	return l.last
@@ -257,14 +277,16 @@ func (l *lineClient) ask(t *testing.T, method, params string) (out conversation)
 	return out
 }
 
-// TestTheFirstRequestIsTheSDKs: without a handshake the SDK learns from it that the connection is in use; the lane takes the next one.
+// TestTheFirstRequestIsTheSDKs: without a handshake the SDK learns from it that the connection is
+// in use; the lane takes the next one.
 func TestTheFirstRequestIsTheSDKs(t *testing.T) {
 	dir := &crew{}
 	dir.add(t, "echo", echoCaps(newProbe()))
 	s := newSite(t, dir, GatewayOptions{})
 	l := newLineClient(t, s)
 	for i := range int64(3) {
-		got := mustJSON(t, l.ask(t, `"tools/call"`, `{"name":"echo_say","arguments":{"word":"w"},`+newestMeta("")+`}`).said)
+		got := mustJSON(t, l.ask(t, `"tools/call"`, `{"name":"echo_say","arguments":{"word":"w"},`+newestMeta("")+
+			`}`).said)
 		if !strings.Contains(got, "echoed") || !strings.Contains(got, `"resultType":"complete"`) {
 			t.Errorf("%s", got)
 		}
@@ -274,7 +296,8 @@ func TestTheFirstRequestIsTheSDKs(t *testing.T) {
 	}
 }
 
-// TestCancellationInTheNewestEra: on stdio a notice does it, over HTTP the end of the connection, with our client and with the SDK's.
+// TestCancellationInTheNewestEra: on stdio a notice does it, over HTTP the end of the connection,
+// with our client and with the SDK's.
 func TestCancellationInTheNewestEra(t *testing.T) {
 	p, dir := newProbe(), &crew{}
 	dir.add(t, "echo", echoCaps(p))
@@ -310,7 +333,8 @@ func TestCancellationInTheNewestEra(t *testing.T) {
 		})
 	}
 	t.Run("our client, http", func(t *testing.T) {
-		us := mustConnect(t, Target{Name: "site", Transport: Streamable, URL: s.url + "/mcp", Protocol: eraNewest}, ConnectOptions{})
+		us := mustConnect(t, Target{Name: "site", Transport: Streamable, URL: s.url + "/mcp", Protocol: eraNewest},
+			ConnectOptions{})
 		cancels(t, func(ctx context.Context) error { _, err := call(ctx, us, "echo_wait", word{"w"}, nil); return err })
 	})
 	t.Run("our client, stdio", func(t *testing.T) {
@@ -323,7 +347,8 @@ func TestCancellationInTheNewestEra(t *testing.T) {
 	})
 }
 
-// TestClientsSayTheSameOnTheLane: what a server of the newest era sees of our calls, and what our callers get from it.
+// TestClientsSayTheSameOnTheLane: what a server of the newest era sees of our calls, and what our
+// callers get from it.
 func TestClientsSayTheSameOnTheLane(t *testing.T) {
 	type seen struct {
 		header http.Header
@@ -331,10 +356,13 @@ func TestClientsSayTheSameOnTheLane(t *testing.T) {
 	}
 	var last atomic.Pointer[seen]
 	f := newFixture()
-	f.AddTool(&sdk.Tool{Name: "where", InputSchema: json.RawMessage(`{"type":"object","properties":{"city":{"type":"string","x-mcp-header":"City"}}}`)}, func(_ context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+	f.AddTool(&sdk.Tool{Name: "where",
+		InputSchema: json.RawMessage(`{"type":"object","properties":{"city":{"type":"string","x-mcp-header":"City"}}}`)}, func(_ context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: r.Extra.Header.Get("Mcp-Param-City")}}}, nil
 	})
-	h := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return f.Server }, &sdk.StreamableHTTPOptions{Stateless: true})
+	h := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server {
+		return f.Server
+	}, &sdk.StreamableHTTPOptions{Stateless: true})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -354,21 +382,25 @@ func TestClientsSayTheSameOnTheLane(t *testing.T) {
 	}))
 	t.Cleanup(func() { f.hangUp(srv) })
 	for _, trusted := range []bool{false, true} {
-		target := Target{Name: "fix", Transport: Streamable, URL: srv.URL, Protocol: eraNewest, Trusted: trusted, Headers: map[string]string{"X-Own": "1"}}
+		target := Target{Name: "fix", Transport: Streamable, URL: srv.URL, Protocol: eraNewest, Trusted: trusted,
+			Headers: map[string]string{"X-Own": "1"}}
 		on, off := mustConnect(t, target, ConnectOptions{}), mustConnect(t, target, ConnectOptions{NoExpress: true})
 		for _, c := range []struct {
 			tool, in string
 			sdk      bool
-		}{{tool: "echo", in: `{"n":1}`}, {tool: "meta", in: `{}`}, {tool: "fail", in: `{}`}, {tool: "nobody", in: `{}`}, {tool: "where", in: `{"city":"Rome"}`, sdk: true}, {tool: "no\u00efve", in: `{}`, sdk: true}} {
+		}{{tool: "echo", in: `{"n":1}`}, {tool: "meta", in: `{}`}, {tool: "fail", in: `{}`}, {tool: "nobody", in: `{}`},
+			{tool: "where", in: `{"city":"Rome"}`, sdk: true}, {tool: "no\u00efve", in: `{}`, sdk: true}} {
 			before := on.Express()
 			got, gotErr := call(t.Context(), on, c.tool, json.RawMessage(c.in), nil)
 			gotSeen := last.Load()
 			want, wantErr := call(t.Context(), off, c.tool, json.RawMessage(c.in), nil)
-			if mustJSON(t, got) != mustJSON(t, want) || mustJSON(t, agent.AsError(gotErr)) != mustJSON(t, agent.AsError(wantErr)) {
+			if mustJSON(t, got) != mustJSON(t, want) || mustJSON(t, agent.AsError(gotErr)) != mustJSON(t,
+				agent.AsError(wantErr)) {
 				t.Errorf("%s: %s %v, want %s %v", c.tool, mustJSON(t, got), gotErr, mustJSON(t, want), wantErr)
 			}
 			if wantSeen := last.Load(); !reflect.DeepEqual(gotSeen, wantSeen) {
-				t.Errorf("%s: the server sees\n%s\nwant\n%s", c.tool, mustJSON(t, []any{gotSeen.header, gotSeen.meta}), mustJSON(t, []any{wantSeen.header, wantSeen.meta}))
+				t.Errorf("%s: the server sees\n%s\nwant\n%s", c.tool, mustJSON(t, []any{gotSeen.header, gotSeen.meta}),
+					mustJSON(t, []any{wantSeen.header, wantSeen.meta}))
 			}
 			if n := on.Express() - before; !noExpress && n == 1 == c.sdk {
 				t.Errorf("%s: %d calls took the lane", c.tool, n)

@@ -11,7 +11,8 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// scanCall reads the parameters of a plain tools/call. What it returns is a copy, but for what the protocol says.
+// scanCall reads the parameters of a plain tools/call. What it returns is a copy, but for what the
+// protocol says.
 func scanCall(params []byte, trusted bool) (name string, args json.RawMessage, meta callMeta, said reserved, ok bool) {
 	var rawName, rawArgs, rawMeta []byte
 	ok = wire.Object(params, func(k, v []byte) bool {
@@ -136,8 +137,10 @@ func appendCall(dst, id []byte, name string, args json.RawMessage, meta []byte) 
 	return append(appendOneLine(append(dst, `,"arguments":`...), args), `}}`...)
 }
 
-// appendRequestMeta appends the `_meta` that requestMeta builds, with the members that the era wants and a progress token if there is one; nothing when it is empty.
-func appendRequestMeta(ctx context.Context, dst []byte, c *agent.Call, trusted bool, token string, says []byte) ([]byte, error) {
+// appendRequestMeta appends the `_meta` that requestMeta builds, with the members that the era
+// wants and a progress token if there is one; nothing when it is empty.
+func appendRequestMeta(ctx context.Context, dst []byte, c *agent.Call, trusted bool, token string, says []byte) ([]byte,
+	error) {
 	m := metaWriter{dst: dst, start: len(dst)}
 	if len(says) > 0 {
 		m.dst = append(append(m.dst, '{'), says...)

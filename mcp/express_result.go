@@ -12,10 +12,12 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// appendToolResult appends what toToolResult says of a plain result, as JSON without line breaks. It does not pass through the SDK's types. self is the server's
-// name, which results of the newest era tell.
+// appendToolResult appends what toToolResult says of a plain result, as JSON without line breaks.
+// It does not pass through the SDK's types. self is the server's name, which results of the newest
+// era tell.
 func appendToolResult(dst []byte, res *agent.Result, s speech, self []byte) (msg []byte, ok bool) {
-	if res == nil || res.Pending != nil || len(res.Meta) > 0 || !plainContent(res.Content) || len(res.Structured) > 0 && !wire.Valid(res.Structured) {
+	if res == nil || res.Pending != nil || len(res.Meta) > 0 || !plainContent(res.Content) || len(res.Structured) > 0 &&
+		!wire.Valid(res.Structured) {
 		return dst, false
 	}
 	structured, alone := []byte(res.Structured), len(res.Content) == 0
@@ -89,7 +91,8 @@ func appendOneLine(dst, raw []byte) []byte {
 	return buf.Bytes()
 }
 
-// decodeToolResult is fromToolResult for the raw answer, of which the result keeps slices. Plain results do not pass through the SDK's types.
+// decodeToolResult is fromToolResult for the raw answer, of which the result keeps slices. Plain
+// results do not pass through the SDK's types.
 func decodeToolResult(raw []byte, trusted bool) (*agent.Result, error) {
 	if res, ok := scanToolResult(raw, trusted); ok {
 		return res, nil

@@ -24,16 +24,25 @@ func results() []*agent.Result {
 		return out
 	}
 	all := []*agent.Result{nil, {}, {Content: []agent.Content{}},
-		{Content: text("")}, {Content: text("a", "b")}, {Content: text("line\nbreak\r\ttab \"quoted\" \\ \x00\x1f <b>&\u2028 grüß 😀 \xff cut")},
-		{Content: []agent.Content{agent.Image([]byte{1, 2}, "image/png")}}, {Content: []agent.Content{agent.Text("a"), agent.Audio([]byte{3}, "audio/wav")}},
-		{Content: []agent.Content{agent.Link("x://y", "y"), agent.Embed(agent.ResourceContents{URI: "x://z", Text: "t"})}},
-		{Content: []agent.Content{{Type: agent.ContentText, Text: "n", Annotations: json.RawMessage(`{"audience":["user"]}`), Meta: json.RawMessage(`{"k":1}`)}}},
+		{Content: text("")}, {Content: text("a", "b")}, {Content: text("line\nbreak\r\ttab \"quoted\" \\ \x00\x1f " +
+			"<b>&\u2028 grüß 😀 \xff cut")},
+		{Content: []agent.Content{agent.Image([]byte{1, 2}, "image/png")}},
+		{Content: []agent.Content{agent.Text("a"), agent.Audio([]byte{3}, "audio/wav")}},
+		{Content: []agent.Content{agent.Link("x://y", "y"),
+			agent.Embed(agent.ResourceContents{URI: "x://z", Text: "t"})}},
+		{Content: []agent.Content{{Type: agent.ContentText, Text: "n",
+			Annotations: json.RawMessage(`{"audience":["user"]}`), Meta: json.RawMessage(`{"k":1}`)}}},
 		{Content: []agent.Content{{Type: "hologram", Text: "?"}}},
-		{Content: text("m"), Meta: map[string]json.RawMessage{"k": json.RawMessage(`[1, 2]`), "openmas/code": json.RawMessage(`"forged"`)}},
-		{Pending: &agent.Pending{State: "s", Requests: map[string]agent.Request{"q": {Kind: agent.AskElicit, Params: json.RawMessage(`{}`)}}}}}
-	for _, v := range []string{`{}`, `{"a":1}`, " {\n\"a\" : [1,\r\n2]}", `[1,2]`, `"text"`, `12345678901234567890`, `1.5e300`, `null`, `true`, `{"s":"\u00e9\n<&>"}`, `{"a":`, `nonsense`} {
-		all = append(all, &agent.Result{Structured: json.RawMessage(v)}, &agent.Result{Structured: json.RawMessage(v), Content: text("own words")},
-			&agent.Result{Structured: json.RawMessage(v), Content: []agent.Content{agent.Image([]byte{1}, "image/png")}})
+		{Content: text("m"), Meta: map[string]json.RawMessage{"k": json.RawMessage(`[1, 2]`),
+			"openmas/code": json.RawMessage(`"forged"`)}},
+		{Pending: &agent.Pending{State: "s",
+			Requests: map[string]agent.Request{"q": {Kind: agent.AskElicit, Params: json.RawMessage(`{}`)}}}}}
+	for _, v := range []string{`{}`, `{"a":1}`, " {\n\"a\" : [1,\r\n2]}", `[1,2]`, `"text"`, `12345678901234567890`,
+		`1.5e300`, `null`, `true`, `{"s":"\u00e9\n<&>"}`, `{"a":`, `nonsense`} {
+		all = append(all, &agent.Result{Structured: json.RawMessage(v)},
+			&agent.Result{Structured: json.RawMessage(v), Content: text("own words")},
+			&agent.Result{Structured: json.RawMessage(v),
+				Content: []agent.Content{agent.Image([]byte{1}, "image/png")}})
 	}
 	return all
 }
@@ -79,7 +88,8 @@ func TestTheLaneSaysWhatTheSDKSays(t *testing.T) {
 		}
 	}
 	for _, code := range agent.Codes() {
-		for _, e := range []*agent.Error{{Code: code}, {Code: code, Message: "m\n\"q\"", RetryAfter: time.Second, Details: json.RawMessage(`{"a":1}`), NotExecuted: true}} {
+		for _, e := range []*agent.Error{{Code: code}, {Code: code, Message: "m\n\"q\"", RetryAfter: time.Second,
+			Details: json.RawMessage(`{"a":1}`), NotExecuted: true}} {
 			raw, err := json.Marshal(toErrorResult(e))
 			if err != nil {
 				t.Fatal(err)
@@ -109,14 +119,17 @@ func checkDecode(t *testing.T, raw []byte, trusted bool) {
 		}
 		return
 	}
-	if err != nil || got.Text() != want.Text() && len(want.Content) > 0 || len(got.Content) != len(want.Content) || len(got.Meta) != len(want.Meta) ||
-		(len(got.Structured) == 0) != (len(want.Structured) == 0) || mustJSON(t, got.Content) != mustJSON(t, want.Content) {
+	if err != nil || got.Text() != want.Text() && len(want.Content) > 0 || len(got.Content) != len(want.Content) ||
+		len(got.Meta) != len(want.Meta) ||
+		(len(got.Structured) == 0) != (len(want.Structured) == 0) ||
+		mustJSON(t, got.Content) != mustJSON(t, want.Content) {
 		t.Errorf("%s:\n got %s, %v\nwant %s", raw, mustJSON(t, got), err, mustJSON(t, want))
 		return
 	}
 	if len(want.Structured) > 0 { // the SDK decodes numbers as floats
 		var a, b any
-		if json.Unmarshal(got.Structured, &a) == nil && json.Unmarshal(want.Structured, &b) == nil && !reflect.DeepEqual(a, b) {
+		if json.Unmarshal(got.Structured, &a) == nil && json.Unmarshal(want.Structured, &b) == nil &&
+			!reflect.DeepEqual(a, b) {
 			t.Errorf("%s: %s, want %s", raw, got.Structured, want.Structured)
 		}
 	}
@@ -129,12 +142,15 @@ func FuzzResult(f *testing.F) {
 			f.Add(raw)
 		}
 	}
-	for _, s := range []string{`{"content":[{"type":"text","text":"a","x":1}]}`, `{"content":null,"isError":null}`, `{"Content":[]}`, `{"structuredContent":{"result":[ 1 ]}}`,
-		`{"content":[],"content":[]}`, `{"_meta":null}`, `{"_meta":{"k":1,"k":2}}`, `{"_meta":{"openmas/structured":"{","openmas/generated":false}}`} {
+	for _, s := range []string{`{"content":[{"type":"text","text":"a","x":1}]}`, `{"content":null,"isError":null}`,
+		`{"Content":[]}`, `{"structuredContent":{"result":[ 1 ]}}`,
+		`{"content":[],"content":[]}`, `{"_meta":null}`, `{"_meta":{"k":1,"k":2}}`,
+		`{"_meta":{"openmas/structured":"{","openmas/generated":false}}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if !wire.Valid(raw) || bytes.Contains(raw, []byte(`1e`)) || bytes.Contains(raw, []byte(`1E`)) { // a float64 does not hold every exponent
+		// a float64 does not hold every exponent
+		if !wire.Valid(raw) || bytes.Contains(raw, []byte(`1e`)) || bytes.Contains(raw, []byte(`1E`)) {
 			return
 		}
 		checkDecode(t, raw, true)
@@ -145,7 +161,8 @@ func FuzzResult(f *testing.F) {
 func TestTheLaneReadsMetaAsTheSDKDoes(t *testing.T) {
 	long, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
-	calls := []agent.Call{{}, {ID: "i", Caller: "c", Key: "k \"q\"", Depth: 3, Attempt: 2, State: "s\n"}, {Attempt: 1, Meta: map[string]string{"traceparent": "00-1", "tracestate": "a=b", "baggage": "", "other": "x"}},
+	calls := []agent.Call{{}, {ID: "i", Caller: "c", Key: "k \"q\"", Depth: 3, Attempt: 2, State: "s\n"},
+		{Attempt: 1, Meta: map[string]string{"traceparent": "00-1", "tracestate": "a=b", "baggage": "", "other": "x"}},
 		{ID: "i", Inputs: map[string]json.RawMessage{"q": json.RawMessage(`{"a":[1]}`)}}}
 	for _, c := range calls {
 		for _, trusted := range []bool{false, true} {
@@ -180,7 +197,8 @@ func TestTheLaneReadsMetaAsTheSDKDoes(t *testing.T) {
 	}
 }
 
-// checkMeta holds the lane's reading of `_meta` against that of what the SDK decoded. It need not take it.
+// checkMeta holds the lane's reading of `_meta` against that of what the SDK decoded. It need not
+// take it.
 func checkMeta(t *testing.T, raw []byte) {
 	t.Helper()
 	var decoded map[string]any
@@ -216,9 +234,11 @@ func checkMeta(t *testing.T, raw []byte) {
 
 // FuzzCall reads arbitrary parameters on both ways.
 func FuzzCall(f *testing.F) {
-	for _, s := range []string{`{"name":"a"}`, `{"name":"a","arguments":{"x":[1]},"_meta":{"progressToken":7}}`, `{"name":"\u0061","arguments":null}`, `{"arguments":{},"Name":"b"}`,
+	for _, s := range []string{`{"name":"a"}`, `{"name":"a","arguments":{"x":[1]},"_meta":{"progressToken":7}}`,
+		`{"name":"\u0061","arguments":null}`, `{"arguments":{},"Name":"b"}`,
 		`{"name":"a","_meta":{"openmas/timeout":5,"openmas/depth":-1,"openmas/attempt":0,"traceparent":"t","openmas/inputs":{"a":{}}}}`,
-		`{"name":"a","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}`, `{"name":"a","_meta":{"openmas/timeout":1e3,"progressToken":"x"}}`,
+		`{"name":"a","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}`,
+		`{"name":"a","_meta":{"openmas/timeout":1e3,"progressToken":"x"}}`,
 		`{"name":"a","_meta":{"openmas/id":"a","openmas/id":"b","traceparent":"","traceparent":"x"}}`} {
 		f.Add([]byte(s))
 	}

@@ -49,7 +49,8 @@ type expressCall struct {
 	status int // over HTTP, what the newest era wants beside some errors; 0: none
 }
 
-// ride makes the lane see the messages of a connection before the SDK does. running counts the calls until their answers are on their way.
+// ride makes the lane see the messages of a connection before the SDK does. running counts the
+// calls until their answers are on their way.
 func (c *client) ride(conn wire.Conn, running *communicator.Gate) {
 	if c.ep.o.NoExpress {
 		return
@@ -73,7 +74,8 @@ func (c *client) ride(conn wire.Conn, running *communicator.Gate) {
 			buf := answerBufs.Get().(*[]byte)
 			*buf = call.answer((*buf)[:0])
 			if err := conn.WriteRaw(c.ctx, *buf); err != nil {
-				c.ep.o.Logger.Debug("an answer did not reach its client", "session", c.id, "call", call.req.meta.ID, "error", err)
+				c.ep.o.Logger.Debug("an answer did not reach its client", "session", c.id, "call", call.req.meta.ID,
+					"error", err)
 			}
 			if cap(*buf) <= 64<<10 {
 				answerBufs.Put(buf)
@@ -87,7 +89,8 @@ var answerBufs = sync.Pool{New: func() any { return new([]byte) }}
 
 // readExpress reads a message that is a plain tools/call; nil: the SDK is to have it.
 func (c *client) readExpress(env *wire.Envelope) *expressCall {
-	if string(env.Method) != methodCall || !c.lane.ready() || !plainID(env.ID) || env.Result != nil || env.Error != nil {
+	if string(env.Method) != methodCall || !c.lane.ready() || !plainID(env.ID) || env.Result != nil ||
+		env.Error != nil {
 		return nil
 	}
 	name, args, meta, said, ok := scanCall(env.Params, c.identity.Trusted)
@@ -113,7 +116,8 @@ func (c *client) readExpress(env *wire.Envelope) *expressCall {
 
 func (l *expressLane) ready() bool { return l.open.Load() || l.newest.Load() }
 
-// start begins the call, which ends with ctx and with the session; false: there is one with its id, and the SDK is to have it. answer must follow. send sends what the call has to tell before.
+// start begins the call, which ends with ctx and with the session; false: there is one with its id,
+// and the SDK is to have it. answer must follow. send sends what the call has to tell before.
 func (x *expressCall) start(ctx context.Context, send func(context.Context, []byte) error) bool {
 	if x.req.round != nil {
 		x.req.round.send = send
@@ -168,7 +172,8 @@ func (x *expressCall) answer(dst []byte) (msg []byte) {
 	start := len(dst)
 	defer func() {
 		if p := recover(); p != nil {
-			x.ep.o.Logger.ErrorContext(x.ctx, "panic in a request", "method", methodCall, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			x.ep.o.Logger.ErrorContext(x.ctx, "panic in a request", "method", methodCall, "panic", fmt.Sprint(p),
+				"stack", string(debug.Stack()))
 			msg = x.refusal(dst[:start], &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error"})
 		}
 	}()

@@ -16,8 +16,9 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// expressPost serves a POST, to a session or of the newest era, if the lane takes its message. If not, nothing has happened. It is not for sessions whose streams can
-// be resumed: what it says is not kept.
+// expressPost serves a POST, to a session or of the newest era, if the lane takes its message. If
+// not, nothing has happened. It is not for sessions whose streams can be resumed: what it says is
+// not kept.
 func (h *web) expressPost(w http.ResponseWriter, r *http.Request, c *client, body []byte) bool {
 	if h.o.NoExpress || !c.lane.ready() || !c.plainPost(r.Header) || !utf8.Valid(body) {
 		return false
@@ -34,7 +35,8 @@ func (h *web) expressPost(w http.ResponseWriter, r *http.Request, c *client, bod
 	if call == nil || call.req.round != nil && !call.plainHeaders(r.Header) {
 		return false
 	}
-	// The protocol with sessions does not take a closed connection for a cancellation, but ours do not come back for an answer.
+	// The protocol with sessions does not take a closed connection for a cancellation, but ours do
+	// not come back for an answer.
 	ctx := r.Context()
 	if call.req.round == nil && !c.identity.Trusted {
 		ctx = context.WithoutCancel(ctx)
@@ -66,12 +68,14 @@ func (c *client) plainPost(h http.Header) bool {
 	if c.lane.newest.Load() {
 		era = eraNewest
 	}
-	return len(accept) == 1 && strings.Contains(accept[0], "application/json") && strings.Contains(accept[0], "text/event-stream") &&
+	return len(accept) == 1 && strings.Contains(accept[0], "application/json") &&
+		strings.Contains(accept[0], "text/event-stream") &&
 		(len(version) == 0 && era != eraNewest || len(version) == 1 && version[0] == era) && h["Last-Event-Id"] == nil
 }
 
-// postStream is the response to a call on the lane: one JSON value, unless the call has something to say or to ask before. Then it is a stream of events. It is also
-// the call's context, where what is sent on the call's behalf finds it.
+// postStream is the response to a call on the lane: one JSON value, unless the call has something
+// to say or to ask before. Then it is a stream of events. It is also the call's context, where what
+// is sent on the call's behalf finds it.
 type postStream struct {
 	context.Context
 	w  http.ResponseWriter
@@ -143,8 +147,9 @@ func (s *postStream) end(msg []byte, status int) {
 	}
 }
 
-// sendOnPost is the SDK's middleware for what a session sends. On behalf of a call on the lane it is sent on the response to that call, of which the SDK does
-// not know: it would look for another stream, which the client need not have.
+// sendOnPost is the SDK's middleware for what a session sends. On behalf of a call on the lane it
+// is sent on the response to that call, of which the SDK does not know: it would look for another
+// stream, which the client need not have.
 func sendOnPost(next sdk.MethodHandler) sdk.MethodHandler {
 	return func(ctx context.Context, method string, r sdk.Request) (sdk.Result, error) {
 		s, _ := ctx.Value(postStreamKey{}).(*postStream)
@@ -196,7 +201,9 @@ func (s *postStream) ask(ctx context.Context, method string, params, res any) er
 		}
 		return json.Unmarshal(a.result, res)
 	case <-ctx.Done():
-		_ = s.send(ctx, nil, methodCancelled, map[string]any{"requestId": json.RawMessage(id), "reason": "the call is over"}) // if the client still listens
+		// if the client still listens
+		_ = s.send(ctx, nil, methodCancelled,
+			map[string]any{"requestId": json.RawMessage(id), "reason": "the call is over"})
 		return ctx.Err()
 	}
 }

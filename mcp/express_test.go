@@ -27,7 +27,8 @@ func TestServersTakeTheLane(t *testing.T) {
 		for _, w := range everyClient() {
 			t.Run(fmt.Sprintf("%s, off %v", w, off), func(t *testing.T) {
 				cs := s.join(t, w, nil)
-				if _, err := cs.ListTools(t.Context(), nil); err != nil { // a round trip after the handshake, which is not answered
+				// a round trip after the handshake, which is not answered
+				if _, err := cs.ListTools(t.Context(), nil); err != nil {
 					t.Fatal(err)
 				}
 				before := s.Express()
@@ -43,7 +44,8 @@ func TestServersTakeTheLane(t *testing.T) {
 				if got := s.Express() - before; got != want {
 					t.Errorf("%d of 3 calls took the lane, want %d", got, want)
 				}
-				if open := s.Sessions(); cs.InitializeResult().ProtocolVersion <= eraLast && w.transport != Stdio && open[len(open)-1].Express != want {
+				if open := s.Sessions(); cs.InitializeResult().ProtocolVersion <= eraLast && w.transport != Stdio &&
+					open[len(open)-1].Express != want {
 					t.Errorf("the session tells of %d calls on the lane, want %d", open[len(open)-1].Express, want)
 				}
 			})
@@ -54,21 +56,24 @@ func TestServersTakeTheLane(t *testing.T) {
 func TestClientsTakeTheLane(t *testing.T) {
 	for _, off := range []bool{noExpress, true} {
 		for _, era := range []string{"", eraNewest} {
-			everyWay(t, Target{Protocol: era}, ConnectOptions{NoExpress: off}, func(t *testing.T, _ *fixture, s *Session) {
-				for range 3 {
-					if res := mustCall(t, s, "echo", map[string]int{"n": 1}, nil); string(res.Structured) != `{"n":1}` {
-						t.Errorf("%s", mustJSON(t, res))
+			everyWay(t, Target{Protocol: era}, ConnectOptions{NoExpress: off},
+				func(t *testing.T, _ *fixture, s *Session) {
+					for range 3 {
+						if res := mustCall(t, s, "echo", map[string]int{"n": 1},
+							nil); string(res.Structured) != `{"n":1}` {
+							t.Errorf("%s", mustJSON(t, res))
+						}
 					}
-				}
-				if got := s.Express(); off != (got == 0) || !off && got != 3 {
-					t.Errorf("%d of 3 calls took the lane in %s, off %v", got, s.ProtocolVersion(), off)
-				}
-			})
+					if got := s.Express(); off != (got == 0) || !off && got != 3 {
+						t.Errorf("%d of 3 calls took the lane in %s, off %v", got, s.ProtocolVersion(), off)
+					}
+				})
 		}
 	}
 }
 
-// TestAStreamThatBreaksGoesOn: the server numbers its events, so that the answer comes although its stream was cut.
+// TestAStreamThatBreaksGoesOn: the server numbers its events, so that the answer comes although its
+// stream was cut.
 func TestAStreamThatBreaksGoesOn(t *testing.T) {
 	f := newFixture()
 	mcp := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return f.Server }, nil)
@@ -87,7 +92,8 @@ func TestAStreamThatBreaksGoesOn(t *testing.T) {
 			resumed <- last
 			_, _ = fmt.Fprintf(w, "data: %s\n\n", answer)
 		case env.Scan(body) && string(env.Method) == methodCall:
-			answer = fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"late"}]}}`, env.ID)
+			answer = fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"late"}]}}`,
+				env.ID)
 			_, _ = io.WriteString(w, "id: 7\nretry: 1\ndata:\n\n")
 		default:
 			w.Header().Del("Content-Type")
@@ -104,9 +110,11 @@ func TestAStreamThatBreaksGoesOn(t *testing.T) {
 	}
 }
 
-// TestABrokenCallIsNotMadeAgain: whatever a server says when a broken stream is to go on, the call was sent, and may have run.
+// TestABrokenCallIsNotMadeAgain: whatever a server says when a broken stream is to go on, the call
+// was sent, and may have run.
 func TestABrokenCallIsNotMadeAgain(t *testing.T) {
-	for _, status := range []int{http.StatusTemporaryRedirect, http.StatusFound, http.StatusBadRequest, http.StatusNotFound} {
+	for _, status := range []int{http.StatusTemporaryRedirect, http.StatusFound, http.StatusBadRequest,
+		http.StatusNotFound} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			t.Parallel() // the SDK takes its time
 			f := newFixture()
@@ -143,14 +151,20 @@ func TestABrokenCallIsNotMadeAgain(t *testing.T) {
 }
 
 var strangeMessages = []string{
-	`{"jsonrpc":"2.0","id":"x-1","method":"tools/call","params":{"name":"say","arguments":{"word":"a"}}}`, `{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"say","arguments":[]}}`,
-	`{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"nobody"}}`, `{"jsonrpc":"2.0","id":9,"method":"tools/call"}`, `{"jsonrpc":"2.0","method":"tools/call","params":{"name":"say"}}`,
-	`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":9}}`, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":null}`, `{"jsonrpc":"2.0","id":"x-5","result":{}}`,
-	`{"jsonrpc":"2.0","id":"x-5","error":{"code":1}}`, `{"jsonrpc":"2.0","id":null,"method":"tools/call","params":{"name":"say"}}`, `[{"jsonrpc":"2.0","id":4,"method":"ping"}]`, `{}`, `null`, "\xff", `{"jsonrpc":"2.0","id":3`,
+	`{"jsonrpc":"2.0","id":"x-1","method":"tools/call","params":{"name":"say","arguments":{"word":"a"}}}`,
+	`{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"say","arguments":[]}}`,
+	`{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"nobody"}}`,
+	`{"jsonrpc":"2.0","id":9,"method":"tools/call"}`, `{"jsonrpc":"2.0","method":"tools/call","params":{"name":"say"}}`,
+	`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":9}}`,
+	`{"jsonrpc":"2.0","method":"notifications/cancelled","params":null}`, `{"jsonrpc":"2.0","id":"x-5","result":{}}`,
+	`{"jsonrpc":"2.0","id":"x-5","error":{"code":1}}`,
+	`{"jsonrpc":"2.0","id":null,"method":"tools/call","params":{"name":"say"}}`,
+	`[{"jsonrpc":"2.0","id":4,"method":"ping"}]`, `{}`, `null`, "\xff", `{"jsonrpc":"2.0","id":3`,
 	`{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"say","arguments":{"word":"a"},"_meta":{"progressToken":1e9}}}`,
 	`{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"say","arguments":{"word":"a"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`,
 	`{"jsonrpc":"2.0","id":9,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`,
-	`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"om-1","progress":"x"}}`, `{"jsonrpc":"2.0","id":8,"method":"elicitation/create","params":{}}`,
+	`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"om-1","progress":"x"}}`,
+	`{"jsonrpc":"2.0","id":8,"method":"elicitation/create","params":{}}`,
 }
 
 // oneLine makes what a fuzzer thinks of fit between two messages.
@@ -178,7 +192,8 @@ func FuzzServer(f *testing.F) {
 		outR, outW := io.Pipe()
 		ended := make(chan error, 1)
 		go func() {
-			err := ServeStdio(context.Background(), echo, inR, outW, HostOptions{Logger: quiet, NoExpress: noExpress}, Identity{Trusted: len(strange)%2 == 0})
+			err := ServeStdio(context.Background(), echo, inR, outW, HostOptions{Logger: quiet, NoExpress: noExpress},
+				Identity{Trusted: len(strange)%2 == 0})
 			_ = outW.Close()
 			_ = inR.Close()
 			ended <- err
@@ -187,7 +202,8 @@ func FuzzServer(f *testing.F) {
 		go func() {
 			_, _ = io.WriteString(inW, initialize+"\n")
 			<-greeted
-			_, _ = fmt.Fprintf(inW, "%s\n%s\n%s\n", initialized, oneLine(strange), `{"jsonrpc":"2.0","id":"probe","method":"tools/call","params":{"name":"say","arguments":{"word":"still"}}}`)
+			_, _ = fmt.Fprintf(inW, "%s\n%s\n%s\n", initialized, oneLine(strange),
+				`{"jsonrpc":"2.0","id":"probe","method":"tools/call","params":{"name":"say","arguments":{"word":"still"}}}`)
 			_ = inW.Close() // the server answers what is in flight, and ends
 		}()
 		answered, said := false, ""
@@ -205,7 +221,8 @@ func FuzzServer(f *testing.F) {
 			}
 		}
 		if err := receive(t, "the end", ended); err != nil || !answered {
-			t.Errorf("after %q the call was answered: %v; the session ended: %v; the server said %s", strange, answered, err, said)
+			t.Errorf("after %q the call was answered: %v; the session ended: %v; the server said %s", strange, answered,
+				err, said)
 		}
 	})
 }

@@ -11,10 +11,12 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// maxNotices is how many notices of one call wait for a caller that is slow to take them. More are lost.
+// maxNotices is how many notices of one call wait for a caller that is slow to take them. More are
+// lost.
 const maxNotices = 1024
 
-// flights are the calls in flight that have a back-channel: where the server's questions and notices find who they are for.
+// flights are the calls in flight that have a back-channel: where the server's questions and
+// notices find who they are for.
 type flights struct {
 	mu      sync.Mutex
 	last    uint64
@@ -136,7 +138,8 @@ func (fs *flights) mark() (token string, reached <-chan struct{}, forget func())
 	}
 }
 
-// tell queues a notice. It does not wait: the goroutine that reads for all calls must not depend on one caller.
+// tell queues a notice. It does not wait: the goroutine that reads for all calls must not depend on
+// one caller.
 func (f *flight) tell(log *slog.Logger, n agent.Notice) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -21,15 +21,18 @@ type GatewayOptions struct {
 	HostOptions
 	// Project is the system's name, for the health check and the handshake.
 	Project string
-	// Expose lists what is offered: "agent", or "agent.tool" (a tool or a prompt). Empty: everything.
+	// Expose lists what is offered: "agent", or "agent.tool" (a tool or a prompt). Empty:
+	// everything.
 	Expose []string
 	// Hide lists what is offered under the agent's own path only, in the same form.
 	Hide []string
-	// Watch is asked when a client subscribes to a resource of an agent, which [Gateway.ResourceUpdated] tells of; its error is the client's. nil: all is fine.
+	// Watch is asked when a client subscribes to a resource of an agent, which
+	// [Gateway.ResourceUpdated] tells of; its error is the client's. nil: all is fine.
 	Watch func(ctx context.Context, agent, uri string) error
 	// Ready says why the system cannot take work; nil, or a nil error: it can. It must be quick.
 	Ready func() error
-	// Private makes the gateway one for the system's own processes: agents that the directory does not list can be called too, as agent.tool.
+	// Private makes the gateway one for the system's own processes: agents that the directory does
+	// not list can be called too, as agent.tool.
 	Private bool
 }
 
@@ -41,8 +44,8 @@ type GatewayOptions struct {
 //	     /mcp                       all agents, streamable HTTP
 //	     /agents/NAME/{sse,messages/,mcp}   one agent, under its own bare tool names
 //
-// All agents together have the names of [GatewayName]; agent.tool is understood in calls as well. It is safe for concurrent use, and starts nothing
-// before the first request.
+// All agents together have the names of [GatewayName]; agent.tool is understood in calls as well.
+// It is safe for concurrent use, and starts nothing before the first request.
 type Gateway struct {
 	o       GatewayOptions
 	dir     agent.Directory
@@ -59,10 +62,12 @@ type Gateway struct {
 	one map[string]*endpoint // by agent, made when first asked for
 }
 
-// NewGateway checks the names of what dir offers now: two tools that would have the same name on the gateway are an error.
+// NewGateway checks the names of what dir offers now: two tools that would have the same name on
+// the gateway are an error.
 func NewGateway(dir agent.Directory, o GatewayOptions) (*Gateway, error) {
 	o.HostOptions = o.withDefaults()
-	g := &Gateway{o: o, dir: dir, expose: newExposure(o.Expose), hide: newExposure(o.Hide), drained: make(chan struct{}), one: map[string]*endpoint{}}
+	g := &Gateway{o: o, dir: dir, expose: newExposure(o.Expose), hide: newExposure(o.Hide),
+		drained: make(chan struct{}), one: map[string]*endpoint{}}
 	agents := g.listed()
 	if err := CheckNames(agents); err != nil {
 		return nil, err
@@ -71,7 +76,8 @@ func NewGateway(dir agent.Directory, o GatewayOptions) (*Gateway, error) {
 	if g.web, err = newWeb(o.HostOptions); err != nil {
 		return nil, err
 	}
-	g.all = newEndpoint(endpointConfig{HostOptions: o.HostOptions, open: o.Private, caller: dir, gate: &g.gate, title: cmp.Or(o.Project, "openmas"),
+	g.all = newEndpoint(endpointConfig{HostOptions: o.HostOptions, open: o.Private, caller: dir, gate: &g.gate,
+		title:        cmp.Or(o.Project, "openmas"),
 		instructions: describe(agents), watch: o.Watch}, agents)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", g.health)
@@ -84,7 +90,8 @@ func NewGateway(dir agent.Directory, o GatewayOptions) (*Gateway, error) {
 		serveOne := func(w http.ResponseWriter, r *http.Request) {
 			ep := g.endpoint(r.PathValue("name"))
 			if ep == nil {
-				writeJSON(w, http.StatusNotFound, map[string]string{"error": fmt.Sprintf("no agent %q here", r.PathValue("name"))})
+				writeJSON(w, http.StatusNotFound,
+					map[string]string{"error": fmt.Sprintf("no agent %q here", r.PathValue("name"))})
 				return
 			}
 			g.web.serve(w, r, ep, leaf)
@@ -114,8 +121,12 @@ func (g *Gateway) listed() []agent.Info {
 		if g.hide.whole(in.Name) {
 			continue
 		}
-		in.Tools = slices.DeleteFunc(slices.Clone(in.Tools), func(t agent.ToolInfo) bool { return g.hide.member(in.Name, t.Name) })
-		in.Prompts = slices.DeleteFunc(slices.Clone(in.Prompts), func(p agent.PromptInfo) bool { return g.hide.member(in.Name, p.Name) })
+		in.Tools = slices.DeleteFunc(slices.Clone(in.Tools), func(t agent.ToolInfo) bool {
+			return g.hide.member(in.Name, t.Name)
+		})
+		in.Prompts = slices.DeleteFunc(slices.Clone(in.Prompts), func(p agent.PromptInfo) bool {
+			return g.hide.member(in.Name, p.Name)
+		})
 		out = append(out, in)
 	}
 	return out
@@ -143,7 +154,8 @@ func (g *Gateway) endpoints() []*endpoint {
 	return append(slices.Collect(maps.Values(g.one)), g.all)
 }
 
-// Refresh makes the gateway offer what the directory offers now. Clients whose lists have changed are told.
+// Refresh makes the gateway offer what the directory offers now. Clients whose lists have changed
+// are told.
 func (g *Gateway) Refresh() {
 	g.all.refresh(g.listed())
 	g.mu.Lock()
@@ -159,7 +171,9 @@ func (g *Gateway) Refresh() {
 
 // Sessions describes the open sessions over HTTP, the oldest first.
 func (g *Gateway) Sessions() []SessionInfo {
-	return slices.SortedFunc(slices.Values(g.web.sessions()), func(a, b SessionInfo) int { return a.Opened.Compare(b.Opened) })
+	return slices.SortedFunc(slices.Values(g.web.sessions()), func(a, b SessionInfo) int {
+		return a.Opened.Compare(b.Opened)
+	})
 }
 
 // Express is the number of calls that took the express lane, so far, on sessions of all transports.
@@ -173,7 +187,8 @@ func (g *Gateway) Express() (n int64) {
 // InFlight is the number of calls running now.
 func (g *Gateway) InFlight() int { return g.gate.InFlight() }
 
-// ServeStdio serves all agents on a pair of streams, as [ServeStdio] does one, to an anonymous client. It also returns when the gateway was drained.
+// ServeStdio serves all agents on a pair of streams, as [ServeStdio] does one, to an anonymous
+// client. It also returns when the gateway was drained.
 func (g *Gateway) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -187,9 +202,10 @@ func (g *Gateway) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) e
 	return serveLine(ctx, g.all, in, out, Identity{})
 }
 
-// Drain ends the service without losing a call: new sessions are turned away (503 with Retry-After) and new calls refused (unavailable, not executed), those
-// running are waited for and answered, then all sessions end. When ctx ends first, what is still running is cancelled and the error says so.
-// The gateway serves nothing after it.
+// Drain ends the service without losing a call: new sessions are turned away (503 with Retry-After)
+// and new calls refused (unavailable, not executed), those running are waited for and answered,
+// then all sessions end. When ctx ends first, what is still running is cancelled and the error says
+// so. The gateway serves nothing after it.
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.gate.Shut()
 	g.web.drain()
@@ -248,7 +264,8 @@ func (g *Gateway) health(w http.ResponseWriter, r *http.Request) {
 
 func (g *Gateway) readyz(w http.ResponseWriter, _ *http.Request) {
 	if err := g.ready(); err != nil {
-		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "reason": strings.TrimSpace(err.Error())})
+		writeJSON(w, http.StatusServiceUnavailable,
+			map[string]string{"status": "not ready", "reason": strings.TrimSpace(err.Error())})
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})

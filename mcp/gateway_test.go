@@ -63,12 +63,15 @@ func toolNames(t *testing.T, cs *sdk.ClientSession) string {
 func TestTheGatewayOffersWhatIsExposed(t *testing.T) {
 	dir := &crew{}
 	tool := func(name string) agent.Tool {
-		return agent.NewTool(name, "does "+name, func(ctx context.Context, _ word) (string, error) { return agent.CallFrom(ctx).Target(), nil })
+		return agent.NewTool(name, "does "+name, func(ctx context.Context, _ word) (string, error) {
+			return agent.CallFrom(ctx).Target(), nil
+		})
 	}
 	dir.add(t, "editor", agent.Capabilities{Tools: []agent.Tool{tool("review"), tool("polish")}})
 	dir.add(t, "notes", agent.Capabilities{Tools: []agent.Tool{tool("search"), tool("erase")}})
 	dir.add(t, "openmas", agent.Capabilities{Tools: []agent.Tool{tool("status"), tool("restart")}})
-	s := newSite(t, dir, GatewayOptions{Expose: []string{"editor", "notes.search", "openmas"}, Hide: []string{"openmas.restart"}})
+	s := newSite(t, dir, GatewayOptions{Expose: []string{"editor", "notes.search", "openmas"},
+		Hide: []string{"openmas.restart"}})
 	cs := s.join(t, way{transport: Streamable, version: eraLast}, nil)
 	if got := toolNames(t, cs); got != "editor_polish editor_review notes_search openmas_status" {
 		t.Error(got)
@@ -78,7 +81,8 @@ func TestTheGatewayOffersWhatIsExposed(t *testing.T) {
 			t.Errorf("%s was called", name)
 		}
 	}
-	for path, want := range map[string]string{"editor": "polish review", "notes": "search", "openmas": "restart status"} {
+	for path, want := range map[string]string{"editor": "polish review", "notes": "search",
+		"openmas": "restart status"} {
 		for _, tr := range []Transport{SSE, Streamable} {
 			one := s.join(t, way{transport: tr, version: eraLast, path: "/agents/" + path}, nil)
 			if got := toolNames(t, one); got != want {
@@ -90,7 +94,8 @@ func TestTheGatewayOffersWhatIsExposed(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/agents/nobody/sse", "/agents/nobody/mcp", "/agents/", "/agents/editor/other", "/other"} {
+	for _, path := range []string{"/agents/nobody/sse", "/agents/nobody/mcp", "/agents/", "/agents/editor/other",
+		"/other"} {
 		if status, _, _ := send(t, "GET", s.url+path, nil, ""); status != http.StatusNotFound {
 			t.Errorf("%s: %d", path, status)
 		}
@@ -110,12 +115,13 @@ func TestHealth(t *testing.T) {
 	dir := &crew{}
 	dir.add(t, "echo", echoCaps(newProbe()))
 	dir.add(t, "other", otherCaps())
-	s := newSite(t, dir, GatewayOptions{Project: "demo", Expose: []string{"echo"}, HostOptions: HostOptions{Identify: tokens}, Ready: func() error {
-		if r := reason.Load(); r != nil {
-			return fmt.Errorf("%s", *r)
-		}
-		return nil
-	}})
+	s := newSite(t, dir, GatewayOptions{Project: "demo", Expose: []string{"echo"},
+		HostOptions: HostOptions{Identify: tokens}, Ready: func() error {
+			if r := reason.Load(); r != nil {
+				return fmt.Errorf("%s", *r)
+			}
+			return nil
+		}})
 	ann := map[string]string{"Authorization": "Bearer ann"}
 	expect := func(path string, header map[string]string, status int, body string) {
 		t.Helper()
@@ -141,7 +147,8 @@ func TestHealth(t *testing.T) {
 	if status, h, _ := send(t, "GET", s.url+"/sse", ann, ""); status != 503 || h.Get("Retry-After") == "" {
 		t.Errorf("a new session: %d", status)
 	}
-	if status, h, _ := send(t, "POST", s.url+"/mcp", ann, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}`); status != 503 || h.Get("Retry-After") == "" {
+	if status, h, _ := send(t, "POST", s.url+"/mcp", ann,
+		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}`); status != 503 || h.Get("Retry-After") == "" {
 		t.Errorf("a new session: %d", status)
 	}
 }
@@ -149,24 +156,29 @@ func TestHealth(t *testing.T) {
 func TestEveryPathIsGuarded(t *testing.T) {
 	dir := &crew{}
 	dir.add(t, "echo", echoCaps(newProbe()))
-	s := newSite(t, dir, GatewayOptions{HostOptions: HostOptions{Hosts: []string{"agents.example.org"}, Origins: []string{"https://app.example.org"}}})
-	for _, path := range []string{"/", "/livez", "/readyz", "/sse", "/messages/?session_id=x", "/mcp", "/agents/echo/sse", "/agents/echo/messages/?session_id=x", "/agents/echo/mcp"} {
+	s := newSite(t, dir, GatewayOptions{HostOptions: HostOptions{Hosts: []string{"agents.example.org"},
+		Origins: []string{"https://app.example.org"}}})
+	for _, path := range []string{"/", "/livez", "/readyz", "/sse", "/messages/?session_id=x", "/mcp",
+		"/agents/echo/sse", "/agents/echo/messages/?session_id=x", "/agents/echo/mcp"} {
 		for _, method := range []string{"GET", "POST", "DELETE"} {
-			for name, h := range map[string]map[string]string{"host": {"Host": "evil.example.org"}, "origin": {"Origin": "https://evil.example.org"}} {
+			for name, h := range map[string]map[string]string{"host": {"Host": "evil.example.org"},
+				"origin": {"Origin": "https://evil.example.org"}} {
 				if status, _, _ := send(t, method, s.url+path, h, "{}"); status != http.StatusForbidden {
 					t.Errorf("%s %s with a foreign %s: %d", method, path, name, status)
 				}
 			}
 		}
 	}
-	for _, h := range []map[string]string{{"Host": "agents.example.org"}, {"Origin": "https://app.example.org"}, {"Origin": s.url}} {
+	for _, h := range []map[string]string{{"Host": "agents.example.org"}, {"Origin": "https://app.example.org"},
+		{"Origin": s.url}} {
 		if status, _, _ := send(t, "GET", s.url+"/", h, ""); status != 200 {
 			t.Errorf("%v: %d", h, status)
 		}
 	}
 }
 
-// TestDrainLosesNothing has 200 calls in flight, each of which makes a nested call, when the gateway is drained and its listener shut down.
+// TestDrainLosesNothing has 200 calls in flight, each of which makes a nested call, when the
+// gateway is drained and its listener shut down.
 func TestDrainLosesNothing(t *testing.T) {
 	const calls = 200
 	for _, tr := range []Transport{SSE, Streamable} {
@@ -174,16 +186,17 @@ func TestDrainLosesNothing(t *testing.T) {
 			dir := &crew{}
 			dir.add(t, "other", otherCaps())
 			started := make(chan struct{}, calls)
-			dir.add(t, "slow", agent.Capabilities{Tools: []agent.Tool{agent.NewTool("work", "works", func(ctx context.Context, w word) (string, error) {
-				started <- struct{}{}
-				select {
-				case <-ctx.Done():
-					return "", ctx.Err()
-				case <-time.After(300 * time.Millisecond):
-				}
-				out, err := agent.Ask[map[string]any](ctx, "other.say", w)
-				return fmt.Sprint(out["other"]), err
-			})}})
+			dir.add(t, "slow", agent.Capabilities{Tools: []agent.Tool{agent.NewTool("work", "works",
+				func(ctx context.Context, w word) (string, error) {
+					started <- struct{}{}
+					select {
+					case <-ctx.Done():
+						return "", ctx.Err()
+					case <-time.After(300 * time.Millisecond):
+					}
+					out, err := agent.Ask[map[string]any](ctx, "other.say", w)
+					return fmt.Sprint(out["other"]), err
+				})}})
 			s := newSite(t, dir, GatewayOptions{})
 			var sessions []*sdk.ClientSession
 			for range 8 {
@@ -194,7 +207,8 @@ func TestDrainLosesNothing(t *testing.T) {
 			for i := range calls {
 				wg.Go(func() {
 					want := fmt.Sprint("w", i)
-					res, err := sessions[i%len(sessions)].CallTool(t.Context(), &sdk.CallToolParams{Name: "slow_work", Arguments: word{want}})
+					res, err := sessions[i%len(sessions)].CallTool(t.Context(),
+						&sdk.CallToolParams{Name: "slow_work", Arguments: word{want}})
 					if err != nil || res.IsError || textOf(res) != want {
 						lost.Add(1)
 						t.Logf("lost: %v %s", err, mustJSON(t, res))
@@ -208,8 +222,10 @@ func TestDrainLosesNothing(t *testing.T) {
 			go func() { drained <- s.Drain(t.Context()) }()
 			testkit.Eventually(t, "draining", func() bool { return s.ready() != nil })
 			// New work on an old session is refused, and may be made elsewhere.
-			res, err := sessions[0].CallTool(t.Context(), &sdk.CallToolParams{Name: "other_say", Arguments: word{"late"}})
-			if err != nil || !res.IsError || res.Meta[metaCode] != "unavailable" || res.Meta[metaNotExecuted] != true || res.Meta[metaRetryAfter] == nil {
+			res, err := sessions[0].CallTool(t.Context(),
+				&sdk.CallToolParams{Name: "other_say", Arguments: word{"late"}})
+			if err != nil || !res.IsError || res.Meta[metaCode] != "unavailable" || res.Meta[metaNotExecuted] != true ||
+				res.Meta[metaRetryAfter] == nil {
 				t.Errorf("a late call: %s %v", mustJSON(t, res), err)
 			}
 			wg.Wait()
@@ -257,7 +273,10 @@ func TestDrainGivesUpAtItsDeadline(t *testing.T) {
 func TestResourcesOfTheFirstAgentWin(t *testing.T) {
 	dir := &crew{}
 	caps := func(text string) agent.Capabilities {
-		return agent.Capabilities{Resources: []agent.Resource{agent.NewResource("doc://x", "x", "", "text/plain", func(context.Context) (string, error) { return text, nil })}}
+		return agent.Capabilities{Resources: []agent.Resource{agent.NewResource("doc://x", "x", "", "text/plain",
+			func(context.Context) (string, error) {
+				return text, nil
+			})}}
 	}
 	dir.add(t, "zoe", caps("zoe"))
 	dir.add(t, "amy", caps("amy"))

@@ -18,10 +18,12 @@ const Anonymous = "anonymous"
 type Identity struct {
 	// Name is the authenticated user or agent; empty is Anonymous.
 	Name string
-	// Trusted: it is one of our own runtimes. What its `_meta` says about a call (caller, depth, key, attempt, id) is believed, it may deliver events, and it gets
-	// results in our own words. It is not for programs that merely were started by us.
+	// Trusted: it is one of our own runtimes. What its `_meta` says about a call (caller, depth,
+	// key, attempt, id) is believed, it may deliver events, and it gets results in our own words.
+	// It is not for programs that merely were started by us.
 	Trusted bool
-	// Itself: it calls for itself only. What its `_meta` says about the caller, or the source of an event, counts for nothing beside Name.
+	// Itself: it calls for itself only. What its `_meta` says about the caller, or the source of an
+	// event, counts for nothing beside Name.
 	Itself bool
 }
 
@@ -40,19 +42,23 @@ type Limits struct {
 	WriteTimeout time.Duration // for a client to take what is sent; 30 s
 	ReadTimeout  time.Duration // for the body of a POST to arrive; 30 s
 	Linger       time.Duration // for calls still running when stdio's input ends or its context does; 20 s
-	// Resume is how many bytes of what was sent over streamable HTTP are kept, in all, for clients that lose a connection and come back for the rest; one session
-	// has a quarter at most. 0: none is, and nothing can be resumed.
+	// Resume is how many bytes of what was sent over streamable HTTP are kept, in all, for clients
+	// that lose a connection and come back for the rest; one session has a quarter at most. 0: none
+	// is, and nothing can be resumed.
 	Resume int
-	// Poll closes the stream of a call that has no answer after this time, and again after as long: clients of protocol 2025-11-25 come back for the answer. Only
-	// with Resume. 0: streams stay open.
+	// Poll closes the stream of a call that has no answer after this time, and again after as long:
+	// clients of protocol 2025-11-25 come back for the answer. Only with Resume. 0: streams stay
+	// open.
 	Poll time.Duration
 }
 
 func (l Limits) withDefaults() Limits {
 	return Limits{
 		MaxBody: orDefault(l.MaxBody, wire.DefaultMaxBody), MaxFrame: orDefault(l.MaxFrame, wire.DefaultMaxFrame),
-		Sessions: orDefault(l.Sessions, 1000), SessionCalls: orDefault(l.SessionCalls, 4096), Calls: orDefault(l.Calls, 16384),
-		Idle: orDefault(l.Idle, 10*time.Minute), Lifetime: cmp.Or(l.Lifetime, time.Hour), Ping: orDefault(l.Ping, 15*time.Second),
+		Sessions: orDefault(l.Sessions, 1000), SessionCalls: orDefault(l.SessionCalls, 4096),
+		Calls: orDefault(l.Calls, 16384),
+		Idle:  orDefault(l.Idle, 10*time.Minute), Lifetime: cmp.Or(l.Lifetime, time.Hour),
+		Ping:         orDefault(l.Ping, 15*time.Second),
 		WriteTimeout: orDefault(l.WriteTimeout, 30*time.Second), ReadTimeout: orDefault(l.ReadTimeout, 30*time.Second),
 		Linger: orDefault(l.Linger, 20*time.Second), Resume: l.Resume, Poll: l.Poll,
 	}
@@ -70,11 +76,13 @@ type HostOptions struct {
 	Logger  *slog.Logger // nil: slog.Default()
 	Version string       // of the program, told to clients; "dev" when empty
 	Limits  Limits
-	// Identify says who sends a request over HTTP; an error turns it away with 401 (403 where its code is permission_denied). A session
-	// belongs to the identity that opened it. nil: everybody is anonymous. It is called for every request, concurrently, and must be quick.
+	// Identify says who sends a request over HTTP; an error turns it away with 401 (403 where its
+	// code is permission_denied). A session belongs to the identity that opened it. nil: everybody
+	// is anonymous. It is called for every request, concurrently, and must be quick.
 	Identify func(*http.Request) (Identity, error)
-	// Hosts are host names, besides this machine's, that requests to a loopback address may be for; Origins are web origins whose pages may send
-	// requests, such as https://app.example.org. Programs send no origin.
+	// Hosts are host names, besides this machine's, that requests to a loopback address may be for;
+	// Origins are web origins whose pages may send requests, such as https://app.example.org.
+	// Programs send no origin.
 	Hosts, Origins []string
 	// NoExpress leaves all messages to the SDK. Calls of tools are slower then, and do the same.
 	NoExpress bool

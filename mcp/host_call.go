@@ -27,7 +27,9 @@ type request struct {
 	input json.RawMessage
 	meta  callMeta
 	round *round // nil: the client can be asked while the call runs
-	bound bool   // the context given to serveCall ends with the session, at the call's deadline, and when it has been served
+	// the context given to serveCall ends with the session, at the call's deadline, and when it has
+	// been served
+	bound bool
 }
 
 // newRequest gives the call its id if the client did not.
@@ -45,7 +47,8 @@ type unknownError struct{ kind, name string }
 func (e *unknownError) Error() string { return fmt.Sprintf("unknown %s %q", e.kind, e.name) }
 
 // serveRequest is serveCall with a back-channel through the client's session.
-func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *client, r request) (*agent.Result, error) {
+func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *client, r request) (*agent.Result,
+	error) {
 	back := newBackChannel(ctx, ss, c, r)
 	defer back.close()
 	if r.round != nil {
@@ -54,11 +57,13 @@ func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *c
 	return e.serveCall(ctx, c, r, back)
 }
 
-// serveCall is the one way of a request into an agent: the SDK's handlers and the express lane beside them come through here, so that limits,
-// identity, deadline, drain and panics are the same for all. The error is an *unknownError, a *stateError, a *capabilityError or an *agent.Error.
+// serveCall is the one way of a request into an agent: the SDK's handlers and the express lane
+// beside them come through here, so that limits, identity, deadline, drain and panics are the same
+// for all. The error is an *unknownError, a *stateError, a *capabilityError or an *agent.Error.
 //
 // back may be nil. It must be of use until serveCall has returned.
-func (e *endpoint) serveCall(ctx context.Context, c *client, r request, back agent.BackChannel) (res *agent.Result, err error) {
+func (e *endpoint) serveCall(ctx context.Context, c *client, r request, back agent.BackChannel) (res *agent.Result,
+	err error) {
 	if err := e.enter(c); err != nil {
 		return nil, err
 	}
@@ -94,7 +99,8 @@ func (e *endpoint) enter(c *client) error {
 	}
 	if e.gate.InFlight() > e.o.Limits.Calls {
 		e.gate.Leave()
-		return agent.Refusedf(agent.CodeResourceExhausted, "%d calls are running on this server, the limit", e.o.Limits.Calls)
+		return agent.Refusedf(agent.CodeResourceExhausted, "%d calls are running on this server, the limit",
+			e.o.Limits.Calls)
 	}
 	if !c.gate.Enter() {
 		e.gate.Leave()
@@ -103,7 +109,8 @@ func (e *endpoint) enter(c *client) error {
 	if c.gate.InFlight() > e.o.Limits.SessionCalls {
 		c.gate.Leave()
 		e.gate.Leave()
-		return agent.Refusedf(agent.CodeResourceExhausted, "%d calls are running on this session, the limit", e.o.Limits.SessionCalls)
+		return agent.Refusedf(agent.CodeResourceExhausted, "%d calls are running on this session, the limit",
+			e.o.Limits.SessionCalls)
 	}
 	return nil
 }
@@ -116,7 +123,8 @@ func shuttingDown() *agent.Error {
 
 // newCall finds out whom r is for and on whose behalf.
 func (e *endpoint) newCall(c *client, r request) (*agent.Call, error) {
-	call := &agent.Call{ID: r.meta.ID, Op: r.op, Input: r.input, Caller: r.meta.Caller, Key: r.meta.Key, Depth: r.meta.Depth, Attempt: r.meta.Attempt,
+	call := &agent.Call{ID: r.meta.ID, Op: r.op, Input: r.input, Caller: r.meta.Caller, Key: r.meta.Key,
+		Depth: r.meta.Depth, Attempt: r.meta.Attempt,
 		Inputs: r.meta.Inputs, State: r.meta.State}
 	if call.Caller == "" || c.identity.Itself {
 		call.Caller = c.identity.name()
@@ -212,12 +220,13 @@ func inputs(ctx context.Context, back agent.BackChannel, p *agent.Pending) (map[
 	return out, nil
 }
 
-// call makes one call: there is a result or an *agent.Error. It recovers what the caller behind the endpoint did not: a panic costs its call, not
-// the process.
+// call makes one call: there is a result or an *agent.Error. It recovers what the caller behind the
+// endpoint did not: a panic costs its call, not the process.
 func (e *endpoint) call(ctx context.Context, call *agent.Call) (res *agent.Result, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			e.o.Logger.ErrorContext(ctx, "panic in a call", "call", call.ID, "target", call.Target(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			e.o.Logger.ErrorContext(ctx, "panic in a call", "call", call.ID, "target", call.Target(), "panic",
+				fmt.Sprint(p), "stack", string(debug.Stack()))
 			res, err = nil, agent.Errorf(agent.CodeInternal, "%s panicked", call.Target())
 		}
 	}()
@@ -231,7 +240,8 @@ func (e *endpoint) call(ctx context.Context, call *agent.Call) (res *agent.Resul
 	return res, nil
 }
 
-// rpcError is what the protocol says where there is no result to hold the error. uri is set for resources.
+// rpcError is what the protocol says where there is no result to hold the error. uri is set for
+// resources.
 func rpcError(err error, uri string) error {
 	if u := (*unknownError)(nil); errors.As(err, &u) {
 		if uri != "" {

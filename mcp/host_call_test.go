@@ -50,7 +50,8 @@ func TestTheDeadlineOfAnyCallerIsKept(t *testing.T) {
 	s := newSite(t, dir, GatewayOptions{})
 	for _, w := range []way{{Stdio, eraLast, "", ""}, {SSE, era2024, "", ""}, {Streamable, eraLast, "", ""}} {
 		t.Run(w.String(), func(t *testing.T) {
-			res, err := s.join(t, w, nil).CallTool(t.Context(), &sdk.CallToolParams{Meta: sdk.Meta{metaTimeout: 20}, Name: "echo_wait", Arguments: word{}})
+			res, err := s.join(t, w, nil).CallTool(t.Context(),
+				&sdk.CallToolParams{Meta: sdk.Meta{metaTimeout: 20}, Name: "echo_wait", Arguments: word{}})
 			if err != nil || !res.IsError || res.Meta[metaCode] != "deadline_exceeded" {
 				t.Errorf("%s %v", mustJSON(t, res), err)
 			}
@@ -60,7 +61,8 @@ func TestTheDeadlineOfAnyCallerIsKept(t *testing.T) {
 	}
 }
 
-// TestAClientThatVanishesTakesItsCallsAlong is an SSE or stdio client that hangs up in the middle of a call.
+// TestAClientThatVanishesTakesItsCallsAlong is an SSE or stdio client that hangs up in the middle
+// of a call.
 func TestAClientThatVanishesTakesItsCallsAlong(t *testing.T) {
 	p, dir := newProbe(), &crew{}
 	dir.add(t, "echo", echoCaps(p))
@@ -70,7 +72,9 @@ func TestAClientThatVanishesTakesItsCallsAlong(t *testing.T) {
 	base := &http.Transport{}
 	defer base.CloseIdleConnections()
 	// The SDK's SSE client lives as long as the context it was connected with.
-	cs, err := sdk.NewClient(&sdk.Implementation{Name: "x", Version: "1"}, nil).Connect(ctx, &sdk.SSEClientTransport{Endpoint: s.url + "/sse", HTTPClient: &http.Client{Transport: base}}, &sdk.ClientSessionOptions{ProtocolVersion: eraLast})
+	cs, err := sdk.NewClient(&sdk.Implementation{Name: "x", Version: "1"}, nil).Connect(ctx,
+		&sdk.SSEClientTransport{Endpoint: s.url + "/sse", HTTPClient: &http.Client{Transport: base}},
+		&sdk.ClientSessionOptions{ProtocolVersion: eraLast})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +90,9 @@ func TestAClientThatVanishesTakesItsCallsAlong(t *testing.T) {
 	if err := receive(t, "the client's end", done); err == nil {
 		t.Error("a call on a dead connection has succeeded")
 	}
-	testkit.Eventually(t, "the session is forgotten", func() bool { return len(s.Sessions()) == 1 && s.InFlight() == 0 })
+	testkit.Eventually(t, "the session is forgotten", func() bool {
+		return len(s.Sessions()) == 1 && s.InFlight() == 0
+	})
 	if res := callTool(t, other, "echo_say", word{"w"}); res.IsError {
 		t.Errorf("another client: %s", mustJSON(t, res))
 	}
@@ -117,7 +123,8 @@ func TestOnlyOurOwnAreBelieved(t *testing.T) {
 	dir.add(t, "echo", echoCaps(newProbe()))
 	s := newSite(t, dir, GatewayOptions{HostOptions: HostOptions{Identify: tokens}})
 	meta := func() sdk.Meta {
-		return sdk.Meta{metaID: "id-1", metaCaller: "editor", metaKey: "k", metaDepth: 4, metaAttempt: 2, metaTimeout: 60_000, "traceparent": "00-1-2-01"}
+		return sdk.Meta{metaID: "id-1", metaCaller: "editor", metaKey: "k", metaDepth: 4, metaAttempt: 2,
+			metaTimeout: 60_000, "traceparent": "00-1-2-01"}
 	}
 	for _, tr := range []Transport{SSE, Streamable} {
 		ours := who(t, s.join(t, way{tr, eraLast, "!runtime", ""}, nil), "echo_who", meta())
@@ -125,11 +132,13 @@ func TestOnlyOurOwnAreBelieved(t *testing.T) {
 			t.Errorf("%s, trusted: %+v", tr, ours)
 		}
 		theirs := who(t, s.join(t, way{tr, eraLast, "ann", ""}, nil), "echo_who", meta())
-		if theirs.Caller != "ann" || theirs.ID == "id-1" || theirs.ID == "" || theirs.Key != "" || theirs.Depth != 0 || theirs.Attempt != 1 {
+		if theirs.Caller != "ann" || theirs.ID == "id-1" || theirs.ID == "" || theirs.Key != "" || theirs.Depth != 0 ||
+			theirs.Attempt != 1 {
 			t.Errorf("%s, not trusted: %+v", tr, theirs)
 		}
 		for _, w := range []whoAmI{ours, theirs} {
-			if w.Left <= 0 || w.Left > 60_000 || w.Meta["traceparent"] != "00-1-2-01" || w.Meta["x-shift"] != "night" || w.Meta["client.name"] != "tester 7" || w.Meta["client.id"] == "" {
+			if w.Left <= 0 || w.Left > 60_000 || w.Meta["traceparent"] != "00-1-2-01" || w.Meta["x-shift"] != "night" ||
+				w.Meta["client.name"] != "tester 7" || w.Meta["client.id"] == "" {
 				t.Errorf("%s: %+v", tr, w)
 			}
 			if w.Meta["authorization"] != "" {
@@ -140,15 +149,18 @@ func TestOnlyOurOwnAreBelieved(t *testing.T) {
 			t.Errorf("%s, trusted and silent: %+v", tr, bare)
 		}
 	}
-	if _, err := s.tryJoin(t, way{SSE, eraLast, "", ""}, nil); err == nil || !strings.Contains(err.Error(), "Unauthorized") && !strings.Contains(err.Error(), "401") {
+	if _, err := s.tryJoin(t, way{SSE, eraLast, "", ""}, nil); err == nil ||
+		!strings.Contains(err.Error(), "Unauthorized") && !strings.Contains(err.Error(), "401") {
 		t.Errorf("without a token: %v", err)
 	}
 	infos := s.Sessions()
-	if len(infos) != 6 || infos[0].Client != "tester 7" || infos[0].Version != eraLast || infos[0].Identity != "runtime" {
+	if len(infos) != 6 || infos[0].Client != "tester 7" || infos[0].Version != eraLast ||
+		infos[0].Identity != "runtime" {
 		t.Errorf("%+v", infos)
 	}
 	anonymous := newSite(t, dir, GatewayOptions{})
-	if w := who(t, anonymous.join(t, way{Stdio, eraLast, "", ""}, nil), "echo_who", meta()); w.Caller != Anonymous || w.Depth != 0 {
+	if w := who(t, anonymous.join(t, way{Stdio, eraLast, "", ""}, nil), "echo_who", meta()); w.Caller != Anonymous ||
+		w.Depth != 0 {
 		t.Errorf("stdio: %+v", w)
 	}
 }
@@ -156,7 +168,8 @@ func TestOnlyOurOwnAreBelieved(t *testing.T) {
 func TestEventsComeInAsAHiddenTool(t *testing.T) {
 	p, dir := newProbe(), &crew{}
 	echo := dir.add(t, "echo", echoCaps(p))
-	event := &sdk.CallToolParams{Name: eventTool, Arguments: eventArgs{Topic: "word.said", ID: "e1", Source: "other", Attempt: 1, Payload: json.RawMessage(`{"word":"psst"}`)}}
+	event := &sdk.CallToolParams{Name: eventTool, Arguments: eventArgs{Topic: "word.said", ID: "e1", Source: "other",
+		Attempt: 1, Payload: json.RawMessage(`{"word":"psst"}`)}}
 	serve := func(id Identity) *sdk.ClientSession {
 		cs, err := connectSDK(t, sdkPipes(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
 			return ServeStdio(ctx, echo, in, out, HostOptions{NoExpress: noExpress}, id)
@@ -177,7 +190,8 @@ func TestEventsComeInAsAHiddenTool(t *testing.T) {
 	if err != nil || strings.Contains(mustJSON(t, tools), eventTool) || !strings.Contains(mustJSON(t, tools), `"say"`) {
 		t.Errorf("%s %v", mustJSON(t, tools), err)
 	}
-	if _, err := serve(Identity{Name: "stranger"}).CallTool(t.Context(), event); err == nil || !strings.Contains(err.Error(), "unknown tool") {
+	if _, err := serve(Identity{Name: "stranger"}).CallTool(t.Context(), event); err == nil ||
+		!strings.Contains(err.Error(), "unknown tool") {
 		t.Errorf("a stranger's event: %v", err)
 	}
 }
@@ -201,7 +215,8 @@ func TestCallsBeyondTheLimitAreRefused(t *testing.T) {
 				receive(t, "a call", p.started)
 			}
 			res := callTool(t, cs, "echo_say", word{"w"})
-			if !res.IsError || res.Meta[metaCode] != "resource_exhausted" || res.Meta[metaNotExecuted] != true || !strings.Contains(textOf(res), name) {
+			if !res.IsError || res.Meta[metaCode] != "resource_exhausted" || res.Meta[metaNotExecuted] != true ||
+				!strings.Contains(textOf(res), name) {
 				t.Errorf("%s", mustJSON(t, res))
 			}
 			for range 2 {
@@ -218,10 +233,11 @@ func TestCallsBeyondTheLimitAreRefused(t *testing.T) {
 func TestABackChannelEndsWithItsCall(t *testing.T) {
 	kept := make(chan context.Context, 1)
 	dir := &crew{}
-	dir.add(t, "echo", agent.Capabilities{Tools: []agent.Tool{agent.NewTool("keep", "keeps", func(ctx context.Context, _ word) (string, error) {
-		kept <- context.WithoutCancel(ctx)
-		return "ok", nil
-	})}})
+	dir.add(t, "echo", agent.Capabilities{Tools: []agent.Tool{agent.NewTool("keep", "keeps",
+		func(ctx context.Context, _ word) (string, error) {
+			kept <- context.WithoutCancel(ctx)
+			return "ok", nil
+		})}})
 	s := newSite(t, dir, GatewayOptions{})
 	cs := s.join(t, way{transport: SSE, version: eraLast}, &sdk.ClientOptions{
 		ElicitationHandler: func(context.Context, *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
@@ -241,23 +257,27 @@ func TestABackChannelEndsWithItsCall(t *testing.T) {
 func TestAQuestionEndsWithTheCall(t *testing.T) {
 	dir := &crew{}
 	asked := make(chan error, 1)
-	dir.add(t, "echo", agent.Capabilities{Tools: []agent.Tool{agent.NewTool("ask", "asks", func(ctx context.Context, _ word) (string, error) {
-		_, err := agent.Elicit[word](ctx, "?")
-		asked <- err
-		return "", err
-	})}})
+	dir.add(t, "echo", agent.Capabilities{Tools: []agent.Tool{agent.NewTool("ask", "asks",
+		func(ctx context.Context, _ word) (string, error) {
+			_, err := agent.Elicit[word](ctx, "?")
+			asked <- err
+			return "", err
+		})}})
 	s := newSite(t, dir, GatewayOptions{})
 	for _, tr := range []Transport{Stdio, SSE, Streamable} {
 		begun, stop := make(chan struct{}), make(chan struct{})
-		cs := s.join(t, way{transport: tr, version: eraLast}, &sdk.ClientOptions{ElicitationHandler: func(ctx context.Context, _ *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
-			close(begun)
-			select {
-			case <-ctx.Done():
-			case <-stop:
-			}
-			return &sdk.ElicitResult{Action: "cancel"}, nil
-		}})
-		res, err := cs.CallTool(t.Context(), &sdk.CallToolParams{Meta: sdk.Meta{metaTimeout: 100}, Name: "echo_ask", Arguments: word{}})
+		cs := s.join(t, way{transport: tr, version: eraLast},
+			&sdk.ClientOptions{ElicitationHandler: func(ctx context.Context, _ *sdk.ElicitRequest) (*sdk.ElicitResult,
+				error) {
+				close(begun)
+				select {
+				case <-ctx.Done():
+				case <-stop:
+				}
+				return &sdk.ElicitResult{Action: "cancel"}, nil
+			}})
+		res, err := cs.CallTool(t.Context(), &sdk.CallToolParams{Meta: sdk.Meta{metaTimeout: 100}, Name: "echo_ask",
+			Arguments: word{}})
 		if err != nil || !res.IsError || res.Meta[metaCode] != "deadline_exceeded" {
 			t.Errorf("%s: %s %v", tr, mustJSON(t, res), err)
 		}

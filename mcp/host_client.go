@@ -74,7 +74,8 @@ func (c *client) connected(ss *sdk.ServerSession, conn counting) {
 	c.mu.Unlock()
 }
 
-// unanswered is how many requests wait for an answer to be written: a call has ended a moment before that.
+// unanswered is how many requests wait for an answer to be written: a call has ended a moment
+// before that.
 func (c *client) unanswered() int {
 	if _, conn := c.parts(); conn != nil {
 		return conn.InFlight()
@@ -88,13 +89,16 @@ func (c *client) parts() (*sdk.ServerSession, counting) {
 	return c.ss, c.conn
 }
 
-// headerMeta is what tools see of the request that opened the session: who it says it is and its own headers (X-…), nothing that could be a credential.
+// headerMeta is what tools see of the request that opened the session: who it says it is and its
+// own headers (X-…), nothing that could be a credential.
 func headerMeta(h http.Header) map[string]string {
 	out := map[string]string{}
 	for k, v := range h {
 		k = strings.ToLower(k)
-		secret := strings.Contains(k, "key") || strings.Contains(k, "token") || strings.Contains(k, "auth") || strings.Contains(k, "secret")
-		if (k == "user-agent" || strings.HasPrefix(k, "x-")) && !secret && len(v) > 0 && len(v[0]) <= 1024 && len(out) < 32 {
+		secret := strings.Contains(k, "key") || strings.Contains(k, "token") || strings.Contains(k, "auth") ||
+			strings.Contains(k, "secret")
+		if (k == "user-agent" || strings.HasPrefix(k, "x-")) && !secret && len(v) > 0 && len(v[0]) <= 1024 &&
+			len(out) < 32 {
 			out[k] = v[0]
 		}
 	}
@@ -107,7 +111,8 @@ func withClient(ctx context.Context, c *client) context.Context {
 	return context.WithValue(ctx, clientKey{}, c)
 }
 
-// clientFrom finds the session that a handler of the SDK works for: the context of its connection leads there.
+// clientFrom finds the session that a handler of the SDK works for: the context of its connection
+// leads there.
 func clientFrom(ctx context.Context) *client {
 	c, _ := ctx.Value(clientKey{}).(*client)
 	return c
@@ -157,6 +162,7 @@ func (c *client) spoken() (era string, meta map[string]string) {
 func (c *client) info() SessionInfo {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return SessionInfo{ID: c.id, Transport: c.transport, Agent: c.ep.agent, Identity: c.identity.name(), Client: c.name, Version: c.era,
-		Opened: c.opened, Calls: c.gate.InFlight(), Express: c.lane.taken.Load()}
+	return SessionInfo{ID: c.id, Transport: c.transport, Agent: c.ep.agent, Identity: c.identity.name(), Client: c.name,
+		Version: c.era,
+		Opened:  c.opened, Calls: c.gate.InFlight(), Express: c.lane.taken.Load()}
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/openmas/openmas/communicator"
 )
 
-// endpoint is one MCP server: some agents under one naming, whatever transports its sessions use. The SDK's server holds the lists and speaks the
-// protocol; what is called comes to serveCall.
+// endpoint is one MCP server: some agents under one naming, whatever transports its sessions use.
+// The SDK's server holds the lists and speaks the protocol; what is called comes to serveCall.
 type endpoint struct {
 	o      HostOptions
 	agent  string // the only agent; empty: several, with gateway names
@@ -56,18 +56,22 @@ type endpointConfig struct {
 	watch        func(ctx context.Context, agent, uri string) error
 }
 
-// pageSize is large: some clients read the first page of a list only, and a page of a thousand is still far below the limit of messages.
+// pageSize is large: some clients read the first page of a list only, and a page of a thousand is
+// still far below the limit of messages.
 const pageSize = 1000
 
 // soleEndpoint is that of one agent.
-func soleEndpoint(o HostOptions, info agent.Info, caller agent.Caller, gate *communicator.Gate, watch func(ctx context.Context, agent, uri string) error) *endpoint {
+func soleEndpoint(o HostOptions, info agent.Info, caller agent.Caller, gate *communicator.Gate,
+	watch func(ctx context.Context, agent, uri string) error) *endpoint {
 	o.Version = cmp.Or(info.Version, o.Version)
-	return newEndpoint(endpointConfig{HostOptions: o, agent: info.Name, caller: caller, gate: gate, title: info.Name, instructions: info.Description,
+	return newEndpoint(endpointConfig{HostOptions: o, agent: info.Name, caller: caller, gate: gate, title: info.Name,
+		instructions: info.Description,
 		experimental: toExperimental(info), watch: watch}, []agent.Info{info})
 }
 
 func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
-	e := &endpoint{o: c.HostOptions, agent: c.agent, open: c.open, caller: c.caller, gate: c.gate, name: GatewayName, watch: c.watch, key: newStateKey()}
+	e := &endpoint{o: c.HostOptions, agent: c.agent, open: c.open, caller: c.caller, gate: c.gate, name: GatewayName,
+		watch: c.watch, key: newStateKey()}
 	if c.agent != "" {
 		e.name = bareName
 	}
@@ -77,8 +81,10 @@ func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
 		Instructions: c.instructions,
 		Logger:       slog.New(quietLog{c.Logger.Handler()}),
 		Capabilities: &sdk.ServerCapabilities{
-			Logging: &sdk.LoggingCapabilities{}, Completions: &sdk.CompletionCapabilities{}, Tools: &sdk.ToolCapabilities{ListChanged: true},
-			Prompts: &sdk.PromptCapabilities{ListChanged: true}, Resources: &sdk.ResourceCapabilities{ListChanged: true, Subscribe: true},
+			Logging: &sdk.LoggingCapabilities{}, Completions: &sdk.CompletionCapabilities{},
+			Tools:   &sdk.ToolCapabilities{ListChanged: true},
+			Prompts: &sdk.PromptCapabilities{ListChanged: true}, Resources: &sdk.ResourceCapabilities{ListChanged: true,
+				Subscribe: true},
 			Experimental: c.experimental,
 		},
 		PageSize:         pageSize,
@@ -91,7 +97,8 @@ func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
 	return e
 }
 
-// refresh makes the endpoint offer what the agents offer now. Clients are told when a list has changed.
+// refresh makes the endpoint offer what the agents offer now. Clients are told when a list has
+// changed.
 func (e *endpoint) refresh(agents []agent.Info) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -99,16 +106,18 @@ func (e *endpoint) refresh(agents []agent.Info) {
 	e.catalog.Store(now)
 	diff(old.tools, now.tools, e.server.RemoveTools, func(name string, t tool) {
 		e.list("tool", name, func() {
-			e.server.AddTool(toTool(t.info, name), func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-				return e.callTool(ctx, req.Session, req.Params)
-			})
+			e.server.AddTool(toTool(t.info, name),
+				func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+					return e.callTool(ctx, req.Session, req.Params)
+				})
 		})
 	})
 	diff(old.prompts, now.prompts, e.server.RemovePrompts, func(name string, p prompt) {
 		e.list("prompt", name, func() {
-			e.server.AddPrompt(toPrompt(p.info, name), func(ctx context.Context, req *sdk.GetPromptRequest) (*sdk.GetPromptResult, error) {
-				return e.getPrompt(ctx, req.Session, req.Params)
-			})
+			e.server.AddPrompt(toPrompt(p.info, name),
+				func(ctx context.Context, req *sdk.GetPromptRequest) (*sdk.GetPromptResult, error) {
+					return e.getPrompt(ctx, req.Session, req.Params)
+				})
 		})
 	})
 	read := func(ctx context.Context, req *sdk.ReadResourceRequest) (*sdk.ReadResourceResult, error) {
@@ -146,7 +155,8 @@ func diff[V any](old, now map[string]V, remove func(...string), add func(string,
 	}
 }
 
-// list adds one thing to the SDK's lists. The SDK panics at what it cannot list, and foreign servers describe all sorts of things.
+// list adds one thing to the SDK's lists. The SDK panics at what it cannot list, and foreign
+// servers describe all sorts of things.
 func (e *endpoint) list(kind, name string, add func()) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -156,12 +166,14 @@ func (e *endpoint) list(kind, name string, add func()) {
 	add()
 }
 
-// receive is the SDK's middleware. What leads to an agent is served here and not by the SDK's lookup, which knows listed names only.
+// receive is the SDK's middleware. What leads to an agent is served here and not by the SDK's
+// lookup, which knows listed names only.
 func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 	return func(ctx context.Context, method string, req sdk.Request) (res sdk.Result, err error) {
 		defer func() {
 			if p := recover(); p != nil {
-				e.o.Logger.ErrorContext(ctx, "panic in a request", "method", method, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				e.o.Logger.ErrorContext(ctx, "panic in a request", "method", method, "panic", fmt.Sprint(p), "stack",
+					string(debug.Stack()))
 				res, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error"}
 			}
 		}()
@@ -170,7 +182,8 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 			return next(ctx, method, req)
 		}
 		if c := clientFrom(ctx); c != nil && c.identity.Trusted && e.o.Limits.Resume <= 0 {
-			// The protocol with sessions does not take a closed connection for a cancellation, but ours cannot come back for an answer.
+			// The protocol with sessions does not take a closed connection for a cancellation, but
+			// ours cannot come back for an answer.
 			if post := c.use.of(req.GetExtra()); post != nil {
 				var cancel context.CancelFunc
 				ctx, cancel = context.WithCancel(ctx)
@@ -202,9 +215,11 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 		switch method {
 		case methodInitialized:
 			era, _ := c.spoken()
-			c.lane.open.Store(era != eraUnknown && era <= eraLast) // not before: the SDK's session refuses to ask anything until now
+			// not before: the SDK's session refuses to ask anything until now
+			c.lane.open.Store(era != eraUnknown && era <= eraLast)
 		case methodDiscover:
-			if p := ss.InitializeParams(); p != nil && p.ProtocolVersion > eraLast { // else the transport does not speak it
+			// else the transport does not speak it
+			if p := ss.InitializeParams(); p != nil && p.ProtocolVersion > eraLast {
 				c.introduced(p.ClientInfo)
 			}
 		}
@@ -222,14 +237,16 @@ func orError[R sdk.Result](res R, err error) (sdk.Result, error) {
 
 var errNoClient = errors.New("the session was not opened by this host")
 
-// greet notes what the handshake said. The client gets log messages from level info on, until it says otherwise: the SDK sends none before.
+// greet notes what the handshake said. The client gets log messages from level info on, until it
+// says otherwise: the SDK sends none before.
 func (e *endpoint) greet(ctx context.Context, next sdk.MethodHandler, ss *sdk.ServerSession, p *sdk.InitializeParams) {
 	c := clientFrom(ctx)
 	if c == nil {
 		return
 	}
 	c.greeted(ss, p)
-	if _, err := next(ctx, "logging/setLevel", &sdk.ServerRequest[*sdk.SetLoggingLevelParams]{Session: ss, Params: &sdk.SetLoggingLevelParams{Level: "info"}}); err != nil {
+	if _, err := next(ctx, "logging/setLevel", &sdk.ServerRequest[*sdk.SetLoggingLevelParams]{Session: ss,
+		Params: &sdk.SetLoggingLevelParams{Level: "info"}}); err != nil {
 		e.o.Logger.DebugContext(ctx, "set the first log level of a session", "session", c.id, "error", err)
 	}
 }

@@ -13,7 +13,8 @@ import (
 
 // The requests that lead to an agent, as the SDK has decoded them.
 
-func (e *endpoint) callTool(ctx context.Context, ss *sdk.ServerSession, p *sdk.CallToolParamsRaw) (*sdk.CallToolResult, error) {
+func (e *endpoint) callTool(ctx context.Context, ss *sdk.ServerSession, p *sdk.CallToolParamsRaw) (*sdk.CallToolResult,
+	error) {
 	res, s, err := e.serve(ctx, ss, agent.OpTool, p.Name, p.Arguments, said{p.Meta, p.InputResponses, p.RequestState})
 	return e.toolResult(res, s, err)
 }
@@ -51,7 +52,8 @@ func isProtocolError(err error) bool {
 	return errors.As(err, &unknown) || errors.As(err, &state) || errors.As(err, &missing)
 }
 
-func (e *endpoint) getPrompt(ctx context.Context, ss *sdk.ServerSession, p *sdk.GetPromptParams) (*sdk.GetPromptResult, error) {
+func (e *endpoint) getPrompt(ctx context.Context, ss *sdk.ServerSession, p *sdk.GetPromptParams) (*sdk.GetPromptResult,
+	error) {
 	args := p.Arguments
 	if args == nil {
 		args = map[string]string{}
@@ -84,7 +86,8 @@ func (e *endpoint) getPrompt(ctx context.Context, ss *sdk.ServerSession, p *sdk.
 	return out, nil
 }
 
-func (e *endpoint) readResource(ctx context.Context, ss *sdk.ServerSession, p *sdk.ReadResourceParams) (*sdk.ReadResourceResult, error) {
+func (e *endpoint) readResource(ctx context.Context, ss *sdk.ServerSession,
+	p *sdk.ReadResourceParams) (*sdk.ReadResourceResult, error) {
 	res, s, err := e.serve(ctx, ss, agent.OpResource, p.URI, nil, said{p.Meta, p.InputResponses, p.RequestState})
 	if err != nil {
 		err = rpcError(err, p.URI)
@@ -111,9 +114,11 @@ func (e *endpoint) readResource(ctx context.Context, ss *sdk.ServerSession, p *s
 	return out, nil
 }
 
-func (e *endpoint) complete(ctx context.Context, ss *sdk.ServerSession, p *sdk.CompleteParams) (*sdk.CompleteResult, error) {
+func (e *endpoint) complete(ctx context.Context, ss *sdk.ServerSession, p *sdk.CompleteParams) (*sdk.CompleteResult,
+	error) {
 	if p.Ref == nil || p.Argument.Name == "" {
-		return nil, toRPCError(agent.Refusedf(agent.CodeInvalidArgument, "completion/complete wants ref and argument.name"), "")
+		return nil, toRPCError(agent.Refusedf(agent.CodeInvalidArgument, "completion/complete wants ref and "+
+			"argument.name"), "")
 	}
 	ask := agent.CompleteRequest{Argument: p.Argument.Name, Value: p.Argument.Value}
 	if p.Context != nil {
@@ -155,7 +160,8 @@ type speech struct {
 func (s speech) wantsInput(res *agent.Result) bool { return s.era > eraLast && res.Pending != nil }
 
 // serve makes a call of a request that the SDK has decoded.
-func (e *endpoint) serve(ctx context.Context, ss *sdk.ServerSession, op agent.Op, name string, in json.RawMessage, more said) (*agent.Result, speech, error) {
+func (e *endpoint) serve(ctx context.Context, ss *sdk.ServerSession, op agent.Op, name string, in json.RawMessage,
+	more said) (*agent.Result, speech, error) {
 	c := clientFrom(ctx)
 	if c == nil {
 		return nil, speech{}, agent.Refusedf(agent.CodeInternal, "%w", errNoClient)
@@ -177,7 +183,8 @@ func (e *endpoint) serve(ctx context.Context, ss *sdk.ServerSession, op agent.Op
 	return res, speech{era, c.identity.Trusted}, err
 }
 
-// fits refuses a result that is too large to be sent: on some transports the message would end its session.
+// fits refuses a result that is too large to be sent: on some transports the message would end its
+// session.
 func (e *endpoint) fits(res *agent.Result, out any) error {
 	const growth = 6 // a byte becomes six at most, as in \u001f
 	size := len(res.Structured)
@@ -201,7 +208,8 @@ func (e *endpoint) fits(res *agent.Result, out any) error {
 func (e *endpoint) fitsIn(size int) error {
 	const envelope = 4 << 10
 	if limit := e.o.Limits.MaxFrame - envelope; size > limit {
-		return agent.Errorf(agent.CodeResourceExhausted, "the result has %d bytes as a message, over the limit of %d", size, limit)
+		return agent.Errorf(agent.CodeResourceExhausted, "the result has %d bytes as a message, over the limit of %d",
+			size, limit)
 	}
 	return nil
 }

@@ -21,18 +21,21 @@ import (
 
 const (
 	retryAfter = 2 * time.Second // what a client that was turned away is told
-	// A host that ends, once its calls are over: settleTime is how long all that follows may take, farewellTime how long clients may take to show that they have
-	// read their answers, and closeDelay what those get who cannot.
+	// A host that ends, once its calls are over: settleTime is how long all that follows may take,
+	// farewellTime how long clients may take to show that they have read their answers, and
+	// closeDelay what those get who cannot.
 	settleTime   = 3 * time.Second
 	farewellTime = time.Second
 	closeDelay   = 50 * time.Millisecond
 )
 
-// web serves the endpoints of one listener over HTTP: HTTP+SSE and streamable HTTP. It knows every session and to whom it belongs.
+// web serves the endpoints of one listener over HTTP: HTTP+SSE and streamable HTTP. It knows every
+// session and to whom it belongs.
 type web struct {
 	o   HostOptions
 	sse *wire.SSEServer
-	// mcp keeps the sessions of streamable HTTP; stateless serves the requests of the era that has none.
+	// mcp keeps the sessions of streamable HTTP; stateless serves the requests of the era that has
+	// none.
 	mcp, stateless *sdk.StreamableHTTPHandler
 	events         *eventStore // what streams have said; nil: they cannot be resumed
 
@@ -57,8 +60,10 @@ func newWeb(o HostOptions) (*web, error) {
 			}
 			return ss, err
 		},
-		MaxBody: o.Limits.MaxBody, MaxFrame: o.Limits.MaxFrame, MaxSessions: o.Limits.Sessions + 1, // counted here, with the others
-		Ping: o.Limits.Ping, WriteTimeout: o.Limits.WriteTimeout, ReadTimeout: o.Limits.ReadTimeout, Lifetime: o.Limits.Lifetime, Logger: o.Logger,
+		// counted here, with the others
+		MaxBody: o.Limits.MaxBody, MaxFrame: o.Limits.MaxFrame, MaxSessions: o.Limits.Sessions + 1,
+		Ping: o.Limits.Ping, WriteTimeout: o.Limits.WriteTimeout, ReadTimeout: o.Limits.ReadTimeout,
+		Lifetime: o.Limits.Lifetime, Logger: o.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -181,8 +186,9 @@ func (h *web) drain() {
 	h.sse.Drain()
 }
 
-// settle waits, after an endpoint's calls have ended, until their answers are written and read, and turns all further requests away. What is refused from
-// then on was certainly not executed; without this, a request could still be taken by a session that is about to end, and never be answered.
+// settle waits, after an endpoint's calls have ended, until their answers are written and read, and
+// turns all further requests away. What is refused from then on was certainly not executed; without
+// this, a request could still be taken by a session that is about to end, and never be answered.
 func (h *web) settle(ctx context.Context, ep *endpoint) {
 	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
@@ -200,8 +206,9 @@ func (h *web) settle(ctx context.Context, ep *endpoint) {
 	}
 }
 
-// farewell pings the clients of an endpoint. Many drop what they have received but not read when their session ends; one that answers has read what came before.
-// A client without an open stream cannot be pinged, and has none to lose.
+// farewell pings the clients of an endpoint. Many drop what they have received but not read when
+// their session ends; one that answers has read what came before. A client without an open stream
+// cannot be pinged, and has none to lose.
 func (h *web) farewell(ctx context.Context, ep *endpoint) {
 	ctx, cancel := context.WithTimeout(ctx, farewellTime)
 	defer cancel()
@@ -296,7 +303,8 @@ func again(r *http.Request, body []byte) {
 
 // readBody reads the body of a POST within the limits.
 func (h *web) readBody(w *patientWriter, r *http.Request) (body []byte, ok bool) {
-	_ = w.rc.SetReadDeadline(time.Now().Add(h.o.Limits.ReadTimeout)) // not every writer has deadlines; then the server's hold
+	// not every writer has deadlines; then the server's hold
+	_ = w.rc.SetReadDeadline(time.Now().Add(h.o.Limits.ReadTimeout))
 	var err error
 	if n := r.ContentLength; n > 0 && n <= int64(h.o.Limits.MaxBody) {
 		body = make([]byte, n)
@@ -308,7 +316,8 @@ func (h *web) readBody(w *patientWriter, r *http.Request) (body []byte, ok bool)
 		_ = w.rc.SetReadDeadline(time.Time{}) // else it also keeps net/http from waiting for the rest
 	}
 	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-		http.Error(w, fmt.Sprintf("the body exceeds %d bytes, the limit", large.Limit), http.StatusRequestEntityTooLarge)
+		http.Error(w, fmt.Sprintf("the body exceeds %d bytes, the limit", large.Limit),
+			http.StatusRequestEntityTooLarge)
 		return nil, false
 	}
 	if err != nil {
@@ -318,7 +327,8 @@ func (h *web) readBody(w *patientWriter, r *http.Request) (body []byte, ok bool)
 	return body, true
 }
 
-// patientWriter gives every write its own deadline: a client that does not read must not keep its answer, and the SDK's lock, for ever.
+// patientWriter gives every write its own deadline: a client that does not read must not keep its
+// answer, and the SDK's lock, for ever.
 type patientWriter struct {
 	http.ResponseWriter
 	rc       *http.ResponseController

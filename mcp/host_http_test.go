@@ -28,19 +28,23 @@ func TestASessionBelongsToWhoOpenedIt(t *testing.T) {
 	dir.add(t, "echo", echoCaps(newProbe()))
 	s := newSite(t, dir, GatewayOptions{HostOptions: HostOptions{Identify: tokens}})
 	t.Run("streamable", func(t *testing.T) {
-		status, h, body := send(t, "POST", s.url+"/mcp", streamableHeaders(map[string]string{"Authorization": "Bearer ann"}), initialize)
+		status, h, body := send(t, "POST", s.url+"/mcp",
+			streamableHeaders(map[string]string{"Authorization": "Bearer ann"}), initialize)
 		sid := h.Get(sessionHeader)
 		if status != 200 || sid == "" {
 			t.Fatal(status, body)
 		}
 		ping := `{"jsonrpc":"2.0","id":2,"method":"ping"}`
 		for who, want := range map[string]int{"Bearer ann": 200, "Bearer bob": 403, "Bearer !ann": 403, "": 401} {
-			if got, _, _ := send(t, "POST", s.url+"/mcp", streamableHeaders(map[string]string{"Authorization": who, sessionHeader: sid}), ping); got != want {
+			if got, _, _ := send(t, "POST", s.url+"/mcp",
+				streamableHeaders(map[string]string{"Authorization": who, sessionHeader: sid}), ping); got != want {
 				t.Errorf("%q: %d, want %d", who, got, want)
 			}
 		}
 		for _, method := range []string{"GET", "DELETE"} {
-			if got, _, _ := send(t, method, s.url+"/mcp", streamableHeaders(map[string]string{"Authorization": "Bearer bob", sessionHeader: sid}), ""); got != 403 {
+			if got, _, _ := send(t, method, s.url+"/mcp",
+				streamableHeaders(map[string]string{"Authorization": "Bearer bob", sessionHeader: sid}),
+				""); got != 403 {
 				t.Errorf("%s: %d", method, got)
 			}
 		}
@@ -75,7 +79,8 @@ func TestASessionBelongsToWhoOpenedIt(t *testing.T) {
 			t.Fatalf("%q", buf[:n])
 		}
 		for who, want := range map[string]int{"Bearer ann": 202, "Bearer bob": 403, "Bearer !ann": 403, "": 401} {
-			if got, _, _ := send(t, "POST", s.url+endpoint, map[string]string{"Authorization": who, "Content-Type": "application/json"}, initialize); got != want {
+			if got, _, _ := send(t, "POST", s.url+endpoint,
+				map[string]string{"Authorization": who, "Content-Type": "application/json"}, initialize); got != want {
 				t.Errorf("%q: %d, want %d", who, got, want)
 			}
 		}
@@ -89,10 +94,12 @@ func TestSessionsBeyondTheLimitAreRefused(t *testing.T) {
 	dir := &crew{}
 	dir.add(t, "echo", echoCaps(newProbe()))
 	s := newSite(t, dir, GatewayOptions{HostOptions: HostOptions{Limits: Limits{Sessions: 2}}})
-	one, two := s.join(t, way{transport: SSE, version: eraLast}, nil), s.join(t, way{transport: Streamable, version: eraLast}, nil)
+	one, two := s.join(t, way{transport: SSE, version: eraLast}, nil),
+		s.join(t, way{transport: Streamable, version: eraLast}, nil)
 	for _, path := range []string{"/sse", "/mcp"} {
 		method := map[string]string{"/sse": "GET", "/mcp": "POST"}[path]
-		if status, h, body := send(t, method, s.url+path, streamableHeaders(nil), initialize); status != 503 || h.Get("Retry-After") == "" || !strings.Contains(body, "too many sessions") {
+		if status, h, body := send(t, method, s.url+path, streamableHeaders(nil), initialize); status != 503 ||
+			h.Get("Retry-After") == "" || !strings.Contains(body, "too many sessions") {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
@@ -105,7 +112,8 @@ func TestSessionsBeyondTheLimitAreRefused(t *testing.T) {
 	testkit.Eventually(t, "a place is free", func() bool { return len(s.Sessions()) == 1 })
 	s.join(t, way{transport: Streamable, version: eraLast}, nil)
 	// A request that opens no session leaves none behind.
-	if status, _, _ := send(t, "POST", s.url+"/mcp", streamableHeaders(nil), `{"jsonrpc":"2.0","id":1,"method":"ping"}`); status != 503 {
+	if status, _, _ := send(t, "POST", s.url+"/mcp", streamableHeaders(nil),
+		`{"jsonrpc":"2.0","id":1,"method":"ping"}`); status != 503 {
 		t.Errorf("%d", status)
 	}
 }
@@ -113,7 +121,8 @@ func TestSessionsBeyondTheLimitAreRefused(t *testing.T) {
 func TestStreamableSessionsEndBetweenCalls(t *testing.T) {
 	p, dir := newProbe(), &crew{}
 	dir.add(t, "echo", echoCaps(p))
-	for name, limits := range map[string]Limits{"idle": {Idle: 50 * time.Millisecond}, "lifetime": {Lifetime: 50 * time.Millisecond}} {
+	for name, limits := range map[string]Limits{"idle": {Idle: 50 * time.Millisecond},
+		"lifetime": {Lifetime: 50 * time.Millisecond}} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, dir, GatewayOptions{HostOptions: HostOptions{Limits: limits}})
 			status, h, _ := send(t, "POST", s.url+"/mcp", streamableHeaders(nil), initialize)
@@ -123,18 +132,22 @@ func TestStreamableSessionsEndBetweenCalls(t *testing.T) {
 			with := streamableHeaders(map[string]string{sessionHeader: h.Get(sessionHeader)})
 			answer := make(chan string, 1)
 			go func() {
-				_, _, body := send(t, "POST", s.url+"/mcp", with, `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo_wait","arguments":{"word":"w"}}}`)
+				_, _, body := send(t, "POST", s.url+"/mcp", with,
+					`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo_wait","arguments":{"word":"w"}}}`)
 				answer <- body
 			}()
 			receive(t, "the call", p.started)
 			// Well past the limit: the session must not end in the middle of its call.
-			testkit.Eventually(t, "the limit is over", func() bool { return time.Since(s.Sessions()[0].Opened) > 150*time.Millisecond })
+			testkit.Eventually(t, "the limit is over", func() bool {
+				return time.Since(s.Sessions()[0].Opened) > 150*time.Millisecond
+			})
 			p.release <- struct{}{}
 			if body := receive(t, "the answer", answer); !strings.Contains(body, `"text":"w"`) {
 				t.Error(body)
 			}
 			testkit.Eventually(t, "the session ends", func() bool { return len(s.Sessions()) == 0 })
-			if status, _, _ := send(t, "POST", s.url+"/mcp", with, `{"jsonrpc":"2.0","id":3,"method":"ping"}`); status != 404 {
+			if status, _, _ := send(t, "POST", s.url+"/mcp", with,
+				`{"jsonrpc":"2.0","id":3,"method":"ping"}`); status != 404 {
 				t.Errorf("%d", status)
 			}
 			if !strings.Contains(s.log.String(), "session ended") {
@@ -153,7 +166,8 @@ func TestDeleteCancelsTheCallsOfItsSession(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		send(t, "POST", s.url+"/mcp", with, `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo_wait","arguments":{"word":"w"}}}`)
+		send(t, "POST", s.url+"/mcp", with,
+			`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo_wait","arguments":{"word":"w"}}}`)
 	}()
 	receive(t, "the call", p.started)
 	if status, _, _ := send(t, "DELETE", s.url+"/mcp", with, ""); status != 204 {
@@ -172,7 +186,8 @@ func TestABodyOverTheLimitCostsItsRequestOnly(t *testing.T) {
 	if status, _, _ := send(t, "POST", s.url+"/mcp", with, strings.Repeat(" ", 1001)); status != 413 {
 		t.Error(status)
 	}
-	if status, _, body := send(t, "POST", s.url+"/mcp", with, `{"jsonrpc":"2.0","id":2,"method":"ping"}`); status != 200 {
+	if status, _, body := send(t, "POST", s.url+"/mcp", with,
+		`{"jsonrpc":"2.0","id":2,"method":"ping"}`); status != 200 {
 		t.Error(status, body)
 	}
 }
@@ -184,7 +199,8 @@ func TestSessionsCanBeListed(t *testing.T) {
 	s.join(t, way{transport: SSE, version: era2024}, nil)
 	s.join(t, way{transport: Streamable, version: eraLast, path: "/agents/echo"}, nil)
 	got := s.Sessions()
-	if len(got) != 2 || got[0].Transport != SSE || got[0].Version != era2024 || got[0].Agent != "" || got[1].Transport != Streamable || got[1].Agent != "echo" || got[1].Client != "tester 7" {
+	if len(got) != 2 || got[0].Transport != SSE || got[0].Version != era2024 || got[0].Agent != "" ||
+		got[1].Transport != Streamable || got[1].Agent != "echo" || got[1].Client != "tester 7" {
 		t.Errorf("%+v", got)
 	}
 	ids := []string{got[0].ID, got[1].ID}

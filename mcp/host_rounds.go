@@ -21,9 +21,12 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// A client of protocol 2026-07-28 cannot be asked while its call runs. What a tool asks ends the call with a result that wants input; the client makes the call again with the
-// answers, and the tool runs again, from its start. The questions that were answered before get the same answers at once; so a tool that asks should do so before it changes
-// anything. What was said in earlier rounds is in the state that the client carries from one to the next, signed: the host keeps nothing.
+// A client of protocol 2026-07-28 cannot be asked while its call runs. What a tool asks ends the
+// call with a result that wants input; the client makes the call again with the answers, and the
+// tool runs again, from its start. The questions that were answered before get the same answers at
+// once; so a tool that asks should do so before it changes anything. What was said in earlier
+// rounds is in the state that the client carries from one to the next, signed: the host keeps
+// nothing.
 
 const (
 	roundsLife    = time.Hour // of a state: users take their time
@@ -38,7 +41,8 @@ type roundState struct {
 	Round   int                        `json:"r"`
 	Asked   []string                   `json:"q,omitempty"` // questions that are open
 	Answers map[string]json.RawMessage `json:"a,omitempty"` // to those that are not
-	// Own is set when the callee itself gave a result that wants input, and gets State and the answers. Else Inputs and State are those that it had when it asked.
+	// Own is set when the callee itself gave a result that wants input, and gets State and the
+	// answers. Else Inputs and State are those that it had when it asked.
 	Own    bool                       `json:"o,omitempty"`
 	Inputs map[string]json.RawMessage `json:"i,omitempty"`
 	State  string                     `json:"s,omitempty"`
@@ -49,7 +53,8 @@ type round struct {
 	caps    *sdk.ClientCapabilities
 	answers map[string]json.RawMessage // by the ids of the questions
 	state   string                     // empty: the first
-	// On the express lane: what sends its notices, and from which level on log messages are wanted (empty: none). Else the SDK knows.
+	// On the express lane: what sends its notices, and from which level on log messages are wanted
+	// (empty: none). Else the SDK knows.
 	send  func(ctx context.Context, msg []byte) error
 	level string
 }
@@ -145,7 +150,8 @@ func (e *endpoint) sealState(s roundState) (string, error) {
 	}
 	body := base64.RawURLEncoding.EncodeToString(raw)
 	if len(body) > maxRoundState {
-		return "", agent.Errorf(agent.CodeResourceExhausted, "the answers so far have %d bytes, over the limit of %d", len(body), maxRoundState)
+		return "", agent.Errorf(agent.CodeResourceExhausted, "the answers so far have %d bytes, over the limit of %d",
+			len(body), maxRoundState)
 	}
 	return body + "." + e.sign(body), nil
 }
@@ -195,7 +201,8 @@ type questions struct {
 	refused string // the kind of a question that the client does not answer
 }
 
-// Request implements [agent.BackChannel]. Without an answer it ends the call, which is made again when there is one.
+// Request implements [agent.BackChannel]. Without an answer it ends the call, which is made again
+// when there is one.
 func (q *questions) Request(_ context.Context, r agent.Request) (json.RawMessage, error) {
 	if !canAnswer(q.caps, r.Kind) {
 		q.mu.Lock()
@@ -209,7 +216,8 @@ func (q *questions) Request(_ context.Context, r agent.Request) (json.RawMessage
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.over {
-		return nil, agent.Errorf(agent.CodeUnavailable, "%s: the call is over, its caller can no longer be asked", r.Kind)
+		return nil, agent.Errorf(agent.CodeUnavailable, "%s: the call is over, its caller can no longer be asked",
+			r.Kind)
 	}
 	if q.seen == nil {
 		q.seen, q.open = map[string]int{}, map[string]agent.Request{}
@@ -239,7 +247,8 @@ func (q *questions) end() (open map[string]agent.Request, refused string) {
 
 // canAnswer reports whether a client says that it answers such questions.
 func canAnswer(caps *sdk.ClientCapabilities, kind string) bool {
-	return caps != nil && (kind == agent.AskSample && caps.Sampling != nil || kind == agent.AskElicit && caps.Elicitation != nil || kind == agent.AskRoots && caps.RootsV2 != nil)
+	return caps != nil && (kind == agent.AskSample && caps.Sampling != nil || kind == agent.AskElicit &&
+		caps.Elicitation != nil || kind == agent.AskRoots && caps.RootsV2 != nil)
 }
 
 // capabilityError says that a call failed because the client does not answer questions of a kind.
@@ -252,7 +261,8 @@ func (e *capabilityError) Error() string { return e.err.Error() }
 
 // rpc is what the protocol says then.
 func (e *capabilityError) rpc() *jsonrpc.Error {
-	name := map[string]string{agent.AskSample: "sampling", agent.AskElicit: "elicitation", agent.AskRoots: "roots"}[e.kind]
+	name := map[string]string{agent.AskSample: "sampling", agent.AskElicit: "elicitation",
+		agent.AskRoots: "roots"}[e.kind]
 	data, err := json.Marshal(struct {
 		Required map[string]any `json:"requiredCapabilities"`
 		rpcErrorData

@@ -68,42 +68,56 @@ func quizzer(runs *atomic.Int64) agent.Capabilities {
 					}
 				}
 			}),
-			tool("nested", func(ctx context.Context, _ word) (any, error) { return agent.Ask[string](ctx, "quiz.row", word{}) }),
-			agent.RawTool("mixed", "wants input, and asks then", nil, agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-				if c.State == "" {
-					return &agent.Result{Pending: &agent.Pending{State: "s1", Requests: map[string]agent.Request{"q": {Kind: agent.AskElicit,
-						Params: json.RawMessage(`{"message":"own","requestedSchema":{"type":"object","properties":{"word":{"type":"string"}}}}`)}}}}, nil
-				}
-				raw, err := c.Back.Request(ctx, agent.Request{Kind: agent.AskElicit, Params: json.RawMessage(`{"message":"then","requestedSchema":{"type":"object","properties":{"word":{"type":"string"}}}}`)})
-				if err != nil {
-					return nil, err
-				}
-				return agent.TextResult(c.State + " " + string(c.Inputs["q"]) + " " + string(raw)), nil
-			})),
+			tool("nested", func(ctx context.Context, _ word) (any, error) {
+				return agent.Ask[string](ctx, "quiz.row", word{})
+			}),
+			agent.RawTool("mixed", "wants input, and asks then", nil,
+				agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+					if c.State == "" {
+						return &agent.Result{Pending: &agent.Pending{State: "s1",
+							Requests: map[string]agent.Request{"q": {Kind: agent.AskElicit,
+								Params: json.RawMessage(`{"message":"own","requestedSchema":{"type":"object","properties":{"word":{"type":"string"}}}}`)}}}}, nil
+					}
+					raw, err := c.Back.Request(ctx,
+						agent.Request{Kind: agent.AskElicit,
+							Params: json.RawMessage(`{"message":"then","requestedSchema":{"type":"object","properties":{"word":{"type":"string"}}}}`)})
+					if err != nil {
+						return nil, err
+					}
+					return agent.TextResult(c.State + " " + string(c.Inputs["q"]) + " " + string(raw)), nil
+				})),
 		},
-		Prompts: []agent.Prompt{agent.NewPrompt("riddle", "asks", func(ctx context.Context, _ struct{}) (*agent.PromptResult, error) {
-			a, err := ask(ctx, "riddle")
-			return &agent.PromptResult{Messages: []agent.Message{agent.UserText(a)}}, err
-		})},
-		Resources: []agent.Resource{agent.NewResource("quiz://secret", "secret", "asks", "text/plain", func(ctx context.Context) (string, error) { return ask(ctx, "password") })},
+		Prompts: []agent.Prompt{agent.NewPrompt("riddle", "asks",
+			func(ctx context.Context, _ struct{}) (*agent.PromptResult, error) {
+				a, err := ask(ctx, "riddle")
+				return &agent.PromptResult{Messages: []agent.Message{agent.UserText(a)}}, err
+			})},
+		Resources: []agent.Resource{agent.NewResource("quiz://secret", "secret", "asks", "text/plain",
+			func(ctx context.Context) (string, error) {
+				return ask(ctx, "password")
+			})},
 	}
 }
 
-// TestQuestionsWithoutASession: what a tool asks reaches a client of each era, and what was answered once is not asked again.
+// TestQuestionsWithoutASession: what a tool asks reaches a client of each era, and what was
+// answered once is not asked again.
 func TestQuestionsWithoutASession(t *testing.T) {
 	var runs atomic.Int64
 	dir := &crew{}
 	dir.add(t, "quiz", quizzer(&runs))
 	s := newSite(t, dir, GatewayOptions{})
-	for _, w := range []way{{Stdio, eraNewest, "", ""}, {Streamable, eraNewest, "", ""}, {Stdio, eraLast, "", ""}, {SSE, eraLast, "", ""}, {Streamable, eraLast, "", ""}} {
+	for _, w := range []way{{Stdio, eraNewest, "", ""}, {Streamable, eraNewest, "", ""}, {Stdio, eraLast, "", ""},
+		{SSE, eraLast, "", ""}, {Streamable, eraLast, "", ""}} {
 		t.Run(w.String(), func(t *testing.T) {
 			var mu sync.Mutex
 			var asked []string
-			cs := s.join(t, w, &sdk.ClientOptions{ElicitationHandler: func(_ context.Context, r *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
+			cs := s.join(t, w, &sdk.ClientOptions{ElicitationHandler: func(_ context.Context, r *sdk.ElicitRequest) (
+				*sdk.ElicitResult, error) {
 				mu.Lock()
 				defer mu.Unlock()
 				asked = append(asked, r.Params.Message)
-				return &sdk.ElicitResult{Action: "accept", Content: map[string]any{"word": fmt.Sprintf("%s %d", r.Params.Message, len(asked))}}, nil
+				return &sdk.ElicitResult{Action: "accept",
+					Content: map[string]any{"word": fmt.Sprintf("%s %d", r.Params.Message, len(asked))}}, nil
 			}})
 			said := func(tool string) string {
 				asked = nil
@@ -148,15 +162,18 @@ func TestQuestionsWithoutASession(t *testing.T) {
 }
 
 // statelessRequest is one of the newest era, in its raw form.
-func (s *site) statelessRequest(t *testing.T, ctx context.Context, token, method string, params map[string]any, capabilities string) *http.Request {
+func (s *site) statelessRequest(t *testing.T, ctx context.Context, token, method string, params map[string]any,
+	capabilities string) *http.Request {
 	t.Helper()
-	params["_meta"] = map[string]any{sdk.MetaKeyProtocolVersion: eraNewest, sdk.MetaKeyClientCapabilities: json.RawMessage(capabilities)}
+	params["_meta"] = map[string]any{sdk.MetaKeyProtocolVersion: eraNewest,
+		sdk.MetaKeyClientCapabilities: json.RawMessage(capabilities)}
 	body := mustJSON(t, map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/mcp", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := map[string]string{"Content-Type": "application/json", "Accept": "application/json, text/event-stream", versionHeader: eraNewest, "Mcp-Method": method, "Authorization": "Bearer " + token}
+	h := map[string]string{"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+		versionHeader: eraNewest, "Mcp-Method": method, "Authorization": "Bearer " + token}
 	if name, ok := params["name"].(string); ok {
 		h["Mcp-Name"] = name
 	}
@@ -166,7 +183,8 @@ func (s *site) statelessRequest(t *testing.T, ctx context.Context, token, method
 	return r
 }
 
-func (s *site) stateless(t *testing.T, token, method string, params map[string]any, capabilities string) *http.Response {
+func (s *site) stateless(t *testing.T, token, method string, params map[string]any,
+	capabilities string) *http.Response {
 	t.Helper()
 	resp, err := http.DefaultClient.Do(s.statelessRequest(t, t.Context(), token, method, params, capabilities))
 	if err != nil {
@@ -203,13 +221,15 @@ func answerOf(t *testing.T, resp *http.Response) (out struct {
 
 const elicits = `{"elicitation":{"form":{}}}`
 
-// TestStateOfACallIsBound: what the client carries from round to round is good for its own call only, unchanged.
+// TestStateOfACallIsBound: what the client carries from round to round is good for its own call
+// only, unchanged.
 func TestStateOfACallIsBound(t *testing.T) {
 	var runs atomic.Int64
 	dir := &crew{}
 	dir.add(t, "quiz", quizzer(&runs))
 	s := newSite(t, dir, GatewayOptions{HostOptions: HostOptions{Identify: tokens}})
-	first := answerOf(t, s.stateless(t, "ann", "tools/call", map[string]any{"name": "quiz_stubborn", "arguments": word{"x"}}, elicits)).Result
+	first := answerOf(t, s.stateless(t, "ann", "tools/call",
+		map[string]any{"name": "quiz_stubborn", "arguments": word{"x"}}, elicits)).Result
 	if first.Type != "input_required" || len(first.Requests) != 1 || len(first.Content) != 0 {
 		t.Fatalf("%+v", first)
 	}
@@ -221,7 +241,8 @@ func TestStateOfACallIsBound(t *testing.T) {
 		responses[id] = map[string]any{"action": "accept", "content": word{"yes"}}
 	}
 	retry := func(token, tool, arg, state string) map[string]any {
-		return map[string]any{"name": "quiz_" + tool, "arguments": word{arg}, "inputResponses": responses, "requestState": state}
+		return map[string]any{"name": "quiz_" + tool, "arguments": word{arg}, "inputResponses": responses,
+			"requestState": state}
 	}
 	for name, c := range map[string]struct{ token, tool, arg, state string }{
 		"somebody else":  {"bob", "stubborn", "x", first.State},
@@ -233,19 +254,23 @@ func TestStateOfACallIsBound(t *testing.T) {
 		"made up":        {"ann", "stubborn", "x", "e30.e30"},
 	} {
 		resp := s.stateless(t, c.token, "tools/call", retry(c.token, c.tool, c.arg, c.state), elicits)
-		if a := answerOf(t, resp); a.Error == nil || a.Error.Code != jsonrpc.CodeInvalidParams || resp.StatusCode != http.StatusBadRequest {
+		if a := answerOf(t, resp); a.Error == nil || a.Error.Code != jsonrpc.CodeInvalidParams ||
+			resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: %d %+v", name, resp.StatusCode, a)
 		}
 	}
-	if a := answerOf(t, s.stateless(t, "ann", "tools/call", retry("ann", "stubborn", "x", first.State), elicits)); a.Error != nil || a.Result.Type != "complete" || a.Result.Content[0].Text != "yes" {
+	if a := answerOf(t, s.stateless(t, "ann", "tools/call", retry("ann", "stubborn", "x", first.State),
+		elicits)); a.Error != nil || a.Result.Type != "complete" || a.Result.Content[0].Text != "yes" {
 		t.Errorf("%+v", a)
 	}
-	if a := answerOf(t, s.stateless(t, "ann", "tools/call", map[string]any{"name": "quiz_row", "arguments": word{}}, "{}")); a.Error == nil || a.Error.Code != sdk.CodeMissingRequiredClientCapabilities {
+	if a := answerOf(t, s.stateless(t, "ann", "tools/call", map[string]any{"name": "quiz_row", "arguments": word{}},
+		"{}")); a.Error == nil || a.Error.Code != sdk.CodeMissingRequiredClientCapabilities {
 		t.Errorf("%+v", a)
 	}
 	state, rounds := "", 0
 	for {
-		params := map[string]any{"name": "quiz_endless", "arguments": word{}, "requestState": state, "inputResponses": responses}
+		params := map[string]any{"name": "quiz_endless", "arguments": word{}, "requestState": state,
+			"inputResponses": responses}
 		a := answerOf(t, s.stateless(t, "ann", "tools/call", params, elicits)).Result
 		if a.Type != "input_required" {
 			if !strings.Contains(a.Content[0].Text, "asked for input 10 times") {
@@ -263,11 +288,13 @@ func TestStateOfACallIsBound(t *testing.T) {
 	}
 }
 
-// TestStatelessRequestsAreGuarded: identity, limits and drain hold in the era without sessions, and a connection that closes cancels its call.
+// TestStatelessRequestsAreGuarded: identity, limits and drain hold in the era without sessions, and
+// a connection that closes cancels its call.
 func TestStatelessRequestsAreGuarded(t *testing.T) {
 	p, dir := newProbe(), &crew{}
 	dir.add(t, "echo", echoCaps(p))
-	s := newSite(t, dir, GatewayOptions{HostOptions: HostOptions{Identify: tokens, Limits: Limits{Sessions: 1, Calls: 1}}})
+	s := newSite(t, dir, GatewayOptions{HostOptions: HostOptions{Identify: tokens,
+		Limits: Limits{Sessions: 1, Calls: 1}}})
 	for token, want := range map[string]int{"": http.StatusUnauthorized, "ann": http.StatusOK} {
 		if resp := s.stateless(t, token, "server/discover", map[string]any{}, "{}"); resp.StatusCode != want {
 			t.Errorf("discover as %q: %d", token, resp.StatusCode)
@@ -275,7 +302,8 @@ func TestStatelessRequestsAreGuarded(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	waiting := make(chan struct{})
-	request := s.statelessRequest(t, ctx, "ann", "tools/call", map[string]any{"name": "echo_wait", "arguments": word{"w"}}, "{}")
+	request := s.statelessRequest(t, ctx, "ann", "tools/call",
+		map[string]any{"name": "echo_wait", "arguments": word{"w"}}, "{}")
 	go func() {
 		defer close(waiting)
 		if resp, err := http.DefaultClient.Do(request); err == nil {
@@ -284,7 +312,9 @@ func TestStatelessRequestsAreGuarded(t *testing.T) {
 		}
 	}()
 	receive(t, "the call", p.started)
-	if a := answerOf(t, s.stateless(t, "ann", "tools/call", map[string]any{"name": "echo_say", "arguments": word{"w"}}, "{}")).Result; len(a.Content) != 1 || !strings.Contains(a.Content[0].Text, "1 calls are running") && !strings.Contains(a.Content[0].Text, "the limit") {
+	if a := answerOf(t, s.stateless(t, "ann", "tools/call", map[string]any{"name": "echo_say", "arguments": word{"w"}},
+		"{}")).Result; len(a.Content) != 1 || !strings.Contains(a.Content[0].Text, "1 calls are running") &&
+		!strings.Contains(a.Content[0].Text, "the limit") {
 		t.Errorf("over the limit: %+v", a)
 	}
 	cancel()
@@ -294,7 +324,8 @@ func TestStatelessRequestsAreGuarded(t *testing.T) {
 	<-waiting
 
 	listen := func() *http.Response {
-		return s.stateless(t, "ann", methodListen, map[string]any{"notifications": map[string]any{"toolsListChanged": true}}, "{}")
+		return s.stateless(t, "ann", methodListen,
+			map[string]any{"notifications": map[string]any{"toolsListChanged": true}}, "{}")
 	}
 	open := listen()
 	events := bufio.NewScanner(open.Body)

@@ -12,13 +12,16 @@ import (
 
 const methodListen = "subscriptions/listen"
 
-// isStateless reports whether a request is of an era without sessions, which says so in a header, and again in the message.
+// isStateless reports whether a request is of an era without sessions, which says so in a header,
+// and again in the message.
 func isStateless(r *http.Request, body []byte) bool {
-	return r.Header.Get(versionHeader) > eraLast || r.Header.Get(sessionHeader) == "" && bytes.Contains(body, []byte(`"`+sdk.MetaKeyProtocolVersion+`"`))
+	return r.Header.Get(versionHeader) > eraLast || r.Header.Get(sessionHeader) == "" &&
+		bytes.Contains(body, []byte(`"`+sdk.MetaKeyProtocolVersion+`"`))
 }
 
-// serveStateless serves one request of such an era. It is a client of its own: it says by itself who it is and what it can do, and its call ends with its
-// connection. Only one that listens for changes stays, and counts as a session.
+// serveStateless serves one request of such an era. It is a client of its own: it says by itself
+// who it is and what it can do, and its call ends with its connection. Only one that listens for
+// changes stays, and counts as a session.
 func (h *web) serveStateless(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity, body []byte) {
 	waited := r.Method == http.MethodPost // at a drain
 	if waited && !ep.posts.Enter() {

@@ -12,12 +12,13 @@ import (
 
 const (
 	sessionHeader = "Mcp-Session-Id"
-	// requestHeader leads from a handler of the SDK back to the POST that it works for: the SDK passes on headers, not contexts. It never comes from
-	// outside.
+	// requestHeader leads from a handler of the SDK back to the POST that it works for: the SDK
+	// passes on headers, not contexts. It never comes from outside.
 	requestHeader = "Openmas-Request"
 )
 
-// streamableUse is what the requests of one streamable session are doing: from that follows when the session ends.
+// streamableUse is what the requests of one streamable session are doing: from that follows when
+// the session ends.
 type streamableUse struct {
 	mu      sync.Mutex
 	id      string                   // Mcp-Session-Id, which opens the session; set by the handshake
@@ -36,7 +37,8 @@ func (u *streamableUse) openPosts() int {
 	return len(u.posts) + u.express
 }
 
-// ride notes a request that is being answered, of which the SDK's handlers need to know nothing. alight must follow.
+// ride notes a request that is being answered, of which the SDK's handlers need to know nothing.
+// alight must follow.
 func (u *streamableUse) ride() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -103,8 +105,8 @@ func (u *streamableUse) listening() bool {
 	return u.streams > 0
 }
 
-// serveStreamable serves one request of streamable HTTP: it opens a session, or belongs to one. The SDK keeps the sessions; whose they are and how long
-// they last is decided here.
+// serveStreamable serves one request of streamable HTTP: it opens a session, or belongs to one. The
+// SDK keeps the sessions; whose they are and how long they last is decided here.
 func (h *web) serveStreamable(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity) {
 	pw := newPatientWriter(w, h.o.Limits.WriteTimeout)
 	defer pw.extend() // for the end of the response
@@ -174,7 +176,8 @@ func (h *web) serveStreamable(w http.ResponseWriter, r *http.Request, ep *endpoi
 
 // openStreamable serves a request without a session. Only a handshake leaves one behind.
 func (h *web) openStreamable(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity) {
-	c := newClient(context.WithoutCancel(r.Context()), ep, Streamable, id, r.Header) // the session outlives this request
+	// the session outlives this request
+	c := newClient(context.WithoutCancel(r.Context()), ep, Streamable, id, r.Header)
 	if err := h.admit(c); err != nil {
 		c.cancel()
 		refuse(w, err)

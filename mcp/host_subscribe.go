@@ -9,7 +9,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// maxSubscriptions is how many resources one session may subscribe to: a template stands for any number of them.
+// maxSubscriptions is how many resources one session may subscribe to: a template stands for any
+// number of them.
 const maxSubscriptions = 1000
 
 // subscriptions are a session's.
@@ -22,7 +23,8 @@ func (s *subscriptions) add(uri string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.uris) >= maxSubscriptions && !s.uris[uri] {
-		return agent.Refusedf(agent.CodeResourceExhausted, "%d resources are subscribed to on this session, the limit", maxSubscriptions)
+		return agent.Refusedf(agent.CodeResourceExhausted, "%d resources are subscribed to on this session, the limit",
+			maxSubscriptions)
 	}
 	if s.uris == nil {
 		s.uris = map[string]bool{}
@@ -76,7 +78,8 @@ func (e *endpoint) updated(ctx context.Context, agentName, uri string) {
 	}
 }
 
-// ResourceUpdated tells the clients that subscribed to a resource of an agent that it has changed. A resource that the agent does not offer concerns nobody.
+// ResourceUpdated tells the clients that subscribed to a resource of an agent that it has changed.
+// A resource that the agent does not offer concerns nobody.
 func (g *Gateway) ResourceUpdated(ctx context.Context, agentName, uri string) {
 	g.all.updated(ctx, agentName, uri)
 	g.mu.Lock()

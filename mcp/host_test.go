@@ -14,7 +14,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// TestEveryClientGetsEverything runs each power of an agent over each transport, in its oldest and newest era.
+// TestEveryClientGetsEverything runs each power of an agent over each transport, in its oldest and
+// newest era.
 func TestEveryClientGetsEverything(t *testing.T) {
 	p, dir := newProbe(), &crew{}
 	dir.add(t, "echo", echoCaps(p))
@@ -23,7 +24,8 @@ func TestEveryClientGetsEverything(t *testing.T) {
 	for _, w := range everyClient() {
 		t.Run(w.String(), func(t *testing.T) {
 			cs := s.join(t, w, nil)
-			if got := cs.InitializeResult().ProtocolVersion; w.version != "" && got != w.version || w.version == "" && (got > eraLast) != (w.transport != SSE) {
+			if got := cs.InitializeResult().ProtocolVersion; w.version != "" && got != w.version || w.version == "" &&
+				(got > eraLast) != (w.transport != SSE) {
 				t.Errorf("negotiated %s", got)
 			}
 			t.Run("lists", func(t *testing.T) { checkLists(t, cs) })
@@ -49,11 +51,13 @@ func checkLists(t *testing.T, cs *sdk.ClientSession) {
 		t.Fatalf("%d tools, echo_say is %d", len(tools.Tools), i)
 	}
 	say := tools.Tools[i]
-	if say.Title != "Say it" || say.Description != "does say" || !say.Annotations.ReadOnlyHint || !strings.Contains(mustJSON(t, say.InputSchema), `"word"`) {
+	if say.Title != "Say it" || say.Description != "does say" || !say.Annotations.ReadOnlyHint ||
+		!strings.Contains(mustJSON(t, say.InputSchema), `"word"`) {
 		t.Errorf("%s", mustJSON(t, say))
 	}
 	prompts, err := cs.ListPrompts(t.Context(), nil)
-	if err != nil || len(prompts.Prompts) != 1 || prompts.Prompts[0].Name != "echo_greet" || len(prompts.Prompts[0].Arguments) != 2 {
+	if err != nil || len(prompts.Prompts) != 1 || prompts.Prompts[0].Name != "echo_greet" ||
+		len(prompts.Prompts[0].Arguments) != 2 {
 		t.Errorf("%s %v", mustJSON(t, prompts), err)
 	}
 	resources, err := cs.ListResources(t.Context(), nil)
@@ -61,7 +65,8 @@ func checkLists(t *testing.T, cs *sdk.ClientSession) {
 		t.Errorf("%s %v", mustJSON(t, resources), err)
 	}
 	templates, err := cs.ListResourceTemplates(t.Context(), nil)
-	if err != nil || len(templates.ResourceTemplates) != 1 || templates.ResourceTemplates[0].URITemplate != "echo://n/{n}" {
+	if err != nil || len(templates.ResourceTemplates) != 1 ||
+		templates.ResourceTemplates[0].URITemplate != "echo://n/{n}" {
 		t.Errorf("%s %v", mustJSON(t, templates), err)
 	}
 }
@@ -69,11 +74,13 @@ func checkLists(t *testing.T, cs *sdk.ClientSession) {
 func checkTools(t *testing.T, cs *sdk.ClientSession, version string) {
 	for _, name := range []string{"echo_say", "echo.say"} {
 		res := callTool(t, cs, name, word{"grüß"})
-		if res.IsError || textOf(res) != `{"echoed":"grüß"}` || mustJSON(t, res.StructuredContent) != `{"echoed":"grüß"}` {
+		if res.IsError || textOf(res) != `{"echoed":"grüß"}` ||
+			mustJSON(t, res.StructuredContent) != `{"echoed":"grüß"}` {
 			t.Errorf("%s: %s", name, mustJSON(t, res))
 		}
 	}
-	if res := callTool(t, cs, "echo_plain", word{"x"}); len(res.Content) != 1 || textOf(res) != "x" || res.StructuredContent != nil {
+	if res := callTool(t, cs, "echo_plain", word{"x"}); len(res.Content) != 1 || textOf(res) != "x" ||
+		res.StructuredContent != nil {
 		t.Errorf("%s", mustJSON(t, res))
 	}
 	var types []string
@@ -91,7 +98,8 @@ func checkTools(t *testing.T, cs *sdk.ClientSession, version string) {
 		t.Errorf("blocks in %s: %s, want %s", version, got, want)
 	}
 	// A call that calls: the second agent knows who asks, and how deep it is.
-	if got := mustJSON(t, callTool(t, cs, "echo_ask", word{"w"}).StructuredContent); got != `{"caller":"echo","depth":1,"other":"w"}` {
+	if got := mustJSON(t, callTool(t, cs, "echo_ask",
+		word{"w"}).StructuredContent); got != `{"caller":"echo","depth":1,"other":"w"}` {
 		t.Error(got)
 	}
 }
@@ -120,7 +128,8 @@ func checkErrors(t *testing.T, cs *sdk.ClientSession) {
 	for _, name := range []string{"echo_none", "nobody.say", "say", eventTool} {
 		_, err := cs.CallTool(t.Context(), &sdk.CallToolParams{Name: name, Arguments: word{}})
 		var rpc *jsonrpc.Error
-		if !errors.As(err, &rpc) || rpc.Code != jsonrpc.CodeInvalidParams || !strings.Contains(rpc.Message, "unknown tool") {
+		if !errors.As(err, &rpc) || rpc.Code != jsonrpc.CodeInvalidParams ||
+			!strings.Contains(rpc.Message, "unknown tool") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if e, _ := fromRPCError(err, true); e.Code != agent.CodeNotFound || !e.NotExecuted {
@@ -134,8 +143,10 @@ func checkErrors(t *testing.T, cs *sdk.ClientSession) {
 
 func checkPrompts(t *testing.T, cs *sdk.ClientSession) {
 	for _, name := range []string{"echo_greet", "echo.greet"} {
-		res, err := cs.GetPrompt(t.Context(), &sdk.GetPromptParams{Name: name, Arguments: map[string]string{"name": "Ada"}})
-		if err != nil || len(res.Messages) != 1 || res.Description != "d" || fromBlock(res.Messages[0].Content).Text != "hello Ada" {
+		res, err := cs.GetPrompt(t.Context(),
+			&sdk.GetPromptParams{Name: name, Arguments: map[string]string{"name": "Ada"}})
+		if err != nil || len(res.Messages) != 1 || res.Description != "d" ||
+			fromBlock(res.Messages[0].Content).Text != "hello Ada" {
 			t.Fatalf("%s: %s %v", name, mustJSON(t, res), err)
 		}
 	}
@@ -147,8 +158,10 @@ func checkPrompts(t *testing.T, cs *sdk.ClientSession) {
 	if e, ok := fromRPCError(err, false); !ok || e.Code != agent.CodeNotFound {
 		t.Errorf("an unknown prompt: %v", err)
 	}
-	res, err := cs.Complete(t.Context(), &sdk.CompleteParams{Ref: &sdk.CompleteReference{Type: "ref/prompt", Name: "echo_greet"},
-		Argument: sdk.CompleteParamsArgument{Name: "name", Value: "A"}, Context: &sdk.CompleteContext{Arguments: map[string]string{"tone": "!"}}})
+	res, err := cs.Complete(t.Context(),
+		&sdk.CompleteParams{Ref: &sdk.CompleteReference{Type: "ref/prompt", Name: "echo_greet"},
+			Argument: sdk.CompleteParamsArgument{Name: "name", Value: "A"},
+			Context:  &sdk.CompleteContext{Arguments: map[string]string{"tone": "!"}}})
 	if err != nil || !slices.Equal(res.Completion.Values, []string{"Ada!", "Alice"}) {
 		t.Errorf("completion: %s %v", mustJSON(t, res), err)
 	}
@@ -157,7 +170,8 @@ func checkPrompts(t *testing.T, cs *sdk.ClientSession) {
 func checkResources(t *testing.T, cs *sdk.ClientSession, missing int64) {
 	for uri, want := range map[string]string{"echo://one": "1", "echo://n/42": "42"} {
 		res, err := cs.ReadResource(t.Context(), &sdk.ReadResourceParams{URI: uri})
-		if err != nil || len(res.Contents) != 1 || res.Contents[0].Text != want || res.Contents[0].URI != uri || res.Contents[0].MIMEType != "text/plain" {
+		if err != nil || len(res.Contents) != 1 || res.Contents[0].Text != want || res.Contents[0].URI != uri ||
+			res.Contents[0].MIMEType != "text/plain" {
 			t.Errorf("%s: %s %v", uri, mustJSON(t, res), err)
 		}
 	}
@@ -168,7 +182,9 @@ func checkResources(t *testing.T, cs *sdk.ClientSession, missing int64) {
 			t.Errorf("%s: %v", uri, err)
 		}
 	}
-	res, err := cs.Complete(t.Context(), &sdk.CompleteParams{Ref: &sdk.CompleteReference{Type: "ref/resource", URI: "echo://n/{n}"}, Argument: sdk.CompleteParamsArgument{Name: "n", Value: "4"}})
+	res, err := cs.Complete(t.Context(),
+		&sdk.CompleteParams{Ref: &sdk.CompleteReference{Type: "ref/resource", URI: "echo://n/{n}"},
+			Argument: sdk.CompleteParamsArgument{Name: "n", Value: "4"}})
 	if err != nil || !slices.Equal(res.Completion.Values, []string{"41"}) {
 		t.Errorf("completion: %s %v", mustJSON(t, res), err)
 	}
@@ -184,16 +200,21 @@ func TestToolsCanTurnToTheClient(t *testing.T) {
 			progress, logs := make(chan *sdk.ProgressNotificationParams, 10), make(chan *sdk.LoggingMessageParams, 10)
 			asked := make(chan sdk.Meta, 10)
 			cs := s.join(t, w, &sdk.ClientOptions{
-				Capabilities:                &sdk.ClientCapabilities{RootsV2: &sdk.RootCapabilities{}},
-				ProgressNotificationHandler: func(_ context.Context, r *sdk.ProgressNotificationClientRequest) { progress <- r.Params },
-				LoggingMessageHandler:       func(_ context.Context, r *sdk.LoggingMessageRequest) { logs <- r.Params },
+				Capabilities: &sdk.ClientCapabilities{RootsV2: &sdk.RootCapabilities{}},
+				ProgressNotificationHandler: func(_ context.Context, r *sdk.ProgressNotificationClientRequest) {
+					progress <- r.Params
+				},
+				LoggingMessageHandler: func(_ context.Context, r *sdk.LoggingMessageRequest) { logs <- r.Params },
 				ElicitationHandler: func(_ context.Context, r *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
 					asked <- r.Params.Meta
-					return &sdk.ElicitResult{Action: "accept", Content: map[string]any{"word": "re: " + r.Params.Message}}, nil
+					return &sdk.ElicitResult{Action: "accept",
+						Content: map[string]any{"word": "re: " + r.Params.Message}}, nil
 				},
-				CreateMessageHandler: func(_ context.Context, r *sdk.CreateMessageRequest) (*sdk.CreateMessageResult, error) {
+				CreateMessageHandler: func(_ context.Context, r *sdk.CreateMessageRequest) (*sdk.CreateMessageResult,
+					error) {
 					asked <- r.Params.Meta
-					return &sdk.CreateMessageResult{Role: "assistant", Model: "m1", Content: &sdk.TextContent{Text: "re: " + fromBlock(r.Params.Messages[0].Content).Text}}, nil
+					return &sdk.CreateMessageResult{Role: "assistant", Model: "m1",
+						Content: &sdk.TextContent{Text: "re: " + fromBlock(r.Params.Messages[0].Content).Text}}, nil
 				},
 			})
 			newest := cs.InitializeResult().ProtocolVersion > eraLast
@@ -206,14 +227,17 @@ func TestToolsCanTurnToTheClient(t *testing.T) {
 				t.Fatal(mustJSON(t, res), err)
 			}
 			for i := range 3 {
-				if n := receive(t, "progress", progress); n.Progress != float64(i+1) || n.Total != 3 || n.Message != "w" || n.ProgressToken != "tok" {
+				if n := receive(t, "progress", progress); n.Progress != float64(i+1) || n.Total != 3 ||
+					n.Message != "w" || n.ProgressToken != "tok" {
 					t.Errorf("%s", mustJSON(t, n))
 				}
 			}
-			if n := receive(t, "log", logs); n.Level != "warning" || n.Logger != "echo" || mustJSON(t, n.Data) != `{"word":"w"}` || n.Meta[metaID] == nil {
+			if n := receive(t, "log", logs); n.Level != "warning" || n.Logger != "echo" ||
+				mustJSON(t, n.Data) != `{"word":"w"}` || n.Meta[metaID] == nil {
 				t.Errorf("%s", mustJSON(t, n))
 			}
-			for name, want := range map[string]string{"elicit": `{"word":"re: w"}`, "sample": `{"model":"m1","text":"re: w"}`} {
+			for name, want := range map[string]string{"elicit": `{"word":"re: w"}`,
+				"sample": `{"model":"m1","text":"re: w"}`} {
 				if res := callTool(t, cs, "echo_"+name, word{"w"}); mustJSON(t, res.StructuredContent) != want {
 					t.Errorf("%s: %s", name, mustJSON(t, res))
 				}
@@ -221,14 +245,16 @@ func TestToolsCanTurnToTheClient(t *testing.T) {
 					t.Errorf("%s: the client cannot tell which call asks: %v", name, m)
 				}
 			}
-			if res := callTool(t, cs, "echo_pending", nil); !strings.Contains(textOf(res), `"re: which word?"`) || !strings.HasPrefix(textOf(res), "s1 ") {
+			if res := callTool(t, cs, "echo_pending", nil); !strings.Contains(textOf(res), `"re: which word?"`) ||
+				!strings.HasPrefix(textOf(res), "s1 ") {
 				t.Errorf("pending: %s", mustJSON(t, res))
 			}
 			cs2 := s.join(t, w, &sdk.ClientOptions{Capabilities: &sdk.ClientCapabilities{}})
 			for _, name := range []string{"elicit", "sample", "roots", "pending"} {
 				res, err := cs2.CallTool(t.Context(), &sdk.CallToolParams{Name: "echo_" + name, Arguments: word{"w"}})
 				if newest {
-					if e, ok := fromRPCError(err, false); !ok || e.Code != agent.CodeUnavailable || !strings.Contains(err.Error(), "does not answer") {
+					if e, ok := fromRPCError(err, false); !ok || e.Code != agent.CodeUnavailable ||
+						!strings.Contains(err.Error(), "does not answer") {
 						t.Errorf("%s without the capability: %s %v", name, mustJSON(t, res), err)
 					}
 				} else if err != nil || !res.IsError || res.Meta[metaCode] != "unavailable" {
@@ -251,15 +277,18 @@ func TestRootsAndRefusals(t *testing.T) {
 			return nil, errors.New("the window is closed")
 		}})
 	client.AddRoots(&sdk.Root{URI: "file:///work", Name: "work"})
-	cs, err := client.Connect(t.Context(), sdkPipes(t, s.ServeStdio), &sdk.ClientSessionOptions{ProtocolVersion: eraLast})
+	cs, err := client.Connect(t.Context(), sdkPipes(t, s.ServeStdio),
+		&sdk.ClientSessionOptions{ProtocolVersion: eraLast})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = cs.Close() }()
-	if res := callTool(t, cs, "echo_roots", word{}); mustJSON(t, res.StructuredContent) != `{"roots":[{"name":"work","uri":"file:///work"}]}` {
+	if res := callTool(t, cs, "echo_roots", word{}); mustJSON(t,
+		res.StructuredContent) != `{"roots":[{"name":"work","uri":"file:///work"}]}` {
 		t.Errorf("%s", mustJSON(t, res))
 	}
-	if res := callTool(t, cs, "echo_elicit", word{}); !res.IsError || !strings.Contains(textOf(res), "the window is closed") {
+	if res := callTool(t, cs, "echo_elicit", word{}); !res.IsError ||
+		!strings.Contains(textOf(res), "the window is closed") {
 		t.Errorf("%s", mustJSON(t, res))
 	}
 }
@@ -268,10 +297,14 @@ func TestListsFollowTheDirectory(t *testing.T) {
 	dir := &crew{}
 	dir.add(t, "echo", echoCaps(newProbe()))
 	s := newSite(t, dir, GatewayOptions{})
-	for _, w := range []way{{Stdio, eraNewest, "", ""}, {Streamable, eraNewest, "", ""}, {Stdio, eraLast, "", ""}, {SSE, eraLast, "", ""}, {Streamable, eraLast, "", ""}} {
+	for _, w := range []way{{Stdio, eraNewest, "", ""}, {Streamable, eraNewest, "", ""}, {Stdio, eraLast, "", ""},
+		{SSE, eraLast, "", ""}, {Streamable, eraLast, "", ""}} {
 		t.Run(w.String(), func(t *testing.T) {
 			changed := make(chan struct{}, 10)
-			cs := s.join(t, w, &sdk.ClientOptions{ToolListChangedHandler: func(context.Context, *sdk.ToolListChangedRequest) { changed <- struct{}{} }})
+			cs := s.join(t, w, &sdk.ClientOptions{ToolListChangedHandler: func(context.Context,
+				*sdk.ToolListChangedRequest) {
+				changed <- struct{}{}
+			}})
 			dir.add(t, "other", otherCaps())
 			s.Refresh()
 			receive(t, "listChanged", changed)
@@ -281,7 +314,8 @@ func TestListsFollowTheDirectory(t *testing.T) {
 			dir.remove("other")
 			s.Refresh()
 			receive(t, "listChanged", changed)
-			if _, err := cs.CallTool(t.Context(), &sdk.CallToolParams{Name: "other_say", Arguments: word{}}); err == nil {
+			if _, err := cs.CallTool(t.Context(),
+				&sdk.CallToolParams{Name: "other_say", Arguments: word{}}); err == nil {
 				t.Error("an agent that is gone was called")
 			}
 		})
@@ -290,9 +324,12 @@ func TestListsFollowTheDirectory(t *testing.T) {
 
 func TestForeignToolsThatCannotBeListedAreLeftOut(t *testing.T) {
 	dir := listed{{Name: "odd", Tools: []agent.ToolInfo{
-		{Name: "fine"}, {Name: "untyped", InputSchema: json.RawMessage(`{"properties":{}}`)}, {Name: "broken", InputSchema: json.RawMessage(`{"type":"object",`)},
-		{Name: "out", InputSchema: json.RawMessage(`{"type":"object"}`), OutputSchema: json.RawMessage(`{"type":"array"}`)},
-	}, Resources: []agent.ResourceInfo{{URI: "odd://x", Name: "x"}, {URI: "%zz", Name: "bad"}, {Template: "odd://{", Name: "bad"}}}}
+		{Name: "fine"}, {Name: "untyped", InputSchema: json.RawMessage(`{"properties":{}}`)},
+		{Name: "broken", InputSchema: json.RawMessage(`{"type":"object",`)},
+		{Name: "out", InputSchema: json.RawMessage(`{"type":"object"}`),
+			OutputSchema: json.RawMessage(`{"type":"array"}`)},
+	}, Resources: []agent.ResourceInfo{{URI: "odd://x", Name: "x"}, {URI: "%zz", Name: "bad"},
+		{Template: "odd://{", Name: "bad"}}}}
 	s := newSite(t, dir, GatewayOptions{})
 	cs := s.join(t, way{transport: Stdio, version: eraLast}, nil)
 	tools, err := cs.ListTools(t.Context(), nil)
@@ -324,7 +361,8 @@ func TestAPanicBehindTheHostCostsOneCall(t *testing.T) {
 	s := newSite(t, listed{{Name: "odd", Tools: []agent.ToolInfo{{Name: "fine"}}}}, GatewayOptions{})
 	cs := s.join(t, way{transport: Streamable, version: eraLast}, nil)
 	for range 2 {
-		if res := callTool(t, cs, "odd_fine", nil); !res.IsError || res.Meta[metaCode] != "internal" || strings.Contains(textOf(res), "goroutine") {
+		if res := callTool(t, cs, "odd_fine", nil); !res.IsError || res.Meta[metaCode] != "internal" ||
+			strings.Contains(textOf(res), "goroutine") {
 			t.Errorf("%s", mustJSON(t, res))
 		}
 	}

@@ -17,14 +17,18 @@ type HTTPOptions struct {
 	HostOptions
 	// Transport is what Dial uses: SSE or Streamable. Both are served.
 	Transport Transport
-	// BaseURL says where the communicator's handler is reached, such as http://127.0.0.1:8765/internal. It is asked for each Dial, by when it has to be known.
+	// BaseURL says where the communicator's handler is reached, such as
+	// http://127.0.0.1:8765/internal. It is asked for each Dial, by when it has to be known.
 	BaseURL func() string
-	// Token is sent by Dial, as a bearer token. Identify is to take it for one of our own, or nothing is known of callers and deadlines on the other side.
+	// Token is sent by Dial, as a bearer token. Identify is to take it for one of our own, or
+	// nothing is known of callers and deadlines on the other side.
 	Token string
 }
 
-// HTTP is the communicator over MCP's HTTP transports: each agent is hosted at BaseURL/NAME/{sse,messages/,mcp}, and reached there from this process or another. It is
-// an http.Handler, whose listener the owner runs and, after Close, ends. It is safe for concurrent use.
+// HTTP is the communicator over MCP's HTTP transports: each agent is hosted at
+// BaseURL/NAME/{sse,messages/,mcp}, and reached there from this process or another. It is an
+// http.Handler, whose listener the owner runs and, after Close, ends. It is safe for concurrent
+// use.
 type HTTP struct {
 	o       HTTPOptions
 	web     *web
@@ -119,7 +123,8 @@ func (h *HTTP) Dial(ctx context.Context, name string) (communicator.Peer, error)
 		return nil, err
 	}
 	leaf := map[Transport]string{SSE: "/sse", Streamable: "/mcp"}[h.o.Transport]
-	t := Target{Name: name, Transport: h.o.Transport, URL: strings.TrimSuffix(h.o.BaseURL(), "/") + "/" + name + leaf, Trusted: true}
+	t := Target{Name: name, Transport: h.o.Transport, URL: strings.TrimSuffix(h.o.BaseURL(), "/") + "/" + name + leaf,
+		Trusted: true}
 	if h.o.Token != "" {
 		t.Headers = map[string]string{"Authorization": "Bearer " + h.o.Token}
 	}
@@ -127,7 +132,8 @@ func (h *HTTP) Dial(ctx context.Context, name string) (communicator.Peer, error)
 	if err := h.join(p); err != nil {
 		return nil, err
 	}
-	s, err := Connect(ctx, t, ConnectOptions{Logger: h.o.Logger, MaxFrame: h.o.Limits.MaxFrame, MaxBody: h.o.Limits.MaxBody, NoExpress: h.o.NoExpress})
+	s, err := Connect(ctx, t, ConnectOptions{Logger: h.o.Logger, MaxFrame: h.o.Limits.MaxFrame,
+		MaxBody: h.o.Limits.MaxBody, NoExpress: h.o.NoExpress})
 	if err != nil {
 		h.leave(p)
 		return nil, err
@@ -157,7 +163,8 @@ func (h *HTTP) leave(p *httpPeer) {
 	delete(h.peers, p)
 }
 
-// Close implements [communicator.Communicator]: it waits for the calls in flight, then ends all bindings and sessions.
+// Close implements [communicator.Communicator]: it waits for the calls in flight, then ends all
+// bindings and sessions.
 func (h *HTTP) Close(ctx context.Context) error {
 	h.mu.Lock()
 	h.closed = true

@@ -9,7 +9,8 @@ import (
 	"github.com/openmas/openmas/communicator/communicatortest"
 )
 
-// TestHTTPKeepsTheContract runs the suite of all communicators over both HTTP transports, through a proxy that can hold and cut.
+// TestHTTPKeepsTheContract runs the suite of all communicators over both HTTP transports, through a
+// proxy that can hold and cut.
 func TestHTTPKeepsTheContract(t *testing.T) {
 	if noExpress {
 		t.Skip("this test runs without the express lane in any case")
@@ -28,7 +29,10 @@ func TestHTTPKeepsTheContract(t *testing.T) {
 func httpSetup(t *testing.T, tr Transport, noExpress bool) communicatortest.Setup {
 	t.Helper()
 	var base string
-	o := HTTPOptions{Transport: tr, BaseURL: func() string { return base }, Token: "!me", HostOptions: HostOptions{NoExpress: noExpress, Identify: tokens, Logger: slog.New(slog.DiscardHandler), Limits: Limits{MaxFrame: 3 << 20}}}
+	o := HTTPOptions{Transport: tr, BaseURL: func() string {
+		return base
+	}, Token: "!me", HostOptions: HostOptions{NoExpress: noExpress, Identify: tokens,
+		Logger: slog.New(slog.DiscardHandler), Limits: Limits{MaxFrame: 3 << 20}}}
 	host, err := NewHTTP(o)
 	if err != nil {
 		t.Fatal(err)
@@ -42,5 +46,6 @@ func httpSetup(t *testing.T, tr Transport, noExpress bool) communicatortest.Setu
 	base = "http://" + proxy.Addr
 	t.Cleanup(srv.Close)
 	limit := (ConnectOptions{MaxFrame: 3 << 20}).withDefaults().inputLimit(tr)
-	return communicatortest.Setup{Communicator: host, Caller: caller, Limit: limit, ResultLimit: 2 << 20, Sever: proxy.Sever, Hold: proxy.Hold}
+	return communicatortest.Setup{Communicator: host, Caller: caller, Limit: limit, ResultLimit: 2 << 20,
+		Sever: proxy.Sever, Hold: proxy.Hold}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// Keys of our own in `_meta`. Those of requests are sent to our own runtimes only, and believed from them only (the timeout from anyone, since
-// it can only shorten).
+// Keys of our own in `_meta`. Those of requests are sent to our own runtimes only, and believed
+// from them only (the timeout from anyone, since it can only shorten).
 const (
 	metaPrefix  = "openmas/"
 	metaID      = "openmas/id"      // the call's id; also on what the server sends to the client on behalf of that call
@@ -33,8 +33,10 @@ const (
 	metaDetails     = "openmas/details"      // any JSON
 	metaNotExecuted = "openmas/not-executed" // true: refused before dispatch
 	metaGenerated   = "openmas/generated"    // true: the content is nothing but the structured value as text
-	metaStructured  = "openmas/structured"   // a structured value beside content of its own, as JSON text: MCP has no place for it, or the SDK would round its numbers
-	metaPending     = "openmas/pending"      // an agent.Pending: no result yet, input is wanted; said to our own clients only
+	// a structured value beside content of its own, as JSON text: MCP has no place for it, or the
+	// SDK would round its numbers
+	metaStructured = "openmas/structured"
+	metaPending    = "openmas/pending" // an agent.Pending: no result yet, input is wanted; said to our own clients only
 )
 
 // eventTool is the reserved, hidden tool by which events reach an agent that is hosted elsewhere.
@@ -54,8 +56,9 @@ type callMeta struct {
 	Progress        any // the progress token, a string or a number; nil: the client did not ask for progress
 }
 
-// requestMeta builds the `_meta` of the request for c. A peer that is not ours gets the trace context only. The deadline is that of ctx. The
-// result is never nil, so that a progress token can be added.
+// requestMeta builds the `_meta` of the request for c. A peer that is not ours gets the trace
+// context only. The deadline is that of ctx. The result is never nil, so that a progress token can
+// be added.
 func requestMeta(ctx context.Context, c *agent.Call, trusted bool) sdk.Meta {
 	m := sdk.Meta{}
 	for _, k := range traceKeys {
@@ -86,7 +89,8 @@ func requestMeta(ctx context.Context, c *agent.Call, trusted bool) sdk.Meta {
 	return m
 }
 
-// readMeta reads the `_meta` of a request as far as the caller is believed. Members of the wrong type count as absent.
+// readMeta reads the `_meta` of a request as far as the caller is believed. Members of the wrong
+// type count as absent.
 func readMeta(m map[string]any, trusted bool) callMeta {
 	out := callMeta{Attempt: 1}
 	for _, k := range traceKeys {
@@ -157,7 +161,8 @@ func resultMeta(in map[string]json.RawMessage) sdk.Meta {
 // rawMeta is resultMeta in the other direction; nil when nothing is left.
 func rawMeta(in map[string]any) map[string]json.RawMessage { return rawMembers(in, metaPrefix) }
 
-// rawMembers encodes the members of what was decoded from JSON, except those with a prefix; nil when none is left.
+// rawMembers encodes the members of what was decoded from JSON, except those with a prefix; nil
+// when none is left.
 func rawMembers(in map[string]any, except string) map[string]json.RawMessage {
 	var out map[string]json.RawMessage
 	for k, v := range in {
@@ -192,5 +197,6 @@ func eventArgsOf(c *agent.Call) eventArgs {
 
 // fill makes c the delivery that a describes.
 func (a eventArgs) fill(c *agent.Call) {
-	c.Op, c.Name, c.ID, c.Caller, c.Attempt, c.Input = agent.OpEvent, a.Topic, a.ID, a.Source, max(a.Attempt, 1), a.Payload
+	c.Op, c.Name, c.ID, c.Caller, c.Attempt, c.Input = agent.OpEvent, a.Topic, a.ID, a.Source, max(a.Attempt, 1),
+		a.Payload
 }

@@ -9,11 +9,13 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// maxName is the longest name that well-known clients take; one longer name makes some of them refuse a whole list.
+// maxName is the longest name that well-known clients take; one longer name makes some of them
+// refuse a whole list.
 const maxName = 64
 
-// GatewayName is the name of an agent's tool or prompt where many agents are offered together: agent_tool, in characters of [a-zA-Z0-9_-]
-// (others become _) and of at most 64 (longer ones end in a hash). Agent names have no underscore, so the first one separates.
+// GatewayName is the name of an agent's tool or prompt where many agents are offered together:
+// agent_tool, in characters of [a-zA-Z0-9_-] (others become _) and of at most 64 (longer ones end
+// in a hash). Agent names have no underscore, so the first one separates.
 func GatewayName(agentName, tool string) string {
 	name := []byte(agentName + "_" + tool)
 	for i, c := range name {
@@ -29,14 +31,16 @@ func GatewayName(agentName, tool string) string {
 	return string(name[:maxName-len(hash)]) + hash
 }
 
-// CheckNames finds tools, and prompts, that would have the same name on a gateway. Each clash is named in the error.
+// CheckNames finds tools, and prompts, that would have the same name on a gateway. Each clash is
+// named in the error.
 func CheckNames(agents []agent.Info) error {
 	var errs []error
 	tools, prompts := map[string]string{}, map[string]string{}
 	claim := func(taken map[string]string, kind, agentName, name string) {
 		exported, own := GatewayName(agentName, name), agentName+"."+name
 		if other, dup := taken[exported]; dup {
-			errs = append(errs, fmt.Errorf("the %ss %s and %s would both be called %s on the gateway: rename one, or leave one out with gateway.expose", kind, other, own, exported))
+			errs = append(errs, fmt.Errorf("the %ss %s and %s would both be called %s on the gateway: rename one, or "+
+				"leave one out with gateway.expose", kind, other, own, exported))
 			return
 		}
 		taken[exported] = own
@@ -52,7 +56,8 @@ func CheckNames(agents []agent.Info) error {
 	return errors.Join(errs...)
 }
 
-// exposure decides what a list such as [editor, notes.search] offers to strangers. An empty one offers everything.
+// exposure decides what a list such as [editor, notes.search] offers to strangers. An empty one
+// offers everything.
 type exposure map[string]bool
 
 func newExposure(list []string) exposure {

@@ -47,32 +47,39 @@ func TestNamesThatClashAreAnError(t *testing.T) {
 		}
 		return out
 	}
-	err := CheckNames([]agent.Info{{Name: "notes", Tools: tools("a.b", "a_b", "c")}, {Name: "other", Tools: tools("a.b")}})
-	if err == nil || !strings.Contains(err.Error(), "notes.a.b and notes.a_b") || !strings.Contains(err.Error(), "notes_a_b") || strings.Contains(err.Error(), "other") {
+	err := CheckNames([]agent.Info{{Name: "notes", Tools: tools("a.b", "a_b", "c")},
+		{Name: "other", Tools: tools("a.b")}})
+	if err == nil || !strings.Contains(err.Error(), "notes.a.b and notes.a_b") ||
+		!strings.Contains(err.Error(), "notes_a_b") || strings.Contains(err.Error(), "other") {
 		t.Error(err)
 	}
-	if err := CheckNames([]agent.Info{{Name: "notes", Tools: tools("a"), Prompts: []agent.PromptInfo{{Name: "a"}}}}); err != nil {
+	if err := CheckNames([]agent.Info{{Name: "notes", Tools: tools("a"),
+		Prompts: []agent.PromptInfo{{Name: "a"}}}}); err != nil {
 		t.Errorf("a tool and a prompt of one name: %v", err)
 	}
 	if _, err := NewGateway(listed{{Name: "notes", Tools: tools("a.b", "a_b")}}, GatewayOptions{}); err == nil {
 		t.Error("the gateway took it")
 	}
-	if _, err := NewGateway(listed{{Name: "notes", Tools: tools("a.b", "a_b")}}, GatewayOptions{Expose: []string{"notes.a_b"}}); err != nil {
+	if _, err := NewGateway(listed{{Name: "notes", Tools: tools("a.b", "a_b")}},
+		GatewayOptions{Expose: []string{"notes.a_b"}}); err != nil {
 		t.Errorf("one of them exposed: %v", err)
 	}
 }
 
 func TestExposure(t *testing.T) {
 	infos := []agent.Info{
-		{Name: "editor", Tools: []agent.ToolInfo{{Name: "review"}}, Resources: []agent.ResourceInfo{{URI: "review://latest"}}},
-		{Name: "notes", Tools: []agent.ToolInfo{{Name: "search"}, {Name: "erase"}}, Prompts: []agent.PromptInfo{{Name: "sum"}}, Resources: []agent.ResourceInfo{{URI: "notes://1"}}},
+		{Name: "editor", Tools: []agent.ToolInfo{{Name: "review"}},
+			Resources: []agent.ResourceInfo{{URI: "review://latest"}}},
+		{Name: "notes", Tools: []agent.ToolInfo{{Name: "search"}, {Name: "erase"}},
+			Prompts: []agent.PromptInfo{{Name: "sum"}}, Resources: []agent.ResourceInfo{{URI: "notes://1"}}},
 		{Name: "inner", Tools: []agent.ToolInfo{{Name: "x"}}},
 	}
 	if got := newExposure(nil).filter(infos); len(got) != 3 {
 		t.Errorf("%+v", got)
 	}
 	got := newExposure([]string{"editor", "notes.search"}).filter(infos)
-	if len(got) != 2 || len(got[0].Resources) != 1 || len(got[1].Tools) != 1 || got[1].Tools[0].Name != "search" || len(got[1].Prompts)+len(got[1].Resources) != 0 {
+	if len(got) != 2 || len(got[0].Resources) != 1 || len(got[1].Tools) != 1 || got[1].Tools[0].Name != "search" ||
+		len(got[1].Prompts)+len(got[1].Resources) != 0 {
 		t.Errorf("%+v", got)
 	}
 	if len(infos[1].Tools) != 2 {

@@ -13,19 +13,21 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/oauthex"
 )
 
-// ClientCredentials gets tokens by the OAuth 2.0 client credentials grant: for a program that was registered with the authorization server, and no user. Where that
-// server is, the MCP server says itself. client is for talking to it; nil: the default client.
+// ClientCredentials gets tokens by the OAuth 2.0 client credentials grant: for a program that was
+// registered with the authorization server, and no user. Where that server is, the MCP server says
+// itself. client is for talking to it; nil: the default client.
 func ClientCredentials(id, secret string, client *http.Client) (auth.OAuthHandler, error) {
 	h, err := extauth.NewClientCredentialsHandler(&extauth.ClientCredentialsHandlerConfig{HTTPClient: client,
-		Credentials: &oauthex.ClientCredentials{ClientID: id, ClientSecretAuth: &oauthex.ClientSecretAuth{ClientSecret: secret}}})
+		Credentials: &oauthex.ClientCredentials{ClientID: id,
+			ClientSecretAuth: &oauthex.ClientSecretAuth{ClientSecret: secret}}})
 	if err != nil {
 		return nil, fmt.Errorf("OAuth client credentials: %w", err)
 	}
 	return h, nil
 }
 
-// authTransport puts an OAuth handler below both HTTP transports: the SDK has it for streamable HTTP only, and lets two requests authorize at once, which its
-// handlers do not survive.
+// authTransport puts an OAuth handler below both HTTP transports: the SDK has it for streamable
+// HTTP only, and lets two requests authorize at once, which its handlers do not survive.
 type authTransport struct {
 	base    http.RoundTripper
 	handler auth.OAuthHandler
@@ -48,7 +50,8 @@ func (t *authTransport) lock(ctx context.Context) error {
 	}
 }
 
-// RoundTrip implements [http.RoundTripper]. A request is sent twice at most: the second time with a token that was got for it.
+// RoundTrip implements [http.RoundTripper]. A request is sent twice at most: the second time with a
+// token that was got for it.
 func (t *authTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if o, err := url.Parse(t.origin); err != nil || o.Scheme != r.URL.Scheme || o.Host != r.URL.Host {
 		return t.base.RoundTrip(r)
@@ -101,8 +104,9 @@ func (t *authTransport) with(r *http.Request) (*http.Request, int, error) {
 	return r, t.round, nil
 }
 
-// authorize gets a token, unless somebody else did since the request was sent. A request that is given up does not stop it: others need the token too, and what the
-// handler keeps of the context renews it later.
+// authorize gets a token, unless somebody else did since the request was sent. A request that is
+// given up does not stop it: others need the token too, and what the handler keeps of the context
+// renews it later.
 func (t *authTransport) authorize(r *http.Request, resp *http.Response, round int) error {
 	if err := t.lock(r.Context()); err != nil {
 		return errors.Join(err, resp.Body.Close())

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// The time of a handshake does not count while the program says that it is being built, which it may say once.
+// The time of a handshake does not count while the program says that it is being built, which it
+// may say once.
 func TestBuildingIsNoHandshake(t *testing.T) {
 	const d = 10 * time.Second
 	type says struct {
@@ -20,12 +21,15 @@ func TestBuildingIsNoHandshake(t *testing.T) {
 		said []says
 		end  time.Duration
 	}{
-		"nothing":             {nil, d},
-		"something else":      {[]says{{time.Second, "building castles"}, {2 * time.Second, BuiltLine + "x"}}, d},
-		"built":               {[]says{{time.Second, BuildingLine + "x"}, {time.Minute, BuiltLine + "x"}}, time.Minute + d},
-		"twice":               {[]says{{time.Second, BuildingLine + "x"}, {time.Minute, BuiltLine + "x"}, {time.Minute + time.Second, BuildingLine + "x"}}, time.Minute + d},
-		"building and no end": {[]says{{time.Second, BuildingLine + "x"}, {time.Minute, BuildingLine + "x"}}, time.Second + maxBuild},
-		"too late":            {[]says{{d + time.Second, BuildingLine + "x"}}, d},
+		"nothing":        {nil, d},
+		"something else": {[]says{{time.Second, "building castles"}, {2 * time.Second, BuiltLine + "x"}}, d},
+		"built": {[]says{{time.Second, BuildingLine + "x"}, {time.Minute, BuiltLine + "x"}},
+			time.Minute + d},
+		"twice": {[]says{{time.Second, BuildingLine + "x"}, {time.Minute, BuiltLine + "x"},
+			{time.Minute + time.Second, BuildingLine + "x"}}, time.Minute + d},
+		"building and no end": {[]says{{time.Second, BuildingLine + "x"}, {time.Minute, BuildingLine + "x"}},
+			time.Second + maxBuild},
+		"too late": {[]says{{d + time.Second, BuildingLine + "x"}}, d},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -51,5 +55,6 @@ func TestBuildingIsNoHandshake(t *testing.T) {
 }
 
 func TestConnectToWhatIsBuilt(t *testing.T) {
-	mustCall(t, mustConnect(t, role(t, "built", Stdio), ConnectOptions{HandshakeTimeout: buildTime / 2}), "echo", nil, nil)
+	mustCall(t, mustConnect(t, role(t, "built", Stdio), ConnectOptions{HandshakeTimeout: buildTime / 2}), "echo", nil,
+		nil)
 }

@@ -81,7 +81,9 @@ func playRole(name string) int {
 			return 0
 		}
 		f := newFixture()
-		if err := f.Run(context.Background(), &sdk.IOTransport{Reader: io.NopCloser(io.MultiReader(bytes.NewReader(first), in)), Writer: os.Stdout}); err != nil {
+		if err := f.Run(context.Background(),
+			&sdk.IOTransport{Reader: io.NopCloser(io.MultiReader(bytes.NewReader(first), in)),
+				Writer: os.Stdout}); err != nil {
 			return 1
 		}
 		return 0
@@ -103,7 +105,8 @@ func serveStdin(f *fixture) int {
 	return 0
 }
 
-// serveHTTP announces its address as the servers of the guide do: before the port is bound, and with a newline that is none.
+// serveHTTP announces its address as the servers of the guide do: before the port is bound, and
+// with a newline that is none.
 func serveHTTP(h http.Handler, path string) int {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -49,13 +49,15 @@ func newFixture() *fixture {
 	})
 	object := json.RawMessage(`{"type":"object"}`)
 	add := func(name string, h sdk.ToolHandler) {
-		f.AddTool(&sdk.Tool{Name: name, InputSchema: object, Annotations: &sdk.ToolAnnotations{ReadOnlyHint: name == "echo"}}, h)
+		f.AddTool(&sdk.Tool{Name: name, InputSchema: object,
+			Annotations: &sdk.ToolAnnotations{ReadOnlyHint: name == "echo"}}, h)
 	}
 	text := func(s string) *sdk.CallToolResult {
 		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: s}}}
 	}
 	add("echo", func(_ context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		return &sdk.CallToolResult{StructuredContent: r.Params.Arguments, Content: []sdk.Content{&sdk.TextContent{Text: string(r.Params.Arguments)}}}, nil
+		return &sdk.CallToolResult{StructuredContent: r.Params.Arguments,
+			Content: []sdk.Content{&sdk.TextContent{Text: string(r.Params.Arguments)}}}, nil
 	})
 	add("meta", func(_ context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		return &sdk.CallToolResult{StructuredContent: map[string]any(r.Params.Meta), Content: []sdk.Content{}}, nil
@@ -82,15 +84,17 @@ func newFixture() *fixture {
 		meta := sdk.Meta{metaID: r.Params.Meta[metaID]}
 		switch in.Kind {
 		case agent.AskElicit:
-			res, err := r.Session.Elicit(ctx, &sdk.ElicitParams{Meta: meta, Message: in.Say, RequestedSchema: json.RawMessage(
-				`{"type":"object","properties":{"name":{"type":"string"}},"required":["name"]}`)})
+			res, err := r.Session.Elicit(ctx,
+				&sdk.ElicitParams{Meta: meta, Message: in.Say, RequestedSchema: json.RawMessage(
+					`{"type":"object","properties":{"name":{"type":"string"}},"required":["name"]}`)})
 			if err != nil {
 				return nil, err
 			}
 			return text(fmt.Sprint(res.Action, " ", res.Content["name"])), nil
 		case agent.AskSample:
-			res, err := r.Session.CreateMessage(ctx, &sdk.CreateMessageParams{Meta: meta, MaxTokens: 5, Messages: []*sdk.SamplingMessage{
-				{Role: "user", Content: &sdk.TextContent{Text: in.Say}}}})
+			res, err := r.Session.CreateMessage(ctx,
+				&sdk.CreateMessageParams{Meta: meta, MaxTokens: 5, Messages: []*sdk.SamplingMessage{
+					{Role: "user", Content: &sdk.TextContent{Text: in.Say}}}})
 			if err != nil {
 				return nil, err
 			}
@@ -109,18 +113,22 @@ func newFixture() *fixture {
 		}
 		var errs []error
 		for i := range in.Progress {
-			errs = append(errs, r.Session.NotifyProgress(ctx, &sdk.ProgressNotificationParams{ProgressToken: r.Params.GetProgressToken(),
-				Progress: float64(i + 1), Total: float64(in.Progress), Message: "step"}))
+			errs = append(errs, r.Session.NotifyProgress(ctx,
+				&sdk.ProgressNotificationParams{ProgressToken: r.Params.GetProgressToken(),
+					Progress: float64(i + 1), Total: float64(in.Progress), Message: "step"}))
 		}
 		for i := range in.Log {
-			errs = append(errs, r.Session.Log(ctx, &sdk.LoggingMessageParams{Meta: sdk.Meta{metaID: r.Params.Meta[metaID]}, Level: "warning",
-				Logger: "fixture", Data: i}))
+			errs = append(errs, r.Session.Log(ctx,
+				&sdk.LoggingMessageParams{Meta: sdk.Meta{metaID: r.Params.Meta[metaID]}, Level: "warning",
+					Logger: "fixture", Data: i}))
 		}
 		return text("told"), errors.Join(errs...)
 	})
 	add("grow", func(_ context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 		for i := range 5 {
-			add(fmt.Sprintf("grown%d", i), func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) { return text("new"), nil })
+			add(fmt.Sprintf("grown%d", i), func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+				return text("new"), nil
+			})
 		}
 		return text("grown"), nil
 	})
@@ -132,8 +140,10 @@ func newFixture() *fixture {
 			return &sdk.CallToolResult{RequestState: "busy", InputRequests: sdk.InputRequestMap{}}, nil
 		case "busy":
 			return &sdk.CallToolResult{RequestState: "one", InputRequests: sdk.InputRequestMap{
-				"name":  &sdk.ElicitParams{Message: "who?", RequestedSchema: json.RawMessage(`{"type":"object","properties":{"name":{"type":"string"},"title":{"type":"string","default":"Dr."}}}`)},
-				"model": &sdk.CreateMessageParams{MaxTokens: 5, Messages: []*sdk.SamplingMessage{{Role: "user", Content: &sdk.TextContent{Text: "hm"}}}},
+				"name": &sdk.ElicitParams{Message: "who?",
+					RequestedSchema: json.RawMessage(`{"type":"object","properties":{"name":{"type":"string"},"title":{"type":"string","default":"Dr."}}}`)},
+				"model": &sdk.CreateMessageParams{MaxTokens: 5,
+					Messages: []*sdk.SamplingMessage{{Role: "user", Content: &sdk.TextContent{Text: "hm"}}}},
 				"roots": &sdk.ListRootsParams{}}}, nil
 		case "one":
 			model, _ := in["model"].(*sdk.CreateMessageWithToolsResult)
@@ -141,8 +151,12 @@ func newFixture() *fixture {
 			if name == nil || model == nil || roots == nil {
 				return nil, errors.New("an answer is missing")
 			}
-			return &sdk.CallToolResult{RequestState: fmt.Sprint("two ", name.Content["title"], " ", name.Content["name"], ", ", model.Model, ", ", len(roots.Roots)), InputRequests: sdk.InputRequestMap{
-				"name": &sdk.ElicitParams{Message: "again?", RequestedSchema: json.RawMessage(`{"type":"object","properties":{"name":{"type":"string"}}}`)}}}, nil
+			return &sdk.CallToolResult{RequestState: fmt.Sprint("two ", name.Content["title"], " ",
+					name.Content["name"], ", ", model.Model, ", ", len(roots.Roots)),
+					InputRequests: sdk.InputRequestMap{
+						"name": &sdk.ElicitParams{Message: "again?",
+							RequestedSchema: json.RawMessage(`{"type":"object","properties":{"name":{"type":"string"}}}`)}}},
+				nil
 		}
 		return text(fmt.Sprint(r.Params.RequestState, ", ", name.Content["name"])), nil
 	})
@@ -156,13 +170,15 @@ func newFixture() *fixture {
 	})
 	f.AddPrompt(&sdk.Prompt{Name: "greet", Arguments: []*sdk.PromptArgument{{Name: "who", Required: true}}},
 		func(_ context.Context, r *sdk.GetPromptRequest) (*sdk.GetPromptResult, error) {
-			return &sdk.GetPromptResult{Messages: []*sdk.PromptMessage{{Role: "user", Content: &sdk.TextContent{Text: "Hello " + r.Params.Arguments["who"]}}}}, nil
+			return &sdk.GetPromptResult{Messages: []*sdk.PromptMessage{{Role: "user",
+				Content: &sdk.TextContent{Text: "Hello " + r.Params.Arguments["who"]}}}}, nil
 		})
 	read := func(_ context.Context, r *sdk.ReadResourceRequest) (*sdk.ReadResourceResult, error) {
 		if strings.HasSuffix(r.Params.URI, "missing") {
 			return nil, sdk.ResourceNotFoundError(r.Params.URI)
 		}
-		return &sdk.ReadResourceResult{Contents: []*sdk.ResourceContents{{URI: r.Params.URI, Text: "text of " + r.Params.URI}}}, nil
+		return &sdk.ReadResourceResult{Contents: []*sdk.ResourceContents{{URI: r.Params.URI,
+			Text: "text of " + r.Params.URI}}}, nil
 	}
 	f.AddResource(&sdk.Resource{URI: "doc://one", Name: "one"}, read)
 	f.AddResourceTemplate(&sdk.ResourceTemplate{URITemplate: "doc://{name}", Name: "any"}, read)
@@ -291,7 +307,8 @@ func call(ctx context.Context, s *Session, tool string, in any, back agent.BackC
 	if err != nil {
 		return nil, err
 	}
-	return s.Call(ctx, &agent.Call{ID: "call-" + tool, Op: agent.OpTool, Agent: "fixture", Name: tool, Input: raw, Caller: "tester", Attempt: 1, Back: back})
+	return s.Call(ctx, &agent.Call{ID: "call-" + tool, Op: agent.OpTool, Agent: "fixture", Name: tool, Input: raw,
+		Caller: "tester", Attempt: 1, Back: back})
 }
 
 func mustCall(t *testing.T, s *Session, tool string, in any, back agent.BackChannel) *agent.Result {

@@ -12,14 +12,16 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// A client of streamable HTTP that loses a connection comes back with the id of the last event it has seen, and gets what followed. The SDK numbers the events
-// and replays them; what is kept, and who may have it, is decided here. The express lane takes no calls then: it has no events.
+// A client of streamable HTTP that loses a connection comes back with the id of the last event it
+// has seen, and gets what followed. The SDK numbers the events and replays them; what is kept, and
+// who may have it, is decided here. The express lane takes no calls then: it has no events.
 
 const (
 	lastEventHeader = "Last-Event-ID"
 	// claimTick is how often a request that lost its stream is told to end.
 	claimTick = 20 * time.Millisecond
-	// pollRetry is how long a client is asked to stay away whose stream was closed before the answer.
+	// pollRetry is how long a client is asked to stay away whose stream was closed before the
+	// answer.
 	pollRetry = 100 * time.Millisecond
 )
 
@@ -54,14 +56,16 @@ func (u *streamableUse) claiming(w http.ResponseWriter, r *http.Request) (_ *htt
 	}
 }
 
-// claim makes a stream a request's, if it is nobody's. Else it says whose it is, after it has told that one to end if so wanted.
+// claim makes a stream a request's, if it is nobody's. Else it says whose it is, after it has told
+// that one to end if so wanted.
 func (u *streamableUse) claim(c *claim, stream string, end bool) (old *claim) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if old = u.claims[stream]; old != nil {
 		if end { // it is still being served: it gives up its claim before that is over
 			old.cancel()
-			_ = old.rc.SetWriteDeadline(time.Now()) // it may be writing to a client that reads no more; not every writer has deadlines
+			// it may be writing to a client that reads no more; not every writer has deadlines
+			_ = old.rc.SetWriteDeadline(time.Now())
 		}
 		return old
 	}
@@ -73,8 +77,8 @@ func (u *streamableUse) claim(c *claim, stream string, end bool) (old *claim) {
 	return nil
 }
 
-// takeOver gives a stream to a request of the client that comes back for it. The one that had it may still seem to be alive, since connections often break without
-// a word; it is ended.
+// takeOver gives a stream to a request of the client that comes back for it. The one that had it
+// may still seem to be alive, since connections often break without a word; it is ended.
 func (u *streamableUse) takeOver(ctx context.Context, c *claim, stream string) error {
 	tick := time.NewTicker(claimTick)
 	defer tick.Stop()
@@ -112,14 +116,16 @@ func (h *web) serveStream(w http.ResponseWriter, r *http.Request, c *client) {
 		h.mcp.ServeHTTP(w, r)
 		return
 	default:
-		if _, err = h.events.from(session, stream, index); err == nil && c.use.takeOver(r.Context(), mine, stream) != nil {
+		if _, err = h.events.from(session, stream, index); err == nil &&
+			c.use.takeOver(r.Context(), mine, stream) != nil {
 			return // the client is gone again
 		}
 		if err == nil {
 			index, err = h.events.from(session, stream, index) // once more: time has passed
 		}
 		if err != nil {
-			http.Error(w, fmt.Sprintf("cannot go on after event %.100q: %v", id, err), http.StatusBadRequest) // 404 would mean that there is no session
+			// 404 would mean that there is no session
+			http.Error(w, fmt.Sprintf("cannot go on after event %.100q: %v", id, err), http.StatusBadRequest)
 			return
 		}
 	}
@@ -149,7 +155,8 @@ func (c *client) takesStream(h http.Header) bool {
 	return strings.Contains(h.Get("Accept"), "text/event-stream") && (version == "" || version == era)
 }
 
-// begin begins a response on which there is nothing to say yet, so that the client knows that it was heard. The SDK does so with a session's own stream only.
+// begin begins a response on which there is nothing to say yet, so that the client knows that it
+// was heard. The SDK does so with a session's own stream only.
 func begin(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-cache, no-transform")
@@ -159,11 +166,13 @@ func begin(w http.ResponseWriter) {
 	}
 }
 
-// poll closes the stream of a request from time to time, as long as it is not answered: a client of protocol 2025-11-25 comes back for the rest. It is for clients
-// behind a proxy that cuts long requests. done ends it.
+// poll closes the stream of a request from time to time, as long as it is not answered: a client of
+// protocol 2025-11-25 comes back for the rest. It is for clients behind a proxy that cuts long
+// requests. done ends it.
 func (e *endpoint) poll(extra *sdk.RequestExtra) (done func()) {
 	every := e.o.Limits.Poll
-	if every <= 0 || e.o.Limits.Resume <= 0 || extra == nil || extra.CloseSSEStream == nil || extra.Header.Get(versionHeader) != eraLast {
+	if every <= 0 || e.o.Limits.Resume <= 0 || extra == nil || extra.CloseSSEStream == nil ||
+		extra.Header.Get(versionHeader) != eraLast {
 		return func() {}
 	}
 	stop, stopped := make(chan struct{}), make(chan struct{})

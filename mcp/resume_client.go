@@ -18,7 +18,8 @@ const (
 	maxDelay    = 5 * time.Minute
 )
 
-// lastEvent is where a stream of events was when it broke. Where the server numbers its events, it is taken up again from there.
+// lastEvent is where a stream of events was when it broke. Where the server numbers its events, it
+// is taken up again from there.
 type lastEvent struct {
 	id    string
 	retry time.Duration // how long the server wants to be left alone; 0: it does not say
@@ -34,9 +35,11 @@ func (l *lastEvent) seen(r *wire.EventReader, heard bool) {
 	}
 }
 
-// resume asks for the rest of the stream, with get, until the server gives it or says that it will not. Where that cannot be, or takes too long, the error is the last
-// one, of which cause is the first. A session that the server does not know is for the reader of the response to tell.
-func (l *lastEvent) resume(ctx context.Context, cause error, get func(ctx context.Context, id string) (*http.Response, error)) (*http.Response, error) {
+// resume asks for the rest of the stream, with get, until the server gives it or says that it will
+// not. Where that cannot be, or takes too long, the error is the last one, of which cause is the
+// first. A session that the server does not know is for the reader of the response to tell.
+func (l *lastEvent) resume(ctx context.Context, cause error, get func(ctx context.Context, id string) (*http.Response,
+	error)) (*http.Response, error) {
 	if l.id == "" {
 		return nil, cause
 	}
@@ -48,8 +51,10 @@ func (l *lastEvent) resume(ctx context.Context, cause error, get func(ctx contex
 			}
 			text, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // what could be read is shown
 			_ = resp.Body.Close()                                 // the rest is of no interest
-			err = fmt.Errorf("take up the broken stream again: the server answered %s: %s", resp.Status, bytes.TrimSpace(text))
-			if s := resp.StatusCode; s < 500 && s != http.StatusTooManyRequests && s != http.StatusConflict { // it may not have noticed yet that the connection broke
+			err = fmt.Errorf("take up the broken stream again: the server answered %s: %s", resp.Status,
+				bytes.TrimSpace(text))
+			// it may not have noticed yet that the connection broke
+			if s := resp.StatusCode; s < 500 && s != http.StatusTooManyRequests && s != http.StatusConflict {
 				return nil, err
 			}
 		}

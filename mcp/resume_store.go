@@ -17,9 +17,11 @@ const (
 	sessionsShare = 4   // one session may have this part of the store
 )
 
-// eventStore keeps what was sent on the streams of streamable HTTP, for clients that lose a connection and come back. It is the SDK's [sdk.EventStore], with
-// bounds that hold: one session has a part at most, its oldest events make room for its new ones; and when all is full, the session that keeps the most gives
-// way. A session that keeps less than its equal part loses nothing to others.
+// eventStore keeps what was sent on the streams of streamable HTTP, for clients that lose a
+// connection and come back. It is the SDK's [sdk.EventStore], with bounds that hold: one session
+// has a part at most, its oldest events make room for its new ones; and when all is full, the
+// session that keeps the most gives way. A session that keeps less than its equal part loses
+// nothing to others.
 type eventStore struct {
 	max, share int // bytes
 
@@ -37,7 +39,8 @@ type keptSession struct {
 	order   []*keptStream // of each event, the oldest first
 }
 
-// keptStream is one stream of it: "" is what the server says on its own, others are answers to a POST. Its events are numbered from 0.
+// keptStream is one stream of it: "" is what the server says on its own, others are answers to a
+// POST. Its events are numbered from 0.
 type keptStream struct {
 	id     string
 	first  int // the number of the oldest event that is kept
@@ -100,8 +103,9 @@ func (s *eventStore) Append(_ context.Context, session, stream string, data []by
 	return nil
 }
 
-// unused forgets the stream of a request that has ended if nothing was ever said on it: the SDK refused the request, or the client has no event to come back with.
-// What takes no part of the store must not be left in it.
+// unused forgets the stream of a request that has ended if nothing was ever said on it: the SDK
+// refused the request, or the client has no event to come back with. What takes no part of the
+// store must not be left in it.
 func (s *eventStore) unused(session, stream string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,8 +178,9 @@ func (s *eventStore) find(session, stream string) (*keptStream, error) {
 	return nil, errNotKept
 }
 
-// from is the number of the event after which a client that has seen event index can go on: the same, or a later one where those between were pushed out. It
-// is an error when there is nothing left to go on with.
+// from is the number of the event after which a client that has seen event index can go on: the
+// same, or a later one where those between were pushed out. It is an error when there is nothing
+// left to go on with.
 func (s *eventStore) from(session, stream string, index int) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -197,8 +202,8 @@ func (s *eventStore) waits(session, stream string, index int) bool {
 	return err == nil && !st.done && index+1 == st.next()
 }
 
-// unheard is the number of the event after which a client begins that listens for what the server says on its own: it gets what was said when nobody listened.
-// Negative: from the beginning.
+// unheard is the number of the event after which a client begins that listens for what the server
+// says on its own: it gets what was said when nobody listened. Negative: from the beginning.
 func (s *eventStore) unheard(session string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

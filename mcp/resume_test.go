@@ -32,20 +32,21 @@ type steps struct {
 func newSteps() *steps { return &steps{said: make(chan bool, 100), on: make(chan bool, 100)} }
 
 func (s *steps) caps() agent.Capabilities {
-	return agent.Capabilities{Tools: []agent.Tool{agent.NewTool("walk", "", func(ctx context.Context, w word) (string, error) {
-		s.runs.Add(1)
-		agent.Progress(ctx, 1, 5, "")
-		s.said <- true
-		select {
-		case <-s.on:
-		case <-ctx.Done():
-			return "", ctx.Err()
-		}
-		for i := range 4 {
-			agent.Progress(ctx, float64(i+2), 5, "")
-		}
-		return "walked to " + w.Word, nil
-	})}}
+	return agent.Capabilities{Tools: []agent.Tool{agent.NewTool("walk", "",
+		func(ctx context.Context, w word) (string, error) {
+			s.runs.Add(1)
+			agent.Progress(ctx, 1, 5, "")
+			s.said <- true
+			select {
+			case <-s.on:
+			case <-ctx.Done():
+				return "", ctx.Err()
+			}
+			for i := range 4 {
+				agent.Progress(ctx, float64(i+2), 5, "")
+			}
+			return "walked to " + w.Word, nil
+		})}}
 }
 
 func resumable(size int) GatewayOptions {
@@ -64,7 +65,9 @@ func (s *site) rawSession(t *testing.T, version string) *rawSession {
 	t.Helper()
 	tr := &http.Transport{}
 	t.Cleanup(tr.CloseIdleConnections)
-	r := &rawSession{t: t, url: s.url + "/mcp", header: streamableHeaders(map[string]string{"Authorization": "Bearer ann"}), client: &http.Client{Transport: tr}}
+	r := &rawSession{t: t, url: s.url + "/mcp",
+		header: streamableHeaders(map[string]string{"Authorization": "Bearer ann"}),
+		client: &http.Client{Transport: tr}}
 	status, h, body := send(t, "POST", r.url, r.header, strings.Replace(initialize, eraLast, version, 1))
 	if status != 200 || !strings.Contains(body, version) {
 		t.Fatal(status, body)
@@ -154,8 +157,9 @@ func (s *rawStream) rest() (all []string) {
 
 const wholeWalk = "[progress 2 progress 3 progress 4 progress 5 walked to town]"
 
-// TestAnAnswerCanBeFetched: a client loses its connection while its call runs, and comes back: before the answer, after it, and while the server thinks that it is
-// still there. It gets what it has missed, once, in each era that has it.
+// TestAnAnswerCanBeFetched: a client loses its connection while its call runs, and comes back:
+// before the answer, after it, and while the server thinks that it is still there. It gets what it
+// has missed, once, in each era that has it.
 func TestAnAnswerCanBeFetched(t *testing.T) {
 	a, dir := newSteps(), &crew{}
 	dir.add(t, "agent", a.caps())
@@ -220,16 +224,18 @@ func TestAnAnswerCanBeFetched(t *testing.T) {
 	}
 }
 
-// TestAStalledClientComesBack: the server is in the midst of writing to a client that reads no more, when that comes back on another connection.
+// TestAStalledClientComesBack: the server is in the midst of writing to a client that reads no
+// more, when that comes back on another connection.
 func TestAStalledClientComesBack(t *testing.T) {
 	const large = 12 << 20 // more than the buffers between two sockets hold
 	dir, on := &crew{}, make(chan bool)
-	dir.add(t, "agent", agent.Capabilities{Tools: []agent.Tool{agent.NewTool("walk", "", func(ctx context.Context, _ word) (string, error) {
-		agent.Progress(ctx, 1, 0, "")
-		<-on
-		agent.Progress(ctx, 2, 0, strings.Repeat("x", large))
-		return "there", nil
-	})}})
+	dir.add(t, "agent", agent.Capabilities{Tools: []agent.Tool{agent.NewTool("walk", "",
+		func(ctx context.Context, _ word) (string, error) {
+			agent.Progress(ctx, 1, 0, "")
+			<-on
+			agent.Progress(ctx, 2, 0, strings.Repeat("x", large))
+			return "there", nil
+		})}})
 	o := resumable(64 << 20)
 	o.Limits.WriteTimeout = 10 * patience // what ends the write is not this
 	s := newSite(t, dir, o)
@@ -251,7 +257,8 @@ func TestAStalledClientComesBack(t *testing.T) {
 	}
 }
 
-// TestOnlyTheOwnerResumes: nobody else gets at what was sent, nor does a session get what is another's.
+// TestOnlyTheOwnerResumes: nobody else gets at what was sent, nor does a session get what is
+// another's.
 func TestOnlyTheOwnerResumes(t *testing.T) {
 	a, dir := newSteps(), &crew{}
 	dir.add(t, "agent", a.caps())
@@ -264,7 +271,8 @@ func TestOnlyTheOwnerResumes(t *testing.T) {
 			t.Errorf("%q: %d", who, got.status)
 		}
 	}
-	for id, want := range map[string]string{st.LastID + "0": "no event", "nobody_1": "not kept", "x": "malformed", st.LastID + "_1": "", "_-1": "malformed", "_0": "no event"} {
+	for id, want := range map[string]string{st.LastID + "0": "no event", "nobody_1": "not kept", "x": "malformed",
+		st.LastID + "_1": "", "_-1": "malformed", "_0": "no event"} {
 		got := r.open("GET", "", lastEventHeader, id)
 		if text, _ := io.ReadAll(got.body); got.status != 400 || !strings.Contains(string(text), want) {
 			t.Errorf("%q: %d %s", id, got.status, text)
@@ -277,12 +285,14 @@ func TestOnlyTheOwnerResumes(t *testing.T) {
 	if got := fmt.Sprint(st.rest()); got != wholeWalk {
 		t.Errorf("the stream that they were after: %s", got)
 	}
-	if got := s.rawSession(t, eraLast).open("GET", "", sessionHeader, "gone", lastEventHeader, st.LastID); got.status != 404 {
+	if got := s.rawSession(t, eraLast).open("GET", "", sessionHeader, "gone", lastEventHeader,
+		st.LastID); got.status != 404 {
 		t.Errorf("no session: %d", got.status)
 	}
 }
 
-// TestWhatIsKeptIsBounded pushes an answer out with others; it is said clearly, and the session goes on.
+// TestWhatIsKeptIsBounded pushes an answer out with others; it is said clearly, and the session
+// goes on.
 func TestWhatIsKeptIsBounded(t *testing.T) {
 	a, dir := newSteps(), &crew{}
 	dir.add(t, "agent", a.caps())
@@ -326,7 +336,8 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	})
 }
 
-// TestRefusedRequestsLeaveNothing: what the SDK turns away after it has opened a stream for it is not kept, since it would count for nothing.
+// TestRefusedRequestsLeaveNothing: what the SDK turns away after it has opened a stream for it is
+// not kept, since it would count for nothing.
 func TestRefusedRequestsLeaveNothing(t *testing.T) {
 	a, dir := newSteps(), &crew{}
 	dir.add(t, "agent", a.caps())
@@ -357,7 +368,8 @@ func TestRefusedRequestsLeaveNothing(t *testing.T) {
 	}
 }
 
-// TestAGetThatIsRefusedHearsNothing: what was said when nobody listened waits for somebody who does.
+// TestAGetThatIsRefusedHearsNothing: what was said when nobody listened waits for somebody who
+// does.
 func TestAGetThatIsRefusedHearsNothing(t *testing.T) {
 	s := newSite(t, &crew{}, resumable(64<<10))
 	r := s.rawSession(t, eraLast)
@@ -383,7 +395,8 @@ func TestAGetThatIsRefusedHearsNothing(t *testing.T) {
 	}
 }
 
-// TestWhatNobodyHeardIsSaidOnce: a session's own stream begins with what was said when it was not open.
+// TestWhatNobodyHeardIsSaidOnce: a session's own stream begins with what was said when it was not
+// open.
 func TestWhatNobodyHeardIsSaidOnce(t *testing.T) {
 	dir := &crew{}
 	s := newSite(t, dir, resumable(1<<20))
@@ -441,7 +454,8 @@ func TestWhatNobodyHeardIsSaidOnce(t *testing.T) {
 	}
 }
 
-// TestClientsComeBack cuts the connections of clients while a call runs, one of ours by each way and the SDK's. The tool runs once, and each of its notices comes once.
+// TestClientsComeBack cuts the connections of clients while a call runs, one of ours by each way
+// and the SDK's. The tool runs once, and each of its notices comes once.
 func TestClientsComeBack(t *testing.T) {
 	a, dir := newSteps(), &crew{}
 	dir.add(t, "agent", a.caps())
@@ -452,17 +466,24 @@ func TestClientsComeBack(t *testing.T) {
 	}
 	ours := func(token string, noExpress bool) func(*testing.T, string, chan float64) func() string {
 		return func(t *testing.T, u string, seen chan float64) func() string {
-			cs := mustConnect(t, Target{Transport: Streamable, URL: u + "/mcp", Trusted: strings.HasPrefix(token, "!"), Headers: map[string]string{"Authorization": "Bearer " + token}}, ConnectOptions{NoExpress: noExpress})
+			cs := mustConnect(t, Target{Transport: Streamable, URL: u + "/mcp", Trusted: strings.HasPrefix(token, "!"),
+				Headers: map[string]string{"Authorization": "Bearer " + token}}, ConnectOptions{NoExpress: noExpress})
 			return func() string {
-				return mustCall(t, cs, "agent_walk", word{"town"}, agent.Handlers{OnProgress: func(p agent.ProgressNotice) { seen <- p.Progress }}).Text()
+				return mustCall(t, cs, "agent_walk", word{"town"},
+					agent.Handlers{OnProgress: func(p agent.ProgressNotice) {
+						seen <- p.Progress
+					}}).Text()
 			}
 		}
 	}
 	for name, join := range map[string]func(*testing.T, string, chan float64) func() string{
 		"ours, express": ours("ann", false), "ours, SDK": ours("ann", true), "ours, trusted": ours("!ann", false),
 		"the SDK's, by a bridge": func(t *testing.T, u string, seen chan float64) func() string {
-			cs, end := bridged(t, Target{Transport: Streamable, URL: u + "/mcp", Headers: map[string]string{"Authorization": "Bearer ann"}}, &sdk.ClientOptions{
-				ProgressNotificationHandler: func(_ context.Context, r *sdk.ProgressNotificationClientRequest) { seen <- r.Params.Progress }})
+			cs, end := bridged(t, Target{Transport: Streamable, URL: u + "/mcp",
+				Headers: map[string]string{"Authorization": "Bearer ann"}}, &sdk.ClientOptions{
+				ProgressNotificationHandler: func(_ context.Context, r *sdk.ProgressNotificationClientRequest) {
+					seen <- r.Params.Progress
+				}})
 			t.Cleanup(func() {
 				if err := end(); err != nil {
 					t.Error(err)
@@ -473,8 +494,12 @@ func TestClientsComeBack(t *testing.T) {
 		"the SDK's": func(t *testing.T, u string, seen chan float64) func() string {
 			base := &http.Transport{}
 			t.Cleanup(base.CloseIdleConnections)
-			cs, err := connectSDK(t, &sdk.StreamableClientTransport{Endpoint: u + "/mcp", HTTPClient: &http.Client{Transport: bearer{"ann", base}}}, eraLast, &sdk.ClientOptions{
-				ProgressNotificationHandler: func(_ context.Context, r *sdk.ProgressNotificationClientRequest) { seen <- r.Params.Progress }})
+			cs, err := connectSDK(t,
+				&sdk.StreamableClientTransport{Endpoint: u + "/mcp",
+					HTTPClient: &http.Client{Transport: bearer{"ann", base}}}, eraLast, &sdk.ClientOptions{
+					ProgressNotificationHandler: func(_ context.Context, r *sdk.ProgressNotificationClientRequest) {
+						seen <- r.Params.Progress
+					}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -520,7 +545,8 @@ func theirCall(t *testing.T, cs *sdk.ClientSession) string {
 	return textOf(res)
 }
 
-// TestLongStreamsAreClosed: a client of the newest era with sessions has to come back for its answer, and does; one of an earlier era keeps its stream.
+// TestLongStreamsAreClosed: a client of the newest era with sessions has to come back for its
+// answer, and does; one of an earlier era keeps its stream.
 func TestLongStreamsAreClosed(t *testing.T) {
 	a, dir := newSteps(), &crew{}
 	dir.add(t, "agent", a.caps())
@@ -568,7 +594,8 @@ func TestResumptionIsAChoice(t *testing.T) {
 	s = newSite(t, dir, resumable(1<<20))
 	cs := s.join(t, way{transport: Streamable, token: "ann"}, nil)
 	a.on <- true
-	if got := textOf(callTool(t, cs, "agent_walk", word{"town"})); got != "walked to town" || cs.InitializeResult().ProtocolVersion != eraNewest {
+	if got := textOf(callTool(t, cs, "agent_walk", word{"town"})); got != "walked to town" ||
+		cs.InitializeResult().ProtocolVersion != eraNewest {
 		t.Errorf("%q in %s", got, cs.InitializeResult().ProtocolVersion)
 	}
 	if len(s.web.events.sessions) != 0 {
@@ -586,7 +613,8 @@ func TestResumeDelay(t *testing.T) {
 		tries int
 		want  time.Duration
 	}{
-		{0, 0, time.Second}, {0, 4, 16 * time.Second}, {time.Millisecond, 3, 8 * time.Millisecond}, {2 * time.Minute, 0, 2 * time.Minute}, {2 * time.Minute, 4, maxDelay},
+		{0, 0, time.Second}, {0, 4, 16 * time.Second}, {time.Millisecond, 3, 8 * time.Millisecond},
+		{2 * time.Minute, 0, 2 * time.Minute}, {2 * time.Minute, 4, maxDelay},
 		{24 * 24 * time.Hour, 0, maxDelay}, {1<<63 - 1, 4, maxDelay},
 	} {
 		if got := (&lastEvent{retry: c.retry, tries: c.tries}).delay(); got != c.want {

@@ -20,9 +20,10 @@ const (
 	maxRefusal     = 64 << 10        // bytes of an HTTP error's body that are read
 )
 
-// roundTripper goes between the SDK's streamable client and the network, and keeps what the former would lose or make worse: one call's refusal must not
-// end the session, a session that is severed must not wait for the server, and a call's notices come before its result. The SSE connection, which does
-// these things itself, only shares the severing.
+// roundTripper goes between the SDK's streamable client and the network, and keeps what the former
+// would lose or make worse: one call's refusal must not end the session, a session that is severed
+// must not wait for the server, and a call's notices come before its result. The SSE connection,
+// which does these things itself, only shares the severing.
 type roundTripper struct {
 	base       http.RoundTripper
 	streamable bool
@@ -105,8 +106,8 @@ func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp, err := t.base.RoundTrip(r.WithContext(ctx))
 	if patience != nil && !patience.Stop() || err != nil && t.ctx.Err() != nil && optional {
-		// The SDK would wait for the stream, and then try again for half a minute. Without it the session works, but for what the server says
-		// outside of calls.
+		// The SDK would wait for the stream, and then try again for half a minute. Without it the
+		// session works, but for what the server says outside of calls.
 		if err == nil {
 			_ = resp.Body.Close() // the request was cancelled
 		}
@@ -136,7 +137,8 @@ func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// post sends a POST of the express lane, whose context ends with the session. Its answers are not bounded.
+// post sends a POST of the express lane, whose context ends with the session. Its answers are not
+// bounded.
 func (t *roundTripper) post(r *http.Request) (*http.Response, error) {
 	if r.ContentLength > t.maxBody {
 		return nil, &wire.NotSentError{Cause: &wire.TooLargeError{Size: int(r.ContentLength), Limit: int(t.maxBody)}}
@@ -158,8 +160,9 @@ func (t *roundTripper) CloseIdleConnections() {
 	}
 }
 
-// refused hands a refusal to the SDK as a passing failure of that one message; any other would end the session for everybody. Only a session that the
-// server does not know any more has to end. What the server really said is in the trace and the note.
+// refused hands a refusal to the SDK as a passing failure of that one message; any other would end
+// the session for everybody. Only a session that the server does not know any more has to end. What
+// the server really said is in the trace and the note.
 func (t *roundTripper) refused(r *http.Request, resp *http.Response) *http.Response {
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
 	_ = resp.Body.Close() // the rest is of no interest
@@ -181,7 +184,8 @@ func (t *roundTripper) refused(r *http.Request, resp *http.Response) *http.Respo
 	return resp
 }
 
-// hand answers the request, a ping, in the server's place, with a message before the answer: that is the way of a message to the SDK's session.
+// hand answers the request, a ping, in the server's place, with a message before the answer: that
+// is the way of a message to the SDK's session.
 func (t *roundTripper) hand(r *http.Request, message string) (*http.Response, error) {
 	msg, err := io.ReadAll(r.Body)
 	if err = errors.Join(err, r.Body.Close()); err != nil {
@@ -200,11 +204,13 @@ func answer(r *http.Request, status int, media, text string) *http.Response {
 	if media != "" {
 		h.Set("Content-Type", media)
 	}
-	return &http.Response{StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h, Body: io.NopCloser(strings.NewReader(text)),
+	return &http.Response{StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h,
+		Body:          io.NopCloser(strings.NewReader(text)),
 		ContentLength: int64(len(text)), Request: r}
 }
 
-// body is an answer's body: it ends its request when it is closed, is bounded, and looks out for notifications.
+// body is an answer's body: it ends its request when it is closed, is bounded, and looks out for
+// notifications.
 type body struct {
 	io.ReadCloser
 	end   func()

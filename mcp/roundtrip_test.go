@@ -17,8 +17,9 @@ func TestBodyNotices(t *testing.T) {
 	for text, want := range map[string]bool{
 		"data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n": true,
 		"data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n":               false,
-		`data: {"text":"\"notifications/message\""}`:                           true, // costs a little, and nothing else
-		`data: {"method":"notifications\/message"}`:                            true,
+		// costs a little, and nothing else
+		`data: {"text":"\"notifications/message\""}`: true,
+		`data: {"method":"notifications\/message"}`:  true,
 		`"notification`: false,
 		``:              false,
 	} {
@@ -41,7 +42,8 @@ func TestRoundTripperBounds(t *testing.T) {
 	defer srv.Close()
 	rt := newRoundTripper(http.DefaultTransport, true, ConnectOptions{MaxBody: 200, MaxFrame: 100})
 	post := func(n int) (int, error) {
-		resp, err := (&http.Client{Transport: rt}).Post(srv.URL, "application/json", strings.NewReader(strings.Repeat("x", n)))
+		resp, err := (&http.Client{Transport: rt}).Post(srv.URL, "application/json",
+			strings.NewReader(strings.Repeat("x", n)))
 		if err != nil {
 			return 0, err
 		}

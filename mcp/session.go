@@ -16,8 +16,9 @@ import (
 	"github.com/openmas/openmas/communicator"
 )
 
-// A Session is one connection to an MCP server, with the program behind it if we started it: a [communicator.Peer]. It takes any number of calls at
-// once. It does not come back when it is over: see Done.
+// A Session is one connection to an MCP server, with the program behind it if we started it: a
+// [communicator.Peer]. It takes any number of calls at once. It does not come back when it is over:
+// see Done.
 type Session struct {
 	target Target
 	opts   ConnectOptions
@@ -65,7 +66,8 @@ var errClosed = errors.New("the session was closed")
 const maxAsked = 64
 
 func newSession(t Target, o ConnectOptions, l *link) *Session {
-	s := &Session{target: t, opts: o, log: o.Logger, link: l, limit: o.inputLimit(t.Transport), asked: make(chan struct{}, maxAsked),
+	s := &Session{target: t, opts: o, log: o.Logger, link: l, limit: o.inputLimit(t.Transport),
+		asked:   make(chan struct{}, maxAsked),
 		refresh: make(chan struct{}, 1), done: make(chan struct{}), gone: make(chan struct{})}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	context.AfterFunc(s.ctx, func() { s.calls.end(context.Cause(s.ctx)) })
@@ -119,7 +121,8 @@ func (s *Session) watch() {
 	}
 	s.err = agent.Refusedf(agent.CodeUnavailable, "%s: %w", &s.target, why)
 	if s.ctx.Err() == nil {
-		// Answers that came before the end are still on their way to their calls; the others fail by themselves.
+		// Answers that came before the end are still on their way to their calls; the others fail
+		// by themselves.
 		last, cancel := context.WithTimeout(s.rush, lastAnswers)
 		_ = s.gate.Wait(last) // what does not return is cancelled
 		cancel()
@@ -141,29 +144,32 @@ func (s *Session) watch() {
 	s.hurry()
 }
 
-// lastAnswers is how long calls may take to return when their connection has ended: to decode an answer, to deliver notices.
+// lastAnswers is how long calls may take to return when their connection has ended: to decode an
+// answer, to deliver notices.
 const lastAnswers = time.Second
 
 // goodbye is how long a session over HTTP may take to tell the server that it is over.
 const goodbye = 2 * time.Second
 
-// sayGoodbye ends a session over HTTP well: the server hears that its calls are cancelled, which it need not conclude from a connection that closes, and
-// of the end.
+// sayGoodbye ends a session over HTTP well: the server hears that its calls are cancelled, which it
+// need not conclude from a connection that closes, and of the end.
 func (s *Session) sayGoodbye() {
 	ctx, cancel := context.WithTimeout(s.rush, goodbye)
 	defer cancel()
 	defer context.AfterFunc(ctx, s.link.sever)()
 	if s.gate.Wait(ctx) == nil && s.left.Load() && !s.newest() {
-		// The SDK tells the server of calls that were left from goroutines of its own, and drops what is not on its way when it closes. The server then
-		// answers after those calls have ended: never, it may be. A round trip later they are on their way.
+		// The SDK tells the server of calls that were left from goroutines of its own, and drops
+		// what is not on its way when it closes. The server then answers after those calls have
+		// ended: never, it may be. A round trip later they are on their way.
 		_ = s.sdk.Ping(ctx, nil) // the connection is closed next, whatever the answer
 	}
 	s.errands.finish()
 	_ = s.sdk.Close() // the server's opinion of it does not matter any more
 }
 
-// Info describes the server: what it offers now, its instructions and its version. What a server that is not trusted says about its tools'
-// effects is in it; only the target's owner knows whether to believe it. It must not be changed.
+// Info describes the server: what it offers now, its instructions and its version. What a server
+// that is not trusted says about its tools' effects is in it; only the target's owner knows whether
+// to believe it. It must not be changed.
 func (s *Session) Info() agent.Info { return *s.info.Load() }
 
 // Pid is the number of the program, 0 if the session is not to one that it started.
@@ -183,8 +189,9 @@ func (s *Session) newest() bool { return s.ProtocolVersion() > eraLast }
 // ID is what the server calls the session, or empty.
 func (s *Session) ID() string { return s.sdk.ID() }
 
-// Done is closed when the session takes no more calls, because it was closed, or the server, its program or the connection is gone. The program may still be
-// about to end: Close waits for it, and has to be called in any case.
+// Done is closed when the session takes no more calls, because it was closed, or the server, its
+// program or the connection is gone. The program may still be about to end: Close waits for it, and
+// has to be called in any case.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
 // Err says why the session is over; nil until Done.
@@ -197,8 +204,10 @@ func (s *Session) Err() error {
 	}
 }
 
-// Close ends the session: calls in flight fail, the program is asked to end and after some time made to. It returns when all of it is gone. When ctx
-// ends first, the program is killed and nothing more waited for politely. The error tells that the program had to be killed, or is still there.
+// Close ends the session: calls in flight fail, the program is asked to end and after some time
+// made to. It returns when all of it is gone. When ctx ends first, the program is killed and
+// nothing more waited for politely. The error tells that the program had to be killed, or is still
+// there.
 func (s *Session) Close(ctx context.Context) error {
 	s.gate.Shut()
 	s.end(errClosed)
@@ -214,9 +223,11 @@ func (s *Session) Close(ctx context.Context) error {
 	case <-s.gone:
 		return s.goneBy
 	case <-timer.C:
-		return fmt.Errorf("close %s: something still runs %v after the time was up: %w", &s.target, closePatience, context.Cause(ctx))
+		return fmt.Errorf("close %s: something still runs %v after the time was up: %w", &s.target, closePatience,
+			context.Cause(ctx))
 	}
 }
 
-// closePatience is for what a Close without time cannot do at once: reap a killed program, end a callback.
+// closePatience is for what a Close without time cannot do at once: reap a killed program, end a
+// callback.
 const closePatience = 5 * time.Second

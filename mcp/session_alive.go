@@ -14,8 +14,9 @@ const (
 	maxMisses   = 3
 )
 
-// keepAlive pings the server while no call is in flight: calls have deadlines of their own, and some servers do nothing else while they work on one. After
-// three misses in a row the session is over: a frozen program, a connection that leads nowhere.
+// keepAlive pings the server while no call is in flight: calls have deadlines of their own, and
+// some servers do nothing else while they work on one. After three misses in a row the session is
+// over: a frozen program, a connection that leads nowhere.
 func (s *Session) keepAlive() {
 	if s.opts.PingInterval < 0 || s.newest() { // which has no pings
 		return

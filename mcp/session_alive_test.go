@@ -12,7 +12,8 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// TestSessionPing: a server that stops answering is given up, one that answers pings with an error is not.
+// TestSessionPing: a server that stops answering is given up, one that answers pings with an error
+// is not.
 func TestSessionPing(t *testing.T) {
 	for name, answers := range map[string]bool{"frozen": false, "old": true} {
 		t.Run(name, func(t *testing.T) {

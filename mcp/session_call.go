@@ -13,7 +13,8 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// Call makes one call. It returns at the end of ctx at the latest, whatever the server does; the server is told then. See [communicator.Peer] for the errors.
+// Call makes one call. It returns at the end of ctx at the latest, whatever the server does; the
+// server is told then. See [communicator.Peer] for the errors.
 func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 	if !s.gate.Enter() {
 		if err := s.Err(); err != nil {
@@ -26,7 +27,8 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 		return nil, agent.Refusedf(agent.CodeOf(err), "%s: %w before it was sent", c.Target(), err)
 	}
 	if len(c.Input) > s.limit {
-		return nil, agent.Refusedf(agent.CodeResourceExhausted, "%s: the input has %d bytes, over the limit of %d", c.Target(), len(c.Input), s.limit)
+		return nil, agent.Refusedf(agent.CodeResourceExhausted, "%s: the input has %d bytes, over the limit of %d",
+			c.Target(), len(c.Input), s.limit)
 	}
 	if len(c.Input) > 0 && (!json.Valid(c.Input) || !utf8.Valid(c.Input)) {
 		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: the input is no JSON in UTF-8", c.Target())
@@ -53,7 +55,8 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 	return res, nil
 }
 
-// calls are those in flight: they end with the session. A watcher for each would cost more than this.
+// calls are those in flight: they end with the session. A watcher for each would cost more than
+// this.
 type calls struct {
 	mu   sync.Mutex
 	last uint64
@@ -114,8 +117,9 @@ func (s *Session) metaOf(ctx context.Context, out outgoing) sdk.Meta {
 	return m
 }
 
-// send makes the request and reads the answer. What every request needs was done, and what every failure needs will be: an error is the [*agent.Error] that
-// the server answered with, or how the sending failed.
+// send makes the request and reads the answer. What every request needs was done, and what every
+// failure needs will be: an error is the [*agent.Error] that the server answered with, or how the
+// sending failed.
 func (s *Session) send(ctx context.Context, out outgoing) (*agent.Result, error) {
 	switch out.Op {
 	case agent.OpTool:
@@ -123,7 +127,8 @@ func (s *Session) send(ctx context.Context, out outgoing) (*agent.Result, error)
 	case agent.OpPrompt:
 		return s.getPrompt(ctx, out)
 	case agent.OpResource:
-		res, err := s.sdk.ReadResource(ctx, &sdk.ReadResourceParams{Meta: s.metaOf(ctx, out), URI: out.Name, InputResponses: out.responses, RequestState: out.state})
+		res, err := s.sdk.ReadResource(ctx, &sdk.ReadResourceParams{Meta: s.metaOf(ctx, out), URI: out.Name,
+			InputResponses: out.responses, RequestState: out.state})
 		if err != nil {
 			return nil, err
 		}
@@ -134,7 +139,8 @@ func (s *Session) send(ctx context.Context, out outgoing) (*agent.Result, error)
 		return s.complete(ctx, out)
 	case agent.OpEvent:
 		if !s.target.Trusted {
-			return nil, agent.Refusedf(agent.CodeUnimplemented, "%s: a server that is not ours takes no events", out.Target())
+			return nil, agent.Refusedf(agent.CodeUnimplemented, "%s: a server that is not ours takes no events",
+				out.Target())
 		}
 		args := eventArgsOf(out.Call)
 		if len(args.Payload) == 0 {
@@ -150,7 +156,8 @@ func (s *Session) send(ctx context.Context, out outgoing) (*agent.Result, error)
 }
 
 // callTool is the one place where tools/call is sent.
-func (s *Session) callTool(ctx context.Context, out outgoing, name string, arguments json.RawMessage) (*agent.Result, error) {
+func (s *Session) callTool(ctx context.Context, out outgoing, name string, arguments json.RawMessage) (*agent.Result,
+	error) {
 	if out.note.direct = s.rides(out, name); out.note.direct {
 		res, err := s.callExpress(ctx, out, name, arguments)
 		if !errors.Is(err, errElsewhere) {
@@ -159,7 +166,8 @@ func (s *Session) callTool(ctx context.Context, out outgoing, name string, argum
 		out.note.direct = false
 	}
 	// The SDK changes the parameters it is given: they are never shared.
-	res, err := s.sdk.CallTool(ctx, &sdk.CallToolParams{Meta: s.metaOf(ctx, out), Name: name, Arguments: arguments, InputResponses: out.responses, RequestState: out.state})
+	res, err := s.sdk.CallTool(ctx, &sdk.CallToolParams{Meta: s.metaOf(ctx, out), Name: name, Arguments: arguments,
+		InputResponses: out.responses, RequestState: out.state})
 	if err != nil {
 		return nil, err
 	}
@@ -169,9 +177,11 @@ func (s *Session) callTool(ctx context.Context, out outgoing, name string, argum
 func (s *Session) getPrompt(ctx context.Context, out outgoing) (*agent.Result, error) {
 	var args map[string]string
 	if err := json.Unmarshal(objectOrEmpty(out.Input), &args); err != nil {
-		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: the arguments of a prompt are an object of strings: %w", out.Target(), err)
+		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: the arguments of a prompt are an object of "+
+			"strings: %w", out.Target(), err)
 	}
-	res, err := s.sdk.GetPrompt(ctx, &sdk.GetPromptParams{Meta: s.metaOf(ctx, out), Name: out.Name, Arguments: args, InputResponses: out.responses, RequestState: out.state})
+	res, err := s.sdk.GetPrompt(ctx, &sdk.GetPromptParams{Meta: s.metaOf(ctx, out), Name: out.Name, Arguments: args,
+		InputResponses: out.responses, RequestState: out.state})
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +197,8 @@ func (s *Session) complete(ctx context.Context, out outgoing) (*agent.Result, er
 	if err := json.Unmarshal(objectOrEmpty(out.Input), &req); err != nil {
 		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: complete: %w", out.Target(), err)
 	}
-	params := &sdk.CompleteParams{Meta: s.metaOf(ctx, out), Ref: completeRef(out.Name), Argument: sdk.CompleteParamsArgument{Name: req.Argument, Value: req.Value}}
+	params := &sdk.CompleteParams{Meta: s.metaOf(ctx, out), Ref: completeRef(out.Name),
+		Argument: sdk.CompleteParamsArgument{Name: req.Argument, Value: req.Value}}
 	if len(req.Others) > 0 {
 		params.Context = &sdk.CompleteContext{Arguments: req.Others}
 	}

@@ -18,7 +18,8 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// failure says what the failure of a call means: the server's own error, or what is known about whether the call ran.
+// failure says what the failure of a call means: the server's own error, or what is known about
+// whether the call ran.
 func (s *Session) failure(ctx context.Context, c *agent.Call, trace *wire.Trace, n *note, err error) *agent.Error {
 	var e *agent.Error
 	if errors.As(err, &e) {
@@ -66,7 +67,8 @@ func (s *Session) refusal(c *agent.Call, status *wire.HTTPError, n *note) *agent
 	if text := n.refusal.Load(); text != nil {
 		body = *text
 	}
-	e := &agent.Error{Code: agent.CodeOutcomeUnknown, Message: fmt.Sprintf("%s: %s: %d %s", c.Target(), status.Op, status.Status, http.StatusText(status.Status))}
+	e := &agent.Error{Code: agent.CodeOutcomeUnknown, Message: fmt.Sprintf("%s: %s: %d %s", c.Target(), status.Op,
+		status.Status, http.StatusText(status.Status))}
 	var env wire.Envelope
 	var rpc jsonrpc.Error
 	if env.Scan([]byte(body)) && env.Error != nil && json.Unmarshal(env.Error, &rpc) == nil {
@@ -74,7 +76,8 @@ func (s *Session) refusal(c *agent.Call, status *wire.HTTPError, n *note) *agent
 			if s.newest() && (status.Status == http.StatusBadRequest || status.Status == http.StatusNotFound) {
 				return said // an answer like any other: the protocol gives some a status of their own
 			}
-			e.Code, e.Message, e.Details, e.RetryAfter = said.Code, c.Target()+": "+said.Message, said.Details, said.RetryAfter
+			e.Code, e.Message, e.Details, e.RetryAfter = said.Code, c.Target()+": "+said.Message, said.Details,
+				said.RetryAfter
 		}
 	} else if text := strings.TrimSpace(body); text != "" && len(text) <= 512 && !strings.HasPrefix(text, "<") {
 		e.Message += ": " + text
@@ -86,7 +89,8 @@ func (s *Session) refusal(c *agent.Call, status *wire.HTTPError, n *note) *agent
 	return e
 }
 
-// statusCode is the code for a request that was turned away. Within a session, 404 means that the session is gone.
+// statusCode is the code for a request that was turned away. Within a session, 404 means that the
+// session is gone.
 func statusCode(status int, session bool) agent.Code {
 	switch status {
 	case http.StatusUnauthorized:
@@ -124,7 +128,8 @@ func statusHint(t *Target, status int) string {
 	return ""
 }
 
-// isLocal reports whether err holds a JSON-RPC error that no server sent: the mark that the SDK and the connections put on a message that failed by itself.
+// isLocal reports whether err holds a JSON-RPC error that no server sent: the mark that the SDK and
+// the connections put on a message that failed by itself.
 func isLocal(err error) bool {
 	var rpc *jsonrpc.Error
 	return errors.As(err, &rpc) && rpc.Code == -32005 && rpc.Message == "rejected by transport"
@@ -139,7 +144,8 @@ func isRefused(err error) bool {
 // isNotMCP reports whether what answered the handshake is something else.
 func isNotMCP(err error) bool {
 	var rpc *jsonrpc.Error
-	return errors.Is(err, wire.ErrGarbage) || errors.Is(err, errNotMCP) || errors.As(err, &rpc) && rpc.Code == jsonrpc.CodeMethodNotFound
+	return errors.Is(err, wire.ErrGarbage) || errors.Is(err, errNotMCP) || errors.As(err, &rpc) &&
+		rpc.Code == jsonrpc.CodeMethodNotFound
 }
 
 var errNotMCP = errors.New("unexpected answer")

@@ -41,7 +41,8 @@ func newMoody(t *testing.T, transport Transport) (*moody, *Session) {
 
 func (m *moody) set(h http.HandlerFunc) { m.mood.Store(&h) }
 
-// TestEvidenceOfStatus: what HTTP says about one call, and that the session and its other calls outlive it.
+// TestEvidenceOfStatus: what HTTP says about one call, and that the session and its other calls
+// outlive it.
 func TestEvidenceOfStatus(t *testing.T) {
 	for _, transport := range []Transport{SSE, Streamable} {
 		for _, tc := range []struct {
@@ -49,9 +50,12 @@ func TestEvidenceOfStatus(t *testing.T) {
 			code        agent.Code
 			notExecuted bool
 		}{
-			{400, agent.CodeInvalidArgument, true}, {401, agent.CodeUnauthenticated, true}, {403, agent.CodePermissionDenied, true},
-			{413, agent.CodeResourceExhausted, true}, {429, agent.CodeResourceExhausted, true}, {503, agent.CodeUnavailable, true},
-			{500, agent.CodeOutcomeUnknown, false}, {502, agent.CodeOutcomeUnknown, false}, {504, agent.CodeOutcomeUnknown, false},
+			{400, agent.CodeInvalidArgument, true}, {401, agent.CodeUnauthenticated, true},
+			{403, agent.CodePermissionDenied, true},
+			{413, agent.CodeResourceExhausted, true}, {429, agent.CodeResourceExhausted, true},
+			{503, agent.CodeUnavailable, true},
+			{500, agent.CodeOutcomeUnknown, false}, {502, agent.CodeOutcomeUnknown, false},
+			{504, agent.CodeOutcomeUnknown, false},
 		} {
 			t.Run(fmt.Sprint(transport, " ", tc.status), func(t *testing.T) {
 				m, s := newMoody(t, transport)
@@ -95,7 +99,8 @@ func TestEvidenceOfOurOwnRefusal(t *testing.T) {
 		_, _ = w.Write([]byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"draining","data":{"openmas/error":{"code":"unavailable","message":"draining","retryAfter":1500}}}}`))
 	})
 	_, err := call(t.Context(), s, "echo", nil, nil)
-	if e := wantError(t, err, agent.CodeUnavailable, true); e.RetryAfter != 1500*time.Millisecond || !strings.HasSuffix(e.Message, ": draining") {
+	if e := wantError(t, err, agent.CodeUnavailable, true); e.RetryAfter != 1500*time.Millisecond ||
+		!strings.HasSuffix(e.Message, ": draining") {
 		t.Errorf("%v, retry after %v", e, e.RetryAfter)
 	}
 	m.mood.Store(nil)
@@ -106,7 +111,9 @@ func TestEvidenceOfSessionMissing(t *testing.T) {
 	for _, transport := range []Transport{SSE, Streamable} {
 		t.Run(string(transport), func(t *testing.T) {
 			m, s := newMoody(t, transport)
-			m.set(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "session not found", http.StatusNotFound) })
+			m.set(func(w http.ResponseWriter, _ *http.Request) {
+				http.Error(w, "session not found", http.StatusNotFound)
+			})
 			_, err := call(t.Context(), s, "echo", nil, nil)
 			wantError(t, err, agent.CodeUnavailable, true)
 			await(t, s.Done(), "Done")

@@ -25,7 +25,8 @@ const (
 const (
 	maxPages  = 100
 	maxListed = 10_000
-	// settle is how long changes gather before the lists are read again: servers announce each of a hundred new tools.
+	// settle is how long changes gather before the lists are read again: servers announce each of a
+	// hundred new tools.
 	settle = 50 * time.Millisecond
 )
 
@@ -106,7 +107,8 @@ func (s *Session) relist(lists uint32) {
 	info, err := s.list(ctx, old, lists)
 	if err != nil {
 		if s.ctx.Err() == nil {
-			s.log.Warn("the server's lists have changed but cannot be read; the old ones stay", "error", withoutURL(err))
+			s.log.Warn("the server's lists have changed but cannot be read; the old ones stay", "error",
+				withoutURL(err))
 		}
 		return
 	}
@@ -119,7 +121,8 @@ func (s *Session) relist(lists uint32) {
 	}
 }
 
-// list returns info with those lists as the server gives them now. It asks only for what the server has.
+// list returns info with those lists as the server gives them now. It asks only for what the server
+// has.
 func (s *Session) list(ctx context.Context, info agent.Info, lists uint32) (agent.Info, error) {
 	has := s.sdk.InitializeResult().Capabilities
 	var err error
@@ -154,23 +157,25 @@ func (s *Session) list(ctx context.Context, info agent.Info, lists uint32) (agen
 }
 
 func (s *Session) listResources(ctx context.Context) ([]agent.ResourceInfo, error) {
-	fixed, err := pages(s, "resources", agent.ResourceInfo.Key, func(cursor string) ([]agent.ResourceInfo, string, error) {
-		res, err := s.sdk.ListResources(ctx, &sdk.ListResourcesParams{Cursor: cursor})
-		if err != nil {
-			return nil, "", err
-		}
-		return convert(res.Resources, fromResource), res.NextCursor, nil
-	})
+	fixed, err := pages(s, "resources", agent.ResourceInfo.Key,
+		func(cursor string) ([]agent.ResourceInfo, string, error) {
+			res, err := s.sdk.ListResources(ctx, &sdk.ListResourcesParams{Cursor: cursor})
+			if err != nil {
+				return nil, "", err
+			}
+			return convert(res.Resources, fromResource), res.NextCursor, nil
+		})
 	if err != nil {
 		return nil, err
 	}
-	templates, err := pages(s, "resources/templates", agent.ResourceInfo.Key, func(cursor string) ([]agent.ResourceInfo, string, error) {
-		res, err := s.sdk.ListResourceTemplates(ctx, &sdk.ListResourceTemplatesParams{Cursor: cursor})
-		if err != nil {
-			return nil, "", err
-		}
-		return convert(res.ResourceTemplates, fromTemplate), res.NextCursor, nil
-	})
+	templates, err := pages(s, "resources/templates", agent.ResourceInfo.Key,
+		func(cursor string) ([]agent.ResourceInfo, string, error) {
+			res, err := s.sdk.ListResourceTemplates(ctx, &sdk.ListResourceTemplatesParams{Cursor: cursor})
+			if err != nil {
+				return nil, "", err
+			}
+			return convert(res.ResourceTemplates, fromTemplate), res.NextCursor, nil
+		})
 	return append(fixed, templates...), err
 }
 
@@ -188,9 +193,11 @@ func convert[In, Out any](in []*In, f func(*In) Out) []Out {
 	return out
 }
 
-// pages reads a list to its end, or to a bound that no sane server reaches. Of two things of one name it keeps the first; what is reserved to ourselves is
-// left out. A server that has the capability but not the method has an empty list.
-func pages[T any](s *Session, what string, name func(T) string, fetch func(cursor string) ([]T, string, error)) ([]T, error) {
+// pages reads a list to its end, or to a bound that no sane server reaches. Of two things of one
+// name it keeps the first; what is reserved to ourselves is left out. A server that has the
+// capability but not the method has an empty list.
+func pages[T any](s *Session, what string, name func(T) string, fetch func(cursor string) ([]T, string, error)) ([]T,
+	error) {
 	var all []T
 	seen := map[string]bool{}
 	cursor := ""

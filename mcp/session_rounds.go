@@ -15,8 +15,9 @@ const (
 	shedPause = 200 * time.Millisecond // before the first repetition, then twice as long
 )
 
-// converse sends a call, and again with the answers as long as the server wants input. That is the newest era's way to ask; in the others servers ask while the call
-// waits, and only our own may end a call like this, which its caller then repeats.
+// converse sends a call, and again with the answers as long as the server wants input. That is the
+// newest era's way to ask; in the others servers ask while the call waits, and only our own may end
+// a call like this, which its caller then repeats.
 func (s *Session) converse(ctx context.Context, out outgoing) (*agent.Result, error) {
 	if !s.newest() {
 		return s.send(ctx, out)
@@ -32,7 +33,8 @@ func (s *Session) converse(ctx context.Context, out outgoing) (*agent.Result, er
 			return res, err
 		}
 		if round == maxRounds {
-			return nil, agent.Errorf(agent.CodeResourceExhausted, "%s asked for input %d times", out.Target(), maxRounds)
+			return nil, agent.Errorf(agent.CodeResourceExhausted, "%s asked for input %d times", out.Target(),
+				maxRounds)
 		}
 		out.responses, out.state = nil, res.Pending.State
 		if len(res.Pending.Requests) == 0 {

@@ -26,12 +26,14 @@ func newestWays(t *testing.T, o ConnectOptions, test func(t *testing.T, f *fixtu
 	})
 }
 
-// TestInputThatAServerWants: a call that comes back with questions is answered by its caller, else by the session's owner, and made again.
+// TestInputThatAServerWants: a call that comes back with questions is answered by its caller, else
+// by the session's owner, and made again.
 func TestInputThatAServerWants(t *testing.T) {
 	back := func(who string) agent.Handlers {
 		return agent.Handlers{
 			Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
-				return agent.ElicitResult{Action: agent.ElicitAccept, Content: fmt.Appendf(nil, `{"name":%q}`, who+" "+r.Message)}, nil
+				return agent.ElicitResult{Action: agent.ElicitAccept,
+					Content: fmt.Appendf(nil, `{"name":%q}`, who+" "+r.Message)}, nil
 			},
 			Sample: func(context.Context, agent.SampleRequest) (agent.SampleResult, error) {
 				return agent.SampleResult{Role: "assistant", Model: who + "'s model", Content: agent.Text("m")}, nil
@@ -48,12 +50,14 @@ func TestInputThatAServerWants(t *testing.T) {
 			t.Errorf("answered by its caller: %s", got)
 		}
 		owner.Store(&olga)
-		if got := mustCall(t, s, "wants", nil, agent.Handlers{Elicit: ada.Elicit}).Text(); got != "two Dr. Ada who?, Olga's model, 1, Ada again?" {
+		if got := mustCall(t, s, "wants", nil, agent.Handlers{Elicit: ada.Elicit}).Text(); got != "two Dr. Ada who?, "+
+			"Olga's model, 1, Ada again?" {
 			t.Errorf("answered by both: %s", got)
 		}
 		owner.Store(&agent.Handlers{})
 		_, err := call(t.Context(), s, "wants", nil, nil)
-		if e := wantError(t, err, agent.CodeUnavailable, false); !strings.Contains(e.Message, "nobody answers") && !strings.Contains(e.Message, "does not answer") {
+		if e := wantError(t, err, agent.CodeUnavailable, false); !strings.Contains(e.Message, "nobody answers") &&
+			!strings.Contains(e.Message, "does not answer") {
 			t.Errorf("answered by nobody: %v", e)
 		}
 	})
@@ -73,7 +77,9 @@ func (o ownerBack) Request(ctx context.Context, r agent.Request) (json.RawMessag
 func TestNoticesInTheNewestEra(t *testing.T) {
 	newestWays(t, ConnectOptions{}, func(t *testing.T, _ *fixture, s *Session) {
 		var progress, logs atomic.Int64
-		back := agent.Handlers{OnProgress: func(agent.ProgressNotice) { progress.Add(1) }, OnLog: func(agent.LogNotice) { logs.Add(1) }}
+		back := agent.Handlers{OnProgress: func(agent.ProgressNotice) {
+			progress.Add(1)
+		}, OnLog: func(agent.LogNotice) { logs.Add(1) }}
 		mustCall(t, s, "tell", map[string]int{"progress": 3, "log": 2}, back)
 		if progress.Load() != 3 || logs.Load() != 2 {
 			t.Errorf("%d of 3 progress notices, %d of 2 log lines", progress.Load(), logs.Load())
@@ -115,12 +121,14 @@ func TestTheNewestEraFallsBack(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Connect(t.Context(), Target{Transport: Streamable, URL: srv.URL, Protocol: "tomorrow"}, ConnectOptions{}); err == nil || !strings.Contains(err.Error(), "tomorrow") {
+	if _, err := Connect(t.Context(), Target{Transport: Streamable, URL: srv.URL, Protocol: "tomorrow"},
+		ConnectOptions{}); err == nil || !strings.Contains(err.Error(), "tomorrow") {
 		t.Errorf("an unknown protocol: %v", err)
 	}
 }
 
-// TestRoundsOfOneCallSayTheSame: the first round takes the lane and the others do not. A server that binds its state to the arguments, as ours does, must see the same.
+// TestRoundsOfOneCallSayTheSame: the first round takes the lane and the others do not. A server
+// that binds its state to the arguments, as ours does, must see the same.
 func TestRoundsOfOneCallSayTheSame(t *testing.T) {
 	dir := &crew{}
 	dir.add(t, "quiz", quizzer(new(atomic.Int64)))
@@ -129,8 +137,10 @@ func TestRoundsOfOneCallSayTheSame(t *testing.T) {
 	back := agent.Handlers{Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
 		return agent.ElicitResult{Action: agent.ElicitAccept, Content: fmt.Appendf(nil, `{"word":%q}`, r.Message)}, nil
 	}}
-	for _, in := range []string{`{"word":"w"}`, `{"word": "w"}`, "{\n\"word\":\"w\"}", `{"word":"a<b>&c"}`, "{\"word\":\"\u2028\"}", `{"word":"\u003c\/"}`} {
-		res, err := s.Call(t.Context(), &agent.Call{Op: agent.OpTool, Name: "quiz_row", Input: json.RawMessage(in), Back: back})
+	for _, in := range []string{`{"word":"w"}`, `{"word": "w"}`, "{\n\"word\":\"w\"}", `{"word":"a<b>&c"}`,
+		"{\"word\":\"\u2028\"}", `{"word":"\u003c\/"}`} {
+		res, err := s.Call(t.Context(), &agent.Call{Op: agent.OpTool, Name: "quiz_row", Input: json.RawMessage(in),
+			Back: back})
 		if err != nil {
 			t.Errorf("%q: %v", in, err)
 		} else if got := res.Text(); got != "first, second, second, third" {

@@ -10,7 +10,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// maxUpdates is how many changed resources wait to be told of. More are lost: whoever subscribes to so many reads them now and then anyway.
+// maxUpdates is how many changed resources wait to be told of. More are lost: whoever subscribes to
+// so many reads them now and then anyway.
 const maxUpdates = 1000
 
 // updates gathers the resources that a server says have changed, each once.
@@ -27,9 +28,11 @@ func (u *updates) take() map[string]bool {
 	return out
 }
 
-// Subscribe asks the server to tell of changes of a resource: see ConnectOptions.OnUpdated. unimplemented: it does not do that.
+// Subscribe asks the server to tell of changes of a resource: see ConnectOptions.OnUpdated.
+// unimplemented: it does not do that.
 func (s *Session) Subscribe(ctx context.Context, uri string) error {
-	if caps := s.sdk.InitializeResult().Capabilities; caps == nil || caps.Resources == nil || !caps.Resources.Subscribe {
+	if caps := s.sdk.InitializeResult().Capabilities; caps == nil || caps.Resources == nil ||
+		!caps.Resources.Subscribe {
 		return agent.Refusedf(agent.CodeUnimplemented, "%s tells nobody of changed resources", &s.target)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.opts.HandshakeTimeout)

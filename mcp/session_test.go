@@ -27,7 +27,8 @@ func TestSessionInfo(t *testing.T) {
 		if len(info.Prompts) != 1 || info.Prompts[0].Arguments[0].Name != "who" {
 			t.Errorf("prompts %+v", info.Prompts)
 		}
-		if len(info.Resources) != 2 || info.Resources[0].URI != "doc://one" || info.Resources[1].Template != "doc://{name}" {
+		if len(info.Resources) != 2 || info.Resources[0].URI != "doc://one" ||
+			info.Resources[1].Template != "doc://{name}" {
 			t.Errorf("resources %+v", info.Resources)
 		}
 		if v := s.ProtocolVersion(); v != eraLast {
@@ -75,7 +76,8 @@ func sessionOperations(t *testing.T, protocol string) {
 		_, err = s.Call(ctx, &agent.Call{Op: agent.OpResource, Name: "doc://missing"})
 		wantError(t, err, agent.CodeNotFound, false)
 
-		req, _ := json.Marshal(agent.CompleteRequest{Argument: "name", Value: "a", Others: map[string]string{"who": "b"}})
+		req, _ := json.Marshal(agent.CompleteRequest{Argument: "name", Value: "a",
+			Others: map[string]string{"who": "b"}})
 		for ref, want := range map[string]string{"greet": "ref/prompt:a!b", "doc://{name}": "ref/resource:a!b"} {
 			res, err = s.Call(ctx, &agent.Call{Op: agent.OpComplete, Name: ref, Input: req})
 			var c agent.Completion
@@ -100,7 +102,8 @@ func TestSessionMeta(t *testing.T) {
 		everyWay(t, Target{Trusted: trusted}, ConnectOptions{}, func(t *testing.T, _ *fixture, s *Session) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			res, err := s.Call(ctx, &agent.Call{ID: "id", Op: agent.OpTool, Name: "meta", Caller: "me", Key: "k", Depth: 2, Attempt: 3,
+			res, err := s.Call(ctx, &agent.Call{ID: "id", Op: agent.OpTool, Name: "meta", Caller: "me", Key: "k",
+				Depth: 2, Attempt: 3,
 				Meta: map[string]string{"traceparent": "00-1-2-3", "authorization": "secret"}, Back: agent.Handlers{}})
 			if err != nil {
 				t.Fatal(err)
@@ -119,7 +122,8 @@ func TestSessionMeta(t *testing.T) {
 			delete(got, "progressToken")
 			want := map[string]any{"traceparent": "00-1-2-3"}
 			if trusted {
-				want = map[string]any{"traceparent": "00-1-2-3", metaID: "id", metaCaller: "me", metaKey: "k", metaDepth: 2.0, metaAttempt: 3.0}
+				want = map[string]any{"traceparent": "00-1-2-3", metaID: "id", metaCaller: "me", metaKey: "k",
+					metaDepth: 2.0, metaAttempt: 3.0}
 			}
 			if fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("meta %v, want %v", got, want)

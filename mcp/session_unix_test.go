@@ -36,9 +36,11 @@ func TestKilledChild(t *testing.T) {
 	}
 }
 
-// TestFrozenChild: a program that reads nothing costs its own calls only, each until its deadline, and Close only its patience.
+// TestFrozenChild: a program that reads nothing costs its own calls only, each until its deadline,
+// and Close only its patience.
 func TestFrozenChild(t *testing.T) {
-	s := mustConnect(t, role(t, "server", Stdio), ConnectOptions{StdinGrace: 50 * time.Millisecond, TermGrace: 50 * time.Millisecond})
+	s := mustConnect(t, role(t, "server", Stdio),
+		ConnectOptions{StdinGrace: 50 * time.Millisecond, TermGrace: 50 * time.Millisecond})
 	if err := syscall.Kill(s.Pid(), syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}

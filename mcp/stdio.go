@@ -13,15 +13,20 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// closeTimeout bounds how long calls that were cancelled may take to end before they are left behind.
+// closeTimeout bounds how long calls that were cancelled may take to end before they are left
+// behind.
 const closeTimeout = 2 * time.Second
 
-// ServeStdio serves one agent on a pair of streams, one message a line, under its bare names; nothing but MCP is written to out. It returns nil when in has
-// ended and the calls that were running are answered; or when ctx has ended, after which new calls are refused (unavailable, not executed) and running ones still get
-// their answer. Either way calls are cancelled after Limits.Linger. An error is a connection that broke otherwise.
+// ServeStdio serves one agent on a pair of streams, one message a line, under its bare names;
+// nothing but MCP is written to out. It returns nil when in has ended and the calls that were
+// running are answered; or when ctx has ended, after which new calls are refused (unavailable, not
+// executed) and running ones still get their answer. Either way calls are cancelled after
+// Limits.Linger. An error is a connection that broke otherwise.
 //
-// in and out stay the caller's to close. A Read of in that is under way when ctx ends goes on until then.
-func ServeStdio(ctx context.Context, s communicator.Service, in io.Reader, out io.Writer, o HostOptions, id Identity) error {
+// in and out stay the caller's to close. A Read of in that is under way when ctx ends goes on until
+// then.
+func ServeStdio(ctx context.Context, s communicator.Service, in io.Reader, out io.Writer, o HostOptions,
+	id Identity) error {
 	o = o.withDefaults()
 	ep := soleEndpoint(o, s.Info(), s, new(communicator.Gate), nil)
 	return serveLine(ctx, ep, in, out, id)
@@ -30,7 +35,9 @@ func ServeStdio(ctx context.Context, s communicator.Service, in io.Reader, out i
 // serveLine serves an endpoint on a pair of streams.
 func serveLine(ctx context.Context, ep *endpoint, in io.Reader, out io.Writer, id Identity) error {
 	limits := ep.o.Limits
-	line := wire.NewLine(struct{ io.Reader }{in}, struct{ io.Writer }{out}, wire.LineOptions{Server: true, MaxFrame: limits.MaxFrame, Linger: limits.Linger, KeepReader: true, Logger: ep.o.Logger})
+	line := wire.NewLine(struct{ io.Reader }{in}, struct{ io.Writer }{out},
+		wire.LineOptions{Server: true, MaxFrame: limits.MaxFrame, Linger: limits.Linger, KeepReader: true,
+			Logger: ep.o.Logger})
 	c := newClient(context.WithoutCancel(ctx), ep, Stdio, id, nil)
 	defer c.cancel()
 	var express communicator.Gate
@@ -60,7 +67,8 @@ func serveLine(ctx context.Context, ep *endpoint, in io.Reader, out io.Writer, i
 	return fmt.Errorf("serve MCP on stdio: %w", ended)
 }
 
-// waitSession waits until the SDK's handlers and the calls of the express lane have ended; a tool that ignores its context is left behind.
+// waitSession waits until the SDK's handlers and the calls of the express lane have ended; a tool
+// that ignores its context is left behind.
 func waitSession(ss *sdk.ServerSession, express *communicator.Gate) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()

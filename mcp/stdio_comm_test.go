@@ -14,7 +14,8 @@ import (
 	"github.com/openmas/openmas/communicator/communicatortest"
 )
 
-// stdioComm is stdio as a communicator: each session is a pair of pipes with an agent served on the far end, as a child process has it, but in this process.
+// stdioComm is stdio as a communicator: each session is a pair of pipes with an agent served on the
+// far end, as a child process has it, but in this process.
 type stdioComm struct {
 	o    ConnectOptions
 	host HostOptions
@@ -32,7 +33,8 @@ type stdioComm struct {
 
 func newStdioComm() *stdioComm {
 	const frame = 2 << 20 // not the default, which takes its time
-	c := &stdioComm{services: map[string]*stdioBinding{}, wires: map[*cable]struct{}{}, sessions: map[*Session]struct{}{}, o: ConnectOptions{NoExpress: noExpress, MaxFrame: frame},
+	c := &stdioComm{services: map[string]*stdioBinding{}, wires: map[*cable]struct{}{},
+		sessions: map[*Session]struct{}{}, o: ConnectOptions{NoExpress: noExpress, MaxFrame: frame},
 		host: HostOptions{Logger: quiet, NoExpress: noExpress, Limits: Limits{MaxFrame: frame, Linger: time.Second}}}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c
@@ -238,7 +240,8 @@ func TestStdioContract(t *testing.T) {
 	communicatortest.Run(t, communicatortest.Config{
 		New: func(t *testing.T) communicatortest.Setup {
 			c := newStdioComm()
-			return communicatortest.Setup{Communicator: c, Limit: c.o.inputLimit(Stdio), ResultLimit: 3 << 19, Sever: c.Sever, Hold: c.Hold}
+			return communicatortest.Setup{Communicator: c, Limit: c.o.inputLimit(Stdio), ResultLimit: 3 << 19,
+				Sever: c.Sever, Hold: c.Hold}
 		},
 	})
 }

@@ -11,8 +11,10 @@ import (
 	"time"
 )
 
-// lines serves an agent on pipes; what the test writes goes in, each line that comes out is passed on.
-func lines(t *testing.T, ctx context.Context, p *probe, o HostOptions) (in io.WriteCloser, out <-chan string, ended <-chan error) {
+// lines serves an agent on pipes; what the test writes goes in, each line that comes out is passed
+// on.
+func lines(t *testing.T, ctx context.Context, p *probe, o HostOptions) (in io.WriteCloser, out <-chan string,
+	ended <-chan error) {
 	t.Helper()
 	o.NoExpress = o.NoExpress || noExpress
 	dir := &crew{}
@@ -64,7 +66,8 @@ func TestStdioEndsAfterTheLastAnswer(t *testing.T) {
 	for line := range out {
 		all = append(all, line)
 	}
-	if len(all) != 3 || !strings.Contains(all[0], `"protocolVersion"`) || strings.Count(strings.Join(all, " "), `"text":"w"`) != 2 {
+	if len(all) != 3 || !strings.Contains(all[0], `"protocolVersion"`) ||
+		strings.Count(strings.Join(all, " "), `"text":"w"`) != 2 {
 		t.Errorf("%d lines: %s", len(all), all)
 	}
 	if err := receive(t, "the end", ended); err != nil {
@@ -95,7 +98,8 @@ func TestStdioIsDrainedWhenItsContextEnds(t *testing.T) {
 	stop()
 	for i := 3; ; i++ { // until the refusal begins, calls still get in
 		say(t, in, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"plain","arguments":{"word":"w"}}}`, i))
-		if line := receive(t, "an answer", out); strings.Contains(line, `"openmas/code":"unavailable"`) && strings.Contains(line, `"openmas/not-executed":true`) {
+		if line := receive(t, "an answer", out); strings.Contains(line, `"openmas/code":"unavailable"`) &&
+			strings.Contains(line, `"openmas/not-executed":true`) {
 			break
 		}
 	}
@@ -110,7 +114,8 @@ func TestStdioIsDrainedWhenItsContextEnds(t *testing.T) {
 
 func TestGarbageOnStdioCostsNothing(t *testing.T) {
 	in, out, ended := lines(t, t.Context(), newProbe(), HostOptions{Logger: slog.New(slog.DiscardHandler)})
-	say(t, in, "hello?", initialize, initialized, `{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"plain","arguments":{"word":"fine"}}}`)
+	say(t, in, "hello?", initialize, initialized,
+		`{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"plain","arguments":{"word":"fine"}}}`)
 	var all string
 	for range 3 {
 		all += receive(t, "an answer", out)

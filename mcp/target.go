@@ -26,40 +26,47 @@ const (
 	Streamable Transport = "http"  // streamable HTTP, since protocol 2025-03-26
 )
 
-// A Target is an MCP server and the way to it: a URL, a program that speaks on stdin and stdout, or a program that is a server of SSE or
-// streamable HTTP and announces its address as SSE_SERVER_URL=http://host:port on its output. Headers, Env, Hello and the arguments of Command may hold
-// secrets: they never appear in a log or an error.
+// A Target is an MCP server and the way to it: a URL, a program that speaks on stdin and stdout, or
+// a program that is a server of SSE or streamable HTTP and announces its address as
+// SSE_SERVER_URL=http://host:port on its output. Headers, Env, Hello and the arguments of Command
+// may hold secrets: they never appear in a log or an error.
 type Target struct {
 	// Name is the agent's name, for the Info and for people.
 	Name      string
 	Transport Transport
-	// URL of the server, for SSE and Streamable; without a path it gets /sse or /mcp. With Command it may hold the path only.
+	// URL of the server, for SSE and Streamable; without a path it gets /sse or /mcp. With Command
+	// it may hold the path only.
 	URL string
 	// Headers are sent with every request, to the origin of URL only.
 	Headers map[string]string
 	// TLS is for URLs of https; nil: the system's trust. It must not be changed.
 	TLS *tls.Config
-	// OAuth gets a token when the server answers 401 or 403, and puts it on every request to the origin of URL. nil: nobody does. See [ClientCredentials].
+	// OAuth gets a token when the server answers 401 or 403, and puts it on every request to the
+	// origin of URL. nil: nobody does. See [ClientCredentials].
 	OAuth auth.OAuthHandler
 
-	// Command is the argument vector, run without a shell. Command[0] with a slash is relative to Dir.
+	// Command is the argument vector, run without a shell. Command[0] with a slash is relative to
+	// Dir.
 	Command []string
 	// Dir is the program's working directory; empty: this process's.
 	Dir string
 	// Env is added to PATH, HOME, LANG, TZ and VIRTUAL_ENV, which the program inherits.
 	Env map[string]string
-	// Stderr gets each line of the program's stderr (for SSE and Streamable, of its stdout too), without overlap. The line is valid during
-	// the call, which must return. May be nil.
+	// Stderr gets each line of the program's stderr (for SSE and Streamable, of its stdout too),
+	// without overlap. The line is valid during the call, which must return. May be nil.
 	Stderr func(line []byte)
-	// Hello is a line written to the program's stdin before JSON-RPC, without a line break. Stdio only; nil: none.
+	// Hello is a line written to the program's stdin before JSON-RPC, without a line break. Stdio
+	// only; nil: none.
 	Hello []byte
 
-	// Protocol is the newest version of the protocol that is tried: empty or "2025-11-25", which any server may answer with an earlier one; or "2026-07-28", which many
-	// servers do not know yet. One that does not take the question is asked again in the earlier way, with its program started anew. SSE has no later protocol than 2025-11-25.
+	// Protocol is the newest version of the protocol that is tried: empty or "2025-11-25", which
+	// any server may answer with an earlier one; or "2026-07-28", which many servers do not know
+	// yet. One that does not take the question is asked again in the earlier way, with its program
+	// started anew. SSE has no later protocol than 2025-11-25.
 	Protocol string
 
-	// Trusted says that the server is one of our own runtimes: it is told who calls, and what it says about errors and about what did not run is
-	// believed.
+	// Trusted says that the server is one of our own runtimes: it is told who calls, and what it
+	// says about errors and about what did not run is believed.
 	Trusted bool
 }
 
@@ -100,7 +107,8 @@ func (t *Target) check() error {
 	return nil
 }
 
-// String names the target for people, without its secrets: the URL without user and query, or the program without its arguments.
+// String names the target for people, without its secrets: the URL without user and query, or the
+// program without its arguments.
 func (t *Target) String() string {
 	where := "?"
 	switch {
@@ -123,7 +131,8 @@ func bareURL(raw string) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// endpoint completes the address of a server over HTTP: announced is what a launched one says, else empty.
+// endpoint completes the address of a server over HTTP: announced is what a launched one says, else
+// empty.
 func (t *Target) endpoint(announced string) (string, error) {
 	raw := t.URL
 	if announced != "" {
@@ -152,24 +161,29 @@ type ConnectOptions struct {
 	Logger *slog.Logger
 	// Version of this program, for the server's eyes; "dev" by default.
 	Version string
-	// HandshakeTimeout bounds the connecting, from the start of the program to the lists of tools, 10 s by default, and each later refresh of the lists.
-	// A program that says that it is being built gets the time that this takes: see [BuildingLine].
+	// HandshakeTimeout bounds the connecting, from the start of the program to the lists of tools,
+	// 10 s by default, and each later refresh of the lists. A program that says that it is being
+	// built gets the time that this takes: see [BuildingLine].
 	HandshakeTimeout time.Duration
-	// MaxFrame is the largest message in bytes that the server may send, and on stdio the largest that is sent to it; 16 MiB by default.
+	// MaxFrame is the largest message in bytes that the server may send, and on stdio the largest
+	// that is sent to it; 16 MiB by default.
 	MaxFrame int
 	// MaxBody is the largest message in bytes that is sent over HTTP; 4 MiB by default.
 	MaxBody int
-	// Back answers and hears what the server asks and says outside of any call. nil: it is refused, and dropped.
+	// Back answers and hears what the server asks and says outside of any call. nil: it is refused,
+	// and dropped.
 	Back agent.BackChannel
-	// OnChanged is told of each change of the server's lists. It is called by one goroutine, which Close waits for: it must not wait for Close.
+	// OnChanged is told of each change of the server's lists. It is called by one goroutine, which
+	// Close waits for: it must not wait for Close.
 	OnChanged func(agent.Info)
-	// OnUpdated is told of each change of a resource that [Session.Subscribe] was called with, like OnChanged; changes in quick succession count as one.
+	// OnUpdated is told of each change of a resource that [Session.Subscribe] was called with, like
+	// OnChanged; changes in quick succession count as one.
 	OnUpdated func(uri string)
-	// PingInterval is the time between two pings of a server that has no call in flight, 15 s by default; three without an answer within 5 s end the session.
-	// Negative: none.
+	// PingInterval is the time between two pings of a server that has no call in flight, 15 s by
+	// default; three without an answer within 5 s end the session. Negative: none.
 	PingInterval time.Duration
-	// StdinGrace is the time between closing a program's stdin and SIGTERM, 2 s by default; TermGrace from there to SIGKILL, 3 s by default.
-	// Negative: none.
+	// StdinGrace is the time between closing a program's stdin and SIGTERM, 2 s by default;
+	// TermGrace from there to SIGKILL, 3 s by default. Negative: none.
 	StdinGrace, TermGrace time.Duration
 	// NoExpress leaves all messages to the SDK. Calls of tools are slower then, and do the same.
 	NoExpress bool
@@ -200,8 +214,8 @@ func (o ConnectOptions) withDefaults() ConnectOptions {
 	return o
 }
 
-// inputLimit is the largest Call.Input in bytes. It is a round number below the limit of messages, so that it does not depend on what else the message
-// says.
+// inputLimit is the largest Call.Input in bytes. It is a round number below the limit of messages,
+// so that it does not depend on what else the message says.
 func (o ConnectOptions) inputLimit(t Transport) int {
 	o = o.withDefaults()
 	limit := o.MaxBody

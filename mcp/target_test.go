@@ -20,8 +20,9 @@ func TestTargetCheck(t *testing.T) {
 		"stdio with URL":    {Target{Transport: Stdio, Command: []string{"server"}, URL: "http://x"}, "has no URL"},
 		"http, nothing":     {Target{Transport: Streamable}, "needs a URL"},
 		"http with hello":   {Target{Transport: Streamable, URL: "http://x", Hello: []byte("x")}, "hello"},
-		"two addresses":     {Target{Transport: SSE, Command: []string{"server"}, URL: "http://x/sse"}, "announces the rest"},
-		"hello of two":      {Target{Transport: Stdio, Command: []string{"server"}, Hello: []byte("a\nb")}, "line break"},
+		"two addresses": {Target{Transport: SSE, Command: []string{"server"}, URL: "http://x/sse"},
+			"announces the rest"},
+		"hello of two": {Target{Transport: Stdio, Command: []string{"server"}, Hello: []byte("a\nb")}, "line break"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := tc.target.check()
@@ -63,8 +64,10 @@ func TestTargetEndpoint(t *testing.T) {
 
 func TestTargetNamesNoSecret(t *testing.T) {
 	for _, target := range []Target{
-		{Name: "search", Transport: Streamable, URL: "https://user:secret@example.org/mcp?token=secret", Headers: map[string]string{"Authorization": "secret"}},
-		{Name: "notes", Transport: Stdio, Command: []string{"/usr/bin/notes", "--token=secret"}, Env: map[string]string{"T": "secret"}, Hello: []byte("secret\n")},
+		{Name: "search", Transport: Streamable, URL: "https://user:secret@example.org/mcp?token=secret",
+			Headers: map[string]string{"Authorization": "secret"}},
+		{Name: "notes", Transport: Stdio, Command: []string{"/usr/bin/notes", "--token=secret"},
+			Env: map[string]string{"T": "secret"}, Hello: []byte("secret\n")},
 		{Transport: SSE, URL: "https://secret\x00@example.org"},
 	} {
 		if s := target.String(); strings.Contains(s, "secret") {

@@ -18,7 +18,8 @@ type note struct {
 	N    int    `json:"n,omitempty"`
 }
 
-// probe is an agent with a bit of everything. It lives in any process: what it saw is asked for by tools.
+// probe is an agent with a bit of everything. It lives in any process: what it saw is asked for by
+// tools.
 type probe struct {
 	Peer   string `json:"peer"`   // whom relay and publish involve
 	Prefix string `json:"prefix"` // of what it says
@@ -36,17 +37,23 @@ func (p *probe) Capabilities() agent.Capabilities {
 	return agent.Capabilities{
 		Description: "A probe.",
 		Tools: []agent.Tool{
-			agent.NewTool("say", "", func(_ context.Context, in note) (note, error) { return note{Text: p.Prefix + in.Text, N: in.N}, nil }, agent.ReadOnly()),
+			agent.NewTool("say", "", func(_ context.Context, in note) (note, error) {
+				return note{Text: p.Prefix + in.Text, N: in.N}, nil
+			}, agent.ReadOnly()),
 			agent.NewTool("who", "", func(ctx context.Context, _ note) (string, error) {
 				c := agent.CallFrom(ctx)
 				return fmt.Sprintf("%s at depth %d", c.Caller, c.Depth), nil
 			}),
-			agent.NewTool("relay", "", func(ctx context.Context, in note) (string, error) { return agent.Ask[string](ctx, p.Peer+".who", in) }),
+			agent.NewTool("relay", "", func(ctx context.Context, in note) (string, error) {
+				return agent.Ask[string](ctx, p.Peer+".who", in)
+			}),
 			agent.NewTool("circle", "", func(ctx context.Context, in note) (string, error) {
 				return agent.Ask[string](ctx, p.Peer+".circle", in)
 			}),
 			agent.NewTool("slow", "", p.slow),
-			agent.NewTool("relay-slow", "", func(ctx context.Context, in note) (note, error) { return agent.Ask[note](ctx, p.Peer+".slow", in) }),
+			agent.NewTool("relay-slow", "", func(ctx context.Context, in note) (note, error) {
+				return agent.Ask[note](ctx, p.Peer+".slow", in)
+			}),
 			agent.NewTool("wait-nested", "", func(ctx context.Context, in note) (note, error) {
 				if err := appears(ctx, in.Text); err != nil {
 					return in, err
@@ -56,7 +63,9 @@ func (p *probe) Capabilities() agent.Capabilities {
 			agent.NewTool("panic", "", func(context.Context, note) (string, error) { panic("as told") }),
 			agent.NewTool("fail", "", func(context.Context, note) (string, error) { return "", errors.New("as told") }),
 			agent.NewTool("exit", "", func(context.Context, note) (string, error) { os.Exit(7); return "", nil }),
-			agent.NewTool("exit-once", "", func(_ context.Context, in note) (string, error) { return "survived", exitOnce(in.Text) }, agent.Idempotent()),
+			agent.NewTool("exit-once", "", func(_ context.Context, in note) (string, error) {
+				return "survived", exitOnce(in.Text)
+			}, agent.Idempotent()),
 			agent.NewTool("choose", "", func(ctx context.Context, _ note) (string, error) {
 				out, err := agent.Elicit[struct {
 					Color string `json:"color"`
@@ -78,7 +87,8 @@ func (p *probe) Capabilities() agent.Capabilities {
 				return append([]string{}, p.events...), nil
 			}),
 			agent.NewTool("env", "", func(context.Context, note) (map[string]string, error) {
-				return map[string]string{"name": p.env.Name, "instance": p.env.Instance, "state": p.env.StateDir, "dir": p.env.Dir, "var": os.Getenv("PROBE_VAR"), "pid": fmt.Sprint(os.Getpid())}, nil
+				return map[string]string{"name": p.env.Name, "instance": p.env.Instance, "state": p.env.StateDir,
+					"dir": p.env.Dir, "var": os.Getenv("PROBE_VAR"), "pid": fmt.Sprint(os.Getpid())}, nil
 			}),
 			agent.NewTool("agents", "", func(ctx context.Context, _ note) ([]string, error) {
 				env, _ := agent.EnvFrom(ctx)
@@ -96,7 +106,10 @@ func (p *probe) Capabilities() agent.Capabilities {
 		}, agent.Completes("name", func(_ context.Context, prefix string, _ map[string]string) ([]string, error) {
 			return []string{prefix + "da"}, nil
 		}))},
-		Resources: []agent.Resource{agent.NewResource("probe://state", "state", "", "text/plain", func(context.Context) (string, error) { return p.Prefix, nil })},
+		Resources: []agent.Resource{agent.NewResource("probe://state", "state", "", "text/plain",
+			func(context.Context) (string, error) {
+				return p.Prefix, nil
+			})},
 		Events: []agent.Event{agent.On("probe.said", func(_ context.Context, in note) error {
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -182,7 +195,8 @@ func (r *runs) Run(ctx context.Context) error {
 	return os.WriteFile(r.File, []byte("ran"), 0o600)
 }
 
-// types are the agents of this test binary, in this process and in its children; more are added or replaced by extra.
+// types are the agents of this test binary, in this process and in its children; more are added or
+// replaced by extra.
 func types(extra agent.Types) agent.Types {
 	t := agent.Types{
 		"probe":  func() agent.Agent { return &probe{} },

@@ -11,7 +11,8 @@ import (
 	"github.com/openmas/openmas/communicator/pubsub"
 )
 
-// startBroker opens the broker and what travels over it: calls, events, and where several processes share it, what they host.
+// startBroker opens the broker and what travels over it: calls, events, and where several processes
+// share it, what they host.
 func (r *Runtime) startBroker(ctx, base context.Context) error {
 	driver, err := r.openBroker(ctx)
 	if err != nil {
@@ -19,7 +20,8 @@ func (r *Runtime) startBroker(ctx, base context.Context) error {
 	}
 	r.onClose("broker", func(context.Context) error { return driver.Close() })
 	b := r.cfg.Broker
-	broker, err := pubsub.New(driver, pubsub.Options{Project: r.cfg.Project, Logger: r.log, MaxInFlight: b.MaxInFlight, Queue: b.MaxQueue, MaxPayload: int(b.MaxPayload)})
+	broker, err := pubsub.New(driver, pubsub.Options{Project: r.cfg.Project, Logger: r.log, MaxInFlight: b.MaxInFlight,
+		Queue: b.MaxQueue, MaxPayload: int(b.MaxPayload)})
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
@@ -37,7 +39,8 @@ func (r *Runtime) openBroker(ctx context.Context) (pubsub.Driver, error) {
 	case BrokerNATS:
 		return r.openNATS(ctx)
 	}
-	driver, err := r.opts.Drivers[b.Type](ctx, DriverOptions{Project: r.cfg.Project, Process: r.process, Dir: r.cfg.Dir, Options: b.Options, Wait: r.opts.BrokerWait, Logger: r.log})
+	driver, err := r.opts.Drivers[b.Type](ctx, DriverOptions{Project: r.cfg.Project, Process: r.process, Dir: r.cfg.Dir,
+		Options: b.Options, Wait: r.opts.BrokerWait, Logger: r.log})
 	if err != nil {
 		return nil, fmt.Errorf("broker %s: %w", b.Type, err)
 	}
@@ -58,9 +61,11 @@ func (r *Runtime) openNATS(ctx context.Context) (pubsub.Driver, error) {
 		return r.cfg.Path(p)
 	}
 	var told time.Time
-	driver, err := nats.Open(ctx, nats.Options{Project: r.cfg.Project, Name: "openmas " + r.process, URLs: b.URLs, StateDir: filepath.Join(r.cfg.StateDir(), "broker"),
-		SyncAlways: b.SyncAlways, User: b.User, Password: b.Password, Token: b.Token, CredsFile: path(b.CredsFile), NkeyFile: path(b.NkeyFile),
-		CAFile: path(b.CAFile), CertFile: path(b.CertFile), KeyFile: path(b.KeyFile), Wait: wait, Logger: r.log,
+	driver, err := nats.Open(ctx, nats.Options{Project: r.cfg.Project, Name: "openmas " + r.process, URLs: b.URLs,
+		StateDir:   filepath.Join(r.cfg.StateDir(), "broker"),
+		SyncAlways: b.SyncAlways, User: b.User, Password: b.Password, Token: b.Token, CredsFile: path(b.CredsFile),
+		NkeyFile: path(b.NkeyFile),
+		CAFile:   path(b.CAFile), CertFile: path(b.CertFile), KeyFile: path(b.KeyFile), Wait: wait, Logger: r.log,
 		OnWait: func(url string, err error) {
 			if time.Since(told) > 5*time.Second {
 				told = time.Now()
@@ -74,7 +79,8 @@ func (r *Runtime) openNATS(ctx context.Context) (pubsub.Driver, error) {
 	return driver, nil
 }
 
-// startEvents brings up the two ways of events: those that are delivered if possible, and those that are kept.
+// startEvents brings up the two ways of events: those that are delivered if possible, and those
+// that are kept.
 func (r *Runtime) startEvents(ctx, base context.Context, driver pubsub.Driver) error {
 	events, err := pubsub.NewEvents(driver, pubsub.EventsOptions{Project: r.cfg.Project, Logger: r.log})
 	if err != nil {
@@ -100,7 +106,8 @@ func (r *Runtime) startEvents(ctx, base context.Context, driver pubsub.Driver) e
 		if !ok {
 			return fmt.Errorf("events: %s is durable, which needs broker nats", topic)
 		}
-		durable, err := d.Durable(ctx, nats.DurableOptions{Attempts: e.Attempts, Backoff: e.Backoff, InOrder: e.InOrder})
+		durable, err := d.Durable(ctx, nats.DurableOptions{Attempts: e.Attempts, Backoff: e.Backoff,
+			InOrder: e.InOrder})
 		if err != nil {
 			return fmt.Errorf("events: %s: %w", topic, err)
 		}

@@ -16,7 +16,8 @@ import (
 // maxDepth ends call cycles: A asks B asks A …
 const maxDepth = 16
 
-// A callee is one agent as its callers in this process see it: the chain of concerns that a call passes, and the instances behind.
+// A callee is one agent as its callers in this process see it: the chain of concerns that a call
+// passes, and the instances behind.
 //
 //	span -> deadline -> depth -> retry -> choose an instance -> the instance's session
 //
@@ -25,7 +26,8 @@ type callee struct {
 	name  string
 	over  string // an Over… word
 	route agent.Caller
-	// shown are the instances for status: the hosts where the agent lives in this process, else its sessions.
+	// shown are the instances for status: the hosts where the agent lives in this process, else its
+	// sessions.
 	shown *pool
 	stats stats
 	going atomic.Int64 // calls of this process under way
@@ -46,7 +48,8 @@ type callee struct {
 	hop     telemetry.Hop
 	budget  *resilience.Budget
 
-	// chains by tool; every other name and operation shares the one for "". Bounded by the tools that the agent lists.
+	// chains by tool; every other name and operation shares the one for "". Bounded by the tools
+	// that the agent lists.
 	chains sync.Map
 }
 
@@ -96,14 +99,15 @@ func (c *callee) build(tool string) agent.Caller {
 	}
 	if c.over != OverLocal && p.Retry.Attempts > 1 {
 		mw = append(mw, resilience.Retry(
-			resilience.Policy{Attempts: p.Retry.Attempts, Initial: p.Retry.Initial, Multiplier: p.Retry.Multiplier, Max: p.Retry.Max},
+			resilience.Policy{Attempts: p.Retry.Attempts, Initial: p.Retry.Initial, Multiplier: p.Retry.Multiplier,
+				Max: p.Retry.Max},
 			resilience.Options{Budget: c.budget, Repeatable: c.repeatable, OnRetry: c.retried}))
 	}
 	return agent.Chain(c.route, mw...)
 }
 
-// repeatable: the project file has the last word, then the tool's own declaration where it can be trusted. Reading prompts, resources and completions
-// repeats safely by what MCP says they are.
+// repeatable: the project file has the last word, then the tool's own declaration where it can be
+// trusted. Reading prompts, resources and completions repeats safely by what MCP says they are.
 func (c *callee) repeatable(call *agent.Call) bool {
 	switch call.Op {
 	case agent.OpPrompt, agent.OpResource, agent.OpComplete:
@@ -137,7 +141,8 @@ func bounded(timeout time.Duration) agent.Middleware {
 	return func(next agent.Caller) agent.Caller {
 		return agent.CallerFunc(func(ctx context.Context, call *agent.Call) (*agent.Result, error) {
 			if call.Depth > maxDepth {
-				return nil, agent.Refusedf(agent.CodeResourceExhausted, "%s: the call is %d calls deep, the limit is %d: do agents call each other in a circle?", call.Target(), call.Depth, maxDepth)
+				return nil, agent.Refusedf(agent.CodeResourceExhausted, "%s: the call is %d calls deep, the limit is "+
+					"%d: do agents call each other in a circle?", call.Target(), call.Depth, maxDepth)
 			}
 			ctx, cancel := context.WithTimeout(ctx, timeout)
 			defer cancel()

@@ -24,15 +24,17 @@ const tellTimeout = 10 * time.Second
 // childDrain bounds what a child may take to stop once its parent closed its stdin.
 const childDrain = 20 * time.Second
 
-// ServeChild is the main of a child process: it reads who it is from in, starts that agent, and serves it over MCP on in and out until in ends. Logs go to errOut,
-// and so do the agent's results, since out is the protocol's. The program must not write to out by itself.
+// ServeChild is the main of a child process: it reads who it is from in, starts that agent, and
+// serves it over MCP on in and out until in ends. Logs go to errOut, and so do the agent's results,
+// since out is the protocol's. The program must not write to out by itself.
 func ServeChild(ctx context.Context, types agent.Types, in io.Reader, out, errOut io.Writer) error {
 	h, in, err := readHello(in)
 	if err != nil {
 		return err
 	}
 	log := slog.New(slog.NewJSONHandler(errOut, &slog.HandlerOptions{Level: h.LogLevel}))
-	tel, err := telemetry.Setup(ctx, telemetry.Config{Endpoint: h.Telemetry.Endpoint, Protocol: h.Telemetry.Protocol, ServiceName: h.Project, Project: h.Project, Instance: h.Instance, Logger: log})
+	tel, err := telemetry.Setup(ctx, telemetry.Config{Endpoint: h.Telemetry.Endpoint, Protocol: h.Telemetry.Protocol,
+		ServiceName: h.Project, Project: h.Project, Instance: h.Instance, Logger: log})
 	if err != nil {
 		return fmt.Errorf("telemetry: %w", err)
 	}
@@ -64,7 +66,8 @@ func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out,
 	if err := Fill(a, c.Config); err != nil {
 		return fmt.Errorf("agent %s: config: %w", c.Agent, err)
 	}
-	env := agent.Env{Name: c.Agent, Instance: c.Instance, Logger: c.log, Directory: c.dir, Publisher: c.tel.Publisher(c.Broker, c.dir), StateDir: c.StateDir, Dir: c.Dir, Output: results}
+	env := agent.Env{Name: c.Agent, Instance: c.Instance, Logger: c.log, Directory: c.dir,
+		Publisher: c.tel.Publisher(c.Broker, c.dir), StateDir: c.StateDir, Dir: c.Dir, Output: results}
 	host, _, err := hostOf(a, env)
 	if err != nil {
 		return err
@@ -79,7 +82,9 @@ func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out,
 	if r, ok := a.(agent.Runner); ok && c.Run {
 		tasks.Go(func() { c.supervise(running, r, env) })
 	}
-	err = mcp.ServeStdio(ctx, c, in, out, mcp.HostOptions{Logger: c.log, Version: c.Program, Limits: c.MCP.privateLimits(), NoExpress: c.MCP.noExpress()}, mcp.Identity{Name: selfName, Trusted: true})
+	err = mcp.ServeStdio(ctx, c, in, out,
+		mcp.HostOptions{Logger: c.log, Version: c.Program, Limits: c.MCP.privateLimits(), NoExpress: c.MCP.noExpress()},
+		mcp.Identity{Name: selfName, Trusted: true})
 	stop()
 	tasks.Wait()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), childDrain)
@@ -90,7 +95,8 @@ func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out,
 // Info implements communicator.Service.
 func (c *child) Info() agent.Info { return c.host.Info() }
 
-// Call implements agent.Caller: the agent's calls behind the callee's side of telemetry, and the word that its Runner may begin.
+// Call implements agent.Caller: the agent's calls behind the callee's side of telemetry, and the
+// word that its Runner may begin.
 func (c *child) Call(ctx context.Context, call *agent.Call) (*agent.Result, error) {
 	if call.Op == agent.OpEvent && call.Name == topicHealth {
 		if c.health != nil {
@@ -107,7 +113,8 @@ func (c *child) Call(ctx context.Context, call *agent.Call) (*agent.Result, erro
 	return c.tel.Server(telemetry.Hop{Communicator: OverStdio, Instance: c.Instance})(c.host).Call(ctx, call)
 }
 
-// supervise runs the agent's Runner once the parent says so, and tells the parent what becomes of it.
+// supervise runs the agent's Runner once the parent says so, and tells the parent what becomes of
+// it.
 func (c *child) supervise(ctx context.Context, r agent.Runner, env agent.Env) {
 	select {
 	case <-c.runNow:
@@ -134,10 +141,14 @@ func (c *child) supervise(ctx context.Context, r agent.Runner, env agent.Env) {
 // tellAgain are the waits between attempts to tell the parent the end of the Runner.
 var tellAgain = supervise.Growth{Initial: 100 * time.Millisecond, Multiplier: 2, Jitter: 0.2, Max: 10 * time.Second}
 
-// tellEnd tells the parent that the Runner has ended until the parent has taken it, or stops this process: nothing else would ever say so, and a run may wait for it.
+// tellEnd tells the parent that the Runner has ended until the parent has taken it, or stops this
+// process: nothing else would ever say so, and a run may wait for it.
 func (c *child) tellEnd(ctx context.Context, s State, why error) {
-	err := supervise.Reconnect(ctx, tellAgain, func(ctx context.Context) error { return c.tell(ctx, s, why) }, func(n int, wait time.Duration, err error) {
-		c.log.Warn("the parent did not take news of the Runner", "state", s, "attempt", n, "next", wait.Round(time.Millisecond), "error", err)
+	err := supervise.Reconnect(ctx, tellAgain, func(ctx context.Context) error {
+		return c.tell(ctx, s, why)
+	}, func(n int, wait time.Duration, err error) {
+		c.log.Warn("the parent did not take news of the Runner", "state", s, "attempt", n, "next",
+			wait.Round(time.Millisecond), "error", err)
 	})
 	if err != nil {
 		c.log.Debug("the parent stopped this process before it took news of the Runner", "state", s)
@@ -155,6 +166,7 @@ func (c *child) tell(ctx context.Context, s State, why error) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()
-	_, err = c.dir.Call(ctx, &agent.Call{Op: agent.OpEvent, Agent: selfName, Name: topicRunner, Input: payload, Caller: c.Agent, Attempt: 1})
+	_, err = c.dir.Call(ctx, &agent.Call{Op: agent.OpEvent, Agent: selfName, Name: topicRunner, Input: payload,
+		Caller: c.Agent, Attempt: 1})
 	return err
 }

@@ -17,7 +17,8 @@ import (
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 )
 
-// deafParent is the directory of a parent that takes the end of a Runner only when it is told for the third time.
+// deafParent is the directory of a parent that takes the end of a Runner only when it is told for
+// the third time.
 type deafParent struct {
 	mu   sync.Mutex
 	told []string // of the end
@@ -56,15 +57,17 @@ func TestTheEndOfARunnerIsToldUntilItIsHeard(t *testing.T) {
 		err  error
 		want string
 	}{
-		"done":   {nil, `{"instance":"a/0","state":"done"}`},
-		"failed": {errors.New("hopeless"), `{"instance":"a/0","state":"failed","error":"a/0: gave up restarting after 3 restarts: hopeless"}`},
+		"done": {nil, `{"instance":"a/0","state":"done"}`},
+		"failed": {errors.New("hopeless"),
+			`{"instance":"a/0","state":"failed","error":"a/0: gave up restarting after 3 restarts: hopeless"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &deafParent{}
-			gw, err := mcp.NewGateway(p, mcp.GatewayOptions{Private: true, HostOptions: mcp.HostOptions{Logger: slog.New(slog.DiscardHandler),
-				Identify: func(*http.Request) (mcp.Identity, error) {
-					return mcp.Identity{Name: "a", Trusted: true, Itself: true}, nil
-				}}})
+			gw, err := mcp.NewGateway(p,
+				mcp.GatewayOptions{Private: true, HostOptions: mcp.HostOptions{Logger: slog.New(slog.DiscardHandler),
+					Identify: func(*http.Request) (mcp.Identity, error) {
+						return mcp.Identity{Name: "a", Trusted: true, Itself: true}, nil
+					}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -75,7 +78,8 @@ func TestTheEndOfARunnerIsToldUntilItIsHeard(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h := hello{Agent: "a", Instance: "a/0", URL: srv.URL, Timeout: 10 * time.Second, Restart: RestartConfig{Limit: 1, Window: time.Minute, Backoff: time.Millisecond, GiveUpAfter: 1}}
+			h := hello{Agent: "a", Instance: "a/0", URL: srv.URL, Timeout: 10 * time.Second,
+				Restart: RestartConfig{Limit: 1, Window: time.Minute, Backoff: time.Millisecond, GiveUpAfter: 1}}
 			ch := &child{hello: h, log: log, tel: tel, dir: newRemote(h, tel, log), runNow: make(chan struct{})}
 			close(ch.runNow)
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

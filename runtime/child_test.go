@@ -31,11 +31,12 @@ type worker struct {
 func (w *worker) Capabilities() agent.Capabilities {
 	return agent.Capabilities{Tools: []agent.Tool{
 		agent.NewTool("exit", "", func(context.Context, note) (string, error) { os.Exit(7); return "", nil }),
-		agent.NewTool("runs", "Say whether Run runs, or will within a moment.", func(ctx context.Context, _ note) (bool, error) {
-			ctx, cancel := context.WithTimeout(ctx, moment)
-			defer cancel()
-			return w.runs.Load() > 0 || appearsWhen(ctx, func() bool { return w.runs.Load() > 0 }) == nil, nil
-		}),
+		agent.NewTool("runs", "Say whether Run runs, or will within a moment.",
+			func(ctx context.Context, _ note) (bool, error) {
+				ctx, cancel := context.WithTimeout(ctx, moment)
+				defer cancel()
+				return w.runs.Load() > 0 || appearsWhen(ctx, func() bool { return w.runs.Load() > 0 }) == nil, nil
+			}),
 		agent.NewTool("claim", "Call in the name of another.", claim),
 	}}
 }
@@ -84,18 +85,23 @@ func claim(ctx context.Context, in forged) (string, error) {
 func TestAChildSpeaksForItselfOnly(t *testing.T) {
 	for _, express := range []bool{true, false} {
 		t.Run(fmt.Sprintf("express %v", express), func(t *testing.T) {
-			s := start(t, &runtime.Config{MCP: runtime.MCPConfig{Express: &express}, Agents: map[string]runtime.AgentConfig{
-				"child": {Type: "worker", Communicator: runtime.OverStdio, Config: map[string]any{"stay": true}},
-				"other": {Type: "worker", Communicator: runtime.OverStdio, Config: map[string]any{"stay": true}},
-				"far":   {Type: "probe"},
-			}}, nil)
-			got, err := agent.Ask[string](s.ctx, "child.claim", forged{As: "other", Agent: "far", Name: "who", Input: json.RawMessage(`{}`)})
+			s := start(t, &runtime.Config{MCP: runtime.MCPConfig{Express: &express},
+				Agents: map[string]runtime.AgentConfig{
+					"child": {Type: "worker", Communicator: runtime.OverStdio, Config: map[string]any{"stay": true}},
+					"other": {Type: "worker", Communicator: runtime.OverStdio, Config: map[string]any{"stay": true}},
+					"far":   {Type: "probe"},
+				}}, nil)
+			got, err := agent.Ask[string](s.ctx, "child.claim",
+				forged{As: "other", Agent: "far", Name: "who", Input: json.RawMessage(`{}`)})
 			if err != nil || !strings.HasPrefix(got, "child at") {
 				t.Errorf("a call in the name of another: %q, %v", got, err)
 			}
-			testkit.Eventually(t, "the other runs", func() bool { return s.agentStatus("other").Runner == runtime.StateRunning })
+			testkit.Eventually(t, "the other runs", func() bool {
+				return s.agentStatus("other").Runner == runtime.StateRunning
+			})
 			news := json.RawMessage(`{"instance":"other/0","state":"done"}`)
-			if _, err := agent.Ask[string](s.ctx, "child.claim", forged{As: "other", Event: true, Agent: "openmas", Name: "openmas.runner", Input: news}); err != nil {
+			if _, err := agent.Ask[string](s.ctx, "child.claim",
+				forged{As: "other", Event: true, Agent: "openmas", Name: "openmas.runner", Input: news}); err != nil {
 				t.Error(err)
 			}
 			if got := s.agentStatus("other").Runner; got != runtime.StateRunning {
@@ -122,7 +128,8 @@ func TestAChildWaitsAsLongAsAnyPolicy(t *testing.T) {
 			patient(&far, "relay-slow")
 			cfg.Agents["near"], cfg.Agents["far"] = near, far
 			s := start(t, cfg, nil)
-			if _, err := agent.Ask[note](s.ctx, "far.relay-slow", note{N: int(3 * moment / time.Millisecond)}); err != nil {
+			if _, err := agent.Ask[note](s.ctx, "far.relay-slow",
+				note{N: int(3 * moment / time.Millisecond)}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -130,7 +137,8 @@ func TestAChildWaitsAsLongAsAnyPolicy(t *testing.T) {
 }
 
 func TestADoneRunnerIsNotRunAgain(t *testing.T) {
-	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "worker", Communicator: runtime.OverStdio}}}, nil)
+	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "worker",
+		Communicator: runtime.OverStdio}}}, nil)
 	testkit.Eventually(t, "it is done", func() bool { return s.agentStatus("a").Runner == runtime.StateDone })
 	if _, err := agent.Ask[string](s.ctx, "a.exit", nil); err == nil {
 		t.Error("it should have ended")
@@ -150,7 +158,8 @@ func TestADoneRunnerIsNotRunAgain(t *testing.T) {
 // A Runner whose child died while it ran runs again, and its end is told by the new process.
 func TestARunnerGoesOnInANewChild(t *testing.T) {
 	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{
-		"a": {Type: "worker", Communicator: runtime.OverStdio, Config: map[string]any{"crash": filepath.Join(t.TempDir(), "tried")}}}}
+		"a": {Type: "worker", Communicator: runtime.OverStdio,
+			Config: map[string]any{"crash": filepath.Join(t.TempDir(), "tried")}}}}
 	s := start(t, cfg, nil, func(o *runtime.Options) { o.Once = true })
 	if err := s.wait(); err != nil {
 		t.Error(err)
@@ -169,14 +178,16 @@ func TestOnceEndsWhenAChildIsGivenUp(t *testing.T) {
 // A Runner that does not heed the drain must not keep the process.
 func TestADrainEndsWhateverRuns(t *testing.T) {
 	release, over := make(chan struct{}), make(chan struct{})
-	s := start(t, &runtime.Config{Drain: runtime.DrainConfig{Timeout: moment}, Agents: map[string]runtime.AgentConfig{"a": {Type: "deaf"}}},
+	s := start(t, &runtime.Config{Drain: runtime.DrainConfig{Timeout: moment},
+		Agents: map[string]runtime.AgentConfig{"a": {Type: "deaf"}}},
 		agent.Types{"deaf": func() agent.Agent {
 			return &runs{run: func(context.Context) error { defer close(over); <-release; return nil }}
 		}})
 	testkit.Eventually(t, "it runs", func() bool { return s.agentStatus("a").Runner == runtime.StateRunning })
 	s.stop()
 	err := s.wait()
-	if err == nil || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "the Runner of a/0 does not end") || !strings.Contains(err.Error(), "something does not end although it was told to") {
+	if err == nil || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "the Runner of a/0 "+
+		"does not end") || !strings.Contains(err.Error(), "something does not end although it was told to") {
 		t.Errorf("error: %v", err)
 	}
 	close(release)

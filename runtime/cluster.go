@@ -40,7 +40,8 @@ type hostedAgent struct {
 	Instances []InstanceStatus `json:"instances"`
 }
 
-// cluster is this process among the others of its project: what they host is callable here, over the broker, and the other way round.
+// cluster is this process among the others of its project: what they host is callable here, over
+// the broker, and the other way round.
 type cluster struct {
 	r        *Runtime
 	presence *pubsub.Presence
@@ -64,7 +65,8 @@ func (r *Runtime) startCluster(base context.Context) error {
 	if r.cfg.Broker.Type == BrokerMemory {
 		return nil
 	}
-	c := &cluster{r: r, changed: make(chan struct{}, 1), here: map[string]bool{}, members: map[string]announcement{}, foreign: map[string]*foreign{}}
+	c := &cluster{r: r, changed: make(chan struct{}, 1), here: map[string]bool{}, members: map[string]announcement{},
+		foreign: map[string]*foreign{}}
 	for _, p := range r.hosted() {
 		c.here[p.name] = true
 	}
@@ -72,7 +74,8 @@ func (r *Runtime) startCluster(base context.Context) error {
 	if c.host, err = os.Hostname(); err != nil {
 		c.host = "unknown"
 	}
-	c.presence, err = pubsub.NewPresence(r.driver, pubsub.PresenceOptions{Project: r.cfg.Project, Process: r.process, Describe: c.describe, OnChange: c.heard, Logger: r.log})
+	c.presence, err = pubsub.NewPresence(r.driver, pubsub.PresenceOptions{Project: r.cfg.Project, Process: r.process,
+		Describe: c.describe, OnChange: c.heard, Logger: r.log})
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
@@ -99,7 +102,8 @@ func (c *cluster) describe() []byte {
 	c.mu.Unlock()
 	for _, e := range exports {
 		st := e.callee.status()
-		a.Agents = append(a.Agents, hostedAgent{Name: st.Name, Communicator: st.Communicator, Offers: fingerprint(e.callee.Info()), Instances: st.Instances})
+		a.Agents = append(a.Agents, hostedAgent{Name: st.Name, Communicator: st.Communicator,
+			Offers: fingerprint(e.callee.Info()), Instances: st.Instances})
 	}
 	b, err := json.Marshal(a)
 	if err != nil {
@@ -121,7 +125,8 @@ func fingerprint(info agent.Info) string {
 func (c *cluster) heard(m pubsub.Member, gone bool) {
 	var a announcement
 	if err := json.Unmarshal(m.Body, &a); err != nil && !gone {
-		c.r.log.Warn("a process of the project says what this one does not understand: is it of another version?", "process", m.Process, "error", err)
+		c.r.log.Warn("a process of the project says what this one does not understand: is it of another version?",
+			"process", m.Process, "error", err)
 		return
 	}
 	c.mu.Lock()
@@ -186,7 +191,8 @@ func (r *Runtime) awaitRequired(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("start given up while waiting for %s, which no process hosts: %w", strings.Join(missing, ", "), ctx.Err())
+			return fmt.Errorf("start given up while waiting for %s, which no process hosts: %w",
+				strings.Join(missing, ", "), ctx.Err())
 		}
 	}
 }

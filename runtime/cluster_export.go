@@ -18,7 +18,8 @@ type export struct {
 	rests   func() bool
 }
 
-// export serves c on the broker. The calls of other processes go straight to its instances: the caller's process retries.
+// export serves c on the broker. The calls of other processes go straight to its instances: the
+// caller's process retries.
 func (r *Runtime) export(ctx context.Context, c *callee, p planned) error {
 	e := &export{callee: c, served: r.tel.Server(r.hop(OverPubSub, ""))(c.shown), rests: r.draining}
 	if e.binding = c.binding; c.over != OverPubSub { // else it is there already
@@ -48,7 +49,8 @@ func (c *cluster) withdraw(e *export) {
 	c.presence.Changed()
 }
 
-// handOver leaves the calls that are still to come to the other processes, where those host the same agents. Calls in flight end here.
+// handOver leaves the calls that are still to come to the other processes, where those host the
+// same agents. Calls in flight end here.
 func (c *cluster) handOver(ctx context.Context) {
 	c.mu.Lock()
 	exports := slices.Clone(c.exports)
@@ -66,8 +68,8 @@ func (c *cluster) handOver(ctx context.Context) {
 	}
 }
 
-// inFlight counts the calls of other processes. What is reached over the broker here too gets theirs and our own in the same way: those are told apart by counting
-// ours where they set out.
+// inFlight counts the calls of other processes. What is reached over the broker here too gets
+// theirs and our own in the same way: those are told apart by counting ours where they set out.
 func (e *export) inFlight() int {
 	if e.callee.over != OverPubSub {
 		return e.gate.InFlight()
@@ -82,7 +84,8 @@ func (e *export) inFlight() int {
 // Info implements communicator.Service.
 func (e *export) Info() agent.Info { return e.callee.Info() }
 
-// Call implements agent.Caller. While the system drains, work that is new is refused; what belongs to work in flight goes on.
+// Call implements agent.Caller. While the system drains, work that is new is refused; what belongs
+// to work in flight goes on.
 func (e *export) Call(ctx context.Context, call *agent.Call) (*agent.Result, error) {
 	if call.Depth == 0 && e.rests() {
 		err := agent.Refusedf(agent.CodeUnavailable, "%s: the process is stopping", call.Target())

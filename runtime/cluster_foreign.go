@@ -47,8 +47,8 @@ func (c *cluster) follow(ctx context.Context) {
 	}
 }
 
-// settle adds the agents that are hosted elsewhere only, asks those anew that offer something else, and removes those that are not there any more. It reports whether
-// all have answered.
+// settle adds the agents that are hosted elsewhere only, asks those anew that offer something else,
+// and removes those that are not there any more. It reports whether all have answered.
 func (c *cluster) settle(ctx context.Context) bool {
 	want := c.offered()
 	var gone []string
@@ -76,7 +76,8 @@ func (c *cluster) settle(ctx context.Context) bool {
 	for _, a := range answers {
 		if a.err != nil {
 			all = false
-			c.r.log.Warn("an agent that another process hosts does not answer", "agent", a.name, "again in", askAgain, "error", a.err)
+			c.r.log.Warn("an agent that another process hosts does not answer", "agent", a.name, "again in", askAgain,
+				"error", a.err)
 		} else if c.foreign[a.name] == nil {
 			c.foreign[a.name] = a.f
 			fresh = append(fresh, a.f.callee)
@@ -123,7 +124,8 @@ func (c *cluster) dialForeign(ctx context.Context, name, offers string) (*foreig
 	info := peer.Info()
 	route.known.Store(&info)
 	i.up(peer)
-	f := &foreign{callee: c.r.callee(planned{name: name, cfg: ac, kind: ac.Kind()}, route, route), instance: i, peer: peer, offers: offers}
+	f := &foreign{callee: c.r.callee(planned{name: name, cfg: ac, kind: ac.Kind()}, route, route), instance: i,
+		peer: peer, offers: offers}
 	f.callee.remote = true
 	return f, nil
 }
@@ -143,7 +145,8 @@ func (c *cluster) refresh(ctx context.Context, f *foreign, offers string) error 
 	return nil
 }
 
-// removeForeign takes agents out of the directory. Their sessions end when the calls that are in flight have: a process that leaves in order still answers them.
+// removeForeign takes agents out of the directory. Their sessions end when the calls that are in
+// flight have: a process that leaves in order still answers them.
 func (c *cluster) removeForeign(ctx context.Context, names ...string) {
 	c.r.dir.remove(names...)
 	for _, name := range names {

@@ -29,7 +29,9 @@ type offering []string
 func (o offering) Capabilities() agent.Capabilities {
 	var c agent.Capabilities
 	for _, name := range o {
-		c.Tools = append(c.Tools, agent.NewTool(name, "", func(context.Context, note) (string, error) { return name, nil }))
+		c.Tools = append(c.Tools, agent.NewTool(name, "", func(context.Context, note) (string, error) {
+			return name, nil
+		}))
 	}
 	return c
 }
@@ -57,7 +59,8 @@ func TestHostedHereAndElsewhere(t *testing.T) {
 	}
 }
 
-// A process that is replaced by one whose agent offers something else: the others notice, and calls in flight go on.
+// A process that is replaced by one whose agent offers something else: the others notice, and calls
+// in flight go on.
 func TestAnAgentElsewhereChanges(t *testing.T) {
 	cfg := *pair(runtime.OverLocal)
 	cfg.Dir, cfg.Broker.Type = t.TempDir(), runtime.BrokerNATS
@@ -120,13 +123,15 @@ func TestCallsOfOtherProcessesEnd(t *testing.T) {
 	}
 }
 
-// A process that stops, alone with its agents or handing them over to another, keeps its Runners until the calls of other processes have ended: those may need them.
+// A process that stops, alone with its agents or handing them over to another, keeps its Runners
+// until the calls of other processes have ended: those may need them.
 func TestRunnersOutliveTheCallsOfOtherProcesses(t *testing.T) {
 	for _, over := range []string{runtime.OverLocal, runtime.OverPubSub} {
 		for _, replicas := range []int{1, 2} {
 			t.Run(fmt.Sprintf("%s in %d processes", over, replicas), func(t *testing.T) {
-				cfg := runtime.Config{Dir: t.TempDir(), Broker: runtime.BrokerConfig{Type: runtime.BrokerNATS}, Agents: map[string]runtime.AgentConfig{
-					"near": {Type: "probe"}, "far": {Type: "held", Communicator: over}, "run": {Type: "runs"}}}
+				cfg := runtime.Config{Dir: t.TempDir(), Broker: runtime.BrokerConfig{Type: runtime.BrokerNATS},
+					Agents: map[string]runtime.AgentConfig{
+						"near": {Type: "probe"}, "far": {Type: "held", Communicator: over}, "run": {Type: "runs"}}}
 				d, begun, cancelled := &diary{}, make(chan struct{}), make(chan struct{})
 				held := func(ctx context.Context, _ note) (string, error) {
 					close(begun)
@@ -159,7 +164,9 @@ func TestRunnersOutliveTheCallsOfOtherProcesses(t *testing.T) {
 				<-begun
 				if replicas > 1 {
 					partOf(t, cfg, types, "far").ready()
-					testkit.Eventually(t, "b is not alone", func() bool { return len(b.agentStatus("far").Instances) == replicas })
+					testkit.Eventually(t, "b is not alone", func() bool {
+						return len(b.agentStatus("far").Instances) == replicas
+					})
 				}
 				b.stop()
 				if err := <-answer; err != nil {
@@ -176,7 +183,8 @@ func TestRunnersOutliveTheCallsOfOtherProcesses(t *testing.T) {
 	}
 }
 
-// Of the calls in flight, those of this process are not other processes' work, whichever way they take.
+// Of the calls in flight, those of this process are not other processes' work, whichever way they
+// take.
 func TestOnlyCallsOfOtherProcessesAreWaitedFor(t *testing.T) {
 	for _, over := range []string{runtime.OverLocal, runtime.OverPubSub} {
 		t.Run(over, func(t *testing.T) {
@@ -192,7 +200,8 @@ func TestOnlyCallsOfOtherProcessesAreWaitedFor(t *testing.T) {
 			}
 			testkit.Eventually(t, "far is busy", func() bool { return inFlight(b) == 3 })
 			b.stop()
-			if err := b.wait(); err == nil || !strings.Contains(err.Error(), "1 calls of other processes still in flight") {
+			if err := b.wait(); err == nil || !strings.Contains(err.Error(), "1 calls of other processes still in "+
+				"flight") {
 				t.Errorf("error: %v", err)
 			}
 			calls.Wait()
@@ -217,7 +226,9 @@ func TestAReplicaStops(t *testing.T) {
 		_, ok := a.Directory().Agent("far")
 		return ok && len(a.agentStatus("far").Instances) == 2
 	})
-	testkit.Eventually(t, "c knows that it is not alone", func() bool { return len(c.agentStatus("far").Instances) == 2 })
+	testkit.Eventually(t, "c knows that it is not alone", func() bool {
+		return len(c.agentStatus("far").Instances) == 2
+	})
 	held := make(chan error, 1)
 	for calls(c) == 0 || inFlight(c) == 0 { // until c holds one that keeps it from ending
 		go func() {
@@ -252,7 +263,9 @@ func TestAReplicaStops(t *testing.T) {
 }
 
 func TestManyAgentsElsewhere(t *testing.T) {
-	cfg := runtime.Config{Project: "many", Dir: t.TempDir(), Agents: map[string]runtime.AgentConfig{"near": {Type: "probe"}}, Broker: runtime.BrokerConfig{Type: runtime.BrokerNATS}}
+	cfg := runtime.Config{Project: "many", Dir: t.TempDir(),
+		Agents: map[string]runtime.AgentConfig{"near": {Type: "probe"}},
+		Broker: runtime.BrokerConfig{Type: runtime.BrokerNATS}}
 	var names []string
 	for n := range 100 {
 		names = append(names, fmt.Sprintf("far-%d", n))
@@ -285,7 +298,8 @@ func TestOwnDriver(t *testing.T) {
 		c := cfg
 		s := prepare(t, &c, nil, func(o *runtime.Options) {
 			o.Only = []string{only}
-			o.Drivers = map[string]runtime.NewDriver{"shared": func(_ context.Context, o runtime.DriverOptions) (pubsub.Driver, error) {
+			o.Drivers = map[string]runtime.NewDriver{"shared": func(_ context.Context, o runtime.DriverOptions) (
+				pubsub.Driver, error) {
 				told <- o
 				return shared{m}, nil
 			}}
@@ -297,7 +311,8 @@ func TestOwnDriver(t *testing.T) {
 	a.ready()
 	b.ready()
 	for range 2 {
-		if o := <-told; o.Options["room"] != "green" || o.Project != "pair" && o.Project == "" || o.Process == "" || o.Dir != dir || o.Logger == nil {
+		if o := <-told; o.Options["room"] != "green" || o.Project != "pair" && o.Project == "" || o.Process == "" ||
+			o.Dir != dir || o.Logger == nil {
 			t.Errorf("%+v", o)
 		}
 	}
@@ -307,7 +322,8 @@ func TestOwnDriver(t *testing.T) {
 	})
 
 	_, err := runtime.New(&cfg, types(nil), runtime.Options{})
-	if err == nil || !strings.Contains(err.Error(), `broker.type: this program has no broker "shared"`) || !strings.Contains(err.Error(), "memory, nats") {
+	if err == nil || !strings.Contains(err.Error(), `broker.type: this program has no broker "shared"`) ||
+		!strings.Contains(err.Error(), "memory, nats") {
 		t.Errorf("no driver: %v", err)
 	}
 }

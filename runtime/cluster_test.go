@@ -56,7 +56,8 @@ func TestProcessesShareAProject(t *testing.T) {
 			for _, ask := range []struct {
 				s          *system
 				tool, want string
-			}{{a, "near.relay", "near at depth 1"}, {a, "far.relay", "far at depth 1"}, {b, "near.relay", "near at depth 1"}} {
+			}{{a, "near.relay", "near at depth 1"}, {a, "far.relay", "far at depth 1"},
+				{b, "near.relay", "near at depth 1"}} {
 				if got, err := agent.Ask[string](ask.s.ctx, ask.tool, nil); err != nil || got != ask.want {
 					t.Errorf("%s: %q, %v, want %q", ask.tool, got, err, ask.want)
 				}
@@ -71,13 +72,15 @@ func TestProcessesShareAProject(t *testing.T) {
 				})
 			}
 			st := a.agentStatus("far")
-			if len(st.Instances) != 1 || st.Instances[0].Process == "" || st.Instances[0].Host == "" || st.Instances[0].Since.IsZero() {
+			if len(st.Instances) != 1 || st.Instances[0].Process == "" || st.Instances[0].Host == "" ||
+				st.Instances[0].Since.IsZero() {
 				t.Errorf("far as near's process sees it: %+v", st.Instances)
 			}
 
 			c := part(t, dir, cfg).ready()
 			testkit.Eventually(t, "an observer finds both", func() bool { return len(c.Directory().Agents()) == 3 })
-			if out, err := agent.Ask[note](c.ctx, "near.say", note{Text: "there"}); err != nil || out.Text != "near there" {
+			if out, err := agent.Ask[note](c.ctx, "near.say", note{Text: "there"}); err != nil ||
+				out.Text != "near there" {
 				t.Errorf("from an observer: %v, %v", out, err)
 			}
 

@@ -10,13 +10,15 @@ import (
 	"github.com/openmas/openmas/runtime"
 )
 
-// BenchmarkCommunicators is what one call costs over each communicator, through the whole runtime: policy, directory, retry, and the way there and back.
+// BenchmarkCommunicators is what one call costs over each communicator, through the whole runtime:
+// policy, directory, retry, and the way there and back.
 func BenchmarkCommunicators(b *testing.B) {
 	in := note{Text: strings.Repeat("x", 200)}
 	for _, over := range overs {
 		for name, callers := range map[string]int{"1 caller": 0, "64 callers": 32} { // callers per core
 			b.Run(over+"/"+name, func(b *testing.B) {
-				cfg := &runtime.Config{Dir: b.TempDir(), Agents: map[string]runtime.AgentConfig{"echo": {Type: "probe", Communicator: over}}}
+				cfg := &runtime.Config{Dir: b.TempDir(),
+					Agents: map[string]runtime.AgentConfig{"echo": {Type: "probe", Communicator: over}}}
 				r, err := runtime.New(cfg, types(nil), runtime.Options{Output: io.Discard, Passive: true})
 				if err != nil {
 					b.Fatal(err)
@@ -26,7 +28,8 @@ func BenchmarkCommunicators(b *testing.B) {
 				go func() { done <- r.Run(ctx) }()
 				<-r.Ready()
 				call := func(ctx context.Context) {
-					if _, err := agent.Ask[note](agent.WithEnv(ctx, agent.Env{Name: "bench", Directory: r.Directory()}), "echo.say", in); err != nil {
+					if _, err := agent.Ask[note](agent.WithEnv(ctx, agent.Env{Name: "bench", Directory: r.Directory()}),
+						"echo.say", in); err != nil {
 						b.Error(err)
 					}
 				}

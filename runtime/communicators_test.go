@@ -18,7 +18,8 @@ import (
 func pair(over string) *runtime.Config {
 	return &runtime.Config{Agents: map[string]runtime.AgentConfig{
 		"near": {Type: "probe", Config: map[string]any{"peer": "far", "prefix": "near "}},
-		"far":  {Type: "probe", Communicator: over, Config: map[string]any{"peer": "near", "prefix": "far "}, Env: envFor(over)},
+		"far": {Type: "probe", Communicator: over, Config: map[string]any{"peer": "near", "prefix": "far "},
+			Env: envFor(over)},
 	}}
 }
 
@@ -29,7 +30,8 @@ func envFor(over string) map[string]string {
 	return nil
 }
 
-// TestSameAgentOverEveryCommunicator shows that an agent does not notice how it is called, and can do everything everywhere.
+// TestSameAgentOverEveryCommunicator shows that an agent does not notice how it is called, and can
+// do everything everywhere.
 func TestSameAgentOverEveryCommunicator(t *testing.T) {
 	for _, over := range overs {
 		t.Run(over, func(t *testing.T) {
@@ -58,19 +60,23 @@ func TestSameAgentOverEveryCommunicator(t *testing.T) {
 					}
 				},
 				"errors": func(t *testing.T) {
-					for tool, want := range map[string]agent.Code{"far.fail": agent.CodeToolFailed, "far.panic": agent.CodeInternal, "far.nothing": agent.CodeNotFound, "nobody.say": agent.CodeNotFound} {
+					for tool, want := range map[string]agent.Code{"far.fail": agent.CodeToolFailed,
+						"far.panic": agent.CodeInternal, "far.nothing": agent.CodeNotFound,
+						"nobody.say": agent.CodeNotFound} {
 						if _, err := agent.Ask[string](s.ctx, tool, nil); agent.CodeOf(err) != want {
 							t.Errorf("%s: %v, want %s", tool, err, want)
 						}
 					}
-					if _, err := agent.Ask[string](s.ctx, "far.say", map[string]any{"txt": 1}); agent.CodeOf(err) != agent.CodeInvalidArgument {
+					if _, err := agent.Ask[string](s.ctx, "far.say",
+						map[string]any{"txt": 1}); agent.CodeOf(err) != agent.CodeInvalidArgument {
 						t.Errorf("invalid input: %v", err)
 					}
 				},
 				"deadline": func(t *testing.T) {
 					ctx, cancel := context.WithTimeout(s.ctx, 50*time.Millisecond)
 					defer cancel()
-					if _, err := agent.Ask[note](ctx, "far.slow", note{N: int(hang.Milliseconds())}); agent.CodeOf(err) != agent.CodeDeadlineExceeded {
+					if _, err := agent.Ask[note](ctx, "far.slow",
+						note{N: int(hang.Milliseconds())}); agent.CodeOf(err) != agent.CodeDeadlineExceeded {
 						t.Fatal(err)
 					}
 				},
@@ -89,19 +95,26 @@ func TestSameAgentOverEveryCommunicator(t *testing.T) {
 					}
 				},
 				"elicitation": func(t *testing.T) {
-					ctx := agent.WithBackChannel(s.ctx, agent.Handlers{Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
-						return agent.ElicitResult{Action: agent.ElicitAccept, Content: []byte(`{"color":"blue"}`)}, nil
-					}})
+					ctx := agent.WithBackChannel(s.ctx,
+						agent.Handlers{Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult,
+							error) {
+							return agent.ElicitResult{Action: agent.ElicitAccept, Content: []byte(`{"color":"blue"}`)},
+								nil
+						}})
 					if got, err := agent.Ask[string](ctx, "far.choose", nil); err != nil || got != "blue" {
 						t.Fatal(got, err)
 					}
-					if _, err := agent.Ask[string](s.ctx, "far.choose", nil); agent.CodeOf(err) != agent.CodeUnavailable {
+					if _, err := agent.Ask[string](s.ctx, "far.choose",
+						nil); agent.CodeOf(err) != agent.CodeUnavailable {
 						t.Fatalf("without a user: %v", err)
 					}
 				},
 				"progress": func(t *testing.T) {
 					seen := make(chan float64, 16)
-					if _, err := agent.Ask[string](s.ctx, "far.count", note{N: 3}, agent.OnProgress(func(p agent.ProgressNotice) { seen <- p.Progress })); err != nil {
+					if _, err := agent.Ask[string](s.ctx, "far.count", note{N: 3},
+						agent.OnProgress(func(p agent.ProgressNotice) {
+							seen <- p.Progress
+						})); err != nil {
 						t.Fatal(err)
 					}
 					for want := range 3 {
@@ -124,7 +137,8 @@ func TestSameAgentOverEveryCommunicator(t *testing.T) {
 					for _, name := range []string{"near", "far"} {
 						testkit.Eventually(t, name+" hears both events", func() bool {
 							heard, err := agent.Ask[[]string](s.ctx, name+".heard", nil)
-							return err == nil && slices.Contains(heard, "from near") && slices.Contains(heard, "from far")
+							return err == nil && slices.Contains(heard, "from near") &&
+								slices.Contains(heard, "from far")
 						})
 					}
 				},
@@ -133,7 +147,8 @@ func TestSameAgentOverEveryCommunicator(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if env["name"] != "far" || env["instance"] != "far/0" || env["var"] != envFor(over)["PROBE_VAR"] || filepath.Base(env["state"]) != "far" {
+					if env["name"] != "far" || env["instance"] != "far/0" || env["var"] != envFor(over)["PROBE_VAR"] ||
+						filepath.Base(env["state"]) != "far" {
 						t.Error(env)
 					}
 					if info, err := os.Stat(env["state"]); err != nil || !info.IsDir() {

@@ -58,7 +58,8 @@ type Config struct {
 	Events map[string]EventConfig `koanf:"events"`
 	// Telemetry says where traces go.
 	Telemetry TelemetryConfig `koanf:"telemetry"`
-	// MCP limits what the MCP endpoints of this process accept, and says what MCP servers may ask of it.
+	// MCP limits what the MCP endpoints of this process accept, and says what MCP servers may ask
+	// of it.
 	MCP MCPConfig `koanf:"mcp"`
 	// Connect bounds the first contact with a command or url agent.
 	Connect ConnectConfig `koanf:"connect"`
@@ -107,15 +108,18 @@ type AgentConfig struct {
 	TLS TLSConfig `koanf:"tls"`
 	// OAuth gets a token for a url, where the server asks for one.
 	OAuth OAuthConfig `koanf:"oauth"`
-	// Sessions is the number of sessions to a url that calls are spread over, 1 to 64. Default 1: a session takes any number of calls at once.
+	// Sessions is the number of sessions to a url that calls are spread over, 1 to 64. Default 1: a
+	// session takes any number of calls at once.
 	Sessions int `koanf:"sessions"`
-	// AllowTools narrows a command or url to these of its tools: the others are neither listed nor called. Nil: all. It is no key of Tools, where a tool's
-	// own name could be the same.
+	// AllowTools narrows a command or url to these of its tools: the others are neither listed nor
+	// called. Nil: all. It is no key of Tools, where a tool's own name could be the same.
 	AllowTools []string `koanf:"allow_tools"`
-	// Protocol is the newest version of MCP that a command or url is asked for: "2025-11-25", the default, or "2026-07-28". One that does not know the latter is
-	// asked again in the earlier way. Not over mcp-sse.
+	// Protocol is the newest version of MCP that a command or url is asked for: "2025-11-25", the
+	// default, or "2026-07-28". One that does not know the latter is asked again in the earlier
+	// way. Not over mcp-sse.
 	Protocol string `koanf:"protocol"`
-	// Roots are the folders that a command or url is told of when it asks what to work on. Default: none.
+	// Roots are the folders that a command or url is told of when it asks what to work on. Default:
+	// none.
 	Roots []string `koanf:"roots"`
 	// Replicas is the number of instances on this host, 1 to 1024. Default 1. Not for a url.
 	Replicas int `koanf:"replicas"`
@@ -157,12 +161,15 @@ type Retry struct {
 
 // BrokerConfig is the broker between agents, and the bounds on what waits in it.
 type BrokerConfig struct {
-	// Type is "memory", the default: a broker in this process; or "nats": the processes of the project, on one machine or many, share it; or the name of one that the
-	// program brings: see [Options].
+	// Type is "memory", the default: a broker in this process; or "nats": the processes of the
+	// project, on one machine or many, share it; or the name of one that the program brings: see
+	// [Options].
 	Type string `koanf:"type"`
-	// URLs of NATS servers: nats://host:4222 or tls://host:4222. None: a server embedded in the first process of the project on this machine, which the others join.
+	// URLs of NATS servers: nats://host:4222 or tls://host:4222. None: a server embedded in the
+	// first process of the project on this machine, which the others join.
 	URLs []string `koanf:"urls"`
-	// User and Password, or Token, or CredsFile (a JWT and its key), or NkeyFile (a seed), for servers that ask.
+	// User and Password, or Token, or CredsFile (a JWT and its key), or NkeyFile (a seed), for
+	// servers that ask.
 	User      string `koanf:"user"`
 	Password  string `koanf:"password"`
 	Token     string `koanf:"token"`
@@ -172,7 +179,8 @@ type BrokerConfig struct {
 	CAFile   string `koanf:"ca_file"`
 	CertFile string `koanf:"cert_file"`
 	KeyFile  string `koanf:"key_file"`
-	// SyncAlways has the embedded server write to the disk with each durable event, so that they survive a power cut too.
+	// SyncAlways has the embedded server write to the disk with each durable event, so that they
+	// survive a power cut too.
 	SyncAlways bool `koanf:"sync_always"`
 	// Options are for a broker that the program brings.
 	Options map[string]any `koanf:"options"`
@@ -184,14 +192,18 @@ type BrokerConfig struct {
 
 // EventConfig is what is particular to the events of one topic.
 type EventConfig struct {
-	// Durable keeps events until they are handled, at least once for each agent that listens; else they are delivered if possible. It needs broker nats.
+	// Durable keeps events until they are handled, at least once for each agent that listens; else
+	// they are delivered if possible. It needs broker nats.
 	Durable bool `koanf:"durable"`
-	// Attempts is how often a durable event is handled before it is put with the dead: see openmas events. Default 5.
+	// Attempts is how often a durable event is handled before it is put with the dead: see openmas
+	// events. Default 5.
 	Attempts int `koanf:"attempts"`
-	// Backoff is the time before the second attempt, doubled with each, at most a minute. Default 1 s.
+	// Backoff is the time before the second attempt, doubled with each, at most a minute. Default 1
+	// s.
 	Backoff time.Duration `koanf:"backoff"`
-	// InOrder hands an agent the durable events one after the other, whichever process gets them. Else those with one key are in order within a process, and
-	// an event that is tried again elsewhere comes later.
+	// InOrder hands an agent the durable events one after the other, whichever process gets them.
+	// Else those with one key are in order within a process, and an event that is tried again
+	// elsewhere comes later.
 	InOrder bool `koanf:"in_order"`
 }
 
@@ -305,7 +317,8 @@ func (s *Size) UnmarshalText(text []byte) error {
 	}
 	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || n < 1 || n > math.MaxInt64/int64(unit) {
-		return fmt.Errorf(`%q is not a size: write a whole number of bytes above 0 and a unit, like "512KiB" or "4MiB"`, text)
+		return fmt.Errorf(`%q is not a size: write a whole number of bytes above 0 and a unit, like "512KiB" or "4MiB"`,
+			text)
 	}
 	*s = Size(n) * unit
 	return nil

@@ -67,39 +67,62 @@ func TestConfigErrors(t *testing.T) {
 		{name: "unknown key at the top", file: ok + "gatway: {}\n"},
 		{name: "agents misspelt", file: "agens:\n  a: {type: x}\n"},
 		{name: "unknown key with nothing near", file: ok + "drain: {zzzzzz: 1}\n"},
-		{name: "unknown keys at every level", file: "agents:\n  a: {tpye: x, tools: {do.it: {retry: {attemps: 3}, idempotnt: true}}}\ndefaults: {retries: 3}\nmcp: {max_bodi: 1}\n"},
-		{name: "wrong types", file: "project: 5\nagents:\n  a: {type: x, replicas: two, critical: maybe, tools: [b]}\n  b: {command: python3 notes.py, env: {PORT: 80}}\n"},
+		{name: "unknown keys at every level", file: "agents:\n  a: {tpye: x, tools: {do.it: {retry: {attemps: 3}, " +
+			"idempotnt: true}}}\ndefaults: {retries: 3}\nmcp: {max_bodi: 1}\n"},
+		{name: "wrong types", file: "project: 5\nagents:\n  a: {type: x, replicas: two, critical: maybe, tools: " +
+			"[b]}\n  b: {command: python3 notes.py, env: {PORT: 80}}\n"},
 		{name: "agents is a list", file: "agents:\n  - type: x\n"},
 		{name: "agents is empty", file: "project: p\nagents: {}\n"},
 		{name: "agents has no value", file: "project: p\nagents:\n"},
 		{name: "agent has no value", file: "agents:\n  a:\n  b: {type: x}\n"},
 		{name: "key without a value", file: ok + "gateway:\n"},
-		{name: "durations", file: "agents:\n  a: {type: x, timeout: 3}\ndefaults: {timeout: 0s}\ndrain: {timeout: -1s}\nconnect: {timeout: soon}\nrestart: {window: \"30\"}\n"},
-		{name: "numbers", file: "agents:\n  a: {type: x, replicas: 0}\n  b: {type: x, replicas: 2.5}\n  c: {type: x, replicas: 5000}\ndefaults: {retry: {attempts: 0, multiplier: -1}}\nmcp: {max_sessions: 99999999999999999999}\nbroker: {max_queue: .inf}\n"},
-		{name: "retry", file: "agents:\n  a: {type: x, retry: {initial: 20s, multiplier: 0.5}, tools: {t: {retry: {attempts: 101}}}}\n"},
+		{name: "durations", file: "agents:\n  a: {type: x, timeout: 3}\ndefaults: {timeout: 0s}\ndrain: {timeout: " +
+			"-1s}\nconnect: {timeout: soon}\nrestart: {window: \"30\"}\n"},
+		{name: "numbers", file: "agents:\n  a: {type: x, replicas: 0}\n  b: {type: x, replicas: 2.5}\n  c: {type: x, " +
+			"replicas: 5000}\ndefaults: {retry: {attempts: 0, multiplier: -1}}\nmcp: {max_sessions: " +
+			"99999999999999999999}\nbroker: {max_queue: .inf}\n"},
+		{name: "retry", file: "agents:\n  a: {type: x, retry: {initial: 20s, multiplier: 0.5}, tools: {t: {retry: " +
+			"{attempts: 101}}}}\n"},
 		{name: "sizes", file: ok + "mcp: {max_body: 4MB, max_frame: [1], }\nbroker: {max_payload: 0}\n"},
-		{name: "unknown words", file: "agents:\n  a: {type: x, communicator: mcp-std, run: al}\nbroker: {max_queue: 7}\ntelemetry: {protocol: gprc, endpoint: \"ftp://x\"}\n"},
-		{name: "communicator that the kind does not allow", file: "agents:\n  a: {command: [x], communicator: local}\n  b: {url: \"http://x/sse\", communicator: pubsub}\n  c: {url: \"http://x/\", communicator: mcp-stdio}\n"},
-		{name: "no kind, two kinds", file: "agents:\n  a: {communicator: local}\n  b: {type: x, url: \"http://x\"}\n  c: {type: x, command: [y], url: \"http://x\"}\n"},
-		{name: "keys that have no effect", file: "agents:\n  a: {type: x, env: {A: b}, dir: d, headers: {H: v}}\n  b: {url: \"http://x\", replicas: 2, run: all, config: {}, critical: true}\n  c: {command: [x], headers: {H: v}}\n"},
-		{name: "names", file: "project: My Project\nagents:\n  Linter: {type: x}\n  a_b: {type: x}\n  openmas: {type: x}\n"},
-		{name: "two agents of one name", file: "agents:\n  search: {type: x}\n  other: {type: x}\n  search: {type: y}\n"},
+		{name: "unknown words", file: "agents:\n  a: {type: x, communicator: mcp-std, run: al}\nbroker: {max_queue: " +
+			"7}\ntelemetry: {protocol: gprc, endpoint: \"ftp://x\"}\n"},
+		{name: "communicator that the kind does not allow", file: "agents:\n  a: {command: [x], communicator: " +
+			"local}\n  b: {url: \"http://x/sse\", communicator: pubsub}\n  c: {url: \"http://x/\", communicator: " +
+			"mcp-stdio}\n"},
+		{name: "no kind, two kinds", file: "agents:\n  a: {communicator: local}\n  b: {type: x, url: \"http://x\"}\n " +
+			" c: {type: x, command: [y], url: \"http://x\"}\n"},
+		{name: "keys that have no effect", file: "agents:\n  a: {type: x, env: {A: b}, dir: d, headers: {H: v}}\n  " +
+			"b: {url: \"http://x\", replicas: 2, run: all, config: {}, critical: true}\n  c: {command: [x], headers: " +
+			"{H: v}}\n"},
+		{name: "names", file: "project: My Project\nagents:\n  Linter: {type: x}\n  a_b: {type: x}\n  openmas: " +
+			"{type: x}\n"},
+		{name: "two agents of one name",
+			file: "agents:\n  search: {type: x}\n  other: {type: x}\n  search: {type: y}\n"},
 		{name: "a key twice", file: "agents:\n  a:\n    type: x\n    replicas: 2\n    type: y\nproject: p\nproject: q\n"},
-		{name: "surroundings", file: "agents:\n  a: {command: [\"\"], env: {OPENMAS_TOKEN: x, \"A=B\": y}}\n  b: {url: \"https://u:p@host/\", headers: {\"bad name\": v, ok: \"a\\nb\"}}\n  c: {url: \"example.org\"}\n"},
+		{name: "surroundings", file: "agents:\n  a: {command: [\"\"], env: {OPENMAS_TOKEN: x, \"A=B\": y}}\n  b: " +
+			"{url: \"https://u:p@host/\", headers: {\"bad name\": v, ok: \"a\\nb\"}}\n  c: {url: \"example.org\"}\n"},
 		{name: "gateway", file: ok + "gateway: {listen: \"8765\", expose: [b, a., openmas]}\n"},
 		{name: "gateway beyond loopback", file: ok + "gateway: {listen: \"0.0.0.0:8765\"}\n"},
-		{name: "gateway beyond loopback by a flag", file: ok + "gateway: {}\n", opts: LoadOptions{Set: []string{"gateway.listen=:8765"}}},
-		{name: "gateway tokens", file: ok + "gateway: {token: \"${env:EMPTY}\", tokens: {openmas: sesame-1, Ann: sesame-2, bob: \"sesame 3\", cy: sesame-4, di: sesame-4}}\n", opts: LoadOptions{Environ: []string{"EMPTY="}}},
-		{name: "gateway names", file: ok + "gateway: {hosts: [\"a:80\", \"\"], origins: [example.org, \"https://a/b\"]}\n"},
+		{name: "gateway beyond loopback by a flag", file: ok + "gateway: {}\n",
+			opts: LoadOptions{Set: []string{"gateway.listen=:8765"}}},
+		{name: "gateway tokens", file: ok + "gateway: {token: \"${env:EMPTY}\", tokens: {openmas: sesame-1, Ann: " +
+			"sesame-2, bob: \"sesame 3\", cy: sesame-4, di: sesame-4}}\n",
+			opts: LoadOptions{Environ: []string{"EMPTY="}}},
+		{name: "gateway names", file: ok + "gateway: {hosts: [\"a:80\", \"\"], origins: [example.org, " +
+			"\"https://a/b\"]}\n"},
 		{name: "mcp limits", file: ok + "mcp: {max_calls: 0, header_timeout: 5, session_ilde: 1m}\n"},
 		{name: "resumption", file: ok + "mcp: {resume: 1KiB, poll: 200ms}\n"},
 		{name: "polling without resumption", file: ok + "mcp: {poll: 30s}\n"},
 		{name: "nothing resumed", file: ok + "mcp: {resume: 0, poll: 0s}\n"},
 		{name: "sampling", file: ok + "mcp: {sampling: llm}\n"},
 		{name: "sampling by nobody", file: ok + "mcp: {sampling: b.complete}\n"},
-		{name: "peers", file: "agents:\n  a: {type: x, token: sesame-1, tls: {ca_file: ca}, oauth: {client_id: me}, sessions: 2, allow_tools: [t], roots: [.]}\n" +
-			"  b: {url: \"https://x/\", token: sesame-2, headers: {authorization: x}, sessions: 65, tls: {cert_file: c}, oauth: {client_id: me}, allow_tools: [\"\"]}\n"},
-		{name: "protocol", file: "agents:\n  a: {type: x, protocol: \"2025-11-25\"}\n  b: {url: \"http://x/mcp\", protocol: \"2026-07-82\"}\n  c: {url: \"http://x/sse\", protocol: \"2026-07-28\"}\n  d: {command: [x], protocol: \"2026-07-28\"}\n"},
+		{name: "peers", file: "agents:\n  a: {type: x, token: sesame-1, tls: {ca_file: ca}, oauth: {client_id: me}, " +
+			"sessions: 2, allow_tools: [t], roots: [.]}\n" +
+			"  b: {url: \"https://x/\", token: sesame-2, headers: {authorization: x}, sessions: 65, tls: {cert_file: " +
+			"c}, oauth: {client_id: me}, allow_tools: [\"\"]}\n"},
+		{name: "protocol", file: "agents:\n  a: {type: x, protocol: \"2025-11-25\"}\n  b: {url: \"http://x/mcp\", " +
+			"protocol: \"2026-07-82\"}\n  c: {url: \"http://x/sse\", protocol: \"2026-07-28\"}\n  d: {command: [x], " +
+			"protocol: \"2026-07-28\"}\n"},
 		{name: "empty tool", file: "agents:\n  a: {type: x, tools: {\"\": {timeout: 1s}}}\n"},
 
 		{name: "empty file", file: ""},
@@ -123,12 +146,19 @@ func TestConfigErrors(t *testing.T) {
 		{name: "aliases that multiply", file: bomb()},
 
 		{name: "missing variable", file: "agents:\n  a: {command: [x], env: {DB: \"db-${env:DB}\"}}\n"},
-		{name: "bad references", file: "agents:\n  a: {command: [sh, -c, \"echo ${HOME}\"], env: {A: \"${env:X\", B: \"${env:}\"}}\n"},
+		{name: "bad references", file: "agents:\n  a: {command: [sh, -c, \"echo ${HOME}\"], env: {A: \"${env:X\", B: " +
+			"\"${env:}\"}}\n"},
 		{name: "missing secret file", file: "agents:\n  a: {type: \"${file:no/such}\"}\n"},
-		{name: "a secret is not shown", file: "agents:\n  a: {type: x, timeout: \"${env:S}\", replicas: \"${env:S}\", communicator: \"${env:S}\"}\nproject: \"P ${env:S}\"\nmcp: {max_body: \"${env:S}\"}\n", opts: LoadOptions{Environ: []string{"S=hunter2000"}}},
+		{name: "a secret is not shown", file: "agents:\n  a: {type: x, timeout: \"${env:S}\", replicas: " +
+			"\"${env:S}\", communicator: \"${env:S}\"}\nproject: \"P ${env:S}\"\nmcp: {max_body: \"${env:S}\"}\n",
+			opts: LoadOptions{Environ: []string{"S=hunter2000"}}},
 
-		{name: "environment", file: ok + "  linter: {type: y}\n", opts: LoadOptions{Environ: []string{"OPENMAS_CONFIG__agents__a__timout=3s", "OPENMAS_CONFIG__agents__a__timeout=3", "OPENMAS_CONFIG__x____y=1", "OPENMAS_CONFIG__drain=[", "OPENMAS_CONFIG__agents__lniter__timeout=3s"}}},
-		{name: "set", file: ok, opts: LoadOptions{Set: []string{"agents.a.comunicator=local", "nothing", "a..b=1", `agents."a=1`, "project=Bad Name", "drain.timeout=5", `agents.a"b=1`, "agents.a.tools={"}}},
+		{name: "environment", file: ok + "  linter: {type: y}\n",
+			opts: LoadOptions{Environ: []string{"OPENMAS_CONFIG__agents__a__timout=3s",
+				"OPENMAS_CONFIG__agents__a__timeout=3", "OPENMAS_CONFIG__x____y=1", "OPENMAS_CONFIG__drain=[",
+				"OPENMAS_CONFIG__agents__lniter__timeout=3s"}}},
+		{name: "set", file: ok, opts: LoadOptions{Set: []string{"agents.a.comunicator=local", "nothing", "a..b=1",
+			`agents."a=1`, "project=Bad Name", "drain.timeout=5", `agents.a"b=1`, "agents.a.tools={"}}},
 		{name: "missing profile", file: ok, opts: LoadOptions{Profile: "prod"}},
 		{name: "profile is a path", file: ok, opts: LoadOptions{Profile: "../x"}},
 		{name: "profile has problems", file: ok + "drain: {timeout: 1}\n", opts: LoadOptions{Profile: "bad"}},

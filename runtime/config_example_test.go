@@ -12,9 +12,10 @@ func ExampleConfig() {
 	cfg := &runtime.Config{
 		Project: "demo",
 		Agents: map[string]runtime.AgentConfig{
-			"geo":     {Type: "geo"},
-			"weather": {Type: "weather", Communicator: runtime.OverPubSub, Policy: runtime.Policy{Timeout: 3 * time.Second}},
-			"search":  {URL: "https://example.org/sse", Replicas: 2},
+			"geo": {Type: "geo"},
+			"weather": {Type: "weather", Communicator: runtime.OverPubSub,
+				Policy: runtime.Policy{Timeout: 3 * time.Second}},
+			"search": {URL: "https://example.org/sse", Replicas: 2},
 		},
 	}
 	fmt.Println(cfg.Validate())

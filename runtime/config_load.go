@@ -52,7 +52,8 @@ const pathDelimiter = "\x00"
 func Load(path string, opts LoadOptions) (*Config, error) {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
-		return nil, ConfigErrors{{Pos: Position{File: path}, Message: "the working directory is not known: " + err.Error()}}
+		return nil, ConfigErrors{{Pos: Position{File: path}, Message: "the working directory is not known: " +
+			err.Error()}}
 	}
 	l := &loader{path: path, dir: dir, env: environment(opts.Environ)}
 	l.expander = projectfile.Expander{Lookup: l.lookup, Dir: dir}
@@ -174,7 +175,8 @@ func (l *loader) file(path string, profile bool) {
 		case profile && errors.Is(err, fs.ErrNotExist):
 			l.fail(pos, "", "there is no such file for the profile")
 		case errors.Is(err, fs.ErrNotExist):
-			l.fail(pos, "name a project file; by default it is "+strings.Join(projectFiles, ", then "), "there is no such file")
+			l.fail(pos, "name a project file; by default it is "+strings.Join(projectFiles, ", then "),
+				"there is no such file")
 		default:
 			l.fail(pos, "", "cannot be read: %s", cause(err))
 		}
@@ -277,7 +279,8 @@ func (l *loader) errors() ConfigErrors {
 		if i == maxErrors {
 			return append(out, &ConfigError{Message: fmt.Sprintf("and %d more problems", len(l.problems)-i)})
 		}
-		out = append(out, &ConfigError{Pos: Position(p.Pos), Key: p.Path, Message: clean(p.Message), Hint: clean(p.Hint)})
+		out = append(out, &ConfigError{Pos: Position(p.Pos), Key: p.Path, Message: clean(p.Message),
+			Hint: clean(p.Hint)})
 	}
 	return out
 }

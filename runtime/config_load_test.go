@@ -27,11 +27,13 @@ func mustLoad(t *testing.T, path string, opts LoadOptions) *Config {
 // TestLoadLayers sets one key in more and more layers: the latest wins, and its place is known.
 func TestLoadLayers(t *testing.T) {
 	project(t, map[string]string{
-		"sub/p.yaml":      "agents:\n  a:\n    type: x\n    config: {list: [1, 2], gone: 1}\n    timeout: 2s\ndrain: {timeout: 2s}\ngateway: {}\n",
+		"sub/p.yaml": "agents:\n  a:\n    type: x\n    config: {list: [1, 2], gone: 1}\n    timeout: 2s\ndrain: " +
+			"{timeout: 2s}\ngateway: {}\n",
 		"sub/p.prod.yaml": "agents:\n  a: {timeout: 3s, config: {list: [3], gone: null}}\n  b: {type: y}\n",
 	})
 	path := filepath.Join("sub", "p.yaml")
-	env := []string{"OPENMAS_CONFIG__agents__a__timeout=4s", "OPENMAS_CONFIG__agents__a__config__n=[1, {x: y}]", "PATH=/bin", "OPENMAS_CONFIG__gateway=null"}
+	env := []string{"OPENMAS_CONFIG__agents__a__timeout=4s", "OPENMAS_CONFIG__agents__a__config__n=[1, {x: y}]",
+		"PATH=/bin", "OPENMAS_CONFIG__gateway=null"}
 	for _, tc := range []struct {
 		name    string
 		opts    LoadOptions
@@ -40,9 +42,12 @@ func TestLoadLayers(t *testing.T) {
 	}{
 		{"file", LoadOptions{}, 2 * time.Second, path + ":5:14"},
 		{"profile", LoadOptions{Profile: "prod"}, 3 * time.Second, filepath.Join("sub", "p.prod.yaml") + ":2:16"},
-		{"environment", LoadOptions{Profile: "prod", Environ: env}, 4 * time.Second, "environment variable OPENMAS_CONFIG__agents__a__timeout"},
-		{"set", LoadOptions{Profile: "prod", Environ: env, Set: []string{"agents.a.timeout=5s"}}, 5 * time.Second, "--set agents.a.timeout"},
-		{"the last set", LoadOptions{Set: []string{"agents.a.timeout=5s", "agents.a.timeout=6s"}}, 6 * time.Second, "--set agents.a.timeout"},
+		{"environment", LoadOptions{Profile: "prod", Environ: env}, 4 * time.Second, "environment variable " +
+			"OPENMAS_CONFIG__agents__a__timeout"},
+		{"set", LoadOptions{Profile: "prod", Environ: env, Set: []string{"agents.a.timeout=5s"}}, 5 * time.Second,
+			"--set agents.a.timeout"},
+		{"the last set", LoadOptions{Set: []string{"agents.a.timeout=5s", "agents.a.timeout=6s"}}, 6 * time.Second,
+			"--set agents.a.timeout"},
 		{"reset", LoadOptions{Profile: "prod", Environ: env, Set: []string{"agents.a.timeout=null"}}, 0, "default"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -97,7 +102,8 @@ func TestSetIsTyped(t *testing.T) {
 		"defaults.retry.multiplier=3",
 	}})
 	a := c.Agents["a"]
-	wantEnv := map[string]string{"PORT": "8080", "EMPTY": "", "HASH": "a #b: c", "QUOTED": "8 0", "HALF": `"x`, "BOOL": "true"}
+	wantEnv := map[string]string{"PORT": "8080", "EMPTY": "", "HASH": "a #b: c", "QUOTED": "8 0", "HALF": `"x`,
+		"BOOL": "true"}
 	if !reflect.DeepEqual(a.Env, wantEnv) {
 		t.Errorf("env %v", a.Env)
 	}
@@ -108,7 +114,8 @@ func TestSetIsTyped(t *testing.T) {
 	if tool.Retry.Attempts != 7 || tool.Idempotent == nil || *tool.Idempotent {
 		t.Errorf("tool %+v", tool)
 	}
-	if c.MCP.MaxBody != 2*MiB || c.MCP.MaxFrame != 4096 || c.Gateway == nil || c.Gateway.Listen != "127.0.0.1:8765" || c.Defaults.Retry.Multiplier != 3 {
+	if c.MCP.MaxBody != 2*MiB || c.MCP.MaxFrame != 4096 || c.Gateway == nil || c.Gateway.Listen != "127.0.0.1:8765" ||
+		c.Defaults.Retry.Multiplier != 3 {
 		t.Errorf("mcp %+v, gateway %+v, defaults %+v", c.MCP, c.Gateway, c.Defaults)
 	}
 }
@@ -133,7 +140,8 @@ agents:
   d: *base
   e: {type: x, tools: {docs.search: {timeout: 3s}, "a b": {timeout: 4s}}}
 `})
-	if err := os.WriteFile("p.yaml", []byte("\ufeff"+strings.ReplaceAll(mustRead(t, "p.yaml"), "\n", "\r\n")), 0o644); err != nil {
+	if err := os.WriteFile("p.yaml", []byte("\ufeff"+strings.ReplaceAll(mustRead(t, "p.yaml"), "\n", "\r\n")),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	c := mustLoad(t, "p.yaml", LoadOptions{})
@@ -141,7 +149,8 @@ agents:
 	if b.Type != "x" || b.Timeout != 4*time.Second || b.Replicas != 2 || b.Config["text"] != "two\nlines" {
 		t.Errorf("b: %+v", b)
 	}
-	if cc := c.Agents["c"]; cc.Type != "x" || cc.Run != "all" || cc.Config["version"] != "1.10" || cc.Config["text"] != nil {
+	if cc := c.Agents["c"]; cc.Type != "x" || cc.Run != "all" || cc.Config["version"] != "1.10" ||
+		cc.Config["text"] != nil {
 		t.Errorf("c: %+v", cc)
 	}
 	if d := c.Agents["d"]; d.Type != "x" || d.Timeout != 3*time.Second {
@@ -179,9 +188,11 @@ func TestSecrets(t *testing.T) {
 `,
 		"secrets/token": "to\"ken-123\r\n",
 	})
-	c := mustLoad(t, "p.yaml", LoadOptions{Environ: []string{"N=3", "YES=true", "T=3s", "A=sesame-open", "EMPTY="}, Set: []string{"agents.a.env.D=${env:A}"}})
+	c := mustLoad(t, "p.yaml", LoadOptions{Environ: []string{"N=3", "YES=true", "T=3s", "A=sesame-open", "EMPTY="},
+		Set: []string{"agents.a.env.D=${env:A}"}})
 	a := c.Agents["a"]
-	if a.Command[1] != `--token=to"ken-123` || a.Replicas != 3 || !a.Critical || a.Timeout != 3*time.Second || !*a.Tools["t"].Idempotent {
+	if a.Command[1] != `--token=to"ken-123` || a.Replicas != 3 || !a.Critical || a.Timeout != 3*time.Second ||
+		!*a.Tools["t"].Idempotent {
 		t.Errorf("%+v", a)
 	}
 	if a.Env["A"] != "sesame-open" || a.Env["B"] != "${env:A}" || a.Env["C"] != "xy" || a.Env["D"] != "sesame-open" {
@@ -275,7 +286,8 @@ func TestErrorf(t *testing.T) {
 }
 
 func TestFindProject(t *testing.T) {
-	project(t, map[string]string{"configs/project.yaml": "", "both/openmas.yaml": "", "both/configs/project.yaml": "", "none/x": ""})
+	project(t, map[string]string{"configs/project.yaml": "", "both/openmas.yaml": "", "both/configs/project.yaml": "",
+		"none/x": ""})
 	for dir, want := range map[string]string{
 		".":    filepath.Join("configs", "project.yaml"),
 		"":     filepath.Join("configs", "project.yaml"),
@@ -287,13 +299,16 @@ func TestFindProject(t *testing.T) {
 	}
 	_, err := FindProject("none")
 	var one *ConfigError
-	if !errors.As(err, &one) || !strings.Contains(err.Error(), "openmas.yaml") || !strings.Contains(err.Error(), "project.yaml") {
+	if !errors.As(err, &one) || !strings.Contains(err.Error(), "openmas.yaml") ||
+		!strings.Contains(err.Error(), "project.yaml") {
 		t.Errorf("%v", err)
 	}
 	for path, want := range map[string]string{
-		"none":      "none: is a folder, not a project file; name the project file in it",
-		"both":      "both: is a folder, not a project file; did you mean " + filepath.Join("both", "openmas.yaml") + "?",
-		"none.yaml": "none.yaml: there is no such file; name a project file; by default it is openmas.yaml, then " + filepath.Join("configs", "project.yaml"),
+		"none": "none: is a folder, not a project file; name the project file in it",
+		"both": "both: is a folder, not a project file; did you mean " + filepath.Join("both", "openmas.yaml") +
+			"?",
+		"none.yaml": "none.yaml: there is no such file; name a project file; by default it is openmas.yaml, then " +
+			filepath.Join("configs", "project.yaml"),
 	} {
 		if _, err := Load(path, LoadOptions{}); err == nil || err.Error() != want {
 			t.Errorf("Load(%q): %v\nwant %s", path, err, want)
@@ -301,7 +316,8 @@ func TestFindProject(t *testing.T) {
 	}
 }
 
-// FuzzLoad: no file, variable or flag makes Load panic, and what it accepts is valid and can be printed.
+// FuzzLoad: no file, variable or flag makes Load panic, and what it accepts is valid and can be
+// printed.
 func FuzzLoad(f *testing.F) {
 	seed, err := os.ReadFile("testdata/config/project.yaml")
 	if err != nil {
@@ -315,7 +331,8 @@ func FuzzLoad(f *testing.F) {
 		if err := os.WriteFile(path, file, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := Load(path, LoadOptions{Environ: []string{"DB=x", "SEARCH_TOKEN=abcdefgh", "OPENMAS_CONFIG__agents__a=" + env}, Set: []string{set}})
+		c, err := Load(path, LoadOptions{Environ: []string{"DB=x", "SEARCH_TOKEN=abcdefgh",
+			"OPENMAS_CONFIG__agents__a=" + env}, Set: []string{set}})
 		if err != nil {
 			var list ConfigErrors
 			if !errors.As(err, &list) || len(list) == 0 {

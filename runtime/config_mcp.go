@@ -19,19 +19,23 @@ const tokenUser = "user"
 
 // GatewayConfig is the HTTP listener that offers agents to the MCP world.
 type GatewayConfig struct {
-	// Listen is host:port. Port 0 takes a free one. Default "127.0.0.1:8765". Beyond loopback it needs a token.
+	// Listen is host:port. Port 0 takes a free one. Default "127.0.0.1:8765". Beyond loopback it
+	// needs a token.
 	Listen string `koanf:"listen"`
 	// Expose names the agents ("editor") and tools ("notes.search") that can be seen.
 	// Nil: all agents. Empty but not nil: none but the runtime's own.
 	Expose []string `koanf:"expose"`
-	// Token is asked of every client, as Authorization: Bearer, on every path but the health checks; whoever has it is "user". Without one, and without
-	// Tokens, everybody is anonymous.
+	// Token is asked of every client, as Authorization: Bearer, on every path but the health
+	// checks; whoever has it is "user". Without one, and without Tokens, everybody is anonymous.
 	Token string `koanf:"token"`
-	// Tokens are further tokens, each under the name that it stands for. A session belongs to the name that opened it.
+	// Tokens are further tokens, each under the name that it stands for. A session belongs to the
+	// name that opened it.
 	Tokens map[string]string `koanf:"tokens"`
-	// Hosts are names, besides localhost and loopback addresses, that requests to a loopback listener may be for: those of a reverse proxy on this machine.
+	// Hosts are names, besides localhost and loopback addresses, that requests to a loopback
+	// listener may be for: those of a reverse proxy on this machine.
 	Hosts []string `koanf:"hosts"`
-	// Origins are web origins whose pages may use the gateway, like "https://app.example.org". Programs send none.
+	// Origins are web origins whose pages may use the gateway, like "https://app.example.org".
+	// Programs send none.
 	Origins []string `koanf:"origins"`
 }
 
@@ -59,31 +63,39 @@ func (g *GatewayConfig) identify() func(*http.Request) (mcp.Identity, error) {
 	return t.identify
 }
 
-// MCPConfig bounds the MCP endpoints of this process. Beyond a bound the peer is refused, or its session ends; nobody else notices.
+// MCPConfig bounds the MCP endpoints of this process. Beyond a bound the peer is refused, or its
+// session ends; nobody else notices.
 type MCPConfig struct {
-	MaxBody         Size          `koanf:"max_body"`          // of an HTTP request. Default 4 MiB
-	MaxFrame        Size          `koanf:"max_frame"`         // of any other message, in either direction. Default 16 MiB
-	MaxSessions     int           `koanf:"max_sessions"`      // at once on the gateway. Default 1000
-	MaxCalls        int           `koanf:"max_calls"`         // running at once on the gateway. Default 16384
-	MaxSessionCalls int           `koanf:"max_session_calls"` // running at once on one session of the gateway. Default 4096
-	SessionIdle     time.Duration `koanf:"session_idle"`      // without an open stream or a call. Default 10 min
-	SessionLifetime time.Duration `koanf:"session_lifetime"`  // then closed between two calls. Default 1 h
-	HeaderTimeout   time.Duration `koanf:"header_timeout"`    // for a request's headers to arrive. Default 5 s
-	ReadTimeout     time.Duration `koanf:"read_timeout"`      // for a request's body to arrive. Default 30 s
-	WriteTimeout    time.Duration `koanf:"write_timeout"`     // for a client to take what is sent to it. Default 30 s
-	Ping            time.Duration `koanf:"ping"`              // of silence on an SSE stream, then a comment is sent. Default 15 s
-	Linger          time.Duration `koanf:"linger"`            // for calls still running when stdin ends. Default 20 s
-	// Resume is how much of what was sent to clients of streamable HTTP on the gateway is kept, in all, so that one that loses its connection can come back for the
-	// rest, by Last-Event-ID; a session keeps a quarter at most. Such sessions do without the express lane. Default: nothing is kept.
+	MaxBody Size `koanf:"max_body"` // of an HTTP request. Default 4 MiB
+	// of any other message, in either direction. Default 16 MiB
+	MaxFrame    Size `koanf:"max_frame"`
+	MaxSessions int  `koanf:"max_sessions"` // at once on the gateway. Default 1000
+	MaxCalls    int  `koanf:"max_calls"`    // running at once on the gateway. Default 16384
+	// running at once on one session of the gateway. Default 4096
+	MaxSessionCalls int           `koanf:"max_session_calls"`
+	SessionIdle     time.Duration `koanf:"session_idle"`     // without an open stream or a call. Default 10 min
+	SessionLifetime time.Duration `koanf:"session_lifetime"` // then closed between two calls. Default 1 h
+	HeaderTimeout   time.Duration `koanf:"header_timeout"`   // for a request's headers to arrive. Default 5 s
+	ReadTimeout     time.Duration `koanf:"read_timeout"`     // for a request's body to arrive. Default 30 s
+	WriteTimeout    time.Duration `koanf:"write_timeout"`    // for a client to take what is sent to it. Default 30 s
+	// of silence on an SSE stream, then a comment is sent. Default 15 s
+	Ping   time.Duration `koanf:"ping"`
+	Linger time.Duration `koanf:"linger"` // for calls still running when stdin ends. Default 20 s
+	// Resume is how much of what was sent to clients of streamable HTTP on the gateway is kept, in
+	// all, so that one that loses its connection can come back for the rest, by Last-Event-ID; a
+	// session keeps a quarter at most. Such sessions do without the express lane. Default: nothing
+	// is kept.
 	Resume Size `koanf:"resume" json:",omitzero"`
-	// Poll is how long the stream of a call stays open that has no answer yet, with a client of protocol 2025-11-25: then it is told to come back. Needs Resume.
-	// Default: to the end.
+	// Poll is how long the stream of a call stays open that has no answer yet, with a client of
+	// protocol 2025-11-25: then it is told to come back. Needs Resume. Default: to the end.
 	Poll time.Duration `koanf:"poll"`
-	// Sampling is the tool, as agent.tool, that answers when the server of a command or url asks for a model (sampling/createMessage) and the caller of the
-	// moment has none. It takes an [agent.SampleRequest] and gives an [agent.SampleResult], or the answer as text. Default: such requests are refused.
+	// Sampling is the tool, as agent.tool, that answers when the server of a command or url asks
+	// for a model (sampling/createMessage) and the caller of the moment has none. It takes an
+	// [agent.SampleRequest] and gives an [agent.SampleResult], or the answer as text. Default: such
+	// requests are refused.
 	Sampling string `koanf:"sampling"`
-	// Express lets plain calls of tools pass beside the MCP SDK, on both sides, which is several times faster. What they do is the same; false is for finding
-	// faults. Nil: true.
+	// Express lets plain calls of tools pass beside the MCP SDK, on both sides, which is several
+	// times faster. What they do is the same; false is for finding faults. Nil: true.
 	Express *bool `koanf:"express"`
 }
 
@@ -92,8 +104,10 @@ func (m MCPConfig) noExpress() bool { return m.Express != nil && !*m.Express }
 
 func defaultMCP() MCPConfig {
 	return MCPConfig{
-		MaxBody: 4 * MiB, MaxFrame: 16 * MiB, MaxSessions: 1000, MaxCalls: 16384, MaxSessionCalls: 4096, SessionIdle: 10 * time.Minute, SessionLifetime: time.Hour,
-		HeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, Ping: 15 * time.Second, Linger: 20 * time.Second,
+		MaxBody: 4 * MiB, MaxFrame: 16 * MiB, MaxSessions: 1000, MaxCalls: 16384, MaxSessionCalls: 4096,
+		SessionIdle: 10 * time.Minute, SessionLifetime: time.Hour,
+		HeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second,
+		Ping: 15 * time.Second, Linger: 20 * time.Second,
 		Express: new(true),
 	}
 }
@@ -129,17 +143,22 @@ func (m MCPConfig) limits() mcp.Limits {
 	return l
 }
 
-// privateLimits are those between processes of this system: what bounds how much strangers may ask for must not stop the agents' calls to each other.
+// privateLimits are those between processes of this system: what bounds how much strangers may ask
+// for must not stop the agents' calls to each other.
 func (m MCPConfig) privateLimits() mcp.Limits {
-	return mcp.Limits{MaxBody: int(m.MaxBody), MaxFrame: int(m.MaxFrame), Lifetime: -1, ReadTimeout: m.ReadTimeout, WriteTimeout: m.WriteTimeout, Linger: m.Linger}
+	return mcp.Limits{MaxBody: int(m.MaxBody), MaxFrame: int(m.MaxFrame), Lifetime: -1, ReadTimeout: m.ReadTimeout,
+		WriteTimeout: m.WriteTimeout, Linger: m.Linger}
 }
 
 func (v *validator) mcp() {
 	m := v.c.MCP
 	positive := map[string]bool{
-		"max_body": m.MaxBody > 0, "max_frame": m.MaxFrame > 0, "max_sessions": m.MaxSessions > 0, "max_calls": m.MaxCalls > 0,
-		"max_session_calls": m.MaxSessionCalls > 0, "session_idle": m.SessionIdle > 0, "session_lifetime": m.SessionLifetime > 0,
-		"header_timeout": m.HeaderTimeout > 0, "read_timeout": m.ReadTimeout > 0, "write_timeout": m.WriteTimeout > 0, "ping": m.Ping > 0, "linger": m.Linger > 0,
+		"max_body": m.MaxBody > 0, "max_frame": m.MaxFrame > 0, "max_sessions": m.MaxSessions > 0,
+		"max_calls":         m.MaxCalls > 0,
+		"max_session_calls": m.MaxSessionCalls > 0, "session_idle": m.SessionIdle > 0,
+		"session_lifetime": m.SessionLifetime > 0,
+		"header_timeout":   m.HeaderTimeout > 0, "read_timeout": m.ReadTimeout > 0, "write_timeout": m.WriteTimeout > 0,
+		"ping": m.Ping > 0, "linger": m.Linger > 0,
 	}
 	for _, key := range sortedKeys(positive) {
 		if !positive[key] {
@@ -161,7 +180,8 @@ func (v *validator) mcp() {
 	}
 }
 
-// leastResume is the least that is worth being kept, and leastPoll the shortest time after which clients may be made to come back.
+// leastResume is the least that is worth being kept, and leastPoll the shortest time after which
+// clients may be made to come back.
 const (
 	leastResume = 64 * KiB
 	leastPoll   = time.Second
@@ -170,14 +190,16 @@ const (
 func (v *validator) resumption() {
 	m, poll := v.c.MCP, []string{"mcp", "poll"}
 	if m.Resume != 0 && m.Resume < leastResume {
-		v.fail([]string{"mcp", "resume"}, "leave the key out where nothing is to be kept", "%v is too little: at least %v", m.Resume, leastResume)
+		v.fail([]string{"mcp", "resume"}, "leave the key out where nothing is to be kept", "%v is too little: at "+
+			"least %v", m.Resume, leastResume)
 	}
 	switch {
 	case m.Poll == 0:
 	case m.Poll < leastPoll:
 		v.fail(poll, "", "%v is too short: at least %v", m.Poll, leastPoll)
 	case m.Resume == 0:
-		v.fail(poll, `write mcp: {resume: 16MiB} too`, "has no effect without mcp.resume: the client could not come back")
+		v.fail(poll, `write mcp: {resume: 16MiB} too`, "has no effect without mcp.resume: the client could not come "+
+			"back")
 	}
 }
 
@@ -209,12 +231,15 @@ func (v *validator) gateway() {
 	}
 	for i, host := range g.Hosts {
 		if host == "" || strings.ContainsAny(host, ":/ ") {
-			v.fail(at("hosts", projectfile.Item(i)), `write a name without a port, like "agents.example.org"`, "%s is not a host name", v.quote(at("hosts", projectfile.Item(i)), host))
+			v.fail(at("hosts", projectfile.Item(i)), `write a name without a port, like "agents.example.org"`,
+				"%s is not a host name", v.quote(at("hosts", projectfile.Item(i)), host))
 		}
 	}
 	for i, origin := range g.Origins {
-		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
-			v.fail(at("origins", projectfile.Item(i)), `write scheme://host, like "https://app.example.org"`, "%s is not a web origin", v.quote(at("origins", projectfile.Item(i)), origin))
+		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" ||
+			u.RawQuery != "" || u.User != nil {
+			v.fail(at("origins", projectfile.Item(i)), `write scheme://host, like "https://app.example.org"`,
+				"%s is not a web origin", v.quote(at("origins", projectfile.Item(i)), origin))
 		}
 	}
 	v.exposed(g.Expose)

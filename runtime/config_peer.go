@@ -14,7 +14,8 @@ import (
 	"github.com/openmas/openmas/runtime/internal/projectfile"
 )
 
-// TLSConfig is for a url of https. Its files are PEM, relative to the project file, and read when the project is checked.
+// TLSConfig is for a url of https. Its files are PEM, relative to the project file, and read when
+// the project is checked.
 type TLSConfig struct {
 	// CAFile holds the certificates to trust, instead of the system's.
 	CAFile string `koanf:"ca_file"`
@@ -52,7 +53,8 @@ func (t TLSConfig) load(c *Config, agent string) (*tls.Config, error) {
 	return out, nil
 }
 
-// OAuthConfig is the OAuth 2.0 client credentials grant. The MCP server says where its authorization server is.
+// OAuthConfig is the OAuth 2.0 client credentials grant. The MCP server says where its
+// authorization server is.
 type OAuthConfig struct {
 	ClientID     string `koanf:"client_id"`
 	ClientSecret string `koanf:"client_secret"`
@@ -69,7 +71,8 @@ func (o OAuthConfig) apply(t *mcp.Target) error {
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.TLSClientConfig, base.DisableKeepAlives = t.TLS, true // it is used once in a while
 	var err error
-	t.OAuth, err = mcp.ClientCredentials(o.ClientID, o.ClientSecret, &http.Client{Transport: base, Timeout: oauthTimeout})
+	t.OAuth, err = mcp.ClientCredentials(o.ClientID, o.ClientSecret,
+		&http.Client{Transport: base, Timeout: oauthTimeout})
 	return err
 }
 
@@ -78,7 +81,9 @@ func (v *validator) peer(keys []string, a AgentConfig) {
 	at := func(key ...string) []string { return append(slices.Clone(keys), key...) }
 	url, foreign := a.URL != "", a.URL != "" || len(a.Command) > 0
 	const urlOnly, foreignOnly = "only a url has it", "only a command or url has it"
-	auth := slices.ContainsFunc(sortedKeys(a.Headers), func(h string) bool { return strings.EqualFold(h, "Authorization") })
+	auth := slices.ContainsFunc(sortedKeys(a.Headers), func(h string) bool {
+		return strings.EqualFold(h, "Authorization")
+	})
 	if a.Token != "" || v.c.Position(at("token")...) != (Position{}) {
 		if v.only(at("token"), url, urlOnly) && v.token(at("token"), a.Token) && auth {
 			v.fail(at("token"), "keep one of them", "headers has an Authorization as well")
@@ -108,7 +113,8 @@ func (v *validator) peer(keys []string, a AgentConfig) {
 			v.fail(at("allow_tools", projectfile.Item(i)), "", "the tool's name is empty")
 		}
 	}
-	if a.Protocol != "" && v.only(at("protocol"), foreign, foreignOnly) && v.only(at("protocol"), a.Communicator != OverSSE, "mcp-sse speaks no later protocol than 2025-11-25") {
+	if a.Protocol != "" && v.only(at("protocol"), foreign, foreignOnly) &&
+		v.only(at("protocol"), a.Communicator != OverSSE, "mcp-sse speaks no later protocol than 2025-11-25") {
 		v.word(at("protocol"), a.Protocol, "2025-11-25", "2026-07-28")
 	}
 	if len(a.Roots) > 0 {

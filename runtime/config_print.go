@@ -114,7 +114,8 @@ func (p *printer) entries(path []string, v reflect.Value, untyped bool) []shown 
 	out := make([]shown, len(names))
 	for i, name := range names {
 		elem := v.MapIndex(reflect.ValueOf(name).Convert(v.Type().Key()))
-		out[i] = p.value(append(slices.Clone(path), name), yamlText(name)+":", elem, untyped || elem.Kind() == reflect.Interface)
+		out[i] = p.value(append(slices.Clone(path), name), yamlText(name)+":", elem, untyped ||
+			elem.Kind() == reflect.Interface)
 	}
 	return out
 }
@@ -125,7 +126,8 @@ func (p *printer) list(path []string, key string, v reflect.Value, untyped bool)
 	simple := true
 	for i := range items {
 		elem := v.Index(i)
-		items[i] = p.value(append(slices.Clone(path), projectfile.Item(i)), "-", elem, untyped || elem.Kind() == reflect.Interface)
+		items[i] = p.value(append(slices.Clone(path), projectfile.Item(i)), "-", elem, untyped ||
+			elem.Kind() == reflect.Interface)
 		flat[i] = items[i].text
 		simple = simple && items[i].block == nil
 	}

@@ -39,9 +39,11 @@ func (c *Config) secrets() []string {
 	return out
 }
 
-// Redact returns s with *** for every secret of the configuration: what ${env:…} or ${file:…} put there, and the values of keys that are made for a secret, such as
-// token. Values of fewer than 6 characters are left alone: replacing them would garble every text, and they protect nothing. A Config that was not loaded knows
-// its secrets once it has gone through [New], which has a copy of its own. Safe for concurrent use.
+// Redact returns s with *** for every secret of the configuration: what ${env:…} or ${file:…} put
+// there, and the values of keys that are made for a secret, such as token. Values of fewer than 6
+// characters are left alone: replacing them would garble every text, and they protect nothing. A
+// Config that was not loaded knows its secrets once it has gone through [New], which has a copy of
+// its own. Safe for concurrent use.
 func (c *Config) Redact(s string) string {
 	if c.redact == nil {
 		return s

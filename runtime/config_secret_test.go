@@ -7,8 +7,10 @@ import (
 
 // TestTokensAreNotShown: not even those that somebody wrote down plainly.
 func TestTokensAreNotShown(t *testing.T) {
-	project(t, map[string]string{"p.yaml": "agents:\n  a: {url: \"https://x\", token: sesame-1}\n  b: {url: \"https://x\", oauth: {client_id: me, client_secret: sesame-2}}\n" +
-		"gateway: {token: sesame-3, tokens: {ann: sesame-4}}\nbroker: {type: nats, urls: [\"nats://x:4222\"], user: me, password: sesame-5, token: sesame-6}\n"})
+	project(t, map[string]string{"p.yaml": "agents:\n  a: {url: \"https://x\", token: sesame-1}\n  b: {url: " +
+		"\"https://x\", oauth: {client_id: me, client_secret: sesame-2}}\n" +
+		"gateway: {token: sesame-3, tokens: {ann: sesame-4}}\nbroker: {type: nats, urls: [\"nats://x:4222\"], user: " +
+		"me, password: sesame-5, token: sesame-6}\n"})
 	c, err := Load("p.yaml", LoadOptions{Environ: []string{}})
 	if err != nil {
 		t.Fatal(err)

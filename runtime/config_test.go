@@ -16,7 +16,8 @@ func TestPolicyFor(t *testing.T) {
 		Agents: map[string]AgentConfig{"a": {
 			Type:   "x",
 			Policy: Policy{Retry: Retry{Attempts: 5}},
-			Tools:  map[string]ToolConfig{"t": {Policy: Policy{Timeout: time.Second, Retry: Retry{Initial: time.Millisecond}}}},
+			Tools: map[string]ToolConfig{"t": {Policy: Policy{Timeout: time.Second,
+				Retry: Retry{Initial: time.Millisecond}}}},
 		}},
 	}
 	for name, want := range map[string]Policy{
@@ -42,7 +43,8 @@ func TestDefaultsPerKind(t *testing.T) {
 		child   bool
 	}{
 		{AgentConfig{Type: "x"}, KindType, OverLocal, "local pubsub mcp-stdio mcp-sse mcp-http", false},
-		{AgentConfig{Type: "x", Communicator: OverStdio}, KindType, OverStdio, "local pubsub mcp-stdio mcp-sse mcp-http", true},
+		{AgentConfig{Type: "x", Communicator: OverStdio}, KindType, OverStdio,
+			"local pubsub mcp-stdio mcp-sse mcp-http", true},
 		{AgentConfig{Command: []string{"x"}}, KindCommand, OverStdio, "mcp-stdio mcp-sse mcp-http", true},
 		{AgentConfig{URL: "http://x/sse"}, KindURL, OverSSE, "mcp-sse mcp-http", false},
 		{AgentConfig{URL: "http://x/a/sse/?q=1"}, KindURL, OverSSE, "mcp-sse mcp-http", false},
@@ -77,13 +79,19 @@ func TestValidateGo(t *testing.T) {
 	}{
 		{"the least", Config{Agents: agents}, ""},
 		{"no agents", Config{}, "agents: the project has no agents; add one: agents: {NAME: {type: TYPE}}"},
-		{"negative", Config{Agents: agents, Defaults: Policy{Timeout: -1}, Drain: DrainConfig{Timeout: -1}, MCP: MCPConfig{MaxBody: -1}},
-			"defaults.timeout: must be more than 0\nmcp.max_body: must be more than 0\ndrain.timeout: must be more than 0"},
-		{"not a number", Config{Agents: agents, Reconnect: ReconnectConfig{Multiplier: math.NaN()}}, "reconnect.multiplier: must be 1 to 1000, not NaN"},
-		{"waits", Config{Agents: agents, Defaults: Policy{Retry: Retry{Initial: -1}}, Reconnect: ReconnectConfig{Max: time.Millisecond}},
+		{"negative", Config{Agents: agents, Defaults: Policy{Timeout: -1}, Drain: DrainConfig{Timeout: -1},
+			MCP: MCPConfig{MaxBody: -1}},
+			"defaults.timeout: must be more than 0\nmcp.max_body: must be more than 0\ndrain.timeout: must be more " +
+				"than 0"},
+		{"not a number", Config{Agents: agents, Reconnect: ReconnectConfig{Multiplier: math.NaN()}},
+			"reconnect.multiplier: must be 1 to 1000, not NaN"},
+		{"waits", Config{Agents: agents, Defaults: Policy{Retry: Retry{Initial: -1}},
+			Reconnect: ReconnectConfig{Max: time.Millisecond}},
 			"defaults.retry: a wait must be more than 0\nreconnect.max: 1ms is shorter than initial, 1s"},
-		{"replicas", Config{Agents: map[string]AgentConfig{"a": {Type: "x", Replicas: -1}}}, "agents.a.replicas: must be 1 to 1024, not -1"},
-		{"NUL", Config{Agents: map[string]AgentConfig{"a": {Command: []string{"x", "a\x00"}, Env: map[string]string{"A": "\x00"}}}},
+		{"replicas", Config{Agents: map[string]AgentConfig{"a": {Type: "x", Replicas: -1}}}, "agents.a.replicas: " +
+			"must be 1 to 1024, not -1"},
+		{"NUL", Config{Agents: map[string]AgentConfig{"a": {Command: []string{"x", "a\x00"},
+			Env: map[string]string{"A": "\x00"}}}},
 			"agents.a.env.A: is not an environment variable\nagents.a.command[1]: contains a NUL character"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -106,7 +114,8 @@ func TestValidateGo(t *testing.T) {
 }
 
 func TestSize(t *testing.T) {
-	for text, want := range map[string]Size{"4MiB": 4 * MiB, "64 KiB": 64 * KiB, "1GiB": GiB, "1000": 1000, "1000B": 1000} {
+	for text, want := range map[string]Size{"4MiB": 4 * MiB, "64 KiB": 64 * KiB, "1GiB": GiB, "1000": 1000,
+		"1000B": 1000} {
 		var s Size
 		if err := s.UnmarshalText([]byte(text)); err != nil || s != want {
 			t.Errorf("%q: %d, %v", text, s, err)
@@ -154,8 +163,9 @@ func TestFill(t *testing.T) {
 		"pair": []any{float64(1), int64(2)}, "nested": map[string]any{"depth": 3}, "unit": nil,
 	})
 	want := fillTarget{
-		Unit: "C", Wait: 3 * time.Second, Port: 8080, Ratio: 2, On: &on, Names: []string{"a"}, Labels: map[string]string{"k": "v"},
-		Any: []any{1, map[string]any{"x": nil}}, Addr: netip.MustParseAddr("10.0.0.1"), Pair: [2]int{1, 2},
+		Unit: "C", Wait: 3 * time.Second, Port: 8080, Ratio: 2, On: &on, Names: []string{"a"},
+		Labels: map[string]string{"k": "v"},
+		Any:    []any{1, map[string]any{"x": nil}}, Addr: netip.MustParseAddr("10.0.0.1"), Pair: [2]int{1, 2},
 		Nested: struct{ Depth int }{3}, Hidden: "kept", fillBase: fillBase{Root: ".."},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
@@ -170,7 +180,8 @@ func TestFill(t *testing.T) {
 	}{
 		{"unknown", &fillTarget{}, map[string]any{"unti": "C", "clokc": 1, "Hidden": "x", "private": 1},
 			`unknown key "Hidden"; known: Nested, addr, any, labels, names, on, pair, port, ratio, root, unit, wait`},
-		{"types", &fillTarget{}, map[string]any{"unit": 5, "wait": 3, "port": 70000, "ratio": "hunter2000", "on": 1, "names": "a", "addr": "hunter2000", "pair": []any{1}, "nested": []any{}, "Clock": 1}, "" +
+		{"types", &fillTarget{}, map[string]any{"unit": 5, "wait": 3, "port": 70000, "ratio": "hunter2000", "on": 1,
+			"names": "a", "addr": "hunter2000", "pair": []any{1}, "nested": []any{}, "Clock": 1}, "" +
 			"Clock: a func() time.Time cannot be set from a file\n" +
 			"addr: the text is no valid addr\n" +
 			"names: wants a list, not text; write [a, b]\n" +
@@ -181,12 +192,15 @@ func TestFill(t *testing.T) {
 			"ratio: wants a number, not text\n" +
 			"unit: wants text, not the number 5; write it in quotes: \"5\"\n" +
 			"wait: wants a duration with a unit, not the number 3; write a number and a unit: \"300ms\", \"3s\", \"5m\""},
-		{"twice", &fillTarget{}, map[string]any{"unit": "C", "Unit": "F"}, `"Unit" and "unit" are the same key; keep one`},
-		{"not a struct", new(fillFunc), map[string]any{"a": 1}, "the agent is a runtime.fillFunc, which takes no configuration"},
+		{"twice", &fillTarget{}, map[string]any{"unit": "C", "Unit": "F"},
+			`"Unit" and "unit" are the same key; keep one`},
+		{"not a struct", new(fillFunc), map[string]any{"a": 1}, "the agent is a runtime.fillFunc, which takes no " +
+			"configuration"},
 		{"not a struct, nothing to fill", new(fillFunc), nil, ""},
 		{"nil", &fillTarget{}, nil, ""},
 		{"not a pointer, and nothing to fill", fillTarget{}, nil, ""},
-		{"not a pointer", fillTarget{}, map[string]any{"a": 1}, "fill a runtime.fillTarget: it is not a pointer to a struct"},
+		{"not a pointer", fillTarget{}, map[string]any{"a": 1}, "fill a runtime.fillTarget: it is not a pointer to a " +
+			"struct"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := ""

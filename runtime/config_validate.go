@@ -121,7 +121,8 @@ func (v *validator) backoff(keys []string, own, resolved Retry) {
 	case own.Initial < 0 || own.Max < 0:
 		v.fail(keys, "", "a wait must be more than 0")
 	case (own.Initial != 0 || own.Max != 0) && resolved.Max < resolved.Initial:
-		v.fail(at("max"), "", "%s is shorter than initial, %s", shortDuration(resolved.Max), shortDuration(resolved.Initial))
+		v.fail(at("max"), "", "%s is shorter than initial, %s", shortDuration(resolved.Max),
+			shortDuration(resolved.Initial))
 	}
 	if m := own.Multiplier; m != 0 && !(m >= 1 && m <= 1000) { // so that NaN fails too
 		v.fail(at("multiplier"), "", "must be 1 to 1000, not %v", m)
@@ -145,7 +146,8 @@ func (v *validator) agent(name string, a AgentConfig) {
 	at := func(key ...string) []string { return append(slices.Clone(keys), key...) }
 	switch {
 	case !agentName.MatchString(name):
-		v.fail(keys, "lower-case letters, digits and hyphens, a letter first, at most 32", "%q is not a name for an agent", name)
+		v.fail(keys, "lower-case letters, digits and hyphens, a letter first, at most 32", "%q is not a name for an "+
+			"agent", name)
 	case name == runtimeAgent:
 		v.fail(keys, "", "the name is taken: it is the runtime's own agent")
 	}
@@ -157,9 +159,11 @@ func (v *validator) agent(name string, a AgentConfig) {
 	if known := communicators[kind]; !slices.Contains(known, a.Communicator) {
 		all, key := communicators[KindType], at("communicator")
 		if slices.Contains(all, a.Communicator) {
-			v.fail(key, "it can be "+strings.Join(known, " or "), "a %s agent cannot be reached over %s", kind, a.Communicator)
+			v.fail(key, "it can be "+strings.Join(known, " or "), "a %s agent cannot be reached over %s", kind,
+				a.Communicator)
 		} else {
-			v.fail(key, projectfile.Suggest(a.Communicator, known), "unknown communicator %s", v.quote(key, a.Communicator))
+			v.fail(key, projectfile.Suggest(a.Communicator, known), "unknown communicator %s",
+				v.quote(key, a.Communicator))
 		}
 	}
 	if a.Replicas != 0 && kind == KindURL {
@@ -278,7 +282,8 @@ func (v *validator) address(keys []string, addr string) bool {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil {
-		v.fail(keys, `write host:port, like "127.0.0.1:8765"; port 0 takes a free one`, "%s is not an address", v.quote(keys, addr))
+		v.fail(keys, `write host:port, like "127.0.0.1:8765"; port 0 takes a free one`, "%s is not an address",
+			v.quote(keys, addr))
 	}
 	return err == nil
 }

@@ -18,7 +18,8 @@ import (
 	"github.com/openmas/openmas/mcp"
 )
 
-// connect reaches agents in other processes: children of our own types, MCP server programs, MCP servers elsewhere.
+// connect reaches agents in other processes: children of our own types, MCP server programs, MCP
+// servers elsewhere.
 func (r *Runtime) connect(ctx, base context.Context, p planned) (*callee, error) {
 	route := &pool{name: p.name}
 	if p.kind != KindType {
@@ -64,7 +65,8 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*callee, error)
 
 // target says how to reach one instance of an agent.
 func (r *Runtime) target(p planned, i *instance, n int) (mcp.Target, error) {
-	t := mcp.Target{Name: p.name, Transport: transports[p.cfg.Communicator], URL: p.cfg.URL, Protocol: p.cfg.Protocol, Headers: p.cfg.Headers, Env: maps.Clone(p.cfg.Env)}
+	t := mcp.Target{Name: p.name, Transport: transports[p.cfg.Communicator], URL: p.cfg.URL, Protocol: p.cfg.Protocol,
+		Headers: p.cfg.Headers, Env: maps.Clone(p.cfg.Env)}
 	if t.Env == nil {
 		t.Env = map[string]string{}
 	}
@@ -102,8 +104,10 @@ func (r *Runtime) target(p planned, i *instance, n int) (mcp.Target, error) {
 	maps.Copy(t.Env, telemetryVars())
 	maps.Copy(t.Env, r.opts.ChildEnv)
 	t.Env[ChildVar] = "1"
-	h := hello{Version: helloVersion, Project: r.cfg.Project, Agent: p.name, Instance: i.id, Type: p.cfg.Type, Config: p.cfg.Config, StateDir: state, Dir: r.cfg.Dir, Broker: r.brokerSystem(),
-		URL: r.private.url, Token: token, Timeout: r.longestTimeout(), Run: p.runner && (n == 0 || p.cfg.Run == "all"), Restart: r.cfg.Restart,
+	h := hello{Version: helloVersion, Project: r.cfg.Project, Agent: p.name, Instance: i.id, Type: p.cfg.Type,
+		Config: p.cfg.Config, StateDir: state, Dir: r.cfg.Dir, Broker: r.brokerSystem(),
+		URL: r.private.url, Token: token, Timeout: r.longestTimeout(), Run: p.runner && (n == 0 || p.cfg.Run == "all"),
+		Restart:   r.cfg.Restart,
 		Telemetry: r.cfg.Telemetry, LogLevel: r.logLevel(), Program: r.opts.Version, MCP: r.cfg.MCP}
 	if t.Hello, err = json.Marshal(h); err != nil {
 		return t, fmt.Errorf("agent %s: encode its config for a child process: %w", p.name, err)
@@ -114,8 +118,11 @@ func (r *Runtime) target(p planned, i *instance, n int) (mcp.Target, error) {
 var transports = map[string]mcp.Transport{OverStdio: mcp.Stdio, OverSSE: mcp.SSE, OverHTTP: mcp.Streamable}
 
 func (r *Runtime) connectOptions() mcp.ConnectOptions {
-	return mcp.ConnectOptions{Logger: r.log, HandshakeTimeout: r.cfg.Connect.Timeout, MaxFrame: int(r.cfg.MCP.MaxFrame), MaxBody: int(r.cfg.MCP.MaxBody),
-		StdinGrace: r.cfg.Child.StdinWait, TermGrace: r.cfg.Child.TermWait, OnChanged: func(agent.Info) { r.refresh() }, NoExpress: r.cfg.MCP.noExpress()}
+	return mcp.ConnectOptions{Logger: r.log, HandshakeTimeout: r.cfg.Connect.Timeout, MaxFrame: int(r.cfg.MCP.MaxFrame),
+		MaxBody:    int(r.cfg.MCP.MaxBody),
+		StdinGrace: r.cfg.Child.StdinWait, TermGrace: r.cfg.Child.TermWait, OnChanged: func(agent.Info) {
+			r.refresh()
+		}, NoExpress: r.cfg.MCP.noExpress()}
 }
 
 func (r *Runtime) logLevel() slog.Level {
@@ -127,7 +134,8 @@ func (r *Runtime) logLevel() slog.Level {
 	return slog.LevelError
 }
 
-// longestTimeout is of all policies: a child cannot know the one of each callee, which its parent applies.
+// longestTimeout is of all policies: a child cannot know the one of each callee, which its parent
+// applies.
 func (r *Runtime) longestTimeout() time.Duration {
 	longest := r.cfg.Defaults.Timeout
 	for name, a := range r.cfg.Agents {
@@ -139,7 +147,8 @@ func (r *Runtime) longestTimeout() time.Duration {
 	return longest
 }
 
-// telemetryVars are the standard variables of OpenTelemetry in our environment: our own children export as we do.
+// telemetryVars are the standard variables of OpenTelemetry in our environment: our own children
+// export as we do.
 func telemetryVars() map[string]string {
 	vars := map[string]string{}
 	for _, kv := range os.Environ() {
@@ -150,8 +159,9 @@ func telemetryVars() map[string]string {
 	return vars
 }
 
-// childLog takes the lines that a child writes to standard error into our log, once, with the agent's name: those of our own children, and of any program that logs
-// as slog's JSON handler does, at their own level.
+// childLog takes the lines that a child writes to standard error into our log, once, with the
+// agent's name: those of our own children, and of any program that logs as slog's JSON handler
+// does, at their own level.
 func (r *Runtime) childLog(name, instance string) func([]byte) {
 	log := r.log.With("agent", name, "instance", instance)
 	return func(line []byte) {
@@ -179,5 +189,6 @@ func (r *Runtime) childLog(name, instance string) func([]byte) {
 	}
 }
 
-// announced takes the readiness lines of children apart: whoever started us looks for ours among what we log.
+// announced takes the readiness lines of children apart: whoever started us looks for ours among
+// what we log.
 var announced = strings.NewReplacer("SSE_SERVER_URL=", "serves SSE at ", "STDIO_SERVER_READY", "is ready on stdio")

@@ -10,7 +10,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// directory knows the agents that this runtime reaches. Calls read it without a lock; agents come and go by copying the map.
+// directory knows the agents that this runtime reaches. Calls read it without a lock; agents come
+// and go by copying the map.
 type directory struct {
 	mu   sync.Mutex
 	byID atomic.Pointer[map[string]*callee]

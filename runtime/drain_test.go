@@ -16,7 +16,8 @@ import (
 	"github.com/openmas/openmas/runtime"
 )
 
-// TestDrainLosesNothing stops the system while calls over HTTP are in flight, each of which has yet to make a call of its own, and expects every answer.
+// TestDrainLosesNothing stops the system while calls over HTTP are in flight, each of which has yet
+// to make a call of its own, and expects every answer.
 func TestDrainLosesNothing(t *testing.T) {
 	const calls = 200
 	for _, path := range []string{"/mcp", "/sse"} {
@@ -32,7 +33,8 @@ func TestDrainLosesNothing(t *testing.T) {
 				errs := make(chan error, calls)
 				for range calls {
 					go func() {
-						res, err := session.CallTool(context.Background(), &sdk.CallToolParams{Name: "far_wait-nested", Arguments: map[string]any{"text": release}})
+						res, err := session.CallTool(context.Background(),
+							&sdk.CallToolParams{Name: "far_wait-nested", Arguments: map[string]any{"text": release}})
 						if err == nil && res.IsError {
 							err = errors.New(res.Content[0].(*sdk.TextContent).Text)
 						}
@@ -80,12 +82,17 @@ func TestReadinessSaysWhenItDrains(t *testing.T) {
 	session := connect(t, url+"/mcp")
 	called := make(chan error, 1)
 	go func() {
-		_, err := session.CallTool(context.Background(), &sdk.CallToolParams{Name: "far_slow", Arguments: map[string]any{"n": 1000}})
+		_, err := session.CallTool(context.Background(),
+			&sdk.CallToolParams{Name: "far_slow", Arguments: map[string]any{"n": 1000}})
 		called <- err
 	}()
-	testkit.Eventually(t, "the call is in flight", func() bool { return s.agentStatus("far").Instances[0].InFlight == 1 })
+	testkit.Eventually(t, "the call is in flight", func() bool {
+		return s.agentStatus("far").Instances[0].InFlight == 1
+	})
 	s.stop()
-	testkit.Eventually(t, "/readyz says no", func() bool { return get(t, url+"/readyz") == http.StatusServiceUnavailable })
+	testkit.Eventually(t, "/readyz says no", func() bool {
+		return get(t, url+"/readyz") == http.StatusServiceUnavailable
+	})
 	if err := <-called; err != nil {
 		t.Error(err)
 	}
@@ -169,10 +176,13 @@ func TestAChildThatDiesInADrainIsStopped(t *testing.T) {
 	session, release := connect(t, s.Status().URL+"/mcp"), filepath.Join(t.TempDir(), "go on")
 	held := make(chan error, 1)
 	go func() {
-		_, err := session.CallTool(context.Background(), &sdk.CallToolParams{Name: "near_wait-nested", Arguments: map[string]any{"text": release}})
+		_, err := session.CallTool(context.Background(),
+			&sdk.CallToolParams{Name: "near_wait-nested", Arguments: map[string]any{"text": release}})
 		held <- err
 	}()
-	testkit.Eventually(t, "a call is in flight", func() bool { return s.agentStatus("near").Instances[0].InFlight == 1 })
+	testkit.Eventually(t, "a call is in flight", func() bool {
+		return s.agentStatus("near").Instances[0].InFlight == 1
+	})
 	s.stop()
 	testkit.Eventually(t, "the system drains", func() bool { return s.Status().State == "draining" })
 	if _, err := agent.Ask[string](s.ctx, "far.exit", nil); err == nil {

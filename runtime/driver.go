@@ -12,19 +12,24 @@ import (
 	"github.com/openmas/openmas/runtime/internal/projectfile"
 )
 
-// NewDriver connects to a broker that is not built in, for a project file with that broker's name under broker.type. It returns when the connection stands. The runtime
-// closes the driver, after everything that uses it. All processes of the project share the broker: see [pubsub.Driver] for what it has to do.
+// NewDriver connects to a broker that is not built in, for a project file with that broker's name
+// under broker.type. It returns when the connection stands. The runtime closes the driver, after
+// everything that uses it. All processes of the project share the broker: see [pubsub.Driver] for
+// what it has to do.
 type NewDriver func(ctx context.Context, o DriverOptions) (pubsub.Driver, error)
 
 // DriverOptions is what a driver is told.
 type DriverOptions struct {
-	// Project is the project's name, which every subject has in it already, and Process the name of this process, unique in the project.
+	// Project is the project's name, which every subject has in it already, and Process the name of
+	// this process, unique in the project.
 	Project, Process string
 	// Dir is the project file's folder: relative paths start there.
 	Dir string
-	// Options are what the project file has under broker.options, references to the environment and to files resolved: a driver decodes them with [Fill], strictly.
+	// Options are what the project file has under broker.options, references to the environment and
+	// to files resolved: a driver decodes them with [Fill], strictly.
 	Options map[string]any
-	// Wait is how long a broker that is down is waited for; 0: for as long as it takes, negative: not at all.
+	// Wait is how long a broker that is down is waited for; 0: for as long as it takes, negative:
+	// not at all.
 	Wait time.Duration
 	// Logger gets what nobody else can be told. Secrets of the project file never get out of it.
 	Logger *slog.Logger

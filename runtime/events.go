@@ -12,7 +12,8 @@ import (
 	"github.com/openmas/openmas/communicator/pubsub"
 )
 
-// eventRoutes sends each topic's events the way that the project file says. Its routes are fixed once the system has started.
+// eventRoutes sends each topic's events the way that the project file says. Its routes are fixed
+// once the system has started.
 type eventRoutes struct {
 	best    *pubsub.Events
 	durable map[string]*nats.Durable
@@ -33,8 +34,10 @@ func (e *eventRoutes) Publish(ctx context.Context, p agent.Publication) error {
 	return e.best.Publish(ctx, p)
 }
 
-// subscribe has fn called with the events of a topic, as group, until stop, which waits for the handlers that run.
-func (e *eventRoutes) subscribe(group, topic string, fn pubsub.EventHandler) (stop func(context.Context) error, err error) {
+// subscribe has fn called with the events of a topic, as group, until stop, which waits for the
+// handlers that run.
+func (e *eventRoutes) subscribe(group, topic string, fn pubsub.EventHandler) (stop func(context.Context) error,
+	err error) {
 	if d := e.durable[topic]; d != nil {
 		return d.Subscribe(group, topic, fn)
 	}
@@ -42,7 +45,8 @@ func (e *eventRoutes) subscribe(group, topic string, fn pubsub.EventHandler) (st
 }
 
 // errNotDurable says why there are no dead events to look at.
-var errNotDurable = errors.New("no topic of this project is durable: events: {TOPIC: {durable: true}} in the project file makes one so")
+var errNotDurable = errors.New("no topic of this project is durable: events: {TOPIC: {durable: true}} in the project " +
+	"file makes one so")
 
 // any is one of the durable routes: the dead of all are in one place.
 func (e *eventRoutes) any() (*nats.Durable, error) {
@@ -63,7 +67,8 @@ type DeadEvent struct {
 	At          time.Time         `json:"at"`
 }
 
-// DeadEvents lists dead events, the oldest first and at most limit: those of one agent or topic, or of all where that is empty. The system must be up.
+// DeadEvents lists dead events, the oldest first and at most limit: those of one agent or topic, or
+// of all where that is empty. The system must be up.
 func (r *Runtime) DeadEvents(ctx context.Context, agentName, topic string, limit int) ([]DeadEvent, error) {
 	d, err := r.events.any()
 	if err != nil {
@@ -81,7 +86,8 @@ func (r *Runtime) DeadEvents(ctx context.Context, agentName, topic string, limit
 	return out, nil
 }
 
-// ReplayEvents delivers dead events again to the agents that could not handle them, and returns how many. The system must be up.
+// ReplayEvents delivers dead events again to the agents that could not handle them, and returns how
+// many. The system must be up.
 func (r *Runtime) ReplayEvents(ctx context.Context, seqs ...uint64) (int, error) {
 	d, err := r.events.any()
 	if err != nil {

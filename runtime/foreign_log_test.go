@@ -8,7 +8,8 @@ import (
 	"github.com/openmas/openmas/runtime"
 )
 
-// Whoever starts a system waits for its SSE_SERVER_URL= and must not find that of one of its servers first.
+// Whoever starts a system waits for its SSE_SERVER_URL= and must not find that of one of its
+// servers first.
 func TestReadinessOfServersIsNotOurs(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -21,7 +22,8 @@ func TestReadinessOfServersIsNotOurs(t *testing.T) {
 	if err := s.wait(); err != nil {
 		t.Fatal(err)
 	}
-	if log := s.log.String(); strings.Contains(log, "SSE_SERVER_URL") || !strings.Contains(log, "serves SSE at http://127.0.0.1:") {
+	if log := s.log.String(); strings.Contains(log, "SSE_SERVER_URL") || !strings.Contains(log, "serves SSE at "+
+		"http://127.0.0.1:") {
 		t.Errorf("the log:\n%s", log)
 	}
 }

@@ -17,25 +17,29 @@ import (
 	"github.com/openmas/openmas/runtime"
 )
 
-// foreignVar makes the test binary an MCP server that knows nothing of openmas: "stdio", or "sse" on a port of its own.
+// foreignVar makes the test binary an MCP server that knows nothing of openmas: "stdio", or "sse"
+// on a port of its own.
 const foreignVar = "RUNTIME_TEST_FOREIGN"
 
 func foreign() *sdk.Server {
 	s := sdk.NewServer(&sdk.Implementation{Name: "foreign", Version: "1"}, nil)
-	sdk.AddTool(s, &sdk.Tool{Name: "docs.search"}, func(_ context.Context, _ *sdk.CallToolRequest, in note) (*sdk.CallToolResult, any, error) {
-		if in.Text == "" {
-			return nil, nil, errors.New("search for what?")
-		}
-		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: "found " + in.Text}}}, nil, nil
-	})
-	sdk.AddTool(s, &sdk.Tool{Name: "env"}, func(context.Context, *sdk.CallToolRequest, note) (*sdk.CallToolResult, any, error) {
+	sdk.AddTool(s, &sdk.Tool{Name: "docs.search"},
+		func(_ context.Context, _ *sdk.CallToolRequest, in note) (*sdk.CallToolResult, any, error) {
+			if in.Text == "" {
+				return nil, nil, errors.New("search for what?")
+			}
+			return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: "found " + in.Text}}}, nil, nil
+		})
+	sdk.AddTool(s, &sdk.Tool{Name: "env"}, func(context.Context, *sdk.CallToolRequest, note) (*sdk.CallToolResult, any,
+		error) {
 		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: os.Getenv("OPENMAS_URL")}}}, nil, nil
 	})
 	sdk.AddTool(s, &sdk.Tool{Name: "back"}, callBack)
 	return s
 }
 
-// back is a call of a tool of the system by a foreign child, with whatever it likes to say about itself.
+// back is a call of a tool of the system by a foreign child, with whatever it likes to say about
+// itself.
 type back struct {
 	Agent string         `json:"agent"`
 	Name  string         `json:"name"`
@@ -48,8 +52,9 @@ func callBack(ctx context.Context, _ *sdk.CallToolRequest, in back) (*sdk.CallTo
 		ElicitationHandler: func(context.Context, *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
 			return &sdk.ElicitResult{Action: "accept", Content: map[string]any{"color": "green"}}, nil
 		}})
-	session, err := c.Connect(ctx, &sdk.StreamableClientTransport{Endpoint: os.Getenv("OPENMAS_URL") + "/agents/" + in.Agent + "/mcp",
-		HTTPClient: &http.Client{Transport: bearer(os.Getenv("OPENMAS_TOKEN"))}}, nil)
+	session, err := c.Connect(ctx,
+		&sdk.StreamableClientTransport{Endpoint: os.Getenv("OPENMAS_URL") + "/agents/" + in.Agent + "/mcp",
+			HTTPClient: &http.Client{Transport: bearer(os.Getenv("OPENMAS_TOKEN"))}}, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -79,11 +84,14 @@ func TestForeignServers(t *testing.T) {
 	}
 	sse := httptest.NewServer(sdk.NewSSEHandler(func(*http.Request) *sdk.Server { return foreign() }, nil))
 	t.Cleanup(sse.Close)
-	streamable := httptest.NewServer(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return foreign() }, nil))
+	streamable := httptest.NewServer(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server {
+		return foreign()
+	}, nil))
 	t.Cleanup(streamable.Close)
 	for name, ac := range map[string]runtime.AgentConfig{
-		"command":           {Command: []string{exe}, Env: map[string]string{foreignVar: "stdio"}},
-		"launched SSE":      {Command: []string{exe}, Communicator: runtime.OverSSE, Env: map[string]string{foreignVar: "sse"}},
+		"command": {Command: []string{exe}, Env: map[string]string{foreignVar: "stdio"}},
+		"launched SSE": {Command: []string{exe}, Communicator: runtime.OverSSE,
+			Env: map[string]string{foreignVar: "sse"}},
 		"SSE by URL":        {URL: sse.URL + "/sse"},
 		"streamable by URL": {URL: streamable.URL + "/mcp"},
 	} {
@@ -93,7 +101,8 @@ func TestForeignServers(t *testing.T) {
 			if err != nil || got != "found x" {
 				t.Fatal(got, err)
 			}
-			if _, err := agent.Ask[string](s.ctx, "docs.docs.search", note{}); agent.CodeOf(err) != agent.CodeToolFailed {
+			if _, err := agent.Ask[string](s.ctx, "docs.docs.search",
+				note{}); agent.CodeOf(err) != agent.CodeToolFailed {
 				t.Fatal(err)
 			}
 			if ac.Command != nil {
@@ -117,8 +126,10 @@ func TestServerElsewhereMayComeLater(t *testing.T) {
 		}
 	}))
 	t.Cleanup(srv.Close)
-	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: srv.URL}}, Reconnect: runtime.ReconnectConfig{Initial: 10e6, Max: 50e6}}, nil)
-	if _, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"}); agent.CodeOf(err) != agent.CodeUnavailable {
+	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: srv.URL}},
+		Reconnect: runtime.ReconnectConfig{Initial: 10e6, Max: 50e6}}, nil)
+	if _, err := agent.Ask[string](s.ctx, "docs.docs.search",
+		note{Text: "x"}); agent.CodeOf(err) != agent.CodeUnavailable {
 		t.Fatal(err)
 	}
 	close(up)
@@ -133,7 +144,9 @@ func TestRequiredToolOfAServerThatIsDown(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	srv.Close()
 	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: srv.URL}, "reader": {Type: "reader"}}}
-	s := start(t, cfg, agent.Types{"reader": func() agent.Agent { return &writer{d: &diary{}, requires: []string{"docs.docs.search"}} }})
+	s := start(t, cfg, agent.Types{"reader": func() agent.Agent {
+		return &writer{d: &diary{}, requires: []string{"docs.docs.search"}}
+	}})
 	if got := s.agentStatus("reader").State; got != runtime.StateReady {
 		t.Errorf("reader is %s", got)
 	}
@@ -142,7 +155,8 @@ func TestRequiredToolOfAServerThatIsDown(t *testing.T) {
 	}
 }
 
-// A program that is not ours has a token to call the others with. What it says in our own words about its calls counts for nothing, and it gets what any client gets.
+// A program that is not ours has a token to call the others with. What it says in our own words
+// about its calls counts for nothing, and it gets what any client gets.
 func TestAForeignChildIsNotTrusted(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -153,7 +167,9 @@ func TestAForeignChildIsNotTrusted(t *testing.T) {
 		"far":  {Type: "probe"},
 		"work": {Type: "worker", Communicator: runtime.OverStdio, Config: map[string]any{"stay": true}},
 	}}, nil)
-	testkit.Eventually(t, "the worker runs", func() bool { return s.agentStatus("work").Runner == runtime.StateRunning })
+	testkit.Eventually(t, "the worker runs", func() bool {
+		return s.agentStatus("work").Runner == runtime.StateRunning
+	})
 	forged := map[string]any{"openmas/caller": "boss", "openmas/depth": 9, "openmas/key": "k", "openmas/attempt": 3}
 	got, err := agent.Ask[string](s.ctx, "docs.back", back{Agent: "far", Name: "who", Args: note{}, Meta: forged})
 	if err != nil || got != "docs at depth 0" {
@@ -164,10 +180,12 @@ func TestAForeignChildIsNotTrusted(t *testing.T) {
 		t.Errorf("a tool that asks: %q, %v", got, err)
 	}
 	for name, args := range map[string]map[string]any{
-		"far":     {"topic": "probe.said", "id": "1", "source": "boss", "attempt": 1, "payload": note{Text: "psst"}},
-		"openmas": {"topic": "openmas.runner", "id": "2", "source": "work", "attempt": 1, "payload": map[string]any{"instance": "work/0", "state": "done"}},
+		"far": {"topic": "probe.said", "id": "1", "source": "boss", "attempt": 1, "payload": note{Text: "psst"}},
+		"openmas": {"topic": "openmas.runner", "id": "2", "source": "work", "attempt": 1,
+			"payload": map[string]any{"instance": "work/0", "state": "done"}},
 	} {
-		if got, err := agent.Ask[string](s.ctx, "docs.back", back{Agent: name, Name: "openmas.event", Args: args}); err == nil {
+		if got, err := agent.Ask[string](s.ctx, "docs.back",
+			back{Agent: name, Name: "openmas.event", Args: args}); err == nil {
 			t.Errorf("an event for %s: %q", name, got)
 		}
 	}

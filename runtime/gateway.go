@@ -14,7 +14,8 @@ import (
 	"github.com/openmas/openmas/mcp"
 )
 
-// listen takes the gateway's port. It comes before everything else, so that a port in use starts nothing.
+// listen takes the gateway's port. It comes before everything else, so that a port in use starts
+// nothing.
 func (r *Runtime) listen(ctx context.Context) error {
 	if r.cfg.Gateway == nil || r.opts.Passive {
 		return nil
@@ -22,7 +23,8 @@ func (r *Runtime) listen(ctx context.Context) error {
 	addr := r.cfg.Gateway.Listen
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("gateway: %s is in use, perhaps by another openmas: stop it, or choose another port with --listen or gateway.listen: %w", addr, err)
+		return fmt.Errorf("gateway: %s is in use, perhaps by another openmas: stop it, or choose another port with "+
+			"--listen or gateway.listen: %w", addr, err)
 	}
 	if err != nil {
 		return fmt.Errorf("gateway: listen on %s: %w", addr, err)
@@ -88,14 +90,16 @@ func (r *Runtime) readiness() error {
 }
 
 func (r *Runtime) hostOptions() mcp.HostOptions {
-	return mcp.HostOptions{Logger: r.log, Version: r.opts.Version, Limits: r.cfg.MCP.limits(), NoExpress: r.cfg.MCP.noExpress()}
+	return mcp.HostOptions{Logger: r.log, Version: r.opts.Version, Limits: r.cfg.MCP.limits(),
+		NoExpress: r.cfg.MCP.noExpress()}
 }
 
 // httpLog gives net/http's own complaints (broken TLS, panics of handlers) to the log.
 func httpLog(l *slog.Logger) *log.Logger { return slog.NewLogLogger(l.Handler(), slog.LevelDebug) }
 
-// ServeStdio serves the whole system to one client on in and out, as the gateway does over HTTP. It returns nil when in ends, after the calls in flight were
-// answered, and when the system was drained. It needs a running system: see [Runtime.Ready].
+// ServeStdio serves the whole system to one client on in and out, as the gateway does over HTTP. It
+// returns nil when in ends, after the calls in flight were answered, and when the system was
+// drained. It needs a running system: see [Runtime.Ready].
 func (r *Runtime) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
 	g := r.gateway.Load()
 	if g == nil {

@@ -22,8 +22,9 @@ import (
 func guarded(t *testing.T) *system {
 	t.Helper()
 	cfg := pair(runtime.OverLocal)
-	cfg.Gateway = &runtime.GatewayConfig{Listen: "127.0.0.1:0", Token: "token-of-the-user", Tokens: map[string]string{"ann": "token-of-ann"},
-		Hosts: []string{"agents.example.org"}, Origins: []string{"https://app.example.org"}}
+	cfg.Gateway = &runtime.GatewayConfig{Listen: "127.0.0.1:0", Token: "token-of-the-user",
+		Tokens: map[string]string{"ann": "token-of-ann"},
+		Hosts:  []string{"agents.example.org"}, Origins: []string{"https://app.example.org"}}
 	return start(t, cfg, nil)
 }
 
@@ -60,7 +61,8 @@ const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"pro
 
 func TestEveryEndpointWantsTheToken(t *testing.T) {
 	url := guarded(t).Status().URL
-	for _, path := range []string{"/sse", "/messages/?session_id=1", "/mcp", "/agents/near/sse", "/agents/near/messages/?session_id=1", "/agents/near/mcp"} {
+	for _, path := range []string{"/sse", "/messages/?session_id=1", "/mcp", "/agents/near/sse",
+		"/agents/near/messages/?session_id=1", "/agents/near/mcp"} {
 		for name, tc := range map[string]struct {
 			auth string
 			want func(int) bool
@@ -68,7 +70,9 @@ func TestEveryEndpointWantsTheToken(t *testing.T) {
 			"none":      {"", func(s int) bool { return s == http.StatusUnauthorized }},
 			"wrong":     {"Bearer token-of-nobody", func(s int) bool { return s == http.StatusUnauthorized }},
 			"no bearer": {"Basic token-of-the-user", func(s int) bool { return s == http.StatusUnauthorized }},
-			"right":     {"bearer token-of-the-user", func(s int) bool { return s != http.StatusUnauthorized && s != http.StatusForbidden }},
+			"right": {"bearer token-of-the-user", func(s int) bool {
+				return s != http.StatusUnauthorized && s != http.StatusForbidden
+			}},
 		} {
 			method, body := http.MethodPost, initialize
 			if strings.HasSuffix(path, "/sse") {
@@ -88,7 +92,9 @@ func TestEveryEndpointWantsTheToken(t *testing.T) {
 		if status != http.StatusOK || strings.Contains(stranger, "near") {
 			t.Errorf("%s tells a stranger: %d %s", path, status, stranger)
 		}
-		if status, known := ask(t, http.MethodGet, url+path, "", map[string]string{"Authorization": "Bearer token-of-ann"}); status != http.StatusOK || strings.Contains(known, "near") != agents {
+		if status, known := ask(t, http.MethodGet, url+path, "",
+			map[string]string{"Authorization": "Bearer token-of-ann"}); status != http.StatusOK ||
+			strings.Contains(known, "near") != agents {
 			t.Errorf("%s tells ann: %d %s", path, status, known)
 		}
 	}
@@ -102,7 +108,8 @@ func TestHostsAndOriginsOfTheProjectFile(t *testing.T) {
 		}
 	}
 	for origin, want := range map[string]int{"https://app.example.org": 401, "https://evil.example.org": 403} {
-		if status, text := ask(t, http.MethodPost, url+"/messages/?session_id=1", "{}", map[string]string{"Origin": origin}); status != want {
+		if status, text := ask(t, http.MethodPost, url+"/messages/?session_id=1", "{}",
+			map[string]string{"Origin": origin}); status != want {
 			t.Errorf("from origin %s: %d %s", origin, status, text)
 		}
 	}
@@ -139,27 +146,34 @@ func TestASessionBelongsToWhoOpenedIt(t *testing.T) {
 			endpoint = ""
 		}
 	}
-	for token, want := range map[string]int{"token-of-the-user": http.StatusForbidden, "": http.StatusUnauthorized, "token-of-ann": http.StatusAccepted} {
+	for token, want := range map[string]int{"token-of-the-user": http.StatusForbidden, "": http.StatusUnauthorized,
+		"token-of-ann": http.StatusAccepted} {
 		header := map[string]string{"Authorization": "Bearer " + token}
 		if status, text := ask(t, http.MethodPost, url+endpoint, initialize, header); status != want {
 			t.Errorf("POST to ann's session with %q: %d %s", token, status, text)
 		}
 	}
 	for path, id := range map[string]string{"/mcp": "user", "/sse": "user"} {
-		var tr sdk.Transport = &sdk.StreamableClientTransport{Endpoint: url + path, HTTPClient: &http.Client{Transport: bearer("token-of-the-user")}}
+		var tr sdk.Transport = &sdk.StreamableClientTransport{Endpoint: url + path,
+			HTTPClient: &http.Client{Transport: bearer("token-of-the-user")}}
 		if path == "/sse" {
-			tr = &sdk.SSEClientTransport{Endpoint: url + path, HTTPClient: &http.Client{Transport: bearer("token-of-the-user")}}
+			tr = &sdk.SSEClientTransport{Endpoint: url + path,
+				HTTPClient: &http.Client{Transport: bearer("token-of-the-user")}}
 		}
-		cs, err := sdk.NewClient(&sdk.Implementation{Name: "t", Version: "1"}, nil).Connect(t.Context(), tr, &sdk.ClientSessionOptions{ProtocolVersion: "2025-06-18"})
+		cs, err := sdk.NewClient(&sdk.Implementation{Name: "t", Version: "1"}, nil).Connect(t.Context(), tr,
+			&sdk.ClientSessionOptions{ProtocolVersion: "2025-06-18"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		res, err := cs.CallTool(t.Context(), &sdk.CallToolParams{Name: "far_who", Arguments: map[string]any{}})
-		if err != nil || res.Content[0].(*sdk.TextContent).Text != id+" at depth 1" && !strings.HasPrefix(res.Content[0].(*sdk.TextContent).Text, id) {
+		if err != nil || res.Content[0].(*sdk.TextContent).Text != id+" at depth 1" &&
+			!strings.HasPrefix(res.Content[0].(*sdk.TextContent).Text, id) {
 			t.Errorf("the tool sees %v, %v", res, err)
 		}
 		if sid := cs.ID(); path == "/mcp" {
-			if status, text := ask(t, http.MethodPost, url+path, `{"jsonrpc":"2.0","id":2,"method":"ping"}`, map[string]string{"Authorization": "Bearer token-of-ann", "Mcp-Session-Id": sid}); status != http.StatusForbidden {
+			if status, text := ask(t, http.MethodPost, url+path, `{"jsonrpc":"2.0","id":2,"method":"ping"}`,
+				map[string]string{"Authorization": "Bearer token-of-ann",
+					"Mcp-Session-Id": sid}); status != http.StatusForbidden {
 				t.Errorf("ann in the user's session: %d %s", status, text)
 			}
 		}
@@ -176,7 +190,9 @@ func (s *system) session(t *testing.T, path string) *mcp.Session {
 	if strings.HasSuffix(path, "/sse") {
 		transport = mcp.SSE
 	}
-	session, err := mcp.Connect(t.Context(), mcp.Target{Name: "gateway", Transport: transport, URL: s.Status().URL + path}, mcp.ConnectOptions{PingInterval: -1})
+	session, err := mcp.Connect(t.Context(),
+		mcp.Target{Name: "gateway", Transport: transport, URL: s.Status().URL + path},
+		mcp.ConnectOptions{PingInterval: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +206,8 @@ func say(t *testing.T, s *mcp.Session) error {
 	return err
 }
 
-// TestLimitsOfTheProjectFile: over each limit there is a clear refusal, and the other session does not notice.
+// TestLimitsOfTheProjectFile: over each limit there is a clear refusal, and the other session does
+// not notice.
 func TestLimitsOfTheProjectFile(t *testing.T) {
 	limited := func(t *testing.T, m runtime.MCPConfig) (*system, *mcp.Session) {
 		cfg := pair(runtime.OverSSE) // whose own sessions the limits of the gateway must not touch
@@ -208,24 +225,32 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 		t.Run("max_sessions "+path, func(t *testing.T) {
 			s, other := limited(t, runtime.MCPConfig{MaxSessions: 2})
 			s.session(t, path)
-			_, err := mcp.Connect(t.Context(), mcp.Target{Name: "third", Transport: map[string]mcp.Transport{"/sse": mcp.SSE, "/mcp": mcp.Streamable}[path], URL: s.Status().URL + path}, mcp.ConnectOptions{})
+			_, err := mcp.Connect(t.Context(),
+				mcp.Target{Name: "third",
+					Transport: map[string]mcp.Transport{"/sse": mcp.SSE, "/mcp": mcp.Streamable}[path],
+					URL:       s.Status().URL + path}, mcp.ConnectOptions{})
 			if agent.CodeOf(err) != agent.CodeUnavailable || !strings.Contains(fmt.Sprint(err), "503") {
 				t.Errorf("the third session: %v", err)
 			}
 			fine(t, other)
 		})
-		for key, m := range map[string]runtime.MCPConfig{"max_session_calls": {MaxSessionCalls: 1}, "max_calls": {MaxCalls: 1}} {
+		for key, m := range map[string]runtime.MCPConfig{"max_session_calls": {MaxSessionCalls: 1},
+			"max_calls": {MaxCalls: 1}} {
 			t.Run(key+" "+path, func(t *testing.T) {
 				s, other := limited(t, m)
 				busy := s.session(t, path)
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error, 1)
 				go func() {
-					_, err := busy.Call(ctx, &agent.Call{Op: agent.OpTool, Name: "far_slow", Input: []byte(`{"n":60000}`)})
+					_, err := busy.Call(ctx,
+						&agent.Call{Op: agent.OpTool, Name: "far_slow", Input: []byte(`{"n":60000}`)})
 					done <- err
 				}()
-				testkit.Eventually(t, "a call runs", func() bool { return s.agentStatus("far").Instances[0].InFlight == 1 })
-				if err := say(t, busy); agent.CodeOf(err) != agent.CodeResourceExhausted && !strings.Contains(fmt.Sprint(err), "the limit") {
+				testkit.Eventually(t, "a call runs", func() bool {
+					return s.agentStatus("far").Instances[0].InFlight == 1
+				})
+				if err := say(t, busy); agent.CodeOf(err) != agent.CodeResourceExhausted &&
+					!strings.Contains(fmt.Sprint(err), "the limit") {
 					t.Errorf("the second call: %v", err)
 				}
 				if key == "max_session_calls" {
@@ -242,7 +267,9 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 		t.Run("max_body "+path, func(t *testing.T) {
 			s, other := limited(t, runtime.MCPConfig{MaxBody: 64 * runtime.KiB})
 			big := s.session(t, path)
-			_, err := big.Call(t.Context(), &agent.Call{Op: agent.OpTool, Name: "far_say", Input: []byte(`{"text":"` + strings.Repeat("x", 100<<10) + `"}`)})
+			_, err := big.Call(t.Context(),
+				&agent.Call{Op: agent.OpTool, Name: "far_say",
+					Input: []byte(`{"text":"` + strings.Repeat("x", 100<<10) + `"}`)})
 			if agent.CodeOf(err) != agent.CodeResourceExhausted {
 				t.Errorf("a large call: %v", err)
 			}
@@ -253,7 +280,8 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 	for _, size := range []runtime.Size{0, runtime.MiB} {
 		t.Run(fmt.Sprintf("resume %v", size), func(t *testing.T) {
 			s, other := limited(t, runtime.MCPConfig{Resume: size})
-			if status, body := ask(t, http.MethodPost, s.Status().URL+"/mcp", initialize, nil); status != http.StatusOK || strings.Contains(body, "\nid: ") != (size > 0) {
+			if status, body := ask(t, http.MethodPost, s.Status().URL+"/mcp", initialize,
+				nil); status != http.StatusOK || strings.Contains(body, "\nid: ") != (size > 0) {
 				t.Errorf("%d %s", status, body)
 			}
 			fine(t, other)
@@ -266,7 +294,9 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 		if status != http.StatusOK {
 			t.Fatal(status)
 		}
-		testkit.Eventually(t, "the idle session ends", func() bool { return strings.Contains(s.log.String(), "reason=idle") })
+		testkit.Eventually(t, "the idle session ends", func() bool {
+			return strings.Contains(s.log.String(), "reason=idle")
+		})
 		fine(t, other)
 	})
 	t.Run("session_lifetime", func(t *testing.T) {
@@ -301,7 +331,8 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 			}
 		}
 	})
-	for key, m := range map[string]runtime.MCPConfig{"header_timeout": {HeaderTimeout: 50 * time.Millisecond}, "read_timeout": {ReadTimeout: 50 * time.Millisecond}} {
+	for key, m := range map[string]runtime.MCPConfig{"header_timeout": {HeaderTimeout: 50 * time.Millisecond},
+		"read_timeout": {ReadTimeout: 50 * time.Millisecond}} {
 		t.Run(key, func(t *testing.T) {
 			s, other := limited(t, m)
 			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.Status().URL, "http://"))
@@ -331,8 +362,9 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 }
 
 func TestAListenerBeyondLoopbackRefusesToStart(t *testing.T) {
-	for listen, refused := range map[string]bool{"0.0.0.0:0": true, ":0": true, "[::]:0": true, "192.0.2.1:80": true, "agents.example.org:80": true,
-		"127.0.0.1:0": false, "127.9.9.9:0": false, "localhost:0": false, "[::1]:0": false} {
+	for listen, refused := range map[string]bool{"0.0.0.0:0": true, ":0": true, "[::]:0": true, "192.0.2.1:80": true,
+		"agents.example.org:80": true,
+		"127.0.0.1:0":           false, "127.9.9.9:0": false, "localhost:0": false, "[::1]:0": false} {
 		cfg := pair(runtime.OverLocal)
 		cfg.Gateway = &runtime.GatewayConfig{Listen: listen}
 		err := cfg.Validate()

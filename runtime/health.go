@@ -35,7 +35,8 @@ func (i *instance) askChild(ctx context.Context) error {
 	if s == nil {
 		return nil // it is down, which its state says
 	}
-	_, err := (*s).Call(ctx, &agent.Call{Op: agent.OpEvent, Name: topicHealth, Input: []byte(`{}`), Caller: selfName, Attempt: 1})
+	_, err := (*s).Call(ctx, &agent.Call{Op: agent.OpEvent, Name: topicHealth, Input: []byte(`{}`), Caller: selfName,
+		Attempt: 1})
 	return err
 }
 
@@ -45,8 +46,9 @@ type answer struct {
 	err  error
 }
 
-// askHealth waits for the answer until ctx ends. Whoever asks while a question is open gets its answer: an agent that ignores its context keeps one goroutine busy,
-// for which nobody can wait, and never more.
+// askHealth waits for the answer until ctx ends. Whoever asks while a question is open gets its
+// answer: an agent that ignores its context keeps one goroutine busy, for which nobody can wait,
+// and never more.
 func (i *instance) askHealth(ctx context.Context) error {
 	i.mu.Lock()
 	a := i.asked
@@ -73,7 +75,8 @@ func (i *instance) askHealth(ctx context.Context) error {
 	}
 }
 
-// health asks every instance that can say how it is, at the same time, and returns what is wrong with those that are not well.
+// health asks every instance that can say how it is, at the same time, and returns what is wrong
+// with those that are not well.
 func (c *callee) health(ctx context.Context) map[string]error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()

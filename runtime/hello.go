@@ -10,17 +10,19 @@ import (
 	"time"
 )
 
-// ChildVar is set in the environment of a child process of this program: its main calls [ServeChild] then.
+// ChildVar is set in the environment of a child process of this program: its main calls
+// [ServeChild] then.
 const ChildVar = "OPENMAS_CHILD"
 
-// helloVersion changes when a child could misread its hello. Parent and child are the same program, so that this guards against an executable that was replaced
-// in between.
+// helloVersion changes when a child could misread its hello. Parent and child are the same program,
+// so that this guards against an executable that was replaced in between.
 const helloVersion = 1
 
 // maxHello bounds the line; the config of an agent is in it.
 const maxHello = 4 << 20
 
-// hello is the line of JSON that a child reads before MCP begins: who it is and where to call back. It holds secrets.
+// hello is the line of JSON that a child reads before MCP begins: who it is and where to call back.
+// It holds secrets.
 type hello struct {
 	Version   int             `json:"openmas"`
 	Program   string          `json:"program,omitempty"`
@@ -56,7 +58,8 @@ func readHello(in io.Reader) (hello, io.Reader, error) {
 				return h, nil, fmt.Errorf("read the parent's hello: %w", err)
 			}
 			if h.Version != helloVersion {
-				return h, nil, fmt.Errorf("the parent speaks version %d of the child protocol, this program %d: was the executable replaced while it ran?", h.Version, helloVersion)
+				return h, nil, fmt.Errorf("the parent speaks version %d of the child protocol, this program %d: was "+
+					"the executable replaced while it ran?", h.Version, helloVersion)
 			}
 			return h, br, nil
 		case len(line) > maxHello:

@@ -12,7 +12,8 @@ import (
 	"github.com/openmas/openmas/communicator"
 )
 
-// hostHere starts the instances of a Go struct in this process and offers them over the agent's communicator.
+// hostHere starts the instances of a Go struct in this process and offers them over the agent's
+// communicator.
 func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*callee, error) {
 	hosts := &pool{name: p.name}
 	for n := range p.cfg.Replicas {
@@ -91,7 +92,9 @@ func (r *Runtime) startAgent(ctx context.Context, p planned, i *instance, n int)
 		return closeOne(ctx, a, env)
 	})
 	if runner, ok := a.(agent.Runner); ok && (n == 0 || p.cfg.Run == "all") {
-		r.runners.add(p.name, env.Instance, func(ctx context.Context) error { return runner.Run(agent.WithEnv(ctx, env)) })
+		r.runners.add(p.name, env.Instance, func(ctx context.Context) error {
+			return runner.Run(agent.WithEnv(ctx, env))
+		})
 	}
 	return h, nil
 }
@@ -102,7 +105,8 @@ func (r *Runtime) env(name string, n int) (agent.Env, error) {
 	if err != nil {
 		return agent.Env{}, err
 	}
-	return agent.Env{Name: name, Instance: fmt.Sprintf("%s/%d", name, n), Logger: r.log.With("agent", name), Directory: r.dir, Publisher: r.publisher,
+	return agent.Env{Name: name, Instance: fmt.Sprintf("%s/%d", name, n), Logger: r.log.With("agent", name),
+		Directory: r.dir, Publisher: r.publisher,
 		StateDir: state, Dir: r.cfg.Dir, Output: r.opts.Output}, nil
 }
 

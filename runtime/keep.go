@@ -19,8 +19,8 @@ type ended interface {
 	Err() error
 }
 
-// keep connects an instance and keeps it connected until it is taken back. A first dial that fails fails the start, except to a server that runs elsewhere: that
-// one may come later.
+// keep connects an instance and keeps it connected until it is taken back. A first dial that fails
+// fails the start, except to a server that runs elsewhere: that one may come later.
 func (r *Runtime) keep(ctx, base context.Context, p planned, route *pool, n int, d dial) error {
 	i := route.instances[n]
 	peer, err := d(ctx)
@@ -108,15 +108,19 @@ func (r *Runtime) keepAlive(ctx context.Context, p planned, route *pool, i *inst
 	}
 }
 
-// keepReconnecting is for agents that live elsewhere, or here behind an endpoint: there is nothing to restart, so it never gives up.
-func (r *Runtime) keepReconnecting(ctx context.Context, p planned, i *instance, peer *communicator.Peer, redial func(context.Context) error) {
+// keepReconnecting is for agents that live elsewhere, or here behind an endpoint: there is nothing
+// to restart, so it never gives up.
+func (r *Runtime) keepReconnecting(ctx context.Context, p planned, i *instance, peer *communicator.Peer,
+	redial func(context.Context) error) {
 	rc := r.cfg.Reconnect
-	growth := supervise.Growth{Initial: rc.Initial, Multiplier: rc.Multiplier, Jitter: supervise.DefaultGrowth().Jitter, Max: rc.Max}
+	growth := supervise.Growth{Initial: rc.Initial, Multiplier: rc.Multiplier, Jitter: supervise.DefaultGrowth().Jitter,
+		Max: rc.Max}
 	for {
 		if *peer == nil {
 			err := supervise.Reconnect(ctx, growth, redial, func(n int, wait time.Duration, err error) {
 				i.down(StateRestarting, err)
-				r.log.Warn("agent cannot be reached", "agent", p.name, "attempt", n, "next", wait.Round(time.Millisecond), "error", err)
+				r.log.Warn("agent cannot be reached", "agent", p.name, "attempt", n, "next",
+					wait.Round(time.Millisecond), "error", err)
 			})
 			if err != nil {
 				return
@@ -133,8 +137,8 @@ func (r *Runtime) keepReconnecting(ctx context.Context, p planned, i *instance, 
 	}
 }
 
-// await returns when the session has ended and was released, child process included, and says why; nil when ctx ended it. Releasing takes its time, which the
-// instance's state does not wait for.
+// await returns when the session has ended and was released, child process included, and says why;
+// nil when ctx ended it. Releasing takes its time, which the instance's state does not wait for.
 func (r *Runtime) await(ctx context.Context, i *instance, peer communicator.Peer) error {
 	err := awaitEnd(ctx, peer)
 	switch {
@@ -162,7 +166,8 @@ func awaitEnd(ctx context.Context, peer communicator.Peer) error {
 	}
 }
 
-// closeSession releases a session that has ended or is no longer wanted, its child process included.
+// closeSession releases a session that has ended or is no longer wanted, its child process
+// included.
 func (r *Runtime) closeSession(ctx context.Context, i *instance, peer communicator.Peer) {
 	i.session.Store(nil)
 	c := r.cfg.Child

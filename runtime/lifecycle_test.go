@@ -56,7 +56,8 @@ func (w *writer) Close(context.Context) error { w.d.write("close %s", w.name); r
 
 func TestStartAndStopGoInOrder(t *testing.T) {
 	d := &diary{}
-	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "needs-c"}, "b": {Type: "plain"}, "c": {Type: "plain"}}}
+	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "needs-c"}, "b": {Type: "plain"},
+		"c": {Type: "plain"}}}
 	s := start(t, cfg, agent.Types{
 		"plain":   func() agent.Agent { return &writer{d: d} },
 		"needs-c": func() agent.Agent { return &writer{d: d, requires: []string{"c"}} },
@@ -78,7 +79,8 @@ func TestFailedStartIsUndone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d.lines = nil
-			cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "plain"}, "b": {Type: "plain"}, "c": {Type: "broken"}, "d": {Type: "plain"}}}
+			cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "plain"}, "b": {Type: "plain"},
+				"c": {Type: "broken"}, "d": {Type: "plain"}}}
 			s := prepare(t, cfg, agent.Types{"plain": func() agent.Agent { return &writer{d: d} }, "broken": broken})
 			err := s.Run(t.Context())
 			if err == nil || !strings.Contains(err.Error(), "c/0") {
@@ -103,9 +105,11 @@ func TestPortInUseStartsNothing(t *testing.T) {
 	}
 	defer ln.Close()
 	d := &diary{}
-	cfg := &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: ln.Addr().String()}, Agents: map[string]runtime.AgentConfig{"a": {Type: "plain"}}}
+	cfg := &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: ln.Addr().String()},
+		Agents: map[string]runtime.AgentConfig{"a": {Type: "plain"}}}
 	s := prepare(t, cfg, agent.Types{"plain": func() agent.Agent { return &writer{d: d} }})
-	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "is in use") || !strings.Contains(err.Error(), ln.Addr().String()) {
+	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "is in use") ||
+		!strings.Contains(err.Error(), ln.Addr().String()) {
 		t.Errorf("error: %v", err)
 	}
 	if d.read() != "" {
@@ -136,7 +140,8 @@ func TestNewReportsEveryProblem(t *testing.T) {
 
 func TestRunnerRunsAgainUntilItIsDone(t *testing.T) {
 	tries := 0
-	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "runs"}, "b": {Type: "runs-twice", Replicas: 2, Run: "all"}}}
+	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "runs"},
+		"b": {Type: "runs-twice", Replicas: 2, Run: "all"}}}
 	d := &diary{}
 	s := start(t, cfg, agent.Types{
 		"runs": func() agent.Agent {
@@ -170,7 +175,8 @@ func TestRunnerRunsAgainUntilItIsDone(t *testing.T) {
 
 func TestRunnerInAChildProcess(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ran")
-	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "runs", Communicator: runtime.OverStdio, Config: map[string]any{"file": file}}}}
+	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "runs", Communicator: runtime.OverStdio,
+		Config: map[string]any{"file": file}}}}
 	s := start(t, cfg, nil, func(o *runtime.Options) { o.Once = true })
 	if err := s.wait(); err != nil {
 		t.Fatal(err)
@@ -184,15 +190,20 @@ func TestRunnerInAChildProcess(t *testing.T) {
 var impatient = runtime.RestartConfig{Limit: 1, Window: time.Minute, Backoff: time.Millisecond, GiveUpAfter: 1}
 
 func TestCriticalAgentEndsTheRun(t *testing.T) {
-	bad := agent.Types{"bad": func() agent.Agent { return &runs{run: func(context.Context) error { return errors.New("hopeless") }} }}
-	cfg := &runtime.Config{Restart: impatient, Agents: map[string]runtime.AgentConfig{"a": {Type: "bad", Critical: true}, "b": {Type: "probe"}}}
+	bad := agent.Types{"bad": func() agent.Agent {
+		return &runs{run: func(context.Context) error { return errors.New("hopeless") }}
+	}}
+	cfg := &runtime.Config{Restart: impatient,
+		Agents: map[string]runtime.AgentConfig{"a": {Type: "bad", Critical: true}, "b": {Type: "probe"}}}
 	s := start(t, cfg, bad)
-	if err := s.wait(); err == nil || !strings.Contains(err.Error(), "hopeless") || !strings.Contains(err.Error(), "critical agent a") {
+	if err := s.wait(); err == nil || !strings.Contains(err.Error(), "hopeless") ||
+		!strings.Contains(err.Error(), "critical agent a") {
 		t.Errorf("error: %v", err)
 	}
 
 	t.Run("others go on", func(t *testing.T) {
-		cfg := &runtime.Config{Restart: impatient, Agents: map[string]runtime.AgentConfig{"a": {Type: "bad"}, "b": {Type: "probe"}}}
+		cfg := &runtime.Config{Restart: impatient, Agents: map[string]runtime.AgentConfig{"a": {Type: "bad"},
+			"b": {Type: "probe"}}}
 		s := start(t, cfg, bad)
 		testkit.Eventually(t, "a has failed", func() bool { return s.agentStatus("a").Runner == runtime.StateFailed })
 		if _, err := agent.Ask[note](s.ctx, "b.say", note{}); err != nil {
@@ -202,7 +213,8 @@ func TestCriticalAgentEndsTheRun(t *testing.T) {
 }
 
 func TestKilledChildComesBack(t *testing.T) {
-	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{"c": {Type: "probe", Communicator: runtime.OverStdio, Replicas: 2}}}
+	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{"c": {Type: "probe", Communicator: runtime.OverStdio,
+		Replicas: 2}}}
 	s := start(t, cfg, nil)
 
 	t.Run("safe calls are made again", func(t *testing.T) {
@@ -221,7 +233,8 @@ func TestKilledChildComesBack(t *testing.T) {
 	})
 	testkit.Eventually(t, "both children are back", func() bool {
 		st := s.agentStatus("c")
-		return st.Instances[0].State == runtime.StateReady && st.Instances[1].State == runtime.StateReady && st.Instances[0].Restarts+st.Instances[1].Restarts == 2
+		return st.Instances[0].State == runtime.StateReady && st.Instances[1].State == runtime.StateReady &&
+			st.Instances[0].Restarts+st.Instances[1].Restarts == 2
 	})
 	pids := map[int]bool{}
 	for _, i := range s.agentStatus("c").Instances {

@@ -11,7 +11,8 @@ import (
 	"github.com/openmas/openmas/runtime"
 )
 
-// TestMain makes the test binary the child processes' program as well: a system under test starts it for its agents on mcp-stdio.
+// TestMain makes the test binary the child processes' program as well: a system under test starts
+// it for its agents on mcp-stdio.
 func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(runtime.ChildVar) != "":

@@ -11,10 +11,12 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// Secrets of the project get into errors: a server quotes the header that it refuses, a driver the URL that it cannot reach. What leaves the process as an error, a
-// state or a line of the log passes by here first.
+// Secrets of the project get into errors: a server quotes the header that it refuses, a driver the
+// URL that it cannot reach. What leaves the process as an error, a state or a line of the log
+// passes by here first.
 
-// masked returns err with [Config.Redact] done to its text; err itself where there is nothing to hide. Causes stay, for errors.Is and errors.As in this process.
+// masked returns err with [Config.Redact] done to its text; err itself where there is nothing to
+// hide. Causes stay, for errors.Is and errors.As in this process.
 func (c *Config) masked(err error) error {
 	if err == nil || c.redact == nil {
 		return err
@@ -119,7 +121,8 @@ func (m masking) attr(a slog.Attr) slog.Attr {
 	return a
 }
 
-// value leaves what holds no secret as it is, for the handler to write in its own way; else it is text. Handlers write a value as fmt or as JSON does.
+// value leaves what holds no secret as it is, for the handler to write in its own way; else it is
+// text. Handlers write a value as fmt or as JSON does.
 func (m masking) value(v any) slog.Value {
 	text := fmt.Sprintf("%+v", v)
 	switch b := v.(type) {

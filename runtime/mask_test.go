@@ -28,8 +28,10 @@ func (leaky) Capabilities() agent.Capabilities {
 		agent.NewTool("fail", "", func(ctx context.Context, _ note) (string, error) {
 			env, _ := agent.EnvFrom(ctx)
 			err := fmt.Errorf("refused: %s", sesame)
-			env.Logger.With("with", sesame).WithGroup("g").Warn("said "+sesame, "text", sesame, "error", err, "list", []string{sesame}, "bytes", []byte(sesame),
-				slog.Group("in", "deep", sesame), "value", slog.AnyValue(struct{ S string }{sesame}), "pointer", &struct{ S string }{sesame}, "fine", 7)
+			env.Logger.With("with", sesame).WithGroup("g").Warn("said "+sesame, "text", sesame, "error", err, "list",
+				[]string{sesame}, "bytes", []byte(sesame),
+				slog.Group("in", "deep", sesame), "value", slog.AnyValue(struct{ S string }{sesame}), "pointer",
+				&struct{ S string }{sesame}, "fine", 7)
 			return "", err
 		}),
 		agent.NewTool("details", "", func(context.Context, note) (string, error) {
@@ -44,20 +46,25 @@ var errCause = errors.New("the cause")
 
 func (leaky) Health(context.Context) error { return errors.New("ill of " + sesame) }
 
-// The project's secrets do not get to clients, nor to the logger of a program that embeds the system, however the config was made.
+// The project's secrets do not get to clients, nor to the logger of a program that embeds the
+// system, however the config was made.
 func TestSecretsStayInside(t *testing.T) {
 	down := httptest.NewServer(http.NotFoundHandler())
 	down.Close()
 	far := newElsewhere(t, httptest.NewServer)
 	far.mcp = sdk.NewServer(&sdk.Implementation{Name: "far", Version: "1"}, &sdk.ServerOptions{
-		SubscribeHandler:   func(context.Context, *sdk.SubscribeRequest) error { return errors.New("not with " + sesame) },
+		SubscribeHandler: func(context.Context, *sdk.SubscribeRequest) error {
+			return errors.New("not with " + sesame)
+		},
 		UnsubscribeHandler: func(context.Context, *sdk.UnsubscribeRequest) error { return nil },
 	})
 	far.mcp.AddResource(&sdk.Resource{URI: "far://x", Name: "x"}, nil)
 	for _, json := range []bool{false, true} {
 		t.Run(fmt.Sprintf("JSON %v", json), func(t *testing.T) {
-			cfg := &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"}, Agents: map[string]runtime.AgentConfig{
-				"leaky": {Type: "leaky"}, "docs": {URL: down.URL + "/" + sesame, Token: sesame}, "far": {URL: far.URL}}}
+			cfg := &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"},
+				Agents: map[string]runtime.AgentConfig{
+					"leaky": {Type: "leaky"}, "docs": {URL: down.URL + "/" + sesame, Token: sesame},
+					"far": {URL: far.URL}}}
 			log := &logBuffer{}
 			s := start(t, cfg, agent.Types{"leaky": func() agent.Agent { return leaky{} }}, func(o *runtime.Options) {
 				opts := &slog.HandlerOptions{Level: slog.LevelDebug}
@@ -66,7 +73,8 @@ func TestSecretsStayInside(t *testing.T) {
 				}
 			})
 			session := connect(t, s.Status().URL+"/mcp")
-			for tool, want := range map[string]string{"leaky_fail": "refused: ***", "leaky_details": "the cause: ***", "openmas_status": "ill of ***", "openmas_list": "***"} {
+			for tool, want := range map[string]string{"leaky_fail": "refused: ***", "leaky_details": "the cause: ***",
+				"openmas_status": "ill of ***", "openmas_list": "***"} {
 				res, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: tool, Arguments: map[string]any{}})
 				if err != nil {
 					t.Errorf("%s: %v", tool, err)
@@ -95,7 +103,8 @@ func TestSecretsStayInside(t *testing.T) {
 			_, err := agent.Ask[string](s.ctx, "docs.search", nil)
 			hidden(t, "docs.search", err.Error(), "/***")
 			_, err = agent.Ask[string](s.ctx, "leaky.details", nil)
-			if e := agent.AsError(err); !errors.Is(err, errCause) || e.Code != agent.CodeUnavailable || string(e.Details) != `{"token":"***"}` {
+			if e := agent.AsError(err); !errors.Is(err, errCause) || e.Code != agent.CodeUnavailable ||
+				string(e.Details) != `{"token":"***"}` {
 				t.Errorf("what is masked has lost its cause or code: %#v", err)
 			}
 			hidden(t, "the log", log.String(), "said ***")
@@ -106,10 +115,12 @@ func TestSecretsStayInside(t *testing.T) {
 	}
 }
 
-// A secret may look like a number, and the details of an error may hold that as one. They stay JSON, or the whole error would be lost on its way.
+// A secret may look like a number, and the details of an error may hold that as one. They stay
+// JSON, or the whole error would be lost on its way.
 func TestMaskedDetailsStayJSON(t *testing.T) {
 	const pin = "271828"
-	cfg := &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0", Token: pin}, Agents: map[string]runtime.AgentConfig{"counter": {Type: "counter"}}}
+	cfg := &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0", Token: pin},
+		Agents: map[string]runtime.AgentConfig{"counter": {Type: "counter"}}}
 	s := start(t, cfg, agent.Types{"counter": func() agent.Agent { return counter{} }})
 	_, err := agent.Ask[string](s.ctx, "counter.count", nil)
 	e := agent.AsError(err)
@@ -121,16 +132,18 @@ func TestMaskedDetailsStayJSON(t *testing.T) {
 type counter struct{}
 
 func (counter) Capabilities() agent.Capabilities {
-	return agent.Capabilities{Tools: []agent.Tool{agent.NewTool("count", "", func(context.Context, note) (string, error) {
-		err := agent.Errorf(agent.CodeUnavailable, "later")
-		err.Details = []byte(`{"at":27182818,"text":"271828 \\"}`)
-		return "", err
-	})}}
+	return agent.Capabilities{Tools: []agent.Tool{agent.NewTool("count", "",
+		func(context.Context, note) (string, error) {
+			err := agent.Errorf(agent.CodeUnavailable, "later")
+			err.Details = []byte(`{"at":27182818,"text":"271828 \\"}`)
+			return "", err
+		})}}
 }
 
 func hidden(t *testing.T, where, text, want string) {
 	t.Helper()
-	if strings.Contains(text, sesame) || strings.Contains(text, "c2VzYW1lLW9wZW4") || !strings.Contains(text, want) { // plain, base64
+	// plain, base64
+	if strings.Contains(text, sesame) || strings.Contains(text, "c2VzYW1lLW9wZW4") || !strings.Contains(text, want) {
 		t.Errorf("%s: want %q and no secret in:\n%s", where, want, text)
 	}
 }

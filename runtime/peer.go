@@ -36,20 +36,23 @@ func narrow(s *mcp.Session, allow []string, log *slog.Logger) communicator.Peer 
 // Info implements [communicator.Peer].
 func (n *narrowed) Info() agent.Info {
 	info := n.Session.Info()
-	info.Tools = slices.DeleteFunc(slices.Clone(info.Tools), func(t agent.ToolInfo) bool { return !slices.Contains(n.allow, t.Name) })
+	info.Tools = slices.DeleteFunc(slices.Clone(info.Tools), func(t agent.ToolInfo) bool {
+		return !slices.Contains(n.allow, t.Name)
+	})
 	return info
 }
 
 // Call implements [agent.Caller].
 func (n *narrowed) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 	if c.Op == agent.OpTool && !slices.Contains(n.allow, c.Name) {
-		return nil, agent.Refusedf(agent.CodeNotFound, "%s: the project does not allow this tool (agents.%s.allow_tools)", c.Target(), c.Agent)
+		return nil, agent.Refusedf(agent.CodeNotFound, "%s: the project does not allow this tool "+
+			"(agents.%s.allow_tools)", c.Target(), c.Agent)
 	}
 	return n.Session.Call(ctx, c)
 }
 
-// answers is who answers an MCP server that is not ours, where no caller does: with the project's model and the folders that it may know of. What is not
-// configured is refused.
+// answers is who answers an MCP server that is not ours, where no caller does: with the project's
+// model and the folders that it may know of. What is not configured is refused.
 func (r *Runtime) answers(p planned) agent.BackChannel {
 	var h agent.Handlers
 	if tool := r.cfg.MCP.Sampling; tool != "" {

@@ -31,24 +31,29 @@ type elsewhere struct {
 func newElsewhere(t *testing.T, serve func(http.Handler) *httptest.Server) *elsewhere {
 	t.Helper()
 	e := &elsewhere{mcp: foreign()}
-	sdk.AddTool(e.mcp, &sdk.Tool{Name: "think"}, func(ctx context.Context, r *sdk.CallToolRequest, in note) (*sdk.CallToolResult, any, error) {
-		res, err := r.Session.CreateMessage(ctx, &sdk.CreateMessageParams{MaxTokens: 10, Messages: []*sdk.SamplingMessage{{Role: "user", Content: &sdk.TextContent{Text: in.Text}}}})
-		if err != nil {
-			return nil, nil, err
-		}
-		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: res.Model + " says " + res.Content.(*sdk.TextContent).Text}}}, nil, nil
-	})
-	sdk.AddTool(e.mcp, &sdk.Tool{Name: "roots"}, func(ctx context.Context, r *sdk.CallToolRequest, _ note) (*sdk.CallToolResult, any, error) {
-		res, err := r.Session.ListRoots(ctx, nil)
-		if err != nil {
-			return nil, nil, err
-		}
-		var out []string
-		for _, root := range res.Roots {
-			out = append(out, root.URI)
-		}
-		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: strings.Join(out, " ")}}}, nil, nil
-	})
+	sdk.AddTool(e.mcp, &sdk.Tool{Name: "think"},
+		func(ctx context.Context, r *sdk.CallToolRequest, in note) (*sdk.CallToolResult, any, error) {
+			res, err := r.Session.CreateMessage(ctx,
+				&sdk.CreateMessageParams{MaxTokens: 10,
+					Messages: []*sdk.SamplingMessage{{Role: "user", Content: &sdk.TextContent{Text: in.Text}}}})
+			if err != nil {
+				return nil, nil, err
+			}
+			return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: res.Model + " says " +
+				res.Content.(*sdk.TextContent).Text}}}, nil, nil
+		})
+	sdk.AddTool(e.mcp, &sdk.Tool{Name: "roots"},
+		func(ctx context.Context, r *sdk.CallToolRequest, _ note) (*sdk.CallToolResult, any, error) {
+			res, err := r.Session.ListRoots(ctx, nil)
+			if err != nil {
+				return nil, nil, err
+			}
+			var out []string
+			for _, root := range res.Roots {
+				out = append(out, root.URI)
+			}
+			return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: strings.Join(out, " ")}}}, nil, nil
+		})
 	h := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { e.sessions.Add(1); return e.mcp }, nil)
 	e.Server = serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		e.headers.Store(r.Header.Get("Authorization"), true)
@@ -65,9 +70,12 @@ func (*thinker) Capabilities() agent.Capabilities {
 	last := func(r agent.SampleRequest) string { return r.Messages[len(r.Messages)-1].Content.Text }
 	return agent.Capabilities{Tools: []agent.Tool{
 		agent.NewTool("sample", "", func(ctx context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
-			return agent.SampleResult{Model: "m1", Role: "assistant", Content: agent.Text(agent.CallFrom(ctx).Caller + ": " + last(r))}, nil
+			return agent.SampleResult{Model: "m1", Role: "assistant",
+				Content: agent.Text(agent.CallFrom(ctx).Caller + ": " + last(r))}, nil
 		}),
-		agent.NewTool("text", "", func(_ context.Context, r agent.SampleRequest) (string, error) { return last(r), nil }),
+		agent.NewTool("text", "", func(_ context.Context, r agent.SampleRequest) (string, error) {
+			return last(r), nil
+		}),
 	}}
 }
 
@@ -75,18 +83,23 @@ var thinkers = agent.Types{"thinker": func() agent.Agent { return &thinker{} }}
 
 func TestForeignServersAskForAModel(t *testing.T) {
 	far := newElsewhere(t, httptest.NewServer)
-	for sampling, want := range map[string]string{"llm.sample": "m1 says docs: why?", "llm.text": "llm.text says why?", "": ""} {
-		cfg := &runtime.Config{MCP: runtime.MCPConfig{Sampling: sampling}, Agents: map[string]runtime.AgentConfig{"llm": {Type: "thinker"}, "docs": {URL: far.URL}}}
+	for sampling, want := range map[string]string{"llm.sample": "m1 says docs: why?", "llm.text": "llm.text says why?",
+		"": ""} {
+		cfg := &runtime.Config{MCP: runtime.MCPConfig{Sampling: sampling},
+			Agents: map[string]runtime.AgentConfig{"llm": {Type: "thinker"}, "docs": {URL: far.URL}}}
 		s := start(t, cfg, thinkers)
 		got, err := agent.Ask[string](s.ctx, "docs.think", note{Text: "why?"})
-		if want == "" && (agent.CodeOf(err) != agent.CodeToolFailed || !strings.Contains(err.Error(), `"sample"`)) || want != "" && (err != nil || got != want) {
+		if want == "" && (agent.CodeOf(err) != agent.CodeToolFailed || !strings.Contains(err.Error(), `"sample"`)) ||
+			want != "" && (err != nil || got != want) {
 			t.Errorf("sampling by %q: %q, %v", sampling, got, err)
 		}
 		// A caller with a model of its own is asked first.
-		own := agent.WithBackChannel(s.ctx, agent.Handlers{Sample: func(context.Context, agent.SampleRequest) (agent.SampleResult, error) {
-			return agent.SampleResult{Role: "assistant", Model: "mine", Content: agent.Text("because")}, nil
-		}})
-		if got, err := agent.Ask[string](own, "docs.think", note{Text: "why?"}); err != nil || got != "mine says because" {
+		own := agent.WithBackChannel(s.ctx,
+			agent.Handlers{Sample: func(context.Context, agent.SampleRequest) (agent.SampleResult, error) {
+				return agent.SampleResult{Role: "assistant", Model: "mine", Content: agent.Text("because")}, nil
+			}})
+		if got, err := agent.Ask[string](own, "docs.think", note{Text: "why?"}); err != nil ||
+			got != "mine says because" {
 			t.Errorf("%q, %v", got, err)
 		}
 		s.stop()
@@ -97,7 +110,8 @@ func TestForeignServersAskForAModel(t *testing.T) {
 func TestForeignServersAskForRoots(t *testing.T) {
 	far := newElsewhere(t, httptest.NewServer)
 	dir := t.TempDir()
-	s := start(t, &runtime.Config{Dir: dir, Agents: map[string]runtime.AgentConfig{"none": {URL: far.URL}, "some": {URL: far.URL, Roots: []string{".", "a b"}}}}, nil)
+	s := start(t, &runtime.Config{Dir: dir, Agents: map[string]runtime.AgentConfig{"none": {URL: far.URL},
+		"some": {URL: far.URL, Roots: []string{".", "a b"}}}}, nil)
 	if _, err := agent.Ask[string](s.ctx, "none.roots", note{}); agent.CodeOf(err) != agent.CodeToolFailed {
 		t.Errorf("without roots: %v", err)
 	}
@@ -105,14 +119,16 @@ func TestForeignServersAskForRoots(t *testing.T) {
 	if !strings.HasPrefix(base, "/") {
 		base = "/" + base
 	}
-	if got, err := agent.Ask[string](s.ctx, "some.roots", note{}); err != nil || got != "file://"+base+" file://"+base+"/a%20b" {
+	if got, err := agent.Ask[string](s.ctx, "some.roots", note{}); err != nil || got != "file://"+base+" file://"+base+
+		"/a%20b" {
 		t.Errorf("%q, %v", got, err)
 	}
 }
 
 func TestAllowToolsNarrowsAServer(t *testing.T) {
 	far := newElsewhere(t, httptest.NewServer)
-	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL, AllowTools: []string{"docs.search", "absent"}}}}, nil)
+	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL,
+		AllowTools: []string{"docs.search", "absent"}}}}, nil)
 	info, _ := s.Directory().Agent("docs")
 	if len(info.Tools) != 1 || info.Tools[0].Name != "docs.search" {
 		t.Errorf("%+v", info.Tools)
@@ -155,7 +171,9 @@ func TestTokenAndTLSOfAURL(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), ca, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, &runtime.Config{Dir: dir, Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL, Token: "sesame", TLS: runtime.TLSConfig{CAFile: "ca.pem"}}}}, nil)
+	s := start(t, &runtime.Config{Dir: dir,
+		Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL, Token: "sesame",
+			TLS: runtime.TLSConfig{CAFile: "ca.pem"}}}}, nil)
 	if got, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"}); err != nil || got != "found x" {
 		t.Error(got, err)
 	}
@@ -165,18 +183,21 @@ func TestTokenAndTLSOfAURL(t *testing.T) {
 		}
 		return true
 	})
-	for name, c := range map[string]runtime.TLSConfig{"there is no such file": {CAFile: "absent.pem"}, "no such file": {CAFile: "absent.pem"}, "holds no certificate": {CAFile: "empty.pem"}} {
+	for name, c := range map[string]runtime.TLSConfig{"there is no such file": {CAFile: "absent.pem"},
+		"no such file": {CAFile: "absent.pem"}, "holds no certificate": {CAFile: "empty.pem"}} {
 		if err := os.WriteFile(filepath.Join(dir, "empty.pem"), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := runtime.New(&runtime.Config{Dir: dir, Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL, TLS: c}}}, nil, runtime.Options{})
+		_, err := runtime.New(&runtime.Config{Dir: dir,
+			Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL, TLS: c}}}, nil, runtime.Options{})
 		if err == nil || !strings.Contains(err.Error(), "agents.docs.tls.ca_file") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-// TestOAuthClientCredentials: the server says where its authorization server is; ours gets a token there, once for all that needs one.
+// TestOAuthClientCredentials: the server says where its authorization server is; ours gets a token
+// there, once for all that needs one.
 func TestOAuthClientCredentials(t *testing.T) {
 	granted := atomic.Int64{}
 	far := newElsewhere(t, func(h http.Handler) *httptest.Server {
@@ -188,7 +209,8 @@ func TestOAuthClientCredentials(t *testing.T) {
 				_, _ = fmt.Fprintf(w, format, args...)
 			}
 		}
-		mux.HandleFunc("/.well-known/oauth-protected-resource", reply(`{"resource":"%s/mcp","authorization_servers":["%s"]}`, srv.URL, srv.URL))
+		mux.HandleFunc("/.well-known/oauth-protected-resource",
+			reply(`{"resource":"%s/mcp","authorization_servers":["%s"]}`, srv.URL, srv.URL))
 		mux.HandleFunc("/.well-known/oauth-authorization-server", reply(
 			`{"issuer":"%s","authorization_endpoint":"%s/authorize","token_endpoint":"%s/token","response_types_supported":["code"],"code_challenge_methods_supported":["S256"]}`, srv.URL, srv.URL, srv.URL))
 		mux.HandleFunc("/token", func(w http.ResponseWriter, r *http.Request) {
@@ -204,7 +226,8 @@ func TestOAuthClientCredentials(t *testing.T) {
 		})
 		mux.HandleFunc("/mcp", func(w http.ResponseWriter, r *http.Request) {
 			if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer granted-") {
-				w.Header().Set("WWW-Authenticate", `Bearer resource_metadata="`+srv.URL+`/.well-known/oauth-protected-resource"`)
+				w.Header().Set("WWW-Authenticate", `Bearer resource_metadata="`+srv.URL+
+					`/.well-known/oauth-protected-resource"`)
 				http.Error(w, "a token, please", http.StatusUnauthorized)
 				return
 			}
@@ -212,11 +235,13 @@ func TestOAuthClientCredentials(t *testing.T) {
 		})
 		return srv
 	})
-	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL + "/mcp", OAuth: runtime.OAuthConfig{ClientID: "me", ClientSecret: "open"}}}}, nil)
+	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL + "/mcp",
+		OAuth: runtime.OAuthConfig{ClientID: "me", ClientSecret: "open"}}}}, nil)
 	var all sync.WaitGroup
 	for range 10 {
 		all.Go(func() {
-			if got, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"}); err != nil || got != "found x" {
+			if got, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"}); err != nil ||
+				got != "found x" {
 				t.Error(got, err)
 			}
 		})
@@ -225,7 +250,8 @@ func TestOAuthClientCredentials(t *testing.T) {
 	if n := granted.Load(); n != 1 {
 		t.Errorf("%d tokens were asked for", n)
 	}
-	wrong := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL + "/mcp", OAuth: runtime.OAuthConfig{ClientID: "me", ClientSecret: "sesame-closed"}}}}, nil)
+	wrong := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL + "/mcp",
+		OAuth: runtime.OAuthConfig{ClientID: "me", ClientSecret: "sesame-closed"}}}}, nil)
 	_, err := agent.Ask[string](wrong.ctx, "docs.docs.search", note{Text: "x"})
 	if agent.CodeOf(err) != agent.CodeUnavailable || strings.Contains(err.Error()+wrong.log.String(), "sesame-closed") {
 		t.Errorf("with the wrong secret: %v", err)
@@ -235,10 +261,14 @@ func TestOAuthClientCredentials(t *testing.T) {
 // TestToolsThatComeAndGoReachTheGateway: a change at a foreign server, end to end.
 func TestToolsThatComeAndGoReachTheGateway(t *testing.T) {
 	far := newElsewhere(t, httptest.NewServer)
-	s := start(t, &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"}, Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL}}}, nil)
+	s := start(t, &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"},
+		Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL}}}, nil)
 	for _, path := range []string{"/sse", "/mcp"} {
 		changed := make(chan bool, 100)
-		c := sdk.NewClient(&sdk.Implementation{Name: "t", Version: "1"}, &sdk.ClientOptions{ToolListChangedHandler: func(context.Context, *sdk.ToolListChangedRequest) { changed <- true }})
+		c := sdk.NewClient(&sdk.Implementation{Name: "t", Version: "1"},
+			&sdk.ClientOptions{ToolListChangedHandler: func(context.Context, *sdk.ToolListChangedRequest) {
+				changed <- true
+			}})
 		var tr sdk.Transport = &sdk.StreamableClientTransport{Endpoint: s.Status().URL + path, HTTPClient: client(t)}
 		if path == "/sse" {
 			tr = &sdk.SSEClientTransport{Endpoint: s.Status().URL + path, HTTPClient: client(t)}
@@ -259,9 +289,10 @@ func TestToolsThatComeAndGoReachTheGateway(t *testing.T) {
 			}
 			return false
 		}
-		sdk.AddTool(far.mcp, &sdk.Tool{Name: "fresh"}, func(context.Context, *sdk.CallToolRequest, note) (*sdk.CallToolResult, any, error) {
-			return &sdk.CallToolResult{}, nil, nil
-		})
+		sdk.AddTool(far.mcp, &sdk.Tool{Name: "fresh"},
+			func(context.Context, *sdk.CallToolRequest, note) (*sdk.CallToolResult, any, error) {
+				return &sdk.CallToolResult{}, nil, nil
+			})
 		<-changed
 		testkit.Eventually(t, "the new tool is listed", func() bool { return has("docs_fresh") })
 		far.mcp.RemoveTools("fresh")
@@ -273,16 +304,22 @@ func TestToolsThatComeAndGoReachTheGateway(t *testing.T) {
 // TestProtocolOfAPeer: a server that is asked for the newest protocol may ask back by its results.
 func TestProtocolOfAPeer(t *testing.T) {
 	far := foreign()
-	far.AddTool(&sdk.Tool{Name: "where", InputSchema: map[string]any{"type": "object"}}, func(_ context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		roots, ok := r.Params.InputResponses["r"].(*sdk.ListRootsResult)
-		if !ok {
-			return &sdk.CallToolResult{InputRequests: sdk.InputRequestMap{"r": &sdk.ListRootsParams{}}, RequestState: "s"}, nil
-		}
-		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: fmt.Sprint(len(roots.Roots), " roots, ", r.Params.RequestState, ", ", r.ProtocolVersion())}}}, nil
-	})
-	srv := httptest.NewServer(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return far }, &sdk.StreamableHTTPOptions{Stateless: true}))
+	far.AddTool(&sdk.Tool{Name: "where", InputSchema: map[string]any{"type": "object"}},
+		func(_ context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+			roots, ok := r.Params.InputResponses["r"].(*sdk.ListRootsResult)
+			if !ok {
+				return &sdk.CallToolResult{InputRequests: sdk.InputRequestMap{"r": &sdk.ListRootsParams{}},
+					RequestState: "s"}, nil
+			}
+			return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: fmt.Sprint(len(roots.Roots),
+				" roots, ", r.Params.RequestState, ", ", r.ProtocolVersion())}}}, nil
+		})
+	srv := httptest.NewServer(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server {
+		return far
+	}, &sdk.StreamableHTTPOptions{Stateless: true}))
 	t.Cleanup(srv.Close)
-	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: srv.URL, Protocol: "2026-07-28", Roots: []string{"."}}}}, nil)
+	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: srv.URL, Protocol: "2026-07-28",
+		Roots: []string{"."}}}}, nil)
 	if got, err := agent.Ask[string](s.ctx, "docs.where", note{}); err != nil || got != "1 roots, s, 2026-07-28" {
 		t.Errorf("%q, %v", got, err)
 	}

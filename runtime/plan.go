@@ -36,8 +36,8 @@ type planned struct {
 	tls *tls.Config
 }
 
-// makePlan checks the agents of cfg against types, as far as that is possible without starting any, and orders them so that each comes after what it
-// requires. Every problem found is in the error.
+// makePlan checks the agents of cfg against types, as far as that is possible without starting any,
+// and orders them so that each comes after what it requires. Every problem found is in the error.
 func makePlan(cfg *Config, types agent.Types, only []string) ([]planned, error) {
 	var errs []error
 	all := map[string]*planned{}
@@ -78,7 +78,9 @@ func makePlan(cfg *Config, types agent.Types, only []string) ([]planned, error) 
 		return nil, err
 	}
 	order := startOrder(all)
-	slices.SortStableFunc(order, func(a, b planned) int { return cmp.Or(cmp.Compare(a.level, b.level), cmp.Compare(a.name, b.name)) })
+	slices.SortStableFunc(order, func(a, b planned) int {
+		return cmp.Or(cmp.Compare(a.level, b.level), cmp.Compare(a.name, b.name))
+	})
 	return order, nil
 }
 
@@ -135,7 +137,8 @@ func hostOf(a agent.Agent, env agent.Env) (h *agent.Host, requires []string, err
 	return h, caps.Requires, err
 }
 
-// checkRequirement says whether somebody can provide what name requires. A tool of a foreign server is checked once that is connected.
+// checkRequirement says whether somebody can provide what name requires. A tool of a foreign server
+// is checked once that is connected.
 func checkRequirement(cfg *Config, all map[string]*planned, name, req string) error {
 	callee, tool, _ := strings.Cut(req, ".")
 	if wrong, hint := checkOffer(all, callee, tool); wrong != "" {

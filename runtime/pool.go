@@ -75,7 +75,8 @@ func (i *instance) look() (State, error) {
 	return i.state, i.lastErr
 }
 
-// A pool spreads calls over the instances of an agent. Its instances are fixed; sessions come and go.
+// A pool spreads calls over the instances of an agent. Its instances are fixed; sessions come and
+// go.
 type pool struct {
 	name      string
 	instances []*instance
@@ -99,7 +100,8 @@ func (p *pool) Info() agent.Info {
 	return agent.Info{Name: p.name}
 }
 
-// Call implements [agent.Caller]: the least loaded instance that is up serves, in turn among equals.
+// Call implements [agent.Caller]: the least loaded instance that is up serves, in turn among
+// equals.
 func (p *pool) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 	i, s := p.choose()
 	if i == nil || !i.gate.Enter() {

@@ -12,8 +12,9 @@ import (
 	"github.com/openmas/openmas/mcp"
 )
 
-// private is the listener for the processes of this system: children call back through it, and agents that live here but are reached over HTTP have their endpoints
-// on it. It is on loopback, on a port of the system's choice, and takes nothing without a token.
+// private is the listener for the processes of this system: children call back through it, and
+// agents that live here but are reached over HTTP have their endpoints on it. It is on loopback, on
+// a port of the system's choice, and takes nothing without a token.
 type private struct {
 	url     string
 	gateway *mcp.Gateway
@@ -50,7 +51,9 @@ func (r *Runtime) startPrivate(ctx context.Context) error {
 	p.hosted = map[string]communicator.Communicator{}
 	for over, transport := range map[string]mcp.Transport{OverSSE: mcp.SSE, OverHTTP: mcp.Streamable} {
 		prefix := "/hosted/" + string(transport)
-		c, err := mcp.NewHTTP(mcp.HTTPOptions{HostOptions: host, Transport: transport, BaseURL: func() string { return p.url + prefix }, Token: self})
+		c, err := mcp.NewHTTP(mcp.HTTPOptions{HostOptions: host, Transport: transport, BaseURL: func() string {
+			return p.url + prefix
+		}, Token: self})
 		if err != nil {
 			return errors.Join(fmt.Errorf("private listener: %w", err), ln.Close())
 		}
@@ -65,9 +68,11 @@ func (r *Runtime) startPrivate(ctx context.Context) error {
 	return nil
 }
 
-// serveHTTP serves until it is taken back. By then sessions have been ended by those who own them; what is left is cut.
+// serveHTTP serves until it is taken back. By then sessions have been ended by those who own them;
+// what is left is cut.
 func (r *Runtime) serveHTTP(what string, ln net.Listener, h http.Handler) {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: r.cfg.MCP.HeaderTimeout, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: httpLog(r.log)}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: r.cfg.MCP.HeaderTimeout, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: httpLog(r.log)}
 	r.tasks.Go(func() {
 		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			r.log.Error("a listener broke", "listener", what, "error", err)

@@ -17,8 +17,9 @@ import (
 // listTimeout bounds the directory's look-ups in a child, which have no context of their own.
 const listTimeout = 10 * time.Second
 
-// remote is the directory of a child process: it reaches every agent through the parent's private listener, one session per agent that is
-// called. Retrying is the parent's business: the hop between the two is not the one that fails.
+// remote is the directory of a child process: it reaches every agent through the parent's private
+// listener, one session per agent that is called. Retrying is the parent's business: the hop
+// between the two is not the one that fails.
 type remote struct {
 	hello hello
 	tel   *telemetry.Telemetry
@@ -95,8 +96,9 @@ func (r *remote) session(ctx context.Context, l *line, name string) (*mcp.Sessio
 			return l.session, nil
 		}
 	}
-	s, err := mcp.Connect(ctx, mcp.Target{Name: name, Transport: mcp.Streamable, URL: r.hello.URL + "/agents/" + url.PathEscape(name) + "/mcp",
-		Headers: map[string]string{"Authorization": "Bearer " + r.hello.Token}, Trusted: true},
+	s, err := mcp.Connect(ctx,
+		mcp.Target{Name: name, Transport: mcp.Streamable, URL: r.hello.URL + "/agents/" + url.PathEscape(name) + "/mcp",
+			Headers: map[string]string{"Authorization": "Bearer " + r.hello.Token}, Trusted: true},
 		mcp.ConnectOptions{Logger: r.log, MaxBody: int(r.hello.MCP.MaxBody), NoExpress: r.hello.MCP.noExpress()})
 	if err != nil {
 		var e *agent.Error
@@ -120,7 +122,8 @@ func (r *remote) forget(name string) {
 func (r *remote) Agents() []agent.Info {
 	ctx, cancel := context.WithTimeout(context.Background(), listTimeout)
 	defer cancel()
-	l, err := agent.Ask[Listing](agent.WithEnv(ctx, agent.Env{Name: r.hello.Agent, Directory: r}), selfName+".list", nil)
+	l, err := agent.Ask[Listing](agent.WithEnv(ctx, agent.Env{Name: r.hello.Agent, Directory: r}), selfName+".list",
+		nil)
 	if err != nil {
 		r.log.Warn("the parent did not list the agents", "error", err)
 	}
@@ -139,7 +142,8 @@ func (r *remote) Agent(name string) (agent.Info, bool) {
 
 // Publish implements [agent.Publisher]: the parent passes the event on.
 func (r *remote) Publish(ctx context.Context, p agent.Publication) error {
-	_, err := r.Call(ctx, &agent.Call{ID: p.ID, Op: agent.OpEvent, Agent: selfName, Name: p.Topic, Input: p.Payload, Caller: r.hello.Agent, Key: p.Key, Attempt: 1, Meta: p.Meta})
+	_, err := r.Call(ctx, &agent.Call{ID: p.ID, Op: agent.OpEvent, Agent: selfName, Name: p.Topic, Input: p.Payload,
+		Caller: r.hello.Agent, Key: p.Key, Attempt: 1, Meta: p.Meta})
 	if err != nil {
 		return fmt.Errorf("publish %s: %w", p.Topic, err)
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/openmas/openmas/runtime/internal/supervise"
 )
 
-// runners are the agents with work of their own. Each runs supervised on a goroutine of the runtime; those in child processes run there, and their
-// child says when they are done.
+// runners are the agents with work of their own. Each runs supervised on a goroutine of the
+// runtime; those in child processes run there, and their child says when they are done.
 type runners struct {
 	mu     sync.Mutex
 	all    []*runner
@@ -39,7 +39,8 @@ const (
 func (rs *runners) add(name, instance string, run func(context.Context) error) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	rs.all = append(rs.all, &runner{agent: name, instance: instance, run: run, st: StateStarting, done: make(chan struct{})})
+	rs.all = append(rs.all, &runner{agent: name, instance: instance, run: run, st: StateStarting,
+		done: make(chan struct{})})
 }
 
 func (x *runner) set(s State, err error) {
@@ -124,11 +125,12 @@ func (r *Runtime) startRunners(base context.Context) <-chan struct{} {
 		}
 		r.tasks.Go(func() {
 			x.set(StateRunning, nil)
-			err := supervise.Loop(ctx, r.cfg.Restart.policy(), x.instance, r.log, r.tel.Runner(x.agent, x.run), func(s supervise.Status) {
-				if !s.State.Final() {
-					x.set(State(s.State), s.Err)
-				}
-			})
+			err := supervise.Loop(ctx, r.cfg.Restart.policy(), x.instance, r.log, r.tel.Runner(x.agent, x.run),
+				func(s supervise.Status) {
+					if !s.State.Final() {
+						x.set(State(s.State), s.Err)
+					}
+				})
 			switch {
 			case errors.Is(err, supervise.ErrGaveUp):
 				x.finish(StateFailed, err)
@@ -154,7 +156,8 @@ func (r *Runtime) startRunners(base context.Context) <-chan struct{} {
 	return done
 }
 
-// await waits for the Runners of this process, which were told to end: an agent is closed after its Run has returned.
+// await waits for the Runners of this process, which were told to end: an agent is closed after its
+// Run has returned.
 func (rs *runners) await(ctx context.Context) error {
 	rs.mu.Lock()
 	all := slices.Clone(rs.all)
@@ -186,7 +189,8 @@ func (r *Runtime) startRemote(ctx context.Context, x *runner) {
 	}
 }
 
-// resume has a child's Runner begin, if it has one and the system is up: for a child that was started later, by itself.
+// resume has a child's Runner begin, if it has one and the system is up: for a child that was
+// started later, by itself.
 func (r *Runtime) resume(ctx context.Context, i *instance, peer communicator.Peer) {
 	x := r.runners.remote(i.id)
 	if x == nil || r.phase.Load() != "ready" {
@@ -197,7 +201,8 @@ func (r *Runtime) resume(ctx context.Context, i *instance, peer communicator.Pee
 	}
 	bounded, cancel := context.WithTimeout(ctx, r.cfg.Connect.Timeout)
 	defer cancel()
-	_, err := peer.Call(bounded, &agent.Call{Op: agent.OpEvent, Agent: x.agent, Name: topicRun, Input: []byte(`{}`), Caller: selfName, Attempt: 1})
+	_, err := peer.Call(bounded, &agent.Call{Op: agent.OpEvent, Agent: x.agent, Name: topicRun, Input: []byte(`{}`),
+		Caller: selfName, Attempt: 1})
 	if err != nil && ctx.Err() == nil {
 		// The session is dead or the child is: its restart comes back here.
 		r.log.Warn("a child's Runner did not begin", "instance", i.id, "error", err)

@@ -21,7 +21,8 @@ import (
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 )
 
-// Options are what a program decides, where a [Config] is what a project decides. The zero value will do.
+// Options are what a program decides, where a [Config] is what a project decides. The zero value
+// will do.
 type Options struct {
 	// Logger gets the runtime's and the agents' log, the project's secrets masked. Default: none.
 	Logger *slog.Logger
@@ -33,18 +34,21 @@ type Options struct {
 	Version string
 	// Once ends the run when every Runner has returned.
 	Once bool
-	// Passive leaves out the gateway's listener and the Runners: for a program that wants to call the agents and nothing else.
+	// Passive leaves out the gateway's listener and the Runners: for a program that wants to call
+	// the agents and nothing else.
 	Passive bool
-	// Observe hosts nothing, and reaches what other processes of the project host: see [Config.Broker].
+	// Observe hosts nothing, and reaches what other processes of the project host: see
+	// [Config.Broker].
 	Observe bool
-	// BrokerWait is how long a broker that is down at start is waited for; 0: for as long as it takes, negative: not at all.
+	// BrokerWait is how long a broker that is down at start is waited for; 0: for as long as it
+	// takes, negative: not at all.
 	BrokerWait time.Duration
 	// Drivers are brokers of the program's own, by the word under broker.type that chooses one.
 	Drivers map[string]NewDriver
 	// OnReady is called once, when every agent is up and the gateway answers.
 	OnReady func(Status)
-	// Child starts a child process of this program that ends up in [ServeChild]: argv, and variables to add to its environment. Default: the
-	// executable itself with OPENMAS_CHILD=1.
+	// Child starts a child process of this program that ends up in [ServeChild]: argv, and
+	// variables to add to its environment. Default: the executable itself with OPENMAS_CHILD=1.
 	Child    []string
 	ChildEnv map[string]string
 }
@@ -76,15 +80,16 @@ type Runtime struct {
 	listener  net.Listener
 
 	undo undo
-	// tasks are the goroutines that keep sessions alive; each ends when what it serves is taken back.
+	// tasks are the goroutines that keep sessions alive; each ends when what it serves is taken
+	// back.
 	tasks   conc.WaitGroup
 	runners runners
 	// fatal gets the failure of a critical agent.
 	fatal chan error
 }
 
-// New checks a project against the types of this program and prepares to run it. It starts nothing: no goroutine, no socket, no process. All problems are reported at
-// once.
+// New checks a project against the types of this program and prepares to run it. It starts nothing:
+// no goroutine, no socket, no process. All problems are reported at once.
 func New(cfg *Config, types agent.Types, o Options) (*Runtime, error) {
 	cfg = cfg.WithDefaults()
 	if err := cfg.Validate(); err != nil {
@@ -98,7 +103,8 @@ func New(cfg *Config, types agent.Types, o Options) (*Runtime, error) {
 		o.Output = os.Stdout
 	}
 	if len(o.Only) > 0 && cfg.Broker.Type == BrokerMemory {
-		return nil, errors.New("--agents hosts a part of the project, which needs a broker that other processes can reach; the memory broker is this process's own")
+		return nil, errors.New("--agents hosts a part of the project, which needs a broker that other processes can " +
+			"reach; the memory broker is this process's own")
 	}
 	if err := cfg.checkDriver(o.Drivers); err != nil {
 		return nil, err
@@ -107,7 +113,8 @@ func New(cfg *Config, types agent.Types, o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Runtime{cfg: cfg, opts: o, log: o.Logger, plan: plan, dir: newDirectory(), ready: make(chan struct{}), fatal: make(chan error, 1),
+	r := &Runtime{cfg: cfg, opts: o, log: o.Logger, plan: plan, dir: newDirectory(), ready: make(chan struct{}),
+		fatal:  make(chan error, 1),
 		budget: resilience.NewBudget(resilience.DefaultBudgetPolicy())}
 	r.process = newProcess()
 	r.phase.Store("starting")
@@ -115,7 +122,8 @@ func New(cfg *Config, types agent.Types, o Options) (*Runtime, error) {
 	return r, nil
 }
 
-// Directory reaches the agents of the running system, those of foreign servers included. Calls from outside an agent go through [agent.WithEnv] with it.
+// Directory reaches the agents of the running system, those of foreign servers included. Calls from
+// outside an agent go through [agent.WithEnv] with it.
 func (r *Runtime) Directory() agent.Directory { return r.dir }
 
 // Ready is closed when every agent is up.
@@ -123,7 +131,8 @@ func (r *Runtime) Ready() <-chan struct{} { return r.ready }
 
 // Status describes the system as it is now.
 func (r *Runtime) Status() Status {
-	s := Status{Project: r.cfg.Project, Version: r.opts.Version, PID: os.Getpid(), Started: r.started, State: r.phase.Load().(string), URL: r.url.Load().(string), Gateway: r.gatewayStatus()}
+	s := Status{Project: r.cfg.Project, Version: r.opts.Version, PID: os.Getpid(), Started: r.started,
+		State: r.phase.Load().(string), URL: r.url.Load().(string), Gateway: r.gatewayStatus()}
 	select {
 	case <-r.ready:
 	default:
@@ -149,8 +158,9 @@ func (r *Runtime) Status() Status {
 	return s
 }
 
-// Run starts the system, keeps it alive, and stops it in order: when ctx ends, when a critical agent has failed for good (an error), or with Options.Once when every
-// Runner has returned. What started is stopped again when starting fails halfway.
+// Run starts the system, keeps it alive, and stops it in order: when ctx ends, when a critical
+// agent has failed for good (an error), or with Options.Once when every Runner has returned. What
+// started is stopped again when starting fails halfway.
 func (r *Runtime) Run(ctx context.Context) error {
 	if !r.ran.CompareAndSwap(false, true) {
 		return errors.New("this runtime has run already: make a new one")
@@ -187,8 +197,8 @@ func (r *Runtime) Run(ctx context.Context) error {
 	return errors.Join(cause, r.drain(base, cancel))
 }
 
-// Handler serves the gateway's endpoints, for programs that bring their own HTTP server instead of the project file's listener. Before the system is ready
-// it answers 503.
+// Handler serves the gateway's endpoints, for programs that bring their own HTTP server instead of
+// the project file's listener. Before the system is ready it answers 503.
 func (r *Runtime) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		select {

@@ -27,15 +27,20 @@ type runnerNews struct {
 // serveSelf makes the runtime callable. Children publish events by delivering them to it.
 func (r *Runtime) serveSelf() error {
 	type none struct{}
-	host, err := agent.NewHost(agent.Env{Name: selfName, Instance: selfName + "/0", Logger: r.log, Directory: r.dir}, agent.Capabilities{
-		Description: "The runtime of this system: what runs in it, and how it does.",
-		Tools: []agent.Tool{
-			agent.NewTool("status", "Say which agents run, where, in which state, and what their callers saw.",
-				func(context.Context, none) (Status, error) { return r.Status(), nil }, agent.ReadOnly(), agent.OpenWorld(false)),
-			agent.NewTool("list", "List the agents of the system with their tools, prompts and resources.",
-				func(context.Context, none) (Listing, error) { return r.Listing(), nil }, agent.ReadOnly(), agent.OpenWorld(false)),
-		},
-	})
+	host, err := agent.NewHost(agent.Env{Name: selfName, Instance: selfName + "/0", Logger: r.log, Directory: r.dir},
+		agent.Capabilities{
+			Description: "The runtime of this system: what runs in it, and how it does.",
+			Tools: []agent.Tool{
+				agent.NewTool("status", "Say which agents run, where, in which state, and what their callers saw.",
+					func(context.Context, none) (Status, error) {
+						return r.Status(), nil
+					}, agent.ReadOnly(), agent.OpenWorld(false)),
+				agent.NewTool("list", "List the agents of the system with their tools, prompts and resources.",
+					func(context.Context, none) (Listing, error) {
+						return r.Listing(), nil
+					}, agent.ReadOnly(), agent.OpenWorld(false)),
+			},
+		})
 	if err != nil {
 		return err
 	}
@@ -48,7 +53,8 @@ func (r *Runtime) serveSelf() error {
 		}
 		return shown.Call(ctx, c)
 	})
-	r.dir.add(r.callee(planned{name: selfName, kind: KindType, cfg: AgentConfig{Communicator: OverLocal}}, route, shown))
+	r.dir.add(r.callee(planned{name: selfName, kind: KindType, cfg: AgentConfig{Communicator: OverLocal}}, route,
+		shown))
 	return nil
 }
 
@@ -80,7 +86,8 @@ func (r *Runtime) eventFrom(ctx context.Context, c *agent.Call) (*agent.Result, 
 		}
 		return &agent.Result{}, nil
 	}
-	err := r.publisher.Publish(ctx, agent.Publication{ID: c.ID, Topic: c.Name, Source: c.Caller, Key: c.Key, Payload: c.Input, Meta: c.Meta})
+	err := r.publisher.Publish(ctx, agent.Publication{ID: c.ID, Topic: c.Name, Source: c.Caller, Key: c.Key,
+		Payload: c.Input, Meta: c.Meta})
 	if err != nil {
 		return nil, err
 	}
@@ -90,11 +97,13 @@ func (r *Runtime) eventFrom(ctx context.Context, c *agent.Call) (*agent.Result, 
 // listenFor hands the events that an agent declares to it, until it is about to be closed.
 func (r *Runtime) listenFor(c *callee, p planned) error {
 	for _, e := range p.info.Events {
-		stop, err := r.events.subscribe(p.name, e.Topic, func(ctx context.Context, pub agent.Publication, attempt int) error {
-			_, err := c.Call(ctx, &agent.Call{ID: pub.ID, Op: agent.OpEvent, Agent: p.name, Name: pub.Topic, Input: pub.Payload, Caller: pub.Source, Key: pub.Key,
-				Attempt: attempt, Meta: pub.Meta})
-			return err
-		})
+		stop, err := r.events.subscribe(p.name, e.Topic,
+			func(ctx context.Context, pub agent.Publication, attempt int) error {
+				_, err := c.Call(ctx, &agent.Call{ID: pub.ID, Op: agent.OpEvent, Agent: p.name, Name: pub.Topic,
+					Input: pub.Payload, Caller: pub.Source, Key: pub.Key,
+					Attempt: attempt, Meta: pub.Meta})
+				return err
+			})
 		if err != nil {
 			return err
 		}

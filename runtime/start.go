@@ -14,14 +14,17 @@ import (
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 )
 
-// start brings everything up, in order: the gateway's port first, since a port in use must start nothing; then what agents need; then the agents, each after those
-// that it requires. ctx abandons the start, base is what things live in.
+// start brings everything up, in order: the gateway's port first, since a port in use must start
+// nothing; then what agents need; then the agents, each after those that it requires. ctx abandons
+// the start, base is what things live in.
 func (r *Runtime) start(ctx, base context.Context) error {
 	if err := r.listen(ctx); err != nil {
 		return err
 	}
-	tel, err := telemetry.Setup(ctx, telemetry.Config{Endpoint: r.cfg.Telemetry.Endpoint, Protocol: r.cfg.Telemetry.Protocol, ServiceName: r.cfg.Project,
-		Project: r.cfg.Project, Instance: fmt.Sprintf("%s/%d", r.cfg.Project, os.Getpid()), Logger: r.log})
+	tel, err := telemetry.Setup(ctx,
+		telemetry.Config{Endpoint: r.cfg.Telemetry.Endpoint, Protocol: r.cfg.Telemetry.Protocol,
+			ServiceName: r.cfg.Project,
+			Project:     r.cfg.Project, Instance: fmt.Sprintf("%s/%d", r.cfg.Project, os.Getpid()), Logger: r.log})
 	if err != nil {
 		return fmt.Errorf("telemetry: %w", err)
 	}
@@ -62,8 +65,9 @@ func (r *Runtime) start(ctx, base context.Context) error {
 	return r.serveGateway()
 }
 
-// startLevel starts agents that do not require each other: those in this process one after the other, and those in other processes, which take their time, at the
-// same time. They are stopped in the same way.
+// startLevel starts agents that do not require each other: those in this process one after the
+// other, and those in other processes, which take their time, at the same time. They are stopped in
+// the same way.
 func (r *Runtime) startLevel(ctx, base context.Context, level []planned) error {
 	others := concpool.New().WithContext(ctx).WithCancelOnError().WithFirstError().WithMaxGoroutines(startsAtOnce)
 	var lists []*undo
@@ -98,7 +102,9 @@ func (r *Runtime) hosted() []planned {
 	if len(r.opts.Only) == 0 {
 		return r.plan
 	}
-	return slices.DeleteFunc(slices.Clone(r.plan), func(p planned) bool { return !slices.Contains(r.opts.Only, p.name) })
+	return slices.DeleteFunc(slices.Clone(r.plan), func(p planned) bool {
+		return !slices.Contains(r.opts.Only, p.name)
+	})
 }
 
 // deploy brings one agent up and makes it callable.
@@ -130,7 +136,8 @@ func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
 
 // callee makes the way to an agent.
 func (r *Runtime) callee(p planned, route agent.Caller, shown *pool) *callee {
-	return &callee{name: p.name, over: p.cfg.Communicator, route: route, shown: shown, trusted: p.kind == KindType, masked: r.cfg.masked, tel: r.tel, hop: r.hop(p.cfg.Communicator, ""), budget: r.budget,
+	return &callee{name: p.name, over: p.cfg.Communicator, route: route, shown: shown, trusted: p.kind == KindType,
+		masked: r.cfg.masked, tel: r.tel, hop: r.hop(p.cfg.Communicator, ""), budget: r.budget,
 		policyFor:  func(tool string) Policy { return r.cfg.PolicyFor(p.name, tool) },
 		idempotent: func(tool string) *bool { return p.cfg.Tools[tool].Idempotent }}
 }
@@ -141,12 +148,15 @@ func (r *Runtime) checkForeignRequirements() error {
 		for _, req := range p.requires {
 			callee, tool, _ := strings.Cut(req, ".")
 			info, ok := r.dir.Agent(callee)
-			if c := r.dir.find(callee); c != nil && r.cfg.Agents[callee].Kind() == KindURL && c.shown.known.Load() == nil {
-				r.log.Warn("an agent requires a tool of a server that cannot be reached yet", "agent", p.name, "requires", req)
+			if c := r.dir.find(callee); c != nil && r.cfg.Agents[callee].Kind() == KindURL &&
+				c.shown.known.Load() == nil {
+				r.log.Warn("an agent requires a tool of a server that cannot be reached yet", "agent", p.name,
+					"requires", req)
 				continue
 			}
 			if tool != "" && (!ok || !offers(info, tool)) {
-				return fmt.Errorf("agent %s requires %s, and %s offers %s", p.name, req, callee, strings.Join(append(toolNames(info), "nothing else"), ", "))
+				return fmt.Errorf("agent %s requires %s, and %s offers %s", p.name, req, callee,
+					strings.Join(append(toolNames(info), "nothing else"), ", "))
 			}
 		}
 	}

@@ -69,7 +69,8 @@ type InstanceStatus struct {
 	Error    string `json:"error,omitempty"`
 	// Unhealthy is what the agent itself says is wrong with it.
 	Unhealthy string `json:"unhealthy,omitempty"`
-	// Process, Host, Version and Since (when its process started) of an instance in another process of the project.
+	// Process, Host, Version and Since (when its process started) of an instance in another process
+	// of the project.
 	Process string    `json:"process,omitempty"`
 	Host    string    `json:"host,omitempty"`
 	Version string    `json:"version,omitempty"`
@@ -90,13 +91,15 @@ func (s *stats) done(took time.Duration, err error) {
 }
 
 func (c *callee) status() AgentStatus {
-	st := AgentStatus{remote: c.remote, Name: c.name, Communicator: c.over, Tools: toolNames(c.Info()), Calls: c.stats.calls.Load(), Failures: c.stats.failures.Load(),
+	st := AgentStatus{remote: c.remote, Name: c.name, Communicator: c.over, Tools: toolNames(c.Info()),
+		Calls: c.stats.calls.Load(), Failures: c.stats.failures.Load(),
 		Retries: c.stats.retries.Load(), BusyMS: time.Duration(c.stats.busy.Load()).Milliseconds(), State: StateReady}
 	up := 0
 	for _, i := range c.shown.instances {
 		state, err := i.look()
 		err = c.masked(err)
-		is := InstanceStatus{ID: i.id, State: state, InFlight: i.gate.InFlight(), Served: i.served.Load(), Restarts: i.restarts.Load()}
+		is := InstanceStatus{ID: i.id, State: state, InFlight: i.gate.InFlight(), Served: i.served.Load(),
+			Restarts: i.restarts.Load()}
 		if err != nil {
 			is.Error = err.Error()
 		}
@@ -118,7 +121,8 @@ func (c *callee) status() AgentStatus {
 	return st
 }
 
-// merge adds the instances in other processes. An agent that lives only there is shown by them alone, and not by our session to it.
+// merge adds the instances in other processes. An agent that lives only there is shown by them
+// alone, and not by our session to it.
 func (a *AgentStatus) merge(elsewhere []InstanceStatus) {
 	if len(elsewhere) == 0 {
 		return

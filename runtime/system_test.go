@@ -26,7 +26,8 @@ type system struct {
 	log  *logBuffer
 }
 
-// start runs cfg with the test binary's types, waits until it is up, and stops it at the end of the test.
+// start runs cfg with the test binary's types, waits until it is up, and stops it at the end of the
+// test.
 func start(t *testing.T, cfg *runtime.Config, extra agent.Types, change ...func(*runtime.Options)) *system {
 	t.Helper()
 	s := prepare(t, cfg, extra, change...)
@@ -48,7 +49,8 @@ func prepare(t *testing.T, cfg *runtime.Config, extra agent.Types, change ...fun
 	if cfg.Dir == "" {
 		cfg.Dir = t.TempDir()
 	}
-	o := runtime.Options{Logger: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Output: io.Discard, Version: "test"}
+	o := runtime.Options{Logger: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Output: io.Discard, Version: "test"}
 	for _, f := range change {
 		f(&o)
 	}

@@ -11,7 +11,8 @@ import (
 	"github.com/openmas/openmas/mcp"
 )
 
-// tokens says who a bearer of a token is. Tokens are kept as hashes, so that looking one up tells nothing about the others.
+// tokens says who a bearer of a token is. Tokens are kept as hashes, so that looking one up tells
+// nothing about the others.
 type tokens struct {
 	mu   sync.RWMutex
 	hash map[[sha256.Size]byte]mcp.Identity
@@ -34,7 +35,8 @@ func (t *tokens) grant(token string, id mcp.Identity) {
 	t.hash[sha256.Sum256([]byte(token))] = id
 }
 
-// identify implements the Identify hook of package mcp. The scheme's name may have any case, as HTTP has it.
+// identify implements the Identify hook of package mcp. The scheme's name may have any case, as
+// HTTP has it.
 func (t *tokens) identify(r *http.Request) (mcp.Identity, error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {

@@ -7,7 +7,8 @@ import (
 	"sync"
 )
 
-// An undo list takes back what was started, last first: on a failed start and at the end of a drain alike. It may be added to concurrently.
+// An undo list takes back what was started, last first: on a failed start and at the end of a drain
+// alike. It may be added to concurrently.
 type undo struct {
 	mu    sync.Mutex
 	steps []step
@@ -43,7 +44,8 @@ func (u *undo) run(ctx context.Context) error {
 	}
 }
 
-// together runs several lists at the same time: those of processes that have nothing to do with each other.
+// together runs several lists at the same time: those of processes that have nothing to do with
+// each other.
 func together(ctx context.Context, lists []*undo) error {
 	errs := make([]error, len(lists))
 	var wg sync.WaitGroup

@@ -11,10 +11,12 @@ import (
 	"github.com/openmas/openmas/communicator"
 )
 
-// maxWatched is how many resources of one foreign server are watched: clients come and go, and the server is not told when nobody wants to know any more.
+// maxWatched is how many resources of one foreign server are watched: clients come and go, and the
+// server is not told when nobody wants to know any more.
 const maxWatched = 1000
 
-// watched are the resources of one foreign server that clients of the gateway subscribed to. A new session to the server subscribes to all of them again.
+// watched are the resources of one foreign server that clients of the gateway subscribed to. A new
+// session to the server subscribes to all of them again.
 type watched struct {
 	mu   sync.Mutex
 	uris map[string]bool
@@ -35,7 +37,8 @@ func (w *watched) add(ctx context.Context, uri string) error {
 	case known:
 		return nil
 	case full:
-		return agent.Refusedf(agent.CodeResourceExhausted, "%d resources of the agent are watched, the limit", maxWatched)
+		return agent.Refusedf(agent.CodeResourceExhausted, "%d resources of the agent are watched, the limit",
+			maxWatched)
 	case peer == nil:
 		return agent.Refusedf(agent.CodeUnavailable, "the agent cannot be reached now")
 	}
@@ -63,7 +66,8 @@ func (w *watched) rise(p communicator.Peer) (s subscriber, uris []string) {
 	return s, uris
 }
 
-// watch is asked by the gateway when a client subscribes. What our own types publish needs nobody to ask for it.
+// watch is asked by the gateway when a client subscribes. What our own types publish needs nobody
+// to ask for it.
 func (r *Runtime) watch(ctx context.Context, name, uri string) error {
 	c := r.dir.find(name)
 	if c == nil || c.watched == nil {
@@ -77,22 +81,25 @@ func (r *Runtime) rewatch(ctx context.Context, w *watched, p communicator.Peer) 
 	s, uris := w.rise(p)
 	for _, uri := range uris {
 		if err := s.Subscribe(ctx, uri); err != nil {
-			r.log.Warn("clients do not hear of changes of a resource any more", "agent", p.Info().Name, "uri", uri, "error", err)
+			r.log.Warn("clients do not hear of changes of a resource any more", "agent", p.Info().Name, "uri", uri,
+				"error", err)
 		}
 	}
 }
 
-// listenForUpdates passes what agents say about their resources on to the clients of the gateway. Every process with a gateway hears it, hence the group of its own.
+// listenForUpdates passes what agents say about their resources on to the clients of the gateway.
+// Every process with a gateway hears it, hence the group of its own.
 func (r *Runtime) listenForUpdates() error {
 	group := selfName + "-" + strings.ToLower(rand.Text()[:12])
-	stop, err := r.events.subscribe(group, agent.TopicResourceUpdated, func(ctx context.Context, p agent.Publication, _ int) error {
-		var u agent.ResourceUpdate
-		if err := json.Unmarshal(p.Payload, &u); err != nil {
-			return agent.Refusedf(agent.CodeInvalidArgument, "%s: %w", p.Topic, err)
-		}
-		r.updated(ctx, p.Source, u.URI)
-		return nil
-	})
+	stop, err := r.events.subscribe(group, agent.TopicResourceUpdated,
+		func(ctx context.Context, p agent.Publication, _ int) error {
+			var u agent.ResourceUpdate
+			if err := json.Unmarshal(p.Payload, &u); err != nil {
+				return agent.Refusedf(agent.CodeInvalidArgument, "%s: %w", p.Topic, err)
+			}
+			r.updated(ctx, p.Source, u.URI)
+			return nil
+		})
 	if err != nil {
 		return err
 	}

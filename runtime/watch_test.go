@@ -31,10 +31,13 @@ func (*board) Capabilities() agent.Capabilities {
 			}),
 		},
 		Resources: []agent.Resource{
-			agent.NewResource("board://main", "main", "", "text/plain", func(context.Context) (string, error) { return "x", nil }),
-			agent.NewResourceFunc("board://notes/{id}", "note", "", "text/plain", func(_ context.Context, uri string, _ map[string]string) ([]agent.ResourceContents, error) {
-				return []agent.ResourceContents{{URI: uri, Text: "x"}}, nil
+			agent.NewResource("board://main", "main", "", "text/plain", func(context.Context) (string, error) {
+				return "x", nil
 			}),
+			agent.NewResourceFunc("board://notes/{id}", "note", "", "text/plain",
+				func(_ context.Context, uri string, _ map[string]string) ([]agent.ResourceContents, error) {
+					return []agent.ResourceContents{{URI: uri, Text: "x"}}, nil
+				}),
 		},
 	}
 }
@@ -64,7 +67,9 @@ func subscriber(t *testing.T, url string, updates chan string, logs chan string)
 			default:
 			}
 		},
-		LoggingMessageHandler: func(_ context.Context, r *sdk.LoggingMessageRequest) { logs <- fmt.Sprint(r.Params.Data) },
+		LoggingMessageHandler: func(_ context.Context, r *sdk.LoggingMessageRequest) {
+			logs <- fmt.Sprint(r.Params.Data)
+		},
 	})
 	var tr sdk.Transport = &sdk.StreamableClientTransport{Endpoint: url, HTTPClient: client(t)}
 	if url[len(url)-4:] == "/sse" {
@@ -93,7 +98,9 @@ func hears(t *testing.T, updates chan string, want string) {
 
 func TestSubscriptions(t *testing.T) {
 	for _, over := range []string{runtime.OverLocal, runtime.OverStdio} {
-		s := start(t, &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"}, Agents: map[string]runtime.AgentConfig{"board": {Type: "board", Communicator: over}, "other": {Type: "probe"}}}, nil)
+		s := start(t, &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"},
+			Agents: map[string]runtime.AgentConfig{"board": {Type: "board", Communicator: over},
+				"other": {Type: "probe"}}}, nil)
 		for _, path := range []string{"/sse", "/mcp", "/agents/board/sse", "/agents/board/mcp"} {
 			t.Run(over+path, func(t *testing.T) {
 				updates := make(chan string, 100)
@@ -108,7 +115,8 @@ func TestSubscriptions(t *testing.T) {
 				if err := subscribe("board://main"); err != nil {
 					t.Fatal(err)
 				}
-				for _, uri := range []string{"board://notes/nobody", "probe://state", "board://main"} { // the first two concern nobody
+				// the first two concern nobody
+				for _, uri := range []string{"board://notes/nobody", "probe://state", "board://main"} {
 					if _, err := agent.Ask[string](s.ctx, "board.touch", note{Text: uri}); err != nil {
 						t.Fatal(err)
 					}
@@ -136,13 +144,16 @@ func TestSubscriptionsToForeignResources(t *testing.T) {
 		SubscribeHandler:   func(context.Context, *sdk.SubscribeRequest) error { subscribed.Add(1); return nil },
 		UnsubscribeHandler: func(context.Context, *sdk.UnsubscribeRequest) error { return nil },
 	})
-	far.mcp.AddResource(&sdk.Resource{URI: "far://x", Name: "x"}, func(_ context.Context, r *sdk.ReadResourceRequest) (*sdk.ReadResourceResult, error) {
-		return &sdk.ReadResourceResult{Contents: []*sdk.ResourceContents{{URI: r.Params.URI, Text: "x"}}}, nil
-	})
+	far.mcp.AddResource(&sdk.Resource{URI: "far://x", Name: "x"},
+		func(_ context.Context, r *sdk.ReadResourceRequest) (*sdk.ReadResourceResult, error) {
+			return &sdk.ReadResourceResult{Contents: []*sdk.ResourceContents{{URI: r.Params.URI, Text: "x"}}}, nil
+		})
 	plain := newElsewhere(t, httptest.NewServer)
 	plain.mcp.AddResource(&sdk.Resource{URI: "plain://x", Name: "x"}, nil)
-	s := start(t, &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"}, Reconnect: runtime.ReconnectConfig{Initial: 10e6, Max: 50e6},
-		Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL, AllowTools: []string{}}, "plain": {URL: plain.URL}}}, nil)
+	s := start(t, &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"},
+		Reconnect: runtime.ReconnectConfig{Initial: 10e6, Max: 50e6},
+		Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL, AllowTools: []string{}},
+			"plain": {URL: plain.URL}}}, nil)
 	updates := make(chan string, 100)
 	cs := subscriber(t, s.Status().URL+"/mcp", updates, nil)
 	if err := cs.Subscribe(t.Context(), &sdk.SubscribeParams{URI: "plain://x"}); err == nil {
@@ -154,7 +165,8 @@ func TestSubscriptionsToForeignResources(t *testing.T) {
 		}
 	}
 	update := func() {
-		if err := far.mcp.ResourceUpdated(context.Background(), &sdk.ResourceUpdatedNotificationParams{URI: "far://x"}); err != nil {
+		if err := far.mcp.ResourceUpdated(context.Background(),
+			&sdk.ResourceUpdatedNotificationParams{URI: "far://x"}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -169,7 +181,8 @@ func TestSubscriptionsToForeignResources(t *testing.T) {
 }
 
 func TestTheClientSetsTheLogLevel(t *testing.T) {
-	s := start(t, &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"}, Agents: map[string]runtime.AgentConfig{"board": {Type: "board"}}}, nil)
+	s := start(t, &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"},
+		Agents: map[string]runtime.AgentConfig{"board": {Type: "board"}}}, nil)
 	for _, path := range []string{"/sse", "/mcp"} {
 		for level, want := range map[sdk.LoggingLevel]int{"debug": 2, "info": 1, "error": 1, "critical": 0} {
 			logs := make(chan string, 10)
@@ -177,11 +190,15 @@ func TestTheClientSetsTheLogLevel(t *testing.T) {
 			if err := cs.SetLoggingLevel(t.Context(), &sdk.SetLoggingLevelParams{Level: level}); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := cs.CallTool(t.Context(), &sdk.CallToolParams{Name: "board_log", Arguments: map[string]any{}}); err != nil {
+			if _, err := cs.CallTool(t.Context(),
+				&sdk.CallToolParams{Name: "board_log", Arguments: map[string]any{}}); err != nil {
 				t.Fatal(err)
 			}
 			if got := len(logs); got != want {
-				testkit.Eventually(t, fmt.Sprintf("%s at %s: %d log messages, want %d", path, level, got, want), func() bool { return len(logs) == want })
+				testkit.Eventually(t, fmt.Sprintf("%s at %s: %d log messages, want %d", path, level, got, want),
+					func() bool {
+						return len(logs) == want
+					})
 			}
 		}
 	}
@@ -193,14 +210,18 @@ type crowd struct{}
 func (*crowd) Capabilities() agent.Capabilities {
 	var c agent.Capabilities
 	for n := range 3000 {
-		c.Tools = append(c.Tools, agent.NewTool(fmt.Sprintf("tool-%d", n), "One of very many.", func(context.Context, note) (int, error) { return n, nil }))
+		c.Tools = append(c.Tools, agent.NewTool(fmt.Sprintf("tool-%d", n), "One of very many.",
+			func(context.Context, note) (int, error) {
+				return n, nil
+			}))
 	}
 	return c
 }
 
 // TestVeryManyTools: lists go over in pages, both ways.
 func TestVeryManyTools(t *testing.T) {
-	s := start(t, &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"}, Agents: map[string]runtime.AgentConfig{"crowd": {Type: "crowd", Communicator: runtime.OverHTTP}}},
+	s := start(t, &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"},
+		Agents: map[string]runtime.AgentConfig{"crowd": {Type: "crowd", Communicator: runtime.OverHTTP}}},
 		agent.Types{"crowd": func() agent.Agent { return &crowd{} }})
 	for _, path := range []string{"/sse", "/mcp"} {
 		cs := connect(t, s.Status().URL+path)

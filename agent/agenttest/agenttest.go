@@ -1,4 +1,5 @@
-// Package agenttest runs agents in memory for their unit tests, scripts their peers, and shows what was called.
+// Package agenttest runs agents in memory for their unit tests, scripts their peers, and shows what
+// was called.
 //
 //	sys := agenttest.Run(t, agenttest.Agents{
 //		"weather": &Weather{Unit: "C"},
@@ -8,8 +9,9 @@
 //	...
 //	asked := agenttest.Inputs[City](sys, "geo.locate")
 //
-// Calls travel over [communicator.Local], events over a small in-memory broker; nothing needs a network, a file outside the test's
-// folder, or the real clock: a System works inside testing/synctest.
+// Calls travel over [communicator.Local], events over a small in-memory broker; nothing needs a
+// network, a file outside the test's folder, or the real clock: a System works inside
+// testing/synctest.
 package agenttest
 
 import (
@@ -80,8 +82,10 @@ type running struct {
 	waited  atomic.Bool   // the test has asked for err
 }
 
-// Run starts the agents, those that others require first, and runs their Runners in the background; the end of the test closes everything in
-// reverse order. A failing Start, a requirement that nobody provides, a Runner's error that no [System.Wait] fetched, a failing Close: each fails the test.
+// Run starts the agents, those that others require first, and runs their Runners in the background;
+// the end of the test closes everything in reverse order. A failing Start, a requirement that
+// nobody provides, a Runner's error that no [System.Wait] fetched, a failing Close: each fails the
+// test.
 func Run(t testing.TB, agents Agents, opts ...Option) *System {
 	t.Helper()
 	s, err := Start(t, agents, opts...)
@@ -95,7 +99,8 @@ func Run(t testing.TB, agents Agents, opts ...Option) *System {
 func Start(t testing.TB, agents Agents, opts ...Option) (*System, error) {
 	t.Helper()
 	s := &System{t: t, local: communicator.NewLocal(), agents: map[string]*running{}}
-	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(t.Context())) // which ends before t.Cleanup, and so before what is under way
+	// which ends before t.Cleanup, and so before what is under way
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(t.Context()))
 	s.runCtx, s.rest = context.WithCancel(s.ctx)
 	s.broker.sys = s
 	s.close = sync.OnceValue(s.stop)
@@ -128,8 +133,10 @@ func Start(t testing.TB, agents Agents, opts ...Option) (*System, error) {
 }
 
 func (s *System) start(name string, a agent.Agent, caps agent.Capabilities) error {
-	env := agent.Env{Name: name, Instance: name + "/0", Directory: directory{s}, Publisher: &s.broker, StateDir: s.t.TempDir(), Output: &s.output,
-		Logger: slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})).With("agent", name)}
+	env := agent.Env{Name: name, Instance: name + "/0", Directory: directory{s}, Publisher: &s.broker,
+		StateDir: s.t.TempDir(), Output: &s.output,
+		Logger: slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})).With("agent",
+			name)}
 	h, err := agent.NewHost(env, caps)
 	if err != nil {
 		return err
@@ -162,7 +169,8 @@ func (s *System) background(r *running) {
 	})
 }
 
-// RunAgent runs the agent's Run until it returns; a panic is an error. The test calls it where [ByHand] left that to it.
+// RunAgent runs the agent's Run until it returns; a panic is an error. The test calls it where
+// [ByHand] left that to it.
 func (s *System) RunAgent(ctx context.Context, name string) error {
 	s.t.Helper()
 	r := s.get(name)
@@ -180,7 +188,8 @@ func (s *System) RunAgent(ctx context.Context, name string) error {
 	return nil
 }
 
-// Wait waits until the agent's Run, which goes on in the background, has returned, and gives its error.
+// Wait waits until the agent's Run, which goes on in the background, has returned, and gives its
+// error.
 func (s *System) Wait(name string) error {
 	s.t.Helper()
 	r := s.get(name)
@@ -207,17 +216,20 @@ func (s *System) get(name string) *running {
 	return r
 }
 
-// Ctx is the context in which the test calls: agent.Ask[Out](sys.Ctx(), "weather.forecast", in). Derive from it for deadlines, cancellation, and a
-// back-channel (agent.WithBackChannel). It ends with the test.
+// Ctx is the context in which the test calls: agent.Ask[Out](sys.Ctx(), "weather.forecast", in).
+// Derive from it for deadlines, cancellation, and a back-channel (agent.WithBackChannel). It ends
+// with the test.
 func (s *System) Ctx() context.Context {
-	return agent.WithEnv(s.ctx, agent.Env{Name: Caller, Directory: directory{s}, Publisher: &s.broker, Output: &s.output})
+	return agent.WithEnv(s.ctx, agent.Env{Name: Caller, Directory: directory{s}, Publisher: &s.broker,
+		Output: &s.output})
 }
 
 // Output is what the agents wrote to their Env.Output so far.
 func (s *System) Output() string { return s.output.String() }
 
-// Close ends the system as its test's end does: Runners are cancelled and waited for, events handled, calls in flight answered, agents
-// closed in reverse order of their start. Only the first call counts.
+// Close ends the system as its test's end does: Runners are cancelled and waited for, events
+// handled, calls in flight answered, agents closed in reverse order of their start. Only the first
+// call counts.
 func (s *System) Close() {
 	s.t.Helper()
 	if err := s.close(); err != nil {

@@ -96,10 +96,12 @@ func TestScriptedPeer(t *testing.T) {
 		t.Errorf("geo was asked %v", asked)
 	}
 	calls := sys.Calls()
-	if len(calls) != 2 || calls[0].Target() != "weather.forecast" || calls[0].Caller != agenttest.Caller || calls[1].Caller != "weather" || calls[1].Depth != 1 || !calls[1].Done {
+	if len(calls) != 2 || calls[0].Target() != "weather.forecast" || calls[0].Caller != agenttest.Caller ||
+		calls[1].Caller != "weather" || calls[1].Depth != 1 || !calls[1].Done {
 		t.Errorf("the calls are %+v", calls)
 	}
-	if p := sys.Published("forecast.made"); len(p) != 1 || p[0].Source != "weather" || p[0].Key != "Bern" || string(p[0].Payload) != `{"name":"Bern"}` {
+	if p := sys.Published("forecast.made"); len(p) != 1 || p[0].Source != "weather" || p[0].Key != "Bern" ||
+		string(p[0].Payload) != `{"name":"Bern"}` {
 		t.Errorf("published: %+v", p)
 	}
 }
@@ -112,19 +114,34 @@ func TestScriptAnswers(t *testing.T) {
 		"error":   agent.Errorf(agent.CodeUnavailable, "asleep"),
 		"plain":   errors.New("broken"),
 		"result":  &agent.Result{Content: []agent.Content{agent.Text("a"), agent.Text("b")}},
-		"func":    agenttest.Func(func(_ context.Context, c city) (city, error) { return city{strings.ToUpper(c.Name)}, nil }),
-		"raw":     func(_ context.Context, c *agent.Call) (any, error) { return c.Caller, nil },
-		"caller":  agent.CallerFunc(func(context.Context, *agent.Call) (*agent.Result, error) { return agent.TextResult("called"), nil }),
-		"each":    agenttest.Each("one", errors.New("two"), agenttest.Func(func(context.Context, struct{}) (string, error) { return "three", nil })),
-		"tool":    agent.NewTool("own-name", "", func(context.Context, struct{}) (string, error) { return "tool", nil }),
-		"prompt":  agent.NewPrompt("ask", "", func(context.Context, struct{}) (*agent.PromptResult, error) { return nil, nil }),
-		"latest":  agent.NewResource("test://latest", "latest", "", "", func(context.Context) (string, error) { return "new", nil }),
+		"func": agenttest.Func(func(_ context.Context, c city) (city, error) {
+			return city{strings.ToUpper(c.Name)}, nil
+		}),
+		"raw": func(_ context.Context, c *agent.Call) (any, error) { return c.Caller, nil },
+		"caller": agent.CallerFunc(func(context.Context, *agent.Call) (*agent.Result, error) {
+			return agent.TextResult("called"), nil
+		}),
+		"each": agenttest.Each("one", errors.New("two"),
+			agenttest.Func(func(context.Context, struct{}) (string, error) {
+				return "three", nil
+			})),
+		"tool": agent.NewTool("own-name", "", func(context.Context, struct{}) (string, error) { return "tool", nil }),
+		"prompt": agent.NewPrompt("ask", "", func(context.Context, struct{}) (*agent.PromptResult, error) {
+			return nil, nil
+		}),
+		"latest": agent.NewResource("test://latest", "latest", "", "", func(context.Context) (string, error) {
+			return "new", nil
+		}),
 	}})
 	for _, tt := range []struct{ tool, want, err string }{
-		{tool: "text", want: "plain"}, {tool: "value", want: `{"n":1}`}, {tool: "nothing", want: "null"}, {tool: "error", err: "unavailable: asleep"},
-		{tool: "plain", err: "tool_failed: broken"}, {tool: "result", want: "a\nb"}, {tool: "func", want: `{"name":"BERN"}`}, {tool: "raw", want: "test"},
-		{tool: "caller", want: "called"}, {tool: "each", want: "one"}, {tool: "each", err: "tool_failed: two"}, {tool: "each", want: "three"},
-		{tool: "each", err: "tool_failed: the script of peer.each has 3 answers, and this is call 4"}, {tool: "own-name", want: "tool"},
+		{tool: "text", want: "plain"}, {tool: "value", want: `{"n":1}`}, {tool: "nothing", want: "null"},
+		{tool: "error", err: "unavailable: asleep"},
+		{tool: "plain", err: "tool_failed: broken"}, {tool: "result", want: "a\nb"},
+		{tool: "func", want: `{"name":"BERN"}`}, {tool: "raw", want: "test"},
+		{tool: "caller", want: "called"}, {tool: "each", want: "one"}, {tool: "each", err: "tool_failed: two"},
+		{tool: "each", want: "three"},
+		{tool: "each", err: "tool_failed: the script of peer.each has 3 answers, and this is call 4"},
+		{tool: "own-name", want: "tool"},
 	} {
 		res, err := agent.CallTool(sys.Ctx(), "peer."+tt.tool, city{"Bern"})
 		if tt.tool == "own-name" {
@@ -160,12 +177,14 @@ func (l *listener) Capabilities() agent.Capabilities {
 
 func TestEventsAreRecordedAndDelivered(t *testing.T) {
 	heard := &steps{}
-	sys := agenttest.Run(t, agenttest.Agents{"listener": &listener{steps: heard}, "deaf": &listener{steps: &steps{}, fail: true}})
+	sys := agenttest.Run(t, agenttest.Agents{"listener": &listener{steps: heard},
+		"deaf": &listener{steps: &steps{}, fail: true}})
 	var want []string
 	for i := range 50 {
 		name := fmt.Sprint("city ", i)
 		want = append(want, name)
-		if err := agent.Publish(sys.Ctx(), "forecast.made", city{name}, agent.EventKey("one"), agent.EventID(name)); err != nil {
+		if err := agent.Publish(sys.Ctx(), "forecast.made", city{name}, agent.EventKey("one"),
+			agent.EventID(name)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -177,7 +196,8 @@ func TestEventsAreRecordedAndDelivered(t *testing.T) {
 		t.Errorf("%d events were published in turn", n)
 	}
 	calls := sys.Calls("deaf.forecast.made")
-	if len(calls) != 50 || agent.CodeOf(calls[0].Err) != agent.CodeToolFailed || calls[0].ID != "city 0" || calls[0].Caller != agenttest.Caller {
+	if len(calls) != 50 || agent.CodeOf(calls[0].Err) != agent.CodeToolFailed || calls[0].ID != "city 0" ||
+		calls[0].Caller != agenttest.Caller {
 		t.Errorf("%d deliveries, the first is %+v", len(calls), calls[0])
 	}
 }
@@ -194,7 +214,8 @@ func TestLifecycle(t *testing.T) {
 	sys := agenttest.Run(t, agenttest.Agents{"geo": g, "weather": &weather{what}})
 	sys.Close()
 	<-stopped
-	if got, want := what.list(), []string{"start geo geo/0", "start weather weather/0", "close weather", "close geo"}; !slices.Equal(got, want) {
+	if got, want := what.list(), []string{"start geo geo/0", "start weather weather/0", "close weather",
+		"close geo"}; !slices.Equal(got, want) {
 		t.Errorf("it went %v, want %v", got, want)
 	}
 	if got := sys.Output(); got != "hello from geo in true" {
@@ -207,7 +228,9 @@ func TestLifecycle(t *testing.T) {
 
 func TestRunner(t *testing.T) {
 	script := agenttest.Script{"locate": position{}}
-	broken := &geo{Script: script, steps: &steps{}, run: func(context.Context) error { return errors.New("out of maps") }}
+	broken := &geo{Script: script, steps: &steps{}, run: func(context.Context) error {
+		return errors.New("out of maps")
+	}}
 	sys := agenttest.Run(t, agenttest.Agents{"geo": broken})
 	if err := sys.Wait("geo"); err == nil || !strings.Contains(err.Error(), "out of maps") {
 		t.Errorf("Wait gave %v", err)
@@ -256,11 +279,13 @@ func TestStartFails(t *testing.T) {
 	if err == nil || err.Error() != `start agent "geo": no maps` {
 		t.Errorf("Start gave %v", err)
 	}
-	if got, want := what.list(), []string{"start a-geo a-geo/0", "start geo geo/0", "close geo"}; !slices.Equal(got, want) {
+	if got, want := what.list(), []string{"start a-geo a-geo/0", "start geo geo/0", "close geo"}; !slices.Equal(got,
+		want) {
 		t.Errorf("it went %v, want %v", got, want)
 	}
 	for want, agents := range map[string]agenttest.Agents{
-		`agent "weather" requires "geo.locate", which nobody here provides`: {"weather": &weather{}, "geo": agenttest.Script{"find": 1}},
+		`agent "weather" requires "geo.locate", which nobody here provides`: {"weather": &weather{},
+			"geo": agenttest.Script{"find": 1}},
 		`"Geo" is no agent name`: {"Geo": agenttest.Script{}},
 		`agent "geo" is nil`:     {"geo": nil},
 	} {
@@ -283,24 +308,28 @@ func TestCallsInACircleEnd(t *testing.T) {
 
 func TestDirectoryListsTheAgents(t *testing.T) {
 	var infos []agent.Info
-	sys := agenttest.Run(t, agenttest.Agents{"b": agenttest.Script{"look": func(ctx context.Context, _ *agent.Call) (any, error) {
+	sys := agenttest.Run(t, agenttest.Agents{"b": agenttest.Script{"look": func(ctx context.Context,
+		_ *agent.Call) (any, error) {
 		env, _ := agent.EnvFrom(ctx)
 		infos = env.Directory.Agents()
 		_, ok := env.Directory.Agent("a")
 		return ok, nil
 	}}, "a": agenttest.Script{}})
-	if ok, err := agent.Ask[bool](sys.Ctx(), "b.look", nil); err != nil || !ok || len(infos) != 2 || infos[0].Name != "a" {
+	if ok, err := agent.Ask[bool](sys.Ctx(), "b.look", nil); err != nil || !ok || len(infos) != 2 ||
+		infos[0].Name != "a" {
 		t.Errorf("%v, %v, %+v", ok, err, infos)
 	}
 }
 
 func TestBackChannelOfTheTest(t *testing.T) {
-	sys := agenttest.Run(t, agenttest.Agents{"asker": agenttest.Script{"ask": func(ctx context.Context, _ *agent.Call) (any, error) {
+	sys := agenttest.Run(t, agenttest.Agents{"asker": agenttest.Script{"ask": func(ctx context.Context,
+		_ *agent.Call) (any, error) {
 		return agent.Elicit[city](ctx, "Which city?")
 	}}})
-	ctx := agent.WithBackChannel(sys.Ctx(), agent.Handlers{Elicit: func(context.Context, agent.ElicitRequest) (agent.ElicitResult, error) {
-		return agent.ElicitResult{Action: agent.ElicitAccept, Content: json.RawMessage(`{"name":"Bern"}`)}, nil
-	}})
+	ctx := agent.WithBackChannel(sys.Ctx(),
+		agent.Handlers{Elicit: func(context.Context, agent.ElicitRequest) (agent.ElicitResult, error) {
+			return agent.ElicitResult{Action: agent.ElicitAccept, Content: json.RawMessage(`{"name":"Bern"}`)}, nil
+		}})
 	if got, err := agent.Ask[city](ctx, "asker.ask", nil); err != nil || got.Name != "Bern" {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -312,16 +341,17 @@ func TestOneHourTimeout(t *testing.T) {
 		ticks := 0
 		sys := agenttest.Run(t, agenttest.Agents{
 			"weather": &weather{steps: &steps{}},
-			"geo": &geo{Script: agenttest.Script{"locate": agenttest.Hang()}, steps: &steps{}, run: func(ctx context.Context) error {
-				for {
-					select {
-					case <-time.After(time.Minute):
-						ticks++
-					case <-ctx.Done():
-						return ctx.Err()
+			"geo": &geo{Script: agenttest.Script{"locate": agenttest.Hang()}, steps: &steps{},
+				run: func(ctx context.Context) error {
+					for {
+						select {
+						case <-time.After(time.Minute):
+							ticks++
+						case <-ctx.Done():
+							return ctx.Err()
+						}
 					}
-				}
-			}},
+				}},
 		})
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(sys.Ctx(), time.Hour)

@@ -38,8 +38,8 @@ func (r *recorder) record(ctx context.Context, c *agent.Call, next agent.Caller)
 	return res, err
 }
 
-// Calls are the calls so far of "agent.tool", or of a whole "agent", or, without a target, of all, in the order in which they began. An event that was
-// delivered is a call too: "agent.topic".
+// Calls are the calls so far of "agent.tool", or of a whole "agent", or, without a target, of all,
+// in the order in which they began. An event that was delivered is a call too: "agent.topic".
 func (s *System) Calls(target ...string) []Call {
 	s.rec.mu.Lock()
 	defer s.rec.mu.Unlock()
@@ -52,7 +52,8 @@ func (s *System) Calls(target ...string) []Call {
 	return out
 }
 
-// Inputs are the inputs of [System.Calls] to the target, decoded; one that does not decode fails the test.
+// Inputs are the inputs of [System.Calls] to the target, decoded; one that does not decode fails
+// the test.
 func Inputs[In any](s *System, target string) []In {
 	s.t.Helper()
 	var out []In
@@ -77,7 +78,8 @@ func (d directory) Call(ctx context.Context, c *agent.Call) (*agent.Result, erro
 
 func (d directory) route(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 	if c.Depth > maxDepth {
-		return nil, agent.Refusedf(agent.CodeResourceExhausted, "%s: %d calls deep: do the agents call each other in a circle?", c.Target(), c.Depth)
+		return nil, agent.Refusedf(agent.CodeResourceExhausted, "%s: %d calls deep: do the agents call each other in "+
+			"a circle?", c.Target(), c.Depth)
 	}
 	p, err := d.s.local.Dial(ctx, c.Agent)
 	if err != nil {

@@ -44,7 +44,8 @@ func (b *broker) Publish(ctx context.Context, p agent.Publication) error {
 		return agent.Refusedf(agent.CodeUnavailable, "publish %q: the system is closed", p.Topic)
 	}
 	if b.underWay >= maxDeliveries {
-		return agent.Refusedf(agent.CodeResourceExhausted, "publish %q: %d deliveries are under way", p.Topic, b.underWay)
+		return agent.Refusedf(agent.CodeResourceExhausted, "publish %q: %d deliveries are under way", p.Topic,
+			b.underWay)
 	}
 	b.published = append(b.published, p)
 	for _, h := range b.hosts {
@@ -72,7 +73,8 @@ func (b *broker) deliver(h *agent.Host, p agent.Publication) {
 		if before != nil {
 			<-before
 		}
-		c := &agent.Call{ID: p.ID, Op: agent.OpEvent, Agent: h.Info().Name, Name: p.Topic, Input: p.Payload, Caller: p.Source, Key: p.Key, Attempt: 1, Meta: p.Meta}
+		c := &agent.Call{ID: p.ID, Op: agent.OpEvent, Agent: h.Info().Name, Name: p.Topic, Input: p.Payload,
+			Caller: p.Source, Key: p.Key, Attempt: 1, Meta: p.Meta}
 		// a delivery outlives the call that published, and ends with the system
 		if _, err := b.sys.rec.record(b.sys.ctx, c, h); err != nil {
 			h.Env().Logger.Warn("an event was not handled", "topic", p.Topic, "event", p.ID, "error", err)
@@ -112,7 +114,8 @@ func (b *broker) close() {
 	b.wg.Wait()
 }
 
-// Settle waits until every event published so far, and every one that its handling published in turn, has been handled.
+// Settle waits until every event published so far, and every one that its handling published in
+// turn, has been handled.
 func (s *System) Settle() { s.broker.settle() }
 
 // Published are the events of the topic so far, or of all topics without one, in order.

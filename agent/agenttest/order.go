@@ -9,7 +9,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// startOrder puts what is required before who requires it, by name otherwise. Agents that require each other start in one of the orders.
+// startOrder puts what is required before who requires it, by name otherwise. Agents that require
+// each other start in one of the orders.
 func startOrder(caps map[string]agent.Capabilities) ([]string, error) {
 	var order []string
 	var errs []error
@@ -26,8 +27,11 @@ func startOrder(caps map[string]agent.Capabilities) ([]string, error) {
 				on = req
 			}
 			c, ok := caps[on]
-			if !ok || isTool && !slices.ContainsFunc(c.Tools, func(t agent.Tool) bool { return t.Info().Name == tool }) {
-				errs = append(errs, fmt.Errorf("agent %q requires %q, which nobody here provides: script it (agenttest.Script)", name, req))
+			if !ok || isTool && !slices.ContainsFunc(c.Tools, func(t agent.Tool) bool {
+				return t.Info().Name == tool
+			}) {
+				errs = append(errs, fmt.Errorf("agent %q requires %q, which nobody here provides: script it "+
+					"(agenttest.Script)", name, req))
 				continue
 			}
 			visit(on)

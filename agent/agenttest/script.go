@@ -10,13 +10,15 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// Script is an agent that answers as the test says, by tool name. What stands for a tool's answer may be
+// Script is an agent that answers as the test says, by tool name. What stands for a tool's answer
+// may be
 //
 //   - an error, which the call gives;
 //   - an [Answer] ([Func], [Each], [Hang], or a function of that shape) or an [agent.Caller], which answers;
 //   - any other value, which is the result as it is for agent.NewTool: a string is text, a *agent.Result the result itself, the rest JSON.
 //
-// An [agent.Tool], [agent.Prompt], [agent.Resource] or [agent.Event] is offered as it is, whatever its key.
+// An [agent.Tool], [agent.Prompt], [agent.Resource] or [agent.Event] is offered as it is, whatever
+// its key.
 type Script map[string]any
 
 // Capabilities implements [agent.Agent].
@@ -33,9 +35,10 @@ func (s Script) Capabilities() agent.Capabilities {
 		case agent.Event:
 			caps.Events = append(caps.Events, v)
 		default:
-			caps.Tools = append(caps.Tools, agent.NewTool(name, "scripted", func(ctx context.Context, _ json.RawMessage) (any, error) {
-				return reply(ctx, v)
-			}))
+			caps.Tools = append(caps.Tools,
+				agent.NewTool(name, "scripted", func(ctx context.Context, _ json.RawMessage) (any, error) {
+					return reply(ctx, v)
+				}))
 		}
 	}
 	return caps
@@ -64,20 +67,23 @@ func Func[In, Out any](fn func(context.Context, In) (Out, error)) Answer {
 		var in In
 		if len(c.Input) > 0 {
 			if err := json.Unmarshal(c.Input, &in); err != nil {
-				return nil, agent.Errorf(agent.CodeInvalidArgument, "%s: the input does not decode: %w", c.Target(), err)
+				return nil, agent.Errorf(agent.CodeInvalidArgument, "%s: the input does not decode: %w", c.Target(),
+					err)
 			}
 		}
 		return fn(ctx, in)
 	}
 }
 
-// Each gives the first call the first answer, the second the second, and so on, each as in a [Script]; a call beyond the last fails.
+// Each gives the first call the first answer, the second the second, and so on, each as in a
+// [Script]; a call beyond the last fails.
 func Each(answers ...any) Answer {
 	var n atomic.Int64
 	return func(ctx context.Context, c *agent.Call) (any, error) {
 		i := int(n.Add(1))
 		if i > len(answers) {
-			return nil, agent.Errorf(agent.CodeToolFailed, "the script of %s has %d answers, and this is call %d", c.Target(), len(answers), i)
+			return nil, agent.Errorf(agent.CodeToolFailed, "the script of %s has %d answers, and this is call %d",
+				c.Target(), len(answers), i)
 		}
 		return reply(ctx, answers[i-1])
 	}

@@ -17,14 +17,17 @@ import (
 	"github.com/openmas/openmas/runtime"
 )
 
-// becameVar marks the environment of a program that this one has become, so that a package that is the openmas command itself does not build itself for ever.
+// becameVar marks the environment of a program that this one has become, so that a package that is
+// the openmas command itself does not build itself for ever.
 const becameVar = "OPENMAS_BECAME"
 
-// become builds the package that the project names and runs it in place of this program, with the same arguments. It returns only if that fails.
+// become builds the package that the project names and runs it in place of this program, with the
+// same arguments. It returns only if that fails.
 func become(ctx context.Context, cfg *runtime.Config, errOut io.Writer) error {
 	dir := cfg.Path(cfg.Package)
 	if os.Getenv(becameVar) == dir {
-		return fmt.Errorf("package: %s is a main package that does not call openmas.Main with types of its own", cfg.Package)
+		return fmt.Errorf("package: %s is a main package that does not call openmas.Main with types of its own",
+			cfg.Package)
 	}
 	if s, err := os.Stat(dir); err != nil || !s.IsDir() {
 		return cfg.Errorf([]string{"package"}, "package: there is no folder %s", dir)
@@ -37,12 +40,13 @@ func become(ctx context.Context, cfg *runtime.Config, errOut io.Writer) error {
 	return replace(ctx, exe, use, append(os.Environ(), becameVar+"="+dir))
 }
 
-// build makes the package's program in the user's cache folder, where it stays at least as long as use is open. Go's own build cache makes it quick when nothing has
-// changed.
+// build makes the package's program in the user's cache folder, where it stays at least as long as
+// use is open. Go's own build cache makes it quick when nothing has changed.
 func build(ctx context.Context, dir, name string, errOut io.Writer) (exe string, use *os.File, err error) {
 	goTool, err := exec.LookPath("go")
 	if err != nil {
-		return "", nil, fmt.Errorf("build %s: the go command is not in PATH, and the project's agents are Go: install Go, or run the project's own program instead of openmas", name)
+		return "", nil, fmt.Errorf("build %s: the go command is not in PATH, and the project's agents are Go: "+
+			"install Go, or run the project's own program instead of openmas", name)
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -75,10 +79,12 @@ func build(ctx context.Context, dir, name string, errOut io.Writer) (exe string,
 	return exe, use, prune(programs, time.Now())
 }
 
-// quiet is how long a build may take before it is talked about: longer than one that has nothing to do.
+// quiet is how long a build may take before it is talked about: longer than one that has nothing to
+// do.
 const quiet = time.Second
 
-// announced runs a build. Once it has taken a while it says so, to people and to whoever waits for the program's first answer, and when it is done.
+// announced runs a build. Once it has taken a while it says so, to people and to whoever waits for
+// the program's first answer, and when it is done.
 func announced(errOut io.Writer, name string, build func() error) error {
 	began, done := time.Now(), make(chan error, 1)
 	go func() { done <- build() }()

@@ -9,15 +9,18 @@ import (
 	"time"
 )
 
-// Each package has a folder of its own in the user's cache, with its program in it and a file that says who uses that. Beyond the newest few, and those of the last
-// weeks, folders are removed when something is built, but never one in use: a system that runs starts its child processes from there.
+// Each package has a folder of its own in the user's cache, with its program in it and a file that
+// says who uses that. Beyond the newest few, and those of the last weeks, folders are removed when
+// something is built, but never one in use: a system that runs starts its child processes from
+// there.
 const (
 	keepNewest = 8
 	keepFor    = 30 * 24 * time.Hour
 	inUse      = ".in-use"
 )
 
-// prune removes what nobody needs from the folder of folders. What cannot be removed stays: another process may use it, or remove it at this moment.
+// prune removes what nobody needs from the folder of folders. What cannot be removed stays: another
+// process may use it, or remove it at this moment.
 func prune(folder string, now time.Time) error {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -49,7 +52,8 @@ func prune(folder string, now time.Time) error {
 	return nil
 }
 
-// discard removes a folder whose name somebody may take again at any time: it gets another name first.
+// discard removes a folder whose name somebody may take again at any time: it gets another name
+// first.
 func discard(dir string) error {
 	gone := fmt.Sprintf("%s.gone-%d", dir, os.Getpid())
 	if err := os.Rename(dir, gone); err != nil {

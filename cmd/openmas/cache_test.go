@@ -56,8 +56,9 @@ func TestBuiltProgramsAreBounded(t *testing.T) {
 		ages []time.Duration
 		want string
 	}{
-		"the newest stay": {[]time.Duration{9 * day, 1 * day, 8 * day, 2 * day, 7 * day, 3 * day, 6 * day, 4 * day, 5 * day, 10 * day}, "1 2 3 4 5 6 7 8"},
-		"the old go":      {[]time.Duration{31 * day, day, 29 * day}, "1 2"},
+		"the newest stay": {[]time.Duration{9 * day, 1 * day, 8 * day, 2 * day, 7 * day, 3 * day, 6 * day, 4 * day,
+			5 * day, 10 * day}, "1 2 3 4 5 6 7 8"},
+		"the old go": {[]time.Duration{31 * day, day, 29 * day}, "1 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := slots(t, c.ages...)

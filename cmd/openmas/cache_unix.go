@@ -12,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hold makes a folder and keeps others from removing it, for as long as the file is open in this process or in one that inherits it.
+// hold makes a folder and keeps others from removing it, for as long as the file is open in this
+// process or in one that inherits it.
 func hold(dir string) (*os.File, error) {
 	for {
 		if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A program that was built and runs keeps its file: it may have to start it again for a child process.
+// A program that was built and runs keeps its file: it may have to start it again for a child
+// process.
 func TestARunningProgramIsNotRemoved(t *testing.T) {
 	project := projectOf(t, `package main
 

@@ -5,7 +5,8 @@ import (
 	"path/filepath"
 )
 
-// hold makes a folder. Windows itself keeps a program that runs, and the folder that it is in, from being removed or renamed.
+// hold makes a folder. Windows itself keeps a program that runs, and the folder that it is in, from
+// being removed or renamed.
 func hold(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 // Command openmas runs many agents as one system: see openmas --help.
 //
-// It knows no agent types of its own. Where a project file names a Go package with types, it builds that package and becomes it.
+// It knows no agent types of its own. Where a project file names a Go package with types, it builds
+// that package and becomes it.
 package main
 
 import (

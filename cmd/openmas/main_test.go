@@ -43,7 +43,8 @@ func command(t *testing.T, cache string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), exe, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 30 * time.Second
-	cmd.Env = append(os.Environ(), mainVar+"=1", "GOCACHE="+strings.TrimSpace(string(goCache)), "XDG_CACHE_HOME="+cache, "HOME="+cache, "LocalAppData="+cache)
+	cmd.Env = append(os.Environ(), mainVar+"=1", "GOCACHE="+strings.TrimSpace(string(goCache)), "XDG_CACHE_HOME="+cache,
+		"HOME="+cache, "LocalAppData="+cache)
 	return cmd
 }
 
@@ -93,7 +94,8 @@ func projectOf(t *testing.T, source string) string {
 	return filepath.Join(dir, "openmas.yaml")
 }
 
-// The program becomes the package that the project names: with the same arguments and streams, and with its exit code.
+// The program becomes the package that the project names: with the same arguments and streams, and
+// with its exit code.
 func TestBecomesThePackage(t *testing.T) {
 	project := projectOf(t, `package main
 
@@ -108,7 +110,8 @@ func main() {
 	os.Exit(7)
 }
 `)
-	for _, args := range [][]string{{"run", project, "--once"}, {"call", "a.b", "x=1 2", "--project", project}, {"validate", project}} {
+	for _, args := range [][]string{{"run", project, "--once"}, {"call", "a.b", "x=1 2", "--project", project},
+		{"validate", project}} {
 		r := openmas(t, nil, args...)
 		if r.code != 7 || r.out != strings.Join(args, "|")+"\n" || r.err != "" {
 			t.Errorf("%q: %+v", args, r)
@@ -132,7 +135,8 @@ func TestNoPackage(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := openmas(t, nil, "run", project)
-	if want := "openmas: " + project + ":1:10: package: there is no folder " + filepath.Join(filepath.Dir(project), "crew") + "\n"; r != (result{2, "", want}) {
+	if want := "openmas: " + project + ":1:10: package: there is no folder " + filepath.Join(filepath.Dir(project),
+		"crew") + "\n"; r != (result{2, "", want}) {
 		t.Errorf("got %+v, want exit 2 and %q", r, want)
 	}
 }

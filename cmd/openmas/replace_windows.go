@@ -10,7 +10,8 @@ import (
 	"github.com/openmas/openmas/internal/cli"
 )
 
-// replace runs exe to its end and passes its exit code on: Windows cannot replace a process. Ctrl-C reaches both; the child drains, and this process waits for it.
+// replace runs exe to its end and passes its exit code on: Windows cannot replace a process. Ctrl-C
+// reaches both; the child drains, and this process waits for it.
 func replace(_ context.Context, exe string, _ *os.File, env []string) error {
 	cmd := exec.Command(exe, os.Args[1:]...) //nolint:noctx // the child ends by itself, in order; killing it would not let it
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = env, os.Stdin, os.Stdout, os.Stderr

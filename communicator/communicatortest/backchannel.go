@@ -67,7 +67,10 @@ func progressOfTwo(b *bench) {
 		seen[i] = make(chan string, 4)
 		wg.Go(func() {
 			name := string(rune('a' + i))
-			_, err := agent.CallTool(b.ctx(), "callee.work", map[string]string{"name": name}, agent.OnProgress(func(p agent.ProgressNotice) { seen[i] <- p.Message }))
+			_, err := agent.CallTool(b.ctx(), "callee.work", map[string]string{"name": name},
+				agent.OnProgress(func(p agent.ProgressNotice) {
+					seen[i] <- p.Message
+				}))
 			if err != nil {
 				b.Errorf("call %s: %v", name, err)
 			}
@@ -94,7 +97,9 @@ func logLines(b *bench) {
 		return "done", nil
 	}))
 	lines := make(chan agent.LogNotice, 16)
-	if _, err := agent.CallTool(b.with(agent.Handlers{OnLog: func(l agent.LogNotice) { lines <- l }}), "callee.work", nil); err != nil {
+	if _, err := agent.CallTool(b.with(agent.Handlers{OnLog: func(l agent.LogNotice) {
+		lines <- l
+	}}), "callee.work", nil); err != nil {
 		b.Fatal(err)
 	}
 	for i := range len(levels) + 1 {
@@ -111,19 +116,24 @@ func logLines(b *bench) {
 
 func sampling(b *bench) {
 	b.tools(agent.NewTool("think", "", func(ctx context.Context, _ struct{}) (*agent.Result, error) {
-		got, err := agent.Sample(ctx, agent.SampleRequest{SystemPrompt: "be brief", MaxTokens: 7, Temperature: 0.5, StopSequences: []string{"."},
-			Messages: []agent.Message{agent.UserText("ß?"), {Role: agent.RoleAssistant, Content: agent.Image([]byte{0, 255}, "image/png")}}})
+		got, err := agent.Sample(ctx, agent.SampleRequest{SystemPrompt: "be brief", MaxTokens: 7, Temperature: 0.5,
+			StopSequences: []string{"."},
+			Messages: []agent.Message{agent.UserText("ß?"),
+				{Role: agent.RoleAssistant, Content: agent.Image([]byte{0, 255}, "image/png")}}})
 		if err != nil {
 			return nil, err
 		}
-		return &agent.Result{Content: []agent.Content{got.Content, agent.Text(got.Role + " " + got.Model + " " + got.StopReason)}}, nil
+		return &agent.Result{Content: []agent.Content{got.Content,
+			agent.Text(got.Role + " " + got.Model + " " + got.StopReason)}}, nil
 	}))
 	h := agent.Handlers{Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
-		if r.SystemPrompt != "be brief" || r.MaxTokens != 7 || r.Temperature != 0.5 || !slices.Equal(r.StopSequences, []string{"."}) || len(r.Messages) != 2 ||
+		if r.SystemPrompt != "be brief" || r.MaxTokens != 7 || r.Temperature != 0.5 ||
+			!slices.Equal(r.StopSequences, []string{"."}) || len(r.Messages) != 2 ||
 			r.Messages[0].Content.Text != "ß?" || string(r.Messages[1].Content.Data) != "\x00\xff" {
 			return agent.SampleResult{}, agent.Errorf(agent.CodeInvalidArgument, "asked %+v", r)
 		}
-		return agent.SampleResult{Role: agent.RoleAssistant, Model: "oracle", StopReason: "endTurn", Content: agent.Text("42")}, nil
+		return agent.SampleResult{Role: agent.RoleAssistant, Model: "oracle", StopReason: "endTurn",
+			Content: agent.Text("42")}, nil
 	}}
 	res, err := agent.CallTool(b.with(h), "callee.think", nil)
 	if err != nil || len(res.Content) != 2 || res.Text() != "42\nassistant oracle endTurn" {
@@ -144,10 +154,12 @@ func elicitTool() agent.Tool {
 
 func elicitation(b *bench) {
 	b.tools(elicitTool())
-	for action, code := range map[string]agent.Code{agent.ElicitAccept: "", agent.ElicitDecline: agent.CodePermissionDenied, agent.ElicitCancel: agent.CodeCanceled} {
+	for action, code := range map[string]agent.Code{agent.ElicitAccept: "",
+		agent.ElicitDecline: agent.CodePermissionDenied, agent.ElicitCancel: agent.CodeCanceled} {
 		h := agent.Handlers{Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
 			var schema struct{ Properties map[string]any }
-			if err := json.Unmarshal(r.RequestedSchema, &schema); err != nil || r.Message != "Go ahead?" || schema.Properties["yes"] == nil {
+			if err := json.Unmarshal(r.RequestedSchema, &schema); err != nil || r.Message != "Go ahead?" ||
+				schema.Properties["yes"] == nil {
 				return agent.ElicitResult{}, agent.Errorf(agent.CodeInvalidArgument, "asked %+v", r)
 			}
 			res := agent.ElicitResult{Action: action}
@@ -174,7 +186,8 @@ func roots(b *bench) {
 	h := agent.Handlers{Roots: func(context.Context) ([]agent.Root, error) {
 		return []agent.Root{{URI: "file:///a%20b", Name: "ab"}, {URI: "file:///c"}}, nil
 	}}
-	if got, err := agent.Ask[string](b.with(h), "callee.where", nil); err != nil || got != "file:///a%20b ab file:///c" {
+	if got, err := agent.Ask[string](b.with(h), "callee.where", nil); err != nil ||
+		got != "file:///a%20b ab file:///c" {
 		b.Errorf("the tool saw %q, %v", got, err)
 	}
 }
@@ -187,7 +200,8 @@ func manyQuestions(b *bench) {
 		for i := range 32 {
 			wg.Go(func() {
 				q := string(rune('A' + i))
-				r, err := agent.Sample(ctx, agent.SampleRequest{MaxTokens: 1, Messages: []agent.Message{agent.UserText(q)}})
+				r, err := agent.Sample(ctx,
+					agent.SampleRequest{MaxTokens: 1, Messages: []agent.Message{agent.UserText(q)}})
 				mu.Lock()
 				defer mu.Unlock()
 				if err == nil && r.Content.Text == q {
@@ -223,7 +237,8 @@ func nothingOffered(b *bench) {
 		_, roots := agent.Roots(ctx)
 		return string(agent.CodeOf(sample) + " " + agent.CodeOf(roots)), nil
 	}))
-	for name, ctx := range map[string]context.Context{"no back-channel": b.ctx(), "a back-channel without handlers": b.with(agent.Handlers{})} {
+	for name, ctx := range map[string]context.Context{"no back-channel": b.ctx(),
+		"a back-channel without handlers": b.with(agent.Handlers{})} {
 		if got, err := agent.Ask[string](ctx, "callee.noisy", nil); err != nil || got != "unavailable unavailable" {
 			b.Errorf("%s: %q, %v", name, got, err)
 		}
@@ -250,12 +265,13 @@ func nestedQuestion(b *bench) {
 func cancelledQuestion(b *bench) {
 	b.tools(echo(), elicitTool())
 	asked, over := make(chan struct{}, 1), make(chan struct{}, 1)
-	ctx, cancel := context.WithCancel(b.with(agent.Handlers{Elicit: func(ctx context.Context, _ agent.ElicitRequest) (agent.ElicitResult, error) {
-		asked <- struct{}{}
-		<-ctx.Done()
-		over <- struct{}{}
-		return agent.ElicitResult{}, ctx.Err()
-	}}))
+	ctx, cancel := context.WithCancel(
+		b.with(agent.Handlers{Elicit: func(ctx context.Context, _ agent.ElicitRequest) (agent.ElicitResult, error) {
+			asked <- struct{}{}
+			<-ctx.Done()
+			over <- struct{}{}
+			return agent.ElicitResult{}, ctx.Err()
+		}}))
 	defer cancel()
 	ch := b.start(ctx, "approve", nil)
 	wait(b, asked, "the question")

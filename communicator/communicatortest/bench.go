@@ -34,7 +34,8 @@ func newBench(t *testing.T, cfg Config) *bench {
 		}
 	})
 	b := &bench{T: t, cfg: cfg, Setup: cfg.New(t)}
-	for f, missing := range map[Feature]bool{Connection: b.Sever == nil, Holding: b.Hold == nil, InputLimit: b.Limit == 0, ResultLimit: b.ResultLimit == 0} {
+	for f, missing := range map[Feature]bool{Connection: b.Sever == nil, Holding: b.Hold == nil,
+		InputLimit: b.Limit == 0, ResultLimit: b.ResultLimit == 0} {
 		if _, declared := cfg.Lacks[f]; missing && !declared {
 			t.Fatalf("the Setup gives no means to test %s: give it, or declare in Lacks why not", f)
 		}
@@ -85,7 +86,8 @@ func (b *bench) within(d time.Duration) context.Context {
 	return ctx
 }
 
-// ctx is the context of the agent that calls. It outlasts every wait, so that its deadline does not bring about what is waited for.
+// ctx is the context of the agent that calls. It outlasts every wait, so that its deadline does not
+// bring about what is waited for.
 func (b *bench) ctx() context.Context {
 	return agent.WithEnv(b.within(4*b.cfg.Patience), agent.Env{Name: me, Directory: b.dir})
 }

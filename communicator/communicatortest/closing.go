@@ -8,7 +8,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// closing: what is in flight is answered, what is new is refused, and nothing stays behind (which every subtest checks).
+// closing: what is in flight is answered, what is new is refused, and nothing stays behind (which
+// every subtest checks).
 func closing() []test {
 	return []test{
 		{"a binding with a call in flight", nil, closeBinding},
@@ -36,8 +37,8 @@ func (b *bench) busy() (l *latch, inFlight <-chan answer, closeBinding func(cont
 	return l, inFlight, binding.Close
 }
 
-// refused waits until a new call is refused, for certain not executed. What it tries before may end with one of the codes: where
-// the connection goes away, a call may cross with that on the wire.
+// refused waits until a new call is refused, for certain not executed. What it tries before may end
+// with one of the codes: where the connection goes away, a call may cross with that on the wire.
 func (b *bench) refused(crossed ...agent.Code) {
 	b.Helper()
 	b.eventually("new calls are refused", func() bool {

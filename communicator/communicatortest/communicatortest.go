@@ -1,4 +1,5 @@
-// Package communicatortest is the one suite that every communicator must pass, so that an agent cannot tell over which of them it is called.
+// Package communicatortest is the one suite that every communicator must pass, so that an agent
+// cannot tell over which of them it is called.
 //
 // A communicator's test is a few lines:
 //
@@ -11,8 +12,9 @@
 //		})
 //	}
 //
-// What a communicator cannot do by its nature it declares in [Lacks], with the reason: the tests of that are skipped and say so. Nothing else is skipped.
-// [Proxy] is a TCP connection that the suite can hold and cut.
+// What a communicator cannot do by its nature it declares in [Lacks], with the reason: the tests of
+// that are skipped and say so. Nothing else is skipped. [Proxy] is a TCP connection that the suite
+// can hold and cut.
 package communicatortest
 
 import (
@@ -28,14 +30,16 @@ import (
 
 // Config says what is tested.
 type Config struct {
-	// New makes the two ends for one subtest; it is called once in each. What it starts beside them it ends with t.Cleanup, which runs after the suite
-	// has closed both ends.
+	// New makes the two ends for one subtest; it is called once in each. What it starts beside them
+	// it ends with t.Cleanup, which runs after the suite has closed both ends.
 	New func(t *testing.T) Setup
 	// Lacks declares what the communicator cannot do.
 	Lacks Lacks
-	// Patience bounds every wait: a call, an event, a condition. It bounds a hang and asserts no speed. 30 s when zero.
+	// Patience bounds every wait: a call, an event, a condition. It bounds a hang and asserts no
+	// speed. 30 s when zero.
 	Patience time.Duration
-	// Goroutines are goleak options for goroutines that may outlive a subtest. Those that exist before the subtest are ignored anyway.
+	// Goroutines are goleak options for goroutines that may outlive a subtest. Those that exist
+	// before the subtest are ignored anyway.
 	Goroutines []goleak.Option
 }
 
@@ -43,17 +47,22 @@ type Config struct {
 type Setup struct {
 	// Communicator serves the agents of the test. The suite closes it.
 	Communicator communicator.Communicator
-	// Caller is the end that dials, where that is another one than Communicator: another connection to the broker, a client. The suite closes it first.
+	// Caller is the end that dials, where that is another one than Communicator: another connection
+	// to the broker, a client. The suite closes it first.
 	Caller communicator.Communicator
-	// Limit is how many bytes of [agent.Call.Input] still pass: one more is refused. 0 only with [InputLimit] in Lacks.
+	// Limit is how many bytes of [agent.Call.Input] still pass: one more is refused. 0 only with
+	// [InputLimit] in Lacks.
 	Limit int
-	// ResultLimit is how many bytes of [agent.Result.Structured] surely pass; a result of twice as many does not. 0 only with [ResultLimit] in Lacks.
+	// ResultLimit is how many bytes of [agent.Result.Structured] surely pass; a result of twice as
+	// many does not. 0 only with [ResultLimit] in Lacks.
 	ResultLimit int
-	// Sever cuts every connection between the ends that exists, at once and without a goodbye, as a killed process does. What is held
-	// back is lost, a Hold is over. Later connections are not hindered. It may be called more than once. nil only with [Connection] in Lacks.
+	// Sever cuts every connection between the ends that exists, at once and without a goodbye, as a
+	// killed process does. What is held back is lost, a Hold is over. Later connections are not
+	// hindered. It may be called more than once. nil only with [Connection] in Lacks.
 	Sever func()
-	// Hold keeps back what is sent in that direction from now on, until Sever; the sender does not notice. The channel closes when the first bytes
-	// are held. nil only with [Holding] (or Connection) in Lacks.
+	// Hold keeps back what is sent in that direction from now on, until Sever; the sender does not
+	// notice. The channel closes when the first bytes are held. nil only with [Holding] (or
+	// Connection) in Lacks.
 	Hold func(Direction) <-chan struct{}
 }
 
@@ -83,10 +92,11 @@ const (
 	CallerLeaves Feature = "leaving a tool that ignores its context"
 	// OrphanCancel: a tool's context ends when the connection to its caller is lost.
 	OrphanCancel Feature = "cancelling a tool whose caller is gone"
-	// Pending: a result may ask for input ([agent.Result.Pending]) and the call be repeated with it.
+	// Pending: a result may ask for input ([agent.Result.Pending]) and the call be repeated with
+	// it.
 	Pending Feature = "results that ask for input"
-	// AnyStructured: a structured value that is no object arrives as a structured value. Without it, it arrives as JSON text, and
-	// decodes alike into anything but a string.
+	// AnyStructured: a structured value that is no object arrives as a structured value. Without
+	// it, it arrives as JSON text, and decodes alike into anything but a string.
 	AnyStructured Feature = "structured values that are no objects"
 	// EventInfo: the Info of a peer lists the events it listens to.
 	EventInfo Feature = "listing events"
@@ -94,7 +104,8 @@ const (
 
 // Features lists every feature.
 func Features() []Feature {
-	return []Feature{Connection, Holding, InputLimit, ResultLimit, CallerLeaves, OrphanCancel, Pending, AnyStructured, EventInfo}
+	return []Feature{Connection, Holding, InputLimit, ResultLimit, CallerLeaves, OrphanCancel, Pending, AnyStructured,
+		EventInfo}
 }
 
 // Lacks maps what a communicator cannot do to the reason, which every skipped test prints.
@@ -107,7 +118,8 @@ type test struct {
 	run   func(b *bench)
 }
 
-// Run checks every promise, each in a subtest with a fresh [Setup]. The subtests are not parallel: each looks for goroutines left behind.
+// Run checks every promise, each in a subtest with a fresh [Setup]. The subtests are not parallel:
+// each looks for goroutines left behind.
 func Run(t *testing.T, cfg Config) {
 	t.Helper()
 	if cfg.New == nil {
@@ -131,7 +143,8 @@ func Run(t *testing.T, cfg Config) {
 		name  string
 		tests []test
 	}{
-		{"operations", operations()}, {"values", values()}, {"errors", failures()}, {"context", contexts()}, {"metadata", metadata()},
+		{"operations", operations()}, {"values", values()}, {"errors", failures()}, {"context", contexts()},
+		{"metadata", metadata()},
 		{"back-channel", backChannel()}, {"load", load()}, {"lost", lost()}, {"close", closing()},
 	}
 	for _, g := range groups {

@@ -44,7 +44,8 @@ func everyCode(b *bench) {
 		if e.RetryAfter != 1500*time.Millisecond || !sameJSON(e.Details, []byte(`{"n":[1,"x"]}`)) {
 			b.Errorf("%s: RetryAfter %v, Details %s", code, e.RetryAfter, e.Details)
 		}
-		if e := b.refuse("bare", map[string]string{"code": string(code)}); e.Code != code || e.Message != "" || e.RetryAfter != 0 || len(e.Details) != 0 {
+		if e := b.refuse("bare", map[string]string{"code": string(code)}); e.Code != code || e.Message != "" ||
+			e.RetryAfter != 0 || len(e.Details) != 0 {
 			b.Errorf("a bare %s arrived as %+v", code, e)
 		}
 	}
@@ -71,10 +72,17 @@ func claimsNotExecuted(b *bench) {
 func errorsOfOtherOps(b *bench) {
 	bad := agent.Errorf(agent.CodePermissionDenied, "not for you")
 	b.serve("callee", agent.Capabilities{
-		Prompts: []agent.Prompt{agent.NewPrompt("ask", "", func(context.Context, ask) (*agent.PromptResult, error) { return nil, bad },
-			agent.Completes("topic", func(context.Context, string, map[string]string) ([]string, error) { return nil, bad }))},
-		Resources: []agent.Resource{agent.NewResource("test://secret", "secret", "", "", func(context.Context) (string, error) { return "", bad })},
-		Events:    []agent.Event{agent.On("file.found", func(context.Context, any) error { return bad })},
+		Prompts: []agent.Prompt{agent.NewPrompt("ask", "", func(context.Context, ask) (*agent.PromptResult, error) {
+			return nil, bad
+		},
+			agent.Completes("topic", func(context.Context, string, map[string]string) ([]string, error) {
+				return nil, bad
+			}))},
+		Resources: []agent.Resource{agent.NewResource("test://secret", "secret", "", "",
+			func(context.Context) (string, error) {
+				return "", bad
+			})},
+		Events: []agent.Event{agent.On("file.found", func(context.Context, any) error { return bad })},
 	})
 	for _, c := range []agent.Call{
 		{Op: agent.OpPrompt, Name: "ask", Input: json.RawMessage(`{"topic":"x"}`)},
@@ -108,7 +116,8 @@ func unknownTool(b *bench) {
 
 func unknownOp(b *bench) {
 	b.tools(echo())
-	b.want(b.failed(agent.Do(b.ctx(), agent.Call{Op: "dance", Agent: "callee", Name: "echo"}, nil)), true, agent.CodeUnimplemented)
+	b.want(b.failed(agent.Do(b.ctx(), agent.Call{Op: "dance", Agent: "callee", Name: "echo"}, nil)), true,
+		agent.CodeUnimplemented)
 	b.alive()
 }
 
@@ -141,12 +150,15 @@ func brokenInput(b *bench) {
 
 func panics(b *bench) {
 	b.serve("callee", agent.Capabilities{
-		Tools: []agent.Tool{echo(), agent.NewTool("panic", "", func(context.Context, struct{}) (string, error) { panic("at the disco") })},
-		Prompts: []agent.Prompt{agent.NewPrompt("panic", "", func(context.Context, struct{}) (*agent.PromptResult, error) {
-			var m map[string]int
-			m["x"] = 1 //nolint:staticcheck // the panic is the point
-			return nil, nil
+		Tools: []agent.Tool{echo(), agent.NewTool("panic", "", func(context.Context, struct{}) (string, error) {
+			panic("at the disco")
 		})},
+		Prompts: []agent.Prompt{agent.NewPrompt("panic", "",
+			func(context.Context, struct{}) (*agent.PromptResult, error) {
+				var m map[string]int
+				m["x"] = 1 //nolint:staticcheck // the panic is the point
+				return nil, nil
+			})},
 		Events: []agent.Event{agent.On("panic", func(context.Context, any) error { panic(errors.New("an event")) })},
 	})
 	for _, op := range []agent.Op{agent.OpTool, agent.OpPrompt, agent.OpEvent} {

@@ -21,7 +21,8 @@ func load() []test {
 	}
 }
 
-// together makes n calls at once and reports each that fails or answers something else than want(i).
+// together makes n calls at once and reports each that fails or answers something else than
+// want(i).
 func (b *bench) together(n int, tool string, want func(i int) string) {
 	b.Helper()
 	ctx := b.ctx()

@@ -8,7 +8,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// lost: the connection is lost, and what the caller is told about its call is true. Nothing is executed twice.
+// lost: the connection is lost, and what the caller is told about its call is true. Nothing is
+// executed twice.
 func lost() []test {
 	conn, hold := []Feature{Connection}, []Feature{Connection, Holding}
 	return []test{
@@ -23,7 +24,8 @@ func lost() []test {
 	}
 }
 
-// truth checks what a caller was told after the loss against what the ledger knows of its calls: each at most once, and none that was said not to be executed.
+// truth checks what a caller was told after the loss against what the ledger knows of its calls:
+// each at most once, and none that was said not to be executed.
 func (b *bench) truth(l *ledger, e *agent.Error, id string) {
 	b.Helper()
 	switch runs := l.of(id); {
@@ -32,7 +34,8 @@ func (b *bench) truth(l *ledger, e *agent.Error, id string) {
 	case e.NotExecuted && runs != 0:
 		b.Errorf("the call ran, and the caller was told that it did not: %v", e)
 	case e.NotExecuted && e.Code != agent.CodeUnavailable, !e.NotExecuted && e.Code != agent.CodeOutcomeUnknown:
-		b.Errorf("the error is %v with NotExecuted %v: want unavailable where it did not run, else outcome_unknown", e, e.NotExecuted)
+		b.Errorf("the error is %v with NotExecuted %v: want unavailable where it did not run, else outcome_unknown", e,
+			e.NotExecuted)
 	}
 }
 
@@ -48,8 +51,8 @@ func lostBefore(b *bench) {
 	b.tools(echo(), countTool(&ran))
 	b.alive()
 	b.Sever()
-	// A loss may be noticed late, so the first calls may be sent into it; then they are refused, or a communicator that
-	// reconnects by itself is back.
+	// A loss may be noticed late, so the first calls may be sent into it; then they are refused, or
+	// a communicator that reconnects by itself is back.
 	b.eventually("a call is answered, or refused before it is sent", func() bool {
 		var id string
 		res, err := agent.CallTool(b.ctx(), "callee.count", nil, func(c *agent.Call) { id = c.ID })

@@ -53,9 +53,10 @@ type where struct {
 }
 
 func nested(b *bench) {
-	b.serve("end", agent.Capabilities{Tools: []agent.Tool{raw("where", func(_ context.Context, c *agent.Call) (*agent.Result, error) {
-		return agent.JSONResult(where{c.Caller, c.Depth, string(c.Input)})
-	})}})
+	b.serve("end", agent.Capabilities{Tools: []agent.Tool{raw("where",
+		func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+			return agent.JSONResult(where{c.Caller, c.Depth, string(c.Input)})
+		})}})
 	b.tools(agent.NewTool("relay", "", func(ctx context.Context, in map[string]int) (where, error) {
 		return agent.Ask[where](ctx, "end.where", in)
 	}))
@@ -68,16 +69,17 @@ func nested(b *bench) {
 // Each agent waits for the other: neither may need the other's worker to answer.
 func circle(b *bench) {
 	for name, next := range map[string]string{"callee": "other", "other": "callee"} {
-		b.serve(name, agent.Capabilities{Tools: []agent.Tool{raw("down", func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-			var n int
-			if err := json.Unmarshal(c.Input, &struct{ N *int }{&n}); err != nil {
-				return nil, err
-			}
-			if n == 0 {
-				return agent.TextResult(c.Caller + " " + strconv.Itoa(c.Depth)), nil
-			}
-			return agent.CallTool(ctx, next+".down", map[string]int{"N": n - 1})
-		})}})
+		b.serve(name, agent.Capabilities{Tools: []agent.Tool{raw("down",
+			func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+				var n int
+				if err := json.Unmarshal(c.Input, &struct{ N *int }{&n}); err != nil {
+					return nil, err
+				}
+				if n == 0 {
+					return agent.TextResult(c.Caller + " " + strconv.Itoa(c.Depth)), nil
+				}
+				return agent.CallTool(ctx, next+".down", map[string]int{"N": n - 1})
+			})}})
 	}
 	if got := b.ask("down", map[string]int{"N": 9}).Text(); got != "callee 9" {
 		b.Errorf("the end of the circle saw %q", got)

@@ -62,7 +62,8 @@ func rawTool(b *bench) {
 	}))
 	in := json.RawMessage(`{"a":{"b":[1,2.50,12345678901234567890,null,true,"x"]}}`)
 	res := b.ask("see", in)
-	if !sameJSON(res.Structured, in) || len(res.Content) != 1 || res.Content[0].Text != "seen" || !sameJSON(res.Meta["note"], []byte(`{"a":[1]}`)) {
+	if !sameJSON(res.Structured, in) || len(res.Content) != 1 || res.Content[0].Text != "seen" ||
+		!sameJSON(res.Meta["note"], []byte(`{"a":[1]}`)) {
 		b.Errorf("the result is %s, %+v, %s", res.Structured, res.Content, res.Meta)
 	}
 }
@@ -97,7 +98,8 @@ func prompt(b *bench) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if got.Description != "d" || len(got.Messages) != 2 || got.Messages[0].Content.Text != "About rain" || got.Messages[0].Role != agent.RoleUser ||
+	if got.Description != "d" || len(got.Messages) != 2 || got.Messages[0].Content.Text != "About rain" ||
+		got.Messages[0].Role != agent.RoleUser ||
 		string(got.Messages[1].Content.Data) != "\x00\x01\xff" || got.Messages[1].Role != agent.RoleAssistant {
 		b.Errorf("the prompt is %+v", got)
 	}
@@ -107,13 +109,17 @@ func prompt(b *bench) {
 
 func resources() []agent.Resource {
 	return []agent.Resource{
-		agent.NewResource("test://latest", "latest", "The latest.", "text/markdown", func(context.Context) (string, error) { return "# Ä\n", nil }),
+		agent.NewResource("test://latest", "latest", "The latest.", "text/markdown",
+			func(context.Context) (string, error) {
+				return "# Ä\n", nil
+			}),
 		agent.NewResourceFunc("test://{kind}/file/{+path}", "file", "Any file.", "application/octet-stream",
 			func(_ context.Context, uri string, v map[string]string) ([]agent.ResourceContents, error) {
 				if v["kind"] == "none" {
 					return nil, agent.NotFound(uri)
 				}
-				return []agent.ResourceContents{{Blob: []byte(v["kind"] + "|" + v["path"] + "\x00\xff")}, {URI: "test://second", MIMEType: "text/plain", Text: ""}}, nil
+				return []agent.ResourceContents{{Blob: []byte(v["kind"] + "|" + v["path"] + "\x00\xff")},
+					{URI: "test://second", MIMEType: "text/plain", Text: ""}}, nil
 			}, agent.CompletesVariable("kind", completeWords)),
 	}
 }
@@ -121,7 +127,8 @@ func resources() []agent.Resource {
 func resource(b *bench) {
 	b.serve("callee", agent.Capabilities{Resources: resources()})
 	got, err := agent.ReadResource(b.ctx(), "callee", "test://latest")
-	if err != nil || len(got) != 1 || got[0].Text != "# Ä\n" || got[0].MIMEType != "text/markdown" || got[0].URI != "test://latest" {
+	if err != nil || len(got) != 1 || got[0].Text != "# Ä\n" || got[0].MIMEType != "text/markdown" ||
+		got[0].URI != "test://latest" {
 		b.Errorf("the resource is %+v, %v", got, err)
 	}
 	_, err = agent.ReadResource(b.ctx(), "callee", "test://oldest")
@@ -135,7 +142,8 @@ func resourceTemplate(b *bench) {
 	if err != nil || len(got) != 2 {
 		b.Fatalf("the resource is %+v, %v", got, err)
 	}
-	if string(got[0].Blob) != "a b|c/d.txt\x00\xff" || got[0].URI != uri || got[0].MIMEType != "application/octet-stream" || got[0].Text != "" {
+	if string(got[0].Blob) != "a b|c/d.txt\x00\xff" || got[0].URI != uri ||
+		got[0].MIMEType != "application/octet-stream" || got[0].Text != "" {
 		b.Errorf("the first content is %+v", got[0])
 	}
 	if got[1].URI != "test://second" || got[1].MIMEType != "text/plain" || got[1].Blob != nil {
@@ -148,40 +156,48 @@ func resourceTemplate(b *bench) {
 func completion(b *bench) {
 	b.serve("callee", agent.Capabilities{Prompts: []agent.Prompt{askPrompt()}, Resources: resources()})
 	for ref, argument := range map[string]string{"ask": "topic", "test://{kind}/file/{+path}": "kind"} {
-		got, err := agent.Complete(b.ctx(), "callee", ref, agent.CompleteRequest{Argument: argument, Value: "ra", Others: map[string]string{"tone": "rage"}})
+		got, err := agent.Complete(b.ctx(), "callee", ref,
+			agent.CompleteRequest{Argument: argument, Value: "ra", Others: map[string]string{"tone": "rage"}})
 		if err != nil || !slices.Equal(got.Values, []string{"rain", "rainbow", "rage"}) || got.HasMore {
 			b.Errorf("complete %s: %+v, %v", ref, got, err)
 		}
 	}
 }
 
-// An event is delivered as a call: publishing and fan-out are the business of whoever holds the sessions.
+// An event is delivered as a call: publishing and fan-out are the business of whoever holds the
+// sessions.
 func event(b *bench) {
 	type found struct{ Path string }
 	got := make(chan string, 1)
-	b.serve("callee", agent.Capabilities{Events: []agent.Event{agent.On("file.found", func(ctx context.Context, f found) error {
-		c := agent.CallFrom(ctx)
-		got <- strings.Join([]string{f.Path, c.ID, c.Caller}, " ")
-		return nil
-	})}})
+	b.serve("callee", agent.Capabilities{Events: []agent.Event{agent.On("file.found",
+		func(ctx context.Context, f found) error {
+			c := agent.CallFrom(ctx)
+			got <- strings.Join([]string{f.Path, c.ID, c.Caller}, " ")
+			return nil
+		})}})
 	p, err := b.dir.peer(b.short(), "callee")
 	if err != nil {
 		b.Fatal(err)
 	}
-	c := &agent.Call{ID: "e1", Op: agent.OpEvent, Agent: "callee", Name: "file.found", Input: json.RawMessage(`{"Path":"a/b.go"}`), Caller: me, Attempt: 2}
+	c := &agent.Call{ID: "e1", Op: agent.OpEvent, Agent: "callee", Name: "file.found",
+		Input: json.RawMessage(`{"Path":"a/b.go"}`), Caller: me, Attempt: 2}
 	if _, err := p.Call(b.short(), c); err != nil {
 		b.Fatal(err)
 	}
 	if s := wait(b, got, "the event"); s != "a/b.go e1 "+me {
 		b.Errorf("the handler saw %q", s)
 	}
-	res, err := p.Call(b.short(), &agent.Call{ID: "e2", Op: agent.OpEvent, Agent: "callee", Name: "file.lost", Input: json.RawMessage(`1`), Caller: me, Attempt: 1})
+	res, err := p.Call(b.short(), &agent.Call{ID: "e2", Op: agent.OpEvent, Agent: "callee", Name: "file.lost",
+		Input: json.RawMessage(`1`), Caller: me, Attempt: 1})
 	b.want(b.failed(res, err), true, agent.CodeNotFound)
 }
 
 func twoAgents(b *bench) {
 	for _, name := range []string{"callee", "other"} {
-		b.serve(name, agent.Capabilities{Tools: []agent.Tool{agent.NewTool("who", "", func(context.Context, struct{}) (string, error) { return name, nil })}})
+		b.serve(name, agent.Capabilities{Tools: []agent.Tool{agent.NewTool("who", "",
+			func(context.Context, struct{}) (string, error) {
+				return name, nil
+			})}})
 	}
 	for _, name := range []string{"other", "callee", "other"} {
 		if got, err := agent.Ask[string](b.ctx(), name+".who", nil); err != nil || got != name {
@@ -191,7 +207,8 @@ func twoAgents(b *bench) {
 }
 
 func describes(b *bench) {
-	caps := agent.Capabilities{Description: "Knows the weather.", Tools: []agent.Tool{forecastTool(), echo()}, Prompts: []agent.Prompt{askPrompt()}, Resources: resources()}
+	caps := agent.Capabilities{Description: "Knows the weather.", Tools: []agent.Tool{forecastTool(), echo()},
+		Prompts: []agent.Prompt{askPrompt()}, Resources: resources()}
 	b.serve("callee", caps)
 	p, err := b.dir.peer(b.short(), "callee")
 	if err != nil {
@@ -224,7 +241,9 @@ func sameAsJSON(a, b any) bool {
 }
 
 func describesEvents(b *bench) {
-	caps := agent.Capabilities{Events: []agent.Event{agent.On("file.found", func(context.Context, any) error { return nil })}}
+	caps := agent.Capabilities{Events: []agent.Event{agent.On("file.found", func(context.Context, any) error {
+		return nil
+	})}}
 	b.serve("callee", caps)
 	p, err := b.dir.peer(b.short(), "callee")
 	if err != nil {
@@ -244,7 +263,8 @@ func pending(b *bench) {
 			"name": {Kind: agent.AskElicit, Params: json.RawMessage(`{"message":"who?"}`)}}}}, nil
 	}))
 	res := b.ask("greet", nil)
-	if res.Pending == nil || res.Pending.Requests["name"].Kind != agent.AskElicit || !sameJSON(res.Pending.Requests["name"].Params, []byte(`{"message":"who?"}`)) {
+	if res.Pending == nil || res.Pending.Requests["name"].Kind != agent.AskElicit ||
+		!sameJSON(res.Pending.Requests["name"].Params, []byte(`{"message":"who?"}`)) {
 		b.Fatalf("the result asks for nothing: %+v", res)
 	}
 	res = b.ask("greet", nil, func(c *agent.Call) {

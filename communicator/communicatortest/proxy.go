@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// Proxy is a TCP connection, or many, that a test can hold and cut: dial its Addr instead of the real address.
+// Proxy is a TCP connection, or many, that a test can hold and cut: dial its Addr instead of the
+// real address.
 //
 //	p := communicatortest.NewProxy(t, listener.Addr().String())
 //	Setup{..., Sever: p.Sever, Hold: p.Hold}
@@ -80,8 +81,8 @@ func (p *Proxy) Hold(d Direction) <-chan struct{} {
 	return p.holds[d]
 }
 
-// held reports whether what flows in that direction is to be kept, and tells the one who waits for it that there are bytes: the end of a
-// connection that was idle is none of what was sent.
+// held reports whether what flows in that direction is to be kept, and tells the one who waits for
+// it that there are bytes: the end of a connection that was idle is none of what was sent.
 func (p *Proxy) held(d Direction, bytes bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -25,7 +25,8 @@ func runToy(t *testing.T, broken string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return communicatortest.Setup{Communicator: callee, Caller: caller, Limit: toyLimit, ResultLimit: toyLimit, Sever: p.Sever, Hold: p.Hold}
+		return communicatortest.Setup{Communicator: callee, Caller: caller, Limit: toyLimit, ResultLimit: toyLimit,
+			Sever: p.Sever, Hold: p.Hold}
 	}})
 }
 
@@ -55,7 +56,8 @@ func TestSuiteFindsWhatIsBroken(t *testing.T) {
 		"leak":     "operations/a_typed_tool",
 	} {
 		t.Run(broken, func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestBrokenToy$/"+strings.ReplaceAll(test, "/", "$/^")+"$")
+			cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestBrokenToy$/"+strings.ReplaceAll(test, "/",
+				"$/^")+"$")
 			cmd.Env = append(os.Environ(), brokenVar+"="+broken)
 			out, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "--- FAIL: TestBrokenToy/"+test) {

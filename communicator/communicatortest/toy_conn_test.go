@@ -39,7 +39,8 @@ type toyWait struct {
 }
 
 func (y *toy) start(nc net.Conn) *toyConn {
-	c := &toyConn{toy: y, nc: nc, done: make(chan struct{}), out: make(chan outLine, toyQueue), wait: map[uint64]*toyWait{}, run: map[uint64]context.CancelFunc{}, asks: map[uint64]chan frame{}}
+	c := &toyConn{toy: y, nc: nc, done: make(chan struct{}), out: make(chan outLine, toyQueue),
+		wait: map[uint64]*toyWait{}, run: map[uint64]context.CancelFunc{}, asks: map[uint64]chan frame{}}
 	var cancel func()
 	c.ctx, cancel = context.WithCancel(context.Background())
 	c.cut = func() { cancel(); _ = nc.Close() }
@@ -130,7 +131,8 @@ func (c *toyConn) handle(f frame) {
 		c.bind = c.toy.bound[f.Name]
 		c.toy.mu.Unlock()
 		if c.bind == nil {
-			_, _ = c.send(c.ctx, frame{Kind: "reply", ID: f.ID, Err: agent.Refusedf(agent.CodeNotFound, "no agent %q", f.Name)})
+			_, _ = c.send(c.ctx, frame{Kind: "reply", ID: f.ID,
+				Err: agent.Refusedf(agent.CodeNotFound, "no agent %q", f.Name)})
 			return
 		}
 		info := c.bind.Info()
@@ -233,7 +235,8 @@ func (b *toyBack) Request(ctx context.Context, r agent.Request) (json.RawMessage
 	}
 }
 
-// roundTrip sends a dial or a call and waits for its reply. The error is about the way, not what the callee said.
+// roundTrip sends a dial or a call and waits for its reply. The error is about the way, not what
+// the callee said.
 func (c *toyConn) roundTrip(ctx context.Context, f frame, back agent.BackChannel) (reply frame, sent bool, err error) {
 	w := &toyWait{ctx: ctx, back: back, reply: make(chan frame, 1)}
 	f.ID = c.next.Add(1)

@@ -13,7 +13,8 @@ import (
 	"github.com/openmas/openmas/communicator"
 )
 
-// toy is the smallest communicator with a wire: JSON lines over TCP. The suite is tried on it, as it is and broken on purpose.
+// toy is the smallest communicator with a wire: JSON lines over TCP. The suite is tried on it, as
+// it is and broken on purpose.
 type toy struct {
 	addr   string // to dial
 	listen net.Listener
@@ -53,7 +54,8 @@ func newToy(addr, broken string) (*toy, error) {
 	if err != nil {
 		return nil, err
 	}
-	y := &toy{addr: cmp.Or(addr, l.Addr().String()), listen: l, broken: broken, bound: map[string]*toyBinding{}, conns: map[*toyConn]struct{}{}}
+	y := &toy{addr: cmp.Or(addr, l.Addr().String()), listen: l, broken: broken, bound: map[string]*toyBinding{},
+		conns: map[*toyConn]struct{}{}}
 	if broken == "leak" {
 		go func() { select {} }()
 	}

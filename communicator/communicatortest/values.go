@@ -40,7 +40,8 @@ func contentBlocks(b *bench) {
 	annotated := agent.Text("annotated")
 	annotated.Annotations, annotated.Meta = annotations, meta
 	want := []agent.Content{
-		agent.Text("first\n\tline"), agent.Text(""), annotated, agent.Image(allBytes(), "image/png"), agent.Audio(bytes.Repeat(allBytes(), 16), "audio/wav"), link,
+		agent.Text("first\n\tline"), agent.Text(""), annotated, agent.Image(allBytes(), "image/png"),
+		agent.Audio(bytes.Repeat(allBytes(), 16), "audio/wav"), link,
 		agent.Embed(agent.ResourceContents{URI: "test://t", MIMEType: "text/plain", Text: "embedded"}),
 		agent.Embed(agent.ResourceContents{URI: "test://b", MIMEType: "application/octet-stream", Blob: allBytes()}),
 	}
@@ -51,8 +52,10 @@ func contentBlocks(b *bench) {
 	}
 	for i := range want {
 		g, w := got[i], want[i]
-		if !sameJSON(g.Annotations, w.Annotations) && len(g.Annotations)+len(w.Annotations) > 0 || !sameJSON(g.Meta, w.Meta) && len(g.Meta)+len(w.Meta) > 0 {
-			b.Errorf("block %d: annotations %s and meta %s, want %s and %s", i, g.Annotations, g.Meta, w.Annotations, w.Meta)
+		if !sameJSON(g.Annotations, w.Annotations) && len(g.Annotations)+len(w.Annotations) > 0 ||
+			!sameJSON(g.Meta, w.Meta) && len(g.Meta)+len(w.Meta) > 0 {
+			b.Errorf("block %d: annotations %s and meta %s, want %s and %s", i, g.Annotations, g.Meta, w.Annotations,
+				w.Meta)
 		}
 		g.Annotations, w.Annotations, g.Meta, w.Meta = nil, nil, nil, nil
 		if !reflect.DeepEqual(g, w) {
@@ -61,7 +64,8 @@ func contentBlocks(b *bench) {
 	}
 }
 
-var kinds = []string{`{"a":1}`, `{}`, `[1,"two",null]`, `[]`, `"a \"text\""`, `""`, `0`, `-12.5e3`, `9007199254740993`, `true`, `false`, `null`}
+var kinds = []string{`{"a":1}`, `{}`, `[1,"two",null]`, `[]`, `"a \"text\""`, `""`, `0`, `-12.5e3`, `9007199254740993`,
+	`true`, `false`, `null`}
 
 func structuredDecoded(b *bench) {
 	b.tools(kindsTool())
@@ -115,18 +119,23 @@ func emptyResult(b *bench) {
 
 func unicode(b *bench) {
 	const s = "ß 漢字 🐙 \u0000\u0001\u2028\u2029\ufeff e\u0301 <&> \\u0041 \"quoted\""
-	b.tools(echo(), agent.NewTool("say", "", func(_ context.Context, in map[string]string) (string, error) { return in["key ß 🐙"], nil }))
+	b.tools(echo(), agent.NewTool("say", "", func(_ context.Context, in map[string]string) (string, error) {
+		return in["key ß 🐙"], nil
+	}))
 	if got := b.ask("say", map[string]string{"key ß 🐙": s}).Text(); got != s {
 		b.Errorf("the text is %q, want %q", got, s)
 	}
-	if got, err := agent.Ask[map[string]string](b.ctx(), "callee.echo", map[string]string{"key ß 🐙": s}); err != nil || got["key ß 🐙"] != s {
+	if got, err := agent.Ask[map[string]string](b.ctx(), "callee.echo", map[string]string{"key ß 🐙": s}); err != nil ||
+		got["key ß 🐙"] != s {
 		b.Errorf("the value is %q, %v", got, err)
 	}
 }
 
 // A tool that returns a string says text, and text stays text.
 func textLikeJSON(b *bench) {
-	b.tools(agent.NewTool("say", "", func(_ context.Context, in map[string]string) (string, error) { return in["text"], nil }))
+	b.tools(agent.NewTool("say", "", func(_ context.Context, in map[string]string) (string, error) {
+		return in["text"], nil
+	}))
 	for _, s := range []string{"42", "null", `"quoted"`, `{"a":1}`, "", " spaced\n"} {
 		if got, err := agent.Ask[string](b.ctx(), "callee.say", map[string]string{"text": s}); err != nil || got != s {
 			b.Errorf("%q arrived as %q, %v", s, got, err)
@@ -152,7 +161,9 @@ func invalidUTF8Result(b *bench) {
 }
 
 func invalidUTF8Input(b *bench) {
-	b.tools(echo(), agent.NewTool("say", "", func(_ context.Context, in map[string]string) (string, error) { return in["text"], nil }))
+	b.tools(echo(), agent.NewTool("say", "", func(_ context.Context, in map[string]string) (string, error) {
+		return in["text"], nil
+	}))
 	res, err := agent.CallTool(b.ctx(), "callee.say", json.RawMessage("{\"text\":\"a\xff\xfeb\"}"))
 	if err != nil {
 		b.want(b.failed(res, err), true, agent.CodeInvalidArgument)

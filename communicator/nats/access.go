@@ -10,7 +10,8 @@ import (
 	"path/filepath"
 )
 
-// brokerFile, in the state folder, tells the other processes of the project where the embedded broker is, and lets them in. It is readable by its user alone.
+// brokerFile, in the state folder, tells the other processes of the project where the embedded
+// broker is, and lets them in. It is readable by its user alone.
 const brokerFile = "broker.json"
 
 // An access is the content of the file.

@@ -15,8 +15,10 @@ import (
 	"github.com/openmas/openmas/communicator/pubsub"
 )
 
-// The contest: a call over NATS against a bare request with as many headers both ways, and one in memory against a bare request in process; interleaved, so that a
-// busy machine is busy for all. p50-µs is at one caller, calls/s at 64. One round is a second and says little: -benchtime 7x and more.
+// The contest: a call over NATS against a bare request with as many headers both ways, and one in
+// memory against a bare request in process; interleaved, so that a busy machine is busy for all.
+// p50-µs is at one caller, calls/s at 64. One round is a second and says little: -benchtime 7x and
+// more.
 func BenchmarkContest(b *testing.B) {
 	br := testBroker(b)
 	in, _ := json.Marshal(map[string]string{"text": strings.Repeat("x", 189)})
@@ -26,12 +28,14 @@ func BenchmarkContest(b *testing.B) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 		b.Cleanup(cancel)
 		return func() error {
-			_, err := p.Call(ctx, &agent.Call{ID: "1f2e3d4c5b6a7", Op: agent.OpTool, Agent: "echo", Name: "echo", Caller: "bench", Input: in, Attempt: 1})
+			_, err := p.Call(ctx, &agent.Call{ID: "1f2e3d4c5b6a7", Op: agent.OpTool, Agent: "echo", Name: "echo",
+				Caller: "bench", Input: in, Attempt: 1})
 			return err
 		}
 	}
 	raw := func(headers bool, opts ...natsgo.Option) func() error {
-		opts = append(opts, natsgo.UserInfo(br.access.User, br.access.Token), natsgo.CustomInboxPrefix("om.1.test.inbox"))
+		opts = append(opts, natsgo.UserInfo(br.access.User, br.access.Token),
+			natsgo.CustomInboxPrefix("om.1.test.inbox"))
 		var ends [2]*natsgo.Conn
 		for i := range ends {
 			nc, err := natsgo.Connect(br.access.URL, opts...)
@@ -45,7 +49,8 @@ func BenchmarkContest(b *testing.B) {
 		if _, err := ends[0].Subscribe(subject, func(m *natsgo.Msg) {
 			r := &natsgo.Msg{Subject: m.Reply, Data: m.Data}
 			if headers {
-				r.Header = natsgo.Header{"v": {"1"}, "kind": {"reply"}, "ref": {"3w5e11264sgsf-1"}, "body": {"structured"}}
+				r.Header = natsgo.Header{"v": {"1"}, "kind": {"reply"}, "ref": {"3w5e11264sgsf-1"},
+					"body": {"structured"}}
 			}
 			_ = m.RespondMsg(r)
 		}); err != nil {
@@ -57,8 +62,10 @@ func BenchmarkContest(b *testing.B) {
 		return func() error {
 			m := &natsgo.Msg{Subject: subject, Data: in}
 			if headers {
-				m.Header = natsgo.Header{"v": {"1"}, "kind": {"call"}, "ref": {"3w5e11264sgsf-1"}, "reply-to": {"om.1.test.reply.3w5e11264sgsf"}, "op": {"tool"}, "agent": {"echo"},
-					"name": {"echo"}, "id": {"1f2e3d4c5b6a7"}, "timeout": {"3600000"}, "sent": {"1750000000123"}, "caller": {"bench"}}
+				m.Header = natsgo.Header{"v": {"1"}, "kind": {"call"}, "ref": {"3w5e11264sgsf-1"},
+					"reply-to": {"om.1.test.reply.3w5e11264sgsf"}, "op": {"tool"}, "agent": {"echo"},
+					"name": {"echo"}, "id": {"1f2e3d4c5b6a7"}, "timeout": {"3600000"}, "sent": {"1750000000123"},
+					"caller": {"bench"}}
 			}
 			_, err := ends[1].RequestMsg(m, time.Minute)
 			return err
@@ -77,7 +84,8 @@ func BenchmarkContest(b *testing.B) {
 		call func() error
 	}{
 		{"openmas over TCP", func() error {
-			_, err := p.Call(ctx, &agent.Call{ID: "1f2e3d4c5b6a7", Op: agent.OpTool, Agent: "echo", Name: "echo", Caller: "bench", Input: in, Attempt: 1})
+			_, err := p.Call(ctx, &agent.Call{ID: "1f2e3d4c5b6a7", Op: agent.OpTool, Agent: "echo", Name: "echo",
+				Caller: "bench", Input: in, Attempt: 1})
 			return err
 		}},
 		{"nats.RequestMsg over TCP", raw(true)},

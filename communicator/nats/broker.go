@@ -23,13 +23,15 @@ type broker struct {
 	access access
 }
 
-// startBroker starts a server on loopback, with JetStream in dir, for one user: the project's, in an account of its own. Port -1 is any.
+// startBroker starts a server on loopback, with JetStream in dir, for one user: the project's, in
+// an account of its own. Port -1 is any.
 func startBroker(o *Options, dir string, port int) (*broker, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
 	b := &broker{access: access{User: o.Project, Token: newToken(), PID: os.Getpid()}}
-	so := &server.Options{ServerName: "openmas-" + o.Project, Host: "127.0.0.1", Port: port, NoSigs: true, MaxPayload: embeddedPayload, JetStream: true, StoreDir: dir,
+	so := &server.Options{ServerName: "openmas-" + o.Project, Host: "127.0.0.1", Port: port, NoSigs: true,
+		MaxPayload: embeddedPayload, JetStream: true, StoreDir: dir,
 		SyncAlways: o.SyncAlways, DisableJetStreamBanner: true}
 	if err := admit(so, o.Project, b.access.Token); err != nil {
 		return nil, err
@@ -50,7 +52,8 @@ func admit(so *server.Options, project, token string) error {
 	}
 	account := server.NewAccount(project)
 	so.Accounts = append(so.Accounts, account)
-	so.Users = append(so.Users, &server.User{Username: project, Password: token, Account: account, Permissions: allowed})
+	so.Users = append(so.Users, &server.User{Username: project, Password: token, Account: account,
+		Permissions: allowed})
 	return nil
 }
 
@@ -103,7 +106,8 @@ func stop(s *server.Server) {
 
 func (b *broker) stop() { stop(b.Server) }
 
-// serverLog passes warnings and errors of the server on. What the server says in its normal course is for those who debug.
+// serverLog passes warnings and errors of the server on. What the server says in its normal course
+// is for those who debug.
 type serverLog struct {
 	log  *slog.Logger
 	mu   sync.Mutex

@@ -17,7 +17,8 @@ import (
 	"github.com/openmas/openmas/internal/testkit"
 )
 
-// The children of these tests are this test program again, in a role: processes of one project, which can be killed.
+// The children of these tests are this test program again, in a role: processes of one project,
+// which can be killed.
 const (
 	roleVar = "OPENMAS_TEST_NATS_ROLE"
 	dirVar  = "OPENMAS_TEST_NATS_DIR"
@@ -32,7 +33,8 @@ func childOptions() Options {
 	return Options{Project: "test", StateDir: os.Getenv(dirVar)}
 }
 
-// child serves an agent, named as its role, until its standard input ends. It says "owner" or "client", and the begin of each call of "hang".
+// child serves an agent, named as its role, until its standard input ends. It says "owner" or
+// "client", and the begin of each call of "hang".
 func child(role string) int {
 	d, err := Open(context.Background(), childOptions())
 	if err != nil {
@@ -44,18 +46,19 @@ func child(role string) int {
 		fmt.Println(err)
 		return 1
 	}
-	_, err = c.Serve(context.Background(), service{role, func(ctx context.Context, call *agent.Call) (*agent.Result, error) {
-		switch call.Name {
-		case "hang":
-			fmt.Println("hanging")
-			<-ctx.Done()
-			fmt.Println("given up")
-			return nil, ctx.Err()
-		case "owner":
-			return agent.TextResult(fmt.Sprint(d.Owner())), nil
-		}
-		return &agent.Result{Structured: call.Input}, nil
-	}})
+	_, err = c.Serve(context.Background(),
+		service{role, func(ctx context.Context, call *agent.Call) (*agent.Result, error) {
+			switch call.Name {
+			case "hang":
+				fmt.Println("hanging")
+				<-ctx.Done()
+				fmt.Println("given up")
+				return nil, ctx.Err()
+			case "owner":
+				return agent.TextResult(fmt.Sprint(d.Owner())), nil
+			}
+			return &agent.Result{Structured: call.Input}, nil
+		}})
 	if err != nil {
 		fmt.Println(err)
 		return 1

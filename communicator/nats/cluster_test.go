@@ -30,7 +30,8 @@ func ports(t *testing.T, n int) []int {
 	return all
 }
 
-// Three servers on one machine: the one that leads the stream and that the client is connected to dies, and what was acknowledged is there.
+// Three servers on one machine: the one that leads the stream and that the client is connected to
+// dies, and what was acknowledged is there.
 func TestCluster(t *testing.T) {
 	route := ports(t, 3)
 	var routes []*url.URL
@@ -42,8 +43,10 @@ func TestCluster(t *testing.T) {
 	var urls []string
 	for i, p := range route {
 		name := fmt.Sprintf("n%d", i)
-		so := &server.Options{ServerName: name, Host: "127.0.0.1", Port: -1, NoSigs: true, JetStream: true, StoreDir: t.TempDir(), DisableJetStreamBanner: true,
-			Cluster: server.ClusterOpts{Name: "c", Host: "127.0.0.1", Port: p}, Routes: routes, LameDuckGracePeriod: time.Millisecond}
+		so := &server.Options{ServerName: name, Host: "127.0.0.1", Port: -1, NoSigs: true, JetStream: true,
+			StoreDir: t.TempDir(), DisableJetStreamBanner: true,
+			Cluster: server.ClusterOpts{Name: "c", Host: "127.0.0.1", Port: p}, Routes: routes,
+			LameDuckGracePeriod: time.Millisecond}
 		if err := admit(so, "test", "secret"); err != nil {
 			t.Fatal(err)
 		}

@@ -19,8 +19,9 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// A durableSubscription takes events from a durable consumer of JetStream, never more than it can begin to handle at once: for each that it could, one pull
-// request waits at the server. (The library's iterator fetches ahead; what waits there gets no sign of life and is delivered twice.)
+// A durableSubscription takes events from a durable consumer of JetStream, never more than it can
+// begin to handle at once: for each that it could, one pull request waits at the server. (The
+// library's iterator fetches ahead; what waits there gets no sign of life and is delivered twice.)
 type durableSubscription struct {
 	v            *Durable
 	group, topic string
@@ -52,11 +53,15 @@ const (
 	pullRetry   = 500 * time.Millisecond
 )
 
-func (v *Durable) subscribe(group, topic string, fn func(context.Context, *delivery) error) (*durableSubscription, error) {
-	s := &durableSubscription{v: v, group: group, topic: topic, name: group + "@" + strings.ReplaceAll(topic, ".", "+"), fn: fn,
-		in: make(chan *natsgo.Msg, v.o.Concurrency+8), freed: make(chan *delivery), done: make(chan struct{}), tails: map[string]chan struct{}{}}
+func (v *Durable) subscribe(group, topic string, fn func(context.Context, *delivery) error) (*durableSubscription,
+	error) {
+	s := &durableSubscription{v: v, group: group, topic: topic, name: group + "@" + strings.ReplaceAll(topic, ".", "+"),
+		fn: fn,
+		in: make(chan *natsgo.Msg, v.o.Concurrency+8), freed: make(chan *delivery), done: make(chan struct{}),
+		tails: map[string]chan struct{}{}}
 	fail := func(err error) error {
-		return agent.Errorf(agent.CodeUnavailable, "%s subscribes to the durable events %s: %w", group, topic, v.d.o.conceal(err))
+		return agent.Errorf(agent.CodeUnavailable, "%s subscribes to the durable events %s: %w", group, topic,
+			v.d.o.conceal(err))
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -83,8 +88,10 @@ func (v *Durable) subscribe(group, topic string, fn func(context.Context, *deliv
 // consumer makes the durable consumer of the agent and topic where it is not there yet.
 func (s *durableSubscription) consumer(ctx context.Context) error {
 	o := s.v.o
-	c := jetstream.ConsumerConfig{Durable: s.name, FilterSubjects: []string{s.v.published + s.topic, s.v.replay + s.group + "." + s.topic}, AckPolicy: jetstream.AckExplicitPolicy,
-		AckWait: o.AckWait, MaxDeliver: -1, DeliverPolicy: jetstream.DeliverAllPolicy, MaxAckPending: 4096}
+	c := jetstream.ConsumerConfig{Durable: s.name,
+		FilterSubjects: []string{s.v.published + s.topic, s.v.replay + s.group + "." + s.topic},
+		AckPolicy:      jetstream.AckExplicitPolicy,
+		AckWait:        o.AckWait, MaxDeliver: -1, DeliverPolicy: jetstream.DeliverAllPolicy, MaxAckPending: 4096}
 	if o.InOrder {
 		c.MaxAckPending = 1
 	}
@@ -151,7 +158,8 @@ func (s *durableSubscription) run(inbox string, status chan natsgo.Status, unsub
 			go func() { drained <- unsubscribe() }()
 		case err := <-drained:
 			if err != nil {
-				s.v.d.o.Logger.Warn("a durable subscription did not end well", "agent", s.group, "topic", s.topic, "error", err)
+				s.v.d.o.Logger.Warn("a durable subscription did not end well", "agent", s.group, "topic", s.topic,
+					"error", err)
 			}
 			drained = nil
 		}
@@ -161,7 +169,8 @@ func (s *durableSubscription) run(inbox string, status chan natsgo.Status, unsub
 	}
 }
 
-// A pull request is answered by one event, to which the server gives no other sign of the request, or by a status, to its reply subject.
+// A pull request is answered by one event, to which the server gives no other sign of the request,
+// or by a status, to its reply subject.
 type pull struct {
 	reply string
 	over  time.Time // then it is forgotten
@@ -169,7 +178,8 @@ type pull struct {
 
 type pulls []pull
 
-// without the request of that reply subject; the oldest one, which the server serves first, when that is unknown.
+// without the request of that reply subject; the oldest one, which the server serves first, when
+// that is unknown.
 func (p pulls) without(reply string) pulls {
 	if len(p) == 0 {
 		return p
@@ -190,7 +200,8 @@ func (s *durableSubscription) pull(reply string) error {
 // revive makes the consumer anew, should somebody have deleted it.
 func (s *durableSubscription) revive() {
 	if err := s.consumer(s.stopped); err != nil && s.stopped.Err() == nil {
-		s.v.d.o.Logger.Warn("durable events do not come", "agent", s.group, "topic", s.topic, "error", s.v.d.o.conceal(err))
+		s.v.d.o.Logger.Warn("durable events do not come", "agent", s.group, "topic", s.topic, "error",
+			s.v.d.o.conceal(err))
 	}
 }
 
@@ -225,8 +236,9 @@ func (s *durableSubscription) take(raw *natsgo.Msg) *delivery {
 	return d
 }
 
-// handle runs the handler and settles the event. One with a key is tried again here, before its successors; another one by the server, later, elsewhere
-// perhaps. An event that was delivered very often without an end of its handling kills its handlers' processes.
+// handle runs the handler and settles the event. One with a key is tried again here, before its
+// successors; another one by the server, later, elsewhere perhaps. An event that was delivered very
+// often without an end of its handling kills its handlers' processes.
 func (s *durableSubscription) handle(d *delivery) {
 	if d.before != nil {
 		<-d.before
@@ -250,12 +262,14 @@ func (s *durableSubscription) handle(d *delivery) {
 			return
 		case d.attempt >= s.v.o.Attempts || final(err):
 			if bad := s.bury(d, err); bad != nil { // it stays where it is
-				s.v.d.o.Logger.Error("a dead event could not be put aside", "agent", s.group, "topic", s.topic, "event", d.m.UUID, "error", bad)
+				s.v.d.o.Logger.Error("a dead event could not be put aside", "agent", s.group, "topic", s.topic, "event",
+					d.m.UUID, "error", bad)
 				s.settle(d, d.raw.NakWithDelay(backoff))
 			}
 			return
 		case d.done == nil:
-			s.v.d.o.Logger.Warn("a durable event failed", "agent", s.group, "topic", s.topic, "event", d.m.UUID, "attempt", d.attempt, "again in", backoff, "error", err)
+			s.v.d.o.Logger.Warn("a durable event failed", "agent", s.group, "topic", s.topic, "event", d.m.UUID,
+				"attempt", d.attempt, "again in", backoff, "error", err)
 			s.settle(d, d.raw.NakWithDelay(backoff))
 			return
 		}
@@ -271,7 +285,8 @@ func (s *durableSubscription) handle(d *delivery) {
 func (s *durableSubscription) try(d *delivery) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.v.d.o.Logger.Error("panic in a handler", "agent", s.group, "topic", s.topic, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			s.v.d.o.Logger.Error("panic in a handler", "agent", s.group, "topic", s.topic, "panic", fmt.Sprint(p),
+				"stack", string(debug.Stack()))
 			err = agent.Errorf(agent.CodeInternal, "the handler of %s panicked: %v", s.topic, p)
 		}
 	}()
@@ -281,7 +296,8 @@ func (s *durableSubscription) try(d *delivery) (err error) {
 // settle notes that the server could not be told: it delivers the event again.
 func (s *durableSubscription) settle(d *delivery, err error) {
 	if err != nil {
-		s.v.d.o.Logger.Debug("the broker was not told about an event", "agent", s.group, "topic", s.topic, "event", d.m.UUID, "error", err)
+		s.v.d.o.Logger.Debug("the broker was not told about an event", "agent", s.group, "topic", s.topic, "event",
+			d.m.UUID, "error", err)
 	}
 }
 
@@ -298,7 +314,8 @@ func final(err error) bool {
 	return false
 }
 
-// end takes no more events and waits for the handlers, at most until ctx ends: then it cancels them, and they end soon or go on without anyone waiting.
+// end takes no more events and waits for the handlers, at most until ctx ends: then it cancels
+// them, and they end soon or go on without anyone waiting.
 func (s *durableSubscription) end(ctx context.Context) error {
 	s.stop()
 	s.v.mu.Lock()

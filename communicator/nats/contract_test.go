@@ -8,7 +8,8 @@ import (
 	"github.com/openmas/openmas/communicator/pubsub"
 )
 
-// Calls over NATS keep the contract, over TCP, with the caller's connection cut and held. Nothing is lacking.
+// Calls over NATS keep the contract, over TCP, with the caller's connection cut and held. Nothing
+// is lacking.
 func TestContract(t *testing.T) {
 	b := testBroker(t)
 	communicatortest.Run(t, communicatortest.Config{New: func(t *testing.T) communicatortest.Setup {
@@ -25,6 +26,7 @@ func TestContract(t *testing.T) {
 			}
 			ends[i] = c
 		}
-		return communicatortest.Setup{Communicator: ends[0], Caller: ends[1], Limit: limit, ResultLimit: limit, Sever: p.Sever, Hold: p.Hold}
+		return communicatortest.Setup{Communicator: ends[0], Caller: ends[1], Limit: limit, ResultLimit: limit,
+			Sever: p.Sever, Hold: p.Hold}
 	}})
 }

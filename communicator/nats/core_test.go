@@ -61,7 +61,8 @@ func TestGroups(t *testing.T) {
 		}
 	}
 	all.Wait()
-	if counts["a1"]+counts["a2"] != n || counts["a1"] == 0 || counts["a2"] == 0 || counts["b"] != n || counts["single1"] != n || counts["single2"] != n {
+	if counts["a1"]+counts["a2"] != n || counts["a1"] == 0 || counts["a2"] == 0 || counts["b"] != n ||
+		counts["single1"] != n || counts["single2"] != n {
 		t.Error(counts)
 	}
 	for _, stop := range stops {
@@ -113,8 +114,10 @@ func TestPublishRefuses(t *testing.T) {
 	big := message.NewMessage("", make([]byte, embeddedPayload+1))
 	odd := message.NewMessage("", nil)
 	odd.Metadata.Set("a key", "v")
-	for topic, m := range map[string]*message.Message{"om.1.test.x": big, "om.1.test.y": odd, "om.1.test..x": message.NewMessage("", nil),
-		"om.1.test.>": message.NewMessage("", nil), "om.1.test.x y": message.NewMessage("", nil), "": message.NewMessage("", nil)} {
+	for topic, m := range map[string]*message.Message{"om.1.test.x": big, "om.1.test.y": odd,
+		"om.1.test..x": message.NewMessage("", nil),
+		"om.1.test.>":  message.NewMessage("", nil), "om.1.test.x y": message.NewMessage("", nil),
+		"": message.NewMessage("", nil)} {
 		if err := d.Publish(topic, m); !errors.Is(err, pubsub.ErrNotSent) {
 			t.Errorf("%q: %v", topic, err)
 		}
@@ -145,7 +148,8 @@ func TestMetadataCrosses(t *testing.T) {
 	}
 	got := make(chan *message.Message, 1)
 	if _, err := s.(pubsub.Receiver).Receive("om.1.test.x", func(m *message.Message) {
-		got <- &message.Message{UUID: m.UUID, Metadata: maps.Clone(m.Metadata), Payload: m.Payload} // m is ours only until we return
+		// m is ours only until we return
+		got <- &message.Message{UUID: m.UUID, Metadata: maps.Clone(m.Metadata), Payload: m.Payload}
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,8 @@ const (
 	deadHeaders  = "dead-"
 )
 
-// bury moves an event to the dead. Should the process die halfway, it is done again, and the server notes that it is the same.
+// bury moves an event to the dead. Should the process die halfway, it is done again, and the server
+// notes that it is the same.
 func (s *durableSubscription) bury(d *delivery, reason error) error {
 	text := strings.Join(strings.Fields(strings.ToValidUTF8(reason.Error(), "?")), " ")
 	if len(text) > 1000 {
@@ -59,7 +60,8 @@ func (s *durableSubscription) bury(d *delivery, reason error) error {
 		return err
 	}
 	id := fmt.Sprintf("%s/%d/%s", s.group, meta.Sequence.Stream, meta.Timestamp.Format(time.RFC3339Nano))
-	if err := s.v.keepRaw(context.Background(), &natsgo.Msg{Subject: s.v.grave + s.group + "." + s.topic, Header: h, Data: d.raw.Data}, id); err != nil {
+	if err := s.v.keepRaw(context.Background(), &natsgo.Msg{Subject: s.v.grave + s.group + "." + s.topic, Header: h,
+		Data: d.raw.Data}, id); err != nil {
 		return err
 	}
 	s.settle(d, d.raw.Term())
@@ -84,7 +86,8 @@ func deadOf(seq uint64, h natsgo.Header, data []byte, at time.Time) Dead {
 	return Dead{Seq: seq, Agent: h.Get(deadAgent), Publication: p, Attempts: n, Reason: h.Get(deadReason), At: at}
 }
 
-// ListDead returns dead events, the oldest first: those of one agent or topic, or of all where that is empty; at most limit, from the one with the number from on.
+// ListDead returns dead events, the oldest first: those of one agent or topic, or of all where that
+// is empty; at most limit, from the one with the number from on.
 func (v *Durable) ListDead(ctx context.Context, agentName, topic string, from uint64, limit int) ([]Dead, error) {
 	stream, err := v.js.Stream(ctx, v.dead)
 	if err != nil {
@@ -119,8 +122,8 @@ func (v *Durable) ListDead(ctx context.Context, agentName, topic string, from ui
 	return all, nil
 }
 
-// Replay delivers dead events again to the agents that could not handle them, as new ones with their old IDs, and returns how many it delivered before an
-// error.
+// Replay delivers dead events again to the agents that could not handle them, as new ones with
+// their old IDs, and returns how many it delivered before an error.
 func (v *Durable) Replay(ctx context.Context, seqs ...uint64) (int, error) {
 	return v.each(ctx, "replay", seqs, func(stream jetstream.Stream, m *jetstream.RawStreamMsg) error {
 		to, ok := strings.CutPrefix(m.Subject, v.grave)
@@ -148,7 +151,8 @@ func (v *Durable) Forget(ctx context.Context, seqs ...uint64) (int, error) {
 	})
 }
 
-func (v *Durable) each(ctx context.Context, verb string, seqs []uint64, do func(jetstream.Stream, *jetstream.RawStreamMsg) error) (int, error) {
+func (v *Durable) each(ctx context.Context, verb string, seqs []uint64,
+	do func(jetstream.Stream, *jetstream.RawStreamMsg) error) (int, error) {
 	stream, err := v.js.Stream(ctx, v.dead)
 	if err != nil {
 		return 0, fmt.Errorf("%s dead events: %w", verb, v.d.o.conceal(err))

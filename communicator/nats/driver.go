@@ -16,11 +16,12 @@ import (
 	"github.com/openmas/openmas/communicator/pubsub"
 )
 
-// Driver is a [pubsub.Driver] on core NATS: a message reaches who subscribes when it is published and is kept for nobody. It is a [pubsub.Requester] and a
-// [pubsub.Remote] besides. It is safe for concurrent use.
+// Driver is a [pubsub.Driver] on core NATS: a message reaches who subscribes when it is published
+// and is kept for nobody. It is a [pubsub.Requester] and a [pubsub.Remote] besides. It is safe for
+// concurrent use.
 //
-// While the connection is lost, Publish is [pubsub.ErrNotSent]: nothing is buffered to be sent later. Publish returns when the message is in the connection's
-// buffer, which is flushed at once.
+// While the connection is lost, Publish is [pubsub.ErrNotSent]: nothing is buffered to be sent
+// later. Publish returns when the message is in the connection's buffer, which is flushed at once.
 type Driver struct {
 	o        Options
 	nc       *natsgo.Conn
@@ -92,14 +93,16 @@ func (d *Driver) publish(topic, reply string, m *message.Message) error {
 		return fmt.Errorf("publish to %s: the connection to the broker is lost: %w", topic, pubsub.ErrNotSent)
 	case errors.Is(err, natsgo.ErrConnectionClosed), errors.Is(err, natsgo.ErrConnectionDraining):
 		return fmt.Errorf("publish to %s: %w", topic, pubsub.ErrClosed)
-	case errors.Is(err, natsgo.ErrMaxPayload), errors.Is(err, natsgo.ErrBadHeaderMsg), errors.Is(err, natsgo.ErrHeadersNotSupported), errors.Is(err, natsgo.ErrBadSubject):
+	case errors.Is(err, natsgo.ErrMaxPayload), errors.Is(err, natsgo.ErrBadHeaderMsg),
+		errors.Is(err, natsgo.ErrHeadersNotSupported), errors.Is(err, natsgo.ErrBadSubject):
 		return fmt.Errorf("publish to %s: %w: %w", topic, err, pubsub.ErrNotSent)
 	}
 	return fmt.Errorf("publish to %s: %w", topic, err) // of the socket: perhaps it was sent
 }
 
 func checkSubject(s string) error {
-	if s == "" || strings.HasPrefix(s, ".") || strings.HasSuffix(s, ".") || strings.Contains(s, "..") || strings.ContainsAny(s, "*> \t\r\n") {
+	if s == "" || strings.HasPrefix(s, ".") || strings.HasSuffix(s, ".") || strings.Contains(s, "..") ||
+		strings.ContainsAny(s, "*> \t\r\n") {
 		return fmt.Errorf("%q is no NATS subject: words with single dots between them, without spaces, * and >", s)
 	}
 	return nil
@@ -140,7 +143,8 @@ func (d *Driver) reconnected(*natsgo.Conn) {
 	d.o.Logger.Info("the connection to the broker is back", "broker", d.where(), "url", d.URL())
 }
 
-// failed is told of what belongs to no call of the library: messages that were dropped, subjects that are not allowed.
+// failed is told of what belongs to no call of the library: messages that were dropped, subjects
+// that are not allowed.
 func (d *Driver) failed(_ *natsgo.Conn, s *natsgo.Subscription, err error) {
 	err = d.o.conceal(err)
 	if s == nil {
@@ -151,8 +155,8 @@ func (d *Driver) failed(_ *natsgo.Conn, s *natsgo.Subscription, err error) {
 	d.o.Logger.Warn("a subscription fails", "subject", s.Subject, "lost messages", lost, "error", err)
 }
 
-// Close ends every subscription, sends what is buffered, and with the embedded broker, when this process runs it, stops that: another process of the project
-// takes over.
+// Close ends every subscription, sends what is buffered, and with the embedded broker, when this
+// process runs it, stops that: another process of the project takes over.
 func (d *Driver) Close() error {
 	d.mu.Lock()
 	first := !d.closed
@@ -187,7 +191,8 @@ func (d *Driver) Close() error {
 	return errors.Join(errs...)
 }
 
-// subscribed returns when the server knows of a new subscription; while there is no connection, that is when it is back.
+// subscribed returns when the server knows of a new subscription; while there is no connection,
+// that is when it is back.
 func (d *Driver) subscribed(ctx context.Context) error {
 	if !d.nc.IsConnected() {
 		return nil

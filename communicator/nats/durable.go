@@ -20,29 +20,37 @@ import (
 type DurableOptions struct {
 	// Concurrency is how many events of one subscription are handled at once. Default 16.
 	Concurrency int
-	// InOrder hands an agent the events of a topic one after the other, as they were published, whichever process gets them, and a failed one again before its
-	// successors. It makes Concurrency 1.
+	// InOrder hands an agent the events of a topic one after the other, as they were published,
+	// whichever process gets them, and a failed one again before its successors. It makes
+	// Concurrency 1.
 	InOrder bool
-	// Attempts is how often an event is handled before it is dead. Default 5. An error invalid_argument, not_found or unimplemented is final.
+	// Attempts is how often an event is handled before it is dead. Default 5. An error
+	// invalid_argument, not_found or unimplemented is final.
 	Attempts int
-	// Backoff is the time before the second attempt, doubled with each, at most a minute. Default 1 s.
+	// Backoff is the time before the second attempt, doubled with each, at most a minute. Default 1
+	// s.
 	Backoff time.Duration
-	// AckWait is after how long without a sign of life from a process its events go to another. Default 30 s.
+	// AckWait is after how long without a sign of life from a process its events go to another.
+	// Default 30 s.
 	AckWait time.Duration
 	// MaxAge is how long events are kept, handled or not. Default 24 h; for dead ones 30 days.
 	MaxAge time.Duration
-	// MaxBytes is how much is kept; beyond it, Publish fails. Default 1 GiB, and as much for dead ones, of which the oldest go then.
+	// MaxBytes is how much is kept; beyond it, Publish fails. Default 1 GiB, and as much for dead
+	// ones, of which the oldest go then.
 	MaxBytes int64
 	// Replicas is on how many servers of a cluster events are kept. Default 3 in a cluster, else 1.
 	Replicas int
-	// OnDead is told of every dead event. It may be called concurrently. Default: a line in the log.
+	// OnDead is told of every dead event. It may be called concurrently. Default: a line in the
+	// log.
 	OnDead func(Dead)
 }
 
-// Durable carries events that are kept until they are handled: at least once for each agent that listens to their topic, on JetStream. An event is kept when Publish has
-// returned. Agents that listen for the first time get what is still kept. Durable is safe for concurrent use.
+// Durable carries events that are kept until they are handled: at least once for each agent that
+// listens to their topic, on JetStream. An event is kept when Publish has returned. Agents that
+// listen for the first time get what is still kept. Durable is safe for concurrent use.
 //
-// What was acknowledged survives the death of any process; that of the machine only with replicas on others, or with [Options.SyncAlways].
+// What was acknowledged survives the death of any process; that of the machine only with replicas
+// on others, or with [Options.SyncAlways].
 type Durable struct {
 	d  *Driver
 	o  DurableOptions
@@ -61,7 +69,8 @@ var _ agent.Publisher = (*Durable)(nil)
 // readyTimeout bounds how long a cluster may take to choose its leaders.
 const readyTimeout = 15 * time.Second
 
-// Durable prepares durable events, once per driver: it makes the streams where they are not there yet.
+// Durable prepares durable events, once per driver: it makes the streams where they are not there
+// yet.
 func (d *Driver) Durable(ctx context.Context, o DurableOptions) (*Durable, error) {
 	o.Concurrency, o.Attempts = max(cmp.Or(o.Concurrency, 16), 1), max(cmp.Or(o.Attempts, 5), 1)
 	o.Backoff, o.AckWait = cmp.Or(o.Backoff, time.Second), cmp.Or(o.AckWait, 30*time.Second)
@@ -77,7 +86,8 @@ func (d *Driver) Durable(ctx context.Context, o DurableOptions) (*Durable, error
 	}
 	if o.OnDead == nil {
 		o.OnDead = func(dead Dead) {
-			d.o.Logger.Error("a durable event is dead", "agent", dead.Agent, "topic", dead.Publication.Topic, "event", dead.Publication.ID, "attempts", dead.Attempts,
+			d.o.Logger.Error("a durable event is dead", "agent", dead.Agent, "topic", dead.Publication.Topic, "event",
+				dead.Publication.ID, "attempts", dead.Attempts,
 				"error", dead.Reason)
 		}
 	}
@@ -85,15 +95,18 @@ func (d *Driver) Durable(ctx context.Context, o DurableOptions) (*Durable, error
 	if err != nil {
 		return nil, fmt.Errorf("durable events: %w", err)
 	}
-	v := &Durable{d: d, o: o, js: js, events: "om-" + d.o.Project + "-events", dead: "om-" + d.o.Project + "-dead", subs: map[*durableSubscription]struct{}{}}
+	v := &Durable{d: d, o: o, js: js, events: "om-" + d.o.Project + "-events", dead: "om-" + d.o.Project + "-dead",
+		subs: map[*durableSubscription]struct{}{}}
 	for class, s := range map[string]*string{"durable.": &v.published, "replay.": &v.replay, "dead.": &v.grave} {
 		if *s, err = pubsub.Subject(d.o.Project, class); err != nil {
 			return nil, err
 		}
 	}
 	for _, c := range []jetstream.StreamConfig{
-		{Name: v.events, Subjects: []string{v.published + ">", v.replay + ">"}, MaxAge: o.MaxAge, MaxBytes: o.MaxBytes, Discard: jetstream.DiscardNew, Replicas: o.Replicas},
-		{Name: v.dead, Subjects: []string{v.grave + ">"}, MaxAge: max(30*24*time.Hour, o.MaxAge), MaxBytes: o.MaxBytes, Replicas: o.Replicas},
+		{Name: v.events, Subjects: []string{v.published + ">", v.replay + ">"}, MaxAge: o.MaxAge, MaxBytes: o.MaxBytes,
+			Discard: jetstream.DiscardNew, Replicas: o.Replicas},
+		{Name: v.dead, Subjects: []string{v.grave + ">"}, MaxAge: max(30*24*time.Hour, o.MaxAge), MaxBytes: o.MaxBytes,
+			Replicas: o.Replicas},
 	} {
 		if err := v.stream(ctx, c); err != nil {
 			return nil, fmt.Errorf("durable events: make the stream %s: %w", c.Name, d.o.conceal(err))
@@ -122,8 +135,9 @@ func (v *Durable) stream(ctx context.Context, c jetstream.StreamConfig) error {
 	}
 }
 
-// Publish implements [agent.Publisher]. On an error other than unavailable with NotExecuted the event may be kept all the same; publishing it again with its ID within two
-// minutes does not double it.
+// Publish implements [agent.Publisher]. On an error other than unavailable with NotExecuted the
+// event may be kept all the same; publishing it again with its ID within two minutes does not
+// double it.
 func (v *Durable) Publish(ctx context.Context, p agent.Publication) error {
 	if err := agent.CheckTopic(p.Topic); err != nil {
 		return err
@@ -162,17 +176,20 @@ func (v *Durable) keepRaw(ctx context.Context, m *natsgo.Msg, id string) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, natsgo.ErrReconnectBufExceeded), errors.Is(err, natsgo.ErrConnectionClosed), errors.Is(err, natsgo.ErrMaxPayload),
+	case errors.Is(err, natsgo.ErrReconnectBufExceeded), errors.Is(err, natsgo.ErrConnectionClosed),
+		errors.Is(err, natsgo.ErrMaxPayload),
 		errors.Is(err, natsgo.ErrBadHeaderMsg), errors.Is(err, jetstream.ErrNoStreamResponse):
 		return fmt.Errorf("%w: %w", v.d.o.conceal(err), pubsub.ErrNotSent)
 	}
 	return v.d.o.conceal(err)
 }
 
-// Subscribe has fn called with the durable events of a topic as the agent that group names; of several processes, one gets each event, at least once. attempt
-// is the number of its delivery, its ID stays the same. Within a process, events of one key are handled one after the other.
+// Subscribe has fn called with the durable events of a topic as the agent that group names; of
+// several processes, one gets each event, at least once. attempt is the number of its delivery, its
+// ID stays the same. Within a process, events of one key are handled one after the other.
 //
-// stop ends the subscription and waits for the handlers that run; when its context ends first, it cancels them and returns an error; they are delivered again.
+// stop ends the subscription and waits for the handlers that run; when its context ends first, it
+// cancels them and returns an error; they are delivered again.
 func (v *Durable) Subscribe(group, topic string, fn pubsub.EventHandler) (stop func(context.Context) error, err error) {
 	if err := errors.Join(agent.CheckAgentName(group), agent.CheckTopic(topic)); err != nil {
 		return nil, err

@@ -24,7 +24,8 @@ type restartable struct {
 
 func newRestartable(t *testing.T) *restartable {
 	t.Helper()
-	r := &restartable{so: server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, JetStream: true, StoreDir: t.TempDir(), DisableJetStreamBanner: true}}
+	r := &restartable{so: server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, JetStream: true,
+		StoreDir: t.TempDir(), DisableJetStreamBanner: true}}
 	r.start(t)
 	r.so.Port = r.srv.Addr().(*net.TCPAddr).Port
 	t.Cleanup(func() { r.stop() })
@@ -98,9 +99,11 @@ func askForRestart(addr string) int {
 // The whole of watermill's suite.
 func TestWatermillSuiteOnJetStream(t *testing.T) {
 	r := newRestartable(t)
-	features := tests.Features{ConsumerGroups: true, GuaranteedOrder: true, Persistent: true, RestartServiceCommand: r.command(t), ForceShort: true}
+	features := tests.Features{ConsumerGroups: true, GuaranteedOrder: true, Persistent: true,
+		RestartServiceCommand: r.command(t), ForceShort: true}
 	construct := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
-		v, err := open(t, r.options()).Durable(t.Context(), DurableOptions{InOrder: true, Attempts: 1 << 20, Backoff: time.Millisecond})
+		v, err := open(t, r.options()).Durable(t.Context(),
+			DurableOptions{InOrder: true, Attempts: 1 << 20, Backoff: time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,5 +118,7 @@ func TestWatermillSuiteOnJetStream(t *testing.T) {
 		}
 		return v.Publisher(), s
 	}
-	tests.TestPubSub(t, features, func(t *testing.T) (message.Publisher, message.Subscriber) { return construct(t, "group") }, construct)
+	tests.TestPubSub(t, features, func(t *testing.T) (message.Publisher, message.Subscriber) {
+		return construct(t, "group")
+	}, construct)
 }

@@ -54,7 +54,8 @@ type seen struct {
 
 func TestDurableEvents(t *testing.T) {
 	v := durable(t, open(t, testBroker(t).options()), DurableOptions{Backoff: time.Millisecond})
-	early := agent.Publication{ID: "1 %\n", Topic: "file.found", Source: "collector", Key: "k", Payload: json.RawMessage(`{"a":1}`), Meta: map[string]string{"traceparent": "00-x"}}
+	early := agent.Publication{ID: "1 %\n", Topic: "file.found", Source: "collector", Key: "k",
+		Payload: json.RawMessage(`{"a":1}`), Meta: map[string]string{"traceparent": "00-x"}}
 	for range 3 { // the same, three times
 		keep(t, v, early)
 	}
@@ -91,7 +92,10 @@ func TestDurableEvents(t *testing.T) {
 
 func TestDeadEvents(t *testing.T) {
 	told := make(chan Dead, 10)
-	v := durable(t, open(t, testBroker(t).options()), DurableOptions{Attempts: 3, Backoff: time.Millisecond, OnDead: func(d Dead) { told <- d }})
+	v := durable(t, open(t, testBroker(t).options()),
+		DurableOptions{Attempts: 3, Backoff: time.Millisecond, OnDead: func(d Dead) {
+			told <- d
+		}})
 	var mu sync.Mutex
 	healthy := false
 	got := make(chan seen, 20)
@@ -110,7 +114,10 @@ func TestDeadEvents(t *testing.T) {
 		return errors.New("never")
 	})
 	other := make(chan seen, 20)
-	listen(t, v, "b", "t", func(_ context.Context, p agent.Publication, attempt int) error { other <- seen{p, attempt}; return nil })
+	listen(t, v, "b", "t", func(_ context.Context, p agent.Publication, attempt int) error {
+		other <- seen{p, attempt}
+		return nil
+	})
 	attempts := map[string]int{"fails": 3, "panics": 3, "nonsense": 1}
 	for _, id := range []string{"fails", "panics", "nonsense"} {
 		keep(t, v, agent.Publication{ID: id, Topic: "t", Source: "s", Payload: json.RawMessage(`{"x":1}`)})
@@ -129,7 +136,8 @@ func TestDeadEvents(t *testing.T) {
 	}
 	for i, id := range []string{"fails", "panics", "nonsense"} {
 		d := dead[i]
-		if d.Publication.ID != id || d.Publication.Topic != "t" || d.Publication.Source != "s" || string(d.Publication.Payload) != `{"x":1}` || d.Agent != "a" ||
+		if d.Publication.ID != id || d.Publication.Topic != "t" || d.Publication.Source != "s" ||
+			string(d.Publication.Payload) != `{"x":1}` || d.Agent != "a" ||
 			d.Attempts != attempts[id] || d.Reason == "" || d.Seq == 0 || time.Since(d.At) > time.Hour {
 			t.Errorf("%s is listed as %+v", id, d)
 		}
@@ -138,7 +146,8 @@ func TestDeadEvents(t *testing.T) {
 		agent, topic string
 		from         uint64
 		limit, want  int
-	}{{"a", "", 0, 100, 3}, {"b", "", 0, 100, 0}, {"", "t", 0, 100, 3}, {"a", "u", 0, 100, 0}, {"", "", dead[1].Seq, 100, 2}, {"", "", 0, 1, 1}} {
+	}{{"a", "", 0, 100, 3}, {"b", "", 0, 100, 0}, {"", "t", 0, 100, 3}, {"a", "u", 0, 100, 0},
+		{"", "", dead[1].Seq, 100, 2}, {"", "", 0, 1, 1}} {
 		if l, err := v.ListDead(t.Context(), c.agent, c.topic, c.from, c.limit); err != nil || len(l) != c.want {
 			t.Errorf("%+v: %d %v", c, len(l), err)
 		}
@@ -216,7 +225,10 @@ func TestDurableStop(t *testing.T) {
 	}
 	keep(t, v, agent.Publication{ID: "2", Topic: "t"})
 	got := make(chan seen, 2)
-	stop = listen(t, v, "a", "t", func(_ context.Context, p agent.Publication, attempt int) error { got <- seen{p, attempt}; return nil })
+	stop = listen(t, v, "a", "t", func(_ context.Context, p agent.Publication, attempt int) error {
+		got <- seen{p, attempt}
+		return nil
+	})
 	ids := map[string]int{}
 	for range 2 {
 		s := testkit.Receive(t, got)

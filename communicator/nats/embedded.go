@@ -14,10 +14,13 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 )
 
-// embedded is this process's part in the broker that the processes of a project share. Whoever holds the lock on the state folder runs it.
+// embedded is this process's part in the broker that the processes of a project share. Whoever
+// holds the lock on the state folder runs it.
 //
-// It has no goroutine: the connection asks it for the way to the broker each time it has lost it. Then, if the lock is free, whoever ran the broker is dead,
-// and this process takes over, with the same store. That no one but a live owner is ever dialled also keeps the token from whoever got a dead one's port.
+// It has no goroutine: the connection asks it for the way to the broker each time it has lost it.
+// Then, if the lock is free, whoever ran the broker is dead, and this process takes over, with the
+// same store. That no one but a live owner is ever dialled also keeps the token from whoever got a
+// dead one's port.
 type embedded struct {
 	o   *Options
 	dir string
@@ -56,7 +59,9 @@ func (e *embedded) options() []natsgo.Option {
 			defer e.mu.Unlock()
 			return e.last.User, e.last.Token
 		}),
-		natsgo.CustomReconnectDelay(func(attempt int) time.Duration { return min(time.Duration(attempt)*embeddedWait, embeddedPoll) }),
+		natsgo.CustomReconnectDelay(func(attempt int) time.Duration {
+			return min(time.Duration(attempt)*embeddedWait, embeddedPoll)
+		}),
 	}
 }
 
@@ -104,7 +109,8 @@ func (e *embedded) own() error {
 		if u, err := url.Parse(old.URL); err == nil {
 			port, _ = strconv.Atoi(u.Port())
 		}
-		e.o.Logger.Warn("the process that ran the embedded broker is gone, this one takes over", "folder", e.dir, "pid", old.PID)
+		e.o.Logger.Warn("the process that ran the embedded broker is gone, this one takes over", "folder", e.dir, "pid",
+			old.PID)
 	}
 	err = removeAccess(e.dir) // before anyone dials the port of the dead
 	if err == nil {
@@ -148,7 +154,8 @@ func (e *embedded) where() string {
 	return e.last.URL
 }
 
-// close is called after the connection was closed. Without the file, others wait for the next owner.
+// close is called after the connection was closed. Without the file, others wait for the next
+// owner.
 func (e *embedded) close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

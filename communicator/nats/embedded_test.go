@@ -29,14 +29,16 @@ func TestEmbedded(t *testing.T) {
 		t.Errorf("%v", mode)
 	}
 	a, err := readAccess(dir)
-	if err != nil || a.URL != first.URL() || a.PID != os.Getpid() || len(a.Token) < 20 || !strings.HasPrefix(a.URL, "nats://127.0.0.1:") {
+	if err != nil || a.URL != first.URL() || a.PID != os.Getpid() || len(a.Token) < 20 ||
+		!strings.HasPrefix(a.URL, "nats://127.0.0.1:") {
 		t.Fatal(a, err)
 	}
 	if n := first.MaxPayload(); n != 4<<20 {
 		t.Error(n)
 	}
 	serve(t, process(t, second), "callee", echo)
-	if _, err := dial(t, process(t, first), "callee").Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x", Input: []byte(`1`)}); err != nil {
+	if _, err := dial(t, process(t, first), "callee").Call(t.Context(),
+		&agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x", Input: []byte(`1`)}); err != nil {
 		t.Error(err)
 	}
 	// One that leaves passes it on.
@@ -59,7 +61,8 @@ func TestEmbedded(t *testing.T) {
 	}
 }
 
-// kill -9 of the process that runs the broker: another takes over, calls between the others work again, and durable events are there.
+// kill -9 of the process that runs the broker: another takes over, calls between the others work
+// again, and durable events are there.
 func TestOwnerIsKilled(t *testing.T) {
 	dir := t.TempDir()
 	owner, said := spawn(t, "first", dirVar+"="+dir)

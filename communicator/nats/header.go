@@ -18,7 +18,8 @@ func header(m *message.Message) natsgo.Header {
 	return o.header
 }
 
-// outgoing is a message being encoded, which is done with when it was published: a map that was used before is half the cost of a new one.
+// outgoing is a message being encoded, which is done with when it was published: a map that was
+// used before is half the cost of a new one.
 type outgoing struct {
 	header natsgo.Header
 	values []string

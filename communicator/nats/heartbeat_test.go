@@ -9,9 +9,11 @@ import (
 	"github.com/openmas/openmas/internal/testkit"
 )
 
-// kill -9 of a callee in the middle of a call, before its first heartbeat and after: the caller knows before long, and by name.
+// kill -9 of a callee in the middle of a call, before its first heartbeat and after: the caller
+// knows before long, and by name.
 func TestCalleeIsKilled(t *testing.T) {
-	for name, after := range map[string]time.Duration{"at once": 0, "after a while": 2500 * time.Millisecond} { // longer than the silence that ends a call
+	// longer than the silence that ends a call
+	for name, after := range map[string]time.Duration{"at once": 0, "after a while": 2500 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
 			b := testBroker(t)
 			p, _ := spawn(t, "callee", urlVar+"="+b.access.URL+" "+b.access.Token)
@@ -50,7 +52,8 @@ func TestCalleeIsKilled(t *testing.T) {
 func TestCallerIsGone(t *testing.T) {
 	b := testBroker(t)
 	began, ended := make(chan struct{}), make(chan struct{})
-	serve(t, process(t, open(t, b.options())), "callee", func(ctx context.Context, _ *agent.Call) (*agent.Result, error) {
+	serve(t, process(t, open(t, b.options())), "callee", func(ctx context.Context, _ *agent.Call) (*agent.Result,
+		error) {
 		close(began)
 		<-ctx.Done()
 		close(ended)

@@ -15,7 +15,8 @@ import (
 	"github.com/openmas/openmas/internal/testkit/drivertest"
 )
 
-// Ten thousand callers of one slow agent: what fits runs or waits, the rest is refused, the memory for it is bounded, and nobody is forgotten.
+// Ten thousand callers of one slow agent: what fits runs or waits, the rest is refused, the memory
+// for it is bounded, and nobody is forgotten.
 func TestSlowAgent(t *testing.T) {
 	b := testBroker(t)
 	c, err := pubsub.New(open(t, b.options()), pubsub.Options{Project: "test", MaxInFlight: 4, Queue: 100})
@@ -45,7 +46,8 @@ func TestSlowAgent(t *testing.T) {
 	refused.Add(calls - 104)
 	for range calls {
 		all.Go(func() {
-			_, err := p.Call(context.Background(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x", Input: input})
+			_, err := p.Call(context.Background(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x",
+				Input: input})
 			switch e := agent.AsError(err); {
 			case e == nil:
 				ok.Add(1)
@@ -88,7 +90,8 @@ func TestEvents(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	for i := range hubs {
-		e, err := pubsub.NewEvents(open(t, b.options()), pubsub.EventsOptions{Project: "test", Backoff: time.Millisecond})
+		e, err := pubsub.NewEvents(open(t, b.options()),
+			pubsub.EventsOptions{Project: "test", Backoff: time.Millisecond})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,7 +21,8 @@ func TestMain(m *testing.M) {
 		os.Exit(child(role))
 	}
 	// That one waits on a channel which nobody closes, in watermill.
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/ThreeDotsLabs/watermill/pubsub/tests.TestReconnect.func2"))
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreTopFunction("github.com/ThreeDotsLabs/watermill/pubsub/tests.TestReconnect.func2"))
 }
 
 // testBroker is a server of its own for the project "test".

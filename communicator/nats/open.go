@@ -15,7 +15,8 @@ import (
 const (
 	dialTimeout  = 2 * time.Second
 	flushTimeout = 5 * time.Second
-	// An embedded broker has clients on its machine only: they may ask often whether another process runs it now.
+	// An embedded broker has clients on its machine only: they may ask often whether another
+	// process runs it now.
 	embeddedWait = 50 * time.Millisecond
 	embeddedPoll = 250 * time.Millisecond
 	// A process of the project that starts the broker may take this long.
@@ -25,8 +26,10 @@ const (
 // ErrAuth says that the broker refused the credentials.
 var ErrAuth = errors.New("the broker refused the credentials")
 
-// Open connects to the broker. It returns once the connection stands; from then on, the driver reconnects by itself, for ever, after 1 s x 1.6 each time with 20 %
-// of jitter and at most 30 s (a quarter of a second at most with the embedded broker). Errors never contain a secret; refused credentials are [ErrAuth].
+// Open connects to the broker. It returns once the connection stands; from then on, the driver
+// reconnects by itself, for ever, after 1 s x 1.6 each time with 20 % of jitter and at most 30 s (a
+// quarter of a second at most with the embedded broker). Errors never contain a secret; refused
+// credentials are [ErrAuth].
 func Open(ctx context.Context, o Options) (*Driver, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -36,9 +39,12 @@ func Open(ctx context.Context, o Options) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := []natsgo.Option{natsgo.Name(o.Name), natsgo.CustomInboxPrefix(inbox), natsgo.Timeout(dialTimeout), natsgo.MaxReconnects(-1), natsgo.ReconnectBufSize(-1),
-		natsgo.CustomReconnectDelay(delay), natsgo.IgnoreAuthErrorAbort(), natsgo.PingInterval(15 * time.Second), natsgo.MaxPingsOutstanding(3),
-		natsgo.FlusherTimeout(10 * time.Second), natsgo.DisconnectErrHandler(d.disconnected), natsgo.ReconnectHandler(d.reconnected), natsgo.ErrorHandler(d.failed),
+	opts := []natsgo.Option{natsgo.Name(o.Name), natsgo.CustomInboxPrefix(inbox), natsgo.Timeout(dialTimeout),
+		natsgo.MaxReconnects(-1), natsgo.ReconnectBufSize(-1),
+		natsgo.CustomReconnectDelay(delay), natsgo.IgnoreAuthErrorAbort(), natsgo.PingInterval(15 * time.Second),
+		natsgo.MaxPingsOutstanding(3),
+		natsgo.FlusherTimeout(10 * time.Second), natsgo.DisconnectErrHandler(d.disconnected),
+		natsgo.ReconnectHandler(d.reconnected), natsgo.ErrorHandler(d.failed),
 		natsgo.PermissionErrOnSubscribe(true)}
 	wait := o.Wait
 	if len(o.URLs) == 0 {
@@ -65,7 +71,8 @@ func Open(ctx context.Context, o Options) (*Driver, error) {
 }
 
 // connect tries until it succeeds, the credentials are refused, or wait is over.
-func (d *Driver) connect(ctx context.Context, urls []string, wait time.Duration, opts []natsgo.Option) (*natsgo.Conn, error) {
+func (d *Driver) connect(ctx context.Context, urls []string, wait time.Duration, opts []natsgo.Option) (*natsgo.Conn,
+	error) {
 	began := time.Now()
 	for try := 1; ; try++ {
 		nc, err := connectOnce(urls, opts)
@@ -122,7 +129,8 @@ func (d *Driver) where() string {
 }
 
 func isAuth(err error) bool {
-	for _, auth := range []error{natsgo.ErrAuthorization, natsgo.ErrAuthExpired, natsgo.ErrAuthRevoked, natsgo.ErrAccountAuthExpired} {
+	for _, auth := range []error{natsgo.ErrAuthorization, natsgo.ErrAuthExpired, natsgo.ErrAuthRevoked,
+		natsgo.ErrAccountAuthExpired} {
 		if errors.Is(err, auth) {
 			return true
 		}
@@ -130,7 +138,8 @@ func isAuth(err error) bool {
 	return false
 }
 
-// delay is how long to wait before an attempt: 1 s x 1.6 each time, at most 30 s, with 20 % of jitter.
+// delay is how long to wait before an attempt: 1 s x 1.6 each time, at most 30 s, with 20 % of
+// jitter.
 func delay(attempt int) time.Duration {
 	d := float64(time.Second)
 	for range min(attempt-1, 10) {

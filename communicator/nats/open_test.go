@@ -48,7 +48,8 @@ func TestWrongCredentials(t *testing.T) {
 	} {
 		o.Project, o.Wait = "test", -1 // for ever, but not for this
 		_, err := Open(t.Context(), o)
-		if !errors.Is(err, ErrAuth) || strings.Contains(err.Error(), "very-secret") || !strings.Contains(err.Error(), host) {
+		if !errors.Is(err, ErrAuth) || strings.Contains(err.Error(), "very-secret") ||
+			!strings.Contains(err.Error(), host) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -69,13 +70,15 @@ func TestNkey(t *testing.T) {
 	if err := os.WriteFile(file, seed, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, err := start(&server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, Nkeys: []*server.NkeyUser{{Nkey: public}}}, slog.New(slog.DiscardHandler))
+	s, err := start(&server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true,
+		Nkeys: []*server.NkeyUser{{Nkey: public}}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { stop(s) })
 	d := open(t, Options{Project: "test", URLs: []string{s.ClientURL()}, NkeyFile: file})
-	if err := d.Publish("om.1.test.x", message.NewMessage("", nil)); err != nil || d.URL() != s.ClientURL() || d.Owner() {
+	if err := d.Publish("om.1.test.x", message.NewMessage("", nil)); err != nil || d.URL() != s.ClientURL() ||
+		d.Owner() {
 		t.Error(err, d.URL())
 	}
 }
@@ -133,7 +136,8 @@ func TestWaitForBroker(t *testing.T) {
 
 // The user of another project sees nothing of ours, and does not get in our way.
 func TestProjectsAreApart(t *testing.T) {
-	so := &server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, JetStream: true, StoreDir: t.TempDir(), DisableJetStreamBanner: true}
+	so := &server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, JetStream: true, StoreDir: t.TempDir(),
+		DisableJetStreamBanner: true}
 	for _, p := range []string{"test", "spy"} {
 		if err := admit(so, p, "secret of "+p); err != nil {
 			t.Fatal(err)
@@ -145,7 +149,8 @@ func TestProjectsAreApart(t *testing.T) {
 	}
 	t.Cleanup(func() { stop(s) })
 	client := func(project string) *Driver {
-		return open(t, Options{Project: project, URLs: []string{s.ClientURL()}, User: project, Password: "secret of " + project})
+		return open(t, Options{Project: project, URLs: []string{s.ClientURL()}, User: project,
+			Password: "secret of " + project})
 	}
 	ours, spy := client("test"), client("spy")
 	serve(t, process(t, ours), "callee", echo)
@@ -176,7 +181,8 @@ func TestProjectsAreApart(t *testing.T) {
 	if err := c.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := dial(t, process(t, ours), "callee").Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"}); err != nil {
+	if _, err := dial(t, process(t, ours), "callee").Call(t.Context(),
+		&agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"}); err != nil {
 		t.Error(err)
 	}
 }

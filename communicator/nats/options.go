@@ -15,36 +15,46 @@ import (
 	"github.com/openmas/openmas/communicator/pubsub"
 )
 
-// Options says which broker, and as whom. The zero values of all but Project and one of URLs and StateDir are defaults.
+// Options says which broker, and as whom. The zero values of all but Project and one of URLs and
+// StateDir are defaults.
 type Options struct {
 	// Project keeps projects apart: letters, digits, - and _.
 	Project string
 	// Name is shown in the server's list of connections. Default "openmas".
 	Name string
-	// URLs of the servers, "nats://host:4222" or "tls://…". None: the broker embedded in the project's processes, which needs StateDir.
+	// URLs of the servers, "nats://host:4222" or "tls://…". None: the broker embedded in the
+	// project's processes, which needs StateDir.
 	URLs []string
-	// StateDir is the folder of the embedded broker, the same for all processes of the project on this machine and for them alone. Open makes it.
+	// StateDir is the folder of the embedded broker, the same for all processes of the project on
+	// this machine and for them alone. Open makes it.
 	StateDir string
-	// SyncAlways has the embedded broker write to the disk with each durable event, so that they outlive a power cut as well, and not only its process.
+	// SyncAlways has the embedded broker write to the disk with each durable event, so that they
+	// outlive a power cut as well, and not only its process.
 	SyncAlways bool
 
-	// User and Password, or Token, or CredsFile (a JWT and its key), or NkeyFile (a seed) for external servers.
+	// User and Password, or Token, or CredsFile (a JWT and its key), or NkeyFile (a seed) for
+	// external servers.
 	User, Password, Token string
 	CredsFile, NkeyFile   string
-	// CAFile are the authorities to trust in PEM, CertFile and KeyFile who we are. Default: the system's, and nobody. With any of them TLS is required.
+	// CAFile are the authorities to trust in PEM, CertFile and KeyFile who we are. Default: the
+	// system's, and nobody. With any of them TLS is required.
 	CAFile, CertFile, KeyFile string
 
-	// Wait is how long Open waits for a broker that is down; 0: not at all, negative: for as long as its context lasts. Refused credentials are never waited for.
+	// Wait is how long Open waits for a broker that is down; 0: not at all, negative: for as long
+	// as its context lasts. Refused credentials are never waited for.
 	Wait time.Duration
 	// OnWait is called after each failed attempt. url has no credentials in it.
 	OnWait func(url string, err error)
 
-	// Queue is how many messages wait for one subscription, and QueueBytes their size; what comes beyond it is lost, with a warning. Default 65536 and 64 MiB.
+	// Queue is how many messages wait for one subscription, and QueueBytes their size; what comes
+	// beyond it is lost, with a warning. Default 65536 and 64 MiB.
 	Queue, QueueBytes int
-	// Redeliver is how often a message that a subscriber nacked is handed to it again, with Backoff (doubled with each) between. Default 3, and 10 ms. Negative: never.
+	// Redeliver is how often a message that a subscriber nacked is handed to it again, with Backoff
+	// (doubled with each) between. Default 3, and 10 ms. Negative: never.
 	Redeliver int
 	Backoff   time.Duration
-	// OnDead gets what was received and could not be handed over. It is quick and may be called concurrently. Default: a line in the log.
+	// OnDead gets what was received and could not be handed over. It is quick and may be called
+	// concurrently. Default: a line in the log.
 	OnDead func(topic string, m *message.Message, reason error)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
@@ -64,7 +74,8 @@ func (o *Options) complete() error {
 		}
 	}
 	if ways > 1 {
-		return errors.New("more than one way to authenticate: give one of user and password, token, creds file, nkey file")
+		return errors.New("more than one way to authenticate: give one of user and password, token, creds file, nkey " +
+			"file")
 	}
 	if (o.CertFile == "") != (o.KeyFile == "") {
 		return errors.New("a TLS certificate needs its key and the other way round")

@@ -10,7 +10,8 @@ import (
 	"github.com/openmas/openmas/communicator/pubsub"
 )
 
-// requests are messages with an inbox of their own for the answer of the server: that there are no responders. Which message it was, the inbox says.
+// requests are messages with an inbox of their own for the answer of the server: that there are no
+// responders. Which message it was, the inbox says.
 type requests struct {
 	d     *Driver
 	inbox string // with a dot at its end

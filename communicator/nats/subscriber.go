@@ -28,7 +28,8 @@ type subscriber struct {
 	last   int
 }
 
-// Subscriber implements [pubsub.Driver]. What it returns is a [pubsub.Receiver]. Groups are queue groups.
+// Subscriber implements [pubsub.Driver]. What it returns is a [pubsub.Receiver]. Groups are queue
+// groups.
 func (d *Driver) Subscriber(group string) (message.Subscriber, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -40,7 +41,8 @@ func (d *Driver) Subscriber(group string) (message.Subscriber, error) {
 	return s, nil
 }
 
-// Receive implements [pubsub.Receiver]: fn runs in the goroutine of the subscription. stop hands over what this process has received by then.
+// Receive implements [pubsub.Receiver]: fn runs in the goroutine of the subscription. stop hands
+// over what this process has received by then.
 func (s *subscriber) Receive(topic string, fn func(*message.Message)) (func() error, error) {
 	if err := checkSubject(topic); err != nil {
 		return nil, err
@@ -55,7 +57,8 @@ func (s *subscriber) Receive(topic string, fn func(*message.Message)) (func() er
 	})
 }
 
-// Subscribe implements watermill's Subscriber. The next message comes when the one before was acknowledged; one that is nacked comes again, some times.
+// Subscribe implements watermill's Subscriber. The next message comes when the one before was
+// acknowledged; one that is nacked comes again, some times.
 func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	if err := checkSubject(topic); err != nil {
 		return nil, err
@@ -124,7 +127,8 @@ func (s *subscriber) Close() error {
 	return errors.Join(errs...)
 }
 
-// subscribe calls fn with one message after the other, and ended when it will not be called again. end drops what waits.
+// subscribe calls fn with one message after the other, and ended when it will not be called again.
+// end drops what waits.
 func (d *Driver) subscribe(subject, group string, fn func(*natsgo.Msg), ended func()) (end func() error, err error) {
 	sub, err := d.listen(subject, group, fn, ended)
 	if err != nil {
@@ -181,7 +185,8 @@ func (d *Driver) listen(subject, group string, fn func(*natsgo.Msg), ended func(
 }
 
 func unsubscribe(sub *natsgo.Subscription) error {
-	if err := sub.Unsubscribe(); err != nil && !errors.Is(err, natsgo.ErrConnectionClosed) && !errors.Is(err, natsgo.ErrBadSubscription) {
+	if err := sub.Unsubscribe(); err != nil && !errors.Is(err, natsgo.ErrConnectionClosed) &&
+		!errors.Is(err, natsgo.ErrBadSubscription) {
 		return fmt.Errorf("unsubscribe from %s: %w", sub.Subject, err)
 	}
 	return nil

@@ -7,7 +7,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// backChannel is the back-channel of a call that came over the broker: notices and asks go to the caller's process, answers come to this one.
+// backChannel is the back-channel of a call that came over the broker: notices and asks go to the
+// caller's process, answers come to this one.
 type backChannel struct {
 	b *binding
 	j *job
@@ -52,7 +53,8 @@ func (r *backChannel) Request(ctx context.Context, q agent.Request) (json.RawMes
 	}
 }
 
-// receiveAsk has a question answered by whoever made the call, in a goroutine that the communicator waits for when it closes.
+// receiveAsk has a question answered by whoever made the call, in a goroutine that the communicator
+// waits for when it closes.
 func (c *Communicator) receiveAsk(f *frame) {
 	if !c.subjects.isReply(f.replyTo) || f.ask == "" {
 		c.o.Logger.Warn("a question that cannot be answered", "reply-to", f.replyTo)

@@ -30,7 +30,8 @@ func benchmarkCall(b *testing.B, d Driver, callers int) {
 	ctx, cancel := context.WithTimeout(b.Context(), 1<<40)
 	defer cancel()
 	call := func() {
-		res, err := p.Call(ctx, &agent.Call{ID: "1f2e3d4c5b6a7", Op: agent.OpTool, Agent: "echo", Name: "echo", Caller: "bench", Input: in, Attempt: 1})
+		res, err := p.Call(ctx, &agent.Call{ID: "1f2e3d4c5b6a7", Op: agent.OpTool, Agent: "echo", Name: "echo",
+			Caller: "bench", Input: in, Attempt: 1})
 		if err != nil || len(res.Structured) != len(in) {
 			b.Error(res, err)
 		}

@@ -51,7 +51,8 @@ func resultBody(res *agent.Result, err error) (payload []byte, body string) {
 	if res == nil {
 		res = &agent.Result{}
 	}
-	if len(res.Structured) > 0 && len(res.Content) == 0 && res.Pending == nil && len(res.Meta) == 0 && json.Valid(res.Structured) {
+	if len(res.Structured) > 0 && len(res.Content) == 0 && res.Pending == nil && len(res.Meta) == 0 &&
+		json.Valid(res.Structured) {
 		return res.Structured, bodyStructured
 	}
 	b, merr := json.Marshal(res)

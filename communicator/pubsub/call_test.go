@@ -25,10 +25,13 @@ func TestCallCarriesEverything(t *testing.T) {
 			deadline, _ := ctx.Deadline()
 			left <- time.Until(deadline)
 			got <- *c
-			return &agent.Result{Structured: json.RawMessage(`{"a":1}`), Content: []agent.Content{agent.Text("a"), agent.Image([]byte{1}, "image/png")}}, nil
+			return &agent.Result{Structured: json.RawMessage(`{"a":1}`),
+				Content: []agent.Content{agent.Text("a"), agent.Image([]byte{1}, "image/png")}}, nil
 		})
-		want := agent.Call{ID: "id 1", Op: agent.OpTool, Agent: "callee", Name: "do", Input: json.RawMessage(`{"x":"y"}`), Caller: "someone", Key: "k\n%", Depth: 3,
-			Attempt: 2, Meta: map[string]string{"traceparent": "00-x", "x-header": "v", "empty": ""}, State: "state", Inputs: map[string]json.RawMessage{"q": json.RawMessage("1")}}
+		want := agent.Call{ID: "id 1", Op: agent.OpTool, Agent: "callee", Name: "do",
+			Input: json.RawMessage(`{"x":"y"}`), Caller: "someone", Key: "k\n%", Depth: 3,
+			Attempt: 2, Meta: map[string]string{"traceparent": "00-x", "x-header": "v", "empty": ""}, State: "state",
+			Inputs: map[string]json.RawMessage{"q": json.RawMessage("1")}}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		sent := want
@@ -54,7 +57,8 @@ func TestErrorsCross(t *testing.T) {
 	var fail error
 	_, p := pair(t, d, Options{}, func(context.Context, *agent.Call) (*agent.Result, error) { return nil, fail })
 	for _, code := range agent.Codes() {
-		fail = &agent.Error{Code: code, Message: "m", RetryAfter: 2 * time.Second, Details: json.RawMessage(`{"d":1}`), NotExecuted: code == agent.CodeUnavailable}
+		fail = &agent.Error{Code: code, Message: "m", RetryAfter: 2 * time.Second, Details: json.RawMessage(`{"d":1}`),
+			NotExecuted: code == agent.CodeUnavailable}
 		_, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"})
 		var e *agent.Error
 		if !errors.As(err, &e) || !reflect.DeepEqual(e, fail) {
@@ -79,8 +83,11 @@ func TestPanicsAndBadResults(t *testing.T) {
 		"invalid": func() *agent.Result { return &agent.Result{Structured: json.RawMessage(`{`)} },
 		"nothing": func() *agent.Result { return nil },
 	}
-	_, p := pair(t, d, Options{}, func(_ context.Context, c *agent.Call) (*agent.Result, error) { return answers[c.Name](), nil })
-	for name, code := range map[string]agent.Code{"panic": agent.CodeInternal, "invalid": agent.CodeInternal, "nothing": ""} {
+	_, p := pair(t, d, Options{}, func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+		return answers[c.Name](), nil
+	})
+	for name, code := range map[string]agent.Code{"panic": agent.CodeInternal, "invalid": agent.CodeInternal,
+		"nothing": ""} {
 		res, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: name})
 		if agent.CodeOf(err) != code || (err == nil) != (res != nil) {
 			t.Errorf("%s: %v %v", name, res, err)
@@ -96,7 +103,9 @@ func TestNobodyListens(t *testing.T) {
 		} else if code, not := refusal(err); code != agent.CodeUnavailable || !not {
 			t.Fatal(err)
 		}
-		b := serve(t, server, service{"callee", func(context.Context, *agent.Call) (*agent.Result, error) { return nil, nil }})
+		b := serve(t, server, service{"callee", func(context.Context, *agent.Call) (*agent.Result, error) {
+			return nil, nil
+		}})
 		if _, err := server.Serve(t.Context(), service{"callee", nil}); agent.CodeOf(err) != agent.CodeInvalidArgument {
 			t.Fatal(err)
 		}
@@ -109,8 +118,11 @@ func TestNobodyListens(t *testing.T) {
 			t.Fatal(err)
 		}
 		// It comes back: the session works again.
-		serve(t, server, service{"callee", func(context.Context, *agent.Call) (*agent.Result, error) { return agent.TextResult("back"), nil }})
-		if res, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"}); err != nil || res.Text() != "back" {
+		serve(t, server, service{"callee", func(context.Context, *agent.Call) (*agent.Result, error) {
+			return agent.TextResult("back"), nil
+		}})
+		if res, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"}); err != nil ||
+			res.Text() != "back" {
 			t.Fatal(res, err)
 		}
 	})
@@ -142,7 +154,8 @@ func TestCancelAndDeadlineReachTheTool(t *testing.T) {
 		}
 		testkit.Receive(t, ended)
 		<-ctx.Done() // the tool may have been the first to notice
-		if _, err := p.Call(ctx, call); !agent.AsError(err).NotExecuted || agent.CodeOf(err) != agent.CodeDeadlineExceeded {
+		if _, err := p.Call(ctx, call); !agent.AsError(err).NotExecuted ||
+			agent.CodeOf(err) != agent.CodeDeadlineExceeded {
 			t.Fatal(err)
 		}
 	})
@@ -188,11 +201,13 @@ func TestBackChannel(t *testing.T) {
 			for i := range 10 {
 				c.Back.Notify(ctx, agent.Notice{Progress: &agent.ProgressNotice{Progress: float64(i)}})
 			}
-			c.Back.Notify(ctx, agent.Notice{Log: &agent.LogNotice{Level: slog.LevelWarn, Data: json.RawMessage(`"hm"`)}})
+			c.Back.Notify(ctx, agent.Notice{Log: &agent.LogNotice{Level: slog.LevelWarn,
+				Data: json.RawMessage(`"hm"`)}})
 			var wg sync.WaitGroup
 			for range 5 {
 				wg.Go(func() {
-					raw, err := c.Back.Request(ctx, agent.Request{Kind: agent.AskElicit, Params: json.RawMessage(`{"message":"ok?"}`)})
+					raw, err := c.Back.Request(ctx,
+						agent.Request{Kind: agent.AskElicit, Params: json.RawMessage(`{"message":"ok?"}`)})
 					if err != nil || string(raw) != `{"action":"accept","content":{"message":"ok?"}}` {
 						t.Errorf("%s %v", raw, err)
 					}
@@ -208,7 +223,8 @@ func TestBackChannel(t *testing.T) {
 			OnProgress: func(n agent.ProgressNotice) { progress = append(progress, n.Progress) },
 			OnLog:      func(agent.LogNotice) { logs++ },
 			Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
-				return agent.ElicitResult{Action: "accept", Content: json.RawMessage(`{"message":"` + r.Message + `"}`)}, nil
+				return agent.ElicitResult{Action: "accept",
+					Content: json.RawMessage(`{"message":"` + r.Message + `"}`)}, nil
 			},
 		}
 		_, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x", Back: back})
@@ -218,7 +234,8 @@ func TestBackChannel(t *testing.T) {
 		if fmt.Sprint(progress) != "[0 1 2 3 4 5 6 7 8 9]" || logs != 1 {
 			t.Fatal(progress, logs)
 		}
-		if res, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"}); err != nil || res.Text() != "nobody" {
+		if res, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"}); err != nil ||
+			res.Text() != "nobody" {
 			t.Fatal(res, err)
 		}
 	})
@@ -237,12 +254,13 @@ func TestQuestionOutlivesNoCall(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-asked; cancel() }()
-	_, err := p.Call(ctx, &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x", Back: agent.Handlers{Roots: func(ctx context.Context) ([]agent.Root, error) {
-		close(asked)
-		<-ctx.Done()
-		answered <- ctx.Err()
-		return nil, ctx.Err()
-	}}})
+	_, err := p.Call(ctx, &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x",
+		Back: agent.Handlers{Roots: func(ctx context.Context) ([]agent.Root, error) {
+			close(asked)
+			<-ctx.Done()
+			answered <- ctx.Err()
+			return nil, ctx.Err()
+		}}})
 	if agent.CodeOf(err) != agent.CodeCanceled {
 		t.Fatal(err)
 	}
@@ -267,7 +285,8 @@ func TestPayloadLimits(t *testing.T) {
 		return &agent.Result{Structured: c.Input}, nil
 	})
 	call := func(name string, size int) (*agent.Result, error) {
-		return p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: name, Input: json.RawMessage(`"` + strings.Repeat("x", size-2) + `"`)})
+		return p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: name,
+			Input: json.RawMessage(`"` + strings.Repeat("x", size-2) + `"`)})
 	}
 	if res, err := call("echo", 1000); err != nil || len(res.Structured) != 1000 {
 		t.Fatal(err)

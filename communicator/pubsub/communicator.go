@@ -19,20 +19,24 @@ type Options struct {
 	Project string
 	// MaxInFlight is how many calls of one agent run at once. Default 64.
 	MaxInFlight int
-	// Queue is how many calls of one agent wait for that; those beyond it are refused with resource_exhausted. Default 1024.
+	// Queue is how many calls of one agent wait for that; those beyond it are refused with
+	// resource_exhausted. Default 1024.
 	Queue int
-	// MaxPayload is the limit in bytes of a call's input and of its result. Default, and at most: the driver's.
+	// MaxPayload is the limit in bytes of a call's input and of its result. Default, and at most:
+	// the driver's.
 	MaxPayload int
 	// Logger gets what no caller can be told. Default: one that discards.
 	Logger *slog.Logger
 }
 
-// Communicator is the [communicator.Communicator] of a broker. Communicators over one broker and project reach each other's agents; several may serve an agent of one
-// name, and each call goes to one of them.
+// Communicator is the [communicator.Communicator] of a broker. Communicators over one broker and
+// project reach each other's agents; several may serve an agent of one name, and each call goes to
+// one of them.
 //
-// A call is at most once. Its peer's error is NotExecuted unavailable when nobody listens, where the driver can tell; resource_exhausted when the callee's
-// queue is full or the body above the limit; outcome_unknown when the session was closed before the answer, or,
-// over a [Remote] driver, the connection was lost or the callee gave no sign of life any more.
+// A call is at most once. Its peer's error is NotExecuted unavailable when nobody listens, where
+// the driver can tell; resource_exhausted when the callee's queue is full or the body above the
+// limit; outcome_unknown when the session was closed before the answer, or, over a [Remote] driver,
+// the connection was lost or the callee gave no sign of life any more.
 type Communicator struct {
 	driver   Driver
 	o        Options
@@ -62,7 +66,8 @@ type Communicator struct {
 
 var _ communicator.Communicator = (*Communicator)(nil)
 
-// New returns a Communicator over the driver, which stays the caller's to close, later. It starts nothing. A project that is no name is an error.
+// New returns a Communicator over the driver, which stays the caller's to close, later. It starts
+// nothing. A project that is no name is an error.
 func New(d Driver, o Options) (*Communicator, error) {
 	s, err := newSubjects(o.Project)
 	if err != nil {
@@ -80,7 +85,8 @@ func New(d Driver, o Options) (*Communicator, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Communicator{driver: d, o: o, subjects: s, pending: newPending(), workers: newWorkers(), bound: map[string]*binding{}, live: map[*binding]struct{}{}, peers: map[*peer]struct{}{}}
+	c := &Communicator{driver: d, o: o, subjects: s, pending: newPending(), workers: newWorkers(),
+		bound: map[string]*binding{}, live: map[*binding]struct{}{}, peers: map[*peer]struct{}{}}
 	c.inbox = s.reply(c.pending.process)
 	if _, ok := d.(Remote); ok {
 		c.pulse = newPulse(c)
@@ -114,7 +120,8 @@ func (c *Communicator) start() error {
 	return nil
 }
 
-// receive takes what comes to this process: replies and answers, notices and questions. It never waits.
+// receive takes what comes to this process: replies and answers, notices and questions. It never
+// waits.
 func (c *Communicator) receive(m *message.Message) {
 	f, err := decode(m)
 	if err != nil {
@@ -140,13 +147,15 @@ func (c *Communicator) receive(m *message.Message) {
 	}
 }
 
-// send publishes a frame about a call that has been received or made; nobody may listen any more. It waits for room until ctx ends. A payload of more than limit
-// bytes is refused, unless that is 0.
+// send publishes a frame about a call that has been received or made; nobody may listen any more.
+// It waits for room until ctx ends. A payload of more than limit bytes is refused, unless that is
+// 0.
 func (c *Communicator) send(ctx context.Context, subject string, f *frame, limit int) error {
 	return c.publish(ctx, f, limit, func(m *message.Message) error { return c.driver.Publish(subject, m) })
 }
 
-// publish gives a frame's message to the driver; where that keeps nothing of it, it serves for other frames then.
+// publish gives a frame's message to the driver; where that keeps nothing of it, it serves for
+// other frames then.
 func (c *Communicator) publish(ctx context.Context, f *frame, limit int, give func(*message.Message) error) error {
 	if _, ok := c.driver.(Borrower); !ok {
 		m, refused := f.encode(limit)
@@ -174,7 +183,8 @@ func (c *Communicator) publish(ctx context.Context, f *frame, limit int, give fu
 
 var borrowed = sync.Pool{New: func() any { return &message.Message{Metadata: message.Metadata{}} }}
 
-// request is send of a frame that somebody has to hear; the token tells which it was when nobody does.
+// request is send of a frame that somebody has to hear; the token tells which it was when nobody
+// does.
 func (c *Communicator) request(ctx context.Context, subject, token string, f *frame, limit int) error {
 	if c.requests == nil {
 		return c.send(ctx, subject, f, limit)
@@ -182,12 +192,14 @@ func (c *Communicator) request(ctx context.Context, subject, token string, f *fr
 	return c.publish(ctx, f, limit, func(m *message.Message) error { return c.requests.Request(subject, token, m) })
 }
 
-// reply sends what a call or question gave. What is too large becomes a short error, which is sent whatever the limit.
+// reply sends what a call or question gave. What is too large becomes a short error, which is sent
+// whatever the limit.
 func (c *Communicator) reply(subject, kind, ref string, res *agent.Result, err error) {
 	f := frame{kind: kind, ref: ref}
 	f.payload, f.body = resultBody(res, err)
 	if n := len(f.payload); c.o.MaxPayload > 0 && n > c.o.MaxPayload {
-		e := agent.Errorf(agent.CodeResourceExhausted, "the result has %d bytes, at most %d are allowed", n, c.o.MaxPayload)
+		e := agent.Errorf(agent.CodeResourceExhausted, "the result has %d bytes, at most %d are allowed", n,
+			c.o.MaxPayload)
 		if err != nil {
 			e = shortened(agent.AsError(err))
 		}
@@ -201,7 +213,8 @@ func (c *Communicator) reply(subject, kind, ref string, res *agent.Result, err e
 	}
 }
 
-// Close ends every binding, waiting for the calls in flight as [communicator.Binding] says, then every session. The driver stays open.
+// Close ends every binding, waiting for the calls in flight as [communicator.Binding] says, then
+// every session. The driver stays open.
 func (c *Communicator) Close(ctx context.Context) error {
 	c.mu.Lock()
 	first := !c.closed

@@ -7,7 +7,8 @@ import (
 	"github.com/openmas/openmas/communicator/communicatortest"
 )
 
-// The contract, over the driver in memory and over the same as plain watermill; the caller is another process than the callee.
+// The contract, over the driver in memory and over the same as plain watermill; the caller is
+// another process than the callee.
 func TestContract(t *testing.T) {
 	for name, wrap := range map[string]func(Driver) Driver{
 		"memory":   func(d Driver) Driver { return d },

@@ -16,13 +16,15 @@ import (
 // dialTimeout bounds a Dial whose context has no deadline.
 const dialTimeout = 10 * time.Second
 
-// A Refresher is what the peers of a [Communicator] are besides: Refresh asks the agent anew what it offers, for [communicator.Peer] Info. Calls go on meanwhile.
+// A Refresher is what the peers of a [Communicator] are besides: Refresh asks the agent anew what
+// it offers, for [communicator.Peer] Info. Calls go on meanwhile.
 type Refresher interface {
 	Refresh(ctx context.Context) error
 }
 
-// Dial implements [communicator.Dialer]. It asks the agent what it offers; that is what [communicator.Peer] Info gives until the next [Refresher] Refresh. An agent that
-// nobody serves is unavailable, at once where the driver can tell, else when ctx ends (10 s without a deadline).
+// Dial implements [communicator.Dialer]. It asks the agent what it offers; that is what
+// [communicator.Peer] Info gives until the next [Refresher] Refresh. An agent that nobody serves is
+// unavailable, at once where the driver can tell, else when ctx ends (10 s without a deadline).
 func (c *Communicator) Dial(ctx context.Context, name string) (communicator.Peer, error) {
 	if err := agent.CheckAgentName(name); err != nil {
 		return nil, err
@@ -105,7 +107,8 @@ func (p *peer) Call(ctx context.Context, call *agent.Call) (*agent.Result, error
 	}
 	defer p.gate.Leave()
 	c := p.c
-	f := frame{kind: kindCall, replyTo: c.inbox, op: string(call.Op), agent: p.name, name: call.Name, id: call.ID, caller: call.Caller, key: call.Key,
+	f := frame{kind: kindCall, replyTo: c.inbox, op: string(call.Op), agent: p.name, name: call.Name, id: call.ID,
+		caller: call.Caller, key: call.Key,
 		depth: call.Depth, attempt: call.Attempt, back: call.Back != nil, meta: call.Meta}
 	now := time.Now()
 	f.sent = now.UnixMilli()
@@ -147,7 +150,8 @@ func (p *peer) Call(ctx context.Context, call *agent.Call) (*agent.Result, error
 			return nil, agent.Errorf(agent.CodeOf(ctx.Err()), "%s: no answer yet: %w", target(call), ctx.Err())
 		case <-p.done:
 			c.giveUp(p.name, f.ref)
-			return nil, agent.Errorf(agent.CodeOutcomeUnknown, "%s: the session was closed before the answer", target(call))
+			return nil, agent.Errorf(agent.CodeOutcomeUnknown, "%s: the session was closed before the answer",
+				target(call))
 		}
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// escape writes as %XX what a header line of some broker would not keep: control characters, a space at either end, what is no UTF-8, the percent sign
-// itself, and the bytes in also.
+// escape writes as %XX what a header line of some broker would not keep: control characters, a
+// space at either end, what is no UTF-8, the percent sign itself, and the bytes in also.
 func escape(s, also string) string {
 	if !needsEscape(s, also) {
 		return s

@@ -10,13 +10,15 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// EventMessage is an event as the message that carries it. An event without an ID gets a random one; the message's UUID is the ID. Too much metadata, or a payload of
-// more than maxPayload bytes unless that is 0, is resource_exhausted.
+// EventMessage is an event as the message that carries it. An event without an ID gets a random
+// one; the message's UUID is the ID. Too much metadata, or a payload of more than maxPayload bytes
+// unless that is 0, is resource_exhausted.
 func EventMessage(p agent.Publication, maxPayload int) (*message.Message, error) {
 	if p.ID == "" {
 		p.ID = strconv.FormatUint(rand.Uint64(), 36)
 	}
-	f := frame{kind: kindEvent, id: p.ID, topic: p.Topic, source: p.Source, key: p.Key, sent: time.Now().UnixMilli(), meta: p.Meta, payload: p.Payload}
+	f := frame{kind: kindEvent, id: p.ID, topic: p.Topic, source: p.Source, key: p.Key, sent: time.Now().UnixMilli(),
+		meta: p.Meta, payload: p.Payload}
 	m, refused := f.encode(maxPayload)
 	if refused != nil {
 		return nil, refused

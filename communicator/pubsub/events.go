@@ -22,13 +22,16 @@ type EventsOptions struct {
 	Project string
 	// Concurrency is how many events of one subscription are handled at once. Default 16.
 	Concurrency int
-	// Attempts is how often a failing handler is tried in all. Default 3. An error invalid_argument, not_found or unimplemented is final.
+	// Attempts is how often a failing handler is tried in all. Default 3. An error
+	// invalid_argument, not_found or unimplemented is final.
 	Attempts int
-	// Backoff is the time before the second attempt, doubled with each, at most 10 s. Default 100 ms.
+	// Backoff is the time before the second attempt, doubled with each, at most 10 s. Default 100
+	// ms.
 	Backoff time.Duration
 	// PublishTimeout is how long Publish waits for room at a slow subscriber. Default 5 s.
 	PublishTimeout time.Duration
-	// OnDead gets what no attempt could handle. It may be called concurrently. Default: a line in the log.
+	// OnDead gets what no attempt could handle. It may be called concurrently. Default: a line in
+	// the log.
 	OnDead func(DeadEvent)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
@@ -42,11 +45,14 @@ type DeadEvent struct {
 	Err         error
 }
 
-// An EventHandler handles an event; attempt is 1 for the first delivery. It is called concurrently, except for events of one topic that have the same key.
+// An EventHandler handles an event; attempt is 1 for the first delivery. It is called concurrently,
+// except for events of one topic that have the same key.
 type EventHandler func(ctx context.Context, p agent.Publication, attempt int) error
 
-// Events carries events to the agents that listen to their topics, on watermill's Router. Delivery is best effort: an event is acknowledged to the broker when its
-// turn comes, and lost when this process ends before it was handled. Publish works before Run and without it. Events is safe for concurrent use.
+// Events carries events to the agents that listen to their topics, on watermill's Router. Delivery
+// is best effort: an event is acknowledged to the broker when its turn comes, and lost when this
+// process ends before it was handled. Publish works before Run and without it. Events is safe for
+// concurrent use.
 type Events struct {
 	driver   Driver
 	o        EventsOptions
@@ -65,7 +71,8 @@ type Events struct {
 
 var _ agent.Publisher = (*Events)(nil)
 
-// NewEvents returns a hub over the driver, which stays the caller's to close, later. It starts nothing.
+// NewEvents returns a hub over the driver, which stays the caller's to close, later. It starts
+// nothing.
 func NewEvents(d Driver, o EventsOptions) (*Events, error) {
 	s, err := newSubjects(o.Project)
 	if err != nil {
@@ -78,10 +85,12 @@ func NewEvents(d Driver, o EventsOptions) (*Events, error) {
 	}
 	if o.OnDead == nil {
 		o.OnDead = func(d DeadEvent) {
-			o.Logger.Error("an event is dead", "agent", d.Group, "topic", d.Publication.Topic, "event", d.Publication.ID, "attempts", d.Attempts, "error", d.Err)
+			o.Logger.Error("an event is dead", "agent", d.Group, "topic", d.Publication.Topic, "event",
+				d.Publication.ID, "attempts", d.Attempts, "error", d.Err)
 		}
 	}
-	quiet := watermill.NewSlogLoggerWithLevelMapping(o.Logger, map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
+	quiet := watermill.NewSlogLoggerWithLevelMapping(o.Logger,
+		map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
 	// Handlers were waited for when the Router is closed: the time is for its own goroutines.
 	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: time.Second}, quiet)
 	if err != nil {
@@ -89,12 +98,15 @@ func NewEvents(d Driver, o EventsOptions) (*Events, error) {
 	}
 	e := &Events{driver: d, o: o, subjects: s, router: router, feeds: map[*feed]struct{}{}}
 	// A Router ends with its last handler: this one stays.
-	router.AddConsumerHandler("idle", "idle", &idle{ch: make(chan *message.Message)}, func(*message.Message) error { return nil })
+	router.AddConsumerHandler("idle", "idle", &idle{ch: make(chan *message.Message)}, func(*message.Message) error {
+		return nil
+	})
 	return e, nil
 }
 
-// Publish implements [agent.Publisher]. That nobody listens is no error. When a subscriber's queue has no room for longer than PublishTimeout it is
-// resource_exhausted, and others may have got the event.
+// Publish implements [agent.Publisher]. That nobody listens is no error. When a subscriber's queue
+// has no room for longer than PublishTimeout it is resource_exhausted, and others may have got the
+// event.
 func (e *Events) Publish(ctx context.Context, p agent.Publication) error {
 	if err := agent.CheckTopic(p.Topic); err != nil {
 		return err
@@ -124,11 +136,13 @@ func (e *Events) Publish(ctx context.Context, p agent.Publication) error {
 	}
 }
 
-// Subscribe has fn called with the events of a topic, as the agent that group names: of several subscriptions of one group, in all processes, one gets each
-// event. Handling begins with Run; until then the driver's queue holds what comes.
+// Subscribe has fn called with the events of a topic, as the agent that group names: of several
+// subscriptions of one group, in all processes, one gets each event. Handling begins with Run;
+// until then the driver's queue holds what comes.
 //
-// stop ends the subscription and waits for the handlers that run and for what the driver still hands over; when its context ends first, it cancels them and returns
-// an error. Close does the same for all.
+// stop ends the subscription and waits for the handlers that run and for what the driver still
+// hands over; when its context ends first, it cancels them and returns an error. Close does the
+// same for all.
 func (e *Events) Subscribe(group, topic string, fn EventHandler) (stop func(context.Context) error, err error) {
 	if err := errors.Join(agent.CheckAgentName(group), agent.CheckTopic(topic)); err != nil {
 		return nil, err
@@ -148,7 +162,8 @@ func (e *Events) Subscribe(group, topic string, fn EventHandler) (stop func(cont
 	if e.ran != nil {
 		if err := e.router.RunHandlers(context.Background()); err != nil {
 			delete(e.feeds, f)
-			return nil, errors.Join(agent.Errorf(agent.CodeUnavailable, "%s subscribes to %s: %w", group, topic, err), f.end(context.Background()))
+			return nil, errors.Join(agent.Errorf(agent.CodeUnavailable, "%s subscribes to %s: %w", group, topic, err),
+				f.end(context.Background()))
 		}
 	}
 	return func(ctx context.Context) error {
@@ -159,7 +174,8 @@ func (e *Events) Subscribe(group, topic string, fn EventHandler) (stop func(cont
 	}, nil
 }
 
-// Run handles events until ctx ends, then cancels the handlers that run; or until Close. It may be called once.
+// Run handles events until ctx ends, then cancels the handlers that run; or until Close. It may be
+// called once.
 func (e *Events) Run(ctx context.Context) error {
 	e.mu.Lock()
 	if e.closed || e.ran != nil {
@@ -188,8 +204,8 @@ func (e *Events) Run(ctx context.Context) error {
 	return errors.Join(err, e.runErr)
 }
 
-// Close stops taking events, waits for the handlers that run, or cancels them and returns an error when ctx ends first, and ends Run. Safe to call twice and
-// concurrently.
+// Close stops taking events, waits for the handlers that run, or cancels them and returns an error
+// when ctx ends first, and ends Run. Safe to call twice and concurrently.
 func (e *Events) Close(ctx context.Context) error {
 	e.mu.Lock()
 	e.closed = true

@@ -87,7 +87,8 @@ func TestEventRetry(t *testing.T) {
 			}
 		}
 		if c.dead {
-			if got := testkit.Receive(t, deaths); got.Publication.ID != c.id || got.Attempts != c.want || got.Group != "a" || got.Err == nil {
+			if got := testkit.Receive(t, deaths); got.Publication.ID != c.id || got.Attempts != c.want ||
+				got.Group != "a" || got.Err == nil {
 				t.Fatalf("%+v", got)
 			}
 		}

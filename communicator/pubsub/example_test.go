@@ -21,7 +21,9 @@ func Example() {
 	defer bus.Close(ctx)
 
 	greeter, err := agent.NewHost(agent.Env{Name: "greeter"}, agent.Capabilities{Tools: []agent.Tool{
-		agent.NewTool("greet", "Greet somebody.", func(_ context.Context, in struct{ Name string }) (string, error) { return "hello " + in.Name, nil }),
+		agent.NewTool("greet", "Greet somebody.", func(_ context.Context, in struct{ Name string }) (string, error) {
+			return "hello " + in.Name, nil
+		}),
 	}})
 	if err != nil {
 		log.Fatal(err)
@@ -33,7 +35,8 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	res, err := peer.Call(ctx, &agent.Call{Op: agent.OpTool, Agent: "greeter", Name: "greet", Input: json.RawMessage(`{"Name":"Ada"}`)})
+	res, err := peer.Call(ctx, &agent.Call{Op: agent.OpTool, Agent: "greeter", Name: "greet",
+		Input: json.RawMessage(`{"Name":"Ada"}`)})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -59,7 +62,8 @@ func ExampleEvents() {
 	}
 	ran := make(chan error)
 	go func() { ran <- hub.Run(ctx) }()
-	if err := hub.Publish(ctx, agent.Publication{Topic: "file.found", Source: "collector", Payload: json.RawMessage(`"main.go"`)}); err != nil {
+	if err := hub.Publish(ctx, agent.Publication{Topic: "file.found", Source: "collector",
+		Payload: json.RawMessage(`"main.go"`)}); err != nil {
 		log.Fatal(err)
 	}
 	<-done

@@ -16,8 +16,9 @@ import (
 
 const maxEventBackoff = 10 * time.Second
 
-// A feed stands between a driver's subscription and the Router, which runs a goroutine per message, in no order and without a bound: it lets no more through
-// than may be handled at once, and gives each event its place behind the one before it with the same key.
+// A feed stands between a driver's subscription and the Router, which runs a goroutine per message,
+// in no order and without a bound: it lets no more through than may be handled at once, and gives
+// each event its place behind the one before it with the same key.
 type feed struct {
 	e            *Events
 	group, topic string
@@ -52,8 +53,9 @@ func newFeed(e *Events, group, topic string, fn EventHandler) (*feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &feed{e: e, group: group, topic: topic, fn: fn, sub: sub, out: make(chan *message.Message), slots: make(chan struct{}, e.o.Concurrency),
-		done: make(chan struct{}), tails: map[string]chan struct{}{}}
+	f := &feed{e: e, group: group, topic: topic, fn: fn, sub: sub, out: make(chan *message.Message),
+		slots: make(chan struct{}, e.o.Concurrency),
+		done:  make(chan struct{}), tails: map[string]chan struct{}{}}
 	f.handling, f.cancel = context.WithCancel(context.Background())
 	f.stopped, f.stop = context.WithCancel(context.Background())
 	if f.in, err = sub.Subscribe(f.stopped, e.subjects.event(topic)); err != nil {
@@ -74,7 +76,8 @@ func (f *feed) Close() error {
 	return nil
 }
 
-// end takes no more events than the driver still hands over on closing, and waits for the handlers, at most until ctx ends.
+// end takes no more events than the driver still hands over on closing, and waits for the handlers,
+// at most until ctx ends.
 func (f *feed) end(ctx context.Context) error {
 	defer context.AfterFunc(ctx, f.stop)()
 	f.once.Do(func() { f.closeErr = f.sub.Close() })
@@ -171,7 +174,8 @@ func (f *feed) handle(m *message.Message) error {
 			f.dead(d, attempt, err)
 			return nil
 		}
-		f.e.o.Logger.Warn("an event handler failed", "agent", f.group, "topic", f.topic, "event", d.p.ID, "attempt", attempt, "again in", backoff, "error", err)
+		f.e.o.Logger.Warn("an event handler failed", "agent", f.group, "topic", f.topic, "event", d.p.ID, "attempt",
+			attempt, "again in", backoff, "error", err)
 		select {
 		case <-time.After(backoff):
 			backoff = min(2*backoff, maxEventBackoff)
@@ -183,7 +187,8 @@ func (f *feed) handle(m *message.Message) error {
 func (f *feed) try(ctx context.Context, p agent.Publication, attempt int) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			f.e.o.Logger.Error("panic in an event handler", "agent", f.group, "topic", f.topic, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			f.e.o.Logger.Error("panic in an event handler", "agent", f.group, "topic", f.topic, "panic", fmt.Sprint(v),
+				"stack", string(debug.Stack()))
 			err = agent.Errorf(agent.CodeInternal, "the handler of %s panicked: %v", f.topic, v)
 		}
 	}()

@@ -51,7 +51,8 @@ type frame struct {
 	payload                  []byte
 }
 
-// encode makes the message. It refuses metadata that is too large, and a payload of more than maxPayload bytes unless that is 0: nothing was sent then.
+// encode makes the message. It refuses metadata that is too large, and a payload of more than
+// maxPayload bytes unless that is 0: nothing was sent then.
 func (f *frame) encode(maxPayload int) (*message.Message, *agent.Error) {
 	m := &message.Message{Metadata: make(message.Metadata, f.fields())}
 	if refused := f.fill(m, maxPayload); refused != nil {
@@ -94,10 +95,12 @@ func (f *frame) fill(m *message.Message, maxPayload int) *agent.Error {
 		}
 	}
 	if w.size > MaxMetadata {
-		return agent.Refusedf(agent.CodeResourceExhausted, "%d bytes of metadata, at most %d are allowed", w.size, MaxMetadata)
+		return agent.Refusedf(agent.CodeResourceExhausted, "%d bytes of metadata, at most %d are allowed", w.size,
+			MaxMetadata)
 	}
 	if maxPayload > 0 && len(f.payload) > maxPayload {
-		return agent.Refusedf(agent.CodeResourceExhausted, "a body of %d bytes, at most %d are allowed", len(f.payload), maxPayload)
+		return agent.Refusedf(agent.CodeResourceExhausted, "a body of %d bytes, at most %d are allowed", len(f.payload),
+			maxPayload)
 	}
 	m.UUID, m.Payload = cmp.Or(f.ref, f.id), f.payload
 	return nil
@@ -145,8 +148,9 @@ func (w *writer) meta(key, value string) {
 	w.size += len(key) + len(value)
 }
 
-// decode reads a message. On an error the frame has kind, ref, reply-to and agent as far as they could be read, so that it can be answered; the error is
-// unimplemented for a newer major version and internal for what is malformed.
+// decode reads a message. On an error the frame has kind, ref, reply-to and agent as far as they
+// could be read, so that it can be answered; the error is unimplemented for a newer major version
+// and internal for what is malformed.
 func decode(m *message.Message) (frame, *agent.Error) {
 	f := frame{payload: m.Payload}
 	r := reader{}
@@ -227,7 +231,8 @@ func checkVersion(v string) *agent.Error {
 	case err != nil || n == 0:
 		return agent.Refusedf(agent.CodeInternal, "a malformed message: v is %.40q", v)
 	case n > 1:
-		return agent.Refusedf(agent.CodeUnimplemented, "a message of version %.40s, version %s is spoken here", v, version)
+		return agent.Refusedf(agent.CodeUnimplemented, "a message of version %.40s, version %s is spoken here", v,
+			version)
 	}
 	return nil
 }

@@ -41,22 +41,27 @@ func frames() map[string]struct {
 	}
 	text, _ := json.Marshal(agent.Request{Kind: agent.AskElicit, Params: json.RawMessage(`{"message":"sure?"}`)})
 	notice, _ := json.Marshal(agent.Notice{Progress: &agent.ProgressNotice{Progress: 1, Total: 3, Message: "one"}})
-	call := frame{kind: kindCall, ref: "3w5e11264sgsf-1", replyTo: s.reply("3w5e11264sgsf"), op: "tool", agent: "weather", name: "forecast", id: "1f2e3d", timeout: 30000,
+	call := frame{kind: kindCall, ref: "3w5e11264sgsf-1", replyTo: s.reply("3w5e11264sgsf"), op: "tool",
+		agent: "weather", name: "forecast", id: "1f2e3d", timeout: 30000,
 		sent: 1750000000123, caller: "editor", attempt: 1}
 	full := call
 	full.key, full.depth, full.attempt, full.back = "once%\n", 2, 3, true
 	full.op, full.name = "resource", "w://a%20b/ü"
-	full.meta = map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "baggage": "a=b", "x-user: id": " two words "}
-	resume, resumeBody, _ := callBody(&agent.Call{Input: json.RawMessage(`{"city":"Bern"}`), State: "s1", Inputs: map[string]json.RawMessage{"q": json.RawMessage(`true`)}})
+	full.meta = map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		"baggage": "a=b", "x-user: id": " two words "}
+	resume, resumeBody, _ := callBody(&agent.Call{Input: json.RawMessage(`{"city":"Bern"}`), State: "s1",
+		Inputs: map[string]json.RawMessage{"q": json.RawMessage(`true`)}})
 	structured, structuredBody := resultBody(&agent.Result{Structured: json.RawMessage(`{"sky":"grey"}`)}, nil)
 	result, kindOfResult := resultBody(agent.TextResult("grey"), nil)
-	refusal, refusalBody := resultBody(nil, &agent.Error{Code: agent.CodeResourceExhausted, Message: "busy", RetryAfter: time.Second, NotExecuted: true})
+	refusal, refusalBody := resultBody(nil, &agent.Error{Code: agent.CodeResourceExhausted, Message: "busy",
+		RetryAfter: time.Second, NotExecuted: true})
 	reply := frame{kind: kindReply, ref: call.ref}
 	answer := frame{kind: kindAnswer, ref: "9zk2-7"}
 	return map[string]entry{
-		"call":             {s.call("weather"), body(call, []byte(`{"city":"Bern"}`), "")},
-		"call_full":        {s.call("weather"), full},
-		"call_info":        {s.call("weather"), frame{kind: kindCall, ref: call.ref, replyTo: call.replyTo, op: opInfo, agent: "weather", sent: 1750000000123, attempt: 1}},
+		"call":      {s.call("weather"), body(call, []byte(`{"city":"Bern"}`), "")},
+		"call_full": {s.call("weather"), full},
+		"call_info": {s.call("weather"), frame{kind: kindCall, ref: call.ref, replyTo: call.replyTo, op: opInfo,
+			agent: "weather", sent: 1750000000123, attempt: 1}},
 		"call_resumed":     {s.call("weather"), body(call, resume, resumeBody)},
 		"cancel":           {s.control("weather"), frame{kind: kindCancel, ref: call.ref}},
 		"reply_structured": {call.replyTo, body(reply, structured, structuredBody)},
@@ -64,12 +69,16 @@ func frames() map[string]struct {
 		"reply_error":      {call.replyTo, body(reply, refusal, refusalBody)},
 		"heartbeat":        {call.replyTo, frame{kind: kindHeartbeat, ref: call.ref, agent: "weather"}},
 		"notice":           {call.replyTo, frame{kind: kindNotice, ref: call.ref, payload: notice}},
-		"ask":              {call.replyTo, frame{kind: kindAsk, ref: call.ref, ask: "9zk2-7", replyTo: s.reply("9zk2"), payload: text}},
-		"answer":           {s.reply("9zk2"), body(answer, []byte(`{"action":"decline"}`), bodyStructured)},
-		"presence": {s.presence(), frame{kind: kindPresence, name: presenceHello, source: "3w5e11264s", payload: []byte(`{"host":"a","pid":7,"started":"2026-01-05T10:00:00Z","agents":[` +
-			`{"name":"weather","communicator":"local","offers":"5f1c9be2","instances":[{"id":"weather/0","state":"ready","inFlight":0,"served":3,"restarts":0}]}]}`)}},
-		"event": {s.event("file.found"), frame{kind: kindEvent, id: "8d3f", topic: "file.found", source: "collector", key: "a.go", sent: 1750000000123,
-			meta: map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, payload: []byte(`{"path":"a.go"}`)}},
+		"ask": {call.replyTo, frame{kind: kindAsk, ref: call.ref, ask: "9zk2-7", replyTo: s.reply("9zk2"),
+			payload: text}},
+		"answer": {s.reply("9zk2"), body(answer, []byte(`{"action":"decline"}`), bodyStructured)},
+		"presence": {s.presence(), frame{kind: kindPresence, name: presenceHello, source: "3w5e11264s",
+			payload: []byte(`{"host":"a","pid":7,"started":"2026-01-05T10:00:00Z","agents":[` +
+				`{"name":"weather","communicator":"local","offers":"5f1c9be2","instances":[{"id":"weather/0","state":"ready","inFlight":0,"served":3,"restarts":0}]}]}`)}},
+		"event": {s.event("file.found"), frame{kind: kindEvent, id: "8d3f", topic: "file.found", source: "collector",
+			key: "a.go", sent: 1750000000123,
+			meta:    map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+			payload: []byte(`{"path":"a.go"}`)}},
 	}
 }
 
@@ -97,7 +106,8 @@ func TestGoldenFrames(t *testing.T) {
 				t.Fatal(err)
 			}
 			if g.Subject != e.subject || !maps.Equal(g.Metadata, m.Metadata) || g.Payload != string(m.Payload) {
-				t.Errorf("got  %s %v %s\nwant %s %v %s", e.subject, m.Metadata, m.Payload, g.Subject, g.Metadata, g.Payload)
+				t.Errorf("got  %s %v %s\nwant %s %v %s", e.subject, m.Metadata, m.Payload, g.Subject, g.Metadata,
+					g.Payload)
 			}
 			f, refused := decode(&message.Message{Metadata: g.Metadata, Payload: []byte(g.Payload)})
 			want := e.frame
@@ -184,7 +194,8 @@ func FuzzEscape(f *testing.F) {
 	})
 }
 
-// FuzzDecode feeds metadata as JSON: nothing panics, and what decodes encodes to something that decodes to the same.
+// FuzzDecode feeds metadata as JSON: nothing panics, and what decodes encodes to something that
+// decodes to the same.
 func FuzzDecode(f *testing.F) {
 	for _, e := range frames() {
 		fr := e.frame
@@ -252,8 +263,10 @@ func TestMessagesServeAgain(t *testing.T) {
 			if err := c.send(t.Context(), e.subject, &e.frame, 0); err != nil {
 				t.Fatal(err)
 			}
-			if !maps.Equal(l.got.Metadata, want.Metadata) || string(l.got.Payload) != string(want.Payload) || l.got.UUID != want.UUID {
-				t.Fatalf("%s: got %s %v %s, want %s %v %s", name, l.got.UUID, l.got.Metadata, l.got.Payload, want.UUID, want.Metadata, want.Payload)
+			if !maps.Equal(l.got.Metadata, want.Metadata) || string(l.got.Payload) != string(want.Payload) ||
+				l.got.UUID != want.UUID {
+				t.Fatalf("%s: got %s %v %s, want %s %v %s", name, l.got.UUID, l.got.Metadata, l.got.Payload, want.UUID,
+					want.Metadata, want.Payload)
 			}
 		}
 	}

@@ -11,7 +11,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// Heartbeats are counted in ticks of their own clock, which stands still while the process does: a process that was stopped for a while blames nobody for it.
+// Heartbeats are counted in ticks of their own clock, which stands still while the process does: a
+// process that was stopped for a while blames nobody for it.
 const (
 	tick        = 50 * time.Millisecond
 	firstBeat   = 2  // ticks from acceptance to the first heartbeat: short calls need none
@@ -27,8 +28,9 @@ const (
 	probeToken = "!!"
 )
 
-// A pulse is the clock of a communicator over a [Remote] driver. In each tick it sends the heartbeats that are due, and gives up calls that hear none. It sleeps
-// while there is nothing to do. time and rouse may be called on nil.
+// A pulse is the clock of a communicator over a [Remote] driver. In each tick it sends the
+// heartbeats that are due, and gives up calls that hear none. It sleeps while there is nothing to
+// do. time and rouse may be called on nil.
 type pulse struct {
 	c      *Communicator
 	now    atomic.Int64
@@ -93,7 +95,8 @@ func (p *pulse) beat(now int64) bool {
 	probes, more := c.pending.finishSilent(now, reply{err: errSilent})
 	for _, p := range probes {
 		f := frame{kind: kindHeartbeat, ref: p.ref, agent: p.agent}
-		if err := c.request(c.ctx, c.subjects.control(p.agent), p.ref+probeToken, &f, 0); errors.Is(err, ErrNoSubscribers) {
+		if err := c.request(c.ctx, c.subjects.control(p.agent), p.ref+probeToken, &f, 0); errors.Is(err,
+			ErrNoSubscribers) {
 			c.unheard(p.ref + probeToken)
 		}
 	}
@@ -102,7 +105,8 @@ func (p *pulse) beat(now int64) bool {
 		more = more || left
 		for _, j := range due {
 			f := frame{kind: kindHeartbeat, ref: j.ref, agent: b.name}
-			if err := c.request(c.ctx, j.replyTo, j.ref+beatToken, &f, 0); err != nil && !errors.Is(err, ErrNoSubscribers) {
+			if err := c.request(c.ctx, j.replyTo, j.ref+beatToken, &f, 0); err != nil &&
+				!errors.Is(err, ErrNoSubscribers) {
 				c.o.Logger.Debug("a heartbeat was not sent", "agent", b.name, "ref", j.ref, "error", err)
 			} else if err != nil {
 				b.giveUp(j.ref)
@@ -135,7 +139,8 @@ func (c *Communicator) heard(f *frame) {
 
 var errSilent = agent.Errorf(agent.CodeOutcomeUnknown, "no sign of life: whoever got the call is gone")
 
-// unheard is told of a request that nobody listened to: a call that did not arrive, a probe for one that did, or the heartbeat of one whose caller is gone.
+// unheard is told of a request that nobody listened to: a call that did not arrive, a probe for one
+// that did, or the heartbeat of one whose caller is gone.
 func (c *Communicator) unheard(token string) {
 	ref, isProbe := strings.CutSuffix(token, probeToken)
 	ref, isBeat := strings.CutSuffix(ref, beatToken)
@@ -147,7 +152,8 @@ func (c *Communicator) unheard(token string) {
 			b.giveUp(ref)
 		}
 	default:
-		c.pending.finish(ref, reply{err: agent.Refusedf(agent.CodeUnavailable, "no instance of the agent listens")}, c.pulse.time())
+		c.pending.finish(ref, reply{err: agent.Refusedf(agent.CodeUnavailable, "no instance of the agent listens")},
+			c.pulse.time())
 	}
 }
 
@@ -160,7 +166,8 @@ func (c *Communicator) bindings() []*binding {
 
 // lost is told that the connection is gone: replies may be, too.
 func (c *Communicator) lost(err error) {
-	c.pending.finishAll(reply{err: agent.Errorf(agent.CodeOutcomeUnknown, "the connection to the broker was lost: %w", err)})
+	c.pending.finishAll(reply{err: agent.Errorf(agent.CodeOutcomeUnknown, "the connection to the broker was lost: %w",
+		err)})
 }
 
 // hush ends what start began besides the inbox.

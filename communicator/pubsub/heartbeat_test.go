@@ -14,7 +14,8 @@ import (
 	"github.com/openmas/openmas/internal/testkit"
 )
 
-// far is a broker between processes: it can lose what is sent to some subjects, and tells later that nobody listens.
+// far is a broker between processes: it can lose what is sent to some subjects, and tells later
+// that nobody listens.
 type far struct {
 	*Memory
 	mu   sync.Mutex
@@ -128,7 +129,8 @@ func TestHeartbeatsStop(t *testing.T) {
 	}
 }
 
-// Whoever serves a call that nobody waits for is told: by the caller's process, or by the broker when that is gone.
+// Whoever serves a call that nobody waits for is told: by the caller's process, or by the broker
+// when that is gone.
 func TestHeartbeatsOfOrphans(t *testing.T) {
 	t.Run("forgotten", func(t *testing.T) {
 		f := newFar(t)
@@ -140,7 +142,8 @@ func TestHeartbeatsOfOrphans(t *testing.T) {
 			return first
 		})
 		f.drop()
-		if e := agent.AsError(testkit.Receive(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown || e.NotExecuted {
+		if e := agent.AsError(testkit.Receive(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown ||
+			e.NotExecuted {
 			t.Error(e)
 		}
 		testkit.Receive(t, ended)
@@ -176,7 +179,9 @@ func TestUnheardLater(t *testing.T) {
 func TestPulseSleeps(t *testing.T) {
 	f := newFar(t)
 	server := process(t, f, Options{})
-	serve(t, server, service{"callee", func(context.Context, *agent.Call) (*agent.Result, error) { return &agent.Result{}, nil }})
+	serve(t, server, service{"callee", func(context.Context, *agent.Call) (*agent.Result, error) {
+		return &agent.Result{}, nil
+	}})
 	p := dial(t, server, "callee")
 	for range 3 {
 		for over := time.After(30 * time.Second); !server.pulse.asleep.Load(); {

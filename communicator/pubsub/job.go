@@ -25,9 +25,11 @@ type job struct {
 	beat     int64 // the tick of its next heartbeat
 }
 
-// newJob is the call as the caller meant it. The clocks of two hosts may differ a little; the send time is there to notice calls that have waited in the broker.
+// newJob is the call as the caller meant it. The clocks of two hosts may differ a little; the send
+// time is there to notice calls that have waited in the broker.
 func (b *binding) newJob(f *frame) (*job, *agent.Error) {
-	j := &job{b: b, ref: f.ref, replyTo: f.replyTo, call: agent.Call{ID: f.id, Op: agent.Op(f.op), Agent: b.name, Name: f.name, Caller: f.caller, Key: f.key,
+	j := &job{b: b, ref: f.ref, replyTo: f.replyTo, call: agent.Call{ID: f.id, Op: agent.Op(f.op), Agent: b.name,
+		Name: f.name, Caller: f.caller, Key: f.key,
 		Depth: f.depth, Attempt: f.attempt, Meta: f.meta}}
 	if err := readCallBody(f, &j.call); err != nil {
 		return nil, agent.Refusedf(agent.CodeInternal, "%w", err)
@@ -39,7 +41,8 @@ func (b *binding) newJob(f *frame) (*job, *agent.Error) {
 			left -= age
 		}
 		if left <= 0 {
-			return nil, agent.Refusedf(agent.CodeDeadlineExceeded, "it arrived %v after its deadline, or the clocks of the hosts differ", -left)
+			return nil, agent.Refusedf(agent.CodeDeadlineExceeded, "it arrived %v after its deadline, or the clocks "+
+				"of the hosts differ", -left)
 		}
 		j.deadline = now.Add(left)
 	}
@@ -84,7 +87,8 @@ func (b *binding) accept(j *job) *agent.Error {
 	return nil
 }
 
-// work runs j and then what waits. The gate is left after the reply, so that whoever waits for it knows that the replies are out.
+// work runs j and then what waits. The gate is left after the reply, so that whoever waits for it
+// knows that the replies are out.
 func (b *binding) work(j *job) {
 	for j != nil {
 		res, err := b.run(j)
@@ -129,7 +133,8 @@ func (b *binding) run(j *job) (res *agent.Result, err error) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			b.c.o.Logger.Error("panic in a call", "agent", b.name, "call", j.call.ID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			b.c.o.Logger.Error("panic in a call", "agent", b.name, "call", j.call.ID, "panic", fmt.Sprint(p), "stack",
+				string(debug.Stack()))
 			res, err = nil, agent.Errorf(agent.CodeInternal, "%s panicked: %v", j.call.Target(), p)
 		}
 	}()

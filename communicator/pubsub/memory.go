@@ -16,27 +16,32 @@ import (
 type MemoryOptions struct {
 	// Queue is how many messages wait for one subscription. Default 1024.
 	Queue int
-	// Redeliver is how often a message that was nacked is delivered again before it is dead. Default 3; negative: never.
+	// Redeliver is how often a message that was nacked is delivered again before it is dead.
+	// Default 3; negative: never.
 	Redeliver int
 	// Backoff is the time before the first redelivery, doubled with each. Default 10 ms.
 	Backoff time.Duration
 	// MaxPayload in bytes. Default 4 MiB; negative: no limit.
 	MaxPayload int
-	// OnDead gets what was accepted and will not be delivered any more: nacked too often, or its last subscription was closed. It must be quick and may be called
-	// concurrently. Default: a line in the log.
+	// OnDead gets what was accepted and will not be delivered any more: nacked too often, or its
+	// last subscription was closed. It must be quick and may be called concurrently. Default: a
+	// line in the log.
 	OnDead func(topic string, m *message.Message, reason error)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
 
-// Memory is the driver inside one process. It keeps nothing: a message goes to those who subscribe when it is published, and without any, Publish is
-// [ErrNoSubscribers]. When a subscription's queue is full, Publish waits until there is room, the message's context ends or the driver is closed.
+// Memory is the driver inside one process. It keeps nothing: a message goes to those who subscribe
+// when it is published, and without any, Publish is [ErrNoSubscribers]. When a subscription's queue
+// is full, Publish waits until there is room, the message's context ends or the driver is closed.
 //
-// What subscribers get is a copy, payload included. A subscription gets its messages in the order of their publication, the next when the one before was
-// acknowledged, redeliveries included. Members of a group take turns, skipping those whose queue is full.
+// What subscribers get is a copy, payload included. A subscription gets its messages in the order
+// of their publication, the next when the one before was acknowledged, redeliveries included.
+// Members of a group take turns, skipping those whose queue is full.
 type Memory struct {
 	o MemoryOptions
-	// topics holds for each topic its groups, a []group that is never changed but replaced, under mu. Publish takes no lock.
+	// topics holds for each topic its groups, a []group that is never changed but replaced, under
+	// mu. Publish takes no lock.
 	topics sync.Map
 	mu     sync.Mutex
 	subs   map[*memorySubscriber]struct{}

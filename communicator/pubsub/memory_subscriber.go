@@ -63,8 +63,9 @@ func (s *memorySubscriber) forget(m member) {
 	delete(s.members, m)
 }
 
-// Close implements watermill's Subscriber. Its subscriptions get no more messages; those that were queued are still delivered, if that takes no more than a
-// second. It waits for them. A subscription whose own context ends is closed at once.
+// Close implements watermill's Subscriber. Its subscriptions get no more messages; those that were
+// queued are still delivered, if that takes no more than a second. It waits for them. A
+// subscription whose own context ends is closed at once.
 func (s *memorySubscriber) Close() error {
 	s.mu.Lock()
 	s.closed = true

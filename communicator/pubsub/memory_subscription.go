@@ -19,8 +19,9 @@ var (
 // closeGrace is how long a subscription that is closed still delivers what it had queued.
 const closeGrace = time.Second
 
-// A subscription is a member with a queue. Its run goroutine hands one message after the other to the subscriber's channel, until the context ends; or, when
-// the subscriber is closed, until the queue is empty.
+// A subscription is a member with a queue. Its run goroutine hands one message after the other to
+// the subscriber's channel, until the context ends; or, when the subscriber is closed, until the
+// queue is empty.
 type subscription struct {
 	s      *memorySubscriber
 	topic  string
@@ -31,7 +32,8 @@ type subscription struct {
 	out    chan *message.Message
 	done   chan struct{} // closed when run has ended
 
-	// Whoever puts a message in the queue does so under mu or as one of the waiters, and not once it is closing: then what is in the queue is all.
+	// Whoever puts a message in the queue does so under mu or as one of the waiters, and not once
+	// it is closing: then what is in the queue is all.
 	mu      sync.RWMutex
 	shut    bool
 	waiters sync.WaitGroup
@@ -41,7 +43,8 @@ type subscription struct {
 func newSubscription(ctx context.Context, s *memorySubscriber, topic string) *subscription {
 	ctx, cancel := context.WithCancel(ctx)
 	return &subscription{s: s, topic: topic, ctx: ctx, cancel: cancel, room: make(chan struct{}, s.d.o.Queue),
-		queue: make(chan *message.Message, s.d.o.Queue), out: make(chan *message.Message), done: make(chan struct{}), closing: make(chan struct{})}
+		queue: make(chan *message.Message, s.d.o.Queue), out: make(chan *message.Message), done: make(chan struct{}),
+		closing: make(chan struct{})}
 }
 
 func (s *subscription) offer(m *message.Message) bool {
@@ -98,7 +101,8 @@ func (s *subscription) leave() {
 	s.waiters.Wait()
 }
 
-// end closes the subscription, after delivering what it had queued if that takes no longer than closeGrace.
+// end closes the subscription, after delivering what it had queued if that takes no longer than
+// closeGrace.
 func (s *subscription) end() {
 	s.leave()
 	timer := time.AfterFunc(closeGrace, s.cancel)
@@ -200,7 +204,8 @@ func (s *subscription) hand(m *message.Message) error {
 	}
 }
 
-// passOn gives a message that the subscriber never saw to another member of the group that has room.
+// passOn gives a message that the subscriber never saw to another member of the group that has
+// room.
 func (s *subscription) passOn(m *message.Message) {
 	if g, ok := s.s.d.others(s.topic, s.s.group); ok {
 		for _, other := range g.members {

@@ -158,9 +158,10 @@ func TestMemoryNack(t *testing.T) {
 		err     error
 	}
 	deaths := make(chan dead, 10)
-	d := NewMemory(MemoryOptions{Redeliver: 2, Backoff: time.Microsecond, OnDead: func(_ string, m *message.Message, err error) {
-		deaths <- dead{string(m.Payload), err}
-	}})
+	d := NewMemory(MemoryOptions{Redeliver: 2, Backoff: time.Microsecond,
+		OnDead: func(_ string, m *message.Message, err error) {
+			deaths <- dead{string(m.Payload), err}
+		}})
 	defer d.Close()
 	ch, stop := subscribe(t, d, "", "t")
 	if err := d.Publish("t", msg("bad"), msg("good")); err != nil {
@@ -216,7 +217,8 @@ func TestMemorySharesNothing(t *testing.T) {
 	ma.Payload[0], (<-received).Payload[1] = 'X', 'Y'
 	ma.Metadata["k"] = "other"
 	mb := <-b
-	if string(mb.Payload) != "payload" || string(m.Payload) != "payload" || mb.Metadata["k"] != "v" || m.Metadata["k"] != "v" {
+	if string(mb.Payload) != "payload" || string(m.Payload) != "payload" || mb.Metadata["k"] != "v" ||
+		m.Metadata["k"] != "v" {
 		t.Fatalf("%s %s %v %v", m.Payload, mb.Payload, m.Metadata, mb.Metadata)
 	}
 	if err := stop(); err != nil {
@@ -227,7 +229,8 @@ func TestMemorySharesNothing(t *testing.T) {
 	}
 }
 
-// Subscribers come and go while others publish: each message that Publish accepted is delivered or dead, none is forgotten.
+// Subscribers come and go while others publish: each message that Publish accepted is delivered or
+// dead, none is forgotten.
 func TestMemoryForgetsNothing(t *testing.T) {
 	var mu sync.Mutex
 	ends := map[string]int{}

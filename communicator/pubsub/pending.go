@@ -10,7 +10,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// Notices wait for the goroutine that made the call; those that find no room are dropped: they are best effort.
+// Notices wait for the goroutine that made the call; those that find no room are dropped: they are
+// best effort.
 const noticeQueue = 64
 
 // pending is the correlation map of a process: who waits for what under which ref.
@@ -22,8 +23,9 @@ type pending struct {
 	pool    sync.Pool
 }
 
-// A waiter waits for one reply or answer, and meanwhile for notices and questions. Everything reaches it under the lock of pending, while it is in the
-// map: a waiter that was taken out can be used again.
+// A waiter waits for one reply or answer, and meanwhile for notices and questions. Everything
+// reaches it under the lock of pending, while it is in the map: a waiter that was taken out can be
+// used again.
 type waiter struct {
 	seq     uint64
 	reply   chan reply  // one slot: there is one reply
@@ -34,7 +36,8 @@ type waiter struct {
 	life    life
 }
 
-// life is what is known of whoever serves a call, in ticks of the pulse. Where no heartbeats are expected it is zero.
+// life is what is known of whoever serves a call, in ticks of the pulse. Where no heartbeats are
+// expected it is zero.
 type life struct {
 	peer     *peer // the session
 	sent     int64
@@ -43,8 +46,8 @@ type life struct {
 	probed   bool  // it was asked whether anybody is there
 }
 
-// state says whether a call is to be given up. One that nobody has accepted yet may wait behind others: it gets more time, most of it while those are answered,
-// and once in it a probe.
+// state says whether a call is to be given up. One that nobody has accepted yet may wait behind
+// others: it gets more time, most of it while those are answered, and once in it a probe.
 func (l *life) state(now int64) (silent, probe bool) {
 	if l.accepted {
 		return l.heard < now-silentFor, false
@@ -162,7 +165,8 @@ func (p *pending) beat(ref string, now int64) bool {
 	return w != nil
 }
 
-// finishSilent delivers r to those who have heard nothing for too long. It returns those that are to be probed, and whether some other expects heartbeats.
+// finishSilent delivers r to those who have heard nothing for too long. It returns those that are
+// to be probed, and whether some other expects heartbeats.
 func (p *pending) finishSilent(now int64, r reply) (probes []probe, left bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -216,7 +220,8 @@ func (p *pending) ask(ref string) (ctx context.Context, back agent.BackChannel, 
 	}
 	a := w.asks
 	if a.now == maxAsks {
-		return nil, nil, nil, agent.Errorf(agent.CodeResourceExhausted, "%d questions of one call at once are too many", maxAsks+1)
+		return nil, nil, nil, agent.Errorf(agent.CodeResourceExhausted, "%d questions of one call at once are too many",
+			maxAsks+1)
 	}
 	a.now++
 	return a.ctx, w.back, func() {

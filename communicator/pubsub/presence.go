@@ -13,8 +13,9 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// kindPresence is a process saying that it is here; its name is one of the words below, its source the process, its payload what the process says of itself. Without
-// a payload that is what it said last.
+// kindPresence is a process saying that it is here; its name is one of the words below, its source
+// the process, its payload what the process says of itself. Without a payload that is what it said
+// last.
 const kindPresence = "presence"
 
 const (
@@ -24,7 +25,8 @@ const (
 )
 
 const (
-	// describeEvery is how many words of a process go by until it describes itself again though nothing of note has changed.
+	// describeEvery is how many words of a process go by until it describes itself again though
+	// nothing of note has changed.
 	describeEvery = 5
 	// maxMembers bounds what a broker can make this process remember.
 	maxMembers = 10_000
@@ -51,15 +53,17 @@ type PresenceOptions struct {
 	Lease time.Duration
 	// Describe gives the body of what this process says, never empty.
 	Describe func() []byte
-	// OnChange is told of a member that came, said something new, or went. It is not called concurrently, and must neither wait nor call Presence.
+	// OnChange is told of a member that came, said something new, or went. It is not called
+	// concurrently, and must neither wait nor call Presence.
 	OnChange func(m Member, gone bool)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
 
-// Presence is how the processes of a project find each other: each says what it hosts, when it comes and when that changes, and every few seconds that it is still there;
-// one that says nothing any more is gone when its lease has run out. While this process is cut off from the broker, or stood still, nobody's lease runs out: the silence
-// is its own.
+// Presence is how the processes of a project find each other: each says what it hosts, when it
+// comes and when that changes, and every few seconds that it is still there; one that says nothing
+// any more is gone when its lease has run out. While this process is cut off from the broker, or
+// stood still, nobody's lease runs out: the silence is its own.
 type Presence struct {
 	d       Driver
 	o       PresenceOptions
@@ -90,7 +94,8 @@ func NewPresence(d Driver, o PresenceOptions) (*Presence, error) {
 	return p, nil
 }
 
-// Run says that this process is here until ctx ends, and then that it leaves. It may be called once.
+// Run says that this process is here until ctx ends, and then that it leaves. It may be called
+// once.
 func (p *Presence) Run(ctx context.Context) {
 	defer p.leave(ctx)
 	t := time.NewTicker(p.o.Every)
@@ -105,7 +110,8 @@ func (p *Presence) Run(ctx context.Context) {
 		case <-poke:
 			began := time.Now()
 			heard = p.say(ctx, p.takeNext(), true) && heard
-			// Many who come at once are answered together, and who has much to say says it less often.
+			// Many who come at once are answered together, and who has much to say says it less
+			// often.
 			poke, rest = nil, time.After(min(max(p.o.Every/20, 5*time.Since(began)), p.o.Every))
 		case <-rest:
 			poke, rest = p.poke, nil

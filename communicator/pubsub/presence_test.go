@@ -46,11 +46,12 @@ func (w *witness) say(what string) {
 func attend(t *testing.T, d Driver, name string) *witness {
 	t.Helper()
 	w := &witness{says: name + "1"}
-	p, err := NewPresence(d, PresenceOptions{Project: "test", Process: name, OnChange: w.heard, Describe: func() []byte {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		return []byte(w.says)
-	}})
+	p, err := NewPresence(d, PresenceOptions{Project: "test", Process: name, OnChange: w.heard,
+		Describe: func() []byte {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return []byte(w.says)
+		}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +127,8 @@ func TestPresence(t *testing.T) {
 		b.say("b3")
 		time.Sleep(11 * time.Second)
 		want(t, "a change that was not announced", a.take(), "b b3 false")
-		if m := a.Members(); len(m) != 2 || m[0].Process != "b" || string(m[0].Body) != "b3" || !m[0].Heard.After(m[0].Since) {
+		if m := a.Members(); len(m) != 2 || m[0].Process != "b" || string(m[0].Body) != "b3" ||
+			!m[0].Heard.After(m[0].Since) {
 			t.Errorf("%+v", m)
 		}
 		b.stop()
@@ -185,7 +187,8 @@ func TestPresenceAsksWhoIsThere(t *testing.T) {
 		say := func(md map[string]string, body string) {
 			t.Helper()
 			md["kind"], md["v"] = kindPresence, "1"
-			if err := d.Publish("om.1.test.presence", &message.Message{Metadata: md, Payload: []byte(body)}); err != nil {
+			if err := d.Publish("om.1.test.presence",
+				&message.Message{Metadata: md, Payload: []byte(body)}); err != nil {
 				t.Fatal(err)
 			}
 			<-heard

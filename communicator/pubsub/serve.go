@@ -13,7 +13,8 @@ import (
 	"github.com/openmas/openmas/communicator"
 )
 
-// Serve implements [communicator.Server]. Other processes may serve the same name; in this communicator it is an error.
+// Serve implements [communicator.Server]. Other processes may serve the same name; in this
+// communicator it is an error.
 func (c *Communicator) Serve(ctx context.Context, s communicator.Service) (communicator.Binding, error) {
 	name := s.Info().Name
 	if err := agent.CheckAgentName(name); err != nil {
@@ -100,7 +101,8 @@ func (b *binding) receive(m *message.Message) {
 	}
 }
 
-// control takes what concerns all instances of the agent: cancellations. What is not known here is for another instance.
+// control takes what concerns all instances of the agent: cancellations. What is not known here is
+// for another instance.
 func (b *binding) control(m *message.Message) {
 	f, err := decode(m)
 	if err == nil && f.kind == kindHeartbeat { // whoever asks knows by now that somebody is there
@@ -172,6 +174,7 @@ func (b *binding) abandon() {
 
 // refuse ends a job that was accepted and cannot run any more.
 func (b *binding) refuse(j *job) {
-	b.c.reply(j.replyTo, kindReply, j.ref, nil, agent.Refusedf(agent.CodeUnavailable, "%s: the agent is closed", j.call.Target()))
+	b.c.reply(j.replyTo, kindReply, j.ref, nil, agent.Refusedf(agent.CodeUnavailable, "%s: the agent is closed",
+		j.call.Target()))
 	b.gate.Leave()
 }

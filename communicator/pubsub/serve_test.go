@@ -31,7 +31,8 @@ func TestThousandConcurrentCalls(t *testing.T) {
 		for i := range 1000 {
 			wg.Go(func() {
 				in := fmt.Sprint(i)
-				res, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x", Input: json.RawMessage(in)})
+				res, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x",
+					Input: json.RawMessage(in)})
 				if err != nil || string(res.Structured) != in {
 					t.Errorf("%s: %v %v", in, res, err)
 				}
@@ -44,16 +45,18 @@ func TestThousandConcurrentCalls(t *testing.T) {
 	})
 }
 
-// A slow agent with ten thousand callers: what fits runs or waits, the rest is refused at once, the memory for it is bounded, and nobody is forgotten.
+// A slow agent with ten thousand callers: what fits runs or waits, the rest is refused at once, the
+// memory for it is bounded, and nobody is forgotten.
 func TestSlowAgent(t *testing.T) {
 	drivers(t, func(t *testing.T, d Driver) {
 		release := make(chan struct{})
 		var ran atomic.Int32
-		_, p := pair(t, d, Options{MaxInFlight: 4, Queue: 100}, func(_ context.Context, c *agent.Call) (*agent.Result, error) {
-			<-release
-			ran.Add(1)
-			return nil, nil
-		})
+		_, p := pair(t, d, Options{MaxInFlight: 4, Queue: 100},
+			func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+				<-release
+				ran.Add(1)
+				return nil, nil
+			})
 		const calls = 10_000
 		var before, during runtime.MemStats
 		runtime.GC()
@@ -64,7 +67,8 @@ func TestSlowAgent(t *testing.T) {
 		refused.Add(calls - 104)
 		for range calls {
 			done.Go(func() {
-				_, err := p.Call(context.Background(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x", Input: input})
+				_, err := p.Call(context.Background(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x",
+					Input: input})
 				code, not := refusal(err)
 				switch {
 				case err == nil:
@@ -98,11 +102,12 @@ func TestCanceledWhileWaiting(t *testing.T) {
 	d := NewMemory(MemoryOptions{})
 	defer d.Close()
 	release, began := make(chan struct{}), make(chan string, 10)
-	_, p := pair(t, d, Options{MaxInFlight: 1, Queue: 1}, func(_ context.Context, c *agent.Call) (*agent.Result, error) {
-		began <- c.Name
-		<-release
-		return nil, nil
-	})
+	_, p := pair(t, d, Options{MaxInFlight: 1, Queue: 1},
+		func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+			began <- c.Name
+			<-release
+			return nil, nil
+		})
 	call := func(ctx context.Context, name string) error {
 		_, err := p.Call(ctx, &agent.Call{Op: agent.OpTool, Agent: "callee", Name: name})
 		return err
@@ -218,10 +223,11 @@ func TestReplicas(t *testing.T) {
 		var counts [2]atomic.Int32
 		var first interface{ Close(context.Context) error }
 		for i := range counts {
-			b := serve(t, process(t, d, Options{}), service{"callee", func(context.Context, *agent.Call) (*agent.Result, error) {
-				counts[i].Add(1)
-				return nil, nil
-			}})
+			b := serve(t, process(t, d, Options{}),
+				service{"callee", func(context.Context, *agent.Call) (*agent.Result, error) {
+					counts[i].Add(1)
+					return nil, nil
+				}})
 			if i == 0 {
 				first = b
 			}

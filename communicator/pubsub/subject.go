@@ -23,7 +23,8 @@ func (s subjects) reply(process string) string { return string(s) + "reply." + p
 func (s subjects) event(topic string) string   { return string(s) + "event." + topic }
 func (s subjects) presence() string            { return string(s) + "presence" }
 
-// Subject is the subject of a class in a project, "om.1.<project>.<class>", that a driver uses for its own purposes. A project that is no name is an error.
+// Subject is the subject of a class in a project, "om.1.<project>.<class>", that a driver uses for
+// its own purposes. A project that is no name is an error.
 func Subject(project, class string) (string, error) {
 	s, err := newSubjects(project)
 	return string(s) + class, err

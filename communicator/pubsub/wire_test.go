@@ -12,7 +12,8 @@ import (
 	"github.com/openmas/openmas/internal/testkit"
 )
 
-// stranger is a process that speaks the wire format by hand: it sends calls and reads what comes back.
+// stranger is a process that speaks the wire format by hand: it sends calls and reads what comes
+// back.
 type stranger struct {
 	t       *testing.T
 	d       Driver
@@ -57,12 +58,14 @@ func TestRawCalls(t *testing.T) {
 	}})
 	s := newStranger(t, d)
 	call := func(change map[string]string) {
-		md := map[string]string{"v": "1", "kind": "call", "ref": "stranger-1", "reply-to": s.inbox, "op": "tool", "agent": "callee", "name": "x", "id": "7"}
+		md := map[string]string{"v": "1", "kind": "call", "ref": "stranger-1", "reply-to": s.inbox, "op": "tool",
+			"agent": "callee", "name": "x", "id": "7"}
 		maps.Copy(md, change)
 		s.send("om.1.test.call.callee", md, `{"a":1}`)
 	}
 	call(nil)
-	if f := testkit.Receive(t, s.replies); f.kind != kindReply || f.ref != "stranger-1" || f.body != bodyStructured || string(f.payload) != `{"a":1}` || testkit.Receive(t, ran) != "7" {
+	if f := testkit.Receive(t, s.replies); f.kind != kindReply || f.ref != "stranger-1" || f.body != bodyStructured ||
+		string(f.payload) != `{"a":1}` || testkit.Receive(t, ran) != "7" {
 		t.Fatalf("%+v", f)
 	}
 	for _, c := range []struct {
@@ -88,7 +91,8 @@ func TestRawCalls(t *testing.T) {
 		}
 	}
 	// Nothing is sent to a subject that is no reply subject of the project, and nothing runs.
-	for _, to := range []string{"", "om.1.test.call.callee", "om.1.other.reply.x", "om.1.test.reply.", "om.1.test.reply.a.b", "om.1.test.reply.>"} {
+	for _, to := range []string{"", "om.1.test.call.callee", "om.1.other.reply.x", "om.1.test.reply.",
+		"om.1.test.reply.a.b", "om.1.test.reply.>"} {
 		call(map[string]string{"reply-to": to})
 	}
 	call(map[string]string{"ref": ""})
@@ -114,14 +118,18 @@ func TestRawReplies(t *testing.T) {
 	stop, err := receive(d, "callee", "om.1.test.call.callee", func(m *message.Message) {
 		f, _ := decode(m)
 		if f.op == opInfo {
-			s.send(f.replyTo, map[string]string{"v": "1", "kind": "reply", "ref": f.ref, "body": "structured"}, `{"name":"callee"}`)
+			s.send(f.replyTo, map[string]string{"v": "1", "kind": "reply", "ref": f.ref, "body": "structured"},
+				`{"name":"callee"}`)
 			return
 		}
 		// None of these is the answer.
 		for _, md := range []map[string]string{
-			{"v": "1", "kind": "heartbeat", "ref": f.ref}, {"v": "1", "kind": "reply", "ref": "other-1"}, {"v": "1", "kind": "reply", "ref": "nonsense"},
-			{"v": "1", "kind": "reply"}, {"v": "2", "kind": "notice", "ref": f.ref}, {"v": "1", "kind": "notice", "ref": f.ref}, {"kind": "reply"},
-			{"v": "1", "kind": "ask", "ref": f.ref}, {"v": "1", "kind": "ask", "ref": f.ref, "ask": "stranger-9", "reply-to": "om.1.other.reply.x"},
+			{"v": "1", "kind": "heartbeat", "ref": f.ref}, {"v": "1", "kind": "reply", "ref": "other-1"},
+			{"v": "1", "kind": "reply", "ref": "nonsense"},
+			{"v": "1", "kind": "reply"}, {"v": "2", "kind": "notice", "ref": f.ref},
+			{"v": "1", "kind": "notice", "ref": f.ref}, {"kind": "reply"},
+			{"v": "1", "kind": "ask", "ref": f.ref}, {"v": "1", "kind": "ask", "ref": f.ref, "ask": "stranger-9",
+				"reply-to": "om.1.other.reply.x"},
 		} {
 			s.send(f.replyTo, md, "{")
 		}
@@ -130,7 +138,8 @@ func TestRawReplies(t *testing.T) {
 		s.send(f.replyTo, md, md["payload"])
 		s.send(f.replyTo, map[string]string{"v": "1", "kind": "reply", "ref": f.ref, "body": "structured"}, `"twice"`)
 		// Too late to ask: the call is over.
-		s.send(f.replyTo, map[string]string{"v": "1", "kind": "ask", "ref": f.ref, "ask": "stranger-9", "reply-to": s.inbox}, `{"kind":"roots"}`)
+		s.send(f.replyTo, map[string]string{"v": "1", "kind": "ask", "ref": f.ref, "ask": "stranger-9",
+			"reply-to": s.inbox}, `{"kind":"roots"}`)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -142,16 +151,22 @@ func TestRawReplies(t *testing.T) {
 		code   agent.Code
 		text   string
 	}{
-		{map[string]string{"v": "1", "kind": "reply", "body": "structured", "payload": `{"ok":true}`}, "", `{"ok":true}`},
-		{map[string]string{"v": "1", "kind": "reply", "body": "result", "payload": `{"content":[{"type":"text","text":"hi"}]}`}, "", "hi"},
-		{map[string]string{"v": "1", "kind": "reply", "body": "error", "payload": `{"code":"invented","message":"m"}`}, agent.CodeInternal, "m"},
-		{map[string]string{"v": "1", "kind": "reply", "body": "error", "payload": `{`}, agent.CodeInternal, "malformed"},
-		{map[string]string{"v": "1", "kind": "reply", "body": "result", "payload": `[]`}, agent.CodeInternal, "malformed"},
+		{map[string]string{"v": "1", "kind": "reply", "body": "structured", "payload": `{"ok":true}`}, "",
+			`{"ok":true}`},
+		{map[string]string{"v": "1", "kind": "reply", "body": "result",
+			"payload": `{"content":[{"type":"text","text":"hi"}]}`}, "", "hi"},
+		{map[string]string{"v": "1", "kind": "reply", "body": "error", "payload": `{"code":"invented","message":"m"}`},
+			agent.CodeInternal, "m"},
+		{map[string]string{"v": "1", "kind": "reply", "body": "error", "payload": `{`}, agent.CodeInternal,
+			"malformed"},
+		{map[string]string{"v": "1", "kind": "reply", "body": "result", "payload": `[]`}, agent.CodeInternal,
+			"malformed"},
 		{map[string]string{"v": "1", "kind": "reply", "body": "later"}, agent.CodeInternal, "malformed"},
 		{map[string]string{"v": "2", "kind": "reply", "body": "structured"}, agent.CodeUnimplemented, "version 2"},
 	} {
 		answers <- c.answer
-		res, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x", Back: agent.Handlers{}})
+		res, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x",
+			Back: agent.Handlers{}})
 		text := ""
 		if err != nil {
 			text = err.Error()
@@ -164,7 +179,8 @@ func TestRawReplies(t *testing.T) {
 		if agent.CodeOf(err) != c.code || !strings.Contains(text, c.text) {
 			t.Errorf("%v: %s, %v", c.answer, text, err)
 		}
-		if f := testkit.Receive(t, s.replies); f.kind != kindAnswer || f.ref != "stranger-9" || readError(f.payload).Code != agent.CodeCanceled {
+		if f := testkit.Receive(t, s.replies); f.kind != kindAnswer || f.ref != "stranger-9" ||
+			readError(f.payload).Code != agent.CodeCanceled {
 			t.Errorf("%+v", f)
 		}
 	}

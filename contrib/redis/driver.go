@@ -1,5 +1,6 @@
-// Package redis is a broker for openmas that the core does not have: Redis Streams. It shows what a third-party driver has to do. (watermill's own adapter for
-// Redis serves events well, and calls badly: it closes the client that it is given, and leaves goroutines behind that sleep.)
+// Package redis is a broker for openmas that the core does not have: Redis Streams. It shows what a
+// third-party driver has to do. (watermill's own adapter for Redis serves events well, and calls
+// badly: it closes the client that it is given, and leaves goroutines behind that sleep.)
 //
 //	openmas.Main(types, openmas.WithDriver("redis", redis.Connect))
 //
@@ -34,9 +35,11 @@ type Options struct {
 	User     string `json:"user"`
 	Password string `json:"password"`
 	DB       int    `json:"db"`
-	// Keep is about how many messages a stream holds; older ones are lost to who is too slow. Default 10000.
+	// Keep is about how many messages a stream holds; older ones are lost to who is too slow.
+	// Default 10000.
 	Keep int64 `json:"keep"`
-	// Connections is the most there may be: each agent of this process needs two, each topic that an agent listens to one. Default 512.
+	// Connections is the most there may be: each agent of this process needs two, each topic that
+	// an agent listens to one. Default 512.
 	Connections int `json:"connections"`
 }
 
@@ -47,8 +50,10 @@ func Connect(ctx context.Context, o runtime.DriverOptions) (pubsub.Driver, error
 		return nil, fmt.Errorf("options: %w", err)
 	}
 	// A command that is sent twice is a message that comes twice: no retries.
-	d := &Driver{keep: own.Keep, log: o.Logger, lost: map[int]func(error){}, client: goredis.NewClient(&goredis.Options{Addr: own.Address, Username: own.User, Password: own.Password, DB: own.DB,
-		PoolSize: own.Connections, MaxRetries: -1, ContextTimeoutEnabled: true, ClientName: "openmas"})}
+	d := &Driver{keep: own.Keep, log: o.Logger, lost: map[int]func(error){},
+		client: goredis.NewClient(&goredis.Options{Addr: own.Address, Username: own.User, Password: own.Password,
+			DB:       own.DB,
+			PoolSize: own.Connections, MaxRetries: -1, ContextTimeoutEnabled: true, ClientName: "openmas"})}
 	began := time.Now()
 	for {
 		err := d.client.Ping(ctx).Err()
@@ -67,8 +72,10 @@ func Connect(ctx context.Context, o runtime.DriverOptions) (pubsub.Driver, error
 	}
 }
 
-// Driver is a [pubsub.Driver]. A subject is a stream that exists for as long as somebody subscribes to it, a group a consumer group; whoever has none gets one of its own.
-// A message is delivered at most once. What a process that was killed had subscribed to stays: calls to it end after two missing heartbeats.
+// Driver is a [pubsub.Driver]. A subject is a stream that exists for as long as somebody subscribes
+// to it, a group a consumer group; whoever has none gets one of its own. A message is delivered at
+// most once. What a process that was killed had subscribed to stays: calls to it end after two
+// missing heartbeats.
 type Driver struct {
 	client *goredis.Client
 	keep   int64
@@ -105,7 +112,8 @@ func (d *Driver) OnLost(fn func(error)) (stop func()) {
 // Publish implements [pubsub.Driver]. There is no stream where nobody subscribes.
 func (d *Driver) Publish(topic string, messages ...*message.Message) error {
 	for _, m := range messages {
-		err := d.client.XAdd(m.Context(), &goredis.XAddArgs{Stream: topic, Values: values(m), NoMkStream: true, MaxLen: d.keep, Approx: true}).Err()
+		err := d.client.XAdd(m.Context(), &goredis.XAddArgs{Stream: topic, Values: values(m), NoMkStream: true,
+			MaxLen: d.keep, Approx: true}).Err()
 		var op *net.OpError
 		switch {
 		case err == nil:

@@ -25,7 +25,8 @@ var address string
 
 func TestMain(m *testing.M) { os.Exit(withServer(m.Run)) }
 
-// withServer runs a real redis-server on a free port for the tests, which skip without one; under CI that is a failure.
+// withServer runs a real redis-server on a free port for the tests, which skip without one; under
+// CI that is a failure.
 func withServer(tests func() int) int {
 	exe, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -46,7 +47,8 @@ func withServer(tests func() int) int {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	server := exec.Command(exe, "--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", dir)
+	server := exec.Command(exe, "--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+		"--dir", dir)
 	server.Stderr = os.Stderr
 	if err := server.Start(); err != nil {
 		panic(err)
@@ -69,7 +71,8 @@ func needServer(t *testing.T) {
 func connect(t *testing.T) pubsub.Driver {
 	t.Helper()
 	needServer(t)
-	d, err := Connect(context.Background(), runtime.DriverOptions{Options: map[string]any{"address": address}, Wait: hang, Logger: slog.New(slog.DiscardHandler)})
+	d, err := Connect(context.Background(), runtime.DriverOptions{Options: map[string]any{"address": address},
+		Wait: hang, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +128,9 @@ type echo struct{ heard chan string }
 
 func (e *echo) Capabilities() agent.Capabilities {
 	return agent.Capabilities{
-		Tools: []agent.Tool{agent.NewTool("say", "Say it again.", func(_ context.Context, w word) (word, error) { return w, nil })},
+		Tools: []agent.Tool{agent.NewTool("say", "Say it again.", func(_ context.Context, w word) (word, error) {
+			return w, nil
+		})},
 		Events: []agent.Event{agent.On("word.said", func(_ context.Context, w word) error {
 			e.heard <- w.Text
 			return nil
@@ -140,9 +145,11 @@ func TestProject(t *testing.T) {
 	types := agent.Types{"echo": func() agent.Agent { return &echo{heard} }}
 	var all []*runtime.Runtime
 	for _, only := range []string{"one", "two"} {
-		cfg := &runtime.Config{Project: "shared", Dir: t.TempDir(), Agents: map[string]runtime.AgentConfig{"one": {Type: "echo"}, "two": {Type: "echo"}},
+		cfg := &runtime.Config{Project: "shared", Dir: t.TempDir(),
+			Agents: map[string]runtime.AgentConfig{"one": {Type: "echo"}, "two": {Type: "echo"}},
 			Broker: runtime.BrokerConfig{Type: "redis", Options: map[string]any{"address": address}}}
-		r, err := runtime.New(cfg, types, runtime.Options{Only: []string{only}, Drivers: map[string]runtime.NewDriver{"redis": Connect}})
+		r, err := runtime.New(cfg, types,
+			runtime.Options{Only: []string{only}, Drivers: map[string]runtime.NewDriver{"redis": Connect}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -108,7 +108,8 @@ func (s *subscriber) Receive(topic string, fn func(*message.Message)) (func() er
 	if s.closed {
 		return nil, errors.New("the subscriber is closed")
 	}
-	f := &feed{d: s.d, topic: topic, group: s.group, consumer: rand.Text(), conn: s.d.client.Conn(), stop: make(chan struct{}), done: make(chan struct{}), fn: fn}
+	f := &feed{d: s.d, topic: topic, group: s.group, consumer: rand.Text(), conn: s.d.client.Conn(),
+		stop: make(chan struct{}), done: make(chan struct{}), fn: fn}
 	ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
 	defer cancel()
 	id, err := f.conn.ClientID(ctx).Result()
@@ -125,7 +126,8 @@ func (s *subscriber) Receive(topic string, fn func(*message.Message)) (func() er
 	return end, nil
 }
 
-// Subscribe implements watermill's Subscriber: the next message comes when the one before is acknowledged.
+// Subscribe implements watermill's Subscriber: the next message comes when the one before is
+// acknowledged.
 func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	out, closing := make(chan *message.Message), make(chan struct{})
 	end, err := s.Receive(topic, func(m *message.Message) {
@@ -204,8 +206,9 @@ func (f *feed) run() {
 			return
 		default:
 		}
-		streams, err := f.conn.XReadGroup(context.Background(), &goredis.XReadGroupArgs{Group: f.group, Consumer: f.consumer, Streams: []string{f.topic, ">"}, Count: 64,
-			Block: block, NoAck: true}).Result()
+		streams, err := f.conn.XReadGroup(context.Background(),
+			&goredis.XReadGroupArgs{Group: f.group, Consumer: f.consumer, Streams: []string{f.topic, ">"}, Count: 64,
+				Block: block, NoAck: true}).Result()
 		for _, s := range streams {
 			for _, x := range s.Messages {
 				f.fn(received(x))
@@ -217,7 +220,8 @@ func (f *feed) run() {
 	}
 }
 
-// recover waits for the server to be back, which may have forgotten everything. It is false when the feed has ended.
+// recover waits for the server to be back, which may have forgotten everything. It is false when
+// the feed has ended.
 func (f *feed) recover(lost error) bool {
 	f.d.log.Warn("the connection to the broker is lost", "topic", f.topic, "error", lost)
 	f.d.lose(lost)

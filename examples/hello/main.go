@@ -23,7 +23,8 @@ func (g *Greeter) Greet(_ context.Context, in Name) (string, error) {
 }
 
 func (g *Greeter) Capabilities() agent.Capabilities {
-	return agent.Capabilities{Tools: []agent.Tool{agent.NewTool("greet", "Greet somebody by name.", g.Greet, agent.ReadOnly())}}
+	return agent.Capabilities{Tools: []agent.Tool{agent.NewTool("greet", "Greet somebody by name.", g.Greet,
+		agent.ReadOnly())}}
 }
 
 // Host welcomes visitors, and asks the greeter how.
@@ -35,7 +36,8 @@ func (h *Host) Welcome(ctx context.Context, in Name) (string, error) {
 }
 
 func (h *Host) Capabilities() agent.Capabilities {
-	return agent.Capabilities{Tools: []agent.Tool{agent.NewTool("welcome", "Welcome a visitor.", h.Welcome)}, Requires: []string{"greeter.greet"}}
+	return agent.Capabilities{Tools: []agent.Tool{agent.NewTool("welcome", "Welcome a visitor.", h.Welcome)},
+		Requires: []string{"greeter.greet"}}
 }
 
 func main() {

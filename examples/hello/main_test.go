@@ -19,8 +19,10 @@ func TestWelcome(t *testing.T) {
 }
 
 func TestGreeterIsGone(t *testing.T) {
-	sys := agenttest.Run(t, agenttest.Agents{"greeter": agenttest.Script{"greet": agent.Errorf(agent.CodeUnavailable, "on holiday")}, "host": &Host{}})
-	if _, err := agent.Ask[string](sys.Ctx(), "host.welcome", Name{Name: "Ada"}); agent.CodeOf(err) != agent.CodeUnavailable {
+	sys := agenttest.Run(t, agenttest.Agents{"greeter": agenttest.Script{"greet": agent.Errorf(agent.CodeUnavailable,
+		"on holiday")}, "host": &Host{}})
+	if _, err := agent.Ask[string](sys.Ctx(), "host.welcome",
+		Name{Name: "Ada"}); agent.CodeOf(err) != agent.CodeUnavailable {
 		t.Errorf("%v", err)
 	}
 }

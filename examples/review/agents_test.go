@@ -69,7 +69,8 @@ func TestComplexity(t *testing.T) {
 func TestLinter(t *testing.T) {
 	root := tree(t)
 	sys := agenttest.Run(t, agenttest.Agents{"linter": &Linter{LongFunction: 80}})
-	f, err := agent.Ask[Findings](sys.Ctx(), "linter.lint", Batch{Root: root, Paths: []string{"internal/basket.go", "start.go", "price.go", "testdata/sample.go"}})
+	f, err := agent.Ask[Findings](sys.Ctx(), "linter.lint",
+		Batch{Root: root, Paths: []string{"internal/basket.go", "start.go", "price.go", "testdata/sample.go"}})
 	want := []Finding{
 		{"internal/basket.go", 5, "undocumented", "Basket is exported and has no comment"},
 		{"internal/basket.go", 7, "ignored", "the result of a call is thrown away"},
@@ -93,17 +94,20 @@ func TestHistorian(t *testing.T) {
 		return h
 	}
 	h := churn(Batch{Root: root, Paths: []string{"price.go", "total.go", "internal/über/größe.go", "not-there.go"}})
-	want := map[string]Churn{"price.go": {3, "2026-02-07"}, "total.go": {2, "2026-02-08"}, "internal/über/größe.go": {1, "2026-01-05"}}
+	want := map[string]Churn{"price.go": {3, "2026-02-07"}, "total.go": {2, "2026-02-08"},
+		"internal/über/größe.go": {1, "2026-01-05"}}
 	if !maps.Equal(h.Files, want) || len(h.Notes) != 0 {
 		t.Errorf("%+v", h)
 	}
 	// a folder of the tree is a tree, with paths of its own
-	if h := churn(Batch{Root: filepath.Join(root, "internal"), Paths: []string{"basket.go"}}); h.Files["basket.go"].Commits != 1 {
+	if h := churn(Batch{Root: filepath.Join(root, "internal"),
+		Paths: []string{"basket.go"}}); h.Files["basket.go"].Commits != 1 {
 		t.Errorf("%+v", h)
 	}
 	// what was committed meanwhile counts
 	write(t, root, map[string]string{"price.go": plain})
-	gitIn(t, root, []string{"GIT_AUTHOR_DATE=2026-03-01T00:00:00Z", "GIT_COMMITTER_DATE=2026-03-01T00:00:00Z"}, "-c", "user.name=A", "-c", "user.email=a@example.com", "commit", "-qam", "more")
+	gitIn(t, root, []string{"GIT_AUTHOR_DATE=2026-03-01T00:00:00Z", "GIT_COMMITTER_DATE=2026-03-01T00:00:00Z"}, "-c",
+		"user.name=A", "-c", "user.email=a@example.com", "commit", "-qam", "more")
 	if h := churn(Batch{Root: root, Paths: []string{"price.go"}}); h.Files["price.go"] != (Churn{4, "2026-03-01"}) {
 		t.Errorf("%+v", h)
 	}
@@ -121,27 +125,31 @@ func TestEditorFansOut(t *testing.T) {
 		"complexity": agenttest.Script{"measure": agenttest.Func(func(_ context.Context, b Batch) (Measures, error) {
 			var m Measures
 			for _, p := range b.Paths {
-				m.Files = append(m.Files, FileMeasure{Path: p, Functions: []Function{{Name: "F", Line: 3, Lines: 9, Complexity: 5}}})
+				m.Files = append(m.Files,
+					FileMeasure{Path: p, Functions: []Function{{Name: "F", Line: 3, Lines: 9, Complexity: 5}}})
 			}
 			return m, nil
 		})},
-		"linter":    agenttest.Script{"lint": Findings{Findings: []Finding{{Path: "aa.go", Line: 1, Rule: "long"}}}},
-		"historian": agenttest.Script{"churn": History{Files: map[string]Churn{"ab.go": {Commits: 7, Last: "2026-01-01"}}}},
-		"openmas":   agenttest.Script{"status": Crew{}},
+		"linter": agenttest.Script{"lint": Findings{Findings: []Finding{{Path: "aa.go", Line: 1, Rule: "long"}}}},
+		"historian": agenttest.Script{"churn": History{Files: map[string]Churn{"ab.go": {Commits: 7,
+			Last: "2026-01-01"}}}},
+		"openmas": agenttest.Script{"status": Crew{}},
 	}, agenttest.ByHand())
 	var mu sync.Mutex
 	var last agent.ProgressNotice
-	r, err := agent.Ask[*Review](sys.Ctx(), "editor.review", Tree{Root: t.TempDir()}, agent.OnProgress(func(n agent.ProgressNotice) {
-		mu.Lock()
-		defer mu.Unlock()
-		if n.Progress > last.Progress {
-			last = n
-		}
-	}))
+	r, err := agent.Ask[*Review](sys.Ctx(), "editor.review", Tree{Root: t.TempDir()},
+		agent.OnProgress(func(n agent.ProgressNotice) {
+			mu.Lock()
+			defer mu.Unlock()
+			if n.Progress > last.Progress {
+				last = n
+			}
+		}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []HotSpot{{Path: "ab.go", Score: 35, Complexity: 5, Commits: 7, Last: "2026-01-01", Worst: "F:3 (5)"}, {Path: "aa.go", Score: 5, Complexity: 5, Worst: "F:3 (5)", Findings: 3}}
+	want := []HotSpot{{Path: "ab.go", Score: 35, Complexity: 5, Commits: 7, Last: "2026-01-01", Worst: "F:3 (5)"},
+		{Path: "aa.go", Score: 5, Complexity: 5, Worst: "F:3 (5)", Findings: 3}}
 	if !slices.Equal(r.HotSpots, want) || r.Functions != 100 {
 		t.Errorf("%+v", r)
 	}
@@ -163,10 +171,12 @@ func TestEditorFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			root := tree(t)
 			sys := crew(t, func(a agenttest.Agents) {
-				tools := map[string]string{"collector": "files", "complexity": "measure", "linter": "lint", "historian": "churn"}
+				tools := map[string]string{"collector": "files", "complexity": "measure", "linter": "lint",
+					"historian": "churn"}
 				a[name] = agenttest.Script{tools[name]: agent.Errorf(agent.CodeUnavailable, "gone fishing")}
 			})
-			if _, err := ask(sys, root); !errors.Is(err, agent.CodeUnavailable) || !strings.Contains(err.Error(), "gone fishing") {
+			if _, err := ask(sys, root); !errors.Is(err, agent.CodeUnavailable) ||
+				!strings.Contains(err.Error(), "gone fishing") {
 				t.Errorf("%v", err)
 			}
 		})
@@ -180,7 +190,8 @@ func TestEditorRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := strings.Join(strings.Fields(sys.Output()), " ")
-	for _, want := range []string{"5 files,", "18 price.go 6 3 2026-02-07 Price:4 (6)", "linter mcp-sse 0 3 0 0s", "review.md"} {
+	for _, want := range []string{"5 files,", "18 price.go 6 3 2026-02-07 Price:4 (6)", "linter mcp-sse 0 3 0 0s",
+		"review.md"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, sys.Output())
 		}
@@ -194,11 +205,14 @@ func TestLatestReviewAndPrompt(t *testing.T) {
 		t.Errorf("before the first review: %v", err)
 	}
 	_, text := review(t, sys, root)
-	p, err := agent.GetPrompt(sys.Ctx(), "editor.explain-hot-spot", map[string]string{"path": "price.go", "for": "newcomer"})
-	if err != nil || len(p.Messages) != 1 || !strings.Contains(p.Messages[0].Content.Text, text) || !strings.Contains(p.Messages[0].Content.Text, "newcomer") {
+	p, err := agent.GetPrompt(sys.Ctx(), "editor.explain-hot-spot",
+		map[string]string{"path": "price.go", "for": "newcomer"})
+	if err != nil || len(p.Messages) != 1 || !strings.Contains(p.Messages[0].Content.Text, text) ||
+		!strings.Contains(p.Messages[0].Content.Text, "newcomer") {
 		t.Errorf("%+v, %v", p, err)
 	}
-	if _, err := agent.GetPrompt(sys.Ctx(), "editor.explain-hot-spot", nil); !errors.Is(err, agent.CodeInvalidArgument) {
+	if _, err := agent.GetPrompt(sys.Ctx(), "editor.explain-hot-spot", nil); !errors.Is(err,
+		agent.CodeInvalidArgument) {
 		t.Errorf("without a path: %v", err)
 	}
 }

@@ -20,8 +20,9 @@ import (
 // hosts are the agents of each of the three processes that share the project.
 var hosts = []string{"editor,collector", "complexity,linter", "historian"}
 
-// The same project file as one process, which the other tests of this package are about, and as three: with the broker embedded in one of them, on a NATS cluster of
-// three servers, and each in a network of its own. The report is the same.
+// The same project file as one process, which the other tests of this package are about, and as
+// three: with the broker embedded in one of them, on a NATS cluster of three servers, and each in a
+// network of its own. The report is the same.
 func TestThreeProcesses(t *testing.T) {
 	root, want := tree(t), golden(t)
 	exe, err := os.Executable()
@@ -30,7 +31,8 @@ func TestThreeProcesses(t *testing.T) {
 	}
 	same := func(t *testing.T, commands [][]string, urls ...string) {
 		state := t.TempDir()
-		sets := []string{"--set", "broker.type=nats", "--set", "agents.editor.config.root=" + root, "--set", "agents.complexity.env={GORACE: atexit_sleep_ms=0}"}
+		sets := []string{"--set", "broker.type=nats", "--set", "agents.editor.config.root=" + root, "--set",
+			"agents.complexity.env={GORACE: atexit_sleep_ms=0}"}
 		if len(urls) > 0 {
 			sets = append(sets, "--set", "broker.urls=["+strings.Join(urls, ", ")+"]")
 		}
@@ -89,7 +91,8 @@ func natsCluster(t *testing.T) (urls []string) {
 	var all []*server.Server
 	for i, r := range routes {
 		_, port, _ := net.SplitHostPort(r.Host)
-		o := &server.Options{ServerName: fmt.Sprint("n", i), Host: "127.0.0.1", Port: -1, Cluster: server.ClusterOpts{Name: "c", Host: "127.0.0.1"}, Routes: routes}
+		o := &server.Options{ServerName: fmt.Sprint("n", i), Host: "127.0.0.1", Port: -1,
+			Cluster: server.ClusterOpts{Name: "c", Host: "127.0.0.1"}, Routes: routes}
 		if _, err := fmt.Sscan(port, &o.Cluster.Port); err != nil {
 			t.Fatal(err)
 		}
@@ -117,8 +120,8 @@ func natsServer(t *testing.T, o *server.Options) *server.Server {
 	return s
 }
 
-// networks makes three network namespaces on a bridge, and removes them at the end. It returns our own address there, and how to run a command in each. It skips the
-// test where that is not allowed.
+// networks makes three network namespaces on a bridge, and removes them at the end. It returns our
+// own address there, and how to run a command in each. It skips the test where that is not allowed.
 func networks(t *testing.T) (address string, run [][]string) {
 	t.Helper()
 	ip := func(args ...string) error {

@@ -30,14 +30,16 @@ type Found struct {
 	Lines int    `json:"lines"`
 }
 
-// Collector finds the Go files that people write and read: no tests' data, nothing vendored, generated or hidden.
+// Collector finds the Go files that people write and read: no tests' data, nothing vendored,
+// generated or hidden.
 type Collector struct{}
 
 // Capabilities implements agent.Agent.
 func (c *Collector) Capabilities() agent.Capabilities {
 	return agent.Capabilities{
 		Description: "Finds the Go files of a source tree.",
-		Tools:       []agent.Tool{agent.NewTool("files", "List the Go files of a source tree; publishes file.found for each.", c.Files, agent.ReadOnly())},
+		Tools: []agent.Tool{agent.NewTool("files", "List the Go files of a source tree; publishes file.found "+
+			"for each.", c.Files, agent.ReadOnly())},
 	}
 }
 
@@ -87,5 +89,6 @@ func (c *Collector) take(ctx context.Context, out *Files, root, path string) err
 }
 
 func skipped(dir string) bool {
-	return dir == "vendor" || dir == "testdata" || dir == "node_modules" || strings.HasPrefix(dir, ".") || strings.HasPrefix(dir, "_")
+	return dir == "vendor" || dir == "testdata" || dir == "node_modules" || strings.HasPrefix(dir, ".") ||
+		strings.HasPrefix(dir, "_")
 }

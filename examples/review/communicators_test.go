@@ -59,7 +59,8 @@ func start(t *testing.T, root string, args ...string) *process {
 func launch(t *testing.T, state string, command []string, args ...string) *process {
 	t.Helper()
 	p := &process{state: state, ended: make(chan struct{})}
-	args = slices.Concat(command, []string{"run", filepath.Join("..", "..", "configs", "project.yaml"), "--listen", "127.0.0.1:0", "--set", "state=" + state}, args)
+	args = slices.Concat(command, []string{"run", filepath.Join("..", "..", "configs", "project.yaml"), "--listen",
+		"127.0.0.1:0", "--set", "state=" + state}, args)
 	p.Cmd = exec.Command(args[0], args[1:]...)
 	p.Env = append(os.Environ(), mainVar+"=1", noSleep)
 	for name, value := range gitEnv(t.TempDir()) {
@@ -104,7 +105,8 @@ func (p *process) report(t *testing.T) string {
 	return string(b)
 }
 
-// How an agent is reached is one word in the project file, and changes nothing in the report: each agent over each communicator, and all over the same one.
+// How an agent is reached is one word in the project file, and changes nothing in the report: each
+// agent over each communicator, and all over the same one.
 func TestOneWord(t *testing.T) {
 	root, want := tree(t), golden(t)
 	crews := map[string][]string{}
@@ -132,7 +134,8 @@ func TestOneWord(t *testing.T) {
 			if got := p.report(t); got != want {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
-			// What is for people is on standard output: of an agent in a child process, whose standard output is the protocol's, in the log.
+			// What is for people is on standard output: of an agent in a child process, whose
+			// standard output is the protocol's, in the log.
 			shown := p.out.String()
 			if strings.Contains(strings.Join(sets, " "), "agents.editor.communicator="+runtime.OverStdio) {
 				shown = p.err.String()

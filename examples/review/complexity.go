@@ -41,7 +41,8 @@ type Complexity struct{}
 func (c *Complexity) Capabilities() agent.Capabilities {
 	return agent.Capabilities{
 		Description: "Measures how complicated Go functions are.",
-		Tools:       []agent.Tool{agent.NewTool("measure", "Measure length and cyclomatic complexity of the functions in some files.", c.Measure, agent.ReadOnly())},
+		Tools: []agent.Tool{agent.NewTool("measure", "Measure length and cyclomatic complexity of the "+
+			"functions in some files.", c.Measure, agent.ReadOnly())},
 	}
 }
 
@@ -71,7 +72,8 @@ func functions(fset *token.FileSet, file *ast.File) []Function {
 			continue
 		}
 		first, last := fset.Position(fn.Pos()).Line, fset.Position(fn.End()).Line
-		out = append(out, Function{Name: nameOf(fn), Line: first, Lines: last - first + 1, Complexity: cyclomatic(fn.Body)})
+		out = append(out, Function{Name: nameOf(fn), Line: first, Lines: last - first + 1,
+			Complexity: cyclomatic(fn.Body)})
 	}
 	return out
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// batch is how many files go into one call: enough to make the call's cost small, few enough to share the work.
+// batch is how many files go into one call: enough to make the call's cost small, few enough to
+// share the work.
 const batch = 40
 
 // Editor asks the rest of the crew, ranks what they found, and writes the report.
@@ -28,12 +29,18 @@ type Editor struct {
 func (e *Editor) Capabilities() agent.Capabilities {
 	return agent.Capabilities{
 		Description: "Reviews a Go source tree with the help of the crew.",
-		Tools: []agent.Tool{agent.NewTool("review", "Review a Go source tree: rank its hot spots, complexity times churn.", e.Review,
+		Tools: []agent.Tool{agent.NewTool("review", "Review a Go source tree: rank its hot spots, complexity times "+
+			"churn.", e.Review,
 			agent.ReadOnly())},
-		Prompts:   []agent.Prompt{agent.NewPrompt("explain-hot-spot", "Ask a model why a file is a hot spot, and what to do.", e.explain)},
-		Resources: []agent.Resource{agent.NewResource("review://latest", "latest review", "The report of the last review.", "text/markdown", e.latest)},
-		Events:    []agent.Event{agent.On("file.found", func(context.Context, Found) error { e.found.Add(1); return nil })},
-		Requires:  []string{"collector.files", "complexity.measure", "linter.lint", "historian.churn"},
+		Prompts: []agent.Prompt{agent.NewPrompt("explain-hot-spot", "Ask a model why a file is a hot spot, and "+
+			"what to do.", e.explain)},
+		Resources: []agent.Resource{agent.NewResource("review://latest", "latest review", "The report of the last "+
+			"review.", "text/markdown", e.latest)},
+		Events: []agent.Event{agent.On("file.found", func(context.Context, Found) error {
+			e.found.Add(1)
+			return nil
+		})},
+		Requires: []string{"collector.files", "complexity.measure", "linter.lint", "historian.churn"},
 	}
 }
 
@@ -67,7 +74,8 @@ func (e *Editor) Review(ctx context.Context, t Tree) (*Review, error) {
 			if err := examine(ctx, r, b); err != nil {
 				return err
 			}
-			agent.Progress(ctx, float64(done.Add(int64(len(b.Paths)))), float64(len(files.Paths)), fmt.Sprintf("files examined, %d found", e.found.Load()))
+			agent.Progress(ctx, float64(done.Add(int64(len(b.Paths)))), float64(len(files.Paths)),
+				fmt.Sprintf("files examined, %d found", e.found.Load()))
 			return nil
 		})
 	}

@@ -48,7 +48,9 @@ func (e *Editor) explain(ctx context.Context, q HotSpotQuestion) (*agent.PromptR
 	if err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf("You advise the %s of a Go project. This is its latest review:\n\n%s\n\nExplain in a few sentences why %s is a hot spot, and what to do about it first.",
+	text := fmt.Sprintf("You advise the %s of a Go project. This is its latest review:\n\n%s\n\nExplain in a few "+
+		"sentences why %s is a hot spot, and what to do about it first.",
 		cmp.Or(q.For, "maintainer"), report, q.Path)
-	return &agent.PromptResult{Description: "Why " + q.Path + " is a hot spot", Messages: []agent.Message{agent.UserText(text)}}, nil
+	return &agent.PromptResult{Description: "Why " + q.Path + " is a hot spot",
+		Messages: []agent.Message{agent.UserText(text)}}, nil
 }

@@ -44,7 +44,8 @@ type log struct {
 func (h *Historian) Capabilities() agent.Capabilities {
 	return agent.Capabilities{
 		Description: "Reads from git how often and when files changed.",
-		Tools:       []agent.Tool{agent.NewTool("churn", "Say how often some files changed, and when last.", h.Churn, agent.ReadOnly())},
+		Tools: []agent.Tool{agent.NewTool("churn", "Say how often some files changed, and when last.", h.Churn,
+			agent.ReadOnly())},
 	}
 }
 
@@ -55,11 +56,13 @@ func (h *Historian) Churn(ctx context.Context, b Batch) (*History, error) {
 	head, err := git(ctx, b.Root, "rev-parse", "HEAD")
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
-		return &History{Files: map[string]Churn{}, Notes: []string{"git is not installed: ranked by complexity alone"}}, nil
+		return &History{Files: map[string]Churn{}, Notes: []string{"git is not installed: ranked by complexity alone"}},
+			nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil:
-		return &History{Files: map[string]Churn{}, Notes: []string{"no git history (" + why(err) + "): ranked by complexity alone"}}, nil
+		return &History{Files: map[string]Churn{}, Notes: []string{"no git history (" + why(err) + "): ranked by " +
+			"complexity alone"}}, nil
 	}
 	if h.cache.root != b.Root || h.cache.head != head {
 		if h.cache, err = h.read(ctx, b.Root, head); err != nil {
@@ -80,7 +83,8 @@ func (h *Historian) read(ctx context.Context, root, head string) (log, error) {
 	if shallow, err := git(ctx, root, "rev-parse", "--is-shallow-repository"); err == nil && shallow == "true" {
 		l.Notes = append(l.Notes, "shallow clone: churn counts only the commits that are here")
 	}
-	out, err := git(ctx, root, "-c", "core.quotePath=false", "log", "--no-merges", "--no-renames", "--name-only", "--relative",
+	out, err := git(ctx, root, "-c", "core.quotePath=false", "log", "--no-merges", "--no-renames", "--name-only",
+		"--relative",
 		"--max-count", strconv.Itoa(h.MaxCommits+1), "--format=%x00%ct", head, "--", ".")
 	if err != nil {
 		return l, fmt.Errorf("read the history of %s: %w", root, err)

@@ -18,7 +18,8 @@ import (
 	"github.com/openmas/openmas/runtime"
 )
 
-// A child that is killed in the middle of a review costs nothing but time: the report is whole, and the child is back.
+// A child that is killed in the middle of a review costs nothing but time: the report is whole, and
+// the child is back.
 func TestKilledChild(t *testing.T) {
 	root := t.TempDir()
 	files := map[string]string{}
@@ -56,7 +57,9 @@ func TestKilledChild(t *testing.T) {
 		t.Fatalf("no %s in the status", name)
 		return runtime.AgentStatus{}
 	}
-	testkit.Eventually(t, "the first review is done", func() bool { return status("editor").Runner == runtime.StateDone })
+	testkit.Eventually(t, "the first review is done", func() bool {
+		return status("editor").Runner == runtime.StateDone
+	})
 	want := p.report(t)
 	if !strings.Contains(want, "120 functions") {
 		t.Fatalf("the first review:\n%s", want)

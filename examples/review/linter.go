@@ -34,7 +34,8 @@ type Linter struct {
 func (l *Linter) Capabilities() agent.Capabilities {
 	return agent.Capabilities{
 		Description: "Finds what a reviewer would remark on.",
-		Tools:       []agent.Tool{agent.NewTool("lint", "Find undocumented exports, ignored errors and over-long functions in some files.", l.Lint, agent.ReadOnly())},
+		Tools: []agent.Tool{agent.NewTool("lint", "Find undocumented exports, ignored errors and over-long "+
+			"functions in some files.", l.Lint, agent.ReadOnly())},
 	}
 }
 
@@ -50,7 +51,8 @@ func (l *Linter) Lint(ctx context.Context, b Batch) (*Findings, error) {
 			continue
 		}
 		note := func(pos token.Pos, rule, format string, args ...any) {
-			out.Findings = append(out.Findings, Finding{Path: path, Line: fset.Position(pos).Line, Rule: rule, Text: fmt.Sprintf(format, args...)})
+			out.Findings = append(out.Findings, Finding{Path: path, Line: fset.Position(pos).Line, Rule: rule,
+				Text: fmt.Sprintf(format, args...)})
 		}
 		if !strings.HasSuffix(path, "_test.go") && file.Name.Name != "main" {
 			undocumented(file, note)
@@ -58,12 +60,15 @@ func (l *Linter) Lint(ctx context.Context, b Batch) (*Findings, error) {
 		ignoredErrors(file, note)
 		for _, fn := range functions(fset, file) {
 			if fn.Lines > l.LongFunction {
-				out.Findings = append(out.Findings, Finding{Path: path, Line: fn.Line, Rule: "long", Text: fmt.Sprintf("%s has %d lines", fn.Name, fn.Lines)})
+				out.Findings = append(out.Findings,
+					Finding{Path: path, Line: fn.Line, Rule: "long",
+						Text: fmt.Sprintf("%s has %d lines", fn.Name, fn.Lines)})
 			}
 		}
 	}
 	slices.SortFunc(out.Findings, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Text, b.Text))
+		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Rule, b.Rule),
+			cmp.Compare(a.Text, b.Text))
 	})
 	return out, nil
 }

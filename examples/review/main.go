@@ -1,4 +1,5 @@
-// Review is a crew of agents that reviews a Go source tree: where is the code that is complicated and changes often?
+// Review is a crew of agents that reviews a Go source tree: where is the code that is complicated
+// and changes often?
 //
 //	collector   finds the files
 //	complexity  measures their functions

@@ -11,7 +11,8 @@ import (
 	"github.com/openmas/openmas/runtime"
 )
 
-// mainVar in the environment makes the test binary the program of this package: so tests run the real thing, and that starts its children.
+// mainVar in the environment makes the test binary the program of this package: so tests run the
+// real thing, and that starts its children.
 const mainVar = "OPENMAS_TEST_MAIN"
 
 func TestMain(m *testing.M) {
@@ -50,7 +51,8 @@ func review(t *testing.T, sys *agenttest.System, root string) (*Review, string) 
 	return r, contents[0].Text
 }
 
-// isolateGit keeps the machine's git configuration, and repositories around the temporary folder, out of a test.
+// isolateGit keeps the machine's git configuration, and repositories around the temporary folder,
+// out of a test.
 func isolateGit(t *testing.T) {
 	t.Helper()
 	for name, value := range gitEnv(t.TempDir()) {
@@ -59,7 +61,8 @@ func isolateGit(t *testing.T) {
 }
 
 func gitEnv(home string) map[string]string {
-	return map[string]string{"HOME": home, "GIT_CONFIG_GLOBAL": os.DevNull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CEILING_DIRECTORIES": filepath.Dir(os.TempDir()) + string(filepath.ListSeparator) + os.TempDir()}
+	return map[string]string{"HOME": home, "GIT_CONFIG_GLOBAL": os.DevNull, "GIT_CONFIG_NOSYSTEM": "1",
+		"GIT_CEILING_DIRECTORIES": filepath.Dir(os.TempDir()) + string(filepath.ListSeparator) + os.TempDir()}
 }
 
 func gitIn(t *testing.T, dir string, env []string, args ...string) {

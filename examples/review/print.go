@@ -41,7 +41,8 @@ func printReview(ctx context.Context, w io.Writer, r *Review, file string) error
 	}
 	fmt.Fprintln(tw, "\nThe crew at work\n\n  AGENT\tCOMMUNICATOR\tINSTANCES\tCALLS\tRETRIES\tTIME")
 	for _, a := range crew.Agents {
-		fmt.Fprintf(tw, "  %s\t%s\t%d\t%d\t%d\t%s\n", a.Name, a.Communicator, len(a.Instances), a.Calls, a.Retries, time.Duration(a.BusyMS)*time.Millisecond)
+		fmt.Fprintf(tw, "  %s\t%s\t%d\t%d\t%d\t%s\n", a.Name, a.Communicator, len(a.Instances), a.Calls, a.Retries,
+			time.Duration(a.BusyMS)*time.Millisecond)
 	}
 	fmt.Fprintf(tw, "\nReport: %s\n\n", file)
 	return tw.Flush()

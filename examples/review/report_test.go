@@ -77,7 +77,9 @@ func TestOddTrees(t *testing.T) {
 			write(t, dir, map[string]string{"data.go": "package shop\n//" + strings.Repeat("x", maxFile)})
 			return dir
 		}, 5, "data.go: over 2097152 bytes, left out"},
-		"one commit too many": {func(t *testing.T) string { return tree(t) }, 5, "long history: churn counts the newest 3 commits"},
+		"one commit too many": {func(t *testing.T) string {
+			return tree(t)
+		}, 5, "long history: churn counts the newest 3 commits"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -88,7 +90,8 @@ func TestOddTrees(t *testing.T) {
 				}
 			})
 			r, text := review(t, sys, root)
-			if r.Files != tt.files || len(r.Notes) != 1 || !strings.HasPrefix(r.Notes[0], tt.note) || !strings.Contains(text, "- "+tt.note) {
+			if r.Files != tt.files || len(r.Notes) != 1 || !strings.HasPrefix(r.Notes[0], tt.note) ||
+				!strings.Contains(text, "- "+tt.note) {
 				t.Errorf("%d files, notes %q, want %d and %q\n%s", r.Files, r.Notes, tt.files, tt.note, text)
 			}
 			if tt.files > 0 && len(r.HotSpots) == 0 {

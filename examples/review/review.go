@@ -8,7 +8,8 @@ import (
 	"sync"
 )
 
-// Review is the report of a tree. It says nothing of when or how it was made, so that equal trees give equal reports.
+// Review is the report of a tree. It says nothing of when or how it was made, so that equal trees
+// give equal reports.
 type Review struct {
 	Root      string         `json:"root"`
 	Files     int            `json:"files"`
@@ -36,7 +37,8 @@ type HotSpot struct {
 }
 
 func newReview(root string, f Files) *Review {
-	r := &Review{Root: root, Files: len(f.Paths), Lines: f.Lines, HotSpots: []HotSpot{}, Findings: map[string]int{}, Notes: f.Notes, spots: map[string]*HotSpot{}}
+	r := &Review{Root: root, Files: len(f.Paths), Lines: f.Lines, HotSpots: []HotSpot{}, Findings: map[string]int{},
+		Notes: f.Notes, spots: map[string]*HotSpot{}}
 	if len(f.Paths) == 0 {
 		r.Notes = append(r.Notes, "no Go files here")
 	}
@@ -82,14 +84,17 @@ func (r *Review) dated(h History) {
 	r.Notes = append(r.Notes, h.Notes...)
 }
 
-// rank keeps the worst. A file without history counts as one commit, so that a tree without git is ranked by complexity.
+// rank keeps the worst. A file without history counts as one commit, so that a tree without git is
+// ranked by complexity.
 func (r *Review) rank(top int) {
 	for _, s := range r.spots {
 		if s.Score = s.Complexity * max(s.Commits, 1); s.Score > 0 {
 			r.HotSpots = append(r.HotSpots, *s)
 		}
 	}
-	slices.SortFunc(r.HotSpots, func(a, b HotSpot) int { return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.Path, b.Path)) })
+	slices.SortFunc(r.HotSpots, func(a, b HotSpot) int {
+		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.Path, b.Path))
+	})
 	r.HotSpots = r.HotSpots[:min(top, len(r.HotSpots))]
 	slices.Sort(r.Notes)
 	r.Notes = slices.Compact(r.Notes)
@@ -101,13 +106,16 @@ func (r *Review) Markdown() string {
 	fmt.Fprintf(&b, "# Review\n\n%d files, %d lines, %d functions.\n", r.Files, r.Lines, r.Functions)
 	if len(r.HotSpots) > 0 {
 		b.WriteString("\n## Hot spots\n\nComplexity times commits: what is hard to understand and changes often.\n\n" +
-			"| score | file | complexity | commits | last change | worst function | findings |\n|---:|---|---:|---:|---|---|---:|\n")
+			"| score | file | complexity | commits | last change | worst function | findings " +
+			"|\n|---:|---|---:|---:|---|---|---:|\n")
 		for _, s := range r.HotSpots {
-			fmt.Fprintf(&b, "| %d | %s | %d | %d | %s | %s | %d |\n", s.Score, s.Path, s.Complexity, s.Commits, s.Last, s.Worst, s.Findings)
+			fmt.Fprintf(&b, "| %d | %s | %d | %d | %s | %s | %d |\n", s.Score, s.Path, s.Complexity, s.Commits, s.Last,
+				s.Worst, s.Findings)
 		}
 	}
 	b.WriteString("\n## Findings\n\n")
-	for _, rule := range []struct{ name, text string }{{"undocumented", "exported and undocumented"}, {"ignored", "results thrown away"}, {"long", "over-long functions"}} {
+	for _, rule := range []struct{ name, text string }{{"undocumented", "exported and undocumented"},
+		{"ignored", "results thrown away"}, {"long", "over-long functions"}} {
 		fmt.Fprintf(&b, "- %d %s\n", r.Findings[rule.name], rule.text)
 	}
 	if len(r.Notes) > 0 {

@@ -23,7 +23,8 @@ func parse(root, path string) (*token.FileSet, *ast.File, error) {
 	return fset, file, err
 }
 
-// generated follows the rule of the Go command: a line "// Code generated … DO NOT EDIT." before the package clause.
+// generated follows the rule of the Go command: a line "// Code generated … DO NOT EDIT." before
+// the package clause.
 func generated(src []byte) bool {
 	for line := range strings.Lines(string(src[:min(len(src), 4096)])) {
 		line = strings.TrimRight(line, "\r\n")

@@ -52,7 +52,8 @@ func long(n int) string {
 	return "package shop\n\nfunc initialise() {\n" + strings.Repeat("\tprintln()\n", n-2) + "}\n"
 }
 
-// tree makes the small repository: five files that count and three that do not, four commits on three days.
+// tree makes the small repository: five files that count and three that do not, four commits on
+// three days.
 func tree(t *testing.T) string {
 	t.Helper()
 	if _, err := exec.LookPath("git"); err != nil {
@@ -63,7 +64,8 @@ func tree(t *testing.T) string {
 	commit := func(date string, files map[string]string) {
 		write(t, dir, files)
 		at := date + "T12:00:00Z"
-		env := []string{"GIT_AUTHOR_DATE=" + at, "GIT_COMMITTER_DATE=" + at, "GIT_AUTHOR_NAME=A", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.com"}
+		env := []string{"GIT_AUTHOR_DATE=" + at, "GIT_COMMITTER_DATE=" + at, "GIT_AUTHOR_NAME=A",
+			"GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=A", "GIT_COMMITTER_EMAIL=a@example.com"}
 		gitIn(t, dir, env, "add", "-A")
 		gitIn(t, dir, env, "commit", "-q", "-m", "work of "+date)
 	}

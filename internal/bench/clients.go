@@ -45,12 +45,15 @@ func variants(f *fleet) ([]variant, error) {
 		}
 		urls[kind] = url
 	}
-	all := []variant{{"floor/pipe", dialPipe}, {"floor/post", func(context.Context) (caller, error) { return &post{urls["floor"], pooled()}, nil }}}
+	all := []variant{{"floor/pipe", dialPipe}, {"floor/post", func(context.Context) (caller, error) {
+		return &post{urls["floor"], pooled()}, nil
+	}}}
 	for _, way := range []string{overStdio, overSSE, overHTTP} {
 		add := func(client, server string, dial func(ctx context.Context, way, server, url string) (caller, error)) {
-			all = append(all, variant{fmt.Sprintf("%s/%s-%s", way, client, server), func(ctx context.Context) (caller, error) {
-				return dial(ctx, way, server, urls[server]+path(way))
-			}})
+			all = append(all, variant{fmt.Sprintf("%s/%s-%s", way, client, server),
+				func(ctx context.Context) (caller, error) {
+					return dial(ctx, way, server, urls[server]+path(way))
+				}})
 		}
 		add("ours", "ours", dialOurs)
 		add("mcpgo", "mcpgo", dialMCPGo)
@@ -89,7 +92,8 @@ func (c ours) call(ctx context.Context, tool, msg string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	res, err := c.Call(ctx, &agent.Call{ID: "c1", Op: agent.OpTool, Agent: "bench", Name: tool, Input: in, Caller: "bench", Attempt: 1})
+	res, err := c.Call(ctx, &agent.Call{ID: "c1", Op: agent.OpTool, Agent: "bench", Name: tool, Input: in,
+		Caller: "bench", Attempt: 1})
 	if err != nil {
 		return "", err
 	}
@@ -167,7 +171,8 @@ func dialGoSDK(ctx context.Context, way, server, url string) (caller, error) {
 	case overHTTP:
 		t = &sdk.StreamableClientTransport{Endpoint: url, HTTPClient: pooled()}
 	}
-	c := sdk.NewClient(&sdk.Implementation{Name: "bench", Version: "1"}, &sdk.ClientOptions{Capabilities: &sdk.ClientCapabilities{}})
+	c := sdk.NewClient(&sdk.Implementation{Name: "bench", Version: "1"},
+		&sdk.ClientOptions{Capabilities: &sdk.ClientCapabilities{}})
 	s, err := c.Connect(ctx, t, &sdk.ClientSessionOptions{ProtocolVersion: protocol})
 	if err != nil {
 		return nil, err

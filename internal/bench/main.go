@@ -1,6 +1,8 @@
-// Bench compares MCP in Go: this module's servers and clients, mcp-go and the stock official SDK, on stdio, HTTP+SSE and streamable HTTP, with 1 and with 64 callers on
-// one session. Every server is a process of its own. All variants run in turn, round after round, and what counts is the median of the rounds and of the ratios
-// within a round: so a machine with other work to do is unfair to all alike.
+// Bench compares MCP in Go: this module's servers and clients, mcp-go and the stock official SDK,
+// on stdio, HTTP+SSE and streamable HTTP, with 1 and with 64 callers on one session. Every server
+// is a process of its own. All variants run in turn, round after round, and what counts is the
+// median of the rounds and of the ratios within a round: so a machine with other work to do is
+// unfair to all alike.
 //
 //	go run . [-quick] [-run stdio/] [-rounds 5] [-time 500ms]
 package main
@@ -61,7 +63,9 @@ func run() error {
 	}
 	if *only != "" {
 		all = slices.DeleteFunc(all, func(v variant) bool {
-			return !slices.ContainsFunc(strings.Split(*only, ","), func(p string) bool { return strings.HasPrefix(v.name, p) })
+			return !slices.ContainsFunc(strings.Split(*only, ","), func(p string) bool {
+				return strings.HasPrefix(v.name, p)
+			})
 		})
 	}
 	if len(all) == 0 {

@@ -19,7 +19,8 @@ type input struct {
 	Msg string `json:"msg" jsonschema:"what to say"`
 }
 
-// A caller is a session of some client. call calls a tool with a message and returns the text of the result.
+// A caller is a session of some client. call calls a tool with a message and returns the text of
+// the result.
 type caller interface {
 	call(ctx context.Context, tool, msg string) (string, error)
 	close()

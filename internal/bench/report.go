@@ -50,7 +50,8 @@ func p99(r result) float64 { return micros(r.p99) }
 
 // table prints medians. A variant is TRANSPORT/CLIENT-SERVER.
 func (r *report) table(w io.Writer, callers int) {
-	fmt.Fprintf(w, "\n%d callers on one session; medians\n%-20s %9s %9s %9s %16s %16s\n%-20s %9s %9s %9s %16s %16s\n", callers, "", "", "", "", "allocs per call", "CPU µs per call", "client-server", "calls/s", "p50 µs", "p99 µs",
+	fmt.Fprintf(w, "\n%d callers on one session; medians\n%-20s %9s %9s %9s %16s %16s\n%-20s %9s %9s %9s %16s %16s\n",
+		callers, "", "", "", "", "allocs per call", "CPU µs per call", "client-server", "calls/s", "p50 µs", "p99 µs",
 		"client  server", "client  server")
 	for _, name := range r.names {
 		runs := r.runs[key{name, callers}]
@@ -58,7 +59,9 @@ func (r *report) table(w io.Writer, callers int) {
 			return median(len(runs), func(i int) float64 { return get(runs[i]) })
 		}
 		fmt.Fprintf(w, "%-20s %9.0f %9.1f %9.1f %8.1f%8.1f %8.1f%8.1f\n", name, col(ops), col(p50), col(p99),
-			col(func(r result) float64 { return r.client.Mallocs }), col(func(r result) float64 { return r.server.Mallocs }),
+			col(func(r result) float64 {
+				return r.client.Mallocs
+			}), col(func(r result) float64 { return r.server.Mallocs }),
 			col(func(r result) float64 { return r.client.CPU }), col(func(r result) float64 { return r.server.CPU }))
 	}
 }
@@ -106,6 +109,7 @@ func (r *report) targets(w io.Writer) {
 		if !kept {
 			verdict = "  missed"
 		}
-		fmt.Fprintf(w, "%-20s %-20s %8d %-8s %7.2f %5s %.1f%s\n", t.a, t.b, t.callers, t.what, ratio, sign, t.want, verdict)
+		fmt.Fprintf(w, "%-20s %-20s %8d %-8s %7.2f %5s %.1f%s\n", t.a, t.b, t.callers, t.what, ratio, sign, t.want,
+			verdict)
 	}
 }

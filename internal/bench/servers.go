@@ -44,7 +44,8 @@ func beServer(kind string, listen bool) error {
 		if err != nil {
 			return err
 		}
-		return mcp.ServeStdio(context.Background(), host, os.Stdin, os.Stdout, hostOptions(), mcp.Identity{Trusted: os.Getenv(trustVar) != ""})
+		return mcp.ServeStdio(context.Background(), host, os.Stdin, os.Stdout, hostOptions(),
+			mcp.Identity{Trusted: os.Getenv(trustVar) != ""})
 	case "mcpgo":
 		return peerserver.ServeStdio(mcpGo())
 	case "gosdk":
@@ -55,16 +56,18 @@ func beServer(kind string, listen bool) error {
 	return fmt.Errorf("no server %q", kind)
 }
 
-// trustVar makes our server on stdio believe its client to be one of ours, as trustHeader does over HTTP: what the runtime does with a token.
+// trustVar makes our server on stdio believe its client to be one of ours, as trustHeader does over
+// HTTP: what the runtime does with a token.
 const (
 	trustVar    = "BENCH_TRUST"
 	trustHeader = "X-Bench-Trust"
 )
 
 func hostOptions() mcp.HostOptions {
-	return mcp.HostOptions{Logger: slog.New(slog.DiscardHandler), Identify: func(r *http.Request) (mcp.Identity, error) {
-		return mcp.Identity{Trusted: r.Header.Get(trustHeader) != ""}, nil
-	}}
+	return mcp.HostOptions{Logger: slog.New(slog.DiscardHandler),
+		Identify: func(r *http.Request) (mcp.Identity, error) {
+			return mcp.Identity{Trusted: r.Header.Get(trustHeader) != ""}, nil
+		}}
 }
 
 func handler(kind, base string) (http.Handler, error) {
@@ -75,7 +78,9 @@ func handler(kind, base string) (http.Handler, error) {
 		if err != nil {
 			return nil, err
 		}
-		h, err := mcp.NewHTTP(mcp.HTTPOptions{HostOptions: hostOptions(), Transport: mcp.SSE, BaseURL: func() string { return base }})
+		h, err := mcp.NewHTTP(mcp.HTTPOptions{HostOptions: hostOptions(), Transport: mcp.SSE, BaseURL: func() string {
+			return base
+		}})
 		if err != nil {
 			return nil, err
 		}
@@ -120,33 +125,43 @@ func handler(kind, base string) (http.Handler, error) {
 
 // ourAgent is an agent as users write them.
 func ourAgent() (*agent.Host, error) {
-	return agent.NewHost(agent.Env{Name: "bench", Logger: slog.New(slog.DiscardHandler)}, agent.Capabilities{Tools: []agent.Tool{
-		agent.NewTool("echo", "Say it again.", func(_ context.Context, in input) (string, error) { return in.Msg, nil }),
-		agent.NewTool("stats", "Count allocations.", func(context.Context, input) (string, error) { return readStats(), nil }),
-	}})
+	return agent.NewHost(agent.Env{Name: "bench", Logger: slog.New(slog.DiscardHandler)},
+		agent.Capabilities{Tools: []agent.Tool{
+			agent.NewTool("echo", "Say it again.", func(_ context.Context, in input) (string, error) {
+				return in.Msg, nil
+			}),
+			agent.NewTool("stats", "Count allocations.", func(context.Context, input) (string, error) {
+				return readStats(), nil
+			}),
+		}})
 }
 
 // mcpGo validates nothing: it does not by default.
 func mcpGo() *peerserver.MCPServer {
 	s := peerserver.NewMCPServer("bench", "1", peerserver.WithToolCapabilities(false))
-	s.AddTool(peer.NewTool("echo", peer.WithString("msg", peer.Required())), func(_ context.Context, r peer.CallToolRequest) (*peer.CallToolResult, error) {
-		return peer.NewToolResultText(r.GetString("msg", "")), nil
-	})
-	s.AddTool(peer.NewTool("stats", peer.WithString("msg")), func(context.Context, peer.CallToolRequest) (*peer.CallToolResult, error) {
-		return peer.NewToolResultText(readStats()), nil
-	})
+	s.AddTool(peer.NewTool("echo", peer.WithString("msg", peer.Required())),
+		func(_ context.Context, r peer.CallToolRequest) (*peer.CallToolResult, error) {
+			return peer.NewToolResultText(r.GetString("msg", "")), nil
+		})
+	s.AddTool(peer.NewTool("stats", peer.WithString("msg")),
+		func(context.Context, peer.CallToolRequest) (*peer.CallToolResult, error) {
+			return peer.NewToolResultText(readStats()), nil
+		})
 	return s
 }
 
 func goSDK() *sdk.Server {
-	s := sdk.NewServer(&sdk.Implementation{Name: "bench", Version: "1"}, &sdk.ServerOptions{Capabilities: &sdk.ServerCapabilities{}})
+	s := sdk.NewServer(&sdk.Implementation{Name: "bench", Version: "1"},
+		&sdk.ServerOptions{Capabilities: &sdk.ServerCapabilities{}})
 	text := func(s string) *sdk.CallToolResult {
 		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: s}}}
 	}
-	sdk.AddTool(s, &sdk.Tool{Name: "echo"}, func(_ context.Context, _ *sdk.CallToolRequest, in input) (*sdk.CallToolResult, any, error) {
-		return text(in.Msg), nil, nil
-	})
-	sdk.AddTool(s, &sdk.Tool{Name: "stats"}, func(context.Context, *sdk.CallToolRequest, input) (*sdk.CallToolResult, any, error) {
+	sdk.AddTool(s, &sdk.Tool{Name: "echo"},
+		func(_ context.Context, _ *sdk.CallToolRequest, in input) (*sdk.CallToolResult, any, error) {
+			return text(in.Msg), nil, nil
+		})
+	sdk.AddTool(s, &sdk.Tool{Name: "stats"}, func(context.Context, *sdk.CallToolRequest, input) (*sdk.CallToolResult,
+		any, error) {
 		return text(readStats()), nil, nil
 	})
 	return s

@@ -96,7 +96,8 @@ func TestChecklist15(t *testing.T) { // a stdio client launches the server
 }
 
 func TestChecklist16(t *testing.T) { // initialize has a timeout
-	_, err := mcp.Connect(t.Context(), launched(t, "mute"), mcp.ConnectOptions{HandshakeTimeout: 300 * time.Millisecond, StdinGrace: time.Millisecond})
+	_, err := mcp.Connect(t.Context(), launched(t, "mute"), mcp.ConnectOptions{HandshakeTimeout: 300 * time.Millisecond,
+		StdinGrace: time.Millisecond})
 	var why *mcp.ConnectError
 	if !errors.As(err, &why) || why.Reason != mcp.ReasonTimeout {
 		t.Error(err)
@@ -155,7 +156,8 @@ func TestChecklist19(t *testing.T) { // isError, then content, then its type
 	if got, err := agent.Ask[string](ctx, "far.text", nil); err != nil || got != `plain "text"` {
 		t.Error(got, err)
 	}
-	if _, err := agent.Ask[string](ctx, "far.fail", nil); agent.CodeOf(err) != agent.CodeToolFailed || !strings.Contains(err.Error(), "as asked") {
+	if _, err := agent.Ask[string](ctx, "far.fail", nil); agent.CodeOf(err) != agent.CodeToolFailed ||
+		!strings.Contains(err.Error(), "as asked") {
 		t.Error(err)
 	}
 	if _, err := agent.Ask[int](ctx, "far.text", nil); err == nil {
@@ -178,7 +180,8 @@ func TestChecklist20(t *testing.T) { // errors are told apart, cancellation prop
 	if _, err := invoke(t.Context(), s, "absent", nil); agent.CodeOf(err) != agent.CodeNotFound {
 		t.Errorf("an unknown tool: %v", err)
 	}
-	if _, err := invoke(t.Context(), s, "echo", map[string]any{"mesage": 1}); agent.CodeOf(err) != agent.CodeInvalidArgument {
+	if _, err := invoke(t.Context(), s, "echo",
+		map[string]any{"mesage": 1}); agent.CodeOf(err) != agent.CodeInvalidArgument {
 		t.Errorf("wrong arguments: %v", err)
 	}
 	late, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)

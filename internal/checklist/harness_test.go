@@ -29,7 +29,8 @@ func TestChecklist33(t *testing.T) { // the harness notices an early exit, and s
 		o.Transport, o.Args = over, []string{"--log-level", "debug"}
 		began := time.Now()
 		_, err := mcptest.Run(t.Context(), o)
-		if err == nil || !strings.Contains(err.Error(), "absent.yaml: there is no such file") || time.Since(began) > 10*time.Second {
+		if err == nil || !strings.Contains(err.Error(), "absent.yaml: there is no such file") ||
+			time.Since(began) > 10*time.Second {
 			t.Errorf("over %s: %v", over, err)
 		}
 	}
@@ -43,7 +44,8 @@ func TestChecklist34(t *testing.T) { // it waits for the readiness line, for a t
 	}
 	o.Transport, o.ReadyTimeout = mcp.Stdio, 30*time.Second // where it says that it is ready, and nothing else
 	s := start(t, o)
-	testkit.Eventually(t, "output", func() bool { return len(s.Output()) > 0 }) // the line is noted just after it was recognised
+	// the line is noted just after it was recognised
+	testkit.Eventually(t, "output", func() bool { return len(s.Output()) > 0 })
 	if out := s.Output(); out[0] != "STDIO_SERVER_READY" {
 		t.Errorf("%q", out)
 	}
@@ -58,13 +60,15 @@ func TestChecklist35(t *testing.T) { // then it tries GET /sse; retries are test
 
 func TestChecklist36(t *testing.T) { // it exposes URL and process, and logs each attempt
 	s, log := logged(t)
-	if s.URL() == "" || s.Pid() == 0 || !strings.Contains(log(), fmt.Sprintf("ready: process %d at %s", s.Pid(), s.URL())) {
+	if s.URL() == "" || s.Pid() == 0 ||
+		!strings.Contains(log(), fmt.Sprintf("ready: process %d at %s", s.Pid(), s.URL())) {
 		t.Errorf("url %q, pid %d\n%s", s.URL(), s.Pid(), log())
 	}
 }
 
 func TestChecklist37(t *testing.T) { // cleanup, the process group included
-	o := command("run", project(t, "agents:\n  guide: {type: guide, communicator: mcp-stdio}\ngateway: {}\n"), "--listen", "127.0.0.1:0")
+	o := command("run", project(t, "agents:\n  guide: {type: guide, communicator: mcp-stdio}\ngateway: {}\n"),
+		"--listen", "127.0.0.1:0")
 	o.Transport = mcp.SSE
 	for name, end := range map[string]func(*mcptest.Server){"stop": func(s *mcptest.Server) {
 		if err := s.Stop(); err != nil {
@@ -158,7 +162,8 @@ func flock(t *testing.T, url string, n int) {
 }
 
 func TestChecklist42(t *testing.T) { // 10 concurrent clients, and 1,000
-	r, _ := system(t, &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"}, MCP: runtime.MCPConfig{MaxSessions: 2000},
+	r, _ := system(t, &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"},
+		MCP:    runtime.MCPConfig{MaxSessions: 2000},
 		Agents: map[string]runtime.AgentConfig{"guide": {Type: "guide"}}})
 	url := r.Status().URL
 	flock(t, url, 10)
@@ -171,7 +176,8 @@ func TestChecklist42(t *testing.T) { // 10 concurrent clients, and 1,000
 	testkit.Eventually(t, "goroutines and files are back", func() bool {
 		return goruntime.NumGoroutine() <= goroutines+10 && descriptors(os.Getpid()) <= files+10
 	})
-	t.Logf("1000 clients, half of them leaving abruptly: %v; goroutines %d -> %d, files %d -> %d", took.Round(time.Millisecond), goroutines, goruntime.NumGoroutine(), files, descriptors(os.Getpid()))
+	t.Logf("1000 clients, half of them leaving abruptly: %v; goroutines %d -> %d, files %d -> %d",
+		took.Round(time.Millisecond), goroutines, goruntime.NumGoroutine(), files, descriptors(os.Getpid()))
 }
 
 // rss is the resident memory of a process in KiB; 0 where that cannot be known.
@@ -277,7 +283,8 @@ func TestChecklist45(t *testing.T) { // minimal standalone examples of a server 
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	s := start(t, mcptest.Options{Command: []string{bin, "run", "--listen", "127.0.0.1:0", "openmas.yaml"}, Dir: "../../examples/hello", Transport: mcp.SSE,
+	s := start(t, mcptest.Options{Command: []string{bin, "run", "--listen", "127.0.0.1:0", "openmas.yaml"},
+		Dir: "../../examples/hello", Transport: mcp.SSE,
 		Args: []string{"--set", "state=" + t.TempDir()}})
 	client := exec.CommandContext(ctx, bin, "call", "host.welcome", "name=Ada", "--url", s.URL())
 	if out, err := client.CombinedOutput(); err != nil || !strings.Contains(string(out), "Ada") {

@@ -27,7 +27,8 @@ import (
 // hang is a generous bound on what must not take for ever.
 const hang = 30 * time.Second
 
-// roleVar makes the test binary a program: "openmas", the command with the agents of these tests, or "mute", a server that never answers.
+// roleVar makes the test binary a program: "openmas", the command with the agents of these tests,
+// or "mute", a server that never answers.
 const roleVar = "CHECKLIST_ROLE"
 
 func TestMain(m *testing.M) {
@@ -37,10 +38,14 @@ func TestMain(m *testing.M) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	case role != "" || os.Getenv(runtime.ChildVar) != "":
-		os.Exit(cli.Main(cli.Program{Types: agent.Types{"guide": func() agent.Agent { return &guide{} }, "broken": func() agent.Agent { return &broken{} }}, Version: "v0"}))
+		os.Exit(cli.Main(cli.Program{Types: agent.Types{"guide": func() agent.Agent {
+			return &guide{}
+		}, "broken": func() agent.Agent { return &broken{} }}, Version: "v0"}))
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"), goleak.IgnoreTopFunction("net/http.(*persistConn).readLoop"),
-		goleak.IgnoreTopFunction("internal/poll.runtime_pollWait")) // idle connections of the default client, which the SDK uses
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"),
+		goleak.IgnoreTopFunction("net/http.(*persistConn).readLoop"),
+		// idle connections of the default client, which the SDK uses
+		goleak.IgnoreTopFunction("internal/poll.runtime_pollWait"))
 }
 
 // guide is the server of the guide: it echoes, fails, waits, counts.
@@ -66,7 +71,9 @@ func (g *guide) Capabilities() agent.Capabilities {
 		agent.NewTool("map", "", value(map[string]any{"a": 1})),
 		agent.NewTool("list", "", value([]any{1, "two"})),
 		agent.NewTool("number", "", value(7)),
-		agent.NewTool("fail", "", func(context.Context, struct{}) (string, error) { return "", errors.New("as asked") }),
+		agent.NewTool("fail", "", func(context.Context, struct{}) (string, error) {
+			return "", errors.New("as asked")
+		}),
 		agent.NewTool("panic", "", func(context.Context, struct{}) (string, error) { panic("as asked") }),
 		agent.NewTool("print", "", func(context.Context, struct{}) (string, error) {
 			_, err := fmt.Println("a stray print")
@@ -114,7 +121,8 @@ func command(args ...string) mcptest.Options {
 	return mcptest.Options{Command: append([]string{exe}, args...), Env: map[string]string{roleVar: "openmas"}}
 }
 
-// serve runs the project and waits until it is up. over stdio it is served there, else on a free port.
+// serve runs the project and waits until it is up. over stdio it is served there, else on a free
+// port.
 func serve(t *testing.T, over mcp.Transport, args ...string) *mcptest.Server {
 	t.Helper()
 	o := command("run", project(t, yaml))
@@ -163,7 +171,8 @@ func text(t *testing.T, res *sdk.CallToolResult) string {
 // session is one of ours to a server's agent.
 func session(t *testing.T, s *mcptest.Server, o mcp.ConnectOptions) *mcp.Session {
 	t.Helper()
-	out, err := mcp.Connect(t.Context(), mcp.Target{Name: "guide", Transport: mcp.SSE, URL: s.URL() + "/agents/guide/sse"}, o)
+	out, err := mcp.Connect(t.Context(),
+		mcp.Target{Name: "guide", Transport: mcp.SSE, URL: s.URL() + "/agents/guide/sse"}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +217,8 @@ func request(t *testing.T, method, url, body string) (*http.Response, string) {
 // status is what the runtime says about itself.
 func status(t *testing.T, s *mcptest.Server) runtime.Status {
 	t.Helper()
-	one, err := mcp.Connect(t.Context(), mcp.Target{Transport: mcp.Streamable, URL: s.URL() + "/agents/openmas/mcp"}, mcp.ConnectOptions{})
+	one, err := mcp.Connect(t.Context(), mcp.Target{Transport: mcp.Streamable, URL: s.URL() + "/agents/openmas/mcp"},
+		mcp.ConnectOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

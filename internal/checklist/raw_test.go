@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// rawClient is a client of HTTP+SSE that costs a connection and nothing else, and can leave without a word.
+// rawClient is a client of HTTP+SSE that costs a connection and nothing else, and can leave without
+// a word.
 type rawClient struct {
 	url      string
 	conn     *net.TCPConn
@@ -28,14 +29,16 @@ func openRaw(url string, c *http.Client) (*rawClient, error) {
 	}
 	r := &rawClient{url: url, conn: conn.(*net.TCPConn), in: bufio.NewReaderSize(conn, 4<<10), http: c}
 	_ = conn.SetDeadline(time.Now().Add(2 * hang))
-	if _, err := io.WriteString(conn, "GET /sse HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn,
+		"GET /sse HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n"); err != nil {
 		return nil, err
 	}
 	if r.endpoint, err = r.next(); err == nil && !strings.HasPrefix(r.endpoint, "/messages/") {
 		err = fmt.Errorf("the first event is %q", r.endpoint)
 	}
 	if err == nil {
-		err = r.ask("initialize", `{"protocolVersion":"2024-11-05","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}`, nil)
+		err = r.ask("initialize",
+			`{"protocolVersion":"2024-11-05","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}`, nil)
 	}
 	if err == nil {
 		err = r.post(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
@@ -54,7 +57,8 @@ func dialRaw(t *testing.T, url string) *rawClient {
 	return r
 }
 
-// next is the data of the next event. The stream's chunks are its lines in another frame, and are passed over.
+// next is the data of the next event. The stream's chunks are its lines in another frame, and are
+// passed over.
 func (r *rawClient) next() (string, error) {
 	for {
 		line, err := r.in.ReadString('\n')
@@ -119,7 +123,8 @@ func (r *rawClient) echo(word string) error {
 		Content []struct{ Text string } `json:"content"`
 		IsError bool                    `json:"isError"`
 	}
-	if err := r.ask("tools/call", fmt.Sprintf(`{"name":"guide_echo","arguments":{"message":%q}}`, word), &res); err != nil {
+	if err := r.ask("tools/call", fmt.Sprintf(`{"name":"guide_echo","arguments":{"message":%q}}`, word),
+		&res); err != nil {
 		return err
 	}
 	if want := fmt.Sprintf(`{"echoed":%q}`, word); res.IsError || len(res.Content) != 1 || res.Content[0].Text != want {
@@ -128,7 +133,8 @@ func (r *rawClient) echo(word string) error {
 	return nil
 }
 
-// close leaves in order, break_ as a process does that is killed: the other side's TCP gets a reset.
+// close leaves in order, break_ as a process does that is killed: the other side's TCP gets a
+// reset.
 func (r *rawClient) close() { _ = r.conn.Close() }
 
 func (r *rawClient) break_() {

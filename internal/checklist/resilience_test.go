@@ -51,7 +51,8 @@ func TestChecklist24(t *testing.T) { // a limit on connections
 	one := session(t, s, mcp.ConnectOptions{})
 	session(t, s, mcp.ConnectOptions{})
 	res, body := request(t, http.MethodGet, s.URL()+"/sse", "")
-	if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" || !strings.Contains(body, `"error":"too many sessions`) {
+	if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" ||
+		!strings.Contains(body, `"error":"too many sessions`) {
 		t.Errorf("%d %s", res.StatusCode, body)
 	}
 	if _, err := invoke(t.Context(), one, "text", struct{}{}); err != nil {
@@ -94,7 +95,8 @@ func logged(t *testing.T, args ...string) (*mcptest.Server, func() string) {
 	t.Helper()
 	var mu sync.Mutex
 	var all bytes.Buffer
-	o := command(append([]string{"run", project(t, yaml), "--listen", "127.0.0.1:0", "--log-level", "debug"}, args...)...)
+	o := command(append([]string{"run", project(t, yaml), "--listen", "127.0.0.1:0", "--log-level", "debug"},
+		args...)...)
 	o.Transport, o.Path = mcp.SSE, "/agents/guide/sse"
 	o.Logf = func(format string, args ...any) {
 		mu.Lock()
@@ -114,7 +116,9 @@ func TestChecklist27(t *testing.T) { // a broken connection is logged, the other
 	before := strings.Count(log(), "SSE session ended")
 	r := dialRaw(t, s.URL())
 	r.break_()
-	testkit.Eventually(t, "the end is logged", func() bool { return strings.Count(log(), "SSE session ended") > before })
+	testkit.Eventually(t, "the end is logged", func() bool {
+		return strings.Count(log(), "SSE session ended") > before
+	})
 	if _, err := invoke(t.Context(), one, "text", struct{}{}); err != nil {
 		t.Error(err)
 	}
@@ -160,7 +164,9 @@ func TestChecklist30(t *testing.T) { // a connection's maximum lifetime
 	case <-time.After(hang):
 		t.Fatal("it lives on")
 	}
-	testkit.Eventually(t, "a warning", func() bool { return strings.Contains(log(), "level=WARN") && strings.Contains(log(), "lifetime") })
+	testkit.Eventually(t, "a warning", func() bool {
+		return strings.Contains(log(), "level=WARN") && strings.Contains(log(), "lifetime")
+	})
 	out, _, _ := run(t, "", "validate", project(t, yaml), "--print")
 	if !strings.Contains(out, "session_lifetime: 1h ") {
 		t.Error("it is not 3600 s by default")
@@ -169,7 +175,8 @@ func TestChecklist30(t *testing.T) { // a connection's maximum lifetime
 
 func TestChecklist31(t *testing.T) { // every I/O operation has a timeout
 	s := serve(t, mcp.SSE, "--set", "mcp.header_timeout=100ms", "--set", "mcp.read_timeout=100ms")
-	for _, half := range []string{"GET /sse HTTP/1.1\r\nHost: x", "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"} {
+	for _, half := range []string{"GET /sse HTTP/1.1\r\nHost: x", "POST /mcp HTTP/1.1\r\nHost: " +
+		"127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"} {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://"))
 		if err != nil {
 			t.Fatal(err)

@@ -48,7 +48,8 @@ func TestChecklist01(t *testing.T) { // a named server, a log level
 }
 
 // values are of every sort that JSON has.
-var values = []any{"text", "Zürich 🚀", 7.0, 2.5, true, nil, []any{1.0, "two", nil}, map[string]any{"a": map[string]any{"b": []any{1.0}}}, ""}
+var values = []any{"text", "Zürich 🚀", 7.0, 2.5, true, nil, []any{1.0, "two", nil},
+	map[string]any{"a": map[string]any{"b": []any{1.0}}}, ""}
 
 func echoes(t *testing.T, over mcp.Transport) {
 	t.Helper()
@@ -56,7 +57,8 @@ func echoes(t *testing.T, over mcp.Transport) {
 	for _, v := range values {
 		res := call(t, cs, name(over, "echo"), anything{v})
 		var got map[string]any
-		if err := json.Unmarshal([]byte(text(t, res)), &got); err != nil || res.IsError || !reflect.DeepEqual(got, map[string]any{"echoed": v}) {
+		if err := json.Unmarshal([]byte(text(t, res)), &got); err != nil || res.IsError ||
+			!reflect.DeepEqual(got, map[string]any{"echoed": v}) {
 			t.Errorf("%v over %s: %s, %v", v, over, text(t, res), err)
 		}
 	}
@@ -66,7 +68,8 @@ func TestChecklist02(t *testing.T) { echoes(t, mcp.Streamable) } // echo of any 
 
 func TestChecklist03(t *testing.T) { // a string is one text block, never wrapped twice
 	cs := serve(t, mcp.SSE).Connect(t)
-	for tool, want := range map[string]string{"text": `plain "text"`, "map": `{"a":1}`, "list": `[1,"two"]`, "number": "7"} {
+	for tool, want := range map[string]string{"text": `plain "text"`, "map": `{"a":1}`, "list": `[1,"two"]`,
+		"number": "7"} {
 		if got := text(t, call(t, cs, tool, nil)); got != want {
 			t.Errorf("%s: %s", tool, got)
 		}
@@ -118,8 +121,12 @@ func TestChecklist06(t *testing.T) { // POST /messages/
 	s := serve(t, mcp.SSE)
 	res, _ := request(t, http.MethodGet, s.URL()+"/sse", "")
 	_, endpoint := firstEvent(t, res)
-	for path, want := range map[string]int{endpoint: 202, "/messages/": 400, "/messages/?session_id=0123456789abcdef0123456789abcdef": 404, "/messages/?session_id=": 400} {
-		if res, body := request(t, http.MethodPost, s.URL()+path, `{"jsonrpc":"2.0","id":1,"method":"ping"}`); res.StatusCode != want || (body == "") != (want == http.StatusAccepted) { // a refusal says why, a receipt has nothing to say
+	for path, want := range map[string]int{endpoint: 202, "/messages/": 400,
+		"/messages/?session_id=0123456789abcdef0123456789abcdef": 404, "/messages/?session_id=": 400} {
+		// a refusal says why, a receipt has nothing to say
+		if res, body := request(t, http.MethodPost, s.URL()+path,
+			`{"jsonrpc":"2.0","id":1,"method":"ping"}`); res.StatusCode != want ||
+			(body == "") != (want == http.StatusAccepted) {
 			t.Errorf("%s: %d %q", path, res.StatusCode, body)
 		}
 	}
@@ -226,7 +233,9 @@ const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"pro
 
 // overStdio is a whole conversation.
 func overStdio(t *testing.T) (out, errOut string, code int) {
-	return run(t, initialize+`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"guide_print","arguments":{}}}`+"\n", "run", project(t, yaml), "--stdio", "--listen", "127.0.0.1:0", "--log-level", "debug")
+	return run(t, initialize+
+		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"guide_print","arguments":{}}}`+"\n", "run",
+		project(t, yaml), "--stdio", "--listen", "127.0.0.1:0", "--log-level", "debug")
 }
 
 func TestChecklist10(t *testing.T) { // STDIO_SERVER_READY
@@ -257,7 +266,8 @@ func TestChecklist12(t *testing.T) { // EOF ends it
 }
 
 func TestChecklist13(t *testing.T) { // the transport by flag; an interrupt exits 0, a failure 1
-	if _, errOut, code := run(t, "", "run", project(t, "agents:\n  a: {type: broken, critical: true}\nrestart: {limit: 1, window: 1m, backoff: 1ms, give_up_after: 1}\n")); code != 1 {
+	if _, errOut, code := run(t, "", "run", project(t, "agents:\n  a: {type: broken, critical: true}\nrestart: "+
+		"{limit: 1, window: 1m, backoff: 1ms, give_up_after: 1}\n")); code != 1 {
 		t.Errorf("an agent that fails for good: exit %d\n%s", code, errOut)
 	}
 	if runtime.GOOS == "windows" {

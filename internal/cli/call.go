@@ -63,7 +63,8 @@ else as text), or - for JSON on standard input.`,
 	p.flags(c)
 	s.flags(c)
 	l.flags(c, "warn")
-	c.Flags().StringVar(&path, "project", "", "start this project file for the call (default: openmas.yaml, then configs/project.yaml)")
+	c.Flags().StringVar(&path, "project", "", "start this project file for the call (default: openmas.yaml, then "+
+		"configs/project.yaml)")
 	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "give up after this long")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the whole result as JSON")
 	return c
@@ -116,7 +117,8 @@ func object(b []byte) (json.RawMessage, error) {
 	return json.RawMessage(bytes.TrimSpace(b)), nil
 }
 
-// backChannel shows what a tool tells its caller while it runs. The program at the other end of a pipe has no user to ask.
+// backChannel shows what a tool tells its caller while it runs. The program at the other end of a
+// pipe has no user to ask.
 func (a *app) backChannel() agent.BackChannel {
 	return agent.Handlers{
 		OnProgress: func(n agent.ProgressNotice) {
@@ -135,7 +137,8 @@ func showResult(w io.Writer, res *agent.Result, asJSON bool) error {
 	if asJSON {
 		return writeJSON(w, res)
 	}
-	if len(res.Structured) > 0 && (len(res.Content) == 0 || len(res.Content) == 1 && sameJSON(res.Structured, res.Content[0].Text)) {
+	if len(res.Structured) > 0 &&
+		(len(res.Content) == 0 || len(res.Content) == 1 && sameJSON(res.Structured, res.Content[0].Text)) {
 		return writeJSON(w, res.Structured) // a lone block of the same JSON is for clients that know text only
 	}
 	for _, c := range res.Content {
@@ -155,7 +158,8 @@ func showResult(w io.Writer, res *agent.Result, asJSON bool) error {
 	return nil
 }
 
-// sameJSON reports whether text is JSON for the same value. Some servers wrap the value in an object, but not in the text.
+// sameJSON reports whether text is JSON for the same value. Some servers wrap the value in an
+// object, but not in the text.
 func sameJSON(value json.RawMessage, text string) bool {
 	var a, b any
 	return json.Unmarshal(value, &a) == nil && json.Unmarshal([]byte(text), &b) == nil && reflect.DeepEqual(a, b)

@@ -80,7 +80,8 @@ func FuzzArguments(f *testing.F) {
 			}
 			return
 		}
-		if err := json.Unmarshal(m["k"], &text); err != nil || text != strings.ToValidUTF8(value, "\ufffd") && text != toRunes(value) {
+		if err := json.Unmarshal(m["k"], &text); err != nil || text != strings.ToValidUTF8(value, "\ufffd") &&
+			text != toRunes(value) {
 			t.Fatalf("%q became %q: %v", value, text, err)
 		}
 	})
@@ -99,16 +100,23 @@ func TestShowResult(t *testing.T) {
 		json bool
 		want string
 	}{
-		"text":            {agent.TextResult("hello\n\n"), false, "hello\n"},
-		"texts":           {&agent.Result{Content: []agent.Content{agent.Text("a"), agent.Text("b")}}, false, "a\nb\n"},
-		"structured":      {structured, false, "{\n  \"a\": [\n    1\n  ],\n  \"b\": \"x\"\n}\n"},
-		"both the same":   {&agent.Result{Structured: structured.Structured, Content: []agent.Content{agent.Text(string(structured.Structured))}}, false, "{\n  \"a\": [\n    1\n  ],\n  \"b\": \"x\"\n}\n"},
-		"both, different": {&agent.Result{Structured: json.RawMessage(`{"n":1}`), Content: []agent.Content{agent.Text("one")}}, false, "one\n"},
-		"nothing":         {&agent.Result{}, false, ""},
-		"an image":        {&agent.Result{Content: []agent.Content{agent.Image(make([]byte, 7), "image/png")}}, false, "[image image/png 7 bytes: --json shows it]\n"},
-		"a link":          {&agent.Result{Content: []agent.Content{agent.Link("file:///x", "x")}}, false, "[resource_link file:///x 0 bytes: --json shows it]\n"},
-		"a resource":      {&agent.Result{Content: []agent.Content{agent.Embed(agent.ResourceContents{URI: "a://b", Text: "inside"})}}, false, "inside\n"},
-		"whole":           {agent.TextResult("a"), true, "{\n  \"content\": [\n    {\n      \"type\": \"text\",\n      \"text\": \"a\"\n    }\n  ]\n}\n"},
+		"text":       {agent.TextResult("hello\n\n"), false, "hello\n"},
+		"texts":      {&agent.Result{Content: []agent.Content{agent.Text("a"), agent.Text("b")}}, false, "a\nb\n"},
+		"structured": {structured, false, "{\n  \"a\": [\n    1\n  ],\n  \"b\": \"x\"\n}\n"},
+		"both the same": {&agent.Result{Structured: structured.Structured,
+			Content: []agent.Content{agent.Text(string(structured.Structured))}}, false,
+			"{\n  \"a\": [\n    1\n  ],\n  \"b\": \"x\"\n}\n"},
+		"both, different": {&agent.Result{Structured: json.RawMessage(`{"n":1}`),
+			Content: []agent.Content{agent.Text("one")}}, false, "one\n"},
+		"nothing": {&agent.Result{}, false, ""},
+		"an image": {&agent.Result{Content: []agent.Content{agent.Image(make([]byte, 7), "image/png")}}, false,
+			"[image image/png 7 bytes: --json shows it]\n"},
+		"a link": {&agent.Result{Content: []agent.Content{agent.Link("file:///x", "x")}}, false,
+			"[resource_link file:///x 0 bytes: --json shows it]\n"},
+		"a resource": {&agent.Result{Content: []agent.Content{agent.Embed(agent.ResourceContents{URI: "a://b",
+			Text: "inside"})}}, false, "inside\n"},
+		"whole": {agent.TextResult("a"), true, "{\n  \"content\": [\n    {\n      \"type\": \"text\",\n      " +
+			"\"text\": \"a\"\n    }\n  ]\n}\n"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

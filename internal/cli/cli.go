@@ -1,6 +1,7 @@
 // Package cli is the openmas command: it reads flags, runs what they ask for, and says how it went.
 //
-// Results go to the standard output, everything else to standard error. Exit codes: 0 fine, 1 failed, 2 wrong usage or config.
+// Results go to the standard output, everything else to standard error. Exit codes: 0 fine, 1
+// failed, 2 wrong usage or config.
 package cli
 
 import (
@@ -37,8 +38,9 @@ type Program struct {
 	Environ []string
 	// Drivers are brokers that are not built in.
 	Drivers map[string]runtime.NewDriver
-	// Become is called with a project file that names a Go package, before anything else is done with it. A program that can build that package and turn into it does
-	// not return; nil for one that is that package already.
+	// Become is called with a project file that names a Go package, before anything else is done
+	// with it. A program that can build that package and turn into it does not return; nil for one
+	// that is that package already.
 	Become func(ctx context.Context, cfg *runtime.Config, errOut io.Writer) error
 }
 
@@ -62,7 +64,8 @@ func usage(err error) error { return &exitError{exitUsage, err} }
 // Exit is an error that ends the program with code and shows nothing more.
 func Exit(code int) error { return &exitError{code: code} }
 
-// Run runs the command that args say, without the program's name, and returns the exit code. It ends early, in order, when ctx does.
+// Run runs the command that args say, without the program's name, and returns the exit code. It
+// ends early, in order, when ctx does.
 func Run(ctx context.Context, p Program, args []string, s Streams) int {
 	a := &app{Program: p, Streams: s}
 	root := newRoot(a)
@@ -122,7 +125,8 @@ over a broker, or over MCP.
 		return usage(fmt.Errorf("%w\nSee '%s --help'", err, c.CommandPath()))
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(a.runCommand(), a.validateCommand(), a.listCommand(), a.callCommand(), a.eventsCommand(), a.connectCommand(), a.mcpConfigCommand(), a.importCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.validateCommand(), a.listCommand(), a.callCommand(), a.eventsCommand(),
+		a.connectCommand(), a.mcpConfigCommand(), a.importCommand(), a.versionCommand())
 	wrongArgumentsAreUsage(root.Commands())
 	return root
 }

@@ -28,7 +28,8 @@ func compact(t *testing.T, text string) string {
 
 func TestMCPConfig(t *testing.T) {
 	plain := projectFile(t, "project: crew\nagents:\n  a: {type: once}\n")
-	listening := projectFile(t, "project: crew\nagents:\n  a: {type: once}\ngateway: {listen: \"0.0.0.0:9000\", token: sesame-1}\n")
+	listening := projectFile(t, "project: crew\nagents:\n  a: {type: once}\ngateway: {listen: \"0.0.0.0:9000\", "+
+		"token: sesame-1}\n")
 	anyPort := projectFile(t, "agents:\n  a: {type: once}\ngateway: {listen: \"127.0.0.1:0\"}\n")
 	path, _ := json.Marshal(plain)
 	for name, tt := range map[string]struct {
@@ -36,13 +37,22 @@ func TestMCPConfig(t *testing.T) {
 		out  string // "" for an error
 		err  string
 	}{
-		"vscode, a URL":     {[]string{"--client", "vscode", "--url", "http://127.0.0.1:8765"}, `{"servers":{"openmas":{"type":"http","url":"http://127.0.0.1:8765/mcp"}}}`, ".vscode/mcp.json"},
-		"vscode, SSE":       {[]string{"--client", "vscode", "--url", "https://h/x/sse", "--name", "far"}, `{"servers":{"far":{"type":"sse","url":"https://h/x/sse"}}}`, ""},
-		"cursor, a URL":     {[]string{"--client", "cursor", "--url", "https://h", "--token-env", "TOK"}, `{"mcpServers":{"openmas":{"url":"https://h/mcp","headers":{"Authorization":"Bearer ${env:TOK}"}}}}`, "The token is taken from TOK"},
-		"claude, a URL":     {[]string{"--client", "claude", "--url", "https://h", "--token-env", "TOK"}, `{"mcpServers":{"openmas":{"command":"EXE","args":["connect","--stdio","--url","https://h","--token-env","TOK"],"env":{"TOK":"PUT-THE-TOKEN-HERE"}}}}`, "replace PUT-THE-TOKEN-HERE"},
-		"cursor, stdio":     {[]string{"--client", "cursor", "--stdio", "--url", "https://h"}, `{"mcpServers":{"openmas":{"command":"EXE","args":["connect","--stdio","--url","https://h"]}}}`, ""},
-		"claude, a project": {[]string{"--client", "claude", plain, "--set", "state=s"}, `{"mcpServers":{"crew":{"command":"EXE","args":["run","--stdio","--set","state=s",` + string(path) + `]}}}`, ""},
-		"vscode, a project": {[]string{"--client", "vscode", plain}, `{"servers":{"crew":{"type":"stdio","command":"EXE","args":["run","--stdio",` + string(path) + `]}}}`, ""},
+		"vscode, a URL": {[]string{"--client", "vscode", "--url", "http://127.0.0.1:8765"},
+			`{"servers":{"openmas":{"type":"http","url":"http://127.0.0.1:8765/mcp"}}}`, ".vscode/mcp.json"},
+		"vscode, SSE": {[]string{"--client", "vscode", "--url", "https://h/x/sse", "--name", "far"},
+			`{"servers":{"far":{"type":"sse","url":"https://h/x/sse"}}}`, ""},
+		"cursor, a URL": {[]string{"--client", "cursor", "--url", "https://h", "--token-env", "TOK"},
+			`{"mcpServers":{"openmas":{"url":"https://h/mcp","headers":{"Authorization":"Bearer ${env:TOK}"}}}}`,
+			"The token is taken from TOK"},
+		"claude, a URL": {[]string{"--client", "claude", "--url", "https://h", "--token-env", "TOK"},
+			`{"mcpServers":{"openmas":{"command":"EXE","args":["connect","--stdio","--url","https://h","--token-env","TOK"],"env":{"TOK":"PUT-THE-TOKEN-HERE"}}}}`, "replace PUT-THE-TOKEN-HERE"},
+		"cursor, stdio": {[]string{"--client", "cursor", "--stdio", "--url", "https://h"},
+			`{"mcpServers":{"openmas":{"command":"EXE","args":["connect","--stdio","--url","https://h"]}}}`, ""},
+		"claude, a project": {[]string{"--client", "claude", plain, "--set", "state=s"},
+			`{"mcpServers":{"crew":{"command":"EXE","args":["run","--stdio","--set","state=s",` + string(path) + `]}}}`,
+			""},
+		"vscode, a project": {[]string{"--client", "vscode", plain},
+			`{"servers":{"crew":{"type":"stdio","command":"EXE","args":["run","--stdio",` + string(path) + `]}}}`, ""},
 		"vscode, a gateway": {[]string{"--client", "vscode", listening},
 			`{"servers":{"crew":{"type":"http","url":"http://127.0.0.1:9000/mcp","headers":{"Authorization":"Bearer ${input:openmas-token}"}}},"inputs":[{"type":"promptString","id":"openmas-token","description":"The token of crew","password":true}]}`, ""},
 		"no client":          {nil, "", `--client "": want`},
@@ -50,7 +60,8 @@ func TestMCPConfig(t *testing.T) {
 		"both":               {[]string{"--client", "cursor", "--url", "http://h", plain}, "", "one of them"},
 		"a wrong URL":        {[]string{"--client", "cursor", "--url", "h"}, "", `--url "h"`},
 		"a port that varies": {[]string{"--client", "cursor", anyPort}, "", "port 0"},
-		"a token for stdio":  {[]string{"--client", "cursor", plain, "--token-env", "X"}, "", "--token-env is for a URL"},
+		"a token for stdio": {[]string{"--client", "cursor", plain, "--token-env", "X"}, "",
+			"--token-env is for a URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := run(t, "", append([]string{"mcp-config"}, tt.args...)...)
@@ -60,7 +71,8 @@ func TestMCPConfig(t *testing.T) {
 				}
 				return
 			}
-			if got := compact(t, r.out); r.code != 0 || got != tt.out || !strings.Contains(r.err, tt.err) || strings.Contains(r.out+r.err, "sesame") {
+			if got := compact(t, r.out); r.code != 0 || got != tt.out || !strings.Contains(r.err, tt.err) ||
+				strings.Contains(r.out+r.err, "sesame") {
 				t.Errorf("exit %d, %s\n%s", r.code, got, r.err)
 			}
 		})
@@ -88,22 +100,30 @@ func TestImport(t *testing.T) {
 	}
 	for _, want := range []string{
 		"  github-copilot:\n", `    command: ["npx", "-y", "server-github", "--api-key=${env:GITHUB_COPILOT_API_KEY}", "--token", "${env:GITHUB_COPILOT_TOKEN}", "--level", "debug"]` + "\n",
-		`"GITHUB_PERSONAL_ACCESS_TOKEN": "${env:GITHUB_PERSONAL_ACCESS_TOKEN}"`, `"LOG_LEVEL": "info"`, `"HOME_DIR": "./x"`, `"N": "5"`, `"API_KEY": "${env:API_KEY}"`, `"URL": "${env:BASE}"`, `    dir: "/srv"`,
-		"  remote:\n", "    communicator: mcp-sse\n", `    token: "${env:REMOTE_TOKEN}"`, `"X-Api-Key": "${env:REMOTE_X_API_KEY}"`, `"X-Team": "core"`, `# left out: alwaysAllow: ["a"]`,
-		"  # github-copilot-2:\n", "  #   url: \"https://y.example/sse\"\n", "  mcp-7up:\n", "    communicator: mcp-http\n", "# left out: timeout: 60", "  # odd:\n", `# left out: image: "x"`,
+		`"GITHUB_PERSONAL_ACCESS_TOKEN": "${env:GITHUB_PERSONAL_ACCESS_TOKEN}"`, `"LOG_LEVEL": "info"`,
+		`"HOME_DIR": "./x"`, `"N": "5"`, `"API_KEY": "${env:API_KEY}"`, `"URL": "${env:BASE}"`, `    dir: "/srv"`,
+		"  remote:\n", "    communicator: mcp-sse\n", `    token: "${env:REMOTE_TOKEN}"`,
+		`"X-Api-Key": "${env:REMOTE_X_API_KEY}"`, `"X-Team": "core"`, `# left out: alwaysAllow: ["a"]`,
+		"  # github-copilot-2:\n", "  #   url: \"https://y.example/sse\"\n", "  mcp-7up:\n",
+		"    communicator: mcp-http\n", "# left out: timeout: 60", "  # odd:\n", `# left out: image: "x"`,
 		"  openmas-mcp:\n", `["a", "$HOME", "$${weird stuff}"]`, "# left out: env: NOTHING",
 	} {
 		if !strings.Contains(r.out, want) {
 			t.Errorf("no %q", want)
 		}
 	}
-	for _, want := range []string{`server "GitHub Copilot" becomes agent github-copilot`, "set the environment variable GITHUB_PERSONAL_ACCESS_TOKEN", "set the environment variable REMOTE_TOKEN", "set the environment variable API_KEY",
-		`no default "http://x"`, "look at its url", "is disabled", `server "odd" has neither`, "remote: left out alwaysAllow", `"theme" at the top`, "${weird stuff} stays as it is"} {
+	for _, want := range []string{`server "GitHub Copilot" becomes agent github-copilot`, "set the environment " +
+		"variable GITHUB_PERSONAL_ACCESS_TOKEN", "set the environment variable REMOTE_TOKEN",
+		"set the environment variable API_KEY",
+		`no default "http://x"`, "look at its url", "is disabled", `server "odd" has neither`,
+		"remote: left out alwaysAllow", `"theme" at the top`, "${weird stuff} stays as it is"} {
 		if !strings.Contains(r.err, want) {
 			t.Errorf("no note %q", want)
 		}
 	}
-	if strings.Contains(r.out+r.err, "secret1") || strings.Contains(r.out+r.err, "secret2") || strings.Contains(r.out+r.err, "secret3") || strings.Contains(r.out+r.err, "t0ken") || strings.Contains(r.out+r.err, "abc123") {
+	if strings.Contains(r.out+r.err, "secret1") || strings.Contains(r.out+r.err, "secret2") ||
+		strings.Contains(r.out+r.err, "secret3") || strings.Contains(r.out+r.err, "t0ken") ||
+		strings.Contains(r.out+r.err, "abc123") {
 		t.Error("a secret went over")
 	}
 	if t.Failed() {
@@ -114,23 +134,27 @@ func TestImport(t *testing.T) {
 		t.Fatal(err)
 	}
 	environ := []string{"HOME=/h"}
-	for _, name := range []string{"GITHUB_COPILOT_API_KEY", "GITHUB_COPILOT_TOKEN", "GITHUB_PERSONAL_ACCESS_TOKEN", "API_KEY", "BASE", "REMOTE_TOKEN", "REMOTE_X_API_KEY"} {
+	for _, name := range []string{"GITHUB_COPILOT_API_KEY", "GITHUB_COPILOT_TOKEN", "GITHUB_PERSONAL_ACCESS_TOKEN",
+		"API_KEY", "BASE", "REMOTE_TOKEN", "REMOTE_X_API_KEY"} {
 		environ = append(environ, name+"=value-of-"+name)
 	}
 	cfg, err := runtime.Load(path, runtime.LoadOptions{Environ: environ})
 	if err != nil {
 		t.Fatalf("what was printed does not load: %v\n%s", err, r.out)
 	}
-	if a := cfg.Agents["remote"]; len(cfg.Agents) != 4 || a.Communicator != runtime.OverSSE || a.Token != "value-of-REMOTE_TOKEN" {
+	if a := cfg.Agents["remote"]; len(cfg.Agents) != 4 || a.Communicator != runtime.OverSSE ||
+		a.Token != "value-of-REMOTE_TOKEN" {
 		t.Errorf("%+v", cfg.Agents)
 	}
 }
 
 func TestImportOfOtherFiles(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"servers": {"a": {"type": "stdio", "command": "x"}}, "inputs": []}`: "agents:\n  a:\n    command: [\"x\"]\n    # left out: type: stdio\n",
-		`{"servers": {"a": {"type": "sse", "command": "x"}}}`:                 "agents:\n  a:\n    command: [\"x\"]\n    # left out: type: sse\n",
-		`{"mcp": {"servers": {"a": {"command": "x"}}}}`:                       "agents:\n  a:\n    command: [\"x\"]\n",
+		`{"servers": {"a": {"type": "stdio", "command": "x"}}, "inputs": []}`: "agents:\n  a:\n    command: " +
+			"[\"x\"]\n    # left out: type: stdio\n",
+		`{"servers": {"a": {"type": "sse", "command": "x"}}}`: "agents:\n  a:\n    command: [\"x\"]\n    # left out: " +
+			"type: sse\n",
+		`{"mcp": {"servers": {"a": {"command": "x"}}}}`: "agents:\n  a:\n    command: [\"x\"]\n",
 		`[]`:                 "",
 		`{"mcpServers": {}}`: "",
 		`{"mcpServers": 5}`:  "",
@@ -139,7 +163,8 @@ func TestImportOfOtherFiles(t *testing.T) {
 		`/* "`:               "",
 	} {
 		r := run(t, text, "import", "-")
-		if want = strings.Replace(want, "    # left out: type: stdio\n", "", 1); r.out != want || (r.code == 0) != (want != "") {
+		if want = strings.Replace(want, "    # left out: type: stdio\n", "", 1); r.out != want ||
+			(r.code == 0) != (want != "") {
 			t.Errorf("%s: exit %d, %q, %s", text, r.code, r.out, r.err)
 		}
 	}
@@ -165,15 +190,21 @@ func TestConnect(t *testing.T) {
 `
 	environ := []string{"TOK=sesame-1"}
 	for _, url := range []string{s.url, s.url + "/agents/greeter/mcp"} {
-		r := runWith(t.Context(), strings.ReplaceAll(in, "greeter_greet", map[bool]string{true: "greet", false: "greeter_greet"}[strings.Contains(url, "agents")]), environ, "connect", "--stdio", "--url", url, "--token-env", "TOK")
-		if r.code != 0 || !strings.Contains(r.out, "Hello, Ann!") || !strings.Contains(r.err, "STDIO_SERVER_READY\n") || strings.Contains(r.err, "sesame") {
+		r := runWith(t.Context(),
+			strings.ReplaceAll(in, "greeter_greet",
+				map[bool]string{true: "greet", false: "greeter_greet"}[strings.Contains(url, "agents")]), environ,
+			"connect", "--stdio", "--url", url, "--token-env", "TOK")
+		if r.code != 0 || !strings.Contains(r.out, "Hello, Ann!") || !strings.Contains(r.err, "STDIO_SERVER_READY\n") ||
+			strings.Contains(r.err, "sesame") {
 			t.Errorf("%s: exit %d\n%s\n%s", url, r.code, r.out, r.err)
 		}
 	}
-	if r := runWith(t.Context(), "", environ, "call", "greeter.greet", "name=Bo", "--url", s.url, "--token-env", "TOK"); r.code != 0 || !strings.Contains(r.out, "Hello, Bo!") {
+	if r := runWith(t.Context(), "", environ, "call", "greeter.greet", "name=Bo", "--url", s.url, "--token-env",
+		"TOK"); r.code != 0 || !strings.Contains(r.out, "Hello, Bo!") {
 		t.Errorf("call: exit %d, %s, %s", r.code, r.out, r.err)
 	}
-	if r := runWith(t.Context(), "", environ, "list", "--url", s.url); r.code != exitFailed || !strings.Contains(r.err, "401") {
+	if r := runWith(t.Context(), "", environ, "list", "--url", s.url); r.code != exitFailed ||
+		!strings.Contains(r.err, "401") {
 		t.Errorf("list without the token: exit %d, %s", r.code, r.err)
 	}
 	for name, tt := range map[string]struct {
@@ -186,7 +217,8 @@ func TestConnect(t *testing.T) {
 		"no variable":       {[]string{"--stdio", "--url", s.url, "--token-env", "NONE"}, exitUsage, "NONE is not set"},
 		"nobody there, SSE": {[]string{"--stdio", "--url", "http://127.0.0.1:1/sse"}, exitFailed, "connect to"},
 	} {
-		if r := runWith(t.Context(), in, environ, append([]string{"connect"}, tt.args...)...); r.code != tt.code || !strings.Contains(r.err, tt.want) || r.out != "" {
+		if r := runWith(t.Context(), in, environ, append([]string{"connect"}, tt.args...)...); r.code != tt.code ||
+			!strings.Contains(r.err, tt.want) || r.out != "" {
 			t.Errorf("%s: exit %d, %q, %q", name, r.code, r.out, r.err)
 		}
 	}

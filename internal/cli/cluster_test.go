@@ -25,7 +25,8 @@ import (
 	"github.com/openmas/openmas/runtime"
 )
 
-// shared is a project whose processes share a broker. Without retries, so that tests see each failure.
+// shared is a project whose processes share a broker. Without retries, so that tests see each
+// failure.
 const shared = `project: shared
 agents:
   greeter: {type: greeter}
@@ -37,10 +38,12 @@ broker: {type: nats}
 events: {letter.sent: {durable: true, attempts: 2, backoff: 100ms}}
 `
 
-// host starts a process that hosts some agents of a project, and waits until it is up; its gateway is on a free port.
+// host starts a process that hosts some agents of a project, and waits until it is up; its gateway
+// is on a free port.
 func hosting(t *testing.T, path, agents string, flags ...string) (p *process, url string) {
 	t.Helper()
-	p = program(t, io.Discard, append([]string{"run", path, "--listen", "127.0.0.1:0", "--agents", agents}, flags...)...)
+	p = program(t, io.Discard, append([]string{"run", path, "--listen", "127.0.0.1:0", "--agents", agents},
+		flags...)...)
 	p.start()
 	return p, p.err.await(t, "SSE_SERVER_URL=")
 }
@@ -89,7 +92,9 @@ func (c caller) must(tool string, in, out any) {
 // knows waits until the process at the other end knows an agent.
 func (c caller) knows(name string) {
 	c.t.Helper()
-	testkit.Eventually(c.t, "the process knows "+name, func() bool { return slices.Contains(c.agents(), name) }, &buffer{})
+	testkit.Eventually(c.t, "the process knows "+name, func() bool {
+		return slices.Contains(c.agents(), name)
+	}, &buffer{})
 }
 
 func (c caller) agents() (names []string) {
@@ -109,7 +114,8 @@ func (p *process) kill() time.Time {
 	return killed
 }
 
-// A process that is killed: whoever waits for it knows soon, not at the deadline; whoever calls it then knows at once; and it is gone from the list within ten seconds.
+// A process that is killed: whoever waits for it knows soon, not at the deadline; whoever calls it
+// then knows at once; and it is gone from the list within ten seconds.
 func TestACalleesProcessIsKilled(t *testing.T) {
 	t.Parallel()
 	path := projectFile(t, shared)
@@ -132,12 +138,15 @@ func TestACalleesProcessIsKilled(t *testing.T) {
 	if agent.CodeOf(err) != agent.CodeUnavailable {
 		t.Errorf("a call to nobody: %v", err)
 	}
-	testkit.Eventually(t, "the process is gone from the list", func() bool { return !slices.Contains(c.agents(), "worker") }, &victim.err)
+	testkit.Eventually(t, "the process is gone from the list", func() bool {
+		return !slices.Contains(c.agents(), "worker")
+	}, &victim.err)
 	gone := time.Since(killed)
 	if gone > 15*time.Second {
 		t.Errorf("gone from the list after %v", gone)
 	}
-	t.Logf("the caller of a killed process knew after %v; a call to nobody took %v, through the gateway; gone from the list after %v",
+	t.Logf("the caller of a killed process knew after %v; a call to nobody took %v, through the gateway; gone from "+
+		"the list after %v",
 		took.Round(time.Millisecond), none.Round(10*time.Microsecond), gone.Round(time.Millisecond))
 	again, _ := hosting(t, path, "worker")
 	c.knows("worker")
@@ -148,7 +157,8 @@ func TestACalleesProcessIsKilled(t *testing.T) {
 	}
 }
 
-// The process with the embedded broker is killed: another takes over, calls work again, and the durable events that were acknowledged are there.
+// The process with the embedded broker is killed: another takes over, calls work again, and the
+// durable events that were acknowledged are there.
 func TestTheBrokersOwnerIsKilled(t *testing.T) {
 	path := projectFile(t, shared)
 	owner, _ := hosting(t, path, "greeter")
@@ -171,8 +181,11 @@ func TestTheBrokersOwnerIsKilled(t *testing.T) {
 	if took > 10*time.Second {
 		t.Errorf("calls work again after %v", took)
 	}
-	testkit.Eventually(t, "durable events are kept again", func() bool { return c.try("post_send", letter{Text: "after", Key: "k"}, nil) == nil }, &sender.err)
-	t.Logf("calls worked %v after the owner of the broker was killed, durable events after %v", took.Round(time.Millisecond), time.Since(killed).Round(time.Millisecond))
+	testkit.Eventually(t, "durable events are kept again", func() bool {
+		return c.try("post_send", letter{Text: "after", Key: "k"}, nil) == nil
+	}, &sender.err)
+	t.Logf("calls worked %v after the owner of the broker was killed, durable events after %v",
+		took.Round(time.Millisecond), time.Since(killed).Round(time.Millisecond))
 	hosting(t, path, "inbox")
 	c.knows("inbox")
 	var seen []delivery
@@ -198,7 +211,8 @@ func freePort(t *testing.T) int {
 }
 
 func external(port int, more string) string {
-	return strings.Replace(shared, "{type: nats}", fmt.Sprintf("{type: nats, urls: [\"nats://127.0.0.1:%d\"]%s}", port, more), 1)
+	return strings.Replace(shared, "{type: nats}", fmt.Sprintf("{type: nats, urls: [\"nats://127.0.0.1:%d\"]%s}", port,
+		more), 1)
 }
 
 func natsServer(t *testing.T, o *natsd.Options) {
@@ -220,10 +234,12 @@ func TestABrokerThatIsDown(t *testing.T) {
 	port := freePort(t)
 	path := projectFile(t, external(port, ""))
 	where := "nats://127.0.0.1:" + strconv.Itoa(port)
-	if r := run(t, "", "run", path, "--wait", "0"); r.code != exitFailed || !strings.Contains(r.err, where) || strings.Contains(r.err, "waiting") {
+	if r := run(t, "", "run", path, "--wait", "0"); r.code != exitFailed || !strings.Contains(r.err, where) ||
+		strings.Contains(r.err, "waiting") {
 		t.Errorf("--wait 0: %+v", r)
 	}
-	if r := run(t, "", "run", path, "--wait", "10ms"); r.code != exitFailed || !strings.Contains(r.err, "waiting for the broker\" url="+where) {
+	if r := run(t, "", "run", path, "--wait", "10ms"); r.code != exitFailed ||
+		!strings.Contains(r.err, "waiting for the broker\" url="+where) {
 		t.Errorf("--wait 10ms: %+v", r)
 	}
 	p := program(t, io.Discard, "run", path, "--listen", "127.0.0.1:0")
@@ -239,18 +255,22 @@ func TestWrongCredentials(t *testing.T) {
 	natsServer(t, &natsd.Options{Port: port, Username: "openmas", Password: "right"})
 	path := projectFile(t, external(port, ", user: openmas, password: \"${env:BROKER_PASSWORD}\""))
 	r := runWith(t.Context(), "", []string{"BROKER_PASSWORD=very-wrong"}, "run", path)
-	if r.code != exitFailed || !strings.Contains(r.err, "refused the credentials") || strings.Contains(r.err+r.out, "very-wrong") {
+	if r.code != exitFailed || !strings.Contains(r.err, "refused the credentials") ||
+		strings.Contains(r.err+r.out, "very-wrong") {
 		t.Errorf("%+v", r)
 	}
 }
 
-// Durable events from end to end: at least once for each agent, however it is reached; tried again, put with the dead, listed and delivered again, always with their ID.
+// Durable events from end to end: at least once for each agent, however it is reached; tried again,
+// put with the dead, listed and delivered again, always with their ID.
 func TestDurableEvents(t *testing.T) {
 	overs := []string{runtime.OverLocal, runtime.OverPubSub, runtime.OverStdio, runtime.OverSSE, runtime.OverHTTP}
 	text := strings.Replace(shared, "  inbox: {type: inbox}\n", "", 1)
-	text = strings.Replace(text, "post: {type: post}\n", "post: {type: post}\n  post-child: {type: post, communicator: mcp-stdio}\n", 1)
+	text = strings.Replace(text, "post: {type: post}\n", "post: {type: post}\n  post-child: {type: post, "+
+		"communicator: mcp-stdio}\n", 1)
 	for _, over := range overs {
-		text = strings.Replace(text, "defaults:", fmt.Sprintf("  inbox-%s: {type: inbox, communicator: %s}\ndefaults:", over, over), 1)
+		text = strings.Replace(text, "defaults:", fmt.Sprintf("  inbox-%s: {type: inbox, communicator: %s}\ndefaults:",
+			over, over), 1)
 	}
 	path := projectFile(t, text)
 	p := program(t, io.Discard, "run", path, "--listen", "127.0.0.1:0")
@@ -282,7 +302,8 @@ func TestDurableEvents(t *testing.T) {
 		if want := []string{"letter 0", "letter 1", "letter 2", "letter 3", "letter 4"}; !slices.Equal(inOrder, want) {
 			t.Errorf("%s: %q", over, inOrder)
 		}
-		if len(poison) != 2 || poison[0].Attempt != 1 || poison[1].Attempt != 2 || poison[0].ID != poison[1].ID || poison[0].From != "post-child" {
+		if len(poison) != 2 || poison[0].Attempt != 1 || poison[1].Attempt != 2 || poison[0].ID != poison[1].ID ||
+			poison[0].From != "post-child" {
 			t.Errorf("%s: %+v", over, poison)
 		}
 	}
@@ -292,19 +313,23 @@ func TestDurableEvents(t *testing.T) {
 		dead = nil
 		return r.code == exitOK && json.Unmarshal([]byte(r.out), &dead) == nil && len(dead) == len(overs)
 	}, &p.err)
-	if d := dead[0]; d.Attempts != 2 || !strings.Contains(d.Reason, "poison") || d.Publication.Topic != "letter.sent" || d.Publication.ID == "" || !strings.HasPrefix(d.Agent, "inbox-") {
+	if d := dead[0]; d.Attempts != 2 || !strings.Contains(d.Reason, "poison") || d.Publication.Topic != "letter.sent" ||
+		d.Publication.ID == "" || !strings.HasPrefix(d.Agent, "inbox-") {
 		t.Errorf("%+v", d)
 	}
-	if r := run(t, "", "events", "dead", path, "--agent", "inbox-local"); strings.Count(r.out, "\n") != 2 || !strings.Contains(r.out, "letter.sent") {
+	if r := run(t, "", "events", "dead", path, "--agent", "inbox-local"); strings.Count(r.out, "\n") != 2 ||
+		!strings.Contains(r.out, "letter.sent") {
 		t.Errorf("dead: %+v", r)
 	}
-	if r := run(t, "", "events", "replay", "--project", path, "99999"); r.code != exitFailed || !strings.Contains(r.err, "99999: there is none") {
+	if r := run(t, "", "events", "replay", "--project", path, "99999"); r.code != exitFailed ||
+		!strings.Contains(r.err, "99999: there is none") {
 		t.Errorf("replay of none: %+v", r)
 	}
 	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "mended"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if r := run(t, "", "events", "replay", "--project", path, "--all"); r.code != exitOK || r.out != fmt.Sprintf("%d events delivered again\n", len(overs)) {
+	if r := run(t, "", "events", "replay", "--project", path, "--all"); r.code != exitOK ||
+		r.out != fmt.Sprintf("%d events delivered again\n", len(overs)) {
 		t.Errorf("replay: %+v", r)
 	}
 	for _, over := range overs {
@@ -330,14 +355,17 @@ func TestListAndCallInACluster(t *testing.T) {
 	hosting(t, path, "worker")
 	host, _ := os.Hostname()
 	r := run(t, "", "list", path)
-	if r.code != exitOK || !strings.Contains(r.out, "greeter.greet(name, loud?)") || !strings.Contains(r.out, "worker.print") || strings.Contains(r.out, "post.send") ||
+	if r.code != exitOK || !strings.Contains(r.out, "greeter.greet(name, loud?)") ||
+		!strings.Contains(r.out, "worker.print") || strings.Contains(r.out, "post.send") ||
 		strings.Count(r.out, " "+host+" ") != 2 || strings.Count(r.out, testVersion) != 2 {
 		t.Errorf("list: %+v", r)
 	}
-	if r := run(t, "", "call", "greeter.greet", "name=Ada", "--project", path); r.code != exitOK || r.out != "Hello, Ada!\n" {
+	if r := run(t, "", "call", "greeter.greet", "name=Ada", "--project", path); r.code != exitOK ||
+		r.out != "Hello, Ada!\n" {
 		t.Errorf("call: %+v", r)
 	}
-	if r := run(t, "", "validate", path, "--agents", "greeter,worker", "--agents", "post"); r.code != exitUsage || !strings.Contains(r.err, "nobody hosts inbox") {
+	if r := run(t, "", "validate", path, "--agents", "greeter,worker", "--agents", "post"); r.code != exitUsage ||
+		!strings.Contains(r.err, "nobody hosts inbox") {
 		t.Errorf("validate: %+v", r)
 	}
 }

@@ -41,10 +41,12 @@ func TestValidate(t *testing.T) {
 // --print shows where each value comes from, and is a project file that means the same.
 func TestValidatePrint(t *testing.T) {
 	path := projectFile(t, crew)
-	if err := os.WriteFile(strings.TrimSuffix(path, ".yaml")+".fast.yaml", []byte("defaults: {timeout: 1s}\n"), 0o600); err != nil {
+	if err := os.WriteFile(strings.TrimSuffix(path, ".yaml")+".fast.yaml", []byte("defaults: {timeout: 1s}\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := runWith(t.Context(), "", []string{"OPENMAS_CONFIG__broker__max_queue=7"}, "validate", path, "--print", "--profile", "fast", "--set", "agents.host.timeout=9s")
+	r := runWith(t.Context(), "", []string{"OPENMAS_CONFIG__broker__max_queue=7"}, "validate", path, "--print",
+		"--profile", "fast", "--set", "agents.host.timeout=9s")
 	if r.code != exitOK || r.err != "" {
 		t.Fatalf("%+v", r)
 	}
@@ -80,7 +82,8 @@ func uncommented(s string) string {
 // What came from ${env:…} is shown nowhere: not by validate, not in the log, not in an error.
 func TestSecretsAreMasked(t *testing.T) {
 	const secret = "hunter2-and-more"
-	path := projectFile(t, "agents:\n  greeter: {type: greeter, config: {greeting: Hi, token: \"Bearer ${env:TOKEN}\"}}\n  once: {type: once}\n")
+	path := projectFile(t, "agents:\n  greeter: {type: greeter, config: {greeting: Hi, token: \"Bearer "+
+		"${env:TOKEN}\"}}\n  once: {type: once}\n")
 	environ := []string{"TOKEN=" + secret}
 	r := runWith(t.Context(), "", environ, "validate", path, "--print")
 	if r.code != exitOK || !strings.Contains(r.out, `token: "Bearer ***"`) || strings.Contains(r.out, secret) {
@@ -92,7 +95,8 @@ func TestSecretsAreMasked(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	r = runWith(t.Context(), "", append(environ, "OPENMAS_CONFIG__agents__once__timeout=${env:TOKEN}"), "validate", path)
+	r = runWith(t.Context(), "", append(environ, "OPENMAS_CONFIG__agents__once__timeout=${env:TOKEN}"), "validate",
+		path)
 	if r.code != exitUsage || !strings.Contains(r.err, "***") || strings.Contains(r.err, secret) {
 		t.Errorf("%+v", r)
 	}
@@ -105,7 +109,8 @@ func TestRunOnce(t *testing.T) {
 	if r.code != exitOK || r.out != "the result\n" {
 		t.Errorf("%+v", r)
 	}
-	for _, want := range []string{`msg="agent is up" agent=greeter communicator=local instances=1 tools=greet,measure`, "msg=ready", "msg=stopped"} {
+	for _, want := range []string{`msg="agent is up" agent=greeter communicator=local instances=1 tools=greet,measure`,
+		"msg=ready", "msg=stopped"} {
 		if !strings.Contains(r.err, want) {
 			t.Errorf("no %s in\n%s", want, r.err)
 		}
@@ -116,9 +121,11 @@ func TestRunOnce(t *testing.T) {
 }
 
 func TestRunFails(t *testing.T) {
-	path := projectFile(t, "agents:\n  printer: {type: broken, critical: true}\nrestart: {limit: 1, backoff: 1ms, give_up_after: 1}\n")
+	path := projectFile(t, "agents:\n  printer: {type: broken, critical: true}\nrestart: {limit: 1, backoff: 1ms, "+
+		"give_up_after: 1}\n")
 	r := run(t, "", "run", path)
-	if r.code != exitFailed || !strings.Contains(r.err, "openmas: critical agent printer:") || !strings.Contains(r.err, "out of paper") {
+	if r.code != exitFailed || !strings.Contains(r.err, "openmas: critical agent printer:") ||
+		!strings.Contains(r.err, "out of paper") {
 		t.Errorf("%+v", r)
 	}
 }
@@ -144,7 +151,8 @@ func TestLogFormatJSON(t *testing.T) {
 	}
 }
 
-// A running system, the project itself and the program on stdio give the same list and the same answers.
+// A running system, the project itself and the program on stdio give the same list and the same
+// answers.
 func TestListAndCall(t *testing.T) {
 	path := projectFile(t, crew)
 	s := serve(t, path)
@@ -160,7 +168,8 @@ func TestListAndCall(t *testing.T) {
 	}
 	for name, w := range ways {
 		t.Run(name, func(t *testing.T) {
-			list, call := append([]string{"list"}, w.flags...), append([]string{"call", w.prefix("greeter") + "greet"}, w.flags...)
+			list, call := append([]string{"list"}, w.flags...), append([]string{"call", w.prefix("greeter") + "greet"},
+				w.flags...)
 			if w.flags == nil {
 				list, call = append(list, path), append(call, "--project", path)
 			}
@@ -170,7 +179,8 @@ func TestListAndCall(t *testing.T) {
 			}
 			r = run(t, "", append(list, "--json")...)
 			var listing runtime.Listing
-			if err := json.Unmarshal([]byte(r.out), &listing); r.code != exitOK || err != nil || len(listing.Agents) == 0 {
+			if err := json.Unmarshal([]byte(r.out), &listing); r.code != exitOK || err != nil ||
+				len(listing.Agents) == 0 {
 				t.Errorf("list --json: %+v, %v", r, err)
 			}
 			for _, args := range [][]string{{"name=Ada"}, {`{"name": "Ada"}`}, {"-"}} {
@@ -196,7 +206,8 @@ func TestListAndCall(t *testing.T) {
 }
 
 func TestCallTimeout(t *testing.T) {
-	r := run(t, "", "call", "worker.wait", "--project", projectFile(t, "agents: {worker: {type: worker}}"), "--timeout", "300ms")
+	r := run(t, "", "call", "worker.wait", "--project", projectFile(t, "agents: {worker: {type: worker}}"), "--timeout",
+		"300ms")
 	if r.code != exitFailed || !strings.Contains(r.err, "deadline") {
 		t.Errorf("%+v", r)
 	}
@@ -210,16 +221,19 @@ func TestRunStops(t *testing.T) {
 	}
 }
 
-// A program that brings a Become is asked to become the project's package before anything else is done with the project.
+// A program that brings a Become is asked to become the project's package before anything else is
+// done with the project.
 func TestBecome(t *testing.T) {
 	path := projectFile(t, "package: ./crew\nagents: {a: {type: not-of-this-program}}\n")
 	var asked string
-	p := Program{Version: testVersion, Environ: []string{}, Become: func(_ context.Context, cfg *runtime.Config, _ io.Writer) error {
-		asked = cfg.Package
-		return Exit(7)
-	}}
+	p := Program{Version: testVersion, Environ: []string{},
+		Become: func(_ context.Context, cfg *runtime.Config, _ io.Writer) error {
+			asked = cfg.Package
+			return Exit(7)
+		}}
 	var out, errOut buffer
-	if code := Run(t.Context(), p, []string{"run", path}, Streams{Out: &out, Err: &errOut}); code != 7 || asked != "./crew" || errOut.String() != "" {
+	if code := Run(t.Context(), p, []string{"run", path}, Streams{Out: &out, Err: &errOut}); code != 7 ||
+		asked != "./crew" || errOut.String() != "" {
 		t.Errorf("exit %d, asked for %q, %s", code, asked, errOut.String())
 	}
 }

@@ -107,7 +107,8 @@ func (a *app) replayCommand() *cobra.Command {
 }
 
 // inProject calls f with a project that is up.
-func (a *app) inProject(ctx context.Context, path string, p project, l logging, f func(context.Context, *runtime.Runtime) error) error {
+func (a *app) inProject(ctx context.Context, path string, p project, l logging,
+	f func(context.Context, *runtime.Runtime) error) error {
 	cfg, err := a.load(ctx, path, p)
 	if err != nil {
 		return err
@@ -123,7 +124,8 @@ func showDead(w io.Writer, dead []runtime.DeadEvent) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "SEQ\tAGENT\tTOPIC\tEVENT\tATTEMPTS\tSINCE\tREASON")
 	for _, d := range dead {
-		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", d.Seq, d.Agent, d.Publication.Topic, d.Publication.ID, d.Attempts, d.At.Format(time.DateTime), d.Reason)
+		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", d.Seq, d.Agent, d.Publication.Topic, d.Publication.ID,
+			d.Attempts, d.At.Format(time.DateTime), d.Reason)
 	}
 	return tw.Flush()
 }

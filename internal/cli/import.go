@@ -196,7 +196,8 @@ func (im *importer) command(program string, args []string) {
 		switch {
 		case assigned && looksSecret(strings.TrimLeft(key, "-"), value):
 			argv[i] = key + "=" + im.secret(key, value)
-		case !assigned && i > 0 && strings.HasPrefix(argv[i-1], "-") && !strings.HasPrefix(argv[i], "-") && looksSecret(strings.TrimLeft(argv[i-1], "-"), argv[i]):
+		case !assigned && i > 0 && strings.HasPrefix(argv[i-1], "-") && !strings.HasPrefix(argv[i], "-") &&
+			looksSecret(strings.TrimLeft(argv[i-1], "-"), argv[i]):
 			argv[i] = im.secret(argv[i-1], argv[i])
 		default:
 			argv[i] = im.references(argv[i])
@@ -249,7 +250,8 @@ func (im *importer) pairs(key string, s map[string]json.RawMessage, seen map[str
 		case values[name] == nil:
 			im.lose(key + ": " + name + ", which has no value")
 			continue
-		case key == "headers" && strings.EqualFold(name, "Authorization") && strings.EqualFold(scheme, "Bearer") && token != "":
+		case key == "headers" && strings.EqualFold(name, "Authorization") && strings.EqualFold(scheme, "Bearer") &&
+			token != "":
 			im.line("token: %s", quoted(im.secret("token", token)))
 			continue
 		case looksSecret(name, value):

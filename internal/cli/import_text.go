@@ -53,10 +53,12 @@ var (
 
 // looksSecret says so rather once too often: a reference to a variable does no harm.
 func looksSecret(name, value string) bool {
-	if value == "" || value == "true" || value == "false" || strings.HasPrefix(value, "${") && strings.HasSuffix(value, "}") {
+	if value == "" || value == "true" || value == "false" || strings.HasPrefix(value, "${") &&
+		strings.HasSuffix(value, "}") {
 		return false
 	}
-	return secretKey.MatchString(name) && !strings.HasSuffix(strings.ToLower(name), "_file") || secretValue.MatchString(value)
+	return secretKey.MatchString(name) && !strings.HasSuffix(strings.ToLower(name), "_file") ||
+		secretValue.MatchString(value)
 }
 
 // secret takes a value out, and returns the reference that stands for it.
@@ -104,7 +106,8 @@ func (im *importer) references(s string) string {
 	})
 }
 
-// plainJSON takes out what editors allow in their settings: comments, and commas before a closing bracket.
+// plainJSON takes out what editors allow in their settings: comments, and commas before a closing
+// bracket.
 func plainJSON(text []byte) []byte {
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	out := make([]byte, 0, len(text))

@@ -63,14 +63,16 @@ func showList(w io.Writer, l runtime.Listing) error {
 			fmt.Fprintf(tw, "%s\t%s\n", info.Name, firstLine(info.Description))
 		}
 		for _, t := range info.Tools {
-			fmt.Fprintf(tw, "  %s%s(%s)\t%s\n", prefix, t.Name, strings.Join(parameters(t.InputSchema), ", "), firstLine(t.Description))
+			fmt.Fprintf(tw, "  %s%s(%s)\t%s\n", prefix, t.Name, strings.Join(parameters(t.InputSchema), ", "),
+				firstLine(t.Description))
 		}
 		for _, p := range info.Prompts {
 			var names []string
 			for _, arg := range p.Arguments {
 				names = append(names, optional(arg.Name, arg.Required))
 			}
-			fmt.Fprintf(tw, "  prompt %s%s(%s)\t%s\n", prefix, p.Name, strings.Join(names, ", "), firstLine(p.Description))
+			fmt.Fprintf(tw, "  prompt %s%s(%s)\t%s\n", prefix, p.Name, strings.Join(names, ", "),
+				firstLine(p.Description))
 		}
 		for _, r := range info.Resources {
 			fmt.Fprintf(tw, "  resource %s\t%s\n", r.Key(), firstLine(r.Description))
@@ -102,14 +104,16 @@ func showInstances(w io.Writer, l runtime.Listing) error {
 			if !i.Since.IsZero() {
 				age = time.Since(i.Since).Round(time.Second).String()
 			}
-			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", i.ID, i.State, process, i.Host, i.Version, age, i.InFlight, i.Served)
+			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", i.ID, i.State, process, i.Host, i.Version, age,
+				i.InFlight, i.Served)
 		}
 	}
 	return tw.Flush()
 }
 
-// parameters are the members of an object schema, those that are required first, otherwise in its order (which a schema loses where MCP's peers decode it into a
-// map). Optional ones have a question mark.
+// parameters are the members of an object schema, those that are required first, otherwise in its
+// order (which a schema loses where MCP's peers decode it into a map). Optional ones have a
+// question mark.
 func parameters(schema json.RawMessage) []string {
 	var s struct {
 		Properties members  `json:"properties"`

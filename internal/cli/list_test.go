@@ -68,11 +68,12 @@ func TestParameters(t *testing.T) {
 		want   []string
 	}{
 		"in the schema's order": {`{"properties": {"z": {"type": "object", "properties": {"in": {}}}, "a": {}, "m": {}}}`, []string{"z?", "a?", "m?"}},
-		"the required first":    {`{"properties": {"z": {}, "y": {}, "b": {}, "a": {}}, "required": ["a", "y"]}`, []string{"y", "a", "z?", "b?"}},
-		"none":                  {`{"type": "object"}`, nil},
-		"no schema":             {``, nil},
-		"any":                   {`true`, nil},
-		"odd properties":        {`{"properties": []}`, nil},
+		"the required first": {`{"properties": {"z": {}, "y": {}, "b": {}, "a": {}}, "required": ["a", "y"]}`,
+			[]string{"y", "a", "z?", "b?"}},
+		"none":           {`{"type": "object"}`, nil},
+		"no schema":      {``, nil},
+		"any":            {`true`, nil},
+		"odd properties": {`{"properties": []}`, nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

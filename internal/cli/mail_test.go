@@ -19,12 +19,13 @@ type letter struct {
 type post struct{}
 
 func (post) Capabilities() agent.Capabilities {
-	return agent.Capabilities{Tools: []agent.Tool{agent.NewTool("send", "Send a letter.", func(ctx context.Context, l letter) (string, error) {
-		if l.Key != "" {
-			return "sent", agent.Publish(ctx, "letter.sent", l, agent.EventKey(l.Key))
-		}
-		return "sent", agent.Publish(ctx, "letter.sent", l)
-	})}}
+	return agent.Capabilities{Tools: []agent.Tool{agent.NewTool("send", "Send a letter.",
+		func(ctx context.Context, l letter) (string, error) {
+			if l.Key != "" {
+				return "sent", agent.Publish(ctx, "letter.sent", l, agent.EventKey(l.Key))
+			}
+			return "sent", agent.Publish(ctx, "letter.sent", l)
+		})}}
 }
 
 // delivery is what a handler of an event is told.
@@ -46,11 +47,12 @@ func (i *inbox) Start(_ context.Context, env agent.Env) error { i.env = env; ret
 
 func (i *inbox) Capabilities() agent.Capabilities {
 	return agent.Capabilities{
-		Tools: []agent.Tool{agent.NewTool("seen", "Say what came.", func(context.Context, struct{}) ([]delivery, error) {
-			i.mu.Lock()
-			defer i.mu.Unlock()
-			return append([]delivery{}, i.seen...), nil
-		})},
+		Tools: []agent.Tool{agent.NewTool("seen", "Say what came.",
+			func(context.Context, struct{}) ([]delivery, error) {
+				i.mu.Lock()
+				defer i.mu.Unlock()
+				return append([]delivery{}, i.seen...), nil
+			})},
 		Events: []agent.Event{agent.On("letter.sent", func(ctx context.Context, l letter) error {
 			c := agent.CallFrom(ctx)
 			i.mu.Lock()

@@ -12,8 +12,9 @@ import (
 	"github.com/openmas/openmas/runtime"
 )
 
-// Main is the main function of a program with p's types: it runs the command of the process's arguments, or, in a child process of its own, serves one agent. It
-// returns the exit code. The first SIGINT or SIGTERM stops in order, the second at once with 130.
+// Main is the main function of a program with p's types: it runs the command of the process's
+// arguments, or, in a child process of its own, serves one agent. It returns the exit code. The
+// first SIGINT or SIGTERM stops in order, the second at once with 130.
 func Main(p Program) int {
 	p.Environ = os.Environ()
 	if p.Version == "" {

@@ -19,7 +19,8 @@ import (
 // hang is a generous bound on what must not take for ever.
 const hang = 30 * time.Second
 
-// mainVar in the environment makes the test binary the openmas program with the types of these tests: so tests start real processes of it, and those start theirs.
+// mainVar in the environment makes the test binary the openmas program with the types of these
+// tests: so tests start real processes of it, and those start theirs.
 const mainVar = "OPENMAS_TEST_MAIN"
 
 func TestMain(m *testing.M) {
@@ -48,7 +49,8 @@ func runWith(ctx context.Context, in string, environ []string, args ...string) r
 	if environ == nil {
 		environ = []string{}
 	}
-	code := Run(ctx, Program{Types: types(), Version: testVersion, Environ: environ}, args, Streams{In: strings.NewReader(in), Out: &out, Err: &errOut})
+	code := Run(ctx, Program{Types: types(), Version: testVersion, Environ: environ}, args,
+		Streams{In: strings.NewReader(in), Out: &out, Err: &errOut})
 	return result{code, out.String(), errOut.String()}
 }
 
@@ -62,7 +64,8 @@ func projectFile(t *testing.T, yaml string) string {
 	return path
 }
 
-// nothingStarted fails the test if an agent of the project was given its folder, which comes before its Start.
+// nothingStarted fails the test if an agent of the project was given its folder, which comes before
+// its Start.
 func nothingStarted(t *testing.T, project string) {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(filepath.Dir(project), ".openmas")); !os.IsNotExist(err) {
@@ -85,7 +88,8 @@ func serve(t *testing.T, path string, args ...string) *served {
 	code := make(chan int, 1)
 	go func() {
 		p := Program{Types: types(), Version: testVersion, Environ: []string{}}
-		code <- Run(ctx, p, append([]string{"run", path, "--listen", "127.0.0.1:0"}, args...), Streams{In: strings.NewReader(""), Out: s.log, Err: s.log})
+		code <- Run(ctx, p, append([]string{"run", path, "--listen", "127.0.0.1:0"}, args...),
+			Streams{In: strings.NewReader(""), Out: s.log, Err: s.log})
 	}()
 	s.stop = sync.OnceValue(func() int {
 		cancel()

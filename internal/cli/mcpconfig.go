@@ -75,7 +75,8 @@ The gateway's token is not printed. The snippet says where the client takes it f
 	p.flags(c)
 	c.Flags().StringVar(&client, "client", "", "vscode, claude or cursor")
 	c.Flags().StringVar(&s.url, "url", "", "a running system, or any MCP server: http://127.0.0.1:8765")
-	c.Flags().StringVar(&s.tokenEnv, "token-env", "", "the environment variable with the token (default "+defaultTokenVar+" where the project's gateway has one)")
+	c.Flags().StringVar(&s.tokenEnv, "token-env", "", "the environment variable with the token (default "+
+		defaultTokenVar+" where the project's gateway has one)")
 	c.Flags().StringVar(&name, "name", "", "what the client calls the system (default: the project's name, or openmas)")
 	c.Flags().BoolVar(&stdio, "stdio", false, "have the client start a program, instead of a request to the URL")
 	return c
@@ -255,7 +256,9 @@ func (e *entry) snippet() orderedObject {
 	}
 	out := orderedObject{{"servers", orderedObject{{e.name, one}}}}
 	if e.tokenVar != "" {
-		out = append(out, member{"inputs", []orderedObject{{{"type", "promptString"}, {"id", e.inputID()}, {"description", "The token of " + e.name}, {"password", true}}}})
+		out = append(out, member{"inputs",
+			[]orderedObject{{{"type", "promptString"}, {"id", e.inputID()}, {"description", "The token of " + e.name},
+				{"password", true}}}})
 	}
 	return out
 }

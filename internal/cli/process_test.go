@@ -99,7 +99,8 @@ func TestSIGTERMDrains(t *testing.T) {
 	if r := run(t, "", "call", "worker.print", "--url", url); r.code != exitFailed || r.out != "" {
 		t.Errorf("a call after SIGTERM: %+v", r)
 	}
-	if err := os.WriteFile(filepath.Join(filepath.Dir(path), ".openmas", "agents", "worker", "release"), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(filepath.Dir(path), ".openmas", "agents", "worker", "release"), nil,
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -136,17 +137,20 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// Over --stdio any MCP client reaches the agents; standard output carries nothing but MCP; the end of stdin ends the system.
+// Over --stdio any MCP client reaches the agents; standard output carries nothing but MCP; the end
+// of stdin ends the system.
 func TestRunStdio(t *testing.T) {
 	fromServer, toClient := io.Pipe()
 	var all bytes.Buffer
-	p := program(t, io.MultiWriter(&all, toClient), "run", projectFile(t, crew+"  worker: {type: worker, communicator: mcp-stdio}\n  near: {type: worker}\n"), "--stdio")
+	p := program(t, io.MultiWriter(&all, toClient), "run", projectFile(t, crew+"  worker: {type: worker, "+
+		"communicator: mcp-stdio}\n  near: {type: worker}\n"), "--stdio")
 	p.start()
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	defer cancel()
 	client := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, nil)
 	// 1.6.0 of the Python SDK is not the only client that wants an era to be named
-	s, err := client.Connect(ctx, &sdk.IOTransport{Reader: fromServer, Writer: p.in}, &sdk.ClientSessionOptions{ProtocolVersion: "2025-11-25"})
+	s, err := client.Connect(ctx, &sdk.IOTransport{Reader: fromServer, Writer: p.in},
+		&sdk.ClientSessionOptions{ProtocolVersion: "2025-11-25"})
 	if err != nil {
 		t.Fatalf("connect: %v\n%s", err, &p.err)
 	}
@@ -201,13 +205,16 @@ func TestCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := "env " + mainVar + "=1 '" + exe + "' run '" + projectFile(t, crew) + "' --stdio"
-	if r := run(t, "", "call", "greeter_greet", "name=Ada", "--command", server); r.code != exitOK || r.out != "Good morning, Ada!\n" || !strings.Contains(r.err, "STDIO_SERVER_READY") {
+	if r := run(t, "", "call", "greeter_greet", "name=Ada", "--command", server); r.code != exitOK ||
+		r.out != "Good morning, Ada!\n" || !strings.Contains(r.err, "STDIO_SERVER_READY") {
 		t.Errorf("call: %+v", r)
 	}
-	if r := run(t, "", "list", "--command", server); r.code != exitOK || !strings.Contains(r.out, "greeter.greet(name, loud?)") {
+	if r := run(t, "", "list", "--command", server); r.code != exitOK ||
+		!strings.Contains(r.out, "greeter.greet(name, loud?)") {
 		t.Errorf("list: %+v", r)
 	}
-	if r := run(t, "", "list", "--command", "sh -c 'echo no license >&2; exit 3'"); r.code != exitFailed || !strings.Contains(r.err, "exited with code 3") || !strings.Contains(r.err, "no license") {
+	if r := run(t, "", "list", "--command", "sh -c 'echo no license >&2; exit 3'"); r.code != exitFailed ||
+		!strings.Contains(r.err, "exited with code 3") || !strings.Contains(r.err, "no license") {
 		t.Errorf("a program that ends: %+v", r)
 	}
 }

@@ -20,7 +20,8 @@ type project struct {
 
 func (p *project) flags(c *cobra.Command) {
 	c.Flags().StringVar(&p.profile, "profile", "", "also read the file NAME.PROFILE.yaml beside the project file")
-	c.Flags().StringArrayVar(&p.set, "set", nil, "set a key of the project file: --set agents.search.timeout=3s (repeatable)")
+	c.Flags().StringArrayVar(&p.set, "set", nil, "set a key of the project file: --set agents.search.timeout=3s "+
+		"(repeatable)")
 }
 
 // load finds and reads the project file; path may be empty. It may not return: see Program.Become.
@@ -58,7 +59,8 @@ func (a *app) newRuntime(cfg *runtime.Config, o runtime.Options) (*runtime.Runti
 	return r, nil
 }
 
-// brokerPatience is how long a command that only has a question waits for a broker, and for the processes of a project to show themselves.
+// brokerPatience is how long a command that only has a question waits for a broker, and for the
+// processes of a project to show themselves.
 const (
 	brokerPatience  = 5 * time.Second
 	processPatience = time.Second
@@ -68,9 +70,10 @@ const (
 // errAlone says that no other process of the project is there.
 var errAlone = errors.New("no process of the project runs")
 
-// during calls f in the project: in the one that runs already, where its processes share a broker; else it is run for it, without its gateway and Runners, and
-// stopped.
-func (a *app) during(ctx context.Context, cfg *runtime.Config, log *slog.Logger, f func(context.Context, *runtime.Runtime) error) error {
+// during calls f in the project: in the one that runs already, where its processes share a broker;
+// else it is run for it, without its gateway and Runners, and stopped.
+func (a *app) during(ctx context.Context, cfg *runtime.Config, log *slog.Logger,
+	f func(context.Context, *runtime.Runtime) error) error {
 	o := runtime.Options{Logger: log, Output: a.Err, Passive: true, BrokerWait: brokerPatience}
 	if cfg.Broker.Type != runtime.BrokerMemory {
 		watch := o
@@ -114,7 +117,8 @@ func others(ctx context.Context, r *runtime.Runtime) bool {
 }
 
 // with runs the project, calls f once it is up, and stops it.
-func (a *app) with(ctx context.Context, cfg *runtime.Config, o runtime.Options, f func(context.Context, *runtime.Runtime) error) error {
+func (a *app) with(ctx context.Context, cfg *runtime.Config, o runtime.Options,
+	f func(context.Context, *runtime.Runtime) error) error {
 	r, err := a.newRuntime(cfg, o)
 	if err != nil {
 		return err

@@ -14,7 +14,8 @@ import (
 	"github.com/openmas/openmas/runtime"
 )
 
-// showReady says what is up: a table on a terminal, log lines otherwise; and the guide's readiness line.
+// showReady says what is up: a table on a terminal, log lines otherwise; and the guide's readiness
+// line.
 func showReady(w io.Writer, log *slog.Logger, s runtime.Status) {
 	if onTerminal(w) {
 		took := time.Since(s.Started).Round(time.Millisecond)
@@ -26,13 +27,16 @@ func showReady(w io.Writer, log *slog.Logger, s runtime.Status) {
 		}
 		_ = tw.Flush() // a terminal that is gone is noticed by the next write that matters
 		if s.URL != "" {
-			fmt.Fprintf(w, "\n  MCP   %s/mcp, %s/sse\n  call  openmas call AGENT.TOOL --url %s\n  stop  Ctrl-C\n\n", s.URL, s.URL, s.URL)
+			fmt.Fprintf(w, "\n  MCP   %s/mcp, %s/sse\n  call  openmas call AGENT.TOOL --url %s\n  stop  Ctrl-C\n\n",
+				s.URL, s.URL, s.URL)
 		}
 	} else {
 		for _, a := range s.Agents {
-			log.Info("agent is up", "agent", a.Name, "communicator", a.Communicator, "instances", len(a.Instances), "tools", strings.Join(a.Tools, ","))
+			log.Info("agent is up", "agent", a.Name, "communicator", a.Communicator, "instances", len(a.Instances),
+				"tools", strings.Join(a.Tools, ","))
 		}
-		log.Info("ready", "project", s.Project, "agents", len(s.Agents), "url", s.URL, "took", time.Since(s.Started).Round(time.Millisecond))
+		log.Info("ready", "project", s.Project, "agents", len(s.Agents), "url", s.URL, "took",
+			time.Since(s.Started).Round(time.Millisecond))
 	}
 	if s.URL != "" {
 		fmt.Fprintf(w, "SSE_SERVER_URL=%s\n", s.URL)

@@ -46,7 +46,9 @@ When everything is up, standard error says so, and SSE_SERVER_URL=http://host:po
 			if stdio {
 				o.Output = a.Err
 				if a.Out == io.Writer(os.Stdout) {
-					os.Stdout = os.Stderr // the protocol's alone from here on: a stray print of an agent must not corrupt it
+					// the protocol's alone from here on: a stray print of an agent must not corrupt
+					// it
+					os.Stdout = os.Stderr
 				}
 			}
 			r, err := a.newRuntime(cfg, o)
@@ -61,11 +63,14 @@ When everything is up, standard error says so, and SSE_SERVER_URL=http://host:po
 	}
 	p.flags(c)
 	l.flags(c, "info")
-	c.Flags().StringVar(&p.listen, "listen", "", "address of the gateway, instead of the project file's: 127.0.0.1:8765 (port 0: any)")
+	c.Flags().StringVar(&p.listen, "listen", "", "address of the gateway, instead of the project file's: "+
+		"127.0.0.1:8765 (port 0: any)")
 	c.Flags().StringSliceVar(&only, "agents", nil, "host only these agents here: a,b")
-	c.Flags().DurationVar(&wait, "wait", -1, "how long to wait for a broker that is down; 0: not at all (default: as long as it takes)")
+	c.Flags().DurationVar(&wait, "wait", -1, "how long to wait for a broker that is down; 0: not at all (default: as "+
+		"long as it takes)")
 	c.Flags().Lookup("wait").DefValue = "0s" // which pflag does not show
-	c.Flags().BoolVar(&stdio, "stdio", false, "serve the agents over MCP on stdin and stdout; the end of stdin stops the system")
+	c.Flags().BoolVar(&stdio, "stdio", false, "serve the agents over MCP on stdin and stdout; the end of stdin stops "+
+		"the system")
 	c.Flags().BoolVar(&once, "once", false, "stop when every Runner has returned")
 	return c
 }

@@ -25,7 +25,8 @@ func (s *server) flags(c *cobra.Command) {
 	s.tokenFlag(c)
 }
 
-// tokenFlag names a variable, since a token on the command line can be read by everybody on the machine.
+// tokenFlag names a variable, since a token on the command line can be read by everybody on the
+// machine.
 func (s *server) tokenFlag(c *cobra.Command) {
 	c.Flags().StringVar(&s.tokenEnv, "token-env", "", "the environment variable with the token for the URL")
 }
@@ -56,7 +57,8 @@ func (s *server) target(environ []string) (mcp.Target, error) {
 func (s *server) named() bool { return s.url != "" || s.command != "" }
 
 // connect makes a session. A URL without a path is tried as streamable HTTP, then as HTTP+SSE.
-func (s *server) connect(ctx context.Context, log *slog.Logger, environ []string, errOut io.Writer) (*mcp.Session, error) {
+func (s *server) connect(ctx context.Context, log *slog.Logger, environ []string, errOut io.Writer) (*mcp.Session,
+	error) {
 	o := mcp.ConnectOptions{Logger: log}
 	if s.command != "" && s.url != "" {
 		return nil, usage(errors.New("--url or --command: one of them"))
@@ -69,7 +71,8 @@ func (s *server) connect(ctx context.Context, log *slog.Logger, environ []string
 		if err != nil {
 			return nil, usage(fmt.Errorf("--command: %w", err))
 		}
-		show := func(line []byte) { _, _ = fmt.Fprintf(errOut, "%s\n", line) } // what the server says to people; a broken stderr is no reason to stop
+		// what the server says to people; a broken stderr is no reason to stop
+		show := func(line []byte) { _, _ = fmt.Fprintf(errOut, "%s\n", line) }
 		return mcp.Connect(ctx, mcp.Target{Transport: mcp.Stdio, Command: argv, Stderr: show}, o)
 	}
 	t, err := s.target(environ)
@@ -94,7 +97,8 @@ func closing(ctx context.Context, s *mcp.Session) error {
 	return s.Close(ctx)
 }
 
-// splitCommand splits a command line as a shell does, with quotes and backslashes, and expands nothing.
+// splitCommand splits a command line as a shell does, with quotes and backslashes, and expands
+// nothing.
 func splitCommand(line string) ([]string, error) {
 	var argv []string
 	var word strings.Builder

@@ -42,7 +42,9 @@ func FuzzSplitCommand(f *testing.F) {
 	f.Add("a b", `it's "so" \ so`)
 	f.Add("", "\t\n")
 	f.Fuzz(func(t *testing.T, a, b string) {
-		if _, err := splitCommand(a); err != nil && strings.ContainsFunc(a, func(r rune) bool { return !strings.ContainsRune("'\"\\ \t\n", r) }) && !strings.ContainsAny(a, `'"\`) {
+		if _, err := splitCommand(a); err != nil && strings.ContainsFunc(a, func(r rune) bool {
+			return !strings.ContainsRune("'\"\\ \t\n", r)
+		}) && !strings.ContainsAny(a, `'"\`) {
 			t.Errorf("%q: %v", a, err) // words without quotes always split
 		}
 		words := []string{toRunes(a), toRunes(b)}
@@ -63,19 +65,22 @@ func TestWrongServers(t *testing.T) {
 		code int
 		want string
 	}{
-		"no scheme":         {[]string{"--url", "localhost:8765"}, exitUsage, "want http://host:port"},
-		"another scheme":    {[]string{"--url", "ftp://host"}, exitUsage, "want http://host:port"},
-		"a password":        {[]string{"--url", "http://me:hunter2@host"}, exitUsage, "no user and password"},
-		"an empty command":  {[]string{"--command", " "}, exitUsage, "--command: it is empty"},
-		"an open quote":     {[]string{"--command", "a 'b"}, exitUsage, "ends inside a quote"},
-		"both":              {[]string{"--url", "http://127.0.0.1:1", "--command", "x"}, exitUsage, "url"},
-		"and a project":     {[]string{"p.yaml", "--url", "http://127.0.0.1:1"}, exitUsage, "not both"},
-		"nobody listens":    {[]string{"--url", "http://127.0.0.1:1"}, exitFailed, "nothing listens there"},
-		"no such program":   {[]string{"--command", "no-such-program-anywhere"}, exitFailed, "no-such-program-anywhere"},
-		"a project's flaw":  {[]string{"no-such.yaml"}, exitUsage, "there is no such file"},
-		"an unknown flag":   {[]string{"--ulr", "x"}, exitUsage, "unknown flag: --ulr"},
-		"a wrong log level": {[]string{"--url", "http://127.0.0.1:1", "--log-level", "loud"}, exitUsage, "want debug, info, warn or error"},
-		"a wrong format":    {[]string{"--url", "http://127.0.0.1:1", "--log-format", "xml"}, exitUsage, "want text or json"},
+		"no scheme":        {[]string{"--url", "localhost:8765"}, exitUsage, "want http://host:port"},
+		"another scheme":   {[]string{"--url", "ftp://host"}, exitUsage, "want http://host:port"},
+		"a password":       {[]string{"--url", "http://me:hunter2@host"}, exitUsage, "no user and password"},
+		"an empty command": {[]string{"--command", " "}, exitUsage, "--command: it is empty"},
+		"an open quote":    {[]string{"--command", "a 'b"}, exitUsage, "ends inside a quote"},
+		"both":             {[]string{"--url", "http://127.0.0.1:1", "--command", "x"}, exitUsage, "url"},
+		"and a project":    {[]string{"p.yaml", "--url", "http://127.0.0.1:1"}, exitUsage, "not both"},
+		"nobody listens":   {[]string{"--url", "http://127.0.0.1:1"}, exitFailed, "nothing listens there"},
+		"no such program": {[]string{"--command", "no-such-program-anywhere"}, exitFailed,
+			"no-such-program-anywhere"},
+		"a project's flaw": {[]string{"no-such.yaml"}, exitUsage, "there is no such file"},
+		"an unknown flag":  {[]string{"--ulr", "x"}, exitUsage, "unknown flag: --ulr"},
+		"a wrong log level": {[]string{"--url", "http://127.0.0.1:1", "--log-level", "loud"}, exitUsage,
+			"want debug, info, warn or error"},
+		"a wrong format": {[]string{"--url", "http://127.0.0.1:1", "--log-format", "xml"}, exitUsage,
+			"want text or json"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -17,7 +17,8 @@ type target struct {
 }
 
 // withTarget reaches the target, calls f, and releases the target.
-func (a *app) withTarget(ctx context.Context, path string, p project, s server, l logging, f func(context.Context, target) error) error {
+func (a *app) withTarget(ctx context.Context, path string, p project, s server, l logging,
+	f func(context.Context, target) error) error {
 	if !s.named() {
 		cfg, err := a.load(ctx, path, p)
 		if err != nil {
@@ -50,7 +51,8 @@ func (a *app) withTarget(ctx context.Context, path string, p project, s server, 
 	return errors.Join(f(ctx, t), closing(ctx, session))
 }
 
-// listServer lists what a server offers: agent by agent where it is a system of ours, which says so itself.
+// listServer lists what a server offers: agent by agent where it is a system of ours, which says so
+// itself.
 func listServer(ctx context.Context, s *mcp.Session) runtime.Listing {
 	if _, ours := s.Info().Tool("openmas_list"); ours {
 		res, err := s.Call(ctx, &agent.Call{Op: agent.OpTool, Name: "openmas_list", Attempt: 1})

@@ -56,11 +56,15 @@ func (g *greeter) Capabilities() agent.Capabilities {
 				return map[string]int{"letters": len(in.Name)}, nil
 			}),
 		},
-		Prompts: []agent.Prompt{agent.NewPrompt("toast", "Propose a toast.", func(context.Context, about) (*agent.PromptResult, error) {
-			return &agent.PromptResult{Messages: []agent.Message{agent.UserText("Cheers.")}}, nil
-		})},
-		Resources: []agent.Resource{agent.NewResource("greet://book", "book", "The guest book.", "text/plain", func(context.Context) (string, error) { return "", nil })},
-		Events:    []agent.Event{agent.On("guest.came", func(context.Context, who) error { return nil })},
+		Prompts: []agent.Prompt{agent.NewPrompt("toast", "Propose a toast.",
+			func(context.Context, about) (*agent.PromptResult, error) {
+				return &agent.PromptResult{Messages: []agent.Message{agent.UserText("Cheers.")}}, nil
+			})},
+		Resources: []agent.Resource{agent.NewResource("greet://book", "book", "The guest book.", "text/plain",
+			func(context.Context) (string, error) {
+				return "", nil
+			})},
+		Events: []agent.Event{agent.On("guest.came", func(context.Context, who) error { return nil })},
 	}
 }
 
@@ -69,9 +73,10 @@ type host struct{}
 
 func (host) Capabilities() agent.Capabilities {
 	return agent.Capabilities{
-		Tools: []agent.Tool{agent.NewTool("welcome", "Welcome a visitor.", func(ctx context.Context, in who) (string, error) {
-			return agent.Ask[string](ctx, "greeter.greet", in)
-		})},
+		Tools: []agent.Tool{agent.NewTool("welcome", "Welcome a visitor.",
+			func(ctx context.Context, in who) (string, error) {
+				return agent.Ask[string](ctx, "greeter.greet", in)
+			})},
 		Requires: []string{"greeter.greet"},
 	}
 }
@@ -84,19 +89,20 @@ func (w *worker) Start(_ context.Context, env agent.Env) error { w.env = env; re
 func (w *worker) Capabilities() agent.Capabilities {
 	type none struct{}
 	return agent.Capabilities{Tools: []agent.Tool{
-		agent.NewTool("wait", "Work until the file `release` is in the state folder.", func(ctx context.Context, _ none) (string, error) {
-			w.env.Logger.Info("waiting")
-			for tick := time.NewTicker(5 * time.Millisecond); ; {
-				select {
-				case <-ctx.Done():
-					return "", ctx.Err()
-				case <-tick.C:
-					if _, err := os.Stat(filepath.Join(w.env.StateDir, "release")); err == nil {
-						return "released", nil
+		agent.NewTool("wait", "Work until the file `release` is in the state folder.",
+			func(ctx context.Context, _ none) (string, error) {
+				w.env.Logger.Info("waiting")
+				for tick := time.NewTicker(5 * time.Millisecond); ; {
+					select {
+					case <-ctx.Done():
+						return "", ctx.Err()
+					case <-tick.C:
+						if _, err := os.Stat(filepath.Join(w.env.StateDir, "release")); err == nil {
+							return "released", nil
+						}
 					}
 				}
-			}
-		}),
+			}),
 		agent.NewTool("hang", "Never return, whatever happens.", func(context.Context, none) (string, error) {
 			w.env.Logger.Info("hanging")
 			select {}
@@ -114,7 +120,10 @@ type once struct{ env agent.Env }
 func (o *once) Capabilities() agent.Capabilities             { return agent.Capabilities{} }
 func (o *once) Start(_ context.Context, env agent.Env) error { o.env = env; return nil }
 func (o *once) Run(context.Context) error                    { return o.say() }
-func (o *once) say() error                                   { _, err := fmt.Fprintln(o.env.Output, "the result"); return err }
+func (o *once) say() error {
+	_, err := fmt.Fprintln(o.env.Output, "the result")
+	return err
+}
 
 // broken is a Runner that fails each time.
 type broken struct{}

@@ -39,7 +39,8 @@ anything. With --print the effective configuration follows, each value with its 
 	}
 	p.flags(c)
 	c.Flags().BoolVar(&print, "print", false, "print the effective configuration")
-	c.Flags().StringArrayVar(&processes, "agents", nil, "the agents that one process hosts, a,b; once for each process: says which agents nobody hosts")
+	c.Flags().StringArrayVar(&processes, "agents", nil, "the agents that one process hosts, a,b; once for each "+
+		"process: says which agents nobody hosts")
 	return c
 }
 

@@ -56,12 +56,16 @@ func clients() []client {
 	}
 	all := []string{"stdio", "sse", "http"}
 	return []client{
-		{"Python ClientSession", toolbox.PythonOldVersion, []*toolbox.Tool{toolbox.PythonOld}, []string{"stdio", "sse"}, python(toolbox.PythonOld)},
-		{"Python ClientSession", toolbox.PythonNewVersion, []*toolbox.Tool{toolbox.PythonNew}, all, python(toolbox.PythonNew)},
-		{"Python Client", toolbox.PythonNewVersion, []*toolbox.Tool{toolbox.PythonNew}, all, python(toolbox.PythonNew, "--api", "client")},
-		{"TypeScript SDK", toolbox.TypeScriptVersion, []*toolbox.Tool{toolbox.Node, toolbox.Peers}, all, func(t *testing.T) []string {
-			return []string{nodeProgram(t), filepath.Join(bench.scripts, "client.mjs")}
-		}},
+		{"Python ClientSession", toolbox.PythonOldVersion, []*toolbox.Tool{toolbox.PythonOld}, []string{"stdio", "sse"},
+			python(toolbox.PythonOld)},
+		{"Python ClientSession", toolbox.PythonNewVersion, []*toolbox.Tool{toolbox.PythonNew}, all,
+			python(toolbox.PythonNew)},
+		{"Python Client", toolbox.PythonNewVersion, []*toolbox.Tool{toolbox.PythonNew}, all,
+			python(toolbox.PythonNew, "--api", "client")},
+		{"TypeScript SDK", toolbox.TypeScriptVersion, []*toolbox.Tool{toolbox.Node, toolbox.Peers}, all,
+			func(t *testing.T) []string {
+				return []string{nodeProgram(t), filepath.Join(bench.scripts, "client.mjs")}
+			}},
 	}
 }
 
@@ -96,7 +100,8 @@ type seen struct {
 	Good                                                 int
 }
 
-// Each client against a running system, on the gateway and under the agent's own path, and on a system's stdin and stdout.
+// Each client against a running system, on the gateway and under the agent's own path, and on a
+// system's stdin and stdout.
 func TestClientsOfARunningSystem(t *testing.T) {
 	for _, c := range clients() {
 		for _, transport := range c.transports {
@@ -106,7 +111,8 @@ func TestClientsOfARunningSystem(t *testing.T) {
 				t.Parallel()
 				argv := append(c.command(t), "--transport", transport, "--extras", "--prefix")
 				if transport == "stdio" {
-					got := look(t, append(argv, "peer_", "--", system(t), "run", projectFile(t, "project: interop\nagents: {peer: {type: peer}}\n"), "--stdio"))
+					got := look(t, append(argv, "peer_", "--", system(t), "run",
+						projectFile(t, "project: interop\nagents: {peer: {type: peer}}\n"), "--stdio"))
 					noted.result = "ok, protocol " + got.Protocol
 					check(t, got, "peer_")
 					return
@@ -117,15 +123,18 @@ func TestClientsOfARunningSystem(t *testing.T) {
 				check(t, got, "peer_")
 				check(t, look(t, append(argv, "", "--", url+"/agents/peer"+endpoint(transport))), "")
 				// One that vanishes after its first call leaves no trace for the next ones.
-				gone := look(t, append(c.command(t), "--transport", transport, "--abrupt", "--prefix", "peer_", "--", url+endpoint(transport)))
+				gone := look(t, append(c.command(t), "--transport", transport, "--abrupt", "--prefix", "peer_", "--",
+					url+endpoint(transport)))
 				if len(gone.Echo) != len(values) {
 					t.Errorf("the client that vanishes: %+v", gone)
 				}
-				// Nothing about these clients is unusual: most of their calls pass beside the SDK, in whatever version they speak.
+				// Nothing about these clients is unusual: most of their calls pass beside the SDK,
+				// in whatever version they speak.
 				if n := tookExpress(t, url); n < 20 {
 					t.Errorf("%d calls took the express lane", n)
 				}
-				if many := look(t, append(c.command(t), "--transport", transport, "--clients", "10", "--prefix", "peer_", "--", url+endpoint(transport))); many.Good != 10 {
+				if many := look(t, append(c.command(t), "--transport", transport, "--clients", "10", "--prefix",
+					"peer_", "--", url+endpoint(transport))); many.Good != 10 {
 					t.Errorf("%d of 10 clients at once were served: %+v", many.Good, many)
 				}
 			})
@@ -133,7 +142,8 @@ func TestClientsOfARunningSystem(t *testing.T) {
 	}
 }
 
-// Each client that can start programs, through openmas connect, over both transports. Those that try the newest protocol first fall back to the handshake.
+// Each client that can start programs, through openmas connect, over both transports. Those that
+// try the newest protocol first fall back to the handshake.
 func TestClientsOfABridge(t *testing.T) {
 	for _, c := range clients() {
 		for _, over := range []string{"sse", "http"} {
@@ -141,7 +151,8 @@ func TestClientsOfABridge(t *testing.T) {
 				noted := rows.add(t, c.peer, c.version, theirClient, "openmas connect, "+over)
 				needs(t, c.needs...)
 				t.Parallel()
-				argv := append(c.command(t), "--transport", "stdio", "--extras", "--prefix", "peer_", "--", openmas(t), "connect", "--stdio", "--url", serve(t, project)+endpoint(over))
+				argv := append(c.command(t), "--transport", "stdio", "--extras", "--prefix", "peer_", "--", openmas(t),
+					"connect", "--stdio", "--url", serve(t, project)+endpoint(over))
 				got := look(t, argv)
 				noted.result = "ok, protocol " + got.Protocol
 				check(t, got, "peer_")
@@ -156,7 +167,8 @@ func TestClientsOfABridge(t *testing.T) {
 // Clients whose connections break while a tool runs come back for its answer.
 func TestClientsThatLoseTheirConnection(t *testing.T) {
 	for _, c := range clients() {
-		if !slices.Contains(c.transports, "http") || strings.HasSuffix(c.peer, "Client") { // that one has no handshake, and so nothing to come back for
+		// that one has no handshake, and so nothing to come back for
+		if !slices.Contains(c.transports, "http") || strings.HasSuffix(c.peer, "Client") {
 			continue
 		}
 		for _, way := range []string{"http", "openmas connect"} {
@@ -177,7 +189,8 @@ func TestClientsThatLoseTheirConnection(t *testing.T) {
 				p.await(t, "begun")
 				proxy.Sever()
 				var got seen
-				if out := p.wait(t); json.Unmarshal([]byte(out), &got) != nil || !got.Slow.good() || got.Slow.Text != "done" {
+				if out := p.wait(t); json.Unmarshal([]byte(out), &got) != nil || !got.Slow.good() ||
+					got.Slow.Text != "done" {
 					t.Errorf("the client printed %q", out)
 				}
 				noted.result = "ok, protocol " + got.Protocol

@@ -17,12 +17,15 @@ import (
 	"github.com/openmas/openmas/internal/interop/toolbox"
 )
 
-// knownGaps are the scenarios of which the SDK's own programs pass more checks than ours, each with the reason. One that passes has to be taken off the list.
+// knownGaps are the scenarios of which the SDK's own programs pass more checks than ours, each with
+// the reason. One that passes has to be taken off the list.
 var knownGaps = map[string]string{
-	"server-stateless": "two checks are left out: they want a tool that changes the list of tools, and an agent's is what it declares; package mcp tests the notifications",
+	"server-stateless": "two checks are left out: they want a tool that changes the list of tools, and an agent's is " +
+		"what it declares; package mcp tests the notifications",
 }
 
-// A score is how many checks of a scenario passed and failed. Some are made with every request, so that programs which send fewer have fewer: kinds are those that passed.
+// A score is how many checks of a scenario passed and failed. Some are made with every request, so
+// that programs which send fewer have fewer: kinds are those that passed.
 type score struct {
 	passed, failed int
 	kinds          map[string]bool
@@ -46,7 +49,8 @@ func bothLanes(t *testing.T, suite *toolbox.Tool, url string, what ...string) (s
 	}
 	theirs := run(url)
 	for _, express := range []bool{false, true} {
-		ours := serve(t, fmt.Sprintf("project: interop\nagents: {conformance: {type: conformance}}\ngateway: {listen: '127.0.0.1:0'}\nmcp: {express: %v}\n", express))
+		ours := serve(t, fmt.Sprintf("project: interop\nagents: {conformance: {type: conformance}}\ngateway: "+
+			"{listen: '127.0.0.1:0'}\nmcp: {express: %v}\n", express))
 		said = compare(t, theirs, run(ours+"/agents/conformance/mcp"))
 		// One of the calls on the lane is that which asks.
 		if taken := tookExpress(t, ours); express && taken < 5 || !express && taken > 0 {
@@ -75,11 +79,13 @@ func TestConformanceOfTheClient(t *testing.T) {
 	t.Parallel()
 	theirs := conformance(t, toolbox.Peers, "client", "--suite", "core", "--command", sdkClient(t))
 	for _, how := range []string{" beside", ""} {
-		noted.result = compare(t, theirs, conformance(t, toolbox.Peers, "client", "--suite", "core", "--command", conformant(t)+how))
+		noted.result = compare(t, theirs, conformance(t, toolbox.Peers, "client", "--suite", "core", "--command",
+			conformant(t)+how))
 	}
 }
 
-// The newest protocol has a suite of its own. What is scored is what the protocol requires; of the rest only extensions that neither program has fail.
+// The newest protocol has a suite of its own. What is scored is what the protocol requires; of the
+// rest only extensions that neither program has fail.
 const newest = "2026-07-28"
 
 func TestNewestConformanceOfTheServer(t *testing.T) {
@@ -98,7 +104,8 @@ func TestNewestConformanceOfTheClient(t *testing.T) {
 	t.Parallel()
 	theirs := conformance(t, toolbox.Newest, "client", "--requirements", newest, "--command", sdkClient(t))
 	for _, how := range []string{" beside", ""} {
-		noted.result = compare(t, theirs, conformance(t, toolbox.Newest, "client", "--requirements", newest, "--command", conformant(t)+how))
+		noted.result = compare(t, theirs, conformance(t, toolbox.Newest, "client", "--requirements", newest,
+			"--command", conformant(t)+how))
 	}
 }
 
@@ -108,7 +115,8 @@ var scenario = regexp.MustCompile(`(?m)^[✓✗] (\S+): (\d+) passed, (\d+) fail
 // conformance runs the suite and reads its summary. Its exit code says only whether all is well.
 func conformance(t *testing.T, suite *toolbox.Tool, args ...string) map[string]score {
 	t.Helper()
-	argv := []string{nodeProgram(t), filepath.Join(folder(suite), "node_modules", "@modelcontextprotocol", "conformance", "dist", "index.js")}
+	argv := []string{nodeProgram(t), filepath.Join(folder(suite), "node_modules", "@modelcontextprotocol",
+		"conformance", "dist", "index.js")}
 	results := t.TempDir()
 	p := start(t, nil, append(append(argv, args...), "--output-dir", results)...)
 	out := p.finish(t)
@@ -164,7 +172,8 @@ func readKinds(t *testing.T, results string, scores map[string]score) {
 	}
 }
 
-// compare fails the test for every scenario that theirs passes and ours does not, but for the known gaps.
+// compare fails the test for every scenario that theirs passes and ours does not, but for the known
+// gaps.
 func compare(t *testing.T, theirs, ours map[string]score) string {
 	t.Helper()
 	var all, best score
@@ -181,14 +190,16 @@ func compare(t *testing.T, theirs, ours map[string]score) string {
 		}
 		switch reason, known := knownGaps[name]; {
 		case bad && !known:
-			t.Errorf("%s: %d checks passed and %d failed; the SDK's own program passes %d and fails %d", name, b.passed, b.failed, a.passed, a.failed)
+			t.Errorf("%s: %d checks passed and %d failed; the SDK's own program passes %d and fails %d", name, b.passed,
+				b.failed, a.passed, a.failed)
 		case bad:
 			t.Logf("known gap: %s: %s", name, reason)
 		case known:
 			t.Errorf("%s passes now: take it off the list of known gaps", name)
 		}
 	}
-	return fmt.Sprintf("%d checks passed, %d failed (the SDK's own program: %d, %d)", all.passed, all.failed, best.passed, best.failed)
+	return fmt.Sprintf("%d checks passed, %d failed (the SDK's own program: %d, %d)", all.passed, all.failed,
+		best.passed, best.failed)
 }
 
 // freeAddress is one that nobody listens at, for a program that does not choose its own.

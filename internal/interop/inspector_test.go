@@ -18,12 +18,15 @@ func TestInspector(t *testing.T) {
 			t.Parallel()
 			var target []string
 			if transport == "stdio" {
-				target = []string{system(t), "run", projectFile(t, "project: interop\nagents: {peer: {type: peer}}\n"), "--stdio"}
+				target = []string{system(t), "run", projectFile(t, "project: interop\nagents: {peer: {type: peer}}\n"),
+					"--stdio"}
 			} else {
 				target = []string{serve(t, project) + endpoint(transport)}
 			}
 			inspect := func(args ...string) string {
-				argv := []string{nodeProgram(t), filepath.Join(folder(toolbox.Peers), "node_modules", "@modelcontextprotocol", "inspector", "clients", "launcher", "build", "index.js"), "--cli"}
+				argv := []string{nodeProgram(t),
+					filepath.Join(folder(toolbox.Peers), "node_modules", "@modelcontextprotocol", "inspector",
+						"clients", "launcher", "build", "index.js"), "--cli"}
 				argv = append(argv, args...)
 				argv = append(argv, "--transport", transport, "--")
 				return start(t, nil, append(argv, target...)...).wait(t)
@@ -34,7 +37,8 @@ func TestInspector(t *testing.T) {
 					InputSchema json.RawMessage `json:"inputSchema"`
 				} `json:"tools"`
 			}
-			if out := inspect("--method", "tools/list"); json.Unmarshal([]byte(out), &list) != nil || len(list.Tools) < 6 {
+			if out := inspect("--method", "tools/list"); json.Unmarshal([]byte(out), &list) != nil ||
+				len(list.Tools) < 6 {
 				t.Errorf("tools/list: %s", out)
 			}
 			found := false
@@ -51,7 +55,8 @@ func TestInspector(t *testing.T) {
 				IsError bool `json:"isError"`
 			}
 			out := inspect("--method", "tools/call", "--tool-name", "peer_echo", "--tool-arg", "message=grüße 🦊")
-			if json.Unmarshal([]byte(out), &res) != nil || res.IsError || len(res.Content) != 1 || !strings.Contains(res.Content[0].Text, `"echoed":"grüße 🦊"`) {
+			if json.Unmarshal([]byte(out), &res) != nil || res.IsError || len(res.Content) != 1 ||
+				!strings.Contains(res.Content[0].Text, `"echoed":"grüße 🦊"`) {
 				t.Errorf("tools/call: %s", out)
 			}
 		})

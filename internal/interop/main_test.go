@@ -22,9 +22,12 @@ var bench struct {
 
 // The programs of ours, built when first needed.
 var (
-	openmas    = program("../../cmd/openmas")                                                    // with no agent types of its own
-	system     = program("./fixture/system")                                                     // with the types of package fixture
-	conformant = program("./fixture/conformant")                                                 // a client for the conformance suite
+	// with no agent types of its own
+	openmas = program("../../cmd/openmas")
+	// with the types of package fixture
+	system = program("./fixture/system")
+	// a client for the conformance suite
+	conformant = program("./fixture/conformant")
 	sdkServer  = program("github.com/modelcontextprotocol/go-sdk/conformance/everything-server") // the yardsticks
 	sdkClient  = program("github.com/modelcontextprotocol/go-sdk/conformance/everything-client")
 )

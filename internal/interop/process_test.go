@@ -80,7 +80,8 @@ func (p *process) stderr() string {
 	return strings.Join(p.log[max(0, len(p.log)-60):], "\n")
 }
 
-// address is a readiness line, which some servers end in a backslash and an n. A system's log has those of its servers within its lines.
+// address is a readiness line, which some servers end in a backslash and an n. A system's log has
+// those of its servers within its lines.
 var address = regexp.MustCompile(`^SSE_SERVER_URL=(http://[^\\\s]+)`)
 
 // url waits until the program has said where it listens.

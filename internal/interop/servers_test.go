@@ -25,7 +25,8 @@ type server struct {
 	needs         []*toolbox.Tool
 	transport     mcp.Transport
 	command       func(t *testing.T) []string // without the transport
-	failText      string                      // of the tool fail; newer Python SDKs keep an exception's text to themselves
+	// of the tool fail; newer Python SDKs keep an exception's text to themselves
+	failText string
 }
 
 func (s server) name() string { return fmt.Sprintf("%s %s %s", s.peer, s.version, s.transport) }
@@ -48,19 +49,24 @@ func servers() []server {
 		return out
 	}
 	out := python(toolbox.PythonOld, toolbox.PythonOldVersion, "as asked", mcp.Stdio, mcp.SSE)
-	out = append(out, python(toolbox.PythonNew, toolbox.PythonNewVersion, "fail", mcp.Stdio, mcp.SSE, mcp.Streamable)...)
+	out = append(out, python(toolbox.PythonNew, toolbox.PythonNewVersion, "fail", mcp.Stdio, mcp.SSE,
+		mcp.Streamable)...)
 	for _, tr := range []mcp.Transport{mcp.Stdio, mcp.SSE, mcp.Streamable} {
-		out = append(out, server{"TypeScript SDK", toolbox.TypeScriptVersion, []*toolbox.Tool{toolbox.Node, toolbox.Peers}, tr, func(t *testing.T) []string {
-			return []string{nodeProgram(t), filepath.Join(bench.scripts, "server.mjs")}
-		}, "as asked"})
+		out = append(out, server{"TypeScript SDK", toolbox.TypeScriptVersion,
+			[]*toolbox.Tool{toolbox.Node, toolbox.Peers}, tr, func(t *testing.T) []string {
+				return []string{nodeProgram(t), filepath.Join(bench.scripts, "server.mjs")}
+			}, "as asked"})
 	}
 	return out
 }
 
-// values are what echo has to give back unchanged. No text that is JSON itself: Python servers read arguments leniently.
-var values = []any{"hello", 42.0, 2.5, true, nil, []any{1.0, "two", []any{3.0}}, map[string]any{"k": map[string]any{"n": nil}}, "grüße 🦊 日本語", ""}
+// values are what echo has to give back unchanged. No text that is JSON itself: Python servers read
+// arguments leniently.
+var values = []any{"hello", 42.0, 2.5, true, nil, []any{1.0, "two", []any{3.0}},
+	map[string]any{"k": map[string]any{"n": nil}}, "grüße 🦊 日本語", ""}
 
-// Each server as a program that a session starts, and at a URL: through the client that agents are reached by.
+// Each server as a program that a session starts, and at a URL: through the client that agents are
+// reached by.
 func TestServersThroughConnect(t *testing.T) {
 	for _, s := range servers() {
 		for _, launched := range []bool{true, false} {
@@ -80,7 +86,8 @@ func TestServersThroughConnect(t *testing.T) {
 				}
 				began := time.Now()
 				session := connect(t, target)
-				noted.result = fmt.Sprintf("ok, protocol %s, connected in %d ms", session.ProtocolVersion(), time.Since(began).Milliseconds())
+				noted.result = fmt.Sprintf("ok, protocol %s, connected in %d ms", session.ProtocolVersion(),
+					time.Since(began).Milliseconds())
 				use(t, session, s)
 				if err := session.Close(t.Context()); err != nil {
 					t.Errorf("close: %v", err)
@@ -94,7 +101,8 @@ func TestServersThroughConnect(t *testing.T) {
 func connect(t *testing.T, target mcp.Target) (session *mcp.Session) {
 	t.Helper()
 	patiently(t, func() (err error) {
-		session, err = mcp.Connect(t.Context(), target, mcp.ConnectOptions{Logger: slog.New(slog.DiscardHandler), HandshakeTimeout: hang})
+		session, err = mcp.Connect(t.Context(), target, mcp.ConnectOptions{Logger: slog.New(slog.DiscardHandler),
+			HandshakeTimeout: hang})
 		var why *mcp.ConnectError
 		if err == nil || target.URL != "" && errors.As(err, &why) && why.Reason == mcp.ReasonRefused {
 			return err
@@ -121,16 +129,20 @@ func use(t *testing.T, peer communicator.Peer, s server) {
 	for _, v := range values {
 		checkEcho(t, peer, v)
 	}
-	if got, err := ask(t.Context(), peer, "add", map[string]any{"a": 2, "b": 3.5}); err != nil || !strings.Contains(got.Text(), "5.5") {
+	if got, err := ask(t.Context(), peer, "add", map[string]any{"a": 2, "b": 3.5}); err != nil ||
+		!strings.Contains(got.Text(), "5.5") {
 		t.Errorf("add: %v %v", got, err)
 	}
-	if got, err := ask(t.Context(), peer, "fail", map[string]any{"message": "as asked"}); !errors.Is(err, agent.CodeToolFailed) || !strings.Contains(err.Error(), s.failText) {
+	if got, err := ask(t.Context(), peer, "fail", map[string]any{"message": "as asked"}); !errors.Is(err,
+		agent.CodeToolFailed) || !strings.Contains(err.Error(), s.failText) {
 		t.Errorf("fail: %v %v", got, err)
 	}
-	if got, err := ask(t.Context(), peer, "add", map[string]any{"a": "x"}); !errors.Is(err, agent.CodeToolFailed) && !errors.Is(err, agent.CodeInvalidArgument) {
+	if got, err := ask(t.Context(), peer, "add", map[string]any{"a": "x"}); !errors.Is(err, agent.CodeToolFailed) &&
+		!errors.Is(err, agent.CodeInvalidArgument) {
 		t.Errorf("add with invalid arguments: %v %v", got, err)
 	}
-	if got, err := ask(t.Context(), peer, "no-such-tool", map[string]any{}); !errors.Is(err, agent.CodeToolFailed) && !errors.Is(err, agent.CodeNotFound) {
+	if got, err := ask(t.Context(), peer, "no-such-tool", map[string]any{}); !errors.Is(err, agent.CodeToolFailed) &&
+		!errors.Is(err, agent.CodeNotFound) {
 		t.Errorf("a tool that does not exist: %v %v", got, err)
 	}
 	checkLate(t, peer)
@@ -145,7 +157,8 @@ func use(t *testing.T, peer communicator.Peer, s server) {
 }
 
 // ask calls a tool.
-func ask(ctx context.Context, peer communicator.Peer, tool string, in any, back ...agent.BackChannel) (*agent.Result, error) {
+func ask(ctx context.Context, peer communicator.Peer, tool string, in any, back ...agent.BackChannel) (*agent.Result,
+	error) {
 	raw, err := json.Marshal(in)
 	if err != nil {
 		return nil, err
@@ -167,7 +180,8 @@ func checkEcho(t *testing.T, peer communicator.Peer, v any) {
 		return
 	}
 	var out any
-	if len(got.Content) != 1 || json.Unmarshal([]byte(got.Content[0].Text), &out) != nil || !reflect.DeepEqual(out, map[string]any{"echoed": v}) {
+	if len(got.Content) != 1 || json.Unmarshal([]byte(got.Content[0].Text), &out) != nil ||
+		!reflect.DeepEqual(out, map[string]any{"echoed": v}) {
 		t.Errorf("echo %v: %+v", v, got)
 	}
 	// The same through the typed API, whatever the server's SDK made of it.
@@ -184,7 +198,8 @@ func checkLate(t *testing.T, peer communicator.Peer) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	if got, err := ask(ctx, peer, "slow", map[string]any{"seconds": 2}); !errors.Is(err, agent.CodeDeadlineExceeded) || time.Since(began) > 10*time.Second {
+	if got, err := ask(ctx, peer, "slow", map[string]any{"seconds": 2}); !errors.Is(err, agent.CodeDeadlineExceeded) ||
+		time.Since(began) > 10*time.Second {
 		t.Errorf("slow beyond its deadline: %v %v after %s", got, err, time.Since(began))
 	}
 }
@@ -241,12 +256,15 @@ func checkProgress(t *testing.T, peer communicator.Peer) {
 func checkSampling(t *testing.T, peer communicator.Peer) {
 	t.Helper()
 	back := agent.Handlers{Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
-		return agent.SampleResult{Role: agent.RoleAssistant, Model: "parrot", Content: agent.Text("you asked " + r.Messages[0].Content.Text)}, nil
+		return agent.SampleResult{Role: agent.RoleAssistant, Model: "parrot",
+			Content: agent.Text("you asked " + r.Messages[0].Content.Text)}, nil
 	}}
-	if got, err := ask(t.Context(), peer, "ask", map[string]any{"question": "why?"}, back); err != nil || got.Text() != "the model says: you asked why?" {
+	if got, err := ask(t.Context(), peer, "ask", map[string]any{"question": "why?"}, back); err != nil ||
+		got.Text() != "the model says: you asked why?" {
 		t.Errorf("ask: %v %v", got, err)
 	}
-	if got, err := ask(t.Context(), peer, "ask", map[string]any{"question": "why?"}); !errors.Is(err, agent.CodeToolFailed) && !errors.Is(err, agent.CodeUnavailable) {
+	if got, err := ask(t.Context(), peer, "ask", map[string]any{"question": "why?"}); !errors.Is(err,
+		agent.CodeToolFailed) && !errors.Is(err, agent.CodeUnavailable) {
 		t.Errorf("ask a caller without a model: %v %v", got, err)
 	}
 }
@@ -255,14 +273,18 @@ func checkPromptAndResource(t *testing.T, peer communicator.Peer) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	defer cancel()
-	res, err := peer.Call(ctx, &agent.Call{ID: "p", Op: agent.OpPrompt, Agent: "peer", Name: "greet", Input: json.RawMessage(`{"name":"Ada"}`), Attempt: 1})
+	res, err := peer.Call(ctx, &agent.Call{ID: "p", Op: agent.OpPrompt, Agent: "peer", Name: "greet",
+		Input: json.RawMessage(`{"name":"Ada"}`), Attempt: 1})
 	if err != nil {
 		t.Errorf("prompt: %v", err)
-	} else if p, err := res.Prompt(); err != nil || len(p.Messages) != 1 || p.Messages[0].Content.Text != "Greet Ada, please." {
+	} else if p, err := res.Prompt(); err != nil || len(p.Messages) != 1 ||
+		p.Messages[0].Content.Text != "Greet Ada, please." {
 		t.Errorf("prompt: %+v %v", p, err)
 	}
-	res, err = peer.Call(ctx, &agent.Call{ID: "r", Op: agent.OpResource, Agent: "peer", Name: "note://today", Attempt: 1})
-	if err != nil || len(res.Content) != 1 || res.Content[0].Resource == nil || res.Content[0].Resource.Text != "Today is a good day." {
+	res, err = peer.Call(ctx, &agent.Call{ID: "r", Op: agent.OpResource, Agent: "peer", Name: "note://today",
+		Attempt: 1})
+	if err != nil || len(res.Content) != 1 || res.Content[0].Resource == nil ||
+		res.Content[0].Resource.Text != "Today is a good day." {
 		t.Errorf("resource: %+v %v", res, err)
 	}
 }

@@ -13,7 +13,8 @@ import (
 // communicators are the words of a project file for the transports.
 var communicators = map[mcp.Transport]string{mcp.Stdio: "mcp-stdio", mcp.SSE: "mcp-sse", mcp.Streamable: "mcp-http"}
 
-// Every server as an agent of one running system, launched and at a URL, called with the program that users call with.
+// Every server as an agent of one running system, launched and at a URL, called with the program
+// that users call with.
 func TestServersAsAgents(t *testing.T) {
 	type plugged struct {
 		server
@@ -21,7 +22,8 @@ func TestServersAsAgents(t *testing.T) {
 	}
 	var all []plugged
 	for _, s := range servers() {
-		id := strings.NewReplacer(" ", "-", ".", "").Replace(strings.ToLower(fmt.Sprintf("%s %s %s", strings.Fields(s.peer)[0], s.version, s.transport)))
+		id := strings.NewReplacer(" ", "-", ".",
+			"").Replace(strings.ToLower(fmt.Sprintf("%s %s %s", strings.Fields(s.peer)[0], s.version, s.transport)))
 		all = append(all, plugged{s, id + "-cmd", "command"})
 		if s.transport != mcp.Stdio {
 			all = append(all, plugged{s, id + "-url", "url"})
@@ -40,12 +42,14 @@ func TestServersAsAgents(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			project = append(project, fmt.Sprintf("  %s: {communicator: %s, command: %s}", p.agent, communicators[p.transport], argv))
+			project = append(project, fmt.Sprintf("  %s: {communicator: %s, command: %s}", p.agent,
+				communicators[p.transport], argv))
 			continue
 		}
 		url := start(t, nil, p.argv(t)...).url(t) + endpoint(string(p.transport))
 		awaitHTTP(t, strings.TrimSuffix(url, endpoint(string(p.transport))))
-		project = append(project, fmt.Sprintf("  %s: {communicator: %s, url: %q}", p.agent, communicators[p.transport], url))
+		project = append(project, fmt.Sprintf("  %s: {communicator: %s, url: %q}", p.agent, communicators[p.transport],
+			url))
 	}
 	if len(project) == 4 {
 		t.Skip("none of the servers is installed")
@@ -81,7 +85,8 @@ func callAgent(t *testing.T, url, agent string) {
 	} else if a, b := fmt.Sprint(got.Echoed), fmt.Sprint(want); a != b {
 		t.Errorf("echo: %s, want %s", a, b)
 	}
-	if out := start(t, nil, openmas(t), "call", agent+".add", "a=2", "b=3.5", "--url", url).wait(t); !strings.Contains(out, "5.5") {
+	if out := start(t, nil, openmas(t), "call", agent+".add", "a=2", "b=3.5", "--url", url).wait(t); !strings.Contains(
+		out, "5.5") {
 		t.Errorf("add printed %q", out)
 	}
 	failed := start(t, nil, openmas(t), "call", agent+".fail", "message=as asked", "--url", url)
@@ -91,7 +96,8 @@ func callAgent(t *testing.T, url, agent string) {
 	}
 }
 
-// A server of the first generation, with nothing configured but its command, answers soon after the system was started; and without a system.
+// A server of the first generation, with nothing configured but its command, answers soon after the
+// system was started; and without a system.
 func TestFirstAnswerOfAnOldServer(t *testing.T) {
 	s := servers()[0]
 	noted := rows.add(t, s.peer, s.version, theirServer+" (openmas run)", "stdio, first answer")
@@ -102,7 +108,8 @@ func TestFirstAnswerOfAnOldServer(t *testing.T) {
 	}
 	program := openmas(t)
 	began := time.Now()
-	run := start(t, nil, program, "run", projectFile(t, fmt.Sprintf("project: interop\ngateway: {listen: '127.0.0.1:0'}\nconnect: {timeout: 60s}\nagents: {old: {command: %s}}\n", argv)))
+	run := start(t, nil, program, "run", projectFile(t, fmt.Sprintf("project: interop\ngateway: {listen: "+
+		"'127.0.0.1:0'}\nconnect: {timeout: 60s}\nagents: {old: {command: %s}}\n", argv)))
 	out := start(t, nil, program, "call", "old.add", "a=1", "b=1", "--url", run.url(t)).wait(t)
 	noted.result = fmt.Sprintf("ok, %d ms after openmas run", time.Since(began).Milliseconds())
 	if strings.TrimSpace(out) != "2.0" {
@@ -110,7 +117,8 @@ func TestFirstAnswerOfAnOldServer(t *testing.T) {
 	}
 	run.stop(t)
 	for _, how := range [][]string{
-		{"old.add", "--project", projectFile(t, fmt.Sprintf("project: interop\nconnect: {timeout: 60s}\nagents: {old: {command: %s}}\n", argv))},
+		{"old.add", "--project", projectFile(t, fmt.Sprintf("project: interop\nconnect: {timeout: 60s}\nagents: "+
+			"{old: {command: %s}}\n", argv))},
 		{"add", "--command", strings.Join(s.argv(t), " ")},
 	} {
 		out := start(t, nil, append([]string{program, "call", how[0], "a=1", "b=1"}, how[1:]...)...).wait(t)

@@ -10,7 +10,8 @@ import (
 // Hang is a generous bound on what must not take for ever.
 const Hang = time.Minute
 
-// Eventually waits for a condition that nothing signals, and ends the test if it does not come about within [Hang]. What evidence says then is shown: a log.
+// Eventually waits for a condition that nothing signals, and ends the test if it does not come
+// about within [Hang]. What evidence says then is shown: a log.
 func Eventually(t testing.TB, what string, ok func() bool, evidence ...fmt.Stringer) {
 	t.Helper()
 	tick, end := time.NewTicker(5*time.Millisecond), time.After(Hang)

@@ -45,7 +45,8 @@ func (s *Server) answers(ctx context.Context) error {
 	}
 }
 
-// tryOnce asks for the stream. Streamable HTTP need not have one, so there any answer but an error of the server will do.
+// tryOnce asks for the stream. Streamable HTTP need not have one, so there any answer but an error
+// of the server will do.
 func (s *Server) tryOnce(ctx context.Context, c *http.Client) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -1,5 +1,5 @@
-// Package mcptest starts MCP servers as processes for tests, in any language: it waits until they are ready, says what they printed when they are not, and leaves
-// nothing behind.
+// Package mcptest starts MCP servers as processes for tests, in any language: it waits until they
+// are ready, says what they printed when they are not, and leaves nothing behind.
 //
 //	func TestEcho(t *testing.T) {
 //		python := mcptest.Require(t, "python3")
@@ -9,7 +9,8 @@
 //		…
 //	}
 //
-// A server on stdio says STDIO_SERVER_READY on standard error when it is ready, one over HTTP SSE_SERVER_URL=http://host:port.
+// A server on stdio says STDIO_SERVER_READY on standard error when it is ready, one over HTTP
+// SSE_SERVER_URL=http://host:port.
 package mcptest
 
 import (
@@ -38,14 +39,17 @@ type Options struct {
 	Transport mcp.Transport
 	// Path of the server's endpoint; default /sse or /mcp.
 	Path string
-	// Dir is the working directory; default this process's. Env is added to PATH, HOME, LANG, TZ and VIRTUAL_ENV, which the program inherits.
+	// Dir is the working directory; default this process's. Env is added to PATH, HOME, LANG, TZ
+	// and VIRTUAL_ENV, which the program inherits.
 	Dir string
 	Env map[string]string
 	// NoReadyLine is for a server on stdio that does not say when it is ready.
 	NoReadyLine bool
-	// ReadyTimeout bounds the start, 15 s by default; StopTimeout the time to end well, 5 s by default, after which the process group is killed.
+	// ReadyTimeout bounds the start, 15 s by default; StopTimeout the time to end well, 5 s by
+	// default, after which the process group is killed.
 	ReadyTimeout, StopTimeout time.Duration
-	// Logf gets each attempt to reach the server, and each line that it prints. Start takes the test's when it is nil.
+	// Logf gets each attempt to reach the server, and each line that it prints. Start takes the
+	// test's when it is nil.
 	Logf func(format string, args ...any)
 }
 
@@ -59,7 +63,8 @@ type Server struct {
 	used bool // the pipes of stdio
 }
 
-// Start starts a server for a test and stops it when the test is over. The test fails when it does not become ready.
+// Start starts a server for a test and stops it when the test is over. The test fails when it does
+// not become ready.
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	if o.Logf == nil {
@@ -77,8 +82,8 @@ func Start(t testing.TB, o Options) *Server {
 	return s
 }
 
-// Run starts a server and waits until it is ready. The error shows the last lines that the program printed; nothing is left running then. ctx bounds the start
-// only: Stop ends the server.
+// Run starts a server and waits until it is ready. The error shows the last lines that the program
+// printed; nothing is left running then. ctx bounds the start only: Stop ends the server.
 func Run(ctx context.Context, o Options) (*Server, error) {
 	if o.Logf == nil {
 		o.Logf = func(string, ...any) {}
@@ -87,7 +92,8 @@ func Run(ctx context.Context, o Options) (*Server, error) {
 		o.Transport = mcp.Stdio
 	}
 	o.ReadyTimeout, o.StopTimeout = orDefault(o.ReadyTimeout, 15*time.Second), orDefault(o.StopTimeout, 5*time.Second)
-	spec := child.Spec{Command: append(append([]string{}, o.Command...), o.Args...), Dir: o.Dir, Env: o.Env, Stdio: o.Transport == mcp.Stdio,
+	spec := child.Spec{Command: append(append([]string{}, o.Command...), o.Args...), Dir: o.Dir, Env: o.Env,
+		Stdio: o.Transport == mcp.Stdio,
 		Log:   func(line []byte) { o.Logf("server: %s", line) },
 		Grace: child.Grace{Stdin: o.StopTimeout / 4, Term: o.StopTimeout / 2}}
 	switch {
@@ -142,10 +148,12 @@ func (s *Server) Done() <-chan struct{} { return s.p.Done() }
 // Err is described with Done.
 func (s *Server) Err() error { return s.p.Err() }
 
-// Output is what the server printed last: at most 20 lines of its standard error, over HTTP of its standard output too.
+// Output is what the server printed last: at most 20 lines of its standard error, over HTTP of its
+// standard output too.
 func (s *Server) Output() []string { return s.p.Tail() }
 
-// Transport leads to the server, for a client of the SDK. On stdio there is one only, and so one client.
+// Transport leads to the server, for a client of the SDK. On stdio there is one only, and so one
+// client.
 func (s *Server) Transport() (sdk.Transport, error) {
 	switch s.o.Transport {
 	case mcp.SSE:
@@ -165,7 +173,8 @@ func (s *Server) Transport() (sdk.Transport, error) {
 // connectTimeout bounds the handshake.
 const connectTimeout = 15 * time.Second
 
-// Connect makes a client's session, with a protocol version that servers of all ages understand, and closes it when the test is over.
+// Connect makes a client's session, with a protocol version that servers of all ages understand,
+// and closes it when the test is over.
 func (s *Server) Connect(t testing.TB) *sdk.ClientSession {
 	t.Helper()
 	transport, err := s.Transport()
@@ -177,7 +186,8 @@ func (s *Server) Connect(t testing.TB) *sdk.ClientSession {
 		err error
 	}
 	done := make(chan connected, 1)
-	// The SDK ends a session over SSE with the context of its handshake, which therefore has no deadline.
+	// The SDK ends a session over SSE with the context of its handshake, which therefore has no
+	// deadline.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	go func() {
 		c := sdk.NewClient(&sdk.Implementation{Name: "mcptest", Version: "1"}, nil)
@@ -199,12 +209,14 @@ func (s *Server) Connect(t testing.TB) *sdk.ClientSession {
 		return c.cs
 	case <-timer.C:
 		cancel()
-		t.Fatalf("mcptest: no answer to the handshake within %v; the server printed:\n%s", connectTimeout, strings.Join(s.Output(), "\n"))
+		t.Fatalf("mcptest: no answer to the handshake within %v; the server printed:\n%s", connectTimeout,
+			strings.Join(s.Output(), "\n"))
 		return nil
 	}
 }
 
-// Stop asks the server to end, and kills it with all that it started when it has not after StopTimeout, which is an error. It returns when nothing is left.
+// Stop asks the server to end, and kills it with all that it started when it has not after
+// StopTimeout, which is an error. It returns when nothing is left.
 func (s *Server) Stop() error {
 	select {
 	case <-s.p.Done():
@@ -225,8 +237,8 @@ func (s *Server) Kill() {
 	<-s.p.Done()
 }
 
-// Require finds a program that a test cannot do without. Without it the test is skipped, with the reason; where CI is set to true it fails, for there it would
-// never run otherwise.
+// Require finds a program that a test cannot do without. Without it the test is skipped, with the
+// reason; where CI is set to true it fails, for there it would never run otherwise.
 func Require(t testing.TB, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)

@@ -29,7 +29,8 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVar); role != "" {
 		os.Exit(serve(role))
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"), goleak.IgnoreTopFunction("net/http.(*persistConn).readLoop"),
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"),
+		goleak.IgnoreTopFunction("net/http.(*persistConn).readLoop"),
 		goleak.IgnoreTopFunction("internal/poll.runtime_pollWait")) // idle connections of the SDK's default client
 }
 
@@ -39,9 +40,10 @@ type echoed struct {
 
 func server() *sdk.Server {
 	s := sdk.NewServer(&sdk.Implementation{Name: "echo", Version: "1"}, nil)
-	sdk.AddTool(s, &sdk.Tool{Name: "echo"}, func(_ context.Context, _ *sdk.CallToolRequest, in echoed) (*sdk.CallToolResult, any, error) {
-		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: fmt.Sprint(in.Message)}}}, nil, nil
-	})
+	sdk.AddTool(s, &sdk.Tool{Name: "echo"},
+		func(_ context.Context, _ *sdk.CallToolRequest, in echoed) (*sdk.CallToolResult, any, error) {
+			return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: fmt.Sprint(in.Message)}}}, nil, nil
+		})
 	return s
 }
 
@@ -111,7 +113,8 @@ func role(name string, transport mcp.Transport) mcptest.Options {
 }
 
 func TestServersOfEveryTransport(t *testing.T) {
-	for name, o := range map[string]mcptest.Options{"stdio": role("stdio", ""), "sse": role("http", mcp.SSE), "http": role("http", mcp.Streamable), "slow": role("slow", mcp.SSE)} {
+	for name, o := range map[string]mcptest.Options{"stdio": role("stdio", ""), "sse": role("http", mcp.SSE),
+		"http": role("http", mcp.Streamable), "slow": role("slow", mcp.SSE)} {
 		t.Run(name, func(t *testing.T) {
 			o.Args = []string{"--level", "debug"}
 			s := mcptest.Start(t, o)
@@ -178,7 +181,8 @@ func TestAttemptsAreLogged(t *testing.T) {
 	for line := range lines {
 		all.WriteString(line + "\n")
 	}
-	for _, want := range []string{"attempt 1: GET " + s.URL() + "/sse: ", "503 Service Unavailable", "it answers", "server: SSE_SERVER_URL="} {
+	for _, want := range []string{"attempt 1: GET " + s.URL() + "/sse: ", "503 Service Unavailable", "it answers",
+		"server: SSE_SERVER_URL="} {
 		if !strings.Contains(all.String(), want) {
 			t.Errorf("no %q in\n%s", want, all.String())
 		}

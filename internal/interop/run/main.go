@@ -1,5 +1,5 @@
-// The program run is `make interop`: it installs the peers, runs the tests of package interop on them, and prints what was tried. Its arguments go to
-// go test: run -run TestInspector -v.
+// The program run is `make interop`: it installs the peers, runs the tests of package interop on
+// them, and prints what was tried. Its arguments go to go test: run -run TestInspector -v.
 package main
 
 import (
@@ -43,7 +43,8 @@ func run(ctx context.Context, args []string) error {
 	}
 	defer func() { _ = os.RemoveAll(work) }() // what is left lies among temporary files
 	report := filepath.Join(work, "report.txt")
-	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1", "-timeout=8m", "./internal/interop"}, args...)...)
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1", "-timeout=8m", "./internal/interop"},
+		args...)...)
 	cmd.Env = append(os.Environ(), "OPENMAS_INTEROP=1", "OPENMAS_INTEROP_REPORT="+report)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // the tests end what they started

@@ -9,7 +9,8 @@ import (
 	"runtime"
 )
 
-// NodeVersion is the Node.js that runs the peers; the machine's own only installs it. The Inspector wants 22.19 or later.
+// NodeVersion is the Node.js that runs the peers; the machine's own only installs it. The Inspector
+// wants 22.19 or later.
 const NodeVersion = "22.23.3"
 
 // Versions of what package.json pins, for people.
@@ -32,15 +33,17 @@ var (
 	newestLock []byte
 )
 
-// Node is the runtime; Peers has the TypeScript SDK, the Inspector and the conformance suite, Newest the suite of the newest protocol. No package's install script runs.
+// Node is the runtime; Peers has the TypeScript SDK, the Inspector and the conformance suite,
+// Newest the suite of the newest protocol. No package's install script runs.
 var (
-	Node = &Tool{name: "node " + NodeVersion, pins: [][]byte{[]byte(nodePackage())}, install: func(ctx context.Context, dir string) error {
-		npm, err := npm()
-		if err != nil {
-			return err
-		}
-		return run(ctx, dir, append(npm, "install", "--no-save", "--prefix", dir, nodePackage())...)
-	}}
+	Node = &Tool{name: "node " + NodeVersion, pins: [][]byte{[]byte(nodePackage())},
+		install: func(ctx context.Context, dir string) error {
+			npm, err := npm()
+			if err != nil {
+				return err
+			}
+			return run(ctx, dir, append(npm, "install", "--no-save", "--prefix", dir, nodePackage())...)
+		}}
 	Peers  = packages("npm peers", packagePins, packageLock)
 	Newest = packages("npm newest conformance", newestPins, newestLock)
 )

@@ -9,7 +9,8 @@ import (
 	"runtime"
 )
 
-// The Python SDK: the release that the first generation of servers in the wild was written for, and the newest.
+// The Python SDK: the release that the first generation of servers in the wild was written for, and
+// the newest.
 const (
 	PythonOldVersion = "1.6.0"
 	PythonNewVersion = "2.3.0"
@@ -37,7 +38,8 @@ func python(version string, constraints []byte) *Tool {
 			if err != nil {
 				return err
 			}
-			if err := run(ctx, dir, python, "-c", "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))"); err != nil {
+			if err := run(ctx, dir, python, "-c",
+				"import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))"); err != nil {
 				return &Missing{"python3", "3.10 or later with venv and ensurepip is needed"}
 			}
 			if err := run(ctx, dir, python, "-m", "venv", "."); err != nil {
@@ -48,7 +50,8 @@ func python(version string, constraints []byte) *Tool {
 			if err := os.WriteFile(list, constraints, 0o644); err != nil {
 				return err
 			}
-			return run(ctx, dir, PythonIn(dir), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input",
+			return run(ctx, dir, PythonIn(dir), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+				"--no-input",
 				"--constraint", list, fmt.Sprintf("mcp==%s", version), "fastapi", "uvicorn")
 		},
 	}

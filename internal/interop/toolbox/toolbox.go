@@ -1,5 +1,5 @@
-// Package toolbox installs what the interop tests talk to, in pinned versions, in a cache folder outside the checkout:
-// ${XDG_CACHE_HOME:-$HOME/.cache}/openmas/interop.
+// Package toolbox installs what the interop tests talk to, in pinned versions, in a cache folder
+// outside the checkout: ${XDG_CACHE_HOME:-$HOME/.cache}/openmas/interop.
 package toolbox
 
 import (
@@ -51,7 +51,8 @@ func (t *Tool) Dir() (string, error) {
 	return filepath.Join(cache, "openmas", "interop", folder), nil
 }
 
-// Installed is the tool's folder; ok is false when it is not there yet. A folder is complete or absent.
+// Installed is the tool's folder; ok is false when it is not there yet. A folder is complete or
+// absent.
 func (t *Tool) Installed() (dir string, ok bool) {
 	dir, err := t.Dir()
 	if err != nil {
@@ -61,8 +62,9 @@ func (t *Tool) Installed() (dir string, ok bool) {
 	return dir, err == nil
 }
 
-// Install puts the tool in its folder, unless it is there; note is told what goes on. A [*Missing] error: the machine lacks a program for it. It may run in
-// several processes at once: the first to end wins.
+// Install puts the tool in its folder, unless it is there; note is told what goes on. A [*Missing]
+// error: the machine lacks a program for it. It may run in several processes at once: the first to
+// end wins.
 func (t *Tool) Install(ctx context.Context, note func(string)) error {
 	dir, err := t.Dir()
 	if err != nil {

@@ -19,11 +19,13 @@ type Hub[H ~func(context.Context, agent.Publication, int) error] interface {
 	Subscribe(group, topic string, fn H) (stop func(context.Context) error, err error)
 }
 
-// EachGroupOnce publishes on one hub, with two instances of two agents listening on it and on another: each agent gets each event once, as it was published.
+// EachGroupOnce publishes on one hub, with two instances of two agents listening on it and on
+// another: each agent gets each event once, as it was published.
 func EachGroupOnce[H ~func(context.Context, agent.Publication, int) error](t *testing.T, e, other Hub[H]) {
 	const n = 200
 	publish(t, e, agent.Publication{Topic: "file.found"}) // nobody listens: no error
-	event := agent.Publication{Topic: "file.found", Source: "c", Key: "k", Payload: json.RawMessage(`{"p":1}`), Meta: map[string]string{"traceparent": "00-x"}}
+	event := agent.Publication{Topic: "file.found", Source: "c", Key: "k", Payload: json.RawMessage(`{"p":1}`),
+		Meta: map[string]string{"traceparent": "00-x"}}
 	var mu sync.Mutex
 	got := map[string]int{}
 	var all sync.WaitGroup
@@ -59,8 +61,8 @@ func EachGroupOnce[H ~func(context.Context, agent.Publication, int) error](t *te
 	}
 }
 
-// OrderedByKey publishes events of several keys, each of every seventh of which fails at first: nothing overtakes another of its key. It returns how many
-// handlers ran at once at most.
+// OrderedByKey publishes events of several keys, each of every seventh of which fails at first:
+// nothing overtakes another of its key. It returns how many handlers ran at once at most.
 func OrderedByKey[H ~func(context.Context, agent.Publication, int) error](t *testing.T, e Hub[H]) int {
 	const keys, each = 5, 50
 	var mu sync.Mutex
@@ -91,7 +93,8 @@ func OrderedByKey[H ~func(context.Context, agent.Publication, int) error](t *tes
 	})
 	for i := range each {
 		for k := range keys {
-			publish(t, e, agent.Publication{Topic: "t", Key: strconv.Itoa(k), Payload: json.RawMessage(strconv.Itoa(i))})
+			publish(t, e, agent.Publication{Topic: "t", Key: strconv.Itoa(k),
+				Payload: json.RawMessage(strconv.Itoa(i))})
 		}
 	}
 	all.Wait()

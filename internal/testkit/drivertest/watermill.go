@@ -1,4 +1,5 @@
-// Package drivertest tests brokers: with watermill's own suite, and with what events promise over any of them.
+// Package drivertest tests brokers: with watermill's own suite, and with what events promise over
+// any of them.
 package drivertest
 
 import (
@@ -10,12 +11,16 @@ import (
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
 )
 
-// Transient runs watermill's suite on a Pub/Sub that keeps nothing for subscribers to come. topic names the topic of a test; nil: any name will do.
+// Transient runs watermill's suite on a Pub/Sub that keeps nothing for subscribers to come. topic
+// names the topic of a test; nil: any name will do.
 //
-// Left out are the tests that need what was published before to be there (TestSubscribeCtx, TestConsumerGroups, TestContinueAfterErrors,
-// TestContinueAfterSubscribeClose, TestConcurrentClose, TestNewSubscriberReceivesOldMessages), and TestReconnect, which restarts a service.
+// Left out are the tests that need what was published before to be there (TestSubscribeCtx,
+// TestConsumerGroups, TestContinueAfterErrors, TestContinueAfterSubscribeClose,
+// TestConcurrentClose, TestNewSubscriberReceivesOldMessages), and TestReconnect, which restarts a
+// service.
 func Transient(t *testing.T, topic func(tests.TestContext) string, construct tests.PubSubConstructor) {
-	features := tests.Features{ExactlyOnceDelivery: true, GuaranteedOrder: true, RequireSingleInstance: true, GenerateTopicFunc: topic}
+	features := tests.Features{ExactlyOnceDelivery: true, GuaranteedOrder: true, RequireSingleInstance: true,
+		GenerateTopicFunc: topic}
 	early := func(t *testing.T) (message.Publisher, message.Subscriber) {
 		p, s := construct(t)
 		return p, &early{Subscriber: s, got: map[string]<-chan *message.Message{}}

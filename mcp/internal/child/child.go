@@ -1,12 +1,14 @@
-// Package child starts one program as a child process, reads what it prints, and stops it together with everything it
-// started.
+// Package child starts one program as a child process, reads what it prints, and stops it together
+// with everything it started.
 //
-// A child leads a process group of its own (on Windows a job object), so that wrappers such as npx, uv or a shell do not
-// leave the real server behind, and so that a Ctrl-C in the terminal reaches openmas only, which then stops its children in
-// order. Where the platform can do it ([DiesWithParent]) a child does not outlive a parent that was killed: on Linux that holds
-// for the child itself, not for what it started in turn.
+// A child leads a process group of its own (on Windows a job object), so that wrappers such as npx,
+// uv or a shell do not leave the real server behind, and so that a Ctrl-C in the terminal reaches
+// openmas only, which then stops its children in order. Where the platform can do it
+// ([DiesWithParent]) a child does not outlive a parent that was killed: on Linux that holds for the
+// child itself, not for what it started in turn.
 //
-// No shell is involved. A child sees a short list of the parent's environment variables and its own, nothing else.
+// No shell is involved. A child sees a short list of the parent's environment variables and its
+// own, nothing else.
 package child
 
 import (
@@ -18,30 +20,35 @@ import (
 	"time"
 )
 
-// Spec says what to start and how to treat it. It is read by [Start] only; a zero value in any field but Command is fine.
+// Spec says what to start and how to treat it. It is read by [Start] only; a zero value in any
+// field but Command is fine.
 type Spec struct {
-	// Command is the argument vector. Command[0] is a path if it contains a slash, relative to Dir; else it is looked up in the
-	// child's PATH. Errors name Command[0] only, since arguments may hold secrets.
+	// Command is the argument vector. Command[0] is a path if it contains a slash, relative to Dir;
+	// else it is looked up in the child's PATH. Errors name Command[0] only, since arguments may
+	// hold secrets.
 	Command []string
 
 	// Dir is the child's working directory; empty means the parent's.
 	Dir string
 
-	// Env is added to what is inherited: PATH, HOME, LANG, TZ and VIRTUAL_ENV, and on Windows what processes need to run at all.
+	// Env is added to what is inherited: PATH, HOME, LANG, TZ and VIRTUAL_ENV, and on Windows what
+	// processes need to run at all.
 	Env map[string]string
 
-	// Stdio asks for pipes to the child's stdin and stdout, for a protocol: [Process.Stdin] and [Process.Stdout]. Without it
-	// the child reads an empty stdin, and its stdout counts as output like its stderr.
+	// Stdio asks for pipes to the child's stdin and stdout, for a protocol: [Process.Stdin] and
+	// [Process.Stdout]. Without it the child reads an empty stdin, and its stdout counts as output
+	// like its stderr.
 	Stdio bool
 
-	// Log gets each line of the child's output (stderr, and stdout without Stdio) without its line end, cut at 64 KiB. Calls
-	// never overlap. The line is valid during the call only. Log must return: while it does not, the child blocks on a full
-	// pipe, and Done waits. May be nil.
+	// Log gets each line of the child's output (stderr, and stdout without Stdio) without its line
+	// end, cut at 64 KiB. Calls never overlap. The line is valid during the call only. Log must
+	// return: while it does not, the child blocks on a full pipe, and Done waits. May be nil.
 	Log func(line []byte)
 
-	// Ready recognises the line of output that says the child is ready, see [Process.Ready]; [SSEURL] and [StdioReady] are
-	// two. It is called until it says ok once. complete is false for a line whose end has not been read yet: then it should say
-	// ok only if nothing that may follow can change the value. Calls never overlap. Nil: ready as soon as started.
+	// Ready recognises the line of output that says the child is ready, see [Process.Ready];
+	// [SSEURL] and [StdioReady] are two. It is called until it says ok once. complete is false for
+	// a line whose end has not been read yet: then it should say ok only if nothing that may follow
+	// can change the value. Calls never overlap. Nil: ready as soon as started.
 	Ready func(line string, complete bool) (value string, ok bool)
 
 	// Grace says how long each stage of [Process.Stop] waits.
@@ -54,11 +61,12 @@ type Grace struct {
 	Term  time.Duration // from SIGTERM to SIGKILL; 3 s by default
 }
 
-// Start starts the program. It ends early with ctx; once started, the process lives on when ctx ends. The caller must see to it
-// that the process ends, usually by Stop, and wait for Done.
+// Start starts the program. It ends early with ctx; once started, the process lives on when ctx
+// ends. The caller must see to it that the process ends, usually by Stop, and wait for Done.
 //
-// Errors say which program was looked for, where, and what to do. errors.Is tells their kinds apart: [fs.ErrNotExist] for a
-// command or folder that is missing, [fs.ErrPermission] for a file that is not executable.
+// Errors say which program was looked for, where, and what to do. errors.Is tells their kinds
+// apart: [fs.ErrNotExist] for a command or folder that is missing, [fs.ErrPermission] for a file
+// that is not executable.
 func Start(ctx context.Context, spec Spec) (*Process, error) {
 	cmd, err := spec.command()
 	if err != nil {
@@ -85,7 +93,8 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	return p, nil
 }
 
-// connect makes the pipes, keeps the parent's ends in p and gives the child's ends to cmd and to the caller, who closes them.
+// connect makes the pipes, keeps the parent's ends in p and gives the child's ends to cmd and to
+// the caller, who closes them.
 func (p *Process) connect(cmd *exec.Cmd) (childEnds []*os.File, err error) {
 	defer func() {
 		if err != nil {

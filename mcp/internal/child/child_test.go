@@ -54,7 +54,8 @@ func TestProtocolOverStdio(t *testing.T) {
 	p.Kill()
 }
 
-// A protocol's last words are not lost, even when they are read after the process has ended, nor do they hold it up for ever.
+// A protocol's last words are not lost, even when they are read after the process has ended, nor do
+// they hold it up for ever.
 func TestProtocolOutputAfterExit(t *testing.T) {
 	spec := as("print", "STDOUT=last words")
 	spec.Stdio, spec.Ready = true, nil
@@ -87,7 +88,8 @@ func TestExitError(t *testing.T) {
 	if len(exit.Tail) != 20 || exit.Tail[0] != "line 10" || exit.Tail[19] != "line 29" {
 		t.Errorf("tail %q", exit.Tail)
 	}
-	contains(t, err.Error(), "not ready", os.Args[0], fmt.Sprintf("pid %d", p.Pid()), "exited with code 3", "its last lines:\n", "line 29")
+	contains(t, err.Error(), "not ready", os.Args[0], fmt.Sprintf("pid %d", p.Pid()), "exited with code 3",
+		"its last lines:\n", "line 29")
 	wait(t, p)
 	if p.Err() != error(exit) {
 		t.Errorf("Err is %v", p.Err())
@@ -139,14 +141,17 @@ func TestReadyLines(t *testing.T) {
 		ready func(string, bool) (string, bool)
 		want  string
 	}{
-		"on stderr":                  {"STDERR=hello\nSSE_SERVER_URL=http://127.0.0.1:8000\n", SSEURL, "http://127.0.0.1:8000"},
-		"on stdout":                  {"STDOUT=SSE_SERVER_URL=http://127.0.0.1:8000\n", SSEURL, "http://127.0.0.1:8000"},
-		"glued, line goes on":        {"STDERR=" + glued + "2025 INFO started\n", SSEURL, "http://127.0.0.1:8000"},
-		"glued, line does not end":   {"STDERR=" + glued, SSEURL, "http://127.0.0.1:8000"},
-		"stdio, line does not end":   {`STDERR=STDIO_SERVER_READY\n`, StdioReady, ""},
-		"stdio, after other lines":   {"STDERR=a\nb\nSTDIO_SERVER_READY\n", StdioReady, ""},
-		"no readiness asked for":     {"STDERR=x", nil, ""},
-		"a line of more than 64 KiB": {"STDERR=" + strings.Repeat("x", maxLine+5) + "\nSTDIO_SERVER_READY\n", StdioReady, ""},
+		"on stderr": {"STDERR=hello\nSSE_SERVER_URL=http://127.0.0.1:8000\n", SSEURL,
+			"http://127.0.0.1:8000"},
+		"on stdout": {"STDOUT=SSE_SERVER_URL=http://127.0.0.1:8000\n", SSEURL,
+			"http://127.0.0.1:8000"},
+		"glued, line goes on":      {"STDERR=" + glued + "2025 INFO started\n", SSEURL, "http://127.0.0.1:8000"},
+		"glued, line does not end": {"STDERR=" + glued, SSEURL, "http://127.0.0.1:8000"},
+		"stdio, line does not end": {`STDERR=STDIO_SERVER_READY\n`, StdioReady, ""},
+		"stdio, after other lines": {"STDERR=a\nb\nSTDIO_SERVER_READY\n", StdioReady, ""},
+		"no readiness asked for":   {"STDERR=x", nil, ""},
+		"a line of more than 64 KiB": {"STDERR=" + strings.Repeat("x", maxLine+5) + "\nSTDIO_SERVER_READY\n",
+			StdioReady, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := as("say", tt.env)
@@ -201,7 +206,8 @@ func TestStartFindsTheCommand(t *testing.T) {
 	for title, tt := range map[string]struct{ command, dir, path string }{
 		"relative to its folder": {"bin/" + name, dir, ""},
 		"in the child's own PATH": {name, "",
-			strings.Join([]string{"", "relative", filepath.Join(dir, "none"), filepath.Join(dir, "bin")}, string(filepath.ListSeparator))},
+			strings.Join([]string{"", "relative", filepath.Join(dir, "none"), filepath.Join(dir, "bin")},
+				string(filepath.ListSeparator))},
 	} {
 		t.Run(title, func(t *testing.T) {
 			spec := as("print", "STDOUT=found\n")
@@ -239,22 +245,33 @@ func TestStartErrors(t *testing.T) {
 		unixOnly bool
 		want     []string
 	}{
-		"empty":        {spec: Spec{}, want: []string{"command is empty"}},
-		"empty name":   {spec: Spec{Command: []string{""}}, want: []string{"command is empty"}},
-		"NUL":          {spec: Spec{Command: []string{"x", "secret\x00"}}, want: []string{"argument 1 contains a NUL byte"}},
-		"not in PATH":  {spec: Spec{Command: []string{"no-such-tool", "--key=secret"}, Env: map[string]string{"PATH": dir}}, is: fs.ErrNotExist, want: []string{`"no-such-tool" not found in PATH (` + dir + `)`, "install it"}},
-		"empty PATH":   {spec: Spec{Command: []string{"no-such-tool"}, Env: map[string]string{"PATH": ""}}, is: fs.ErrNotExist, want: []string{"PATH is empty"}},
-		"no file":      {spec: Spec{Command: []string{"./nothing"}, Dir: dir}, is: fs.ErrNotExist, want: []string{`"./nothing" not found`, filepath.Join(dir, "nothing")}},
-		"a folder":     {spec: Spec{Command: []string{dir + "/"}}, want: []string{"is a directory"}, unixOnly: true},
-		"no x bit":     {spec: Spec{Command: []string{plain}}, is: fs.ErrPermission, want: []string{plain, "not executable", "chmod +x"}, unixOnly: true},
-		"PATH, no x":   {spec: Spec{Command: []string{"plain.py"}, Env: map[string]string{"PATH": dir}}, is: fs.ErrPermission, want: []string{plain, "not executable"}, unixOnly: true},
-		"no python":    {spec: Spec{Command: []string{orphan}}, is: fs.ErrNotExist, want: []string{orphan, "interpreter"}, unixOnly: true},
-		"no #! line":   {spec: Spec{Command: []string{bare}}, want: []string{bare, "#!/usr/bin/env"}, unixOnly: true},
-		"no dir":       {spec: Spec{Command: []string{exe}, Dir: filepath.Join(dir, "no")}, is: fs.ErrNotExist, want: []string{filepath.Join(dir, "no"), "does not exist"}},
-		"dir a file":   {spec: Spec{Command: []string{exe}, Dir: plain}, want: []string{plain, "not a directory"}},
-		"bad variable": {spec: Spec{Command: []string{exe}, Env: map[string]string{"A=B": "secret"}}, want: []string{`"A=B"`}},
-		"bad value":    {spec: Spec{Command: []string{exe}, Env: map[string]string{"A": "secret\x00"}}, want: []string{"variable A"}},
-		"canceled":     {spec: as("echo"), ctx: canceled, is: context.Canceled},
+		"empty":      {spec: Spec{}, want: []string{"command is empty"}},
+		"empty name": {spec: Spec{Command: []string{""}}, want: []string{"command is empty"}},
+		"NUL": {spec: Spec{Command: []string{"x", "secret\x00"}}, want: []string{"argument 1 contains a NUL " +
+			"byte"}},
+		"not in PATH": {spec: Spec{Command: []string{"no-such-tool", "--key=secret"},
+			Env: map[string]string{"PATH": dir}}, is: fs.ErrNotExist,
+			want: []string{`"no-such-tool" not found in PATH (` + dir + `)`, "install it"}},
+		"empty PATH": {spec: Spec{Command: []string{"no-such-tool"}, Env: map[string]string{"PATH": ""}},
+			is: fs.ErrNotExist, want: []string{"PATH is empty"}},
+		"no file": {spec: Spec{Command: []string{"./nothing"}, Dir: dir}, is: fs.ErrNotExist,
+			want: []string{`"./nothing" not found`, filepath.Join(dir, "nothing")}},
+		"a folder": {spec: Spec{Command: []string{dir + "/"}}, want: []string{"is a directory"}, unixOnly: true},
+		"no x bit": {spec: Spec{Command: []string{plain}}, is: fs.ErrPermission,
+			want: []string{plain, "not executable", "chmod +x"}, unixOnly: true},
+		"PATH, no x": {spec: Spec{Command: []string{"plain.py"}, Env: map[string]string{"PATH": dir}},
+			is: fs.ErrPermission, want: []string{plain, "not executable"}, unixOnly: true},
+		"no python": {spec: Spec{Command: []string{orphan}}, is: fs.ErrNotExist,
+			want: []string{orphan, "interpreter"}, unixOnly: true},
+		"no #! line": {spec: Spec{Command: []string{bare}}, want: []string{bare, "#!/usr/bin/env"}, unixOnly: true},
+		"no dir": {spec: Spec{Command: []string{exe}, Dir: filepath.Join(dir, "no")}, is: fs.ErrNotExist,
+			want: []string{filepath.Join(dir, "no"), "does not exist"}},
+		"dir a file": {spec: Spec{Command: []string{exe}, Dir: plain}, want: []string{plain, "not a directory"}},
+		"bad variable": {spec: Spec{Command: []string{exe}, Env: map[string]string{"A=B": "secret"}},
+			want: []string{`"A=B"`}},
+		"bad value": {spec: Spec{Command: []string{exe}, Env: map[string]string{"A": "secret\x00"}},
+			want: []string{"variable A"}},
+		"canceled": {spec: as("echo"), ctx: canceled, is: context.Canceled},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tt.unixOnly && runtime.GOOS == "windows" {

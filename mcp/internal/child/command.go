@@ -14,14 +14,16 @@ import (
 	"syscall"
 )
 
-// inherited are the parent's variables that a child may see. A short list, so that no secret of the parent reaches a server
-// that has no business with it.
+// inherited are the parent's variables that a child may see. A short list, so that no secret of the
+// parent reaches a server that has no business with it.
 var inherited = []string{"PATH", "HOME", "LANG", "TZ", "VIRTUAL_ENV"}
 
-// inheritedWindows are those without which programs on Windows do not start, find no home or no place for temporary files.
+// inheritedWindows are those without which programs on Windows do not start, find no home or no
+// place for temporary files.
 var inheritedWindows = []string{
 	"SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP",
-	"USERPROFILE", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES", "NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE",
+	"USERPROFILE", "APPDATA", "LOCALAPPDATA", "PROGRAMDATA", "PROGRAMFILES", "NUMBER_OF_PROCESSORS",
+	"PROCESSOR_ARCHITECTURE",
 }
 
 // startError is a message for users around a cause for errors.Is.
@@ -37,7 +39,8 @@ func startErrorf(cause error, format string, args ...any) error {
 	return &startError{fmt.Sprintf(format, args...), cause}
 }
 
-// command resolves the spec to absolute paths and checks what can be checked before anything is started.
+// command resolves the spec to absolute paths and checks what can be checked before anything is
+// started.
 func (s *Spec) command() (*exec.Cmd, error) {
 	if len(s.Command) == 0 || s.Command[0] == "" {
 		return nil, errors.New("the command is empty: give the program and its arguments as a list")
@@ -67,8 +70,9 @@ func (s *Spec) command() (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Not exec.Command: it would look in this process's PATH and folder. The given name stays argv[0], and symbolic links are
-	// not followed: both matter to programs such as a virtual environment's python.
+	// Not exec.Command: it would look in this process's PATH and folder. The given name stays
+	// argv[0], and symbolic links are not followed: both matter to programs such as a virtual
+	// environment's python.
 	return &exec.Cmd{Path: path, Args: s.Command, Dir: dir, Env: env}, nil
 }
 
@@ -103,7 +107,8 @@ func lookUp(name, dir string, env []string) (string, error) {
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(dir, path)
 		}
-		// For a path, LookPath only checks that it can be executed, and on Windows adds its extension.
+		// For a path, LookPath only checks that it can be executed, and on Windows adds its
+		// extension.
 		found, err := exec.LookPath(path)
 		if err != nil {
 			return "", explainLookUp(name, path, err)
@@ -131,7 +136,8 @@ func lookUp(name, dir string, env []string) (string, error) {
 		return "", refused
 	}
 	if len(searched) == 0 {
-		return "", startErrorf(fs.ErrNotExist, "command %q not found: PATH is empty; install it, or give its path", name)
+		return "", startErrorf(fs.ErrNotExist, "command %q not found: PATH is empty; install it, or give its path",
+			name)
 	}
 	return "", startErrorf(fs.ErrNotExist, "command %q not found in PATH (%s): install it, or give its path",
 		name, strings.Join(searched, string(filepath.ListSeparator)))
@@ -155,7 +161,8 @@ func explainLookUp(name, path string, err error) error {
 		return startErrorf(err, "command %q: %s is a directory", name, path)
 	case errors.Is(err, fs.ErrPermission):
 		return startErrorf(fs.ErrPermission,
-			"command %q: %s is not executable: chmod +x it, or put its interpreter before it in the command", name, path)
+			"command %q: %s is not executable: chmod +x it, or put its interpreter before it in the command", name,
+			path)
 	}
 	return fmt.Errorf("command %q: %w", name, err)
 }
@@ -164,10 +171,12 @@ func explainLookUp(name, path string, err error) error {
 func explainStart(name string, cmd *exec.Cmd, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return startErrorf(err, "command %q: %s exists but does not start: the interpreter of its first line (#!) or its loader is missing",
+		return startErrorf(err, "command %q: %s exists but does not start: the interpreter of its first line (#!) or "+
+			"its loader is missing",
 			name, cmd.Path)
 	case errors.Is(err, syscall.ENOEXEC):
-		return startErrorf(err, "command %q: %s is no program for this system: a script needs a first line such as #!/usr/bin/env python3, "+
+		return startErrorf(err, "command %q: %s is no program for this system: a script needs a first line such as "+
+			"#!/usr/bin/env python3, "+
 			"or its interpreter before it in the command", name, cmd.Path)
 	}
 	return fmt.Errorf("start %q: %w", name, err)

@@ -37,8 +37,9 @@ func (g *group) terminate() {
 
 func (g *group) kill() { g.signal(unix.SIGKILL) }
 
-// signal goes to the group, and to the child itself where it has left its group; SIGKILL goes to both, to be sure. It fails only for
-// who is gone, which is what was wanted, or has changed its user, and then nothing else can be done.
+// signal goes to the group, and to the child itself where it has left its group; SIGKILL goes to
+// both, to be sure. It fails only for who is gone, which is what was wanted, or has changed its
+// user, and then nothing else can be done.
 func (g *group) signal(s syscall.Signal) {
 	err := unix.Kill(-g.pid, s)
 	if !g.reaped && (s == unix.SIGKILL || errors.Is(err, unix.ESRCH)) {

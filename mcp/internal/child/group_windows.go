@@ -9,10 +9,12 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// DiesWithParent tells whether this platform ends a child when its parent is killed without a chance to stop it.
+// DiesWithParent tells whether this platform ends a child when its parent is killed without a
+// chance to stop it.
 const DiesWithParent = true
 
-// group is a job object: all that the child starts belongs to it, and it dies with the last handle to it, which is ours.
+// group is a job object: all that the child starts belongs to it, and it dies with the last handle
+// to it, which is ours.
 type group struct {
 	job    windows.Handle
 	pid    int
@@ -35,12 +37,14 @@ func newGroup() (*group, error) {
 	return &group{job: job}, nil
 }
 
-// attributes makes a console process group: a Ctrl-C in our console does not reach it, and CTRL_BREAK can be sent to it.
+// attributes makes a console process group: a Ctrl-C in our console does not reach it, and
+// CTRL_BREAK can be sent to it.
 func (g *group) attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP}
 }
 
-// adopt puts the child into the job. What the child manages to start before, in its first instants, stays outside.
+// adopt puts the child into the job. What the child manages to start before, in its first instants,
+// stays outside.
 func (g *group) adopt(p *os.Process) error {
 	g.pid = p.Pid
 	var assigned error
@@ -74,6 +78,6 @@ func (g *group) close() {
 
 func signalName(*os.ProcessState) string { return "" }
 
-// awaitExit waits until the process has ended and leaves it to be reaped. False: that is not needed here, a job has no number
-// that could be taken by others.
+// awaitExit waits until the process has ended and leaves it to be reaped. False: that is not needed
+// here, a job has no number that could be taken by others.
 func awaitExit(int) bool { return false }

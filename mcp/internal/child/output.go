@@ -41,8 +41,9 @@ func (p *pump) run() {
 	}
 }
 
-// lineCutter cuts a stream into lines of at most max bytes, without "\n" or "\r\n". After each write it also shows what it
-// has of an unfinished line: a program may say that it is ready without ending the line.
+// lineCutter cuts a stream into lines of at most max bytes, without "\n" or "\r\n". After each
+// write it also shows what it has of an unfinished line: a program may say that it is ready without
+// ending the line.
 type lineCutter struct {
 	max  int
 	emit func(line []byte, complete bool)
@@ -55,7 +56,8 @@ func (c *lineCutter) write(b []byte) {
 		part, rest, ended := bytes.Cut(b, []byte{'\n'})
 		b = rest
 		if !c.skip {
-			// One byte more than a line may have, so that the "\r" of a line that fits does not count.
+			// One byte more than a line may have, so that the "\r" of a line that fits does not
+			// count.
 			c.buf = append(c.buf, part[:min(len(part), c.max+1-len(c.buf))]...)
 			if ended || len(c.buf) > c.max {
 				c.skip = !ended
@@ -111,7 +113,8 @@ func (t *tail) lines() []string {
 	return all
 }
 
-// printable makes a foreign program's line fit for an error message: it must not steer the terminal of who reads it.
+// printable makes a foreign program's line fit for an error message: it must not steer the terminal
+// of who reads it.
 func printable(line []byte) string {
 	if n := maxTailLine; len(line) > n {
 		for n > maxTailLine-utf8.UTFMax && !utf8.RuneStart(line[n]) {

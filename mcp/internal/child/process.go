@@ -13,10 +13,11 @@ import (
 )
 
 const (
-	// orphanGrace is how long the rest of a group gets between SIGTERM and SIGKILL after its leader has ended unasked.
+	// orphanGrace is how long the rest of a group gets between SIGTERM and SIGKILL after its leader
+	// has ended unasked.
 	orphanGrace = time.Second
-	// drainGrace is how long pipes may stay open after the whole group is dead: for what is still in them to be read, and as
-	// the bound for a process that left the group and kept them.
+	// drainGrace is how long pipes may stay open after the whole group is dead: for what is still
+	// in them to be read, and as the bound for a process that left the group and kept them.
 	drainGrace = time.Second
 )
 
@@ -63,10 +64,11 @@ func newProcess(spec Spec) *Process {
 		return max(d, 0)
 	}
 	p := &Process{
-		name:   spec.Command[0],
-		stdio:  spec.Stdio,
-		log:    spec.Log,
-		grace:  Grace{Stdin: orDefault(spec.Grace.Stdin, 2*time.Second), Term: orDefault(spec.Grace.Term, 3*time.Second)},
+		name:  spec.Command[0],
+		stdio: spec.Stdio,
+		log:   spec.Log,
+		grace: Grace{Stdin: orDefault(spec.Grace.Stdin, 2*time.Second),
+			Term: orDefault(spec.Grace.Term, 3*time.Second)},
 		exited: make(chan struct{}),
 		killed: make(chan struct{}),
 		done:   make(chan struct{}),
@@ -76,9 +78,9 @@ func newProcess(spec Spec) *Process {
 	return p
 }
 
-// run starts the child and sees it through to its end. It keeps one OS thread for that time: on Linux the parent-death signal
-// fires when the thread that started the child ends, and Go ends threads as it likes. The thread would be taken anyway, by
-// waiting for the child.
+// run starts the child and sees it through to its end. It keeps one OS thread for that time: on
+// Linux the parent-death signal fires when the thread that started the child ends, and Go ends
+// threads as it likes. The thread would be taken anyway, by waiting for the child.
 func (p *Process) run(cmd *exec.Cmd, childEnds []*os.File, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -95,14 +97,15 @@ func (p *Process) run(cmd *exec.Cmd, childEnds []*os.File, started chan<- error)
 	}
 	started <- nil
 
-	// While the leader is dead but not reaped, its number cannot be taken by anybody else, and the group can be killed safely.
-	// Where that cannot be had, the number stays reserved for as long as the group has a member.
+	// While the leader is dead but not reaped, its number cannot be taken by anybody else, and the
+	// group can be killed safely. Where that cannot be had, the number stays reserved for as long
+	// as the group has a member.
 	held := awaitExit(p.pid)
 	if !held {
 		cmd.Wait() //nolint:errcheck // the outcome is in cmd.ProcessState
 	}
-	// Others of the group may still be at it: the real server behind a wrapper, a helper. As long as they hold our pipes they
-	// get time to end well.
+	// Others of the group may still be at it: the real server behind a wrapper, a helper. As long
+	// as they hold our pipes they get time to end well.
 	p.mu.Lock()
 	p.ended = true
 	p.group.reaped = !held
@@ -165,7 +168,8 @@ func (p *Process) awaitOutput(limit time.Duration, cut <-chan struct{}) bool {
 	return await(limit, cut, all...)
 }
 
-// await waits for all of the channels and tells whether it saw them closed before the limit and before cut was.
+// await waits for all of the channels and tells whether it saw them closed before the limit and
+// before cut was.
 func await(limit time.Duration, cut <-chan struct{}, all ...<-chan struct{}) bool {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
@@ -201,12 +205,13 @@ func (p *Process) String() string { return fmt.Sprintf("%s (pid %d)", p.name, p.
 // Pid is the process's number, on Unix also the number of its group.
 func (p *Process) Pid() int { return p.pid }
 
-// Stdin writes to the child's stdin; nil without Spec.Stdio. It is a pipe: a Write blocks while the child does not read, until
-// SetWriteDeadline's time, Close, Stop's first step or the child's end.
+// Stdin writes to the child's stdin; nil without Spec.Stdio. It is a pipe: a Write blocks while the
+// child does not read, until SetWriteDeadline's time, Close, Stop's first step or the child's end.
 func (p *Process) Stdin() *os.File { return p.stdin }
 
-// Stdout reads the child's stdout; nil without Spec.Stdio. Read it to its end (io.EOF), or close it when nobody wants it any
-// more: else Done comes a second later than it could, and what was not read by then is lost.
+// Stdout reads the child's stdout; nil without Spec.Stdio. Read it to its end (io.EOF), or close it
+// when nobody wants it any more: else Done comes a second later than it could, and what was not
+// read by then is lost.
 func (p *Process) Stdout() io.ReadCloser {
 	if p.stdout == nil {
 		return nil
@@ -214,9 +219,10 @@ func (p *Process) Stdout() io.ReadCloser {
 	return p.stdout
 }
 
-// Done is closed when the process has ended and was reaped, the rest of its group is dead, its output was read and its pipes
-// are closed. No goroutine of the process is left then. Done comes within Grace.Term and two seconds of the process's end, even
-// if something that left the group keeps a pipe open.
+// Done is closed when the process has ended and was reaped, the rest of its group is dead, its
+// output was read and its pipes are closed. No goroutine of the process is left then. Done comes
+// within Grace.Term and two seconds of the process's end, even if something that left the group
+// keeps a pipe open.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
 // Err is nil until Done, and if the process ended with exit code 0. Else it is an [*ExitError].
@@ -231,12 +237,13 @@ func (p *Process) Err() error {
 	return nil
 }
 
-// Tail returns the last lines of output so far: at most 20, oldest first, each cut at 500 bytes, without control characters.
+// Tail returns the last lines of output so far: at most 20, oldest first, each cut at 500 bytes,
+// without control characters.
 func (p *Process) Tail() []string { return p.tail.lines() }
 
-// Ready waits until Spec.Ready has recognised a line and returns its value. It does not matter whether the line came before or
-// after the call. It fails at once when the process ends first, with an [*ExitError], and when ctx ends; both errors show the
-// last lines of output.
+// Ready waits until Spec.Ready has recognised a line and returns its value. It does not matter
+// whether the line came before or after the call. It fails at once when the process ends first,
+// with an [*ExitError], and when ctx ends; both errors show the last lines of output.
 func (p *Process) Ready(ctx context.Context) (string, error) {
 	if p.ready.match == nil {
 		return "", nil

@@ -13,12 +13,14 @@ const (
 	stdioMarker = "STDIO_SERVER_READY"
 )
 
-// SSEURL is a Spec.Ready for servers that announce SSE_SERVER_URL=http://host:port on their stderr; the value is that URL.
+// SSEURL is a Spec.Ready for servers that announce SSE_SERVER_URL=http://host:port on their stderr;
+// the value is that URL.
 //
-// It is tolerant: something may stand before it, such as a logger's prefix, and since many servers print a backslash and an n
-// where a newline was meant, so that their next line is glued on, the URL ends at a backslash as well as at white space. It
-// must be http or https with a host. An address that means "all addresses" (0.0.0.0, ::), which is where a server listens, not
-// where one connects, becomes the loopback address of its kind.
+// It is tolerant: something may stand before it, such as a logger's prefix, and since many servers
+// print a backslash and an n where a newline was meant, so that their next line is glued on, the
+// URL ends at a backslash as well as at white space. It must be http or https with a host. An
+// address that means "all addresses" (0.0.0.0, ::), which is where a server listens, not where one
+// connects, becomes the loopback address of its kind.
 func SSEURL(line string, complete bool) (string, bool) {
 	for rest := range marked(line, sseMarker) {
 		end := strings.IndexFunc(rest, endsURL)
@@ -35,8 +37,8 @@ func SSEURL(line string, complete bool) (string, bool) {
 	return "", false
 }
 
-// StdioReady is a Spec.Ready for servers that print STDIO_SERVER_READY on their stderr before they read stdin; the value is
-// empty. It is as tolerant as [SSEURL].
+// StdioReady is a Spec.Ready for servers that print STDIO_SERVER_READY on their stderr before they
+// read stdin; the value is empty. It is as tolerant as [SSEURL].
 func StdioReady(line string, complete bool) (string, bool) {
 	for rest := range marked(line, stdioMarker) {
 		if rest == "" && complete || rest != "" && !isWord(rest[0]) {
@@ -46,8 +48,8 @@ func StdioReady(line string, complete bool) (string, bool) {
 	return "", false
 }
 
-// marked yields what follows each marker that is not the end of a longer name. A letter may stand before it: a terminal's colour
-// codes end in one.
+// marked yields what follows each marker that is not the end of a longer name. A letter may stand
+// before it: a terminal's colour codes end in one.
 func marked(line, marker string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
 		for at := 0; ; {
@@ -68,8 +70,8 @@ func isWord(b byte) bool {
 	return b == '_' || '0' <= b && b <= '9' || 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z'
 }
 
-// endsURL is true for what cannot be part of a URL: white space, control characters, anything beyond ASCII, and a few that
-// surround URLs in logs.
+// endsURL is true for what cannot be part of a URL: white space, control characters, anything
+// beyond ASCII, and a few that surround URLs in logs.
 func endsURL(r rune) bool {
 	return r <= ' ' || r >= 0x7f || strings.ContainsRune("\\\"<>`", r)
 }

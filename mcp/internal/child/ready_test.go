@@ -85,7 +85,8 @@ func FuzzReady(f *testing.F) {
 		value, ok := SSEURL(line, true)
 		if ok {
 			u, err := url.Parse(value)
-			if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.ContainsAny(value, "\\ \t\x1b") {
+			if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
+				strings.ContainsAny(value, "\\ \t\x1b") {
 				t.Errorf("%q: %q, %v", line, value, err)
 			}
 		}

@@ -7,18 +7,20 @@ import (
 	"time"
 )
 
-// killLimit is how long Stop waits after SIGKILL. Only a process stuck in the kernel, usually on a dead disk or network share,
-// takes longer.
+// killLimit is how long Stop waits after SIGKILL. Only a process stuck in the kernel, usually on a
+// dead disk or network share, takes longer.
 const killLimit = 10 * time.Second
 
 // ErrKilled says that a process did not end when it was asked to.
 var ErrKilled = errors.New("did not end when asked to and was killed")
 
-// Stop ends the process and its group: stdin is closed, after Grace.Stdin comes SIGTERM, after Grace.Term SIGKILL. When ctx
-// ends, SIGKILL comes at once. Stop returns when Done is closed. Its error is nil if the process ended before it had to be
-// killed, whatever its exit code, or had ended already; else it is [ErrKilled].
+// Stop ends the process and its group: stdin is closed, after Grace.Stdin comes SIGTERM, after
+// Grace.Term SIGKILL. When ctx ends, SIGKILL comes at once. Stop returns when Done is closed. Its
+// error is nil if the process ended before it had to be killed, whatever its exit code, or had
+// ended already; else it is [ErrKilled].
 //
-// Stop may be called often and concurrently: the stages run once, and the first ctx that ends cuts them short.
+// Stop may be called often and concurrently: the stages run once, and the first ctx that ends cuts
+// them short.
 //
 // On Windows CTRL_BREAK stands for SIGTERM.
 func (p *Process) Stop(ctx context.Context) error {
@@ -64,8 +66,8 @@ func (p *Process) stopInStages() {
 	}
 }
 
-// Kill sends SIGKILL to the process and its group at once and does not wait: Done tells. It works on a stopped (SIGSTOP)
-// process too. It does nothing when the process is gone.
+// Kill sends SIGKILL to the process and its group at once and does not wait: Done tells. It works
+// on a stopped (SIGSTOP) process too. It does nothing when the process is gone.
 func (p *Process) Kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -21,7 +21,8 @@ import (
 )
 
 func platformRoles() map[string]func() {
-	// relative starts this binary in another role, with our stderr, and waits until it has announced itself.
+	// relative starts this binary in another role, with our stderr, and waits until it has
+	// announced itself.
 	relative := func(role string, attr *syscall.SysProcAttr) {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), roleVariable+"="+role)
@@ -230,7 +231,8 @@ func TestKill(t *testing.T) {
 	p.Kill()
 	p.Kill()
 	wait(t, p)
-	if exit, ok := errors.AsType[*ExitError](p.Err()); !ok || exit.Signal != "SIGKILL" || !exit.Stopped || exit.Code != -1 {
+	if exit, ok := errors.AsType[*ExitError](p.Err()); !ok || exit.Signal != "SIGKILL" || !exit.Stopped ||
+		exit.Code != -1 {
 		t.Errorf("it ended so: %v", p.Err())
 	}
 	if alive(pid) {
@@ -273,7 +275,8 @@ func TestGroupEndsTogether(t *testing.T) {
 	})
 }
 
-// The real server behind a wrapper that dies at once, of SIGTERM or by accident, has time to end well.
+// The real server behind a wrapper that dies at once, of SIGTERM or by accident, has time to end
+// well.
 func TestWrappedServerEndsWell(t *testing.T) {
 	for name, end := range map[string]func(*Process) error{
 		"stopped":        func(p *Process) error { return p.Stop(bounded(t)) },

@@ -9,8 +9,8 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 )
 
-// batches serves JSON-RPC batches, which protocol versions before 2025-06-18 allow: the calls of one batch are answered
-// together, in one array, when the last of them is.
+// batches serves JSON-RPC batches, which protocol versions before 2025-06-18 allow: the calls of
+// one batch are answered together, in one array, when the last of them is.
 type batches struct {
 	mu       sync.Mutex
 	unsolved map[jsonrpc.ID]*batch
@@ -80,8 +80,8 @@ func (b *batches) parse(line []byte) ([]jsonrpc.Message, error) {
 	return msgs, nil
 }
 
-// answer returns what to send for one encoded response: the response, nothing while its batch is incomplete, or the
-// whole batch. A batch over the limit is sent as single messages.
+// answer returns what to send for one encoded response: the response, nothing while its batch is
+// incomplete, or the whole batch. A batch over the limit is sent as single messages.
 func (b *batches) answer(resp *jsonrpc.Response, data []byte, limit int) [][]byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()

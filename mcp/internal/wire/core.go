@@ -10,8 +10,8 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 )
 
-// core is what every connection does towards the SDK: it queues inbound messages for Read, knows which inbound calls are
-// not answered yet, and remembers why the connection ended.
+// core is what every connection does towards the SDK: it queues inbound messages for Read, knows
+// which inbound calls are not answered yet, and remembers why the connection ended.
 type core struct {
 	log  *slog.Logger
 	hook Hook
@@ -57,7 +57,8 @@ func (c *core) Err() error {
 	return c.err
 }
 
-// end notes that nothing more comes in; Read still returns what is queued, then err. The first error stays.
+// end notes that nothing more comes in; Read still returns what is queued, then err. The first
+// error stays.
 func (c *core) end(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -89,7 +90,8 @@ func (c *core) abortIdle(err error) bool {
 	return true
 }
 
-// receive scans one message and offers it to the hook; what is left is for the SDK. A nil message was taken.
+// receive scans one message and offers it to the hook; what is left is for the SDK. A nil message
+// was taken.
 func (c *core) receive(raw []byte, env *Envelope) (jsonrpc.Message, error) {
 	scanned := env.Scan(raw)
 	if scanned && c.hook != nil && c.hook(raw, env) {
@@ -101,7 +103,8 @@ func (c *core) receive(raw []byte, env *Envelope) (jsonrpc.Message, error) {
 // methodListen is a call that lasts as long as its client wants: nobody waits for its end.
 const methodListen = "subscriptions/listen"
 
-// push queues a message for Read. It waits while the queue is full; it fails when the connection or ctx ends.
+// push queues a message for Read. It waits while the queue is full; it fails when the connection or
+// ctx ends.
 func (c *core) push(ctx context.Context, msg jsonrpc.Message) error {
 	req, _ := msg.(*jsonrpc.Request)
 	call := req != nil && req.IsCall() && req.Method != methodListen

@@ -13,10 +13,13 @@ import (
 	"unicode/utf8"
 )
 
-// direct sends the POSTs of MCP to one server of plain HTTP/1.1, each from the goroutine that makes it: it writes the request and reads the answer itself. In
-// net/http two goroutines of the connection do that, and waking them costs more than all else that a call does. What is unusual about a request is left to net/http.
+// direct sends the POSTs of MCP to one server of plain HTTP/1.1, each from the goroutine that makes
+// it: it writes the request and reads the answer itself. In net/http two goroutines of the
+// connection do that, and waking them costs more than all else that a call does. What is unusual
+// about a request is left to net/http.
 //
-// Nobody reads from an idle connection; whether the server has closed it is seen when it is used again.
+// Nobody reads from an idle connection; whether the server has closed it is seen when it is used
+// again.
 type direct struct {
 	host   string // with the port, as in the URLs of the requests
 	addr   string
@@ -45,7 +48,8 @@ func newDirect(u *url.URL, t *http.Transport, dialer net.Dialer) *direct {
 	if port == "" {
 		port = "80"
 	}
-	return &direct{host: u.Host, addr: net.JoinHostPort(u.Hostname(), port), dialer: dialer, keep: t.MaxIdleConnsPerHost, idle: t.IdleConnTimeout}
+	return &direct{host: u.Host, addr: net.JoinHostPort(u.Hostname(), port), dialer: dialer,
+		keep: t.MaxIdleConnsPerHost, idle: t.IdleConnTimeout}
 }
 
 // roundTrip is RoundTrip for a request that it takes. t is told before the first byte is written.
@@ -139,7 +143,8 @@ func (d *direct) expire() {
 	}
 }
 
-// closeIdle closes the connections that no request uses, and those of the others when they have been answered, unless more requests come before.
+// closeIdle closes the connections that no request uses, and those of the others when they have
+// been answered, unless more requests come before.
 func (d *direct) closeIdle() {
 	if d == nil {
 		return

@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	// directHeader bounds the headers of an answer, in bytes; as net/http's servers bound those of requests.
+	// directHeader bounds the headers of an answer, in bytes; as net/http's servers bound those of
+	// requests.
 	directHeader = 1 << 20
 	// maxInformational is how many 1xx answers may precede the answer, as in net/http.
 	maxInformational = 5
@@ -73,8 +74,8 @@ func (c *directConn) Read(p []byte) (int, error) {
 // long ago, as a deadline.
 var longAgo = time.Unix(1, 0)
 
-// exchange sends the request and reads the answer up to its body. After an error the connection is closed; wrote says whether the server may have got any of the
-// request.
+// exchange sends the request and reads the answer up to its body. After an error the connection is
+// closed; wrote says whether the server may have got any of the request.
 func (c *directConn) exchange(r *http.Request, body io.ReadCloser) (resp *http.Response, wrote bool, err error) {
 	ctx := r.Context()
 	release := context.AfterFunc(ctx, c.cut)
@@ -112,7 +113,8 @@ func (c *directConn) exchange(r *http.Request, body io.ReadCloser) (resp *http.R
 		}
 	}
 	c.room = math.MaxInt64
-	b := &directResponse{ReadCloser: resp.Body, c: c, ctx: ctx, release: release, reusable: !resp.Close && resp.ProtoAtLeast(1, 1)}
+	b := &directResponse{ReadCloser: resp.Body, c: c, ctx: ctx, release: release, reusable: !resp.Close &&
+		resp.ProtoAtLeast(1, 1)}
 	if resp.Body == http.NoBody {
 		b.finish()
 	} else {
@@ -121,8 +123,8 @@ func (c *directConn) exchange(r *http.Request, body io.ReadCloser) (resp *http.R
 	return resp, true, nil
 }
 
-// directResponse is the body of an answer. When it was read to its end, the connection serves the next request; when it is closed before, so is the connection, which
-// ends a Read under way.
+// directResponse is the body of an answer. When it was read to its end, the connection serves the
+// next request; when it is closed before, so is the connection, which ends a Read under way.
 type directResponse struct {
 	io.ReadCloser
 	c        *directConn

@@ -2,7 +2,8 @@
 
 package wire
 
-// canPeek: without a look at idle connections, a request might be sent on one that the server has closed.
+// canPeek: without a look at idle connections, a request might be sent on one that the server has
+// closed.
 const canPeek = false
 
 func nothingToRead(uintptr) bool { return false }

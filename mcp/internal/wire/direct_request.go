@@ -8,23 +8,27 @@ import (
 	"strconv"
 )
 
-// directBody is the largest body, in bytes, of a request that is sent directly: it fits into the buffers between the two ends, so a server that answers before it
-// has read it does not keep the answer from being read.
+// directBody is the largest body, in bytes, of a request that is sent directly: it fits into the
+// buffers between the two ends, so a server that answers before it has read it does not keep the
+// answer from being read.
 const directBody = 64 << 10
 
 // takes reports whether a request can be sent directly.
 func (d *direct) takes(r *http.Request) bool {
-	if d == nil || r.Method != http.MethodPost || r.URL.Scheme != "http" || r.URL.Host != d.host || r.GetBody == nil || r.ContentLength <= 0 || r.ContentLength > directBody {
+	if d == nil || r.Method != http.MethodPost || r.URL.Scheme != "http" || r.URL.Host != d.host || r.GetBody == nil ||
+		r.ContentLength <= 0 || r.ContentLength > directBody {
 		return false
 	}
 	if r.Host != "" && r.Host != d.host || r.URL.Opaque != "" || !plainValue(r.URL.RawQuery) {
 		return false
 	}
 	h := r.Header
-	return !r.Close && r.Trailer == nil && r.TransferEncoding == nil && h["Expect"] == nil && h["Connection"] == nil && h["Upgrade"] == nil && plainHeader(h)
+	return !r.Close && r.Trailer == nil && r.TransferEncoding == nil && h["Expect"] == nil && h["Connection"] == nil &&
+		h["Upgrade"] == nil && plainHeader(h)
 }
 
-// plainHeader reports whether there is nothing in h that net/http would refuse: written as it is, that would be left out or become something else.
+// plainHeader reports whether there is nothing in h that net/http would refuse: written as it is,
+// that would be left out or become something else.
 func plainHeader(h http.Header) bool {
 	for k, values := range h {
 		for i := range len(k) {
@@ -54,9 +58,11 @@ func plainValue(v string) bool {
 const userAgent = "Go-http-client/1.1"
 
 // notCopied are the header fields that are written from elsewhere.
-var notCopied = map[string]bool{"Host": true, "User-Agent": true, "Content-Length": true, "Transfer-Encoding": true, "Trailer": true}
+var notCopied = map[string]bool{"Host": true, "User-Agent": true, "Content-Length": true, "Transfer-Encoding": true,
+	"Trailer": true}
 
-// format writes a request that takes has looked at to the buffer, as net/http would, and closes its body.
+// format writes a request that takes has looked at to the buffer, as net/http would, and closes its
+// body.
 func (c *directConn) format(r *http.Request, body io.ReadCloser) error {
 	b := &c.out
 	b.Reset()
@@ -82,7 +88,8 @@ func (c *directConn) format(r *http.Request, body io.ReadCloser) error {
 	room := b.AvailableBuffer()[:r.ContentLength+1]
 	n, err := io.ReadFull(body, room)
 	if n != int(r.ContentLength) || !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return errors.Join(fmt.Errorf("the body of the request has not the %d bytes that it announces", r.ContentLength), err, body.Close())
+		return errors.Join(fmt.Errorf("the body of the request has not the %d bytes that it announces",
+			r.ContentLength), err, body.Close())
 	}
 	b.Write(room[:n])
 	return body.Close()

@@ -23,7 +23,8 @@ import (
 	"github.com/openmas/openmas/internal/testkit"
 )
 
-// rawServer answers the requests of each connection with the same bytes, and counts both. last: it closes the connection then.
+// rawServer answers the requests of each connection with the same bytes, and counts both. last: it
+// closes the connection then.
 type rawServer struct {
 	url         string
 	conns, reqs atomic.Int32
@@ -98,21 +99,25 @@ func sendPost(ctx context.Context, rt http.RoundTripper, url, body string) (stri
 	return fmt.Sprint(resp.StatusCode, " ", resp.ContentLength, " ", resp.Header.Get("X-A"), " ", string(b)), err
 }
 
-// What a server says is understood as net/http does, and connections are used again when they are there.
+// What a server says is understood as net/http does, and connections are used again when they are
+// there.
 func TestDirectIsAsNetHTTP(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer string
 		last   bool
 	}{
-		"length":                {"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 2\r\n\r\nhi", false},
-		"no body":               {"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", false},
-		"no content":            {"HTTP/1.1 204 No Content\r\n\r\n", false},
-		"chunks":                {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", false},
-		"trailer":               {"HTTP/1.1 200 OK\r\nTrailer: X-T\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: t\r\n\r\n", false},
-		"until the end":         {"HTTP/1.1 200 OK\r\n\r\nabc", true},
-		"HTTP/1.0":              {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", false},
-		"close":                 {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi", true},
-		"early hints":           {"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", false},
+		"length":     {"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 2\r\n\r\nhi", false},
+		"no body":    {"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n", false},
+		"no content": {"HTTP/1.1 204 No Content\r\n\r\n", false},
+		"chunks": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: " +
+			"chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", false},
+		"trailer": {"HTTP/1.1 200 OK\r\nTrailer: X-T\r\nTransfer-Encoding: " +
+			"chunked\r\n\r\n3\r\nabc\r\n0\r\nX-T: t\r\n\r\n", false},
+		"until the end": {"HTTP/1.1 200 OK\r\n\r\nabc", true},
+		"HTTP/1.0":      {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", false},
+		"close":         {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi", true},
+		"early hints": {"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: " +
+			"2\r\n\r\nhi", false},
 		"hints without end":     {strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 7), true},
 		"error":                 {"HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\nno", false},
 		"short":                 {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhi", true},
@@ -159,7 +164,8 @@ func TestDirectRequestsAreAsNetHTTP(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		names := slices.Sorted(maps.Keys(r.Header))
-		said := fmt.Sprint(r.Method, " ", r.RequestURI, " ", r.Proto, " ", r.Host, " ", r.ContentLength, " ", r.TransferEncoding, " ", r.Close, " ", string(body), " ", err)
+		said := fmt.Sprint(r.Method, " ", r.RequestURI, " ", r.Proto, " ", r.Host, " ", r.ContentLength, " ",
+			r.TransferEncoding, " ", r.Close, " ", string(body), " ", err)
 		for _, k := range names {
 			said += fmt.Sprintf(" %s=%q", k, r.Header[k])
 		}
@@ -174,7 +180,8 @@ func TestDirectRequestsAreAsNetHTTP(t *testing.T) {
 		header http.Header
 		body   string
 	}{
-		"plain":           {"/mcp", http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}}, "{}"},
+		"plain": {"/mcp", http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, " +
+			"text/event-stream"}}, "{}"},
 		"no path":         {"", nil, "{}"},
 		"a query":         {"/messages/?session_id=1%2F2&a=b+c&d=%20", nil, "{}"},
 		"an escaped path": {"/a%2Fb/c%20d/é", nil, "{}"},
@@ -182,12 +189,14 @@ func TestDirectRequestsAreAsNetHTTP(t *testing.T) {
 		"a name":          {"/", http.Header{"User-Agent": {"me/1"}}, "{}"},
 		"no name":         {"/", http.Header{"User-Agent": {""}}, "{}"},
 		"nor any":         {"/", http.Header{"User-Agent": nil}, "{}"},
-		"fields of ours":  {"/", http.Header{"Host": {"elsewhere"}, "Content-Length": {"7"}, "Transfer-Encoding": {"chunked"}, "Trailer": {"X"}}, "{}"},
-		"a large body":    {"/", nil, strings.Repeat("x", directBody)},
+		"fields of ours": {"/", http.Header{"Host": {"elsewhere"}, "Content-Length": {"7"},
+			"Transfer-Encoding": {"chunked"}, "Trailer": {"X"}}, "{}"},
+		"a large body": {"/", nil, strings.Repeat("x", directBody)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			send := func(rt http.RoundTripper) string {
-				r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL+c.url, strings.NewReader(c.body))
+				r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, srv.URL+c.url,
+					strings.NewReader(c.body))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -256,10 +265,12 @@ func TestDirectTakesPlainPOSTs(t *testing.T) {
 			t.Errorf("%s: taken", name)
 		}
 	}
-	if hc, err := NewHTTPClient(HTTPOptions{Origin: "http://bücher.example:8000"}); err != nil || hc.Transport.(*TraceTransport).direct != nil {
+	if hc, err := NewHTTPClient(HTTPOptions{Origin: "http://bücher.example:8000"}); err != nil ||
+		hc.Transport.(*TraceTransport).direct != nil {
 		t.Errorf("a name that net/http has to encode is direct: %v", err)
 	}
-	if hc, err := NewHTTPClient(HTTPOptions{Origin: "https://127.0.0.1:8000"}); err != nil || hc.Transport.(*TraceTransport).direct != nil {
+	if hc, err := NewHTTPClient(HTTPOptions{Origin: "https://127.0.0.1:8000"}); err != nil ||
+		hc.Transport.(*TraceTransport).direct != nil {
 		t.Errorf("TLS is direct: %v", err)
 	}
 }
@@ -268,7 +279,8 @@ func TestDirectTakesPlainPOSTs(t *testing.T) {
 func TestDirectRefusesBadHeaders(t *testing.T) {
 	s := newRawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", false)
 	hc := directClient(t, s.url)
-	for name, value := range map[string]string{"Authorization": "Bearer secret\n", "X-B": "b\r\nX-Evil: yes", "X-A": "a\x00b", "X A": "b"} {
+	for name, value := range map[string]string{"Authorization": "Bearer secret\n", "X-B": "b\r\nX-Evil: yes",
+		"X-A": "a\x00b", "X A": "b"} {
 		ctx, trace := WithTrace(t.Context())
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, strings.NewReader("{}"))
 		if err != nil {
@@ -304,7 +316,8 @@ func TestDirectTrace(t *testing.T) {
 	t.Run("no answer", func(t *testing.T) {
 		s := newRawServer(t, "", true)
 		ctx, trace := WithTrace(t.Context())
-		if _, err := sendPost(ctx, directClient(t, s.url).Transport, s.url, "{}"); !errors.Is(err, io.ErrUnexpectedEOF) || !trace.Sent() {
+		if _, err := sendPost(ctx, directClient(t, s.url).Transport, s.url, "{}"); !errors.Is(err,
+			io.ErrUnexpectedEOF) || !trace.Sent() {
 			t.Errorf("%v, sent %v", err, trace.Sent())
 		}
 	})
@@ -334,7 +347,9 @@ func TestDirectTrace(t *testing.T) {
 
 // A server may close a connection that is idle at any time.
 func TestDirectLeavesDeadConnections(t *testing.T) {
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hi") }))
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "hi")
+	}))
 	defer srv.Close()
 	hc := directClient(t, srv.URL)
 	d := hc.Transport.(*TraceTransport).direct
@@ -349,10 +364,12 @@ func TestDirectLeavesDeadConnections(t *testing.T) {
 		testkit.Eventually(t, "the connection to be seen closed", func() bool { return !c.alive() })
 	}
 	t.Run("that speak unasked", func(t *testing.T) {
-		s := newRawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n", false)
+		s := newRawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 408 Request "+
+			"Timeout\r\nContent-Length: 0\r\n\r\n", false)
 		hc := directClient(t, s.url)
 		for range 3 {
-			if said, err := sendPost(t.Context(), hc.Transport, s.url, "{}"); err != nil || !strings.HasPrefix(said, "200") {
+			if said, err := sendPost(t.Context(), hc.Transport, s.url, "{}"); err != nil ||
+				!strings.HasPrefix(said, "200") {
 				t.Errorf("%q, %v", said, err)
 			}
 		}
@@ -432,15 +449,18 @@ func canceled(t *testing.T) context.Context {
 
 func TestDirectBounds(t *testing.T) {
 	t.Run("headers", func(t *testing.T) {
-		s := newRawServer(t, "HTTP/1.1 200 OK\r\nX-A: "+strings.Repeat("x", directHeader)+"\r\nContent-Length: 0\r\n\r\n", true)
+		s := newRawServer(t, "HTTP/1.1 200 OK\r\nX-A: "+strings.Repeat("x", directHeader)+"\r\nContent-Length: "+
+			"0\r\n\r\n", true)
 		if _, err := sendPost(t.Context(), directClient(t, s.url).Transport, s.url, "{}"); !errors.Is(err, errHeaders) {
 			t.Error(err)
 		}
 	})
 	t.Run("a body has its own", func(t *testing.T) {
 		size := 2 * directHeader
-		s := newRawServer(t, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", size, bytes.Repeat([]byte("x"), size)), false)
-		if said, err := sendPost(t.Context(), directClient(t, s.url).Transport, s.url, "{}"); err != nil || len(said) < size {
+		s := newRawServer(t, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", size,
+			bytes.Repeat([]byte("x"), size)), false)
+		if said, err := sendPost(t.Context(), directClient(t, s.url).Transport, s.url, "{}"); err != nil ||
+			len(said) < size {
 			t.Error(len(said), err)
 		}
 	})

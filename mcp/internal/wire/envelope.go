@@ -2,8 +2,8 @@ package wire
 
 import "bytes"
 
-// Envelope holds the members of a JSON-RPC 2.0 message as they stand in the raw message, without copies. A member that
-// is absent is nil.
+// Envelope holds the members of a JSON-RPC 2.0 message as they stand in the raw message, without
+// copies. A member that is absent is nil.
 type Envelope struct {
 	ID     []byte // raw JSON
 	Method []byte // the string's content, without quotes
@@ -12,9 +12,10 @@ type Envelope struct {
 	Error  []byte // raw JSON
 }
 
-// Scan fills e from msg, without allocating. True means that msg is one valid JSON object, tagged as version 2.0, in
-// which every member is where it seems to be. False means only that something is unusual (a known member twice, an
-// escape in a key or the method, deep nesting, bytes that are not JSON): another decoder has the last word then.
+// Scan fills e from msg, without allocating. True means that msg is one valid JSON object, tagged
+// as version 2.0, in which every member is where it seems to be. False means only that something is
+// unusual (a known member twice, an escape in a key or the method, deep nesting, bytes that are not
+// JSON): another decoder has the last word then.
 func (e *Envelope) Scan(msg []byte) bool {
 	*e = Envelope{}
 	tagged := false

@@ -19,10 +19,14 @@ func TestEnvelopeScan(t *testing.T) {
 		ok        bool
 		want      Envelope
 	}{
-		{"call", `{"jsonrpc":"2.0","id":1,"method":"a/b","params":{"x":[1,{}]}}`, true, Envelope{ID: []byte("1"), Method: []byte("a/b"), Params: []byte(`{"x":[1,{}]}`)}},
-		{"white space", " {\t\"jsonrpc\" : \"2.0\" ,\n\"id\" : \"x\" , \"result\" : [ ] }\r\n", true, Envelope{ID: []byte(`"x"`), Result: []byte("[ ]")}},
-		{"error", `{"jsonrpc":"2.0","id":null,"error":{"code":-1}}`, true, Envelope{ID: []byte("null"), Error: []byte(`{"code":-1}`)}},
-		{"unknown members", `{"jsonrpc":"2.0","ID":2,"x":{"id":3},"id":1,"result":0}`, true, Envelope{ID: []byte("1"), Result: []byte("0")}},
+		{"call", `{"jsonrpc":"2.0","id":1,"method":"a/b","params":{"x":[1,{}]}}`, true,
+			Envelope{ID: []byte("1"), Method: []byte("a/b"), Params: []byte(`{"x":[1,{}]}`)}},
+		{"white space", " {\t\"jsonrpc\" : \"2.0\" ,\n\"id\" : \"x\" , \"result\" : [ ] }\r\n", true,
+			Envelope{ID: []byte(`"x"`), Result: []byte("[ ]")}},
+		{"error", `{"jsonrpc":"2.0","id":null,"error":{"code":-1}}`, true,
+			Envelope{ID: []byte("null"), Error: []byte(`{"code":-1}`)}},
+		{"unknown members", `{"jsonrpc":"2.0","ID":2,"x":{"id":3},"id":1,"result":0}`, true,
+			Envelope{ID: []byte("1"), Result: []byte("0")}},
 		{"empty method", `{"jsonrpc":"2.0","method":""}`, true, Envelope{Method: []byte{}}},
 		{"deepest", `{"jsonrpc":"2.0","result":` + deep + `}`, true, Envelope{Result: []byte(deep)}},
 		{"too deep", `{"jsonrpc":"2.0","result":[` + deep + `]}`, false, Envelope{}},
@@ -66,7 +70,8 @@ func TestEnvelopeScanDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// FuzzEnvelope holds the scanner to encoding/json, and the messages built from it to the SDK's decoder.
+// FuzzEnvelope holds the scanner to encoding/json, and the messages built from it to the SDK's
+// decoder.
 func FuzzEnvelope(f *testing.F) {
 	f.Add([]byte(callLine))
 	f.Fuzz(func(t *testing.T, msg []byte) {
@@ -82,7 +87,8 @@ func FuzzEnvelope(f *testing.F) {
 		if method != nil {
 			method = append(append([]byte{'"'}, method...), '"')
 		}
-		for key, got := range map[string][]byte{"id": e.ID, "method": method, "params": e.Params, "result": e.Result, "error": e.Error} {
+		for key, got := range map[string][]byte{"id": e.ID, "method": method, "params": e.Params, "result": e.Result,
+			"error": e.Error} {
 			if want, has := m[key]; has != (got != nil) || !bytes.Equal(got, want) {
 				t.Errorf("%s: scanned %q, encoding/json %q", key, got, want)
 			}
@@ -98,7 +104,8 @@ func FuzzEnvelope(f *testing.F) {
 		if b, ok := built.(*jsonrpc.Request); ok {
 			w, ok := want.(*jsonrpc.Request)
 			// Where a string is not UTF-8, decoders differ in what they make of it.
-			if !ok || b.ID != w.ID && validUTF8(e.ID) || b.Method != w.Method && validUTF8(e.Method) || !bytes.Equal(b.Params, w.Params) {
+			if !ok || b.ID != w.ID && validUTF8(e.ID) || b.Method != w.Method && validUTF8(e.Method) ||
+				!bytes.Equal(b.Params, w.Params) {
 				t.Errorf("built %+v, the SDK %+v", b, want)
 			}
 			return

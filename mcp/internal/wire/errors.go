@@ -13,20 +13,25 @@ import (
 )
 
 var (
-	// ErrClosed ends a connection that this side closed. It is an io.EOF, which the SDK takes for a clean end.
+	// ErrClosed ends a connection that this side closed. It is an io.EOF, which the SDK takes for a
+	// clean end.
 	ErrClosed = fmt.Errorf("connection closed: %w", io.EOF)
-	// ErrPeerClosed ends a connection whose peer closed it. It is an io.EOF, which the SDK takes for a clean end.
+	// ErrPeerClosed ends a connection whose peer closed it. It is an io.EOF, which the SDK takes
+	// for a clean end.
 	ErrPeerClosed = fmt.Errorf("the peer closed the connection: %w", io.EOF)
-	// ErrGarbage ends a connection whose peer sent too many messages in a row that are not JSON-RPC.
+	// ErrGarbage ends a connection whose peer sent too many messages in a row that are not
+	// JSON-RPC.
 	ErrGarbage = errors.New("too much of what the peer sends is not JSON-RPC")
 )
 
-// errRejected is how a Write tells the SDK that this message failed but the connection is well (its jsonrpc2 package
-// compares by code). Without it one failed message would end the session and every other call on it.
+// errRejected is how a Write tells the SDK that this message failed but the connection is well (its
+// jsonrpc2 package compares by code). Without it one failed message would end the session and every
+// other call on it.
 var errRejected = &jsonrpc.Error{Code: -32005, Message: "rejected by transport"}
 
-// NotSentError says that the peer did not get the message: no byte of it was written, or the peer refused it before it
-// was dispatched ([HTTPError]). Repeating it is safe. Any other error of a Write means that it may have been sent.
+// NotSentError says that the peer did not get the message: no byte of it was written, or the peer
+// refused it before it was dispatched ([HTTPError]). Repeating it is safe. Any other error of a
+// Write means that it may have been sent.
 type NotSentError struct {
 	Cause error
 }
@@ -70,14 +75,16 @@ func (e *HTTPError) Error() string {
 	return s
 }
 
-// Refused reports whether the status means that the server turned the request away before it acted on it: 4xx and 503.
+// Refused reports whether the status means that the server turned the request away before it acted
+// on it: 4xx and 503.
 func (e *HTTPError) Refused() bool {
 	return e.Status >= 400 && e.Status < 500 || e.Status == http.StatusServiceUnavailable
 }
 
 // httpError describes an answer of status 400 and above; body may be nil.
 func httpError(op string, resp *http.Response, body []byte) *HTTPError {
-	return &HTTPError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, time.Now()), Body: clip(body, 512), Op: op}
+	return &HTTPError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, time.Now()), Body: clip(body, 512),
+		Op: op}
 }
 
 // retryAfter reads the Retry-After header: seconds or a date.

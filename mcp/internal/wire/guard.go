@@ -12,16 +12,17 @@ import (
 
 // GuardOptions configures a [Guard].
 type GuardOptions struct {
-	// Hosts are names, without a port, that a request to a loopback address may have in its Host header besides
-	// localhost and loopback addresses: those of a reverse proxy on this machine.
+	// Hosts are names, without a port, that a request to a loopback address may have in its Host
+	// header besides localhost and loopback addresses: those of a reverse proxy on this machine.
 	Hosts []string
-	// Origins are other web origins whose pages may send requests, like "https://app.example.org:8080".
+	// Origins are other web origins whose pages may send requests, like
+	// "https://app.example.org:8080".
 	Origins []string
 }
 
-// Guard keeps web pages away from next, on every path and for every method: a page that a name resolved to this machine
-// brought here (DNS rebinding), and a page of another origin. Requests of programs, which send no Origin header, pass.
-// What is turned away gets 403.
+// Guard keeps web pages away from next, on every path and for every method: a page that a name
+// resolved to this machine brought here (DNS rebinding), and a page of another origin. Requests of
+// programs, which send no Origin header, pass. What is turned away gets 403.
 func Guard(next http.Handler, o GuardOptions) (http.Handler, error) {
 	cross := http.NewCrossOriginProtection()
 	for _, origin := range o.Origins {
@@ -31,7 +32,8 @@ func Guard(next http.Handler, o GuardOptions) (http.Handler, error) {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !hostAllowed(r, o.Hosts) {
-			http.Error(w, fmt.Sprintf("forbidden: a server on this machine's loopback address does not serve host %q", r.Host), http.StatusForbidden)
+			http.Error(w, fmt.Sprintf("forbidden: a server on this machine's loopback address does not serve host %q",
+				r.Host), http.StatusForbidden)
 			return
 		}
 		if err := cross.Check(r); err != nil {

@@ -24,18 +24,19 @@ type HTTPOptions struct {
 	TLS         *tls.Config   // nil: the system's
 }
 
-// NewHTTPClient returns a client for one MCP server with a transport of its own, no overall timeout (streams last),
-// and a [Trace] kept for each request whose context has one. It follows redirects within one origin only. Close it with
-// CloseIdleConnections.
+// NewHTTPClient returns a client for one MCP server with a transport of its own, no overall timeout
+// (streams last), and a [Trace] kept for each request whose context has one. It follows redirects
+// within one origin only. Close it with CloseIdleConnections.
 func NewHTTPClient(o HTTPOptions) (*http.Client, error) {
 	dialer := net.Dialer{Timeout: orDefault(o.DialTimeout, 10*time.Second), KeepAlive: 15 * time.Second}
 	t := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dialer.DialContext,
-		TLSClientConfig:       o.TLS,
-		TLSHandshakeTimeout:   orDefault(o.TLSTimeout, 10*time.Second),
-		ForceAttemptHTTP2:     true,
-		DisableCompression:    true,                             // it would hold events back, and costs more than it saves where most servers are
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         dialer.DialContext,
+		TLSClientConfig:     o.TLS,
+		TLSHandshakeTimeout: orDefault(o.TLSTimeout, 10*time.Second),
+		ForceAttemptHTTP2:   true,
+		// it would hold events back, and costs more than it saves where most servers are
+		DisableCompression:    true,
 		MaxIdleConns:          orDefault(o.Concurrency, 64) + 2, // and the streams
 		MaxIdleConnsPerHost:   orDefault(o.Concurrency, 64) + 2,
 		IdleConnTimeout:       30 * time.Second,
@@ -133,8 +134,8 @@ func closeIdle(rt http.RoundTripper) {
 	}
 }
 
-// TraceTransport keeps the [Trace] of each request whose context has one: whether its body was sent, and the answer if
-// that is no success. It goes below an SDK client, which loses both.
+// TraceTransport keeps the [Trace] of each request whose context has one: whether its body was
+// sent, and the answer if that is no success. It goes below an SDK client, which loses both.
 type TraceTransport struct {
 	Base   http.RoundTripper
 	direct *direct // for the requests that it takes
@@ -183,7 +184,8 @@ func doError(r *http.Request, err error) error {
 	if ue := (*url.Error)(nil); errors.As(err, &ue) {
 		err = ue.Err
 	}
-	if cause := context.Cause(r.Context()); cause != nil && errors.Is(err, r.Context().Err()) && !errors.Is(cause, err) {
+	if cause := context.Cause(r.Context()); cause != nil && errors.Is(err, r.Context().Err()) &&
+		!errors.Is(cause, err) {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
 	return fmt.Errorf("%s: %w", op(r), err)

@@ -15,7 +15,9 @@ import (
 
 func TestHTTPClientHeadersAndRedirects(t *testing.T) {
 	seen := make(chan string, 10)
-	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { seen <- "other:" + r.Header.Get("Authorization") }))
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen <- "other:" + r.Header.Get("Authorization")
+	}))
 	defer other.Close()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -49,7 +51,8 @@ func TestHTTPClientHeadersAndRedirects(t *testing.T) {
 		return <-seen, nil
 	}
 	for _, c := range []struct{ url, header, want string }{
-		{srv.URL, "", "Bearer s"}, {srv.URL, "Bearer own", "Bearer own"}, {srv.URL + "/here", "", "Bearer s"}, {other.URL, "", "other:"},
+		{srv.URL, "", "Bearer s"}, {srv.URL, "Bearer own", "Bearer own"}, {srv.URL + "/here", "", "Bearer s"},
+		{other.URL, "", "other:"},
 	} {
 		if got, err := get(c.url, c.header); got != c.want || err != nil {
 			t.Errorf("%+v: %q, %v", c, got, err)
@@ -63,7 +66,8 @@ func TestHTTPClientHeadersAndRedirects(t *testing.T) {
 	}
 }
 
-// TestTraceBelowStreamable shows what the SDK's streamable client tells of a call, and what the trace adds.
+// TestTraceBelowStreamable shows what the SDK's streamable client tells of a call, and what the
+// trace adds.
 func TestTraceBelowStreamable(t *testing.T) {
 	f := newFixture()
 	status := make(chan int, 1)
@@ -100,7 +104,8 @@ func TestTraceBelowStreamable(t *testing.T) {
 	for _, code := range []int{http.StatusServiceUnavailable, http.StatusTooManyRequests} {
 		status <- code
 		trace, err := call()
-		if he := trace.HTTPError(); err == nil || he == nil || he.Status != code || he.RetryAfter != 9*time.Second || !he.Refused() || !trace.Sent() {
+		if he := trace.HTTPError(); err == nil || he == nil || he.Status != code || he.RetryAfter != 9*time.Second ||
+			!he.Refused() || !trace.Sent() {
 			t.Errorf("%d: %v, traced %v", code, err, he)
 		}
 	}
@@ -164,7 +169,8 @@ func TestRetryAfter(t *testing.T) {
 }
 
 func TestGuard(t *testing.T) {
-	guarded, err := Guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), GuardOptions{Hosts: []string{"agents.example.org"}, Origins: []string{"https://app.example.org"}})
+	guarded, err := Guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
+		GuardOptions{Hosts: []string{"agents.example.org"}, Origins: []string{"https://app.example.org"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +195,8 @@ func TestGuard(t *testing.T) {
 		{"other port", "", "http://127.0.0.1:1", "same-site", 403},
 		{"sandboxed page", "", "null", "", 403},
 	} {
-		for _, m := range []struct{ method, path string }{{"GET", "/sse"}, {"POST", "/messages/?session_id=1"}, {"POST", "/mcp"}, {"DELETE", "/mcp"}} {
+		for _, m := range []struct{ method, path string }{{"GET", "/sse"}, {"POST", "/messages/?session_id=1"},
+			{"POST", "/mcp"}, {"DELETE", "/mcp"}} {
 			t.Run(c.name+" "+m.method+" "+m.path, func(t *testing.T) {
 				r, err := http.NewRequestWithContext(t.Context(), m.method, srv.URL+m.path, nil)
 				if err != nil {

@@ -6,12 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// Valid reports whether b is surely one JSON value. What nests deeper than 512 levels is not: ask encoding/json then.
+// Valid reports whether b is surely one JSON value. What nests deeper than 512 levels is not: ask
+// encoding/json then.
 func Valid(b []byte) bool { return validJSON(b) }
 
-// Object calls f for each member of the JSON object b: the key's content without quotes and the raw value, both slices
-// of b. It validates what it passes and does not allocate. It is false if f was, or if b is not an object, has a key
-// with an escape, or nests deeper than 512 levels.
+// Object calls f for each member of the JSON object b: the key's content without quotes and the raw
+// value, both slices of b. It validates what it passes and does not allocate. It is false if f was,
+// or if b is not an object, has a key with an escape, or nests deeper than 512 levels.
 func Object(b []byte, f func(key, value []byte) bool) bool {
 	i, more := enter(b, '{')
 	for more {
@@ -48,8 +49,8 @@ func Array(b []byte, f func(item []byte) bool) bool {
 	return i == len(b)
 }
 
-// enter returns the index of the first element of the container b, which begins with open. Without more there is none: i is the length of b if the container is
-// empty and all there is.
+// enter returns the index of the first element of the container b, which begins with open. Without
+// more there is none: i is the length of b if the container is empty and all there is.
 func enter(b []byte, open byte) (i int, more bool) {
 	if i = space(b, 0); i >= len(b) || b[i] != open {
 		return -1, false
@@ -60,7 +61,8 @@ func enter(b []byte, open byte) (i int, more bool) {
 	return i, true
 }
 
-// next returns the index of the element that follows the one that ends at i. Without more there is none: i is the length of b if the container ends properly.
+// next returns the index of the element that follows the one that ends at i. Without more there is
+// none: i is the length of b if the container ends properly.
 func next(b []byte, i int, open byte) (int, bool) {
 	if i = space(b, i); i >= len(b) {
 		return -1, false

@@ -9,12 +9,14 @@ import (
 
 // FuzzJSON holds the helpers against encoding/json.
 func FuzzJSON(f *testing.F) {
-	for _, s := range []string{"", `"a"`, `"a\nb"`, `"\ud83d\ude00"`, `"é"`, "\"\xff\"", `[]`, `[1, "a" ,{"b":[]}]`, `[1,]`, `[`, "plain \x00\x1f\"\\\n\r\t\u2028", "cut \xe2\x80"} {
+	for _, s := range []string{"", `"a"`, `"a\nb"`, `"\ud83d\ude00"`, `"é"`, "\"\xff\"", `[]`, `[1, "a" ,{"b":[]}]`,
+		`[1,]`, `[`, "plain \x00\x1f\"\\\n\r\t\u2028", "cut \xe2\x80"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var back string
-		if q := AppendQuote(nil, b); json.Unmarshal(q, &back) != nil || back != strings.ToValidUTF8(string(b), "\ufffd") && back != string([]rune(string(b))) {
+		if q := AppendQuote(nil, b); json.Unmarshal(q, &back) != nil ||
+			back != strings.ToValidUTF8(string(b), "\ufffd") && back != string([]rune(string(b))) {
 			t.Errorf("AppendQuote(%q) = %s", b, q)
 		}
 		if string(AppendQuote(nil, b)) != string(AppendQuote(nil, string(b))) {
@@ -28,7 +30,10 @@ func FuzzJSON(f *testing.F) {
 		}
 		var items, want []json.RawMessage
 		if Array(b, func(item []byte) bool { items = append(items, slices.Clone(item)); return true }) {
-			if err := json.Unmarshal(b, &want); err != nil || !slices.EqualFunc(items, want, func(a, b json.RawMessage) bool { return string(a) == string(b) }) {
+			if err := json.Unmarshal(b, &want); err != nil ||
+				!slices.EqualFunc(items, want, func(a, b json.RawMessage) bool {
+					return string(a) == string(b)
+				}) {
 				t.Errorf("Array(%q) = %q, want %q, %v", b, items, want, err)
 			}
 		}

@@ -16,21 +16,23 @@ import (
 
 // LineOptions configures a [Line]. Zero values select the defaults.
 type LineOptions struct {
-	// Server says that the SDK's server is on this end: an unreadable message is answered with a JSON-RPC error. A client
-	// only logs it, since programs that speak MCP on stdout print other things there too.
+	// Server says that the SDK's server is on this end: an unreadable message is answered with a
+	// JSON-RPC error. A client only logs it, since programs that speak MCP on stdout print other
+	// things there too.
 	Server bool
-	// MaxFrame is the largest message in bytes, in either direction; DefaultMaxFrame. An outgoing one above it is
-	// refused and nothing is sent; an incoming one ends the connection.
+	// MaxFrame is the largest message in bytes, in either direction; DefaultMaxFrame. An outgoing
+	// one above it is refused and nothing is sent; an incoming one ends the connection.
 	MaxFrame int
 	// MaxQueue is how many bytes may wait for the peer before Write waits too; 1 MiB.
 	MaxQueue int
 	// MaxGarbage is how many unreadable messages in a row end the connection; 1000.
 	MaxGarbage int
-	// Linger is how long, after the end of the input, calls in flight may still be answered; 0 cancels them at once.
-	// With it `printf … | server` gets its answers.
+	// Linger is how long, after the end of the input, calls in flight may still be answered; 0
+	// cancels them at once. With it `printf … | server` gets its answers.
 	Linger time.Duration
-	// KeepReader leaves the reader open on Close: what still comes is read and dropped until its owner closes it. A
-	// program that is being stopped can so say its last words. The owner then waits for Finished.
+	// KeepReader leaves the reader open on Close: what still comes is read and dropped until its
+	// owner closes it. A program that is being stopped can so say its last words. The owner then
+	// waits for Finished.
 	KeepReader bool
 	Logger     *slog.Logger // slog.Default()
 }
@@ -40,11 +42,12 @@ const (
 	closeTimeout = 2 * time.Second // for a reader and a writer to return after they were closed
 )
 
-// Line is a connection of newline-delimited JSON. Make it with [NewLine], give it to the SDK as a transport.
+// Line is a connection of newline-delimited JSON. Make it with [NewLine], give it to the SDK as a
+// transport.
 //
-// Write queues a message and returns; whether it was sent is for a [Trace] to say. It waits only while the queue is full,
-// and no longer than its context. The connection ends with the input, at a message over the limit, or soon after a
-// failed write.
+// Write queues a message and returns; whether it was sent is for a [Trace] to say. It waits only
+// while the queue is full, and no longer than its context. The connection ends with the input, at a
+// message over the limit, or soon after a failed write.
 type Line struct {
 	core
 	opts    LineOptions
@@ -60,13 +63,15 @@ type Line struct {
 	closeErr      error
 }
 
-// NewLine returns a connection over r and w that starts with Connect. Close closes r and w where they are io.Closers; if
-// they cannot be closed, or a blocked Read or Write does not return when they are, Close says so after two seconds.
+// NewLine returns a connection over r and w that starts with Connect. Close closes r and w where
+// they are io.Closers; if they cannot be closed, or a blocked Read or Write does not return when
+// they are, Close says so after two seconds.
 func NewLine(r io.Reader, w io.Writer, o LineOptions) *Line {
 	o.MaxFrame = orDefault(o.MaxFrame, DefaultMaxFrame)
 	o.MaxQueue = orDefault(o.MaxQueue, defaultMaxQueue)
 	o.MaxGarbage = orDefault(o.MaxGarbage, defaultMaxGarbage)
-	l := &Line{opts: o, r: r, w: w, out: newOutbox("", "\n", o.MaxQueue), finished: make(chan struct{}), inputDone: make(chan struct{})}
+	l := &Line{opts: o, r: r, w: w, out: newOutbox("", "\n", o.MaxQueue), finished: make(chan struct{}),
+		inputDone: make(chan struct{})}
 	l.init(o.Logger)
 	return l
 }
@@ -124,7 +129,8 @@ func (l *Line) Write(ctx context.Context, msg jsonrpc.Message) error {
 	return err
 }
 
-// callTrace is the Trace of ctx if msg is a call: what else is sent on its behalf is not what its caller asks about.
+// callTrace is the Trace of ctx if msg is a call: what else is sent on its behalf is not what its
+// caller asks about.
 func callTrace(ctx context.Context, msg jsonrpc.Message) *Trace {
 	if req, ok := msg.(*jsonrpc.Request); ok && req.IsCall() {
 		return traceOf(ctx)
@@ -168,7 +174,8 @@ func (l *Line) writeAll() {
 	}
 }
 
-// writeFailed ends the connection, but not before the answers are read that the peer sent before it went away.
+// writeFailed ends the connection, but not before the answers are read that the peer sent before it
+// went away.
 func (l *Line) writeFailed(err error) {
 	l.out.close(err)
 	select {
@@ -178,8 +185,9 @@ func (l *Line) writeFailed(err error) {
 	l.end(err)
 }
 
-// Close implements [sdk.Connection]: Read and waiting Writes return at once; what is queued has a second to be sent.
-// It waits for the goroutines of the connection (except, with KeepReader, the one that reads).
+// Close implements [sdk.Connection]: Read and waiting Writes return at once; what is queued has a
+// second to be sent. It waits for the goroutines of the connection (except, with KeepReader, the
+// one that reads).
 func (l *Line) Close() error {
 	l.closing.Do(func() {
 		l.abort(ErrClosed)

@@ -47,7 +47,8 @@ func (l *Line) readMessages() error {
 		line, err := readLine(r, &long, l.opts.MaxFrame)
 		if err != nil {
 			if large := (*TooLargeError)(nil); errors.As(err, &large) && l.opts.Server {
-				l.out.tryPut(errorReply(nil, jsonrpc.CodeInvalidRequest, "message exceeds %d bytes, the connection ends", large.Limit))
+				l.out.tryPut(errorReply(nil, jsonrpc.CodeInvalidRequest,
+					"message exceeds %d bytes, the connection ends", large.Limit))
 			}
 			return err
 		}
@@ -69,8 +70,8 @@ func (l *Line) readMessages() error {
 	}
 }
 
-// readLine returns the next line, valid until the next call; a last line without an end counts. long is its buffer for
-// lines that r cannot hold.
+// readLine returns the next line, valid until the next call; a last line without an end counts.
+// long is its buffer for lines that r cannot hold.
 func readLine(r *bufio.Reader, long *[]byte, limit int) ([]byte, error) {
 	line, err := r.ReadSlice('\n')
 	if err == nil && len(line) <= limit+1 {
@@ -129,8 +130,10 @@ func (l *Line) refuse(line []byte, env *Envelope, why error, nth int) {
 	if nth > 10 {
 		level = slog.LevelDebug
 	}
-	l.log.Log(context.Background(), level, "skipped a line that is not an MCP message", "line", clip(line, 200), "reason", why)
-	// Only what may be a request is answered: two ends that both answer errors with errors would never stop.
+	l.log.Log(context.Background(), level, "skipped a line that is not an MCP message", "line", clip(line, 200),
+		"reason", why)
+	// Only what may be a request is answered: two ends that both answer errors with errors would
+	// never stop.
 	if !l.opts.Server || env.Error != nil || env.Result != nil {
 		return
 	}

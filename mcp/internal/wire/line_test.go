@@ -95,9 +95,15 @@ func TestLineCarriesSessions(t *testing.T) {
 		name           string
 		client, server func(r, w *os.File) sdk.Transport
 	}{
-		{"ours on both ends", func(r, w *os.File) sdk.Transport { return NewLine(r, w, big) }, func(r, w *os.File) sdk.Transport { return NewLine(r, w, server) }},
-		{"our client", func(r, w *os.File) sdk.Transport { return NewLine(r, w, big) }, func(r, w *os.File) sdk.Transport { return &sdk.IOTransport{Reader: r, Writer: w} }},
-		{"our server", func(r, w *os.File) sdk.Transport { return &sdk.IOTransport{Reader: r, Writer: w} }, func(r, w *os.File) sdk.Transport { return NewLine(r, w, server) }},
+		{"ours on both ends", func(r, w *os.File) sdk.Transport {
+			return NewLine(r, w, big)
+		}, func(r, w *os.File) sdk.Transport { return NewLine(r, w, server) }},
+		{"our client", func(r, w *os.File) sdk.Transport {
+			return NewLine(r, w, big)
+		}, func(r, w *os.File) sdk.Transport { return &sdk.IOTransport{Reader: r, Writer: w} }},
+		{"our server", func(r, w *os.File) sdk.Transport {
+			return &sdk.IOTransport{Reader: r, Writer: w}
+		}, func(r, w *os.File) sdk.Transport { return NewLine(r, w, server) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFixture()
@@ -158,7 +164,8 @@ func TestLineFrameLimits(t *testing.T) {
 		_, err := echo(ctx, cs, echoIn{Text: strings.Repeat("x", 10000)})
 		var unsent *NotSentError
 		var large *TooLargeError
-		if !errors.As(err, &unsent) || !errors.As(err, &large) || large.Inbound || large.Limit != 10000 || large.Size <= 10000 {
+		if !errors.As(err, &unsent) || !errors.As(err, &large) || large.Inbound || large.Limit != 10000 ||
+			large.Size <= 10000 {
 			t.Errorf("error %v", err)
 		}
 		if trace.Sent() {
@@ -170,7 +177,8 @@ func TestLineFrameLimits(t *testing.T) {
 		cs, _, _ := session(t, newFixture(), LineOptions{}, LineOptions{MaxFrame: 10000})
 		_, err := echo(t.Context(), cs, echoIn{Size: 10000})
 		var we *jsonrpc.Error
-		if !errors.As(err, &we) || we.Code != jsonrpc.CodeInternalError || !strings.Contains(we.Message, "over the limit of 10000") {
+		if !errors.As(err, &we) || we.Code != jsonrpc.CodeInternalError ||
+			!strings.Contains(we.Message, "over the limit of 10000") {
 			t.Errorf("error %v", err)
 		}
 		mustEcho(t, cs)
@@ -190,7 +198,8 @@ func TestLineFrameLimits(t *testing.T) {
 			t.Fatalf("a message of the limit: %v, %v", m, err)
 		}
 		go io.WriteString(in, strings.Repeat("y", 101)+"\n")
-		if got := readLineOf(t, out); !strings.Contains(got, `"id":null,"error":{"code":-32600,"message":"message exceeds 100 bytes`) {
+		if got := readLineOf(t, out); !strings.Contains(got,
+			`"id":null,"error":{"code":-32600,"message":"message exceeds 100 bytes`) {
 			t.Errorf("the client is told %s", got)
 		}
 		_, err := l.Read(t.Context())
@@ -207,7 +216,11 @@ func TestLineWriterThatNeverReads(t *testing.T) {
 	if err := l.Write(t.Context(), big); err != nil { // the write under way
 		t.Fatal(err)
 	}
-	testkit.Eventually(t, "the write to begin", func() bool { l.out.mu.Lock(); defer l.out.mu.Unlock(); return len(l.out.queue.data) == 0 })
+	testkit.Eventually(t, "the write to begin", func() bool {
+		l.out.mu.Lock()
+		defer l.out.mu.Unlock()
+		return len(l.out.queue.data) == 0
+	})
 	queued, qtrace := WithTrace(t.Context())
 	if err := l.Write(queued, request(t, "q", "queued")); err != nil {
 		t.Fatal(err)
@@ -277,7 +290,8 @@ func TestTraceWithdrawsWhatIsQueued(t *testing.T) {
 func TestLineGarbage(t *testing.T) {
 	t.Run("client", func(t *testing.T) {
 		l, in, out := bareLine(t, LineOptions{MaxGarbage: 2}, nil)
-		send(t, in, "Loading model… 100%\n\n  \r\n{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32700,\"message\":\"x\"}}\n{\"jsonrpc\":\"2.0\",\"method\":\"a\"}\n\xff\xfe\n[1]\n{\"jsonrpc\":\"2.0\",\"method\":\"b\"}\n")
+		send(t, in, "Loading model… 100%\n\n  "+
+			"\r\n{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32700,\"message\":\"x\"}}\n{\"jsonrpc\":\"2.0\",\"method\":\"a\"}\n\xff\xfe\n[1]\n{\"jsonrpc\":\"2.0\",\"method\":\"b\"}\n")
 		for _, want := range []string{"a", "b"} {
 			if m, err := l.Read(t.Context()); err != nil || m.(*jsonrpc.Request).Method != want {
 				t.Fatalf("want %s: %v, %v", want, m, err)
@@ -303,7 +317,8 @@ func TestLineGarbage(t *testing.T) {
 			{`{"id":1,"method":"x"}`, `"error":{"code":-32600,`},
 			{`{"jsonrpc":"2.0","id":{},"method":"x"}`, `"id":null,"error":{"code":-32700,`},
 			{`[]`, `"id":null,"error":{"code":-32600,`},
-			{`[{"jsonrpc":"2.0","id":1,"method":"a"},{"jsonrpc":"2.0","id":1,"method":"a"}]`, `"id":null,"error":{"code":-32600,`},
+			{`[{"jsonrpc":"2.0","id":1,"method":"a"},{"jsonrpc":"2.0","id":1,"method":"a"}]`,
+				`"id":null,"error":{"code":-32600,`},
 			{`[1`, `"id":null,"error":{"code":-32700,`},
 		} {
 			send(t, in, c.line+"\n")
@@ -337,7 +352,8 @@ func TestLineBatches(t *testing.T) {
 			_ = ss.Wait() // ends with the input
 		})
 		br := bufio.NewReader(out)
-		send(t, in, `{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"`+version+`","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`+"\n")
+		send(t, in, `{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"`+version+
+			`","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}`+"\n")
 		if got := readLineOf(t, br); !strings.Contains(got, version) {
 			t.Fatalf("initialize: %s", got)
 		}
@@ -349,7 +365,8 @@ func TestLineBatches(t *testing.T) {
 		for range 2 { // ids can be used again
 			send(t, in, batch)
 			got := readLineOf(t, out)
-			if !strings.HasPrefix(got, "[{") || strings.Count(got, `"result":{}`) != 2 || !strings.Contains(got, `"id":1`) || !strings.Contains(got, `"id":"two"`) {
+			if !strings.HasPrefix(got, "[{") || strings.Count(got, `"result":{}`) != 2 ||
+				!strings.Contains(got, `"id":1`) || !strings.Contains(got, `"id":"two"`) {
 				t.Errorf("answered %s", got)
 			}
 		}
@@ -357,7 +374,8 @@ func TestLineBatches(t *testing.T) {
 	t.Run("2025-06-18", func(t *testing.T) {
 		in, out := talk(t, "2025-06-18")
 		send(t, in, batch)
-		if got := readLineOf(t, out); !strings.Contains(got, "-32600") || !strings.Contains(got, "2025-06-18 has no batches") {
+		if got := readLineOf(t, out); !strings.Contains(got, "-32600") || !strings.Contains(got, "2025-06-18 has no "+
+			"batches") {
 			t.Errorf("answered %s", got)
 		}
 		send(t, in, `{"jsonrpc":"2.0","id":3,"method":"ping"}`+"\n")
@@ -373,7 +391,9 @@ func TestLineBatches(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := l.Write(t.Context(), &jsonrpc.Response{ID: m.(*jsonrpc.Request).ID, Result: []byte(`"` + strings.Repeat("r", 100) + `"`)}); err != nil {
+			if err := l.Write(t.Context(),
+				&jsonrpc.Response{ID: m.(*jsonrpc.Request).ID,
+					Result: []byte(`"` + strings.Repeat("r", 100) + `"`)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -505,7 +525,8 @@ func TestLineCloseDoesNotHang(t *testing.T) {
 	if err := l.Write(t.Context(), request(t, nil, "a")); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Close(); err == nil || !strings.Contains(err.Error(), "a write to the peer is stuck") || !strings.Contains(err.Error(), "a read from the peer is stuck") {
+	if err := l.Close(); err == nil || !strings.Contains(err.Error(), "a write to the peer is stuck") ||
+		!strings.Contains(err.Error(), "a read from the peer is stuck") {
 		t.Errorf("close: %v", err)
 	}
 	close(s)

@@ -10,8 +10,9 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 )
 
-// decode turns raw into an SDK message. The common shapes are built from the scanned envelope; the SDK's own decoder,
-// which allocates 32 KiB and takes some ten microseconds, gets the rest and words the errors. raw may be reused after.
+// decode turns raw into an SDK message. The common shapes are built from the scanned envelope; the
+// SDK's own decoder, which allocates 32 KiB and takes some ten microseconds, gets the rest and
+// words the errors. raw may be reused after.
 func decode(raw []byte, env *Envelope, scanned bool) (jsonrpc.Message, error) {
 	if scanned {
 		if msg := env.message(); msg != nil {
@@ -75,7 +76,8 @@ func checkRaw(msg []byte, limit int) error {
 	return nil
 }
 
-// errorReply is the answer to a request that cannot be served. id is raw JSON, nil where it is not known.
+// errorReply is the answer to a request that cannot be served. id is raw JSON, nil where it is not
+// known.
 func errorReply(id []byte, code int64, format string, args ...any) []byte {
 	if id == nil {
 		id = []byte("null")
@@ -91,7 +93,8 @@ func errorReply(id []byte, code int64, format string, args ...any) []byte {
 	return b
 }
 
-// tooLargeReply stands in for a result that is over the limit: without it the caller would wait until its deadline.
+// tooLargeReply stands in for a result that is over the limit: without it the caller would wait
+// until its deadline.
 func tooLargeReply(resp *jsonrpc.Response, size, limit int) []byte {
 	id, err := json.Marshal(resp.ID.Raw())
 	if err != nil {

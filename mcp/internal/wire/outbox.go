@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// outbox is the bounded queue of one stream's outgoing messages. Any number of writers put; one goroutine takes, and so
-// sends together what has gathered while it was sending. A writer waits for room no longer than its context allows, so a
-// peer that never reads holds up nobody.
+// outbox is the bounded queue of one stream's outgoing messages. Any number of writers put; one
+// goroutine takes, and so sends together what has gathered while it was sending. A writer waits for
+// room no longer than its context allows, so a peer that never reads holds up nobody.
 type outbox struct {
 	prefix, suffix string        // around each message
 	limit          int           // bytes queued before writers wait; one message of any size always fits an empty queue
@@ -111,7 +111,8 @@ func (o *outbox) closed() bool {
 	return o.err != nil
 }
 
-// take returns what is queued, without the messages whose callers have withdrawn them. It may be empty.
+// take returns what is queued, without the messages whose callers have withdrawn them. It may be
+// empty.
 func (o *outbox) take() batchOut {
 	o.mu.Lock()
 	if len(o.queue.data) == 0 {

@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// This is a validating JSON scanner: it finds where values end, allocates nothing, and accepts nothing that
-// encoding/json does not.
+// This is a validating JSON scanner: it finds where values end, allocates nothing, and accepts
+// nothing that encoding/json does not.
 
 // maxDepth bounds the nesting of a value. The SDK refuses a message deeper than 1000.
 const maxDepth = 512
@@ -95,11 +95,13 @@ func scanKey(b []byte, i int) int {
 	return space(b, i+1)
 }
 
-// scanString returns the index just past the string that opens at b[i], or -1; plain means that it holds no escape.
+// scanString returns the index just past the string that opens at b[i], or -1; plain means that it
+// holds no escape.
 func scanString(b []byte, i int) (end int, plain bool) {
 	plain = true
 	for i++; i < len(b); {
-		// Eight bytes at a time to the first quote, backslash or control character (the lowest flagged byte is exact).
+		// Eight bytes at a time to the first quote, backslash or control character (the lowest
+		// flagged byte is exact).
 		for i+8 <= len(b) {
 			const ones, high = 0x0101010101010101, 0x8080808080808080
 			w := binary.LittleEndian.Uint64(b[i:])

@@ -8,8 +8,8 @@ import (
 	"iter"
 )
 
-// Lines yields the lines of r that hold something, trimmed, each valid until the next, and last the error that ended them, nil at the end of r. A line of more
-// than limit bytes is a [TooLargeError].
+// Lines yields the lines of r that hold something, trimmed, each valid until the next, and last the
+// error that ended them, nil at the end of r. A line of more than limit bytes is a [TooLargeError].
 func Lines(r io.Reader, limit int) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		in := bufio.NewReaderSize(r, 32<<10)

@@ -32,12 +32,13 @@ type SSEClientOptions struct {
 	Logger      *slog.Logger // slog.Default()
 }
 
-// SSEClient is a connection to an MCP server over HTTP+SSE. Make it with [NewSSEClient], give it to the SDK as a
-// transport. It lives until its stream ends or it is closed, whatever becomes of the context it was connected with.
+// SSEClient is a connection to an MCP server over HTTP+SSE. Make it with [NewSSEClient], give it to
+// the SDK as a transport. It lives until its stream ends or it is closed, whatever becomes of the
+// context it was connected with.
 //
-// A POST that fails fails its own call: a [NotSentError] if the server surely did not take the message (no byte was
-// sent, or it answered 4xx or 503: then the cause is an [HTTPError]). Only a session that the server no longer knows
-// ends the connection.
+// A POST that fails fails its own call: a [NotSentError] if the server surely did not take the
+// message (no byte was sent, or it answered 4xx or 503: then the cause is an [HTTPError]). Only a
+// session that the server no longer knows ends the connection.
 type SSEClient struct {
 	core
 	o          SSEClientOptions
@@ -53,11 +54,12 @@ type SSEClient struct {
 	receipts receipts
 }
 
-// receiptTime is how long the receipts of POSTs under way may take when the server has ended the stream.
+// receiptTime is how long the receipts of POSTs under way may take when the server has ended the
+// stream.
 const receiptTime = time.Second
 
-// receipts counts the POSTs under way. A server that ends a session turns away what comes too late, and that answer is proof that the message was
-// not acted on: so an ending connection waits for it.
+// receipts counts the POSTs under way. A server that ends a session turns away what comes too late,
+// and that answer is proof that the message was not acted on: so an ending connection waits for it.
 type receipts struct {
 	mu    sync.Mutex
 	n     int
@@ -134,12 +136,14 @@ func NewSSEClient(o SSEClientOptions) (*SSEClient, error) {
 	return c, nil
 }
 
-// Connect implements [sdk.Transport]: it opens the stream and waits for the endpoint, within ConnectTimeout and ctx.
+// Connect implements [sdk.Transport]: it opens the stream and waits for the endpoint, within
+// ConnectTimeout and ctx.
 func (c *SSEClient) Connect(ctx context.Context) (sdk.Connection, error) {
 	if err := cmpErr(ctx.Err(), c.connect()); err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", bare(c.url), err)
 	}
-	wait, cancel := context.WithTimeoutCause(ctx, c.o.ConnectTimeout, fmt.Errorf("no endpoint within %v", c.o.ConnectTimeout))
+	wait, cancel := context.WithTimeoutCause(ctx, c.o.ConnectTimeout,
+		fmt.Errorf("no endpoint within %v", c.o.ConnectTimeout))
 	defer cancel()
 	release := context.AfterFunc(wait, func() { c.stop(context.Cause(wait)) })
 	err := c.dial()
@@ -177,7 +181,8 @@ func (c *SSEClient) dial() error {
 		return errors.Join(err, resp.Body.Close())
 	}
 	if mt, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); mt != "text/event-stream" {
-		return fail(fmt.Errorf("the answer is %q, not an event stream: is this the URL of an SSE endpoint?", resp.Header.Get("Content-Type")))
+		return fail(fmt.Errorf("the answer is %q, not an event stream: is this the URL of an SSE endpoint?",
+			resp.Header.Get("Content-Type")))
 	}
 	events := NewEventReader(resp.Body, c.o.MaxFrame)
 	name, data, err := events.Next()
@@ -194,7 +199,8 @@ func (c *SSEClient) dial() error {
 		return fail(errors.New("the server announced an endpoint that is no URL"))
 	}
 	if !sameOrigin(c.endpoint, c.url) {
-		return fail(fmt.Errorf("the server announced an endpoint of another origin, %s://%s: refused", c.endpoint.Scheme, c.endpoint.Host))
+		return fail(fmt.Errorf("the server announced an endpoint of another origin, %s://%s: refused",
+			c.endpoint.Scheme, c.endpoint.Host))
 	}
 	c.running.Go(func() {
 		defer resp.Body.Close() // what it could say, the read error said
@@ -238,7 +244,8 @@ func (c *SSEClient) readAll(events *EventReader) error {
 			if garbage++; garbage > c.o.MaxGarbage {
 				return fmt.Errorf("%w: %d events in a row, the last was %q", ErrGarbage, garbage, clip(data, 100))
 			}
-			c.log.Warn("skipped an event that is not an MCP message", "url", bare(c.url), "data", clip(data, 200), "reason", err)
+			c.log.Warn("skipped an event that is not an MCP message", "url", bare(c.url), "data", clip(data, 200),
+				"reason", err)
 			continue
 		}
 		garbage = 0
@@ -292,7 +299,8 @@ func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
 		t = new(Trace)
 	}
 	t.late.Store(true)
-	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, traceKey{}, t), c.o.PostTimeout, fmt.Errorf("no receipt within %v", c.o.PostTimeout))
+	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, traceKey{}, t), c.o.PostTimeout,
+		fmt.Errorf("no receipt within %v", c.o.PostTimeout))
 	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()
 	r := c.request(data).WithContext(ctx)
@@ -326,12 +334,14 @@ func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
 
 // request is http.NewRequest without parsing the endpoint each time.
 func (c *SSEClient) request(data []byte) *http.Request {
-	return &http.Request{Method: http.MethodPost, URL: c.endpoint, Host: c.endpoint.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: c.postHeader,
+	return &http.Request{Method: http.MethodPost, URL: c.endpoint, Host: c.endpoint.Host, Proto: "HTTP/1.1",
+		ProtoMajor: 1, ProtoMinor: 1, Header: c.postHeader,
 		ContentLength: int64(len(data)), Body: io.NopCloser(bytes.NewReader(data)),
 		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
 }
 
-// do is http.Client.Do, which prepares for redirects at some cost, for requests that are hardly ever redirected.
+// do is http.Client.Do, which prepares for redirects at some cost, for requests that are hardly
+// ever redirected.
 func (c *SSEClient) do(r *http.Request) (*http.Response, error) {
 	if c.http.Transport == nil || c.http.Jar != nil || r.URL.User != nil {
 		return c.http.Do(r)
@@ -355,7 +365,8 @@ func cmpErr(a, b error) error {
 	return b
 }
 
-// Close implements [sdk.Connection]. It ends the stream and every POST and waits for the stream's goroutine.
+// Close implements [sdk.Connection]. It ends the stream and every POST and waits for the stream's
+// goroutine.
 func (c *SSEClient) Close() error {
 	c.abort(ErrClosed)
 	c.stop(ErrClosed)

@@ -11,8 +11,8 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 )
 
-// TestAnEndingSessionWaitsForTheReceipt ends the stream while a POST is under way, which the server then turns away: the caller learns that its message was not
-// taken, although the session is over.
+// TestAnEndingSessionWaitsForTheReceipt ends the stream while a POST is under way, which the server
+// then turns away: the caller learns that its message was not taken, although the session is over.
 func TestAnEndingSessionWaitsForTheReceipt(t *testing.T) {
 	posted, ended := make(chan struct{}), make(chan struct{})
 	mux := http.NewServeMux()
@@ -53,7 +53,8 @@ func TestAnEndingSessionWaitsForTheReceipt(t *testing.T) {
 	close(ended)
 	var not *NotSentError
 	var status *HTTPError
-	if err := <-wrote; !errors.As(err, &not) || !errors.As(err, &status) || status.Status != http.StatusServiceUnavailable {
+	if err := <-wrote; !errors.As(err, &not) || !errors.As(err, &status) ||
+		status.Status != http.StatusServiceUnavailable {
 		t.Errorf("the POST under way: %v", err)
 	}
 	if !errors.As(late, &not) || !errors.Is(late, ErrPeerClosed) {

@@ -25,8 +25,9 @@ import (
 
 // SSEServerOptions configures an [SSEServer]. Zero values select the defaults.
 type SSEServerOptions struct {
-	// Connect starts the SDK's session for a new client: `return server.Connect(ctx, conn, nil)`, after it has looked at
-	// conn.Request and perhaps set a hook. ctx ends when the client goes. An error becomes a 500 answer. Required.
+	// Connect starts the SDK's session for a new client: `return server.Connect(ctx, conn, nil)`,
+	// after it has looked at conn.Request and perhaps set a hook. ctx ends when the client goes. An
+	// error becomes a 500 answer. Required.
 	Connect      func(ctx context.Context, conn *SSEConn) (*sdk.ServerSession, error)
 	MaxBody      int           // bytes of a POST; DefaultMaxBody
 	MaxFrame     int           // bytes of an outgoing message; DefaultMaxFrame
@@ -40,9 +41,10 @@ type SSEServerOptions struct {
 	Logger       *slog.Logger  // slog.Default()
 }
 
-// SSEServer serves the HTTP+SSE transport of protocol 2024-11-05: GET …/sse opens a session, POST …/messages/?session_id=
-// brings its messages. Mount it for the paths sse, messages and messages/ under any prefix, without http.StripPrefix: the
-// endpoint it announces has the prefix of the GET, and only there are its POSTs accepted.
+// SSEServer serves the HTTP+SSE transport of protocol 2024-11-05: GET …/sse opens a session, POST
+// …/messages/?session_id= brings its messages. Mount it for the paths sse, messages and messages/
+// under any prefix, without http.StripPrefix: the endpoint it announces has the prefix of the GET,
+// and only there are its POSTs accepted.
 //
 // It is safe for concurrent use. Wrap it with [Guard].
 type SSEServer struct {
@@ -93,8 +95,9 @@ func (s *SSEServer) Drain() {
 	s.mu.Unlock()
 }
 
-// Shutdown refuses new sessions, ends all that are open, which cancels their calls, and waits for the SDK's sessions, or
-// for ctx. Call it when no call is in flight any more, and before the Shutdown of the HTTP server.
+// Shutdown refuses new sessions, ends all that are open, which cancels their calls, and waits for
+// the SDK's sessions, or for ctx. Call it when no call is in flight any more, and before the
+// Shutdown of the HTTP server.
 func (s *SSEServer) Shutdown(ctx context.Context) error {
 	s.Drain()
 	s.mu.Lock()
@@ -113,10 +116,12 @@ func (s *SSEServer) Shutdown(ctx context.Context) error {
 	}
 }
 
-// Serve serves both endpoints, told apart by the end of the path, as an http.Handler does. identity is a comparable value that says who sends the request: a session
-// is open to the identity that opened it alone.
+// Serve serves both endpoints, told apart by the end of the path, as an http.Handler does. identity
+// is a comparable value that says who sends the request: a session is open to the identity that
+// opened it alone.
 func (s *SSEServer) Serve(w http.ResponseWriter, r *http.Request, identity any) {
-	path := strings.TrimSuffix(r.URL.EscapedPath(), "/") // escaped: what goes into the endpoint event has no line breaks
+	// escaped: what goes into the endpoint event has no line breaks
+	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
 	if prefix, ok := strings.CutSuffix(path, "/sse"); ok {
 		if r.Method != http.MethodGet {
 			notAllowed(w, http.MethodGet)
@@ -175,7 +180,8 @@ func (s *SSEServer) open(w http.ResponseWriter, r *http.Request, prefix string, 
 	if !errors.Is(why, ErrClosed) && !errors.Is(why, ErrPeerClosed) {
 		level = slog.LevelWarn
 	}
-	s.o.Logger.Log(context.WithoutCancel(r.Context()), level, "SSE session ended", "session", c.SessionID(), "reason", why)
+	s.o.Logger.Log(context.WithoutCancel(r.Context()), level, "SSE session ended", "session", c.SessionID(), "reason",
+		why)
 }
 
 // admit makes a session known, within the limits. It is to be followed by forget and ended.
@@ -189,7 +195,8 @@ func (s *SSEServer) admit(r *http.Request, prefix string, identity any) (*SSECon
 		return nil, http.StatusServiceUnavailable, errors.New("the server is shutting down")
 	}
 	if s.active >= s.o.MaxSessions {
-		return nil, http.StatusServiceUnavailable, fmt.Errorf("too many sessions: %d are open, the limit; try again later", s.active)
+		return nil, http.StatusServiceUnavailable, fmt.Errorf("too many sessions: %d are open, the limit; try again "+
+			"later", s.active)
 	}
 	s.sessions[c.id] = c
 	s.active++
@@ -234,7 +241,8 @@ func (s *SSEServer) post(w http.ResponseWriter, r *http.Request, prefix string, 
 		id = r.URL.Query().Get("session_id")
 	}
 	if id == "" {
-		http.Error(w, "session_id is missing: POST to the endpoint that the stream of GET /sse announced", http.StatusBadRequest)
+		http.Error(w, "session_id is missing: POST to the endpoint that the stream of GET /sse announced",
+			http.StatusBadRequest)
 		return
 	}
 	s.mu.Lock()
@@ -269,7 +277,8 @@ func (s *SSEServer) post(w http.ResponseWriter, r *http.Request, prefix string, 
 	}
 	if _, err := buf.ReadFrom(body); err != nil {
 		if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
-			http.Error(w, fmt.Sprintf("the body exceeds %d bytes, the limit", s.o.MaxBody), http.StatusRequestEntityTooLarge)
+			http.Error(w, fmt.Sprintf("the body exceeds %d bytes, the limit", s.o.MaxBody),
+				http.StatusRequestEntityTooLarge)
 		} else {
 			http.Error(w, "cannot read the body", http.StatusBadRequest)
 		}
@@ -280,10 +289,13 @@ func (s *SSEServer) post(w http.ResponseWriter, r *http.Request, prefix string, 
 		http.Error(w, err.Error(), status)
 		return
 	}
-	w.WriteHeader(http.StatusAccepted) // without a body: clients that do not read one, as the official SDK's, would need a new connection for each message
+	// without a body: clients that do not read one, as the official SDK's, would need a new
+	// connection for each message
+	w.WriteHeader(http.StatusAccepted)
 }
 
-// extra lets a tool see the headers and the token of the POST that called it, as it does on streamable HTTP.
+// extra lets a tool see the headers and the token of the POST that called it, as it does on
+// streamable HTTP.
 func extra(msg jsonrpc.Message, r *http.Request) {
 	if req, ok := msg.(*jsonrpc.Request); ok {
 		req.Extra = &sdk.RequestExtra{Header: r.Header, TokenInfo: auth.TokenInfoFromContext(r.Context())}

@@ -13,8 +13,8 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// SSEConn is the server's connection to one SSE client. An [SSEServer] makes it; its Connect function passes it to the
-// SDK. The goroutine of the client's GET does all the writing.
+// SSEConn is the server's connection to one SSE client. An [SSEServer] makes it; its Connect
+// function passes it to the SDK. The goroutine of the client's GET does all the writing.
 type SSEConn struct {
 	core
 	o        *SSEServerOptions
@@ -27,7 +27,8 @@ type SSEConn struct {
 }
 
 func newSSEConn(o *SSEServerOptions, r *http.Request, id, prefix string, identity any) *SSEConn {
-	c := &SSEConn{o: o, req: r, id: id, prefix: prefix, identity: identity, out: newOutbox("event: message\ndata: ", "\n\n", o.MaxQueue)}
+	c := &SSEConn{o: o, req: r, id: id, prefix: prefix, identity: identity,
+		out: newOutbox("event: message\ndata: ", "\n\n", o.MaxQueue)}
 	c.init(o.Logger)
 	c.lastUse.Store(time.Now().UnixNano())
 	return c
@@ -47,13 +48,16 @@ func (c *SSEConn) Connect(context.Context) (sdk.Connection, error) {
 	return c, nil
 }
 
-// SupportsProtocolVersion implements [sdk.ProtocolVersionSupporter]: later versions have no such transport.
+// SupportsProtocolVersion implements [sdk.ProtocolVersionSupporter]: later versions have no such
+// transport.
 func (c *SSEConn) SupportsProtocolVersion(v string) bool { return v < "2026-07-28" }
 
-// SessionID implements [sdk.Connection]. It is the start of the id that clients use, and no secret as that is.
+// SessionID implements [sdk.Connection]. It is the start of the id that clients use, and no secret
+// as that is.
 func (c *SSEConn) SessionID() string { return c.id[:8] }
 
-// Write implements [sdk.Connection]: it queues an event, waiting for room no longer than ctx and the session last.
+// Write implements [sdk.Connection]: it queues an event, waiting for room no longer than ctx and
+// the session last.
 func (c *SSEConn) Write(ctx context.Context, msg jsonrpc.Message) error {
 	if err := ctx.Err(); err != nil {
 		return &NotSentError{Cause: err}
@@ -91,7 +95,8 @@ func (c *SSEConn) Close() error {
 	return nil
 }
 
-// kill ends the session at once: Read fails, so the SDK cancels the client's tools, and writers wait no longer.
+// kill ends the session at once: Read fails, so the SDK cancels the client's tools, and writers
+// wait no longer.
 func (c *SSEConn) kill(err error) {
 	c.out.close(err)
 	c.abort(err)
@@ -129,7 +134,8 @@ func (c *SSEConn) stream(w http.ResponseWriter) error {
 	h.Set("Connection", "keep-alive")
 	h.Set("X-Accel-Buffering", "no")
 	s := eventStream{w: w, rc: http.NewResponseController(w), timeout: c.o.WriteTimeout}
-	if _, err := s.write([]byte("event: endpoint\ndata: " + c.prefix + "/messages/?session_id=" + c.id + "\n\n")); err != nil {
+	if _, err := s.write([]byte("event: endpoint\ndata: " + c.prefix + "/messages/?session_id=" + c.id +
+		"\n\n")); err != nil {
 		return err
 	}
 	ping := time.NewTimer(c.o.Ping)

@@ -35,7 +35,9 @@ func sseServer(t *testing.T, f *fixture, o SSEServerOptions) (*SSEServer, string
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.Serve(w, r, r.Header.Get("X-User")) }))
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.Serve(w, r, r.Header.Get("X-User"))
+	}))
 	if o.WriteTimeout > 0 { // keep the kernel from hiding that a client does not read
 		srv.Config.ConnState = func(c net.Conn, s http.ConnState) {
 			if tc, ok := c.(*net.TCPConn); ok && s == http.StateNew {
@@ -166,7 +168,8 @@ const pingLine = `{"jsonrpc":"2.0","id":1,"method":"ping"}`
 
 func TestSSEServerLayout(t *testing.T) {
 	_, url := sseServer(t, newFixture(), SSEServerOptions{})
-	for prefix, want := range map[string]string{"": "", "/agents/geo": "/agents/geo", "/a%0D%0Aevent:%20x": "/a%0D%0Aevent:%20x"} {
+	for prefix, want := range map[string]string{"": "", "/agents/geo": "/agents/geo",
+		"/a%0D%0Aevent:%20x": "/a%0D%0Aevent:%20x"} {
 		s := openStream(t, url+prefix+"/sse")
 		if !regexp.MustCompile("^" + want + `/messages/\?session_id=[0-9a-f]{32}$`).MatchString(s.endpoint) {
 			t.Errorf("%s: endpoint %q", prefix, s.endpoint)
@@ -176,7 +179,8 @@ func TestSSEServerLayout(t *testing.T) {
 			if status != http.StatusAccepted || body != "" {
 				t.Errorf("POST: %d %q", status, body)
 			}
-			for _, want := range []string{"event: message\n", `data: {"jsonrpc":"2.0","id":1,"result":{}}` + "\n", "\n"} {
+			for _, want := range []string{"event: message\n", `data: {"jsonrpc":"2.0","id":1,"result":{}}` + "\n",
+				"\n"} {
 				if got := readLineOf(t, s.Reader); got != want {
 					t.Errorf("event line %q, want %q", got, want)
 				}
@@ -195,12 +199,15 @@ func TestSSEServerRefuses(t *testing.T) {
 		text                               string
 	}{
 		{"no session", url + "/agents/a/messages/", js, pingLine, "ann", 400, "session_id is missing"},
-		{"unknown session", url + "/agents/a/messages/?session_id=0123456789abcdef0123456789abcdef", js, pingLine, "ann", 404, "no such session"},
-		{"another mount", strings.Replace(ep, "/agents/a/", "/agents/b/", 1), js, pingLine, "ann", 404, "no such session"},
+		{"unknown session", url + "/agents/a/messages/?session_id=0123456789abcdef0123456789abcdef", js, pingLine,
+			"ann", 404, "no such session"},
+		{"another mount", strings.Replace(ep, "/agents/a/", "/agents/b/", 1), js, pingLine, "ann", 404,
+			"no such session"},
 		{"another identity", ep, js, pingLine, "bob", 403, "another identity"},
 		{"no identity", ep, js, pingLine, "", 403, "another identity"},
 		{"content type", ep, "text/plain", pingLine, "ann", 415, "application/json"},
-		{"too large", ep, js, `{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", 1000) + `"}`, "ann", 413, "1000 bytes"},
+		{"too large", ep, js, `{"jsonrpc":"2.0","id":1,"method":"` + strings.Repeat("x", 1000) + `"}`, "ann", 413,
+			"1000 bytes"},
 		{"garbage", ep, js, "hello", "ann", 400, "not a JSON-RPC message"},
 		{"batch", ep, js, "[" + pingLine + "]", "ann", 400, "not a JSON-RPC message"},
 		{"empty", ep, js, "", "ann", 400, "not a JSON-RPC message"},
@@ -223,7 +230,8 @@ func TestSSEServerRefuses(t *testing.T) {
 	defer http.DefaultClient.CloseIdleConnections()
 	defer resp.Body.Close()
 	var body struct{ Error string }
-	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil || resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || !strings.Contains(body.Error, "too many sessions: 1") {
+	if err := json.NewDecoder(resp.Body).Decode(&body); err != nil || resp.StatusCode != 503 ||
+		resp.Header.Get("Retry-After") == "" || !strings.Contains(body.Error, "too many sessions: 1") {
 		t.Errorf("a session over the limit: %s %v %+v %v", resp.Status, resp.Header, body, err)
 	}
 	s.close()
@@ -251,7 +259,8 @@ func TestSSEServerSetUpFails(t *testing.T) {
 			w := httptest.NewRecorder()
 			s.Serve(w, httptest.NewRequest("GET", "/sse", nil), nil)
 			var body struct{ Error string }
-			if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || w.Code != 500 || w.Header().Get("Content-Type") != "application/json" || body.Error == "" {
+			if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || w.Code != 500 ||
+				w.Header().Get("Content-Type") != "application/json" || body.Error == "" {
 				t.Errorf("%d %s", w.Code, w.Body)
 			}
 			if err := s.Shutdown(t.Context()); err != nil {
@@ -327,22 +336,26 @@ func TestSSEServerRequestAndHook(t *testing.T) {
 			return f.Connect(ctx, c, nil)
 		},
 	})
-	cs := dial(t, sseClient(t, SSEClientOptions{URL: url + "/sse", Header: http.Header{"X-User": {"ann"}, "X-Test": {"tested"}}}), nil)
+	cs := dial(t, sseClient(t,
+		SSEClientOptions{URL: url + "/sse", Header: http.Header{"X-User": {"ann"}, "X-Test": {"tested"}}}), nil)
 	mustEcho(t, cs)
 	if got := f.header.Load(); got != "tested" {
 		t.Errorf("the tool saw the header %q", got)
 	}
 	c := <-conns
-	if c.Identity() != "ann" || c.Request().Header.Get("X-Test") != "tested" || len(c.SessionID()) != 8 || c.SupportsProtocolVersion("2026-07-28") || !c.SupportsProtocolVersion("2025-11-25") {
+	if c.Identity() != "ann" || c.Request().Header.Get("X-Test") != "tested" || len(c.SessionID()) != 8 ||
+		c.SupportsProtocolVersion("2026-07-28") || !c.SupportsProtocolVersion("2025-11-25") {
 		t.Errorf("connection %+v", c)
 	}
 	s := openStream(t, url+"/sse", "X-User", "x")
 	<-conns
-	if status, _, _ := post(t, url+s.endpoint, "application/json", `{"jsonrpc":"2.0","id":"h","method":"mine"}`, "X-User", "x"); status != 202 {
+	if status, _, _ := post(t, url+s.endpoint, "application/json", `{"jsonrpc":"2.0","id":"h","method":"mine"}`,
+		"X-User", "x"); status != 202 {
 		t.Errorf("status %d", status)
 	}
 	readLineOf(t, s.Reader)
-	if got := readLineOf(t, s.Reader); got != `data: {"jsonrpc":"2.0","id":"h","result":"taken"}`+"\n" || hooked.Load() != 1 {
+	if got := readLineOf(t, s.Reader); got != `data: {"jsonrpc":"2.0","id":"h","result":"taken"}`+"\n" ||
+		hooked.Load() != 1 {
 		t.Errorf("%s, hooked %d", got, hooked.Load())
 	}
 }
@@ -384,7 +397,9 @@ func TestSSEServerTime(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture()
 				c.o.Logger = quiet
-				c.o.Connect = func(ctx context.Context, conn *SSEConn) (*sdk.ServerSession, error) { return f.Connect(ctx, conn, nil) }
+				c.o.Connect = func(ctx context.Context, conn *SSEConn) (*sdk.ServerSession, error) {
+					return f.Connect(ctx, conn, nil)
+				}
 				s, err := NewSSEServer(c.o)
 				if err != nil {
 					t.Fatal(err)
@@ -447,7 +462,8 @@ func TestSSEServerDropsClientThatDoesNotRead(t *testing.T) {
 		`{"jsonrpc":"2.0","method":"notifications/initialized"}`,
 	}
 	for i := range 8 {
-		msgs = append(msgs, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","arguments":{"text":"t","size":4000000}}}`, i))
+		msgs = append(msgs, fmt.Sprintf(
+			`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","arguments":{"text":"t","size":4000000}}}`, i))
 	}
 	for _, msg := range msgs {
 		if status, body, _ := post(t, url+stream.endpoint, "application/json", msg); status != 202 && status != 404 {
@@ -475,7 +491,8 @@ func TestSSEURL(t *testing.T) {
 }
 
 func TestEventReader(t *testing.T) {
-	stream := "\xef\xbb\xbfevent: a\r\ndata: 1\r\n\r\n: comment\n\nevent: lost\n\ndata:2\nid: 5\ndata: 3\nretry: 1\nwhat\n\ndata\n\ndata: " + strings.Repeat("x", 100) + "\n\ndata: cut off"
+	stream := "\xef\xbb\xbfevent: a\r\ndata: 1\r\n\r\n: comment\n\nevent: lost\n\ndata:2\nid: 5\ndata: 3\nretry: " +
+		"1\nwhat\n\ndata\n\ndata: " + strings.Repeat("x", 100) + "\n\ndata: cut off"
 	r := NewEventReader(strings.NewReader(stream), 100)
 	for _, want := range []string{"a/1", "/2\n3", "/", "/" + strings.Repeat("x", 100)} {
 		name, data, err := r.Next()
@@ -486,7 +503,8 @@ func TestEventReader(t *testing.T) {
 	if _, _, err := r.Next(); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("cut off: %v", err)
 	}
-	for _, large := range []string{"data: " + strings.Repeat("x", 101) + "\n\n", strings.Repeat("data: xxxxxxxxxx\n", 11) + "\n"} {
+	for _, large := range []string{"data: " + strings.Repeat("x", 101) + "\n\n",
+		strings.Repeat("data: xxxxxxxxxx\n", 11) + "\n"} {
 		if _, _, err := NewEventReader(strings.NewReader(large), 100).Next(); !errors.As(err, new(*TooLargeError)) {
 			t.Errorf("over the limit: %v", err)
 		}
@@ -522,7 +540,9 @@ func TestSSEClientConnectFails(t *testing.T) {
 		http.Error(w, "come back later", http.StatusServiceUnavailable)
 	}))
 	defer status.Close()
-	html := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<html>") }))
+	html := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "<html>")
+	}))
 	defer html.Close()
 	away := httptest.NewServer(http.RedirectHandler("http://example.invalid/sse", http.StatusFound))
 	defer away.Close()
@@ -533,7 +553,8 @@ func TestSSEClientConnectFails(t *testing.T) {
 		{"redirect", away.URL, "another origin"},
 		{"no endpoint", fakeSSE(t, ": hello\n\n", nil), "no endpoint within"},
 		{"another event first", fakeSSE(t, "data: {}\n\n", nil), "not the endpoint"},
-		{"another origin", fakeSSE(t, "event: endpoint\ndata: http://example.invalid/messages/?session_id=1\n\n", nil), "another origin"},
+		{"another origin", fakeSSE(t, "event: endpoint\ndata: http://example.invalid/messages/?session_id=1\n\n", nil),
+			"another origin"},
 		{"another scheme", fakeSSE(t, "event: endpoint\ndata: //example.invalid/x\n\n", nil), "another origin"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -542,7 +563,8 @@ func TestSSEClientConnectFails(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") {
 				t.Errorf("error %v", err)
 			}
-			if he := (*HTTPError)(nil); c.name == "status" && (!errors.As(err, &he) || he.RetryAfter != 7*time.Second || he.Status != 503) {
+			if he := (*HTTPError)(nil); c.name == "status" && (!errors.As(err, &he) || he.RetryAfter != 7*time.Second ||
+				he.Status != 503) {
 				t.Errorf("error %#v", err)
 			}
 		})
@@ -597,7 +619,8 @@ func TestSSEClientPostErrors(t *testing.T) {
 			}
 			if err != nil {
 				he := (*HTTPError)(nil)
-				if !errors.As(err, &he) || he.Status != c.status || he.RetryAfter != 3*time.Second || he.Body != "because" || he.Refused() != c.refuse || he != trace.HTTPError() {
+				if !errors.As(err, &he) || he.Status != c.status || he.RetryAfter != 3*time.Second ||
+					he.Body != "because" || he.Refused() != c.refuse || he != trace.HTTPError() {
 					t.Errorf("Write: %#v, traced %v", he, trace.HTTPError())
 				}
 				if !errors.Is(err, errRejected) || strings.Contains(err.Error(), "secret") {
@@ -612,7 +635,8 @@ func TestSSEClientPostErrors(t *testing.T) {
 			}
 			receive(t, client.Done(), "the end")
 			// Calls in flight end with this error too, and were not refused.
-			if _, err := client.Read(t.Context()); err == nil || !strings.Contains(err.Error(), "404") || errors.As(err, new(*HTTPError)) || errors.As(err, new(*NotSentError)) {
+			if _, err := client.Read(t.Context()); err == nil || !strings.Contains(err.Error(), "404") ||
+				errors.As(err, new(*HTTPError)) || errors.As(err, new(*NotSentError)) {
 				t.Errorf("Read: %v", err)
 			}
 		})
@@ -636,23 +660,27 @@ func TestSSEClientPostLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, trace := WithTrace(t.Context())
-	if err := client.Write(ctx, request(t, "1", "a")); err == nil || errors.As(err, new(*NotSentError)) || !errors.Is(err, errRejected) || !trace.Sent() {
+	if err := client.Write(ctx, request(t, "1", "a")); err == nil || errors.As(err, new(*NotSentError)) ||
+		!errors.Is(err, errRejected) || !trace.Sent() {
 		t.Errorf("a connection that broke after the request: %v, sent %v", err, trace.Sent())
 	}
 	ctx, trace = WithTrace(t.Context())
-	if err := client.Write(ctx, request(t, "1", strings.Repeat("a", 100))); !errors.As(err, new(*TooLargeError)) || !errors.As(err, new(*NotSentError)) || trace.Sent() {
+	if err := client.Write(ctx, request(t, "1", strings.Repeat("a", 100))); !errors.As(err, new(*TooLargeError)) ||
+		!errors.As(err, new(*NotSentError)) || trace.Sent() {
 		t.Errorf("a message over the limit: %v, sent %v", err, trace.Sent())
 	}
 	client.endpoint.Host = "127.0.0.1:1" // nobody listens there
 	ctx, trace = WithTrace(t.Context())
-	if err := client.Write(ctx, request(t, "1", "a")); !errors.As(err, new(*NotSentError)) || trace.Sent() || trace.HTTPError() != nil {
+	if err := client.Write(ctx, request(t, "1", "a")); !errors.As(err, new(*NotSentError)) || trace.Sent() ||
+		trace.HTTPError() != nil {
 		t.Errorf("a refused connection: %v, sent %v", err, trace.Sent())
 	}
 	if err := client.Err(); err != nil {
 		t.Errorf("the connection ended: %v", err)
 	}
 	client.Close()
-	if err := client.Write(t.Context(), request(t, "1", "a")); !errors.As(err, new(*NotSentError)) || !errors.Is(err, ErrClosed) {
+	if err := client.Write(t.Context(), request(t, "1", "a")); !errors.As(err, new(*NotSentError)) ||
+		!errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 }
@@ -672,7 +700,8 @@ func TestSSEClientTimeouts(t *testing.T) {
 	if _, err := client.Connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := client.Write(t.Context(), request(t, "1", "a")); err == nil || !strings.Contains(err.Error(), "no receipt within 100ms") || errors.As(err, new(*NotSentError)) {
+	if err := client.Write(t.Context(), request(t, "1", "a")); err == nil ||
+		!strings.Contains(err.Error(), "no receipt within 100ms") || errors.As(err, new(*NotSentError)) {
 		t.Errorf("no receipt: %v", err)
 	}
 	<-arrived
@@ -684,14 +713,16 @@ func TestSSEClientTimeouts(t *testing.T) {
 	go func() { failed <- client.Write(t.Context(), request(t, "1", "a")) }()
 	receive(t, arrived, "the POST")
 	client.Close()
-	if err := receive(t, failed, "Close to unblock Write"); !errors.Is(err, ErrClosed) || errors.As(err, new(*NotSentError)) {
+	if err := receive(t, failed, "Close to unblock Write"); !errors.Is(err, ErrClosed) ||
+		errors.As(err, new(*NotSentError)) {
 		t.Errorf("closed during a POST: %v", err)
 	}
 }
 
 func TestSSEClientStream(t *testing.T) {
 	good := "event: message\r\ndata: " + `{"jsonrpc":"2.0",` + "\r\ndata: " + `"method":"m"}` + "\r\n\r\n"
-	url := fakeSSE(t, "event: endpoint\ndata: /m\n\n: ping\n\nevent: other\ndata: x\n\ndata: garbage\n\n"+good+"data: "+strings.Repeat("x", 1000)+"\n\n", nil)
+	url := fakeSSE(t, "event: endpoint\ndata: /m\n\n: ping\n\nevent: other\ndata: x\n\ndata: garbage\n\n"+good+"data: "+
+		strings.Repeat("x", 1000)+"\n\n", nil)
 	client := sseClient(t, SSEClientOptions{URL: url, MaxFrame: 500})
 	if _, err := client.Connect(t.Context()); err != nil {
 		t.Fatal(err)
@@ -702,7 +733,8 @@ func TestSSEClientStream(t *testing.T) {
 	if _, err := client.Read(t.Context()); !errors.As(err, new(*TooLargeError)) {
 		t.Errorf("Read: %v", err)
 	}
-	garbage := sseClient(t, SSEClientOptions{URL: fakeSSE(t, "event: endpoint\ndata: /m\n\n"+strings.Repeat("data: no\n\n", 3), nil), MaxGarbage: 2})
+	garbage := sseClient(t, SSEClientOptions{URL: fakeSSE(t, "event: endpoint\ndata: /m\n\n"+
+		strings.Repeat("data: no\n\n", 3), nil), MaxGarbage: 2})
 	if _, err := garbage.Connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -9,10 +9,12 @@ import (
 	"sync/atomic"
 )
 
-// A Trace gathers what the connections of this package learn about one call: whether its request was sent, and what
-// HTTP said. The SDK reduces all of it to one error code, and to ctx.Err() once the context is done.
+// A Trace gathers what the connections of this package learn about one call: whether its request
+// was sent, and what HTTP said. The SDK reduces all of it to one error code, and to ctx.Err() once
+// the context is done.
 //
-// Make one per attempt with [WithTrace] and pass the context to the SDK. Its methods may be called concurrently.
+// Make one per attempt with [WithTrace] and pass the context to the SDK. Its methods may be called
+// concurrently.
 type Trace struct {
 	state atomic.Int32
 	late  atomic.Bool // nobody asks before the request has returned
@@ -53,14 +55,15 @@ func traceOf(ctx context.Context) *Trace {
 	return t
 }
 
-// Sent reports whether a byte of the request may have been written. False is a promise: a request that still waits in a
-// queue is withdrawn by the question. So ask once the call has returned, not before.
+// Sent reports whether a byte of the request may have been written. False is a promise: a request
+// that still waits in a queue is withdrawn by the question. So ask once the call has returned, not
+// before.
 func (t *Trace) Sent() bool {
 	return !t.state.CompareAndSwap(traceIdle, traceRevoked) && t.state.Load() == traceSent
 }
 
-// HTTPError is the last HTTP answer to the request if that was no success, else nil. A sent request that was
-// [HTTPError.Refused] did not run.
+// HTTPError is the last HTTP answer to the request if that was no success, else nil. A sent request
+// that was [HTTPError.Refused] did not run.
 func (t *Trace) HTTPError() *HTTPError {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -75,8 +78,9 @@ func (t *Trace) answered(e *HTTPError) {
 	}
 }
 
-// claim is asked before the first byte is written: not ok means that the request was withdrawn and must not be. own is
-// true for the one that first claimed it: only it may take that back with undo, when nothing was written after all.
+// claim is asked before the first byte is written: not ok means that the request was withdrawn and
+// must not be. own is true for the one that first claimed it: only it may take that back with undo,
+// when nothing was written after all.
 func (t *Trace) claim() (own, ok bool) {
 	if t == nil {
 		return false, true
@@ -91,8 +95,9 @@ func (t *Trace) undo(own bool) {
 	}
 }
 
-// tracedBody claims its trace when the HTTP transport first reads the message: that is the last moment when nothing of
-// it has been written. A hook into the transport (net/http/httptrace) could not stop a request that was withdrawn.
+// tracedBody claims its trace when the HTTP transport first reads the message: that is the last
+// moment when nothing of it has been written. A hook into the transport (net/http/httptrace) could
+// not stop a request that was withdrawn.
 type tracedBody struct {
 	io.ReadCloser
 	t       *Trace
@@ -122,8 +127,10 @@ func traced(r *http.Request, t *Trace) *http.Request {
 	return r
 }
 
-// claimOnConn makes r tell t when it gets a connection, which is before a byte of it is written. It is for bodies in memory, which net/http sends together with the
-// headers if they come as they are, and only for requests whose Trace is asked after they have returned: there is no withdrawing one that has a connection.
+// claimOnConn makes r tell t when it gets a connection, which is before a byte of it is written. It
+// is for bodies in memory, which net/http sends together with the headers if they come as they are,
+// and only for requests whose Trace is asked after they have returned: there is no withdrawing one
+// that has a connection.
 func claimOnConn(r *http.Request, t *Trace) *http.Request {
 	var own atomic.Bool
 	hooks := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
@@ -142,8 +149,8 @@ func claimOnConn(r *http.Request, t *Trace) *http.Request {
 	return r
 }
 
-// Send is rt.RoundTrip for a request of the caller's own, with its body in memory. It keeps the [Trace] of the request's context, which is to be asked after Send has
-// returned.
+// Send is rt.RoundTrip for a request of the caller's own, with its body in memory. It keeps the
+// [Trace] of the request's context, which is to be asked after Send has returned.
 func Send(rt http.RoundTripper, r *http.Request) (*http.Response, error) {
 	if t := traceOf(r.Context()); t != nil {
 		t.late.Store(true)
@@ -159,7 +166,8 @@ func traceBody(r *http.Request, t *Trace) {
 	cur := &tracedBody{ReadCloser: r.Body, t: t}
 	r.Body = cur
 	if get := r.GetBody; get != nil {
-		// net/http asks for the body anew only when nothing of the first was written or the server turned it away.
+		// net/http asks for the body anew only when nothing of the first was written or the server
+		// turned it away.
 		r.GetBody = func() (io.ReadCloser, error) {
 			body, err := get()
 			if err != nil {

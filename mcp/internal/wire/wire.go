@@ -1,11 +1,12 @@
 // Package wire carries MCP messages: the connections that openmas puts under the official SDK.
 //
-// [Line] speaks newline-delimited JSON over a reader and a writer (stdio, pipes), [SSEServer] and [SSEClient] the two
-// ends of HTTP+SSE as protocol 2024-11-05 has it. Each is an [sdk.Connection] and its own [sdk.Transport]. Beyond what
-// the SDK's connections do, they bound what a peer can cost (frames, queues, sessions, time), say whether a request that
-// failed was sent ([NotSentError], [Trace]), survive garbage, and scan each message once ([Envelope]) so that a [Hook]
-// can take it before the SDK decodes it. For streamable HTTP, where the SDK's client cannot be wrapped, [NewHTTPClient]
-// gathers the same evidence below it.
+// [Line] speaks newline-delimited JSON over a reader and a writer (stdio, pipes), [SSEServer] and
+// [SSEClient] the two ends of HTTP+SSE as protocol 2024-11-05 has it. Each is an [sdk.Connection]
+// and its own [sdk.Transport]. Beyond what the SDK's connections do, they bound what a peer can
+// cost (frames, queues, sessions, time), say whether a request that failed was sent
+// ([NotSentError], [Trace]), survive garbage, and scan each message once ([Envelope]) so that a
+// [Hook] can take it before the SDK decodes it. For streamable HTTP, where the SDK's client cannot
+// be wrapped, [NewHTTPClient] gathers the same evidence below it.
 package wire
 
 import (
@@ -25,28 +26,33 @@ const (
 	defaultMaxGarbage = 1000 // unreadable messages in a row
 )
 
-// A Hook sees each inbound message before the SDK. It is called with the whole message and its envelope; both are valid
-// only during the call. True means that the hook took the message and the SDK must not see it. A message whose envelope
-// is unusual in any way, and the messages of a JSON-RPC batch, are not offered.
+// A Hook sees each inbound message before the SDK. It is called with the whole message and its
+// envelope; both are valid only during the call. True means that the hook took the message and the
+// SDK must not see it. A message whose envelope is unusual in any way, and the messages of a
+// JSON-RPC batch, are not offered.
 //
-// A hook is called by the goroutine that reads (on [SSEConn] by concurrent POSTs): it must not block, and must not close
-// the connection or call its SDK session.
+// A hook is called by the goroutine that reads (on [SSEConn] by concurrent POSTs): it must not
+// block, and must not close the connection or call its SDK session.
 type Hook func(raw []byte, env *Envelope) (taken bool)
 
-// Conn is what all connections of this package have in common. Its methods may be called concurrently, except SetHook.
+// Conn is what all connections of this package have in common. Its methods may be called
+// concurrently, except SetHook.
 type Conn interface {
 	sdk.Connection
 	sdk.Transport // may be connected once; the connection is the Conn itself
 
 	// SetHook sets the hook. Call it before Connect.
 	SetHook(Hook)
-	// WriteRaw sends one message that is already encoded: a JSON object without line breaks. Errors are those of Write.
+	// WriteRaw sends one message that is already encoded: a JSON object without line breaks. Errors
+	// are those of Write.
 	WriteRaw(ctx context.Context, msg []byte) error
-	// Hold counts a call in flight that the SDK does not know of, because a hook took it; Release ends it. A
-	// connection that waits for a moment without calls (see the options) waits for these too.
+	// Hold counts a call in flight that the SDK does not know of, because a hook took it; Release
+	// ends it. A connection that waits for a moment without calls (see the options) waits for these
+	// too.
 	Hold()
 	Release()
-	// InFlight is the number of inbound calls whose answers are not yet written, or queued for that.
+	// InFlight is the number of inbound calls whose answers are not yet written, or queued for
+	// that.
 	InFlight() int
 	// Done is closed when nothing more will be read, and Err then says why; before it is nil.
 	Done() <-chan struct{}

@@ -42,26 +42,31 @@ func newFixture() *fixture {
 	text := func(s string) *sdk.CallToolResult {
 		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: s}}}
 	}
-	sdk.AddTool(f.Server, &sdk.Tool{Name: "echo"}, func(ctx context.Context, r *sdk.CallToolRequest, in echoIn) (*sdk.CallToolResult, any, error) {
-		if r.Extra != nil && r.Extra.Header != nil {
-			f.header.Store(r.Extra.Header.Get("X-Test"))
-		}
-		return text(in.Text + strings.Repeat("x", in.Size)), nil, nil
-	})
-	sdk.AddTool(f.Server, &sdk.Tool{Name: "wait"}, func(ctx context.Context, r *sdk.CallToolRequest, _ struct{}) (*sdk.CallToolResult, any, error) {
-		f.started <- struct{}{}
-		<-ctx.Done()
-		f.cancelled <- struct{}{}
-		return nil, nil, ctx.Err()
-	})
-	sdk.AddTool(f.Server, &sdk.Tool{Name: "count"}, func(ctx context.Context, r *sdk.CallToolRequest, _ struct{}) (*sdk.CallToolResult, any, error) {
-		for i := range 3 {
-			if err := r.Session.NotifyProgress(ctx, &sdk.ProgressNotificationParams{ProgressToken: r.Params.GetProgressToken(), Progress: float64(i + 1), Total: 3}); err != nil {
-				return nil, nil, err
+	sdk.AddTool(f.Server, &sdk.Tool{Name: "echo"},
+		func(ctx context.Context, r *sdk.CallToolRequest, in echoIn) (*sdk.CallToolResult, any, error) {
+			if r.Extra != nil && r.Extra.Header != nil {
+				f.header.Store(r.Extra.Header.Get("X-Test"))
 			}
-		}
-		return text("counted"), nil, nil
-	})
+			return text(in.Text + strings.Repeat("x", in.Size)), nil, nil
+		})
+	sdk.AddTool(f.Server, &sdk.Tool{Name: "wait"},
+		func(ctx context.Context, r *sdk.CallToolRequest, _ struct{}) (*sdk.CallToolResult, any, error) {
+			f.started <- struct{}{}
+			<-ctx.Done()
+			f.cancelled <- struct{}{}
+			return nil, nil, ctx.Err()
+		})
+	sdk.AddTool(f.Server, &sdk.Tool{Name: "count"},
+		func(ctx context.Context, r *sdk.CallToolRequest, _ struct{}) (*sdk.CallToolResult, any, error) {
+			for i := range 3 {
+				if err := r.Session.NotifyProgress(ctx,
+					&sdk.ProgressNotificationParams{ProgressToken: r.Params.GetProgressToken(),
+						Progress: float64(i + 1), Total: 3}); err != nil {
+					return nil, nil, err
+				}
+			}
+			return text("counted"), nil, nil
+		})
 	return f
 }
 
@@ -86,11 +91,14 @@ func dial(t *testing.T, transport sdk.Transport, progress func(float64)) *sdk.Cl
 	return cs
 }
 
-// dialErr connects with the test's context: the SDK's SSE transport ends with the context of Connect.
+// dialErr connects with the test's context: the SDK's SSE transport ends with the context of
+// Connect.
 func dialErr(t *testing.T, transport sdk.Transport, progress func(float64)) (*sdk.ClientSession, error) {
 	opts := &sdk.ClientOptions{Logger: quiet}
 	if progress != nil {
-		opts.ProgressNotificationHandler = func(_ context.Context, r *sdk.ProgressNotificationClientRequest) { progress(r.Params.Progress) }
+		opts.ProgressNotificationHandler = func(_ context.Context, r *sdk.ProgressNotificationClientRequest) {
+			progress(r.Params.Progress)
+		}
 	}
 	c := sdk.NewClient(&sdk.Implementation{Name: "client", Version: "1"}, opts)
 	return c.Connect(t.Context(), transport, &sdk.ClientSessionOptions{ProtocolVersion: "2025-11-25"})
@@ -127,7 +135,8 @@ func receive[T any](t *testing.T, c <-chan T, what string) T {
 	}
 }
 
-// exercise is what every pair of connections must carry: lists, calls, progress, cancellation, many calls at once.
+// exercise is what every pair of connections must carry: lists, calls, progress, cancellation, many
+// calls at once.
 func exercise(t *testing.T, f *fixture, connect func(t *testing.T, progress func(float64)) *sdk.ClientSession) {
 	progress := make(chan float64, 10)
 	cs := connect(t, func(p float64) { progress <- p })

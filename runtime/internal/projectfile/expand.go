@@ -104,7 +104,8 @@ func (e *Expander) resolve(ref string) (string, error) {
 	case kind == "file" && name != "":
 		return e.file(name)
 	}
-	return "", fmt.Errorf("unknown reference ${%s}; there are ${env:NAME} and ${file:PATH}, and $${ is a literal ${", ref)
+	return "", fmt.Errorf("unknown reference ${%s}; there are ${env:NAME} and ${file:PATH}, and $${ is a literal ${",
+		ref)
 }
 
 // file reads a secret from a file, less one newline at its end.

@@ -54,7 +54,8 @@ func Parse(file string, data []byte) (n *Node, problems []Problem) {
 	if tk, why := tooMuch(tokens); tk != nil {
 		return nil, []Problem{problemf(at(tk.Position.Line, tk.Position.Column), nil, "%s", why)}
 	}
-	doc, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey()) // duplicates are reported below, with both places
+	// duplicates are reported below, with both places
+	doc, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		return nil, []Problem{syntaxProblem(file, err)}
 	}

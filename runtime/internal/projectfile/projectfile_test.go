@@ -14,7 +14,8 @@ import (
 
 // TestPositions: keys, values and items stand where an editor would show them.
 func TestPositions(t *testing.T) {
-	n, problems := Parse("p.yaml", []byte("a: 1\r\nb:\r\n  é: \"x\"\r\n  list:\r\n    - one\r\n    - {k: v}\r\n  text: |\r\n    t\r\n"))
+	n, problems := Parse("p.yaml", []byte("a: 1\r\nb:\r\n  é: \"x\"\r\n  list:\r\n    - one\r\n    - {k: v}\r\n  "+
+		"text: |\r\n    t\r\n"))
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -31,7 +32,8 @@ func TestPositions(t *testing.T) {
 			t.Errorf("%s at %s, want %s", path, got, want)
 		}
 	}
-	for _, path := range [][]string{{"x"}, {"a", "x"}, {"b", "list", "[2]"}, {"b", "list", "0"}, {"b", "list", "[0]", "x"}} {
+	for _, path := range [][]string{{"x"}, {"a", "x"}, {"b", "list", "[2]"}, {"b", "list", "0"},
+		{"b", "list", "[0]", "x"}} {
 		if n.At(path...) != nil {
 			t.Errorf("%v is there", path)
 		}
@@ -130,7 +132,8 @@ func TestNearest(t *testing.T) {
 
 func TestExpand(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{"s": "from file\n", "two": "a\n\n", "crlf": "x\r\n", "big": strings.Repeat("x", maxSecret+1)} {
+	for name, text := range map[string]string{"s": "from file\n", "two": "a\n\n", "crlf": "x\r\n",
+		"big": strings.Repeat("x", maxSecret+1)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -242,7 +245,8 @@ func FuzzSplitSet(f *testing.F) {
 
 func TestSplitEnv(t *testing.T) {
 	for name, want := range map[string]string{
-		"OPENMAS_CONFIG__agents__a__timeout": "agents/a/timeout", "OPENMAS_CONFIG__a_b__C": "a_b/C", "OPENMAS_CONFIG_a": "-", "PATH": "-",
+		"OPENMAS_CONFIG__agents__a__timeout": "agents/a/timeout", "OPENMAS_CONFIG__a_b__C": "a_b/C",
+		"OPENMAS_CONFIG_a": "-", "PATH": "-",
 		"OPENMAS_CONFIG__": "!", "OPENMAS_CONFIG__a____b": "!", "OPENMAS_CONFIG__a__": "!",
 	} {
 		path, ok, err := SplitEnv(name)
@@ -261,7 +265,8 @@ func TestSplitEnv(t *testing.T) {
 
 // FuzzParse: no panic, and what is parsed has a place for everything.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"a: 1", "- [a, {b: c}]", "a: &x\n  b: *x\n", "? a\n: |\n  x\n", "<<: {a: b}\n", "\ta", "!!str", "a: !!str {}", "---\n...\n---\n", "%YAML", "&a", "a: -", "{a, b}"} {
+	for _, s := range []string{"a: 1", "- [a, {b: c}]", "a: &x\n  b: *x\n", "? a\n: |\n  x\n", "<<: {a: b}\n", "\ta",
+		"!!str", "a: !!str {}", "---\n...\n---\n", "%YAML", "&a", "a: -", "{a, b}"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// maxWaiting bounds the calls that wait for a turn to retry; beyond it a call that failed is not retried.
+// maxWaiting bounds the calls that wait for a turn to retry; beyond it a call that failed is not
+// retried.
 const maxWaiting = 1024
 
 // A BudgetPolicy bounds the retries that run at the same time.
@@ -24,7 +25,8 @@ type BudgetPolicy struct {
 // DefaultBudgetPolicy is 20 % of what is in flight, and at least 3.
 func DefaultBudgetPolicy() BudgetPolicy { return BudgetPolicy{Ratio: 0.2, Least: 3} }
 
-// Validate says everything that is wrong with the policy, in the words of the project file; nil if nothing.
+// Validate says everything that is wrong with the policy, in the words of the project file; nil if
+// nothing.
 func (p BudgetPolicy) Validate() error {
 	var errs []error
 	if !(p.Ratio >= 0 && p.Ratio <= 1) {
@@ -36,8 +38,9 @@ func (p BudgetPolicy) Validate() error {
 	return errors.Join(errs...)
 }
 
-// A Budget bounds the retries of everyone who shares it, so that a callee in trouble gets little more load than it had. A retry beyond the budget is
-// not dropped: it waits for its turn, first come, first served, as long as the call has time. Safe for concurrent use; a nil *Budget does not
+// A Budget bounds the retries of everyone who shares it, so that a callee in trouble gets little
+// more load than it had. A retry beyond the budget is not dropped: it waits for its turn, first
+// come, first served, as long as the call has time. Safe for concurrent use; a nil *Budget does not
 // bound.
 type Budget struct {
 	policy   BudgetPolicy
@@ -48,7 +51,8 @@ type Budget struct {
 	waiting list.List // of chan struct{}, closed when its turn has come
 }
 
-// NewBudget makes a budget. The policy has to be valid; one that is not gets its nearest sane values.
+// NewBudget makes a budget. The policy has to be valid; one that is not gets its nearest sane
+// values.
 func NewBudget(p BudgetPolicy) *Budget {
 	if !(p.Ratio >= 0) {
 		p.Ratio = 0
@@ -87,9 +91,11 @@ func (b *Budget) end() {
 
 type budgetKey struct{}
 
-// acquire waits for the turn to retry, at most for limit; false: there was none. The context it returns is the one to retry in; release ends the turn.
+// acquire waits for the turn to retry, at most for limit; false: there was none. The context it
+// returns is the one to retry in; release ends the turn.
 //
-// A call within a retry rides on that one's turn: were it to wait for its own, all turns could be held by calls that wait for calls below them.
+// A call within a retry rides on that one's turn: were it to wait for its own, all turns could be
+// held by calls that wait for calls below them.
 func (b *Budget) acquire(ctx context.Context, limit time.Duration) (_ context.Context, release func(), ok bool) {
 	if b == nil || ctx.Value(budgetKey{}) == b {
 		return ctx, func() {}, true

@@ -71,7 +71,8 @@ func TestBudgetRefusesWhenNobodyLeaves(t *testing.T) {
 		}
 		s := &script{errs: []error{refused}}
 		_, err := newRetrier(DefaultPolicy(), Options{Budget: b}, s).Call(t.Context(), &agent.Call{})
-		if e := agent.AsError(err); len(s.calls) != 1 || e.Code != agent.CodeUnavailable || !strings.Contains(e.Message, "no retry budget") {
+		if e := agent.AsError(err); len(s.calls) != 1 || e.Code != agent.CodeUnavailable ||
+			!strings.Contains(e.Message, "no retry budget") {
 			t.Errorf("%d attempts, %v", len(s.calls), err)
 		}
 		release()
@@ -81,19 +82,21 @@ func TestBudgetRefusesWhenNobodyLeaves(t *testing.T) {
 	})
 }
 
-// Were the call below to wait for a turn of its own, it would wait for its caller, which waits for it.
+// Were the call below to wait for a turn of its own, it would wait for its caller, which waits for
+// it.
 func TestBudgetIsNotTakenTwiceByOneCallTree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(BudgetPolicy{Least: 1})
 		below := newRetrier(DefaultPolicy(), Options{Budget: b}, &script{errs: []error{refused}})
 		twice := DefaultPolicy()
 		twice.Attempts = 2
-		above := newRetrier(twice, Options{Budget: b}, agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-			if c.Attempt <= 1 {
-				return nil, refused
-			}
-			return below.Call(ctx, &agent.Call{})
-		}))
+		above := newRetrier(twice, Options{Budget: b},
+			agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+				if c.Attempt <= 1 {
+					return nil, refused
+				}
+				return below.Call(ctx, &agent.Call{})
+			}))
 		if _, err := above.Call(t.Context(), &agent.Call{}); err != nil {
 			t.Error(err)
 		}
@@ -102,12 +105,13 @@ func TestBudgetIsNotTakenTwiceByOneCallTree(t *testing.T) {
 
 func TestBudgetSurvivesAPanic(t *testing.T) {
 	b := NewBudget(DefaultBudgetPolicy())
-	r := newRetrier(Policy{Attempts: 2, Initial: 1, Multiplier: 1, Max: 1}, Options{Budget: b}, agent.CallerFunc(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
-		if c.Attempt == 2 {
-			panic("boom")
-		}
-		return nil, refused
-	}))
+	r := newRetrier(Policy{Attempts: 2, Initial: 1, Multiplier: 1, Max: 1}, Options{Budget: b},
+		agent.CallerFunc(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+			if c.Attempt == 2 {
+				panic("boom")
+			}
+			return nil, refused
+		}))
 	func() {
 		defer func() { _ = recover() }()
 		_, _ = r.Call(t.Context(), &agent.Call{})

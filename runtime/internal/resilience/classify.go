@@ -1,5 +1,6 @@
-// Package resilience decides which failed calls are made again, and makes them again: once per call, at its outermost caller, with backoff, and within
-// a budget that keeps retries from becoming the load that broke the callee.
+// Package resilience decides which failed calls are made again, and makes them again: once per
+// call, at its outermost caller, with backoff, and within a budget that keeps retries from becoming
+// the load that broke the callee.
 package resilience
 
 import "github.com/openmas/openmas/agent"
@@ -8,11 +9,13 @@ import "github.com/openmas/openmas/agent"
 type Verdict int
 
 const (
-	// Final: give the error to the caller. Another attempt would fail alike, or the answer is known.
+	// Final: give the error to the caller. Another attempt would fail alike, or the answer is
+	// known.
 	Final Verdict = iota
 	// Again: another attempt is safe, and may succeed.
 	Again
-	// Unsafe: another attempt might succeed, but this one may have run and the call is not safe to run twice. The error goes to the caller.
+	// Unsafe: another attempt might succeed, but this one may have run and the call is not safe to
+	// run twice. The error goes to the caller.
 	Unsafe
 )
 
@@ -29,9 +32,11 @@ func (v Verdict) String() string {
 	return "unknown"
 }
 
-// Classify judges the error of an attempt by its evidence alone: the code, [agent.Error.NotExecuted] and [agent.Error.RetryAfter] of the [agent.Error] in it;
-// never by its text. repeatable: the call may be executed any number of times, as its tool declares or the project file says. keyed: the call has an
-// idempotency key, and whoever gets the next attempt keeps the results of calls under their keys. Only three codes are ever worth another attempt:
+// Classify judges the error of an attempt by its evidence alone: the code,
+// [agent.Error.NotExecuted] and [agent.Error.RetryAfter] of the [agent.Error] in it; never by its
+// text. repeatable: the call may be executed any number of times, as its tool declares or the
+// project file says. keyed: the call has an idempotency key, and whoever gets the next attempt
+// keeps the results of calls under their keys. Only three codes are ever worth another attempt:
 //
 //	code                 not executed   executed, or nobody knows
 //	unavailable          Again          Again if repeatable, else Unsafe
@@ -47,10 +52,11 @@ func (v Verdict) String() string {
 //	internal             Final          Final: a defect does not pass
 //	tool_failed          Final          Final: that is the tool's answer
 //
-// (*) if the callee gave a RetryAfter, else Final: without one the limit is not of load but of the call itself (its size, its depth) and stays.
+// (*) if the callee gave a RetryAfter, else Final: without one the limit is not of load but of the
+// call itself (its size, its depth) and stays.
 //
-// A key does not help where the callee answered: it would give its kept answer again. An error without an [agent.Error] in it is Final: it is no
-// evidence of anything.
+// A key does not help where the callee answered: it would give its kept answer again. An error
+// without an [agent.Error] in it is Final: it is no evidence of anything.
 func Classify(err error, repeatable, keyed bool) Verdict {
 	if err == nil {
 		return Final

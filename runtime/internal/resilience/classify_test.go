@@ -11,7 +11,8 @@ import (
 )
 
 func TestClassify(t *testing.T) {
-	// What each code gives when the call was not executed, and when it was or may have been: plainly, when it is repeatable, when it is keyed.
+	// What each code gives when the call was not executed, and when it was or may have been:
+	// plainly, when it is repeatable, when it is keyed.
 	type row struct{ refused, executed, repeatable, keyed Verdict }
 	final := row{Final, Final, Final, Final}
 	want := map[agent.Code]row{
@@ -65,7 +66,8 @@ func TestClassify(t *testing.T) {
 }
 
 func TestClassifyNeedsEvidence(t *testing.T) {
-	for _, err := range []error{nil, errors.New("unavailable: connection refused"), context.Canceled, context.DeadlineExceeded} {
+	for _, err := range []error{nil, errors.New("unavailable: connection refused"), context.Canceled,
+		context.DeadlineExceeded} {
 		if got := Classify(err, true, true); got != Final {
 			t.Errorf("%v: %v", err, got)
 		}

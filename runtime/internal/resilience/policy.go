@@ -11,8 +11,9 @@ import (
 // maxAttempts is where a retry policy stops being one.
 const maxAttempts = 100
 
-// A Policy says how often a call is tried and how long to wait in between. Before attempt n+1 it waits a random time between 0 and
-// Initial x Multiplier^(n-1), at most Max ("full jitter": callers that failed together do not come back together).
+// A Policy says how often a call is tried and how long to wait in between. Before attempt n+1 it
+// waits a random time between 0 and Initial x Multiplier^(n-1), at most Max ("full jitter": callers
+// that failed together do not come back together).
 type Policy struct {
 	// Attempts at a call in all, the first one included; 1 turns retries off.
 	Attempts int
@@ -27,7 +28,8 @@ func DefaultPolicy() Policy {
 	return Policy{Attempts: 3, Initial: 100 * time.Millisecond, Multiplier: 2, Max: 10 * time.Second}
 }
 
-// Validate says everything that is wrong with the policy, in the words of the project file; nil if nothing.
+// Validate says everything that is wrong with the policy, in the words of the project file; nil if
+// nothing.
 func (p Policy) Validate() error {
 	var errs []error
 	if p.Attempts < 1 || p.Attempts > maxAttempts {
@@ -45,7 +47,8 @@ func (p Policy) Validate() error {
 	return errors.Join(errs...)
 }
 
-// bound is the longest wait after attempt n failed, n from 1. It is sane for every policy, valid or not.
+// bound is the longest wait after attempt n failed, n from 1. It is sane for every policy, valid or
+// not.
 func (p Policy) bound(n int) time.Duration {
 	d := float64(p.Initial) * math.Pow(p.Multiplier, float64(n-1))
 	if !(d < float64(p.Max)) { // beyond it, infinite, or NaN

@@ -10,27 +10,32 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// Options are what [Retry] needs to know besides its [Policy]. All are optional; the functions are called concurrently and must be quick.
+// Options are what [Retry] needs to know besides its [Policy]. All are optional; the functions are
+// called concurrently and must be quick.
 type Options struct {
 	// Budget bounds the retries of all that share it; nil does not.
 	Budget *Budget
-	// Repeatable reports whether a call may be executed any number of times: what its tool declares, where that is trusted, or the project file says.
-	// nil: none may.
+	// Repeatable reports whether a call may be executed any number of times: what its tool
+	// declares, where that is trusted, or the project file says. nil: none may.
 	Repeatable func(*agent.Call) bool
-	// Keyed reports whether everyone whom a next attempt can reach keeps the results of calls under their keys, and so would not execute this one a second
-	// time. It is asked for calls with a key only. nil: nobody does.
+	// Keyed reports whether everyone whom a next attempt can reach keeps the results of calls under
+	// their keys, and so would not execute this one a second time. It is asked for calls with a key
+	// only. nil: nobody does.
 	Keyed func(*agent.Call) bool
-	// OnRetry is told of each retry when it begins: which attempt it is (from 2 on), how long it had to wait, and why the attempt before it failed. c is
-	// the call as it is tried.
+	// OnRetry is told of each retry when it begins: which attempt it is (from 2 on), how long it
+	// had to wait, and why the attempt before it failed. c is the call as it is tried.
 	OnRetry func(ctx context.Context, c *agent.Call, attempt int, waited time.Duration, cause error)
 }
 
-// Retry makes calls again that failed in a way that [Classify] finds safe and worthwhile. It belongs around all that one attempt does, the choice of the
-// instance included, and within the call's deadline.
+// Retry makes calls again that failed in a way that [Classify] finds safe and worthwhile. It
+// belongs around all that one attempt does, the choice of the instance included, and within the
+// call's deadline.
 //
-// Each attempt has its number in [agent.Call.Attempt]. A callee's RetryAfter is waited for, and the jitter of the policy on top; then a turn of the budget, at most for
-// the policy's Max. It stops when ctx ends, and does not begin a wait that the deadline would cut short. What it returns in the end is the last error, with its code and cause and the number of
-// attempts in its message; it says NotExecuted only if that is true of all attempts.
+// Each attempt has its number in [agent.Call.Attempt]. A callee's RetryAfter is waited for, and the
+// jitter of the policy on top; then a turn of the budget, at most for the policy's Max. It stops
+// when ctx ends, and does not begin a wait that the deadline would cut short. What it returns in
+// the end is the last error, with its code and cause and the number of attempts in its message; it
+// says NotExecuted only if that is true of all attempts.
 //
 // The policy should be valid; Retry never panics over one that is not.
 func Retry(p Policy, o Options) agent.Middleware {
@@ -95,7 +100,8 @@ func (r *retrier) again(ctx context.Context, c *agent.Call, err error) (*agent.R
 	}
 }
 
-func (r *retrier) retry(ctx context.Context, release func(), c *agent.Call, n int, waited time.Duration, cause error) (*agent.Result, error) {
+func (r *retrier) retry(ctx context.Context, release func(), c *agent.Call, n int, waited time.Duration,
+	cause error) (*agent.Result, error) {
 	defer release()
 	next := *c
 	next.Attempt = max(c.Attempt, 1) + n - 1
@@ -113,7 +119,8 @@ func sum(a, b time.Duration) time.Duration {
 	return a + b
 }
 
-// sleep waits for d and reports whether it did: false at once when d is longer than ctx lasts, and as soon as ctx ends.
+// sleep waits for d and reports whether it did: false at once when d is longer than ctx lasts, and
+// as soon as ctx ends.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if ctx.Err() != nil {
 		return false
@@ -134,7 +141,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// lastError is the error of a call after n attempts. It is err itself when there was but one and nothing hindered the next.
+// lastError is the error of a call after n attempts. It is err itself when there was but one and
+// nothing hindered the next.
 func lastError(err error, n int, mayHaveRun bool, why string) error {
 	if n == 1 && why == "" {
 		return err

@@ -18,7 +18,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// script answers attempt n with errs[n-1], and with a result when they are used up. It keeps what it was asked, and when.
+// script answers attempt n with errs[n-1], and with a result when they are used up. It keeps what
+// it was asked, and when.
 type script struct {
 	errs  []error
 	calls []agent.Call
@@ -65,7 +66,8 @@ func TestRetryBacksOffUntilItSucceeds(t *testing.T) {
 		p := Policy{Attempts: 4, Initial: 100 * time.Millisecond, Multiplier: 2, Max: 350 * time.Millisecond}
 		var told []int
 		var waits []time.Duration
-		r := newRetrier(p, Options{OnRetry: func(_ context.Context, c *agent.Call, n int, waited time.Duration, cause error) {
+		r := newRetrier(p, Options{OnRetry: func(_ context.Context, c *agent.Call, n int, waited time.Duration,
+			cause error) {
 			if c.Attempt != n || !errors.Is(cause, agent.CodeUnavailable) {
 				t.Errorf("attempt %d: %+v, %v", n, c, cause)
 			}
@@ -79,7 +81,8 @@ func TestRetryBacksOffUntilItSucceeds(t *testing.T) {
 		if want := []time.Duration{0, 100 * ms, 300 * ms, 650 * ms}; !slices.Equal(s.times, want) {
 			t.Errorf("attempts at %v, want %v", s.times, want)
 		}
-		if want := []time.Duration{100 * ms, 200 * ms, 350 * ms}; !slices.Equal(waits, want) || !slices.Equal(told, []int{2, 3, 4}) {
+		if want := []time.Duration{100 * ms, 200 * ms, 350 * ms}; !slices.Equal(waits, want) ||
+			!slices.Equal(told, []int{2, 3, 4}) {
 			t.Errorf("told of %v after %v", told, waits)
 		}
 		for i, c := range s.calls {
@@ -105,24 +108,38 @@ func TestRetryGivesUpWithTheLastError(t *testing.T) {
 		notExecuted bool
 		message     string
 	}{
-		{name: "final at once", errs: []error{agent.Errorf(agent.CodeToolFailed, "no")}, repeatable: true, attempts: 1, code: agent.CodeToolFailed, message: "no"},
-		{name: "attempts used up", errs: []error{refused, refused, refused, refused}, attempts: 3, code: agent.CodeUnavailable, notExecuted: true, message: "nobody there (after 3 attempts)"},
-		{name: "unsafe after a safe one", errs: []error{refused, lost}, attempts: 2, code: agent.CodeOutcomeUnknown, message: "connection lost (after 2 attempts)"},
-		{name: "lost, not repeatable", errs: []error{lost}, attempts: 1, code: agent.CodeOutcomeUnknown, message: "connection lost"},
-		{name: "lost, repeatable", errs: []error{lost, lost, lost}, repeatable: true, attempts: 3, code: agent.CodeOutcomeUnknown, message: "connection lost (after 3 attempts)"},
-		{name: "lost, keyed", errs: []error{lost, lost, lost}, keyed: true, attempts: 3, code: agent.CodeOutcomeUnknown, message: "connection lost (after 3 attempts)"},
-		{name: "refused last, may have run first", errs: []error{lost, refused, refused}, repeatable: true, attempts: 3, code: agent.CodeUnavailable, notExecuted: false, message: "nobody there (after 3 attempts)"},
-		{name: "final after a retry", errs: []error{refused, agent.Refusedf(agent.CodeNotFound, "gone")}, attempts: 2, code: agent.CodeNotFound, notExecuted: true, message: "gone (after 2 attempts)"},
-		{name: "no evidence", errs: []error{errors.New("boom")}, repeatable: true, attempts: 1, code: agent.CodeInternal, message: "boom"},
-		{name: "wait passes the deadline", errs: []error{after(time.Minute)}, attempts: 1, code: agent.CodeResourceExhausted, notExecuted: true, message: "busy (after 1 attempt, no time for another)"},
-		{name: "honoured", errs: []error{after(20 * ms), after(20 * ms), after(20 * ms)}, attempts: 3, code: agent.CodeResourceExhausted, notExecuted: true, message: "busy (after 3 attempts)"},
+		{name: "final at once", errs: []error{agent.Errorf(agent.CodeToolFailed, "no")}, repeatable: true, attempts: 1,
+			code: agent.CodeToolFailed, message: "no"},
+		{name: "attempts used up", errs: []error{refused, refused, refused, refused}, attempts: 3,
+			code: agent.CodeUnavailable, notExecuted: true, message: "nobody there (after 3 attempts)"},
+		{name: "unsafe after a safe one", errs: []error{refused, lost}, attempts: 2, code: agent.CodeOutcomeUnknown,
+			message: "connection lost (after 2 attempts)"},
+		{name: "lost, not repeatable", errs: []error{lost}, attempts: 1, code: agent.CodeOutcomeUnknown,
+			message: "connection lost"},
+		{name: "lost, repeatable", errs: []error{lost, lost, lost}, repeatable: true, attempts: 3,
+			code: agent.CodeOutcomeUnknown, message: "connection lost (after 3 attempts)"},
+		{name: "lost, keyed", errs: []error{lost, lost, lost}, keyed: true, attempts: 3, code: agent.CodeOutcomeUnknown,
+			message: "connection lost (after 3 attempts)"},
+		{name: "refused last, may have run first", errs: []error{lost, refused, refused}, repeatable: true, attempts: 3,
+			code: agent.CodeUnavailable, notExecuted: false, message: "nobody there (after 3 attempts)"},
+		{name: "final after a retry", errs: []error{refused, agent.Refusedf(agent.CodeNotFound, "gone")}, attempts: 2,
+			code: agent.CodeNotFound, notExecuted: true, message: "gone (after 2 attempts)"},
+		{name: "no evidence", errs: []error{errors.New("boom")}, repeatable: true, attempts: 1,
+			code: agent.CodeInternal, message: "boom"},
+		{name: "wait passes the deadline", errs: []error{after(time.Minute)}, attempts: 1,
+			code: agent.CodeResourceExhausted, notExecuted: true,
+			message: "busy (after 1 attempt, no time for another)"},
+		{name: "honoured", errs: []error{after(20 * ms), after(20 * ms), after(20 * ms)}, attempts: 3,
+			code: agent.CodeResourceExhausted, notExecuted: true, message: "busy (after 3 attempts)"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 				defer cancel()
 				s := &script{errs: c.errs}
-				o := Options{Repeatable: func(*agent.Call) bool { return c.repeatable }, Keyed: func(*agent.Call) bool { return c.keyed }}
+				o := Options{Repeatable: func(*agent.Call) bool {
+					return c.repeatable
+				}, Keyed: func(*agent.Call) bool { return c.keyed }}
 				_, err := newRetrier(DefaultPolicy(), o, s).Call(ctx, &agent.Call{Key: "k"})
 				if len(s.calls) != c.attempts {
 					t.Errorf("%d attempts, want %d", len(s.calls), c.attempts)
@@ -142,7 +159,8 @@ func TestRetryGivesUpWithTheLastError(t *testing.T) {
 func TestRetryKeepsTheCause(t *testing.T) {
 	cause := errors.New("dial: refused")
 	s := &script{errs: []error{refused, agent.Refusedf(agent.CodeUnavailable, "there: %w", cause)}}
-	_, err := newRetrier(Policy{Attempts: 2, Initial: 1, Multiplier: 1, Max: 1}, Options{}, s).Call(t.Context(), &agent.Call{})
+	_, err := newRetrier(Policy{Attempts: 2, Initial: 1, Multiplier: 1, Max: 1}, Options{}, s).Call(t.Context(),
+		&agent.Call{})
 	if !errors.Is(err, cause) {
 		t.Fatal(err)
 	}
@@ -178,7 +196,8 @@ func TestRetryEndsWithItsContext(t *testing.T) {
 func TestRetryCountsFromTheAttemptItWasGiven(t *testing.T) {
 	s := &script{errs: []error{refused, nil}}
 	p := Policy{Attempts: 2, Initial: 1, Multiplier: 1, Max: 1}
-	if _, err := Retry(p, Options{})(s).Call(t.Context(), &agent.Call{Attempt: 4}); err != nil || s.calls[1].Attempt != 5 {
+	if _, err := Retry(p, Options{})(s).Call(t.Context(), &agent.Call{Attempt: 4}); err != nil ||
+		s.calls[1].Attempt != 5 {
 		t.Fatal(err, s.calls)
 	}
 }
@@ -239,19 +258,23 @@ func TestPolicyValidate(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	for want, p := range map[string]BudgetPolicy{"ratio is 2": {Ratio: 2, Least: 1}, "ratio is NaN": {Ratio: math.NaN(), Least: 1}, "least is 0": {Ratio: 1}} {
+	for want, p := range map[string]BudgetPolicy{"ratio is 2": {Ratio: 2, Least: 1},
+		"ratio is NaN": {Ratio: math.NaN(), Least: 1}, "least is 0": {Ratio: 1}} {
 		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
 }
 
-// Whatever the callee answers and the policy says: no more attempts than allowed, no second execution of what may not be repeated, no wait outside the policy.
+// Whatever the callee answers and the policy says: no more attempts than allowed, no second
+// execution of what may not be repeated, no wait outside the policy.
 func TestRetryProperties(t *testing.T) {
 	codes := agent.Codes()
 	rapid.Check(t, func(rt *rapid.T) {
-		p := Policy{Attempts: rapid.IntRange(-1, 6).Draw(rt, "attempts"), Initial: time.Duration(rapid.IntRange(-1, 1e9).Draw(rt, "initial")),
-			Multiplier: rapid.Float64().Draw(rt, "multiplier"), Max: time.Duration(rapid.IntRange(-1, 1e10).Draw(rt, "max"))}
+		p := Policy{Attempts: rapid.IntRange(-1, 6).Draw(rt, "attempts"),
+			Initial:    time.Duration(rapid.IntRange(-1, 1e9).Draw(rt, "initial")),
+			Multiplier: rapid.Float64().Draw(rt, "multiplier"),
+			Max:        time.Duration(rapid.IntRange(-1, 1e10).Draw(rt, "max"))}
 		n := rapid.IntRange(0, 8).Draw(rt, "failures")
 		s := &script{}
 		executed, known := 0, map[int]bool{}

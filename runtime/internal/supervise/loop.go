@@ -13,7 +13,8 @@ import (
 // ErrGaveUp is in the error of [Loop] when it restarted no more.
 var ErrGaveUp = errors.New("gave up restarting")
 
-// A PanicError is a panic that was made an error. Its text leaves out the stack, which belongs in the log only.
+// A PanicError is a panic that was made an error. Its text leaves out the stack, which belongs in
+// the log only.
 type PanicError struct {
 	Value any
 	Stack []byte
@@ -47,15 +48,17 @@ type Status struct {
 	Err error
 }
 
-// Loop runs run, and again whenever it returns an error or panics, as the policy says (see [Policy.Validate] for what a valid one is). It owns no goroutine: it returns when
-// run does for the last time:
+// Loop runs run, and again whenever it returns an error or panics, as the policy says (see
+// [Policy.Validate] for what a valid one is). It owns no goroutine: it returns when run does for
+// the last time:
 //   - nil: run returned nil, and is done;
 //   - the cause of ctx: ctx ended, and run, whatever it returned then, was stopped;
 //   - an error that wraps [ErrGaveUp] and run's last error: it failed too often.
 //
-// onState, if not nil, is told of each state before it is entered, from the goroutine of Loop; it must be quick. log gets a line for each failure, with the stack of
-// a panic; name says of what.
-func Loop(ctx context.Context, p Policy, name string, log *slog.Logger, run func(context.Context) error, onState func(Status)) error {
+// onState, if not nil, is told of each state before it is entered, from the goroutine of Loop; it
+// must be quick. log gets a line for each failure, with the stack of a panic; name says of what.
+func Loop(ctx context.Context, p Policy, name string, log *slog.Logger, run func(context.Context) error,
+	onState func(Status)) error {
 	m := &machine{policy: p}
 	var s Status
 	enter := func(state State, wait time.Duration) {
@@ -87,7 +90,8 @@ func Loop(ctx context.Context, p Policy, name string, log *slog.Logger, run func
 		s.Err = err
 		state, wait := m.fail(time.Now())
 		if state == Failed {
-			log.ErrorContext(ctx, "failed too often, not restarted any more", append(failure(name, err), "restarts", s.Restarts)...)
+			log.ErrorContext(ctx, "failed too often, not restarted any more",
+				append(failure(name, err), "restarts", s.Restarts)...)
 			enter(Failed, 0)
 			return fmt.Errorf("%s: %w after %d restarts: %w", name, ErrGaveUp, s.Restarts, err)
 		}

@@ -1,4 +1,5 @@
-// Package supervise keeps things running that end when they should not: it restarts them, ever more slowly, and gives up where restarting does not help.
+// Package supervise keeps things running that end when they should not: it restarts them, ever more
+// slowly, and gives up where restarting does not help.
 package supervise
 
 import (
@@ -28,20 +29,26 @@ type Policy struct {
 	// Restarts is how many restarts are allowed within the time Within. One more is a backoff.
 	Restarts int
 	Within   time.Duration
-	// Backoff is the rest that something gets which failed too often. After it the restarts are counted afresh.
+	// Backoff is the rest that something gets which failed too often. After it the restarts are
+	// counted afresh.
 	Backoff time.Duration
-	// GiveUpAfter is how many rests it gets: when it fails too often again after the last one, it is failed. A run that lasted for Within earns them back.
+	// GiveUpAfter is how many rests it gets: when it fails too often again after the last one, it
+	// is failed. A run that lasted for Within earns them back.
 	GiveUpAfter int
-	// Delay is the wait before a second restart within Within; it doubles from one restart to the next, up to Backoff. The first restart is at once.
+	// Delay is the wait before a second restart within Within; it doubles from one restart to the
+	// next, up to Backoff. The first restart is at once.
 	Delay time.Duration
 }
 
-// DefaultPolicy is 5 restarts in 30 s, then 15 s of backoff, failed after the third; the waits between restarts begin with 100 ms.
+// DefaultPolicy is 5 restarts in 30 s, then 15 s of backoff, failed after the third; the waits
+// between restarts begin with 100 ms.
 func DefaultPolicy() Policy {
-	return Policy{Restarts: 5, Within: 30 * time.Second, Backoff: 15 * time.Second, GiveUpAfter: 3, Delay: 100 * time.Millisecond}
+	return Policy{Restarts: 5, Within: 30 * time.Second, Backoff: 15 * time.Second, GiveUpAfter: 3,
+		Delay: 100 * time.Millisecond}
 }
 
-// Validate says everything that is wrong with the policy, in the words of the project file; nil if nothing.
+// Validate says everything that is wrong with the policy, in the words of the project file; nil if
+// nothing.
 func (p Policy) Validate() error {
 	var errs []error
 	if p.Restarts < 0 {
@@ -73,7 +80,8 @@ type machine struct {
 // start notes that a run begins.
 func (m *machine) start(now time.Time) { m.started = now }
 
-// fail says what is next after the run that began at start failed: Restarting or Backoff and the wait before it runs again, or Failed.
+// fail says what is next after the run that began at start failed: Restarting or Backoff and the
+// wait before it runs again, or Failed.
 func (m *machine) fail(now time.Time) (State, time.Duration) {
 	if now.Sub(m.started) >= m.policy.Within {
 		m.restarts, m.rests = m.restarts[:0], 0

@@ -11,8 +11,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// A Growth is how the waits between attempts grow that never end: from Initial by Multiplier up to Max, each changed at random by up to the part Jitter of
-// itself, either way.
+// A Growth is how the waits between attempts grow that never end: from Initial by Multiplier up to
+// Max, each changed at random by up to the part Jitter of itself, either way.
 type Growth struct {
 	Initial    time.Duration
 	Multiplier float64
@@ -52,10 +52,13 @@ func (g Growth) Wait(n int) time.Duration {
 	return max(time.Duration(d*(1+g.Jitter*(2*rand.Float64()-1))), 0)
 }
 
-// Reconnect calls connect until it returns nil, and returns nil then. It never gives up by itself: any other return is ctx's end, and wraps its cause and the last
-// error of connect. A panic in connect is an error. Where that error asks for a longer wait ([agent.Error.RetryAfter]), it gets it, up to ten times
-// Max. onFail, if not nil, is told of each failure and the wait that follows it; it must be quick.
-func Reconnect(ctx context.Context, g Growth, connect func(context.Context) error, onFail func(attempt int, wait time.Duration, err error)) error {
+// Reconnect calls connect until it returns nil, and returns nil then. It never gives up by itself:
+// any other return is ctx's end, and wraps its cause and the last error of connect. A panic in
+// connect is an error. Where that error asks for a longer wait ([agent.Error.RetryAfter]), it gets
+// it, up to ten times Max. onFail, if not nil, is told of each failure and the wait that follows
+// it; it must be quick.
+func Reconnect(ctx context.Context, g Growth, connect func(context.Context) error,
+	onFail func(attempt int, wait time.Duration, err error)) error {
 	var last error
 	for n := 1; ctx.Err() == nil; n++ {
 		if last = Try(ctx, connect); last == nil {

@@ -48,7 +48,8 @@ func TestLoopGivesUpAfterTheThirdBackoff(t *testing.T) {
 		if !errors.Is(err, ErrGaveUp) || !errors.Is(err, errBoom) || !strings.Contains(err.Error(), "editor") {
 			t.Error(err)
 		}
-		// Per burst: the run, and restarts after 0, 100, 200, 400 and 800 ms; a rest of 15 s between two bursts.
+		// Per burst: the run, and restarts after 0, 100, 200, 400 and 800 ms; a rest of 15 s
+		// between two bursts.
 		const ms = time.Millisecond
 		var want []time.Duration
 		for burst := range 4 {
@@ -78,7 +79,8 @@ func TestLoopDone(t *testing.T) {
 			}
 			return nil
 		}, told.add)
-		if want := []State{Running, Restarting, Running, Restarting, Running, Done}; err != nil || !slices.Equal(told.names(), want) {
+		if want := []State{Running, Restarting, Running, Restarting, Running, Done}; err != nil ||
+			!slices.Equal(told.names(), want) {
 			t.Error(err, told.names())
 		}
 	})
@@ -103,10 +105,14 @@ func TestLoopStops(t *testing.T) {
 				if err != cause || told[len(told)-1].State != Stopped {
 					t.Errorf("%v, %v", err, told.names())
 				}
-				if late := strings.Contains(log.String(), "while being stopped"); late != (name == "returns another" || name == "panics") {
+				if late := strings.Contains(log.String(), "while being stopped"); late != (name == "returns another" ||
+					name == "panics") {
 					t.Errorf("the log says:\n%s", log.String())
 				}
-				if again := Loop(ctx, DefaultPolicy(), "r", quiet, func(context.Context) error { t.Error("it ran"); return nil }, nil); again != cause {
+				if again := Loop(ctx, DefaultPolicy(), "r", quiet, func(context.Context) error {
+					t.Error("it ran")
+					return nil
+				}, nil); again != cause {
 					t.Error(again)
 				}
 			})
@@ -119,12 +125,13 @@ func TestLoopRestartsAfterAPanicAndLogsItsStack(t *testing.T) {
 		var log bytes.Buffer
 		n := 0
 		var told states
-		err := Loop(t.Context(), DefaultPolicy(), "editor", slog.New(slog.NewTextHandler(&log, nil)), func(context.Context) error {
-			if n++; n == 1 {
-				panic(errBoom)
-			}
-			return nil
-		}, told.add)
+		err := Loop(t.Context(), DefaultPolicy(), "editor", slog.New(slog.NewTextHandler(&log, nil)),
+			func(context.Context) error {
+				if n++; n == 1 {
+					panic(errBoom)
+				}
+				return nil
+			}, told.add)
 		if err != nil || n != 2 {
 			t.Fatal(n, err)
 		}
@@ -162,9 +169,11 @@ func TestALongRunEarnsItsRestartsBack(t *testing.T) {
 func TestMachineProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := Policy{
-			Restarts: rapid.IntRange(0, 6).Draw(t, "restarts"), Within: time.Duration(rapid.IntRange(1, 60).Draw(t, "within")) * time.Second,
-			Backoff: time.Duration(rapid.IntRange(0, 30).Draw(t, "backoff")) * time.Second, GiveUpAfter: rapid.IntRange(0, 4).Draw(t, "give up"),
-			Delay: time.Duration(rapid.IntRange(0, 2000).Draw(t, "delay")) * time.Millisecond,
+			Restarts:    rapid.IntRange(0, 6).Draw(t, "restarts"),
+			Within:      time.Duration(rapid.IntRange(1, 60).Draw(t, "within")) * time.Second,
+			Backoff:     time.Duration(rapid.IntRange(0, 30).Draw(t, "backoff")) * time.Second,
+			GiveUpAfter: rapid.IntRange(0, 4).Draw(t, "give up"),
+			Delay:       time.Duration(rapid.IntRange(0, 2000).Draw(t, "delay")) * time.Millisecond,
 		}
 		if err := p.Validate(); err != nil {
 			t.Fatal(err)
@@ -216,10 +225,12 @@ func TestMachineProperties(t *testing.T) {
 	})
 }
 
-// Whatever it does, what runs shorter than Within is started a bounded number of times, and no more often than the policy says between two rests.
+// Whatever it does, what runs shorter than Within is started a bounded number of times, and no more
+// often than the policy says between two rests.
 func TestLoopStartsAreBounded(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		p := Policy{Restarts: rapid.IntRange(0, 5).Draw(rt, "restarts"), Within: 30 * time.Second, Backoff: 15 * time.Second,
+		p := Policy{Restarts: rapid.IntRange(0, 5).Draw(rt, "restarts"), Within: 30 * time.Second,
+			Backoff:     15 * time.Second,
 			GiveUpAfter: rapid.IntRange(0, 3).Draw(rt, "give up"), Delay: 100 * time.Millisecond}
 		runs := rapid.SliceOfN(rapid.IntRange(0, 5000), 1, 10).Draw(rt, "ms of the runs, over and over")
 		synctest.Test(t, func(t *testing.T) {
@@ -312,7 +323,10 @@ func TestReconnectStops(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errBoom) || time.Since(began) != time.Minute {
 			t.Error(err, time.Since(began))
 		}
-		if err := Reconnect(ctx, DefaultGrowth(), func(context.Context) error { t.Error("it tried"); return nil }, nil); err != context.DeadlineExceeded {
+		if err := Reconnect(ctx, DefaultGrowth(), func(context.Context) error {
+			t.Error("it tried")
+			return nil
+		}, nil); err != context.DeadlineExceeded {
 			t.Error(err)
 		}
 	})
@@ -325,7 +339,8 @@ func TestValidate(t *testing.T) {
 		}
 	}
 	err := Policy{Restarts: -1, Within: 0, Backoff: -1, GiveUpAfter: -2, Delay: -1}.Validate()
-	for _, want := range []string{"restarts is -1", "within is 0s", "backoff is -1ns", "give_up_after is -2", "delay is -1ns"} {
+	for _, want := range []string{"restarts is -1", "within is 0s", "backoff is -1ns", "give_up_after is -2",
+		"delay is -1ns"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v lacks %q", err, want)
 		}

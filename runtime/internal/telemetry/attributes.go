@@ -44,7 +44,8 @@ func (h Hop) attributes() []attribute.KeyValue {
 	return out
 }
 
-// spanName is as the MCP conventions have it, with the agent before the name. A URI is no part of it: it is as good as an argument, and there are too many.
+// spanName is as the MCP conventions have it, with the agent before the name. A URI is no part of
+// it: it is as good as an argument, and there are too many.
 func spanName(c *agent.Call) string {
 	switch c.Op {
 	case agent.OpTool:
@@ -64,26 +65,31 @@ func spanName(c *agent.Call) string {
 // callAttributes says which call it is. room is how many more the caller will append.
 func callAttributes(c *agent.Call, room int) []attribute.KeyValue {
 	out := make([]attribute.KeyValue, 0, 7+room)
-	out = append(out, attribute.String("openmas.agent", clean(c.Agent)), attribute.String("openmas.caller", clean(c.Caller)),
+	out = append(out, attribute.String("openmas.agent", clean(c.Agent)),
+		attribute.String("openmas.caller", clean(c.Caller)),
 		attribute.String("openmas.call.id", clean(c.ID)), attribute.Int("openmas.depth", c.Depth))
 	switch c.Op {
 	case agent.OpTool:
-		out = append(out, attribute.String("mcp.method.name", "tools/call"), attribute.String("gen_ai.operation.name", "execute_tool"),
+		out = append(out, attribute.String("mcp.method.name", "tools/call"),
+			attribute.String("gen_ai.operation.name", "execute_tool"),
 			attribute.String("gen_ai.tool.name", clean(c.Name)))
 	case agent.OpPrompt:
-		out = append(out, attribute.String("mcp.method.name", "prompts/get"), attribute.String("gen_ai.prompt.name", clean(c.Name)))
+		out = append(out, attribute.String("mcp.method.name", "prompts/get"),
+			attribute.String("gen_ai.prompt.name", clean(c.Name)))
 	case agent.OpResource:
 		out = append(out, attribute.String("mcp.method.name", "resources/read"))
 	case agent.OpComplete:
 		out = append(out, attribute.String("mcp.method.name", "completion/complete"))
 	case agent.OpEvent:
-		out = append(out, attribute.String("messaging.operation.name", "process"), attribute.String("messaging.operation.type", "process"),
+		out = append(out, attribute.String("messaging.operation.name", "process"),
+			attribute.String("messaging.operation.type", "process"),
 			attribute.String("messaging.destination.name", clean(c.Name)))
 	}
 	return out
 }
 
-// clean makes s fit for a span: short, and valid UTF-8, for one bad byte would cost the whole batch.
+// clean makes s fit for a span: short, and valid UTF-8, for one bad byte would cost the whole
+// batch.
 func clean(s string) string {
 	if len(s) <= maxText && utf8.ValidString(s) {
 		return s

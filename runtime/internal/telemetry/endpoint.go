@@ -19,14 +19,16 @@ type target struct {
 	grpc bool
 }
 
-// target finds the receiver in the configuration and the environment; nil when there is none, or the environment turns tracing off.
+// target finds the receiver in the configuration and the environment; nil when there is none, or
+// the environment turns tracing off.
 func (c Config) target() (*target, error) {
 	if strings.EqualFold(c.env("OTEL_SDK_DISABLED"), "true") {
 		return nil, nil
 	}
 	if name := c.env("OTEL_TRACES_EXPORTER"); name != "" && name != "otlp" {
 		if name != "none" {
-			c.Logger.Warn("telemetry is off: OTEL_TRACES_EXPORTER names an exporter that is not here", "want", "otlp or none", "got", name)
+			c.Logger.Warn("telemetry is off: OTEL_TRACES_EXPORTER names an exporter that is not here", "want",
+				"otlp or none", "got", name)
 		}
 		return nil, nil
 	}
@@ -52,7 +54,8 @@ func (c Config) target() (*target, error) {
 	return &t, nil
 }
 
-// endpoint says which setting names the endpoint, and whether it is the base of all OTLP's URLs or that for traces.
+// endpoint says which setting names the endpoint, and whether it is the base of all OTLP's URLs or
+// that for traces.
 func (c Config) endpoint() (name, value string, base bool) {
 	if c.Endpoint != "" {
 		return "telemetry: endpoint", c.Endpoint, true

@@ -15,8 +15,8 @@ const logEvery = time.Minute
 
 var errAborted = errors.New("telemetry is shutting down")
 
-// exporter hands spans to another one and keeps its errors from the SDK, which would give each to a handler that is global and prints: a receiver that is
-// down is a line a minute.
+// exporter hands spans to another one and keeps its errors from the SDK, which would give each to a
+// handler that is global and prints: a receiver that is down is a line a minute.
 type exporter struct {
 	next sdktrace.SpanExporter
 	to   string

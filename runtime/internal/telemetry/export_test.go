@@ -38,22 +38,30 @@ func TestSetupFindsTheEndpoint(t *testing.T) {
 		err  string
 	}{
 		{name: "nothing"},
-		{name: "config", conf: Config{Endpoint: "http://h:1"}, env: map[string]string{base: "http://other"}, want: "http://h:1/v1/traces"},
+		{name: "config", conf: Config{Endpoint: "http://h:1"}, env: map[string]string{base: "http://other"},
+			want: "http://h:1/v1/traces"},
 		{name: "config, whole path", conf: Config{Endpoint: "https://h/x/v1/traces"}, want: "https://h/x/v1/traces"},
 		{name: "base", env: map[string]string{base: "http://h:1/x/"}, want: "http://h:1/x/v1/traces"},
-		{name: "traces", env: map[string]string{base: "http://no", traces: "http://h:1/exact"}, want: "http://h:1/exact"},
-		{name: "grpc by config", conf: Config{Endpoint: "http://h:4317", Protocol: "grpc"}, want: "http://h:4317", grpc: true},
-		{name: "grpc by env", env: map[string]string{base: "http://h:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, want: "http://h:4317", grpc: true},
-		{name: "traces protocol first", env: map[string]string{base: "http://h", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/json"}, want: "http://h/v1/traces"},
+		{name: "traces", env: map[string]string{base: "http://no", traces: "http://h:1/exact"},
+			want: "http://h:1/exact"},
+		{name: "grpc by config", conf: Config{Endpoint: "http://h:4317", Protocol: "grpc"}, want: "http://h:4317",
+			grpc: true},
+		{name: "grpc by env", env: map[string]string{base: "http://h:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+			want: "http://h:4317", grpc: true},
+		{name: "traces protocol first", env: map[string]string{base: "http://h", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+			"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/json"}, want: "http://h/v1/traces"},
 		{name: "disabled", conf: Config{Endpoint: "http://h"}, env: map[string]string{"OTEL_SDK_DISABLED": "TRUE"}},
-		{name: "no exporter", conf: Config{Endpoint: "http://h"}, env: map[string]string{"OTEL_TRACES_EXPORTER": "none"}},
+		{name: "no exporter", conf: Config{Endpoint: "http://h"},
+			env: map[string]string{"OTEL_TRACES_EXPORTER": "none"}},
 		{name: "exporter of others", env: map[string]string{base: "http://h", "OTEL_TRACES_EXPORTER": "zipkin"}},
-		{name: "exporter otlp", env: map[string]string{base: "http://h", "OTEL_TRACES_EXPORTER": "otlp"}, want: "http://h/v1/traces"},
+		{name: "exporter otlp", env: map[string]string{base: "http://h", "OTEL_TRACES_EXPORTER": "otlp"},
+			want: "http://h/v1/traces"},
 		{name: "no scheme", conf: Config{Endpoint: "localhost:4317"}, err: "telemetry: endpoint: it must be a URL"},
 		{name: "no host", env: map[string]string{base: "http://"}, err: base},
 		{name: "secret", env: map[string]string{traces: "http://u:s3cr3t@h"}, err: "put credentials in headers"},
 		{name: "unreadable secret", env: map[string]string{traces: "http://u:s3cr3t@h:x%"}, err: traces},
-		{name: "protocol", conf: Config{Endpoint: "http://h", Protocol: "carrier pigeon"}, err: `telemetry: protocol is "carrier pigeon"`},
+		{name: "protocol", conf: Config{Endpoint: "http://h", Protocol: "carrier pigeon"},
+			err: `telemetry: protocol is "carrier pigeon"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.conf.Environ, c.conf.Logger = env(c.env), slog.New(slog.DiscardHandler)
@@ -111,7 +119,8 @@ type grpcReceiver struct {
 	requests
 }
 
-func (g grpcReceiver) Export(_ context.Context, m *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+func (g grpcReceiver) Export(_ context.Context,
+	m *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
 	g.requests <- m
 	return &collector.ExportTraceServiceResponse{}, nil
 }
@@ -145,12 +154,14 @@ func TestOTLP(t *testing.T) {
 	}()
 	for protocol, endpoint := range map[string]string{"http": web.URL, "grpc": "http://" + lis.Addr().String()} {
 		t.Run(protocol, func(t *testing.T) {
-			tel, err := Setup(t.Context(), Config{Endpoint: endpoint, Protocol: protocol, Headers: map[string]string{"x-token": "t"},
-				ServiceName: "crew", Instance: "host/1", Project: "ours", Environ: env(nil)})
+			tel, err := Setup(t.Context(),
+				Config{Endpoint: endpoint, Protocol: protocol, Headers: map[string]string{"x-token": "t"},
+					ServiceName: "crew", Instance: "host/1", Project: "ours", Environ: env(nil)})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := tel.Client(Hop{Communicator: "local"})(ok()).Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "a", Name: "t"}); err != nil {
+			if _, err := tel.Client(Hop{Communicator: "local"})(ok()).Call(t.Context(),
+				&agent.Call{Op: agent.OpTool, Agent: "a", Name: "t"}); err != nil {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -159,10 +170,12 @@ func TestOTLP(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := inbox.next(t).ResourceSpans[0]
-			if s := got.ScopeSpans[0]; s.Scope.Name != scope || len(s.Spans) != 1 || s.Spans[0].Name != "tools/call a.t" {
+			if s := got.ScopeSpans[0]; s.Scope.Name != scope || len(s.Spans) != 1 ||
+				s.Spans[0].Name != "tools/call a.t" {
 				t.Errorf("%v", s)
 			}
-			for key, want := range map[string]string{"service.name": "crew", "service.instance.id": "host/1", "service.namespace": "theirs", "deployment.environment.name": "test"} {
+			for key, want := range map[string]string{"service.name": "crew", "service.instance.id": "host/1",
+				"service.namespace": "theirs", "deployment.environment.name": "test"} {
 				if v := resourceAttr(got.Resource.Attributes, key); v != want {
 					t.Errorf("%s is %q, want %q", key, v, want)
 				}
@@ -170,7 +183,8 @@ func TestOTLP(t *testing.T) {
 			if err := tel.Shutdown(ctx); err != nil {
 				t.Error("the second time:", err)
 			}
-			if _, err := tel.Client(Hop{Communicator: "local"})(ok()).Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "a", Name: "t"}); err != nil {
+			if _, err := tel.Client(Hop{Communicator: "local"})(ok()).Call(t.Context(),
+				&agent.Call{Op: agent.OpTool, Agent: "a", Name: "t"}); err != nil {
 				t.Error("a call after it:", err)
 			}
 		})
@@ -219,7 +233,9 @@ func (exportFunc) Shutdown(context.Context) error { return nil }
 func TestDownIsALineAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		e := newExporter(exportFunc(func(context.Context, int) error { return errors.New("connection refused") }), "http://h", slog.New(slog.NewTextHandler(&log, nil)))
+		e := newExporter(exportFunc(func(context.Context, int) error {
+			return errors.New("connection refused")
+		}), "http://h", slog.New(slog.NewTextHandler(&log, nil)))
 		for range 600 { // ten minutes
 			if err := e.ExportSpans(t.Context(), make([]sdktrace.ReadOnlySpan, 2)); err != nil {
 				t.Fatal("the SDK got", err)
@@ -227,7 +243,8 @@ func TestDownIsALineAMinute(t *testing.T) {
 			time.Sleep(time.Second) // in the bubble's time
 		}
 		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
-		if len(lines) != 10 || !strings.Contains(lines[1], "spans=120") || !strings.Contains(lines[1], "connection refused") || !strings.Contains(lines[1], "http://h") {
+		if len(lines) != 10 || !strings.Contains(lines[1], "spans=120") ||
+			!strings.Contains(lines[1], "connection refused") || !strings.Contains(lines[1], "http://h") {
 			t.Errorf("%d lines:\n%s", len(lines), log.String())
 		}
 		e.abort()
@@ -251,7 +268,8 @@ func TestShutdownDoesNotWaitForAStuckReceiver(t *testing.T) {
 		defer cancel()
 		began := time.Now()
 		err = tel.Shutdown(ctx)
-		if time.Since(began) != time.Second || !errors.Is(err, errAborted) || !strings.Contains(err.Error(), "1500 spans") {
+		if time.Since(began) != time.Second || !errors.Is(err, errAborted) ||
+			!strings.Contains(err.Error(), "1500 spans") {
 			t.Errorf("%v, %v", err, time.Since(began))
 		}
 	})

@@ -17,12 +17,14 @@ const (
 	baggageKey  = "baggage"
 )
 
-// maxPassed bounds what is passed on unread; W3C allows no more for baggage, and less for the others.
+// maxPassed bounds what is passed on unread; W3C allows no more for baggage, and less for the
+// others.
 const maxPassed = 8192
 
 var w3cKeys = [...]string{traceparent, tracestate, baggageKey}
 
-// inject returns meta with the span of ctx and its baggage in it, in place of others that meta may hold. It does not change meta.
+// inject returns meta with the span of ctx and its baggage in it, in place of others that meta may
+// hold. It does not change meta.
 func inject(ctx context.Context, meta map[string]string) map[string]string {
 	out := make(map[string]string, len(meta)+len(w3cKeys))
 	for k, v := range meta {
@@ -37,8 +39,9 @@ func inject(ctx context.Context, meta map[string]string) map[string]string {
 	return out
 }
 
-// callerContext is the context in which a caller's span of c begins. Its parent is the span of ctx; else the one that c itself brings along, as a call does that entered
-// the system with it; else that of the call which is being served in ctx.
+// callerContext is the context in which a caller's span of c begins. Its parent is the span of ctx;
+// else the one that c itself brings along, as a call does that entered the system with it; else
+// that of the call which is being served in ctx.
 func callerContext(ctx context.Context, c *agent.Call) context.Context {
 	if trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx
@@ -53,27 +56,31 @@ func callerContext(ctx context.Context, c *agent.Call) context.Context {
 	return ctx
 }
 
-// calleeContext is the context in which a callee's span of c begins: its parent is what the call brings along. The ambient span of ctx, of an HTTP request say, is then
-// returned as a link, if it is another; without a parent in the call it is the parent.
+// calleeContext is the context in which a callee's span of c begins: its parent is what the call
+// brings along. The ambient span of ctx, of an HTTP request say, is then returned as a link, if it
+// is another; without a parent in the call it is the parent.
 func calleeContext(ctx context.Context, c *agent.Call) (context.Context, trace.SpanContext) {
 	ambient := trace.SpanContextFromContext(ctx)
 	out, ok := extract(ctx, c.Meta)
 	if !ok || !ambient.IsValid() {
 		return out, trace.SpanContext{}
 	}
-	if parent := trace.SpanContextFromContext(out); parent.SpanID() == ambient.SpanID() && parent.TraceID() == ambient.TraceID() {
+	if parent := trace.SpanContextFromContext(out); parent.SpanID() == ambient.SpanID() &&
+		parent.TraceID() == ambient.TraceID() {
 		return ctx, trace.SpanContext{}
 	}
 	return out, ambient
 }
 
-// extract puts what meta brings along into ctx, and reports whether that includes a valid parent. Malformed parts of it are ignored.
+// extract puts what meta brings along into ctx, and reports whether that includes a valid parent.
+// Malformed parts of it are ignored.
 func extract(ctx context.Context, meta map[string]string) (context.Context, bool) {
 	if len(meta) == 0 {
 		return ctx, false
 	}
 	if b := meta[baggageKey]; b != "" {
-		// Not with propagation.Baggage: it hands a stranger's malformed baggage to a global error handler.
+		// Not with propagation.Baggage: it hands a stranger's malformed baggage to a global error
+		// handler.
 		if bag, _ := baggage.Parse(b); bag.Len() > 0 {
 			ctx = baggage.ContextWithBaggage(ctx, bag)
 		}
@@ -85,8 +92,8 @@ func extract(ctx context.Context, meta map[string]string) (context.Context, bool
 	return out, out != ctx // it gives ctx back when there is nothing valid
 }
 
-// passOn is what becomes of a caller when telemetry is off: the trace of the call that is being served goes on with the calls made for it, unread. Without a trace it does
-// nothing.
+// passOn is what becomes of a caller when telemetry is off: the trace of the call that is being
+// served goes on with the calls made for it, unread. Without a trace it does nothing.
 func passOn(next agent.Caller) agent.Caller {
 	return agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 		if meta := passed(ctx, c.Meta); meta != nil {
@@ -98,7 +105,8 @@ func passOn(next agent.Caller) agent.Caller {
 	})
 }
 
-// passed is meta with what the call being served in ctx brought along; nil when there is nothing to add to meta.
+// passed is meta with what the call being served in ctx brought along; nil when there is nothing to
+// add to meta.
 func passed(ctx context.Context, meta map[string]string) map[string]string {
 	served := agent.CallFrom(ctx)
 	if served == nil || len(served.Meta) == 0 || meta[traceparent] != "" {

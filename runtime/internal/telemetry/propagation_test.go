@@ -21,7 +21,8 @@ func wire(next agent.Caller) agent.Caller {
 	})
 }
 
-// crew is a context in which an agent a can call b.middle, locally, which calls c.last over a wire. near makes the spans on this side of it, far beyond it.
+// crew is a context in which an agent a can call b.middle, locally, which calls c.last over a wire.
+// near makes the spans on this side of it, far beyond it.
 func crew(t *testing.T, near, far *Telemetry) context.Context {
 	c := host(t, "c", nil, agent.NewTool("last", "d", func(ctx context.Context, _ struct{}) (string, error) {
 		return baggage.FromContext(ctx).String(), nil
@@ -49,7 +50,8 @@ func TestOneTraceOverLocalAndWire(t *testing.T) {
 	if len(here) != 4 || len(there) != 1 {
 		t.Fatalf("%v\n%v", here, there)
 	}
-	run, toB, inB := here["internal invoke_agent a"], here["client tools/call b.middle"], here["server tools/call b.middle"]
+	run, toB, inB := here["internal invoke_agent a"], here["client tools/call b.middle"],
+		here["server tools/call b.middle"]
 	toC, inC := here["client tools/call c.last"], there["server tools/call c.last"]
 	for _, edge := range [][2]tracetest.SpanStub{{toB, run}, {inB, toB}, {toC, inB}, {inC, toC}} {
 		wantChild(t, edge[0], edge[1])
@@ -57,19 +59,24 @@ func TestOneTraceOverLocalAndWire(t *testing.T) {
 	if !inC.Parent.IsRemote() || inB.Parent.IsRemote() || run.Parent.IsValid() {
 		t.Error("remote parents are wrong")
 	}
-	wantAttrs(t, run, map[attribute.Key]string{"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "a", "openmas.agent": "a", "error.type": ""})
-	wantAttrs(t, toB, map[attribute.Key]string{"openmas.agent": "b", "openmas.caller": "a", "openmas.communicator": "local", "openmas.attempts": "1", "openmas.depth": "0", "network.transport": ""})
+	wantAttrs(t, run, map[attribute.Key]string{"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "a",
+		"openmas.agent": "a", "error.type": ""})
+	wantAttrs(t, toB, map[attribute.Key]string{"openmas.agent": "b", "openmas.caller": "a",
+		"openmas.communicator": "local", "openmas.attempts": "1", "openmas.depth": "0", "network.transport": ""})
 	wantAttrs(t, toC, map[attribute.Key]string{
-		"mcp.method.name": "tools/call", "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "last", "openmas.agent": "c", "openmas.caller": "b",
+		"mcp.method.name": "tools/call", "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "last",
+		"openmas.agent": "c", "openmas.caller": "b",
 		"openmas.communicator": "mcp-stdio", "openmas.depth": "1", "network.transport": "pipe", "error.type": "",
 	})
-	wantAttrs(t, inC, map[attribute.Key]string{"openmas.instance": "c/0", "openmas.attempt": "1", "gen_ai.tool.name": "last", "openmas.call.id": attr(toC, "openmas.call.id")})
+	wantAttrs(t, inC, map[attribute.Key]string{"openmas.instance": "c/0", "openmas.attempt": "1",
+		"gen_ai.tool.name": "last", "openmas.call.id": attr(toC, "openmas.call.id")})
 	if attr(toC, "openmas.call.id") == "" || toC.Status.Code != codes.Unset {
 		t.Errorf("%+v", toC)
 	}
 }
 
-// What enters with a foreign parent and baggage keeps both, whichever of the two processes makes spans.
+// What enters with a foreign parent and baggage keeps both, whichever of the two processes makes
+// spans.
 func TestAForeignTraceGoesOn(t *testing.T) {
 	for _, on := range [][2]bool{{true, true}, {true, false}, {false, true}, {false, false}} {
 		t.Run(fmt.Sprintf("near %v far %v", on[0], on[1]), func(t *testing.T) {
@@ -82,8 +89,10 @@ func TestAForeignTraceGoesOn(t *testing.T) {
 				}
 			}
 			env, _ := agent.EnvFrom(crew(t, tels[0], tels[1]))
-			meta := map[string]string{"traceparent": foreignParent, "tracestate": "v=1", "baggage": "user=ann", "other": "x"}
-			res, err := env.Directory.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "b", Name: "middle", Meta: meta})
+			meta := map[string]string{"traceparent": foreignParent, "tracestate": "v=1", "baggage": "user=ann",
+				"other": "x"}
+			res, err := env.Directory.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "b", Name: "middle",
+				Meta: meta})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,13 +104,16 @@ func TestAForeignTraceGoesOn(t *testing.T) {
 			}
 			if on[0] {
 				s := recs[0].spans()
-				if first := s["client tools/call b.middle"]; len(s) != 3 || first.Parent.SpanID().String() != foreignSpan || first.SpanContext.TraceID().String() != foreignTrace || !first.Parent.IsRemote() {
+				if first := s["client tools/call b.middle"]; len(s) != 3 ||
+					first.Parent.SpanID().String() != foreignSpan ||
+					first.SpanContext.TraceID().String() != foreignTrace || !first.Parent.IsRemote() {
 					t.Errorf("%+v", s)
 				}
 			}
 			if on[1] {
 				last := recs[1].spans()["server tools/call c.last"]
-				if last.SpanContext.TraceID().String() != foreignTrace || last.SpanContext.TraceState().String() != "v=1" {
+				if last.SpanContext.TraceID().String() != foreignTrace ||
+					last.SpanContext.TraceState().String() != "v=1" {
 					t.Errorf("%+v", last)
 				}
 				want := foreignSpan
@@ -116,14 +128,16 @@ func TestAForeignTraceGoesOn(t *testing.T) {
 	}
 }
 
-// A call that holds the trace of another, as one does that is passed on, is sent with that of its own span only.
+// A call that holds the trace of another, as one does that is passed on, is sent with that of its
+// own span only.
 func TestClientReplacesStaleTraceContext(t *testing.T) {
 	r := record(t)
 	var got map[string]string
-	c := r.Client(Hop{Communicator: "mcp-sse"})(agent.CallerFunc(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
-		got = c.Meta
-		return answer, nil
-	}))
+	c := r.Client(Hop{Communicator: "mcp-sse"})(
+		agent.CallerFunc(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+			got = c.Meta
+			return answer, nil
+		}))
 	ctx, span := r.tracer.Start(t.Context(), "x")
 	defer span.End()
 	meta := map[string]string{"traceparent": foreignParent, "tracestate": "v=1", "baggage": "user=ann", "other": "x"}
@@ -131,7 +145,8 @@ func TestClientReplacesStaleTraceContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := r.spans()["client tools/call a.t"].SpanContext
-	if len(got) != 2 || got["other"] != "x" || got["traceparent"] != fmt.Sprintf("00-%s-%s-01", s.TraceID(), s.SpanID()) {
+	if len(got) != 2 || got["other"] != "x" || got["traceparent"] != fmt.Sprintf("00-%s-%s-01", s.TraceID(),
+		s.SpanID()) {
 		t.Errorf("%v", got)
 	}
 }
@@ -151,10 +166,12 @@ func TestServerLinksTheAmbientSpan(t *testing.T) {
 		return s
 	}
 	call(map[string]string{"traceparent": foreignParent})
-	if s := last(); s.Parent.SpanID().String() != foreignSpan || len(s.Links) != 1 || !s.Links[0].SpanContext.Equal(ambient.SpanContext()) {
+	if s := last(); s.Parent.SpanID().String() != foreignSpan || len(s.Links) != 1 ||
+		!s.Links[0].SpanContext.Equal(ambient.SpanContext()) {
 		t.Errorf("%+v", s)
 	}
-	for name, meta := range map[string]map[string]string{"none": nil, "malformed": {"traceparent": "00-zz", "baggage": ";;="}, "the ambient one": inject(ctx, nil)} {
+	for name, meta := range map[string]map[string]string{"none": nil,
+		"malformed": {"traceparent": "00-zz", "baggage": ";;="}, "the ambient one": inject(ctx, nil)} {
 		call(meta)
 		if s := last(); s.Parent.SpanID() != ambient.SpanContext().SpanID() || len(s.Links) != 0 {
 			t.Errorf("%s: %+v", name, s)
@@ -168,15 +185,22 @@ func TestOffPassesOnWhatIsMissing(t *testing.T) {
 	for _, c := range []struct{ served, own, want map[string]string }{
 		{nil, nil, nil},
 		{map[string]string{"other": "x"}, map[string]string{"k": "v"}, map[string]string{"k": "v"}},
-		{map[string]string{"traceparent": foreignParent, "tracestate": "v=1", "other": "x"}, nil, map[string]string{"traceparent": foreignParent, "tracestate": "v=1"}},
-		{map[string]string{"traceparent": foreignParent, "baggage": long}, nil, map[string]string{"traceparent": foreignParent}},
-		{map[string]string{"traceparent": foreignParent, "baggage": "a=b"}, map[string]string{"traceparent": "own"}, map[string]string{"traceparent": "own"}},
-		{map[string]string{"traceparent": foreignParent, "baggage": "a=b"}, map[string]string{"baggage": "own=1", "k": "v"},
+		{map[string]string{"traceparent": foreignParent, "tracestate": "v=1", "other": "x"}, nil,
+			map[string]string{"traceparent": foreignParent, "tracestate": "v=1"}},
+		{map[string]string{"traceparent": foreignParent, "baggage": long}, nil,
+			map[string]string{"traceparent": foreignParent}},
+		{map[string]string{"traceparent": foreignParent, "baggage": "a=b"}, map[string]string{"traceparent": "own"},
+			map[string]string{"traceparent": "own"}},
+		{map[string]string{"traceparent": foreignParent, "baggage": "a=b"},
+			map[string]string{"baggage": "own=1", "k": "v"},
 			map[string]string{"traceparent": foreignParent, "baggage": "own=1", "k": "v"}},
 	} {
 		var off *Telemetry
 		var got, before map[string]string
-		client := off.Client(Hop{})(agent.CallerFunc(func(_ context.Context, c *agent.Call) (*agent.Result, error) { got = c.Meta; return answer, nil }))
+		client := off.Client(Hop{})(agent.CallerFunc(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+			got = c.Meta
+			return answer, nil
+		}))
 		h := host(t, "a", nil, agent.NewTool("t", "d", func(ctx context.Context, _ struct{}) (string, error) {
 			before = maps.Clone(c.own)
 			_, err := client.Call(ctx, &agent.Call{Agent: "b", Name: "t", Meta: c.own})

@@ -8,8 +8,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Publisher makes the span of each publication, "send TOPIC", and sends its trace context along in [agent.Publication.Meta]; the handlers' spans are its children.
-// system is the broker, as in [Hop]. When telemetry is off, it passes on the trace context of the call that is being served.
+// Publisher makes the span of each publication, "send TOPIC", and sends its trace context along in
+// [agent.Publication.Meta]; the handlers' spans are its children. system is the broker, as in
+// [Hop]. When telemetry is off, it passes on the trace context of the call that is being served.
 func (t *Telemetry) Publisher(system string, next agent.Publisher) agent.Publisher {
 	return &publisher{t: t, system: system, next: next}
 }
@@ -29,12 +30,15 @@ func (p *publisher) Publish(ctx context.Context, pub agent.Publication) error {
 		return p.next.Publish(ctx, pub)
 	}
 	topic := clean(pub.Topic)
-	ctx, span := p.t.tracer.Start(callerContext(ctx, &agent.Call{Meta: pub.Meta}), "send "+topic, trace.WithSpanKind(trace.SpanKindProducer))
+	ctx, span := p.t.tracer.Start(callerContext(ctx, &agent.Call{Meta: pub.Meta}), "send "+topic,
+		trace.WithSpanKind(trace.SpanKindProducer))
 	pub.Meta = inject(ctx, pub.Meta)
 	if span.IsRecording() {
-		span.SetAttributes(attribute.String("messaging.system", p.system), attribute.String("messaging.operation.name", "send"),
+		span.SetAttributes(attribute.String("messaging.system", p.system),
+			attribute.String("messaging.operation.name", "send"),
 			attribute.String("messaging.operation.type", "send"), attribute.String("messaging.destination.name", topic),
-			attribute.String("messaging.message.id", clean(pub.ID)), attribute.String("openmas.agent", clean(pub.Source)))
+			attribute.String("messaging.message.id", clean(pub.ID)),
+			attribute.String("openmas.agent", clean(pub.Source)))
 	}
 	code := agent.CodeInternal // of a panic
 	defer func() { end(span, code) }()

@@ -10,10 +10,11 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Client makes the caller's span of a call, all its attempts included, and sends its trace context along in [agent.Call.Meta]. A local hop needs no sending: the
-// span is in the context.
+// Client makes the caller's span of a call, all its attempts included, and sends its trace context
+// along in [agent.Call.Meta]. A local hop needs no sending: the span is in the context.
 //
-// When telemetry is off, it passes on the trace context of the call that is being served, and costs nothing where there is none.
+// When telemetry is off, it passes on the trace context of the call that is being served, and costs
+// nothing where there is none.
 func (t *Telemetry) Client(h Hop) agent.Middleware {
 	if !t.On() {
 		return passOn
@@ -31,14 +32,16 @@ func (t *Telemetry) Client(h Hop) agent.Middleware {
 				return next.Call(ctx, c)
 			}
 			span.SetName(spanName(c)) // not before: most calls may not be sampled
-			span.SetAttributes(append(append(callAttributes(c, len(attrs)+1), attrs...), attribute.Int("openmas.attempts", 1))...)
+			span.SetAttributes(append(append(callAttributes(c, len(attrs)+1), attrs...),
+				attribute.Int("openmas.attempts", 1))...)
 			return finish(ctx, span, c, next)
 		})
 	}
 }
 
-// Server makes the callee's span of a call. Its parent is the trace context that the call brought along, and a span in the context that is another one becomes a link; on
-// a local hop the span in the context is the parent. When telemetry is off, it is the identity.
+// Server makes the callee's span of a call. Its parent is the trace context that the call brought
+// along, and a span in the context that is another one becomes a link; on a local hop the span in
+// the context is the parent. When telemetry is off, it is the identity.
 func (t *Telemetry) Server(h Hop) agent.Middleware {
 	if !t.On() {
 		return func(next agent.Caller) agent.Caller { return next }
@@ -66,7 +69,8 @@ func (t *Telemetry) Server(h Hop) agent.Middleware {
 				span.AddLink(trace.Link{SpanContext: link})
 			}
 			span.SetName(spanName(c))
-			span.SetAttributes(append(append(callAttributes(c, len(attrs)+1), attrs...), attribute.Int("openmas.attempt", max(c.Attempt, 1)))...)
+			span.SetAttributes(append(append(callAttributes(c, len(attrs)+1), attrs...),
+				attribute.Int("openmas.attempt", max(c.Attempt, 1)))...)
 			return finish(ctx, span, c, next)
 		})
 	}
@@ -81,7 +85,8 @@ func finish(ctx context.Context, span trace.Span, c *agent.Call, next agent.Call
 	return res, err
 }
 
-// end says how it ended: by code, empty for well. The text of an error may quote arguments, so it is left out.
+// end says how it ended: by code, empty for well. The text of an error may quote arguments, so it
+// is left out.
 func end(span trace.Span, code agent.Code) {
 	if code != "" {
 		span.SetAttributes(attribute.String("error.type", string(code)))
@@ -90,7 +95,8 @@ func end(span trace.Span, code agent.Code) {
 	span.End()
 }
 
-// Runner puts an agent's Run in a span of its own, "invoke_agent NAME", the root of a trace. When telemetry is off, it returns run.
+// Runner puts an agent's Run in a span of its own, "invoke_agent NAME", the root of a trace. When
+// telemetry is off, it returns run.
 func (t *Telemetry) Runner(name string, run func(context.Context) error) func(context.Context) error {
 	if !t.On() {
 		return run
@@ -98,7 +104,8 @@ func (t *Telemetry) Runner(name string, run func(context.Context) error) func(co
 	name = clean(name)
 	return func(ctx context.Context) (err error) {
 		ctx, span := t.tracer.Start(ctx, "invoke_agent "+name, trace.WithNewRoot(), trace.WithAttributes(
-			attribute.String("gen_ai.operation.name", "invoke_agent"), attribute.String("gen_ai.agent.name", name), attribute.String("openmas.agent", name)))
+			attribute.String("gen_ai.operation.name", "invoke_agent"), attribute.String("gen_ai.agent.name", name),
+			attribute.String("openmas.agent", name)))
 		code := agent.CodeInternal
 		defer func() { end(span, code) }()
 		err = run(ctx)
@@ -107,7 +114,8 @@ func (t *Telemetry) Runner(name string, run func(context.Context) error) func(co
 	}
 }
 
-// AddRetryEvent notes on the caller's span in ctx that the call is made again: which attempt it is, from 2 on, how long it had to wait, and why the one before it failed.
+// AddRetryEvent notes on the caller's span in ctx that the call is made again: which attempt it is,
+// from 2 on, how long it had to wait, and why the one before it failed.
 func (t *Telemetry) AddRetryEvent(ctx context.Context, attempt int, waited time.Duration, cause error) {
 	if !t.On() {
 		return
@@ -118,5 +126,6 @@ func (t *Telemetry) AddRetryEvent(ctx context.Context, attempt int, waited time.
 	}
 	span.SetAttributes(attribute.Int("openmas.attempts", attempt))
 	span.AddEvent("retry", trace.WithAttributes(attribute.Int("openmas.attempt", attempt),
-		attribute.Float64("openmas.retry.waited", waited.Seconds()), attribute.String("error.type", string(agent.CodeOf(cause)))))
+		attribute.Float64("openmas.retry.waited", waited.Seconds()),
+		attribute.String("error.type", string(agent.CodeOf(cause)))))
 }

@@ -82,7 +82,8 @@ func wantAttrs(t *testing.T, s tracetest.SpanStub, want map[attribute.Key]string
 
 func wantChild(t *testing.T, child, parent tracetest.SpanStub) {
 	t.Helper()
-	if child.Parent.SpanID() != parent.SpanContext.SpanID() || child.SpanContext.TraceID() != parent.SpanContext.TraceID() {
+	if child.Parent.SpanID() != parent.SpanContext.SpanID() ||
+		child.SpanContext.TraceID() != parent.SpanContext.TraceID() {
 		t.Errorf("%q is no child of %q", child.Name, parent.Name)
 	}
 }
@@ -108,17 +109,20 @@ func TestErrorsAndRetries(t *testing.T) {
 		r.AddRetryEvent(ctx, 3, time.Second, agent.Errorf(agent.CodeOutcomeUnknown, "s3cr3t"))
 		return nil, fmt.Errorf("s3cr3t: %w", agent.Errorf(agent.CodeToolFailed, "s3cr3t"))
 	})
-	_, err := r.Client(Hop{Communicator: "pubsub", System: "nats"})(attempts).Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "a", Name: "t"})
+	_, err := r.Client(Hop{Communicator: "pubsub", System: "nats"})(attempts).Call(t.Context(),
+		&agent.Call{Op: agent.OpTool, Agent: "a", Name: "t"})
 	if !errors.Is(err, agent.CodeToolFailed) {
 		t.Fatal(err)
 	}
 	s := r.spans()["client tools/call a.t"]
-	wantAttrs(t, s, map[attribute.Key]string{"error.type": "tool_failed", "openmas.attempts": "3", "messaging.system": "nats"})
+	wantAttrs(t, s, map[attribute.Key]string{"error.type": "tool_failed", "openmas.attempts": "3",
+		"messaging.system": "nats"})
 	if s.Status.Code != codes.Error || len(s.Events) != 2 || s.Events[0].Name != "retry" {
 		t.Fatalf("%+v", s)
 	}
 	for _, kv := range s.Events[0].Attributes {
-		if want := map[attribute.Key]string{"openmas.attempt": "2", "openmas.retry.waited": "0.15", "error.type": "unavailable"}[kv.Key]; kv.Value.String() != want {
+		if want := map[attribute.Key]string{"openmas.attempt": "2", "openmas.retry.waited": "0.15",
+			"error.type": "unavailable"}[kv.Key]; kv.Value.String() != want {
 			t.Errorf("%s is %s, want %q", kv.Key, kv.Value.String(), want)
 		}
 	}
@@ -129,7 +133,8 @@ func TestAPanicEndsTheSpan(t *testing.T) {
 	bad := agent.CallerFunc(func(context.Context, *agent.Call) (*agent.Result, error) { panic("s3cr3t") })
 	for _, f := range []func(){
 		func() {
-			_, _ = r.Server(Hop{Communicator: "local"})(bad).Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "a", Name: "t"})
+			_, _ = r.Server(Hop{Communicator: "local"})(bad).Call(t.Context(),
+				&agent.Call{Op: agent.OpTool, Agent: "a", Name: "t"})
 		},
 		func() { _ = r.Runner("a", func(context.Context) error { panic("s3cr3t") })(t.Context()) },
 	} {
@@ -164,13 +169,18 @@ func TestNamesKindsAndNothingSecret(t *testing.T) {
 		{Hop{Communicator: "mcp-sse"}, agent.Call{Op: agent.OpTool, Agent: "a", Name: "t"}, "server tools/call a.t"},
 		{Hop{Communicator: "pubsub"}, agent.Call{Op: agent.OpTool, Agent: "b", Name: "t"}, "consumer tools/call b.t"},
 		{Hop{Communicator: "mcp-sse"}, agent.Call{Op: agent.OpPrompt, Agent: "a", Name: "p"}, "server prompts/get a.p"},
-		{Hop{Communicator: "mcp-sse"}, agent.Call{Op: agent.OpResource, Agent: "a", Name: "file:///s3cr3t"}, "server resources/read a"},
-		{Hop{Communicator: "mcp-sse"}, agent.Call{Op: agent.OpComplete, Agent: "a", Name: "x://s3cr3t"}, "server completion/complete a"},
-		{Hop{Communicator: "local"}, agent.Call{Op: agent.OpEvent, Agent: "a", Name: "file.found"}, "consumer process file.found"},
+		{Hop{Communicator: "mcp-sse"}, agent.Call{Op: agent.OpResource, Agent: "a", Name: "file:///s3cr3t"},
+			"server resources/read a"},
+		{Hop{Communicator: "mcp-sse"}, agent.Call{Op: agent.OpComplete, Agent: "a", Name: "x://s3cr3t"},
+			"server completion/complete a"},
+		{Hop{Communicator: "local"}, agent.Call{Op: agent.OpEvent, Agent: "a", Name: "file.found"},
+			"consumer process file.found"},
 		{Hop{Communicator: "local"}, agent.Call{Op: "new", Agent: "a", Name: "s3cr3t"}, "server new a"},
-		{Hop{Communicator: "local"}, agent.Call{Op: agent.OpTool, Agent: "a", Name: "\xff" + strings.Repeat("é", 200)}, "server tools/call a.\uFFFD" + strings.Repeat("é", 62)},
+		{Hop{Communicator: "local"}, agent.Call{Op: agent.OpTool, Agent: "a", Name: "\xff" + strings.Repeat("é", 200)},
+			"server tools/call a.\uFFFD" + strings.Repeat("é", 62)},
 	} {
-		c.call.Input, c.call.Meta, c.call.Key = []byte(`{"password":"s3cr3t"}`), map[string]string{"authorization": "s3cr3t", "baggage": "k=s3cr3t"}, "s3cr3t"
+		c.call.Input, c.call.Meta, c.call.Key = []byte(`{"password":"s3cr3t"}`),
+			map[string]string{"authorization": "s3cr3t", "baggage": "k=s3cr3t"}, "s3cr3t"
 		if _, err := r.Server(c.hop)(fail).Call(t.Context(), &c.call); err == nil {
 			t.Error("no error")
 		}
@@ -194,7 +204,8 @@ func TestEventsKeepTheTrace(t *testing.T) {
 	r := record(t)
 	deliver := r.Server(Hop{Communicator: "pubsub", System: "memory"})(ok())
 	bus := publisherFunc(func(_ context.Context, p agent.Publication) error {
-		_, err := deliver.Call(context.Background(), &agent.Call{ID: p.ID, Op: agent.OpEvent, Agent: "b", Name: p.Topic, Meta: p.Meta, Attempt: 2})
+		_, err := deliver.Call(context.Background(), &agent.Call{ID: p.ID, Op: agent.OpEvent, Agent: "b", Name: p.Topic,
+			Meta: p.Meta, Attempt: 2})
 		return err
 	})
 	env := agent.Env{Name: "a", Publisher: r.Publisher("memory", bus)}
@@ -204,17 +215,24 @@ func TestEventsKeepTheTrace(t *testing.T) {
 	s := r.spans()
 	send, process := s["producer send file.found"], s["consumer process file.found"]
 	wantChild(t, process, send)
-	wantAttrs(t, send, map[attribute.Key]string{"messaging.system": "memory", "messaging.destination.name": "file.found", "messaging.message.id": "e1", "openmas.agent": "a"})
-	wantAttrs(t, process, map[attribute.Key]string{"openmas.call.id": "e1", "openmas.attempt": "2", "messaging.operation.name": "process"})
+	wantAttrs(t, send, map[attribute.Key]string{"messaging.system": "memory",
+		"messaging.destination.name": "file.found", "messaging.message.id": "e1", "openmas.agent": "a"})
+	wantAttrs(t, process, map[attribute.Key]string{"openmas.call.id": "e1", "openmas.attempt": "2",
+		"messaging.operation.name": "process"})
 
 	// Off: what the served call brought along goes on.
 	var off *Telemetry
 	var got map[string]string
 	h := host(t, "b", nil, agent.NewTool("t", "d", func(ctx context.Context, _ struct{}) (string, error) {
-		return "", off.Publisher("memory", publisherFunc(func(_ context.Context, p agent.Publication) error { got = p.Meta; return nil })).
+		return "", off.Publisher("memory", publisherFunc(func(_ context.Context, p agent.Publication) error {
+			got = p.Meta
+			return nil
+		})).
 			Publish(ctx, agent.Publication{Topic: "x"})
 	}))
-	if _, err := h.Call(t.Context(), &agent.Call{Op: agent.OpTool, Name: "t", Meta: map[string]string{"traceparent": foreignParent, "other": "x"}}); err != nil {
+	if _, err := h.Call(t.Context(),
+		&agent.Call{Op: agent.OpTool, Name: "t",
+			Meta: map[string]string{"traceparent": foreignParent, "other": "x"}}); err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 1 || got["traceparent"] != foreignParent {
@@ -233,7 +251,10 @@ func TestOffIsNothing(t *testing.T) {
 			t.Error(name, err)
 		}
 		ran := false
-		if err := off.Runner("a", func(context.Context) error { ran = true; return nil })(t.Context()); err != nil || !ran {
+		if err := off.Runner("a", func(context.Context) error {
+			ran = true
+			return nil
+		})(t.Context()); err != nil || !ran {
 			t.Error(name, err)
 		}
 	}
