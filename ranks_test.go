@@ -17,6 +17,7 @@ const module = "github.com/openmas/openmas"
 // stand on top of all.
 var ranks = map[string]int{
 	"agent":                         1,
+	"internal/gate":                 1,
 	"communicator":                  2,
 	"agent/agenttest":               3,
 	"agent/pattern":                 2,

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/gate"
 )
 
 // Local is the in-process communicator: a call is a function call, without encoding, goroutine or
@@ -78,7 +79,7 @@ type localBinding struct {
 	l    *Local
 	name string
 	s    Service
-	gate Gate
+	gate gate.Gate
 }
 
 func (b *localBinding) Close(ctx context.Context) error {
@@ -93,7 +94,7 @@ func (b *localBinding) Close(ctx context.Context) error {
 
 type localPeer struct {
 	b    *localBinding
-	gate Gate
+	gate gate.Gate
 }
 
 func (p *localPeer) Info() agent.Info { return p.b.s.Info() }

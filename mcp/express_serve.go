@@ -13,7 +13,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
@@ -51,7 +51,7 @@ type expressCall struct {
 
 // ride makes the lane see the messages of a connection before the SDK does. running counts the
 // calls until their answers are on their way.
-func (c *client) ride(conn wire.Conn, running *communicator.Gate) {
+func (c *client) ride(conn wire.Conn, running *gate.Gate) {
 	if c.ep.o.NoExpress {
 		return
 	}

@@ -13,7 +13,7 @@ import (
 	"sync"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
 )
 
 // GatewayOptions configures a [Gateway].
@@ -51,7 +51,7 @@ type Gateway struct {
 	dir     agent.Directory
 	expose  exposure
 	hide    exposure
-	gate    communicator.Gate
+	gate    gate.Gate
 	web     *web
 	handler http.Handler
 	all     *endpoint

@@ -11,7 +11,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
 )
 
 // SessionInfo describes a client's session on a host.
@@ -35,7 +35,7 @@ type client struct {
 	identity  Identity
 	opened    time.Time
 	meta      map[string]string // what tools may know of the session; not changed once calls come
-	gate      communicator.Gate // its calls
+	gate      gate.Gate         // its calls
 
 	// ctx ends the session's calls: the SDK does that only when a connection breaks.
 	ctx    context.Context

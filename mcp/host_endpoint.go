@@ -17,7 +17,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
 )
 
 // endpoint is one MCP server: some agents under one naming, whatever transports its sessions use.
@@ -27,8 +27,8 @@ type endpoint struct {
 	agent  string // the only agent; empty: several, with gateway names
 	open   bool   // agents that are not listed can be called as agent.tool
 	caller agent.Caller
-	gate   *communicator.Gate // of calls
-	posts  communicator.Gate  // of HTTP requests that bring messages
+	gate   *gate.Gate // of calls
+	posts  gate.Gate  // of HTTP requests that bring messages
 	server *sdk.Server
 	key    []byte // signs what clients carry from one round of a call to the next
 	name   naming
@@ -49,7 +49,7 @@ type endpointConfig struct {
 	agent        string
 	open         bool
 	caller       agent.Caller
-	gate         *communicator.Gate
+	gate         *gate.Gate
 	title        string
 	instructions string
 	experimental map[string]any
@@ -61,7 +61,7 @@ type endpointConfig struct {
 const pageSize = 1000
 
 // soleEndpoint is that of one agent.
-func soleEndpoint(o HostOptions, info agent.Info, caller agent.Caller, gate *communicator.Gate,
+func soleEndpoint(o HostOptions, info agent.Info, caller agent.Caller, gate *gate.Gate,
 	watch func(ctx context.Context, agent, uri string) error) *endpoint {
 	o.Version = cmp.Or(info.Version, o.Version)
 	return newEndpoint(endpointConfig{HostOptions: o, agent: info.Name, caller: caller, gate: gate, title: info.Name,

@@ -15,7 +15,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
@@ -44,7 +44,7 @@ type web struct {
 	clients  map[*client]struct{}
 	byID     map[string]*client // of streamable HTTP, by Mcp-Session-Id
 	ending   sync.WaitGroup     // sessions of streamable HTTP that the SDK is closing
-	express  communicator.Gate  // calls of SSE sessions that the SDK does not know of
+	express  gate.Gate          // calls of SSE sessions that the SDK does not know of
 }
 
 func newWeb(o HostOptions) (*web, error) {

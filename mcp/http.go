@@ -10,6 +10,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
 )
 
 // HTTPOptions configures an [HTTP] communicator.
@@ -210,7 +211,7 @@ type httpBinding struct {
 	h    *HTTP
 	name string
 	ep   *endpoint
-	gate communicator.Gate
+	gate gate.Gate
 }
 
 // Close implements [communicator.Binding].

@@ -14,6 +14,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
 )
 
 // A Session is one connection to an MCP server, with the program behind it if we started it: a
@@ -27,7 +28,7 @@ type Session struct {
 	sdk    *sdk.ClientSession
 	limit  int // bytes of a call's input
 
-	gate    communicator.Gate
+	gate    gate.Gate
 	calls   calls
 	flights flights
 	lane    courier // nil: the SDK sends everything

@@ -10,6 +10,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
@@ -28,7 +29,7 @@ const closeTimeout = 2 * time.Second
 func ServeStdio(ctx context.Context, s communicator.Service, in io.Reader, out io.Writer, o HostOptions,
 	id Identity) error {
 	o = o.withDefaults()
-	ep := soleEndpoint(o, s.Info(), s, new(communicator.Gate), nil)
+	ep := soleEndpoint(o, s.Info(), s, new(gate.Gate), nil)
 	return serveLine(ctx, ep, in, out, id)
 }
 
@@ -40,7 +41,7 @@ func serveLine(ctx context.Context, ep *endpoint, in io.Reader, out io.Writer, i
 			Logger: ep.o.Logger})
 	c := newClient(context.WithoutCancel(ctx), ep, Stdio, id, nil)
 	defer c.cancel()
-	var express communicator.Gate
+	var express gate.Gate
 	c.ride(line, &express)
 	ss, err := ep.server.Connect(withClient(context.WithoutCancel(ctx), c), line, nil)
 	if err != nil {
@@ -69,7 +70,7 @@ func serveLine(ctx context.Context, ep *endpoint, in io.Reader, out io.Writer, i
 
 // waitSession waits until the SDK's handlers and the calls of the express lane have ended; a tool
 // that ignores its context is left behind.
-func waitSession(ss *sdk.ServerSession, express *communicator.Gate) {
+func waitSession(ss *sdk.ServerSession, express *gate.Gate) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	done := make(chan struct{})

@@ -12,6 +12,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/communicator/communicatortest"
+	"github.com/openmas/openmas/internal/gate"
 )
 
 // stdioComm is stdio as a communicator: each session is a pair of pipes with an agent served on the
@@ -44,7 +45,7 @@ func newStdioComm() *stdioComm {
 type stdioBinding struct {
 	communicator.Service
 	comm   *stdioComm
-	gate   communicator.Gate
+	gate   gate.Gate
 	ctx    context.Context // of the calls
 	cancel context.CancelFunc
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
 )
 
 // An export offers an agent of this process, however it is reached here, to the other processes.
@@ -14,7 +15,7 @@ type export struct {
 	callee  *callee
 	binding communicator.Binding
 	served  agent.Caller
-	gate    communicator.Gate
+	gate    gate.Gate
 	rests   func() bool
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
 )
 
 // State is what an instance of an agent is doing.
@@ -26,7 +27,7 @@ const (
 // An instance is one running copy of an agent, reached through one session at a time.
 type instance struct {
 	id       string // agent/index
-	gate     communicator.Gate
+	gate     gate.Gate
 	restarts atomic.Int64
 	served   atomic.Int64 // calls so far
 	// health asks how it is; nil when it has nothing to say. Fixed from the start.

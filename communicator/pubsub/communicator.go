@@ -11,6 +11,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
 )
 
 // Options configures a [Communicator].
@@ -54,7 +55,7 @@ type Communicator struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	// answering counts the questions of callees that are being answered.
-	answering communicator.Gate
+	answering gate.Gate
 
 	mu        sync.Mutex
 	closed    bool

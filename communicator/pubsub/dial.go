@@ -11,6 +11,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
 )
 
 // dialTimeout bounds a Dial whose context has no deadline.
@@ -70,7 +71,7 @@ type peer struct {
 	name    string
 	subject string
 	info    atomic.Pointer[agent.Info] // set by Dial
-	gate    communicator.Gate
+	gate    gate.Gate
 	once    sync.Once
 	done    chan struct{} // closed by Close
 	heard   atomic.Int64  // the tick of the last sign of life of any instance

@@ -11,7 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
 )
 
 const maxEventBackoff = 10 * time.Second
@@ -27,8 +27,8 @@ type feed struct {
 	in           <-chan *message.Message
 	out          chan *message.Message
 	slots        chan struct{}
-	gate         communicator.Gate // counts events from their acknowledgement to the end of their handling
-	handling     context.Context   // of the handlers
+	gate         gate.Gate       // counts events from their acknowledgement to the end of their handling
+	handling     context.Context // of the handlers
 	cancel       context.CancelFunc
 	stopped      context.Context // done: take no more events
 	stop         context.CancelFunc

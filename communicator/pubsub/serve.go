@@ -11,6 +11,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
 )
 
 // Serve implements [communicator.Server]. Other processes may serve the same name; in this
@@ -48,8 +49,8 @@ type binding struct {
 	s           communicator.Service
 	stopCalls   func() error // once, as stopControl
 	stopControl func() error
-	gate        communicator.Gate // counts calls from their acceptance to their reply
-	ctx         context.Context   // of every call
+	gate        gate.Gate       // counts calls from their acceptance to their reply
+	ctx         context.Context // of every call
 	cancel      context.CancelFunc
 
 	mu      sync.Mutex

@@ -3,7 +3,7 @@ package pubsub
 import (
 	"context"
 
-	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
 )
 
 // idleWorkers is how many goroutines a communicator keeps for calls to come: one that has run
@@ -16,7 +16,7 @@ type workers struct {
 	jobs chan *job
 	idle chan struct{} // a slot for each idle worker
 	done chan struct{}
-	gate communicator.Gate // counts workers
+	gate gate.Gate // counts workers
 }
 
 func newWorkers() *workers {

@@ -1,4 +1,4 @@
-package communicator
+package gate
 
 import (
 	"context"
