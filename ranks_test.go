@@ -27,6 +27,7 @@ var ranks = map[string]int{
 	"mcp":                           4,
 	"runtime":                       5,
 	"internal/cli":                  6,
+	"internal/bus":                  2,
 	"internal/testkit":              2,
 	"":                              7,
 	"cmd":                           8,

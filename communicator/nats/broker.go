@@ -11,7 +11,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
-	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/bus"
 )
 
 // embeddedPayload lets inputs of 4 MiB through, as the in-memory driver does.
@@ -59,7 +59,7 @@ func admit(so *server.Options, project, token string) error {
 
 // permissions are the subjects of a project, and of JetStream in its account.
 func permissions(project string) (*server.Permissions, error) {
-	own, err := pubsub.Subject(project, ">")
+	own, err := bus.Subject(project, ">")
 	if err != nil {
 		return nil, err
 	}

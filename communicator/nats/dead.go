@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/bus"
 )
 
 // Dead is an event that an agent could not handle.
@@ -73,7 +73,7 @@ func (s *durableSubscription) bury(d *delivery, reason error) error {
 
 func deadOf(seq uint64, h natsgo.Header, data []byte, at time.Time) Dead {
 	uuid, md := metadata(h)
-	p, err := pubsub.ReadEvent(&message.Message{UUID: uuid, Metadata: md, Payload: data})
+	p, err := bus.DecodeEvent(&message.Message{UUID: uuid, Metadata: md, Payload: data})
 	if err != nil { // of no event of ours: what is known
 		p.ID, p.Payload = uuid, data
 	}

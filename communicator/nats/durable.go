@@ -14,6 +14,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/bus"
 )
 
 // DurableOptions configures [Durable]. The zero value is all defaults.
@@ -98,7 +99,7 @@ func (d *Driver) Durable(ctx context.Context, o DurableOptions) (*Durable, error
 	v := &Durable{d: d, o: o, js: js, events: "om-" + d.o.Project + "-events", dead: "om-" + d.o.Project + "-dead",
 		subs: map[*durableSubscription]struct{}{}}
 	for class, s := range map[string]*string{"durable.": &v.published, "replay.": &v.replay, "dead.": &v.grave} {
-		if *s, err = pubsub.Subject(d.o.Project, class); err != nil {
+		if *s, err = bus.Subject(d.o.Project, class); err != nil {
 			return nil, err
 		}
 	}
@@ -142,7 +143,7 @@ func (v *Durable) Publish(ctx context.Context, p agent.Publication) error {
 	if err := agent.CheckTopic(p.Topic); err != nil {
 		return err
 	}
-	m, err := pubsub.EventMessage(p, v.d.MaxPayload())
+	m, err := bus.EncodeEvent(p, v.d.MaxPayload())
 	if err != nil {
 		return fmt.Errorf("publish %s: %w", p.Topic, err)
 	}
@@ -195,7 +196,7 @@ func (v *Durable) Subscribe(group, topic string, fn pubsub.EventHandler) (stop f
 		return nil, err
 	}
 	s, err := v.subscribe(group, topic, func(ctx context.Context, d *delivery) error {
-		p, err := pubsub.ReadEvent(d.m)
+		p, err := bus.DecodeEvent(d.m)
 		if err != nil {
 			return agent.Errorf(agent.CodeInvalidArgument, "it cannot be read: %w", err)
 		}

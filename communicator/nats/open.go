@@ -9,7 +9,7 @@ import (
 
 	natsgo "github.com/nats-io/nats.go"
 
-	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/bus"
 )
 
 const (
@@ -35,7 +35,7 @@ func Open(ctx context.Context, o Options) (*Driver, error) {
 		return nil, err
 	}
 	d := &Driver{o: o, lost: map[int]func(error){}, subs: map[*subscriber]struct{}{}}
-	inbox, err := pubsub.Subject(o.Project, "inbox")
+	inbox, err := bus.Subject(o.Project, "inbox")
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	natsgo "github.com/nats-io/nats.go"
 
-	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/bus"
 )
 
 // Options says which broker, and as whom. The zero values of all but Project and one of URLs and
@@ -61,7 +61,7 @@ type Options struct {
 }
 
 func (o *Options) complete() error {
-	if _, err := pubsub.Subject(o.Project, ""); err != nil {
+	if _, err := bus.Subject(o.Project, ""); err != nil {
 		return err
 	}
 	if len(o.URLs) == 0 && o.StateDir == "" {

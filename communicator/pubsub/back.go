@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/bus"
 )
 
 // backChannel is the back-channel of a call that came over the broker: notices and asks go to the
@@ -18,7 +19,7 @@ type backChannel struct {
 func (r *backChannel) Notify(ctx context.Context, n agent.Notice) {
 	payload, err := json.Marshal(n)
 	if err == nil {
-		err = r.b.c.send(ctx, r.j.replyTo, &frame{kind: kindNotice, ref: r.j.ref, payload: payload}, r.b.c.o.MaxPayload)
+		err = r.b.c.send(ctx, r.j.replyTo, &bus.Frame{Kind: bus.KindNotice, Ref: r.j.ref, Payload: payload}, r.b.c.o.MaxPayload)
 	}
 	if err != nil {
 		r.b.c.o.Logger.Debug("a notice was not sent", "call", r.j.call.ID, "error", err)
@@ -34,7 +35,7 @@ func (r *backChannel) Request(ctx context.Context, q agent.Request) (json.RawMes
 	c := r.b.c
 	w := c.pending.add(ctx, nil, life{})
 	defer c.pending.remove(w)
-	f := frame{kind: kindAsk, ref: r.j.ref, ask: c.pending.ref(w), replyTo: c.inbox, payload: payload}
+	f := bus.Frame{Kind: bus.KindAsk, Ref: r.j.ref, Ask: c.pending.ref(w), ReplyTo: c.inbox, Payload: payload}
 	if err := c.send(ctx, r.j.replyTo, &f, c.o.MaxPayload); err != nil {
 		return nil, agent.Errorf(agent.CodeUnavailable, "ask the caller (%s): %w", q.Kind, err)
 	}
@@ -43,7 +44,7 @@ func (r *backChannel) Request(ctx context.Context, q agent.Request) (json.RawMes
 		if a.err != nil {
 			return nil, a.err
 		}
-		res, err := readResult(a.payload, a.body)
+		res, err := bus.ReadResult(a.payload, a.body)
 		if err != nil {
 			return nil, err
 		}
@@ -55,14 +56,14 @@ func (r *backChannel) Request(ctx context.Context, q agent.Request) (json.RawMes
 
 // receiveAsk has a question answered by whoever made the call, in a goroutine that the communicator
 // waits for when it closes.
-func (c *Communicator) receiveAsk(f *frame) {
-	if !c.subjects.isReply(f.replyTo) || f.ask == "" {
-		c.o.Logger.Warn("a question that cannot be answered", "reply-to", f.replyTo)
+func (c *Communicator) receiveAsk(f *bus.Frame) {
+	if !c.subjects.IsReply(f.ReplyTo) || f.Ask == "" {
+		c.o.Logger.Warn("a question that cannot be answered", "reply-to", f.ReplyTo)
 		return
 	}
-	ctx, back, done, refused := c.pending.ask(f.ref)
+	ctx, back, done, refused := c.pending.ask(f.Ref)
 	if refused != nil {
-		c.reply(f.replyTo, kindAnswer, f.ask, nil, refused)
+		c.reply(f.ReplyTo, bus.KindAnswer, f.Ask, nil, refused)
 		return
 	}
 	if !c.answering.Enter() {
@@ -72,8 +73,8 @@ func (c *Communicator) receiveAsk(f *frame) {
 	go func() {
 		defer c.answering.Leave()
 		defer done()
-		res, err := answer(ctx, back, f.payload)
-		c.reply(f.replyTo, kindAnswer, f.ask, res, err)
+		res, err := answer(ctx, back, f.Payload)
+		c.reply(f.ReplyTo, bus.KindAnswer, f.Ask, res, err)
 	}()
 }
 

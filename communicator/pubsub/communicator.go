@@ -11,6 +11,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/bus"
 	"github.com/openmas/openmas/internal/gate"
 )
 
@@ -41,7 +42,7 @@ type Options struct {
 type Communicator struct {
 	driver   Driver
 	o        Options
-	subjects subjects
+	subjects bus.Subjects
 	pending  *pending
 	workers  *workers
 	inbox    string // the subject for replies
@@ -70,7 +71,7 @@ var _ communicator.Communicator = (*Communicator)(nil)
 // New returns a Communicator over the driver, which stays the caller's to close, later. It starts
 // nothing. A project that is no name is an error.
 func New(d Driver, o Options) (*Communicator, error) {
-	s, err := newSubjects(o.Project)
+	s, err := bus.NewSubjects(o.Project)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +89,7 @@ func New(d Driver, o Options) (*Communicator, error) {
 	}
 	c := &Communicator{driver: d, o: o, subjects: s, pending: newPending(), workers: newWorkers(),
 		bound: map[string]*binding{}, live: map[*binding]struct{}{}, peers: map[*peer]struct{}{}}
-	c.inbox = s.reply(c.pending.process)
+	c.inbox = s.Reply(c.pending.process)
 	if _, ok := d.(Remote); ok {
 		c.pulse = newPulse(c)
 	}
@@ -124,42 +125,42 @@ func (c *Communicator) start() error {
 // receive takes what comes to this process: replies and answers, notices and questions. It never
 // waits.
 func (c *Communicator) receive(m *message.Message) {
-	f, err := decode(m)
+	f, err := bus.Decode(m)
 	if err != nil {
-		if f.ref == "" || f.kind == kindNotice || f.kind == kindAsk {
+		if f.Ref == "" || f.Kind == bus.KindNotice || f.Kind == bus.KindAsk {
 			c.o.Logger.Warn("a message cannot be read", "subject", c.inbox, "error", err)
 			return
 		}
 		err.NotExecuted = false // it is an answer that cannot be read
-		c.pending.finish(f.ref, reply{err: err}, c.pulse.time())
+		c.pending.finish(f.Ref, reply{err: err}, c.pulse.time())
 		return
 	}
-	switch f.kind {
-	case kindReply, kindAnswer:
-		c.pending.finish(f.ref, reply{payload: f.payload, body: f.body}, c.pulse.time())
-	case kindHeartbeat:
+	switch f.Kind {
+	case bus.KindReply, bus.KindAnswer:
+		c.pending.finish(f.Ref, reply{payload: f.Payload, body: f.Body}, c.pulse.time())
+	case bus.KindHeartbeat:
 		c.heard(&f)
-	case kindNotice:
-		c.pending.notice(f.ref, f.payload)
-	case kindAsk:
+	case bus.KindNotice:
+		c.pending.notice(f.Ref, f.Payload)
+	case bus.KindAsk:
 		c.receiveAsk(&f)
 	default: // of a later addition to this version
-		c.o.Logger.Debug("a message of an unknown kind", "subject", c.inbox, "kind", f.kind)
+		c.o.Logger.Debug("a message of an unknown kind", "subject", c.inbox, "kind", f.Kind)
 	}
 }
 
 // send publishes a frame about a call that has been received or made; nobody may listen any more.
 // It waits for room until ctx ends. A payload of more than limit bytes is refused, unless that is
 // 0.
-func (c *Communicator) send(ctx context.Context, subject string, f *frame, limit int) error {
+func (c *Communicator) send(ctx context.Context, subject string, f *bus.Frame, limit int) error {
 	return c.publish(ctx, f, limit, func(m *message.Message) error { return c.driver.Publish(subject, m) })
 }
 
 // publish gives a frame's message to the driver; where that keeps nothing of it, it serves for
 // other frames then.
-func (c *Communicator) publish(ctx context.Context, f *frame, limit int, give func(*message.Message) error) error {
+func (c *Communicator) publish(ctx context.Context, f *bus.Frame, limit int, give func(*message.Message) error) error {
 	if _, ok := c.driver.(Borrower); !ok {
-		m, refused := f.encode(limit)
+		m, refused := f.Encode(limit)
 		if refused != nil {
 			return refused
 		}
@@ -175,7 +176,7 @@ func (c *Communicator) publish(ctx context.Context, f *frame, limit int, give fu
 			borrowed.Put(m)
 		}
 	}()
-	if refused := f.fill(m, limit); refused != nil {
+	if refused := f.Fill(m, limit); refused != nil {
 		return refused
 	}
 	m.SetContext(ctx)
@@ -186,7 +187,7 @@ var borrowed = sync.Pool{New: func() any { return &message.Message{Metadata: mes
 
 // request is send of a frame that somebody has to hear; the token tells which it was when nobody
 // does.
-func (c *Communicator) request(ctx context.Context, subject, token string, f *frame, limit int) error {
+func (c *Communicator) request(ctx context.Context, subject, token string, f *bus.Frame, limit int) error {
 	if c.requests == nil {
 		return c.send(ctx, subject, f, limit)
 	}
@@ -196,15 +197,15 @@ func (c *Communicator) request(ctx context.Context, subject, token string, f *fr
 // reply sends what a call or question gave. What is too large becomes a short error, which is sent
 // whatever the limit.
 func (c *Communicator) reply(subject, kind, ref string, res *agent.Result, err error) {
-	f := frame{kind: kind, ref: ref}
-	f.payload, f.body = resultBody(res, err)
-	if n := len(f.payload); c.o.MaxPayload > 0 && n > c.o.MaxPayload {
+	f := bus.Frame{Kind: kind, Ref: ref}
+	f.Payload, f.Body = bus.ResultBody(res, err)
+	if n := len(f.Payload); c.o.MaxPayload > 0 && n > c.o.MaxPayload {
 		e := agent.Errorf(agent.CodeResourceExhausted, "the result has %d bytes, at most %d are allowed", n,
 			c.o.MaxPayload)
 		if err != nil {
-			e = shortened(agent.AsError(err))
+			e = bus.Shortened(agent.AsError(err))
 		}
-		f.payload, f.body = errorBody(e)
+		f.Payload, f.Body = bus.ErrorBody(e)
 	}
 	switch err := c.send(c.ctx, subject, &f, 0); {
 	case errors.Is(err, ErrNoSubscribers):

@@ -11,6 +11,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/bus"
 	"github.com/openmas/openmas/internal/gate"
 )
 
@@ -30,7 +31,7 @@ func (c *Communicator) Dial(ctx context.Context, name string) (communicator.Peer
 	if err := agent.CheckAgentName(name); err != nil {
 		return nil, err
 	}
-	p := &peer{c: c, name: name, subject: c.subjects.call(name), done: make(chan struct{})}
+	p := &peer{c: c, name: name, subject: c.subjects.Call(name), done: make(chan struct{})}
 	c.mu.Lock()
 	err := c.start()
 	if err == nil {
@@ -53,7 +54,7 @@ func (p *peer) Refresh(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, dialTimeout)
 		defer cancel()
 	}
-	res, err := p.Call(ctx, &agent.Call{Op: opInfo, Agent: p.name})
+	res, err := p.Call(ctx, &agent.Call{Op: bus.OpInfo, Agent: p.name})
 	if err != nil {
 		return err
 	}
@@ -108,29 +109,29 @@ func (p *peer) Call(ctx context.Context, call *agent.Call) (*agent.Result, error
 	}
 	defer p.gate.Leave()
 	c := p.c
-	f := frame{kind: kindCall, replyTo: c.inbox, op: string(call.Op), agent: p.name, name: call.Name, id: call.ID,
-		caller: call.Caller, key: call.Key,
-		depth: call.Depth, attempt: call.Attempt, back: call.Back != nil, meta: call.Meta}
+	f := bus.Frame{Kind: bus.KindCall, ReplyTo: c.inbox, Op: string(call.Op), Agent: p.name, Name: call.Name, ID: call.ID,
+		Caller: call.Caller, Key: call.Key,
+		Depth: call.Depth, Attempt: call.Attempt, Back: call.Back != nil, Meta: call.Meta}
 	now := time.Now()
-	f.sent = now.UnixMilli()
+	f.Sent = now.UnixMilli()
 	left := time.Millisecond
 	if deadline, ok := ctx.Deadline(); ok {
 		left = deadline.Sub(now)
-		f.timeout = int64((left + time.Millisecond - 1) / time.Millisecond)
+		f.Timeout = int64((left + time.Millisecond - 1) / time.Millisecond)
 	}
 	if ctx.Err() != nil || left <= 0 {
 		return nil, refusedByContext(ctx, call)
 	}
 	var err error
-	if f.payload, f.body, err = callBody(call); err != nil {
+	if f.Payload, f.Body, err = bus.CallBody(call); err != nil {
 		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: encode the input: %w", target(call), err)
 	}
 
 	w := c.pending.add(ctx, call.Back, p.life())
 	defer c.pending.remove(w)
 	c.pulse.rouse()
-	f.ref = c.pending.ref(w)
-	if err := c.request(ctx, p.subject, f.ref, &f, c.o.MaxPayload); err != nil {
+	f.Ref = c.pending.ref(w)
+	if err := c.request(ctx, p.subject, f.Ref, &f, c.o.MaxPayload); err != nil {
 		return nil, p.notSent(ctx, call, err)
 	}
 	for {
@@ -147,10 +148,10 @@ func (p *peer) Call(ctx context.Context, call *agent.Call) (*agent.Result, error
 				return p.result(call, r)
 			default:
 			}
-			c.giveUp(p.name, f.ref)
+			c.giveUp(p.name, f.Ref)
 			return nil, agent.Errorf(agent.CodeOf(ctx.Err()), "%s: no answer yet: %w", target(call), ctx.Err())
 		case <-p.done:
-			c.giveUp(p.name, f.ref)
+			c.giveUp(p.name, f.Ref)
 			return nil, agent.Errorf(agent.CodeOutcomeUnknown, "%s: the session was closed before the answer",
 				target(call))
 		}
@@ -168,7 +169,7 @@ func (p *peer) result(call *agent.Call, r reply) (*agent.Result, error) {
 	if r.err != nil {
 		return nil, fmt.Errorf("%s: %w", target(call), r.err)
 	}
-	return readResult(r.payload, r.body)
+	return bus.ReadResult(r.payload, r.body)
 }
 
 // notSent says what a failed send means for the call.
@@ -208,8 +209,8 @@ func refusedByContext(ctx context.Context, call *agent.Call) error {
 func (c *Communicator) giveUp(name, ref string) {
 	ctx, cancel := context.WithTimeout(c.ctx, time.Second)
 	defer cancel()
-	f := frame{kind: kindCancel, ref: ref}
-	if err := c.send(ctx, c.subjects.control(name), &f, 0); err != nil && !errors.Is(err, ErrNoSubscribers) {
+	f := bus.Frame{Kind: bus.KindCancel, Ref: ref}
+	if err := c.send(ctx, c.subjects.Control(name), &f, 0); err != nil && !errors.Is(err, ErrNoSubscribers) {
 		c.o.Logger.Debug("a cancellation was not sent", "agent", name, "error", err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/openmas/openmas/internal/bus"
 )
 
 // A Driver carries messages: a message broker, seen through watermill. It is safe for concurrent
@@ -27,8 +29,8 @@ type Driver interface {
 	MaxPayload() int
 }
 
-// MaxMetadata is how many bytes of metadata, keys and values, a frame may have.
-const MaxMetadata = 16 << 10
+// MaxMetadata is how many bytes of metadata, keys and values, a message of openmas may have.
+const MaxMetadata = bus.MaxMetadata
 
 // A Receiver is what a driver's Subscriber may be besides: one that calls a function, where
 // watermill goes through a channel and an acknowledgement. It makes calls faster by two changes of

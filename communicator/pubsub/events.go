@@ -14,6 +14,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/bus"
 )
 
 // EventsOptions configures [Events].
@@ -56,7 +57,7 @@ type EventHandler func(ctx context.Context, p agent.Publication, attempt int) er
 type Events struct {
 	driver   Driver
 	o        EventsOptions
-	subjects subjects
+	subjects bus.Subjects
 	router   *message.Router
 
 	routing atomic.Bool // Run was called
@@ -74,7 +75,7 @@ var _ agent.Publisher = (*Events)(nil)
 // NewEvents returns a hub over the driver, which stays the caller's to close, later. It starts
 // nothing.
 func NewEvents(d Driver, o EventsOptions) (*Events, error) {
-	s, err := newSubjects(o.Project)
+	s, err := bus.NewSubjects(o.Project)
 	if err != nil {
 		return nil, err
 	}
@@ -117,14 +118,14 @@ func (e *Events) Publish(ctx context.Context, p agent.Publication) error {
 	if closed {
 		return agent.Errorf(agent.CodeUnavailable, "publish %s: the event hub is closed", p.Topic)
 	}
-	m, err := EventMessage(p, e.driver.MaxPayload())
+	m, err := bus.EncodeEvent(p, e.driver.MaxPayload())
 	if err != nil {
 		return fmt.Errorf("publish %s: %w", p.Topic, err)
 	}
 	wait, cancel := context.WithTimeout(ctx, e.o.PublishTimeout)
 	defer cancel()
 	m.SetContext(wait)
-	switch err := e.driver.Publish(e.subjects.event(p.Topic), m); {
+	switch err := e.driver.Publish(e.subjects.Event(p.Topic), m); {
 	case err == nil, errors.Is(err, ErrNoSubscribers):
 		return nil
 	case ctx.Err() != nil:

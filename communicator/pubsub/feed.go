@@ -11,6 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/bus"
 	"github.com/openmas/openmas/internal/gate"
 )
 
@@ -58,7 +59,7 @@ func newFeed(e *Events, group, topic string, fn EventHandler) (*feed, error) {
 		done:  make(chan struct{}), tails: map[string]chan struct{}{}}
 	f.handling, f.cancel = context.WithCancel(context.Background())
 	f.stopped, f.stop = context.WithCancel(context.Background())
-	if f.in, err = sub.Subscribe(f.stopped, e.subjects.event(topic)); err != nil {
+	if f.in, err = sub.Subscribe(f.stopped, e.subjects.Event(topic)); err != nil {
 		f.cancel()
 		f.stop()
 		return nil, errors.Join(err, sub.Close())
@@ -99,7 +100,7 @@ func (f *feed) run() {
 	defer close(f.done)
 	defer close(f.out)
 	for m := range f.in {
-		p, err := ReadEvent(m)
+		p, err := bus.DecodeEvent(m)
 		if err != nil {
 			m.Ack()
 			f.e.o.OnDead(DeadEvent{Group: f.group, Publication: p, Err: err})

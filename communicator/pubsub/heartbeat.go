@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/bus"
 )
 
 // Heartbeats are counted in ticks of their own clock, which stands still while the process does: a
@@ -94,8 +95,8 @@ func (p *pulse) beat(now int64) bool {
 	c := p.c
 	probes, more := c.pending.finishSilent(now, reply{err: errSilent})
 	for _, p := range probes {
-		f := frame{kind: kindHeartbeat, ref: p.ref, agent: p.agent}
-		if err := c.request(c.ctx, c.subjects.control(p.agent), p.ref+probeToken, &f, 0); errors.Is(err,
+		f := bus.Frame{Kind: bus.KindHeartbeat, Ref: p.ref, Agent: p.agent}
+		if err := c.request(c.ctx, c.subjects.Control(p.agent), p.ref+probeToken, &f, 0); errors.Is(err,
 			ErrNoSubscribers) {
 			c.unheard(p.ref + probeToken)
 		}
@@ -104,7 +105,7 @@ func (p *pulse) beat(now int64) bool {
 		due, left := b.due(now)
 		more = more || left
 		for _, j := range due {
-			f := frame{kind: kindHeartbeat, ref: j.ref, agent: b.name}
+			f := bus.Frame{Kind: bus.KindHeartbeat, Ref: j.ref, Agent: b.name}
 			if err := c.request(c.ctx, j.replyTo, j.ref+beatToken, &f, 0); err != nil &&
 				!errors.Is(err, ErrNoSubscribers) {
 				c.o.Logger.Debug("a heartbeat was not sent", "agent", b.name, "ref", j.ref, "error", err)
@@ -130,11 +131,11 @@ func (b *binding) due(now int64) (due []*job, left bool) {
 }
 
 // heard takes a heartbeat.
-func (c *Communicator) heard(f *frame) {
-	if c.pending.beat(f.ref, c.pulse.time()) || agent.CheckAgentName(f.agent) != nil {
+func (c *Communicator) heard(f *bus.Frame) {
+	if c.pending.beat(f.Ref, c.pulse.time()) || agent.CheckAgentName(f.Agent) != nil {
 		return
 	}
-	c.giveUp(f.agent, f.ref) // a call of ours that was given up, and the callee does not know
+	c.giveUp(f.Agent, f.Ref) // a call of ours that was given up, and the callee does not know
 }
 
 var errSilent = agent.Errorf(agent.CodeOutcomeUnknown, "no sign of life: whoever got the call is gone")

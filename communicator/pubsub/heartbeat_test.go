@@ -11,6 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/bus"
 	"github.com/openmas/openmas/internal/testkit"
 )
 
@@ -111,7 +112,7 @@ func TestHeartbeatsStop(t *testing.T) {
 	f := newFar(t)
 	beats := make(chan struct{}, 100)
 	f.losing(func(_ string, m *message.Message) bool {
-		if m.Metadata["kind"] == kindHeartbeat {
+		if m.Metadata["kind"] == bus.KindHeartbeat {
 			beats <- struct{}{}
 		}
 		return false

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/bus"
 )
 
 // A job is a call that was accepted.
@@ -27,17 +28,17 @@ type job struct {
 
 // newJob is the call as the caller meant it. The clocks of two hosts may differ a little; the send
 // time is there to notice calls that have waited in the broker.
-func (b *binding) newJob(f *frame) (*job, *agent.Error) {
-	j := &job{b: b, ref: f.ref, replyTo: f.replyTo, call: agent.Call{ID: f.id, Op: agent.Op(f.op), Agent: b.name,
-		Name: f.name, Caller: f.caller, Key: f.key,
-		Depth: f.depth, Attempt: f.attempt, Meta: f.meta}}
-	if err := readCallBody(f, &j.call); err != nil {
+func (b *binding) newJob(f *bus.Frame) (*job, *agent.Error) {
+	j := &job{b: b, ref: f.Ref, replyTo: f.ReplyTo, call: agent.Call{ID: f.ID, Op: agent.Op(f.Op), Agent: b.name,
+		Name: f.Name, Caller: f.Caller, Key: f.Key,
+		Depth: f.Depth, Attempt: f.Attempt, Meta: f.Meta}}
+	if err := bus.ReadCallBody(f, &j.call); err != nil {
 		return nil, agent.Refusedf(agent.CodeInternal, "%w", err)
 	}
-	if f.timeout > 0 {
+	if f.Timeout > 0 {
 		now := time.Now()
-		left := time.Duration(min(f.timeout, 1<<40)) * time.Millisecond
-		if age := now.Sub(time.UnixMilli(f.sent)); f.sent > 0 && age > 0 {
+		left := time.Duration(min(f.Timeout, 1<<40)) * time.Millisecond
+		if age := now.Sub(time.UnixMilli(f.Sent)); f.Sent > 0 && age > 0 {
 			left -= age
 		}
 		if left <= 0 {
@@ -46,7 +47,7 @@ func (b *binding) newJob(f *frame) (*job, *agent.Error) {
 		}
 		j.deadline = now.Add(left)
 	}
-	if f.back {
+	if f.Back {
 		j.call.Back = &backChannel{b: b, j: j}
 	}
 	return j, nil
@@ -92,7 +93,7 @@ func (b *binding) accept(j *job) *agent.Error {
 func (b *binding) work(j *job) {
 	for j != nil {
 		res, err := b.run(j)
-		b.c.reply(j.replyTo, kindReply, j.ref, res, err)
+		b.c.reply(j.replyTo, bus.KindReply, j.ref, res, err)
 		j = b.next(j)
 		b.gate.Leave()
 	}

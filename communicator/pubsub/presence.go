@@ -11,17 +11,8 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-)
 
-// kindPresence is a process saying that it is here; its name is one of the words below, its source
-// the process, its payload what the process says of itself. Without a payload that is what it said
-// last.
-const kindPresence = "presence"
-
-const (
-	presenceHello = "hello" // I am new, or was away: everybody, say that you are here
-	presenceHere  = "here"
-	presenceGone  = "gone" // I leave in order
+	"github.com/openmas/openmas/internal/bus"
 )
 
 const (
@@ -78,7 +69,7 @@ type Presence struct {
 
 // NewPresence begins to listen. Run says that this process is here.
 func NewPresence(d Driver, o PresenceOptions) (*Presence, error) {
-	s, err := newSubjects(o.Project)
+	s, err := bus.NewSubjects(o.Project)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +78,7 @@ func NewPresence(d Driver, o PresenceOptions) (*Presence, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	p := &Presence{d: d, o: o, subject: s.presence(), poke: make(chan struct{}, 1), members: map[string]*Member{}}
+	p := &Presence{d: d, o: o, subject: s.Presence(), poke: make(chan struct{}, 1), members: map[string]*Member{}}
 	if p.stop, err = receive(d, "", p.subject, p.hear); err != nil {
 		return nil, fmt.Errorf("listen to the other processes of the project: %w", err)
 	}
@@ -100,7 +91,7 @@ func (p *Presence) Run(ctx context.Context) {
 	defer p.leave(ctx)
 	t := time.NewTicker(p.o.Every)
 	defer t.Stop()
-	heard := p.say(ctx, presenceHello, true) // by the broker
+	heard := p.say(ctx, bus.PresenceHello, true) // by the broker
 	poke, rest := p.poke, (<-chan time.Time)(nil)
 	last := time.Now()
 	for n := 1; ; {
@@ -116,12 +107,12 @@ func (p *Presence) Run(ctx context.Context) {
 		case <-rest:
 			poke, rest = p.poke, nil
 		case <-t.C:
-			word, now := presenceHere, time.Now()
+			word, now := bus.PresenceHere, time.Now()
 			if !heard {
-				word = presenceHello
+				word = bus.PresenceHello
 			}
 			was := heard
-			heard = p.say(ctx, word, word == presenceHello || n%describeEvery == 0)
+			heard = p.say(ctx, word, word == bus.PresenceHello || n%describeEvery == 0)
 			if n++; was && heard && now.Sub(last) < 2*p.o.Every {
 				p.expire(now)
 			} else {
@@ -135,7 +126,7 @@ func (p *Presence) Run(ctx context.Context) {
 func (p *Presence) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
-	p.say(ctx, presenceGone, false)
+	p.say(ctx, bus.PresenceGone, false)
 	if err := p.stop(); err != nil {
 		p.o.Logger.Debug("presence: stop listening", "error", err)
 	}
@@ -145,12 +136,12 @@ func (p *Presence) leave(ctx context.Context) {
 func (p *Presence) Changed() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.want(presenceHere)
+	p.want(bus.PresenceHere)
 }
 
 // want has a word said soon. p.mu is held.
 func (p *Presence) want(word string) {
-	if p.next != presenceHello {
+	if p.next != bus.PresenceHello {
 		p.next = word
 	}
 	select {
@@ -164,7 +155,7 @@ func (p *Presence) takeNext() string {
 	defer p.mu.Unlock()
 	word := p.next
 	p.next = ""
-	return cmp.Or(word, presenceHere)
+	return cmp.Or(word, bus.PresenceHere)
 }
 
 // Members lists the other processes, by name.
@@ -181,11 +172,11 @@ func (p *Presence) Members() []Member {
 
 // say reports whether the broker took it.
 func (p *Presence) say(ctx context.Context, word string, describe bool) bool {
-	f := frame{kind: kindPresence, name: word, source: p.o.Process}
+	f := bus.Frame{Kind: bus.KindPresence, Name: word, Source: p.o.Process}
 	if describe {
-		f.payload = p.o.Describe()
+		f.Payload = p.o.Describe()
 	}
-	m, refused := f.encode(p.d.MaxPayload())
+	m, refused := f.Encode(p.d.MaxPayload())
 	if refused != nil {
 		p.o.Logger.Error("this process cannot describe itself to the others", "error", refused)
 		return true
@@ -200,35 +191,35 @@ func (p *Presence) say(ctx context.Context, word string, describe bool) bool {
 }
 
 func (p *Presence) hear(m *message.Message) {
-	f, err := decode(m)
-	if err != nil || f.kind != kindPresence || f.source == "" || f.source == p.o.Process {
+	f, err := bus.Decode(m)
+	if err != nil || f.Kind != bus.KindPresence || f.Source == "" || f.Source == p.o.Process {
 		return // of a later version, or an echo
 	}
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if f.name == presenceHello {
-		p.want(presenceHere)
+	if f.Name == bus.PresenceHello {
+		p.want(bus.PresenceHere)
 	}
-	known := p.members[f.source]
+	known := p.members[f.Source]
 	switch {
-	case f.name == presenceGone:
+	case f.Name == bus.PresenceGone:
 		if known != nil {
-			delete(p.members, f.source)
+			delete(p.members, f.Source)
 			p.o.OnChange(*known, true)
 		}
-	case known == nil && len(f.payload) == 0:
-		p.want(presenceHello) // who is that?
+	case known == nil && len(f.Payload) == 0:
+		p.want(bus.PresenceHello) // who is that?
 	case known == nil && len(p.members) == maxMembers:
-		p.o.Logger.Warn("too many processes in the project: one is not seen", "process", f.source, "limit", maxMembers)
+		p.o.Logger.Warn("too many processes in the project: one is not seen", "process", f.Source, "limit", maxMembers)
 	case known == nil:
-		known = &Member{Process: f.source, Body: slices.Clone(f.payload), Since: now, Heard: now}
-		p.members[f.source] = known
+		known = &Member{Process: f.Source, Body: slices.Clone(f.Payload), Since: now, Heard: now}
+		p.members[f.Source] = known
 		p.o.OnChange(*known, false)
 	default:
 		known.Heard = now
-		if len(f.payload) > 0 && string(known.Body) != string(f.payload) {
-			known.Body = slices.Clone(f.payload)
+		if len(f.Payload) > 0 && string(known.Body) != string(f.Payload) {
+			known.Body = slices.Clone(f.Payload)
 			p.o.OnChange(*known, false)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/openmas/openmas/internal/bus"
 )
 
 // A witness is a process in tests: what it heard of others, and what it says.
@@ -175,9 +177,9 @@ func TestPresenceAsksWhoIsThere(t *testing.T) {
 		d := NewMemory(MemoryOptions{})
 		defer d.Close()
 		a := attend(t, d, "a")
-		heard := make(chan frame, 10)
+		heard := make(chan bus.Frame, 10)
 		stop, err := receive(d, "", "om.1.test.presence", func(m *message.Message) {
-			f, _ := decode(m)
+			f, _ := bus.Decode(m)
 			heard <- f
 		})
 		if err != nil {
@@ -186,7 +188,7 @@ func TestPresenceAsksWhoIsThere(t *testing.T) {
 		defer stop()
 		say := func(md map[string]string, body string) {
 			t.Helper()
-			md["kind"], md["v"] = kindPresence, "1"
+			md["kind"], md["v"] = bus.KindPresence, "1"
 			if err := d.Publish("om.1.test.presence",
 				&message.Message{Metadata: md, Payload: []byte(body)}); err != nil {
 				t.Fatal(err)
@@ -195,7 +197,7 @@ func TestPresenceAsksWhoIsThere(t *testing.T) {
 			synctest.Wait()
 		}
 		say(map[string]string{"name": "here", "source": "x"}, "")
-		if f := <-heard; f.name != presenceHello || string(f.payload) != "a1" {
+		if f := <-heard; f.Name != bus.PresenceHello || string(f.Payload) != "a1" {
 			t.Errorf("%+v", f)
 		}
 		say(map[string]string{"name": "here", "source": "x"}, "x1")

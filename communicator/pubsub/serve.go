@@ -11,6 +11,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/bus"
 	"github.com/openmas/openmas/internal/gate"
 )
 
@@ -61,11 +62,11 @@ type binding struct {
 
 // subscribe is done when it can be called. Cancellations first, so that none is missed.
 func (b *binding) subscribe() error {
-	control, err := receive(b.c.driver, "", b.c.subjects.control(b.name), b.control)
+	control, err := receive(b.c.driver, "", b.c.subjects.Control(b.name), b.control)
 	if err != nil {
 		return err
 	}
-	calls, err := receive(b.c.driver, b.name, b.c.subjects.call(b.name), b.receive)
+	calls, err := receive(b.c.driver, b.name, b.c.subjects.Call(b.name), b.receive)
 	if err != nil {
 		return errors.Join(err, control())
 	}
@@ -75,18 +76,18 @@ func (b *binding) subscribe() error {
 
 // receive accepts or refuses a call. It never waits for one.
 func (b *binding) receive(m *message.Message) {
-	f, refused := decode(m)
-	if !b.c.subjects.isReply(f.replyTo) || f.ref == "" {
-		b.c.o.Logger.Warn("a call that cannot be answered", "agent", b.name, "reply-to", f.replyTo, "error", refused)
+	f, refused := bus.Decode(m)
+	if !b.c.subjects.IsReply(f.ReplyTo) || f.Ref == "" {
+		b.c.o.Logger.Warn("a call that cannot be answered", "agent", b.name, "reply-to", f.ReplyTo, "error", refused)
 		return
 	}
-	if refused == nil && f.kind != kindCall {
-		refused = agent.Refusedf(agent.CodeUnimplemented, "a message of kind %.40q is no call", f.kind)
+	if refused == nil && f.Kind != bus.KindCall {
+		refused = agent.Refusedf(agent.CodeUnimplemented, "a message of kind %.40q is no call", f.Kind)
 	}
-	if refused == nil && f.op == opInfo && b.gate.Enter() {
+	if refused == nil && f.Op == bus.OpInfo && b.gate.Enter() {
 		defer b.gate.Leave()
 		res, err := agent.JSONResult(b.s.Info())
-		b.c.reply(f.replyTo, kindReply, f.ref, res, err)
+		b.c.reply(f.ReplyTo, bus.KindReply, f.Ref, res, err)
 		return
 	}
 	var j *job
@@ -97,23 +98,23 @@ func (b *binding) receive(m *message.Message) {
 		refused = b.accept(j)
 	}
 	if refused != nil {
-		refused.Message = b.name + "." + f.name + ": " + refused.Message
-		b.c.reply(f.replyTo, kindReply, f.ref, nil, refused)
+		refused.Message = b.name + "." + f.Name + ": " + refused.Message
+		b.c.reply(f.ReplyTo, bus.KindReply, f.Ref, nil, refused)
 	}
 }
 
 // control takes what concerns all instances of the agent: cancellations. What is not known here is
 // for another instance.
 func (b *binding) control(m *message.Message) {
-	f, err := decode(m)
-	if err == nil && f.kind == kindHeartbeat { // whoever asks knows by now that somebody is there
+	f, err := bus.Decode(m)
+	if err == nil && f.Kind == bus.KindHeartbeat { // whoever asks knows by now that somebody is there
 		return
 	}
-	if err != nil || f.kind != kindCancel {
-		b.c.o.Logger.Debug("a control message of no use", "agent", b.name, "kind", f.kind, "error", err)
+	if err != nil || f.Kind != bus.KindCancel {
+		b.c.o.Logger.Debug("a control message of no use", "agent", b.name, "kind", f.Kind, "error", err)
 		return
 	}
-	b.giveUp(f.ref)
+	b.giveUp(f.Ref)
 }
 
 // giveUp ends a call that nobody waits for.
@@ -175,7 +176,7 @@ func (b *binding) abandon() {
 
 // refuse ends a job that was accepted and cannot run any more.
 func (b *binding) refuse(j *job) {
-	b.c.reply(j.replyTo, kindReply, j.ref, nil, agent.Refusedf(agent.CodeUnavailable, "%s: the agent is closed",
+	b.c.reply(j.replyTo, bus.KindReply, j.ref, nil, agent.Refusedf(agent.CodeUnavailable, "%s: the agent is closed",
 		j.call.Target()))
 	b.gate.Leave()
 }

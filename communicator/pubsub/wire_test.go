@@ -9,6 +9,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/bus"
 	"github.com/openmas/openmas/internal/testkit"
 )
 
@@ -18,13 +19,13 @@ type stranger struct {
 	t       *testing.T
 	d       Driver
 	inbox   string
-	replies chan frame
+	replies chan bus.Frame
 }
 
 func newStranger(t *testing.T, d Driver) *stranger {
-	s := &stranger{t: t, d: d, inbox: "om.1.test.reply.stranger", replies: make(chan frame, 10)}
+	s := &stranger{t: t, d: d, inbox: "om.1.test.reply.stranger", replies: make(chan bus.Frame, 10)}
 	stop, err := receive(d, "", s.inbox, func(m *message.Message) {
-		f, err := decode(m)
+		f, err := bus.Decode(m)
 		if err != nil {
 			t.Error(err)
 		}
@@ -64,8 +65,8 @@ func TestRawCalls(t *testing.T) {
 		s.send("om.1.test.call.callee", md, `{"a":1}`)
 	}
 	call(nil)
-	if f := testkit.Receive(t, s.replies); f.kind != kindReply || f.ref != "stranger-1" || f.body != bodyStructured ||
-		string(f.payload) != `{"a":1}` || testkit.Receive(t, ran) != "7" {
+	if f := testkit.Receive(t, s.replies); f.Kind != bus.KindReply || f.Ref != "stranger-1" || f.Body != bus.BodyStructured ||
+		string(f.Payload) != `{"a":1}` || testkit.Receive(t, ran) != "7" {
 		t.Fatalf("%+v", f)
 	}
 	for _, c := range []struct {
@@ -86,7 +87,7 @@ func TestRawCalls(t *testing.T) {
 			testkit.Receive(t, ran)
 			continue
 		}
-		if e := readError(f.payload); f.body != bodyError || e.Code != c.code || !e.NotExecuted {
+		if e := bus.ReadError(f.Payload); f.Body != bus.BodyError || e.Code != c.code || !e.NotExecuted {
 			t.Errorf("%v: %+v %v", c.change, f, e)
 		}
 	}
@@ -101,7 +102,7 @@ func TestRawCalls(t *testing.T) {
 	testkit.Receive(t, ran)
 	call(map[string]string{"name": "waits", "ref": "stranger-2"})
 	close(release)
-	if f := testkit.Receive(t, s.replies); f.ref != "stranger-2" {
+	if f := testkit.Receive(t, s.replies); f.Ref != "stranger-2" {
 		t.Fatalf("%+v", f)
 	}
 	if len(ran)+len(s.replies) > 0 {
@@ -116,29 +117,29 @@ func TestRawReplies(t *testing.T) {
 	answers := make(chan map[string]string, 1)
 	s := newStranger(t, d)
 	stop, err := receive(d, "callee", "om.1.test.call.callee", func(m *message.Message) {
-		f, _ := decode(m)
-		if f.op == opInfo {
-			s.send(f.replyTo, map[string]string{"v": "1", "kind": "reply", "ref": f.ref, "body": "structured"},
+		f, _ := bus.Decode(m)
+		if f.Op == bus.OpInfo {
+			s.send(f.ReplyTo, map[string]string{"v": "1", "kind": "reply", "ref": f.Ref, "body": "structured"},
 				`{"name":"callee"}`)
 			return
 		}
 		// None of these is the answer.
 		for _, md := range []map[string]string{
-			{"v": "1", "kind": "heartbeat", "ref": f.ref}, {"v": "1", "kind": "reply", "ref": "other-1"},
+			{"v": "1", "kind": "heartbeat", "ref": f.Ref}, {"v": "1", "kind": "reply", "ref": "other-1"},
 			{"v": "1", "kind": "reply", "ref": "nonsense"},
-			{"v": "1", "kind": "reply"}, {"v": "2", "kind": "notice", "ref": f.ref},
-			{"v": "1", "kind": "notice", "ref": f.ref}, {"kind": "reply"},
-			{"v": "1", "kind": "ask", "ref": f.ref}, {"v": "1", "kind": "ask", "ref": f.ref, "ask": "stranger-9",
+			{"v": "1", "kind": "reply"}, {"v": "2", "kind": "notice", "ref": f.Ref},
+			{"v": "1", "kind": "notice", "ref": f.Ref}, {"kind": "reply"},
+			{"v": "1", "kind": "ask", "ref": f.Ref}, {"v": "1", "kind": "ask", "ref": f.Ref, "ask": "stranger-9",
 				"reply-to": "om.1.other.reply.x"},
 		} {
-			s.send(f.replyTo, md, "{")
+			s.send(f.ReplyTo, md, "{")
 		}
 		md := <-answers
-		md["ref"] = f.ref
-		s.send(f.replyTo, md, md["payload"])
-		s.send(f.replyTo, map[string]string{"v": "1", "kind": "reply", "ref": f.ref, "body": "structured"}, `"twice"`)
+		md["ref"] = f.Ref
+		s.send(f.ReplyTo, md, md["payload"])
+		s.send(f.ReplyTo, map[string]string{"v": "1", "kind": "reply", "ref": f.Ref, "body": "structured"}, `"twice"`)
 		// Too late to ask: the call is over.
-		s.send(f.replyTo, map[string]string{"v": "1", "kind": "ask", "ref": f.ref, "ask": "stranger-9",
+		s.send(f.ReplyTo, map[string]string{"v": "1", "kind": "ask", "ref": f.Ref, "ask": "stranger-9",
 			"reply-to": s.inbox}, `{"kind":"roots"}`)
 	})
 	if err != nil {
@@ -179,8 +180,8 @@ func TestRawReplies(t *testing.T) {
 		if agent.CodeOf(err) != c.code || !strings.Contains(text, c.text) {
 			t.Errorf("%v: %s, %v", c.answer, text, err)
 		}
-		if f := testkit.Receive(t, s.replies); f.kind != kindAnswer || f.ref != "stranger-9" ||
-			readError(f.payload).Code != agent.CodeCanceled {
+		if f := testkit.Receive(t, s.replies); f.Kind != bus.KindAnswer || f.Ref != "stranger-9" ||
+			bus.ReadError(f.Payload).Code != agent.CodeCanceled {
 			t.Errorf("%+v", f)
 		}
 	}

@@ -1,4 +1,4 @@
-package pubsub
+package bus
 
 import (
 	"encoding/json"
@@ -15,65 +15,65 @@ type resumed struct {
 	State  string                     `json:"state,omitempty"`
 }
 
-// callBody is the payload of a call and what it is.
-func callBody(c *agent.Call) (payload []byte, body string, err error) {
+// CallBody is the payload of a call and what it is.
+func CallBody(c *agent.Call) (payload []byte, body string, err error) {
 	if len(c.Inputs) == 0 && c.State == "" {
 		return c.Input, "", nil
 	}
 	payload, err = json.Marshal(resumed{c.Input, c.Inputs, c.State})
-	return payload, bodyResumed, err
+	return payload, BodyResumed, err
 }
 
-// readCallBody is the way back.
-func readCallBody(f *frame, c *agent.Call) error {
-	switch f.body {
+// ReadCallBody is the way back.
+func ReadCallBody(f *Frame, c *agent.Call) error {
+	switch f.Body {
 	case "":
-		if len(f.payload) > 0 {
-			c.Input = f.payload
+		if len(f.Payload) > 0 {
+			c.Input = f.Payload
 		}
 		return nil
-	case bodyResumed:
+	case BodyResumed:
 		var r resumed
-		if err := json.Unmarshal(f.payload, &r); err != nil {
+		if err := json.Unmarshal(f.Payload, &r); err != nil {
 			return fmt.Errorf("a malformed message: the payload: %w", err)
 		}
 		c.Input, c.Inputs, c.State = r.Input, r.Inputs, r.State
 		return nil
 	}
-	return fmt.Errorf("a malformed message: a call with body %.40q", f.body)
+	return fmt.Errorf("a malformed message: a call with body %.40q", f.Body)
 }
 
-// resultBody is the payload for what a call gave. A result that does not encode becomes an error.
-func resultBody(res *agent.Result, err error) (payload []byte, body string) {
+// ResultBody is the payload for what a call gave. A result that does not encode becomes an error.
+func ResultBody(res *agent.Result, err error) (payload []byte, body string) {
 	if err != nil {
-		return errorBody(agent.AsError(err))
+		return ErrorBody(agent.AsError(err))
 	}
 	if res == nil {
 		res = &agent.Result{}
 	}
 	if len(res.Structured) > 0 && len(res.Content) == 0 && res.Pending == nil && len(res.Meta) == 0 &&
 		json.Valid(res.Structured) {
-		return res.Structured, bodyStructured
+		return res.Structured, BodyStructured
 	}
 	b, merr := json.Marshal(res)
 	if merr != nil {
-		return errorBody(agent.Errorf(agent.CodeInternal, "the result does not encode: %w", merr))
+		return ErrorBody(agent.Errorf(agent.CodeInternal, "the result does not encode: %w", merr))
 	}
-	return b, bodyResult
+	return b, BodyResult
 }
 
-func errorBody(e *agent.Error) (payload []byte, body string) {
+func ErrorBody(e *agent.Error) (payload []byte, body string) {
 	b, err := json.Marshal(e)
 	if err != nil { // only details can fail
 		plain := *e
 		plain.Details = nil
 		b, _ = json.Marshal(&plain)
 	}
-	return b, bodyError
+	return b, BodyError
 }
 
-// shortened is e as small as it gets: without details, the message cut.
-func shortened(e *agent.Error) *agent.Error {
+// Shortened is e as small as it gets: without details, the message cut.
+func Shortened(e *agent.Error) *agent.Error {
 	short := *e
 	short.Details = nil
 	if len(short.Message) > 1000 {
@@ -82,24 +82,24 @@ func shortened(e *agent.Error) *agent.Error {
 	return &short
 }
 
-// readResult is what a reply says.
-func readResult(payload []byte, body string) (*agent.Result, error) {
+// ReadResult is what a reply says.
+func ReadResult(payload []byte, body string) (*agent.Result, error) {
 	switch body {
-	case bodyStructured:
+	case BodyStructured:
 		return &agent.Result{Structured: payload}, nil
-	case bodyResult:
+	case BodyResult:
 		var res agent.Result
 		if err := json.Unmarshal(payload, &res); err != nil {
 			return nil, agent.Errorf(agent.CodeInternal, "a malformed reply: %w", err)
 		}
 		return &res, nil
-	case bodyError:
-		return nil, readError(payload)
+	case BodyError:
+		return nil, ReadError(payload)
 	}
 	return nil, agent.Errorf(agent.CodeInternal, "a malformed reply: its body is %.40q", body)
 }
 
-func readError(payload []byte) *agent.Error {
+func ReadError(payload []byte) *agent.Error {
 	var e agent.Error
 	if err := json.Unmarshal(payload, &e); err != nil {
 		return agent.Errorf(agent.CodeInternal, "a malformed reply: %w", err)

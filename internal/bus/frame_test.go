@@ -1,4 +1,4 @@
-package pubsub
+package bus
 
 import (
 	"encoding/json"
@@ -28,57 +28,57 @@ type golden struct {
 
 func frames() map[string]struct {
 	subject string
-	frame   frame
+	frame   Frame
 } {
 	type entry = struct {
 		subject string
-		frame   frame
+		frame   Frame
 	}
-	s, _ := newSubjects("crew")
-	body := func(f frame, payload []byte, body string) frame {
-		f.payload, f.body = payload, body
+	s, _ := NewSubjects("crew")
+	body := func(f Frame, payload []byte, body string) Frame {
+		f.Payload, f.Body = payload, body
 		return f
 	}
 	text, _ := json.Marshal(agent.Request{Kind: agent.AskElicit, Params: json.RawMessage(`{"message":"sure?"}`)})
 	notice, _ := json.Marshal(agent.Notice{Progress: &agent.ProgressNotice{Progress: 1, Total: 3, Message: "one"}})
-	call := frame{kind: kindCall, ref: "3w5e11264sgsf-1", replyTo: s.reply("3w5e11264sgsf"), op: "tool",
-		agent: "weather", name: "forecast", id: "1f2e3d", timeout: 30000,
-		sent: 1750000000123, caller: "editor", attempt: 1}
+	call := Frame{Kind: KindCall, Ref: "3w5e11264sgsf-1", ReplyTo: s.Reply("3w5e11264sgsf"), Op: "tool",
+		Agent: "weather", Name: "forecast", ID: "1f2e3d", Timeout: 30000,
+		Sent: 1750000000123, Caller: "editor", Attempt: 1}
 	full := call
-	full.key, full.depth, full.attempt, full.back = "once%\n", 2, 3, true
-	full.op, full.name = "resource", "w://a%20b/ü"
-	full.meta = map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+	full.Key, full.Depth, full.Attempt, full.Back = "once%\n", 2, 3, true
+	full.Op, full.Name = "resource", "w://a%20b/ü"
+	full.Meta = map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 		"baggage": "a=b", "x-user: id": " two words "}
-	resume, resumeBody, _ := callBody(&agent.Call{Input: json.RawMessage(`{"city":"Bern"}`), State: "s1",
+	resume, resumeBody, _ := CallBody(&agent.Call{Input: json.RawMessage(`{"city":"Bern"}`), State: "s1",
 		Inputs: map[string]json.RawMessage{"q": json.RawMessage(`true`)}})
-	structured, structuredBody := resultBody(&agent.Result{Structured: json.RawMessage(`{"sky":"grey"}`)}, nil)
-	result, kindOfResult := resultBody(agent.TextResult("grey"), nil)
-	refusal, refusalBody := resultBody(nil, &agent.Error{Code: agent.CodeResourceExhausted, Message: "busy",
+	structured, structuredBody := ResultBody(&agent.Result{Structured: json.RawMessage(`{"sky":"grey"}`)}, nil)
+	result, kindOfResult := ResultBody(agent.TextResult("grey"), nil)
+	refusal, refusalBody := ResultBody(nil, &agent.Error{Code: agent.CodeResourceExhausted, Message: "busy",
 		RetryAfter: time.Second, NotExecuted: true})
-	reply := frame{kind: kindReply, ref: call.ref}
-	answer := frame{kind: kindAnswer, ref: "9zk2-7"}
+	reply := Frame{Kind: KindReply, Ref: call.Ref}
+	answer := Frame{Kind: KindAnswer, Ref: "9zk2-7"}
 	return map[string]entry{
-		"call":      {s.call("weather"), body(call, []byte(`{"city":"Bern"}`), "")},
-		"call_full": {s.call("weather"), full},
-		"call_info": {s.call("weather"), frame{kind: kindCall, ref: call.ref, replyTo: call.replyTo, op: opInfo,
-			agent: "weather", sent: 1750000000123, attempt: 1}},
-		"call_resumed":     {s.call("weather"), body(call, resume, resumeBody)},
-		"cancel":           {s.control("weather"), frame{kind: kindCancel, ref: call.ref}},
-		"reply_structured": {call.replyTo, body(reply, structured, structuredBody)},
-		"reply_result":     {call.replyTo, body(reply, result, kindOfResult)},
-		"reply_error":      {call.replyTo, body(reply, refusal, refusalBody)},
-		"heartbeat":        {call.replyTo, frame{kind: kindHeartbeat, ref: call.ref, agent: "weather"}},
-		"notice":           {call.replyTo, frame{kind: kindNotice, ref: call.ref, payload: notice}},
-		"ask": {call.replyTo, frame{kind: kindAsk, ref: call.ref, ask: "9zk2-7", replyTo: s.reply("9zk2"),
-			payload: text}},
-		"answer": {s.reply("9zk2"), body(answer, []byte(`{"action":"decline"}`), bodyStructured)},
-		"presence": {s.presence(), frame{kind: kindPresence, name: presenceHello, source: "3w5e11264s",
-			payload: []byte(`{"host":"a","pid":7,"started":"2026-01-05T10:00:00Z","agents":[` +
+		"call":      {s.Call("weather"), body(call, []byte(`{"city":"Bern"}`), "")},
+		"call_full": {s.Call("weather"), full},
+		"call_info": {s.Call("weather"), Frame{Kind: KindCall, Ref: call.Ref, ReplyTo: call.ReplyTo, Op: OpInfo,
+			Agent: "weather", Sent: 1750000000123, Attempt: 1}},
+		"call_resumed":     {s.Call("weather"), body(call, resume, resumeBody)},
+		"cancel":           {s.Control("weather"), Frame{Kind: KindCancel, Ref: call.Ref}},
+		"reply_structured": {call.ReplyTo, body(reply, structured, structuredBody)},
+		"reply_result":     {call.ReplyTo, body(reply, result, kindOfResult)},
+		"reply_error":      {call.ReplyTo, body(reply, refusal, refusalBody)},
+		"heartbeat":        {call.ReplyTo, Frame{Kind: KindHeartbeat, Ref: call.Ref, Agent: "weather"}},
+		"notice":           {call.ReplyTo, Frame{Kind: KindNotice, Ref: call.Ref, Payload: notice}},
+		"ask": {call.ReplyTo, Frame{Kind: KindAsk, Ref: call.Ref, Ask: "9zk2-7", ReplyTo: s.Reply("9zk2"),
+			Payload: text}},
+		"answer": {s.Reply("9zk2"), body(answer, []byte(`{"action":"decline"}`), BodyStructured)},
+		"presence": {s.Presence(), Frame{Kind: KindPresence, Name: PresenceHello, Source: "3w5e11264s",
+			Payload: []byte(`{"host":"a","pid":7,"started":"2026-01-05T10:00:00Z","agents":[` +
 				`{"name":"weather","communicator":"local","offers":"5f1c9be2","instances":[{"id":"weather/0","state":"ready","inFlight":0,"served":3,"restarts":0}]}]}`)}},
-		"event": {s.event("file.found"), frame{kind: kindEvent, id: "8d3f", topic: "file.found", source: "collector",
-			key: "a.go", sent: 1750000000123,
-			meta:    map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
-			payload: []byte(`{"path":"a.go"}`)}},
+		"event": {s.Event("file.found"), Frame{Kind: KindEvent, ID: "8d3f", Topic: "file.found", Source: "collector",
+			Key: "a.go", Sent: 1750000000123,
+			Meta:    map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+			Payload: []byte(`{"path":"a.go"}`)}},
 	}
 }
 
@@ -86,7 +86,7 @@ func frames() map[string]struct {
 func TestGoldenFrames(t *testing.T) {
 	for name, e := range frames() {
 		t.Run(name, func(t *testing.T) {
-			m, refused := e.frame.encode(0)
+			m, refused := e.frame.Encode(0)
 			if refused != nil {
 				t.Fatal(refused)
 			}
@@ -109,10 +109,10 @@ func TestGoldenFrames(t *testing.T) {
 				t.Errorf("got  %s %v %s\nwant %s %v %s", e.subject, m.Metadata, m.Payload, g.Subject, g.Metadata,
 					g.Payload)
 			}
-			f, refused := decode(&message.Message{Metadata: g.Metadata, Payload: []byte(g.Payload)})
+			f, refused := Decode(&message.Message{Metadata: g.Metadata, Payload: []byte(g.Payload)})
 			want := e.frame
-			if len(want.payload) == 0 {
-				want.payload = []byte{}
+			if len(want.Payload) == 0 {
+				want.Payload = []byte{}
 			}
 			if refused != nil || !reflect.DeepEqual(f, want) {
 				t.Errorf("decoded %+v %v\nwant    %+v", f, refused, want)
@@ -142,9 +142,9 @@ func TestDecodeRefuses(t *testing.T) {
 		{map[string]string{"meta-%": "x"}, agent.CodeInternal},
 	} {
 		good := frames()["call"].frame
-		m, _ := good.encode(0)
+		m, _ := good.Encode(0)
 		maps.Copy(m.Metadata, c.change)
-		f, err := decode(m)
+		f, err := Decode(m)
 		if c.code == "" {
 			if err != nil {
 				t.Errorf("%v: %v", c.change, err)
@@ -154,22 +154,22 @@ func TestDecodeRefuses(t *testing.T) {
 		if err == nil || err.Code != c.code || !err.NotExecuted {
 			t.Errorf("%v: %+v, want %s not executed", c.change, err, c.code)
 		}
-		if f.ref != good.ref || f.replyTo != good.replyTo {
+		if f.Ref != good.Ref || f.ReplyTo != good.ReplyTo {
 			t.Errorf("%v: it cannot be answered: %+v", c.change, f)
 		}
 	}
 }
 
 func TestEncodeLimits(t *testing.T) {
-	f := frame{kind: kindCall, ref: "a-1", payload: make([]byte, 100)}
-	if _, err := f.encode(100); err != nil {
+	f := Frame{Kind: KindCall, Ref: "a-1", Payload: make([]byte, 100)}
+	if _, err := f.Encode(100); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.encode(99); err == nil || err.Code != agent.CodeResourceExhausted || !err.NotExecuted {
+	if _, err := f.Encode(99); err == nil || err.Code != agent.CodeResourceExhausted || !err.NotExecuted {
 		t.Fatal(err)
 	}
-	f.meta = map[string]string{"x": strings.Repeat("y", MaxMetadata)}
-	if _, err := f.encode(0); err == nil || err.Code != agent.CodeResourceExhausted || !err.NotExecuted {
+	f.Meta = map[string]string{"x": strings.Repeat("y", MaxMetadata)}
+	if _, err := f.Encode(0); err == nil || err.Code != agent.CodeResourceExhausted || !err.NotExecuted {
 		t.Fatal(err)
 	}
 }
@@ -199,7 +199,7 @@ func FuzzEscape(f *testing.F) {
 func FuzzDecode(f *testing.F) {
 	for _, e := range frames() {
 		fr := e.frame
-		m, _ := fr.encode(0)
+		m, _ := fr.Encode(0)
 		b, _ := json.Marshal(m.Metadata)
 		f.Add(b, []byte(m.Payload))
 	}
@@ -210,64 +210,25 @@ func FuzzDecode(f *testing.F) {
 		if json.Unmarshal(metadata, &md) != nil {
 			return
 		}
-		fr, err := decode(&message.Message{Metadata: md, Payload: payload})
+		fr, err := Decode(&message.Message{Metadata: md, Payload: payload})
 		if err != nil {
 			return
 		}
 		var call agent.Call
-		_ = readCallBody(&fr, &call)
-		if _, err := readResult(fr.payload, fr.body); err != nil {
+		_ = ReadCallBody(&fr, &call)
+		if _, err := ReadResult(fr.Payload, fr.Body); err != nil {
 			var e *agent.Error
 			if !errors.As(err, &e) {
 				t.Fatalf("%T: %v", err, err)
 			}
 		}
-		m, err := fr.encode(0)
+		m, err := fr.Encode(0)
 		if err != nil {
 			return // too large
 		}
-		again, err := decode(m)
+		again, err := Decode(m)
 		if err != nil || !reflect.DeepEqual(again, fr) {
 			t.Fatalf("%+v\n%+v\n%v", fr, again, err)
 		}
 	})
-}
-
-// lender keeps nothing of a message but a copy.
-type lender struct {
-	Driver
-	got *message.Message
-}
-
-func (*lender) Borrows() {}
-
-func (l *lender) Publish(_ string, messages ...*message.Message) error {
-	l.got = messages[0].Copy()
-	return nil
-}
-
-// A message that has served before says nothing of what it said then.
-func TestMessagesServeAgain(t *testing.T) {
-	l := &lender{Driver: NewMemory(MemoryOptions{})}
-	c := &Communicator{driver: l}
-	large := frame{kind: kindCall, ref: "r", key: "k", meta: map[string]string{"a": strings.Repeat("x", MaxMetadata)}}
-	for range 20 { // the pool may lose some
-		if err := c.send(t.Context(), "s", &large, 0); err == nil {
-			t.Fatal("metadata over the limit was sent")
-		}
-		for name, e := range frames() {
-			want, refused := e.frame.encode(0)
-			if refused != nil {
-				t.Fatal(refused)
-			}
-			if err := c.send(t.Context(), e.subject, &e.frame, 0); err != nil {
-				t.Fatal(err)
-			}
-			if !maps.Equal(l.got.Metadata, want.Metadata) || string(l.got.Payload) != string(want.Payload) ||
-				l.got.UUID != want.UUID {
-				t.Fatalf("%s: got %s %v %s, want %s %v %s", name, l.got.UUID, l.got.Metadata, l.got.Payload, want.UUID,
-					want.Metadata, want.Payload)
-			}
-		}
-	}
 }

@@ -1,4 +1,4 @@
-package pubsub
+package bus
 
 import (
 	"cmp"
@@ -15,79 +15,90 @@ const version = "1"
 
 // The kinds of frames. Later ones of version 1 are ignored by those that do not know them.
 const (
-	kindCall      = "call"      // do this
-	kindCancel    = "cancel"    // the caller gave up
-	kindReply     = "reply"     // the end of a call
-	kindHeartbeat = "heartbeat" // the call is not forgotten
-	kindNotice    = "notice"    // progress or a log line, while a call runs
-	kindAsk       = "ask"       // a question to the caller, while a call runs
-	kindAnswer    = "answer"    // the answer to an ask
-	kindEvent     = "event"     // something happened
+	KindCall      = "call"      // do this
+	KindCancel    = "cancel"    // the caller gave up
+	KindReply     = "reply"     // the end of a call
+	KindHeartbeat = "heartbeat" // the call is not forgotten
+	KindNotice    = "notice"    // progress or a log line, while a call runs
+	KindAsk       = "ask"       // a question to the caller, while a call runs
+	KindAnswer    = "answer"    // the answer to an ask
+	KindEvent     = "event"     // something happened
+	KindPresence  = "presence"  // a process reports that it is there
 )
 
-// opInfo is the operation that communicators answer themselves: what does the agent offer?
-const opInfo = "info"
+// The names of presence frames. Their source is the process. Without a payload, the last one holds.
+const (
+	PresenceHello = "hello" // it has just come, or was cut off: the others are to report too
+	PresenceHere  = "here"
+	PresenceGone  = "gone" // it leaves in order
+)
+
+// OpInfo is the operation that communicators answer themselves: what does the agent offer?
+const OpInfo = "info"
 
 // What a payload is.
 const (
-	bodyResumed    = "resumed"    // of a call: input, inputs and state
-	bodyStructured = "structured" // a JSON value
-	bodyResult     = "result"     // an agent.Result
-	bodyError      = "error"      // an agent.Error
+	BodyResumed    = "resumed"    // of a call: input, inputs and state
+	BodyStructured = "structured" // a JSON value
+	BodyResult     = "result"     // an agent.Result
+	BodyError      = "error"      // an agent.Error
 )
+
+// MaxMetadata is how many bytes of metadata, keys and values, a frame may have.
+const MaxMetadata = 16 << 10
 
 const metaPrefix = "meta-"
 
-// A frame is a message as the package documentation describes it. Zero fields are not sent.
-type frame struct {
-	kind, ref, replyTo       string
-	op, agent, name, id      string
-	timeout, sent            int64 // ms
-	caller, key              string
-	depth, attempt           int
-	back                     bool
-	body, ask, topic, source string
-	meta                     map[string]string
-	payload                  []byte
+// A Frame is a message as the package documentation describes it. Zero fields are not sent.
+type Frame struct {
+	Kind, Ref, ReplyTo       string
+	Op, Agent, Name, ID      string
+	Timeout, Sent            int64 // ms
+	Caller, Key              string
+	Depth, Attempt           int
+	Back                     bool
+	Body, Ask, Topic, Source string
+	Meta                     map[string]string
+	Payload                  []byte
 }
 
-// encode makes the message. It refuses metadata that is too large, and a payload of more than
+// Encode makes the message. It refuses metadata that is too large, and a payload of more than
 // maxPayload bytes unless that is 0: nothing was sent then.
-func (f *frame) encode(maxPayload int) (*message.Message, *agent.Error) {
+func (f *Frame) Encode(maxPayload int) (*message.Message, *agent.Error) {
 	m := &message.Message{Metadata: make(message.Metadata, f.fields())}
-	if refused := f.fill(m, maxPayload); refused != nil {
+	if refused := f.Fill(m, maxPayload); refused != nil {
 		return nil, refused
 	}
 	return m, nil
 }
 
-// fill is encode into an empty message.
-func (f *frame) fill(m *message.Message, maxPayload int) *agent.Error {
+// Fill is encode into an empty message.
+func (f *Frame) Fill(m *message.Message, maxPayload int) *agent.Error {
 	w := writer{md: m.Metadata}
 	w.plain("v", version)
-	w.plain("kind", f.kind)
-	w.plain("ref", f.ref)
-	w.plain("reply-to", f.replyTo)
-	w.text("op", f.op)
-	w.plain("agent", f.agent)
-	w.text("name", f.name)
-	w.text("id", f.id)
-	w.number("timeout", f.timeout)
-	w.number("sent", f.sent)
-	w.text("caller", f.caller)
-	w.text("key", f.key)
-	w.number("depth", int64(f.depth))
-	if f.attempt > 1 {
-		w.number("attempt", int64(f.attempt))
+	w.plain("kind", f.Kind)
+	w.plain("ref", f.Ref)
+	w.plain("reply-to", f.ReplyTo)
+	w.text("op", f.Op)
+	w.plain("agent", f.Agent)
+	w.text("name", f.Name)
+	w.text("id", f.ID)
+	w.number("timeout", f.Timeout)
+	w.number("sent", f.Sent)
+	w.text("caller", f.Caller)
+	w.text("key", f.Key)
+	w.number("depth", int64(f.Depth))
+	if f.Attempt > 1 {
+		w.number("attempt", int64(f.Attempt))
 	}
-	if f.back {
+	if f.Back {
 		w.plain("back", "1")
 	}
-	w.plain("body", f.body)
-	w.plain("ask", f.ask)
-	w.plain("topic", f.topic)
-	w.text("source", f.source)
-	for k, v := range f.meta {
+	w.plain("body", f.Body)
+	w.plain("ask", f.Ask)
+	w.plain("topic", f.Topic)
+	w.text("source", f.Source)
+	for k, v := range f.Meta {
 		if isTrace(k) {
 			w.text(k, v)
 		} else {
@@ -98,21 +109,21 @@ func (f *frame) fill(m *message.Message, maxPayload int) *agent.Error {
 		return agent.Refusedf(agent.CodeResourceExhausted, "%d bytes of metadata, at most %d are allowed", w.size,
 			MaxMetadata)
 	}
-	if maxPayload > 0 && len(f.payload) > maxPayload {
-		return agent.Refusedf(agent.CodeResourceExhausted, "a body of %d bytes, at most %d are allowed", len(f.payload),
+	if maxPayload > 0 && len(f.Payload) > maxPayload {
+		return agent.Refusedf(agent.CodeResourceExhausted, "a body of %d bytes, at most %d are allowed", len(f.Payload),
 			maxPayload)
 	}
-	m.UUID, m.Payload = cmp.Or(f.ref, f.id), f.payload
+	m.UUID, m.Payload = cmp.Or(f.Ref, f.ID), f.Payload
 	return nil
 }
 
 // fields is about how many entries the metadata will have: a map that need not grow is cheaper.
-func (f *frame) fields() int {
-	switch f.kind {
-	case kindCall:
-		return 13 + len(f.meta)
-	case kindEvent:
-		return 8 + len(f.meta)
+func (f *Frame) fields() int {
+	switch f.Kind {
+	case KindCall:
+		return 13 + len(f.Meta)
+	case KindEvent:
+		return 8 + len(f.Meta)
 	}
 	return 5
 }
@@ -148,11 +159,11 @@ func (w *writer) meta(key, value string) {
 	w.size += len(key) + len(value)
 }
 
-// decode reads a message. On an error the frame has kind, ref, reply-to and agent as far as they
+// Decode reads a message. On an error the frame has kind, ref, reply-to and agent as far as they
 // could be read, so that it can be answered; the error is unimplemented for a newer major version
 // and internal for what is malformed.
-func decode(m *message.Message) (frame, *agent.Error) {
-	f := frame{payload: m.Payload}
+func Decode(m *message.Message) (Frame, *agent.Error) {
+	f := Frame{Payload: m.Payload}
 	r := reader{}
 	v := ""
 	for k, s := range m.Metadata {
@@ -160,41 +171,41 @@ func decode(m *message.Message) (frame, *agent.Error) {
 		case "v":
 			v = s
 		case "kind":
-			f.kind = s
+			f.Kind = s
 		case "ref":
-			f.ref = s
+			f.Ref = s
 		case "reply-to":
-			f.replyTo = s
+			f.ReplyTo = s
 		case "op":
-			f.op = r.text(k, s)
+			f.Op = r.text(k, s)
 		case "agent":
-			f.agent = s
+			f.Agent = s
 		case "name":
-			f.name = r.text(k, s)
+			f.Name = r.text(k, s)
 		case "id":
-			f.id = r.text(k, s)
+			f.ID = r.text(k, s)
 		case "timeout":
-			f.timeout = r.number(k, s)
+			f.Timeout = r.number(k, s)
 		case "sent":
-			f.sent = r.number(k, s)
+			f.Sent = r.number(k, s)
 		case "caller":
-			f.caller = r.text(k, s)
+			f.Caller = r.text(k, s)
 		case "key":
-			f.key = r.text(k, s)
+			f.Key = r.text(k, s)
 		case "depth":
-			f.depth = r.small(k, s)
+			f.Depth = r.small(k, s)
 		case "attempt":
-			f.attempt = r.small(k, s)
+			f.Attempt = r.small(k, s)
 		case "back":
-			f.back = s == "1"
+			f.Back = s == "1"
 		case "body":
-			f.body = s
+			f.Body = s
 		case "ask":
-			f.ask = s
+			f.Ask = s
 		case "topic":
-			f.topic = s
+			f.Topic = s
 		case "source":
-			f.source = r.text(k, s)
+			f.Source = r.text(k, s)
 		default:
 			if name, ok := strings.CutPrefix(k, metaPrefix); ok {
 				f.setMeta(r.text(k, name), r.text(k, s))
@@ -203,23 +214,23 @@ func decode(m *message.Message) (frame, *agent.Error) {
 			} // else: a broker's own, or a later addition to version 1
 		}
 	}
-	if f.attempt == 0 && f.kind == kindCall {
-		f.attempt = 1
+	if f.Attempt == 0 && f.Kind == KindCall {
+		f.Attempt = 1
 	}
 	if err := checkVersion(v); err != nil {
 		return f, err
 	}
-	if r.err == nil && f.kind == "" {
+	if r.err == nil && f.Kind == "" {
 		r.fail("kind", "")
 	}
 	return f, r.err
 }
 
-func (f *frame) setMeta(k, v string) {
-	if f.meta == nil {
-		f.meta = map[string]string{}
+func (f *Frame) setMeta(k, v string) {
+	if f.Meta == nil {
+		f.Meta = map[string]string{}
 	}
-	f.meta[k] = v
+	f.Meta[k] = v
 }
 
 func checkVersion(v string) *agent.Error {
