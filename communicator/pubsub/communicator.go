@@ -197,16 +197,7 @@ func (c *Communicator) request(ctx context.Context, subject, token string, f *bu
 // reply sends what a call or question gave. What is too large becomes a short error, which is sent
 // whatever the limit.
 func (c *Communicator) reply(subject, kind, ref string, res *agent.Result, err error) {
-	f := bus.Frame{Kind: kind, Ref: ref}
-	f.Payload, f.Body = bus.ResultBody(res, err)
-	if n := len(f.Payload); c.o.MaxPayload > 0 && n > c.o.MaxPayload {
-		e := agent.Errorf(agent.CodeResourceExhausted, "the result has %d bytes, at most %d are allowed", n,
-			c.o.MaxPayload)
-		if err != nil {
-			e = bus.Shortened(agent.AsError(err))
-		}
-		f.Payload, f.Body = bus.ErrorBody(e)
-	}
+	f := bus.ReplyFrame(kind, ref, res, err, c.o.MaxPayload)
 	switch err := c.send(c.ctx, subject, &f, 0); {
 	case errors.Is(err, ErrNoSubscribers):
 		c.o.Logger.Debug("the caller is gone", "subject", subject, "ref", ref)

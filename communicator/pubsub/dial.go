@@ -109,23 +109,17 @@ func (p *peer) Call(ctx context.Context, call *agent.Call) (*agent.Result, error
 	}
 	defer p.gate.Leave()
 	c := p.c
-	f := bus.Frame{Kind: bus.KindCall, ReplyTo: c.inbox, Op: string(call.Op), Agent: p.name, Name: call.Name, ID: call.ID,
-		Caller: call.Caller, Key: call.Key,
-		Depth: call.Depth, Attempt: call.Attempt, Back: call.Back != nil, Meta: call.Meta}
 	now := time.Now()
-	f.Sent = now.UnixMilli()
-	left := time.Millisecond
-	if deadline, ok := ctx.Deadline(); ok {
-		left = deadline.Sub(now)
-		f.Timeout = int64((left + time.Millisecond - 1) / time.Millisecond)
-	}
-	if ctx.Err() != nil || left <= 0 {
+	deadline, bounded := ctx.Deadline()
+	if ctx.Err() != nil || bounded && !now.Before(deadline) {
 		return nil, refusedByContext(ctx, call)
 	}
-	var err error
-	if f.Payload, f.Body, err = bus.CallBody(call); err != nil {
-		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: encode the input: %w", target(call), err)
+	f, err := bus.CallFrame(call)
+	if err != nil {
+		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: %w", target(call), err)
 	}
+	f.Agent, f.ReplyTo = p.name, c.inbox
+	f.SetDeadline(now, deadline)
 
 	w := c.pending.add(ctx, call.Back, p.life())
 	defer c.pending.remove(w)

@@ -26,27 +26,18 @@ type job struct {
 	beat     int64 // the tick of its next heartbeat
 }
 
-// newJob is the call as the caller meant it. The clocks of two hosts may differ a little; the send
-// time is there to notice calls that have waited in the broker.
+// newJob is the call as the caller meant it.
 func (b *binding) newJob(f *bus.Frame) (*job, *agent.Error) {
-	j := &job{b: b, ref: f.Ref, replyTo: f.ReplyTo, call: agent.Call{ID: f.ID, Op: agent.Op(f.Op), Agent: b.name,
-		Name: f.Name, Caller: f.Caller, Key: f.Key,
-		Depth: f.Depth, Attempt: f.Attempt, Meta: f.Meta}}
-	if err := bus.ReadCallBody(f, &j.call); err != nil {
+	call, err := f.Call()
+	if err != nil {
 		return nil, agent.Refusedf(agent.CodeInternal, "%w", err)
 	}
-	if f.Timeout > 0 {
-		now := time.Now()
-		left := time.Duration(min(f.Timeout, 1<<40)) * time.Millisecond
-		if age := now.Sub(time.UnixMilli(f.Sent)); f.Sent > 0 && age > 0 {
-			left -= age
-		}
-		if left <= 0 {
-			return nil, agent.Refusedf(agent.CodeDeadlineExceeded, "it arrived %v after its deadline, or the clocks "+
-				"of the hosts differ", -left)
-		}
-		j.deadline = now.Add(left)
+	call.Agent = b.name
+	deadline, refused := f.Deadline(time.Now())
+	if refused != nil {
+		return nil, refused
 	}
+	j := &job{b: b, ref: f.Ref, replyTo: f.ReplyTo, call: call, deadline: deadline}
 	if f.Back {
 		j.call.Back = &backChannel{b: b, j: j}
 	}

@@ -87,7 +87,8 @@ func TestRawCalls(t *testing.T) {
 			testkit.Receive(t, ran)
 			continue
 		}
-		if e := bus.ReadError(f.Payload); f.Body != bus.BodyError || e.Code != c.code || !e.NotExecuted {
+		_, err := bus.ReadResult(f.Payload, f.Body)
+		if e := agent.AsError(err); f.Body != bus.BodyError || e.Code != c.code || !e.NotExecuted {
 			t.Errorf("%v: %+v %v", c.change, f, e)
 		}
 	}
@@ -180,8 +181,9 @@ func TestRawReplies(t *testing.T) {
 		if agent.CodeOf(err) != c.code || !strings.Contains(text, c.text) {
 			t.Errorf("%v: %s, %v", c.answer, text, err)
 		}
-		if f := testkit.Receive(t, s.replies); f.Kind != bus.KindAnswer || f.Ref != "stranger-9" ||
-			bus.ReadError(f.Payload).Code != agent.CodeCanceled {
+		f := testkit.Receive(t, s.replies)
+		if _, err := bus.ReadResult(f.Payload, f.Body); f.Kind != bus.KindAnswer || f.Ref != "stranger-9" ||
+			agent.CodeOf(err) != agent.CodeCanceled {
 			t.Errorf("%+v", f)
 		}
 	}

@@ -49,11 +49,11 @@ func frames() map[string]struct {
 	full.Op, full.Name = "resource", "w://a%20b/ü"
 	full.Meta = map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 		"baggage": "a=b", "x-user: id": " two words "}
-	resume, resumeBody, _ := CallBody(&agent.Call{Input: json.RawMessage(`{"city":"Bern"}`), State: "s1",
+	resumed, _ := CallFrame(&agent.Call{Input: json.RawMessage(`{"city":"Bern"}`), State: "s1",
 		Inputs: map[string]json.RawMessage{"q": json.RawMessage(`true`)}})
-	structured, structuredBody := ResultBody(&agent.Result{Structured: json.RawMessage(`{"sky":"grey"}`)}, nil)
-	result, kindOfResult := ResultBody(agent.TextResult("grey"), nil)
-	refusal, refusalBody := ResultBody(nil, &agent.Error{Code: agent.CodeResourceExhausted, Message: "busy",
+	structured, structuredBody := resultBody(&agent.Result{Structured: json.RawMessage(`{"sky":"grey"}`)}, nil)
+	result, kindOfResult := resultBody(agent.TextResult("grey"), nil)
+	refusal, refusalBody := resultBody(nil, &agent.Error{Code: agent.CodeResourceExhausted, Message: "busy",
 		RetryAfter: time.Second, NotExecuted: true})
 	reply := Frame{Kind: KindReply, Ref: call.Ref}
 	answer := Frame{Kind: KindAnswer, Ref: "9zk2-7"}
@@ -62,7 +62,7 @@ func frames() map[string]struct {
 		"call_full": {s.Call("weather"), full},
 		"call_info": {s.Call("weather"), Frame{Kind: KindCall, Ref: call.Ref, ReplyTo: call.ReplyTo, Op: OpInfo,
 			Agent: "weather", Sent: 1750000000123, Attempt: 1}},
-		"call_resumed":     {s.Call("weather"), body(call, resume, resumeBody)},
+		"call_resumed":     {s.Call("weather"), body(call, resumed.Payload, resumed.Body)},
 		"cancel":           {s.Control("weather"), Frame{Kind: KindCancel, Ref: call.Ref}},
 		"reply_structured": {call.ReplyTo, body(reply, structured, structuredBody)},
 		"reply_result":     {call.ReplyTo, body(reply, result, kindOfResult)},
@@ -214,8 +214,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		var call agent.Call
-		_ = ReadCallBody(&fr, &call)
+		_, _ = fr.Call()
 		if _, err := ReadResult(fr.Payload, fr.Body); err != nil {
 			var e *agent.Error
 			if !errors.As(err, &e) {

@@ -1,0 +1,90 @@
+package bus
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// maxErrorText is how many bytes of an error's message go along when the whole error is too large.
+const maxErrorText = 1000
+
+// ReplyFrame is the reply to a call, or the answer to a question. A result that does not encode, or
+// has more than maxPayload bytes where that is not 0, becomes an error; an error that is too large
+// is cut.
+func ReplyFrame(kind, ref string, res *agent.Result, err error, maxPayload int) Frame {
+	f := Frame{Kind: kind, Ref: ref}
+	f.Payload, f.Body = resultBody(res, err)
+	if n := len(f.Payload); maxPayload > 0 && n > maxPayload {
+		e := agent.Errorf(agent.CodeResourceExhausted, "the result has %d bytes, at most %d are allowed", n, maxPayload)
+		if err != nil {
+			e = shortened(agent.AsError(err))
+		}
+		f.Payload, f.Body = errorBody(e)
+	}
+	return f
+}
+
+func resultBody(res *agent.Result, err error) (payload []byte, body string) {
+	if err != nil {
+		return errorBody(agent.AsError(err))
+	}
+	if res == nil {
+		res = &agent.Result{}
+	}
+	if len(res.Structured) > 0 && len(res.Content) == 0 && res.Pending == nil && len(res.Meta) == 0 &&
+		json.Valid(res.Structured) {
+		return res.Structured, BodyStructured
+	}
+	b, merr := json.Marshal(res)
+	if merr != nil {
+		return errorBody(agent.Errorf(agent.CodeInternal, "the result does not encode: %w", merr))
+	}
+	return b, BodyResult
+}
+
+func errorBody(e *agent.Error) (payload []byte, body string) {
+	b, err := json.Marshal(e)
+	if err != nil { // only details can fail
+		plain := *e
+		plain.Details = nil
+		b, _ = json.Marshal(&plain)
+	}
+	return b, BodyError
+}
+
+// shortened is e as small as it gets: without details, the message cut.
+func shortened(e *agent.Error) *agent.Error {
+	short := *e
+	short.Details = nil
+	if len(short.Message) > maxErrorText {
+		short.Message = strings.ToValidUTF8(short.Message[:maxErrorText], "") + " ..."
+	}
+	return &short
+}
+
+// ReadResult is the result, or the error, that a reply carries.
+func ReadResult(payload []byte, body string) (*agent.Result, error) {
+	switch body {
+	case BodyStructured:
+		return &agent.Result{Structured: payload}, nil
+	case BodyResult:
+		var res agent.Result
+		if err := json.Unmarshal(payload, &res); err != nil {
+			return nil, agent.Errorf(agent.CodeInternal, "a malformed reply: %w", err)
+		}
+		return &res, nil
+	case BodyError:
+		return nil, readError(payload)
+	}
+	return nil, agent.Errorf(agent.CodeInternal, "a malformed reply: its body is %.40q", body)
+}
+
+func readError(payload []byte) *agent.Error {
+	var e agent.Error
+	if err := json.Unmarshal(payload, &e); err != nil {
+		return agent.Errorf(agent.CodeInternal, "a malformed reply: %w", err)
+	}
+	return &e
+}
