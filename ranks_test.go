@@ -18,6 +18,7 @@ const module = "github.com/openmas/openmas"
 var ranks = map[string]int{
 	"agent":                         1,
 	"internal/gate":                 1,
+	"internal/delivery":             2,
 	"communicator":                  2,
 	"agent/agenttest":               3,
 	"agent/pattern":                 2,

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/delivery"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 )
@@ -142,9 +143,8 @@ func (r *remote) Agent(name string) (agent.Info, bool) {
 
 // Publish implements [agent.Publisher]: the parent passes the event on.
 func (r *remote) Publish(ctx context.Context, p agent.Publication) error {
-	_, err := r.Call(ctx, &agent.Call{ID: p.ID, Op: agent.OpEvent, Agent: selfName, Name: p.Topic, Input: p.Payload,
-		Caller: r.hello.Agent, Key: p.Key, Attempt: 1, Meta: p.Meta})
-	if err != nil {
+	p.Source = r.hello.Agent
+	if _, err := r.Call(ctx, delivery.Call(selfName, p, 1)); err != nil {
 		return fmt.Errorf("publish %s: %w", p.Topic, err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/delivery"
 )
 
 // selfName is the runtime as an agent.
@@ -86,9 +87,7 @@ func (r *Runtime) eventFrom(ctx context.Context, c *agent.Call) (*agent.Result, 
 		}
 		return &agent.Result{}, nil
 	}
-	err := r.publisher.Publish(ctx, agent.Publication{ID: c.ID, Topic: c.Name, Source: c.Caller, Key: c.Key,
-		Payload: c.Input, Meta: c.Meta})
-	if err != nil {
+	if err := r.publisher.Publish(ctx, delivery.Publication(c)); err != nil {
 		return nil, err
 	}
 	return &agent.Result{}, nil
@@ -99,9 +98,7 @@ func (r *Runtime) listenFor(c *callee, p planned) error {
 	for _, e := range p.info.Events {
 		stop, err := r.events.subscribe(p.name, e.Topic,
 			func(ctx context.Context, pub agent.Publication, attempt int) error {
-				_, err := c.Call(ctx, &agent.Call{ID: pub.ID, Op: agent.OpEvent, Agent: p.name, Name: pub.Topic,
-					Input: pub.Payload, Caller: pub.Source, Key: pub.Key,
-					Attempt: attempt, Meta: pub.Meta})
+				_, err := c.Call(ctx, delivery.Call(p.name, pub, attempt))
 				return err
 			})
 		if err != nil {

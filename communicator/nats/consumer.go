@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -17,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/delivery"
 )
 
 // A durableSubscription takes events from a durable consumer of JetStream, never more than it can
@@ -26,26 +25,26 @@ type durableSubscription struct {
 	v            *Durable
 	group, topic string
 	name         string // of the consumer
-	fn           func(context.Context, *delivery) error
+	fn           func(context.Context, *durableEvent) error
 
 	stopped  context.Context // done: take no more
 	stop     context.CancelFunc
 	handling context.Context // of the handlers
 	cancel   context.CancelFunc
-	in       chan *natsgo.Msg // answers to pull requests
-	freed    chan *delivery   // handled
-	done     chan struct{}    // closed when run has ended
+	in       chan *natsgo.Msg   // answers to pull requests
+	freed    chan *durableEvent // handled
+	done     chan struct{}      // closed when run has ended
 
-	mu    sync.Mutex
-	tails map[string]chan struct{} // by key: closed when the last event that came was handled
+	order delivery.Order
 }
 
-// A delivery is an event in hand.
-type delivery struct {
-	raw          *natsgo.Msg
-	m            *message.Message
-	attempt      int
-	before, done chan struct{} // of its key; nil without
+// A durableEvent is an event in hand.
+type durableEvent struct {
+	raw     *natsgo.Msg
+	m       *message.Message
+	attempt int
+	key     string
+	turn    delivery.Turn
 }
 
 const (
@@ -53,12 +52,11 @@ const (
 	pullRetry   = 500 * time.Millisecond
 )
 
-func (v *Durable) subscribe(group, topic string, fn func(context.Context, *delivery) error) (*durableSubscription,
+func (v *Durable) subscribe(group, topic string, fn func(context.Context, *durableEvent) error) (*durableSubscription,
 	error) {
 	s := &durableSubscription{v: v, group: group, topic: topic, name: group + "@" + strings.ReplaceAll(topic, ".", "+"),
 		fn: fn,
-		in: make(chan *natsgo.Msg, v.o.Concurrency+8), freed: make(chan *delivery), done: make(chan struct{}),
-		tails: map[string]chan struct{}{}}
+		in: make(chan *natsgo.Msg, v.o.Concurrency+8), freed: make(chan *durableEvent), done: make(chan struct{})}
 	fail := func(err error) error {
 		return agent.Errorf(agent.CodeUnavailable, "%s subscribes to the durable events %s: %w", group, topic,
 			v.d.o.conceal(err))
@@ -106,7 +104,7 @@ func (s *durableSubscription) run(inbox string, status chan natsgo.Status, unsub
 	defer close(s.done)
 	defer s.v.d.nc.RemoveStatusListener(status)
 	var asked pulls
-	hand := map[*delivery]struct{}{}
+	hand := map[*durableEvent]struct{}{}
 	alive := time.NewTicker(s.v.o.AckWait / 3)
 	defer alive.Stop()
 	again := time.NewTicker(pullRetry)
@@ -206,8 +204,8 @@ func (s *durableSubscription) revive() {
 }
 
 // take begins to handle an event, or gives it back when it came too late.
-func (s *durableSubscription) take(raw *natsgo.Msg) *delivery {
-	d := &delivery{raw: raw, m: received(raw.Header, raw.Data), attempt: 1}
+func (s *durableSubscription) take(raw *natsgo.Msg) *durableEvent {
+	d := &durableEvent{raw: raw, m: received(raw.Header, raw.Data), attempt: 1}
 	if meta, err := raw.Metadata(); err == nil {
 		d.attempt = int(meta.NumDelivered)
 	}
@@ -215,22 +213,11 @@ func (s *durableSubscription) take(raw *natsgo.Msg) *delivery {
 		s.settle(d, raw.Nak())
 		return nil
 	}
-	if key := d.m.Metadata["key"]; key != "" {
-		s.mu.Lock()
-		d.before, d.done = s.tails[key], make(chan struct{})
-		s.tails[key] = d.done
-		s.mu.Unlock()
-	}
+	d.key = d.m.Metadata["key"]
+	d.turn = s.order.Take(d.key)
 	go func() {
 		s.handle(d)
-		if d.done != nil {
-			s.mu.Lock()
-			if key := d.m.Metadata["key"]; s.tails[key] == d.done {
-				delete(s.tails, key)
-			}
-			s.mu.Unlock()
-			close(d.done)
-		}
+		d.turn.Done()
 		s.freed <- d
 	}()
 	return d
@@ -239,10 +226,8 @@ func (s *durableSubscription) take(raw *natsgo.Msg) *delivery {
 // handle runs the handler and settles the event. One with a key is tried again here, before its
 // successors; another one by the server, later, elsewhere perhaps. An event that was delivered very
 // often without an end of its handling kills its handlers' processes.
-func (s *durableSubscription) handle(d *delivery) {
-	if d.before != nil {
-		<-d.before
-	}
+func (s *durableSubscription) handle(d *durableEvent) {
+	d.turn.Wait()
 	for ; ; d.attempt++ {
 		backoff := s.v.backoff(d.attempt)
 		if s.handling.Err() != nil {
@@ -251,7 +236,7 @@ func (s *durableSubscription) handle(d *delivery) {
 		}
 		err := fmt.Errorf("delivered %d times and never handled to the end", d.attempt)
 		if d.attempt <= 2*s.v.o.Attempts {
-			err = s.try(d)
+			err = delivery.Try(s.v.d.o.Logger, s.group, s.topic, func() error { return s.fn(s.handling, d) })
 		}
 		switch {
 		case err == nil:
@@ -260,14 +245,14 @@ func (s *durableSubscription) handle(d *delivery) {
 		case s.handling.Err() != nil:
 			s.settle(d, d.raw.Nak())
 			return
-		case d.attempt >= s.v.o.Attempts || final(err):
+		case d.attempt >= s.v.o.Attempts || delivery.Final(err):
 			if bad := s.bury(d, err); bad != nil { // it stays where it is
 				s.v.d.o.Logger.Error("a dead event could not be put aside", "agent", s.group, "topic", s.topic, "event",
 					d.m.UUID, "error", bad)
 				s.settle(d, d.raw.NakWithDelay(backoff))
 			}
 			return
-		case d.done == nil:
+		case d.key == "":
 			s.v.d.o.Logger.Warn("a durable event failed", "agent", s.group, "topic", s.topic, "event", d.m.UUID,
 				"attempt", d.attempt, "again in", backoff, "error", err)
 			s.settle(d, d.raw.NakWithDelay(backoff))
@@ -282,19 +267,8 @@ func (s *durableSubscription) handle(d *delivery) {
 	}
 }
 
-func (s *durableSubscription) try(d *delivery) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.v.d.o.Logger.Error("panic in a handler", "agent", s.group, "topic", s.topic, "panic", fmt.Sprint(p),
-				"stack", string(debug.Stack()))
-			err = agent.Errorf(agent.CodeInternal, "the handler of %s panicked: %v", s.topic, p)
-		}
-	}()
-	return s.fn(s.handling, d)
-}
-
 // settle notes that the server could not be told: it delivers the event again.
-func (s *durableSubscription) settle(d *delivery, err error) {
+func (s *durableSubscription) settle(d *durableEvent, err error) {
 	if err != nil {
 		s.v.d.o.Logger.Debug("the broker was not told about an event", "agent", s.group, "topic", s.topic, "event",
 			d.m.UUID, "error", err)
@@ -303,15 +277,6 @@ func (s *durableSubscription) settle(d *delivery, err error) {
 
 func (v *Durable) backoff(attempt int) time.Duration {
 	return min(v.o.Backoff<<min(attempt-1, 20), max(time.Minute, v.o.Backoff))
-}
-
-// final errors come again with each attempt.
-func final(err error) bool {
-	switch agent.CodeOf(err) {
-	case agent.CodeInvalidArgument, agent.CodeNotFound, agent.CodeUnimplemented:
-		return true
-	}
-	return false
 }
 
 // end takes no more events and waits for the handlers, at most until ctx ends: then it cancels

@@ -38,7 +38,7 @@ const (
 
 // bury moves an event to the dead. Should the process die halfway, it is done again, and the server
 // notes that it is the same.
-func (s *durableSubscription) bury(d *delivery, reason error) error {
+func (s *durableSubscription) bury(d *durableEvent, reason error) error {
 	text := strings.Join(strings.Fields(strings.ToValidUTF8(reason.Error(), "?")), " ")
 	if len(text) > 1000 {
 		text = strings.ToValidUTF8(text[:1000], "") + " ..."

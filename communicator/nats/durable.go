@@ -195,7 +195,7 @@ func (v *Durable) Subscribe(group, topic string, fn pubsub.EventHandler) (stop f
 	if err := errors.Join(agent.CheckAgentName(group), agent.CheckTopic(topic)); err != nil {
 		return nil, err
 	}
-	s, err := v.subscribe(group, topic, func(ctx context.Context, d *delivery) error {
+	s, err := v.subscribe(group, topic, func(ctx context.Context, d *durableEvent) error {
 		p, err := bus.DecodeEvent(d.m)
 		if err != nil {
 			return agent.Errorf(agent.CodeInvalidArgument, "it cannot be read: %w", err)

@@ -53,7 +53,7 @@ func (s *durableSubscriber) Subscribe(ctx context.Context, topic string) (<-chan
 	}
 	out := make(chan *message.Message)
 	one := make(chan struct{}, 1)
-	sub, err := s.v.subscribe(s.group, topic, func(ctx context.Context, d *delivery) error {
+	sub, err := s.v.subscribe(s.group, topic, func(ctx context.Context, d *durableEvent) error {
 		select {
 		case one <- struct{}{}:
 			defer func() { <-one }()

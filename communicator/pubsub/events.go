@@ -15,6 +15,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/bus"
+	"github.com/openmas/openmas/internal/delivery"
 )
 
 // EventsOptions configures [Events].
@@ -79,8 +80,10 @@ func NewEvents(d Driver, o EventsOptions) (*Events, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Concurrency, o.Attempts = max(cmp.Or(o.Concurrency, 16), 1), max(cmp.Or(o.Attempts, 3), 1)
-	o.Backoff, o.PublishTimeout = cmp.Or(o.Backoff, 100*time.Millisecond), cmp.Or(o.PublishTimeout, 5*time.Second)
+	o.Concurrency = max(cmp.Or(o.Concurrency, delivery.DefaultConcurrency), 1)
+	o.Attempts = max(cmp.Or(o.Attempts, delivery.DefaultAttempts), 1)
+	o.Backoff = cmp.Or(o.Backoff, delivery.DefaultBackoff)
+	o.PublishTimeout = cmp.Or(o.PublishTimeout, 5*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

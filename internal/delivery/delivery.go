@@ -1,0 +1,152 @@
+// Package delivery is how the events of a topic reach the handler of a subscription, whatever broker
+// carries them: a bounded number at once, those with one key one after the other, each tried again
+// when it failed. The brokers of the runtime and agenttest, which has none, share it.
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/gate"
+)
+
+// The defaults of [Options].
+const (
+	DefaultConcurrency = 16
+	DefaultAttempts    = 3
+	DefaultBackoff     = 100 * time.Millisecond
+
+	maxBackoff = 10 * time.Second
+)
+
+// A Handler handles an event; attempt is 1 for the first delivery. It is called concurrently, except
+// for events that have the same key.
+type Handler func(ctx context.Context, p agent.Publication, attempt int) error
+
+// Options configures a [Dispatcher]. Every field must be set.
+type Options struct {
+	// Agent subscribes to Topic.
+	Agent, Topic string
+	// Concurrency is how many events are handled at once, those that wait for their key's turn or
+	// for another attempt included.
+	Concurrency int
+	// Attempts is how often a failing handler is tried in all. An error that is [Final] is not tried
+	// again.
+	Attempts int
+	// Backoff is the time before the second attempt, doubled with each, at most 10 s.
+	Backoff time.Duration
+	// OnDead gets what no attempt could handle. It may be called concurrently.
+	OnDead func(p agent.Publication, attempts int, err error)
+	Logger *slog.Logger
+}
+
+// A Dispatcher hands the events of one subscription to its handler. Whoever takes events from the
+// broker calls Reserve and Accept for one after the other; what Accept returned goes to Handle, in a
+// goroutine of its own, or to Drop.
+type Dispatcher struct {
+	o     Options
+	fn    Handler
+	slots chan struct{}
+	order Order
+	gate  gate.Gate // counts events from Accept to the end of their handling
+}
+
+// New returns a Dispatcher that calls fn. It starts nothing.
+func New(o Options, fn Handler) *Dispatcher {
+	return &Dispatcher{o: o, fn: fn, slots: make(chan struct{}, o.Concurrency)}
+}
+
+// An Event was accepted: it has a slot, and its place behind the event before it with the same key.
+type Event struct {
+	Publication agent.Publication
+	turn        Turn
+}
+
+// Reserve waits for a slot for the next event. False: stop or gone was closed before there was one.
+func (d *Dispatcher) Reserve(stop, gone <-chan struct{}) bool {
+	select {
+	case d.slots <- struct{}{}:
+		return true
+	case <-stop:
+	case <-gone:
+	}
+	return false
+}
+
+// Accept gives the event that a slot was reserved for its place. It must not be called after Wait.
+func (d *Dispatcher) Accept(p agent.Publication) *Event {
+	d.gate.Enter()
+	return &Event{Publication: p, turn: d.order.Take(p.Key)}
+}
+
+// Handle waits for the event's turn and calls the handler until it succeeds, fails for good or ctx
+// ends. A panic of the handler is an error.
+func (d *Dispatcher) Handle(ctx context.Context, e *Event) {
+	defer d.leave(e)
+	e.turn.Wait() // whoever is before stops when ctx ends, at the latest
+	backoff := d.o.Backoff
+	for attempt := 1; ; attempt++ {
+		err := ctx.Err()
+		if err == nil {
+			err = Try(d.o.Logger, d.o.Agent, d.o.Topic, func() error { return d.fn(ctx, e.Publication, attempt) })
+		}
+		if err == nil {
+			return
+		}
+		if attempt == d.o.Attempts || Final(err) || ctx.Err() != nil {
+			d.o.OnDead(e.Publication, attempt, err)
+			return
+		}
+		d.o.Logger.Warn("an event handler failed", "agent", d.o.Agent, "topic", d.o.Topic, "event", e.Publication.ID,
+			"attempt", attempt, "again in", backoff, "error", err)
+		select {
+		case <-time.After(backoff):
+			backoff = min(2*backoff, maxBackoff)
+		case <-ctx.Done():
+		}
+	}
+}
+
+// Drop gives the event up without a try.
+func (d *Dispatcher) Drop(e *Event, why error) {
+	defer d.leave(e)
+	d.o.OnDead(e.Publication, 0, why)
+}
+
+func (d *Dispatcher) leave(e *Event) {
+	e.turn.Done()
+	<-d.slots
+	d.gate.Leave()
+}
+
+// Wait returns when every accepted event has been handled, or with an error when ctx ends before.
+// Safe to call twice and concurrently.
+func (d *Dispatcher) Wait(ctx context.Context) error {
+	d.gate.Shut()
+	return d.gate.Wait(ctx)
+}
+
+// Try calls a handler and makes a panic in it an error, with the stack in the log.
+func Try(log *slog.Logger, name, topic string, handle func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			log.Error("panic in an event handler", "agent", name, "topic", topic, "panic", fmt.Sprint(v), "stack",
+				string(debug.Stack()))
+			err = agent.Errorf(agent.CodeInternal, "the handler of %s panicked: %v", topic, v)
+		}
+	}()
+	return handle()
+}
+
+// Final reports whether a handler's error would come again with each attempt.
+func Final(err error) bool {
+	switch agent.CodeOf(err) {
+	case agent.CodeInvalidArgument, agent.CodeNotFound, agent.CodeUnimplemented:
+		return true
+	}
+	return false
+}
