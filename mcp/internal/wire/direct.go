@@ -54,18 +54,18 @@ func newDirect(u *url.URL, t *http.Transport, dialer net.Dialer) *direct {
 
 // roundTrip is RoundTrip for a request that it takes. t is told before the first byte is written.
 func (d *direct) roundTrip(r *http.Request, t *Trace) (*http.Response, error) {
-	ctx, body := r.Context(), r.Body
+	ctx := r.Context()
 	for {
 		c, used, err := d.conn(ctx)
 		if err != nil {
-			return nil, errors.Join(err, body.Close())
+			return nil, errors.Join(err, r.Body.Close())
 		}
 		own, ok := t.claim()
 		if !ok {
 			d.put(c)
-			return nil, errors.Join(context.Canceled, body.Close())
+			return nil, errors.Join(context.Canceled, r.Body.Close())
 		}
-		resp, wrote, err := c.exchange(r, body)
+		resp, wrote, err := c.exchange(r)
 		if err == nil || wrote {
 			return resp, err
 		}
@@ -73,7 +73,8 @@ func (d *direct) roundTrip(r *http.Request, t *Trace) (*http.Response, error) {
 		if !used || ctx.Err() != nil {
 			return nil, err
 		}
-		if body, err = r.GetBody(); err != nil {
+		r = r.WithContext(ctx) // a RoundTripper must not change the request it is given
+		if r.Body, err = r.GetBody(); err != nil {
 			return nil, fmt.Errorf("send the request again: %w", err)
 		}
 	}

@@ -76,7 +76,7 @@ var longAgo = time.Unix(1, 0)
 
 // exchange sends the request and reads the answer up to its body. After an error the connection is
 // closed; wrote says whether the server may have got any of the request.
-func (c *directConn) exchange(r *http.Request, body io.ReadCloser) (resp *http.Response, wrote bool, err error) {
+func (c *directConn) exchange(r *http.Request) (resp *http.Response, wrote bool, err error) {
 	ctx := r.Context()
 	release := context.AfterFunc(ctx, c.cut)
 	defer func() {
@@ -89,7 +89,8 @@ func (c *directConn) exchange(r *http.Request, body io.ReadCloser) (resp *http.R
 			err = context.Cause(ctx)
 		}
 	}()
-	if err := c.format(r, body); err != nil {
+	c.out.Reset()
+	if err := r.Write(&c.out); err != nil { // nothing of a request is sent that cannot be written whole
 		return nil, false, err
 	}
 	n, err := c.nc.Write(c.out.Bytes())

@@ -280,7 +280,7 @@ func TestDirectRefusesBadHeaders(t *testing.T) {
 	s := newRawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", false)
 	hc := directClient(t, s.url)
 	for name, value := range map[string]string{"Authorization": "Bearer secret\n", "X-B": "b\r\nX-Evil: yes",
-		"X-A": "a\x00b", "X A": "b"} {
+		"X-A": "a\x00b", "X A": "b", "": "b"} {
 		ctx, trace := WithTrace(t.Context())
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, strings.NewReader("{}"))
 		if err != nil {
