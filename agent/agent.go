@@ -48,10 +48,10 @@ type Capabilities struct {
 	// server's instructions.
 	Description string
 
-	Tools     []Tool
-	Prompts   []Prompt
-	Resources []Resource
-	Events    []Event
+	Tools         []Tool
+	Prompts       []Prompt
+	Resources     []Resource
+	Subscriptions []Subscription
 
 	// Requires names what has to exist elsewhere in the system before the agent starts:
 	// "agent.tool", or "agent" for any of its tools.

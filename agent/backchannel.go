@@ -101,10 +101,10 @@ type Root struct {
 	Name string `json:"name,omitempty"`
 }
 
-// Handlers is a [BackChannel] made of functions, for programs that call tools. What is nil is not
+// BackChannelFuncs is a [BackChannel] made of functions, for programs that call tools. What is nil is not
 // offered: notices of it are dropped, requests are unavailable. The functions are called
 // concurrently.
-type Handlers struct {
+type BackChannelFuncs struct {
 	OnProgress func(ProgressNotice)
 	OnLog      func(LogNotice)
 	Sample     func(context.Context, SampleRequest) (SampleResult, error)
@@ -113,7 +113,7 @@ type Handlers struct {
 }
 
 // Notify implements [BackChannel].
-func (h Handlers) Notify(_ context.Context, n Notice) {
+func (h BackChannelFuncs) Notify(_ context.Context, n Notice) {
 	if n.Progress != nil && h.OnProgress != nil {
 		h.OnProgress(*n.Progress)
 	}
@@ -123,7 +123,7 @@ func (h Handlers) Notify(_ context.Context, n Notice) {
 }
 
 // Request implements [BackChannel].
-func (h Handlers) Request(ctx context.Context, r Request) (json.RawMessage, error) {
+func (h BackChannelFuncs) Request(ctx context.Context, r Request) (json.RawMessage, error) {
 	switch {
 	case r.Kind == AskSample && h.Sample != nil:
 		return answer(ctx, r, h.Sample)

@@ -33,7 +33,7 @@ func talk(name, next string) agent.Tool {
 // reaches who asked for it there.
 func TestBackChannelOfNestedCalls(t *testing.T) {
 	var heard []string
-	all := agent.Handlers{
+	all := agent.BackChannelFuncs{
 		OnProgress: func(p agent.ProgressNotice) { heard = append(heard, "progress of "+p.Message) },
 		OnLog:      func(l agent.LogNotice) { heard = append(heard, "log of "+l.Logger) },
 		Roots:      func(context.Context) ([]agent.Root, error) { return []agent.Root{{URI: "file:///a"}}, nil },
@@ -55,7 +55,8 @@ func TestBackChannelOfNestedCalls(t *testing.T) {
 		{"handlers", agent.WithBackChannel(ctx, all), nil, []string{"log of a", "log of b"}, "a:file:///a b:file:///a"},
 		{"handlers, progress watched", agent.WithBackChannel(ctx, all), []agent.CallOption{watch},
 			[]string{"watched a", "log of a", "log of b"}, "a:file:///a b:file:///a"},
-		{"empty handlers", agent.WithBackChannel(ctx, agent.Handlers{}), nil, nil, "a:unavailable b:unavailable"},
+		{"empty handlers", agent.WithBackChannel(ctx, agent.BackChannelFuncs{}), nil, nil,
+			"a:unavailable b:unavailable"},
 	} {
 		heard = nil
 		said, err := agent.Ask[string](tt.ctx, "a.talk", nil, tt.opts...)
@@ -67,7 +68,7 @@ func TestBackChannelOfNestedCalls(t *testing.T) {
 
 func TestHandlersAnswer(t *testing.T) {
 	failing := agent.Errorf(agent.CodePermissionDenied, "no")
-	h := agent.Handlers{
+	h := agent.BackChannelFuncs{
 		Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
 			return agent.SampleResult{Role: agent.RoleAssistant, Model: r.SystemPrompt, Content: agent.Text("x")}, nil
 		},

@@ -43,7 +43,7 @@ func (e Env) Publish(ctx context.Context, topic string, v any, opts ...PublishOp
 	if err != nil {
 		return Errorf(CodeInvalidArgument, "publish %q: encode the event: %w", topic, err)
 	}
-	p := Publication{ID: newID(), Topic: topic, Source: e.Name, Payload: payload}
+	p := Event{ID: newID(), Topic: topic, Source: e.Name, Payload: payload}
 	for _, o := range opts {
 		o(&p)
 	}

@@ -13,7 +13,7 @@ import (
 
 func TestOn(t *testing.T) {
 	var got city
-	ctx := one(t, agent.Capabilities{Events: []agent.Event{
+	ctx := one(t, agent.Capabilities{Subscriptions: []agent.Subscription{
 		agent.On("city.found", func(_ context.Context, c city) error { got = c; return nil }),
 		agent.On("city.lost", func(context.Context, *city) error { return errors.New("again, please") }),
 	}})
@@ -28,7 +28,7 @@ func TestOn(t *testing.T) {
 	wantCode(t, deliver("city.found", ``), agent.CodeInvalidArgument, true)
 	wantCode(t, deliver("city.lost", `null`), agent.CodeToolFailed, false)
 	wantCode(t, deliver("city.other", `null`), agent.CodeNotFound, true)
-	for want, e := range map[string]agent.Event{
+	for want, e := range map[string]agent.Subscription{
 		"is no topic": agent.On("City", func(context.Context, city) error {
 			return nil
 		}), "function is nil": agent.On[city]("c", nil), "agent.On": {},
@@ -40,11 +40,11 @@ func TestOn(t *testing.T) {
 }
 
 type publisher struct {
-	got agent.Publication
+	got agent.Event
 	err error
 }
 
-func (p *publisher) Publish(_ context.Context, got agent.Publication) error {
+func (p *publisher) Publish(_ context.Context, got agent.Event) error {
 	p.got = got
 	return p.err
 }
@@ -57,16 +57,16 @@ func TestPublish(t *testing.T) {
 		agent.EventID("id")); err != nil {
 		t.Fatal(err)
 	}
-	if want := (agent.Publication{ID: "id", Topic: "city.found", Source: "me", Key: "k",
+	if want := (agent.Event{ID: "id", Topic: "city.found", Source: "me", Key: "k",
 		Payload: json.RawMessage(`{"name":"Bern"}`)}); !reflect.DeepEqual(p.got, want) {
 		t.Errorf("published %+v", p.got)
 	}
 	if err := env.Publish(ctx, "city.found", nil); err != nil || p.got.ID == "" || string(p.got.Payload) != "null" {
 		t.Errorf("published %+v, %v", p.got, err)
 	}
-	p.got, p.err = agent.Publication{}, agent.Errorf(agent.CodeResourceExhausted, "full")
+	p.got, p.err = agent.Event{}, agent.Errorf(agent.CodeResourceExhausted, "full")
 	wantCode(t, env.Publish(ctx, "city.found", nil), agent.CodeResourceExhausted, false)
-	p.got = agent.Publication{}
+	p.got = agent.Event{}
 	wantCode(t, env.Publish(ctx, "City", nil), agent.CodeInvalidArgument, false)
 	wantCode(t, env.Publish(ctx, "city", make(chan int)), agent.CodeInvalidArgument, false)
 	wantCode(t, agent.Env{}.Publish(ctx, "city", nil), agent.CodeUnavailable, false)

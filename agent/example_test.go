@@ -134,7 +134,7 @@ func ExampleOn() {
 
 	// The runtime delivers an event as a call. Whoever publishes writes agent.Publish(ctx,
 	// "file.found", Found{...}).
-	ctx := serve(map[string]agent.Capabilities{"indexer": {Events: []agent.Event{index}}})
+	ctx := serve(map[string]agent.Capabilities{"indexer": {Subscriptions: []agent.Subscription{index}}})
 	_, err := agent.Do(ctx, agent.Call{Op: agent.OpEvent, Agent: "indexer", Name: "file.found"}, Found{"main.go"})
 	fmt.Println(err)
 	// Output:
@@ -155,7 +155,7 @@ func ExampleElicit() {
 	}, agent.Destructive(true))
 
 	ctx := serve(map[string]agent.Capabilities{"janitor": {Tools: []agent.Tool{remove}}})
-	user := agent.WithBackChannel(ctx, agent.Handlers{
+	user := agent.WithBackChannel(ctx, agent.BackChannelFuncs{
 		Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
 			fmt.Println("asked:", r.Message)
 			return agent.ElicitResult{Action: agent.ElicitAccept, Content: json.RawMessage(`{"delete":true}`)}, nil

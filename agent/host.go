@@ -8,16 +8,16 @@ import (
 	"slices"
 )
 
-// A Host makes an agent callable: it finds the tool, prompt, resource or event handler that a
+// A Host makes an agent callable: it finds the tool, prompt, resource or subscription that a
 // [Call] names and runs it. It recovers panics: the caller gets an internal error, the log the
 // stack. Immutable after NewHost, safe for concurrent use.
 type Host struct {
-	env     Env
-	info    Info
-	tools   map[string]*Tool
-	prompts map[string]*Prompt
-	events  map[string]*Event
-	byURI   map[string]*Resource
+	env           Env
+	info          Info
+	tools         map[string]*Tool
+	prompts       map[string]*Prompt
+	subscriptions map[string]*Subscription
+	byURI         map[string]*Resource
 	// templates in the order of their declaration: the first that matches serves.
 	templates []*Resource
 }
@@ -26,8 +26,8 @@ type Host struct {
 // is in the one error: bad names, schemas that do not compile, two tools of one name.
 func NewHost(env Env, caps Capabilities) (*Host, error) {
 	h := &Host{env: env, info: Info{Name: env.Name, Description: caps.Description}, tools: map[string]*Tool{},
-		prompts: map[string]*Prompt{},
-		events:  map[string]*Event{}, byURI: map[string]*Resource{}}
+		prompts:       map[string]*Prompt{},
+		subscriptions: map[string]*Subscription{}, byURI: map[string]*Resource{}}
 	errs := []error{CheckAgentName(env.Name)}
 	for i := range caps.Tools {
 		t := &caps.Tools[i]
@@ -47,10 +47,10 @@ func NewHost(env Env, caps Capabilities) (*Host, error) {
 			h.templates = append(h.templates, r)
 		}
 	}
-	for i := range caps.Events {
-		e := &caps.Events[i]
-		errs = append(errs, keep(h.events, e.info.Topic, "event", e))
-		h.info.Events = append(h.info.Events, e.info)
+	for i := range caps.Subscriptions {
+		s := &caps.Subscriptions[i]
+		errs = append(errs, keep(h.subscriptions, s.info.Topic, "subscription", s))
+		h.info.Subscriptions = append(h.info.Subscriptions, s.info)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("agent %q: %w", env.Name, err)
@@ -128,10 +128,10 @@ func (h *Host) dispatch(ctx context.Context, c *Call) (*Result, error) {
 		}
 		return nil, h.unknown("prompt or resource", c.Name)
 	case OpEvent:
-		if e := h.events[c.Name]; e != nil {
-			return e.handler.Call(ctx, c)
+		if s := h.subscriptions[c.Name]; s != nil {
+			return s.handler.Call(ctx, c)
 		}
-		return nil, h.unknown("listener for event", c.Name)
+		return nil, h.unknown("subscription to", c.Name)
 	}
 	return nil, Refusedf(CodeUnimplemented, "agent %s does not know the operation %q", h.info.Name, c.Op)
 }

@@ -18,7 +18,7 @@ func TestNewHostReportsAllThatIsWrong(t *testing.T) {
 		Prompts: []agent.Prompt{{}},
 		Resources: []agent.Resource{agent.NewResource("x", "x", "", "", text),
 			agent.NewResource("f://x", "x", "", "", text), agent.NewResource("f://x", "y", "", "", text)},
-		Events: []agent.Event{agent.On("T", func(context.Context, any) error { return nil })},
+		Subscriptions: []agent.Subscription{agent.On("T", func(context.Context, any) error { return nil })},
 	})
 	if err == nil {
 		t.Fatal("no error")
@@ -35,7 +35,7 @@ func TestNewHostReportsAllThatIsWrong(t *testing.T) {
 func TestHostDescribesItself(t *testing.T) {
 	h, err := agent.NewHost(agent.Env{Name: "geo"},
 		agent.Capabilities{Description: "d", Tools: []agent.Tool{inputOf[city]()},
-			Events: []agent.Event{agent.On("t", func(context.Context, any) error {
+			Subscriptions: []agent.Subscription{agent.On("t", func(context.Context, any) error {
 				return nil
 			})}})
 	if err != nil {
@@ -44,7 +44,8 @@ func TestHostDescribesItself(t *testing.T) {
 	info := h.Info()
 	tool, ok := info.Tool("t")
 	_, none := info.Tool("u")
-	if info.Name != "geo" || info.Description != "d" || !ok || none || tool.Name != "t" || len(info.Events) != 1 ||
+	if info.Name != "geo" || info.Description != "d" || !ok || none || tool.Name != "t" ||
+		len(info.Subscriptions) != 1 ||
 		h.Env().Name != "geo" {
 		t.Errorf("the host is %+v", info)
 	}

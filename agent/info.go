@@ -3,13 +3,13 @@ package agent
 // Info describes an agent: what it offers, without the functions behind. It is plain data and
 // crosses wires as JSON.
 type Info struct {
-	Name        string         `json:"name"`
-	Description string         `json:"description,omitempty"`
-	Version     string         `json:"version,omitempty"`
-	Tools       []ToolInfo     `json:"tools,omitempty"`
-	Prompts     []PromptInfo   `json:"prompts,omitempty"`
-	Resources   []ResourceInfo `json:"resources,omitempty"`
-	Events      []EventInfo    `json:"events,omitempty"`
+	Name          string             `json:"name"`
+	Description   string             `json:"description,omitempty"`
+	Version       string             `json:"version,omitempty"`
+	Tools         []ToolInfo         `json:"tools,omitempty"`
+	Prompts       []PromptInfo       `json:"prompts,omitempty"`
+	Resources     []ResourceInfo     `json:"resources,omitempty"`
+	Subscriptions []SubscriptionInfo `json:"subscriptions,omitempty"`
 }
 
 // Tool finds a tool by name.

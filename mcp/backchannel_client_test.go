@@ -14,8 +14,8 @@ import (
 )
 
 // answers is a back-channel that answers everything in the name of who.
-func answers(who string) agent.Handlers {
-	return agent.Handlers{
+func answers(who string) agent.BackChannelFuncs {
+	return agent.BackChannelFuncs{
 		Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
 			if r.Message == "lie" {
 				return agent.ElicitResult{Action: agent.ElicitAccept, Content: json.RawMessage(`{"name": 7}`)}, nil
@@ -56,7 +56,7 @@ func TestBackChannelQuestions(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), "unavailable") {
 					t.Errorf("%+v of nobody: %v", q, err)
 				}
-				_, err = call(t.Context(), s, "ask", q, agent.Handlers{}) // somebody who does not answer
+				_, err = call(t.Context(), s, "ask", q, agent.BackChannelFuncs{}) // somebody who does not answer
 				if err == nil || !strings.Contains(err.Error(), "does not answer") {
 					t.Errorf("%+v of a mute: %v", q, err)
 				}
@@ -134,8 +134,8 @@ type record struct {
 	logs     []string
 }
 
-func (r *record) handlers() agent.Handlers {
-	return agent.Handlers{
+func (r *record) handlers() agent.BackChannelFuncs {
+	return agent.BackChannelFuncs{
 		OnProgress: func(p agent.ProgressNotice) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -175,13 +175,14 @@ func TestBackChannelFlood(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		slow := make(chan error, 1)
 		go func() {
-			_, err := call(ctx, s, "tell", map[string]int{"log": 5000}, agent.Handlers{OnLog: func(agent.LogNotice) {
-				select {
-				case taken <- struct{}{}:
-				default:
-				}
-				<-free
-			}})
+			_, err := call(ctx, s, "tell", map[string]int{"log": 5000},
+				agent.BackChannelFuncs{OnLog: func(agent.LogNotice) {
+					select {
+					case taken <- struct{}{}:
+					default:
+					}
+					<-free
+				}})
 			slow <- err
 		}()
 		await(t, taken, "the first notice")

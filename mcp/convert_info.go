@@ -119,19 +119,19 @@ func encodeSchema(v any) json.RawMessage {
 const experimental = "openmas"
 
 type beyondMCP struct {
-	Events []agent.EventInfo `json:"events,omitempty"`
+	Subscriptions []agent.SubscriptionInfo `json:"subscriptions,omitempty"`
 }
 
-// toExperimental describes what MCP has no word for: the events that an agent listens to.
+// toExperimental describes what MCP has no word for: the topics that an agent listens to.
 func toExperimental(info agent.Info) map[string]any {
-	return map[string]any{experimental: beyondMCP{info.Events}}
+	return map[string]any{experimental: beyondMCP{info.Subscriptions}}
 }
 
-// fromExperimental reads the events that a server of ours listens to.
-func fromExperimental(caps *sdk.ServerCapabilities) []agent.EventInfo {
+// fromExperimental reads what a server of ours listens to.
+func fromExperimental(caps *sdk.ServerCapabilities) []agent.SubscriptionInfo {
 	var b beyondMCP
 	if caps == nil || reencode(caps.Experimental[experimental], &b) != nil {
 		return nil
 	}
-	return b.Events
+	return b.Subscriptions
 }

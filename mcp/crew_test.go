@@ -193,7 +193,7 @@ func echoCaps(p *probe) agent.Capabilities {
 					return []string{prefix + "1"}, nil
 				})),
 		},
-		Events: []agent.Event{agent.On("word.said", func(_ context.Context, w word) error {
+		Subscriptions: []agent.Subscription{agent.On("word.said", func(_ context.Context, w word) error {
 			p.events <- w
 			return nil
 		})},

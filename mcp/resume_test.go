@@ -470,7 +470,7 @@ func TestClientsComeBack(t *testing.T) {
 				Headers: map[string]string{"Authorization": "Bearer " + token}}, ConnectOptions{NoExpress: noExpress})
 			return func() string {
 				return mustCall(t, cs, "agent_walk", word{"town"},
-					agent.Handlers{OnProgress: func(p agent.ProgressNotice) {
+					agent.BackChannelFuncs{OnProgress: func(p agent.ProgressNotice) {
 						seen <- p.Progress
 					}}).Text()
 			}

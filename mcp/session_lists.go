@@ -46,7 +46,7 @@ func (s *Session) greet(ctx context.Context) error {
 	}
 	info := agent.Info{Name: s.target.Name, Description: hello.Instructions}
 	if s.target.Trusted {
-		info.Events = fromExperimental(hello.Capabilities)
+		info.Subscriptions = fromExperimental(hello.Capabilities)
 	}
 	if hello.ServerInfo != nil {
 		info.Version = hello.ServerInfo.Version

@@ -29,8 +29,8 @@ func newestWays(t *testing.T, o ConnectOptions, test func(t *testing.T, f *fixtu
 // TestInputThatAServerWants: a call that comes back with questions is answered by its caller, else
 // by the session's owner, and made again.
 func TestInputThatAServerWants(t *testing.T) {
-	back := func(who string) agent.Handlers {
-		return agent.Handlers{
+	back := func(who string) agent.BackChannelFuncs {
+		return agent.BackChannelFuncs{
 			Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
 				return agent.ElicitResult{Action: agent.ElicitAccept,
 					Content: fmt.Appendf(nil, `{"name":%q}`, who+" "+r.Message)}, nil
@@ -41,8 +41,8 @@ func TestInputThatAServerWants(t *testing.T) {
 			Roots: func(context.Context) ([]agent.Root, error) { return []agent.Root{{URI: "file:///x"}}, nil },
 		}
 	}
-	var owner atomic.Pointer[agent.Handlers]
-	owner.Store(&agent.Handlers{})
+	var owner atomic.Pointer[agent.BackChannelFuncs]
+	owner.Store(&agent.BackChannelFuncs{})
 	asks := ConnectOptions{Back: ownerBack{&owner}}
 	newestWays(t, asks, func(t *testing.T, _ *fixture, s *Session) {
 		ada, olga := back("Ada"), back("Olga")
@@ -50,11 +50,12 @@ func TestInputThatAServerWants(t *testing.T) {
 			t.Errorf("answered by its caller: %s", got)
 		}
 		owner.Store(&olga)
-		if got := mustCall(t, s, "wants", nil, agent.Handlers{Elicit: ada.Elicit}).Text(); got != "two Dr. Ada who?, "+
+		if got := mustCall(t, s, "wants", nil,
+			agent.BackChannelFuncs{Elicit: ada.Elicit}).Text(); got != "two Dr. Ada who?, "+
 			"Olga's model, 1, Ada again?" {
 			t.Errorf("answered by both: %s", got)
 		}
-		owner.Store(&agent.Handlers{})
+		owner.Store(&agent.BackChannelFuncs{})
 		_, err := call(t.Context(), s, "wants", nil, nil)
 		if e := wantError(t, err, agent.CodeUnavailable, false); !strings.Contains(e.Message, "nobody answers") &&
 			!strings.Contains(e.Message, "does not answer") {
@@ -65,7 +66,7 @@ func TestInputThatAServerWants(t *testing.T) {
 
 // ownerBack is a session's owner whose mind changes.
 type ownerBack struct {
-	h *atomic.Pointer[agent.Handlers]
+	h *atomic.Pointer[agent.BackChannelFuncs]
 }
 
 func (o ownerBack) Notify(context.Context, agent.Notice) {}
@@ -77,7 +78,7 @@ func (o ownerBack) Request(ctx context.Context, r agent.Request) (json.RawMessag
 func TestNoticesInTheNewestEra(t *testing.T) {
 	newestWays(t, ConnectOptions{}, func(t *testing.T, _ *fixture, s *Session) {
 		var progress, logs atomic.Int64
-		back := agent.Handlers{OnProgress: func(agent.ProgressNotice) {
+		back := agent.BackChannelFuncs{OnProgress: func(agent.ProgressNotice) {
 			progress.Add(1)
 		}, OnLog: func(agent.LogNotice) { logs.Add(1) }}
 		mustCall(t, s, "tell", map[string]int{"progress": 3, "log": 2}, back)
@@ -134,7 +135,7 @@ func TestRoundsOfOneCallSayTheSame(t *testing.T) {
 	dir.add(t, "quiz", quizzer(new(atomic.Int64)))
 	site := newSite(t, dir, GatewayOptions{})
 	s := mustConnect(t, Target{Transport: Streamable, URL: site.url + "/mcp", Protocol: eraNewest}, ConnectOptions{})
-	back := agent.Handlers{Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
+	back := agent.BackChannelFuncs{Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
 		return agent.ElicitResult{Action: agent.ElicitAccept, Content: fmt.Appendf(nil, `{"word":%q}`, r.Message)}, nil
 	}}
 	for _, in := range []string{`{"word":"w"}`, `{"word": "w"}`, "{\n\"word\":\"w\"}", `{"word":"a<b>&c"}`,

@@ -104,7 +104,8 @@ func TestSessionMeta(t *testing.T) {
 			defer cancel()
 			res, err := s.Call(ctx, &agent.Call{ID: "id", Op: agent.OpTool, Name: "meta", Caller: "me", Key: "k",
 				Depth: 2, Attempt: 3,
-				Meta: map[string]string{"traceparent": "00-1-2-3", "authorization": "secret"}, Back: agent.Handlers{}})
+				Meta: map[string]string{"traceparent": "00-1-2-3", "authorization": "secret"},
+				Back: agent.BackChannelFuncs{}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -185,7 +186,7 @@ func TestSessionConcurrency(t *testing.T) {
 		for i := range 500 {
 			all.Go(func() {
 				want := fmt.Sprintf(`{"i":%d}`, i)
-				res, err := call(ctx, s, "echo", json.RawMessage(want), agent.Handlers{})
+				res, err := call(ctx, s, "echo", json.RawMessage(want), agent.BackChannelFuncs{})
 				if err != nil || string(res.Structured) != want {
 					t.Errorf("call %d: %v, %v", i, res, err)
 				}

@@ -47,7 +47,7 @@ func TestFrozenChild(t *testing.T) {
 	big := json.RawMessage(`{"a":"` + strings.Repeat("x", 1<<20) + `"}`)
 	for i := range 4 {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-		_, err := s.Call(ctx, &agent.Call{Op: agent.OpTool, Name: "echo", Input: big, Back: agent.Handlers{}})
+		_, err := s.Call(ctx, &agent.Call{Op: agent.OpTool, Name: "echo", Input: big, Back: agent.BackChannelFuncs{}})
 		cancel()
 		// The first fills the pipe: some of it was sent. The last waits behind it.
 		switch i {

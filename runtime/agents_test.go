@@ -110,7 +110,7 @@ func (p *probe) Capabilities() agent.Capabilities {
 			func(context.Context) (string, error) {
 				return p.Prefix, nil
 			})},
-		Events: []agent.Event{agent.On("probe.said", func(_ context.Context, in note) error {
+		Subscriptions: []agent.Subscription{agent.On("probe.said", func(_ context.Context, in note) error {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.events = append(p.events, in.Text)

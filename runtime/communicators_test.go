@@ -96,7 +96,8 @@ func TestSameAgentOverEveryCommunicator(t *testing.T) {
 				},
 				"elicitation": func(t *testing.T) {
 					ctx := agent.WithBackChannel(s.ctx,
-						agent.Handlers{Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult,
+						agent.BackChannelFuncs{Elicit: func(_ context.Context, r agent.ElicitRequest) (
+							agent.ElicitResult,
 							error) {
 							return agent.ElicitResult{Action: agent.ElicitAccept, Content: []byte(`{"color":"blue"}`)},
 								nil

@@ -27,7 +27,7 @@ func (e *eventRoutes) keep(topic string, d *nats.Durable) {
 }
 
 // Publish implements [agent.Publisher].
-func (e *eventRoutes) Publish(ctx context.Context, p agent.Publication) error {
+func (e *eventRoutes) Publish(ctx context.Context, p agent.Event) error {
 	if d := e.durable[p.Topic]; d != nil {
 		return d.Publish(ctx, p)
 	}
@@ -59,12 +59,12 @@ func (e *eventRoutes) any() (*nats.Durable, error) {
 // DeadEvent is a durable event that an agent could not handle in any of its attempts.
 type DeadEvent struct {
 	// Seq names it for [Runtime.ReplayEvents].
-	Seq         uint64            `json:"seq"`
-	Agent       string            `json:"agent"`
-	Publication agent.Publication `json:"event"`
-	Attempts    int               `json:"attempts"`
-	Reason      string            `json:"reason"`
-	At          time.Time         `json:"at"`
+	Seq      uint64      `json:"seq"`
+	Agent    string      `json:"agent"`
+	Event    agent.Event `json:"event"`
+	Attempts int         `json:"attempts"`
+	Reason   string      `json:"reason"`
+	At       time.Time   `json:"at"`
 }
 
 // DeadEvents lists dead events, the oldest first and at most limit: those of one agent or topic, or

@@ -54,7 +54,7 @@ func (n *narrowed) Call(ctx context.Context, c *agent.Call) (*agent.Result, erro
 // answers is who answers an MCP server that is not ours, where no caller does: with the project's
 // model and the folders that it may know of. What is not configured is refused.
 func (r *Runtime) answers(p planned) agent.BackChannel {
-	var h agent.Handlers
+	var h agent.BackChannelFuncs
 	if tool := r.cfg.MCP.Sampling; tool != "" {
 		env := agent.Env{Name: p.name, Instance: p.name, Logger: r.log, Directory: r.dir}
 		h.Sample = func(ctx context.Context, req agent.SampleRequest) (agent.SampleResult, error) {

@@ -95,7 +95,7 @@ func TestForeignServersAskForAModel(t *testing.T) {
 		}
 		// A caller with a model of its own is asked first.
 		own := agent.WithBackChannel(s.ctx,
-			agent.Handlers{Sample: func(context.Context, agent.SampleRequest) (agent.SampleResult, error) {
+			agent.BackChannelFuncs{Sample: func(context.Context, agent.SampleRequest) (agent.SampleResult, error) {
 				return agent.SampleResult{Role: "assistant", Model: "mine", Content: agent.Text("because")}, nil
 			}})
 		if got, err := agent.Ask[string](own, "docs.think", note{Text: "why?"}); err != nil ||

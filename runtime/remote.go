@@ -142,7 +142,7 @@ func (r *remote) Agent(name string) (agent.Info, bool) {
 }
 
 // Publish implements [agent.Publisher]: the parent passes the event on.
-func (r *remote) Publish(ctx context.Context, p agent.Publication) error {
+func (r *remote) Publish(ctx context.Context, p agent.Event) error {
 	p.Source = r.hello.Agent
 	if _, err := r.Call(ctx, delivery.Call(selfName, p, 1)); err != nil {
 		return fmt.Errorf("publish %s: %w", p.Topic, err)

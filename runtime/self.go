@@ -87,7 +87,7 @@ func (r *Runtime) eventFrom(ctx context.Context, c *agent.Call) (*agent.Result, 
 		}
 		return &agent.Result{}, nil
 	}
-	if err := r.publisher.Publish(ctx, delivery.Publication(c)); err != nil {
+	if err := r.publisher.Publish(ctx, delivery.Event(c)); err != nil {
 		return nil, err
 	}
 	return &agent.Result{}, nil
@@ -95,9 +95,9 @@ func (r *Runtime) eventFrom(ctx context.Context, c *agent.Call) (*agent.Result, 
 
 // listenFor hands the events that an agent declares to it, until it is about to be closed.
 func (r *Runtime) listenFor(c *callee, p planned) error {
-	for _, e := range p.info.Events {
+	for _, e := range p.info.Subscriptions {
 		stop, err := r.events.subscribe(p.name, e.Topic,
-			func(ctx context.Context, pub agent.Publication, attempt int) error {
+			func(ctx context.Context, pub agent.Event, attempt int) error {
 				_, err := c.Call(ctx, delivery.Call(p.name, pub, attempt))
 				return err
 			})

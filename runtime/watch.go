@@ -92,7 +92,7 @@ func (r *Runtime) rewatch(ctx context.Context, w *watched, p communicator.Peer) 
 func (r *Runtime) listenForUpdates() error {
 	group := selfName + "-" + strings.ToLower(rand.Text()[:12])
 	stop, err := r.events.subscribe(group, agent.TopicResourceUpdated,
-		func(ctx context.Context, p agent.Publication, _ int) error {
+		func(ctx context.Context, p agent.Event, _ int) error {
 			var u agent.ResourceUpdate
 			if err := json.Unmarshal(p.Payload, &u); err != nil {
 				return agent.Refusedf(agent.CodeInvalidArgument, "%s: %w", p.Topic, err)

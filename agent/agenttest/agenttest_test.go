@@ -166,13 +166,14 @@ type listener struct {
 }
 
 func (l *listener) Capabilities() agent.Capabilities {
-	return agent.Capabilities{Events: []agent.Event{agent.On("forecast.made", func(ctx context.Context, c city) error {
-		l.steps.add(c.Name)
-		if l.fail {
-			return errors.New("did not understand")
-		}
-		return agent.Publish(ctx, "forecast.heard", c)
-	})}}
+	return agent.Capabilities{Subscriptions: []agent.Subscription{agent.On("forecast.made",
+		func(ctx context.Context, c city) error {
+			l.steps.add(c.Name)
+			if l.fail {
+				return errors.New("did not understand")
+			}
+			return agent.Publish(ctx, "forecast.heard", c)
+		})}}
 }
 
 func TestEventsAreRecordedAndDelivered(t *testing.T) {
@@ -327,7 +328,7 @@ func TestBackChannelOfTheTest(t *testing.T) {
 		return agent.Elicit[city](ctx, "Which city?")
 	}}})
 	ctx := agent.WithBackChannel(sys.Ctx(),
-		agent.Handlers{Elicit: func(context.Context, agent.ElicitRequest) (agent.ElicitResult, error) {
+		agent.BackChannelFuncs{Elicit: func(context.Context, agent.ElicitRequest) (agent.ElicitResult, error) {
 			return agent.ElicitResult{Action: agent.ElicitAccept, Content: json.RawMessage(`{"name":"Bern"}`)}, nil
 		}})
 	if got, err := agent.Ask[city](ctx, "asker.ask", nil); err != nil || got.Name != "Bern" {

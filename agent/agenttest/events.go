@@ -19,7 +19,7 @@ type broker struct {
 
 	mu        sync.Mutex
 	hosts     []*agent.Host
-	published []agent.Publication
+	published []agent.Event
 	underWay  int
 	idle      chan struct{}            // closed when underWay is 0 again; nil while it is
 	tails     map[string]chan struct{} // by listener, topic and key: the last delivery's end
@@ -34,7 +34,7 @@ func (b *broker) listen(h *agent.Host) {
 }
 
 // Publish implements [agent.Publisher].
-func (b *broker) Publish(ctx context.Context, p agent.Publication) error {
+func (b *broker) Publish(ctx context.Context, p agent.Event) error {
 	if err := ctx.Err(); err != nil {
 		return agent.Refusedf(agent.CodeOf(err), "publish %q: %w", p.Topic, err)
 	}
@@ -49,14 +49,14 @@ func (b *broker) Publish(ctx context.Context, p agent.Publication) error {
 	}
 	b.published = append(b.published, p)
 	for _, h := range b.hosts {
-		if slices.Contains(h.Info().Events, agent.EventInfo{Topic: p.Topic}) {
+		if slices.Contains(h.Info().Subscriptions, agent.SubscriptionInfo{Topic: p.Topic}) {
 			b.deliver(h, p)
 		}
 	}
 	return nil
 }
 
-func (b *broker) deliver(h *agent.Host, p agent.Publication) {
+func (b *broker) deliver(h *agent.Host, p agent.Event) {
 	if b.underWay++; b.idle == nil {
 		b.idle = make(chan struct{})
 	}
@@ -119,10 +119,10 @@ func (b *broker) close() {
 func (s *System) Settle() { s.broker.settle() }
 
 // Published are the events of the topic so far, or of all topics without one, in order.
-func (s *System) Published(topic ...string) []agent.Publication {
+func (s *System) Published(topic ...string) []agent.Event {
 	s.broker.mu.Lock()
 	defer s.broker.mu.Unlock()
-	var out []agent.Publication
+	var out []agent.Event
 	for _, p := range s.broker.published {
 		if len(topic) == 0 || slices.Contains(topic, p.Topic) {
 			out = append(out, p)

@@ -17,7 +17,7 @@ import (
 //   - an [Answer] ([Func], [Each], [Hang], or a function of that shape) or an [agent.Caller], which answers;
 //   - any other value, which is the result as it is for agent.NewTool: a string is text, a *agent.Result the result itself, the rest JSON.
 //
-// An [agent.Tool], [agent.Prompt], [agent.Resource] or [agent.Event] is offered as it is, whatever
+// An [agent.Tool], [agent.Prompt], [agent.Resource] or [agent.Subscription] is offered as it is, whatever
 // its key.
 type Script map[string]any
 
@@ -32,8 +32,8 @@ func (s Script) Capabilities() agent.Capabilities {
 			caps.Prompts = append(caps.Prompts, v)
 		case agent.Resource:
 			caps.Resources = append(caps.Resources, v)
-		case agent.Event:
-			caps.Events = append(caps.Events, v)
+		case agent.Subscription:
+			caps.Subscriptions = append(caps.Subscriptions, v)
 		default:
 			caps.Tools = append(caps.Tools,
 				agent.NewTool(name, "scripted", func(ctx context.Context, _ json.RawMessage) (any, error) {

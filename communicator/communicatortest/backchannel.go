@@ -85,7 +85,9 @@ func progressOfTwo(b *bench) {
 }
 
 // with is the caller's context, offering h.
-func (b *bench) with(h agent.Handlers) context.Context { return agent.WithBackChannel(b.ctx(), h) }
+func (b *bench) with(h agent.BackChannelFuncs) context.Context {
+	return agent.WithBackChannel(b.ctx(), h)
+}
 
 func logLines(b *bench) {
 	levels := []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
@@ -97,7 +99,7 @@ func logLines(b *bench) {
 		return "done", nil
 	}))
 	lines := make(chan agent.LogNotice, 16)
-	if _, err := agent.CallTool(b.with(agent.Handlers{OnLog: func(l agent.LogNotice) {
+	if _, err := agent.CallTool(b.with(agent.BackChannelFuncs{OnLog: func(l agent.LogNotice) {
 		lines <- l
 	}}), "callee.work", nil); err != nil {
 		b.Fatal(err)
@@ -126,7 +128,7 @@ func sampling(b *bench) {
 		return &agent.Result{Content: []agent.Content{got.Content,
 			agent.Text(got.Role + " " + got.Model + " " + got.StopReason)}}, nil
 	}))
-	h := agent.Handlers{Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
+	h := agent.BackChannelFuncs{Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
 		if r.SystemPrompt != "be brief" || r.MaxTokens != 7 || r.Temperature != 0.5 ||
 			!slices.Equal(r.StopSequences, []string{"."}) || len(r.Messages) != 2 ||
 			r.Messages[0].Content.Text != "ß?" || string(r.Messages[1].Content.Data) != "\x00\xff" {
@@ -156,7 +158,7 @@ func elicitation(b *bench) {
 	b.tools(elicitTool())
 	for action, code := range map[string]agent.Code{agent.ElicitAccept: "",
 		agent.ElicitDecline: agent.CodePermissionDenied, agent.ElicitCancel: agent.CodeCanceled} {
-		h := agent.Handlers{Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
+		h := agent.BackChannelFuncs{Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
 			var schema struct{ Properties map[string]any }
 			if err := json.Unmarshal(r.RequestedSchema, &schema); err != nil || r.Message != "Go ahead?" ||
 				schema.Properties["yes"] == nil {
@@ -183,7 +185,7 @@ func roots(b *bench) {
 		}
 		return r[0].URI + " " + r[0].Name + " " + r[1].URI, nil
 	}))
-	h := agent.Handlers{Roots: func(context.Context) ([]agent.Root, error) {
+	h := agent.BackChannelFuncs{Roots: func(context.Context) ([]agent.Root, error) {
 		return []agent.Root{{URI: "file:///a%20b", Name: "ab"}, {URI: "file:///c"}}, nil
 	}}
 	if got, err := agent.Ask[string](b.with(h), "callee.where", nil); err != nil ||
@@ -212,7 +214,7 @@ func manyQuestions(b *bench) {
 		wg.Wait()
 		return right, nil
 	}))
-	h := agent.Handlers{Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
+	h := agent.BackChannelFuncs{Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
 		return agent.SampleResult{Role: agent.RoleAssistant, Model: "m", Content: r.Messages[0].Content}, nil
 	}}
 	if got, err := agent.Ask[int](b.with(h), "callee.ask", nil); err != nil || got != 32 {
@@ -222,7 +224,7 @@ func manyQuestions(b *bench) {
 
 func askedFails(b *bench) {
 	b.tools(elicitTool())
-	h := agent.Handlers{Elicit: func(context.Context, agent.ElicitRequest) (agent.ElicitResult, error) {
+	h := agent.BackChannelFuncs{Elicit: func(context.Context, agent.ElicitRequest) (agent.ElicitResult, error) {
 		return agent.ElicitResult{}, agent.Errorf(agent.CodeResourceExhausted, "too many questions")
 	}}
 	res, err := agent.CallTool(b.with(h), "callee.approve", nil)
@@ -238,7 +240,7 @@ func nothingOffered(b *bench) {
 		return string(agent.CodeOf(sample) + " " + agent.CodeOf(roots)), nil
 	}))
 	for name, ctx := range map[string]context.Context{"no back-channel": b.ctx(),
-		"a back-channel without handlers": b.with(agent.Handlers{})} {
+		"a back-channel without handlers": b.with(agent.BackChannelFuncs{})} {
 		if got, err := agent.Ask[string](ctx, "callee.noisy", nil); err != nil || got != "unavailable unavailable" {
 			b.Errorf("%s: %q, %v", name, got, err)
 		}
@@ -253,7 +255,7 @@ func nestedQuestion(b *bench) {
 	b.tools(agent.NewTool("relay", "", func(ctx context.Context, _ struct{}) (approval, error) {
 		return agent.Ask[approval](ctx, "end.approve", nil)
 	}))
-	h := agent.Handlers{Elicit: func(context.Context, agent.ElicitRequest) (agent.ElicitResult, error) {
+	h := agent.BackChannelFuncs{Elicit: func(context.Context, agent.ElicitRequest) (agent.ElicitResult, error) {
 		return agent.ElicitResult{Action: agent.ElicitAccept, Content: json.RawMessage(`{"yes":true}`)}, nil
 	}}
 	if got, err := agent.Ask[approval](b.with(h), "callee.relay", nil); err != nil || !got.Yes {
@@ -266,7 +268,8 @@ func cancelledQuestion(b *bench) {
 	b.tools(echo(), elicitTool())
 	asked, over := make(chan struct{}, 1), make(chan struct{}, 1)
 	ctx, cancel := context.WithCancel(
-		b.with(agent.Handlers{Elicit: func(ctx context.Context, _ agent.ElicitRequest) (agent.ElicitResult, error) {
+		b.with(agent.BackChannelFuncs{Elicit: func(ctx context.Context, _ agent.ElicitRequest) (agent.ElicitResult,
+			error) {
 			asked <- struct{}{}
 			<-ctx.Done()
 			over <- struct{}{}

@@ -98,14 +98,14 @@ const (
 	// AnyStructured: a structured value that is no object arrives as a structured value. Without
 	// it, it arrives as JSON text, and decodes alike into anything but a string.
 	AnyStructured Feature = "structured values that are no objects"
-	// EventInfo: the Info of a peer lists the events it listens to.
-	EventInfo Feature = "listing events"
+	// Subscriptions: the Info of a peer lists what it listens to.
+	Subscriptions Feature = "listing subscriptions"
 )
 
 // Features lists every feature.
 func Features() []Feature {
 	return []Feature{Connection, Holding, InputLimit, ResultLimit, CallerLeaves, OrphanCancel, Pending, AnyStructured,
-		EventInfo}
+		Subscriptions}
 }
 
 // Lacks maps what a communicator cannot do to the reason, which every skipped test prints.

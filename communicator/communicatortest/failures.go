@@ -82,7 +82,7 @@ func errorsOfOtherOps(b *bench) {
 			func(context.Context) (string, error) {
 				return "", bad
 			})},
-		Events: []agent.Event{agent.On("file.found", func(context.Context, any) error { return bad })},
+		Subscriptions: []agent.Subscription{agent.On("file.found", func(context.Context, any) error { return bad })},
 	})
 	for _, c := range []agent.Call{
 		{Op: agent.OpPrompt, Name: "ask", Input: json.RawMessage(`{"topic":"x"}`)},
@@ -159,7 +159,9 @@ func panics(b *bench) {
 				m["x"] = 1 //nolint:staticcheck // the panic is the point
 				return nil, nil
 			})},
-		Events: []agent.Event{agent.On("panic", func(context.Context, any) error { panic(errors.New("an event")) })},
+		Subscriptions: []agent.Subscription{agent.On("panic", func(context.Context, any) error {
+			panic(errors.New("an event"))
+		})},
 	})
 	for _, op := range []agent.Op{agent.OpTool, agent.OpPrompt, agent.OpEvent} {
 		e := b.failed(agent.Do(b.ctx(), agent.Call{Op: op, Agent: "callee", Name: "panic"}, struct{}{}))

@@ -22,7 +22,7 @@ func operations() []test {
 		{"an event", nil, event},
 		{"two agents", nil, twoAgents},
 		{"the description of a peer", nil, describes},
-		{"the events in the description of a peer", []Feature{EventInfo}, describesEvents},
+		{"the subscriptions in the description of a peer", []Feature{Subscriptions}, describesSubscriptions},
 		{"a result that asks for input", []Feature{Pending}, pending},
 	}
 }
@@ -169,7 +169,7 @@ func completion(b *bench) {
 func event(b *bench) {
 	type found struct{ Path string }
 	got := make(chan string, 1)
-	b.serve("callee", agent.Capabilities{Events: []agent.Event{agent.On("file.found",
+	b.serve("callee", agent.Capabilities{Subscriptions: []agent.Subscription{agent.On("file.found",
 		func(ctx context.Context, f found) error {
 			c := agent.CallFrom(ctx)
 			got <- strings.Join([]string{f.Path, c.ID, c.Caller}, " ")
@@ -240,16 +240,17 @@ func sameAsJSON(a, b any) bool {
 	return err1 == nil && err2 == nil && sameJSON(x, y)
 }
 
-func describesEvents(b *bench) {
-	caps := agent.Capabilities{Events: []agent.Event{agent.On("file.found", func(context.Context, any) error {
-		return nil
-	})}}
+func describesSubscriptions(b *bench) {
+	caps := agent.Capabilities{Subscriptions: []agent.Subscription{agent.On("file.found",
+		func(context.Context, any) error {
+			return nil
+		})}}
 	b.serve("callee", caps)
 	p, err := b.dir.peer(b.short(), "callee")
 	if err != nil {
 		b.Fatal(err)
 	}
-	if got := p.Info().Events; !slices.Equal(got, []agent.EventInfo{{Topic: "file.found"}}) {
+	if got := p.Info().Subscriptions; !slices.Equal(got, []agent.SubscriptionInfo{{Topic: "file.found"}}) {
 		b.Errorf("the events are %+v", got)
 	}
 }

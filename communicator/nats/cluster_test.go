@@ -70,12 +70,12 @@ func TestCluster(t *testing.T) {
 	})
 
 	got := make(chan string, 1000)
-	listen(t, v, "a", "t", func(_ context.Context, p agent.Publication, _ int) error { got <- p.ID; return nil })
+	listen(t, v, "a", "t", func(_ context.Context, p agent.Event, _ int) error { got <- p.ID; return nil })
 	ids := map[string]bool{}
 	publish := func(id string) bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
-		if err := v.Publish(ctx, agent.Publication{ID: id, Topic: "t"}); err != nil {
+		if err := v.Publish(ctx, agent.Event{ID: id, Topic: "t"}); err != nil {
 			return false
 		}
 		ids[id] = true

@@ -20,12 +20,12 @@ import (
 // Dead is an event that an agent could not handle.
 type Dead struct {
 	// Seq names it in [Durable.Replay] and [Durable.Forget].
-	Seq         uint64
-	Agent       string
-	Publication agent.Publication
-	Attempts    int
-	Reason      string
-	At          time.Time
+	Seq      uint64
+	Agent    string
+	Event    agent.Event
+	Attempts int
+	Reason   string
+	At       time.Time
 }
 
 // The headers of a dead event, besides its own.
@@ -66,7 +66,7 @@ func (s *durableSubscription) bury(d *durableEvent, reason error) error {
 	}
 	s.settle(d, d.raw.Term())
 	dead := deadOf(0, h, d.raw.Data, time.Now())
-	dead.Publication.Topic = s.topic
+	dead.Event.Topic = s.topic
 	s.v.o.OnDead(dead)
 	return nil
 }
@@ -83,7 +83,7 @@ func deadOf(seq uint64, h natsgo.Header, data []byte, at time.Time) Dead {
 		}
 	}
 	n, _ := strconv.Atoi(h.Get(deadAttempts)) // 0 when somebody else wrote it
-	return Dead{Seq: seq, Agent: h.Get(deadAgent), Publication: p, Attempts: n, Reason: h.Get(deadReason), At: at}
+	return Dead{Seq: seq, Agent: h.Get(deadAgent), Event: p, Attempts: n, Reason: h.Get(deadReason), At: at}
 }
 
 // ListDead returns dead events, the oldest first: those of one agent or topic, or of all where that

@@ -87,8 +87,8 @@ func (d *Driver) Durable(ctx context.Context, o DurableOptions) (*Durable, error
 	}
 	if o.OnDead == nil {
 		o.OnDead = func(dead Dead) {
-			d.o.Logger.Error("a durable event is dead", "agent", dead.Agent, "topic", dead.Publication.Topic, "event",
-				dead.Publication.ID, "attempts", dead.Attempts,
+			d.o.Logger.Error("a durable event is dead", "agent", dead.Agent, "topic", dead.Event.Topic, "event",
+				dead.Event.ID, "attempts", dead.Attempts,
 				"error", dead.Reason)
 		}
 	}
@@ -139,7 +139,7 @@ func (v *Durable) stream(ctx context.Context, c jetstream.StreamConfig) error {
 // Publish implements [agent.Publisher]. On an error other than unavailable with NotExecuted the
 // event may be kept all the same; publishing it again with its ID within two minutes does not
 // double it.
-func (v *Durable) Publish(ctx context.Context, p agent.Publication) error {
+func (v *Durable) Publish(ctx context.Context, p agent.Event) error {
 	if err := agent.CheckTopic(p.Topic); err != nil {
 		return err
 	}

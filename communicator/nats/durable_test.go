@@ -40,7 +40,7 @@ func listen(t testing.TB, v *Durable, group, topic string, fn pubsub.EventHandle
 	return stop
 }
 
-func keep(t testing.TB, v *Durable, p agent.Publication) {
+func keep(t testing.TB, v *Durable, p agent.Event) {
 	t.Helper()
 	if err := v.Publish(t.Context(), p); err != nil {
 		t.Fatal(err)
@@ -48,13 +48,13 @@ func keep(t testing.TB, v *Durable, p agent.Publication) {
 }
 
 type seen struct {
-	p       agent.Publication
+	p       agent.Event
 	attempt int
 }
 
 func TestDurableEvents(t *testing.T) {
 	v := durable(t, open(t, testBroker(t).options()), DurableOptions{Backoff: time.Millisecond})
-	early := agent.Publication{ID: "1 %\n", Topic: "file.found", Source: "collector", Key: "k",
+	early := agent.Event{ID: "1 %\n", Topic: "file.found", Source: "collector", Key: "k",
 		Payload: json.RawMessage(`{"a":1}`), Meta: map[string]string{"traceparent": "00-x"}}
 	for range 3 { // the same, three times
 		keep(t, v, early)
@@ -62,7 +62,7 @@ func TestDurableEvents(t *testing.T) {
 	got := map[string]chan seen{"a": make(chan seen, 10), "b": make(chan seen, 10)}
 	for name, ch := range got {
 		for range 2 { // two instances
-			listen(t, v, name, "file.found", func(_ context.Context, p agent.Publication, attempt int) error {
+			listen(t, v, name, "file.found", func(_ context.Context, p agent.Event, attempt int) error {
 				ch <- seen{p, attempt}
 				if p.ID != early.ID && attempt < 3 {
 					return errors.New("not yet")
@@ -71,7 +71,7 @@ func TestDurableEvents(t *testing.T) {
 			})
 		}
 	}
-	keep(t, v, agent.Publication{ID: "other", Topic: "file.lost"})
+	keep(t, v, agent.Event{ID: "other", Topic: "file.lost"})
 	for name, ch := range got {
 		if s := testkit.Receive(t, ch); fmt.Sprint(s.p) != fmt.Sprint(early) || s.attempt != 1 {
 			t.Errorf("%s got %+v", name, s)
@@ -79,7 +79,7 @@ func TestDurableEvents(t *testing.T) {
 	}
 	for _, key := range []string{"", "k"} {
 		id := "again" + key
-		keep(t, v, agent.Publication{ID: id, Topic: "file.found", Key: key})
+		keep(t, v, agent.Event{ID: id, Topic: "file.found", Key: key})
 		for name, ch := range got {
 			for want := range 3 {
 				if s := testkit.Receive(t, ch); s.p.ID != id || s.attempt != want+1 {
@@ -99,7 +99,7 @@ func TestDeadEvents(t *testing.T) {
 	var mu sync.Mutex
 	healthy := false
 	got := make(chan seen, 20)
-	listen(t, v, "a", "t", func(_ context.Context, p agent.Publication, attempt int) error {
+	listen(t, v, "a", "t", func(_ context.Context, p agent.Event, attempt int) error {
 		mu.Lock()
 		defer mu.Unlock()
 		got <- seen{p, attempt}
@@ -114,15 +114,15 @@ func TestDeadEvents(t *testing.T) {
 		return errors.New("never")
 	})
 	other := make(chan seen, 20)
-	listen(t, v, "b", "t", func(_ context.Context, p agent.Publication, attempt int) error {
+	listen(t, v, "b", "t", func(_ context.Context, p agent.Event, attempt int) error {
 		other <- seen{p, attempt}
 		return nil
 	})
 	attempts := map[string]int{"fails": 3, "panics": 3, "nonsense": 1}
 	for _, id := range []string{"fails", "panics", "nonsense"} {
-		keep(t, v, agent.Publication{ID: id, Topic: "t", Source: "s", Payload: json.RawMessage(`{"x":1}`)})
+		keep(t, v, agent.Event{ID: id, Topic: "t", Source: "s", Payload: json.RawMessage(`{"x":1}`)})
 		d := testkit.Receive(t, told)
-		if d.Publication.ID != id || d.Attempts != attempts[id] || d.Agent != "a" || len(got) != attempts[id] {
+		if d.Event.ID != id || d.Attempts != attempts[id] || d.Agent != "a" || len(got) != attempts[id] {
 			t.Errorf("%s: %+v after %d attempts", id, d, len(got))
 		}
 		for len(got) > 0 {
@@ -136,8 +136,8 @@ func TestDeadEvents(t *testing.T) {
 	}
 	for i, id := range []string{"fails", "panics", "nonsense"} {
 		d := dead[i]
-		if d.Publication.ID != id || d.Publication.Topic != "t" || d.Publication.Source != "s" ||
-			string(d.Publication.Payload) != `{"x":1}` || d.Agent != "a" ||
+		if d.Event.ID != id || d.Event.Topic != "t" || d.Event.Source != "s" ||
+			string(d.Event.Payload) != `{"x":1}` || d.Agent != "a" ||
 			d.Attempts != attempts[id] || d.Reason == "" || d.Seq == 0 || time.Since(d.At) > time.Hour {
 			t.Errorf("%s is listed as %+v", id, d)
 		}
@@ -182,13 +182,13 @@ func TestDurableSlowHandler(t *testing.T) {
 	v := durable(t, open(t, testBroker(t).options()), DurableOptions{AckWait: 600 * time.Millisecond})
 	got, release := make(chan seen, 10), make(chan struct{})
 	for range 2 {
-		listen(t, v, "a", "t", func(_ context.Context, p agent.Publication, attempt int) error {
+		listen(t, v, "a", "t", func(_ context.Context, p agent.Event, attempt int) error {
 			got <- seen{p, attempt}
 			<-release
 			return nil
 		})
 	}
-	keep(t, v, agent.Publication{ID: "slow", Topic: "t"})
+	keep(t, v, agent.Event{ID: "slow", Topic: "t"})
 	testkit.Receive(t, got)
 	select {
 	case s := <-got:
@@ -208,12 +208,12 @@ func TestDurableStop(t *testing.T) {
 	d := open(t, testBroker(t).options())
 	v := durable(t, d, DurableOptions{})
 	began := make(chan struct{}, 1)
-	stop := listen(t, v, "a", "t", func(ctx context.Context, p agent.Publication, _ int) error {
+	stop := listen(t, v, "a", "t", func(ctx context.Context, p agent.Event, _ int) error {
 		began <- struct{}{}
 		<-ctx.Done()
 		return ctx.Err()
 	})
-	keep(t, v, agent.Publication{ID: "1", Topic: "t"})
+	keep(t, v, agent.Event{ID: "1", Topic: "t"})
 	testkit.Receive(t, began)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -223,9 +223,9 @@ func TestDurableStop(t *testing.T) {
 	if err := stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	keep(t, v, agent.Publication{ID: "2", Topic: "t"})
+	keep(t, v, agent.Event{ID: "2", Topic: "t"})
 	got := make(chan seen, 2)
-	stop = listen(t, v, "a", "t", func(_ context.Context, p agent.Publication, attempt int) error {
+	stop = listen(t, v, "a", "t", func(_ context.Context, p agent.Event, attempt int) error {
 		got <- seen{p, attempt}
 		return nil
 	})

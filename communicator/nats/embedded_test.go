@@ -78,7 +78,7 @@ func TestOwnerIsKilled(t *testing.T) {
 	v := durable(t, d, DurableOptions{})
 	const events = 50
 	for i := range events {
-		keep(t, v, agent.Publication{ID: fmt.Sprint(i), Topic: "t"})
+		keep(t, v, agent.Event{ID: fmt.Sprint(i), Topic: "t"})
 	}
 	c := process(t, d)
 	call := func(name string) error {
@@ -117,7 +117,7 @@ func TestOwnerIsKilled(t *testing.T) {
 		t.Error(err)
 	}
 	got := make(chan string, events)
-	listen(t, v, "a", "t", func(_ context.Context, p agent.Publication, _ int) error { got <- p.ID; return nil })
+	listen(t, v, "a", "t", func(_ context.Context, p agent.Event, _ int) error { got <- p.ID; return nil })
 	ids := map[string]bool{}
 	for range events {
 		ids[testkit.Receive(t, got)] = true

@@ -164,7 +164,7 @@ func TestProjectsAreApart(t *testing.T) {
 		}
 	}
 	v := durable(t, ours, DurableOptions{})
-	keep(t, v, agent.Publication{ID: "ours", Topic: "t"})
+	keep(t, v, agent.Event{ID: "ours", Topic: "t"})
 	theirs := durable(t, spy, DurableOptions{})
 	if _, err := theirs.js.Stream(t.Context(), "om-test-events"); err == nil {
 		t.Error("it sees our stream")

@@ -219,7 +219,7 @@ func TestBackChannel(t *testing.T) {
 		})
 		var progress []float64
 		logs := 0
-		back := agent.Handlers{
+		back := agent.BackChannelFuncs{
 			OnProgress: func(n agent.ProgressNotice) { progress = append(progress, n.Progress) },
 			OnLog:      func(agent.LogNotice) { logs++ },
 			Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
@@ -255,7 +255,7 @@ func TestQuestionOutlivesNoCall(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-asked; cancel() }()
 	_, err := p.Call(ctx, &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x",
-		Back: agent.Handlers{Roots: func(ctx context.Context) ([]agent.Root, error) {
+		Back: agent.BackChannelFuncs{Roots: func(ctx context.Context) ([]agent.Root, error) {
 			close(asked)
 			<-ctx.Done()
 			answered <- ctx.Err()

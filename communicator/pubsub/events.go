@@ -41,15 +41,15 @@ type EventsOptions struct {
 
 // A DeadEvent was given up.
 type DeadEvent struct {
-	Group       string
-	Publication agent.Publication
-	Attempts    int
-	Err         error
+	Group    string
+	Event    agent.Event
+	Attempts int
+	Err      error
 }
 
 // An EventHandler handles an event; attempt is 1 for the first delivery. It is called concurrently,
 // except for events of one topic that have the same key.
-type EventHandler func(ctx context.Context, p agent.Publication, attempt int) error
+type EventHandler func(ctx context.Context, p agent.Event, attempt int) error
 
 // Events carries events to the agents that listen to their topics, on watermill's Router. Delivery
 // is best effort: an event is acknowledged to the broker when its turn comes, and lost when this
@@ -89,8 +89,8 @@ func NewEvents(d Driver, o EventsOptions) (*Events, error) {
 	}
 	if o.OnDead == nil {
 		o.OnDead = func(d DeadEvent) {
-			o.Logger.Error("an event is dead", "agent", d.Group, "topic", d.Publication.Topic, "event",
-				d.Publication.ID, "attempts", d.Attempts, "error", d.Err)
+			o.Logger.Error("an event is dead", "agent", d.Group, "topic", d.Event.Topic, "event",
+				d.Event.ID, "attempts", d.Attempts, "error", d.Err)
 		}
 	}
 	quiet := watermill.NewSlogLoggerWithLevelMapping(o.Logger,
@@ -111,7 +111,7 @@ func NewEvents(d Driver, o EventsOptions) (*Events, error) {
 // Publish implements [agent.Publisher]. That nobody listens is no error. When a subscriber's queue
 // has no room for longer than PublishTimeout it is resource_exhausted, and others may have got the
 // event.
-func (e *Events) Publish(ctx context.Context, p agent.Publication) error {
+func (e *Events) Publish(ctx context.Context, p agent.Event) error {
 	if err := agent.CheckTopic(p.Topic); err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func listen(t *testing.T, e *Events, group, topic string, fn EventHandler) func(
 	return stop
 }
 
-func publish(t *testing.T, e *Events, p agent.Publication) {
+func publish(t *testing.T, e *Events, p agent.Event) {
 	t.Helper()
 	if err := e.Publish(t.Context(), p); err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func TestEventRetry(t *testing.T) {
 	deaths := make(chan DeadEvent, 10)
 	e := hub(t, d, EventsOptions{Backoff: time.Microsecond, OnDead: func(d DeadEvent) { deaths <- d }})
 	attempts := make(chan string, 10)
-	listen(t, e, "a", "t", func(_ context.Context, p agent.Publication, attempt int) error {
+	listen(t, e, "a", "t", func(_ context.Context, p agent.Event, attempt int) error {
 		attempts <- fmt.Sprint(p.ID, attempt)
 		switch p.ID {
 		case "mended":
@@ -80,14 +80,14 @@ func TestEventRetry(t *testing.T) {
 		want int
 		dead bool
 	}{{"mended", 2, false}, {"panics", 3, true}, {"nonsense", 1, true}} {
-		publish(t, e, agent.Publication{ID: c.id, Topic: "t"})
+		publish(t, e, agent.Event{ID: c.id, Topic: "t"})
 		for i := range c.want {
 			if got := testkit.Receive(t, attempts); got != fmt.Sprint(c.id, i+1) {
 				t.Fatal(got)
 			}
 		}
 		if c.dead {
-			if got := testkit.Receive(t, deaths); got.Publication.ID != c.id || got.Attempts != c.want ||
+			if got := testkit.Receive(t, deaths); got.Event.ID != c.id || got.Attempts != c.want ||
 				got.Group != "a" || got.Err == nil {
 				t.Fatalf("%+v", got)
 			}
@@ -115,7 +115,7 @@ func TestEventBackpressure(t *testing.T) {
 	release := make(chan struct{})
 	handled := make(chan struct{}, 100)
 	var most, now atomic.Int32
-	listen(t, e, "a", "t", func(context.Context, agent.Publication, int) error {
+	listen(t, e, "a", "t", func(context.Context, agent.Event, int) error {
 		if n := now.Add(1); n > 2 {
 			most.Store(n)
 		}
@@ -126,7 +126,7 @@ func TestEventBackpressure(t *testing.T) {
 	})
 	ok := 0
 	for {
-		err := e.Publish(t.Context(), agent.Publication{Topic: "t"})
+		err := e.Publish(t.Context(), agent.Event{Topic: "t"})
 		if err == nil {
 			if ok++; ok > 20 {
 				t.Fatal("no backpressure")
@@ -152,7 +152,7 @@ func TestEventsStop(t *testing.T) {
 	defer d.Close()
 	e := hub(t, d, EventsOptions{OnDead: func(DeadEvent) {}})
 	began, release := make(chan struct{}, 2), make(chan struct{})
-	handler := func(ctx context.Context, _ agent.Publication, _ int) error {
+	handler := func(ctx context.Context, _ agent.Event, _ int) error {
 		began <- struct{}{}
 		select {
 		case <-release:
@@ -162,7 +162,7 @@ func TestEventsStop(t *testing.T) {
 		}
 	}
 	stop := listen(t, e, "a", "t", handler)
-	publish(t, e, agent.Publication{Topic: "t"})
+	publish(t, e, agent.Event{Topic: "t"})
 	testkit.Receive(t, began)
 	stopped := make(chan error)
 	go func() { stopped <- stop(context.Background()) }()
@@ -170,11 +170,11 @@ func TestEventsStop(t *testing.T) {
 	if err := testkit.Receive(t, stopped); err != nil {
 		t.Fatal(err)
 	}
-	publish(t, e, agent.Publication{Topic: "t"}) // to nobody
+	publish(t, e, agent.Event{Topic: "t"}) // to nobody
 	// The hub goes on with new subscriptions. One that takes too long to end is cancelled.
 	release = make(chan struct{})
 	stop = listen(t, e, "b", "t", handler)
-	publish(t, e, agent.Publication{Topic: "t"})
+	publish(t, e, agent.Event{Topic: "t"})
 	testkit.Receive(t, began)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -195,7 +195,7 @@ func TestEventsCloseHandlesTheRest(t *testing.T) {
 		e := hub(t, d, EventsOptions{Concurrency: 1})
 		var handled atomic.Int32
 		began, release := make(chan struct{}, 1), make(chan struct{})
-		listen(t, e, "a", "t", func(context.Context, agent.Publication, int) error {
+		listen(t, e, "a", "t", func(context.Context, agent.Event, int) error {
 			if handled.Add(1) == 1 {
 				close(began)
 				<-release
@@ -203,12 +203,12 @@ func TestEventsCloseHandlesTheRest(t *testing.T) {
 			return nil
 		})
 		for range 100 {
-			publish(t, e, agent.Publication{Topic: "t"})
+			publish(t, e, agent.Event{Topic: "t"})
 		}
 		testkit.Receive(t, began)
 		closed := make(chan error)
 		go func() { closed <- e.Close(context.Background()) }()
-		for e.Publish(t.Context(), agent.Publication{Topic: "other"}) == nil { // until it closes
+		for e.Publish(t.Context(), agent.Event{Topic: "other"}) == nil { // until it closes
 		}
 		close(release)
 		if err := testkit.Receive(t, closed); err != nil {
@@ -228,8 +228,8 @@ func TestEventsBeforeRunAndWithout(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := make(chan string, 2)
-	listen(t, e, "a", "t", func(_ context.Context, p agent.Publication, _ int) error { got <- p.ID; return nil })
-	publish(t, e, agent.Publication{ID: "early", Topic: "t"})
+	listen(t, e, "a", "t", func(_ context.Context, p agent.Event, _ int) error { got <- p.ID; return nil })
+	publish(t, e, agent.Event{ID: "early", Topic: "t"})
 	ctx, cancel := context.WithCancel(t.Context())
 	ran := make(chan error)
 	go func() { ran <- e.Run(ctx) }()
@@ -240,7 +240,7 @@ func TestEventsBeforeRunAndWithout(t *testing.T) {
 	if err := testkit.Receive(t, ran); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Publish(t.Context(), agent.Publication{Topic: "t"}); agent.CodeOf(err) != agent.CodeUnavailable {
+	if err := e.Publish(t.Context(), agent.Event{Topic: "t"}); agent.CodeOf(err) != agent.CodeUnavailable {
 		t.Fatal(err)
 	}
 	if _, err := e.Subscribe("a", "t", nil); agent.CodeOf(err) != agent.CodeUnavailable {
@@ -251,7 +251,7 @@ func TestEventsBeforeRunAndWithout(t *testing.T) {
 	}
 	never, _ := NewEvents(d, EventsOptions{Project: "test"})
 	listen(t, never, "a", "t", nil)
-	publish(t, never, agent.Publication{Topic: "t"})
+	publish(t, never, agent.Event{Topic: "t"})
 	if err := never.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func ExampleEvents() {
 		log.Fatal(err)
 	}
 	done := make(chan struct{})
-	if _, err := hub.Subscribe("complexity", "file.found", func(_ context.Context, p agent.Publication, _ int) error {
+	if _, err := hub.Subscribe("complexity", "file.found", func(_ context.Context, p agent.Event, _ int) error {
 		fmt.Printf("%s found %s\n", p.Source, p.Payload)
 		close(done)
 		return nil
@@ -62,7 +62,7 @@ func ExampleEvents() {
 	}
 	ran := make(chan error)
 	go func() { ran <- hub.Run(ctx) }()
-	if err := hub.Publish(ctx, agent.Publication{Topic: "file.found", Source: "collector",
+	if err := hub.Publish(ctx, agent.Event{Topic: "file.found", Source: "collector",
 		Payload: json.RawMessage(`"main.go"`)}); err != nil {
 		log.Fatal(err)
 	}

@@ -110,10 +110,10 @@ func (f *feed) run() {
 // handle is the Router's handler. The dispatcher settles failures: the Router would only nack.
 func (f *feed) handle(m *message.Message) error {
 	ctx := m.Context()
-	f.dispatcher.Handle(ctx, ctx.Value(eventKey{}).(*delivery.Event))
+	f.dispatcher.Handle(ctx, ctx.Value(eventKey{}).(*delivery.Accepted))
 	return nil
 }
 
-func (f *feed) dead(p agent.Publication, attempts int, err error) {
-	f.e.o.OnDead(DeadEvent{Group: f.group, Publication: p, Attempts: attempts, Err: err})
+func (f *feed) dead(p agent.Event, attempts int, err error) {
+	f.e.o.OnDead(DeadEvent{Group: f.group, Event: p, Attempts: attempts, Err: err})
 }

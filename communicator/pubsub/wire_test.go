@@ -65,7 +65,8 @@ func TestRawCalls(t *testing.T) {
 		s.send("om.1.test.call.callee", md, `{"a":1}`)
 	}
 	call(nil)
-	if f := testkit.Receive(t, s.replies); f.Kind != bus.KindReply || f.Ref != "stranger-1" || f.Body != bus.BodyStructured ||
+	if f := testkit.Receive(t, s.replies); f.Kind != bus.KindReply || f.Ref != "stranger-1" ||
+		f.Body != bus.BodyStructured ||
 		string(f.Payload) != `{"a":1}` || testkit.Receive(t, ran) != "7" {
 		t.Fatalf("%+v", f)
 	}
@@ -168,7 +169,7 @@ func TestRawReplies(t *testing.T) {
 	} {
 		answers <- c.answer
 		res, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x",
-			Back: agent.Handlers{}})
+			Back: agent.BackChannelFuncs{}})
 		text := ""
 		if err != nil {
 			text = err.Error()

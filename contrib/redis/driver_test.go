@@ -131,7 +131,7 @@ func (e *echo) Capabilities() agent.Capabilities {
 		Tools: []agent.Tool{agent.NewTool("say", "Say it again.", func(_ context.Context, w word) (word, error) {
 			return w, nil
 		})},
-		Events: []agent.Event{agent.On("word.said", func(_ context.Context, w word) error {
+		Subscriptions: []agent.Subscription{agent.On("word.said", func(_ context.Context, w word) error {
 			e.heard <- w.Text
 			return nil
 		})},

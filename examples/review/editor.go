@@ -36,7 +36,7 @@ func (e *Editor) Capabilities() agent.Capabilities {
 			"what to do.", e.explain)},
 		Resources: []agent.Resource{agent.NewResource("review://latest", "latest review", "The report of the last "+
 			"review.", "text/markdown", e.latest)},
-		Events: []agent.Event{agent.On("file.found", func(context.Context, Found) error {
+		Subscriptions: []agent.Subscription{agent.On("file.found", func(context.Context, Found) error {
 			e.found.Add(1)
 			return nil
 		})},

@@ -120,7 +120,7 @@ func object(b []byte) (json.RawMessage, error) {
 // backChannel shows what a tool tells its caller while it runs. The program at the other end of a
 // pipe has no user to ask.
 func (a *app) backChannel() agent.BackChannel {
-	return agent.Handlers{
+	return agent.BackChannelFuncs{
 		OnProgress: func(n agent.ProgressNotice) {
 			of := ""
 			if n.Total > 0 {

@@ -313,8 +313,8 @@ func TestDurableEvents(t *testing.T) {
 		dead = nil
 		return r.code == exitOK && json.Unmarshal([]byte(r.out), &dead) == nil && len(dead) == len(overs)
 	}, &p.err)
-	if d := dead[0]; d.Attempts != 2 || !strings.Contains(d.Reason, "poison") || d.Publication.Topic != "letter.sent" ||
-		d.Publication.ID == "" || !strings.HasPrefix(d.Agent, "inbox-") {
+	if d := dead[0]; d.Attempts != 2 || !strings.Contains(d.Reason, "poison") || d.Event.Topic != "letter.sent" ||
+		d.Event.ID == "" || !strings.HasPrefix(d.Agent, "inbox-") {
 		t.Errorf("%+v", d)
 	}
 	if r := run(t, "", "events", "dead", path, "--agent", "inbox-local"); strings.Count(r.out, "\n") != 2 ||
@@ -336,7 +336,7 @@ func TestDurableEvents(t *testing.T) {
 		testkit.Eventually(t, over+" has it again", func() bool {
 			all := seen(over)
 			last := all[len(all)-1]
-			return len(all) == 8 && last.Text == "poison" && last.ID == dead[0].Publication.ID && last.Attempt == 1
+			return len(all) == 8 && last.Text == "poison" && last.ID == dead[0].Event.ID && last.Attempt == 1
 		}, &p.err)
 	}
 	if r := run(t, "", "events", "dead", path); r.code != exitOK || strings.Count(r.out, "\n") != 1 {

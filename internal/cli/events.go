@@ -124,7 +124,7 @@ func showDead(w io.Writer, dead []runtime.DeadEvent) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "SEQ\tAGENT\tTOPIC\tEVENT\tATTEMPTS\tSINCE\tREASON")
 	for _, d := range dead {
-		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", d.Seq, d.Agent, d.Publication.Topic, d.Publication.ID,
+		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", d.Seq, d.Agent, d.Event.Topic, d.Event.ID,
 			d.Attempts, d.At.Format(time.DateTime), d.Reason)
 	}
 	return tw.Flush()

@@ -77,8 +77,8 @@ func showList(w io.Writer, l runtime.Listing) error {
 		for _, r := range info.Resources {
 			fmt.Fprintf(tw, "  resource %s\t%s\n", r.Key(), firstLine(r.Description))
 		}
-		for _, e := range info.Events {
-			fmt.Fprintf(tw, "  event %s\t\n", e.Topic)
+		for _, s := range info.Subscriptions {
+			fmt.Fprintf(tw, "  subscription %s\t\n", s.Topic)
 		}
 	}
 	if err := tw.Flush(); err != nil {

@@ -28,7 +28,7 @@ greeter                        Greets people.
   greeter.measure(name, loud?) Measure a name.
   prompt greeter.toast(topic, tone?) Propose a toast.
   resource greet://book        The guest book.
-  event guest.came
+  subscription guest.came
 idle
 `},
 		"a server": {[]agent.Info{bare}, `
@@ -36,7 +36,7 @@ idle
   measure(name, loud?)      Measure a name.
   prompt toast(topic, tone?) Propose a toast.
   resource greet://book     The guest book.
-  event guest.came
+  subscription guest.came
 `},
 		"nothing": {nil, "\n"},
 	}

@@ -53,7 +53,7 @@ func (i *inbox) Capabilities() agent.Capabilities {
 				defer i.mu.Unlock()
 				return append([]delivery{}, i.seen...), nil
 			})},
-		Events: []agent.Event{agent.On("letter.sent", func(ctx context.Context, l letter) error {
+		Subscriptions: []agent.Subscription{agent.On("letter.sent", func(ctx context.Context, l letter) error {
 			c := agent.CallFrom(ctx)
 			i.mu.Lock()
 			defer i.mu.Unlock()

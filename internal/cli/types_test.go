@@ -64,7 +64,7 @@ func (g *greeter) Capabilities() agent.Capabilities {
 			func(context.Context) (string, error) {
 				return "", nil
 			})},
-		Events: []agent.Event{agent.On("guest.came", func(context.Context, who) error { return nil })},
+		Subscriptions: []agent.Subscription{agent.On("guest.came", func(context.Context, who) error { return nil })},
 	}
 }
 

@@ -3,12 +3,12 @@ package delivery
 import "github.com/openmas/openmas/agent"
 
 // Call is an event as the call that brings it to an agent.
-func Call(name string, p agent.Publication, attempt int) *agent.Call {
+func Call(name string, p agent.Event, attempt int) *agent.Call {
 	return &agent.Call{ID: p.ID, Op: agent.OpEvent, Agent: name, Name: p.Topic, Input: p.Payload, Caller: p.Source,
 		Key: p.Key, Attempt: attempt, Meta: p.Meta}
 }
 
-// Publication is the way back.
-func Publication(c *agent.Call) agent.Publication {
-	return agent.Publication{ID: c.ID, Topic: c.Name, Source: c.Caller, Key: c.Key, Payload: c.Input, Meta: c.Meta}
+// Event is the way back.
+func Event(c *agent.Call) agent.Event {
+	return agent.Event{ID: c.ID, Topic: c.Name, Source: c.Caller, Key: c.Key, Payload: c.Input, Meta: c.Meta}
 }

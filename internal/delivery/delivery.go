@@ -25,7 +25,7 @@ const (
 
 // A Handler handles an event; attempt is 1 for the first delivery. It is called concurrently, except
 // for events that have the same key.
-type Handler func(ctx context.Context, p agent.Publication, attempt int) error
+type Handler func(ctx context.Context, p agent.Event, attempt int) error
 
 // Options configures a [Dispatcher]. Every field must be set.
 type Options struct {
@@ -40,7 +40,7 @@ type Options struct {
 	// Backoff is the time before the second attempt, doubled with each, at most 10 s.
 	Backoff time.Duration
 	// OnDead gets what no attempt could handle. It may be called concurrently.
-	OnDead func(p agent.Publication, attempts int, err error)
+	OnDead func(p agent.Event, attempts int, err error)
 	Logger *slog.Logger
 }
 
@@ -60,10 +60,10 @@ func New(o Options, fn Handler) *Dispatcher {
 	return &Dispatcher{o: o, fn: fn, slots: make(chan struct{}, o.Concurrency)}
 }
 
-// An Event was accepted: it has a slot, and its place behind the event before it with the same key.
-type Event struct {
-	Publication agent.Publication
-	turn        Turn
+// An Accepted event has a slot, and its place behind the event before it with the same key.
+type Accepted struct {
+	Event agent.Event
+	turn  Turn
 }
 
 // Reserve waits for a slot for the next event. False: stop or gone was closed before there was one.
@@ -78,30 +78,30 @@ func (d *Dispatcher) Reserve(stop, gone <-chan struct{}) bool {
 }
 
 // Accept gives the event that a slot was reserved for its place. It must not be called after Wait.
-func (d *Dispatcher) Accept(p agent.Publication) *Event {
+func (d *Dispatcher) Accept(p agent.Event) *Accepted {
 	d.gate.Enter()
-	return &Event{Publication: p, turn: d.order.Take(p.Key)}
+	return &Accepted{Event: p, turn: d.order.Take(p.Key)}
 }
 
 // Handle waits for the event's turn and calls the handler until it succeeds, fails for good or ctx
 // ends. A panic of the handler is an error.
-func (d *Dispatcher) Handle(ctx context.Context, e *Event) {
+func (d *Dispatcher) Handle(ctx context.Context, e *Accepted) {
 	defer d.leave(e)
 	e.turn.Wait() // whoever is before stops when ctx ends, at the latest
 	backoff := d.o.Backoff
 	for attempt := 1; ; attempt++ {
 		err := ctx.Err()
 		if err == nil {
-			err = Try(d.o.Logger, d.o.Agent, d.o.Topic, func() error { return d.fn(ctx, e.Publication, attempt) })
+			err = Try(d.o.Logger, d.o.Agent, d.o.Topic, func() error { return d.fn(ctx, e.Event, attempt) })
 		}
 		if err == nil {
 			return
 		}
 		if attempt == d.o.Attempts || Final(err) || ctx.Err() != nil {
-			d.o.OnDead(e.Publication, attempt, err)
+			d.o.OnDead(e.Event, attempt, err)
 			return
 		}
-		d.o.Logger.Warn("an event handler failed", "agent", d.o.Agent, "topic", d.o.Topic, "event", e.Publication.ID,
+		d.o.Logger.Warn("an event handler failed", "agent", d.o.Agent, "topic", d.o.Topic, "event", e.Event.ID,
 			"attempt", attempt, "again in", backoff, "error", err)
 		select {
 		case <-time.After(backoff):
@@ -112,12 +112,12 @@ func (d *Dispatcher) Handle(ctx context.Context, e *Event) {
 }
 
 // Drop gives the event up without a try.
-func (d *Dispatcher) Drop(e *Event, why error) {
+func (d *Dispatcher) Drop(e *Accepted, why error) {
 	defer d.leave(e)
-	d.o.OnDead(e.Publication, 0, why)
+	d.o.OnDead(e.Event, 0, why)
 }
 
-func (d *Dispatcher) leave(e *Event) {
+func (d *Dispatcher) leave(e *Accepted) {
 	e.turn.Done()
 	<-d.slots
 	d.gate.Leave()

@@ -36,7 +36,7 @@ func newBench(o Options, fn Handler) *bench {
 	b := &bench{}
 	o.Agent, o.Topic, o.Logger = "editor", "text.saved", slog.New(slog.DiscardHandler)
 	o.Attempts, o.Backoff = DefaultAttempts, DefaultBackoff
-	o.OnDead = func(p agent.Publication, attempts int, err error) {
+	o.OnDead = func(p agent.Event, attempts int, err error) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.dead = append(b.dead, dead{p.ID, attempts, err})
@@ -46,7 +46,7 @@ func newBench(o Options, fn Handler) *bench {
 }
 
 // publish has an event handled as a broker does.
-func (b *bench) publish(ctx context.Context, p agent.Publication) bool {
+func (b *bench) publish(ctx context.Context, p agent.Event) bool {
 	if !b.Reserve(ctx.Done(), nil) {
 		return false
 	}
@@ -61,7 +61,7 @@ func TestKeysAreInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
 		var got []string
-		b := newBench(Options{Concurrency: 8}, func(_ context.Context, p agent.Publication, attempt int) error {
+		b := newBench(Options{Concurrency: 8}, func(_ context.Context, p agent.Event, attempt int) error {
 			mu.Lock()
 			defer mu.Unlock()
 			got = append(got, fmt.Sprintf("%s#%d", p.ID, attempt))
@@ -71,7 +71,7 @@ func TestKeysAreInOrder(t *testing.T) {
 			return nil
 		})
 		for _, id := range []string{"a1", "a2", "b1"} {
-			b.publish(t.Context(), agent.Publication{ID: id, Key: id[:1]})
+			b.publish(t.Context(), agent.Event{ID: id, Key: id[:1]})
 			synctest.Wait()
 		}
 		b.wg.Wait()
@@ -88,7 +88,7 @@ func TestNoMoreThanConcurrencyAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now, most := 0, 0
 		var mu sync.Mutex
-		b := newBench(Options{Concurrency: 4}, func(context.Context, agent.Publication, int) error {
+		b := newBench(Options{Concurrency: 4}, func(context.Context, agent.Event, int) error {
 			mu.Lock()
 			now++
 			most = max(most, now)
@@ -101,7 +101,7 @@ func TestNoMoreThanConcurrencyAtOnce(t *testing.T) {
 		})
 		began := time.Now()
 		for range 40 {
-			b.publish(t.Context(), agent.Publication{})
+			b.publish(t.Context(), agent.Event{})
 		}
 		b.wg.Wait()
 		if took := time.Since(began); most != 4 || took != 10*time.Second {
@@ -132,9 +132,9 @@ func TestFailures(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBench(Options{Concurrency: 1}, func(context.Context, agent.Publication, int) error { return c.fail() })
+				b := newBench(Options{Concurrency: 1}, func(context.Context, agent.Event, int) error { return c.fail() })
 				began := time.Now()
-				b.publish(t.Context(), agent.Publication{ID: "x"})
+				b.publish(t.Context(), agent.Event{ID: "x"})
 				b.wg.Wait()
 				if len(b.dead) != 1 || b.dead[0].attempts != c.attempts || agent.CodeOf(b.dead[0].err) != c.code ||
 					time.Since(began) != c.after {
@@ -149,14 +149,14 @@ func TestFailures(t *testing.T) {
 func TestStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		b := newBench(Options{Concurrency: 4}, func(ctx context.Context, _ agent.Publication, _ int) error {
+		b := newBench(Options{Concurrency: 4}, func(ctx context.Context, _ agent.Event, _ int) error {
 			<-ctx.Done()
 			return ctx.Err()
 		})
-		b.publish(ctx, agent.Publication{ID: "first", Key: "k"})
-		b.publish(ctx, agent.Publication{ID: "second", Key: "k"})
+		b.publish(ctx, agent.Event{ID: "first", Key: "k"})
+		b.publish(ctx, agent.Event{ID: "second", Key: "k"})
 		b.Reserve(nil, nil)
-		b.Drop(b.Accept(agent.Publication{ID: "dropped"}), errors.New("too late"))
+		b.Drop(b.Accept(agent.Event{ID: "dropped"}), errors.New("too late"))
 		soon, over := context.WithTimeout(t.Context(), time.Second)
 		defer over()
 		if err := b.Wait(soon); !errors.Is(err, context.DeadlineExceeded) {
@@ -177,13 +177,13 @@ func TestStop(t *testing.T) {
 }
 
 func TestCallAndBack(t *testing.T) {
-	p := agent.Publication{ID: "1", Topic: "a.b", Source: "x", Key: "k", Payload: []byte(`{"n":1}`),
+	p := agent.Event{ID: "1", Topic: "a.b", Source: "x", Key: "k", Payload: []byte(`{"n":1}`),
 		Meta: map[string]string{"traceparent": "y"}}
 	c := Call("editor", p, 2)
 	if c.Op != agent.OpEvent || c.Agent != "editor" || c.Attempt != 2 {
 		t.Errorf("%+v", c)
 	}
-	if got := Publication(c); fmt.Sprint(got) != fmt.Sprint(p) {
+	if got := Event(c); fmt.Sprint(got) != fmt.Sprint(p) {
 		t.Errorf("%+v, want %+v", got, p)
 	}
 }

@@ -239,7 +239,7 @@ func checkProgress(t *testing.T, peer communicator.Peer) {
 	t.Helper()
 	var mu sync.Mutex
 	var seen []float64
-	back := agent.Handlers{OnProgress: func(n agent.ProgressNotice) {
+	back := agent.BackChannelFuncs{OnProgress: func(n agent.ProgressNotice) {
 		mu.Lock()
 		defer mu.Unlock()
 		seen = append(seen, n.Progress)
@@ -255,7 +255,7 @@ func checkProgress(t *testing.T, peer communicator.Peer) {
 // The server asks the model of the agent that called it.
 func checkSampling(t *testing.T, peer communicator.Peer) {
 	t.Helper()
-	back := agent.Handlers{Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
+	back := agent.BackChannelFuncs{Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
 		return agent.SampleResult{Role: agent.RoleAssistant, Model: "parrot",
 			Content: agent.Text("you asked " + r.Messages[0].Content.Text)}, nil
 	}}

@@ -14,17 +14,17 @@ import (
 )
 
 // A Hub is where events are published and subscribed to. H is its type of handlers.
-type Hub[H ~func(context.Context, agent.Publication, int) error] interface {
-	Publish(ctx context.Context, p agent.Publication) error
+type Hub[H ~func(context.Context, agent.Event, int) error] interface {
+	Publish(ctx context.Context, p agent.Event) error
 	Subscribe(group, topic string, fn H) (stop func(context.Context) error, err error)
 }
 
 // EachGroupOnce publishes on one hub, with two instances of two agents listening on it and on
 // another: each agent gets each event once, as it was published.
-func EachGroupOnce[H ~func(context.Context, agent.Publication, int) error](t *testing.T, e, other Hub[H]) {
+func EachGroupOnce[H ~func(context.Context, agent.Event, int) error](t *testing.T, e, other Hub[H]) {
 	const n = 200
-	publish(t, e, agent.Publication{Topic: "file.found"}) // nobody listens: no error
-	event := agent.Publication{Topic: "file.found", Source: "c", Key: "k", Payload: json.RawMessage(`{"p":1}`),
+	publish(t, e, agent.Event{Topic: "file.found"}) // nobody listens: no error
+	event := agent.Event{Topic: "file.found", Source: "c", Key: "k", Payload: json.RawMessage(`{"p":1}`),
 		Meta: map[string]string{"traceparent": "00-x"}}
 	var mu sync.Mutex
 	got := map[string]int{}
@@ -32,7 +32,7 @@ func EachGroupOnce[H ~func(context.Context, agent.Publication, int) error](t *te
 	all.Add(2 * n)
 	for _, hub := range []Hub[H]{e, other} {
 		for _, group := range []string{"a", "b"} {
-			listen(t, hub, group, "file.found", func(_ context.Context, p agent.Publication, attempt int) error {
+			listen(t, hub, group, "file.found", func(_ context.Context, p agent.Event, attempt int) error {
 				want := event
 				want.ID = p.ID
 				if attempt != 1 || !reflect.DeepEqual(p, want) {
@@ -47,13 +47,13 @@ func EachGroupOnce[H ~func(context.Context, agent.Publication, int) error](t *te
 		}
 	}
 	lost := make(chan struct{})
-	listen(t, e, "a", "file.lost", func(context.Context, agent.Publication, int) error { close(lost); return nil })
+	listen(t, e, "a", "file.lost", func(context.Context, agent.Event, int) error { close(lost); return nil })
 	for i := range n {
 		event := event
 		event.ID = strconv.Itoa(i)
 		publish(t, e, event)
 	}
-	publish(t, e, agent.Publication{Topic: "file.lost"})
+	publish(t, e, agent.Event{Topic: "file.lost"})
 	<-lost
 	all.Wait()
 	if len(got) != 2*n {
@@ -63,14 +63,14 @@ func EachGroupOnce[H ~func(context.Context, agent.Publication, int) error](t *te
 
 // OrderedByKey publishes events of several keys, each of every seventh of which fails at first:
 // nothing overtakes another of its key. It returns how many handlers ran at once at most.
-func OrderedByKey[H ~func(context.Context, agent.Publication, int) error](t *testing.T, e Hub[H]) int {
+func OrderedByKey[H ~func(context.Context, agent.Event, int) error](t *testing.T, e Hub[H]) int {
 	const keys, each = 5, 50
 	var mu sync.Mutex
 	last := map[string]int{}
 	var now, most atomic.Int32
 	var all sync.WaitGroup
 	all.Add(keys * each)
-	listen(t, e, "a", "t", func(_ context.Context, p agent.Publication, attempt int) error {
+	listen(t, e, "a", "t", func(_ context.Context, p agent.Event, attempt int) error {
 		n := now.Add(1)
 		defer now.Add(-1)
 		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
@@ -93,7 +93,7 @@ func OrderedByKey[H ~func(context.Context, agent.Publication, int) error](t *tes
 	})
 	for i := range each {
 		for k := range keys {
-			publish(t, e, agent.Publication{Topic: "t", Key: strconv.Itoa(k),
+			publish(t, e, agent.Event{Topic: "t", Key: strconv.Itoa(k),
 				Payload: json.RawMessage(strconv.Itoa(i))})
 		}
 	}
@@ -101,14 +101,14 @@ func OrderedByKey[H ~func(context.Context, agent.Publication, int) error](t *tes
 	return int(most.Load())
 }
 
-func listen[H ~func(context.Context, agent.Publication, int) error](t *testing.T, e Hub[H], group, topic string, fn H) {
+func listen[H ~func(context.Context, agent.Event, int) error](t *testing.T, e Hub[H], group, topic string, fn H) {
 	t.Helper()
 	if _, err := e.Subscribe(group, topic, fn); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func publish[H ~func(context.Context, agent.Publication, int) error](t *testing.T, e Hub[H], p agent.Publication) {
+func publish[H ~func(context.Context, agent.Event, int) error](t *testing.T, e Hub[H], p agent.Event) {
 	t.Helper()
 	if err := e.Publish(t.Context(), p); err != nil {
 		t.Fatal(err)

@@ -8,8 +8,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Publisher makes the span of each publication, "send TOPIC", and sends its trace context along in
-// [agent.Publication.Meta]; the handlers' spans are its children. system is the broker, as in
+// Publisher makes the span of each event, "send TOPIC", and sends its trace context along in
+// [agent.Event.Meta]; the handlers' spans are its children. system is the broker, as in
 // [Hop]. When telemetry is off, it passes on the trace context of the call that is being served.
 func (t *Telemetry) Publisher(system string, next agent.Publisher) agent.Publisher {
 	return &publisher{t: t, system: system, next: next}
@@ -22,7 +22,7 @@ type publisher struct {
 }
 
 // Publish implements [agent.Publisher].
-func (p *publisher) Publish(ctx context.Context, pub agent.Publication) error {
+func (p *publisher) Publish(ctx context.Context, pub agent.Event) error {
 	if !p.t.On() {
 		if meta := passed(ctx, pub.Meta); meta != nil {
 			pub.Meta = meta

@@ -196,14 +196,14 @@ func TestNamesKindsAndNothingSecret(t *testing.T) {
 	}
 }
 
-type publisherFunc func(context.Context, agent.Publication) error
+type publisherFunc func(context.Context, agent.Event) error
 
-func (f publisherFunc) Publish(ctx context.Context, p agent.Publication) error { return f(ctx, p) }
+func (f publisherFunc) Publish(ctx context.Context, p agent.Event) error { return f(ctx, p) }
 
 func TestEventsKeepTheTrace(t *testing.T) {
 	r := record(t)
 	deliver := r.Server(Hop{Communicator: "pubsub", System: "memory"})(ok())
-	bus := publisherFunc(func(_ context.Context, p agent.Publication) error {
+	bus := publisherFunc(func(_ context.Context, p agent.Event) error {
 		_, err := deliver.Call(context.Background(), &agent.Call{ID: p.ID, Op: agent.OpEvent, Agent: "b", Name: p.Topic,
 			Meta: p.Meta, Attempt: 2})
 		return err
@@ -224,11 +224,11 @@ func TestEventsKeepTheTrace(t *testing.T) {
 	var off *Telemetry
 	var got map[string]string
 	h := host(t, "b", nil, agent.NewTool("t", "d", func(ctx context.Context, _ struct{}) (string, error) {
-		return "", off.Publisher("memory", publisherFunc(func(_ context.Context, p agent.Publication) error {
+		return "", off.Publisher("memory", publisherFunc(func(_ context.Context, p agent.Event) error {
 			got = p.Meta
 			return nil
 		})).
-			Publish(ctx, agent.Publication{Topic: "x"})
+			Publish(ctx, agent.Event{Topic: "x"})
 	}))
 	if _, err := h.Call(t.Context(),
 		&agent.Call{Op: agent.OpTool, Name: "t",
