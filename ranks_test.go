@@ -4,8 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -103,4 +107,26 @@ func packages(t *testing.T) []pkg {
 		t.Fatalf("go list found %d packages only", len(all))
 	}
 	return all
+}
+
+var rankRow = regexp.MustCompile("(?m)^\\| (\\d+) \\| (`.+`) \\|")
+
+// docs/architecture.md has the rank of every package.
+func TestDocumentedRanks(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("docs", "architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, m := range rankRow.FindAllStringSubmatch(string(text), -1) {
+		for name := range strings.SplitSeq(m[2], ", ") {
+			name = strings.TrimPrefix(strings.Trim(name, "`"), "openmas")
+			if n++; strconv.Itoa(ranks[room(module+"/"+name)]) != m[1] {
+				t.Errorf("%s has rank %d, and not %s", name, ranks[room(module+"/"+name)], m[1])
+			}
+		}
+	}
+	if n < len(ranks) {
+		t.Errorf("%d packages have a rank there, %d here", n, len(ranks))
+	}
 }

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package openmas_test
+package doctest
 
 import (
 	"os"

@@ -1,4 +1,4 @@
-package openmas_test
+package doctest
 
 import (
 	"errors"

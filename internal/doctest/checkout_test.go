@@ -1,4 +1,4 @@
-package openmas_test
+package doctest
 
 import (
 	"fmt"
@@ -43,17 +43,18 @@ func newDocChecker(t *testing.T) *docChecker {
 // clone makes dir a clone of this repository whose files are those of the working tree.
 func clone(t *testing.T, dir string) {
 	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), "git", "clone", "-q", "--no-checkout", ".",
+	if out, err := exec.CommandContext(t.Context(), "git", "clone", "-q", "--no-checkout", root,
 		dir).CombinedOutput(); err != nil {
 		t.Skipf("this is no git clone, or git is missing: %v\n%s", err, out)
 	}
-	list, err := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others",
-		"--exclude-standard").Output()
+	ls := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	ls.Dir = root
+	list, err := ls.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name := range strings.SplitSeq(strings.TrimRight(string(list), "\x00"), "\x00") {
-		data, err := os.ReadFile(name)
+		data, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
 		if os.IsNotExist(err) {
 			continue // deleted, and not committed yet
 		}

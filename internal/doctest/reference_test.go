@@ -1,4 +1,4 @@
-package openmas_test
+package doctest
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -26,12 +27,8 @@ var row = regexp.MustCompile(`(?m)^\| (.+) \|$`)
 // rows are the lines of a document's tables whose first cell is code, cell by cell.
 func rows(t *testing.T, document string) [][]string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("docs", document))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var out [][]string
-	for _, m := range row.FindAllStringSubmatch(string(text), -1) {
+	for _, m := range row.FindAllStringSubmatch(read(t, "docs/"+document), -1) {
 		if cells := strings.Split(m[1], " | "); strings.HasPrefix(cells[0], "`") {
 			cells[0] = strings.Trim(cells[0], "`")
 			out = append(out, cells)
@@ -185,28 +182,6 @@ func checkRange(t *testing.T, key, meaning string) {
 	}
 }
 
-var rankRow = regexp.MustCompile("(?m)^\\| (\\d+) \\| (`.+`) \\|")
-
-// docs/architecture.md has the rank of every package.
-func TestDocumentedRanks(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join("docs", "architecture.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for _, m := range rankRow.FindAllStringSubmatch(string(text), -1) {
-		for name := range strings.SplitSeq(m[2], ", ") {
-			name = strings.TrimPrefix(strings.Trim(name, "`"), "openmas")
-			if n++; strconv.Itoa(ranks[room(module+"/"+name)]) != m[1] {
-				t.Errorf("%s has rank %d, and not %s", name, ranks[room(module+"/"+name)], m[1])
-			}
-		}
-	}
-	if n < len(ranks) {
-		t.Errorf("%d packages have a rank there, %d here", n, len(ranks))
-	}
-}
-
 // docs/errors.md has every code, and no other.
 func TestErrorCodes(t *testing.T) {
 	var documented []agent.Code
@@ -223,9 +198,9 @@ var update = flag.Bool("update", false, "write the help of the commands into doc
 var help = regexp.MustCompile("(?s)(```console\\n\\$ openmas ((?:[a-z-]+ )*)--help\\n).*?(\\n```)")
 
 // docs/cli.md shows the help of every command; that it is shown as it is, TestDocs sees. go test
-// -run Commands -update . writes it.
+// -run Commands -update ./internal/doctest writes it.
 func TestCommandsAreDocumented(t *testing.T) {
-	path := filepath.Join("docs", "cli.md")
+	path := filepath.Join(root, "docs", "cli.md")
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -234,7 +209,7 @@ func TestCommandsAreDocumented(t *testing.T) {
 		text = help.ReplaceAllFunc(text, func(shown []byte) []byte {
 			m := help.FindSubmatch(shown)
 			now, err := exec.CommandContext(t.Context(), "go",
-				slices.Concat([]string{"run", "./cmd/openmas"}, strings.Fields(string(m[2])),
+				slices.Concat([]string{"run", "../../cmd/openmas"}, strings.Fields(string(m[2])),
 					[]string{"--help"})...).Output()
 			if err != nil {
 				t.Fatal(err)
@@ -261,15 +236,12 @@ func TestCommandsAreDocumented(t *testing.T) {
 
 // The README is short, and names the commands of a newcomer.
 func TestReadme(t *testing.T) {
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(string(text), "\n"); n > 130 {
+	text := read(t, "README.md")
+	if n := strings.Count(text, "\n"); n > 130 {
 		t.Errorf("it has %d lines: more than two screens", n)
 	}
 	for _, want := range []string{"`make test`", "$ make run\n"} {
-		if !strings.Contains(string(text), want) {
+		if !strings.Contains(text, want) {
 			t.Errorf("it does not say %s", want)
 		}
 	}
@@ -283,27 +255,19 @@ var (
 
 // Every link between the documents leads somewhere.
 func TestLinks(t *testing.T) {
-	documents, err := filepath.Glob(filepath.Join("docs", "*.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range append(documents, "README.md") {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
-			path := name
+	for _, name := range documents(t) {
+		for _, m := range link.FindAllStringSubmatch(read(t, name), -1) {
+			target := name
 			if m[1] != "" {
-				path = filepath.Join(filepath.Dir(name), filepath.FromSlash(m[1]))
+				target = path.Join(path.Dir(name), m[1])
 			}
-			target, err := os.ReadFile(path)
+			text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(target)))
 			if err != nil {
 				t.Errorf("%s: %s leads nowhere: %v", name, m[0], err)
 				continue
 			}
 			slugs := []string{""}
-			for _, h := range heading.FindAllStringSubmatch(string(target), -1) {
+			for _, h := range heading.FindAllStringSubmatch(string(text), -1) {
 				slugs = append(slugs, strings.ReplaceAll(noSlug.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-"))
 			}
 			if !slices.Contains(slugs, m[2]) {
@@ -320,12 +284,8 @@ func TestExamplesAreShort(t *testing.T) {
 		most["review/"+name+".go"] = 120
 	}
 	for name, limit := range most {
-		text, err := os.ReadFile(filepath.Join("examples", filepath.FromSlash(name)))
-		if err != nil {
-			t.Fatal(err)
-		}
 		n := 0
-		for line := range strings.Lines(string(text)) {
+		for line := range strings.Lines(read(t, "examples/"+name)) {
 			if strings.TrimSpace(line) != "" || strings.HasPrefix(name, "review") {
 				n++
 			}

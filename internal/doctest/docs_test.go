@@ -1,9 +1,8 @@
-package openmas_test
+package doctest
 
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -17,7 +16,7 @@ import (
 //
 //	```go          a complete file, compiled and vetted in a module of its own that depends on this one
 //	```yaml        a project file, or some keys of one: it is loaded, and where it names a package, checked against the package's types
-//	```console     commands and what they print: see docs_console_test.go
+//	```console     commands and what they print: see console_test.go
 //	```text        nothing
 //
 // A path after the language (```go weather/main.go) writes the block to that file, so that the
@@ -25,19 +24,11 @@ import (
 // with the working tree's files.
 
 func TestDocs(t *testing.T) {
-	documents, err := filepath.Glob(filepath.Join("docs", "*.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := newDocChecker(t)
 	t.Run("broken blocks are found", func(t *testing.T) { testBrokenBlocks(t, c) })
-	for _, name := range append([]string{"README.md"}, documents...) {
+	for _, name := range documents(t) {
 		t.Run(name, func(t *testing.T) {
-			text, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, err := range c.check(t, name, string(text)) {
+			for _, err := range c.check(t, name, read(t, name)) {
 				t.Error(err)
 			}
 		})
