@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -44,8 +43,9 @@ type log struct {
 func (h *Historian) Capabilities() agent.Capabilities {
 	return agent.Capabilities{
 		Description: "Reads from git how often and when files changed.",
-		Tools: []agent.Tool{agent.NewTool("churn", "Say how often some files changed, and when last.", h.Churn,
-			agent.ReadOnly())},
+		Tools: []agent.Tool{
+			agent.NewTool("churn", "Say how often some files changed, and when last.", h.Churn, agent.ReadOnly()),
+		},
 	}
 }
 
@@ -54,15 +54,11 @@ func (h *Historian) Churn(ctx context.Context, b Batch) (*History, error) {
 	h.mu.Lock() // one git at a time; the others find its answer in the cache
 	defer h.mu.Unlock()
 	head, err := git(ctx, b.Root, "rev-parse", "HEAD")
-	switch {
-	case errors.Is(err, exec.ErrNotFound):
-		return &History{Files: map[string]Churn{}, Notes: []string{"git is not installed: ranked by complexity alone"}},
-			nil
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return nil, ctx.Err()
-	case err != nil:
-		return &History{Files: map[string]Churn{}, Notes: []string{"no git history (" + why(err) + "): ranked by " +
-			"complexity alone"}}, nil
+	}
+	if err != nil {
+		return &History{Files: map[string]Churn{}, Notes: []string{why(err) + ": ranked by complexity alone"}}, nil
 	}
 	if h.cache.root != b.Root || h.cache.head != head {
 		if h.cache, err = h.read(ctx, b.Root, head); err != nil {
@@ -84,14 +80,12 @@ func (h *Historian) read(ctx context.Context, root, head string) (log, error) {
 		l.Notes = append(l.Notes, "shallow clone: churn counts only the commits that are here")
 	}
 	out, err := git(ctx, root, "-c", "core.quotePath=false", "log", "--no-merges", "--no-renames", "--name-only",
-		"--relative",
-		"--max-count", strconv.Itoa(h.MaxCommits+1), "--format=%x00%ct", head, "--", ".")
+		"--relative", "--max-count", strconv.Itoa(h.MaxCommits+1), "--format=%x00%ct", head, "--", ".")
 	if err != nil {
 		return l, fmt.Errorf("read the history of %s: %w", root, err)
 	}
 	commits, date := 0, ""
-	for s := bufio.NewScanner(strings.NewReader(out)); s.Scan() && commits <= h.MaxCommits; {
-		line := s.Text()
+	for line := range strings.SplitSeq(out, "\n") {
 		if at, ok := strings.CutPrefix(line, "\x00"); ok {
 			seconds, err := strconv.ParseInt(at, 10, 64)
 			if err != nil {
@@ -109,12 +103,15 @@ func (h *Historian) read(ctx context.Context, root, head string) (log, error) {
 	return l, nil
 }
 
-// why is git's own first word on it.
+// why says in one line what git failed at.
 func why(err error) string {
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && len(exit.Stderr) > 0 {
-		return firstLine(string(exit.Stderr))
+	if errors.Is(err, exec.ErrNotFound) {
+		return "git is not installed"
 	}
-	return err.Error()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && len(exit.Stderr) > 0 {
+		return "no git history (" + firstLine(string(exit.Stderr)) + ")"
+	}
+	return "no git history (" + err.Error() + ")"
 }
 
 func git(ctx context.Context, root string, args ...string) (string, error) {
