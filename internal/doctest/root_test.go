@@ -1,24 +1,29 @@
 package doctest
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 )
 
 // root is the repository's folder; names of documents are relative to it.
 const root = "../.."
 
-// documents are README.md and the pages of docs.
-func documents(t *testing.T) []string {
+// documents are the pages at the top, README.md among them, and those below docs.
+func documents(t *testing.T) (names []string) {
 	t.Helper()
-	names := []string{"README.md"}
-	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
-	if err != nil {
-		t.Fatal(err)
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md"} {
+		pages, err := fs.Glob(os.DirFS(root), pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, pages...)
 	}
-	for _, page := range pages {
-		names = append(names, "docs/"+filepath.Base(page))
+	if len(names) < 10 {
+		t.Fatalf("there are %d documents", len(names))
 	}
 	return names
 }
@@ -31,4 +36,20 @@ func read(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// row is a line of a table: its cells.
+var row = regexp.MustCompile(`(?m)^\| (.+) \|$`)
+
+// rows are the lines of a document's tables whose first cell is code, cell by cell.
+func rows(t *testing.T, document string) [][]string {
+	t.Helper()
+	var out [][]string
+	for _, m := range row.FindAllStringSubmatch(read(t, "docs/"+document), -1) {
+		if cells := strings.Split(m[1], " | "); strings.HasPrefix(cells[0], "`") {
+			cells[0] = strings.Trim(cells[0], "`")
+			out = append(out, cells)
+		}
+	}
+	return out
 }

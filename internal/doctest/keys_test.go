@@ -1,13 +1,8 @@
 package doctest
 
 import (
-	"bytes"
-	"flag"
 	"fmt"
 	"maps"
-	"os"
-	"os/exec"
-	"path"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -17,25 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/runtime"
 )
-
-// row is a line of a table: its cells.
-var row = regexp.MustCompile(`(?m)^\| (.+) \|$`)
-
-// rows are the lines of a document's tables whose first cell is code, cell by cell.
-func rows(t *testing.T, document string) [][]string {
-	t.Helper()
-	var out [][]string
-	for _, m := range row.FindAllStringSubmatch(read(t, "docs/"+document), -1) {
-		if cells := strings.Split(m[1], " | "); strings.HasPrefix(cells[0], "`") {
-			cells[0] = strings.Trim(cells[0], "`")
-			out = append(out, cells)
-		}
-	}
-	return out
-}
 
 // docs/project-file.md has every key of the project file, with its type, its default and its range,
 // and no other.
@@ -179,119 +157,5 @@ func checkRange(t *testing.T, key, meaning string) {
 	}
 	if m[1] != "1" || load(1) != nil || load(top) != nil || load(0) == nil || load(top+1) == nil {
 		t.Errorf("%s: %s is not its range", key, m[0])
-	}
-}
-
-// docs/errors.md has every code, and no other.
-func TestErrorCodes(t *testing.T) {
-	var documented []agent.Code
-	for _, cells := range rows(t, "errors.md") {
-		documented = append(documented, agent.Code(cells[0]))
-	}
-	if !slices.Equal(documented, agent.Codes()) {
-		t.Errorf("documented are %v, and there are %v", documented, agent.Codes())
-	}
-}
-
-var update = flag.Bool("update", false, "write the help of the commands into docs/cli.md anew")
-
-var help = regexp.MustCompile("(?s)(```console\\n\\$ openmas ((?:[a-z-]+ )*)--help\\n).*?(\\n```)")
-
-// docs/cli.md shows the help of every command; that it is shown as it is, TestDocs sees. go test
-// -run Commands -update ./internal/doctest writes it.
-func TestCommandsAreDocumented(t *testing.T) {
-	path := filepath.Join(root, "docs", "cli.md")
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		text = help.ReplaceAllFunc(text, func(shown []byte) []byte {
-			m := help.FindSubmatch(shown)
-			now, err := exec.CommandContext(t.Context(), "go",
-				slices.Concat([]string{"run", "../../cmd/openmas"}, strings.Fields(string(m[2])),
-					[]string{"--help"})...).Output()
-			if err != nil {
-				t.Fatal(err)
-			}
-			return slices.Concat(m[1], bytes.TrimRight(now, "\n"), m[3])
-		})
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	_, list, _ := strings.Cut(string(text), "Available Commands:\n")
-	list, _, _ = strings.Cut(list, "\n\n")
-	n := 0
-	for line := range strings.Lines(list) {
-		name := strings.Fields(line)[0]
-		if n++; name != "help" && !strings.Contains(string(text), "\n$ openmas "+name+" --help\n") {
-			t.Errorf("docs/cli.md does not show the help of %s", name)
-		}
-	}
-	if n < 6 {
-		t.Errorf("docs/cli.md lists %d commands", n)
-	}
-}
-
-// The README is short, and names the commands of a newcomer.
-func TestReadme(t *testing.T) {
-	text := read(t, "README.md")
-	if n := strings.Count(text, "\n"); n > 130 {
-		t.Errorf("it has %d lines: more than two screens", n)
-	}
-	for _, want := range []string{"`make test`", "$ make run\n"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("it does not say %s", want)
-		}
-	}
-}
-
-var (
-	link    = regexp.MustCompile(`\[[^\]]*\]\(([\w/.-]*)(?:#([\w-]+))?\)`)
-	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
-	noSlug  = regexp.MustCompile(`[^\w -]`)
-)
-
-// Every link between the documents leads somewhere.
-func TestLinks(t *testing.T) {
-	for _, name := range documents(t) {
-		for _, m := range link.FindAllStringSubmatch(read(t, name), -1) {
-			target := name
-			if m[1] != "" {
-				target = path.Join(path.Dir(name), m[1])
-			}
-			text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(target)))
-			if err != nil {
-				t.Errorf("%s: %s leads nowhere: %v", name, m[0], err)
-				continue
-			}
-			slugs := []string{""}
-			for _, h := range heading.FindAllStringSubmatch(string(text), -1) {
-				slugs = append(slugs, strings.ReplaceAll(noSlug.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-"))
-			}
-			if !slices.Contains(slugs, m[2]) {
-				t.Errorf("%s: %s: there is no such heading", name, m[0])
-			}
-		}
-	}
-}
-
-// The examples are to be read: hello in a minute, each agent of the review crew on two screens.
-func TestExamplesAreShort(t *testing.T) {
-	most := map[string]int{"hello/main.go": 40, "hello/openmas.yaml": 10}
-	for _, name := range []string{"collector", "complexity", "linter", "historian", "editor"} {
-		most["review/"+name+".go"] = 120
-	}
-	for name, limit := range most {
-		n := 0
-		for line := range strings.Lines(read(t, "examples/"+name)) {
-			if strings.TrimSpace(line) != "" || strings.HasPrefix(name, "review") {
-				n++
-			}
-		}
-		if n > limit {
-			t.Errorf("%s has %d lines, more than %d", name, n, limit)
-		}
 	}
 }
