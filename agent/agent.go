@@ -53,7 +53,6 @@ type Capabilities struct {
 	Resources     []Resource
 	Subscriptions []Subscription
 
-	// Requires names what has to exist elsewhere in the system before the agent starts:
-	// "agent.tool", or "agent" for any of its tools.
-	Requires []string
+	// Requires is what has to exist elsewhere in the system before the agent starts.
+	Requires []Requirement
 }

@@ -56,7 +56,7 @@ func ExampleAsk() {
 			return Position{46.9, 7.4}, nil
 		}),
 	}}
-	weather := agent.Capabilities{Requires: []string{"geo.locate"}, Tools: []agent.Tool{
+	weather := agent.Capabilities{Requires: []agent.Requirement{agent.Require("geo.locate")}, Tools: []agent.Tool{
 		agent.NewTool("forecast", "Forecast the weather for a city.",
 			func(ctx context.Context, c City) (string, error) {
 				// ctx carries who asks, the deadline, the cancellation

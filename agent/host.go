@@ -52,6 +52,9 @@ func NewHost(env Env, caps Capabilities) (*Host, error) {
 		errs = append(errs, keep(h.subscriptions, s.info.Topic, "subscription", s))
 		h.info.Subscriptions = append(h.info.Subscriptions, s.info)
 	}
+	for _, r := range caps.Requires {
+		errs = append(errs, wrapErr(fmt.Sprintf("requirement %q", r), r.Err()))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("agent %q: %w", env.Name, err)
 	}

@@ -32,6 +32,23 @@ func TestNewHostReportsAllThatIsWrong(t *testing.T) {
 	}
 }
 
+func TestRequirements(t *testing.T) {
+	for target, want := range map[string]string{"geo.locate": "geo/locate", "geo": "geo/",
+		"docs.docs.search": "docs/docs.search"} {
+		r := agent.Require(target)
+		if got := r.Agent() + "/" + r.Tool(); got != want || r.String() != target || r.Err() != nil {
+			t.Errorf("%s is %s, %v", target, got, r.Err())
+		}
+	}
+	for _, bad := range []agent.Requirement{{}, agent.Require(""), agent.Require("Geo"), agent.Require(".locate"),
+		agent.Require("geo.")} {
+		_, err := agent.NewHost(agent.Env{Name: "a"}, agent.Capabilities{Requires: []agent.Requirement{bad}})
+		if err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
+
 func TestHostDescribesItself(t *testing.T) {
 	h, err := agent.NewHost(agent.Env{Name: "geo"},
 		agent.Capabilities{Description: "d", Tools: []agent.Tool{inputOf[city]()},

@@ -202,7 +202,7 @@ func (r *Runtime) missing() []string {
 	var missing []string
 	for _, p := range r.hosted() {
 		for _, req := range p.requires {
-			if name, _, _ := strings.Cut(req, "."); r.dir.find(name) == nil && !slices.Contains(missing, name) {
+			if name := req.Agent(); r.dir.find(name) == nil && !slices.Contains(missing, name) {
 				missing = append(missing, name)
 			}
 		}

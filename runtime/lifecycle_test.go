@@ -44,7 +44,13 @@ type writer struct {
 	name     string
 }
 
-func (w *writer) Capabilities() agent.Capabilities { return agent.Capabilities{Requires: w.requires} }
+func (w *writer) Capabilities() agent.Capabilities {
+	var caps agent.Capabilities
+	for _, r := range w.requires {
+		caps.Requires = append(caps.Requires, agent.Require(r))
+	}
+	return caps
+}
 
 func (w *writer) Start(_ context.Context, env agent.Env) error {
 	w.name = env.Name

@@ -23,7 +23,7 @@ type planned struct {
 	make func() (agent.Agent, error)
 	// info and requires of a type; what a foreign server offers is known when it is connected.
 	info     agent.Info
-	requires []string
+	requires []agent.Requirement
 	runner   bool
 	healther bool
 	// level is 0 for an agent that requires none here, else one more than the highest of those.
@@ -126,7 +126,7 @@ func planAgent(cfg *Config, types agent.Types, name string) (*planned, error) {
 }
 
 // hostOf asks an agent for its capabilities and makes them callable.
-func hostOf(a agent.Agent, env agent.Env) (h *agent.Host, requires []string, err error) {
+func hostOf(a agent.Agent, env agent.Env) (h *agent.Host, requires []agent.Requirement, err error) {
 	log := env.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -139,9 +139,8 @@ func hostOf(a agent.Agent, env agent.Env) (h *agent.Host, requires []string, err
 
 // checkRequirement says whether somebody can provide what name requires. A tool of a foreign server
 // is checked once that is connected.
-func checkRequirement(cfg *Config, all map[string]*planned, name, req string) error {
-	callee, tool, _ := strings.Cut(req, ".")
-	if wrong, hint := checkOffer(all, callee, tool); wrong != "" {
+func checkRequirement(cfg *Config, all map[string]*planned, name string, req agent.Requirement) error {
+	if wrong, hint := checkOffer(all, req.Agent(), req.Tool()); wrong != "" {
 		e := cfg.Errorf([]string{"agents", name}, "agent %s requires %s, and %s", name, req, wrong)
 		e.Hint = hint
 		return e
@@ -166,6 +165,8 @@ func checkOffer(all map[string]*planned, callee, tool string) (wrong, hint strin
 
 func offers(info agent.Info, tool string) bool { _, ok := info.Tool(tool); return ok }
 
+func compareRequirements(a, b agent.Requirement) int { return cmp.Compare(a.String(), b.String()) }
+
 // startOrder puts required agents first; within that, and within a cycle, it goes by name.
 func startOrder(all map[string]*planned) []planned {
 	var order []planned
@@ -177,10 +178,9 @@ func startOrder(all map[string]*planned) []planned {
 			return
 		}
 		seen[name] = true
-		for _, req := range slices.Sorted(slices.Values(p.requires)) {
-			callee, _, _ := strings.Cut(req, ".")
-			visit(callee)
-			if q := all[callee]; q != nil && q != p {
+		for _, req := range slices.SortedFunc(slices.Values(p.requires), compareRequirements) {
+			visit(req.Agent())
+			if q := all[req.Agent()]; q != nil && q != p {
 				p.level = max(p.level, q.level+1)
 			}
 		}

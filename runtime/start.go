@@ -146,12 +146,12 @@ func (r *Runtime) callee(p planned, route agent.Caller, shown *pool) *callee {
 func (r *Runtime) checkForeignRequirements() error {
 	for _, p := range r.hosted() {
 		for _, req := range p.requires {
-			callee, tool, _ := strings.Cut(req, ".")
+			callee, tool := req.Agent(), req.Tool()
 			info, ok := r.dir.Agent(callee)
 			if c := r.dir.find(callee); c != nil && r.cfg.Agents[callee].Kind() == KindURL &&
 				c.shown.known.Load() == nil {
 				r.log.Warn("an agent requires a tool of a server that cannot be reached yet", "agent", p.name,
-					"requires", req)
+					"requires", req.String())
 				continue
 			}
 			if tool != "" && (!ok || !offers(info, tool)) {

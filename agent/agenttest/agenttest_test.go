@@ -30,7 +30,7 @@ type position struct{ Lat, Lon float64 }
 type weather struct{ steps *steps }
 
 func (w *weather) Capabilities() agent.Capabilities {
-	return agent.Capabilities{Requires: []string{"geo.locate"}, Tools: []agent.Tool{
+	return agent.Capabilities{Requires: []agent.Requirement{agent.Require("geo.locate")}, Tools: []agent.Tool{
 		agent.NewTool("forecast", "Forecast the weather.", func(ctx context.Context, c city) (string, error) {
 			pos, err := agent.Ask[position](ctx, "geo.locate", c)
 			if err != nil {

@@ -32,7 +32,7 @@ func (Traveller) Capabilities() agent.Capabilities {
 			}
 			return fmt.Sprintf("Head for %.1f, %.1f.", pos.Lat, pos.Lon), nil
 		})},
-		Requires: []string{"geo.locate"},
+		Requires: []agent.Requirement{agent.Require("geo.locate")},
 	}
 }
 

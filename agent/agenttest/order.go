@@ -22,19 +22,15 @@ func startOrder(caps map[string]agent.Capabilities) ([]string, error) {
 		}
 		seen[name] = true
 		for _, req := range caps[name].Requires {
-			on, tool, isTool := agent.SplitName(req)
-			if !isTool {
-				on = req
-			}
-			c, ok := caps[on]
-			if !ok || isTool && !slices.ContainsFunc(c.Tools, func(t agent.Tool) bool {
-				return t.Info().Name == tool
+			c, ok := caps[req.Agent()]
+			if !ok || req.Tool() != "" && !slices.ContainsFunc(c.Tools, func(t agent.Tool) bool {
+				return t.Info().Name == req.Tool()
 			}) {
 				errs = append(errs, fmt.Errorf("agent %q requires %q, which nobody here provides: script it "+
-					"(agenttest.Script)", name, req))
+					"(agenttest.Script)", name, req.String()))
 				continue
 			}
-			visit(on)
+			visit(req.Agent())
 		}
 		order = append(order, name)
 	}

@@ -37,7 +37,7 @@ func (h *Host) Welcome(ctx context.Context, in Name) (string, error) {
 
 func (h *Host) Capabilities() agent.Capabilities {
 	return agent.Capabilities{Tools: []agent.Tool{agent.NewTool("welcome", "Welcome a visitor.", h.Welcome)},
-		Requires: []string{"greeter.greet"}}
+		Requires: []agent.Requirement{agent.Require("greeter.greet")}}
 }
 
 func main() {

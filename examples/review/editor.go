@@ -40,7 +40,8 @@ func (e *Editor) Capabilities() agent.Capabilities {
 			e.found.Add(1)
 			return nil
 		})},
-		Requires: []string{"collector.files", "complexity.measure", "linter.lint", "historian.churn"},
+		Requires: []agent.Requirement{agent.Require("collector.files"), agent.Require("complexity.measure"),
+			agent.Require("linter.lint"), agent.Require("historian.churn")},
 	}
 }
 

@@ -77,7 +77,7 @@ func (host) Capabilities() agent.Capabilities {
 			func(ctx context.Context, in who) (string, error) {
 				return agent.Ask[string](ctx, "greeter.greet", in)
 			})},
-		Requires: []string{"greeter.greet"},
+		Requires: []agent.Requirement{agent.Require("greeter.greet")},
 	}
 }
 
