@@ -21,6 +21,7 @@ const module = "github.com/openmas/openmas"
 // stand on top of all.
 var ranks = map[string]int{
 	"agent":                         1,
+	"internal/backoff":              1,
 	"internal/gate":                 1,
 	"internal/delivery":             2,
 	"communicator":                  2,

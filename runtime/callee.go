@@ -9,6 +9,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 )
@@ -99,8 +100,8 @@ func (c *callee) build(tool string) agent.Caller {
 	}
 	if c.over != OverLocal && p.Retry.Attempts > 1 {
 		mw = append(mw, resilience.Retry(
-			resilience.Policy{Attempts: p.Retry.Attempts, Initial: p.Retry.Initial, Multiplier: p.Retry.Multiplier,
-				Max: p.Retry.Max},
+			resilience.Policy{Attempts: p.Retry.Attempts, Backoff: backoff.Policy{Initial: p.Retry.Initial,
+				Multiplier: p.Retry.Multiplier, Max: p.Retry.Max, Jitter: backoff.Full}},
 			resilience.Options{Budget: c.budget, Repeatable: c.repeatable, OnRetry: c.retried}))
 	}
 	return agent.Chain(c.route, mw...)

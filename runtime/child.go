@@ -13,6 +13,7 @@ import (
 	"github.com/sourcegraph/conc"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime/internal/supervise"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
@@ -139,7 +140,7 @@ func (c *child) supervise(ctx context.Context, r agent.Runner, env agent.Env) {
 }
 
 // tellAgain are the waits between attempts to tell the parent the end of the Runner.
-var tellAgain = supervise.Growth{Initial: 100 * time.Millisecond, Multiplier: 2, Jitter: 0.2, Max: 10 * time.Second}
+var tellAgain = backoff.Policy{Initial: 100 * time.Millisecond, Multiplier: 2, Max: 10 * time.Second, Jitter: 0.2}
 
 // tellEnd tells the parent that the Runner has ended until the parent has taken it, or stops this
 // process: nothing else would ever say so, and a run may wait for it.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/runtime/internal/supervise"
 )
 
@@ -108,16 +109,18 @@ func (r *Runtime) keepAlive(ctx context.Context, p planned, route *pool, i *inst
 	}
 }
 
+// reconnectJitter spreads the processes that lost the same server.
+const reconnectJitter = 0.2
+
 // keepReconnecting is for agents that live elsewhere, or here behind an endpoint: there is nothing
 // to restart, so it never gives up.
 func (r *Runtime) keepReconnecting(ctx context.Context, p planned, i *instance, peer *communicator.Peer,
 	redial func(context.Context) error) {
 	rc := r.cfg.Reconnect
-	growth := supervise.Growth{Initial: rc.Initial, Multiplier: rc.Multiplier, Jitter: supervise.DefaultGrowth().Jitter,
-		Max: rc.Max}
+	waits := backoff.Policy{Initial: rc.Initial, Multiplier: rc.Multiplier, Max: rc.Max, Jitter: reconnectJitter}
 	for {
 		if *peer == nil {
-			err := supervise.Reconnect(ctx, growth, redial, func(n int, wait time.Duration, err error) {
+			err := supervise.Reconnect(ctx, waits, redial, func(n int, wait time.Duration, err error) {
 				i.down(StateRestarting, err)
 				r.log.Warn("agent cannot be reached", "agent", p.name, "attempt", n, "next",
 					wait.Round(time.Millisecond), "error", err)

@@ -2,6 +2,7 @@ package resilience
 
 import (
 	"context"
+	"math"
 	"strings"
 	"sync"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/backoff"
 )
 
 func TestBudgetBoundsRetriesAndServesAll(t *testing.T) {
@@ -27,7 +29,7 @@ func TestBudgetBoundsRetriesAndServesAll(t *testing.T) {
 			most, retries = max(most, b.Use().Retries), retries+1
 			return &agent.Result{}, nil
 		})
-		r := newRetrier(Policy{Attempts: 2, Initial: 1, Multiplier: 1, Max: 10 * time.Second}, Options{Budget: b}, peer)
+		r := newRetrier(Policy{Attempts: 2, Backoff: backoff.Policy{Initial: 1, Multiplier: 1, Max: 10 * time.Second}}, Options{Budget: b}, peer)
 		var wg sync.WaitGroup
 		for range callers {
 			wg.Go(func() {
@@ -70,7 +72,7 @@ func TestBudgetRefusesWhenNobodyLeaves(t *testing.T) {
 			t.Fatal("no turn in an empty budget")
 		}
 		s := &script{errs: []error{refused}}
-		_, err := newRetrier(DefaultPolicy(), Options{Budget: b}, s).Call(t.Context(), &agent.Call{})
+		_, err := newRetrier(growing, Options{Budget: b}, s).Call(t.Context(), &agent.Call{})
 		if e := agent.AsError(err); len(s.calls) != 1 || e.Code != agent.CodeUnavailable ||
 			!strings.Contains(e.Message, "no retry budget") {
 			t.Errorf("%d attempts, %v", len(s.calls), err)
@@ -87,8 +89,8 @@ func TestBudgetRefusesWhenNobodyLeaves(t *testing.T) {
 func TestBudgetIsNotTakenTwiceByOneCallTree(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(BudgetPolicy{Least: 1})
-		below := newRetrier(DefaultPolicy(), Options{Budget: b}, &script{errs: []error{refused}})
-		twice := DefaultPolicy()
+		below := newRetrier(growing, Options{Budget: b}, &script{errs: []error{refused}})
+		twice := growing
 		twice.Attempts = 2
 		above := newRetrier(twice, Options{Budget: b},
 			agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
@@ -105,7 +107,7 @@ func TestBudgetIsNotTakenTwiceByOneCallTree(t *testing.T) {
 
 func TestBudgetSurvivesAPanic(t *testing.T) {
 	b := NewBudget(DefaultBudgetPolicy())
-	r := newRetrier(Policy{Attempts: 2, Initial: 1, Multiplier: 1, Max: 1}, Options{Budget: b},
+	r := newRetrier(Policy{Attempts: 2, Backoff: backoff.Policy{Initial: 1, Multiplier: 1, Max: 1}}, Options{Budget: b},
 		agent.CallerFunc(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
 			if c.Attempt == 2 {
 				panic("boom")
@@ -119,5 +121,17 @@ func TestBudgetSurvivesAPanic(t *testing.T) {
 	}()
 	if u := b.Use(); u != (BudgetUse{}) {
 		t.Errorf("left in use: %+v", u)
+	}
+}
+
+func TestBudgetPolicyValidate(t *testing.T) {
+	if err := DefaultBudgetPolicy().Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for want, p := range map[string]BudgetPolicy{"ratio is 2": {Ratio: 2, Least: 1},
+		"ratio is NaN": {Ratio: math.NaN(), Least: 1}, "least is 0": {Ratio: 1}} {
+		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/backoff"
 )
 
 // Options are what [Retry] needs to know besides its [Policy]. All are optional; the functions are
@@ -43,7 +44,7 @@ func Retry(p Policy, o Options) agent.Middleware {
 		if p.Attempts <= 1 {
 			return next
 		}
-		return &retrier{policy: p, o: o, next: next, jitter: fullJitter}
+		return &retrier{policy: p, o: o, next: next}
 	}
 }
 
@@ -51,7 +52,6 @@ type retrier struct {
 	policy Policy
 	o      Options
 	next   agent.Caller
-	jitter func(bound time.Duration) time.Duration
 }
 
 // Call is the path of calls that succeed at once: it costs two atomic additions and no allocation.
@@ -81,10 +81,10 @@ func (r *retrier) again(ctx context.Context, c *agent.Call, err error) (*agent.R
 			return nil, lastError(err, n, mayHaveRun, "")
 		}
 		began := time.Now()
-		if !sleep(ctx, sum(max(e.RetryAfter, 0), r.jitter(r.policy.bound(n)))) {
+		if !sleep(ctx, sum(max(e.RetryAfter, 0), r.policy.Backoff.Wait(n))) {
 			return nil, lastError(err, n, mayHaveRun, "no time for another")
 		}
-		actx, release, ok := r.o.Budget.acquire(ctx, max(r.policy.Max, 0))
+		actx, release, ok := r.o.Budget.acquire(ctx, max(r.policy.Backoff.Max, 0))
 		if !ok {
 			return nil, lastError(err, n, mayHaveRun, "no retry budget for another")
 		}
@@ -122,23 +122,10 @@ func sum(a, b time.Duration) time.Duration {
 // sleep waits for d and reports whether it did: false at once when d is longer than ctx lasts, and
 // as soon as ctx ends.
 func sleep(ctx context.Context, d time.Duration) bool {
-	if ctx.Err() != nil {
-		return false
-	}
 	if end, ok := ctx.Deadline(); ok && d >= time.Until(end) {
 		return false
 	}
-	if d <= 0 {
-		return true
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return backoff.Sleep(ctx, d) == nil
 }
 
 // lastError is the error of a call after n attempts. It is err itself when there was but one and

@@ -6,12 +6,12 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/backoff"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 )
@@ -38,6 +38,10 @@ func (s *script) Call(_ context.Context, c *agent.Call) (*agent.Result, error) {
 	return agent.TextResult("fine"), nil
 }
 
+// growing is a policy of three attempts without jitter.
+var growing = Policy{Attempts: 3, Backoff: backoff.Policy{Initial: 100 * time.Millisecond, Multiplier: 2,
+	Max: 10 * time.Second}}
+
 func yes(*agent.Call) bool { return true }
 
 var (
@@ -51,19 +55,14 @@ func after(d time.Duration) error {
 	return e
 }
 
-// longest makes the waits as long as they get.
-func longest(bound time.Duration) time.Duration { return bound }
-
 func newRetrier(p Policy, o Options, s agent.Caller) *retrier {
-	r := Retry(p, o)(s).(*retrier)
-	r.jitter = longest
-	return r
+	return Retry(p, o)(s).(*retrier)
 }
 
 func TestRetryBacksOffUntilItSucceeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{errs: []error{refused, refused, refused}}
-		p := Policy{Attempts: 4, Initial: 100 * time.Millisecond, Multiplier: 2, Max: 350 * time.Millisecond}
+		p := Policy{Attempts: 4, Backoff: backoff.Policy{Initial: 100 * time.Millisecond, Multiplier: 2, Max: 350 * time.Millisecond}}
 		var told []int
 		var waits []time.Duration
 		r := newRetrier(p, Options{OnRetry: func(_ context.Context, c *agent.Call, n int, waited time.Duration,
@@ -140,7 +139,7 @@ func TestRetryGivesUpWithTheLastError(t *testing.T) {
 				o := Options{Repeatable: func(*agent.Call) bool {
 					return c.repeatable
 				}, Keyed: func(*agent.Call) bool { return c.keyed }}
-				_, err := newRetrier(DefaultPolicy(), o, s).Call(ctx, &agent.Call{Key: "k"})
+				_, err := newRetrier(growing, o, s).Call(ctx, &agent.Call{Key: "k"})
 				if len(s.calls) != c.attempts {
 					t.Errorf("%d attempts, want %d", len(s.calls), c.attempts)
 				}
@@ -159,7 +158,7 @@ func TestRetryGivesUpWithTheLastError(t *testing.T) {
 func TestRetryKeepsTheCause(t *testing.T) {
 	cause := errors.New("dial: refused")
 	s := &script{errs: []error{refused, agent.Refusedf(agent.CodeUnavailable, "there: %w", cause)}}
-	_, err := newRetrier(Policy{Attempts: 2, Initial: 1, Multiplier: 1, Max: 1}, Options{}, s).Call(t.Context(),
+	_, err := newRetrier(Policy{Attempts: 2, Backoff: backoff.Policy{Initial: 1, Multiplier: 1, Max: 1}}, Options{}, s).Call(t.Context(),
 		&agent.Call{})
 	if !errors.Is(err, cause) {
 		t.Fatal(err)
@@ -171,7 +170,7 @@ func TestRetryWaitsAtLeastRetryAfter(t *testing.T) {
 		s := &script{errs: []error{after(3 * time.Second), after(math.MaxInt64)}}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		_, err := newRetrier(DefaultPolicy(), Options{}, s).Call(ctx, &agent.Call{})
+		_, err := newRetrier(growing, Options{}, s).Call(ctx, &agent.Call{})
 		if want := 3*time.Second + 100*time.Millisecond; len(s.times) != 2 || s.times[1] != want {
 			t.Errorf("attempts at %v, want one at %v", s.times, want)
 		}
@@ -186,7 +185,7 @@ func TestRetryEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(50*time.Millisecond, cancel)
 		s := &script{errs: []error{refused, nil}}
-		_, err := newRetrier(DefaultPolicy(), Options{}, s).Call(ctx, &agent.Call{})
+		_, err := newRetrier(growing, Options{}, s).Call(ctx, &agent.Call{})
 		if len(s.calls) != 1 || time.Since(s.began) != 50*time.Millisecond || !errors.Is(err, agent.CodeUnavailable) {
 			t.Errorf("%d attempts, %v, %v", len(s.calls), time.Since(s.began), err)
 		}
@@ -195,7 +194,7 @@ func TestRetryEndsWithItsContext(t *testing.T) {
 
 func TestRetryCountsFromTheAttemptItWasGiven(t *testing.T) {
 	s := &script{errs: []error{refused, nil}}
-	p := Policy{Attempts: 2, Initial: 1, Multiplier: 1, Max: 1}
+	p := Policy{Attempts: 2, Backoff: backoff.Policy{Initial: 1, Multiplier: 1, Max: 1}}
 	if _, err := Retry(p, Options{})(s).Call(t.Context(), &agent.Call{Attempt: 4}); err != nil ||
 		s.calls[1].Attempt != 5 {
 		t.Fatal(err, s.calls)
@@ -209,72 +208,17 @@ func TestRetryOffIsNothing(t *testing.T) {
 	}
 }
 
-func TestFullJitter(t *testing.T) {
-	const bound, n = time.Second, 20000
-	var total time.Duration
-	var low, high int
-	for range n {
-		d := fullJitter(bound)
-		if d < 0 || d > bound {
-			t.Fatal(d)
-		}
-		if d < bound/10 {
-			low++
-		}
-		if d > bound*9/10 {
-			high++
-		}
-		total += d
-	}
-	if mean := total / n; mean < 450*time.Millisecond || mean > 550*time.Millisecond || low < n/20 || high < n/20 {
-		t.Errorf("mean %v, %d low, %d high: that is not full jitter", mean, low, high)
-	}
-	for _, b := range []time.Duration{0, -1, 1, math.MaxInt64} {
-		if d := fullJitter(b); d < 0 || b > 0 && d > b {
-			t.Error(b, d)
-		}
-	}
-}
-
-func TestPolicyValidate(t *testing.T) {
-	if err := DefaultPolicy().Validate(); err != nil {
-		t.Fatal(err)
-	}
-	if err := DefaultBudgetPolicy().Validate(); err != nil {
-		t.Fatal(err)
-	}
-	for want, change := range map[string]func(*Policy){
-		"attempts is 0":      func(p *Policy) { p.Attempts = 0 },
-		"attempts is 1000":   func(p *Policy) { p.Attempts = 1000 },
-		"initial is 0s":      func(p *Policy) { p.Initial = 0 },
-		"max is 1ms":         func(p *Policy) { p.Max = time.Millisecond },
-		"multiplier is 0.5":  func(p *Policy) { p.Multiplier = 0.5 },
-		"multiplier is NaN":  func(p *Policy) { p.Multiplier = math.NaN() },
-		"multiplier is +Inf": func(p *Policy) { p.Multiplier = math.Inf(1) },
-	} {
-		p := DefaultPolicy()
-		change(&p)
-		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %q", err, want)
-		}
-	}
-	for want, p := range map[string]BudgetPolicy{"ratio is 2": {Ratio: 2, Least: 1},
-		"ratio is NaN": {Ratio: math.NaN(), Least: 1}, "least is 0": {Ratio: 1}} {
-		if err := p.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want %q", err, want)
-		}
-	}
-}
-
 // Whatever the callee answers and the policy says: no more attempts than allowed, no second
 // execution of what may not be repeated, no wait outside the policy.
 func TestRetryProperties(t *testing.T) {
 	codes := agent.Codes()
 	rapid.Check(t, func(rt *rapid.T) {
 		p := Policy{Attempts: rapid.IntRange(-1, 6).Draw(rt, "attempts"),
-			Initial:    time.Duration(rapid.IntRange(-1, 1e9).Draw(rt, "initial")),
-			Multiplier: rapid.Float64().Draw(rt, "multiplier"),
-			Max:        time.Duration(rapid.IntRange(-1, 1e10).Draw(rt, "max"))}
+			Backoff: backoff.Policy{
+				Initial:    time.Duration(rapid.IntRange(-1, 1e9).Draw(rt, "initial")),
+				Multiplier: rapid.Float64().Draw(rt, "multiplier"),
+				Max:        time.Duration(rapid.IntRange(-1, 1e10).Draw(rt, "max")),
+				Jitter:     rapid.Float64().Draw(rt, "jitter")}}
 		n := rapid.IntRange(0, 8).Draw(rt, "failures")
 		s := &script{}
 		executed, known := 0, map[int]bool{}
@@ -337,7 +281,7 @@ func fine() agent.Caller {
 }
 
 func TestFirstTrySuccessAllocatesNothing(t *testing.T) {
-	r := Retry(DefaultPolicy(), Options{Budget: NewBudget(DefaultBudgetPolicy()), Repeatable: yes})(fine())
+	r := Retry(growing, Options{Budget: NewBudget(DefaultBudgetPolicy()), Repeatable: yes})(fine())
 	ctx, c := t.Context(), &agent.Call{Attempt: 1}
 	if n := testing.AllocsPerRun(1000, func() { _, _ = r.Call(ctx, c) }); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -348,7 +292,7 @@ func BenchmarkFirstTrySuccess(b *testing.B) {
 	ctx, c := b.Context(), &agent.Call{Attempt: 1}
 	for name, r := range map[string]agent.Caller{
 		"bare":  fine(),
-		"retry": Retry(DefaultPolicy(), Options{Budget: NewBudget(DefaultBudgetPolicy()), Repeatable: yes})(fine()),
+		"retry": Retry(growing, Options{Budget: NewBudget(DefaultBudgetPolicy()), Repeatable: yes})(fine()),
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

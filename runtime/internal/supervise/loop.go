@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/sourcegraph/conc/panics"
+
+	"github.com/openmas/openmas/internal/backoff"
 )
 
 // ErrGaveUp is in the error of [Loop] when it restarted no more.
@@ -97,7 +99,7 @@ func Loop(ctx context.Context, p Policy, name string, log *slog.Logger, run func
 		}
 		log.WarnContext(ctx, "failed, runs again", append(failure(name, err), "state", state, "wait", wait)...)
 		enter(state, wait)
-		if sleep(ctx, wait) {
+		if backoff.Sleep(ctx, wait) == nil {
 			s.Restarts++
 		}
 	}
@@ -110,19 +112,4 @@ func failure(name string, err error) []any {
 		args = append(args, "stack", string(p.Stack))
 	}
 	return args
-}
-
-// sleep waits for d, and reports false when ctx ended before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

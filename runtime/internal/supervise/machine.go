@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/openmas/openmas/internal/backoff"
 )
 
 // A State is what has become of something supervised.
@@ -107,12 +109,5 @@ func (m *machine) delay(n int) time.Duration {
 	if n == 0 {
 		return 0
 	}
-	d := m.policy.Delay
-	for range n - 1 {
-		if d >= m.policy.Backoff {
-			break
-		}
-		d *= 2
-	}
-	return min(d, m.policy.Backoff)
+	return backoff.Policy{Initial: m.policy.Delay, Multiplier: 2, Max: m.policy.Backoff}.Wait(n)
 }
