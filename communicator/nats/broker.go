@@ -14,9 +14,6 @@ import (
 	"github.com/openmas/openmas/internal/bus"
 )
 
-// embeddedPayload lets inputs of 4 MiB through, as the in-memory driver does.
-const embeddedPayload = 4<<20 + headroom
-
 // broker is a NATS server in this process.
 type broker struct {
 	*server.Server

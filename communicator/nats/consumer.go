@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/internal/delivery"
 )
 
@@ -89,7 +90,7 @@ func (s *durableSubscription) consumer(ctx context.Context) error {
 	c := jetstream.ConsumerConfig{Durable: s.name,
 		FilterSubjects: []string{s.v.published + s.topic, s.v.replay + s.group + "." + s.topic},
 		AckPolicy:      jetstream.AckExplicitPolicy,
-		AckWait:        o.AckWait, MaxDeliver: -1, DeliverPolicy: jetstream.DeliverAllPolicy, MaxAckPending: 4096}
+		AckWait:        o.AckWait, MaxDeliver: -1, DeliverPolicy: jetstream.DeliverAllPolicy, MaxAckPending: maxAckPending}
 	if o.InOrder {
 		c.MaxAckPending = 1
 	}
@@ -229,7 +230,7 @@ func (s *durableSubscription) take(raw *natsgo.Msg) *durableEvent {
 func (s *durableSubscription) handle(d *durableEvent) {
 	d.turn.Wait()
 	for ; ; d.attempt++ {
-		backoff := s.v.backoff(d.attempt)
+		wait := s.v.waits().Wait(d.attempt)
 		if s.handling.Err() != nil {
 			s.settle(d, d.raw.Nak())
 			return
@@ -249,18 +250,16 @@ func (s *durableSubscription) handle(d *durableEvent) {
 			if bad := s.bury(d, err); bad != nil { // it stays where it is
 				s.v.d.o.Logger.Error("a dead event could not be put aside", "agent", s.group, "topic", s.topic, "event",
 					d.m.UUID, "error", bad)
-				s.settle(d, d.raw.NakWithDelay(backoff))
+				s.settle(d, d.raw.NakWithDelay(wait))
 			}
 			return
 		case d.key == "":
 			s.v.d.o.Logger.Warn("a durable event failed", "agent", s.group, "topic", s.topic, "event", d.m.UUID,
-				"attempt", d.attempt, "again in", backoff, "error", err)
-			s.settle(d, d.raw.NakWithDelay(backoff))
+				"attempt", d.attempt, "again in", wait, "error", err)
+			s.settle(d, d.raw.NakWithDelay(wait))
 			return
 		}
-		select {
-		case <-time.After(backoff):
-		case <-s.stopped.Done():
+		if backoff.Sleep(s.stopped, wait) != nil {
 			s.settle(d, d.raw.Nak())
 			return
 		}
@@ -275,8 +274,9 @@ func (s *durableSubscription) settle(d *durableEvent, err error) {
 	}
 }
 
-func (v *Durable) backoff(attempt int) time.Duration {
-	return min(v.o.Backoff<<min(attempt-1, 20), max(time.Minute, v.o.Backoff))
+// waits are those between the attempts at an event.
+func (v *Durable) waits() backoff.Policy {
+	return backoff.Policy{Initial: v.o.Backoff, Multiplier: 2, Max: max(maxDurableBackoff, v.o.Backoff)}
 }
 
 // end takes no more events and waits for the handlers, at most until ctx ends: then it cancels

@@ -40,8 +40,8 @@ const (
 // notes that it is the same.
 func (s *durableSubscription) bury(d *durableEvent, reason error) error {
 	text := strings.Join(strings.Fields(strings.ToValidUTF8(reason.Error(), "?")), " ")
-	if len(text) > 1000 {
-		text = strings.ToValidUTF8(text[:1000], "") + " ..."
+	if len(text) > maxReason {
+		text = strings.ToValidUTF8(text[:maxReason], "") + " ..."
 	}
 	h := maps.Clone(d.raw.Header)
 	for k := range h {

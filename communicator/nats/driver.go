@@ -49,9 +49,6 @@ func (d *Driver) MaxPayload() int {
 	return max(int(d.nc.MaxPayload())-headroom, 1)
 }
 
-// headroom is for headers: each costs four bytes besides its name and value.
-const headroom = 2 * pubsub.MaxMetadata
-
 // Conn is the connection, for what this package does not do. It belongs to the driver.
 func (d *Driver) Conn() *natsgo.Conn { return d.nc }
 

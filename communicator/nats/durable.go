@@ -14,6 +14,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/internal/bus"
 )
 
@@ -67,22 +68,20 @@ type Durable struct {
 
 var _ agent.Publisher = (*Durable)(nil)
 
-// readyTimeout bounds how long a cluster may take to choose its leaders.
-const readyTimeout = 15 * time.Second
-
 // Durable prepares durable events, once per driver: it makes the streams where they are not there
 // yet.
 func (d *Driver) Durable(ctx context.Context, o DurableOptions) (*Durable, error) {
-	o.Concurrency, o.Attempts = max(cmp.Or(o.Concurrency, 16), 1), max(cmp.Or(o.Attempts, 5), 1)
-	o.Backoff, o.AckWait = cmp.Or(o.Backoff, time.Second), cmp.Or(o.AckWait, 30*time.Second)
-	o.MaxAge, o.MaxBytes = cmp.Or(o.MaxAge, 24*time.Hour), cmp.Or(o.MaxBytes, 1<<30)
+	o.Concurrency, o.Attempts = max(cmp.Or(o.Concurrency, defaultConcurrency), 1),
+		max(cmp.Or(o.Attempts, defaultDurableAttempts), 1)
+	o.Backoff, o.AckWait = cmp.Or(o.Backoff, defaultDurableBackoff), cmp.Or(o.AckWait, defaultAckWait)
+	o.MaxAge, o.MaxBytes = cmp.Or(o.MaxAge, defaultMaxAge), cmp.Or(o.MaxBytes, defaultMaxBytes)
 	if o.InOrder {
 		o.Concurrency = 1
 	}
 	if o.Replicas == 0 {
 		o.Replicas = 1
 		if d.nc.ConnectedClusterName() != "" {
-			o.Replicas = 3
+			o.Replicas = clusterReplicas
 		}
 	}
 	if o.OnDead == nil {
@@ -106,7 +105,7 @@ func (d *Driver) Durable(ctx context.Context, o DurableOptions) (*Durable, error
 	for _, c := range []jetstream.StreamConfig{
 		{Name: v.events, Subjects: []string{v.published + ">", v.replay + ">"}, MaxAge: o.MaxAge, MaxBytes: o.MaxBytes,
 			Discard: jetstream.DiscardNew, Replicas: o.Replicas},
-		{Name: v.dead, Subjects: []string{v.grave + ">"}, MaxAge: max(30*24*time.Hour, o.MaxAge), MaxBytes: o.MaxBytes,
+		{Name: v.dead, Subjects: []string{v.grave + ">"}, MaxAge: max(minDeadAge, o.MaxAge), MaxBytes: o.MaxBytes,
 			Replicas: o.Replicas},
 	} {
 		if err := v.stream(ctx, c); err != nil {
@@ -120,18 +119,16 @@ func (d *Driver) Durable(ctx context.Context, o DurableOptions) (*Durable, error
 func (v *Durable) stream(ctx context.Context, c jetstream.StreamConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	for {
-		try, stop := context.WithTimeout(ctx, 2*time.Second)
+	for waits := backoff.New(streamWaits); ; {
+		try, stop := context.WithTimeout(ctx, streamTimeout)
 		_, err := v.js.CreateOrUpdateStream(try, c)
 		stop()
 		var api *jetstream.APIError
 		if err == nil || errors.As(err, &api) && api.Code != 503 {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(err, ctx.Err())
-		case <-time.After(100 * time.Millisecond):
+		if end := waits.Wait(ctx); end != nil {
+			return errors.Join(err, end)
 		}
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
-	"time"
 
 	natsgo "github.com/nats-io/nats.go"
 )
@@ -59,9 +58,7 @@ func (e *embedded) options() []natsgo.Option {
 			defer e.mu.Unlock()
 			return e.last.User, e.last.Token
 		}),
-		natsgo.CustomReconnectDelay(func(attempt int) time.Duration {
-			return min(time.Duration(attempt)*embeddedWait, embeddedPoll)
-		}),
+		natsgo.CustomReconnectDelay(embeddedWaits.Wait),
 	}
 }
 

@@ -4,23 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	natsgo "github.com/nats-io/nats.go"
 
+	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/internal/bus"
-)
-
-const (
-	dialTimeout  = 2 * time.Second
-	flushTimeout = 5 * time.Second
-	// An embedded broker has clients on its machine only: they may ask often whether another
-	// process runs it now.
-	embeddedWait = 50 * time.Millisecond
-	embeddedPoll = 250 * time.Millisecond
-	// A process of the project that starts the broker may take this long.
-	embeddedStart = 10 * time.Second
 )
 
 // ErrAuth says that the broker refused the credentials.
@@ -41,9 +30,9 @@ func Open(ctx context.Context, o Options) (*Driver, error) {
 	}
 	opts := []natsgo.Option{natsgo.Name(o.Name), natsgo.CustomInboxPrefix(inbox), natsgo.Timeout(dialTimeout),
 		natsgo.MaxReconnects(-1), natsgo.ReconnectBufSize(-1),
-		natsgo.CustomReconnectDelay(delay), natsgo.IgnoreAuthErrorAbort(), natsgo.PingInterval(15 * time.Second),
-		natsgo.MaxPingsOutstanding(3),
-		natsgo.FlusherTimeout(10 * time.Second), natsgo.DisconnectErrHandler(d.disconnected),
+		natsgo.CustomReconnectDelay(reconnectWaits.Wait), natsgo.IgnoreAuthErrorAbort(),
+		natsgo.PingInterval(pingEvery), natsgo.MaxPingsOutstanding(pingsMissed),
+		natsgo.FlusherTimeout(writeTimeout), natsgo.DisconnectErrHandler(d.disconnected),
 		natsgo.ReconnectHandler(d.reconnected), natsgo.ErrorHandler(d.failed),
 		natsgo.PermissionErrOnSubscribe(true)}
 	wait := o.Wait
@@ -73,6 +62,10 @@ func Open(ctx context.Context, o Options) (*Driver, error) {
 // connect tries until it succeeds, the credentials are refused, or wait is over.
 func (d *Driver) connect(ctx context.Context, urls []string, wait time.Duration, opts []natsgo.Option) (*natsgo.Conn,
 	error) {
+	waits := reconnectWaits
+	if d.embedded != nil {
+		waits = embeddedWaits
+	}
 	began := time.Now()
 	for try := 1; ; try++ {
 		nc, err := connectOnce(urls, opts)
@@ -88,10 +81,7 @@ func (d *Driver) connect(ctx context.Context, urls []string, wait time.Duration,
 		default:
 			err = d.o.conceal(err)
 		}
-		pause := delay(try)
-		if d.embedded != nil {
-			pause = embeddedWait
-		}
+		pause := waits.Wait(try)
 		if left := wait - time.Since(began); wait >= 0 && left < pause {
 			if left <= 0 || wait == 0 {
 				return nil, fmt.Errorf("connect to the NATS broker %s: %w", where, err)
@@ -101,10 +91,8 @@ func (d *Driver) connect(ctx context.Context, urls []string, wait time.Duration,
 		if d.o.OnWait != nil {
 			d.o.OnWait(where, err)
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("connect to the NATS broker %s: %w: %w", where, err, ctx.Err())
+		if end := backoff.Sleep(ctx, pause); end != nil {
+			return nil, fmt.Errorf("connect to the NATS broker %s: %w: %w", where, err, end)
 		}
 	}
 }
@@ -136,14 +124,4 @@ func isAuth(err error) bool {
 		}
 	}
 	return false
-}
-
-// delay is how long to wait before an attempt: 1 s x 1.6 each time, at most 30 s, with 20 % of
-// jitter.
-func delay(attempt int) time.Duration {
-	d := float64(time.Second)
-	for range min(attempt-1, 10) {
-		d *= 1.6
-	}
-	return time.Duration(min(d, float64(30*time.Second)) * (0.8 + 0.4*rand.Float64()))
 }

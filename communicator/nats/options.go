@@ -50,7 +50,7 @@ type Options struct {
 	// beyond it is lost, with a warning. Default 65536 and 64 MiB.
 	Queue, QueueBytes int
 	// Redeliver is how often a message that a subscriber nacked is handed to it again, with Backoff
-	// (doubled with each) between. Default 3, and 10 ms. Negative: never.
+	// (doubled with each, at most 10 s) between. Default 3, and 10 ms. Negative: never.
 	Redeliver int
 	Backoff   time.Duration
 	// OnDead gets what was received and could not be handed over. It is quick and may be called
@@ -81,8 +81,8 @@ func (o *Options) complete() error {
 		return errors.New("a TLS certificate needs its key and the other way round")
 	}
 	o.Name = cmp.Or(o.Name, "openmas")
-	o.Queue, o.QueueBytes = cmp.Or(o.Queue, 65536), cmp.Or(o.QueueBytes, 64<<20)
-	o.Redeliver, o.Backoff = cmp.Or(o.Redeliver, 3), cmp.Or(o.Backoff, 10*time.Millisecond)
+	o.Queue, o.QueueBytes = cmp.Or(o.Queue, defaultQueue), cmp.Or(o.QueueBytes, defaultQueueBytes)
+	o.Redeliver, o.Backoff = cmp.Or(o.Redeliver, defaultRedeliver), cmp.Or(o.Backoff, defaultBackoff)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

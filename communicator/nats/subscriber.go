@@ -11,6 +11,7 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 
 	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/backoff"
 )
 
 var (
@@ -201,20 +202,15 @@ type handover struct {
 }
 
 func (h *handover) hand(raw *natsgo.Msg) {
-	backoff := h.d.o.Backoff
-	for try := 0; ; try++ {
+	waits := backoff.Policy{Initial: h.d.o.Backoff, Multiplier: 2, Max: maxBackoff}
+	for try := 1; ; try++ {
 		m := received(raw.Header, raw.Data)
 		err := pass(h.ctx, m, h.out)
 		switch {
 		case err == nil:
 			return
-		case errors.Is(err, errNacked) && try < h.d.o.Redeliver:
-			select {
-			case <-time.After(backoff):
-				backoff *= 2
-				continue
-			case <-h.ctx.Done():
-			}
+		case errors.Is(err, errNacked) && try <= h.d.o.Redeliver && backoff.Sleep(h.ctx, waits.Wait(try)) == nil:
+			continue
 		}
 		h.d.o.OnDead(h.topic, m, err)
 		return

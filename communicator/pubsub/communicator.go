@@ -76,10 +76,10 @@ func New(d Driver, o Options) (*Communicator, error) {
 		return nil, err
 	}
 	if o.MaxInFlight <= 0 {
-		o.MaxInFlight = 64
+		o.MaxInFlight = defaultMaxInFlight
 	}
 	if o.Queue <= 0 {
-		o.Queue = 1024
+		o.Queue = defaultQueue
 	}
 	if n := d.MaxPayload(); o.MaxPayload <= 0 || n > 0 && n < o.MaxPayload {
 		o.MaxPayload = n
@@ -169,7 +169,7 @@ func (c *Communicator) publish(ctx context.Context, f *bus.Frame, limit int, giv
 	}
 	m := borrowed.Get().(*message.Message)
 	defer func() {
-		if len(m.Metadata) <= 64 { // else the map has grown large
+		if len(m.Metadata) <= maxPooled { // else the map has grown large
 			clear(m.Metadata)
 			m.UUID, m.Payload = "", nil
 			m.SetContext(context.Background())

@@ -15,9 +15,6 @@ import (
 	"github.com/openmas/openmas/internal/gate"
 )
 
-// dialTimeout bounds a Dial whose context has no deadline.
-const dialTimeout = 10 * time.Second
-
 // A Refresher is what the peers of a [Communicator] are besides: Refresh asks the agent anew what
 // it offers, for [communicator.Peer] Info. Calls go on meanwhile.
 type Refresher interface {
@@ -201,7 +198,7 @@ func refusedByContext(ctx context.Context, call *agent.Call) error {
 
 // giveUp tells whoever serves the call. Best effort: the callee's own deadline ends it as well.
 func (c *Communicator) giveUp(name, ref string) {
-	ctx, cancel := context.WithTimeout(c.ctx, time.Second)
+	ctx, cancel := context.WithTimeout(c.ctx, cancelTimeout)
 	defer cancel()
 	f := bus.Frame{Kind: bus.KindCancel, Ref: ref}
 	if err := c.send(ctx, c.subjects.Control(name), &f, 0); err != nil && !errors.Is(err, ErrNoSubscribers) {

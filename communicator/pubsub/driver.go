@@ -6,8 +6,6 @@ import (
 	"fmt"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-
-	"github.com/openmas/openmas/internal/bus"
 )
 
 // A Driver carries messages: a message broker, seen through watermill. It is safe for concurrent
@@ -28,9 +26,6 @@ type Driver interface {
 	// it. 0: no limit.
 	MaxPayload() int
 }
-
-// MaxMetadata is how many bytes of metadata, keys and values, a message of openmas may have.
-const MaxMetadata = bus.MaxMetadata
 
 // A Receiver is what a driver's Subscriber may be besides: one that calls a function, where
 // watermill goes through a channel and an acknowledgement. It makes calls faster by two changes of

@@ -83,7 +83,7 @@ func NewEvents(d Driver, o EventsOptions) (*Events, error) {
 	o.Concurrency = max(cmp.Or(o.Concurrency, delivery.DefaultConcurrency), 1)
 	o.Attempts = max(cmp.Or(o.Attempts, delivery.DefaultAttempts), 1)
 	o.Backoff = cmp.Or(o.Backoff, delivery.DefaultBackoff)
-	o.PublishTimeout = cmp.Or(o.PublishTimeout, 5*time.Second)
+	o.PublishTimeout = cmp.Or(o.PublishTimeout, defaultPublishTimeout)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -95,8 +95,7 @@ func NewEvents(d Driver, o EventsOptions) (*Events, error) {
 	}
 	quiet := watermill.NewSlogLoggerWithLevelMapping(o.Logger,
 		map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
-	// Handlers were waited for when the Router is closed: the time is for its own goroutines.
-	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: time.Second}, quiet)
+	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: routerTimeout}, quiet)
 	if err != nil {
 		return nil, fmt.Errorf("make the event router: %w", err)
 	}

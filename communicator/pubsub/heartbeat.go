@@ -12,17 +12,6 @@ import (
 	"github.com/openmas/openmas/internal/bus"
 )
 
-// Heartbeats are counted in ticks of their own clock, which stands still while the process does: a
-// process that was stopped for a while blames nobody for it.
-const (
-	tick        = 50 * time.Millisecond
-	firstBeat   = 2  // ticks from acceptance to the first heartbeat: short calls need none
-	beatEvery   = 10 // ticks
-	silentFor   = 30 // ticks without a sign of life after which a call is given up: two heartbeats are missing
-	patience    = 100
-	acceptedFor = 400 // patience with a call that nobody has accepted: since anything came for its session, and in all
-)
-
 // What follows the ref in the tokens of requests that are no calls.
 const (
 	beatToken  = "!"

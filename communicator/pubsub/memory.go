@@ -19,7 +19,8 @@ type MemoryOptions struct {
 	// Redeliver is how often a message that was nacked is delivered again before it is dead.
 	// Default 3; negative: never.
 	Redeliver int
-	// Backoff is the time before the first redelivery, doubled with each. Default 10 ms.
+	// Backoff is the time before the first redelivery, doubled with each, at most 10 s. Default 10
+	// ms.
 	Backoff time.Duration
 	// MaxPayload in bytes. Default 4 MiB; negative: no limit.
 	MaxPayload int
@@ -69,16 +70,16 @@ type member interface {
 // NewMemory returns a Memory. It starts nothing.
 func NewMemory(o MemoryOptions) *Memory {
 	if o.Queue <= 0 {
-		o.Queue = 1024
+		o.Queue = defaultMemoryQueue
 	}
 	if o.Redeliver == 0 {
-		o.Redeliver = 3
+		o.Redeliver = defaultRedeliver
 	}
 	if o.Backoff <= 0 {
-		o.Backoff = 10 * time.Millisecond
+		o.Backoff = defaultMemoryBackoff
 	}
 	if o.MaxPayload == 0 {
-		o.MaxPayload = 4 << 20
+		o.MaxPayload = defaultMaxPayload
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

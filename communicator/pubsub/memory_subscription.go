@@ -9,15 +9,14 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/openmas/openmas/internal/backoff"
 )
 
 var (
 	errNacked = errors.New("nacked too often")
 	errEnded  = errors.New("the subscription was closed before it was acknowledged")
 )
-
-// closeGrace is how long a subscription that is closed still delivers what it had queued.
-const closeGrace = time.Second
 
 // A subscription is a member with a queue. Its run goroutine hands one message after the other to
 // the subscriber's channel, until the context ends; or, when the subscriber is closed, until the
@@ -152,8 +151,8 @@ func (s *subscription) next() bool {
 
 // deliver hands m over until it is acknowledged, or dead.
 func (s *subscription) deliver(m *message.Message) {
-	backoff := s.s.d.o.Backoff
-	for try := 0; ; try++ {
+	waits := backoff.Policy{Initial: s.s.d.o.Backoff, Multiplier: 2, Max: maxBackoff}
+	for try := 1; ; try++ {
 		ctx, cancel := context.WithCancel(s.ctx)
 		m.SetContext(ctx)
 		acked := s.hand(m)
@@ -161,7 +160,7 @@ func (s *subscription) deliver(m *message.Message) {
 		switch {
 		case acked == nil:
 			return
-		case errors.Is(acked, errNacked) && try < s.s.d.o.Redeliver:
+		case errors.Is(acked, errNacked) && try <= s.s.d.o.Redeliver:
 			m = copyOf(m)
 		case errors.Is(acked, errNotHanded):
 			s.passOn(m)
@@ -170,10 +169,7 @@ func (s *subscription) deliver(m *message.Message) {
 			s.s.d.o.OnDead(s.topic, m, acked)
 			return
 		}
-		select {
-		case <-time.After(backoff):
-			backoff *= 2
-		case <-s.ctx.Done():
+		if backoff.Sleep(s.ctx, waits.Wait(try)) != nil {
 			s.passOn(m)
 			return
 		}

@@ -10,10 +10,6 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// Notices wait for the goroutine that made the call; those that find no room are dropped: they are
-// best effort.
-const noticeQueue = 64
-
 // pending is the correlation map of a process: who waits for what under which ref.
 type pending struct {
 	process string // the random id that all refs begin with
@@ -50,12 +46,12 @@ type life struct {
 // others: it gets more time, most of it while those are answered, and once in it a probe.
 func (l *life) state(now int64) (silent, probe bool) {
 	if l.accepted {
-		return l.heard < now-silentFor, false
+		return l.heard < now-maxSilence, false
 	}
 	last := max(l.heard, l.peer.heard.Load())
-	probe = !l.probed && l.heard < now-silentFor
+	probe = !l.probed && l.heard < now-maxSilence
 	l.probed = l.probed || probe
-	return last < now-patience || l.sent < now-acceptedFor, probe
+	return last < now-acceptSilence || l.sent < now-acceptWithin, probe
 }
 
 // reply is what ended a call, not yet decoded.
@@ -72,11 +68,9 @@ type asks struct {
 	now    int
 }
 
-const maxAsks = 64
-
 func newPending() *pending {
 	p := &pending{process: strconv.FormatUint(rand.Uint64(), 36), waiting: map[uint64]*waiter{}}
-	p.pool.New = func() any { return &waiter{reply: make(chan reply, 1), notices: make(chan []byte, noticeQueue)} }
+	p.pool.New = func() any { return &waiter{reply: make(chan reply, 1), notices: make(chan []byte, maxNotices)} }
 	return p
 }
 

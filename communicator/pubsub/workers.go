@@ -6,10 +6,6 @@ import (
 	"github.com/openmas/openmas/internal/gate"
 )
 
-// idleWorkers is how many goroutines a communicator keeps for calls to come: one that has run
-// before has a stack of the right size, which a new one first has to grow.
-const idleWorkers = 64
-
 // workers run the calls of all bindings of a communicator, each in a goroutine. How many at once,
 // the bindings decide.
 type workers struct {

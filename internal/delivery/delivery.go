@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/internal/gate"
 )
 
@@ -88,7 +89,7 @@ func (d *Dispatcher) Accept(p agent.Event) *Accepted {
 func (d *Dispatcher) Handle(ctx context.Context, e *Accepted) {
 	defer d.leave(e)
 	e.turn.Wait() // whoever is before stops when ctx ends, at the latest
-	backoff := d.o.Backoff
+	waits := backoff.Policy{Initial: d.o.Backoff, Multiplier: 2, Max: maxBackoff}
 	for attempt := 1; ; attempt++ {
 		err := ctx.Err()
 		if err == nil {
@@ -101,13 +102,10 @@ func (d *Dispatcher) Handle(ctx context.Context, e *Accepted) {
 			d.o.OnDead(e.Event, attempt, err)
 			return
 		}
+		wait := waits.Wait(attempt)
 		d.o.Logger.Warn("an event handler failed", "agent", d.o.Agent, "topic", d.o.Topic, "event", e.Event.ID,
-			"attempt", attempt, "again in", backoff, "error", err)
-		select {
-		case <-time.After(backoff):
-			backoff = min(2*backoff, maxBackoff)
-		case <-ctx.Done():
-		}
+			"attempt", attempt, "again in", wait, "error", err)
+		_ = backoff.Sleep(ctx, wait) // the loop looks
 	}
 }
 
