@@ -19,7 +19,7 @@ import (
 	"github.com/sourcegraph/conc"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/runtime/internal/presence"
 )
 
 // announcement is what a process says of itself to the others of the project.
@@ -44,7 +44,7 @@ type hostedAgent struct {
 // the broker, and the other way round.
 type cluster struct {
 	r        *Runtime
-	presence *pubsub.Presence
+	presence *presence.Registry
 	changed  chan struct{}
 	host     string
 	here     map[string]bool // the agents that this process hosts, or will
@@ -74,7 +74,7 @@ func (r *Runtime) startCluster(base context.Context) error {
 	if c.host, err = os.Hostname(); err != nil {
 		c.host = "unknown"
 	}
-	c.presence, err = pubsub.NewPresence(r.driver, pubsub.PresenceOptions{Project: r.cfg.Project, Process: r.process,
+	c.presence, err = presence.New(r.driver, presence.Options{Project: r.cfg.Project, Process: r.process,
 		Describe: c.describe, OnChange: c.heard, Logger: r.log})
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
@@ -122,7 +122,7 @@ func fingerprint(info agent.Info) string {
 }
 
 // heard takes what another process says. It must be quick: follow acts on it.
-func (c *cluster) heard(m pubsub.Member, gone bool) {
+func (c *cluster) heard(m presence.Member, gone bool) {
 	var a announcement
 	if err := json.Unmarshal(m.Body, &a); err != nil && !gone {
 		c.r.log.Warn("a process of the project says what this one does not understand: is it of another version?",

@@ -10,7 +10,6 @@ import (
 	concpool "github.com/sourcegraph/conc/pool"
 
 	"github.com/openmas/openmas/communicator"
-	"github.com/openmas/openmas/communicator/pubsub"
 )
 
 const (
@@ -130,9 +129,14 @@ func (c *cluster) dialForeign(ctx context.Context, name, offers string) (*foreig
 	return f, nil
 }
 
+// A refresher is a peer that can ask the agent anew what it offers, as those of pubsub can.
+type refresher interface {
+	Refresh(ctx context.Context) error
+}
+
 // refresh asks an agent anew what it offers; its calls go on.
 func (c *cluster) refresh(ctx context.Context, f *foreign, offers string) error {
-	r, ok := f.peer.(pubsub.Refresher)
+	r, ok := f.peer.(refresher)
 	if !ok {
 		return errors.New("its session cannot ask")
 	}

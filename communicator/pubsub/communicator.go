@@ -105,7 +105,7 @@ func (c *Communicator) start() error {
 	if c.stopInbox != nil {
 		return nil
 	}
-	stop, err := receive(c.driver, "", c.inbox, c.receive)
+	stop, err := bus.Receive(c.driver, "", c.inbox, c.receive)
 	if err != nil {
 		return agent.Refusedf(agent.CodeUnavailable, "listen for replies: %w", err)
 	}

@@ -15,14 +15,8 @@ import (
 	"github.com/openmas/openmas/internal/gate"
 )
 
-// A Refresher is what the peers of a [Communicator] are besides: Refresh asks the agent anew what
-// it offers, for [communicator.Peer] Info. Calls go on meanwhile.
-type Refresher interface {
-	Refresh(ctx context.Context) error
-}
-
 // Dial implements [communicator.Dialer]. It asks the agent what it offers; that is what
-// [communicator.Peer] Info gives until the next [Refresher] Refresh. An agent that nobody serves is
+// [communicator.Peer] Info returns until its Refresh(ctx) asks anew. An agent that nobody serves is
 // unavailable, at once where the driver can tell, else when ctx ends (10 s without a deadline).
 func (c *Communicator) Dial(ctx context.Context, name string) (communicator.Peer, error) {
 	if err := agent.CheckAgentName(name); err != nil {
@@ -44,7 +38,7 @@ func (c *Communicator) Dial(ctx context.Context, name string) (communicator.Peer
 	return p, nil
 }
 
-// Refresh implements [Refresher].
+// Refresh asks the agent what it offers now, for Info. Calls go on meanwhile.
 func (p *peer) Refresh(ctx context.Context) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc

@@ -1,7 +1,6 @@
 package pubsub
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -78,39 +77,3 @@ var (
 	// ErrClosed says that the driver is closed. It is an ErrNotSent.
 	ErrClosed = fmt.Errorf("the driver is closed: %w", ErrNotSent)
 )
-
-// receive calls fn with each message to the topic until stop, acknowledged before: at most once. A
-// driver whose Subscriber is no Receiver costs a goroutine, which stop waits for.
-func receive(d Driver, group, topic string, fn func(*message.Message)) (stop func() error, err error) {
-	sub, err := d.Subscriber(group)
-	if err != nil {
-		return nil, fmt.Errorf("subscribe to %s: %w", topic, err)
-	}
-	if r, ok := sub.(Receiver); ok {
-		end, err := r.Receive(topic, fn)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("subscribe to %s: %w", topic, err), sub.Close())
-		}
-		return func() error { return errors.Join(end(), sub.Close()) }, nil
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	in, err := sub.Subscribe(ctx, topic)
-	if err != nil {
-		cancel()
-		return nil, errors.Join(fmt.Errorf("subscribe to %s: %w", topic, err), sub.Close())
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for m := range in {
-			m.Ack()
-			fn(m)
-		}
-	}()
-	return func() error {
-		err := sub.Close() // before the context ends: what the driver holds back for us is still to come
-		cancel()
-		<-done
-		return err
-	}, nil
-}

@@ -62,11 +62,11 @@ type binding struct {
 
 // subscribe is done when it can be called. Cancellations first, so that none is missed.
 func (b *binding) subscribe() error {
-	control, err := receive(b.c.driver, "", b.c.subjects.Control(b.name), b.control)
+	control, err := bus.Receive(b.c.driver, "", b.c.subjects.Control(b.name), b.control)
 	if err != nil {
 		return err
 	}
-	calls, err := receive(b.c.driver, b.name, b.c.subjects.Call(b.name), b.receive)
+	calls, err := bus.Receive(b.c.driver, b.name, b.c.subjects.Call(b.name), b.receive)
 	if err != nil {
 		return errors.Join(err, control())
 	}

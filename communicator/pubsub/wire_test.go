@@ -24,7 +24,7 @@ type stranger struct {
 
 func newStranger(t *testing.T, d Driver) *stranger {
 	s := &stranger{t: t, d: d, inbox: "om.1.test.reply.stranger", replies: make(chan bus.Frame, 10)}
-	stop, err := receive(d, "", s.inbox, func(m *message.Message) {
+	stop, err := bus.Receive(d, "", s.inbox, func(m *message.Message) {
 		f, err := bus.Decode(m)
 		if err != nil {
 			t.Error(err)
@@ -118,7 +118,7 @@ func TestRawReplies(t *testing.T) {
 	// The callee is a stranger: it answers as the test says.
 	answers := make(chan map[string]string, 1)
 	s := newStranger(t, d)
-	stop, err := receive(d, "callee", "om.1.test.call.callee", func(m *message.Message) {
+	stop, err := bus.Receive(d, "callee", "om.1.test.call.callee", func(m *message.Message) {
 		f, _ := bus.Decode(m)
 		if f.Op == bus.OpInfo {
 			s.send(f.ReplyTo, map[string]string{"v": "1", "kind": "reply", "ref": f.Ref, "body": "structured"},

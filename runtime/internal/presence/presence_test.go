@@ -1,4 +1,4 @@
-package pubsub
+package presence
 
 import (
 	"context"
@@ -12,12 +12,13 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/openmas/openmas/communicator/pubsub"
 	"github.com/openmas/openmas/internal/bus"
 )
 
 // A witness is a process in tests: what it heard of others, and what it says.
 type witness struct {
-	*Presence
+	*Registry
 	mu   sync.Mutex
 	says string
 	log  []string
@@ -45,10 +46,10 @@ func (w *witness) say(what string) {
 	w.mu.Unlock()
 }
 
-func attend(t *testing.T, d Driver, name string) *witness {
+func attend(t *testing.T, d pubsub.Driver, name string) *witness {
 	t.Helper()
 	w := &witness{says: name + "1"}
-	p, err := NewPresence(d, PresenceOptions{Project: "test", Process: name, OnChange: w.heard,
+	p, err := New(d, Options{Project: "test", Process: name, OnChange: w.heard,
 		Describe: func() []byte {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -57,7 +58,7 @@ func attend(t *testing.T, d Driver, name string) *witness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Presence = p
+	w.Registry = p
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { p.Run(ctx) })
@@ -69,13 +70,13 @@ func attend(t *testing.T, d Driver, name string) *witness {
 
 // cut is a driver whose connection can be lost.
 type cut struct {
-	Driver
+	pubsub.Driver
 	off atomic.Bool
 }
 
 func (c *cut) Publish(topic string, m ...*message.Message) error {
 	if c.off.Load() {
-		return ErrNotSent
+		return pubsub.ErrNotSent
 	}
 	return c.Driver.Publish(topic, m...)
 }
@@ -83,11 +84,11 @@ func (c *cut) Publish(topic string, m ...*message.Message) error {
 // Subscriber hides Receive, so that what comes meanwhile can be lost too.
 func (c *cut) Subscriber(group string) (message.Subscriber, error) {
 	s, err := c.Driver.Subscriber(group)
-	return cutSubscriber{s.(Receiver), s, c}, err
+	return cutSubscriber{s.(pubsub.Receiver), s, c}, err
 }
 
 type cutSubscriber struct {
-	r Receiver
+	r pubsub.Receiver
 	message.Subscriber
 	c *cut
 }
@@ -110,7 +111,7 @@ func want(t *testing.T, what string, got []string, wanted ...string) {
 
 func TestPresence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := NewMemory(MemoryOptions{})
+		d := pubsub.NewMemory(pubsub.MemoryOptions{})
 		defer d.Close()
 		a, b := attend(t, d, "a"), attend(t, d, "b")
 		want(t, "a meets b", a.take(), "b b1 false")
@@ -142,7 +143,7 @@ func TestPresence(t *testing.T) {
 
 func TestPresenceLease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := NewMemory(MemoryOptions{})
+		d := pubsub.NewMemory(pubsub.MemoryOptions{})
 		defer d.Close()
 		line := &cut{Driver: d}
 		a, b := attend(t, d, "a"), attend(t, line, "b")
@@ -174,11 +175,11 @@ func TestPresenceLease(t *testing.T) {
 // A word without a description, from somebody who is not known, has everybody asked who they are.
 func TestPresenceAsksWhoIsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := NewMemory(MemoryOptions{})
+		d := pubsub.NewMemory(pubsub.MemoryOptions{})
 		defer d.Close()
 		a := attend(t, d, "a")
 		heard := make(chan bus.Frame, 10)
-		stop, err := receive(d, "", "om.1.test.presence", func(m *message.Message) {
+		stop, err := bus.Receive(d, "", "om.1.test.presence", func(m *message.Message) {
 			f, _ := bus.Decode(m)
 			heard <- f
 		})

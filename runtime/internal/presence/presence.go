@@ -1,4 +1,5 @@
-package pubsub
+// Package presence is how the processes of a project find each other.
+package presence
 
 import (
 	"cmp"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/openmas/openmas/communicator/pubsub"
 	"github.com/openmas/openmas/internal/bus"
 )
 
@@ -33,8 +35,8 @@ type Member struct {
 	Since, Heard time.Time
 }
 
-// PresenceOptions configures [Presence].
-type PresenceOptions struct {
+// Options configures a [Registry].
+type Options struct {
 	Project string
 	// Process names this process: letters, digits, - and _.
 	Process string
@@ -45,19 +47,19 @@ type PresenceOptions struct {
 	// Describe gives the body of what this process says, never empty.
 	Describe func() []byte
 	// OnChange is told of a member that came, said something new, or went. It is not called
-	// concurrently, and must neither wait nor call Presence.
+	// concurrently, and must neither wait nor call the Registry.
 	OnChange func(m Member, gone bool)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
 
-// Presence is how the processes of a project find each other: each says what it hosts, when it
+// A Registry is how the processes of a project find each other: each says what it hosts, when it
 // comes and when that changes, and every few seconds that it is still there; one that says nothing
 // any more is gone when its lease has run out. While this process is cut off from the broker, or
 // stood still, nobody's lease runs out: the silence is its own.
-type Presence struct {
-	d       Driver
-	o       PresenceOptions
+type Registry struct {
+	d       pubsub.Driver
+	o       Options
 	subject string
 	stop    func() error
 	poke    chan struct{} // there is a next word
@@ -67,8 +69,8 @@ type Presence struct {
 	members map[string]*Member
 }
 
-// NewPresence begins to listen. Run says that this process is here.
-func NewPresence(d Driver, o PresenceOptions) (*Presence, error) {
+// New begins to listen. Run says that this process is here.
+func New(d pubsub.Driver, o Options) (*Registry, error) {
 	s, err := bus.NewSubjects(o.Project)
 	if err != nil {
 		return nil, err
@@ -78,8 +80,8 @@ func NewPresence(d Driver, o PresenceOptions) (*Presence, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	p := &Presence{d: d, o: o, subject: s.Presence(), poke: make(chan struct{}, 1), members: map[string]*Member{}}
-	if p.stop, err = receive(d, "", p.subject, p.hear); err != nil {
+	p := &Registry{d: d, o: o, subject: s.Presence(), poke: make(chan struct{}, 1), members: map[string]*Member{}}
+	if p.stop, err = bus.Receive(d, "", p.subject, p.hear); err != nil {
 		return nil, fmt.Errorf("listen to the other processes of the project: %w", err)
 	}
 	return p, nil
@@ -87,7 +89,7 @@ func NewPresence(d Driver, o PresenceOptions) (*Presence, error) {
 
 // Run says that this process is here until ctx ends, and then that it leaves. It may be called
 // once.
-func (p *Presence) Run(ctx context.Context) {
+func (p *Registry) Run(ctx context.Context) {
 	defer p.leave(ctx)
 	t := time.NewTicker(p.o.Every)
 	defer t.Stop()
@@ -123,7 +125,7 @@ func (p *Presence) Run(ctx context.Context) {
 	}
 }
 
-func (p *Presence) leave(ctx context.Context) {
+func (p *Registry) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	p.say(ctx, bus.PresenceGone, false)
@@ -133,14 +135,14 @@ func (p *Presence) leave(ctx context.Context) {
 }
 
 // Changed has this process describe itself anew, soon.
-func (p *Presence) Changed() {
+func (p *Registry) Changed() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.want(bus.PresenceHere)
 }
 
 // want has a word said soon. p.mu is held.
-func (p *Presence) want(word string) {
+func (p *Registry) want(word string) {
 	if p.next != bus.PresenceHello {
 		p.next = word
 	}
@@ -150,7 +152,7 @@ func (p *Presence) want(word string) {
 	}
 }
 
-func (p *Presence) takeNext() string {
+func (p *Registry) takeNext() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	word := p.next
@@ -159,7 +161,7 @@ func (p *Presence) takeNext() string {
 }
 
 // Members lists the other processes, by name.
-func (p *Presence) Members() []Member {
+func (p *Registry) Members() []Member {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	out := make([]Member, 0, len(p.members))
@@ -171,7 +173,7 @@ func (p *Presence) Members() []Member {
 }
 
 // say reports whether the broker took it.
-func (p *Presence) say(ctx context.Context, word string, describe bool) bool {
+func (p *Registry) say(ctx context.Context, word string, describe bool) bool {
 	f := bus.Frame{Kind: bus.KindPresence, Name: word, Source: p.o.Process}
 	if describe {
 		f.Payload = p.o.Describe()
@@ -183,14 +185,14 @@ func (p *Presence) say(ctx context.Context, word string, describe bool) bool {
 	}
 	m.SetContext(ctx)
 	err := p.d.Publish(p.subject, m)
-	if err == nil || errors.Is(err, ErrNoSubscribers) {
+	if err == nil || errors.Is(err, pubsub.ErrNoSubscribers) {
 		return true
 	}
 	p.o.Logger.Debug("presence was not said", "error", err)
 	return false
 }
 
-func (p *Presence) hear(m *message.Message) {
+func (p *Registry) hear(m *message.Message) {
 	f, err := bus.Decode(m)
 	if err != nil || f.Kind != bus.KindPresence || f.Source == "" || f.Source == p.o.Process {
 		return // of a later version, or an echo
@@ -226,7 +228,7 @@ func (p *Presence) hear(m *message.Message) {
 }
 
 // expire ends the leases of those who were not heard of in time.
-func (p *Presence) expire(now time.Time) {
+func (p *Registry) expire(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for name, m := range p.members {
@@ -239,7 +241,7 @@ func (p *Presence) expire(now time.Time) {
 }
 
 // renew begins all leases anew.
-func (p *Presence) renew(now time.Time) {
+func (p *Registry) renew(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, m := range p.members {
