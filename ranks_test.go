@@ -23,6 +23,7 @@ var ranks = map[string]int{
 	"agent":                         1,
 	"internal/backoff":              1,
 	"internal/gate":                 1,
+	"internal/startup":              1,
 	"internal/delivery":             2,
 	"communicator":                  2,
 	"agent/agenttest":               3,

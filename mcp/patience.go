@@ -5,17 +5,12 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/openmas/openmas/internal/startup"
 )
 
-// A program that has to be built first, as an openmas command with a package: is, says so on its
-// standard error: with a line that begins with BuildingLine, and when it is done, with one that
-// begins with BuiltLine. In between the handshake's time does not count, for [maxBuild] at most.
-const (
-	BuildingLine = "openmas: building "
-	BuiltLine    = "openmas: built "
-)
-
-// maxBuild bounds how long a program may say that it is being built.
+// maxBuild bounds how long a program may say that it is being built: between the lines
+// [startup.Building] and [startup.Built] the handshake's time does not pass.
 const maxBuild = 10 * time.Minute
 
 // allow bounds a handshake by d, like context.WithTimeoutCause. For a launched program it listens
@@ -30,8 +25,8 @@ func allow(ctx context.Context, t *Target, d time.Duration) (context.Context, co
 	heard, building, over := t.Stderr, false, false
 	t.Stderr = func(line []byte) {
 		mu.Lock()
-		if begins := bytes.HasPrefix(line, []byte(BuildingLine)); !over &&
-			(begins && !building || building && bytes.HasPrefix(line, []byte(BuiltLine))) {
+		if begins := bytes.HasPrefix(line, []byte(startup.Building)); !over &&
+			(begins && !building || building && bytes.HasPrefix(line, []byte(startup.Built))) {
 			wait := d
 			if building = begins; begins {
 				wait = maxBuild

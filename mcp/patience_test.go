@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/openmas/openmas/internal/startup"
 )
 
 // The time of a handshake does not count while the program says that it is being built, which it
@@ -22,14 +24,14 @@ func TestBuildingIsNoHandshake(t *testing.T) {
 		end  time.Duration
 	}{
 		"nothing":        {nil, d},
-		"something else": {[]says{{time.Second, "building castles"}, {2 * time.Second, BuiltLine + "x"}}, d},
-		"built": {[]says{{time.Second, BuildingLine + "x"}, {time.Minute, BuiltLine + "x"}},
+		"something else": {[]says{{time.Second, "building castles"}, {2 * time.Second, startup.Built + "x"}}, d},
+		"built": {[]says{{time.Second, startup.Building + "x"}, {time.Minute, startup.Built + "x"}},
 			time.Minute + d},
-		"twice": {[]says{{time.Second, BuildingLine + "x"}, {time.Minute, BuiltLine + "x"},
-			{time.Minute + time.Second, BuildingLine + "x"}}, time.Minute + d},
-		"building and no end": {[]says{{time.Second, BuildingLine + "x"}, {time.Minute, BuildingLine + "x"}},
+		"twice": {[]says{{time.Second, startup.Building + "x"}, {time.Minute, startup.Built + "x"},
+			{time.Minute + time.Second, startup.Building + "x"}}, time.Minute + d},
+		"building and no end": {[]says{{time.Second, startup.Building + "x"}, {time.Minute, startup.Building + "x"}},
 			time.Second + maxBuild},
-		"too late": {[]says{{d + time.Second, BuildingLine + "x"}}, d},
+		"too late": {[]says{{d + time.Second, startup.Building + "x"}}, d},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

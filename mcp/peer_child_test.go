@@ -13,6 +13,8 @@ import (
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/internal/startup"
 )
 
 // roleVariable tells a process of the test binary which program it is.
@@ -47,9 +49,9 @@ func playRole(name string) int {
 		f.AddTool(&sdk.Tool{Name: string(line[:len(line)-1]), InputSchema: map[string]any{"type": "object"}}, nil)
 		return serveStdin(f)
 	case "built":
-		fmt.Fprintln(os.Stderr, BuildingLine+"x")
+		fmt.Fprintln(os.Stderr, startup.Building+"x")
 		<-time.After(buildTime)
-		fmt.Fprintln(os.Stderr, BuiltLine+"x")
+		fmt.Fprintln(os.Stderr, startup.Built+"x")
 		return serveStdin(newFixture())
 	case "chatty":
 		fmt.Println("Welcome to the server!")

@@ -15,6 +15,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/startup"
 	"github.com/openmas/openmas/mcp"
 )
 
@@ -191,4 +192,4 @@ func (r *Runtime) childLog(name, instance string) func([]byte) {
 
 // announced takes the readiness lines of children apart: whoever started us looks for ours among
 // what we log.
-var announced = strings.NewReplacer("SSE_SERVER_URL=", "serves SSE at ", "STDIO_SERVER_READY", "is ready on stdio")
+var announced = strings.NewReplacer(startup.SSEURL, "serves SSE at ", startup.StdioReady, "is ready on stdio")

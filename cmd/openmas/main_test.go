@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/internal/startup"
 )
 
 // mainVar in the environment makes the test binary the openmas command.
@@ -67,7 +67,7 @@ func openmas(t *testing.T, environ []string, args ...string) result {
 func unannounced(s string) string {
 	var out strings.Builder
 	for line := range strings.Lines(s) {
-		if !strings.HasPrefix(line, mcp.BuildingLine) && !strings.HasPrefix(line, mcp.BuiltLine) {
+		if !strings.HasPrefix(line, startup.Building) && !strings.HasPrefix(line, startup.Built) {
 			out.WriteString(line)
 		}
 	}

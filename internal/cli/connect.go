@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/openmas/openmas/internal/startup"
 	"github.com/openmas/openmas/mcp"
 )
 
@@ -40,7 +41,7 @@ configuration is what "openmas mcp-config --stdio --url URL" prints.`,
 			if err != nil {
 				return fmt.Errorf("connect to %s: %w", &t, err)
 			}
-			fmt.Fprintln(a.Err, "STDIO_SERVER_READY")
+			fmt.Fprintln(a.Err, startup.StdioReady)
 			return bridge.Run(c.Context())
 		},
 	}

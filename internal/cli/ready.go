@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/openmas/openmas/internal/startup"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -39,7 +40,7 @@ func showReady(w io.Writer, log *slog.Logger, s runtime.Status) {
 			time.Since(s.Started).Round(time.Millisecond))
 	}
 	if s.URL != "" {
-		fmt.Fprintf(w, "SSE_SERVER_URL=%s\n", s.URL)
+		fmt.Fprintf(w, "%s%s\n", startup.SSEURL, s.URL)
 	}
 }
 

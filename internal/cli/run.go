@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/openmas/openmas/internal/startup"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -86,7 +87,7 @@ func (a *app) runStdio(ctx context.Context, r *runtime.Runtime) error {
 		return err
 	case <-r.Ready():
 	}
-	fmt.Fprintln(a.Err, "STDIO_SERVER_READY")
+	fmt.Fprintln(a.Err, startup.StdioReady)
 	served := make(chan error, 1)
 	go func() { served <- r.ServeStdio(ctx, a.In, a.Out) }()
 	var err error

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/internal/startup"
 )
 
 // A console block is a transcript. A line that begins with "$ " is a command, of words and quotes;
@@ -119,8 +119,8 @@ func matches(want []string, got string) bool {
 	}
 	text := ""
 	for line := range strings.Lines(got) {
-		if line = strings.Join(strings.Fields(line), " "); line != "" && !strings.HasPrefix(line, mcp.BuildingLine) &&
-			!strings.HasPrefix(line, mcp.BuiltLine) {
+		if line = strings.Join(strings.Fields(line), " "); line != "" && !strings.HasPrefix(line, startup.Building) &&
+			!strings.HasPrefix(line, startup.Built) {
 			text += line + "\n"
 		}
 	}

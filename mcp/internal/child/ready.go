@@ -6,11 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-)
 
-const (
-	sseMarker   = "SSE_SERVER_URL="
-	stdioMarker = "STDIO_SERVER_READY"
+	"github.com/openmas/openmas/internal/startup"
 )
 
 // SSEURL is a Spec.Ready for servers that announce SSE_SERVER_URL=http://host:port on their stderr;
@@ -22,7 +19,7 @@ const (
 // address that means "all addresses" (0.0.0.0, ::), which is where a server listens, not where one
 // connects, becomes the loopback address of its kind.
 func SSEURL(line string, complete bool) (string, bool) {
-	for rest := range marked(line, sseMarker) {
+	for rest := range marked(line, startup.SSEURL) {
 		end := strings.IndexFunc(rest, endsURL)
 		if end < 0 {
 			if !complete {
@@ -40,7 +37,7 @@ func SSEURL(line string, complete bool) (string, bool) {
 // StdioReady is a Spec.Ready for servers that print STDIO_SERVER_READY on their stderr before they
 // read stdin; the value is empty. It is as tolerant as [SSEURL].
 func StdioReady(line string, complete bool) (string, bool) {
-	for rest := range marked(line, stdioMarker) {
+	for rest := range marked(line, startup.StdioReady) {
 		if rest == "" && complete || rest != "" && !isWord(rest[0]) {
 			return "", true
 		}
