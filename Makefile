@@ -3,6 +3,8 @@
 GO      ?= go
 BIN     := bin/openmas
 PROJECT ?= configs/project.yaml
+# Runs go build and go test, and shows how far they are.
+PROGRESS := $(GO) run ./internal/progress
 # Tools are built once per machine, outside the checkout.
 TOOLS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/openmas/tools
 LINT    := $(TOOLS)/golangci-lint-$(LINT_VERSION)
@@ -12,7 +14,7 @@ LINT_VERSION := v2.15.0
 RACE := $(shell CGO_ENABLED=$$($(GO) env CGO_ENABLED) && [ "$$CGO_ENABLED" = 1 ] && command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke build install test lint cross fuzz interop cluster redis bench bench-mcp clean $(BIN)
+.PHONY: help run smoke build install test quick lint cross fuzz interop cluster redis bench bench-mcp clean $(BIN)
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,14 +28,22 @@ smoke: $(BIN) ## the main job once, on a free port
 build: $(BIN) ## bin/openmas
 
 $(BIN):
-	@$(GO) build -o $(BIN) ./cmd/openmas
+	@[ -e $(BIN) ] || echo "make: building $(BIN); the first time, all that it needs is compiled, which takes minutes"
+	@$(PROGRESS) build -o=$(BIN) ./cmd/openmas
 
 install: ## openmas into the Go bin folder
 	$(GO) install ./cmd/openmas
 
+# The second run takes the SDK's way through package mcp, which must not make a difference; the cache of tests
+# does not know the variable.
 test: ## every test, with the race detector where there is a C compiler
-	@$(if $(RACE),,echo "no C compiler (or CGO_ENABLED=0): the race detector is OFF" >&2;) $(GO) vet ./... && $(GO) test $(RACE) -timeout 10m ./... && \
-	  echo "once more, without the express lane:" && OPENMAS_TEST_EXPRESS=off $(GO) test -count=1 $(RACE) -timeout 10m ./mcp
+	@echo "make: every test, $(if $(RACE),with the race detector,WITHOUT the race detector: no C compiler (or CGO_ENABLED=0)); some minutes, and more the first time"
+	@$(PROGRESS) test $(RACE) -vet=all -timeout=10m ./... && \
+	  echo "make: once more, without the express lane" && OPENMAS_TEST_EXPRESS=off $(PROGRESS) test -count=1 $(RACE) -timeout=10m ./mcp
+
+quick: ## what a change breaks first: no race detector, no other processes
+	@echo "make: the tests that need neither the race detector nor other processes"
+	@$(PROGRESS) test -short ./...
 
 # Modules of their own: what they need is none of ours. Nothing else builds them.
 NESTED := internal/bench contrib/redis
