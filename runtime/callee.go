@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,12 +9,10 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/backoff"
+	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 )
-
-// maxDepth ends call cycles: A asks B asks A …
-const maxDepth = 16
 
 // A callee is one agent as its callers in this process see it: the chain of concerns that a call
 // passes, and the instances behind.
@@ -96,7 +93,7 @@ func (c *callee) build(tool string) agent.Caller {
 	mw := []agent.Middleware{
 		c.tel.Client(c.hop),
 		hushed(c.masked),
-		bounded(p.Timeout),
+		lifecycle.Limit(p.Timeout),
 	}
 	if c.over != OverLocal && p.Retry.Attempts > 1 {
 		mw = append(mw, resilience.Retry(
@@ -135,23 +132,4 @@ func (r *Runtime) hop(over, instance string) telemetry.Hop {
 		h.System = r.brokerSystem()
 	}
 	return h
-}
-
-// bounded gives a call its deadline and refuses it beyond the depth limit.
-func bounded(timeout time.Duration) agent.Middleware {
-	return func(next agent.Caller) agent.Caller {
-		return agent.CallerFunc(func(ctx context.Context, call *agent.Call) (*agent.Result, error) {
-			if call.Depth > maxDepth {
-				return nil, agent.Refusedf(agent.CodeResourceExhausted, "%s: the call is %d calls deep, the limit is "+
-					"%d: do agents call each other in a circle?", call.Target(), call.Depth, maxDepth)
-			}
-			ctx, cancel := context.WithTimeout(ctx, timeout)
-			defer cancel()
-			res, err := next.Call(ctx, call)
-			if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) && agent.CodeOf(err) == agent.CodeInternal {
-				err = agent.AsError(ctx.Err())
-			}
-			return res, err
-		})
-	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/backoff"
+	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime/internal/supervise"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
@@ -69,19 +70,19 @@ func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out,
 	}
 	env := agent.Env{Name: c.Agent, Instance: c.Instance, Logger: c.log, Directory: c.dir,
 		Publisher: c.tel.Publisher(c.Broker, c.dir), StateDir: c.StateDir, Dir: c.Dir, Output: results}
-	host, _, err := hostOf(a, env)
+	i, err := lifecycle.New(a, env)
 	if err != nil {
 		return err
 	}
-	c.host, c.health = host, healthOf(a, env)
-	if err := startOne(ctx, a, env); err != nil {
+	c.host, c.health = i.Host, i.Health()
+	if err := i.Start(ctx); err != nil {
 		return err
 	}
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	var tasks conc.WaitGroup
-	if r, ok := a.(agent.Runner); ok && c.Run {
-		tasks.Go(func() { c.supervise(running, r, env) })
+	if run := i.Runner(); run != nil && c.Run {
+		tasks.Go(func() { c.supervise(running, run) })
 	}
 	err = mcp.ServeStdio(ctx, c, in, out,
 		mcp.HostOptions{Logger: c.log, Version: c.Program, Limits: c.MCP.privateLimits(), NoExpress: c.MCP.noExpress()},
@@ -90,7 +91,7 @@ func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out,
 	tasks.Wait()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), childDrain)
 	defer cancel()
-	return errors.Join(err, closeOne(end, a, env))
+	return errors.Join(err, i.Close(end))
 }
 
 // Info implements communicator.Service.
@@ -116,13 +117,12 @@ func (c *child) Call(ctx context.Context, call *agent.Call) (*agent.Result, erro
 
 // supervise runs the agent's Runner once the parent says so, and tells the parent what becomes of
 // it.
-func (c *child) supervise(ctx context.Context, r agent.Runner, env agent.Env) {
+func (c *child) supervise(ctx context.Context, run func(context.Context) error) {
 	select {
 	case <-c.runNow:
 	case <-ctx.Done():
 		return
 	}
-	run := func(ctx context.Context) error { return r.Run(agent.WithEnv(ctx, env)) }
 	err := supervise.Loop(ctx, c.Restart.policy(), c.Instance, c.log,
 		c.tel.Runner(c.Agent, run), func(s supervise.Status) {
 			if !s.State.Final() {

@@ -84,7 +84,7 @@ func TestTheEndOfARunnerIsToldUntilItIsHeard(t *testing.T) {
 			close(ch.runNow)
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
-			ch.supervise(ctx, brief{c.err}, agent.Env{Name: "a"})
+			ch.supervise(ctx, brief{c.err}.Run)
 			if want := []string{c.want, c.want, c.want}; !slices.Equal(p.told, want) {
 				t.Errorf("told %q\nwant %q", p.told, want)
 			}

@@ -28,10 +28,10 @@ func (r *Runtime) export(ctx context.Context, c *callee, p planned) error {
 		if e.binding, err = r.broker.Serve(ctx, e); err != nil {
 			return err
 		}
-		p.undo.add("agent "+c.name+" for other processes", e.binding.Close)
+		p.undo.Add("agent "+c.name+" for other processes", e.binding.Close)
 	}
 	r.cluster.export(e)
-	p.undo.add("the announcement of "+c.name, func(context.Context) error { r.cluster.withdraw(e); return nil })
+	p.undo.Add("the announcement of "+c.name, func(context.Context) error { r.cluster.withdraw(e); return nil })
 	return nil
 }
 

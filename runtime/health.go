@@ -3,7 +3,6 @@ package runtime
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -12,22 +11,6 @@ import (
 
 // healthTimeout is what an agent may take to say how it is; one that takes longer is not well.
 const healthTimeout = time.Second
-
-// healthOf is how an agent in this process is asked; nil when it has nothing to say.
-func healthOf(a agent.Agent, env agent.Env) func(context.Context) error {
-	h, ok := a.(agent.Healther)
-	if !ok {
-		return nil
-	}
-	return func(ctx context.Context) (err error) {
-		log := env.Logger
-		if log == nil {
-			log = slog.New(slog.DiscardHandler)
-		}
-		defer recovered(&err, log, "Health of "+env.Instance)
-		return h.Health(agent.WithEnv(ctx, env))
-	}
-}
 
 // askChild asks the child process of an instance.
 func (i *instance) askChild(ctx context.Context) error {

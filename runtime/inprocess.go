@@ -3,13 +3,12 @@ package runtime
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/lifecycle"
 )
 
 // hostHere starts the instances of a Go struct in this process and offers them over the agent's
@@ -34,7 +33,7 @@ func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*callee, error
 	if err != nil {
 		return nil, fmt.Errorf("agent %s: offer it over %s: %w", p.name, p.cfg.Communicator, err)
 	}
-	p.undo.add("agent "+p.name+" over "+p.cfg.Communicator, binding.Close)
+	p.undo.Add("agent "+p.name+" over "+p.cfg.Communicator, binding.Close)
 	route := &pool{name: p.name, instances: []*instance{newInstance(p.name, 0)}}
 	dial := func(ctx context.Context) (communicator.Peer, error) { return comm.Dial(ctx, p.name) }
 	if err := r.keep(ctx, base, p, route, 0, dial); err != nil {
@@ -73,30 +72,36 @@ func (r *Runtime) startAgent(ctx context.Context, p planned, i *instance, n int)
 	if err != nil {
 		return nil, err
 	}
+	a, err := p.instance(n, env)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Start(ctx); err != nil {
+		return nil, err
+	}
+	i.health = a.Health()
+	p.undo.Add("agent "+env.Instance, func(ctx context.Context) error {
+		if err := i.stop(ctx); err != nil {
+			return err
+		}
+		return a.Close(ctx)
+	})
+	if run := a.Runner(); run != nil && (n == 0 || p.cfg.Run == "all") {
+		r.runners.add(p.name, env.Instance, run)
+	}
+	return a.Host, nil
+}
+
+// instance makes the agent's instance n.
+func (p planned) instance(n int, env agent.Env) (*lifecycle.Instance, error) {
+	if n == 0 {
+		return p.first, p.first.Lend(env)
+	}
 	a, err := p.make()
 	if err != nil {
 		return nil, err
 	}
-	h, _, err := hostOf(a, env)
-	if err != nil {
-		return nil, err
-	}
-	if err := startOne(ctx, a, env); err != nil {
-		return nil, err
-	}
-	i.health = healthOf(a, env)
-	p.undo.add("agent "+env.Instance, func(ctx context.Context) error {
-		if err := i.stop(ctx); err != nil {
-			return err
-		}
-		return closeOne(ctx, a, env)
-	})
-	if runner, ok := a.(agent.Runner); ok && (n == 0 || p.cfg.Run == "all") {
-		r.runners.add(p.name, env.Instance, func(ctx context.Context) error {
-			return runner.Run(agent.WithEnv(ctx, env))
-		})
-	}
-	return h, nil
+	return lifecycle.New(a, env)
 }
 
 // env is what an instance in this process is lent.
@@ -117,34 +122,4 @@ func stateDir(cfg *Config, name string) (string, error) {
 		return "", fmt.Errorf("agent %s: make its state folder: %w", name, err)
 	}
 	return dir, nil
-}
-
-// startOne calls an agent's Start, if it has one. A panic is an error.
-func startOne(ctx context.Context, a agent.Agent, env agent.Env) (err error) {
-	s, ok := a.(agent.Starter)
-	if !ok {
-		return nil
-	}
-	defer recovered(&err, env.Logger, "Start of "+env.Instance)
-	if err := s.Start(agent.WithEnv(ctx, env), env); err != nil {
-		return fmt.Errorf("start agent %s: %w", env.Instance, err)
-	}
-	return nil
-}
-
-func closeOne(ctx context.Context, a agent.Agent, env agent.Env) (err error) {
-	c, ok := a.(agent.Closer)
-	if !ok {
-		return nil
-	}
-	defer recovered(&err, env.Logger, "Close of "+env.Instance)
-	return c.Close(agent.WithEnv(ctx, env))
-}
-
-// recovered turns a panic of an agent's code into an error, with the stack in the log.
-func recovered(err *error, log *slog.Logger, what string) {
-	if p := recover(); p != nil {
-		log.Error("panic", "in", what, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		*err = fmt.Errorf("%s panicked: %v", what, p)
-	}
 }

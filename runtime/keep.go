@@ -40,7 +40,7 @@ func (r *Runtime) keep(ctx, base context.Context, p planned, route *pool, n int,
 		defer close(over)
 		r.keepAlive(ctx, p, route, i, peer, d)
 	})
-	p.undo.add("session to "+i.id, func(closeCtx context.Context) error {
+	p.undo.Add("session to "+i.id, func(closeCtx context.Context) error {
 		err := i.stop(closeCtx)
 		cancel()
 		<-over

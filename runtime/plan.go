@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/runtime/internal/projectfile"
 )
 
@@ -19,8 +19,10 @@ type planned struct {
 	name string
 	cfg  AgentConfig
 	kind Kind
-	// make gives a new, configured agent of a type; nil for a command or url.
-	make func() (agent.Agent, error)
+	// first is the agent of a type that was asked for its capabilities; make gives another one,
+	// configured alike. Nil for a command or url.
+	first *lifecycle.Instance
+	make  func() (agent.Agent, error)
 	// info and requires of a type; what a foreign server offers is known when it is connected.
 	info     agent.Info
 	requires []agent.Requirement
@@ -29,7 +31,7 @@ type planned struct {
 	// level is 0 for an agent that requires none here, else one more than the highest of those.
 	level int
 	// undo takes back what was started of it; set when that begins.
-	undo *undo
+	undo *lifecycle.Undo
 	// unknown: the agent could not be asked for what it offers.
 	unknown bool
 	// tls of a url; nil: the system's.
@@ -38,7 +40,7 @@ type planned struct {
 
 // makePlan checks the agents of cfg against types, as far as that is possible without starting any,
 // and orders them so that each comes after what it requires. Every problem found is in the error.
-func makePlan(cfg *Config, types agent.Types, only []string) ([]planned, error) {
+func makePlan(cfg *Config, types agent.Types, only []string, log *slog.Logger) ([]planned, error) {
 	var errs []error
 	all := map[string]*planned{}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Agents)) {
@@ -77,11 +79,29 @@ func makePlan(cfg *Config, types agent.Types, only []string) ([]planned, error) 
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	order := startOrder(all)
-	slices.SortStableFunc(order, func(a, b planned) int {
-		return cmp.Or(cmp.Compare(a.level, b.level), cmp.Compare(a.name, b.name))
-	})
-	return order, nil
+	return inOrder(all, log), nil
+}
+
+// inOrder puts the agents in the order of their start.
+func inOrder(all map[string]*planned, log *slog.Logger) []planned {
+	requires := make(map[string][]string, len(all))
+	for name, p := range all {
+		requires[name] = nil
+		for _, req := range p.requires {
+			requires[name] = append(requires[name], req.Agent())
+		}
+	}
+	places, circles := lifecycle.StartOrder(requires)
+	for _, c := range circles {
+		log.Warn("agents require each other in a circle: some of them start before what they require",
+			"agents", strings.Join(c, ","))
+	}
+	order := make([]planned, len(places))
+	for i, p := range places {
+		order[i] = *all[p.Name]
+		order[i].level = p.Level
+	}
+	return order
 }
 
 func planAgent(cfg *Config, types agent.Types, name string) (*planned, error) {
@@ -101,7 +121,7 @@ func planAgent(cfg *Config, types agent.Types, name string) (*planned, error) {
 		return p, e
 	}
 	p.make = func() (a agent.Agent, err error) {
-		defer recovered(&err, slog.New(slog.DiscardHandler), "the constructor of type "+ac.Type)
+		defer lifecycle.Recover(&err, slog.New(slog.DiscardHandler), "the constructor of type "+ac.Type)
 		a = construct()
 		if a == nil {
 			return nil, fmt.Errorf("agent %s: the constructor of type %q returned nil", name, ac.Type)
@@ -115,26 +135,16 @@ func planAgent(cfg *Config, types agent.Types, name string) (*planned, error) {
 	if err != nil {
 		return p, err
 	}
-	h, requires, err := hostOf(a, agent.Env{Name: name})
-	if err != nil {
+	if p.first, err = lifecycle.New(a, agent.Env{Name: name}); err != nil {
 		return p, err
 	}
-	p.info, p.requires = h.Info(), requires
+	p.info, p.requires = p.first.Host.Info(), p.first.Requires()
 	_, p.runner = a.(agent.Runner)
 	_, p.healther = a.(agent.Healther)
-	return p, nil
-}
-
-// hostOf asks an agent for its capabilities and makes them callable.
-func hostOf(a agent.Agent, env agent.Env) (h *agent.Host, requires []agent.Requirement, err error) {
-	log := env.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+	if ac.Child() {
+		p.first = nil // what was asked is not what will run
 	}
-	defer recovered(&err, log, "Capabilities of "+env.Name)
-	caps := a.Capabilities()
-	h, err = agent.NewHost(env, caps)
-	return h, caps.Requires, err
+	return p, nil
 }
 
 // checkRequirement says whether somebody can provide what name requires. A tool of a foreign server
@@ -164,30 +174,3 @@ func checkOffer(all map[string]*planned, callee, tool string) (wrong, hint strin
 }
 
 func offers(info agent.Info, tool string) bool { _, ok := info.Tool(tool); return ok }
-
-func compareRequirements(a, b agent.Requirement) int { return cmp.Compare(a.String(), b.String()) }
-
-// startOrder puts required agents first; within that, and within a cycle, it goes by name.
-func startOrder(all map[string]*planned) []planned {
-	var order []planned
-	seen := map[string]bool{}
-	var visit func(name string)
-	visit = func(name string) {
-		p := all[name]
-		if p == nil || seen[name] {
-			return
-		}
-		seen[name] = true
-		for _, req := range slices.SortedFunc(slices.Values(p.requires), compareRequirements) {
-			visit(req.Agent())
-			if q := all[req.Agent()]; q != nil && q != p {
-				p.level = max(p.level, q.level+1)
-			}
-		}
-		order = append(order, *p)
-	}
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		visit(name)
-	}
-	return order
-}

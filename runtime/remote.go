@@ -11,6 +11,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/delivery"
+	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 )
@@ -75,7 +76,8 @@ func (r *remote) line(name string) (*line, error) {
 			}
 			return s.Call(ctx, c)
 		})
-		l.chain = agent.Chain(attempt, r.tel.Client(telemetry.Hop{Communicator: OverHTTP}), bounded(r.hello.Timeout))
+		l.chain = agent.Chain(attempt, r.tel.Client(telemetry.Hop{Communicator: OverHTTP}),
+			lifecycle.Limit(r.hello.Timeout))
 		r.lines[name] = l
 	}
 	return l, nil

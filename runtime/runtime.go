@@ -16,6 +16,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
@@ -79,7 +80,7 @@ type Runtime struct {
 	publisher agent.Publisher
 	listener  net.Listener
 
-	undo undo
+	undo lifecycle.Undo
 	// tasks are the goroutines that keep sessions alive; each ends when what it serves is taken
 	// back.
 	tasks   conc.WaitGroup
@@ -109,7 +110,7 @@ func New(cfg *Config, types agent.Types, o Options) (*Runtime, error) {
 	if err := cfg.checkDriver(o.Drivers); err != nil {
 		return nil, err
 	}
-	plan, err := makePlan(cfg, types, o.Only)
+	plan, err := makePlan(cfg, types, o.Only, o.Logger)
 	if err != nil {
 		return nil, err
 	}
@@ -211,11 +212,11 @@ func (r *Runtime) Handler() http.Handler {
 	})
 }
 
-func (r *Runtime) onClose(what string, f func(context.Context) error) { r.undo.add(what, f) }
+func (r *Runtime) onClose(what string, f func(context.Context) error) { r.undo.Add(what, f) }
 
 // closeAll stops what was started.
 func (r *Runtime) closeAll(ctx context.Context) error {
-	err := r.undo.run(ctx)
+	err := r.undo.Run(ctx)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)

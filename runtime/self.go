@@ -104,7 +104,7 @@ func (r *Runtime) listenFor(c *callee, p planned) error {
 		if err != nil {
 			return err
 		}
-		p.undo.add("the events "+e.Topic+" of "+p.name, stop)
+		p.undo.Add("the events "+e.Topic+" of "+p.name, stop)
 	}
 	return nil
 }

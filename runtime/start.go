@@ -11,6 +11,7 @@ import (
 	concpool "github.com/sourcegraph/conc/pool"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 )
 
@@ -70,15 +71,15 @@ func (r *Runtime) start(ctx, base context.Context) error {
 // the same way.
 func (r *Runtime) startLevel(ctx, base context.Context, level []planned) error {
 	others := concpool.New().WithContext(ctx).WithCancelOnError().WithFirstError().WithMaxGoroutines(startsAtOnce)
-	var lists []*undo
+	var lists []*lifecycle.Undo
 	for _, p := range level {
 		if p.kind != KindType || p.cfg.Communicator == OverStdio {
-			p.undo = &undo{}
+			p.undo = &lifecycle.Undo{}
 			lists = append(lists, p.undo)
 			others.Go(func(ctx context.Context) error { return r.deploy(ctx, base, p) })
 		}
 	}
-	r.onClose("agents in other processes", func(ctx context.Context) error { return together(ctx, lists) })
+	r.onClose("agents in other processes", func(ctx context.Context) error { return lifecycle.Together(ctx, lists) })
 	var err error
 	for _, p := range level {
 		if p.kind == KindType && p.cfg.Communicator != OverStdio {
@@ -124,7 +125,7 @@ func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
 	}
 	r.log.Debug("agent is up", "agent", p.name, "communicator", p.cfg.Communicator)
 	r.dir.add(c)
-	p.undo.add("routing to "+p.name, func(context.Context) error { r.dir.remove(p.name); return nil })
+	p.undo.Add("routing to "+p.name, func(context.Context) error { r.dir.remove(p.name); return nil })
 	if err := r.listenFor(c, p); err != nil {
 		return err
 	}

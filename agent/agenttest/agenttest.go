@@ -9,9 +9,11 @@
 //	...
 //	asked := agenttest.Inputs[City](sys, "geo.locate")
 //
-// Calls travel over [communicator.Local], events over a small in-memory broker; nothing needs a
-// network, a file outside the test's folder, or the real clock: a System works inside
-// testing/synctest.
+// Agents start, are called, get their events and end by the code that the runtime uses for it, so
+// that what a test shows is so in a running system: the order of start, a call's deadline and
+// depth, the order and the attempts of events. Only the broker is a test's own, and what failed is
+// tried again after a millisecond. Nothing needs a network, a file outside the test's folder, or
+// the real clock: a System works inside testing/synctest.
 package agenttest
 
 import (
@@ -20,7 +22,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,15 +35,14 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/lifecycle"
 )
 
-const (
-	// Caller is the name under which the test itself calls.
-	Caller = "test"
+// Caller is the name under which the test itself calls.
+const Caller = "test"
 
-	maxDepth  = 16 // the runtime's default: agents that call each other in a circle fail here as they do there
-	closeTime = 10 * time.Second
-)
+// closeTime bounds the end of a System.
+const closeTime = 10 * time.Second
 
 // Agents maps names to agents; a [Script] is one.
 type Agents map[string]agent.Agent
@@ -50,20 +53,27 @@ type Option func(*System)
 // ByHand leaves the Runners alone: the test calls [System.RunAgent].
 func ByHand() Option { return func(s *System) { s.byHand = true } }
 
+// CallTimeout is the deadline of each call, as the project file's timeout is. Default 30 s.
+func CallTimeout(d time.Duration) Option { return func(s *System) { s.timeout = d } }
+
 // System is a set of agents that run. It may be used concurrently.
 type System struct {
-	t      testing.TB
-	local  *communicator.Local
-	byHand bool
-	rec    recorder
-	broker broker
-	output syncBuffer
+	t       testing.TB
+	local   *communicator.Local
+	log     *slog.Logger
+	byHand  bool
+	timeout time.Duration
+	rec     recorder
+	broker  broker
+	output  syncBuffer
 
 	ctx    context.Context // of everything; the Runners' is below it
 	cancel context.CancelFunc
 	runCtx context.Context
 	rest   context.CancelFunc // ends runCtx
 	close  func() error
+
+	undo lifecycle.Undo
 
 	mu     sync.RWMutex
 	order  []*running // as they were started
@@ -72,14 +82,13 @@ type System struct {
 
 // running is one agent of a System.
 type running struct {
-	name    string
-	agent   agent.Agent
-	host    *agent.Host
-	binding communicator.Binding
-	wg      conc.WaitGroup
-	done    chan struct{} // its Run has returned; nil without one
-	err     error         // what Run gave
-	waited  atomic.Bool   // the test has asked for err
+	*lifecycle.Instance
+	name   string
+	chain  agent.Caller // reaches it
+	wg     conc.WaitGroup
+	done   chan struct{} // its Run has returned; nil without one
+	err    error         // what Run gave
+	waited atomic.Bool   // the test has asked for err
 }
 
 // Run starts the agents, those that others require first, and runs their Runners in the background;
@@ -98,7 +107,8 @@ func Run(t testing.TB, agents Agents, opts ...Option) *System {
 // Start is [Run] for a test that expects the start to fail.
 func Start(t testing.TB, agents Agents, opts ...Option) (*System, error) {
 	t.Helper()
-	s := &System{t: t, local: communicator.NewLocal(), agents: map[string]*running{}}
+	s := &System{t: t, local: communicator.NewLocal(), timeout: lifecycle.DefaultTimeout, agents: map[string]*running{},
+		log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	// which ends before t.Cleanup, and so before what is under way
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(t.Context()))
 	s.runCtx, s.rest = context.WithCancel(s.ctx)
@@ -108,19 +118,12 @@ func Start(t testing.TB, agents Agents, opts ...Option) (*System, error) {
 		o(s)
 	}
 	t.Cleanup(s.Close)
-	caps := map[string]agent.Capabilities{}
-	for name, a := range agents {
-		if a == nil {
-			return nil, fmt.Errorf("agent %q is nil", name)
-		}
-		caps[name] = a.Capabilities()
-	}
-	order, err := startOrder(caps)
+	order, err := s.plan(agents)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range order {
-		if err := s.start(name, agents[name], caps[name]); err != nil {
+	for _, r := range order {
+		if err := s.start(r); err != nil {
 			return nil, errors.Join(err, s.close())
 		}
 	}
@@ -132,34 +135,76 @@ func Start(t testing.TB, agents Agents, opts ...Option) (*System, error) {
 	return s, nil
 }
 
-func (s *System) start(name string, a agent.Agent, caps agent.Capabilities) error {
-	env := agent.Env{Name: name, Instance: name + "/0", Directory: directory{s}, Publisher: &s.broker,
-		StateDir: s.t.TempDir(), Output: &s.output,
-		Logger: slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})).With("agent",
-			name)}
-	h, err := agent.NewHost(env, caps)
+// plan asks the agents what they offer and require, and puts them in the order of their start.
+func (s *System) plan(agents Agents) ([]*running, error) {
+	all, requires := make(map[string]*running, len(agents)), make(map[string][]string, len(agents))
+	for _, name := range slices.Sorted(maps.Keys(agents)) {
+		if agents[name] == nil {
+			return nil, fmt.Errorf("agent %q is nil", name)
+		}
+		i, err := lifecycle.New(agents[name], s.env(name))
+		if err != nil {
+			return nil, err
+		}
+		all[name] = &running{Instance: i, name: name}
+	}
+	var errs []error
+	for name, r := range all {
+		requires[name] = nil
+		for _, req := range r.Requires() {
+			requires[name] = append(requires[name], req.Agent())
+			if c := all[req.Agent()]; c == nil || req.Tool() != "" && !offers(c.Host, req.Tool()) {
+				errs = append(errs, fmt.Errorf("agent %q requires %q, which nobody here provides: script it "+
+					"(agenttest.Script)", name, req))
+			}
+		}
+	}
+	places, circles := lifecycle.StartOrder(requires)
+	for _, c := range circles {
+		s.t.Logf("agents require each other in a circle, and start by name: %s", strings.Join(c, ", "))
+	}
+	order := make([]*running, len(places))
+	for i, p := range places {
+		order[i] = all[p.Name]
+	}
+	return order, errors.Join(errs...)
+}
+
+func offers(h *agent.Host, tool string) bool { _, ok := h.Info().Tool(tool); return ok }
+
+func (s *System) env(name string) agent.Env {
+	return agent.Env{Name: name, Instance: name + "/0", Directory: directory{s}, Publisher: &s.broker,
+		StateDir: s.t.TempDir(), Output: &s.output, Logger: s.log.With("agent", name)}
+}
+
+// start brings an agent up as the runtime does: its Start, its tools, its subscriptions.
+func (s *System) start(r *running) error {
+	if err := r.Start(s.ctx); err != nil {
+		return err
+	}
+	s.undo.Add("agent "+r.name, r.Close)
+	binding, err := s.local.Serve(s.ctx, r.Host)
 	if err != nil {
 		return err
 	}
-	r := &running{name: name, agent: a, host: h}
-	if st, ok := a.(agent.Starter); ok {
-		if err := st.Start(agent.WithEnv(s.ctx, env), env); err != nil {
-			return fmt.Errorf("start agent %q: %w", name, err)
-		}
+	s.undo.Add("calls of "+r.name, binding.Close)
+	peer, err := s.local.Dial(s.ctx, r.name)
+	if err != nil {
+		return err
 	}
+	r.chain = agent.Chain(peer, lifecycle.Limit(s.timeout))
 	s.mu.Lock()
-	s.agents[name], s.order = r, append(s.order, r)
+	s.agents[r.name], s.order = r, append(s.order, r)
 	s.mu.Unlock()
-	if r.binding, err = s.local.Serve(s.ctx, h); err != nil {
-		return fmt.Errorf("serve agent %q: %w", name, err)
+	for _, e := range r.Host.Info().Subscriptions {
+		s.undo.Add("the events "+e.Topic+" of "+r.name, s.broker.subscribe(r, e.Topic))
 	}
-	s.broker.listen(h)
 	return nil
 }
 
 // background runs the agent's Runner, if it is one, once.
 func (s *System) background(r *running) {
-	if _, ok := r.agent.(agent.Runner); !ok {
+	if r.Runner() == nil {
 		return
 	}
 	r.done = make(chan struct{})
@@ -174,12 +219,12 @@ func (s *System) background(r *running) {
 func (s *System) RunAgent(ctx context.Context, name string) error {
 	s.t.Helper()
 	r := s.get(name)
-	runner, ok := r.agent.(agent.Runner)
-	if !ok {
+	run := r.Runner()
+	if run == nil {
 		return fmt.Errorf("agent %q has no Run", name)
 	}
 	var err error
-	if p := panics.Try(func() { err = runner.Run(agent.WithEnv(ctx, r.host.Env())) }); p != nil {
+	if p := panics.Try(func() { err = run(ctx) }); p != nil {
 		err = p.AsError()
 	}
 	if err != nil {
@@ -250,23 +295,8 @@ func (s *System) stop() error {
 			errs = append(errs, r.err)
 		}
 	}
-	s.broker.close()
-	for _, r := range slices.Backward(s.order) {
-		if r.binding != nil {
-			errs = append(errs, wrap("withdraw", r.name, r.binding.Close(ctx)))
-		}
-		if c, ok := r.agent.(agent.Closer); ok {
-			errs = append(errs, wrap("close", r.name, c.Close(agent.WithEnv(ctx, r.host.Env()))))
-		}
-	}
-	return errors.Join(append(errs, s.local.Close(ctx))...)
-}
-
-func wrap(what, name string, err error) error {
-	if err != nil {
-		err = fmt.Errorf("%s agent %q: %w", what, name, err)
-	}
-	return err
+	errs = append(errs, s.undo.Run(ctx), s.local.Close(ctx))
+	return errors.Join(errs...)
 }
 
 // syncBuffer is a buffer that many may write to.

@@ -159,143 +159,6 @@ func TestScriptAnswers(t *testing.T) {
 	}
 }
 
-// listener hears of forecasts, and tells of it in turn.
-type listener struct {
-	steps *steps
-	fail  bool
-}
-
-func (l *listener) Capabilities() agent.Capabilities {
-	return agent.Capabilities{Subscriptions: []agent.Subscription{agent.On("forecast.made",
-		func(ctx context.Context, c city) error {
-			l.steps.add(c.Name)
-			if l.fail {
-				return errors.New("did not understand")
-			}
-			return agent.Publish(ctx, "forecast.heard", c)
-		})}}
-}
-
-func TestEventsAreRecordedAndDelivered(t *testing.T) {
-	heard := &steps{}
-	sys := agenttest.Run(t, agenttest.Agents{"listener": &listener{steps: heard},
-		"deaf": &listener{steps: &steps{}, fail: true}})
-	var want []string
-	for i := range 50 {
-		name := fmt.Sprint("city ", i)
-		want = append(want, name)
-		if err := agent.Publish(sys.Ctx(), "forecast.made", city{name}, agent.EventKey("one"),
-			agent.EventID(name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	sys.Settle()
-	if got := heard.list(); !slices.Equal(got, want) {
-		t.Errorf("events of one key were handled as %v", got)
-	}
-	if n := len(sys.Published("forecast.heard")); n != 50 {
-		t.Errorf("%d events were published in turn", n)
-	}
-	calls := sys.Calls("deaf.forecast.made")
-	if len(calls) != 50 || agent.CodeOf(calls[0].Err) != agent.CodeToolFailed || calls[0].ID != "city 0" ||
-		calls[0].Caller != agenttest.Caller {
-		t.Errorf("%d deliveries, the first is %+v", len(calls), calls[0])
-	}
-}
-
-func TestLifecycle(t *testing.T) {
-	what, stopped := &steps{}, make(chan struct{})
-	g := &geo{Script: agenttest.Script{"locate": position{}}, steps: what, run: func(ctx context.Context) error {
-		env, _ := agent.EnvFrom(ctx)
-		fmt.Fprint(env.Output, "hello from ", env.Name, " in ", env.StateDir != "")
-		<-ctx.Done()
-		close(stopped)
-		return ctx.Err()
-	}}
-	sys := agenttest.Run(t, agenttest.Agents{"geo": g, "weather": &weather{what}})
-	sys.Close()
-	<-stopped
-	if got, want := what.list(), []string{"start geo geo/0", "start weather weather/0", "close weather",
-		"close geo"}; !slices.Equal(got, want) {
-		t.Errorf("it went %v, want %v", got, want)
-	}
-	if got := sys.Output(); got != "hello from geo in true" {
-		t.Errorf("the output is %q", got)
-	}
-	if _, err := agent.CallTool(sys.Ctx(), "geo.locate", nil); err == nil {
-		t.Error("a closed system answers")
-	}
-}
-
-func TestRunner(t *testing.T) {
-	script := agenttest.Script{"locate": position{}}
-	broken := &geo{Script: script, steps: &steps{}, run: func(context.Context) error {
-		return errors.New("out of maps")
-	}}
-	sys := agenttest.Run(t, agenttest.Agents{"geo": broken})
-	if err := sys.Wait("geo"); err == nil || !strings.Contains(err.Error(), "out of maps") {
-		t.Errorf("Wait gave %v", err)
-	}
-	wild := &geo{Script: script, steps: &steps{}, run: func(context.Context) error { panic("lost") }}
-	sys = agenttest.Run(t, agenttest.Agents{"geo": wild}, agenttest.ByHand())
-	if err := sys.RunAgent(sys.Ctx(), "geo"); err == nil || !strings.Contains(err.Error(), "lost") {
-		t.Errorf("RunAgent gave %v", err)
-	}
-}
-
-// recordTB is a test that is allowed to fail.
-type recordTB struct {
-	testing.TB
-	cleanup []func()
-	errors  []string
-}
-
-func (r *recordTB) Cleanup(f func())  { r.cleanup = append(r.cleanup, f) }
-func (r *recordTB) Error(args ...any) { r.errors = append(r.errors, fmt.Sprint(args...)) }
-func (r *recordTB) end() {
-	for _, f := range slices.Backward(r.cleanup) {
-		f()
-	}
-}
-
-func TestRunnersErrorFailsTheTest(t *testing.T) {
-	tb, ran := &recordTB{TB: t}, make(chan struct{})
-	agenttest.Run(tb, agenttest.Agents{"geo": &geo{steps: &steps{}, run: func(context.Context) error {
-		defer close(ran)
-		return errors.New("out of maps")
-	}}})
-	<-ran
-	tb.end()
-	if len(tb.errors) != 1 || !strings.Contains(tb.errors[0], `run agent "geo": out of maps`) {
-		t.Errorf("the test was told %q", tb.errors)
-	}
-}
-
-func TestStartFails(t *testing.T) {
-	what := &steps{}
-	_, err := agenttest.Start(t, agenttest.Agents{
-		"a-geo": &geo{steps: what},
-		"geo":   &geo{Script: agenttest.Script{"locate": 1}, steps: what, start: errors.New("no maps")},
-	}, agenttest.ByHand())
-	if err == nil || err.Error() != `start agent "geo": no maps` {
-		t.Errorf("Start gave %v", err)
-	}
-	if got, want := what.list(), []string{"start a-geo a-geo/0", "start geo geo/0", "close geo"}; !slices.Equal(got,
-		want) {
-		t.Errorf("it went %v, want %v", got, want)
-	}
-	for want, agents := range map[string]agenttest.Agents{
-		`agent "weather" requires "geo.locate", which nobody here provides`: {"weather": &weather{},
-			"geo": agenttest.Script{"find": 1}},
-		`"Geo" is no agent name`: {"Geo": agenttest.Script{}},
-		`agent "geo" is nil`:     {"geo": nil},
-	} {
-		if _, err := agenttest.Start(t, agents); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("Start gave %v, want %s", err, want)
-		}
-	}
-}
-
 func TestCallsInACircleEnd(t *testing.T) {
 	down := func(ctx context.Context, c *agent.Call) (any, error) { return agent.CallTool(ctx, "loop.down", nil) }
 	sys := agenttest.Run(t, agenttest.Agents{"loop": agenttest.Script{"down": down}})
@@ -336,6 +199,18 @@ func TestBackChannelOfTheTest(t *testing.T) {
 	}
 }
 
+// A call has the deadline that it has in a runtime without a project file.
+func TestCallsHaveTheRuntimesDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sys := agenttest.Run(t, agenttest.Agents{"geo": agenttest.Script{"locate": agenttest.Hang()}})
+		began := time.Now()
+		_, err := agent.CallTool(sys.Ctx(), "geo.locate", nil)
+		if agent.CodeOf(err) != agent.CodeDeadlineExceeded || time.Since(began) != 30*time.Second {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+	})
+}
+
 // An hour passes in no time: everything a System does stays in its bubble.
 func TestOneHourTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -353,7 +228,7 @@ func TestOneHourTimeout(t *testing.T) {
 						}
 					}
 				}},
-		})
+		}, agenttest.CallTimeout(2*time.Hour))
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(sys.Ctx(), time.Hour)
 		defer cancel()

@@ -77,15 +77,11 @@ func (d directory) Call(ctx context.Context, c *agent.Call) (*agent.Result, erro
 }
 
 func (d directory) route(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-	if c.Depth > maxDepth {
-		return nil, agent.Refusedf(agent.CodeResourceExhausted, "%s: %d calls deep: do the agents call each other in "+
-			"a circle?", c.Target(), c.Depth)
+	r := d.s.lookup(c.Agent)
+	if r == nil {
+		return nil, agent.Refusedf(agent.CodeNotFound, "there is no agent %q", c.Agent)
 	}
-	p, err := d.s.local.Dial(ctx, c.Agent)
-	if err != nil {
-		return nil, err
-	}
-	return p.Call(ctx, c)
+	return r.chain.Call(ctx, c)
 }
 
 func (d directory) Agents() []agent.Info {
@@ -93,14 +89,14 @@ func (d directory) Agents() []agent.Info {
 	defer d.s.mu.RUnlock()
 	var all []agent.Info
 	for _, name := range slices.Sorted(maps.Keys(d.s.agents)) {
-		all = append(all, d.s.agents[name].host.Info())
+		all = append(all, d.s.agents[name].Host.Info())
 	}
 	return all
 }
 
 func (d directory) Agent(name string) (agent.Info, bool) {
 	if r := d.s.lookup(name); r != nil {
-		return r.host.Info(), true
+		return r.Host.Info(), true
 	}
 	return agent.Info{}, false
 }

@@ -4,33 +4,90 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/sourcegraph/conc"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/delivery"
 )
 
-// maxDeliveries bounds the deliveries under way, as a broker does.
-const maxDeliveries = 1024
+const (
+	// maxQueue bounds the events that wait for one subscription, as a broker does.
+	maxQueue = 1024
+	// backoff is a test's, not the runtime's: what fails is tried again at once.
+	backoff = time.Millisecond
+)
 
-// broker delivers each event to every listener, concurrently; events of one topic and key in order.
+// broker hands each event to every agent that listens to its topic, as the runtime's brokers do,
+// but without one.
 type broker struct {
 	sys *System
 
 	mu        sync.Mutex
-	hosts     []*agent.Host
+	topics    map[string][]*subscription
 	published []agent.Event
-	underWay  int
-	idle      chan struct{}            // closed when underWay is 0 again; nil while it is
-	tails     map[string]chan struct{} // by listener, topic and key: the last delivery's end
-	closed    bool
-	wg        conc.WaitGroup
+	underWay  int           // deliveries
+	idle      chan struct{} // closed when underWay is 0 again; nil while it is
 }
 
-func (b *broker) listen(h *agent.Host) {
+// A subscription is one agent's to one topic.
+type subscription struct {
+	dispatcher *delivery.Dispatcher
+	queue      chan agent.Event
+	senders    sync.WaitGroup // who may still put something in the queue
+	closing    chan struct{}  // closed: who waits for room leaves
+	handlers   conc.WaitGroup // the one that takes from the queue, too
+}
+
+// subscribe has the agent handle the events of a topic until stop, which waits for those that it
+// was sent.
+func (b *broker) subscribe(r *running, topic string) (stop func(context.Context) error) {
+	log := b.sys.log
+	s := &subscription{queue: make(chan agent.Event, maxQueue), closing: make(chan struct{})}
+	s.dispatcher = delivery.New(delivery.Options{Agent: r.name, Topic: topic, Logger: log,
+		Concurrency: delivery.DefaultConcurrency, Attempts: delivery.DefaultAttempts, Backoff: backoff,
+		OnDead: func(p agent.Event, attempts int, err error) {
+			log.Warn("an event was not handled", "agent", r.name, "topic", p.Topic, "event", p.ID, "attempts", attempts,
+				"error", err)
+		}}, func(ctx context.Context, p agent.Event, attempt int) error {
+		_, err := b.sys.rec.record(ctx, delivery.Call(r.name, p, attempt), r.chain)
+		return err
+	})
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.hosts = append(b.hosts, h)
+	if b.topics == nil {
+		b.topics = map[string][]*subscription{}
+	}
+	b.topics[topic] = append(b.topics[topic], s)
+	b.mu.Unlock()
+	s.handlers.Go(func() { b.run(s) })
+	return func(ctx context.Context) error {
+		b.mu.Lock()
+		b.topics[topic] = slices.DeleteFunc(b.topics[topic], func(x *subscription) bool { return x == s })
+		b.mu.Unlock()
+		close(s.closing)
+		s.senders.Wait()
+		close(s.queue)
+		s.handlers.Wait()
+		return s.dispatcher.Wait(ctx)
+	}
+}
+
+// run hands out the events of a subscription in their order. A delivery outlives the call that
+// published, and ends with the system.
+func (b *broker) run(s *subscription) {
+	ctx := b.sys.ctx
+	for p := range s.queue {
+		if !s.dispatcher.Reserve(ctx.Done(), nil) {
+			b.done()
+			continue
+		}
+		e := s.dispatcher.Accept(p)
+		s.handlers.Go(func() {
+			defer b.done()
+			s.dispatcher.Handle(ctx, e)
+		})
+	}
 }
 
 // Publish implements [agent.Publisher].
@@ -39,59 +96,55 @@ func (b *broker) Publish(ctx context.Context, p agent.Event) error {
 		return agent.Refusedf(agent.CodeOf(err), "publish %q: %w", p.Topic, err)
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return agent.Refusedf(agent.CodeUnavailable, "publish %q: the system is closed", p.Topic)
-	}
-	if b.underWay >= maxDeliveries {
-		return agent.Refusedf(agent.CodeResourceExhausted, "publish %q: %d deliveries are under way", p.Topic,
-			b.underWay)
-	}
 	b.published = append(b.published, p)
-	for _, h := range b.hosts {
-		if slices.Contains(h.Info().Subscriptions, agent.SubscriptionInfo{Topic: p.Topic}) {
-			b.deliver(h, p)
-		}
+	to := slices.Clone(b.topics[p.Topic])
+	for _, s := range to {
+		s.senders.Add(1)
 	}
-	return nil
-}
-
-func (b *broker) deliver(h *agent.Host, p agent.Event) {
-	if b.underWay++; b.idle == nil {
+	if b.underWay += len(to); b.idle == nil && len(to) > 0 {
 		b.idle = make(chan struct{})
 	}
-	var before, done chan struct{}
-	queue := h.Info().Name + " " + p.Topic + " " + p.Key
-	if p.Key != "" {
-		if b.tails == nil {
-			b.tails = map[string]chan struct{}{}
+	b.mu.Unlock()
+	var err error
+	for _, s := range to {
+		if full := s.put(ctx, p); full != nil {
+			b.done()
+			err = full
 		}
-		before, done = b.tails[queue], make(chan struct{})
-		b.tails[queue] = done
+		s.senders.Done()
 	}
-	b.wg.Go(func() {
-		if before != nil {
-			<-before
-		}
-		c := &agent.Call{ID: p.ID, Op: agent.OpEvent, Agent: h.Info().Name, Name: p.Topic, Input: p.Payload,
-			Caller: p.Source, Key: p.Key, Attempt: 1, Meta: p.Meta}
-		// a delivery outlives the call that published, and ends with the system
-		if _, err := b.sys.rec.record(b.sys.ctx, c, h); err != nil {
-			h.Env().Logger.Warn("an event was not handled", "topic", p.Topic, "event", p.ID, "error", err)
-		}
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if done != nil {
-			close(done)
-			if b.tails[queue] == done {
-				delete(b.tails, queue)
-			}
-		}
-		if b.underWay--; b.underWay == 0 {
-			close(b.idle)
-			b.idle = nil
-		}
-	})
+	return err
+}
+
+// put queues an event, and waits where there is no room.
+func (s *subscription) put(ctx context.Context, p agent.Event) error {
+	select {
+	case s.queue <- p:
+		return nil
+	default:
+	}
+	full := time.NewTimer(delivery.DefaultPublishTimeout)
+	defer full.Stop()
+	select {
+	case s.queue <- p:
+		return nil
+	case <-s.closing:
+		return agent.Errorf(agent.CodeUnavailable, "publish %s: a subscriber is stopping", p.Topic)
+	case <-full.C:
+		return agent.Errorf(agent.CodeResourceExhausted, "publish %s: a subscriber is too slow", p.Topic)
+	case <-ctx.Done():
+		return agent.Errorf(agent.CodeOf(ctx.Err()), "publish %s: %w", p.Topic, ctx.Err())
+	}
+}
+
+// done ends a delivery.
+func (b *broker) done() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.underWay--; b.underWay == 0 {
+		close(b.idle)
+		b.idle = nil
+	}
 }
 
 func (b *broker) settle() {
@@ -104,14 +157,6 @@ func (b *broker) settle() {
 		}
 		<-idle
 	}
-}
-
-// close refuses what is published from now on and waits for the deliveries.
-func (b *broker) close() {
-	b.mu.Lock()
-	b.closed = true
-	b.mu.Unlock()
-	b.wg.Wait()
 }
 
 // Settle waits until every event published so far, and every one that its handling published in

@@ -83,7 +83,7 @@ func NewEvents(d Driver, o EventsOptions) (*Events, error) {
 	o.Concurrency = max(cmp.Or(o.Concurrency, delivery.DefaultConcurrency), 1)
 	o.Attempts = max(cmp.Or(o.Attempts, delivery.DefaultAttempts), 1)
 	o.Backoff = cmp.Or(o.Backoff, delivery.DefaultBackoff)
-	o.PublishTimeout = cmp.Or(o.PublishTimeout, defaultPublishTimeout)
+	o.PublishTimeout = cmp.Or(o.PublishTimeout, delivery.DefaultPublishTimeout)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

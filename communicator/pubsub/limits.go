@@ -47,8 +47,7 @@ const (
 
 // The limits of events, besides those of package delivery.
 const (
-	defaultPublishTimeout = 5 * time.Second
-	routerTimeout         = time.Second // for the Router's own goroutines: handlers were waited for
+	routerTimeout = time.Second // for the Router's own goroutines: handlers were waited for
 )
 
 // The limits of the in-memory driver.

@@ -1,6 +1,6 @@
-// Package delivery is how the events of a topic reach the handler of a subscription, whatever broker
-// carries them: a bounded number at once, those with one key one after the other, each tried again
-// when it failed. The brokers of the runtime and agenttest, which has none, share it.
+// Package delivery is how the events of a topic reach the handler of a subscription, whatever
+// broker carries them: a bounded number at once, those with one key one after the other, each tried
+// again when it failed. The brokers of the runtime and agenttest, which has none, share it.
 package delivery
 
 import (
@@ -20,12 +20,14 @@ const (
 	DefaultConcurrency = 16
 	DefaultAttempts    = 3
 	DefaultBackoff     = 100 * time.Millisecond
+	// DefaultPublishTimeout is how long a publisher waits for room at a slow subscriber.
+	DefaultPublishTimeout = 5 * time.Second
 
 	maxBackoff = 10 * time.Second
 )
 
-// A Handler handles an event; attempt is 1 for the first delivery. It is called concurrently, except
-// for events that have the same key.
+// A Handler handles an event; attempt is 1 for the first delivery. It is called concurrently,
+// except for events that have the same key.
 type Handler func(ctx context.Context, p agent.Event, attempt int) error
 
 // Options configures a [Dispatcher]. Every field must be set.
@@ -35,8 +37,8 @@ type Options struct {
 	// Concurrency is how many events are handled at once, those that wait for their key's turn or
 	// for another attempt included.
 	Concurrency int
-	// Attempts is how often a failing handler is tried in all. An error that is [Final] is not tried
-	// again.
+	// Attempts is how often a failing handler is tried in all. An error that is [Final] is not
+	// tried again.
 	Attempts int
 	// Backoff is the time before the second attempt, doubled with each, at most 10 s.
 	Backoff time.Duration
@@ -46,8 +48,8 @@ type Options struct {
 }
 
 // A Dispatcher hands the events of one subscription to its handler. Whoever takes events from the
-// broker calls Reserve and Accept for one after the other; what Accept returned goes to Handle, in a
-// goroutine of its own, or to Drop.
+// broker calls Reserve and Accept for one after the other; what Accept returned goes to Handle, in
+// a goroutine of its own, or to Drop.
 type Dispatcher struct {
 	o     Options
 	fn    Handler

@@ -127,12 +127,16 @@ func TestFailures(t *testing.T) {
 	}{
 		"error": {func() error { return agent.Errorf(agent.CodeToolFailed, "no") }, 3, 300 * time.Millisecond,
 			agent.CodeToolFailed},
-		"final": {func() error { return agent.Errorf(agent.CodeInvalidArgument, "no") }, 1, 0, agent.CodeInvalidArgument},
+		"final": {func() error {
+			return agent.Errorf(agent.CodeInvalidArgument, "no")
+		}, 1, 0, agent.CodeInvalidArgument},
 		"panic": {func() error { panic("no") }, 3, 300 * time.Millisecond, agent.CodeInternal},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				b := newBench(Options{Concurrency: 1}, func(context.Context, agent.Event, int) error { return c.fail() })
+				b := newBench(Options{Concurrency: 1}, func(context.Context, agent.Event, int) error {
+					return c.fail()
+				})
 				began := time.Now()
 				b.publish(t.Context(), agent.Event{ID: "x"})
 				b.wg.Wait()

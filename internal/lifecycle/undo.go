@@ -1,4 +1,4 @@
-package runtime
+package lifecycle
 
 import (
 	"context"
@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// An undo list takes back what was started, last first: on a failed start and at the end of a drain
-// alike. It may be added to concurrently.
-type undo struct {
+// An Undo list takes back what was started, last first: on a failed start and at the end of a drain
+// alike. The zero Undo is empty. It may be added to concurrently.
+type Undo struct {
 	mu    sync.Mutex
 	steps []step
 }
@@ -19,15 +19,15 @@ type step struct {
 	do   func(context.Context) error
 }
 
-// add notes how to take back what was just started.
-func (u *undo) add(what string, do func(context.Context) error) {
+// Add notes how to take back what was just started.
+func (u *Undo) Add(what string, do func(context.Context) error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.steps = append(u.steps, step{what, do})
 }
 
-// run takes everything back. A step that fails does not keep the others from running.
-func (u *undo) run(ctx context.Context) error {
+// Run takes everything back. A step that fails does not keep the others from running.
+func (u *Undo) Run(ctx context.Context) error {
 	var errs []error
 	for {
 		u.mu.Lock()
@@ -44,13 +44,13 @@ func (u *undo) run(ctx context.Context) error {
 	}
 }
 
-// together runs several lists at the same time: those of processes that have nothing to do with
+// Together runs several lists at the same time: those of processes that have nothing to do with
 // each other.
-func together(ctx context.Context, lists []*undo) error {
+func Together(ctx context.Context, lists []*Undo) error {
 	errs := make([]error, len(lists))
 	var wg sync.WaitGroup
 	for n, l := range lists {
-		wg.Go(func() { errs[n] = l.run(ctx) })
+		wg.Go(func() { errs[n] = l.Run(ctx) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)

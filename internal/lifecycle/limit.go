@@ -1,0 +1,35 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+)
+
+const (
+	// MaxDepth ends call circles: A asks B asks A …
+	MaxDepth = 16
+	// DefaultTimeout is the deadline of a call where nothing else is said.
+	DefaultTimeout = 30 * time.Second
+)
+
+// Limit gives a call its deadline and refuses it beyond MaxDepth.
+func Limit(timeout time.Duration) agent.Middleware {
+	return func(next agent.Caller) agent.Caller {
+		return agent.CallerFunc(func(ctx context.Context, call *agent.Call) (*agent.Result, error) {
+			if call.Depth > MaxDepth {
+				return nil, agent.Refusedf(agent.CodeResourceExhausted, "%s: the call is %d calls deep, the limit is "+
+					"%d: do agents call each other in a circle?", call.Target(), call.Depth, MaxDepth)
+			}
+			ctx, cancel := context.WithTimeout(ctx, timeout)
+			defer cancel()
+			res, err := next.Call(ctx, call)
+			if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) && agent.CodeOf(err) == agent.CodeInternal {
+				err = agent.AsError(ctx.Err())
+			}
+			return res, err
+		})
+	}
+}
