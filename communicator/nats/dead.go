@@ -36,14 +36,14 @@ const (
 	deadHeaders  = "dead-"
 )
 
-// bury moves an event to the dead. Should the process die halfway, it is done again, and the server
-// notes that it is the same.
-func (s *durableSubscription) bury(d *durableEvent, reason error) error {
+// deadLetter moves an event to the stream of dead letters. A process that dies halfway leaves it to
+// another, and the broker drops the second of two equal dead letters.
+func (s *durableSubscription) deadLetter(d *durableEvent, reason error) error {
 	text := strings.Join(strings.Fields(strings.ToValidUTF8(reason.Error(), "?")), " ")
 	if len(text) > maxReason {
 		text = strings.ToValidUTF8(text[:maxReason], "") + " ..."
 	}
-	h := maps.Clone(d.raw.Header)
+	h := maps.Clone(d.raw.Headers())
 	for k := range h {
 		if strings.HasPrefix(k, "Nats-") {
 			delete(h, k)
@@ -61,11 +61,11 @@ func (s *durableSubscription) bury(d *durableEvent, reason error) error {
 	}
 	id := fmt.Sprintf("%s/%d/%s", s.group, meta.Sequence.Stream, meta.Timestamp.Format(time.RFC3339Nano))
 	if err := s.v.keepRaw(context.Background(), &natsgo.Msg{Subject: s.v.grave + s.group + "." + s.topic, Header: h,
-		Data: d.raw.Data}, id); err != nil {
+		Data: d.raw.Data()}, id); err != nil {
 		return err
 	}
 	s.settle(d, d.raw.Term())
-	dead := deadOf(0, h, d.raw.Data, time.Now())
+	dead := deadOf(0, h, d.raw.Data(), time.Now())
 	dead.Event.Topic = s.topic
 	s.v.o.OnDead(dead)
 	return nil

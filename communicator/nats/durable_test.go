@@ -198,6 +198,77 @@ func TestDurableSlowHandler(t *testing.T) {
 	close(release)
 }
 
+// Events that wait for a free handler wait at the broker, whoever is slow: none comes twice.
+func TestDurableBacklogWaitsAtTheBroker(t *testing.T) {
+	v := durable(t, open(t, testBroker(t).options()), DurableOptions{Concurrency: 4, AckWait: 300 * time.Millisecond})
+	const events = 12
+	for i := range events {
+		keep(t, v, agent.Event{ID: fmt.Sprint(i), Topic: "t"})
+	}
+	got := make(chan seen, 10*events)
+	for range 2 { // as two processes
+		listen(t, v, "a", "t", func(_ context.Context, p agent.Event, attempt int) error {
+			got <- seen{p, attempt}
+			time.Sleep(500 * time.Millisecond) // a slow tool
+			return nil
+		})
+	}
+	ids := map[string]bool{}
+	for range events {
+		s := testkit.Receive(t, got)
+		if s.attempt != 1 || ids[s.p.ID] {
+			t.Errorf("event %s was delivered again: %d", s.p.ID, s.attempt)
+		}
+		ids[s.p.ID] = true
+	}
+}
+
+// Somebody deletes the consumer, idle or busy: it is made anew, and no event is lost that was not
+// handled.
+func TestDurableConsumerDeleted(t *testing.T) {
+	v := durable(t, open(t, testBroker(t).options()), DurableOptions{})
+	got := make(chan seen, 10)
+	listen(t, v, "a", "t", func(_ context.Context, p agent.Event, attempt int) error {
+		got <- seen{p, attempt}
+		return nil
+	})
+	for _, id := range []string{"1", "2", "3"} {
+		keep(t, v, agent.Event{ID: id, Topic: "t"})
+		for s := testkit.Receive(t, got); s.p.ID != id; s = testkit.Receive(t, got) { // at least once
+			t.Log("again:", s.p.ID)
+		}
+		if err := v.js.DeleteConsumer(t.Context(), v.events, "a@t"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A subscription that ends leaves nothing waiting: the next event goes to another one at once.
+func TestDurableStopLeavesNothingBehind(t *testing.T) {
+	v := durable(t, open(t, testBroker(t).options()), DurableOptions{InOrder: true, AckWait: time.Hour})
+	got := make(chan string, 100)
+	for n := range 20 {
+		stop := listen(t, v, "a", "t", func(_ context.Context, p agent.Event, _ int) error {
+			got <- p.ID
+			return nil
+		})
+		stopped := make(chan error, 1)
+		go func() { stopped <- stop(context.Background()) }()
+		keep(t, v, agent.Event{ID: fmt.Sprint(n), Topic: "t"})
+		if err := testkit.Receive(t, stopped); err != nil {
+			t.Fatal(err)
+		}
+	}
+	listen(t, v, "a", "t", func(_ context.Context, p agent.Event, _ int) error {
+		got <- p.ID
+		return nil
+	})
+	ids := map[string]bool{}
+	for len(ids) < 20 {
+		ids[testkit.Receive(t, got)] = true
+	}
+}
+
 func TestDurableOrderByKey(t *testing.T) {
 	v := durable(t, open(t, testBroker(t).options()), DurableOptions{Concurrency: 8, Backoff: time.Millisecond})
 	drivertest.OrderedByKey(t, v)

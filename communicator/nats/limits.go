@@ -45,6 +45,10 @@ const (
 	clusterReplicas        = 3
 	// maxAckPending is how many events of one consumer may be in hand in all processes together.
 	maxAckPending = 4096
+	// A request for an event waits at the broker for pullExpiry. It reports itself every
+	// pullHeartbeat: after two that are missing, the consumer is made anew.
+	pullExpiry    = 30 * time.Second
+	pullHeartbeat = time.Second
 	// readyTimeout is how long a cluster may take to choose its leaders.
 	readyTimeout = 15 * time.Second
 	// streamTimeout bounds one attempt at making a stream.
@@ -58,5 +62,6 @@ const (
 var (
 	reconnectWaits = backoff.Policy{Initial: time.Second, Multiplier: 1.6, Max: 30 * time.Second, Jitter: 0.2}
 	embeddedWaits  = backoff.Policy{Initial: 50 * time.Millisecond, Multiplier: 2, Max: 250 * time.Millisecond}
+	consumerWaits  = backoff.Policy{Initial: 500 * time.Millisecond, Multiplier: 2, Max: 5 * time.Second, Jitter: 0.2}
 	streamWaits    = backoff.Policy{Initial: 100 * time.Millisecond, Multiplier: 2, Max: time.Second}
 )

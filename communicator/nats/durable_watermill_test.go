@@ -60,7 +60,7 @@ func (s *durableSubscriber) Subscribe(ctx context.Context, topic string) (<-chan
 		case <-ctx.Done():
 			return errEnded
 		}
-		return pass(ctx, received(d.raw.Header, d.raw.Data), out)
+		return pass(ctx, received(d.raw.Headers(), d.raw.Data()), out)
 	})
 	if err != nil {
 		return nil, err

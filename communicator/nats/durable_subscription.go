@@ -1,0 +1,199 @@
+package nats
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/sourcegraph/conc"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/backoff"
+	"github.com/openmas/openmas/internal/delivery"
+)
+
+// A durableSubscription takes events from a durable consumer of JetStream, never more than it can
+// begin to handle at once: an event that waited here would get no sign of life, and be delivered a
+// second time.
+//
+//	reserve a slot -> ask for one event, and wait -> hand it to a handler
+//	                                              -> ask for as many as there are, and have slots
+//	the iterator fails, or the consumer was deleted -> make both anew, after a wait
+//	stop -> return what still comes -> wait for the handlers
+type durableSubscription struct {
+	v            *Durable
+	group, topic string
+	fn           func(context.Context, *durableEvent) error
+
+	stopped  context.Context // done: take no more
+	stop     context.CancelFunc
+	handling context.Context // of the handlers
+	cancel   context.CancelFunc
+	slots    chan struct{}  // one for each event in hand
+	work     conc.WaitGroup // what is done for events in hand
+	done     chan struct{}  // closed when run has ended
+
+	order delivery.Order
+}
+
+func (v *Durable) subscribe(group, topic string,
+	fn func(context.Context, *durableEvent) error) (*durableSubscription, error) {
+	s := &durableSubscription{v: v, group: group, topic: topic, fn: fn, slots: make(chan struct{}, v.o.Concurrency),
+		done: make(chan struct{})}
+	fail := func(err error) error {
+		return agent.Errorf(agent.CodeUnavailable, "%s subscribes to the durable events %s: %w", group, topic,
+			v.d.o.conceal(err))
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.closed {
+		return nil, fail(errors.New("it is closed"))
+	}
+	consumer, err := s.consumer(context.Background())
+	if err != nil {
+		return nil, fail(err)
+	}
+	s.stopped, s.stop = context.WithCancel(context.Background())
+	s.handling, s.cancel = context.WithCancel(context.Background())
+	v.subs[s] = struct{}{}
+	go s.run(consumer)
+	return s, nil
+}
+
+// consumer makes the durable consumer of the agent and topic where it is not there yet.
+func (s *durableSubscription) consumer(ctx context.Context) (jetstream.Consumer, error) {
+	o := s.v.o
+	c := jetstream.ConsumerConfig{
+		Durable:        s.group + "@" + strings.ReplaceAll(s.topic, ".", "+"),
+		FilterSubjects: []string{s.v.published + s.topic, s.v.replay + s.group + "." + s.topic},
+		AckPolicy:      jetstream.AckExplicitPolicy, AckWait: o.AckWait, MaxDeliver: -1,
+		DeliverPolicy: jetstream.DeliverAllPolicy, MaxAckPending: maxAckPending,
+	}
+	if o.InOrder {
+		c.MaxAckPending = 1
+	}
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	return s.v.js.CreateOrUpdateConsumer(ctx, s.v.events, c)
+}
+
+// run takes events until stop, and then waits for the handlers. Whatever goes wrong with the
+// consumer meanwhile, it makes it anew.
+func (s *durableSubscription) run(consumer jetstream.Consumer) {
+	defer close(s.done)
+	defer s.work.Wait()
+	waits := backoff.New(consumerWaits)
+	for s.stopped.Err() == nil {
+		var err error
+		if consumer == nil {
+			consumer, err = s.consumer(s.stopped)
+		}
+		if err == nil {
+			err = s.consume(consumer, waits)
+		}
+		consumer = nil
+		if err != nil && s.stopped.Err() == nil {
+			wait := waits.Next()
+			s.v.d.o.Logger.Warn("durable events do not come", "agent", s.group, "topic", s.topic, "again in", wait,
+				"error", s.v.d.o.conceal(err))
+			_ = backoff.Sleep(s.stopped, wait) // the loop looks
+		}
+	}
+}
+
+// consume takes events until stop, or until the consumer fails.
+func (s *durableSubscription) consume(consumer jetstream.Consumer, waits *backoff.Backoff) error {
+	events, err := consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry),
+		jetstream.PullHeartbeat(pullHeartbeat), jetstream.WithMessagesErrOnMissingHeartbeat(true))
+	if err != nil {
+		return err
+	}
+	defer s.drain(events)
+	for {
+		select {
+		case s.slots <- struct{}{}:
+		case <-s.stopped.Done():
+			return nil
+		}
+		m, err := events.Next(jetstream.NextContext(s.stopped)) // asks for one event, and for no more
+		if err != nil {
+			<-s.slots
+			return err
+		}
+		waits.Reset()
+		if err := s.takeMore(consumer, s.take(m)); err != nil {
+			return err
+		}
+	}
+}
+
+// takeMore asks at once for the events that were waiting behind one, as many as have slots: a
+// backlog costs no round trip for each.
+func (s *durableSubscription) takeMore(consumer jetstream.Consumer, waiting uint64) error {
+	var free int
+	for ; uint64(free) < waiting; free++ {
+		select {
+		case s.slots <- struct{}{}:
+			continue
+		default:
+		}
+		break
+	}
+	if free == 0 {
+		return nil
+	}
+	batch, err := consumer.FetchNoWait(free)
+	if err == nil {
+		for m := range batch.Messages() {
+			s.take(m)
+			free--
+		}
+		err = batch.Error()
+	}
+	for range free {
+		<-s.slots
+	}
+	return err
+}
+
+// drain ends the iterator and returns the events that it still got to the broker, so that they go
+// elsewhere at once.
+func (s *durableSubscription) drain(events jetstream.MessagesContext) {
+	if !s.v.d.nc.IsConnected() { // a drain would wait for an answer
+		events.Stop()
+		return
+	}
+	events.Drain()
+	for {
+		m, err := events.Next()
+		if err != nil {
+			return
+		}
+		if err := m.Nak(); err != nil {
+			s.v.d.o.Logger.Debug("an event was not returned", "agent", s.group, "topic", s.topic, "error", err)
+		}
+	}
+}
+
+// end takes no more events and waits for the handlers, at most until ctx ends: then it cancels
+// them, and they end soon or go on without anyone waiting.
+func (s *durableSubscription) end(ctx context.Context) error {
+	s.stop()
+	s.v.mu.Lock()
+	delete(s.v.subs, s)
+	s.v.mu.Unlock()
+	defer s.cancel()
+	select {
+	case <-s.done:
+		return nil
+	default:
+	}
+	select {
+	case <-s.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("end the durable subscription of %s to %s: %w", s.group, s.topic, ctx.Err())
+	}
+}
