@@ -101,8 +101,8 @@ type Root struct {
 	Name string `json:"name,omitempty"`
 }
 
-// BackChannelFuncs is a [BackChannel] made of functions, for programs that call tools. What is nil is not
-// offered: notices of it are dropped, requests are unavailable. The functions are called
+// BackChannelFuncs is a [BackChannel] made of functions, for programs that call tools. What is nil
+// is not offered: notices of it are dropped, requests are unavailable. The functions are called
 // concurrently.
 type BackChannelFuncs struct {
 	OnProgress func(ProgressNotice)

@@ -16,7 +16,8 @@ func (r *Runtime) draining() bool { return r.phase.Load() == "draining" }
 //  1. the edges refuse new work, while calls of work in flight go on; the supervisor rests
 //  2. work in flight ends (four fifths of the time)
 //  3. Runners are cancelled
-//  4. agents, sessions, broker and children close, in reverse order of start; telemetry is flushed last
+//  4. agents, sessions, broker and children close, in reverse order of start; telemetry is flushed
+//     last
 //
 // hard ends the context that everything lives in, for what does not end in time.
 func (r *Runtime) drain(base context.Context, hard context.CancelFunc) error {

@@ -14,11 +14,13 @@ import (
 // may be
 //
 //   - an error, which the call gives;
-//   - an [Answer] ([Func], [Each], [Hang], or a function of that shape) or an [agent.Caller], which answers;
-//   - any other value, which is the result as it is for agent.NewTool: a string is text, a *agent.Result the result itself, the rest JSON.
+//   - an [Answer] ([Func], [Each], [Hang], or a function of that shape) or an [agent.Caller], which
+//     answers;
+//   - any other value, which is the result as it is for agent.NewTool: a string is text, a
+//     *agent.Result the result itself, the rest JSON.
 //
-// An [agent.Tool], [agent.Prompt], [agent.Resource] or [agent.Subscription] is offered as it is, whatever
-// its key.
+// An [agent.Tool], [agent.Prompt], [agent.Resource] or [agent.Subscription] is offered as it is,
+// whatever its key.
 type Script map[string]any
 
 // Capabilities implements [agent.Agent].

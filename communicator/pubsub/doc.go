@@ -29,7 +29,8 @@
 // unimplemented; a kind that is not known is ignored by the receiver of replies, and refused by the
 // one of calls. Other keys, each left out when empty or zero:
 //
-//	ref        names the call, in every frame about it (in an answer: the question). <process>-<number>, never used twice
+//	ref        names the call, in every frame about it (in an answer: the question);
+//	           <process>-<number>, never used twice
 //	reply-to   the subject for what comes back: replies to a call, answers to an ask
 //	op         tool, prompt, resource, complete, event; or info, which asks what the agent offers and gives agent.Info
 //	agent name the callee and what is called there; a heartbeat has the agent

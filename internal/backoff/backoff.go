@@ -23,8 +23,8 @@ import (
 // back together.
 const Full = 1
 
-// A Policy says how waits grow. The zero Policy does not wait. Every value is safe to use: waits are
-// never negative, and never longer than Max and its jitter.
+// A Policy says how waits grow. The zero Policy does not wait. Every value is safe to use: waits
+// are never negative, and never longer than Max and its jitter.
 type Policy struct {
 	// Initial is the wait after the first failure, and after each further one it is Multiplier
 	// times as long.

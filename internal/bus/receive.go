@@ -17,9 +17,9 @@ type receiver interface {
 	Receive(topic string, fn func(*message.Message)) (stop func() error, err error)
 }
 
-// Receive calls fn with each message to the topic, at most once: it is acknowledged before. A driver
-// whose subscriber is not a receiver costs a goroutine. stop ends it, waits for that goroutine and
-// closes the subscriber.
+// Receive calls fn with each message to the topic, at most once: it is acknowledged before. A
+// driver whose subscriber is not a receiver costs a goroutine. stop ends it, waits for that
+// goroutine and closes the subscriber.
 func Receive(d driver, group, topic string, fn func(*message.Message)) (stop func() error, err error) {
 	sub, err := d.Subscriber(group)
 	if err != nil {

@@ -47,24 +47,27 @@ func clone(t *testing.T, dir string) {
 		dir).CombinedOutput(); err != nil {
 		t.Skipf("this is no git clone, or git is missing: %v\n%s", err, out)
 	}
+	for _, name := range files(t) {
+		if err := writeFile(filepath.Join(dir, filepath.FromSlash(name)), []byte(read(t, name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// files are those of the working tree that are or may be committed.
+func files(t *testing.T) []string {
+	t.Helper()
 	ls := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	ls.Dir = root
 	list, err := ls.Output()
 	if err != nil {
-		t.Fatal(err)
+		t.Skipf("this is no git clone, or git is missing: %v", err)
 	}
-	for name := range strings.SplitSeq(strings.TrimRight(string(list), "\x00"), "\x00") {
-		data, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(name)))
-		if os.IsNotExist(err) {
-			continue // deleted, and not committed yet
-		}
-		if err == nil {
-			err = writeFile(filepath.Join(dir, filepath.FromSlash(name)), data)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	names := strings.Split(strings.TrimRight(string(list), "\x00"), "\x00")
+	return slices.DeleteFunc(names, func(name string) bool { // deleted, and not committed yet
+		_, err := os.Stat(filepath.Join(root, filepath.FromSlash(name)))
+		return os.IsNotExist(err)
+	})
 }
 
 func writeFile(path string, data []byte) error {

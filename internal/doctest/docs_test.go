@@ -15,7 +15,8 @@ import (
 // Every fenced block of the documentation is run. A block's language says how:
 //
 //	```go          a complete file, compiled and vetted in a module of its own that depends on this one
-//	```yaml        a project file, or some keys of one: it is loaded, and where it names a package, checked against the package's types
+//	```yaml        a project file, or some keys of one: it is loaded, and where it names a package,
+//	               checked against the package's types
 //	```console     commands and what they print: see console_test.go
 //	```text        nothing
 //

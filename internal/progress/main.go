@@ -1,5 +1,6 @@
-// Command progress runs `go build` and `go test` and prints how far they are: after a second for the
-// first time, then whenever five seconds were silent. What failed comes last, so that nobody scrolls.
+// Command progress runs `go build` and `go test` and prints how far they are: after a second for
+// the first time, then whenever five seconds were silent. What failed comes last, so that nobody
+// scrolls.
 //
 //	progress build ARGUMENTS    runs go build
 //	progress test ARGUMENTS     compiles the packages here, then runs go test

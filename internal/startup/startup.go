@@ -4,8 +4,8 @@ package startup
 
 const (
 	// Building begins the line of an openmas command that builds its project's Go package first.
-	// The package's name follows. Until the line that begins with [Built], the time that the program
-	// has to answer does not pass.
+	// The package's name follows. Until the line that begins with [Built], the time that the
+	// program has to answer does not pass.
 	Building = "openmas: building "
 	// Built begins the line that says that the build is done.
 	Built = "openmas: built "

@@ -3,9 +3,11 @@
 //
 //	func TestEcho(t *testing.T) {
 //		python := mcptest.Require(t, "python3")
-//		server := mcptest.Start(t, mcptest.Options{Transport: mcp.SSE, Command: []string{python, "server.py"}, Args: []string{"--port", "0"}})
+//		server := mcptest.Start(t, mcptest.Options{Transport: mcp.SSE,
+//			Command: []string{python, "server.py"}, Args: []string{"--port", "0"}})
 //		session := server.Connect(t)
-//		res, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "echo", Arguments: map[string]any{"message": "hi"}})
+//		res, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: "echo",
+//			Arguments: map[string]any{"message": "hi"}})
 //		…
 //	}
 //
