@@ -38,11 +38,7 @@ var (
 	_ pubsub.Driver    = (*Driver)(nil)
 	_ pubsub.Remote    = (*Driver)(nil)
 	_ pubsub.Requester = (*Driver)(nil)
-	_ pubsub.Borrower  = (*Driver)(nil)
 )
-
-// Borrows implements [pubsub.Borrower]: a message is bytes when it has been published.
-func (d *Driver) Borrows() {}
 
 // MaxPayload implements [pubsub.Driver]: what the server allows, less the room for metadata.
 func (d *Driver) MaxPayload() int {

@@ -48,9 +48,10 @@ type Communicator struct {
 	inbox    string // the subject for replies
 	pulse    *pulse // nil where no heartbeats are needed
 
-	// requests and stopLost are set by the first Serve or Dial, where the driver has them.
-	requests Requests
-	stopLost func()
+	// Set by the first Serve or Dial, where the driver is a Requester, and where it is a Remote.
+	publishRequest func(topic, token string, m *message.Message) error
+	stopRequests   func() error
+	stopLost       func()
 
 	// ctx ends when Close is done waiting: what answers and publishes then ends.
 	ctx    context.Context
@@ -110,8 +111,9 @@ func (c *Communicator) start() error {
 		return agent.Refusedf(agent.CodeUnavailable, "listen for replies: %w", err)
 	}
 	if r, ok := c.driver.(Requester); ok {
-		if c.requests, err = r.Requests(c.unheard); err != nil {
-			return agent.Refusedf(agent.CodeUnavailable, "listen for what nobody hears: %w", errors.Join(err, stop()))
+		if c.publishRequest, c.stopRequests, err = r.Requests(c.noSubscribers); err != nil {
+			return agent.Refusedf(agent.CodeUnavailable, "subscribe to reports of missing subscribers: %w",
+				errors.Join(err, stop()))
 		}
 	}
 	if r, ok := c.driver.(Remote); ok {
@@ -156,42 +158,34 @@ func (c *Communicator) send(ctx context.Context, subject string, f *bus.Frame, l
 	return c.publish(ctx, f, limit, func(m *message.Message) error { return c.driver.Publish(subject, m) })
 }
 
-// publish gives a frame's message to the driver; where that keeps nothing of it, it serves for
-// other frames then.
-func (c *Communicator) publish(ctx context.Context, f *bus.Frame, limit int, give func(*message.Message) error) error {
-	if _, ok := c.driver.(Borrower); !ok {
-		m, refused := f.Encode(limit)
-		if refused != nil {
-			return refused
-		}
-		m.SetContext(ctx)
-		return give(m)
-	}
-	m := borrowed.Get().(*message.Message)
+// publish passes a frame's message to a function of the driver. The message is used again when that
+// has returned.
+func (c *Communicator) publish(ctx context.Context, f *bus.Frame, limit int, send func(*message.Message) error) error {
+	m := messages.Get().(*message.Message)
 	defer func() {
 		if len(m.Metadata) <= maxPooled { // else the map has grown large
 			clear(m.Metadata)
 			m.UUID, m.Payload = "", nil
 			m.SetContext(context.Background())
-			borrowed.Put(m)
+			messages.Put(m)
 		}
 	}()
 	if refused := f.Fill(m, limit); refused != nil {
 		return refused
 	}
 	m.SetContext(ctx)
-	return give(m)
+	return send(m)
 }
 
-var borrowed = sync.Pool{New: func() any { return &message.Message{Metadata: message.Metadata{}} }}
+var messages = sync.Pool{New: func() any { return &message.Message{Metadata: message.Metadata{}} }}
 
-// request is send of a frame that somebody has to hear; the token tells which it was when nobody
-// does.
+// request is send of a frame that needs a subscriber. Where the driver is a Requester, the token
+// names the frame when there was none.
 func (c *Communicator) request(ctx context.Context, subject, token string, f *bus.Frame, limit int) error {
-	if c.requests == nil {
+	if c.publishRequest == nil {
 		return c.send(ctx, subject, f, limit)
 	}
-	return c.publish(ctx, f, limit, func(m *message.Message) error { return c.requests.Request(subject, token, m) })
+	return c.publish(ctx, f, limit, func(m *message.Message) error { return c.publishRequest(subject, token, m) })
 }
 
 // reply sends what a call or question gave. What is too large becomes a short error, which is sent

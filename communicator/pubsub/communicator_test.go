@@ -10,22 +10,20 @@ import (
 	"github.com/openmas/openmas/internal/bus"
 )
 
-// lender keeps nothing of a message but a copy.
-type lender struct {
+// copying is a driver that keeps a copy of the last message.
+type copying struct {
 	Driver
 	got *message.Message
 }
 
-func (*lender) Borrows() {}
-
-func (l *lender) Publish(_ string, messages ...*message.Message) error {
+func (l *copying) Publish(_ string, messages ...*message.Message) error {
 	l.got = messages[0].Copy()
 	return nil
 }
 
 // A message that has served before says nothing of what it said then.
 func TestMessagesServeAgain(t *testing.T) {
-	l := &lender{Driver: NewMemory(MemoryOptions{})}
+	l := &copying{Driver: NewMemory(MemoryOptions{})}
 	c := &Communicator{driver: l}
 	large := bus.Frame{Kind: bus.KindCall, Ref: "r", Key: "k", Meta: map[string]string{"a": strings.Repeat("x", MaxMetadata)}}
 	frames := []bus.Frame{

@@ -87,7 +87,7 @@ func (p *pulse) beat(now int64) bool {
 		f := bus.Frame{Kind: bus.KindHeartbeat, Ref: p.ref, Agent: p.agent}
 		if err := c.request(c.ctx, c.subjects.Control(p.agent), p.ref+probeToken, &f, 0); errors.Is(err,
 			ErrNoSubscribers) {
-			c.unheard(p.ref + probeToken)
+			c.noSubscribers(p.ref + probeToken)
 		}
 	}
 	for _, b := range c.bindings() {
@@ -129,9 +129,9 @@ func (c *Communicator) heard(f *bus.Frame) {
 
 var errSilent = agent.Errorf(agent.CodeOutcomeUnknown, "no sign of life: whoever got the call is gone")
 
-// unheard is told of a request that nobody listened to: a call that did not arrive, a probe for one
+// noSubscribers is called for a request without subscribers: a call that did not arrive, a probe for one
 // that did, or the heartbeat of one whose caller is gone.
-func (c *Communicator) unheard(token string) {
+func (c *Communicator) noSubscribers(token string) {
 	ref, isProbe := strings.CutSuffix(token, probeToken)
 	ref, isBeat := strings.CutSuffix(ref, beatToken)
 	switch {
@@ -167,8 +167,8 @@ func (c *Communicator) hush() error {
 		<-c.pulse.done
 		c.stopLost()
 	}
-	if c.requests != nil {
-		return c.requests.Close()
+	if c.stopRequests != nil {
+		return c.stopRequests()
 	}
 	return nil
 }

@@ -71,19 +71,15 @@ func (f *far) drop() {
 	}
 }
 
-type farRequests struct {
-	f       *far
-	unheard func(string)
-}
-
-func (f *far) Requests(unheard func(string)) (Requests, error) { return farRequests{f, unheard}, nil }
-func (r farRequests) Close() error                             { return nil }
-func (r farRequests) Request(topic, token string, m *message.Message) error {
-	if len(r.f.groups(topic)) == 0 {
-		r.unheard(token)
-		return nil
-	}
-	return r.f.Publish(topic, m)
+func (f *far) Requests(noSubscribers func(string)) (func(topic, token string, m *message.Message) error,
+	func() error, error) {
+	return func(topic, token string, m *message.Message) error {
+		if len(f.groups(topic)) == 0 {
+			noSubscribers(token)
+			return nil
+		}
+		return f.Publish(topic, m)
+	}, func() error { return nil }, nil
 }
 
 var hang = &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "hang"}
