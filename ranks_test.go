@@ -33,13 +33,14 @@ var ranks = map[string]int{
 	"communicator/pubsub":           3,
 	"communicator/nats":             4,
 	"mcp":                           4,
-	"runtime":                       5,
-	"internal/cli":                  6,
+	"runtime/project":               6,
+	"runtime":                       7,
+	"internal/cli":                  8,
 	"internal/bus":                  2,
 	"internal/testkit":              2,
-	"":                              7,
-	"cmd":                           8,
-	"examples":                      8,
+	"":                              9,
+	"cmd":                           10,
+	"examples":                      10,
 }
 
 // light is what the packages agent and agenttest must not make a program link: an agent is also a

@@ -9,6 +9,7 @@ import (
 
 	"github.com/openmas/openmas/communicator/nats"
 	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // startBroker opens the broker and what travels over it: calls, events, and where several processes
@@ -34,9 +35,9 @@ func (r *Runtime) startBroker(ctx, base context.Context) error {
 func (r *Runtime) openBroker(ctx context.Context) (pubsub.Driver, error) {
 	b := r.cfg.Broker
 	switch b.Type {
-	case BrokerMemory:
+	case project.BrokerMemory:
 		return pubsub.NewMemory(pubsub.MemoryOptions{Queue: b.MaxQueue, Logger: r.log}), nil
-	case BrokerNATS:
+	case project.BrokerNATS:
 		return r.openNATS(ctx)
 	}
 	driver, err := r.opts.Drivers[b.Type](ctx, DriverOptions{Project: r.cfg.Project, Process: r.process, Dir: r.cfg.Dir,

@@ -12,6 +12,7 @@ import (
 	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // A callee is one agent as its callers in this process see it: the chain of concerns that a call
@@ -30,7 +31,7 @@ type callee struct {
 	stats stats
 	going atomic.Int64 // calls of this process under way
 
-	policyFor  func(tool string) Policy
+	policyFor  func(tool string) project.Policy
 	idempotent func(tool string) *bool
 	// binding of an agent in this process that is reached over the broker.
 	binding communicator.Binding
@@ -95,7 +96,7 @@ func (c *callee) build(tool string) agent.Caller {
 		hushed(c.masked),
 		lifecycle.Limit(p.Timeout),
 	}
-	if c.over != OverLocal && p.Retry.Attempts > 1 {
+	if c.over != project.OverLocal && p.Retry.Attempts > 1 {
 		mw = append(mw, resilience.Retry(
 			resilience.Policy{Attempts: p.Retry.Attempts, Backoff: backoff.Policy{Initial: p.Retry.Initial,
 				Multiplier: p.Retry.Multiplier, Max: p.Retry.Max, Jitter: backoff.Full}},
@@ -128,7 +129,7 @@ func (c *callee) retried(ctx context.Context, _ *agent.Call, attempt int, delay 
 // hop describes a way to telemetry.
 func (r *Runtime) hop(over, instance string) telemetry.Hop {
 	h := telemetry.Hop{Communicator: over, Instance: instance}
-	if over == OverPubSub {
+	if over == project.OverPubSub {
 		h.System = r.brokerSystem()
 	}
 	return h

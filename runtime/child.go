@@ -18,6 +18,7 @@ import (
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime/internal/supervise"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // tellTimeout bounds how long the parent may take to take news.
@@ -65,7 +66,7 @@ func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out,
 		return fmt.Errorf("this program has no type %q", c.Type)
 	}
 	a := construct()
-	if err := Fill(a, c.Config); err != nil {
+	if err := project.Fill(a, c.Config); err != nil {
 		return fmt.Errorf("agent %s: config: %w", c.Agent, err)
 	}
 	env := agent.Env{Name: c.Agent, Instance: c.Instance, Logger: c.log, Directory: c.dir,
@@ -85,7 +86,7 @@ func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out,
 		tasks.Go(func() { c.supervise(running, run) })
 	}
 	err = mcp.ServeStdio(ctx, c, in, out,
-		mcp.HostOptions{Logger: c.log, Version: c.Program, Limits: c.MCP.privateLimits(), NoExpress: c.MCP.noExpress()},
+		mcp.HostOptions{Logger: c.log, Version: c.Program, Limits: privateLimits(c.MCP), NoExpress: noExpress(c.MCP)},
 		mcp.Identity{Name: selfName, Trusted: true})
 	stop()
 	tasks.Wait()
@@ -112,7 +113,7 @@ func (c *child) Call(ctx context.Context, call *agent.Call) (*agent.Result, erro
 		c.run.Do(func() { close(c.runNow) })
 		return &agent.Result{}, nil
 	}
-	return c.tel.Server(telemetry.Hop{Communicator: OverStdio, Instance: c.Instance})(c.host).Call(ctx, call)
+	return c.tel.Server(telemetry.Hop{Communicator: project.OverStdio, Instance: c.Instance})(c.host).Call(ctx, call)
 }
 
 // supervise runs the agent's Runner once the parent says so, and tells the parent what becomes of
@@ -123,7 +124,7 @@ func (c *child) supervise(ctx context.Context, run func(context.Context) error) 
 	case <-ctx.Done():
 		return
 	}
-	err := supervise.Loop(ctx, c.Restart.policy(), c.Instance, c.log,
+	err := supervise.Loop(ctx, restartPolicy(c.Restart), c.Instance, c.log,
 		c.tel.Runner(c.Agent, run), func(s supervise.Status) {
 			if !s.State.Final() {
 				if err := c.tell(ctx, State(s.State), s.Err); err != nil && ctx.Err() == nil {

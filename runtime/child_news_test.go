@@ -15,6 +15,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // deafParent is the directory of a parent that takes the end of a Runner only when it is told for
@@ -79,7 +80,7 @@ func TestTheEndOfARunnerIsToldUntilItIsHeard(t *testing.T) {
 				t.Fatal(err)
 			}
 			h := hello{Agent: "a", Instance: "a/0", URL: srv.URL, Timeout: 10 * time.Second,
-				Restart: RestartConfig{Limit: 1, Window: time.Minute, Backoff: time.Millisecond, GiveUpAfter: 1}}
+				Restart: project.Restart{Limit: 1, Window: time.Minute, Backoff: time.Millisecond, GiveUpAfter: 1}}
 			ch := &child{hello: h, log: log, tel: tel, dir: newRemote(h, tel, log), runNow: make(chan struct{})}
 			close(ch.runNow)
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

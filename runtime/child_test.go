@@ -15,6 +15,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // moment is how long something that must not happen gets to happen.
@@ -85,10 +86,10 @@ func claim(ctx context.Context, in forged) (string, error) {
 func TestAChildSpeaksForItselfOnly(t *testing.T) {
 	for _, express := range []bool{true, false} {
 		t.Run(fmt.Sprintf("express %v", express), func(t *testing.T) {
-			s := start(t, &runtime.Config{MCP: runtime.MCPConfig{Express: &express},
-				Agents: map[string]runtime.AgentConfig{
-					"child": {Type: "worker", Communicator: runtime.OverStdio, Config: map[string]any{"stay": true}},
-					"other": {Type: "worker", Communicator: runtime.OverStdio, Config: map[string]any{"stay": true}},
+			s := start(t, &project.Config{MCP: project.MCP{Express: &express},
+				Agents: map[string]project.Agent{
+					"child": {Type: "worker", Communicator: project.OverStdio, Config: map[string]any{"stay": true}},
+					"other": {Type: "worker", Communicator: project.OverStdio, Config: map[string]any{"stay": true}},
 					"far":   {Type: "probe"},
 				}}, nil)
 			got, err := agent.Ask[string](s.ctx, "child.claim",
@@ -113,15 +114,15 @@ func TestAChildSpeaksForItselfOnly(t *testing.T) {
 
 // What a child calls may take as long as the callee's own policy allows, whatever the default is.
 func TestAChildWaitsAsLongAsAnyPolicy(t *testing.T) {
-	long := runtime.Policy{Timeout: hang}
-	for name, patient := range map[string]func(a *runtime.AgentConfig, tool string){
-		"of an agent": func(a *runtime.AgentConfig, _ string) { a.Policy = long },
-		"of a tool": func(a *runtime.AgentConfig, tool string) {
-			a.Tools = map[string]runtime.ToolConfig{tool: {Policy: long}}
+	long := project.Policy{Timeout: hang}
+	for name, patient := range map[string]func(a *project.Agent, tool string){
+		"of an agent": func(a *project.Agent, _ string) { a.Policy = long },
+		"of a tool": func(a *project.Agent, tool string) {
+			a.Tools = map[string]project.Tool{tool: {Policy: long}}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := pair(runtime.OverStdio)
+			cfg := pair(project.OverStdio)
 			cfg.Defaults.Timeout = moment
 			near, far := cfg.Agents["near"], cfg.Agents["far"]
 			patient(&near, "slow")
@@ -137,8 +138,8 @@ func TestAChildWaitsAsLongAsAnyPolicy(t *testing.T) {
 }
 
 func TestADoneRunnerIsNotRunAgain(t *testing.T) {
-	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "worker",
-		Communicator: runtime.OverStdio}}}, nil)
+	s := start(t, &project.Config{Agents: map[string]project.Agent{"a": {Type: "worker",
+		Communicator: project.OverStdio}}}, nil)
 	testkit.Eventually(t, "it is done", func() bool { return s.agentStatus("a").Runner == runtime.StateDone })
 	if _, err := agent.Ask[string](s.ctx, "a.exit", nil); err == nil {
 		t.Error("it should have ended")
@@ -157,8 +158,8 @@ func TestADoneRunnerIsNotRunAgain(t *testing.T) {
 
 // A Runner whose child died while it ran runs again, and its end is told by the new process.
 func TestARunnerGoesOnInANewChild(t *testing.T) {
-	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{
-		"a": {Type: "worker", Communicator: runtime.OverStdio,
+	cfg := &project.Config{Agents: map[string]project.Agent{
+		"a": {Type: "worker", Communicator: project.OverStdio,
 			Config: map[string]any{"crash": filepath.Join(t.TempDir(), "tried")}}}}
 	s := start(t, cfg, nil, func(o *runtime.Options) { o.Once = true })
 	if err := s.wait(); err != nil {
@@ -167,8 +168,8 @@ func TestARunnerGoesOnInANewChild(t *testing.T) {
 }
 
 func TestOnceEndsWhenAChildIsGivenUp(t *testing.T) {
-	cfg := &runtime.Config{Restart: impatient, Agents: map[string]runtime.AgentConfig{
-		"a": {Type: "worker", Communicator: runtime.OverStdio, Config: map[string]any{"crash": "always"}}}}
+	cfg := &project.Config{Restart: impatient, Agents: map[string]project.Agent{
+		"a": {Type: "worker", Communicator: project.OverStdio, Config: map[string]any{"crash": "always"}}}}
 	s := start(t, cfg, nil, func(o *runtime.Options) { o.Once = true })
 	if err := s.wait(); err == nil || !strings.Contains(err.Error(), "agent a: ") {
 		t.Errorf("error: %v", err)
@@ -178,8 +179,8 @@ func TestOnceEndsWhenAChildIsGivenUp(t *testing.T) {
 // A Runner that does not heed the drain must not keep the process.
 func TestADrainEndsWhateverRuns(t *testing.T) {
 	release, over := make(chan struct{}), make(chan struct{})
-	s := start(t, &runtime.Config{Drain: runtime.DrainConfig{Timeout: moment},
-		Agents: map[string]runtime.AgentConfig{"a": {Type: "deaf"}}},
+	s := start(t, &project.Config{Drain: project.Drain{Timeout: moment},
+		Agents: map[string]project.Agent{"a": {Type: "deaf"}}},
 		agent.Types{"deaf": func() agent.Agent {
 			return &runs{run: func(context.Context) error { defer close(over); <-release; return nil }}
 		}})

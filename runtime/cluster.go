@@ -20,6 +20,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/runtime/internal/presence"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // announcement is what a process says of itself to the others of the project.
@@ -62,7 +63,7 @@ func newProcess() string { return strings.ToLower(rand.Text()[:10]) }
 
 // startCluster finds the other processes, if the broker is one that processes share.
 func (r *Runtime) startCluster(base context.Context) error {
-	if r.cfg.Broker.Type == BrokerMemory {
+	if r.cfg.Broker.Type == project.BrokerMemory {
 		return nil
 	}
 	c := &cluster{r: r, changed: make(chan struct{}, 1), here: map[string]bool{}, members: map[string]announcement{},

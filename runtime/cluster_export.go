@@ -8,6 +8,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // An export offers an agent of this process, however it is reached here, to the other processes.
@@ -22,8 +23,8 @@ type export struct {
 // export serves c on the broker. The calls of other processes go straight to its instances: the
 // caller's process retries.
 func (r *Runtime) export(ctx context.Context, c *callee, p planned) error {
-	e := &export{callee: c, served: r.tel.Server(r.hop(OverPubSub, ""))(c.shown), rests: r.draining}
-	if e.binding = c.binding; c.over != OverPubSub { // else it is there already
+	e := &export{callee: c, served: r.tel.Server(r.hop(project.OverPubSub, ""))(c.shown), rests: r.draining}
+	if e.binding = c.binding; c.over != project.OverPubSub { // else it is there already
 		var err error
 		if e.binding, err = r.broker.Serve(ctx, e); err != nil {
 			return err
@@ -72,7 +73,7 @@ func (c *cluster) handOver(ctx context.Context) {
 // inFlight counts the calls of other processes. What is reached over the broker here too gets
 // theirs and our own in the same way: those are told apart by counting ours where they set out.
 func (e *export) inFlight() int {
-	if e.callee.over != OverPubSub {
+	if e.callee.over != project.OverPubSub {
 		return e.gate.InFlight()
 	}
 	n := -int(e.callee.going.Load())

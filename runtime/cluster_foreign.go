@@ -10,6 +10,7 @@ import (
 	concpool "github.com/sourcegraph/conc/pool"
 
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 const (
@@ -117,7 +118,7 @@ func (c *cluster) dialForeign(ctx context.Context, name, offers string) (*foreig
 		return nil, err
 	}
 	ac := c.r.cfg.Agents[name]
-	ac.Communicator = OverPubSub
+	ac.Communicator = project.OverPubSub
 	i := newInstance(name, 0)
 	route := &pool{name: name, instances: []*instance{i}}
 	info := peer.Info()

@@ -13,10 +13,11 @@ import (
 	"github.com/openmas/openmas/communicator/pubsub"
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // partOf is part with types of the test.
-func partOf(t *testing.T, cfg runtime.Config, extra agent.Types, only ...string) *system {
+func partOf(t *testing.T, cfg project.Config, extra agent.Types, only ...string) *system {
 	t.Helper()
 	s := prepare(t, &cfg, extra, func(o *runtime.Options) { o.Only = only })
 	s.run()
@@ -43,7 +44,7 @@ func (o offers) Capabilities() agent.Capabilities { return agent.Capabilities{To
 
 // An agent that is hosted here and elsewhere stays when the other process leaves.
 func TestHostedHereAndElsewhere(t *testing.T) {
-	dir, cfg := t.TempDir(), pair(runtime.OverLocal)
+	dir, cfg := t.TempDir(), pair(project.OverLocal)
 	a := part(t, dir, cfg, "near", "far").ready()
 	b := part(t, dir, cfg, "near", "far").ready()
 	both := func(s *system) func() bool { return func() bool { return len(s.agentStatus("far").Instances) == 2 } }
@@ -62,9 +63,9 @@ func TestHostedHereAndElsewhere(t *testing.T) {
 // A process that is replaced by one whose agent offers something else: the others notice, and calls
 // in flight go on.
 func TestAnAgentElsewhereChanges(t *testing.T) {
-	cfg := *pair(runtime.OverLocal)
-	cfg.Dir, cfg.Broker.Type = t.TempDir(), runtime.BrokerNATS
-	cfg.Agents = map[string]runtime.AgentConfig{"near": {Type: "probe"}, "far": {Type: "offering"}}
+	cfg := *pair(project.OverLocal)
+	cfg.Dir, cfg.Broker.Type = t.TempDir(), project.BrokerNATS
+	cfg.Agents = map[string]project.Agent{"near": {Type: "probe"}, "far": {Type: "offering"}}
 	version := func(tools ...string) agent.Types {
 		return agent.Types{"offering": func() agent.Agent { return offering(tools) }}
 	}
@@ -94,7 +95,7 @@ func TestAnAgentElsewhereChanges(t *testing.T) {
 
 // A process that stops in order answers what it has begun.
 func TestCallsOfOtherProcessesEnd(t *testing.T) {
-	for _, over := range []string{runtime.OverLocal, runtime.OverPubSub, runtime.OverStdio} {
+	for _, over := range []string{project.OverLocal, project.OverPubSub, project.OverStdio} {
 		t.Run(over, func(t *testing.T) {
 			dir, cfg := t.TempDir(), pair(over)
 			a, b := part(t, dir, cfg, "near").ready(), part(t, dir, cfg, "far").ready()
@@ -126,11 +127,11 @@ func TestCallsOfOtherProcessesEnd(t *testing.T) {
 // A process that stops, alone with its agents or handing them over to another, keeps its Runners
 // until the calls of other processes have ended: those may need them.
 func TestRunnersOutliveTheCallsOfOtherProcesses(t *testing.T) {
-	for _, over := range []string{runtime.OverLocal, runtime.OverPubSub} {
+	for _, over := range []string{project.OverLocal, project.OverPubSub} {
 		for _, replicas := range []int{1, 2} {
 			t.Run(fmt.Sprintf("%s in %d processes", over, replicas), func(t *testing.T) {
-				cfg := runtime.Config{Dir: t.TempDir(), Broker: runtime.BrokerConfig{Type: runtime.BrokerNATS},
-					Agents: map[string]runtime.AgentConfig{
+				cfg := project.Config{Dir: t.TempDir(), Broker: project.Broker{Type: project.BrokerNATS},
+					Agents: map[string]project.Agent{
 						"near": {Type: "probe"}, "far": {Type: "held", Communicator: over}, "run": {Type: "runs"}}}
 				d, begun, cancelled := &diary{}, make(chan struct{}), make(chan struct{})
 				held := func(ctx context.Context, _ note) (string, error) {
@@ -186,7 +187,7 @@ func TestRunnersOutliveTheCallsOfOtherProcesses(t *testing.T) {
 // Of the calls in flight, those of this process are not other processes' work, whichever way they
 // take.
 func TestOnlyCallsOfOtherProcessesAreWaitedFor(t *testing.T) {
-	for _, over := range []string{runtime.OverLocal, runtime.OverPubSub} {
+	for _, over := range []string{project.OverLocal, project.OverPubSub} {
 		t.Run(over, func(t *testing.T) {
 			dir, cfg := t.TempDir(), pair(over)
 			cfg.Drain.Timeout = moment
@@ -220,7 +221,7 @@ func inFlight(s *system) (n int) {
 
 // While one of two replicas in two processes stops, no call fails.
 func TestAReplicaStops(t *testing.T) {
-	dir, cfg := t.TempDir(), pair(runtime.OverLocal)
+	dir, cfg := t.TempDir(), pair(project.OverLocal)
 	a, b, c := part(t, dir, cfg, "near").ready(), part(t, dir, cfg, "far").ready(), part(t, dir, cfg, "far").ready()
 	testkit.Eventually(t, "a sees both", func() bool {
 		_, ok := a.Directory().Agent("far")
@@ -263,13 +264,13 @@ func TestAReplicaStops(t *testing.T) {
 }
 
 func TestManyAgentsElsewhere(t *testing.T) {
-	cfg := runtime.Config{Project: "many", Dir: t.TempDir(),
-		Agents: map[string]runtime.AgentConfig{"near": {Type: "probe"}},
-		Broker: runtime.BrokerConfig{Type: runtime.BrokerNATS}}
+	cfg := project.Config{Project: "many", Dir: t.TempDir(),
+		Agents: map[string]project.Agent{"near": {Type: "probe"}},
+		Broker: project.Broker{Type: project.BrokerNATS}}
 	var names []string
 	for n := range 100 {
 		names = append(names, fmt.Sprintf("far-%d", n))
-		cfg.Agents[names[n]] = runtime.AgentConfig{Type: "probe"}
+		cfg.Agents[names[n]] = project.Agent{Type: "probe"}
 	}
 	a := partOf(t, cfg, nil, "near").ready()
 	b := partOf(t, cfg, nil, names...).ready()
@@ -291,8 +292,8 @@ func (shared) Close() error { return nil }
 func TestOwnDriver(t *testing.T) {
 	m := pubsub.NewMemory(pubsub.MemoryOptions{})
 	defer m.Close()
-	dir, cfg := t.TempDir(), *pair(runtime.OverPubSub)
-	cfg.Dir, cfg.Broker = dir, runtime.BrokerConfig{Type: "shared", Options: map[string]any{"room": "green"}}
+	dir, cfg := t.TempDir(), *pair(project.OverPubSub)
+	cfg.Dir, cfg.Broker = dir, project.Broker{Type: "shared", Options: map[string]any{"room": "green"}}
 	told := make(chan runtime.DriverOptions, 2)
 	with := func(only string) *system {
 		c := cfg

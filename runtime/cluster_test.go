@@ -8,13 +8,14 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // part is a process of a project that shares a broker: here, a runtime of its own in this process.
-func part(t *testing.T, dir string, cfg *runtime.Config, only ...string) *system {
+func part(t *testing.T, dir string, cfg *project.Config, only ...string) *system {
 	t.Helper()
 	c := *cfg
-	c.Dir, c.Broker.Type = dir, runtime.BrokerNATS
+	c.Dir, c.Broker.Type = dir, project.BrokerNATS
 	s := prepare(t, &c, nil, func(o *runtime.Options) {
 		o.Only = only
 		o.Observe = len(only) == 0
@@ -103,7 +104,7 @@ func TestProcessesShareAProject(t *testing.T) {
 
 func TestReplicasInSeveralProcesses(t *testing.T) {
 	dir := t.TempDir()
-	cfg := pair(runtime.OverLocal)
+	cfg := pair(project.OverLocal)
 	a, b, c := part(t, dir, cfg, "near"), part(t, dir, cfg, "far"), part(t, dir, cfg, "far")
 	for _, s := range []*system{a, b, c} {
 		s.ready()

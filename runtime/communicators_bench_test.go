@@ -8,6 +8,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // BenchmarkCommunicators is what one call costs over each communicator, through the whole runtime:
@@ -17,8 +18,8 @@ func BenchmarkCommunicators(b *testing.B) {
 	for _, over := range overs {
 		for name, callers := range map[string]int{"1 caller": 0, "64 callers": 32} { // callers per core
 			b.Run(over+"/"+name, func(b *testing.B) {
-				cfg := &runtime.Config{Dir: b.TempDir(),
-					Agents: map[string]runtime.AgentConfig{"echo": {Type: "probe", Communicator: over}}}
+				cfg := &project.Config{Dir: b.TempDir(),
+					Agents: map[string]project.Agent{"echo": {Type: "probe", Communicator: over}}}
 				r, err := runtime.New(cfg, types(nil), runtime.Options{Output: io.Discard, Passive: true})
 				if err != nil {
 					b.Fatal(err)

@@ -12,11 +12,12 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // pair is two probes; the far one is reached over the given communicator.
-func pair(over string) *runtime.Config {
-	return &runtime.Config{Agents: map[string]runtime.AgentConfig{
+func pair(over string) *project.Config {
+	return &project.Config{Agents: map[string]project.Agent{
 		"near": {Type: "probe", Config: map[string]any{"peer": "far", "prefix": "near "}},
 		"far": {Type: "probe", Communicator: over, Config: map[string]any{"peer": "near", "prefix": "far "},
 			Env: envFor(over)},
@@ -24,7 +25,7 @@ func pair(over string) *runtime.Config {
 }
 
 func envFor(over string) map[string]string {
-	if over == runtime.OverStdio {
+	if over == project.OverStdio {
 		return map[string]string{"PROBE_VAR": "from the project"}
 	}
 	return nil
@@ -155,7 +156,7 @@ func TestSameAgentOverEveryCommunicator(t *testing.T) {
 					if info, err := os.Stat(env["state"]); err != nil || !info.IsDir() {
 						t.Error("the state folder:", err)
 					}
-					if other := env["pid"] != strconv.Itoa(os.Getpid()); other != (over == runtime.OverStdio) {
+					if other := env["pid"] != strconv.Itoa(os.Getpid()); other != (over == project.OverStdio) {
 						t.Errorf("far runs in process %s, this is %d", env["pid"], os.Getpid())
 					}
 				},

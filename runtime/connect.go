@@ -17,13 +17,14 @@ import (
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/startup"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // connect reaches agents in other processes: children of our own types, MCP server programs, MCP
 // servers elsewhere.
 func (r *Runtime) connect(ctx, base context.Context, p planned) (*callee, error) {
 	route := &pool{name: p.name}
-	if p.kind != KindType {
+	if p.kind != project.KindType {
 		route.watched = &watched{}
 	}
 	for n := range max(p.cfg.Replicas, p.cfg.Sessions, 1) {
@@ -40,7 +41,7 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*callee, error)
 			return nil, err
 		}
 		opts := r.connectOptions()
-		if p.kind != KindType {
+		if p.kind != project.KindType {
 			opts.Back = r.answers(p)
 			opts.OnUpdated = func(uri string) { r.updated(base, p.name, uri) }
 		}
@@ -72,7 +73,7 @@ func (r *Runtime) target(p planned, i *instance, n int) (mcp.Target, error) {
 		t.Env = map[string]string{}
 	}
 	t.Dir = r.cfg.ChildDir(p.name)
-	if p.kind == KindURL {
+	if p.kind == project.KindURL {
 		if t.Headers = maps.Clone(p.cfg.Headers); p.cfg.Token != "" {
 			if t.Headers == nil {
 				t.Headers = map[string]string{}
@@ -80,10 +81,10 @@ func (r *Runtime) target(p planned, i *instance, n int) (mcp.Target, error) {
 			t.Headers["Authorization"] = "Bearer " + p.cfg.Token
 		}
 		t.TLS = p.tls
-		return t, p.cfg.OAuth.apply(&t)
+		return t, authorize(&t, p.cfg.OAuth)
 	}
 	t.Stderr = r.childLog(p.name, i.id)
-	if p.kind == KindCommand {
+	if p.kind == project.KindCommand {
 		t.Command = r.cfg.ChildCommand(p.name)
 		t.Env["OPENMAS_URL"], t.Env["OPENMAS_TOKEN"] = r.private.url, r.private.tokens.issue(mcp.Identity{Name: p.name})
 		return t, nil
@@ -116,14 +117,15 @@ func (r *Runtime) target(p planned, i *instance, n int) (mcp.Target, error) {
 	return t, nil
 }
 
-var transports = map[string]mcp.Transport{OverStdio: mcp.Stdio, OverSSE: mcp.SSE, OverHTTP: mcp.Streamable}
+var transports = map[string]mcp.Transport{project.OverStdio: mcp.Stdio, project.OverSSE: mcp.SSE,
+	project.OverHTTP: mcp.Streamable}
 
 func (r *Runtime) connectOptions() mcp.ConnectOptions {
 	return mcp.ConnectOptions{Logger: r.log, HandshakeTimeout: r.cfg.Connect.Timeout, MaxFrame: int(r.cfg.MCP.MaxFrame),
 		MaxBody:    int(r.cfg.MCP.MaxBody),
 		StdinGrace: r.cfg.Child.StdinWait, TermGrace: r.cfg.Child.TermWait, OnChanged: func(agent.Info) {
 			r.refresh()
-		}, NoExpress: r.cfg.MCP.noExpress()}
+		}, NoExpress: noExpress(r.cfg.MCP)}
 }
 
 func (r *Runtime) logLevel() slog.Level {

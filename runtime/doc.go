@@ -1,4 +1,4 @@
-// Package runtime keeps agents alive: it reads a project, starts its agents in order, lets them
+// Package runtime keeps agents alive: it takes a project, starts its agents in order, lets them
 // find each other, supervises what runs, retries what is safe to retry, and stops without losing
 // what is in flight.
 //

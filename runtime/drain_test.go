@@ -14,6 +14,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // TestDrainLosesNothing stops the system while calls over HTTP are in flight, each of which has yet
@@ -25,7 +26,7 @@ func TestDrainLosesNothing(t *testing.T) {
 			t.Run(path[1:]+" to "+over, func(t *testing.T) {
 				t.Parallel()
 				cfg := pair(over)
-				cfg.Gateway = &runtime.GatewayConfig{Listen: "127.0.0.1:0"}
+				cfg.Gateway = &project.Gateway{Listen: "127.0.0.1:0"}
 				cfg.Broker.MaxInFlight = calls
 				s := start(t, cfg, nil)
 				session := connect(t, s.Status().URL+path)
@@ -72,8 +73,8 @@ func TestDrainLosesNothing(t *testing.T) {
 }
 
 func TestReadinessSaysWhenItDrains(t *testing.T) {
-	cfg := pair(runtime.OverLocal)
-	cfg.Gateway = &runtime.GatewayConfig{Listen: "127.0.0.1:0"}
+	cfg := pair(project.OverLocal)
+	cfg.Gateway = &project.Gateway{Listen: "127.0.0.1:0"}
 	s := start(t, cfg, nil)
 	url := s.Status().URL
 	if code := get(t, url+"/readyz"); code != http.StatusOK {
@@ -157,7 +158,7 @@ func (s *slowToEnd) Close(context.Context) error { s.d.write("closed"); return n
 func TestAgentsAreClosedAfterTheirRun(t *testing.T) {
 	a := &slowToEnd{d: &diary{}, running: make(chan struct{})}
 	types := agent.Types{"slow": func() agent.Agent { return a }}
-	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "slow"}}}, types)
+	s := start(t, &project.Config{Agents: map[string]project.Agent{"a": {Type: "slow"}}}, types)
 	<-a.running
 	s.stop()
 	if err := s.wait(); err != nil {
@@ -170,8 +171,8 @@ func TestAgentsAreClosedAfterTheirRun(t *testing.T) {
 
 // A child that dies while the system drains is not started again, and the status says so at once.
 func TestAChildThatDiesInADrainIsStopped(t *testing.T) {
-	cfg := pair(runtime.OverStdio)
-	cfg.Gateway = &runtime.GatewayConfig{Listen: "127.0.0.1:0"}
+	cfg := pair(project.OverStdio)
+	cfg.Gateway = &project.Gateway{Listen: "127.0.0.1:0"}
 	s := start(t, cfg, nil)
 	session, release := connect(t, s.Status().URL+"/mcp"), filepath.Join(t.TempDir(), "go on")
 	held := make(chan error, 1)

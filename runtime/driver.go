@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/communicator/pubsub"
-	"github.com/openmas/openmas/runtime/internal/projectfile"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // NewDriver connects to a broker that is not built in, for a project file with that broker's name
@@ -26,7 +26,7 @@ type DriverOptions struct {
 	// Dir is the project file's folder: relative paths start there.
 	Dir string
 	// Options are what the project file has under broker.options, references to the environment and
-	// to files resolved: a driver decodes them with [Fill], strictly.
+	// to files resolved: a driver decodes them with [project.Fill], strictly.
 	Options map[string]any
 	// Wait is how long a broker that is down is waited for; 0: for as long as it takes, negative:
 	// not at all.
@@ -36,15 +36,15 @@ type DriverOptions struct {
 }
 
 // checkDriver says whether there is a driver for the project's broker.
-func (c *Config) checkDriver(drivers map[string]NewDriver) error {
+func checkDriver(c *project.Config, drivers map[string]NewDriver) error {
 	for name, d := range drivers {
-		if name == BrokerMemory || name == BrokerNATS || name == "" || d == nil {
+		if name == project.BrokerMemory || name == project.BrokerNATS || name == "" || d == nil {
 			return errors.New("a driver needs a name that is not built in, and a function: " + name)
 		}
 	}
-	if t := c.Broker.Type; t != BrokerMemory && t != BrokerNATS && drivers[t] == nil {
+	if t := c.Broker.Type; t != project.BrokerMemory && t != project.BrokerNATS && drivers[t] == nil {
 		e := c.Errorf([]string{"broker", "type"}, "broker.type: this program has no broker %q", t)
-		e.Hint = projectfile.Suggest(t, append(slices.Sorted(maps.Keys(drivers)), BrokerMemory, BrokerNATS))
+		e.Hint = project.Suggest(t, append(slices.Sorted(maps.Keys(drivers)), project.BrokerMemory, project.BrokerNATS))
 		return e
 	}
 	return nil

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // Whoever starts a system waits for its SSE_SERVER_URL= and must not find that of one of its
@@ -15,8 +15,8 @@ func TestReadinessOfServersIsNotOurs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{
-		"docs": {Command: []string{exe}, Communicator: runtime.OverSSE, Env: map[string]string{foreignVar: "sse"}},
+	s := start(t, &project.Config{Agents: map[string]project.Agent{
+		"docs": {Command: []string{exe}, Communicator: project.OverSSE, Env: map[string]string{foreignVar: "sse"}},
 	}}, nil)
 	s.stop()
 	if err := s.wait(); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // foreignVar makes the test binary an MCP server that knows nothing of openmas: "stdio", or "sse"
@@ -88,15 +89,15 @@ func TestForeignServers(t *testing.T) {
 		return foreign()
 	}, nil))
 	t.Cleanup(streamable.Close)
-	for name, ac := range map[string]runtime.AgentConfig{
+	for name, ac := range map[string]project.Agent{
 		"command": {Command: []string{exe}, Env: map[string]string{foreignVar: "stdio"}},
-		"launched SSE": {Command: []string{exe}, Communicator: runtime.OverSSE,
+		"launched SSE": {Command: []string{exe}, Communicator: project.OverSSE,
 			Env: map[string]string{foreignVar: "sse"}},
 		"SSE by URL":        {URL: sse.URL + "/sse"},
 		"streamable by URL": {URL: streamable.URL + "/mcp"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": ac}}, nil)
+			s := start(t, &project.Config{Agents: map[string]project.Agent{"docs": ac}}, nil)
 			got, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"})
 			if err != nil || got != "found x" {
 				t.Fatal(got, err)
@@ -126,8 +127,8 @@ func TestServerElsewhereMayComeLater(t *testing.T) {
 		}
 	}))
 	t.Cleanup(srv.Close)
-	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: srv.URL}},
-		Reconnect: runtime.ReconnectConfig{Initial: 10e6, Max: 50e6}}, nil)
+	s := start(t, &project.Config{Agents: map[string]project.Agent{"docs": {URL: srv.URL}},
+		Reconnect: project.Reconnect{Initial: 10e6, Max: 50e6}}, nil)
 	if _, err := agent.Ask[string](s.ctx, "docs.docs.search",
 		note{Text: "x"}); agent.CodeOf(err) != agent.CodeUnavailable {
 		t.Fatal(err)
@@ -143,7 +144,7 @@ func TestServerElsewhereMayComeLater(t *testing.T) {
 func TestRequiredToolOfAServerThatIsDown(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	srv.Close()
-	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: srv.URL}, "reader": {Type: "reader"}}}
+	cfg := &project.Config{Agents: map[string]project.Agent{"docs": {URL: srv.URL}, "reader": {Type: "reader"}}}
 	s := start(t, cfg, agent.Types{"reader": func() agent.Agent {
 		return &writer{d: &diary{}, requires: []string{"docs.docs.search"}}
 	}})
@@ -162,10 +163,10 @@ func TestAForeignChildIsNotTrusted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{
+	s := start(t, &project.Config{Agents: map[string]project.Agent{
 		"docs": {Command: []string{exe}, Env: map[string]string{foreignVar: "stdio"}},
 		"far":  {Type: "probe"},
-		"work": {Type: "worker", Communicator: runtime.OverStdio, Config: map[string]any{"stay": true}},
+		"work": {Type: "worker", Communicator: project.OverStdio, Config: map[string]any{"stay": true}},
 	}}, nil)
 	testkit.Eventually(t, "the worker runs", func() bool {
 		return s.agentStatus("work").Runner == runtime.StateRunning

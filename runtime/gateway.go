@@ -43,7 +43,7 @@ func (r *Runtime) listen(ctx context.Context) error {
 func (r *Runtime) serveGateway() error {
 	o := mcp.GatewayOptions{HostOptions: r.hostOptions(), Project: r.cfg.Project, Ready: r.readiness, Watch: r.watch}
 	if g := r.cfg.Gateway; g != nil {
-		o.Hosts, o.Origins, o.Identify = g.Hosts, g.Origins, g.identify()
+		o.Hosts, o.Origins, o.Identify = g.Hosts, g.Origins, identify(g)
 		if g.Expose != nil {
 			o.Expose = append(slices.Clone(g.Expose), selfName)
 		}
@@ -90,8 +90,8 @@ func (r *Runtime) readiness() error {
 }
 
 func (r *Runtime) hostOptions() mcp.HostOptions {
-	return mcp.HostOptions{Logger: r.log, Version: r.opts.Version, Limits: r.cfg.MCP.limits(),
-		NoExpress: r.cfg.MCP.noExpress()}
+	return mcp.HostOptions{Logger: r.log, Version: r.opts.Version, Limits: gatewayLimits(r.cfg.MCP),
+		NoExpress: noExpress(r.cfg.MCP)}
 }
 
 // httpLog gives net/http's own complaints (broken TLS, panics of handlers) to the log.

@@ -15,14 +15,14 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
-	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // guarded is a system whose gateway two people may use.
 func guarded(t *testing.T) *system {
 	t.Helper()
-	cfg := pair(runtime.OverLocal)
-	cfg.Gateway = &runtime.GatewayConfig{Listen: "127.0.0.1:0", Token: "token-of-the-user",
+	cfg := pair(project.OverLocal)
+	cfg.Gateway = &project.Gateway{Listen: "127.0.0.1:0", Token: "token-of-the-user",
 		Tokens: map[string]string{"ann": "token-of-ann"},
 		Hosts:  []string{"agents.example.org"}, Origins: []string{"https://app.example.org"}}
 	return start(t, cfg, nil)
@@ -209,9 +209,9 @@ func say(t *testing.T, s *mcp.Session) error {
 // TestLimitsOfTheProjectFile: over each limit there is a clear refusal, and the other session does
 // not notice.
 func TestLimitsOfTheProjectFile(t *testing.T) {
-	limited := func(t *testing.T, m runtime.MCPConfig) (*system, *mcp.Session) {
-		cfg := pair(runtime.OverSSE) // whose own sessions the limits of the gateway must not touch
-		cfg.Gateway, cfg.MCP = &runtime.GatewayConfig{Listen: "127.0.0.1:0"}, m
+	limited := func(t *testing.T, m project.MCP) (*system, *mcp.Session) {
+		cfg := pair(project.OverSSE) // whose own sessions the limits of the gateway must not touch
+		cfg.Gateway, cfg.MCP = &project.Gateway{Listen: "127.0.0.1:0"}, m
 		s := start(t, cfg, nil)
 		return s, s.session(t, "/sse")
 	}
@@ -223,7 +223,7 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 	}
 	for _, path := range []string{"/sse", "/mcp"} {
 		t.Run("max_sessions "+path, func(t *testing.T) {
-			s, other := limited(t, runtime.MCPConfig{MaxSessions: 2})
+			s, other := limited(t, project.MCP{MaxSessions: 2})
 			s.session(t, path)
 			_, err := mcp.Connect(t.Context(),
 				mcp.Target{Name: "third",
@@ -234,7 +234,7 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 			}
 			fine(t, other)
 		})
-		for key, m := range map[string]runtime.MCPConfig{"max_session_calls": {MaxSessionCalls: 1},
+		for key, m := range map[string]project.MCP{"max_session_calls": {MaxSessionCalls: 1},
 			"max_calls": {MaxCalls: 1}} {
 			t.Run(key+" "+path, func(t *testing.T) {
 				s, other := limited(t, m)
@@ -265,7 +265,7 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 			})
 		}
 		t.Run("max_body "+path, func(t *testing.T) {
-			s, other := limited(t, runtime.MCPConfig{MaxBody: 64 * runtime.KiB})
+			s, other := limited(t, project.MCP{MaxBody: 64 * project.KiB})
 			big := s.session(t, path)
 			_, err := big.Call(t.Context(),
 				&agent.Call{Op: agent.OpTool, Name: "far_say",
@@ -277,9 +277,9 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 			fine(t, other)
 		})
 	}
-	for _, size := range []runtime.Size{0, runtime.MiB} {
+	for _, size := range []project.Size{0, project.MiB} {
 		t.Run(fmt.Sprintf("resume %v", size), func(t *testing.T) {
-			s, other := limited(t, runtime.MCPConfig{Resume: size})
+			s, other := limited(t, project.MCP{Resume: size})
 			if status, body := ask(t, http.MethodPost, s.Status().URL+"/mcp", initialize,
 				nil); status != http.StatusOK || strings.Contains(body, "\nid: ") != (size > 0) {
 				t.Errorf("%d %s", status, body)
@@ -289,7 +289,7 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 		})
 	}
 	t.Run("session_idle", func(t *testing.T) {
-		s, other := limited(t, runtime.MCPConfig{SessionIdle: 50 * time.Millisecond})
+		s, other := limited(t, project.MCP{SessionIdle: 50 * time.Millisecond})
 		status, _ := ask(t, http.MethodPost, s.Status().URL+"/mcp", initialize, nil) // and never comes back
 		if status != http.StatusOK {
 			t.Fatal(status)
@@ -300,7 +300,7 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 		fine(t, other)
 	})
 	t.Run("session_lifetime", func(t *testing.T) {
-		s, other := limited(t, runtime.MCPConfig{SessionLifetime: 100 * time.Millisecond})
+		s, other := limited(t, project.MCP{SessionLifetime: 100 * time.Millisecond})
 		select {
 		case <-other.Done():
 		case <-time.After(hang):
@@ -312,7 +312,7 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 		}
 	})
 	t.Run("ping", func(t *testing.T) {
-		s, _ := limited(t, runtime.MCPConfig{Ping: 5 * time.Millisecond})
+		s, _ := limited(t, project.MCP{Ping: 5 * time.Millisecond})
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Status().URL+"/sse", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -331,7 +331,7 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 			}
 		}
 	})
-	for key, m := range map[string]runtime.MCPConfig{"header_timeout": {HeaderTimeout: 50 * time.Millisecond},
+	for key, m := range map[string]project.MCP{"header_timeout": {HeaderTimeout: 50 * time.Millisecond},
 		"read_timeout": {ReadTimeout: 50 * time.Millisecond}} {
 		t.Run(key, func(t *testing.T) {
 			s, other := limited(t, m)
@@ -365,8 +365,8 @@ func TestAListenerBeyondLoopbackRefusesToStart(t *testing.T) {
 	for listen, refused := range map[string]bool{"0.0.0.0:0": true, ":0": true, "[::]:0": true, "192.0.2.1:80": true,
 		"agents.example.org:80": true,
 		"127.0.0.1:0":           false, "127.9.9.9:0": false, "localhost:0": false, "[::1]:0": false} {
-		cfg := pair(runtime.OverLocal)
-		cfg.Gateway = &runtime.GatewayConfig{Listen: listen}
+		cfg := pair(project.OverLocal)
+		cfg.Gateway = &project.Gateway{Listen: listen}
 		err := cfg.Validate()
 		if got := err != nil && strings.Contains(err.Error(), "need a token"); got != refused {
 			t.Errorf("%s: %v", listen, err)

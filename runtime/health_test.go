@@ -6,14 +6,14 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 func TestAgentsSayHowTheyAre(t *testing.T) {
 	for _, over := range overs {
 		t.Run(over, func(t *testing.T) {
 			cfg := pair(over)
-			cfg.Gateway = &runtime.GatewayConfig{Listen: "127.0.0.1:0"}
+			cfg.Gateway = &project.Gateway{Listen: "127.0.0.1:0"}
 			far := cfg.Agents["far"]
 			far.Config["sick"] = "the cellar is flooded"
 			cfg.Agents["far"] = far
@@ -30,7 +30,7 @@ func TestAgentsSayHowTheyAre(t *testing.T) {
 		})
 	}
 	t.Run("a panic is no answer", func(t *testing.T) {
-		cfg := pair(runtime.OverLocal)
+		cfg := pair(project.OverLocal)
 		far := cfg.Agents["far"]
 		far.Config["sick"] = "panic"
 		s := start(t, cfg, nil)
@@ -41,7 +41,7 @@ func TestAgentsSayHowTheyAre(t *testing.T) {
 }
 
 func TestTheHealthyStayHealthy(t *testing.T) {
-	s := start(t, pair(runtime.OverLocal), nil)
+	s := start(t, pair(project.OverLocal), nil)
 	var askers sync.WaitGroup
 	for range 8 {
 		askers.Go(func() {

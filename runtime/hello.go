@@ -8,6 +8,8 @@ import (
 	"io"
 	"log/slog"
 	"time"
+
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // ChildVar is set in the environment of a child process of this program: its main calls
@@ -24,24 +26,24 @@ const maxHello = 4 << 20
 // hello is the line of JSON that a child reads before MCP begins: who it is and where to call back.
 // It holds secrets.
 type hello struct {
-	Version   int             `json:"openmas"`
-	Program   string          `json:"program,omitempty"`
-	Project   string          `json:"project"`
-	Agent     string          `json:"agent"`
-	Instance  string          `json:"instance"`
-	Type      string          `json:"type"`
-	Config    map[string]any  `json:"config,omitempty"`
-	StateDir  string          `json:"stateDir"`
-	Dir       string          `json:"dir"`
-	Broker    string          `json:"broker"`
-	URL       string          `json:"url"`
-	Token     string          `json:"token"`
-	Timeout   time.Duration   `json:"timeout"` // of the calls that the child makes
-	Run       bool            `json:"run"`     // whether its Runner is to run
-	Restart   RestartConfig   `json:"restart"`
-	Telemetry TelemetryConfig `json:"telemetry"`
-	LogLevel  slog.Level      `json:"logLevel"`
-	MCP       MCPConfig       `json:"mcp"`
+	Version   int               `json:"openmas"`
+	Program   string            `json:"program,omitempty"`
+	Project   string            `json:"project"`
+	Agent     string            `json:"agent"`
+	Instance  string            `json:"instance"`
+	Type      string            `json:"type"`
+	Config    map[string]any    `json:"config,omitempty"`
+	StateDir  string            `json:"stateDir"`
+	Dir       string            `json:"dir"`
+	Broker    string            `json:"broker"`
+	URL       string            `json:"url"`
+	Token     string            `json:"token"`
+	Timeout   time.Duration     `json:"timeout"` // of the calls that the child makes
+	Run       bool              `json:"run"`     // whether its Runner is to run
+	Restart   project.Restart   `json:"restart"`
+	Telemetry project.Telemetry `json:"telemetry"`
+	LogLevel  slog.Level        `json:"logLevel"`
+	MCP       project.MCP       `json:"mcp"`
 }
 
 // readHello reads the line and leaves what follows in the reader that it returns.

@@ -9,6 +9,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/lifecycle"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // hostHere starts the instances of a Go struct in this process and offers them over the agent's
@@ -25,7 +26,7 @@ func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*callee, error
 		i.up(hostPeer{h})
 	}
 	served := &service{pool: hosts, caller: r.tel.Server(r.hop(p.cfg.Communicator, ""))(hosts)}
-	if p.cfg.Communicator == OverLocal {
+	if p.cfg.Communicator == project.OverLocal {
 		return r.callee(p, served, hosts), nil
 	}
 	comm := r.communicatorFor(p.cfg.Communicator)
@@ -45,7 +46,7 @@ func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*callee, error
 }
 
 func (r *Runtime) communicatorFor(over string) communicator.Communicator {
-	if over == OverPubSub {
+	if over == project.OverPubSub {
 		return r.broker
 	}
 	return r.private.hosted[over]
@@ -116,7 +117,7 @@ func (r *Runtime) env(name string, n int) (agent.Env, error) {
 }
 
 // stateDir makes the private folder of an agent.
-func stateDir(cfg *Config, name string) (string, error) {
+func stateDir(cfg *project.Config, name string) (string, error) {
 	dir := filepath.Join(cfg.StateDir(), "agents", name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("agent %s: make its state folder: %w", name, err)

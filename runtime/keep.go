@@ -9,6 +9,7 @@ import (
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/runtime/internal/supervise"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // A dial makes one session to one instance of an agent: a connection, or a child process.
@@ -28,7 +29,7 @@ func (r *Runtime) keep(ctx, base context.Context, p planned, route *pool, n int,
 	switch {
 	case err == nil:
 		r.rise(ctx, route, i, peer)
-	case p.kind == KindURL && ctx.Err() == nil:
+	case p.kind == project.KindURL && ctx.Err() == nil:
 		i.down(StateRestarting, err)
 		r.log.Warn("agent cannot be reached, trying on", "agent", p.name, "error", err)
 	default:
@@ -94,7 +95,7 @@ func (r *Runtime) keepAlive(ctx context.Context, p planned, route *pool, i *inst
 		}
 		return err
 	}
-	err := supervise.Loop(ctx, r.cfg.Restart.policy(), i.id, r.log, life, func(s supervise.Status) {
+	err := supervise.Loop(ctx, restartPolicy(r.cfg.Restart), i.id, r.log, life, func(s supervise.Status) {
 		i.restarts.Store(int64(s.Restarts))
 		if s.State == supervise.Restarting || s.State == supervise.Backoff {
 			i.down(State(s.State), s.Err)
@@ -181,7 +182,7 @@ func (r *Runtime) closeSession(ctx context.Context, i *instance, peer communicat
 	}
 }
 
-func (c RestartConfig) policy() supervise.Policy {
+func restartPolicy(c project.Restart) supervise.Policy {
 	p := supervise.DefaultPolicy()
 	p.Restarts, p.Within, p.Backoff, p.GiveUpAfter = c.Limit, c.Window, c.Backoff, c.GiveUpAfter
 	return p

@@ -16,6 +16,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // diary is what agents of a test did, in order.
@@ -62,7 +63,7 @@ func (w *writer) Close(context.Context) error { w.d.write("close %s", w.name); r
 
 func TestStartAndStopGoInOrder(t *testing.T) {
 	d := &diary{}
-	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "needs-c"}, "b": {Type: "plain"},
+	cfg := &project.Config{Agents: map[string]project.Agent{"a": {Type: "needs-c"}, "b": {Type: "plain"},
 		"c": {Type: "plain"}}}
 	s := start(t, cfg, agent.Types{
 		"plain":   func() agent.Agent { return &writer{d: d} },
@@ -85,7 +86,7 @@ func TestFailedStartIsUndone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d.lines = nil
-			cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "plain"}, "b": {Type: "plain"},
+			cfg := &project.Config{Agents: map[string]project.Agent{"a": {Type: "plain"}, "b": {Type: "plain"},
 				"c": {Type: "broken"}, "d": {Type: "plain"}}}
 			s := prepare(t, cfg, agent.Types{"plain": func() agent.Agent { return &writer{d: d} }, "broken": broken})
 			err := s.Run(t.Context())
@@ -111,8 +112,8 @@ func TestPortInUseStartsNothing(t *testing.T) {
 	}
 	defer ln.Close()
 	d := &diary{}
-	cfg := &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: ln.Addr().String()},
-		Agents: map[string]runtime.AgentConfig{"a": {Type: "plain"}}}
+	cfg := &project.Config{Gateway: &project.Gateway{Listen: ln.Addr().String()},
+		Agents: map[string]project.Agent{"a": {Type: "plain"}}}
 	s := prepare(t, cfg, agent.Types{"plain": func() agent.Agent { return &writer{d: d} }})
 	if err := s.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "is in use") ||
 		!strings.Contains(err.Error(), ln.Addr().String()) {
@@ -124,7 +125,7 @@ func TestPortInUseStartsNothing(t *testing.T) {
 }
 
 func TestNewReportsEveryProblem(t *testing.T) {
-	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{
+	cfg := &project.Config{Agents: map[string]project.Agent{
 		"a": {Type: "nowhere"},
 		"b": {Type: "needs"},
 		"c": {Type: "probe", Config: map[string]any{"perr": "x"}},
@@ -146,7 +147,7 @@ func TestNewReportsEveryProblem(t *testing.T) {
 
 func TestRunnerRunsAgainUntilItIsDone(t *testing.T) {
 	tries := 0
-	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "runs"},
+	cfg := &project.Config{Agents: map[string]project.Agent{"a": {Type: "runs"},
 		"b": {Type: "runs-twice", Replicas: 2, Run: "all"}}}
 	d := &diary{}
 	s := start(t, cfg, agent.Types{
@@ -181,7 +182,7 @@ func TestRunnerRunsAgainUntilItIsDone(t *testing.T) {
 
 func TestRunnerInAChildProcess(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ran")
-	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{"a": {Type: "runs", Communicator: runtime.OverStdio,
+	cfg := &project.Config{Agents: map[string]project.Agent{"a": {Type: "runs", Communicator: project.OverStdio,
 		Config: map[string]any{"file": file}}}}
 	s := start(t, cfg, nil, func(o *runtime.Options) { o.Once = true })
 	if err := s.wait(); err != nil {
@@ -193,14 +194,14 @@ func TestRunnerInAChildProcess(t *testing.T) {
 }
 
 // impatient gives up at the second failure.
-var impatient = runtime.RestartConfig{Limit: 1, Window: time.Minute, Backoff: time.Millisecond, GiveUpAfter: 1}
+var impatient = project.Restart{Limit: 1, Window: time.Minute, Backoff: time.Millisecond, GiveUpAfter: 1}
 
 func TestCriticalAgentEndsTheRun(t *testing.T) {
 	bad := agent.Types{"bad": func() agent.Agent {
 		return &runs{run: func(context.Context) error { return errors.New("hopeless") }}
 	}}
-	cfg := &runtime.Config{Restart: impatient,
-		Agents: map[string]runtime.AgentConfig{"a": {Type: "bad", Critical: true}, "b": {Type: "probe"}}}
+	cfg := &project.Config{Restart: impatient,
+		Agents: map[string]project.Agent{"a": {Type: "bad", Critical: true}, "b": {Type: "probe"}}}
 	s := start(t, cfg, bad)
 	if err := s.wait(); err == nil || !strings.Contains(err.Error(), "hopeless") ||
 		!strings.Contains(err.Error(), "critical agent a") {
@@ -208,7 +209,7 @@ func TestCriticalAgentEndsTheRun(t *testing.T) {
 	}
 
 	t.Run("others go on", func(t *testing.T) {
-		cfg := &runtime.Config{Restart: impatient, Agents: map[string]runtime.AgentConfig{"a": {Type: "bad"},
+		cfg := &project.Config{Restart: impatient, Agents: map[string]project.Agent{"a": {Type: "bad"},
 			"b": {Type: "probe"}}}
 		s := start(t, cfg, bad)
 		testkit.Eventually(t, "a has failed", func() bool { return s.agentStatus("a").Runner == runtime.StateFailed })
@@ -219,7 +220,7 @@ func TestCriticalAgentEndsTheRun(t *testing.T) {
 }
 
 func TestKilledChildComesBack(t *testing.T) {
-	cfg := &runtime.Config{Agents: map[string]runtime.AgentConfig{"c": {Type: "probe", Communicator: runtime.OverStdio,
+	cfg := &project.Config{Agents: map[string]project.Agent{"c": {Type: "probe", Communicator: project.OverStdio,
 		Replicas: 2}}}
 	s := start(t, cfg, nil)
 
@@ -255,7 +256,7 @@ func TestKilledChildComesBack(t *testing.T) {
 }
 
 func TestStatusAndListAreTools(t *testing.T) {
-	s := start(t, pair(runtime.OverPubSub), nil)
+	s := start(t, pair(project.OverPubSub), nil)
 	st, err := agent.Ask[runtime.Status](s.ctx, "openmas.status", nil)
 	if err != nil || st.State != "ready" || len(st.Agents) != 2 || st.PID != os.Getpid() {
 		t.Errorf("status: %+v, %v", st, err)

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // Secrets of the project get into errors: a server quotes the header that it refuses, a driver the
@@ -17,8 +18,8 @@ import (
 
 // masked returns err with [Config.Redact] done to its text; err itself where there is nothing to
 // hide. Causes stay, for errors.Is and errors.As in this process.
-func (c *Config) masked(err error) error {
-	if err == nil || c.redact == nil {
+func masked(c *project.Config, err error) error {
+	if err == nil || !c.HasSecrets() {
 		return err
 	}
 	var e *agent.Error
@@ -64,11 +65,11 @@ func hushed(masked func(error) error) agent.Middleware {
 }
 
 // maskedLog is log without the secrets of the project; nil discards.
-func (c *Config) maskedLog(log *slog.Logger) *slog.Logger {
+func maskedLog(c *project.Config, log *slog.Logger) *slog.Logger {
 	switch {
 	case log == nil:
 		return slog.New(slog.DiscardHandler)
-	case c.redact == nil:
+	case !c.HasSecrets():
 		return log
 	}
 	return slog.New(masking{log.Handler(), c})
@@ -77,7 +78,7 @@ func (c *Config) maskedLog(log *slog.Logger) *slog.Logger {
 // masking is a slog.Handler that masks messages and values. Keys are code.
 type masking struct {
 	slog.Handler
-	cfg *Config
+	cfg *project.Config
 }
 
 // Handle implements slog.Handler.

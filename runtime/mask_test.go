@@ -16,6 +16,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 const sesame = "sesame-open"
@@ -61,8 +62,8 @@ func TestSecretsStayInside(t *testing.T) {
 	far.mcp.AddResource(&sdk.Resource{URI: "far://x", Name: "x"}, nil)
 	for _, json := range []bool{false, true} {
 		t.Run(fmt.Sprintf("JSON %v", json), func(t *testing.T) {
-			cfg := &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"},
-				Agents: map[string]runtime.AgentConfig{
+			cfg := &project.Config{Gateway: &project.Gateway{Listen: "127.0.0.1:0"},
+				Agents: map[string]project.Agent{
 					"leaky": {Type: "leaky"}, "docs": {URL: down.URL + "/" + sesame, Token: sesame},
 					"far": {URL: far.URL}}}
 			log := &logBuffer{}
@@ -119,8 +120,8 @@ func TestSecretsStayInside(t *testing.T) {
 // JSON, or the whole error would be lost on its way.
 func TestMaskedDetailsStayJSON(t *testing.T) {
 	const pin = "271828"
-	cfg := &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0", Token: pin},
-		Agents: map[string]runtime.AgentConfig{"counter": {Type: "counter"}}}
+	cfg := &project.Config{Gateway: &project.Gateway{Listen: "127.0.0.1:0", Token: pin},
+		Agents: map[string]project.Agent{"counter": {Type: "counter"}}}
 	s := start(t, cfg, agent.Types{"counter": func() agent.Agent { return counter{} }})
 	_, err := agent.Ask[string](s.ctx, "counter.count", nil)
 	e := agent.AsError(err)

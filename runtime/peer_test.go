@@ -18,6 +18,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // elsewhere is an MCP server by URL, with tools that ask their client.
@@ -85,8 +86,8 @@ func TestForeignServersAskForAModel(t *testing.T) {
 	far := newElsewhere(t, httptest.NewServer)
 	for sampling, want := range map[string]string{"llm.sample": "m1 says docs: why?", "llm.text": "llm.text says why?",
 		"": ""} {
-		cfg := &runtime.Config{MCP: runtime.MCPConfig{Sampling: sampling},
-			Agents: map[string]runtime.AgentConfig{"llm": {Type: "thinker"}, "docs": {URL: far.URL}}}
+		cfg := &project.Config{MCP: project.MCP{Sampling: sampling},
+			Agents: map[string]project.Agent{"llm": {Type: "thinker"}, "docs": {URL: far.URL}}}
 		s := start(t, cfg, thinkers)
 		got, err := agent.Ask[string](s.ctx, "docs.think", note{Text: "why?"})
 		if want == "" && (agent.CodeOf(err) != agent.CodeToolFailed || !strings.Contains(err.Error(), `"sample"`)) ||
@@ -110,7 +111,7 @@ func TestForeignServersAskForAModel(t *testing.T) {
 func TestForeignServersAskForRoots(t *testing.T) {
 	far := newElsewhere(t, httptest.NewServer)
 	dir := t.TempDir()
-	s := start(t, &runtime.Config{Dir: dir, Agents: map[string]runtime.AgentConfig{"none": {URL: far.URL},
+	s := start(t, &project.Config{Dir: dir, Agents: map[string]project.Agent{"none": {URL: far.URL},
 		"some": {URL: far.URL, Roots: []string{".", "a b"}}}}, nil)
 	if _, err := agent.Ask[string](s.ctx, "none.roots", note{}); agent.CodeOf(err) != agent.CodeToolFailed {
 		t.Errorf("without roots: %v", err)
@@ -127,7 +128,7 @@ func TestForeignServersAskForRoots(t *testing.T) {
 
 func TestAllowToolsNarrowsAServer(t *testing.T) {
 	far := newElsewhere(t, httptest.NewServer)
-	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL,
+	s := start(t, &project.Config{Agents: map[string]project.Agent{"docs": {URL: far.URL,
 		AllowTools: []string{"docs.search", "absent"}}}}, nil)
 	info, _ := s.Directory().Agent("docs")
 	if len(info.Tools) != 1 || info.Tools[0].Name != "docs.search" {
@@ -146,7 +147,7 @@ func TestAllowToolsNarrowsAServer(t *testing.T) {
 
 func TestSessionsSpreadCallsToAURL(t *testing.T) {
 	far := newElsewhere(t, httptest.NewServer)
-	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL, Sessions: 3}}}, nil)
+	s := start(t, &project.Config{Agents: map[string]project.Agent{"docs": {URL: far.URL, Sessions: 3}}}, nil)
 	if n := far.sessions.Load(); n < 3 {
 		t.Fatalf("%d sessions", n)
 	}
@@ -171,9 +172,9 @@ func TestTokenAndTLSOfAURL(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), ca, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, &runtime.Config{Dir: dir,
-		Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL, Token: "sesame",
-			TLS: runtime.TLSConfig{CAFile: "ca.pem"}}}}, nil)
+	s := start(t, &project.Config{Dir: dir,
+		Agents: map[string]project.Agent{"docs": {URL: far.URL, Token: "sesame",
+			TLS: project.TLS{CAFile: "ca.pem"}}}}, nil)
 	if got, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"}); err != nil || got != "found x" {
 		t.Error(got, err)
 	}
@@ -183,13 +184,13 @@ func TestTokenAndTLSOfAURL(t *testing.T) {
 		}
 		return true
 	})
-	for name, c := range map[string]runtime.TLSConfig{"there is no such file": {CAFile: "absent.pem"},
+	for name, c := range map[string]project.TLS{"there is no such file": {CAFile: "absent.pem"},
 		"no such file": {CAFile: "absent.pem"}, "holds no certificate": {CAFile: "empty.pem"}} {
 		if err := os.WriteFile(filepath.Join(dir, "empty.pem"), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := runtime.New(&runtime.Config{Dir: dir,
-			Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL, TLS: c}}}, nil, runtime.Options{})
+		_, err := runtime.New(&project.Config{Dir: dir,
+			Agents: map[string]project.Agent{"docs": {URL: far.URL, TLS: c}}}, nil, runtime.Options{})
 		if err == nil || !strings.Contains(err.Error(), "agents.docs.tls.ca_file") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -235,8 +236,8 @@ func TestOAuthClientCredentials(t *testing.T) {
 		})
 		return srv
 	})
-	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL + "/mcp",
-		OAuth: runtime.OAuthConfig{ClientID: "me", ClientSecret: "open"}}}}, nil)
+	s := start(t, &project.Config{Agents: map[string]project.Agent{"docs": {URL: far.URL + "/mcp",
+		OAuth: project.OAuth{ClientID: "me", ClientSecret: "open"}}}}, nil)
 	var all sync.WaitGroup
 	for range 10 {
 		all.Go(func() {
@@ -250,8 +251,8 @@ func TestOAuthClientCredentials(t *testing.T) {
 	if n := granted.Load(); n != 1 {
 		t.Errorf("%d tokens were asked for", n)
 	}
-	wrong := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL + "/mcp",
-		OAuth: runtime.OAuthConfig{ClientID: "me", ClientSecret: "sesame-closed"}}}}, nil)
+	wrong := start(t, &project.Config{Agents: map[string]project.Agent{"docs": {URL: far.URL + "/mcp",
+		OAuth: project.OAuth{ClientID: "me", ClientSecret: "sesame-closed"}}}}, nil)
 	_, err := agent.Ask[string](wrong.ctx, "docs.docs.search", note{Text: "x"})
 	if agent.CodeOf(err) != agent.CodeUnavailable || strings.Contains(err.Error()+wrong.log.String(), "sesame-closed") {
 		t.Errorf("with the wrong secret: %v", err)
@@ -261,8 +262,8 @@ func TestOAuthClientCredentials(t *testing.T) {
 // TestToolsThatComeAndGoReachTheGateway: a change at a foreign server, end to end.
 func TestToolsThatComeAndGoReachTheGateway(t *testing.T) {
 	far := newElsewhere(t, httptest.NewServer)
-	s := start(t, &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"},
-		Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL}}}, nil)
+	s := start(t, &project.Config{Gateway: &project.Gateway{Listen: "127.0.0.1:0"},
+		Agents: map[string]project.Agent{"docs": {URL: far.URL}}}, nil)
 	for _, path := range []string{"/sse", "/mcp"} {
 		changed := make(chan bool, 100)
 		c := sdk.NewClient(&sdk.Implementation{Name: "t", Version: "1"},
@@ -318,7 +319,7 @@ func TestProtocolOfAPeer(t *testing.T) {
 		return far
 	}, &sdk.StreamableHTTPOptions{Stateless: true}))
 	t.Cleanup(srv.Close)
-	s := start(t, &runtime.Config{Agents: map[string]runtime.AgentConfig{"docs": {URL: srv.URL, Protocol: "2026-07-28",
+	s := start(t, &project.Config{Agents: map[string]project.Agent{"docs": {URL: srv.URL, Protocol: "2026-07-28",
 		Roots: []string{"."}}}}, nil)
 	if got, err := agent.Ask[string](s.ctx, "docs.where", note{}); err != nil || got != "1 roots, s, 2026-07-28" {
 		t.Errorf("%q, %v", got, err)

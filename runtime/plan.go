@@ -11,14 +11,14 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/lifecycle"
-	"github.com/openmas/openmas/runtime/internal/projectfile"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // A planned agent is what New knows of one before anything is started.
 type planned struct {
 	name string
-	cfg  AgentConfig
-	kind Kind
+	cfg  project.Agent
+	kind project.Kind
 	// first is the agent of a type that was asked for its capabilities; make gives another one,
 	// configured alike. Nil for a command or url.
 	first *lifecycle.Instance
@@ -40,7 +40,7 @@ type planned struct {
 
 // makePlan checks the agents of cfg against types, as far as that is possible without starting any,
 // and orders them so that each comes after what it requires. Every problem found is in the error.
-func makePlan(cfg *Config, types agent.Types, only []string, log *slog.Logger) ([]planned, error) {
+func makePlan(cfg *project.Config, types agent.Types, only []string, log *slog.Logger) ([]planned, error) {
 	var errs []error
 	all := map[string]*planned{}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Agents)) {
@@ -63,7 +63,7 @@ func makePlan(cfg *Config, types agent.Types, only []string, log *slog.Logger) (
 		for i, name := range cfg.Gateway.Expose {
 			callee, tool, _ := strings.Cut(name, ".")
 			if wrong, hint := checkOffer(all, callee, tool); wrong != "" {
-				e := cfg.Errorf([]string{"gateway", "expose", projectfile.Item(i)}, "expose %s: %s", name, wrong)
+				e := cfg.Errorf([]string{"gateway", "expose", project.Item(i)}, "expose %s: %s", name, wrong)
 				e.Hint = hint
 				errs = append(errs, e)
 			}
@@ -104,18 +104,18 @@ func inOrder(all map[string]*planned, log *slog.Logger) []planned {
 	return order
 }
 
-func planAgent(cfg *Config, types agent.Types, name string) (*planned, error) {
+func planAgent(cfg *project.Config, types agent.Types, name string) (*planned, error) {
 	ac := cfg.Agents[name]
 	p := &planned{name: name, cfg: ac, kind: ac.Kind()}
-	if p.kind != KindType {
+	if p.kind != project.KindType {
 		var err error
-		p.tls, err = ac.TLS.load(cfg, name)
+		p.tls, err = loadTLS(cfg, name)
 		return p, err
 	}
 	construct, ok := types[ac.Type]
 	if !ok {
 		e := cfg.Errorf([]string{"agents", name, "type"}, "agent %s: this program has no type %q", name, ac.Type)
-		if e.Hint = projectfile.Suggest(ac.Type, slices.Collect(maps.Keys(types))); len(types) == 0 {
+		if e.Hint = project.Suggest(ac.Type, slices.Collect(maps.Keys(types))); len(types) == 0 {
 			e.Hint = "name the Go package that has it under package:"
 		}
 		return p, e
@@ -126,7 +126,7 @@ func planAgent(cfg *Config, types agent.Types, name string) (*planned, error) {
 		if a == nil {
 			return nil, fmt.Errorf("agent %s: the constructor of type %q returned nil", name, ac.Type)
 		}
-		if err := Fill(a, ac.Config); err != nil {
+		if err := project.Fill(a, ac.Config); err != nil {
 			return nil, cfg.Locate([]string{"agents", name, "config"}, err)
 		}
 		return a, nil
@@ -149,7 +149,7 @@ func planAgent(cfg *Config, types agent.Types, name string) (*planned, error) {
 
 // checkRequirement says whether somebody can provide what name requires. A tool of a foreign server
 // is checked once that is connected.
-func checkRequirement(cfg *Config, all map[string]*planned, name string, req agent.Requirement) error {
+func checkRequirement(cfg *project.Config, all map[string]*planned, name string, req agent.Requirement) error {
 	if wrong, hint := checkOffer(all, req.Agent(), req.Tool()); wrong != "" {
 		e := cfg.Errorf([]string{"agents", name}, "agent %s requires %s, and %s", name, req, wrong)
 		e.Hint = hint
@@ -165,10 +165,10 @@ func checkOffer(all map[string]*planned, callee, tool string) (wrong, hint strin
 	case callee == selfName:
 		return "", ""
 	case p == nil:
-		return fmt.Sprintf("there is no agent %q", callee), projectfile.Suggest(callee, slices.Collect(maps.Keys(all)))
+		return fmt.Sprintf("there is no agent %q", callee), project.Suggest(callee, slices.Collect(maps.Keys(all)))
 	case p.unknown: // what is wrong with it is said already
-	case p.kind == KindType && tool != "" && !offers(p.info, tool):
-		return fmt.Sprintf("%s has no tool %q", callee, tool), projectfile.Suggest(tool, toolNames(p.info))
+	case p.kind == project.KindType && tool != "" && !offers(p.info, tool):
+		return fmt.Sprintf("%s has no tool %q", callee, tool), project.Suggest(tool, toolNames(p.info))
 	}
 	return "", ""
 }

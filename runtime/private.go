@@ -10,6 +10,7 @@ import (
 
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // private is the listener for the processes of this system: children call back through it, and
@@ -27,7 +28,8 @@ func (r *Runtime) startPrivate(ctx context.Context) error {
 	needed := false
 	for _, p := range r.plan {
 		over := p.cfg.Communicator
-		needed = needed || p.cfg.Child() || p.kind == KindType && (over == OverSSE || over == OverHTTP)
+		needed = needed || p.cfg.Child() ||
+			p.kind == project.KindType && (over == project.OverSSE || over == project.OverHTTP)
 	}
 	if !needed {
 		return nil
@@ -39,7 +41,7 @@ func (r *Runtime) startPrivate(ctx context.Context) error {
 	p := &private{url: "http://" + ln.Addr().String()}
 	r.private = p
 	host := r.hostOptions()
-	host.Limits, host.Identify = r.cfg.MCP.privateLimits(), p.tokens.identify
+	host.Limits, host.Identify = privateLimits(r.cfg.MCP), p.tokens.identify
 	self := p.tokens.issue(mcp.Identity{Name: selfName, Trusted: true})
 	gw, err := mcp.NewGateway(r.dir, mcp.GatewayOptions{HostOptions: host, Private: true})
 	if err != nil {
@@ -49,7 +51,7 @@ func (r *Runtime) startPrivate(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("/", gw)
 	p.hosted = map[string]communicator.Communicator{}
-	for over, transport := range map[string]mcp.Transport{OverSSE: mcp.SSE, OverHTTP: mcp.Streamable} {
+	for over, transport := range map[string]mcp.Transport{project.OverSSE: mcp.SSE, project.OverHTTP: mcp.Streamable} {
 		prefix := "/hosted/" + string(transport)
 		c, err := mcp.NewHTTP(mcp.HTTPOptions{HostOptions: host, Transport: transport, BaseURL: func() string {
 			return p.url + prefix

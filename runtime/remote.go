@@ -14,6 +14,7 @@ import (
 	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // listTimeout bounds the directory's look-ups in a child, which have no context of their own.
@@ -76,7 +77,7 @@ func (r *remote) line(name string) (*line, error) {
 			}
 			return s.Call(ctx, c)
 		})
-		l.chain = agent.Chain(attempt, r.tel.Client(telemetry.Hop{Communicator: OverHTTP}),
+		l.chain = agent.Chain(attempt, r.tel.Client(telemetry.Hop{Communicator: project.OverHTTP}),
 			lifecycle.Limit(r.hello.Timeout))
 		r.lines[name] = l
 	}
@@ -102,7 +103,7 @@ func (r *remote) session(ctx context.Context, l *line, name string) (*mcp.Sessio
 	s, err := mcp.Connect(ctx,
 		mcp.Target{Name: name, Transport: mcp.Streamable, URL: r.hello.URL + "/agents/" + url.PathEscape(name) + "/mcp",
 			Headers: map[string]string{"Authorization": "Bearer " + r.hello.Token}, Trusted: true},
-		mcp.ConnectOptions{Logger: r.log, MaxBody: int(r.hello.MCP.MaxBody), NoExpress: r.hello.MCP.noExpress()})
+		mcp.ConnectOptions{Logger: r.log, MaxBody: int(r.hello.MCP.MaxBody), NoExpress: noExpress(r.hello.MCP)})
 	if err != nil {
 		var e *agent.Error
 		if errors.As(err, &e) && e.Code == agent.CodeNotFound {

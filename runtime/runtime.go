@@ -20,9 +20,10 @@ import (
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
+	"github.com/openmas/openmas/runtime/project"
 )
 
-// Options are what a program decides, where a [Config] is what a project decides. The zero value
+// Options are what a program decides, where a [project.Config] is what a project decides. The zero value
 // will do.
 type Options struct {
 	// Logger gets the runtime's and the agents' log, the project's secrets masked. Default: none.
@@ -56,7 +57,7 @@ type Options struct {
 
 // A Runtime runs the agents of one project. Make it with [New]; it runs once.
 type Runtime struct {
-	cfg  *Config
+	cfg  *project.Config
 	opts Options
 	log  *slog.Logger
 	plan []planned
@@ -91,23 +92,20 @@ type Runtime struct {
 
 // New checks a project against the types of this program and prepares to run it. It starts nothing:
 // no goroutine, no socket, no process. All problems are reported at once.
-func New(cfg *Config, types agent.Types, o Options) (*Runtime, error) {
-	cfg = cfg.WithDefaults()
-	if err := cfg.Validate(); err != nil {
+func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
+	cfg, err := cfg.Complete()
+	if err != nil {
 		return nil, err
 	}
-	if cfg.redact == nil { // it was made without Load
-		cfg.redact = redactor(cfg.secrets())
-	}
-	o.Logger = cfg.maskedLog(o.Logger)
+	o.Logger = maskedLog(cfg, o.Logger)
 	if o.Output == nil {
 		o.Output = os.Stdout
 	}
-	if len(o.Only) > 0 && cfg.Broker.Type == BrokerMemory {
+	if len(o.Only) > 0 && cfg.Broker.Type == project.BrokerMemory {
 		return nil, errors.New("--agents hosts a part of the project, which needs a broker that other processes can " +
 			"reach; the memory broker is this process's own")
 	}
-	if err := cfg.checkDriver(o.Drivers); err != nil {
+	if err := checkDriver(cfg, o.Drivers); err != nil {
 		return nil, err
 	}
 	plan, err := makePlan(cfg, types, o.Only, o.Logger)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/delivery"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // selfName is the runtime as an agent.
@@ -54,7 +55,8 @@ func (r *Runtime) serveSelf() error {
 		}
 		return shown.Call(ctx, c)
 	})
-	r.dir.add(r.callee(planned{name: selfName, kind: KindType, cfg: AgentConfig{Communicator: OverLocal}}, route,
+	self := planned{name: selfName, kind: project.KindType, cfg: project.Agent{Communicator: project.OverLocal}}
+	r.dir.add(r.callee(self, route,
 		shown))
 	return nil
 }

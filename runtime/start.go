@@ -13,6 +13,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // start brings everything up, in order: the gateway's port first, since a port in use must start
@@ -73,7 +74,7 @@ func (r *Runtime) startLevel(ctx, base context.Context, level []planned) error {
 	others := concpool.New().WithContext(ctx).WithCancelOnError().WithFirstError().WithMaxGoroutines(startsAtOnce)
 	var lists []*lifecycle.Undo
 	for _, p := range level {
-		if p.kind != KindType || p.cfg.Communicator == OverStdio {
+		if p.kind != project.KindType || p.cfg.Communicator == project.OverStdio {
 			p.undo = &lifecycle.Undo{}
 			lists = append(lists, p.undo)
 			others.Go(func(ctx context.Context) error { return r.deploy(ctx, base, p) })
@@ -82,7 +83,7 @@ func (r *Runtime) startLevel(ctx, base context.Context, level []planned) error {
 	r.onClose("agents in other processes", func(ctx context.Context) error { return lifecycle.Together(ctx, lists) })
 	var err error
 	for _, p := range level {
-		if p.kind == KindType && p.cfg.Communicator != OverStdio {
+		if p.kind == project.KindType && p.cfg.Communicator != project.OverStdio {
 			p.undo = &r.undo
 			if err = r.deploy(ctx, base, p); err != nil {
 				break
@@ -115,7 +116,7 @@ func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
 	}
 	var c *callee
 	var err error
-	if p.kind == KindType && p.cfg.Communicator != OverStdio {
+	if p.kind == project.KindType && p.cfg.Communicator != project.OverStdio {
 		c, err = r.hostHere(ctx, base, p)
 	} else {
 		c, err = r.connect(ctx, base, p)
@@ -137,9 +138,10 @@ func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
 
 // callee makes the way to an agent.
 func (r *Runtime) callee(p planned, route agent.Caller, shown *pool) *callee {
-	return &callee{name: p.name, over: p.cfg.Communicator, route: route, shown: shown, trusted: p.kind == KindType,
-		masked: r.cfg.masked, tel: r.tel, hop: r.hop(p.cfg.Communicator, ""), budget: r.budget,
-		policyFor:  func(tool string) Policy { return r.cfg.PolicyFor(p.name, tool) },
+	return &callee{name: p.name, over: p.cfg.Communicator, route: route, shown: shown,
+		trusted: p.kind == project.KindType, masked: func(err error) error { return masked(r.cfg, err) },
+		tel: r.tel, hop: r.hop(p.cfg.Communicator, ""), budget: r.budget,
+		policyFor:  func(tool string) project.Policy { return r.cfg.PolicyFor(p.name, tool) },
 		idempotent: func(tool string) *bool { return p.cfg.Tools[tool].Idempotent }}
 }
 
@@ -149,7 +151,7 @@ func (r *Runtime) checkForeignRequirements() error {
 		for _, req := range p.requires {
 			callee, tool := req.Agent(), req.Tool()
 			info, ok := r.dir.Agent(callee)
-			if c := r.dir.find(callee); c != nil && r.cfg.Agents[callee].Kind() == KindURL &&
+			if c := r.dir.find(callee); c != nil && r.cfg.Agents[callee].Kind() == project.KindURL &&
 				c.shown.known.Load() == nil {
 				r.log.Warn("an agent requires a tool of a server that cannot be reached yet", "agent", p.name,
 					"requires", req.String())

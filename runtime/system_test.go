@@ -11,6 +11,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // hang is a generous bound on what must not take for ever.
@@ -28,7 +29,7 @@ type system struct {
 
 // start runs cfg with the test binary's types, waits until it is up, and stops it at the end of the
 // test.
-func start(t *testing.T, cfg *runtime.Config, extra agent.Types, change ...func(*runtime.Options)) *system {
+func start(t *testing.T, cfg *project.Config, extra agent.Types, change ...func(*runtime.Options)) *system {
 	t.Helper()
 	s := prepare(t, cfg, extra, change...)
 	s.run()
@@ -43,7 +44,7 @@ func start(t *testing.T, cfg *runtime.Config, extra agent.Types, change ...func(
 	return s
 }
 
-func prepare(t *testing.T, cfg *runtime.Config, extra agent.Types, change ...func(*runtime.Options)) *system {
+func prepare(t *testing.T, cfg *project.Config, extra agent.Types, change ...func(*runtime.Options)) *system {
 	t.Helper()
 	s := &system{t: t, done: make(chan error, 1), log: &logBuffer{}}
 	if cfg.Dir == "" {
@@ -118,4 +119,4 @@ func (l *logBuffer) String() string {
 }
 
 // overs are the communicators of a Go type.
-var overs = []string{runtime.OverLocal, runtime.OverPubSub, runtime.OverStdio, runtime.OverSSE, runtime.OverHTTP}
+var overs = []string{project.OverLocal, project.OverPubSub, project.OverStdio, project.OverSSE, project.OverHTTP}

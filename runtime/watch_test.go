@@ -12,7 +12,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit"
-	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // board is an agent with a resource that changes: by a tool, and by its Runner.
@@ -97,9 +97,9 @@ func hears(t *testing.T, updates chan string, want string) {
 }
 
 func TestSubscriptions(t *testing.T) {
-	for _, over := range []string{runtime.OverLocal, runtime.OverStdio} {
-		s := start(t, &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"},
-			Agents: map[string]runtime.AgentConfig{"board": {Type: "board", Communicator: over},
+	for _, over := range []string{project.OverLocal, project.OverStdio} {
+		s := start(t, &project.Config{Gateway: &project.Gateway{Listen: "127.0.0.1:0"},
+			Agents: map[string]project.Agent{"board": {Type: "board", Communicator: over},
 				"other": {Type: "probe"}}}, nil)
 		for _, path := range []string{"/sse", "/mcp", "/agents/board/sse", "/agents/board/mcp"} {
 			t.Run(over+path, func(t *testing.T) {
@@ -150,9 +150,9 @@ func TestSubscriptionsToForeignResources(t *testing.T) {
 		})
 	plain := newElsewhere(t, httptest.NewServer)
 	plain.mcp.AddResource(&sdk.Resource{URI: "plain://x", Name: "x"}, nil)
-	s := start(t, &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"},
-		Reconnect: runtime.ReconnectConfig{Initial: 10e6, Max: 50e6},
-		Agents: map[string]runtime.AgentConfig{"docs": {URL: far.URL, AllowTools: []string{}},
+	s := start(t, &project.Config{Gateway: &project.Gateway{Listen: "127.0.0.1:0"},
+		Reconnect: project.Reconnect{Initial: 10e6, Max: 50e6},
+		Agents: map[string]project.Agent{"docs": {URL: far.URL, AllowTools: []string{}},
 			"plain": {URL: plain.URL}}}, nil)
 	updates := make(chan string, 100)
 	cs := subscriber(t, s.Status().URL+"/mcp", updates, nil)
@@ -181,8 +181,8 @@ func TestSubscriptionsToForeignResources(t *testing.T) {
 }
 
 func TestTheClientSetsTheLogLevel(t *testing.T) {
-	s := start(t, &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"},
-		Agents: map[string]runtime.AgentConfig{"board": {Type: "board"}}}, nil)
+	s := start(t, &project.Config{Gateway: &project.Gateway{Listen: "127.0.0.1:0"},
+		Agents: map[string]project.Agent{"board": {Type: "board"}}}, nil)
 	for _, path := range []string{"/sse", "/mcp"} {
 		for level, want := range map[sdk.LoggingLevel]int{"debug": 2, "info": 1, "error": 1, "critical": 0} {
 			logs := make(chan string, 10)
@@ -220,8 +220,8 @@ func (*crowd) Capabilities() agent.Capabilities {
 
 // TestVeryManyTools: lists go over in pages, both ways.
 func TestVeryManyTools(t *testing.T) {
-	s := start(t, &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"},
-		Agents: map[string]runtime.AgentConfig{"crowd": {Type: "crowd", Communicator: runtime.OverHTTP}}},
+	s := start(t, &project.Config{Gateway: &project.Gateway{Listen: "127.0.0.1:0"},
+		Agents: map[string]project.Agent{"crowd": {Type: "crowd", Communicator: project.OverHTTP}}},
 		agent.Types{"crowd": func() agent.Agent { return &crowd{} }})
 	for _, path := range []string{"/sse", "/mcp"} {
 		cs := connect(t, s.Status().URL+path)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/openmas/openmas/internal/cli"
 	"github.com/openmas/openmas/internal/startup"
-	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // becameVar marks the environment of a program that this one has become, so that a package that is
@@ -23,7 +23,7 @@ const becameVar = "OPENMAS_BECAME"
 
 // become builds the package that the project names and runs it in place of this program, with the
 // same arguments. It returns only if that fails.
-func become(ctx context.Context, cfg *runtime.Config, errOut io.Writer) error {
+func become(ctx context.Context, cfg *project.Config, errOut io.Writer) error {
 	dir := cfg.Path(cfg.Package)
 	if os.Getenv(becameVar) == dir {
 		return fmt.Errorf("package: %s is a main package that does not call openmas.Main with types of its own",

@@ -26,6 +26,7 @@ import (
 
 	"github.com/openmas/openmas/communicator/pubsub"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // Options are the keys under broker.options.
@@ -46,7 +47,7 @@ type Options struct {
 // Connect is a [runtime.NewDriver].
 func Connect(ctx context.Context, o runtime.DriverOptions) (pubsub.Driver, error) {
 	own := Options{Address: "127.0.0.1:6379", Keep: 10_000, Connections: 512}
-	if err := runtime.Fill(&own, o.Options); err != nil {
+	if err := project.Fill(&own, o.Options); err != nil {
 		return nil, fmt.Errorf("options: %w", err)
 	}
 	// A command that is sent twice is a message that comes twice: no retries.

@@ -16,6 +16,7 @@ import (
 	"github.com/openmas/openmas/communicator/communicatortest"
 	"github.com/openmas/openmas/communicator/pubsub"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // hang is a generous bound on what must not take for ever.
@@ -145,9 +146,9 @@ func TestProject(t *testing.T) {
 	types := agent.Types{"echo": func() agent.Agent { return &echo{heard} }}
 	var all []*runtime.Runtime
 	for _, only := range []string{"one", "two"} {
-		cfg := &runtime.Config{Project: "shared", Dir: t.TempDir(),
-			Agents: map[string]runtime.AgentConfig{"one": {Type: "echo"}, "two": {Type: "echo"}},
-			Broker: runtime.BrokerConfig{Type: "redis", Options: map[string]any{"address": address}}}
+		cfg := &project.Config{Project: "shared", Dir: t.TempDir(),
+			Agents: map[string]project.Agent{"one": {Type: "echo"}, "two": {Type: "echo"}},
+			Broker: project.Broker{Type: "redis", Options: map[string]any{"address": address}}}
 		r, err := runtime.New(cfg, types,
 			runtime.Options{Only: []string{only}, Drivers: map[string]runtime.NewDriver{"redis": Connect}})
 		if err != nil {

@@ -13,14 +13,14 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/internal/testkit"
-	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // hang is a generous bound on what must not take for ever.
 const hang = 60 * time.Second
 
 var (
-	overs = []string{runtime.OverLocal, runtime.OverPubSub, runtime.OverStdio, runtime.OverSSE, runtime.OverHTTP}
+	overs = []string{project.OverLocal, project.OverPubSub, project.OverStdio, project.OverSSE, project.OverHTTP}
 	names = []string{"collector", "complexity", "linter", "historian", "editor"}
 )
 
@@ -30,7 +30,7 @@ const noSleep = "GORACE=atexit_sleep_ms=0"
 // reached are the flags that have an agent reached over a communicator.
 func reached(name, over string) []string {
 	flags := []string{"--set", fmt.Sprintf("agents.%s.communicator=%s", name, over)}
-	if over == runtime.OverStdio {
+	if over == project.OverStdio {
 		flags = append(flags, "--set", fmt.Sprintf("agents.%s.env={%s}", name, strings.Replace(noSleep, "=", ": ", 1)))
 	}
 	return flags
@@ -113,7 +113,7 @@ func TestOneWord(t *testing.T) {
 	for _, over := range overs {
 		var all []string
 		for _, name := range names {
-			crews[name+" over "+over] = append(reached("complexity", runtime.OverStdio), reached(name, over)...)
+			crews[name+" over "+over] = append(reached("complexity", project.OverStdio), reached(name, over)...)
 			if name == "complexity" {
 				crews[name+" over "+over] = reached(name, over)
 			}
@@ -137,7 +137,7 @@ func TestOneWord(t *testing.T) {
 			// What is for people is on standard output: of an agent in a child process, whose
 			// standard output is the protocol's, in the log.
 			shown := p.out.String()
-			if strings.Contains(strings.Join(sets, " "), "agents.editor.communicator="+runtime.OverStdio) {
+			if strings.Contains(strings.Join(sets, " "), "agents.editor.communicator="+project.OverStdio) {
 				shown = p.err.String()
 			}
 			if !strings.Contains(shown, "Hot spots of "+root) || !strings.Contains(shown, "The crew at work") {

@@ -16,6 +16,7 @@ import (
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // A child that is killed in the middle of a review costs nothing but time: the report is whole, and
@@ -27,7 +28,7 @@ func TestKilledChild(t *testing.T) {
 		files[fmt.Sprintf("f%03d.go", i)] = strings.Replace(tangled, "Price", fmt.Sprintf("Price%d", i), 2)
 	}
 	write(t, root, files)
-	p := start(t, root, reached("complexity", runtime.OverStdio)...)
+	p := start(t, root, reached("complexity", project.OverStdio)...)
 	url := p.err.await(t, "SSE_SERVER_URL=")
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	defer cancel()

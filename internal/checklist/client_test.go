@@ -24,10 +24,11 @@ import (
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // system runs a project in this process; the context calls its agents.
-func system(t *testing.T, cfg *runtime.Config) (*runtime.Runtime, context.Context) {
+func system(t *testing.T, cfg *project.Config) (*runtime.Runtime, context.Context) {
 	t.Helper()
 	cfg.Dir = t.TempDir()
 	types := agent.Types{"guide": func() agent.Agent { return &guide{} }}
@@ -54,8 +55,8 @@ func system(t *testing.T, cfg *runtime.Config) (*runtime.Runtime, context.Contex
 }
 
 // far is a project whose only agent is the guide at a URL.
-func far(url string) *runtime.Config {
-	return &runtime.Config{Agents: map[string]runtime.AgentConfig{"far": {URL: url}}}
+func far(url string) *project.Config {
+	return &project.Config{Agents: map[string]project.Agent{"far": {URL: url}}}
 }
 
 func TestChecklist14(t *testing.T) { // a URL without /sse is completed
@@ -75,7 +76,7 @@ func TestChecklist14(t *testing.T) { // a URL without /sse is completed
 
 // launched is a server on stdio that we start ourselves.
 func launched(t *testing.T, role string) mcp.Target {
-	o := command("run", project(t, yaml), "--stdio", "--listen", "127.0.0.1:0")
+	o := command("run", projectFile(t, yaml), "--stdio", "--listen", "127.0.0.1:0")
 	return mcp.Target{Name: "guide", Transport: mcp.Stdio, Command: o.Command, Env: map[string]string{roleVar: role}}
 }
 
@@ -102,7 +103,7 @@ func TestChecklist16(t *testing.T) { // initialize has a timeout
 	if !errors.As(err, &why) || why.Reason != mcp.ReasonTimeout {
 		t.Error(err)
 	}
-	if d := runtime.Default().Connect.Timeout; d < 10*time.Second || d > 15*time.Second {
+	if d := project.Default().Connect.Timeout; d < 10*time.Second || d > 15*time.Second {
 		t.Errorf("by default it is %v", d)
 	}
 }
@@ -117,7 +118,7 @@ func TestChecklist17(t *testing.T) { // every call has a timeout
 	if _, err := agent.Ask[string](ctx, "far.wait", wait{60_000}); agent.CodeOf(err) != agent.CodeDeadlineExceeded {
 		t.Error(err)
 	}
-	if runtime.Default().Defaults.Timeout <= 0 {
+	if project.Default().Defaults.Timeout <= 0 {
 		t.Error("there is none by default")
 	}
 }
@@ -242,7 +243,7 @@ func TestChecklist22(t *testing.T) { // transient failures are tried again, with
 	}))
 	t.Cleanup(func() { front.CloseClientConnections(); front.Close() })
 	cfg := far(front.URL + "/agents/guide/mcp")
-	cfg.Defaults.Retry = runtime.Retry{Initial: 5 * time.Millisecond, Max: 20 * time.Millisecond}
+	cfg.Defaults.Retry = project.Retry{Initial: 5 * time.Millisecond, Max: 20 * time.Millisecond}
 	r, ctx := system(t, cfg)
 	if _, err := agent.Ask[map[string]any](ctx, "far.echo", anything{json.RawMessage("1")}); err != nil {
 		t.Error(err)

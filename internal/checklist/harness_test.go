@@ -20,7 +20,7 @@ import (
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/mcptest"
-	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 func TestChecklist33(t *testing.T) { // the harness notices an early exit, and shows what was printed
@@ -67,7 +67,7 @@ func TestChecklist36(t *testing.T) { // it exposes URL and process, and logs eac
 }
 
 func TestChecklist37(t *testing.T) { // cleanup, the process group included
-	o := command("run", project(t, "agents:\n  guide: {type: guide, communicator: mcp-stdio}\ngateway: {}\n"),
+	o := command("run", projectFile(t, "agents:\n  guide: {type: guide, communicator: mcp-stdio}\ngateway: {}\n"),
 		"--listen", "127.0.0.1:0")
 	o.Transport = mcp.SSE
 	for name, end := range map[string]func(*mcptest.Server){"stop": func(s *mcptest.Server) {
@@ -162,9 +162,9 @@ func flock(t *testing.T, url string, n int) {
 }
 
 func TestChecklist42(t *testing.T) { // 10 concurrent clients, and 1,000
-	r, _ := system(t, &runtime.Config{Gateway: &runtime.GatewayConfig{Listen: "127.0.0.1:0"},
-		MCP:    runtime.MCPConfig{MaxSessions: 2000},
-		Agents: map[string]runtime.AgentConfig{"guide": {Type: "guide"}}})
+	r, _ := system(t, &project.Config{Gateway: &project.Gateway{Listen: "127.0.0.1:0"},
+		MCP:    project.MCP{MaxSessions: 2000},
+		Agents: map[string]project.Agent{"guide": {Type: "guide"}}})
 	url := r.Status().URL
 	flock(t, url, 10)
 	testkit.Eventually(t, "the sessions are gone", func() bool { return r.Status().Gateway.Sessions["sse"] == 0 })

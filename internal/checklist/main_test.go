@@ -102,8 +102,8 @@ func (*broken) Run(context.Context) error        { return errors.New("out of ord
 
 const yaml = "project: guide\nagents:\n  guide: {type: guide}\ngateway: {}\n"
 
-// project writes a project file.
-func project(t *testing.T, text string) string {
+// projectFile writes a project file.
+func projectFile(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "openmas.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -125,7 +125,7 @@ func command(args ...string) mcptest.Options {
 // port.
 func serve(t *testing.T, over mcp.Transport, args ...string) *mcptest.Server {
 	t.Helper()
-	o := command("run", project(t, yaml))
+	o := command("run", projectFile(t, yaml))
 	if o.Transport = over; over == mcp.Stdio {
 		o.Args = append(args, "--stdio", "--listen", "127.0.0.1:0")
 	} else {

@@ -95,7 +95,7 @@ func logged(t *testing.T, args ...string) (*mcptest.Server, func() string) {
 	t.Helper()
 	var mu sync.Mutex
 	var all bytes.Buffer
-	o := command(append([]string{"run", project(t, yaml), "--listen", "127.0.0.1:0", "--log-level", "debug"},
+	o := command(append([]string{"run", projectFile(t, yaml), "--listen", "127.0.0.1:0", "--log-level", "debug"},
 		args...)...)
 	o.Transport, o.Path = mcp.SSE, "/agents/guide/sse"
 	o.Logf = func(format string, args ...any) {
@@ -167,7 +167,7 @@ func TestChecklist30(t *testing.T) { // a connection's maximum lifetime
 	testkit.Eventually(t, "a warning", func() bool {
 		return strings.Contains(log(), "level=WARN") && strings.Contains(log(), "lifetime")
 	})
-	out, _, _ := run(t, "", "validate", project(t, yaml), "--print")
+	out, _, _ := run(t, "", "validate", projectFile(t, yaml), "--print")
 	if !strings.Contains(out, "session_lifetime: 1h ") {
 		t.Error("it is not 3600 s by default")
 	}

@@ -24,7 +24,7 @@ var both = []mcp.Transport{mcp.SSE, mcp.Stdio}
 
 func TestChecklist01(t *testing.T) { // a named server, a log level
 	for level, debug := range map[string]bool{"debug": true, "info": false} {
-		o := command("run", project(t, yaml), "--stdio", "--listen", "127.0.0.1:0", "--log-level", level)
+		o := command("run", projectFile(t, yaml), "--stdio", "--listen", "127.0.0.1:0", "--log-level", level)
 		var printed bytes.Buffer
 		o.Logf = func(_ string, args ...any) {
 			if len(args) > 0 {
@@ -160,7 +160,7 @@ func run(t *testing.T, in string, args ...string) (out, errOut string, code int)
 }
 
 func TestChecklist08(t *testing.T) { // the address, and its default
-	out, errOut, code := run(t, "", "validate", project(t, yaml), "--print")
+	out, errOut, code := run(t, "", "validate", projectFile(t, yaml), "--print")
 	if code != 0 || !strings.Contains(out, `listen: "127.0.0.1:8765"`) {
 		t.Errorf("exit %d: %s%s", code, out, errOut)
 	}
@@ -217,7 +217,7 @@ func awaitLine(t *testing.T, lines <-chan string, want string) string {
 }
 
 func TestChecklist09(t *testing.T) { // SSE_SERVER_URL, once the port is bound
-	_, lines := output(t, "run", project(t, yaml), "--listen", "127.0.0.1:0")
+	_, lines := output(t, "run", projectFile(t, yaml), "--listen", "127.0.0.1:0")
 	line := awaitLine(t, lines, "SSE_SERVER_URL=")
 	address := strings.TrimSuffix(strings.TrimPrefix(line, "SSE_SERVER_URL=http://"), "\n")
 	conn, err := net.Dial("tcp", address)
@@ -235,7 +235,7 @@ const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"pro
 func overStdio(t *testing.T) (out, errOut string, code int) {
 	return run(t, initialize+
 		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"guide_print","arguments":{}}}`+"\n", "run",
-		project(t, yaml), "--stdio", "--listen", "127.0.0.1:0", "--log-level", "debug")
+		projectFile(t, yaml), "--stdio", "--listen", "127.0.0.1:0", "--log-level", "debug")
 }
 
 func TestChecklist10(t *testing.T) { // STDIO_SERVER_READY
@@ -266,14 +266,14 @@ func TestChecklist12(t *testing.T) { // EOF ends it
 }
 
 func TestChecklist13(t *testing.T) { // the transport by flag; an interrupt exits 0, a failure 1
-	if _, errOut, code := run(t, "", "run", project(t, "agents:\n  a: {type: broken, critical: true}\nrestart: "+
+	if _, errOut, code := run(t, "", "run", projectFile(t, "agents:\n  a: {type: broken, critical: true}\nrestart: "+
 		"{limit: 1, window: 1m, backoff: 1ms, give_up_after: 1}\n")); code != 1 {
 		t.Errorf("an agent that fails for good: exit %d\n%s", code, errOut)
 	}
 	if runtime.GOOS == "windows" {
 		t.Skip("no interrupt can be sent to a single process here")
 	}
-	c, lines := output(t, "run", project(t, yaml), "--listen", "127.0.0.1:0")
+	c, lines := output(t, "run", projectFile(t, yaml), "--listen", "127.0.0.1:0")
 	awaitLine(t, lines, "SSE_SERVER_URL=")
 	if err := c.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)

@@ -20,7 +20,7 @@ import (
 const maxInput = 16 << 20
 
 func (a *app) callCommand() *cobra.Command {
-	var p project
+	var p projectFlags
 	var s server
 	var l logging
 	var path string

@@ -16,6 +16,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // The exit codes.
@@ -41,7 +42,7 @@ type Program struct {
 	// Become is called with a project file that names a Go package, before anything else is done
 	// with it. A program that can build that package and turn into it does not return; nil for one
 	// that is that package already.
-	Become func(ctx context.Context, cfg *runtime.Config, errOut io.Writer) error
+	Become func(ctx context.Context, cfg *project.Config, errOut io.Writer) error
 }
 
 // An exitError ends the program with a code; its error was shown already when it is nil.
@@ -82,7 +83,7 @@ func Run(ctx context.Context, p Program, args []string, s Streams) int {
 	}
 	code := exitFailed
 	var exit *exitError
-	var config *runtime.ConfigError
+	var config *project.Error
 	switch {
 	case errors.As(err, &exit):
 		code = exit.code
@@ -104,7 +105,7 @@ func Run(ctx context.Context, p Program, args []string, s Streams) int {
 type app struct {
 	Program
 	Streams
-	cfg *runtime.Config // the project, once it was read: it knows what is secret
+	cfg *project.Config // the project, once it was read: it knows what is secret
 }
 
 func newRoot(a *app) *cobra.Command {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // compact is JSON on one line, this program's path as EXE.
@@ -138,11 +138,11 @@ func TestImport(t *testing.T) {
 		"API_KEY", "BASE", "REMOTE_TOKEN", "REMOTE_X_API_KEY"} {
 		environ = append(environ, name+"=value-of-"+name)
 	}
-	cfg, err := runtime.Load(path, runtime.LoadOptions{Environ: environ})
+	cfg, err := project.Load(path, project.Options{Environ: environ})
 	if err != nil {
 		t.Fatalf("what was printed does not load: %v\n%s", err, r.out)
 	}
-	if a := cfg.Agents["remote"]; len(cfg.Agents) != 4 || a.Communicator != runtime.OverSSE ||
+	if a := cfg.Agents["remote"]; len(cfg.Agents) != 4 || a.Communicator != project.OverSSE ||
 		a.Token != "value-of-REMOTE_TOKEN" {
 		t.Errorf("%+v", cfg.Agents)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // shared is a project whose processes share a broker. Without retries, so that tests see each
@@ -264,7 +265,7 @@ func TestWrongCredentials(t *testing.T) {
 // Durable events from end to end: at least once for each agent, however it is reached; tried again,
 // put with the dead, listed and delivered again, always with their ID.
 func TestDurableEvents(t *testing.T) {
-	overs := []string{runtime.OverLocal, runtime.OverPubSub, runtime.OverStdio, runtime.OverSSE, runtime.OverHTTP}
+	overs := []string{project.OverLocal, project.OverPubSub, project.OverStdio, project.OverSSE, project.OverHTTP}
 	text := strings.Replace(shared, "  inbox: {type: inbox}\n", "", 1)
 	text = strings.Replace(text, "post: {type: post}\n", "post: {type: post}\n  post-child: {type: post, "+
 		"communicator: mcp-stdio}\n", 1)

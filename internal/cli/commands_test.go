@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 const crew = `project: crew
@@ -227,7 +228,7 @@ func TestBecome(t *testing.T) {
 	path := projectFile(t, "package: ./crew\nagents: {a: {type: not-of-this-program}}\n")
 	var asked string
 	p := Program{Version: testVersion, Environ: []string{},
-		Become: func(_ context.Context, cfg *runtime.Config, _ io.Writer) error {
+		Become: func(_ context.Context, cfg *project.Config, _ io.Writer) error {
 			asked = cfg.Package
 			return Exit(7)
 		}}

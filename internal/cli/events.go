@@ -31,7 +31,7 @@ at, and delivered again once the reason is mended.`,
 }
 
 func (a *app) deadCommand() *cobra.Command {
-	var p project
+	var p projectFlags
 	var l logging
 	var agentName, topic string
 	var limit int
@@ -63,7 +63,7 @@ func (a *app) deadCommand() *cobra.Command {
 }
 
 func (a *app) replayCommand() *cobra.Command {
-	var p project
+	var p projectFlags
 	var l logging
 	var path string
 	var all bool
@@ -107,7 +107,7 @@ func (a *app) replayCommand() *cobra.Command {
 }
 
 // inProject calls f with a project that is up.
-func (a *app) inProject(ctx context.Context, path string, p project, l logging,
+func (a *app) inProject(ctx context.Context, path string, p projectFlags, l logging,
 	f func(context.Context, *runtime.Runtime) error) error {
 	cfg, err := a.load(ctx, path, p)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 )
 
 func (a *app) listCommand() *cobra.Command {
-	var p project
+	var p projectFlags
 	var s server
 	var l logging
 	var asJSON bool

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/openmas/openmas/mcp"
-	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // The clients that mcp-config writes for, and where each keeps its configuration.
@@ -28,7 +28,7 @@ var configFiles = map[string]string{
 const defaultTokenVar = "OPENMAS_TOKEN"
 
 func (a *app) mcpConfigCommand() *cobra.Command {
-	var p project
+	var p projectFlags
 	var s server
 	var client, name string
 	var stdio bool
@@ -92,17 +92,17 @@ type entry struct {
 }
 
 // projectEntry describes a project. It is read, not built.
-func (a *app) projectEntry(e *entry, path string, p project, exe string, stdio bool) error {
+func (a *app) projectEntry(e *entry, path string, p projectFlags, exe string, stdio bool) error {
 	if path == "" {
 		wd, err := os.Getwd()
 		if err != nil {
 			return fmt.Errorf("find the working directory: %w", err)
 		}
-		if path, err = runtime.FindProject(wd); err != nil {
+		if path, err = project.Find(wd); err != nil {
 			return err
 		}
 	}
-	cfg, err := runtime.Load(path, runtime.LoadOptions{Profile: p.profile, Environ: a.Environ, Set: p.set})
+	cfg, err := project.Load(path, project.Options{Profile: p.profile, Environ: a.Environ, Set: p.set})
 	if err != nil {
 		return err
 	}

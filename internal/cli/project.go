@@ -9,26 +9,27 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // project are the flags that choose and change a project file.
-type project struct {
+type projectFlags struct {
 	profile string
 	set     []string
 	listen  string
 }
 
-func (p *project) flags(c *cobra.Command) {
+func (p *projectFlags) flags(c *cobra.Command) {
 	c.Flags().StringVar(&p.profile, "profile", "", "also read the file NAME.PROFILE.yaml beside the project file")
 	c.Flags().StringArrayVar(&p.set, "set", nil, "set a key of the project file: --set agents.search.timeout=3s "+
 		"(repeatable)")
 }
 
 // load finds and reads the project file; path may be empty. It may not return: see Program.Become.
-func (a *app) load(ctx context.Context, path string, p project) (*runtime.Config, error) {
+func (a *app) load(ctx context.Context, path string, p projectFlags) (*project.Config, error) {
 	if path == "" {
 		var err error
-		if path, err = runtime.FindProject(""); err != nil {
+		if path, err = project.Find(""); err != nil {
 			return nil, usage(err)
 		}
 	}
@@ -36,7 +37,7 @@ func (a *app) load(ctx context.Context, path string, p project) (*runtime.Config
 	if p.listen != "" {
 		set = append(set[:len(set):len(set)], "gateway.listen="+p.listen)
 	}
-	cfg, err := runtime.Load(path, runtime.LoadOptions{Profile: p.profile, Environ: a.Environ, Set: set})
+	cfg, err := project.Load(path, project.Options{Profile: p.profile, Environ: a.Environ, Set: set})
 	if err != nil {
 		return nil, usage(err)
 	}
@@ -50,7 +51,7 @@ func (a *app) load(ctx context.Context, path string, p project) (*runtime.Config
 }
 
 // newRuntime checks the project against the program's types.
-func (a *app) newRuntime(cfg *runtime.Config, o runtime.Options) (*runtime.Runtime, error) {
+func (a *app) newRuntime(cfg *project.Config, o runtime.Options) (*runtime.Runtime, error) {
 	o.Version, o.Drivers = a.Version, a.Drivers
 	r, err := runtime.New(cfg, a.Types, o)
 	if err != nil {
@@ -72,10 +73,10 @@ var errAlone = errors.New("no process of the project runs")
 
 // during calls f in the project: in the one that runs already, where its processes share a broker;
 // else it is run for it, without its gateway and Runners, and stopped.
-func (a *app) during(ctx context.Context, cfg *runtime.Config, log *slog.Logger,
+func (a *app) during(ctx context.Context, cfg *project.Config, log *slog.Logger,
 	f func(context.Context, *runtime.Runtime) error) error {
 	o := runtime.Options{Logger: log, Output: a.Err, Passive: true, BrokerWait: brokerPatience}
-	if cfg.Broker.Type != runtime.BrokerMemory {
+	if cfg.Broker.Type != project.BrokerMemory {
 		watch := o
 		watch.Observe = true
 		err := a.with(ctx, cfg, watch, func(ctx context.Context, r *runtime.Runtime) error {
@@ -117,7 +118,7 @@ func others(ctx context.Context, r *runtime.Runtime) bool {
 }
 
 // with runs the project, calls f once it is up, and stops it.
-func (a *app) with(ctx context.Context, cfg *runtime.Config, o runtime.Options,
+func (a *app) with(ctx context.Context, cfg *project.Config, o runtime.Options,
 	f func(context.Context, *runtime.Runtime) error) error {
 	r, err := a.newRuntime(cfg, o)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) runCommand() *cobra.Command {
-	var p project
+	var p projectFlags
 	var l logging
 	var only []string
 	var stdio, once bool

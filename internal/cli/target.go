@@ -17,7 +17,7 @@ type target struct {
 }
 
 // withTarget reaches the target, calls f, and releases the target.
-func (a *app) withTarget(ctx context.Context, path string, p project, s server, l logging,
+func (a *app) withTarget(ctx context.Context, path string, p projectFlags, s server, l logging,
 	f func(context.Context, target) error) error {
 	if !s.named() {
 		cfg, err := a.load(ctx, path, p)

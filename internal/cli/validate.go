@@ -7,10 +7,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 func (a *app) validateCommand() *cobra.Command {
-	var p project
+	var p projectFlags
 	var print bool
 	var processes []string
 	c := &cobra.Command{
@@ -31,7 +32,7 @@ anything. With --print the effective configuration follows, each value with its 
 				return err
 			}
 			if print {
-				return runtime.Print(a.Out, cfg)
+				return project.Print(a.Out, cfg)
 			}
 			_, err = fmt.Fprintf(a.Out, "%s is fine: %s\n", cfg.File, plural(len(cfg.Agents), "agent"))
 			return err
@@ -45,7 +46,7 @@ anything. With --print the effective configuration follows, each value with its 
 }
 
 // covered says which agents no process would host.
-func covered(cfg *runtime.Config, processes []string) error {
+func covered(cfg *project.Config, processes []string) error {
 	if len(processes) == 0 {
 		return nil
 	}

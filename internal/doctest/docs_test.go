@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // Every fenced block of the documentation is run. A block's language says how:
@@ -179,7 +179,7 @@ func (c *docChecker) yaml(t *testing.T, b block) error {
 		environ = append(environ, m[1]+"=a-value-for-the-test")
 	}
 	path := filepath.Join(c.repo, filepath.FromSlash(name))
-	cfg, err := runtime.Load(path, runtime.LoadOptions{Environ: environ})
+	cfg, err := project.Load(path, project.Options{Environ: environ})
 	if err != nil || cfg.Package == "" {
 		return err
 	}

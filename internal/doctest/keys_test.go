@@ -12,17 +12,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // docs/project-file.md has every key of the project file, with its type, its default and its range,
 // and no other.
 func TestProjectFileKeys(t *testing.T) {
-	full := (&runtime.Config{
-		Agents: map[string]runtime.AgentConfig{"NAME": {Type: "x", Tools: map[string]runtime.ToolConfig{"TOOL": {}}},
+	full := (&project.Config{
+		Agents: map[string]project.Agent{"NAME": {Type: "x", Tools: map[string]project.Tool{"TOOL": {}}},
 			"URL": {URL: "x"}},
-		Gateway: &runtime.GatewayConfig{},
-		Events:  map[string]runtime.EventConfig{"TOPIC": {}},
+		Gateway: &project.Gateway{},
+		Events:  map[string]project.Event{"TOPIC": {}},
 	}).WithDefaults()
 	keys := map[string]setting{}
 	collect(keys, nil, reflect.ValueOf(full).Elem())
@@ -91,7 +91,7 @@ func collect(keys map[string]setting, path []string, v reflect.Value) {
 	case time.Duration:
 		keys[strings.Join(path, ".")] = setting{"duration", unlessZero(value, short(value))}
 		return
-	case runtime.Size:
+	case project.Size:
 		keys[strings.Join(path, ".")] = setting{"size", unlessZero(value, value.String())}
 		return
 	}
@@ -151,8 +151,8 @@ func checkRange(t *testing.T, key, meaning string) {
 	set := strings.NewReplacer("agents.NAME.sessions", "agents.far.sessions", "agents.NAME", "agents.some", "POLICY",
 		"defaults").Replace(key)
 	load := func(n int) error {
-		_, err := runtime.Load(path,
-			runtime.LoadOptions{Environ: []string{}, Set: []string{fmt.Sprintf("%s=%d", set, n)}})
+		_, err := project.Load(path,
+			project.Options{Environ: []string{}, Set: []string{fmt.Sprintf("%s=%d", set, n)}})
 		return err
 	}
 	if m[1] != "1" || load(1) != nil || load(top) != nil || load(0) == nil || load(top+1) == nil {

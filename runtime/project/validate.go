@@ -1,4 +1,4 @@
-package runtime
+package project
 
 import (
 	"fmt"
@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-
-	"github.com/openmas/openmas/runtime/internal/projectfile"
 )
 
 var (
@@ -29,7 +27,7 @@ var communicators = map[Kind][]string{
 	KindURL:     {OverHTTP, OverSSE},
 }
 
-// Validate reports everything wrong with c as ConfigErrors, or nil. Zero values count
+// Validate reports everything wrong with c as Errors, or nil. Zero values count
 // as their defaults. What needs the agents' code, such as an unknown type, is not
 // known here.
 func (c *Config) Validate() error {
@@ -39,7 +37,7 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-func (c *Config) problems() ConfigErrors {
+func (c *Config) problems() Errors {
 	v := &validator{c: c.WithDefaults()}
 	v.project()
 	v.policy([]string{"defaults"}, v.c.Defaults, v.c.Defaults)
@@ -54,11 +52,11 @@ func (c *Config) problems() ConfigErrors {
 
 type validator struct {
 	c   *Config
-	out ConfigErrors
+	out Errors
 }
 
 func (v *validator) fail(keys []string, hint, format string, args ...any) {
-	e := v.c.Errorf(keys, "%s: %s", projectfile.JoinPath(keys), fmt.Sprintf(format, args...))
+	e := v.c.Errorf(keys, "%s: %s", JoinPath(keys), fmt.Sprintf(format, args...))
 	e.Hint = hint
 	v.out = append(v.out, e)
 }
@@ -75,7 +73,7 @@ func (v *validator) word(keys []string, value string, known ...string) {
 	if slices.Contains(known, value) {
 		return
 	}
-	v.fail(keys, projectfile.Suggest(value, known), "unknown word %s", v.quote(keys, value))
+	v.fail(keys, Suggest(value, known), "unknown word %s", v.quote(keys, value))
 }
 
 func (v *validator) project() {
@@ -141,7 +139,7 @@ func (v *validator) policy(keys []string, own, resolved Policy) {
 	v.backoff(at("retry"), own.Retry, resolved.Retry)
 }
 
-func (v *validator) agent(name string, a AgentConfig) {
+func (v *validator) agent(name string, a Agent) {
 	keys := []string{"agents", name}
 	at := func(key ...string) []string { return append(slices.Clone(keys), key...) }
 	switch {
@@ -162,7 +160,7 @@ func (v *validator) agent(name string, a AgentConfig) {
 			v.fail(key, "it can be "+strings.Join(known, " or "), "a %s agent cannot be reached over %s", kind,
 				a.Communicator)
 		} else {
-			v.fail(key, projectfile.Suggest(a.Communicator, known), "unknown communicator %s",
+			v.fail(key, Suggest(a.Communicator, known), "unknown communicator %s",
 				v.quote(key, a.Communicator))
 		}
 	}
@@ -191,7 +189,7 @@ func (v *validator) agent(name string, a AgentConfig) {
 }
 
 // kind explains why an agent has no kind.
-func (v *validator) kind(keys []string, a AgentConfig) {
+func (v *validator) kind(keys []string, a Agent) {
 	var have []string
 	for word, set := range map[string]bool{"type": a.Type != "", "command": len(a.Command) > 0, "url": a.URL != ""} {
 		if set {
@@ -211,7 +209,7 @@ func (v *validator) kind(keys []string, a AgentConfig) {
 				others = append(others, name)
 			}
 		}
-		if near := projectfile.Nearest(keys[1], others); near != "" {
+		if near := Nearest(keys[1], others); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
 	}
@@ -226,7 +224,7 @@ func (v *validator) only(keys []string, ok bool, why string) bool {
 }
 
 // surroundings checks what a child process and an HTTP connection are given.
-func (v *validator) surroundings(keys []string, a AgentConfig) {
+func (v *validator) surroundings(keys []string, a Agent) {
 	at := func(key ...string) []string { return append(slices.Clone(keys), key...) }
 	const children = "only a child process has it (a command, or a type over mcp-stdio)"
 	if len(a.Env) > 0 {
@@ -244,11 +242,11 @@ func (v *validator) surroundings(keys []string, a AgentConfig) {
 		v.only(at("dir"), a.Child(), children)
 	}
 	if len(a.Command) > 0 && a.Command[0] == "" {
-		v.fail(at("command", projectfile.Item(0)), "", "the program is empty")
+		v.fail(at("command", Item(0)), "", "the program is empty")
 	}
 	for i, arg := range a.Command {
 		if strings.Contains(arg, "\x00") {
-			v.fail(at("command", projectfile.Item(i)), "", "contains a NUL character")
+			v.fail(at("command", Item(i)), "", "contains a NUL character")
 		}
 	}
 	http := a.URL != "" || len(a.Command) > 0 && a.Communicator != OverStdio

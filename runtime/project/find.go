@@ -1,4 +1,4 @@
-package runtime
+package project
 
 import (
 	"errors"
@@ -12,9 +12,9 @@ import (
 // projectFiles are the names a project file has when nobody names one.
 var projectFiles = []string{"openmas.yaml", filepath.Join("configs", "project.yaml")}
 
-// FindProject returns the project file of a folder: openmas.yaml, else
-// configs/project.yaml. When there is neither the error is a *ConfigError.
-func FindProject(dir string) (string, error) {
+// Find returns the project file of a folder: openmas.yaml, else
+// configs/project.yaml. When there is neither the error is a *Error.
+func Find(dir string) (string, error) {
 	for _, name := range projectFiles {
 		path := filepath.Join(dir, name)
 		info, err := os.Stat(path)
@@ -22,13 +22,13 @@ func FindProject(dir string) (string, error) {
 		case err == nil && !info.IsDir():
 			return path, nil
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
-			return "", &ConfigError{Pos: Position{File: path}, Message: "cannot be read: " + cause(err)}
+			return "", &Error{Pos: Position{File: path}, Message: "cannot be read: " + cause(err)}
 		}
 	}
 	if dir == "" || dir == "." {
 		dir = "this folder"
 	}
-	return "", &ConfigError{
+	return "", &Error{
 		Message: "no project file: neither " + strings.Join(projectFiles, " nor ") + " is in " + dir,
 		Hint:    "name the project file, or go to its folder",
 	}

@@ -1,4 +1,4 @@
-package runtime
+package project
 
 import (
 	"errors"
@@ -25,13 +25,13 @@ func project(t *testing.T, files map[string]string) {
 	t.Chdir(dir)
 }
 
-var updateConfig = flag.Bool("update-config", false, "rewrite testdata/config/*.golden")
+var update = flag.Bool("update", false, "rewrite testdata/*.golden")
 
-// golden compares got with a file in testdata/config.
+// golden compares got with a file in testdata.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("testdata", "config", name)
-	if *updateConfig {
+	path := filepath.Join("testdata", name)
+	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -50,10 +50,10 @@ func golden(t *testing.T, name, got string) {
 }
 
 // TestConfigErrors is every message a person can get about a project file; they are
-// in testdata/config/errors.golden.
+// in testdata/errors.golden.
 func TestConfigErrors(t *testing.T) {
 	var messages strings.Builder
-	data, err := os.ReadFile("testdata/config/errors.golden")
+	data, err := os.ReadFile("testdata/errors.golden")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func TestConfigErrors(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		file string
-		opts LoadOptions
+		opts Options
 	}{
 		{name: "unknown key of an agent", file: "agents:\n  linter:\n    type: linter\n    comunicator: mcp-sse\n"},
 		{name: "unknown key at the top", file: ok + "gatway: {}\n"},
@@ -104,10 +104,10 @@ func TestConfigErrors(t *testing.T) {
 		{name: "gateway", file: ok + "gateway: {listen: \"8765\", expose: [b, a., openmas]}\n"},
 		{name: "gateway beyond loopback", file: ok + "gateway: {listen: \"0.0.0.0:8765\"}\n"},
 		{name: "gateway beyond loopback by a flag", file: ok + "gateway: {}\n",
-			opts: LoadOptions{Set: []string{"gateway.listen=:8765"}}},
+			opts: Options{Set: []string{"gateway.listen=:8765"}}},
 		{name: "gateway tokens", file: ok + "gateway: {token: \"${env:EMPTY}\", tokens: {openmas: sesame-1, Ann: " +
 			"sesame-2, bob: \"sesame 3\", cy: sesame-4, di: sesame-4}}\n",
-			opts: LoadOptions{Environ: []string{"EMPTY="}}},
+			opts: Options{Environ: []string{"EMPTY="}}},
 		{name: "gateway names", file: ok + "gateway: {hosts: [\"a:80\", \"\"], origins: [example.org, " +
 			"\"https://a/b\"]}\n"},
 		{name: "mcp limits", file: ok + "mcp: {max_calls: 0, header_timeout: 5, session_ilde: 1m}\n"},
@@ -151,17 +151,17 @@ func TestConfigErrors(t *testing.T) {
 		{name: "missing secret file", file: "agents:\n  a: {type: \"${file:no/such}\"}\n"},
 		{name: "a secret is not shown", file: "agents:\n  a: {type: x, timeout: \"${env:S}\", replicas: " +
 			"\"${env:S}\", communicator: \"${env:S}\"}\nproject: \"P ${env:S}\"\nmcp: {max_body: \"${env:S}\"}\n",
-			opts: LoadOptions{Environ: []string{"S=hunter2000"}}},
+			opts: Options{Environ: []string{"S=hunter2000"}}},
 
 		{name: "environment", file: ok + "  linter: {type: y}\n",
-			opts: LoadOptions{Environ: []string{"OPENMAS_CONFIG__agents__a__timout=3s",
+			opts: Options{Environ: []string{"OPENMAS_CONFIG__agents__a__timout=3s",
 				"OPENMAS_CONFIG__agents__a__timeout=3", "OPENMAS_CONFIG__x____y=1", "OPENMAS_CONFIG__drain=[",
 				"OPENMAS_CONFIG__agents__lniter__timeout=3s"}}},
-		{name: "set", file: ok, opts: LoadOptions{Set: []string{"agents.a.comunicator=local", "nothing", "a..b=1",
+		{name: "set", file: ok, opts: Options{Set: []string{"agents.a.comunicator=local", "nothing", "a..b=1",
 			`agents."a=1`, "project=Bad Name", "drain.timeout=5", `agents.a"b=1`, "agents.a.tools={"}}},
-		{name: "missing profile", file: ok, opts: LoadOptions{Profile: "prod"}},
-		{name: "profile is a path", file: ok, opts: LoadOptions{Profile: "../x"}},
-		{name: "profile has problems", file: ok + "drain: {timeout: 1}\n", opts: LoadOptions{Profile: "bad"}},
+		{name: "missing profile", file: ok, opts: Options{Profile: "prod"}},
+		{name: "profile is a path", file: ok, opts: Options{Profile: "../x"}},
+		{name: "profile has problems", file: ok + "drain: {timeout: 1}\n", opts: Options{Profile: "bad"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			project(t, map[string]string{"p.yaml": tc.file, "p.bad.yaml": "agents:\n  a: {tpye: y}\n"})
@@ -172,21 +172,21 @@ func TestConfigErrors(t *testing.T) {
 			if err == nil {
 				t.Fatalf("no error; config %v", cfg)
 			}
-			var list ConfigErrors
-			var one *ConfigError
+			var list Errors
+			var one *Error
 			if !errors.As(err, &list) || !errors.As(err, &one) {
-				t.Fatalf("%T is no ConfigErrors of ConfigError", err)
+				t.Fatalf("%T is no Errors of Error", err)
 			}
 			section := "## " + tc.name + "\n" + err.Error() + "\n\n"
 			messages.WriteString(section)
-			if !*updateConfig && !strings.Contains(string(data), section) {
+			if !*update && !strings.Contains(string(data), section) {
 				_, want, _ := strings.Cut(string(data), "## "+tc.name+"\n")
 				want, _, _ = strings.Cut(want, "## ")
 				t.Errorf("got:\n%s\nwant:\n%s", err, want)
 			}
 		})
 	}
-	if *updateConfig {
+	if *update {
 		golden(t, "errors.golden", messages.String())
 	}
 }
@@ -194,8 +194,8 @@ func TestConfigErrors(t *testing.T) {
 // TestManyErrors: a file that is all wrong says so in a screen or two.
 func TestManyErrors(t *testing.T) {
 	project(t, map[string]string{"p.yaml": "agents:\n  a: {type: x}\n" + strings.Repeat("x: 1\n", 205)})
-	_, err := Load("p.yaml", LoadOptions{Environ: []string{}})
-	var list ConfigErrors
+	_, err := Load("p.yaml", Options{Environ: []string{}})
+	var list Errors
 	if !errors.As(err, &list) || len(list) != 101 || list[100].Error() != "and 105 more problems" {
 		t.Errorf("%d problems: %v", len(list), list[len(list)-1])
 	}

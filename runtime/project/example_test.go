@@ -1,20 +1,20 @@
-package runtime_test
+package project_test
 
 import (
 	"fmt"
 	"time"
 
-	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // A project without YAML: the zero value of every field is its default.
 func ExampleConfig() {
-	cfg := &runtime.Config{
+	cfg := &project.Config{
 		Project: "demo",
-		Agents: map[string]runtime.AgentConfig{
+		Agents: map[string]project.Agent{
 			"geo": {Type: "geo"},
-			"weather": {Type: "weather", Communicator: runtime.OverPubSub,
-				Policy: runtime.Policy{Timeout: 3 * time.Second}},
+			"weather": {Type: "weather", Communicator: project.OverPubSub,
+				Policy: project.Policy{Timeout: 3 * time.Second}},
 			"search": {URL: "https://example.org/sse", Replicas: 2},
 		},
 	}
@@ -31,9 +31,9 @@ func ExampleFill() {
 		Unit    string        `json:"unit"`
 		Refresh time.Duration `json:"refresh"`
 	}{Unit: "C"}
-	err := runtime.Fill(&weather, map[string]any{"refresh": "5m"})
+	err := project.Fill(&weather, map[string]any{"refresh": "5m"})
 	fmt.Println(weather, err)
-	err = runtime.Fill(&weather, map[string]any{"refrsh": "5m"})
+	err = project.Fill(&weather, map[string]any{"refrsh": "5m"})
 	fmt.Println(err)
 	// Output:
 	// {C 5m0s} <nil>

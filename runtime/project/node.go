@@ -1,7 +1,4 @@
-// Package projectfile reads the layers of a project file into trees whose every
-// node knows where it was written, and checks them against a Go struct. It knows
-// YAML, paths and positions, and nothing of what the keys mean.
-package projectfile
+package project
 
 import (
 	"cmp"
@@ -12,14 +9,6 @@ import (
 	"strings"
 )
 
-// Position says where a value was written. The zero Position is a default: nobody wrote it.
-type Position struct {
-	File         string // the file, as the user named it
-	Line, Column int    // from 1; 0 when the whole file is meant
-	Env          string // the environment variable
-	Set          string // the key given to --set
-}
-
 // Problem is one thing wrong at one place. Path is empty for the document itself.
 type Problem struct {
 	Pos     Position
@@ -29,12 +18,12 @@ type Problem struct {
 	AtKey   bool   // it is the key itself that is wrong, not its value
 }
 
-// Kind is what a Node holds.
-type Kind uint8
+// nodeKind is what a Node holds.
+type nodeKind uint8
 
 // The kinds of Node.
 const (
-	Null Kind = iota
+	Null nodeKind = iota
 	Scalar
 	List
 	Map
@@ -43,7 +32,7 @@ const (
 // Node is a value of a project file together with its place. Only the field that
 // fits Kind is set. A Node is not safe for concurrent changes.
 type Node struct {
-	Kind   Kind
+	Kind   nodeKind
 	Key    Position // of its key, when it is a field of a map
 	Pos    Position // of the value itself
 	Value  any      // Scalar: bool, int64, uint64, float64 or string

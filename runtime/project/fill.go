@@ -1,12 +1,10 @@
-package runtime
+package project
 
 import (
 	"fmt"
 	"reflect"
 	"strings"
 	"unicode"
-
-	"github.com/openmas/openmas/runtime/internal/projectfile"
 )
 
 // Fill sets the fields of the struct that target points to from an agent's config:
@@ -14,7 +12,7 @@ import (
 // block does not name keeps its value. A time.Duration is written "3s"; a type with
 // UnmarshalText reads its text; a text that spells a number or a boolean fills one, so
 // that "${env:PORT}" can. Everything else must fit exactly, and an unknown key is an
-// error. The error is ConfigErrors with keys relative to the block and no positions:
+// error. The error is Errors with keys relative to the block and no positions:
 // Config.Locate adds those. No value appears in it.
 func Fill(target any, config map[string]any) error {
 	if len(config) == 0 {
@@ -26,19 +24,19 @@ func Fill(target any, config map[string]any) error {
 	}
 	t := v.Type().Elem()
 	if t.Kind() != reflect.Struct {
-		return ConfigErrors{{Message: fmt.Sprintf("the agent is a %s, which takes no configuration", t)}}
+		return Errors{{Message: fmt.Sprintf("the agent is a %s, which takes no configuration", t)}}
 	}
-	check := projectfile.Checker{Schema: projectfile.Schema{Tag: "json", Fold: true, Untagged: true}, NullOK: true}
+	check := Checker{Schema: Schema{Tag: "json", Fold: true, Untagged: true}, NullOK: true}
 	clean, problems := check.Check(config, t)
 	if len(problems) > 0 {
-		var out ConfigErrors
-		for _, p := range projectfile.SortProblems(problems, nil) {
-			out = append(out, &ConfigError{Key: p.Path, Message: p.Message, Hint: p.Hint})
+		var out Errors
+		for _, p := range SortProblems(problems, nil) {
+			out = append(out, &Error{Key: p.Path, Message: p.Message, Hint: p.Hint})
 		}
 		return out
 	}
 	if err := strictDecode(clean, target, "json"); err != nil {
-		return ConfigErrors{{Message: "cannot be decoded: " + oneLine(err.Error())}}
+		return Errors{{Message: "cannot be decoded: " + oneLine(err.Error())}}
 	}
 	return nil
 }

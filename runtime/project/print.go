@@ -1,4 +1,4 @@
-package runtime
+package project
 
 import (
 	"bufio"
@@ -15,8 +15,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"github.com/openmas/openmas/runtime/internal/projectfile"
 )
 
 // Print writes the effective configuration as YAML, each value with a comment that
@@ -126,7 +124,7 @@ func (p *printer) list(path []string, key string, v reflect.Value, untyped bool)
 	simple := true
 	for i := range items {
 		elem := v.Index(i)
-		items[i] = p.value(append(slices.Clone(path), projectfile.Item(i)), "-", elem, untyped ||
+		items[i] = p.value(append(slices.Clone(path), Item(i)), "-", elem, untyped ||
 			elem.Kind() == reflect.Interface)
 		flat[i] = items[i].text
 		simple = simple && items[i].block == nil

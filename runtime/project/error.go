@@ -1,4 +1,4 @@
-package runtime
+package project
 
 import (
 	"cmp"
@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/openmas/openmas/runtime/internal/projectfile"
 )
 
 // Position says where a value of a Config was written: in a file, an environment
@@ -34,8 +32,8 @@ func (p Position) String() string {
 	return "default"
 }
 
-// ConfigError is one thing wrong with a configuration, for the person who wrote it.
-type ConfigError struct {
+// Error is one thing wrong with a configuration, for the person who wrote it.
+type Error struct {
 	Pos     Position
 	Key     []string // the path of the key, if it is about one
 	Message string   // what is wrong, without the position
@@ -43,7 +41,7 @@ type ConfigError struct {
 }
 
 // Error is one line: the position, what is wrong, what to do.
-func (e *ConfigError) Error() string {
+func (e *Error) Error() string {
 	var b strings.Builder
 	if e.Pos != (Position{}) {
 		b.WriteString(e.Pos.String())
@@ -57,12 +55,12 @@ func (e *ConfigError) Error() string {
 	return b.String()
 }
 
-// ConfigErrors is everything wrong with a configuration, in the order of the file. It
-// is never empty. errors.As finds each ConfigError in it.
-type ConfigErrors []*ConfigError
+// Errors is everything wrong with a configuration, in the order of the file. It
+// is never empty. errors.As finds each Error in it.
+type Errors []*Error
 
 // Error has one line per problem.
-func (e ConfigErrors) Error() string {
+func (e Errors) Error() string {
 	lines := make([]string, len(e))
 	for i, one := range e {
 		lines[i] = one.Error()
@@ -71,7 +69,7 @@ func (e ConfigErrors) Error() string {
 }
 
 // Unwrap gives errors.Is and errors.As the single problems.
-func (e ConfigErrors) Unwrap() []error {
+func (e Errors) Unwrap() []error {
 	out := make([]error, len(e))
 	for i, one := range e {
 		out[i] = one
@@ -87,15 +85,15 @@ func (c *Config) Position(keys ...string) Position {
 		return Position{}
 	}
 	if n := c.source.root.At(keys...); n != nil {
-		return Position(n.Place())
+		return n.Place()
 	}
 	return Position{}
 }
 
-// Errorf returns a ConfigError about the value at a path. A value that nobody wrote
+// Errorf returns a Error about the value at a path. A value that nobody wrote
 // is placed at the nearest mapping around it.
-func (c *Config) Errorf(keys []string, format string, args ...any) *ConfigError {
-	return &ConfigError{Pos: c.near(keys), Key: keys, Message: c.Redact(fmt.Sprintf(format, args...))}
+func (c *Config) Errorf(keys []string, format string, args ...any) *Error {
+	return &Error{Pos: c.near(keys), Key: keys, Message: c.Redact(fmt.Sprintf(format, args...))}
 }
 
 func (c *Config) near(keys []string) Position {
@@ -110,33 +108,33 @@ func (c *Config) near(keys []string) Position {
 	return Position{File: c.File}
 }
 
-// Locate places the problems that Fill found in the block at a path: every ConfigError
+// Locate places the problems that Fill found in the block at a path: every Error
 // in err comes back with its position and full key. Any other error becomes one about
 // the path as a whole. Locate of nil is nil.
 func (c *Config) Locate(keys []string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var many ConfigErrors
-	var one *ConfigError
+	var many Errors
+	var one *Error
 	switch {
 	case errors.As(err, &many):
 	case errors.As(err, &one):
-		many = ConfigErrors{one}
+		many = Errors{one}
 	default:
-		return ConfigErrors{c.Errorf(keys, "%s: %v", projectfile.JoinPath(keys), err)}
+		return Errors{c.Errorf(keys, "%s: %v", JoinPath(keys), err)}
 	}
-	out := make(ConfigErrors, len(many))
+	out := make(Errors, len(many))
 	for i, e := range many {
 		full := append(append([]string{}, keys...), e.Key...)
 		at, message := keys, e.Message
-		if rest, ok := strings.CutPrefix(message, projectfile.JoinPath(e.Key)+": "); ok {
+		if rest, ok := strings.CutPrefix(message, JoinPath(e.Key)+": "); ok {
 			at, message = full, rest
 		}
-		out[i] = c.Errorf(full, "%s: %s", projectfile.JoinPath(at), message)
+		out[i] = c.Errorf(full, "%s: %s", JoinPath(at), message)
 		out[i].Hint = c.Redact(e.Hint)
 	}
-	slices.SortStableFunc(out, func(a, b *ConfigError) int {
+	slices.SortStableFunc(out, func(a, b *Error) int {
 		return cmp.Or(cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column))
 	})
 	return out

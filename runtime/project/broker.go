@@ -1,10 +1,9 @@
-package runtime
+package project
 
 import (
 	"net/url"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/runtime/internal/projectfile"
 )
 
 // broker checks the broker's section, and that of the events which depend on it.
@@ -28,7 +27,7 @@ func (v *validator) broker() {
 		}
 	}
 	for i, u := range b.URLs {
-		v.brokerURL([]string{"broker", "urls", projectfile.Item(i)}, u)
+		v.brokerURL([]string{"broker", "urls", Item(i)}, u)
 	}
 	if len(b.URLs) > 0 && b.SyncAlways {
 		v.fail([]string{"broker", "sync_always"}, "", "sync_always is for the embedded server; those under urls have "+

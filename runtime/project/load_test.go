@@ -1,4 +1,4 @@
-package runtime
+package project
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-func mustLoad(t *testing.T, path string, opts LoadOptions) *Config {
+func mustLoad(t *testing.T, path string, opts Options) *Config {
 	t.Helper()
 	if opts.Environ == nil {
 		opts.Environ = []string{}
@@ -36,19 +36,19 @@ func TestLoadLayers(t *testing.T) {
 		"PATH=/bin", "OPENMAS_CONFIG__gateway=null"}
 	for _, tc := range []struct {
 		name    string
-		opts    LoadOptions
+		opts    Options
 		timeout time.Duration
 		at      string
 	}{
-		{"file", LoadOptions{}, 2 * time.Second, path + ":5:14"},
-		{"profile", LoadOptions{Profile: "prod"}, 3 * time.Second, filepath.Join("sub", "p.prod.yaml") + ":2:16"},
-		{"environment", LoadOptions{Profile: "prod", Environ: env}, 4 * time.Second, "environment variable " +
+		{"file", Options{}, 2 * time.Second, path + ":5:14"},
+		{"profile", Options{Profile: "prod"}, 3 * time.Second, filepath.Join("sub", "p.prod.yaml") + ":2:16"},
+		{"environment", Options{Profile: "prod", Environ: env}, 4 * time.Second, "environment variable " +
 			"OPENMAS_CONFIG__agents__a__timeout"},
-		{"set", LoadOptions{Profile: "prod", Environ: env, Set: []string{"agents.a.timeout=5s"}}, 5 * time.Second,
+		{"set", Options{Profile: "prod", Environ: env, Set: []string{"agents.a.timeout=5s"}}, 5 * time.Second,
 			"--set agents.a.timeout"},
-		{"the last set", LoadOptions{Set: []string{"agents.a.timeout=5s", "agents.a.timeout=6s"}}, 6 * time.Second,
+		{"the last set", Options{Set: []string{"agents.a.timeout=5s", "agents.a.timeout=6s"}}, 6 * time.Second,
 			"--set agents.a.timeout"},
-		{"reset", LoadOptions{Profile: "prod", Environ: env, Set: []string{"agents.a.timeout=null"}}, 0, "default"},
+		{"reset", Options{Profile: "prod", Environ: env, Set: []string{"agents.a.timeout=null"}}, 0, "default"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := mustLoad(t, path, tc.opts)
@@ -64,7 +64,7 @@ func TestLoadLayers(t *testing.T) {
 		})
 	}
 
-	c := mustLoad(t, path, LoadOptions{Profile: "prod", Environ: env})
+	c := mustLoad(t, path, Options{Profile: "prod", Environ: env})
 	want := map[string]any{"list": []any{int64(3)}, "n": []any{int64(1), map[string]any{"x": "y"}}}
 	if got := c.Agents["a"].Config; !reflect.DeepEqual(got, want) {
 		t.Errorf("config %#v, want %#v", got, want)
@@ -86,7 +86,7 @@ func TestLoadLayers(t *testing.T) {
 // TestSetIsTyped: where text is wanted the value is taken as it is, elsewhere it is YAML.
 func TestSetIsTyped(t *testing.T) {
 	project(t, map[string]string{"p.yaml": "agents:\n  a: {command: [x]}\n"})
-	c := mustLoad(t, "p.yaml", LoadOptions{Set: []string{
+	c := mustLoad(t, "p.yaml", Options{Set: []string{
 		"agents.a.env.PORT=8080",
 		"agents.a.env.EMPTY=",
 		"agents.a.env.HASH=a #b: c",
@@ -144,7 +144,7 @@ agents:
 		0o644); err != nil {
 		t.Fatal(err)
 	}
-	c := mustLoad(t, "p.yaml", LoadOptions{})
+	c := mustLoad(t, "p.yaml", Options{})
 	b := c.Agents["b"]
 	if b.Type != "x" || b.Timeout != 4*time.Second || b.Replicas != 2 || b.Config["text"] != "two\nlines" {
 		t.Errorf("b: %+v", b)
@@ -188,7 +188,7 @@ func TestSecrets(t *testing.T) {
 `,
 		"secrets/token": "to\"ken-123\r\n",
 	})
-	c := mustLoad(t, "p.yaml", LoadOptions{Environ: []string{"N=3", "YES=true", "T=3s", "A=sesame-open", "EMPTY="},
+	c := mustLoad(t, "p.yaml", Options{Environ: []string{"N=3", "YES=true", "T=3s", "A=sesame-open", "EMPTY="},
 		Set: []string{"agents.a.env.D=${env:A}"}})
 	a := c.Agents["a"]
 	if a.Command[1] != `--token=to"ken-123` || a.Replicas != 3 || !a.Critical || a.Timeout != 3*time.Second ||
@@ -224,11 +224,11 @@ func TestSecrets(t *testing.T) {
 }
 
 func TestPrint(t *testing.T) {
-	opts := LoadOptions{
+	opts := Options{
 		Environ: []string{"DB=/var/lib/db", "SEARCH_TOKEN=s3cr3t99", "OPENMAS_CONFIG__agents__search__timeout=3s"},
 		Set:     []string{`agents.search.tools."docs.search".timeout=4s`, "agents.notes.env.X=8080"},
 	}
-	c := mustLoad(t, "testdata/config/project.yaml", opts)
+	c := mustLoad(t, "testdata/project.yaml", opts)
 	var b bytes.Buffer
 	if err := Print(&b, c); err != nil {
 		t.Fatal(err)
@@ -237,7 +237,7 @@ func TestPrint(t *testing.T) {
 
 	// What is printed loads to the same, but for the secrets.
 	project(t, map[string]string{"p.yaml": b.String()})
-	again := mustLoad(t, "p.yaml", LoadOptions{})
+	again := mustLoad(t, "p.yaml", Options{})
 	c.Agents["notes"].Env["DB"] = "***"
 	c.Agents["search"].Headers["Authorization"] = "Bearer ***"
 	again.source, again.redact, again.Dir, again.File = c.source, c.redact, c.Dir, c.File
@@ -256,7 +256,7 @@ func (failingWriter) Write([]byte) (int, error) { return 0, errors.New("full") }
 // TestErrorf: the runtime's own findings get the place of what they are about.
 func TestErrorf(t *testing.T) {
 	project(t, map[string]string{"p.yaml": "agents:\n  a:\n    type: nope\n    config: {root: 5, deep: {x: 1}}\n"})
-	c := mustLoad(t, "p.yaml", LoadOptions{})
+	c := mustLoad(t, "p.yaml", Options{})
 	for _, tc := range []struct {
 		err  error
 		want string
@@ -293,12 +293,12 @@ func TestFindProject(t *testing.T) {
 		"":     filepath.Join("configs", "project.yaml"),
 		"both": filepath.Join("both", "openmas.yaml"),
 	} {
-		if got, err := FindProject(dir); got != want || err != nil {
-			t.Errorf("FindProject(%q) = %q, %v; want %q", dir, got, err, want)
+		if got, err := Find(dir); got != want || err != nil {
+			t.Errorf("Find(%q) = %q, %v; want %q", dir, got, err, want)
 		}
 	}
-	_, err := FindProject("none")
-	var one *ConfigError
+	_, err := Find("none")
+	var one *Error
 	if !errors.As(err, &one) || !strings.Contains(err.Error(), "openmas.yaml") ||
 		!strings.Contains(err.Error(), "project.yaml") {
 		t.Errorf("%v", err)
@@ -310,7 +310,7 @@ func TestFindProject(t *testing.T) {
 		"none.yaml": "none.yaml: there is no such file; name a project file; by default it is openmas.yaml, then " +
 			filepath.Join("configs", "project.yaml"),
 	} {
-		if _, err := Load(path, LoadOptions{}); err == nil || err.Error() != want {
+		if _, err := Load(path, Options{}); err == nil || err.Error() != want {
 			t.Errorf("Load(%q): %v\nwant %s", path, err, want)
 		}
 	}
@@ -319,7 +319,7 @@ func TestFindProject(t *testing.T) {
 // FuzzLoad: no file, variable or flag makes Load panic, and what it accepts is valid and can be
 // printed.
 func FuzzLoad(f *testing.F) {
-	seed, err := os.ReadFile("testdata/config/project.yaml")
+	seed, err := os.ReadFile("testdata/project.yaml")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -331,10 +331,10 @@ func FuzzLoad(f *testing.F) {
 		if err := os.WriteFile(path, file, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		c, err := Load(path, LoadOptions{Environ: []string{"DB=x", "SEARCH_TOKEN=abcdefgh",
+		c, err := Load(path, Options{Environ: []string{"DB=x", "SEARCH_TOKEN=abcdefgh",
 			"OPENMAS_CONFIG__agents__a=" + env}, Set: []string{set}})
 		if err != nil {
-			var list ConfigErrors
+			var list Errors
 			if !errors.As(err, &list) || len(list) == 0 {
 				t.Fatalf("%T: %v", err, err)
 			}

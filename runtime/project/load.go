@@ -1,4 +1,4 @@
-package runtime
+package project
 
 import (
 	"errors"
@@ -16,12 +16,10 @@ import (
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/v2"
-
-	"github.com/openmas/openmas/runtime/internal/projectfile"
 )
 
-// LoadOptions are the layers over the project file, the weakest first.
-type LoadOptions struct {
+// Options are the layers over the project file, the weakest first.
+type Options struct {
 	// Profile adds NAME.PROFILE.yaml beside the project file NAME.yaml. "" adds none.
 	Profile string
 	// Environ is the environment, as os.Environ returns it; nil means os.Environ().
@@ -33,10 +31,10 @@ type LoadOptions struct {
 
 // source is what Load remembers of where a Config came from.
 type source struct {
-	root *projectfile.Node // every layer merged, with positions
+	root *Node // every layer merged, with positions
 }
 
-var configSchema = projectfile.Schema{Tag: "koanf"}
+var configSchema = Schema{Tag: "koanf"}
 
 // maxErrors is how many problems are reported; nobody reads more at once.
 const maxErrors = 100
@@ -48,15 +46,15 @@ const pathDelimiter = "\x00"
 // environment, Set. Each overrides the one before, key by key; lists are replaced
 // whole and null in a layer resets a key. ${env:X} and ${file:X} are expanded in every
 // value. The result has its defaults and is valid. Whatever is wrong comes back as
-// ConfigErrors, all of it at once.
-func Load(path string, opts LoadOptions) (*Config, error) {
+// Errors, all of it at once.
+func Load(path string, opts Options) (*Config, error) {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
-		return nil, ConfigErrors{{Pos: Position{File: path}, Message: "the working directory is not known: " +
+		return nil, Errors{{Pos: Position{File: path}, Message: "the working directory is not known: " +
 			err.Error()}}
 	}
 	l := &loader{path: path, dir: dir, env: environment(opts.Environ)}
-	l.expander = projectfile.Expander{Lookup: l.lookup, Dir: dir}
+	l.expander = Expander{Lookup: l.lookup, Dir: dir}
 	l.read(opts)
 	if l.broken {
 		return nil, l.errors()
@@ -64,8 +62,8 @@ func Load(path string, opts LoadOptions) (*Config, error) {
 	cfg := l.decode()
 	for _, p := range cfg.problems() {
 		if !l.explained(p.Key) {
-			l.problems = append(l.problems, projectfile.Problem{
-				Pos: projectfile.Position(p.Pos), Path: p.Key, Message: p.Message, Hint: p.Hint,
+			l.problems = append(l.problems, Problem{
+				Pos: p.Pos, Path: p.Key, Message: p.Message, Hint: p.Hint,
 			})
 		}
 	}
@@ -78,10 +76,10 @@ func Load(path string, opts LoadOptions) (*Config, error) {
 type loader struct {
 	path, dir string
 	env       map[string]string
-	expander  projectfile.Expander
+	expander  Expander
 	files     []string
-	layers    []*projectfile.Node // the first is the project file
-	problems  []projectfile.Problem
+	layers    []*Node // the first is the project file
+	problems  []Problem
 	broken    bool // a file could not be read: what it says is not known
 }
 
@@ -110,16 +108,16 @@ func (l *loader) lookup(name string) (string, bool) {
 	return v, ok
 }
 
-func (l *loader) fail(pos projectfile.Position, hint, format string, args ...any) {
-	l.problems = append(l.problems, projectfile.Problem{Pos: pos, Message: fmt.Sprintf(format, args...), Hint: hint})
+func (l *loader) fail(pos Position, hint, format string, args ...any) {
+	l.problems = append(l.problems, Problem{Pos: pos, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
 // read collects the layers and expands the references in them.
-func (l *loader) read(opts LoadOptions) {
+func (l *loader) read(opts Options) {
 	l.file(l.path, false)
 	if opts.Profile != "" {
 		if strings.ContainsAny(opts.Profile, `/\.`) {
-			l.fail(projectfile.Position{}, "", "--profile %s: a profile is a plain word", opts.Profile)
+			l.fail(Position{}, "", "--profile %s: a profile is a plain word", opts.Profile)
 		} else {
 			ext := filepath.Ext(l.path)
 			l.file(strings.TrimSuffix(l.path, ext)+"."+opts.Profile+ext, true)
@@ -131,36 +129,36 @@ func (l *loader) read(opts LoadOptions) {
 	}
 	slices.Sort(names) // so that a key comes before the keys in it
 	for _, name := range names {
-		path, ok, err := projectfile.SplitEnv(name)
+		path, ok, err := SplitEnv(name)
 		if err != nil {
-			l.fail(projectfile.Position{Env: name}, "write "+projectfile.EnvPrefix+"agents__NAME__timeout", "%v", err)
+			l.fail(Position{Env: name}, "write "+EnvPrefix+"agents__NAME__timeout", "%v", err)
 		} else if ok {
-			l.assign(path, l.env[name], projectfile.Position{Env: name})
+			l.assign(path, l.env[name], Position{Env: name})
 		}
 	}
 	for _, arg := range opts.Set {
-		path, value, err := projectfile.SplitSet(arg)
+		path, value, err := SplitSet(arg)
 		if err != nil {
 			key, _, _ := strings.Cut(arg, "=") // the value may be a secret
-			l.fail(projectfile.Position{Set: key}, `write key=value, like agents.NAME.timeout=3s`, "%v", err)
+			l.fail(Position{Set: key}, `write key=value, like agents.NAME.timeout=3s`, "%v", err)
 			continue
 		}
-		l.assign(path, value, projectfile.Position{Set: projectfile.JoinPath(path)})
+		l.assign(path, value, Position{Set: JoinPath(path)})
 	}
 	for _, layer := range l.layers {
 		l.problems = append(l.problems, l.expander.Tree(layer)...)
 	}
 }
 
-func (l *loader) assign(path []string, value string, pos projectfile.Position) {
+func (l *loader) assign(path []string, value string, pos Position) {
 	t := configSchema.TypeAt(reflect.TypeFor[Config](), path)
-	layer, problems := projectfile.Assign(path, value, t, pos)
+	layer, problems := Assign(path, value, t, pos)
 	l.layers, l.problems = append(l.layers, layer), append(l.problems, problems...)
 }
 
 // file adds a file as a layer.
 func (l *loader) file(path string, profile bool) {
-	pos := projectfile.Position{File: path}
+	pos := Position{File: path}
 	l.files = append(l.files, path)
 	data, err := readFile(path)
 	if err != nil {
@@ -168,7 +166,7 @@ func (l *loader) file(path string, profile bool) {
 		switch info, statErr := os.Stat(path); {
 		case statErr == nil && info.IsDir():
 			hint := "name the project file in it"
-			if found, err := FindProject(path); err == nil {
+			if found, err := Find(path); err == nil {
 				hint = "did you mean " + found + "?"
 			}
 			l.fail(pos, hint, "is a folder, not a project file")
@@ -182,21 +180,21 @@ func (l *loader) file(path string, profile bool) {
 		}
 		return
 	}
-	node, problems := projectfile.Parse(path, data)
+	node, problems := Parse(path, data)
 	l.problems = append(l.problems, problems...)
 	switch {
 	case node == nil:
 		l.broken = true
-	case node.Kind == projectfile.Map:
+	case node.Kind == Map:
 		l.layers = append(l.layers, node)
-	case node.Kind == projectfile.Null && profile: // a profile may be empty
-	case node.Kind == projectfile.Null:
+	case node.Kind == Null && profile: // a profile may be empty
+	case node.Kind == Null:
 		l.broken = true
 		l.fail(pos, "a project needs at least one agent: agents: {NAME: {type: TYPE}}", "the file is empty")
 	default:
 		l.broken = true
 		l.fail(node.Pos, `it starts with "project: NAME" and "agents:"`,
-			`a project file is a mapping ("key: value" lines), not %s`, projectfile.Describe(node.Plain()))
+			`a project file is a mapping ("key: value" lines), not %s`, Describe(node.Plain()))
 	}
 }
 
@@ -206,7 +204,7 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, projectfile.MaxBytes+1))
+	return io.ReadAll(io.LimitReader(f, MaxBytes+1))
 }
 
 // decode merges the layers, checks them and fills a Config with what is right.
@@ -216,15 +214,15 @@ func (l *loader) decode() *Config {
 		values, _ := layer.Plain().(map[string]any)
 		var options []koanf.Option
 		if i > 0 { // in the file itself null stays, to be reported
-			options = append(options, koanf.WithMergeFunc(projectfile.MergeValues))
+			options = append(options, koanf.WithMergeFunc(MergeValues))
 			root.Merge(layer)
 		}
 		if err := k.Load(confmap.Provider(values, ""), nil, options...); err != nil {
-			l.fail(projectfile.Position{File: l.path}, "", "cannot merge its layers: %v", err)
+			l.fail(Position{File: l.path}, "", "cannot merge its layers: %v", err)
 		}
 	}
 	src := &source{root: root}
-	check := projectfile.Checker{Schema: configSchema, Positive: true, Show: src.show}
+	check := Checker{Schema: configSchema, Positive: true, Show: src.show}
 	clean, problems := check.Check(k.Raw(), reflect.TypeFor[Config]())
 	for _, p := range problems {
 		p.Pos = root.PlaceOf(p)
@@ -232,7 +230,7 @@ func (l *loader) decode() *Config {
 	}
 	cfg := &Config{Dir: l.dir, File: l.path, source: src, redact: redactor(l.expander.Secrets)}
 	if err := strictDecode(clean, cfg, "koanf"); err != nil {
-		l.fail(projectfile.Position{File: l.path}, "", "cannot be decoded: %v", err)
+		l.fail(Position{File: l.path}, "", "cannot be decoded: %v", err)
 	}
 	cfg = cfg.WithDefaults()
 	cfg.redact = redactor(append(l.expander.Secrets, cfg.secrets()...))
@@ -258,7 +256,7 @@ func strictDecode(from, target any, tag string) error {
 // explained reports whether a problem found earlier lies at or under a path, so that
 // one more about the path would only be its echo.
 func (l *loader) explained(path []string) bool {
-	return slices.ContainsFunc(l.problems, func(p projectfile.Problem) bool {
+	return slices.ContainsFunc(l.problems, func(p Problem) bool {
 		if len(path) == 1 && len(p.Path) == 1 && p.AtKey {
 			return true // a section is missing, and there is one that nobody knows
 		}
@@ -266,7 +264,7 @@ func (l *loader) explained(path []string) bool {
 	})
 }
 
-func (l *loader) errors() ConfigErrors {
+func (l *loader) errors() Errors {
 	redact := redactor(l.expander.Secrets)
 	clean := func(s string) string {
 		if redact == nil {
@@ -274,12 +272,12 @@ func (l *loader) errors() ConfigErrors {
 		}
 		return redact.Replace(s)
 	}
-	var out ConfigErrors
-	for i, p := range projectfile.SortProblems(l.problems, l.files) {
+	var out Errors
+	for i, p := range SortProblems(l.problems, l.files) {
 		if i == maxErrors {
-			return append(out, &ConfigError{Message: fmt.Sprintf("and %d more problems", len(l.problems)-i)})
+			return append(out, &Error{Message: fmt.Sprintf("and %d more problems", len(l.problems)-i)})
 		}
-		out = append(out, &ConfigError{Pos: Position(p.Pos), Key: p.Path, Message: clean(p.Message),
+		out = append(out, &Error{Pos: p.Pos, Key: p.Path, Message: clean(p.Message),
 			Hint: clean(p.Hint)})
 	}
 	return out

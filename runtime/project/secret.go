@@ -1,4 +1,4 @@
-package runtime
+package project
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package runtime
+package project
 
 import (
 	"strings"
@@ -11,7 +11,7 @@ func TestTokensAreNotShown(t *testing.T) {
 		"\"https://x\", oauth: {client_id: me, client_secret: sesame-2}}\n" +
 		"gateway: {token: sesame-3, tokens: {ann: sesame-4}}\nbroker: {type: nats, urls: [\"nats://x:4222\"], user: " +
 		"me, password: sesame-5, token: sesame-6}\n"})
-	c, err := Load("p.yaml", LoadOptions{Environ: []string{}})
+	c, err := Load("p.yaml", Options{Environ: []string{}})
 	if err != nil {
 		t.Fatal(err)
 	}

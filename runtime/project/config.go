@@ -1,4 +1,4 @@
-package runtime
+package project
 
 import (
 	"encoding"
@@ -47,30 +47,30 @@ type Config struct {
 	// State is the folder for what the agents and the runtime keep. Default ".openmas".
 	State string `koanf:"state"`
 	// Agents by name. A name is a DNS label of at most 32 characters; "openmas" is taken.
-	Agents map[string]AgentConfig `koanf:"agents"`
+	Agents map[string]Agent `koanf:"agents"`
 	// Defaults is the call policy of every tool that does not say otherwise.
 	Defaults Policy `koanf:"defaults"`
 	// Broker carries calls to agents over pubsub, and all events.
-	Broker BrokerConfig `koanf:"broker"`
+	Broker Broker `koanf:"broker"`
 	// Gateway is the public MCP listener. Nil: there is none.
-	Gateway *GatewayConfig `koanf:"gateway"`
+	Gateway *Gateway `koanf:"gateway"`
 	// Events says what is particular to single topics, by topic.
-	Events map[string]EventConfig `koanf:"events"`
+	Events map[string]Event `koanf:"events"`
 	// Telemetry says where traces go.
-	Telemetry TelemetryConfig `koanf:"telemetry"`
+	Telemetry Telemetry `koanf:"telemetry"`
 	// MCP limits what the MCP endpoints of this process accept, and says what MCP servers may ask
 	// of it.
-	MCP MCPConfig `koanf:"mcp"`
+	MCP MCP `koanf:"mcp"`
 	// Connect bounds the first contact with a command or url agent.
-	Connect ConnectConfig `koanf:"connect"`
+	Connect Connect `koanf:"connect"`
 	// Reconnect is the wait between attempts to reach a lost agent again, for ever.
-	Reconnect ReconnectConfig `koanf:"reconnect"`
+	Reconnect Reconnect `koanf:"reconnect"`
 	// Restart is how often a Runner or a child process that ends is started again.
-	Restart RestartConfig `koanf:"restart"`
+	Restart Restart `koanf:"restart"`
 	// Child is how a child process is asked to stop.
-	Child ChildConfig `koanf:"child"`
+	Child Child `koanf:"child"`
 	// Drain bounds an orderly stop.
-	Drain DrainConfig `koanf:"drain"`
+	Drain Drain `koanf:"drain"`
 
 	// Dir is the absolute folder that relative paths start from: the project file's.
 	// Empty: the working directory.
@@ -82,8 +82,8 @@ type Config struct {
 	redact *strings.Replacer // nil when there is no secret
 }
 
-// AgentConfig is one agent. Exactly one of Type, Command and URL is set.
-type AgentConfig struct {
+// Agent is one agent. Exactly one of Type, Command and URL is set.
+type Agent struct {
 	// Type is the word under which the program registered the agent's Go struct.
 	Type string `koanf:"type"`
 	// Command is an MCP server program and its arguments. There is no shell.
@@ -105,9 +105,9 @@ type AgentConfig struct {
 	// Token is sent to a url as Authorization: Bearer.
 	Token string `koanf:"token"`
 	// TLS says whom to trust at a url of https, and who we are there.
-	TLS TLSConfig `koanf:"tls"`
+	TLS TLS `koanf:"tls"`
 	// OAuth gets a token for a url, where the server asks for one.
-	OAuth OAuthConfig `koanf:"oauth"`
+	OAuth OAuth `koanf:"oauth"`
 	// Sessions is the number of sessions to a url that calls are spread over, 1 to 64. Default 1: a
 	// session takes any number of calls at once.
 	Sessions int `koanf:"sessions"`
@@ -130,11 +130,11 @@ type AgentConfig struct {
 	// Policy is the call policy of the agent's tools, where it differs from the defaults.
 	Policy `koanf:",squash"`
 	// Tools says what is particular to single tools, by the tool's name.
-	Tools map[string]ToolConfig `koanf:"tools"`
+	Tools map[string]Tool `koanf:"tools"`
 }
 
-// ToolConfig is what is particular to one tool of an agent.
-type ToolConfig struct {
+// Tool is what is particular to one tool of an agent.
+type Tool struct {
 	Policy `koanf:",squash"`
 	// Idempotent declares that running the tool twice does no harm, so that a call may
 	// be repeated when its fate is unknown. Nil: what the tool says of itself, if its
@@ -159,8 +159,8 @@ type Retry struct {
 	Max        time.Duration `koanf:"max"`        // longest wait. Default 10 s
 }
 
-// BrokerConfig is the broker between agents, and the bounds on what waits in it.
-type BrokerConfig struct {
+// Broker is the broker between agents, and the bounds on what waits in it.
+type Broker struct {
 	// Type is "memory", the default: a broker in this process; or "nats": the processes of the
 	// project, on one machine or many, share it; or the name of one that the program brings: see
 	// [Options].
@@ -190,8 +190,8 @@ type BrokerConfig struct {
 	MaxPayload  Size `koanf:"max_payload"`   // of one message. Default 1 MiB
 }
 
-// EventConfig is what is particular to the events of one topic.
-type EventConfig struct {
+// Event is what is particular to the events of one topic.
+type Event struct {
 	// Durable keeps events until they are handled, at least once for each agent that listens; else
 	// they are delivered if possible. It needs broker nats.
 	Durable bool `koanf:"durable"`
@@ -207,49 +207,49 @@ type EventConfig struct {
 	InOrder bool `koanf:"in_order"`
 }
 
-// TelemetryConfig says where traces are sent. What is empty is taken from the standard
+// Telemetry says where traces are sent. What is empty is taken from the standard
 // OTEL_EXPORTER_OTLP_… environment variables; without an endpoint nothing is sent.
-type TelemetryConfig struct {
+type Telemetry struct {
 	Endpoint string `koanf:"endpoint"` // an http or https URL, or host:port
 	Protocol string `koanf:"protocol"` // "http" (OTLP over HTTP with protobuf) or "grpc"
 }
 
-// ConnectConfig bounds the first contact with a command or url agent.
-type ConnectConfig struct {
+// Connect bounds the first contact with a command or url agent.
+type Connect struct {
 	Timeout time.Duration `koanf:"timeout"` // from start or dial to the end of the MCP handshake. Default 10 s
 }
 
-// ReconnectConfig is the wait between attempts to reach a lost agent; it has 20 % of jitter.
-type ReconnectConfig struct {
+// Reconnect is the wait between attempts to reach a lost agent; it has 20 % of jitter.
+type Reconnect struct {
 	Initial    time.Duration `koanf:"initial"`    // Default 1 s
 	Multiplier float64       `koanf:"multiplier"` // at least 1. Default 1.6
 	Max        time.Duration `koanf:"max"`        // Default 30 s
 }
 
-// RestartConfig bounds restarts. More than Limit within Window means one Backoff of
+// Restart bounds restarts. More than Limit within Window means one Backoff of
 // rest; after GiveUpAfter rests the agent has failed.
-type RestartConfig struct {
+type Restart struct {
 	Limit       int           `koanf:"limit"`         // Default 5
 	Window      time.Duration `koanf:"window"`        // Default 30 s
 	Backoff     time.Duration `koanf:"backoff"`       // Default 15 s
 	GiveUpAfter int           `koanf:"give_up_after"` // Default 3
 }
 
-// ChildConfig is how a child process is stopped: its stdin is closed, then it is told
+// Child is how a child process is stopped: its stdin is closed, then it is told
 // to terminate, then it is killed with all its descendants.
-type ChildConfig struct {
+type Child struct {
 	StdinWait time.Duration `koanf:"stdin_wait"` // after closing stdin. Default 2 s
 	TermWait  time.Duration `koanf:"term_wait"`  // after SIGTERM. Default 3 s
 }
 
-// DrainConfig bounds an orderly stop.
-type DrainConfig struct {
+// Drain bounds an orderly stop.
+type Drain struct {
 	Timeout time.Duration `koanf:"timeout"` // in all, from the signal to the exit. Default 25 s
 }
 
 // Kind returns what the agent is made of; "" when none or several of Type, Command and
 // URL are set.
-func (a AgentConfig) Kind() Kind {
+func (a Agent) Kind() Kind {
 	var kinds []Kind
 	if a.Type != "" {
 		kinds = append(kinds, KindType)
@@ -268,7 +268,7 @@ func (a AgentConfig) Kind() Kind {
 
 // Child reports whether the agent runs in a process of its own that openmas starts.
 // Communicator must be set, as WithDefaults does.
-func (a AgentConfig) Child() bool {
+func (a Agent) Child() bool {
 	return len(a.Command) > 0 || a.Type != "" && a.Communicator == OverStdio
 }
 

@@ -1,4 +1,4 @@
-package runtime
+package project
 
 import (
 	"fmt"
@@ -13,10 +13,10 @@ import (
 func TestPolicyFor(t *testing.T) {
 	c := &Config{
 		Defaults: Policy{Timeout: 20 * time.Second, Retry: Retry{Max: 5 * time.Second}},
-		Agents: map[string]AgentConfig{"a": {
+		Agents: map[string]Agent{"a": {
 			Type:   "x",
 			Policy: Policy{Retry: Retry{Attempts: 5}},
-			Tools: map[string]ToolConfig{"t": {Policy: Policy{Timeout: time.Second,
+			Tools: map[string]Tool{"t": {Policy: Policy{Timeout: time.Second,
 				Retry: Retry{Initial: time.Millisecond}}}},
 		}},
 	}
@@ -36,23 +36,23 @@ func TestPolicyFor(t *testing.T) {
 func TestDefaultsPerKind(t *testing.T) {
 	all := []string{OverLocal, OverPubSub, OverStdio, OverSSE, OverHTTP}
 	for _, tc := range []struct {
-		agent   AgentConfig
+		agent   Agent
 		kind    Kind
 		want    string
 		allowed string
 		child   bool
 	}{
-		{AgentConfig{Type: "x"}, KindType, OverLocal, "local pubsub mcp-stdio mcp-sse mcp-http", false},
-		{AgentConfig{Type: "x", Communicator: OverStdio}, KindType, OverStdio,
+		{Agent{Type: "x"}, KindType, OverLocal, "local pubsub mcp-stdio mcp-sse mcp-http", false},
+		{Agent{Type: "x", Communicator: OverStdio}, KindType, OverStdio,
 			"local pubsub mcp-stdio mcp-sse mcp-http", true},
-		{AgentConfig{Command: []string{"x"}}, KindCommand, OverStdio, "mcp-stdio mcp-sse mcp-http", true},
-		{AgentConfig{URL: "http://x/sse"}, KindURL, OverSSE, "mcp-sse mcp-http", false},
-		{AgentConfig{URL: "http://x/a/sse/?q=1"}, KindURL, OverSSE, "mcp-sse mcp-http", false},
-		{AgentConfig{URL: "http://x/mcp"}, KindURL, OverHTTP, "mcp-sse mcp-http", false},
-		{AgentConfig{URL: "http://x"}, KindURL, OverHTTP, "mcp-sse mcp-http", false},
+		{Agent{Command: []string{"x"}}, KindCommand, OverStdio, "mcp-stdio mcp-sse mcp-http", true},
+		{Agent{URL: "http://x/sse"}, KindURL, OverSSE, "mcp-sse mcp-http", false},
+		{Agent{URL: "http://x/a/sse/?q=1"}, KindURL, OverSSE, "mcp-sse mcp-http", false},
+		{Agent{URL: "http://x/mcp"}, KindURL, OverHTTP, "mcp-sse mcp-http", false},
+		{Agent{URL: "http://x"}, KindURL, OverHTTP, "mcp-sse mcp-http", false},
 	} {
 		t.Run(fmt.Sprintf("%s %s", tc.kind, tc.want), func(t *testing.T) {
-			c := (&Config{Agents: map[string]AgentConfig{"a": tc.agent}}).WithDefaults()
+			c := (&Config{Agents: map[string]Agent{"a": tc.agent}}).WithDefaults()
 			a := c.Agents["a"]
 			if a.Kind() != tc.kind || a.Communicator != tc.want || a.Child() != tc.child {
 				t.Errorf("kind %s over %s, child %t", a.Kind(), a.Communicator, a.Child())
@@ -60,7 +60,7 @@ func TestDefaultsPerKind(t *testing.T) {
 			for _, word := range all {
 				a := tc.agent
 				a.Communicator = word
-				err := (&Config{Agents: map[string]AgentConfig{"a": a}}).Validate()
+				err := (&Config{Agents: map[string]Agent{"a": a}}).Validate()
 				if allowed := strings.Contains(" "+tc.allowed+" ", " "+word+" "); (err == nil) != allowed {
 					t.Errorf("%s: %v, want allowed = %t", word, err, allowed)
 				}
@@ -71,7 +71,7 @@ func TestDefaultsPerKind(t *testing.T) {
 
 // TestValidateGo: a Config made in Go is checked too, and its errors name the key.
 func TestValidateGo(t *testing.T) {
-	agents := map[string]AgentConfig{"a": {Type: "x"}}
+	agents := map[string]Agent{"a": {Type: "x"}}
 	for _, tc := range []struct {
 		name   string
 		config Config
@@ -79,18 +79,18 @@ func TestValidateGo(t *testing.T) {
 	}{
 		{"the least", Config{Agents: agents}, ""},
 		{"no agents", Config{}, "agents: the project has no agents; add one: agents: {NAME: {type: TYPE}}"},
-		{"negative", Config{Agents: agents, Defaults: Policy{Timeout: -1}, Drain: DrainConfig{Timeout: -1},
-			MCP: MCPConfig{MaxBody: -1}},
+		{"negative", Config{Agents: agents, Defaults: Policy{Timeout: -1}, Drain: Drain{Timeout: -1},
+			MCP: MCP{MaxBody: -1}},
 			"defaults.timeout: must be more than 0\nmcp.max_body: must be more than 0\ndrain.timeout: must be more " +
 				"than 0"},
-		{"not a number", Config{Agents: agents, Reconnect: ReconnectConfig{Multiplier: math.NaN()}},
+		{"not a number", Config{Agents: agents, Reconnect: Reconnect{Multiplier: math.NaN()}},
 			"reconnect.multiplier: must be 1 to 1000, not NaN"},
 		{"waits", Config{Agents: agents, Defaults: Policy{Retry: Retry{Initial: -1}},
-			Reconnect: ReconnectConfig{Max: time.Millisecond}},
+			Reconnect: Reconnect{Max: time.Millisecond}},
 			"defaults.retry: a wait must be more than 0\nreconnect.max: 1ms is shorter than initial, 1s"},
-		{"replicas", Config{Agents: map[string]AgentConfig{"a": {Type: "x", Replicas: -1}}}, "agents.a.replicas: " +
+		{"replicas", Config{Agents: map[string]Agent{"a": {Type: "x", Replicas: -1}}}, "agents.a.replicas: " +
 			"must be 1 to 1024, not -1"},
-		{"NUL", Config{Agents: map[string]AgentConfig{"a": {Command: []string{"x", "a\x00"},
+		{"NUL", Config{Agents: map[string]Agent{"a": {Command: []string{"x", "a\x00"},
 			Env: map[string]string{"A": "\x00"}}}},
 			"agents.a.env.A: is not an environment variable\nagents.a.command[1]: contains a NUL character"},
 	} {
@@ -194,12 +194,12 @@ func TestFill(t *testing.T) {
 			"wait: wants a duration with a unit, not the number 3; write a number and a unit: \"300ms\", \"3s\", \"5m\""},
 		{"twice", &fillTarget{}, map[string]any{"unit": "C", "Unit": "F"},
 			`"Unit" and "unit" are the same key; keep one`},
-		{"not a struct", new(fillFunc), map[string]any{"a": 1}, "the agent is a runtime.fillFunc, which takes no " +
+		{"not a struct", new(fillFunc), map[string]any{"a": 1}, "the agent is a project.fillFunc, which takes no " +
 			"configuration"},
 		{"not a struct, nothing to fill", new(fillFunc), nil, ""},
 		{"nil", &fillTarget{}, nil, ""},
 		{"not a pointer, and nothing to fill", fillTarget{}, nil, ""},
-		{"not a pointer", fillTarget{}, map[string]any{"a": 1}, "fill a runtime.fillTarget: it is not a pointer to a " +
+		{"not a pointer", fillTarget{}, map[string]any{"a": 1}, "fill a project.fillTarget: it is not a pointer to a " +
 			"struct"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -1,4 +1,4 @@
-package runtime
+package project
 
 import (
 	"cmp"
@@ -17,13 +17,13 @@ func Default() *Config {
 			Timeout: 30 * time.Second,
 			Retry:   Retry{Attempts: 3, Initial: 100 * time.Millisecond, Multiplier: 2, Max: 10 * time.Second},
 		},
-		Broker:    BrokerConfig{Type: "memory", MaxInFlight: 64, MaxQueue: 1024, MaxPayload: MiB},
+		Broker:    Broker{Type: "memory", MaxInFlight: 64, MaxQueue: 1024, MaxPayload: MiB},
 		MCP:       defaultMCP(),
-		Connect:   ConnectConfig{Timeout: 10 * time.Second},
-		Reconnect: ReconnectConfig{Initial: time.Second, Multiplier: 1.6, Max: 30 * time.Second},
-		Restart:   RestartConfig{Limit: 5, Window: 30 * time.Second, Backoff: 15 * time.Second, GiveUpAfter: 3},
-		Child:     ChildConfig{StdinWait: 2 * time.Second, TermWait: 3 * time.Second},
-		Drain:     DrainConfig{Timeout: 25 * time.Second},
+		Connect:   Connect{Timeout: 10 * time.Second},
+		Reconnect: Reconnect{Initial: time.Second, Multiplier: 1.6, Max: 30 * time.Second},
+		Restart:   Restart{Limit: 5, Window: 30 * time.Second, Backoff: 15 * time.Second, GiveUpAfter: 3},
+		Child:     Child{StdinWait: 2 * time.Second, TermWait: 3 * time.Second},
+		Drain:     Drain{Timeout: 25 * time.Second},
 	}
 }
 
@@ -47,18 +47,18 @@ func (c *Config) WithDefaults() *Config {
 	}
 	out.Gateway, out.MCP = c.Gateway.withDefaults(), c.MCP.over(d.MCP)
 	out.Connect.Timeout = cmp.Or(c.Connect.Timeout, d.Connect.Timeout)
-	out.Reconnect = ReconnectConfig{
+	out.Reconnect = Reconnect{
 		Initial:    cmp.Or(c.Reconnect.Initial, d.Reconnect.Initial),
 		Multiplier: cmp.Or(c.Reconnect.Multiplier, d.Reconnect.Multiplier),
 		Max:        cmp.Or(c.Reconnect.Max, d.Reconnect.Max),
 	}
-	out.Restart = RestartConfig{
+	out.Restart = Restart{
 		Limit:       cmp.Or(c.Restart.Limit, d.Restart.Limit),
 		Window:      cmp.Or(c.Restart.Window, d.Restart.Window),
 		Backoff:     cmp.Or(c.Restart.Backoff, d.Restart.Backoff),
 		GiveUpAfter: cmp.Or(c.Restart.GiveUpAfter, d.Restart.GiveUpAfter),
 	}
-	out.Child = ChildConfig{
+	out.Child = Child{
 		StdinWait: cmp.Or(c.Child.StdinWait, d.Child.StdinWait),
 		TermWait:  cmp.Or(c.Child.TermWait, d.Child.TermWait),
 	}
@@ -70,7 +70,7 @@ func (c *Config) WithDefaults() *Config {
 	return &out
 }
 
-func (a AgentConfig) withDefaults() AgentConfig {
+func (a Agent) withDefaults() Agent {
 	kind := a.Kind()
 	if a.Communicator == "" {
 		switch kind {
@@ -95,6 +95,22 @@ func (a AgentConfig) withDefaults() AgentConfig {
 	}
 	return a
 }
+
+// Complete returns a copy of c in which every zero value is its default, as [Config.WithDefaults]
+// does, and everything wrong with it. The copy knows the secrets in it: see [Config.Redact].
+func (c *Config) Complete() (*Config, error) {
+	c = c.WithDefaults()
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if c.redact == nil { // it was made without Load
+		c.redact = redactor(c.secrets())
+	}
+	return c, nil
+}
+
+// HasSecrets reports whether [Config.Redact] has anything to replace.
+func (c *Config) HasSecrets() bool { return c.redact != nil }
 
 // PolicyFor returns the policy of a call to a tool: what the tool says, then its agent,
 // then the project's defaults, then openmas itself. No field of it is zero. Neither the

@@ -1,9 +1,8 @@
-package runtime
+package project
 
 import (
 	"cmp"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -11,14 +10,13 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/mcp"
-	"github.com/openmas/openmas/runtime/internal/projectfile"
 )
 
-// tokenUser is the identity that the gateway's one token stands for.
-const tokenUser = "user"
+// TokenUser is the identity that the gateway's one token stands for.
+const TokenUser = "user"
 
-// GatewayConfig is the HTTP listener that offers agents to the MCP world.
-type GatewayConfig struct {
+// Gateway is the HTTP listener that offers agents to the MCP world.
+type Gateway struct {
 	// Listen is host:port. Port 0 takes a free one. Default "127.0.0.1:8765". Beyond loopback it
 	// needs a token.
 	Listen string `koanf:"listen"`
@@ -39,7 +37,7 @@ type GatewayConfig struct {
 	Origins []string `koanf:"origins"`
 }
 
-func (g *GatewayConfig) withDefaults() *GatewayConfig {
+func (g *Gateway) withDefaults() *Gateway {
 	if g == nil {
 		return nil
 	}
@@ -48,24 +46,9 @@ func (g *GatewayConfig) withDefaults() *GatewayConfig {
 	return &out
 }
 
-// identify says who a client is; nil: everybody is anonymous.
-func (g *GatewayConfig) identify() func(*http.Request) (mcp.Identity, error) {
-	if g.Token == "" && len(g.Tokens) == 0 {
-		return nil
-	}
-	t := &tokens{}
-	for name, token := range g.Tokens {
-		t.grant(token, mcp.Identity{Name: name})
-	}
-	if g.Token != "" {
-		t.grant(g.Token, mcp.Identity{Name: tokenUser})
-	}
-	return t.identify
-}
-
-// MCPConfig bounds the MCP endpoints of this process. Beyond a bound the peer is refused, or its
+// MCP bounds the MCP endpoints of this process. Beyond a bound the peer is refused, or its
 // session ends; nobody else notices.
-type MCPConfig struct {
+type MCP struct {
 	MaxBody Size `koanf:"max_body"` // of an HTTP request. Default 4 MiB
 	// of any other message, in either direction. Default 16 MiB
 	MaxFrame    Size `koanf:"max_frame"`
@@ -99,11 +82,8 @@ type MCPConfig struct {
 	Express *bool `koanf:"express"`
 }
 
-// noExpress is the switch as package mcp has it.
-func (m MCPConfig) noExpress() bool { return m.Express != nil && !*m.Express }
-
-func defaultMCP() MCPConfig {
-	return MCPConfig{
+func defaultMCP() MCP {
+	return MCP{
 		MaxBody: 4 * MiB, MaxFrame: 16 * MiB, MaxSessions: 1000, MaxCalls: 16384, MaxSessionCalls: 4096,
 		SessionIdle: 10 * time.Minute, SessionLifetime: time.Hour,
 		HeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second,
@@ -113,8 +93,8 @@ func defaultMCP() MCPConfig {
 }
 
 // over fills the zero fields of m from base.
-func (m MCPConfig) over(base MCPConfig) MCPConfig {
-	return MCPConfig{
+func (m MCP) over(base MCP) MCP {
+	return MCP{
 		MaxBody:         cmp.Or(m.MaxBody, base.MaxBody),
 		MaxFrame:        cmp.Or(m.MaxFrame, base.MaxFrame),
 		MaxSessions:     cmp.Or(m.MaxSessions, base.MaxSessions),
@@ -132,22 +112,6 @@ func (m MCPConfig) over(base MCPConfig) MCPConfig {
 		Sampling:        cmp.Or(m.Sampling, base.Sampling),
 		Express:         cmp.Or(m.Express, base.Express),
 	}
-}
-
-// limits are those of the gateway.
-func (m MCPConfig) limits() mcp.Limits {
-	l := m.privateLimits()
-	l.Sessions, l.Calls, l.SessionCalls = m.MaxSessions, m.MaxCalls, m.MaxSessionCalls
-	l.Idle, l.Lifetime, l.Ping = m.SessionIdle, m.SessionLifetime, m.Ping
-	l.Resume, l.Poll = int(m.Resume), m.Poll
-	return l
-}
-
-// privateLimits are those between processes of this system: what bounds how much strangers may ask
-// for must not stop the agents' calls to each other.
-func (m MCPConfig) privateLimits() mcp.Limits {
-	return mcp.Limits{MaxBody: int(m.MaxBody), MaxFrame: int(m.MaxFrame), Lifetime: -1, ReadTimeout: m.ReadTimeout,
-		WriteTimeout: m.WriteTimeout, Linger: m.Linger}
 }
 
 func (v *validator) mcp() {
@@ -174,7 +138,7 @@ func (v *validator) mcp() {
 	if a, known := v.c.Agents[name]; !ok || tool == "" {
 		v.fail(keys, "", "%s is not a tool: write agent.tool", v.quote(keys, m.Sampling))
 	} else if !known {
-		v.fail(keys, projectfile.Suggest(name, v.c.AgentNames()), "there is no agent %q", name)
+		v.fail(keys, Suggest(name, v.c.AgentNames()), "there is no agent %q", name)
 	} else if a.AllowTools != nil && !slices.Contains(a.AllowTools, tool) {
 		v.fail(keys, "", "%s is not among agents.%s.allow_tools", m.Sampling, name)
 	}
@@ -222,7 +186,7 @@ func (v *validator) gateway() {
 		switch {
 		case !agentName.MatchString(name):
 			v.fail(keys, "lower-case letters, digits and hyphens, a letter first, at most 32", "%q is not a name", name)
-		case name == mcp.Anonymous || name == runtimeAgent || name == tokenUser && g.Token != "":
+		case name == mcp.Anonymous || name == runtimeAgent || name == TokenUser && g.Token != "":
 			v.fail(keys, "", "the name %q is taken", name)
 		case v.token(keys, g.Tokens[name]) && seen[g.Tokens[name]]:
 			v.fail(keys, "give everybody a token of their own", "the token stands for somebody else already")
@@ -231,15 +195,15 @@ func (v *validator) gateway() {
 	}
 	for i, host := range g.Hosts {
 		if host == "" || strings.ContainsAny(host, ":/ ") {
-			v.fail(at("hosts", projectfile.Item(i)), `write a name without a port, like "agents.example.org"`,
-				"%s is not a host name", v.quote(at("hosts", projectfile.Item(i)), host))
+			v.fail(at("hosts", Item(i)), `write a name without a port, like "agents.example.org"`,
+				"%s is not a host name", v.quote(at("hosts", Item(i)), host))
 		}
 	}
 	for i, origin := range g.Origins {
 		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" ||
 			u.RawQuery != "" || u.User != nil {
-			v.fail(at("origins", projectfile.Item(i)), `write scheme://host, like "https://app.example.org"`,
-				"%s is not a web origin", v.quote(at("origins", projectfile.Item(i)), origin))
+			v.fail(at("origins", Item(i)), `write scheme://host, like "https://app.example.org"`,
+				"%s is not a web origin", v.quote(at("origins", Item(i)), origin))
 		}
 	}
 	v.exposed(g.Expose)
@@ -247,11 +211,11 @@ func (v *validator) gateway() {
 
 func (v *validator) exposed(entries []string) {
 	for i, entry := range entries {
-		keys := []string{"gateway", "expose", projectfile.Item(i)}
+		keys := []string{"gateway", "expose", Item(i)}
 		name, tool, cut := strings.Cut(entry, ".")
 		if _, ok := v.c.Agents[name]; !ok && name != runtimeAgent {
 			known := append(v.c.AgentNames(), runtimeAgent)
-			v.fail(keys, projectfile.Suggest(name, known), "there is no agent %s", v.quote(keys, name))
+			v.fail(keys, Suggest(name, known), "there is no agent %s", v.quote(keys, name))
 		} else if cut && tool == "" {
 			v.fail(keys, "write agent or agent.tool", "the tool after the dot is missing")
 		}

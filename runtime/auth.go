@@ -1,0 +1,85 @@
+package runtime
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/runtime/project"
+)
+
+// loadTLS reads the files of an agent's tls block. nil: the system's trust, no certificate.
+func loadTLS(c *project.Config, agent string) (*tls.Config, error) {
+	t := c.Agents[agent].TLS
+	if t == (project.TLS{}) {
+		return nil, nil
+	}
+	fail := func(key, format string, args ...any) (*tls.Config, error) {
+		keys := []string{"agents", agent, "tls", key}
+		return nil, c.Errorf(keys, "%s: %s", project.JoinPath(keys), fmt.Sprintf(format, args...))
+	}
+	out := &tls.Config{MinVersion: tls.VersionTLS12}
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(c.Path(t.CAFile))
+		if err != nil {
+			return fail("ca_file", "%s cannot be read: %s", t.CAFile, cause(err))
+		}
+		if out.RootCAs = x509.NewCertPool(); !out.RootCAs.AppendCertsFromPEM(pem) {
+			return fail("ca_file", "%s holds no certificate in PEM", t.CAFile)
+		}
+	}
+	if t.CertFile != "" && t.KeyFile != "" {
+		cert, err := tls.LoadX509KeyPair(c.Path(t.CertFile), c.Path(t.KeyFile))
+		if err != nil {
+			return fail("cert_file", "%v", err)
+		}
+		out.Certificates = []tls.Certificate{cert}
+	}
+	return out, nil
+}
+
+// cause is the reason of a file error without the path, which the message has.
+func cause(err error) string {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err.Error()
+	}
+	return err.Error()
+}
+
+// oauthTimeout bounds one request to an authorization server.
+const oauthTimeout = 15 * time.Second
+
+// authorize gives a target its handler: one for each, since each session authorizes by itself.
+func authorize(t *mcp.Target, o project.OAuth) error {
+	if o == (project.OAuth{}) {
+		return nil
+	}
+	base := http.DefaultTransport.(*http.Transport).Clone()
+	base.TLSClientConfig, base.DisableKeepAlives = t.TLS, true // it is used once in a while
+	var err error
+	t.OAuth, err = mcp.ClientCredentials(o.ClientID, o.ClientSecret,
+		&http.Client{Transport: base, Timeout: oauthTimeout})
+	return err
+}
+
+// identify says who a client is; nil: everybody is anonymous.
+func identify(g *project.Gateway) func(*http.Request) (mcp.Identity, error) {
+	if g.Token == "" && len(g.Tokens) == 0 {
+		return nil
+	}
+	t := &tokens{}
+	for name, token := range g.Tokens {
+		t.grant(token, mcp.Identity{Name: name})
+	}
+	if g.Token != "" {
+		t.grant(g.Token, mcp.Identity{Name: project.TokenUser})
+	}
+	return t.identify
+}

@@ -1,0 +1,25 @@
+package runtime
+
+import (
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/runtime/project"
+)
+
+// noExpress is the switch as package mcp has it.
+func noExpress(m project.MCP) bool { return m.Express != nil && !*m.Express }
+
+// gatewayLimits are those of the gateway.
+func gatewayLimits(m project.MCP) mcp.Limits {
+	l := privateLimits(m)
+	l.Sessions, l.Calls, l.SessionCalls = m.MaxSessions, m.MaxCalls, m.MaxSessionCalls
+	l.Idle, l.Lifetime, l.Ping = m.SessionIdle, m.SessionLifetime, m.Ping
+	l.Resume, l.Poll = int(m.Resume), m.Poll
+	return l
+}
+
+// privateLimits are those between processes of this system: what bounds how much strangers may ask
+// for must not stop the agents' calls to each other.
+func privateLimits(m project.MCP) mcp.Limits {
+	return mcp.Limits{MaxBody: int(m.MaxBody), MaxFrame: int(m.MaxFrame), Lifetime: -1, ReadTimeout: m.ReadTimeout,
+		WriteTimeout: m.WriteTimeout, Linger: m.Linger}
+}
