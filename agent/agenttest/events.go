@@ -47,7 +47,7 @@ func (b *broker) subscribe(r *running, topic string) (stop func(context.Context)
 	s := &subscription{queue: make(chan agent.Event, maxQueue), closing: make(chan struct{})}
 	s.dispatcher = delivery.New(delivery.Options{Agent: r.name, Topic: topic, Logger: log,
 		Concurrency: delivery.DefaultConcurrency, Attempts: delivery.DefaultAttempts, Backoff: backoff,
-		OnDead: func(p agent.Event, attempts int, err error) {
+		OnDeadLetter: func(p agent.Event, attempts int, err error) {
 			log.Warn("an event was not handled", "agent", r.name, "topic", p.Topic, "event", p.ID, "attempts", attempts,
 				"error", err)
 		}}, func(ctx context.Context, p agent.Event, attempt int) error {

@@ -11,8 +11,11 @@ import (
 	"github.com/openmas/openmas/internal/bus"
 )
 
-// A job is a call that was accepted.
-type job struct {
+// An acceptedCall is a call that a binding has accepted and not answered yet:
+//
+//	accepted -> waits for a worker -> runs -> its reply is sent
+//	                               -> canceled while it waits: there is no reply
+type acceptedCall struct {
 	b        *binding
 	call     agent.Call
 	ref      string
@@ -20,14 +23,14 @@ type job struct {
 	deadline time.Time // zero: none
 
 	// under binding.mu
-	place    *list.Element // nil when not waiting
+	place    *list.Element // in the queue; nil when it does not wait
 	cancel   context.CancelFunc
 	canceled bool
-	beat     int64 // the tick of its next heartbeat
+	nextBeat int64 // the tick of its next heartbeat
 }
 
-// newJob is the call as the caller meant it.
-func (b *binding) newJob(f *bus.Frame) (*job, *agent.Error) {
+// newAcceptedCall returns the call of a frame as its caller meant it.
+func (b *binding) newAcceptedCall(f *bus.Frame) (*acceptedCall, *agent.Error) {
 	call, err := f.Call()
 	if err != nil {
 		return nil, agent.Refusedf(agent.CodeInternal, "%w", err)
@@ -37,40 +40,40 @@ func (b *binding) newJob(f *bus.Frame) (*job, *agent.Error) {
 	if refused != nil {
 		return nil, refused
 	}
-	j := &job{b: b, ref: f.Ref, replyTo: f.ReplyTo, call: call, deadline: deadline}
+	a := &acceptedCall{b: b, ref: f.Ref, replyTo: f.ReplyTo, call: call, deadline: deadline}
 	if f.Back {
-		j.call.Back = &backChannel{b: b, j: j}
+		a.call.Back = &backChannel{b: b, a: a}
 	}
-	return j, nil
+	return a, nil
 }
 
-// accept runs the call, now or when a worker is free.
-func (b *binding) accept(j *job) *agent.Error {
+// accept starts the call, queues it, or refuses it.
+func (b *binding) accept(a *acceptedCall) *agent.Error {
 	if !b.gate.Enter() {
 		return agent.Refusedf(agent.CodeUnavailable, "the agent is closed")
 	}
-	j.beat = b.c.pulse.time() + firstBeat
+	a.nextBeat = b.c.clock.now() + firstBeat
 	b.mu.Lock()
 	running, waiting := b.running, b.waiting.Len()
 	now := running < b.c.o.MaxInFlight
 	switch {
-	case b.jobs[j.ref] != nil: // delivered twice by the broker, and never run twice
+	case b.calls[a.ref] != nil: // the broker delivered it twice: it runs once
 		b.mu.Unlock()
 		b.gate.Leave()
 		return nil
 	case now:
 		b.running++
-		b.jobs[j.ref] = j
+		b.calls[a.ref] = a
 	case waiting < b.c.o.Queue:
-		b.jobs[j.ref] = j
-		j.place = b.waiting.PushBack(j)
+		b.calls[a.ref] = a
+		a.place = b.waiting.PushBack(a)
 	}
 	b.mu.Unlock()
-	b.c.pulse.rouse()
+	b.c.clock.wake()
 	switch {
-	case now && !b.c.workers.start(j): // not after a Close that waited to the end
-		for ; j != nil; j = b.next(j) {
-			b.refuse(j)
+	case now && !b.c.workers.start(a): // after a Close that was not waited for
+		for ; a != nil; a = b.next(a) {
+			b.refuse(a)
 		}
 	case !now && waiting >= b.c.o.Queue:
 		b.gate.Leave()
@@ -79,56 +82,58 @@ func (b *binding) accept(j *job) *agent.Error {
 	return nil
 }
 
-// work runs j and then what waits. The gate is left after the reply, so that whoever waits for it
-// knows that the replies are out.
-func (b *binding) work(j *job) {
-	for j != nil {
-		res, err := b.run(j)
-		b.c.reply(j.replyTo, bus.KindReply, j.ref, res, err)
-		j = b.next(j)
+// work runs a call, and then the calls that wait. It leaves the gate after the reply, so that Close
+// returns when the replies are sent.
+func (b *binding) work(a *acceptedCall) {
+	for a != nil {
+		res, err := b.run(a)
+		b.c.reply(a.replyTo, bus.KindReply, a.ref, res, err)
+		a = b.next(a)
 		b.gate.Leave()
 	}
 }
 
-func (b *binding) next(done *job) *job {
+// next returns the next call that waits, or nil: then a worker is free.
+func (b *binding) next(done *acceptedCall) *acceptedCall {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.jobs, done.ref)
+	delete(b.calls, done.ref)
 	if e := b.waiting.Front(); e != nil {
-		j := b.waiting.Remove(e).(*job)
-		j.place = nil
-		return j
+		a := b.waiting.Remove(e).(*acceptedCall)
+		a.place = nil
+		return a
 	}
 	b.running--
 	return nil
 }
 
-// run calls the agent. A panic of what is no agent.Host must not end the process either.
-func (b *binding) run(j *job) (res *agent.Result, err error) {
+// run calls the agent. A service that is not an agent.Host may panic, which must not end the
+// process.
+func (b *binding) run(a *acceptedCall) (res *agent.Result, err error) {
 	var ctx context.Context
 	var cancel context.CancelFunc
-	if j.deadline.IsZero() {
+	if a.deadline.IsZero() {
 		ctx, cancel = context.WithCancel(b.ctx)
 	} else {
-		ctx, cancel = context.WithDeadline(b.ctx, j.deadline)
+		ctx, cancel = context.WithDeadline(b.ctx, a.deadline)
 	}
 	defer cancel()
 	b.mu.Lock()
-	j.cancel = cancel
-	canceled := j.canceled
+	a.cancel = cancel
+	canceled := a.canceled
 	b.mu.Unlock()
 	if canceled {
 		cancel()
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, agent.Refusedf(agent.CodeOf(err), "%s: %w before it began", j.call.Target(), err)
+		return nil, agent.Refusedf(agent.CodeOf(err), "%s: %w before it began", a.call.Target(), err)
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			b.c.o.Logger.Error("panic in a call", "agent", b.name, "call", j.call.ID, "panic", fmt.Sprint(p), "stack",
+			b.c.o.Logger.Error("panic in a call", "agent", b.name, "call", a.call.ID, "panic", fmt.Sprint(p), "stack",
 				string(debug.Stack()))
-			res, err = nil, agent.Errorf(agent.CodeInternal, "%s panicked: %v", j.call.Target(), p)
+			res, err = nil, agent.Errorf(agent.CodeInternal, "%s panicked: %v", a.call.Target(), p)
 		}
 	}()
-	return b.s.Call(ctx, &j.call)
+	return b.s.Call(ctx, &a.call)
 }

@@ -8,21 +8,21 @@ import (
 	"github.com/openmas/openmas/internal/bus"
 )
 
-// backChannel is the back-channel of a call that came over the broker: notices and asks go to the
-// caller's process, answers come to this one.
+// backChannel is the back-channel of a call that came over the broker. It sends notices and
+// questions to the caller's process, which sends its answers to this one.
 type backChannel struct {
 	b *binding
-	j *job
+	a *acceptedCall
 }
 
 // Notify implements [agent.BackChannel].
 func (r *backChannel) Notify(ctx context.Context, n agent.Notice) {
 	payload, err := json.Marshal(n)
 	if err == nil {
-		err = r.b.c.send(ctx, r.j.replyTo, &bus.Frame{Kind: bus.KindNotice, Ref: r.j.ref, Payload: payload}, r.b.c.o.MaxPayload)
+		err = r.b.c.send(ctx, r.a.replyTo, &bus.Frame{Kind: bus.KindNotice, Ref: r.a.ref, Payload: payload}, r.b.c.o.MaxPayload)
 	}
 	if err != nil {
-		r.b.c.o.Logger.Debug("a notice was not sent", "call", r.j.call.ID, "error", err)
+		r.b.c.o.Logger.Debug("a notice was not sent", "call", r.a.call.ID, "error", err)
 	}
 }
 
@@ -33,10 +33,10 @@ func (r *backChannel) Request(ctx context.Context, q agent.Request) (json.RawMes
 		return nil, agent.Errorf(agent.CodeInternal, "encode a %s request: %w", q.Kind, err)
 	}
 	c := r.b.c
-	w := c.pending.add(ctx, nil, life{})
+	w := c.pending.add(ctx, nil, liveness{})
 	defer c.pending.remove(w)
-	f := bus.Frame{Kind: bus.KindAsk, Ref: r.j.ref, Ask: c.pending.ref(w), ReplyTo: c.inbox, Payload: payload}
-	if err := c.send(ctx, r.j.replyTo, &f, c.o.MaxPayload); err != nil {
+	f := bus.Frame{Kind: bus.KindAsk, Ref: r.a.ref, Ask: c.pending.ref(w), ReplyTo: c.inbox, Payload: payload}
+	if err := c.send(ctx, r.a.replyTo, &f, c.o.MaxPayload); err != nil {
 		return nil, agent.Errorf(agent.CodeUnavailable, "ask the caller (%s): %w", q.Kind, err)
 	}
 	select {
@@ -54,8 +54,7 @@ func (r *backChannel) Request(ctx context.Context, q agent.Request) (json.RawMes
 	}
 }
 
-// receiveAsk has a question answered by whoever made the call, in a goroutine that the communicator
-// waits for when it closes.
+// receiveAsk has the caller answer a question, in a goroutine that Close waits for.
 func (c *Communicator) receiveAsk(f *bus.Frame) {
 	if !c.subjects.IsReply(f.ReplyTo) || f.Ask == "" {
 		c.o.Logger.Warn("a question that cannot be answered", "reply-to", f.ReplyTo)

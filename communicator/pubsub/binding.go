@@ -33,7 +33,7 @@ func (c *Communicator) Serve(ctx context.Context, s communicator.Service) (commu
 	if _, dup := c.bound[name]; dup {
 		return nil, agent.Errorf(agent.CodeInvalidArgument, "serve %s: the name is taken", name)
 	}
-	b := &binding{c: c, name: name, s: s, jobs: map[string]*job{}}
+	b := &binding{c: c, name: name, s: s, calls: map[string]*acceptedCall{}}
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	if err := b.subscribe(); err != nil {
 		b.cancel()
@@ -55,12 +55,13 @@ type binding struct {
 	cancel      context.CancelFunc
 
 	mu      sync.Mutex
-	jobs    map[string]*job // all that were accepted and not replied to, by ref
-	waiting list.List       // of *job
+	calls   map[string]*acceptedCall // by ref, until their reply
+	waiting list.List                // of *acceptedCall
 	running int
 }
 
-// subscribe is done when it can be called. Cancellations first, so that none is missed.
+// subscribe returns when the agent can be called. It subscribes to cancellations first, so that none
+// is missed.
 func (b *binding) subscribe() error {
 	control, err := bus.Receive(b.c.driver, "", b.c.subjects.Control(b.name), b.control)
 	if err != nil {
@@ -74,7 +75,7 @@ func (b *binding) subscribe() error {
 	return nil
 }
 
-// receive accepts or refuses a call. It never waits for one.
+// receive accepts or refuses a call. It does not wait for its end.
 func (b *binding) receive(m *message.Message) {
 	f, refused := bus.Decode(m)
 	if !b.c.subjects.IsReply(f.ReplyTo) || f.Ref == "" {
@@ -82,7 +83,7 @@ func (b *binding) receive(m *message.Message) {
 		return
 	}
 	if refused == nil && f.Kind != bus.KindCall {
-		refused = agent.Refusedf(agent.CodeUnimplemented, "a message of kind %.40q is no call", f.Kind)
+		refused = agent.Refusedf(agent.CodeUnimplemented, "a message of kind %.40q is not a call", f.Kind)
 	}
 	if refused == nil && f.Op == bus.OpInfo && b.gate.Enter() {
 		defer b.gate.Leave()
@@ -90,12 +91,12 @@ func (b *binding) receive(m *message.Message) {
 		b.c.reply(f.ReplyTo, bus.KindReply, f.Ref, res, err)
 		return
 	}
-	var j *job
+	var a *acceptedCall
 	if refused == nil {
-		j, refused = b.newJob(&f)
+		a, refused = b.newAcceptedCall(&f)
 	}
 	if refused == nil {
-		refused = b.accept(j)
+		refused = b.accept(a)
 	}
 	if refused != nil {
 		refused.Message = b.name + "." + f.Name + ": " + refused.Message
@@ -103,35 +104,35 @@ func (b *binding) receive(m *message.Message) {
 	}
 }
 
-// control takes what concerns all instances of the agent: cancellations. What is not known here is
-// for another instance.
+// control takes what is sent to all instances of the agent: cancellations. A call that is not known
+// here runs in another instance.
 func (b *binding) control(m *message.Message) {
 	f, err := bus.Decode(m)
-	if err == nil && f.Kind == bus.KindHeartbeat { // whoever asks knows by now that somebody is there
+	if err == nil && f.Kind == bus.KindHeartbeat { // a probe: that it arrived is its answer
 		return
 	}
 	if err != nil || f.Kind != bus.KindCancel {
-		b.c.o.Logger.Debug("a control message of no use", "agent", b.name, "kind", f.Kind, "error", err)
+		b.c.o.Logger.Debug("a control message was ignored", "agent", b.name, "kind", f.Kind, "error", err)
 		return
 	}
-	b.giveUp(f.Ref)
+	b.cancelCall(f.Ref)
 }
 
-// giveUp ends a call that nobody waits for.
-func (b *binding) giveUp(ref string) {
+// cancelCall ends a call that its caller does not wait for any more.
+func (b *binding) cancelCall(ref string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	j := b.jobs[ref]
+	a := b.calls[ref]
 	switch {
-	case j == nil:
-	case j.place != nil: // nobody waits for it: no reply
-		b.waiting.Remove(j.place)
-		delete(b.jobs, j.ref)
+	case a == nil:
+	case a.place != nil:
+		b.waiting.Remove(a.place)
+		delete(b.calls, a.ref)
 		b.gate.Leave()
-	case j.cancel != nil:
-		j.cancel()
+	case a.cancel != nil:
+		a.cancel()
 	default:
-		j.canceled = true
+		a.canceled = true
 	}
 }
 
@@ -143,7 +144,7 @@ func (b *binding) Close(ctx context.Context) error {
 		delete(b.c.bound, b.name)
 	}
 	b.c.mu.Unlock()
-	errs := []error{b.stopCalls(), b.gate.Wait(ctx)} // cancellations are still of use meanwhile
+	errs := []error{b.stopCalls(), b.gate.Wait(ctx)} // calls can still be cancelled meanwhile
 	if errs[1] != nil {
 		b.abandon()
 	}
@@ -158,25 +159,25 @@ func (b *binding) Close(ctx context.Context) error {
 	return nil
 }
 
-// abandon refuses what waits; what runs is cancelled by Close.
+// abandon refuses the calls that wait; Close cancels those that run.
 func (b *binding) abandon() {
 	b.mu.Lock()
-	var left []*job
+	var left []*acceptedCall
 	for e := b.waiting.Front(); e != nil; e = b.waiting.Front() {
-		j := b.waiting.Remove(e).(*job)
-		j.place = nil
-		delete(b.jobs, j.ref)
-		left = append(left, j)
+		a := b.waiting.Remove(e).(*acceptedCall)
+		a.place = nil
+		delete(b.calls, a.ref)
+		left = append(left, a)
 	}
 	b.mu.Unlock()
-	for _, j := range left {
-		b.refuse(j)
+	for _, a := range left {
+		b.refuse(a)
 	}
 }
 
-// refuse ends a job that was accepted and cannot run any more.
-func (b *binding) refuse(j *job) {
-	b.c.reply(j.replyTo, bus.KindReply, j.ref, nil, agent.Refusedf(agent.CodeUnavailable, "%s: the agent is closed",
-		j.call.Target()))
+// refuse ends a call that was accepted and cannot run any more.
+func (b *binding) refuse(a *acceptedCall) {
+	b.c.reply(a.replyTo, bus.KindReply, a.ref, nil, agent.Refusedf(agent.CodeUnavailable, "%s: the agent is closed",
+		a.call.Target()))
 	b.gate.Leave()
 }

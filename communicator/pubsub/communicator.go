@@ -27,7 +27,7 @@ type Options struct {
 	// MaxPayload is the limit in bytes of a call's input and of its result. Default, and at most:
 	// the driver's.
 	MaxPayload int
-	// Logger gets what no caller can be told. Default: one that discards.
+	// Logger gets what cannot be returned to a caller. Default: one that discards.
 	Logger *slog.Logger
 }
 
@@ -35,25 +35,25 @@ type Options struct {
 // project reach each other's agents; several may serve an agent of one name, and each call goes to
 // one of them.
 //
-// A call is at most once. Its peer's error is NotExecuted unavailable when nobody listens, where
-// the driver can tell; resource_exhausted when the callee's queue is full or the body above the
-// limit; outcome_unknown when the session was closed before the answer, or, over a [Remote] driver,
-// the connection was lost or the callee gave no sign of life any more.
+// A call is delivered at most once. Its error is unavailable with NotExecuted when nobody serves the
+// agent, where the driver can tell; resource_exhausted when the callee's queue is full or the body
+// is above the limit; outcome_unknown when the session was closed before the reply, or, over a
+// [Remote] driver, when the connection was lost or the callee's heartbeats stopped.
 type Communicator struct {
 	driver   Driver
 	o        Options
 	subjects bus.Subjects
-	pending  *pending
+	pending  *pendingReplies
 	workers  *workers
-	inbox    string // the subject for replies
-	pulse    *pulse // nil where no heartbeats are needed
+	inbox    string          // the subject for replies
+	clock    *heartbeatClock // nil where no heartbeats are needed
 
 	// Set by the first Serve or Dial, where the driver is a Requester, and where it is a Remote.
 	publishRequest func(topic, token string, m *message.Message) error
 	stopRequests   func() error
 	stopLost       func()
 
-	// ctx ends when Close is done waiting: what answers and publishes then ends.
+	// ctx ends when Close has waited: it ends what still answers and publishes then.
 	ctx    context.Context
 	cancel context.CancelFunc
 	// answering counts the questions of callees that are being answered.
@@ -88,11 +88,11 @@ func New(d Driver, o Options) (*Communicator, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Communicator{driver: d, o: o, subjects: s, pending: newPending(), workers: newWorkers(),
+	c := &Communicator{driver: d, o: o, subjects: s, pending: newPendingReplies(), workers: newWorkers(),
 		bound: map[string]*binding{}, live: map[*binding]struct{}{}, peers: map[*peer]struct{}{}}
 	c.inbox = s.Reply(c.pending.process)
 	if _, ok := d.(Remote); ok {
-		c.pulse = newPulse(c)
+		c.clock = newHeartbeatClock(c)
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil
@@ -117,15 +117,15 @@ func (c *Communicator) start() error {
 		}
 	}
 	if r, ok := c.driver.(Remote); ok {
-		c.stopLost = r.OnLost(c.lost)
-		go c.pulse.run()
+		c.stopLost = r.OnLost(c.connectionLost)
+		go c.clock.run()
 	}
 	c.stopInbox = stop
 	return nil
 }
 
-// receive takes what comes to this process: replies and answers, notices and questions. It never
-// waits.
+// receive takes what is sent to this process: replies and answers, notices and questions. It does
+// not wait.
 func (c *Communicator) receive(m *message.Message) {
 	f, err := bus.Decode(m)
 	if err != nil {
@@ -133,15 +133,15 @@ func (c *Communicator) receive(m *message.Message) {
 			c.o.Logger.Warn("a message cannot be read", "subject", c.inbox, "error", err)
 			return
 		}
-		err.NotExecuted = false // it is an answer that cannot be read
-		c.pending.finish(f.Ref, reply{err: err}, c.pulse.time())
+		err.NotExecuted = false // the call was answered, though this process cannot read it
+		c.pending.finish(f.Ref, reply{err: err}, c.clock.now())
 		return
 	}
 	switch f.Kind {
 	case bus.KindReply, bus.KindAnswer:
-		c.pending.finish(f.Ref, reply{payload: f.Payload, body: f.Body}, c.pulse.time())
+		c.pending.finish(f.Ref, reply{payload: f.Payload, body: f.Body}, c.clock.now())
 	case bus.KindHeartbeat:
-		c.heard(&f)
+		c.receiveHeartbeat(&f)
 	case bus.KindNotice:
 		c.pending.notice(f.Ref, f.Payload)
 	case bus.KindAsk:
@@ -151,9 +151,8 @@ func (c *Communicator) receive(m *message.Message) {
 	}
 }
 
-// send publishes a frame about a call that has been received or made; nobody may listen any more.
-// It waits for room until ctx ends. A payload of more than limit bytes is refused, unless that is
-// 0.
+// send publishes a frame about a call; its receiver may be gone. It waits for room until ctx ends. A
+// payload of more than limit bytes is refused, unless limit is 0.
 func (c *Communicator) send(ctx context.Context, subject string, f *bus.Frame, limit int) error {
 	return c.publish(ctx, f, limit, func(m *message.Message) error { return c.driver.Publish(subject, m) })
 }
@@ -188,8 +187,7 @@ func (c *Communicator) request(ctx context.Context, subject, token string, f *bu
 	return c.publish(ctx, f, limit, func(m *message.Message) error { return c.publishRequest(subject, token, m) })
 }
 
-// reply sends what a call or question gave. What is too large becomes a short error, which is sent
-// whatever the limit.
+// reply sends the result of a call or a question.
 func (c *Communicator) reply(subject, kind, ref string, res *agent.Result, err error) {
 	f := bus.ReplyFrame(kind, ref, res, err, c.o.MaxPayload)
 	switch err := c.send(c.ctx, subject, &f, 0); {
@@ -229,7 +227,7 @@ func (c *Communicator) Close(ctx context.Context) error {
 	}
 	c.cancel()
 	if stop != nil {
-		errs = append(errs, c.hush())
+		errs = append(errs, c.stopHeartbeats())
 		if err := stop(); err != nil {
 			errs = append(errs, fmt.Errorf("stop listening for replies: %w", err))
 		}

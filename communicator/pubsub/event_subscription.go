@@ -13,9 +13,10 @@ import (
 	"github.com/openmas/openmas/internal/delivery"
 )
 
-// A feed stands between a driver's subscription and the Router, which runs a goroutine per message,
-// in no order and without a bound: it lets no more through than its dispatcher has slots for.
-type feed struct {
+// An eventSubscription stands between a driver's subscription and the Router, which runs a goroutine
+// per message, in no order and without a bound. It passes on no more events than its dispatcher has
+// slots for.
+type eventSubscription struct {
 	e            *Events
 	group, topic string
 	dispatcher   *delivery.Dispatcher
@@ -33,87 +34,90 @@ type feed struct {
 
 type eventKey struct{}
 
-func newFeed(e *Events, group, topic string, fn EventHandler) (*feed, error) {
+func newEventSubscription(e *Events, group, topic string, fn EventHandler) (*eventSubscription, error) {
 	sub, err := e.driver.Subscriber(group)
 	if err != nil {
 		return nil, err
 	}
-	f := &feed{e: e, group: group, topic: topic, sub: sub, out: make(chan *message.Message), done: make(chan struct{})}
-	f.dispatcher = delivery.New(delivery.Options{Agent: group, Topic: topic, Concurrency: e.o.Concurrency,
-		Attempts: e.o.Attempts, Backoff: e.o.Backoff, Logger: e.o.Logger, OnDead: f.dead}, delivery.Handler(fn))
-	f.handling, f.cancel = context.WithCancel(context.Background())
-	f.stopped, f.stop = context.WithCancel(context.Background())
-	if f.in, err = sub.Subscribe(f.stopped, e.subjects.Event(topic)); err != nil {
-		f.cancel()
-		f.stop()
+	s := &eventSubscription{e: e, group: group, topic: topic, sub: sub, out: make(chan *message.Message),
+		done: make(chan struct{})}
+	s.dispatcher = delivery.New(delivery.Options{Agent: group, Topic: topic, Concurrency: e.o.Concurrency,
+		Attempts: e.o.Attempts, Backoff: e.o.Backoff, Logger: e.o.Logger, OnDeadLetter: s.deadLetter}, delivery.Handler(fn))
+	s.handling, s.cancel = context.WithCancel(context.Background())
+	s.stopped, s.stop = context.WithCancel(context.Background())
+	if s.in, err = sub.Subscribe(s.stopped, e.subjects.Event(topic)); err != nil {
+		s.cancel()
+		s.stop()
 		return nil, errors.Join(err, sub.Close())
 	}
-	go f.run()
-	return f, nil
+	go s.run()
+	return s, nil
 }
 
 // Subscribe implements watermill's Subscriber, for the Router.
-func (f *feed) Subscribe(context.Context, string) (<-chan *message.Message, error) { return f.out, nil }
+func (s *eventSubscription) Subscribe(context.Context, string) (<-chan *message.Message, error) {
+	return s.out, nil
+}
 
 // Close implements watermill's Subscriber. The Router calls it when it is closed, after end.
-func (f *feed) Close() error {
-	f.stop()
+func (s *eventSubscription) Close() error {
+	s.stop()
 	return nil
 }
 
-// end takes no more events than the driver still hands over on closing, and waits for the handlers,
-// at most until ctx ends.
-func (f *feed) end(ctx context.Context) error {
-	defer context.AfterFunc(ctx, f.stop)()
-	f.once.Do(func() { f.closeErr = f.sub.Close() })
-	if !f.e.routing.Load() {
-		f.stop()
+// end takes the events that the driver still delivers on closing and no others, and waits for the
+// handlers, at most until ctx ends.
+func (s *eventSubscription) end(ctx context.Context) error {
+	defer context.AfterFunc(ctx, s.stop)()
+	s.once.Do(func() { s.closeErr = s.sub.Close() })
+	if !s.e.routing.Load() {
+		s.stop()
 	}
-	<-f.done
-	err := f.dispatcher.Wait(ctx)
-	f.cancel()
-	if err := errors.Join(err, f.closeErr); err != nil {
-		return fmt.Errorf("end the subscription of %s to %s: %w", f.group, f.topic, err)
+	<-s.done
+	err := s.dispatcher.Wait(ctx)
+	s.cancel()
+	if err := errors.Join(err, s.closeErr); err != nil {
+		return fmt.Errorf("end the subscription of %s to %s: %w", s.group, s.topic, err)
 	}
 	return nil
 }
 
-// run passes events on in their order, one when there is a slot for it.
-func (f *feed) run() {
-	defer close(f.done)
-	defer close(f.out)
-	for m := range f.in {
+// run passes the events on in their order, each when there is a slot for it.
+func (s *eventSubscription) run() {
+	defer close(s.done)
+	defer close(s.out)
+	for m := range s.in {
 		p, err := bus.DecodeEvent(m)
 		if err != nil {
 			m.Ack()
-			f.dead(p, 0, err)
+			s.deadLetter(p, 0, err)
 			continue
 		}
-		if !f.dispatcher.Reserve(f.stopped.Done(), m.Context().Done()) {
-			if f.stopped.Err() != nil {
+		if !s.dispatcher.Reserve(s.stopped.Done(), m.Context().Done()) {
+			if s.stopped.Err() != nil {
 				m.Nack()
-			} // else the driver was closed, and counts it among the dead
+			} // else the driver was closed, and dead-letters the message itself
 			continue
 		}
 		m.Ack()
-		event := f.dispatcher.Accept(p)
+		event := s.dispatcher.Accept(p)
 		next := message.NewMessage(m.UUID, message.Payload(p.Payload))
-		next.SetContext(context.WithValue(f.handling, eventKey{}, event))
+		next.SetContext(context.WithValue(s.handling, eventKey{}, event))
 		select {
-		case f.out <- next:
-		case <-f.stopped.Done(): // there is no Router, or too little time
-			f.dispatcher.Drop(event, errEnded)
+		case s.out <- next:
+		case <-s.stopped.Done(): // there is no Router, or no time left for it
+			s.dispatcher.Drop(event, errEnded)
 		}
 	}
 }
 
 // handle is the Router's handler. The dispatcher settles failures: the Router would only nack.
-func (f *feed) handle(m *message.Message) error {
+func (s *eventSubscription) handle(m *message.Message) error {
 	ctx := m.Context()
-	f.dispatcher.Handle(ctx, ctx.Value(eventKey{}).(*delivery.Accepted))
+	s.dispatcher.Handle(ctx, ctx.Value(eventKey{}).(*delivery.Accepted))
 	return nil
 }
 
-func (f *feed) dead(p agent.Event, attempts int, err error) {
-	f.e.o.OnDead(DeadEvent{Group: f.group, Event: p, Attempts: attempts, Err: err})
+func (s *eventSubscription) deadLetter(p agent.Event, attempts int, err error) {
+	s.e.o.OnDeadLetter(DeadLetter{Agent: s.group, Event: p, Attempts: attempts, Err: err})
 }

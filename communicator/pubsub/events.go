@@ -32,16 +32,16 @@ type EventsOptions struct {
 	Backoff time.Duration
 	// PublishTimeout is how long Publish waits for room at a slow subscriber. Default 5 s.
 	PublishTimeout time.Duration
-	// OnDead gets what no attempt could handle. It may be called concurrently. Default: a line in
-	// the log.
-	OnDead func(DeadEvent)
+	// OnDeadLetter gets the events that no attempt could handle. It may be called concurrently.
+	// Default: a line in the log.
+	OnDeadLetter func(DeadLetter)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
 
-// A DeadEvent was given up.
-type DeadEvent struct {
-	Group    string
+// A DeadLetter is an event that an agent could not handle in any of its attempts.
+type DeadLetter struct {
+	Agent    string
 	Event    agent.Event
 	Attempts int
 	Err      error
@@ -63,12 +63,12 @@ type Events struct {
 
 	routing atomic.Bool // Run was called
 
-	mu     sync.Mutex
-	feeds  map[*feed]struct{}
-	added  int
-	ran    chan struct{} // nil before Run, closed when the Router has ended
-	runErr error
-	closed bool
+	mu            sync.Mutex
+	subscriptions map[*eventSubscription]struct{}
+	added         int
+	ran           chan struct{} // nil before Run, closed when the Router has ended
+	runErr        error
+	closed        bool
 }
 
 var _ agent.Publisher = (*Events)(nil)
@@ -87,9 +87,9 @@ func NewEvents(d Driver, o EventsOptions) (*Events, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.OnDead == nil {
-		o.OnDead = func(d DeadEvent) {
-			o.Logger.Error("an event is dead", "agent", d.Group, "topic", d.Event.Topic, "event",
+	if o.OnDeadLetter == nil {
+		o.OnDeadLetter = func(d DeadLetter) {
+			o.Logger.Error("an event was dead-lettered", "agent", d.Agent, "topic", d.Event.Topic, "event",
 				d.Event.ID, "attempts", d.Attempts, "error", d.Err)
 		}
 	}
@@ -99,7 +99,7 @@ func NewEvents(d Driver, o EventsOptions) (*Events, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the event router: %w", err)
 	}
-	e := &Events{driver: d, o: o, subjects: s, router: router, feeds: map[*feed]struct{}{}}
+	e := &Events{driver: d, o: o, subjects: s, router: router, subscriptions: map[*eventSubscription]struct{}{}}
 	// A Router ends with its last handler: this one stays.
 	router.AddConsumerHandler("idle", "idle", &idle{ch: make(chan *message.Message)}, func(*message.Message) error {
 		return nil
@@ -107,8 +107,8 @@ func NewEvents(d Driver, o EventsOptions) (*Events, error) {
 	return e, nil
 }
 
-// Publish implements [agent.Publisher]. That nobody listens is no error. When a subscriber's queue
-// has no room for longer than PublishTimeout it is resource_exhausted, and others may have got the
+// Publish implements [agent.Publisher]. A topic without subscribers is no error. A subscriber whose
+// queue has no room for longer than PublishTimeout is resource_exhausted; others may have got the
 // event.
 func (e *Events) Publish(ctx context.Context, p agent.Event) error {
 	if err := agent.CheckTopic(p.Topic); err != nil {
@@ -139,13 +139,13 @@ func (e *Events) Publish(ctx context.Context, p agent.Event) error {
 	}
 }
 
-// Subscribe has fn called with the events of a topic, as the agent that group names: of several
-// subscriptions of one group, in all processes, one gets each event. Handling begins with Run;
-// until then the driver's queue holds what comes.
+// Subscribe calls fn with the events of a topic, as the agent that group names: of several
+// subscriptions of one group, in all processes, one gets each event. Handling begins with Run; until
+// then events wait in the driver's queue.
 //
-// stop ends the subscription and waits for the handlers that run and for what the driver still
-// hands over; when its context ends first, it cancels them and returns an error. Close does the
-// same for all.
+// stop ends the subscription and waits for the handlers, and for the events that the driver still
+// delivers. When its context ends first, it cancels them and returns an error. Close does the same
+// for all subscriptions.
 func (e *Events) Subscribe(group, topic string, fn EventHandler) (stop func(context.Context) error, err error) {
 	if err := errors.Join(agent.CheckAgentName(group), agent.CheckTopic(topic)); err != nil {
 		return nil, err
@@ -155,25 +155,25 @@ func (e *Events) Subscribe(group, topic string, fn EventHandler) (stop func(cont
 	if e.closed {
 		return nil, agent.Errorf(agent.CodeUnavailable, "%s subscribes to %s: the event hub is closed", group, topic)
 	}
-	f, err := newFeed(e, group, topic, fn)
+	s, err := newEventSubscription(e, group, topic, fn)
 	if err != nil {
 		return nil, agent.Errorf(agent.CodeUnavailable, "%s subscribes to %s: %w", group, topic, err)
 	}
-	e.feeds[f] = struct{}{}
+	e.subscriptions[s] = struct{}{}
 	e.added++
-	e.router.AddConsumerHandler(fmt.Sprintf("%s/%s#%d", group, topic, e.added), topic, f, f.handle)
+	e.router.AddConsumerHandler(fmt.Sprintf("%s/%s#%d", group, topic, e.added), topic, s, s.handle)
 	if e.ran != nil {
 		if err := e.router.RunHandlers(context.Background()); err != nil {
-			delete(e.feeds, f)
+			delete(e.subscriptions, s)
 			return nil, errors.Join(agent.Errorf(agent.CodeUnavailable, "%s subscribes to %s: %w", group, topic, err),
-				f.end(context.Background()))
+				s.end(context.Background()))
 		}
 	}
 	return func(ctx context.Context) error {
 		e.mu.Lock()
-		delete(e.feeds, f)
+		delete(e.subscriptions, s)
 		e.mu.Unlock()
-		return f.end(ctx)
+		return s.end(ctx)
 	}, nil
 }
 
@@ -212,15 +212,15 @@ func (e *Events) Run(ctx context.Context) error {
 func (e *Events) Close(ctx context.Context) error {
 	e.mu.Lock()
 	e.closed = true
-	feeds, ran := e.feeds, e.ran
-	e.feeds = map[*feed]struct{}{}
+	all, ran := e.subscriptions, e.ran
+	e.subscriptions = map[*eventSubscription]struct{}{}
 	e.mu.Unlock()
-	ends := make(chan error, len(feeds))
-	for f := range feeds {
-		go func() { ends <- f.end(ctx) }()
+	ends := make(chan error, len(all))
+	for s := range all {
+		go func() { ends <- s.end(ctx) }()
 	}
 	var errs []error
-	for range feeds {
+	for range all {
 		errs = append(errs, <-ends)
 	}
 	if ran != nil {

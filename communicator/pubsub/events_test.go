@@ -59,8 +59,8 @@ func TestEventReachesEachAgentOnce(t *testing.T) {
 func TestEventRetry(t *testing.T) {
 	d := NewMemory(MemoryOptions{})
 	defer d.Close()
-	deaths := make(chan DeadEvent, 10)
-	e := hub(t, d, EventsOptions{Backoff: time.Microsecond, OnDead: func(d DeadEvent) { deaths <- d }})
+	deaths := make(chan DeadLetter, 10)
+	e := hub(t, d, EventsOptions{Backoff: time.Microsecond, OnDeadLetter: func(d DeadLetter) { deaths <- d }})
 	attempts := make(chan string, 10)
 	listen(t, e, "a", "t", func(_ context.Context, p agent.Event, attempt int) error {
 		attempts <- fmt.Sprint(p.ID, attempt)
@@ -88,7 +88,7 @@ func TestEventRetry(t *testing.T) {
 		}
 		if c.dead {
 			if got := testkit.Receive(t, deaths); got.Event.ID != c.id || got.Attempts != c.want ||
-				got.Group != "a" || got.Err == nil {
+				got.Agent != "a" || got.Err == nil {
 				t.Fatalf("%+v", got)
 			}
 		}
@@ -150,7 +150,7 @@ func TestEventBackpressure(t *testing.T) {
 func TestEventsStop(t *testing.T) {
 	d := NewMemory(MemoryOptions{})
 	defer d.Close()
-	e := hub(t, d, EventsOptions{OnDead: func(DeadEvent) {}})
+	e := hub(t, d, EventsOptions{OnDeadLetter: func(DeadLetter) {}})
 	began, release := make(chan struct{}, 2), make(chan struct{})
 	handler := func(ctx context.Context, _ agent.Event, _ int) error {
 		began <- struct{}{}

@@ -12,47 +12,47 @@ import (
 	"github.com/openmas/openmas/internal/bus"
 )
 
-// What follows the ref in the tokens of requests that are no calls.
+// What follows the ref in the tokens of requests that are not calls.
 const (
 	beatToken  = "!"
 	probeToken = "!!"
 )
 
-// A pulse is the clock of a communicator over a [Remote] driver. In each tick it sends the
-// heartbeats that are due, and gives up calls that hear none. It sleeps while there is nothing to
-// do. time and rouse may be called on nil.
-type pulse struct {
-	c      *Communicator
-	now    atomic.Int64
-	asleep atomic.Bool
-	wake   chan struct{}
-	stop   chan struct{}
-	done   chan struct{}
+// A heartbeatClock drives the heartbeats of a communicator over a [Remote] driver. In each tick it
+// sends the heartbeats that are due, and ends the calls that have missed theirs. It stops while
+// there is nothing to do. now and wake may be called on nil.
+type heartbeatClock struct {
+	c     *Communicator
+	ticks atomic.Int64
+	idle  atomic.Bool
+	woken chan struct{}
+	stop  chan struct{}
+	done  chan struct{}
 }
 
-func newPulse(c *Communicator) *pulse {
-	p := &pulse{c: c, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
-	p.now.Store(1)
+func newHeartbeatClock(c *Communicator) *heartbeatClock {
+	p := &heartbeatClock{c: c, woken: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	p.ticks.Store(1)
 	return p
 }
 
-// time is the tick it is; 0 without a pulse.
-func (p *pulse) time() int64 {
+// now is the current tick; 0 without a clock.
+func (p *heartbeatClock) now() int64 {
 	if p == nil {
 		return 0
 	}
-	return p.now.Load()
+	return p.ticks.Load()
 }
 
-// rouse is called after there is something new to watch.
-func (p *pulse) rouse() {
-	if p != nil && p.asleep.Load() && p.asleep.CompareAndSwap(true, false) {
-		p.wake <- struct{}{}
+// wake is called after there is a new call to watch.
+func (p *heartbeatClock) wake() {
+	if p != nil && p.idle.Load() && p.idle.CompareAndSwap(true, false) {
+		p.woken <- struct{}{}
 	}
 }
 
-// run goes on until it is stopped.
-func (p *pulse) run() {
+// run ticks until it is stopped.
+func (p *heartbeatClock) run() {
 	defer close(p.done)
 	t := time.NewTicker(tick)
 	defer t.Stop()
@@ -62,88 +62,89 @@ func (p *pulse) run() {
 			return
 		case <-t.C:
 		}
-		if p.beat(p.now.Add(1)) {
+		if p.onTick(p.ticks.Add(1)) {
 			continue
 		}
-		p.asleep.Store(true) // and look again: what came before this did not rouse it
-		if p.beat(p.now.Load()) && p.asleep.CompareAndSwap(true, false) {
+		p.idle.Store(true)
+		// A call that came just before that did not wake the clock, so look once more.
+		if p.onTick(p.ticks.Load()) && p.idle.CompareAndSwap(true, false) {
 			continue
 		}
 		t.Stop()
 		select {
 		case <-p.stop:
 			return
-		case <-p.wake:
+		case <-p.woken:
 			t.Reset(tick)
 		}
 	}
 }
 
-// beat does what is due, and says whether there is more to come.
-func (p *pulse) beat(now int64) bool {
+// onTick does what is due, and reports whether there is more to come.
+func (p *heartbeatClock) onTick(now int64) bool {
 	c := p.c
-	probes, more := c.pending.finishSilent(now, reply{err: errSilent})
+	probes, more := c.pending.finishLost(now, reply{err: errNoHeartbeat})
 	for _, p := range probes {
 		f := bus.Frame{Kind: bus.KindHeartbeat, Ref: p.ref, Agent: p.agent}
-		if err := c.request(c.ctx, c.subjects.Control(p.agent), p.ref+probeToken, &f, 0); errors.Is(err,
-			ErrNoSubscribers) {
+		err := c.request(c.ctx, c.subjects.Control(p.agent), p.ref+probeToken, &f, 0)
+		if errors.Is(err, ErrNoSubscribers) {
 			c.noSubscribers(p.ref + probeToken)
 		}
 	}
 	for _, b := range c.bindings() {
 		due, left := b.due(now)
 		more = more || left
-		for _, j := range due {
-			f := bus.Frame{Kind: bus.KindHeartbeat, Ref: j.ref, Agent: b.name}
-			if err := c.request(c.ctx, j.replyTo, j.ref+beatToken, &f, 0); err != nil &&
-				!errors.Is(err, ErrNoSubscribers) {
-				c.o.Logger.Debug("a heartbeat was not sent", "agent", b.name, "ref", j.ref, "error", err)
-			} else if err != nil {
-				b.giveUp(j.ref)
+		for _, a := range due {
+			f := bus.Frame{Kind: bus.KindHeartbeat, Ref: a.ref, Agent: b.name}
+			switch err := c.request(c.ctx, a.replyTo, a.ref+beatToken, &f, 0); {
+			case errors.Is(err, ErrNoSubscribers):
+				b.cancelCall(a.ref)
+			case err != nil:
+				c.o.Logger.Debug("a heartbeat was not sent", "agent", b.name, "ref", a.ref, "error", err)
 			}
 		}
 	}
 	return more
 }
 
-// due returns the jobs that need a heartbeat now, and whether there are any at all.
-func (b *binding) due(now int64) (due []*job, left bool) {
+// due returns the calls that need a heartbeat now, and whether there are any calls at all.
+func (b *binding) due(now int64) (due []*acceptedCall, left bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, j := range b.jobs {
-		if j.beat <= now {
-			j.beat = now + beatEvery
-			due = append(due, j)
+	for _, a := range b.calls {
+		if a.nextBeat <= now {
+			a.nextBeat = now + beatEvery
+			due = append(due, a)
 		}
 	}
-	return due, len(b.jobs) > 0
+	return due, len(b.calls) > 0
 }
 
-// heard takes a heartbeat.
-func (c *Communicator) heard(f *bus.Frame) {
-	if c.pending.beat(f.Ref, c.pulse.time()) || agent.CheckAgentName(f.Agent) != nil {
-		return
+// receiveHeartbeat takes the heartbeat of a call. When this process does not wait for the call any
+// more, the callee does not know that yet, and is told.
+func (c *Communicator) receiveHeartbeat(f *bus.Frame) {
+	if !c.pending.heartbeat(f.Ref, c.clock.now()) && agent.CheckAgentName(f.Agent) == nil {
+		c.sendCancel(f.Agent, f.Ref)
 	}
-	c.giveUp(f.Agent, f.Ref) // a call of ours that was given up, and the callee does not know
 }
 
-var errSilent = agent.Errorf(agent.CodeOutcomeUnknown, "no sign of life: whoever got the call is gone")
+var errNoHeartbeat = agent.Errorf(agent.CodeOutcomeUnknown, "no heartbeat: the process that got the call is gone")
 
-// noSubscribers is called for a request without subscribers: a call that did not arrive, a probe for one
-// that did, or the heartbeat of one whose caller is gone.
+// noSubscribers is called for a request without subscribers: a call that did not arrive, a probe for
+// one that did, or the heartbeat of one whose caller is gone.
 func (c *Communicator) noSubscribers(token string) {
 	ref, isProbe := strings.CutSuffix(token, probeToken)
 	ref, isBeat := strings.CutSuffix(ref, beatToken)
 	switch {
 	case isProbe:
-		c.pending.finish(ref, reply{err: errSilent}, c.pulse.time())
+		c.pending.finish(ref, reply{err: errNoHeartbeat}, c.clock.now())
 	case isBeat:
 		for _, b := range c.bindings() {
-			b.giveUp(ref)
+			b.cancelCall(ref)
 		}
 	default:
 		c.pending.finish(ref, reply{err: agent.Refusedf(agent.CodeUnavailable, "no instance of the agent listens")},
-			c.pulse.time())
+			c.clock.now())
 	}
 }
 
@@ -154,17 +155,17 @@ func (c *Communicator) bindings() []*binding {
 	return slices.Collect(maps.Keys(c.live))
 }
 
-// lost is told that the connection is gone: replies may be, too.
-func (c *Communicator) lost(err error) {
+// connectionLost ends all pending calls: their replies may be lost with the connection.
+func (c *Communicator) connectionLost(err error) {
 	c.pending.finishAll(reply{err: agent.Errorf(agent.CodeOutcomeUnknown, "the connection to the broker was lost: %w",
 		err)})
 }
 
-// hush ends what start began besides the inbox.
-func (c *Communicator) hush() error {
-	if c.pulse != nil {
-		close(c.pulse.stop)
-		<-c.pulse.done
+// stopHeartbeats ends what start began besides the inbox.
+func (c *Communicator) stopHeartbeats() error {
+	if c.clock != nil {
+		close(c.clock.stop)
+		<-c.clock.done
 		c.stopLost()
 	}
 	if c.stopRequests != nil {

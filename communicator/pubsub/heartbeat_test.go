@@ -181,7 +181,7 @@ func TestPulseSleeps(t *testing.T) {
 	}})
 	p := dial(t, server, "callee")
 	for range 3 {
-		for over := time.After(30 * time.Second); !server.pulse.asleep.Load(); {
+		for over := time.After(30 * time.Second); !server.clock.idle.Load(); {
 			select {
 			case <-time.After(time.Millisecond):
 			case <-over:

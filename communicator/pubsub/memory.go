@@ -16,33 +16,34 @@ import (
 type MemoryOptions struct {
 	// Queue is how many messages wait for one subscription. Default 1024.
 	Queue int
-	// Redeliver is how often a message that was nacked is delivered again before it is dead.
-	// Default 3; negative: never.
+	// Redeliver is how often a message that was nacked is delivered again before it is
+	// dead-lettered. Default 3; negative: never.
 	Redeliver int
 	// Backoff is the time before the first redelivery, doubled with each, at most 10 s. Default 10
 	// ms.
 	Backoff time.Duration
 	// MaxPayload in bytes. Default 4 MiB; negative: no limit.
 	MaxPayload int
-	// OnDead gets what was accepted and will not be delivered any more: nacked too often, or its
-	// last subscription was closed. It must be quick and may be called concurrently. Default: a
-	// line in the log.
-	OnDead func(topic string, m *message.Message, reason error)
+	// OnDeadLetter gets the messages that were accepted and will not be delivered any more: nacked
+	// too often, or queued at a subscription that was closed. It must be quick and may be called
+	// concurrently. Default: a line in the log.
+	OnDeadLetter func(topic string, m *message.Message, reason error)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
 
-// Memory is the driver inside one process. It keeps nothing: a message goes to those who subscribe
-// when it is published, and without any, Publish is [ErrNoSubscribers]. When a subscription's queue
-// is full, Publish waits until there is room, the message's context ends or the driver is closed.
+// Memory is the driver inside one process. It stores nothing: a message goes to the subscriptions
+// that there are when it is published, and without any, Publish returns [ErrNoSubscribers]. When a
+// subscription's queue is full, Publish waits until there is room, the message's context ends or the
+// driver is closed.
 //
-// What subscribers get is a copy, payload included. A subscription gets its messages in the order
-// of their publication, the next when the one before was acknowledged, redeliveries included.
-// Members of a group take turns, skipping those whose queue is full.
+// Subscribers get a copy, payload included. A subscription gets its messages in the order of their
+// publication, the next one when the one before was acknowledged or dead-lettered. The members of a
+// group take turns; one whose queue is full is skipped.
 type Memory struct {
 	o MemoryOptions
-	// topics holds for each topic its groups, a []group that is never changed but replaced, under
-	// mu. Publish takes no lock.
+	// topics holds the groups of each topic, a []group that is replaced under mu and never changed,
+	// so that Publish takes no lock.
 	topics sync.Map
 	mu     sync.Mutex
 	subs   map[*memorySubscriber]struct{}
@@ -84,9 +85,9 @@ func NewMemory(o MemoryOptions) *Memory {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.OnDead == nil {
-		o.OnDead = func(topic string, m *message.Message, reason error) {
-			o.Logger.Warn("a message is dead", "topic", topic, "message", m.UUID, "reason", reason)
+	if o.OnDeadLetter == nil {
+		o.OnDeadLetter = func(topic string, m *message.Message, reason error) {
+			o.Logger.Warn("a message was dead-lettered", "topic", topic, "message", m.UUID, "reason", reason)
 		}
 	}
 	return &Memory{o: o, subs: map[*memorySubscriber]struct{}{}, done: make(chan struct{})}
@@ -137,7 +138,7 @@ func (d *Memory) publish(topic string, m *message.Message) error {
 	}
 }
 
-// put delivers m to one member: to the next that has room, else to the next when it has.
+// put delivers m to one member: to the next one that has room, or else to the next one when it has.
 func (g *group) put(m *message.Message) error {
 	first := 0
 	if len(g.members) > 1 {
@@ -169,7 +170,8 @@ func (d *Memory) Subscriber(group string) (message.Subscriber, error) {
 	return s, nil
 }
 
-// Close ends every subscription at once. What was not acknowledged by then is dead.
+// Close ends every subscription at once. Messages that are not acknowledged by then are
+// dead-lettered.
 func (d *Memory) Close() error {
 	d.mu.Lock()
 	if !d.closed {
@@ -209,7 +211,7 @@ func (d *Memory) join(topic, name string, m member) error {
 	return nil
 }
 
-// leave takes a member out. Publishers that began before may still offer to it.
+// leave removes a member. A Publish that began before may still offer to it.
 func (d *Memory) leave(topic string, m member) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -235,7 +237,7 @@ func (d *Memory) groups(topic string) []group {
 	return g
 }
 
-// others is the group that a member has left, if it has members still.
+// others returns the group that a member has left, if it still has members.
 func (d *Memory) others(topic, name string) (group, bool) {
 	if name != "" {
 		for _, g := range d.groups(topic) {

@@ -18,9 +18,13 @@ var (
 	errEnded  = errors.New("the subscription was closed before it was acknowledged")
 )
 
-// A subscription is a member with a queue. Its run goroutine hands one message after the other to
-// the subscriber's channel, until the context ends; or, when the subscriber is closed, until the
-// queue is empty.
+// A subscription is a member with a queue. Its goroutine sends one message after the other to the
+// subscriber's channel:
+//
+//	queued -> sent -> acknowledged: the next one
+//	               -> nacked: sent again after a wait, or dead-lettered after the last redelivery
+//	the subscriber is closed -> what is queued is still sent, for closeGrace
+//	the context ends         -> what is queued goes to another member of the group, or is dead-lettered
 type subscription struct {
 	s      *memorySubscriber
 	topic  string
@@ -31,8 +35,8 @@ type subscription struct {
 	out    chan *message.Message
 	done   chan struct{} // closed when run has ended
 
-	// Whoever puts a message in the queue does so under mu or as one of the waiters, and not once
-	// it is closing: then what is in the queue is all.
+	// A message is put in the queue under mu or by one of the waiters, and not after closing: then
+	// no further message can come.
 	mu      sync.RWMutex
 	shut    bool
 	waiters sync.WaitGroup
@@ -81,7 +85,7 @@ func (s *subscription) wait(m *message.Message) error {
 	}
 }
 
-// copyOf shares nothing with m that can be changed.
+// copyOf returns a message that shares nothing with m that can be changed.
 func copyOf(m *message.Message) *message.Message {
 	c := m.Copy()
 	c.Payload = slices.Clone(m.Payload)
@@ -149,7 +153,7 @@ func (s *subscription) next() bool {
 	return true
 }
 
-// deliver hands m over until it is acknowledged, or dead.
+// deliver sends m until it is acknowledged or dead-lettered.
 func (s *subscription) deliver(m *message.Message) {
 	waits := backoff.Policy{Initial: s.s.d.o.Backoff, Multiplier: 2, Max: maxBackoff}
 	for try := 1; ; try++ {
@@ -162,11 +166,11 @@ func (s *subscription) deliver(m *message.Message) {
 			return
 		case errors.Is(acked, errNacked) && try <= s.s.d.o.Redeliver:
 			m = copyOf(m)
-		case errors.Is(acked, errNotHanded):
+		case errors.Is(acked, errNotTaken):
 			s.passOn(m)
 			return
 		default:
-			s.s.d.o.OnDead(s.topic, m, acked)
+			s.s.d.o.OnDeadLetter(s.topic, m, acked)
 			return
 		}
 		if backoff.Sleep(s.ctx, waits.Wait(try)) != nil {
@@ -176,14 +180,14 @@ func (s *subscription) deliver(m *message.Message) {
 	}
 }
 
-var errNotHanded = errors.New("nobody took it")
+var errNotTaken = errors.New("it was not taken")
 
-// hand passes m to the subscriber and waits for what it says.
+// hand sends m to the subscriber and waits for its acknowledgement.
 func (s *subscription) hand(m *message.Message) error {
 	select {
 	case s.out <- m:
 	case <-s.ctx.Done():
-		return errNotHanded
+		return errNotTaken
 	}
 	select {
 	case <-m.Acked():
@@ -200,8 +204,8 @@ func (s *subscription) hand(m *message.Message) error {
 	}
 }
 
-// passOn gives a message that the subscriber never saw to another member of the group that has
-// room.
+// passOn queues a message that the subscriber has not received at another member of the group that
+// has room.
 func (s *subscription) passOn(m *message.Message) {
 	if g, ok := s.s.d.others(s.topic, s.s.group); ok {
 		for _, other := range g.members {
@@ -210,5 +214,5 @@ func (s *subscription) passOn(m *message.Message) {
 			}
 		}
 	}
-	s.s.d.o.OnDead(s.topic, m, errEnded)
+	s.s.d.o.OnDeadLetter(s.topic, m, errEnded)
 }

@@ -103,7 +103,7 @@ func TestMemoryGroups(t *testing.T) {
 }
 
 func TestMemoryBlocksWhenFull(t *testing.T) {
-	d := NewMemory(MemoryOptions{Queue: 2, OnDead: func(string, *message.Message, error) {}})
+	d := NewMemory(MemoryOptions{Queue: 2, OnDeadLetter: func(string, *message.Message, error) {}})
 	defer d.Close()
 	ch, _ := subscribe(t, d, "", "t")
 	publish := func(ctx context.Context, s string) error {
@@ -159,7 +159,7 @@ func TestMemoryNack(t *testing.T) {
 	}
 	deaths := make(chan dead, 10)
 	d := NewMemory(MemoryOptions{Redeliver: 2, Backoff: time.Microsecond,
-		OnDead: func(_ string, m *message.Message, err error) {
+		OnDeadLetter: func(_ string, m *message.Message, err error) {
 			deaths <- dead{string(m.Payload), err}
 		}})
 	defer d.Close()
@@ -239,7 +239,7 @@ func TestMemoryForgetsNothing(t *testing.T) {
 		defer mu.Unlock()
 		ends[m.UUID]++
 	}
-	d := NewMemory(MemoryOptions{Queue: 4, OnDead: func(_ string, m *message.Message, _ error) { end(m) }})
+	d := NewMemory(MemoryOptions{Queue: 4, OnDeadLetter: func(_ string, m *message.Message, _ error) { end(m) }})
 	var publishers, subscribers sync.WaitGroup
 	stop := make(chan struct{})
 	for range 4 {

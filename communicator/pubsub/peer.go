@@ -59,23 +59,23 @@ func (p *peer) Refresh(ctx context.Context) error {
 
 // A peer is a session to the instances of an agent. It holds no connection of its own.
 type peer struct {
-	c       *Communicator
-	name    string
-	subject string
-	info    atomic.Pointer[agent.Info] // set by Dial
-	gate    gate.Gate
-	once    sync.Once
-	done    chan struct{} // closed by Close
-	heard   atomic.Int64  // the tick of the last sign of life of any instance
+	c        *Communicator
+	name     string
+	subject  string
+	info     atomic.Pointer[agent.Info] // set by Dial
+	gate     gate.Gate
+	once     sync.Once
+	done     chan struct{} // closed by Close
+	lastSign atomic.Int64  // the tick of the last sign of life of any instance
 }
 
-// life is that of a call that begins now.
-func (p *peer) life() life {
-	if p.c.pulse == nil {
-		return life{}
+// liveness returns that of a call that begins now.
+func (p *peer) liveness() liveness {
+	if p.c.clock == nil {
+		return liveness{}
 	}
-	now := p.c.pulse.time()
-	return life{peer: p, sent: now, heard: now}
+	now := p.c.clock.now()
+	return liveness{peer: p, sent: now, lastBeat: now}
 }
 
 func (p *peer) Info() agent.Info { return *p.info.Load() }
@@ -112,9 +112,9 @@ func (p *peer) Call(ctx context.Context, call *agent.Call) (*agent.Result, error
 	f.Agent, f.ReplyTo = p.name, c.inbox
 	f.SetDeadline(now, deadline)
 
-	w := c.pending.add(ctx, call.Back, p.life())
+	w := c.pending.add(ctx, call.Back, p.liveness())
 	defer c.pending.remove(w)
-	c.pulse.rouse()
+	c.clock.wake()
 	f.Ref = c.pending.ref(w)
 	if err := c.request(ctx, p.subject, f.Ref, &f, c.o.MaxPayload); err != nil {
 		return nil, p.notSent(ctx, call, err)
@@ -122,29 +122,29 @@ func (p *peer) Call(ctx context.Context, call *agent.Call) (*agent.Result, error
 	for {
 		select {
 		case r := <-w.reply:
-			p.tell(ctx, call, w)
+			p.flushNotices(ctx, call, w)
 			return p.result(call, r)
 		case n := <-w.notices:
 			notify(ctx, call.Back, n)
 		case <-ctx.Done():
 			select {
 			case r := <-w.reply:
-				p.tell(ctx, call, w)
+				p.flushNotices(ctx, call, w)
 				return p.result(call, r)
 			default:
 			}
-			c.giveUp(p.name, f.Ref)
+			c.sendCancel(p.name, f.Ref)
 			return nil, agent.Errorf(agent.CodeOf(ctx.Err()), "%s: no answer yet: %w", target(call), ctx.Err())
 		case <-p.done:
-			c.giveUp(p.name, f.Ref)
+			c.sendCancel(p.name, f.Ref)
 			return nil, agent.Errorf(agent.CodeOutcomeUnknown, "%s: the session was closed before the answer",
 				target(call))
 		}
 	}
 }
 
-// tell passes on the notices that came before the reply.
-func (p *peer) tell(ctx context.Context, call *agent.Call, w *waiter) {
+// flushNotices delivers the notices that came before the reply.
+func (p *peer) flushNotices(ctx context.Context, call *agent.Call, w *pendingReply) {
 	for len(w.notices) > 0 {
 		notify(ctx, call.Back, <-w.notices)
 	}
@@ -157,7 +157,7 @@ func (p *peer) result(call *agent.Call, r reply) (*agent.Result, error) {
 	return bus.ReadResult(r.payload, r.body)
 }
 
-// notSent says what a failed send means for the call.
+// notSent returns what a failed send means for the call.
 func (p *peer) notSent(ctx context.Context, call *agent.Call, err error) error {
 	var refused *agent.Error
 	switch {
@@ -174,7 +174,7 @@ func (p *peer) notSent(ctx context.Context, call *agent.Call, err error) error {
 	return agent.Errorf(agent.CodeOutcomeUnknown, "%s: %w", target(call), err)
 }
 
-// target is for people: what is asked of the agent itself has no name.
+// target is how people write the callee: a question to the agent itself has no name.
 func target(call *agent.Call) string {
 	if call.Name == "" {
 		return call.Agent
@@ -190,8 +190,9 @@ func refusedByContext(ctx context.Context, call *agent.Call) error {
 	return agent.Refusedf(agent.CodeOf(err), "%s: %w before it was sent", target(call), err)
 }
 
-// giveUp tells whoever serves the call. Best effort: the callee's own deadline ends it as well.
-func (c *Communicator) giveUp(name, ref string) {
+// sendCancel tells the callee that nobody waits for the call any more. It is best effort: the
+// callee's own deadline ends the call as well.
+func (c *Communicator) sendCancel(name, ref string) {
 	ctx, cancel := context.WithTimeout(c.ctx, cancelTimeout)
 	defer cancel()
 	f := bus.Frame{Kind: bus.KindCancel, Ref: ref}

@@ -10,46 +10,52 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// pending is the correlation map of a process: who waits for what under which ref.
-type pending struct {
+// pendingReplies is the correlation map of a process: which goroutine waits for the reply to which
+// ref.
+type pendingReplies struct {
 	process string // the random id that all refs begin with
 	mu      sync.Mutex
 	last    uint64
-	waiting map[uint64]*waiter
+	waiting map[uint64]*pendingReply
 	pool    sync.Pool
 }
 
-// A waiter waits for one reply or answer, and meanwhile for notices and questions. Everything
-// reaches it under the lock of pending, while it is in the map: a waiter that was taken out can be
-// used again.
-type waiter struct {
+// A pendingReply waits for the reply to a call, or for the answer to a question. Until then it also
+// takes notices and questions. Everything reaches it under the lock of the map and while it is in
+// the map, so one that was removed can be used again.
+type pendingReply struct {
 	seq     uint64
 	reply   chan reply  // one slot: there is one reply
 	notices chan []byte // agent.Notice as JSON
 	back    agent.BackChannel
 	ctx     context.Context // for questions
 	asks    *asks
-	life    life
+	live    liveness
 }
 
-// life is what is known of whoever serves a call, in ticks of the pulse. Where no heartbeats are
-// expected it is zero.
-type life struct {
+// liveness is what a caller knows of the process that serves its call, in ticks of the heartbeat
+// clock. It is zero where no heartbeats are expected.
+//
+//	sent, no heartbeat yet -> maxSilence ticks -> probed: does any instance subscribe?
+//	                       -> acceptSilence ticks without anything for the session, or
+//	                          acceptWithin ticks in all -> lost
+//	a heartbeat came       -> maxSilence ticks without another -> lost
+type liveness struct {
 	peer     *peer // the session
 	sent     int64
-	heard    int64 // when it was sent, or its last heartbeat came
-	accepted bool  // one came
-	probed   bool  // it was asked whether anybody is there
+	lastBeat int64 // when it was sent, or its last heartbeat came
+	accepted bool  // a heartbeat came
+	probed   bool
 }
 
-// state says whether a call is to be given up. One that nobody has accepted yet may wait behind
-// others: it gets more time, most of it while those are answered, and once in it a probe.
-func (l *life) state(now int64) (silent, probe bool) {
+// check reports whether the call is lost, and whether it is to be probed. A call that nobody has
+// accepted yet may wait behind others, so it gets more time while those are answered.
+func (l *liveness) check(now int64) (lost, probe bool) {
 	if l.accepted {
-		return l.heard < now-maxSilence, false
+		return l.lastBeat < now-maxSilence, false
 	}
-	last := max(l.heard, l.peer.heard.Load())
-	probe = !l.probed && l.heard < now-maxSilence
+	last := max(l.lastBeat, l.peer.lastSign.Load())
+	probe = !l.probed && l.lastBeat < now-maxSilence
 	l.probed = l.probed || probe
 	return last < now-acceptSilence || l.sent < now-acceptWithin, probe
 }
@@ -58,26 +64,26 @@ func (l *life) state(now int64) (silent, probe bool) {
 type reply struct {
 	payload []byte
 	body    string
-	err     *agent.Error // the frame could not be read
+	err     *agent.Error // the frame could not be read, or there will be none
 }
 
-// asks are the questions that a call is answering; at most maxAsks at once.
+// asks are the questions that the caller of one call is answering: at most maxAsks at once.
 type asks struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	now    int
 }
 
-func newPending() *pending {
-	p := &pending{process: strconv.FormatUint(rand.Uint64(), 36), waiting: map[uint64]*waiter{}}
-	p.pool.New = func() any { return &waiter{reply: make(chan reply, 1), notices: make(chan []byte, maxNotices)} }
+func newPendingReplies() *pendingReplies {
+	p := &pendingReplies{process: strconv.FormatUint(rand.Uint64(), 36), waiting: map[uint64]*pendingReply{}}
+	p.pool.New = func() any { return &pendingReply{reply: make(chan reply, 1), notices: make(chan []byte, maxNotices)} }
 	return p
 }
 
-// add makes a waiter; back may be nil. remove must follow.
-func (p *pending) add(ctx context.Context, back agent.BackChannel, l life) *waiter {
-	w := p.pool.Get().(*waiter)
-	w.back, w.ctx, w.life = back, ctx, l
+// add makes a pendingReply; back may be nil. remove must follow.
+func (p *pendingReplies) add(ctx context.Context, back agent.BackChannel, l liveness) *pendingReply {
+	w := p.pool.Get().(*pendingReply)
+	w.back, w.ctx, w.live = back, ctx, l
 	p.mu.Lock()
 	p.last++
 	w.seq = p.last
@@ -86,14 +92,14 @@ func (p *pending) add(ctx context.Context, back agent.BackChannel, l life) *wait
 	return w
 }
 
-func (p *pending) ref(w *waiter) string {
+func (p *pendingReplies) ref(w *pendingReply) string {
 	b := make([]byte, 0, 32)
 	b = append(append(b, p.process...), '-')
 	return string(strconv.AppendUint(b, w.seq, 36))
 }
 
-// remove ends w. Its questions end too.
-func (p *pending) remove(w *waiter) {
+// remove ends w, and the questions that are being answered for it.
+func (p *pendingReplies) remove(w *pendingReply) {
 	p.mu.Lock()
 	delete(p.waiting, w.seq)
 	p.mu.Unlock()
@@ -111,8 +117,8 @@ func (p *pending) remove(w *waiter) {
 	p.pool.Put(w)
 }
 
-// find returns the waiter of a ref, nil when there is none (any more). The lock is held.
-func (p *pending) find(ref string) *waiter {
+// find returns what waits under a ref, or nil. The lock is held.
+func (p *pendingReplies) find(ref string) *pendingReply {
 	process, n, ok := strings.Cut(ref, "-")
 	if !ok || process != p.process {
 		return nil
@@ -124,21 +130,21 @@ func (p *pending) find(ref string) *waiter {
 	return p.waiting[seq]
 }
 
-// finish delivers the reply. Later ones find nobody.
-func (p *pending) finish(ref string, r reply, now int64) {
+// finish delivers the reply. A second one is ignored.
+func (p *pendingReplies) finish(ref string, r reply, now int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w := p.find(ref); w != nil {
-		if w.life.peer != nil {
-			w.life.peer.heard.Store(now)
+		if w.live.peer != nil {
+			w.live.peer.lastSign.Store(now)
 		}
 		delete(p.waiting, w.seq)
 		w.reply <- r
 	}
 }
 
-// finishAll delivers the same reply to everyone.
-func (p *pending) finishAll(r reply) {
+// finishAll delivers the same reply to all.
+func (p *pendingReplies) finishAll(r reply) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for seq, w := range p.waiting {
@@ -147,46 +153,46 @@ func (p *pending) finishAll(r reply) {
 	}
 }
 
-// beat notes a sign of life; false when nobody waits for it.
-func (p *pending) beat(ref string, now int64) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	w := p.find(ref)
-	if w != nil && w.life.peer != nil {
-		w.life.heard, w.life.accepted = now, true
-		w.life.peer.heard.Store(now)
-	}
-	return w != nil
-}
-
-// finishSilent delivers r to those who have heard nothing for too long. It returns those that are
-// to be probed, and whether some other expects heartbeats.
-func (p *pending) finishSilent(now int64, r reply) (probes []probe, left bool) {
+// finishLost delivers r to the calls that are lost. It returns the calls that are to be probed, and
+// whether others expect heartbeats.
+func (p *pendingReplies) finishLost(now int64, r reply) (probes []probe, left bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for seq, w := range p.waiting {
-		if w.life.peer == nil {
+		if w.live.peer == nil {
 			continue
 		}
-		silent, ask := w.life.state(now)
+		lost, ask := w.live.check(now)
 		switch {
-		case silent:
+		case lost:
 			delete(p.waiting, seq)
 			w.reply <- r
 			continue
 		case ask:
-			probes = append(probes, probe{p.ref(w), w.life.peer.name})
+			probes = append(probes, probe{p.ref(w), w.live.peer.name})
 		}
 		left = true
 	}
 	return probes, left
 }
 
-// A probe asks whether any instance of an agent is there that may have got a call.
+// A probe asks whether any instance of an agent subscribes that may have got a call.
 type probe struct{ ref, agent string }
 
+// heartbeat notes a heartbeat. It reports whether a call waits under the ref.
+func (p *pendingReplies) heartbeat(ref string, now int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := p.find(ref)
+	if w != nil && w.live.peer != nil {
+		w.live.lastBeat, w.live.accepted = now, true
+		w.live.peer.lastSign.Store(now)
+	}
+	return w != nil
+}
+
 // notice queues a notice, or drops it.
-func (p *pending) notice(ref string, payload []byte) {
+func (p *pendingReplies) notice(ref string, payload []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w := p.find(ref); w != nil && w.back != nil {
@@ -197,8 +203,9 @@ func (p *pending) notice(ref string, payload []byte) {
 	}
 }
 
-// ask returns whom to ask and until when. done must be called after the answer.
-func (p *pending) ask(ref string) (ctx context.Context, back agent.BackChannel, done func(), err *agent.Error) {
+// ask returns the back-channel that answers a question about a call, and the context for it. done
+// must be called after the answer.
+func (p *pendingReplies) ask(ref string) (ctx context.Context, back agent.BackChannel, done func(), err *agent.Error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w := p.find(ref)

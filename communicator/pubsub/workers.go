@@ -9,41 +9,41 @@ import (
 // workers run the calls of all bindings of a communicator, each in a goroutine. How many at once,
 // the bindings decide.
 type workers struct {
-	jobs chan *job
-	idle chan struct{} // a slot for each idle worker
-	done chan struct{}
-	gate gate.Gate // counts workers
+	calls chan *acceptedCall
+	idle  chan struct{} // a slot for each idle worker
+	done  chan struct{}
+	gate  gate.Gate // counts workers
 }
 
 func newWorkers() *workers {
-	return &workers{jobs: make(chan *job), idle: make(chan struct{}, idleWorkers), done: make(chan struct{})}
+	return &workers{calls: make(chan *acceptedCall), idle: make(chan struct{}, idleWorkers), done: make(chan struct{})}
 }
 
-// start runs j in an idle worker, or a new one. False: the pool is closed.
-func (w *workers) start(j *job) bool {
+// start runs a in an idle worker, or a new one. False: the pool is closed.
+func (w *workers) start(a *acceptedCall) bool {
 	select {
-	case w.jobs <- j:
+	case w.calls <- a:
 		return true
 	default:
 	}
 	if !w.gate.Enter() {
 		return false
 	}
-	go w.work(j)
+	go w.work(a)
 	return true
 }
 
-func (w *workers) work(j *job) {
+func (w *workers) work(a *acceptedCall) {
 	defer w.gate.Leave()
 	for {
-		j.b.work(j)
+		a.b.work(a)
 		select {
 		case w.idle <- struct{}{}:
 		default:
 			return
 		}
 		select {
-		case j = <-w.jobs:
+		case a = <-w.calls:
 			<-w.idle
 		case <-w.done:
 			return

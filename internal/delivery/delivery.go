@@ -42,9 +42,9 @@ type Options struct {
 	Attempts int
 	// Backoff is the time before the second attempt, doubled with each, at most 10 s.
 	Backoff time.Duration
-	// OnDead gets what no attempt could handle. It may be called concurrently.
-	OnDead func(p agent.Event, attempts int, err error)
-	Logger *slog.Logger
+	// OnDeadLetter gets what no attempt could handle. It may be called concurrently.
+	OnDeadLetter func(p agent.Event, attempts int, err error)
+	Logger       *slog.Logger
 }
 
 // A Dispatcher hands the events of one subscription to its handler. Whoever takes events from the
@@ -101,7 +101,7 @@ func (d *Dispatcher) Handle(ctx context.Context, e *Accepted) {
 			return
 		}
 		if attempt == d.o.Attempts || Final(err) || ctx.Err() != nil {
-			d.o.OnDead(e.Event, attempt, err)
+			d.o.OnDeadLetter(e.Event, attempt, err)
 			return
 		}
 		wait := waits.Wait(attempt)
@@ -114,7 +114,7 @@ func (d *Dispatcher) Handle(ctx context.Context, e *Accepted) {
 // Drop gives the event up without a try.
 func (d *Dispatcher) Drop(e *Accepted, why error) {
 	defer d.leave(e)
-	d.o.OnDead(e.Event, 0, why)
+	d.o.OnDeadLetter(e.Event, 0, why)
 }
 
 func (d *Dispatcher) leave(e *Accepted) {

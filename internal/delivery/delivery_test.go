@@ -36,7 +36,7 @@ func newBench(o Options, fn Handler) *bench {
 	b := &bench{}
 	o.Agent, o.Topic, o.Logger = "editor", "text.saved", slog.New(slog.DiscardHandler)
 	o.Attempts, o.Backoff = DefaultAttempts, DefaultBackoff
-	o.OnDead = func(p agent.Event, attempts int, err error) {
+	o.OnDeadLetter = func(p agent.Event, attempts int, err error) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.dead = append(b.dead, dead{p.ID, attempts, err})
