@@ -22,6 +22,7 @@ const module = "github.com/openmas/openmas"
 var ranks = map[string]int{
 	"agent":                         1,
 	"internal/backoff":              1,
+	"internal/calltree":             1,
 	"internal/gate":                 1,
 	"internal/startup":              1,
 	"internal/delivery":             2,

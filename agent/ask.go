@@ -6,21 +6,25 @@ import (
 	"fmt"
 )
 
-// A CallOption refines a call.
-type CallOption func(*Call)
+// A CallOption refines a call. Only this package makes them.
+type CallOption interface{ call(c *Call) }
 
-// OnProgress gets the progress notices of the call, while it runs; fn must be quick and may be
-// called concurrently.
+type callOption func(*Call)
+
+func (o callOption) call(c *Call) { o(c) }
+
+// OnProgress gets the progress notices of the call, while it runs, beside the back-channel that the
+// call has anyway; fn must be quick and may be called concurrently.
 func OnProgress(fn func(ProgressNotice)) CallOption {
-	return func(c *Call) {
-		b, _ := c.Back.(below)
-		b.progress = fn
-		c.Back = b
-	}
+	return callOption(func(c *Call) {
+		if fn != nil {
+			c.Back = watched{c.Back, fn}
+		}
+	})
 }
 
 // IdempotencyKey makes equal calls the same piece of work: see [Call.Key].
-func IdempotencyKey(key string) CallOption { return func(c *Call) { c.Key = key } }
+func IdempotencyKey(key string) CallOption { return callOption(func(c *Call) { c.Key = key }) }
 
 // Ask calls the tool "agent.tool" with in as its arguments and decodes what it says into Out (see
 // [Result.Decode]). ctx carries who asks, the deadline and the cancellation. Errors are or wrap an
@@ -89,12 +93,16 @@ func Complete(ctx context.Context, agent, ref string, req CompleteRequest, opts 
 	return out, res.Decode(&out)
 }
 
-// Do makes the call c as the agent that runs in ctx: it fills in ID, Caller, Depth, Attempt and
-// Back, and Input from in (nil: none; a json.RawMessage as it is), and passes it to the agent's
-// directory.
+// Do makes the call c as the agent that runs in ctx, through the agent's directory. Input is made
+// from in (nil: none; a json.RawMessage as it is). A Back of the call's own takes the place of the
+// one in ctx; ID, From, Root, Path and Depth are written in any case.
 func Do(ctx context.Context, c Call, in any, opts ...CallOption) (*Result, error) {
 	f := frameOf(ctx)
-	if f == nil || f.env.Directory == nil {
+	var dir *lentDirectory
+	if f != nil {
+		dir, _ = f.env.Directory.(*lentDirectory)
+	}
+	if dir == nil {
 		return nil, Refusedf(CodeInternal, "call %s: the context belongs to no agent (see agent.WithEnv)", c.Target())
 	}
 	switch in := in.(type) {
@@ -108,15 +116,12 @@ func Do(ctx context.Context, c Call, in any, opts ...CallOption) (*Result, error
 		}
 		c.Input = b
 	}
-	c.ID, c.Caller, c.Attempt = newID(), f.env.Name, 1
-	if f.call != nil {
-		c.Depth = f.call.Depth + 1
-	}
-	if f.back != nil {
-		c.Back = below{outer: f.back}
+	dir.stamp(f, &c)
+	if c.Back == nil {
+		c.Back = f.offered()
 	}
 	for _, o := range opts {
-		o(&c)
+		o.call(&c)
 	}
-	return f.env.Directory.Call(ctx, &c)
+	return dir.dir.Call(ctx, &c)
 }

@@ -27,11 +27,12 @@ func TestAskFillsInTheCall(t *testing.T) {
 		t.Fatalf("%d calls, %v", len(calls), err)
 	}
 	a, b := calls[0], calls[1]
-	if a.ID == "" || a.Op != agent.OpTool || a.Name != "note" || string(a.Input) != `{"x": 1}` || a.Caller != "me" ||
+	if a.ID == "" || a.Op != agent.OpTool || a.Name != "note" || string(a.Input) != `{"x": 1}` ||
+		a.From.Agent != "me" ||
 		a.Depth != 0 || a.Attempt != 1 || a.Key != "" || a.Back != nil || a.Target() != "a.note" {
 		t.Errorf("the first call is %+v", a)
 	}
-	if b.ID == "" || b.ID == a.ID || string(b.Input) != `{"name":"Bern"}` || b.Caller != "a" || b.Depth != 1 ||
+	if b.ID == "" || b.ID == a.ID || string(b.Input) != `{"name":"Bern"}` || b.From.Agent != "a" || b.Depth != 1 ||
 		b.Key != "k" {
 		t.Errorf("the second call is %+v", b)
 	}

@@ -157,9 +157,10 @@ func answer[In, Out any](ctx context.Context, r Request, fn func(context.Context
 }
 
 // WithBackChannel returns a context in which calls of [Ask] and the like offer back to the callee
-// and everything below it.
+// and everything below it. It gets the progress of the calls that are made with the context, the
+// log lines of all below them, and their questions.
 func WithBackChannel(ctx context.Context, back BackChannel) context.Context {
-	f := frame{back: back}
+	f := frame{back: back, chosen: true}
 	if old := frameOf(ctx); old != nil {
 		f.env, f.call = old.env, old.call
 	}
@@ -250,26 +251,46 @@ func askBack[Out any](ctx context.Context, kind string, params any) (out Out, er
 	return out, nil
 }
 
-// below is the back-channel of a call that a tool makes in turn. Questions and log lines reach
-// whoever made the first call; progress is about the call itself and goes only to the one who asked
-// for it.
-type below struct {
-	outer    BackChannel
-	progress func(ProgressNotice)
+// offered is the back-channel of a call that is made in the frame.
+func (f *frame) offered() BackChannel {
+	if f.back == nil || f.chosen {
+		return f.back
+	}
+	return below{f.back}
 }
 
+// below is the back-channel of a call that a tool makes in turn. Questions and log lines reach
+// whoever made the first call; progress is about the call itself and stays here.
+type below struct{ outer BackChannel }
+
 func (b below) Notify(ctx context.Context, n Notice) {
-	if n.Progress != nil && b.progress != nil {
-		b.progress(*n.Progress)
-	}
-	if n.Log != nil && b.outer != nil {
+	if n.Log != nil {
 		b.outer.Notify(ctx, Notice{Log: n.Log})
 	}
 }
 
 func (b below) Request(ctx context.Context, r Request) (json.RawMessage, error) {
-	if b.outer == nil {
+	return b.outer.Request(ctx, r)
+}
+
+// watched is a back-channel, or none, with somebody who watches the progress of the call.
+type watched struct {
+	back     BackChannel
+	progress func(ProgressNotice)
+}
+
+func (w watched) Notify(ctx context.Context, n Notice) {
+	if n.Progress != nil {
+		w.progress(*n.Progress)
+	}
+	if w.back != nil {
+		w.back.Notify(ctx, n)
+	}
+}
+
+func (w watched) Request(ctx context.Context, r Request) (json.RawMessage, error) {
+	if w.back == nil {
 		return nil, Errorf(CodeUnavailable, "the caller does not answer %q requests", r.Kind)
 	}
-	return b.outer.Request(ctx, r)
+	return w.back.Request(ctx, r)
 }

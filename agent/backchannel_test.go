@@ -52,9 +52,14 @@ func TestBackChannelOfNestedCalls(t *testing.T) {
 	}{
 		{"nothing offered", ctx, nil, nil, "a:unavailable b:unavailable"},
 		{"progress watched", ctx, []agent.CallOption{watch}, []string{"watched a"}, "a:unavailable b:unavailable"},
-		{"handlers", agent.WithBackChannel(ctx, all), nil, []string{"log of a", "log of b"}, "a:file:///a b:file:///a"},
+		{"handlers", agent.WithBackChannel(ctx, all), nil, []string{"progress of a", "log of a", "log of b"},
+			"a:file:///a b:file:///a"},
 		{"handlers, progress watched", agent.WithBackChannel(ctx, all), []agent.CallOption{watch},
-			[]string{"watched a", "log of a", "log of b"}, "a:file:///a b:file:///a"},
+			[]string{"watched a", "progress of a", "log of a", "log of b"}, "a:file:///a b:file:///a"},
+		{"watched twice", ctx, []agent.CallOption{watch, watch}, []string{"watched a", "watched a"},
+			"a:unavailable b:unavailable"},
+		{"watched by nobody", agent.WithBackChannel(ctx, all), []agent.CallOption{agent.OnProgress(nil)},
+			[]string{"progress of a", "log of a", "log of b"}, "a:file:///a b:file:///a"},
 		{"empty handlers", agent.WithBackChannel(ctx, agent.BackChannelFuncs{}), nil, nil,
 			"a:unavailable b:unavailable"},
 	} {
@@ -65,6 +70,27 @@ func TestBackChannelOfNestedCalls(t *testing.T) {
 		}
 	}
 }
+
+// The back-channel that a call is made with, of whatever type, is kept beside OnProgress.
+func TestABackChannelOfTheCallsOwn(t *testing.T) {
+	var heard []string
+	ctx := system(t, map[string]agent.Capabilities{"a": {Tools: []agent.Tool{talk("a", "")}}})
+	own := &recorder{BackChannel: answers(`{"roots":[{"uri":"file:///own"}]}`)}
+	res, err := agent.Do(agent.WithBackChannel(ctx, agent.BackChannelFuncs{}),
+		agent.Call{Op: agent.OpTool, Agent: "a", Name: "talk", Back: own}, nil,
+		agent.OnProgress(func(p agent.ProgressNotice) { heard = append(heard, p.Message) }))
+	if err != nil || res.Text() != "a:file:///own" || !slices.Equal(heard, []string{"a"}) || own.notices != 2 {
+		t.Errorf("%v, %v, heard %q, and the call's own back-channel %d notices", res, err, heard, own.notices)
+	}
+}
+
+// recorder counts the notices of a back-channel.
+type recorder struct {
+	agent.BackChannel
+	notices int
+}
+
+func (r *recorder) Notify(context.Context, agent.Notice) { r.notices++ }
 
 func TestHandlersAnswer(t *testing.T) {
 	failing := agent.Errorf(agent.CodePermissionDenied, "no")

@@ -34,14 +34,19 @@ type Call struct {
 	Agent, Name string
 	// Input is JSON, or empty for none.
 	Input json.RawMessage
-	// Caller says on whose behalf: an agent's name, an authenticated user, or "anonymous". Callees
-	// may trust it: it is set by the runtime, never taken from a stranger.
-	Caller string
+	// From says who calls, and for whom. Callees may rely on it: it is set by the runtime, never
+	// taken from a stranger.
+	From Identity
 	// Key is an idempotency key, or empty. Calls of one caller with equal keys are the same piece
 	// of work.
 	Key string
-	// Depth counts the calls above this one: 0 for a call from outside, 1 for one made by its tool,
-	// and so on.
+	// Root is the ID of the entry call that this one belongs to: its own, if it is the entry call.
+	Root string
+	// Path names the agents above this call, the outermost first: the one that made the entry call,
+	// if it was one, and each that serves a call of which this is a part. It must not be changed.
+	Path []string
+	// Depth counts the calls above this one: 0 for an entry call, 1 for one made by its tool, and so
+	// on.
 	Depth int
 	// Attempt is 1 for the first try or delivery, 2 for the second.
 	Attempt int

@@ -13,12 +13,16 @@ type Env struct {
 	// Name is the agent's name in the project, Instance which of its instances this is: "name/0",
 	// "name/1" and so on.
 	Name, Instance string
+	// User is for whom calls are made that are no part of another: somebody whom the program has
+	// authenticated. The runtime leaves it empty.
+	User string
 	// Logger writes to the runtime's log with the agent's name attached. Never nil inside a
 	// runtime.
 	Logger *slog.Logger
-	// Directory reaches every other agent of the system.
+	// Directory reaches every other agent of the system. It writes From, Root, Path and Depth of each
+	// call, whatever is in them.
 	Directory Directory
-	// Publisher carries events to the agents that listen to their topics.
+	// Publisher carries events to the agents that listen to their topics. It writes their Source.
 	Publisher Publisher
 	// StateDir is a folder private to the agent; it exists when Start is called and is kept between
 	// runs.
@@ -43,11 +47,11 @@ func (e Env) Publish(ctx context.Context, topic string, v any, opts ...PublishOp
 	if err != nil {
 		return Errorf(CodeInvalidArgument, "publish %q: encode the event: %w", topic, err)
 	}
-	p := Event{ID: newID(), Topic: topic, Source: e.Name, Payload: payload}
+	event := Event{ID: newID(), Topic: topic, Source: e.Name, Payload: payload}
 	for _, o := range opts {
-		o(&p)
+		o.publish(&event)
 	}
-	return e.Publisher.Publish(ctx, p)
+	return e.Publisher.Publish(ctx, event)
 }
 
 func (e Env) log() *slog.Logger {
@@ -73,6 +77,8 @@ type frame struct {
 	env  Env
 	call *Call
 	back BackChannel
+	// chosen: back was set for the calls made from here, and is not that of the call served.
+	chosen bool
 }
 
 type frameKey struct{}
@@ -82,12 +88,12 @@ func frameOf(ctx context.Context) *frame {
 	return f
 }
 
-// WithEnv returns a context in which [Ask], [Publish] and the like act as the agent of env.
-// Runtimes call it; a program that is no agent itself uses it to call agents.
+// WithEnv returns a context in which [Ask], [Publish] and the like act as the agent of env, outside
+// any call that is being served. Runtimes call it.
 func WithEnv(ctx context.Context, env Env) context.Context {
-	f := &frame{env: env}
+	f := &frame{env: lend(env)}
 	if old := frameOf(ctx); old != nil {
-		f.back = old.back
+		f.back, f.chosen = old.back, old.chosen
 	}
 	return context.WithValue(ctx, frameKey{}, f)
 }

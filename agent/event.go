@@ -26,12 +26,16 @@ type Publisher interface {
 	Publish(ctx context.Context, e Event) error
 }
 
-// A PublishOption refines an event that is published.
-type PublishOption func(*Event)
+// A PublishOption refines an event that is published. Only this package makes them.
+type PublishOption interface{ publish(e *Event) }
+
+type publishOption func(*Event)
+
+func (o publishOption) publish(e *Event) { o(e) }
 
 // EventKey keeps events of one topic with equal keys in order.
-func EventKey(key string) PublishOption { return func(e *Event) { e.Key = key } }
+func EventKey(key string) PublishOption { return publishOption(func(e *Event) { e.Key = key }) }
 
 // EventID sets the event's ID, so that publishing again after a failure can be recognised as the
 // same event.
-func EventID(id string) PublishOption { return func(e *Event) { e.ID = id } }
+func EventID(id string) PublishOption { return publishOption(func(e *Event) { e.ID = id }) }

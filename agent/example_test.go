@@ -128,7 +128,7 @@ func ExampleNewResource() {
 func ExampleOn() {
 	type Found struct{ Path string }
 	index := agent.On("file.found", func(ctx context.Context, f Found) error {
-		fmt.Println(f.Path, "from", agent.CallFrom(ctx).Caller)
+		fmt.Println(f.Path, "from", agent.CallFrom(ctx).From.Agent)
 		return nil
 	})
 

@@ -25,7 +25,7 @@ type Host struct {
 // NewHost makes a Host of the capabilities of the agent that env names. All that is wrong with them
 // is in the one error: bad names, schemas that do not compile, two tools of one name.
 func NewHost(env Env, caps Capabilities) (*Host, error) {
-	h := &Host{env: env, info: Info{Name: env.Name, Description: caps.Description}, tools: map[string]*Tool{},
+	h := &Host{env: lend(env), info: Info{Name: env.Name, Description: caps.Description}, tools: map[string]*Tool{},
 		prompts:       map[string]*Prompt{},
 		subscriptions: map[string]*Subscription{}, byURI: map[string]*Resource{}}
 	errs := []error{CheckAgentName(env.Name)}
@@ -73,7 +73,8 @@ func keep[T interface{ Err() error }](m map[string]T, name, kind string, v T) er
 // Info describes the agent. The caller must not change it.
 func (h *Host) Info() Info { return h.info }
 
-// Env is the environment that the handlers run with.
+// Env is the environment that the handlers run with, as an agent may have it: its Directory and
+// Publisher act as the agent. What the agent itself is given is this one.
 func (h *Host) Env() Env { return h.env }
 
 // Call serves c, whatever c.Agent says: routing was done before. The context of the handler carries

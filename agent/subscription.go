@@ -21,7 +21,7 @@ type SubscriptionInfo struct {
 
 // On subscribes to a topic with a typed handler. Handlers run concurrently, bounded by the
 // communicator; an error asks for redelivery where the broker promises that, and is logged where it
-// does not. [CallFrom] returns the event's stable ID, who published it (Caller), and which Attempt
+// does not. [CallFrom] returns the event's stable ID, who published it (From), and which Attempt
 // this is.
 func On[T any](topic string, fn func(context.Context, T) error) Subscription {
 	s := Subscription{info: SubscriptionInfo{Topic: topic}, err: CheckTopic(topic)}

@@ -168,7 +168,7 @@ func TestForeignErrorsAreTranslated(t *testing.T) {
 func TestMetaIsBelievedFromOurOwnOnly(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
-	c := &agent.Call{ID: "i", Caller: "editor", Key: "k", Depth: 3, Attempt: 2, State: "s", Inputs: map[string]json.RawMessage{"q": json.RawMessage(`{"a":1}`)}, Meta: map[string]string{"traceparent": "tp", "baggage": "b", "authorization": "secret"}}
+	c := &agent.Call{ID: "i", From: agent.Identity{Agent: "editor"}, Key: "k", Depth: 3, Attempt: 2, State: "s", Inputs: map[string]json.RawMessage{"q": json.RawMessage(`{"a":1}`)}, Meta: map[string]string{"traceparent": "tp", "baggage": "b", "authorization": "secret"}}
 	decoded := func(m sdk.Meta) (out map[string]any) {
 		if err := json.Unmarshal([]byte(mustJSON(t, m)), &out); err != nil {
 			t.Fatal(err)

@@ -135,7 +135,7 @@ func echoCaps(p *probe) agent.Capabilities {
 				if ok {
 					left = time.Until(at)
 				}
-				return map[string]any{"caller": c.Caller, "id": c.ID, "key": c.Key, "depth": c.Depth,
+				return map[string]any{"caller": c.From.String(), "id": c.ID, "key": c.Key, "depth": c.Depth,
 					"attempt": c.Attempt, "meta": c.Meta, "left": left.Milliseconds()}, nil
 			}),
 			tool("report", func(ctx context.Context, w word) (any, error) {
@@ -204,7 +204,7 @@ func echoCaps(p *probe) agent.Capabilities {
 func otherCaps() agent.Capabilities {
 	return agent.Capabilities{Tools: []agent.Tool{agent.NewTool("say", "says it too",
 		func(ctx context.Context, w word) (any, error) {
-			return map[string]any{"other": w.Word, "caller": agent.CallFrom(ctx).Caller,
+			return map[string]any{"other": w.Word, "caller": agent.CallFrom(ctx).From.Agent,
 				"depth": agent.CallFrom(ctx).Depth}, nil
 		})}}
 }

@@ -46,7 +46,7 @@ func benchmarkHTTP(b *testing.B, tr Transport, off bool) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			res, err := p.Call(b.Context(), &agent.Call{ID: "c1", Op: agent.OpTool, Agent: "echo", Name: "say",
-				Input: json.RawMessage(`{"word":"hello"}`), Caller: "bench", Attempt: 1})
+				Input: json.RawMessage(`{"word":"hello"}`), From: agent.Identity{Agent: "bench"}, Attempt: 1})
 			if err != nil || string(res.Structured) != `{"echoed":"hello"}` {
 				b.Error(res, err)
 				return

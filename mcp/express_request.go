@@ -154,7 +154,7 @@ func appendRequestMeta(ctx context.Context, dst []byte, c *agent.Call, trusted b
 			m.number(metaTimeout, max(time.Until(at).Milliseconds(), 1))
 		}
 		m.text(metaID, c.ID)
-		m.text(metaCaller, c.Caller)
+		m.text(metaCaller, c.From.Agent)
 		m.text(metaKey, c.Key)
 		m.text(metaState, c.State)
 		m.number(metaDepth, int64(max(c.Depth, 0)))

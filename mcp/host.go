@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
@@ -22,12 +23,23 @@ type Identity struct {
 	// key, attempt, id) is believed, it may deliver events, and it gets results in our own words.
 	// It is not for programs that merely were started by us.
 	Trusted bool
-	// Itself: it calls for itself only. What its `_meta` says about the caller, or the source of an
-	// event, counts for nothing beside Name.
+	// Itself: it is the agent of that name and calls for itself only. What its `_meta` says about the
+	// caller, or the source of an event, counts for nothing beside Name.
 	Itself bool
 }
 
 func (i Identity) name() string { return cmp.Or(i.Name, Anonymous) }
+
+// from is who makes a call; agentName is what the client says about that.
+func (i Identity) from(agentName string) agent.Identity {
+	switch {
+	case i.Itself:
+		return agent.Identity{Agent: i.name(), Trusted: i.Trusted}
+	case i.Trusted:
+		return agent.Identity{Agent: cmp.Or(agentName, i.name()), Trusted: true}
+	}
+	return agent.Identity{User: i.name()}
+}
 
 // Limits bound what clients can cost a host. A zero value selects its default.
 type Limits struct {

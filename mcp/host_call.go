@@ -123,12 +123,9 @@ func shuttingDown() *agent.Error {
 
 // newCall finds out whom r is for and on whose behalf.
 func (e *endpoint) newCall(c *client, r request) (*agent.Call, error) {
-	call := &agent.Call{ID: r.meta.ID, Op: r.op, Input: r.input, Caller: r.meta.Caller, Key: r.meta.Key,
+	call := &agent.Call{ID: r.meta.ID, Op: r.op, Input: r.input, From: c.identity.from(r.meta.Caller), Key: r.meta.Key,
 		Depth: r.meta.Depth, Attempt: r.meta.Attempt,
 		Inputs: r.meta.Inputs, State: r.meta.State}
-	if call.Caller == "" || c.identity.Itself {
-		call.Caller = c.identity.name()
-	}
 	_, call.Meta = c.spoken()
 	if len(r.meta.Trace) > 0 {
 		call.Meta = maps.Clone(call.Meta)
@@ -140,9 +137,7 @@ func (e *endpoint) newCall(c *client, r request) (*agent.Call, error) {
 			return nil, agent.Refusedf(agent.CodeInvalidArgument, "event: %w", err)
 		}
 		ev.fill(call)
-		if c.identity.Itself {
-			call.Caller = c.identity.name()
-		}
+		call.From = c.identity.from(ev.Source)
 		call.Agent = e.agent
 		return call, nil
 	}

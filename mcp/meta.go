@@ -72,7 +72,7 @@ func requestMeta(ctx context.Context, c *agent.Call, trusted bool) sdk.Meta {
 	if at, ok := ctx.Deadline(); ok {
 		m[metaTimeout] = max(time.Until(at).Milliseconds(), 1)
 	}
-	for k, v := range map[string]string{metaID: c.ID, metaCaller: c.Caller, metaKey: c.Key, metaState: c.State} {
+	for k, v := range map[string]string{metaID: c.ID, metaCaller: c.From.Agent, metaKey: c.Key, metaState: c.State} {
 		if v != "" {
 			m[k] = v
 		}
@@ -192,11 +192,11 @@ type eventArgs struct {
 
 // eventArgsOf describes the delivery c, a call of agent.OpEvent.
 func eventArgsOf(c *agent.Call) eventArgs {
-	return eventArgs{Topic: c.Name, ID: c.ID, Source: c.Caller, Attempt: c.Attempt, Payload: c.Input}
+	return eventArgs{Topic: c.Name, ID: c.ID, Source: c.From.Agent, Attempt: c.Attempt, Payload: c.Input}
 }
 
 // fill makes c the delivery that a describes.
 func (a eventArgs) fill(c *agent.Call) {
-	c.Op, c.Name, c.ID, c.Caller, c.Attempt, c.Input = agent.OpEvent, a.Topic, a.ID, a.Source, max(a.Attempt, 1),
-		a.Payload
+	c.Op, c.Name, c.ID, c.From.Agent, c.Attempt = agent.OpEvent, a.Topic, a.ID, a.Source, max(a.Attempt, 1)
+	c.Input = a.Payload
 }

@@ -308,7 +308,7 @@ func call(ctx context.Context, s *Session, tool string, in any, back agent.BackC
 		return nil, err
 	}
 	return s.Call(ctx, &agent.Call{ID: "call-" + tool, Op: agent.OpTool, Agent: "fixture", Name: tool, Input: raw,
-		Caller: "tester", Attempt: 1, Back: back})
+		From: agent.Identity{Agent: "tester"}, Attempt: 1, Back: back})
 }
 
 func mustCall(t *testing.T, s *Session, tool string, in any, back agent.BackChannel) *agent.Result {

@@ -102,7 +102,8 @@ func TestSessionMeta(t *testing.T) {
 		everyWay(t, Target{Trusted: trusted}, ConnectOptions{}, func(t *testing.T, _ *fixture, s *Session) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			res, err := s.Call(ctx, &agent.Call{ID: "id", Op: agent.OpTool, Name: "meta", Caller: "me", Key: "k",
+			res, err := s.Call(ctx, &agent.Call{ID: "id", Op: agent.OpTool, Name: "meta",
+				From: agent.Identity{Agent: "me"}, Key: "k",
 				Depth: 2, Attempt: 3,
 				Meta: map[string]string{"traceparent": "00-1-2-3", "authorization": "secret"},
 				Back: agent.BackChannelFuncs{}})

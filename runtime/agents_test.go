@@ -42,7 +42,7 @@ func (p *probe) Capabilities() agent.Capabilities {
 			}, agent.ReadOnly()),
 			agent.NewTool("who", "", func(ctx context.Context, _ note) (string, error) {
 				c := agent.CallFrom(ctx)
-				return fmt.Sprintf("%s at depth %d", c.Caller, c.Depth), nil
+				return fmt.Sprintf("%s at depth %d", c.From, c.Depth), nil
 			}),
 			agent.NewTool("relay", "", func(ctx context.Context, in note) (string, error) {
 				return agent.Ask[string](ctx, p.Peer+".who", in)

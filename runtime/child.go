@@ -169,6 +169,6 @@ func (c *child) tell(ctx context.Context, s State, why error) error {
 	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
 	defer cancel()
 	_, err = c.dir.Call(ctx, &agent.Call{Op: agent.OpEvent, Agent: selfName, Name: topicRunner, Input: payload,
-		Caller: c.Agent, Attempt: 1})
+		From: agent.Identity{Agent: c.Agent, Instance: c.Instance, Trusted: true}, Attempt: 1})
 	return err
 }

@@ -70,7 +70,8 @@ type forged struct {
 
 func claim(ctx context.Context, in forged) (string, error) {
 	env, _ := agent.EnvFrom(ctx)
-	c := &agent.Call{Op: agent.OpTool, Agent: in.Agent, Name: in.Name, Input: in.Input, Caller: in.As, Attempt: 1}
+	c := &agent.Call{Op: agent.OpTool, Agent: in.Agent, Name: in.Name, Input: in.Input,
+		From: agent.Identity{Agent: in.As, Trusted: true}, Attempt: 1}
 	if in.Event {
 		c.Op = agent.OpEvent
 	}

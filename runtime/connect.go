@@ -86,7 +86,8 @@ func (r *Runtime) target(p planned, i *instance, n int) (mcp.Target, error) {
 	t.Stderr = r.childLog(p.name, i.id)
 	if p.kind == project.KindCommand {
 		t.Command = r.cfg.ChildCommand(p.name)
-		t.Env["OPENMAS_URL"], t.Env["OPENMAS_TOKEN"] = r.private.url, r.private.tokens.issue(mcp.Identity{Name: p.name})
+		t.Env["OPENMAS_URL"], t.Env["OPENMAS_TOKEN"] = r.private.url,
+			r.private.tokens.issue(mcp.Identity{Name: p.name, Itself: true})
 		return t, nil
 	}
 	token := r.private.tokens.issue(mcp.Identity{Name: p.name, Trusted: true, Itself: true})

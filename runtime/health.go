@@ -18,7 +18,7 @@ func (i *instance) askChild(ctx context.Context) error {
 	if s == nil {
 		return nil // it is down, which its state says
 	}
-	_, err := (*s).Call(ctx, &agent.Call{Op: agent.OpEvent, Name: topicHealth, Input: []byte(`{}`), Caller: selfName,
+	_, err := (*s).Call(ctx, &agent.Call{Op: agent.OpEvent, Name: topicHealth, Input: []byte(`{}`), From: fromSelf,
 		Attempt: 1})
 	return err
 }

@@ -72,7 +72,7 @@ func (*thinker) Capabilities() agent.Capabilities {
 	return agent.Capabilities{Tools: []agent.Tool{
 		agent.NewTool("sample", "", func(ctx context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
 			return agent.SampleResult{Model: "m1", Role: "assistant",
-				Content: agent.Text(agent.CallFrom(ctx).Caller + ": " + last(r))}, nil
+				Content: agent.Text(agent.CallFrom(ctx).From.Agent + ": " + last(r))}, nil
 		}),
 		agent.NewTool("text", "", func(_ context.Context, r agent.SampleRequest) (string, error) {
 			return last(r), nil

@@ -202,7 +202,7 @@ func (r *Runtime) resume(ctx context.Context, i *instance, peer communicator.Pee
 	bounded, cancel := context.WithTimeout(ctx, r.cfg.Connect.Timeout)
 	defer cancel()
 	_, err := peer.Call(bounded, &agent.Call{Op: agent.OpEvent, Agent: x.agent, Name: topicRun, Input: []byte(`{}`),
-		Caller: selfName, Attempt: 1})
+		From: fromSelf, Attempt: 1})
 	if err != nil && ctx.Err() == nil {
 		// The session is dead or the child is: its restart comes back here.
 		r.log.Warn("a child's Runner did not begin", "instance", i.id, "error", err)

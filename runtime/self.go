@@ -12,6 +12,9 @@ import (
 // selfName is the runtime as an agent.
 const selfName = "openmas"
 
+// fromSelf is who makes the calls of the runtime itself.
+var fromSelf = agent.Identity{Agent: selfName, Trusted: true}
+
 // Topics between a runtime and its children; no event of an agent has them.
 const (
 	topicRun    = "openmas.run"    // to a child: every agent is up, run your Runner
@@ -84,7 +87,7 @@ func (r *Runtime) eventFrom(ctx context.Context, c *agent.Call) (*agent.Result, 
 		if err := json.Unmarshal(c.Input, &news); err != nil {
 			return nil, agent.Refusedf(agent.CodeInvalidArgument, "news of a runner: %w", err)
 		}
-		if x := r.runners.remote(news.Instance); x != nil && x.agent == c.Caller {
+		if x := r.runners.remote(news.Instance); x != nil && x.agent == c.From.Agent && c.From.Trusted {
 			r.runnerNews(x, news)
 		}
 		return &agent.Result{}, nil

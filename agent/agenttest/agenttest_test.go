@@ -96,8 +96,8 @@ func TestScriptedPeer(t *testing.T) {
 		t.Errorf("geo was asked %v", asked)
 	}
 	calls := sys.Calls()
-	if len(calls) != 2 || calls[0].Target() != "weather.forecast" || calls[0].Caller != agenttest.Caller ||
-		calls[1].Caller != "weather" || calls[1].Depth != 1 || !calls[1].Done {
+	if len(calls) != 2 || calls[0].Target() != "weather.forecast" || calls[0].From.Agent != agenttest.Caller ||
+		calls[1].From.Agent != "weather" || calls[1].Depth != 1 || !calls[1].Done {
 		t.Errorf("the calls are %+v", calls)
 	}
 	if p := sys.Published("forecast.made"); len(p) != 1 || p[0].Source != "weather" || p[0].Key != "Bern" ||
@@ -117,7 +117,7 @@ func TestScriptAnswers(t *testing.T) {
 		"func": agenttest.Func(func(_ context.Context, c city) (city, error) {
 			return city{strings.ToUpper(c.Name)}, nil
 		}),
-		"raw": func(_ context.Context, c *agent.Call) (any, error) { return c.Caller, nil },
+		"raw": func(_ context.Context, c *agent.Call) (any, error) { return c.From.Agent, nil },
 		"caller": agent.CallerFunc(func(context.Context, *agent.Call) (*agent.Result, error) {
 			return agent.TextResult("called"), nil
 		}),

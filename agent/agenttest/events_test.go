@@ -53,7 +53,7 @@ func TestEventsAreRecordedAndDelivered(t *testing.T) {
 	calls := sys.Calls("broken.forecast.made")
 	if len(calls) != 3*50 || agent.CodeOf(calls[0].Err) != agent.CodeToolFailed || calls[0].ID != "city 0" ||
 		calls[2].ID != "city 0" || calls[2].Attempt != 3 || calls[3].ID != "city 1" ||
-		calls[0].Caller != agenttest.Caller {
+		calls[0].From.Agent != agenttest.Caller {
 		t.Errorf("%d deliveries, the first is %+v", len(calls), calls[0])
 	}
 }

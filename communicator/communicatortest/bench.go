@@ -2,9 +2,11 @@ package communicatortest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +22,7 @@ type bench struct {
 	Setup
 	cfg Config
 	dir *directory
+	ids atomic.Uint64 // of direct calls
 }
 
 // me is the caller of all calls that the tests make.
@@ -75,6 +78,13 @@ func (b *bench) serve(name string, caps agent.Capabilities) communicator.Binding
 func (b *bench) tools(tools ...agent.Tool) communicator.Binding {
 	b.Helper()
 	return b.serve("callee", agent.Capabilities{Tools: tools})
+}
+
+// direct is a call of a tool of "callee" as a runtime passes it to a communicator.
+func (b *bench) direct(tool string) *agent.Call {
+	id := fmt.Sprintf("direct-%d", b.ids.Add(1))
+	return &agent.Call{ID: id, Op: agent.OpTool, Agent: "callee", Name: tool, Input: json.RawMessage(`{}`),
+		From: agent.Identity{Agent: me, Instance: me + "/0", Trusted: true}, Root: id, Path: []string{me}, Attempt: 1}
 }
 
 // short is a context that ends with the test's patience.

@@ -54,13 +54,13 @@ func lostBefore(b *bench) {
 	// A loss may be noticed late, so the first calls may be sent into it; then they are refused, or
 	// a communicator that reconnects by itself is back.
 	b.eventually("a call is answered, or refused before it is sent", func() bool {
-		var id string
-		res, err := agent.CallTool(b.ctx(), "callee.count", nil, func(c *agent.Call) { id = c.ID })
+		c := b.direct("count")
+		res, err := b.dir.Call(b.ctx(), c)
 		if err == nil {
 			return true
 		}
 		e := b.failed(res, err)
-		b.truth(&ran, e, id)
+		b.truth(&ran, e, c.ID)
 		return e.NotExecuted || b.Failed()
 	})
 	if _, most := ran.count(); most > 1 {
@@ -140,9 +140,9 @@ func lostWithMany(b *bench) {
 	ch := make(chan told, n)
 	for range n {
 		go func() {
-			var id string
-			res, err := agent.CallTool(b.ctx(), "callee.stay", nil, func(c *agent.Call) { id = c.ID })
-			ch <- told{id, answer{res, err}}
+			c := b.direct("stay")
+			res, err := b.dir.Call(b.ctx(), c)
+			ch <- told{c.ID, answer{res, err}}
 		}()
 	}
 	for range n / 2 {

@@ -14,6 +14,7 @@ func metadata() []test {
 		{"id, caller, key, attempt and trace context", nil, callFields},
 		{"a tool that calls another agent's tool", nil, nested},
 		{"calls in a circle", nil, circle},
+		{"an agent that claims to be another", nil, claims},
 	}
 }
 
@@ -28,11 +29,15 @@ func callFields(b *bench) {
 		"tracestate":  "vendor=a:1,other=b",
 		"baggage":     "user=%C3%84,k=v;p=1",
 	}
-	var id string
-	b.ask("see", nil, agent.IdempotencyKey("key 1 / ß"), func(c *agent.Call) { c.Attempt, c.Meta, id = 3, trace, c.ID })
+	sent := b.direct("see")
+	sent.Key, sent.Attempt, sent.Meta = "key 1 / ß", 3, trace
+	if res, err := b.dir.Call(b.ctx(), sent); err != nil {
+		b.Fatal(res, err)
+	}
 	got := wait(b, calls, "the call")
-	if got.ID != id || got.Caller != me || got.Key != "key 1 / ß" || got.Attempt != 3 || got.Depth != 0 {
-		b.Errorf("the call arrived as %+v, want id %s", got, id)
+	if got.ID != sent.ID || got.From.Agent != me || !got.From.Trusted || got.Key != sent.Key || got.Attempt != 3 ||
+		got.Depth != 0 {
+		b.Errorf("the call arrived as %+v, want %+v", got, sent)
 	}
 	for k, v := range trace {
 		if got.Meta[k] != v {
@@ -55,7 +60,7 @@ type where struct {
 func nested(b *bench) {
 	b.serve("end", agent.Capabilities{Tools: []agent.Tool{raw("where",
 		func(_ context.Context, c *agent.Call) (*agent.Result, error) {
-			return agent.JSONResult(where{c.Caller, c.Depth, string(c.Input)})
+			return agent.JSONResult(where{c.From.Agent, c.Depth, string(c.Input)})
 		})}})
 	b.tools(agent.NewTool("relay", "", func(ctx context.Context, in map[string]int) (where, error) {
 		return agent.Ask[where](ctx, "end.where", in)
@@ -63,6 +68,31 @@ func nested(b *bench) {
 	got, err := agent.Ask[where](b.ctx(), "callee.relay", map[string]int{"n": 1})
 	if want := (where{"callee", 1, `{"n":1}`}); err != nil || got != want {
 		b.Errorf("the nested call was %+v, %v, want %+v", got, err, want)
+	}
+}
+
+// An agent calls as itself, at its place in the tree of calls, whatever it writes into a call.
+func claims(b *bench) {
+	b.serve("end", agent.Capabilities{Tools: []agent.Tool{raw("where",
+		func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+			return agent.JSONResult(where{c.From.Agent, c.Depth, string(c.Input)})
+		})}})
+	b.tools(raw("lie", func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+		env, _ := agent.EnvFrom(ctx)
+		env.Name = "admin"
+		lie := &agent.Call{Op: agent.OpTool, Agent: "end", Name: "where", Input: c.Input,
+			From: agent.Identity{Agent: "admin", User: "root", Trusted: true}, Root: "other", Path: []string{"admin"}}
+		if _, err := env.Directory.Call(agent.WithEnv(ctx, env), lie); err != nil {
+			return nil, err
+		}
+		return env.Directory.Call(ctx, lie)
+	}))
+	var got where
+	if err := b.ask("lie", map[string]int{"n": 1}).Decode(&got); err != nil {
+		b.Fatal(err)
+	}
+	if want := (where{"callee", 1, `{"n":1}`}); got != want {
+		b.Errorf("the call of an agent that lies arrived as %+v, want %+v", got, want)
 	}
 }
 
@@ -76,7 +106,7 @@ func circle(b *bench) {
 					return nil, err
 				}
 				if n == 0 {
-					return agent.TextResult(c.Caller + " " + strconv.Itoa(c.Depth)), nil
+					return agent.TextResult(c.From.Agent + " " + strconv.Itoa(c.Depth)), nil
 				}
 				return agent.CallTool(ctx, next+".down", map[string]int{"N": n - 1})
 			})}})

@@ -172,7 +172,7 @@ func event(b *bench) {
 	b.serve("callee", agent.Capabilities{Subscriptions: []agent.Subscription{agent.On("file.found",
 		func(ctx context.Context, f found) error {
 			c := agent.CallFrom(ctx)
-			got <- strings.Join([]string{f.Path, c.ID, c.Caller}, " ")
+			got <- strings.Join([]string{f.Path, c.ID, c.From.Agent}, " ")
 			return nil
 		})}})
 	p, err := b.dir.peer(b.short(), "callee")
@@ -180,7 +180,7 @@ func event(b *bench) {
 		b.Fatal(err)
 	}
 	c := &agent.Call{ID: "e1", Op: agent.OpEvent, Agent: "callee", Name: "file.found",
-		Input: json.RawMessage(`{"Path":"a/b.go"}`), Caller: me, Attempt: 2}
+		Input: json.RawMessage(`{"Path":"a/b.go"}`), From: agent.Identity{Agent: me, Trusted: true}, Attempt: 2}
 	if _, err := p.Call(b.short(), c); err != nil {
 		b.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func event(b *bench) {
 		b.Errorf("the handler saw %q", s)
 	}
 	res, err := p.Call(b.short(), &agent.Call{ID: "e2", Op: agent.OpEvent, Agent: "callee", Name: "file.lost",
-		Input: json.RawMessage(`1`), Caller: me, Attempt: 1})
+		Input: json.RawMessage(`1`), From: agent.Identity{Agent: me, Trusted: true}, Attempt: 1})
 	b.want(b.failed(res, err), true, agent.CodeNotFound)
 }
 
@@ -268,9 +268,12 @@ func pending(b *bench) {
 		!sameJSON(res.Pending.Requests["name"].Params, []byte(`{"message":"who?"}`)) {
 		b.Fatalf("the result asks for nothing: %+v", res)
 	}
-	res = b.ask("greet", nil, func(c *agent.Call) {
-		c.Inputs, c.State = map[string]json.RawMessage{"name": json.RawMessage(`{"n":1}`)}, res.Pending.State
-	})
+	again := b.direct("greet")
+	again.Inputs, again.State = map[string]json.RawMessage{"name": json.RawMessage(`{"n":1}`)}, res.Pending.State
+	res, err := b.dir.Call(b.ctx(), again)
+	if err != nil {
+		b.Fatal(err)
+	}
 	if got := res.Text(); got != `s1 {"n":1}` {
 		b.Errorf("the repeated call gave %q", got)
 	}

@@ -29,7 +29,7 @@ func BenchmarkContest(b *testing.B) {
 		b.Cleanup(cancel)
 		return func() error {
 			_, err := p.Call(ctx, &agent.Call{ID: "1f2e3d4c5b6a7", Op: agent.OpTool, Agent: "echo", Name: "echo",
-				Caller: "bench", Input: in, Attempt: 1})
+				From: agent.Identity{Agent: "bench"}, Input: in, Attempt: 1})
 			return err
 		}
 	}
@@ -85,7 +85,7 @@ func BenchmarkContest(b *testing.B) {
 	}{
 		{"openmas over TCP", func() error {
 			_, err := p.Call(ctx, &agent.Call{ID: "1f2e3d4c5b6a7", Op: agent.OpTool, Agent: "echo", Name: "echo",
-				Caller: "bench", Input: in, Attempt: 1})
+				From: agent.Identity{Agent: "bench"}, Input: in, Attempt: 1})
 			return err
 		}},
 		{"nats.RequestMsg over TCP", raw(true)},

@@ -31,7 +31,7 @@ func benchmarkCall(b *testing.B, d Driver, callers int) {
 	defer cancel()
 	call := func() {
 		res, err := p.Call(ctx, &agent.Call{ID: "1f2e3d4c5b6a7", Op: agent.OpTool, Agent: "echo", Name: "echo",
-			Caller: "bench", Input: in, Attempt: 1})
+			From: agent.Identity{Agent: "bench"}, Input: in, Attempt: 1})
 		if err != nil || len(res.Structured) != len(in) {
 			b.Error(res, err)
 		}

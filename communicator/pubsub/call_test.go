@@ -29,7 +29,9 @@ func TestCallCarriesEverything(t *testing.T) {
 				Content: []agent.Content{agent.Text("a"), agent.Image([]byte{1}, "image/png")}}, nil
 		})
 		want := agent.Call{ID: "id 1", Op: agent.OpTool, Agent: "callee", Name: "do",
-			Input: json.RawMessage(`{"x":"y"}`), Caller: "someone", Key: "k\n%", Depth: 3,
+			Input: json.RawMessage(`{"x":"y"}`), From: agent.Identity{Agent: "someone", Instance: "someone/1",
+				User: "Ann", Trusted: true},
+			Root: "id 0", Path: []string{"desk", "someone"}, Key: "k\n%", Depth: 3,
 			Attempt: 2, Meta: map[string]string{"traceparent": "00-x", "x-header": "v", "empty": ""}, State: "state",
 			Inputs: map[string]json.RawMessage{"q": json.RawMessage("1")}}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -93,7 +93,7 @@ func (c ours) call(ctx context.Context, tool, msg string) (string, error) {
 		return "", err
 	}
 	res, err := c.Call(ctx, &agent.Call{ID: "c1", Op: agent.OpTool, Agent: "bench", Name: tool, Input: in,
-		Caller: "bench", Attempt: 1})
+		From: agent.Identity{Agent: "bench"}, Attempt: 1})
 	if err != nil {
 		return "", err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calltree"
 )
 
 // maxTimeout bounds the milliseconds that a frame may claim, so that no sum overflows: 34 years.
@@ -22,8 +23,11 @@ type resumed struct {
 // only place where a call becomes a frame, as [Frame.Call] is the only one for the way back.
 func CallFrame(c *agent.Call) (Frame, error) {
 	f := Frame{
-		Kind: KindCall, Op: string(c.Op), Agent: c.Agent, Name: c.Name, ID: c.ID, Caller: c.Caller, Key: c.Key,
-		Depth: c.Depth, Attempt: c.Attempt, Back: c.Back != nil, Meta: c.Meta, Payload: c.Input,
+		Kind: KindCall, Op: string(c.Op), Agent: c.Agent, Name: c.Name, ID: c.ID, Key: c.Key,
+		Caller: c.From.Agent, Instance: c.From.Instance, User: c.From.User,
+		Path: calltree.JoinPath(c.Path, c.From.Agent),
+		Root: calltree.WriteRoot(c.Root, c.ID), Depth: c.Depth,
+		Attempt: c.Attempt, Back: c.Back != nil, Meta: c.Meta, Payload: c.Input,
 	}
 	if len(c.Inputs) == 0 && c.State == "" {
 		return f, nil
@@ -39,8 +43,14 @@ func CallFrame(c *agent.Call) (Frame, error) {
 // Call is the call of a frame, without its back-channel. A payload that cannot be read is an error.
 func (f *Frame) Call() (agent.Call, error) {
 	c := agent.Call{
-		Op: agent.Op(f.Op), Agent: f.Agent, Name: f.Name, ID: f.ID, Caller: f.Caller, Key: f.Key,
-		Depth: f.Depth, Attempt: f.Attempt, Meta: f.Meta,
+		Op: agent.Op(f.Op), Agent: f.Agent, Name: f.Name, ID: f.ID, Key: f.Key,
+		// who can send to the project's subjects is one of its processes
+		From: agent.Identity{Agent: f.Caller, Instance: f.Instance, User: f.User, Trusted: true},
+		Root: calltree.ReadRoot(f.Root, f.ID), Depth: f.Depth, Attempt: f.Attempt, Meta: f.Meta,
+	}
+	var ok bool
+	if c.Path, ok = calltree.SplitPath(f.Path, f.Caller); !ok {
+		return c, fmt.Errorf("a malformed message: path is %.40q", f.Path)
 	}
 	switch f.Body {
 	case "":

@@ -54,7 +54,8 @@ type Frame struct {
 	Kind, Ref, ReplyTo       string
 	Op, Agent, Name, ID      string
 	Timeout, Sent            int64 // ms
-	Caller, Key              string
+	Caller, Instance, User   string
+	Root, Path, Key          string
 	Depth, Attempt           int
 	Back                     bool
 	Body, Ask, Topic, Source string
@@ -86,6 +87,10 @@ func (f *Frame) Fill(m *message.Message, maxPayload int) *agent.Error {
 	w.number("timeout", f.Timeout)
 	w.number("sent", f.Sent)
 	w.text("caller", f.Caller)
+	w.text("instance", f.Instance)
+	w.text("user", f.User)
+	w.text("root", f.Root)
+	w.plain("path", f.Path)
 	w.text("key", f.Key)
 	w.number("depth", int64(f.Depth))
 	if f.Attempt > 1 {
@@ -121,7 +126,7 @@ func (f *Frame) Fill(m *message.Message, maxPayload int) *agent.Error {
 func (f *Frame) fields() int {
 	switch f.Kind {
 	case KindCall:
-		return 13 + len(f.Meta)
+		return 15 + len(f.Meta)
 	case KindEvent:
 		return 8 + len(f.Meta)
 	}
@@ -190,6 +195,14 @@ func Decode(m *message.Message) (Frame, *agent.Error) {
 			f.Sent = r.number(k, s)
 		case "caller":
 			f.Caller = r.text(k, s)
+		case "instance":
+			f.Instance = r.text(k, s)
+		case "user":
+			f.User = r.text(k, s)
+		case "root":
+			f.Root = r.text(k, s)
+		case "path":
+			f.Path = s
 		case "key":
 			f.Key = r.text(k, s)
 		case "depth":

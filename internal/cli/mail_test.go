@@ -57,7 +57,7 @@ func (i *inbox) Capabilities() agent.Capabilities {
 			c := agent.CallFrom(ctx)
 			i.mu.Lock()
 			defer i.mu.Unlock()
-			i.seen = append(i.seen, delivery{l.Text, c.ID, c.Caller, c.Attempt})
+			i.seen = append(i.seen, delivery{l.Text, c.ID, c.From.Agent, c.Attempt})
 			if _, err := os.Stat(filepath.Join(i.env.Dir, "mended")); l.Text == "poison" && err != nil {
 				return errors.New("poison")
 			}

@@ -67,8 +67,5 @@ func listServer(ctx context.Context, s *mcp.Session) runtime.Listing {
 func callDirectory(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
 	name, bare, _ := agent.SplitName(tool)
 	c.Op, c.Agent, c.Name = agent.OpTool, name, bare
-	back := c.Back
-	return agent.Do(agent.WithBackChannel(ctx, back), c, c.Input, agent.OnProgress(func(n agent.ProgressNotice) {
-		back.Notify(ctx, agent.Notice{Progress: &n})
-	}))
+	return agent.Do(ctx, c, c.Input)
 }

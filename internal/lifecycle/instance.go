@@ -42,11 +42,14 @@ func capabilities(a agent.Agent, env agent.Env) (caps agent.Capabilities, err er
 }
 
 // Lend gives the agent another env, of the same name, before it is started.
-func (i *Instance) Lend(env agent.Env) (err error) {
+func (i *Instance) Lend(env agent.Env) error {
 	env.Logger = loggerOf(env)
-	i.env = env
-	i.Host, err = agent.NewHost(env, i.caps)
-	return err
+	h, err := agent.NewHost(env, i.caps)
+	if err != nil {
+		return err
+	}
+	i.Host, i.env = h, h.Env()
+	return nil
 }
 
 func loggerOf(env agent.Env) *slog.Logger {

@@ -66,7 +66,7 @@ func spanName(c *agent.Call) string {
 func callAttributes(c *agent.Call, room int) []attribute.KeyValue {
 	out := make([]attribute.KeyValue, 0, 7+room)
 	out = append(out, attribute.String("openmas.agent", clean(c.Agent)),
-		attribute.String("openmas.caller", clean(c.Caller)),
+		attribute.String("openmas.caller", clean(c.From.String())),
 		attribute.String("openmas.call.id", clean(c.ID)), attribute.Int("openmas.depth", c.Depth))
 	switch c.Op {
 	case agent.OpTool:

@@ -289,7 +289,8 @@ func BenchmarkCall(b *testing.B) {
 				tel := setup(b)
 				chain := agent.Chain(ok(), tel.Client(hop), tel.Server(hop))
 				ctx := agent.WithEnv(b.Context(), agent.Env{Name: "me"})
-				c := &agent.Call{ID: "x", Op: agent.OpTool, Agent: "geo", Name: "locate", Caller: "me"}
+				c := &agent.Call{ID: "x", Op: agent.OpTool, Agent: "geo", Name: "locate",
+					From: agent.Identity{Agent: "me"}}
 				b.ReportAllocs()
 				for b.Loop() {
 					_, _ = chain.Call(ctx, c)
