@@ -23,9 +23,9 @@ func inference() *jsonschema.ForOptions {
 	}}
 }
 
-// inferSchema gives the schema of an input type. Structs refuse unknown members, maps and any take
+// inputSchema gives the schema of an input type. Structs refuse unknown members, maps and any take
 // every object.
-func inferSchema(t reflect.Type) (json.RawMessage, error) {
+func inputSchema(t reflect.Type) (json.RawMessage, error) {
 	if t == reflect.TypeFor[json.RawMessage]() || t.Kind() == reflect.Interface {
 		return json.RawMessage(anyObject), nil
 	}
@@ -71,9 +71,9 @@ func spelledOut(s *jsonschema.Schema) *jsonschema.Schema {
 	return s
 }
 
-// inferOutput gives the schema of an output type where that is an object of a known shape, else
+// outputSchema gives the schema of an output type where that is an object of a known shape, else
 // none: MCP asks for objects there, and a schema is optional.
-func inferOutput(t reflect.Type) json.RawMessage {
+func outputSchema(t reflect.Type) json.RawMessage {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}

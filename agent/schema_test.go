@@ -242,3 +242,23 @@ func TestContentAsInput(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// A program with thousands of agents of one type infers its schemas once.
+func TestASchemaIsInferredOnce(t *testing.T) {
+	type in struct {
+		Name string `json:"name"`
+	}
+	type out struct {
+		Size int `json:"size"`
+	}
+	tool := func() agent.ToolInfo {
+		return agent.NewTool("measure", "", func(context.Context, in) (out, error) { return out{}, nil }).Info()
+	}
+	a, b := tool(), tool()
+	if &a.InputSchema[0] != &b.InputSchema[0] || &a.OutputSchema[0] != &b.OutputSchema[0] {
+		t.Error("the second tool of these types has schemas of its own")
+	}
+	if n := testing.AllocsPerRun(10, func() { tool() }); n > 20 {
+		t.Errorf("%v allocations for a tool whose types are known", n)
+	}
+}

@@ -132,15 +132,19 @@ func NewTool[In, Out any](name, description string, fn func(context.Context, In)
 	if fn == nil {
 		errs = append(errs, errors.New("the function is nil"))
 	}
+	var check func(json.RawMessage) error
+	var err error
 	if b.info.InputSchema == nil {
-		s, err := inferSchema(reflect.TypeFor[In]())
-		b.info.InputSchema, errs = s, append(errs, wrapErr("infer the input schema", err))
+		in := inferInput(reflect.TypeFor[In]())
+		b.info.InputSchema, check, err = in.schema, in.check, in.checkErr
+		errs = append(errs, wrapErr("infer the input schema", in.err))
+	} else {
+		check, err = compileSchema(b.info.InputSchema)
 	}
+	errs = append(errs, wrapErr("input schema", err))
 	if b.info.OutputSchema == nil {
 		b.info.OutputSchema = inferOutput(reflect.TypeFor[Out]())
 	}
-	check, err := compileSchema(b.info.InputSchema)
-	errs = append(errs, wrapErr("input schema", err))
 	typed := CallerFunc(func(ctx context.Context, c *Call) (*Result, error) {
 		var in In
 		if err := json.Unmarshal(objectOr(c.Input), &in); err != nil {

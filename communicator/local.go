@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/gate"
 )
 
 // Local is the in-process communicator: a call is a function call, without encoding, goroutine or
-// lock contention. The caller waits for the tool: one that ignores its context keeps its caller
-// past the deadline.
+// lock. The caller waits for the tool: one that ignores its context keeps its caller past the
+// deadline. The runtime and agenttest reach agents of their own process with it.
 type Local struct {
 	mu     sync.RWMutex
 	bound  map[string]*localBinding
@@ -93,17 +94,16 @@ func (b *localBinding) Close(ctx context.Context) error {
 }
 
 type localPeer struct {
-	b    *localBinding
-	gate gate.Gate
+	b      *localBinding
+	closed atomic.Bool
 }
 
 func (p *localPeer) Info() agent.Info { return p.b.s.Info() }
 
 func (p *localPeer) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-	if !p.gate.Enter() {
+	if p.closed.Load() {
 		return nil, agent.Refusedf(agent.CodeUnavailable, "%s: the session is closed", c.Target())
 	}
-	defer p.gate.Leave()
 	if !p.b.gate.Enter() {
 		return nil, agent.Refusedf(agent.CodeUnavailable, "%s: the agent is closed", c.Target())
 	}
@@ -114,6 +114,6 @@ func (p *localPeer) Call(ctx context.Context, c *agent.Call) (*agent.Result, err
 // Close ends the session. A local call cannot be torn from its tool: those in flight run to their
 // end.
 func (p *localPeer) Close(context.Context) error {
-	p.gate.Shut()
+	p.closed.Store(true)
 	return nil
 }

@@ -63,7 +63,7 @@ func (r *Runtime) openNATS(ctx context.Context) (pubsub.Driver, error) {
 	}
 	var told time.Time
 	driver, err := nats.Open(ctx, nats.Options{Project: r.cfg.Project, Name: "openmas " + r.process, URLs: b.URLs,
-		StateDir:   filepath.Join(r.cfg.StateDir(), "broker"),
+		StateDir:   filepath.Join(r.state, "broker"),
 		SyncAlways: b.SyncAlways, User: b.User, Password: b.Password, Token: b.Token, CredsFile: path(b.CredsFile),
 		NkeyFile: path(b.NkeyFile),
 		CAFile:   path(b.CAFile), CertFile: path(b.CertFile), KeyFile: path(b.KeyFile), Wait: wait, Logger: r.log,

@@ -150,26 +150,25 @@ func (c *cluster) heard(m presence.Member, gone bool) {
 	}
 }
 
-// elsewhere lists the instances of an agent in other processes.
-func (c *cluster) elsewhere(name string) []InstanceStatus {
+// elsewhere lists the instances in other processes, by agent.
+func (c *cluster) elsewhere() map[string][]InstanceStatus {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var out []InstanceStatus
+	all := map[string][]InstanceStatus{}
 	for process, a := range c.members {
 		for _, x := range a.Agents {
-			if x.Name != name {
-				continue
-			}
 			for _, i := range x.Instances {
 				i.Process, i.Host, i.Version, i.Since = process, a.Host, a.Version, a.Started
-				out = append(out, i)
+				all[x.Name] = append(all[x.Name], i)
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b InstanceStatus) int {
-		return cmp.Or(cmp.Compare(a.Process, b.Process), cmp.Compare(a.ID, b.ID))
-	})
-	return out
+	for _, instances := range all {
+		slices.SortFunc(instances, func(a, b InstanceStatus) int {
+			return cmp.Or(cmp.Compare(a.Process, b.Process), cmp.Compare(a.ID, b.ID))
+		})
+	}
+	return all
 }
 
 // awaitRequired waits for the agents elsewhere that agents here require, saying for whom.

@@ -57,8 +57,9 @@ func (c *cluster) handOver(ctx context.Context) {
 	c.mu.Lock()
 	exports := slices.Clone(c.exports)
 	c.mu.Unlock()
+	elsewhere := c.elsewhere()
 	for _, e := range exports {
-		if len(c.elsewhere(e.callee.name)) == 0 {
+		if len(elsewhere[e.callee.name]) == 0 {
 			continue
 		}
 		c.withdraw(e)

@@ -91,10 +91,6 @@ func (r *Runtime) target(p planned, i *instance, n int) (mcp.Target, error) {
 		return t, nil
 	}
 	token := r.private.tokens.issue(mcp.Identity{Name: p.name, Trusted: true, Itself: true})
-	state, err := stateDir(r.cfg, p.name)
-	if err != nil {
-		return t, err
-	}
 	t.Trusted = true
 	t.Command = r.opts.Child
 	if len(t.Command) == 0 {
@@ -108,10 +104,11 @@ func (r *Runtime) target(p planned, i *instance, n int) (mcp.Target, error) {
 	maps.Copy(t.Env, r.opts.ChildEnv)
 	t.Env[ChildVar] = "1"
 	h := hello{Version: helloVersion, Project: r.cfg.Project, Agent: p.name, Instance: i.id, Type: p.cfg.Type,
-		Config: p.cfg.Config, StateDir: state, Dir: r.cfg.Dir, Broker: r.brokerSystem(),
+		Config: p.cfg.Config, StateDir: r.stateDir(p.name), Dir: r.cfg.Dir, Broker: r.brokerSystem(),
 		URL: r.private.url, Token: token, Timeout: r.longestTimeout(), Run: p.runner && (n == 0 || p.cfg.Run == "all"),
 		Restart:   r.cfg.Restart,
 		Telemetry: r.cfg.Telemetry, LogLevel: r.logLevel(), Program: r.opts.Version, MCP: r.cfg.MCP}
+	var err error
 	if t.Hello, err = json.Marshal(h); err != nil {
 		return t, fmt.Errorf("agent %s: encode its config for a child process: %w", p.name, err)
 	}

@@ -1,63 +1,49 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/openmas/openmas/agent"
 )
 
-// directory knows the agents that this runtime reaches. Calls read it without a lock; agents come
-// and go by copying the map.
+// directory knows the agents that this runtime reaches. Calls look one up without a lock, and
+// adding one costs the same whatever there is.
 type directory struct {
-	mu   sync.Mutex
-	byID atomic.Pointer[map[string]*callee]
+	callees sync.Map // name to *callee
 }
 
 var _ agent.Directory = (*directory)(nil)
 
-func newDirectory() *directory {
-	d := &directory{}
-	d.byID.Store(&map[string]*callee{})
-	return d
-}
-
 func (d *directory) add(all ...*callee) {
-	d.change(func(m map[string]*callee) {
-		for _, c := range all {
-			m[c.name] = c
-		}
-	})
+	for _, c := range all {
+		d.callees.Store(c.name, c)
+	}
 }
 
 func (d *directory) remove(names ...string) {
-	d.change(func(m map[string]*callee) {
-		for _, name := range names {
-			delete(m, name)
-		}
-	})
+	for _, name := range names {
+		d.callees.Delete(name)
+	}
 }
 
-func (d *directory) change(f func(map[string]*callee)) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	m := maps.Clone(*d.byID.Load())
-	f(m)
-	d.byID.Store(&m)
+// find returns nil for a name that is not there.
+func (d *directory) find(name string) *callee {
+	c, _ := d.callees.Load(name)
+	found, _ := c.(*callee)
+	return found
 }
-
-func (d *directory) find(name string) *callee { return (*d.byID.Load())[name] }
 
 // all lists the callees by name.
 func (d *directory) all() []*callee {
-	m := *d.byID.Load()
-	out := make([]*callee, 0, len(m))
-	for _, name := range slices.Sorted(maps.Keys(m)) {
-		out = append(out, m[name])
-	}
+	var out []*callee
+	d.callees.Range(func(_, c any) bool {
+		out = append(out, c.(*callee))
+		return true
+	})
+	slices.SortFunc(out, func(a, b *callee) int { return cmp.Compare(a.name, b.name) })
 	return out
 }
 

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 
+	concpool "github.com/sourcegraph/conc/pool"
+
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/lifecycle"
@@ -26,15 +28,19 @@ func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*callee, error
 		i.up(hostPeer{h})
 	}
 	served := &service{pool: hosts, caller: r.tel.Server(r.hop(p.cfg.Communicator, ""))(hosts)}
-	if p.cfg.Communicator == project.OverLocal {
-		return r.callee(p, served, hosts), nil
-	}
 	comm := r.communicatorFor(p.cfg.Communicator)
 	binding, err := comm.Serve(ctx, served)
 	if err != nil {
 		return nil, fmt.Errorf("agent %s: offer it over %s: %w", p.name, p.cfg.Communicator, err)
 	}
 	p.undo.Add("agent "+p.name+" over "+p.cfg.Communicator, binding.Close)
+	if p.cfg.Communicator == project.OverLocal {
+		peer, err := comm.Dial(ctx, p.name)
+		if err != nil {
+			return nil, err
+		}
+		return r.callee(p, peer, hosts), nil // a function call is no session that could be lost
+	}
 	route := &pool{name: p.name, instances: []*instance{newInstance(p.name, 0)}}
 	dial := func(ctx context.Context) (communicator.Peer, error) { return comm.Dial(ctx, p.name) }
 	if err := r.keep(ctx, base, p, route, 0, dial); err != nil {
@@ -46,13 +52,16 @@ func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*callee, error
 }
 
 func (r *Runtime) communicatorFor(over string) communicator.Communicator {
-	if over == project.OverPubSub {
+	switch over {
+	case project.OverLocal:
+		return r.local
+	case project.OverPubSub:
 		return r.broker
 	}
 	return r.private.hosted[over]
 }
 
-// service is a pool of hosts behind the callee's side of telemetry.
+// service is a pool of hosts as a communicator serves it: what takes the calls stands before it.
 type service struct {
 	*pool
 	caller agent.Caller
@@ -69,10 +78,7 @@ func (hostPeer) Close(context.Context) error { return nil }
 
 // startAgent makes, fills and starts one instance of a type.
 func (r *Runtime) startAgent(ctx context.Context, p planned, i *instance, n int) (*agent.Host, error) {
-	env, err := r.env(p.name, n)
-	if err != nil {
-		return nil, err
-	}
+	env := r.env(p.name, n)
 	a, err := p.instance(n, env)
 	if err != nil {
 		return nil, err
@@ -106,21 +112,28 @@ func (p planned) instance(n int, env agent.Env) (*lifecycle.Instance, error) {
 }
 
 // env is what an instance in this process is lent.
-func (r *Runtime) env(name string, n int) (agent.Env, error) {
-	state, err := stateDir(r.cfg, name)
-	if err != nil {
-		return agent.Env{}, err
-	}
+func (r *Runtime) env(name string, n int) agent.Env {
 	return agent.Env{Name: name, Instance: fmt.Sprintf("%s/%d", name, n), Logger: r.log.With("agent", name),
 		Directory: r.dir, Publisher: r.publisher,
-		StateDir: state, Dir: r.cfg.Dir, Output: r.opts.Output}, nil
+		StateDir: r.stateDir(name), Dir: r.cfg.Dir, Output: r.opts.Output}
 }
 
-// stateDir makes the private folder of an agent.
-func stateDir(cfg *project.Config, name string) (string, error) {
-	dir := filepath.Join(cfg.StateDir(), "agents", name)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("agent %s: make its state folder: %w", name, err)
+// stateDir is the private folder of an agent.
+func (r *Runtime) stateDir(name string) string { return filepath.Join(r.state, "agents", name) }
+
+// makeStateDirs makes the folders of the agents of a type that live here.
+func (r *Runtime) makeStateDirs(ctx context.Context) error {
+	makers := concpool.New().WithContext(ctx).WithCancelOnError().WithFirstError().WithMaxGoroutines(startsAtOnce)
+	for _, p := range r.hosted() {
+		if p.kind != project.KindType {
+			continue
+		}
+		makers.Go(func(context.Context) error {
+			if err := os.MkdirAll(r.stateDir(p.name), 0o700); err != nil {
+				return fmt.Errorf("agent %s: make its state folder: %w", p.name, err)
+			}
+			return nil
+		})
 	}
-	return dir, nil
+	return makers.Wait()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/openmas/openmas/agent"
@@ -15,9 +16,10 @@ import (
 // runners are the agents with work of their own. Each runs supervised on a goroutine of the
 // runtime; those in child processes run there, and their child says when they are done.
 type runners struct {
-	mu     sync.Mutex
-	all    []*runner
-	cancel context.CancelFunc
+	mu      sync.Mutex
+	all     []*runner
+	byAgent map[string][]*runner
+	cancel  context.CancelFunc
 }
 
 type runner struct {
@@ -39,8 +41,12 @@ const (
 func (rs *runners) add(name, instance string, run func(context.Context) error) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	rs.all = append(rs.all, &runner{agent: name, instance: instance, run: run, st: StateStarting,
-		done: make(chan struct{})})
+	x := &runner{agent: name, instance: instance, run: run, st: StateStarting, done: make(chan struct{})}
+	rs.all = append(rs.all, x)
+	if rs.byAgent == nil {
+		rs.byAgent = map[string][]*runner{}
+	}
+	rs.byAgent[name] = append(rs.byAgent[name], x)
 }
 
 func (x *runner) set(s State, err error) {
@@ -68,7 +74,8 @@ func (x *runner) look() (State, error) {
 func (rs *runners) remote(instance string) *runner {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	for _, x := range rs.all {
+	name, _, _ := strings.Cut(instance, "/")
+	for _, x := range rs.byAgent[name] {
 		if x.instance == instance && x.run == nil {
 			return x
 		}
@@ -81,10 +88,7 @@ func (rs *runners) state(name string) State {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	var s State
-	for _, x := range rs.all {
-		if x.agent != name {
-			continue
-		}
+	for _, x := range rs.byAgent[name] {
 		if st, _ := x.look(); s == "" || st != StateDone {
 			s = st
 		}

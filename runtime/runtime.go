@@ -15,6 +15,7 @@ import (
 	"github.com/sourcegraph/conc"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/communicator/pubsub"
 	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/mcp"
@@ -23,8 +24,8 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-// Options are what a program decides, where a [project.Config] is what a project decides. The zero value
-// will do.
+// Options are what a program decides, where a [project.Config] is what a project decides. The zero
+// value will do.
 type Options struct {
 	// Logger gets the runtime's and the agents' log, the project's secrets masked. Default: none.
 	Logger *slog.Logger
@@ -74,8 +75,10 @@ type Runtime struct {
 	driver    pubsub.Driver
 	broker    *pubsub.Communicator
 	events    *eventRoutes
+	local     *communicator.Local
 	cluster   *cluster // nil with a broker of our own
 	process   string
+	state     string // the folder for what is kept
 	private   *private
 	gateway   atomic.Pointer[mcp.Gateway]
 	publisher agent.Publisher
@@ -112,10 +115,11 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Runtime{cfg: cfg, opts: o, log: o.Logger, plan: plan, dir: newDirectory(), ready: make(chan struct{}),
+	r := &Runtime{cfg: cfg, opts: o, log: o.Logger, plan: plan, dir: &directory{}, local: communicator.NewLocal(),
+		ready:  make(chan struct{}),
 		fatal:  make(chan error, 1),
 		budget: resilience.NewBudget(resilience.DefaultBudgetPolicy())}
-	r.process = newProcess()
+	r.process, r.state = newProcess(), cfg.StateDir()
 	r.phase.Store("starting")
 	r.url.Store("")
 	return r, nil
@@ -137,6 +141,10 @@ func (r *Runtime) Status() Status {
 	default:
 		return s // what starts is not to be looked at yet
 	}
+	var elsewhere map[string][]InstanceStatus
+	if r.cluster != nil {
+		elsewhere = r.cluster.elsewhere()
+	}
 	for _, c := range r.dir.all() {
 		if c.name == selfName {
 			continue
@@ -148,9 +156,7 @@ func (r *Runtime) Status() Status {
 				st.Instances[n].Unhealthy = err.Error()
 			}
 		}
-		if r.cluster != nil {
-			st.merge(r.cluster.elsewhere(c.name))
-		}
+		st.merge(elsewhere[c.name])
 		st.Runner = r.runners.state(c.name)
 		s.Agents = append(s.Agents, st)
 	}

@@ -30,7 +30,7 @@ type runnerNews struct {
 }
 
 // serveSelf makes the runtime callable. Children publish events by delivering them to it.
-func (r *Runtime) serveSelf() error {
+func (r *Runtime) serveSelf(ctx context.Context) error {
 	type none struct{}
 	host, err := agent.NewHost(agent.Env{Name: selfName, Instance: selfName + "/0", Logger: r.log, Directory: r.dir},
 		agent.Capabilities{
@@ -52,15 +52,23 @@ func (r *Runtime) serveSelf() error {
 	i := newInstance(selfName, 0)
 	i.up(hostPeer{host})
 	shown := &pool{name: selfName, instances: []*instance{i}}
-	route := agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+	served := &service{shown, agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 		if c.Op == agent.OpEvent {
 			return r.eventFrom(ctx, c)
 		}
 		return shown.Call(ctx, c)
-	})
-	self := planned{name: selfName, kind: project.KindType, cfg: project.Agent{Communicator: project.OverLocal}}
-	r.dir.add(r.callee(self, route,
-		shown))
+	})}
+	binding, err := r.local.Serve(ctx, served)
+	if err != nil {
+		return err
+	}
+	r.onClose("the runtime as an agent", binding.Close)
+	peer, err := r.local.Dial(ctx, selfName)
+	if err != nil {
+		return err
+	}
+	r.dir.add(r.callee(planned{name: selfName, kind: project.KindType,
+		cfg: project.Agent{Communicator: project.OverLocal}}, peer, shown))
 	return nil
 }
 

@@ -38,7 +38,11 @@ func (r *Runtime) start(ctx, base context.Context) error {
 	if err := r.startPrivate(ctx); err != nil {
 		return err
 	}
-	if err := r.serveSelf(); err != nil {
+	if err := r.makeStateDirs(ctx); err != nil {
+		return err
+	}
+	r.onClose("local calls", r.local.Close)
+	if err := r.serveSelf(ctx); err != nil {
 		return err
 	}
 	if err := r.startCluster(base); err != nil {
