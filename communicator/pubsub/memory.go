@@ -197,16 +197,19 @@ func (d *Memory) join(topic, name string, m member) error {
 	if d.closed {
 		return ErrClosed
 	}
-	groups := slices.Clone(d.groups(topic))
+	groups := d.groups(topic)
 	i := -1
 	if name != "" {
 		i = slices.IndexFunc(groups, func(g group) bool { return g.name == name })
 	}
 	if i < 0 {
-		groups = append(groups, group{name: name, next: new(atomic.Uint32)})
-		i = len(groups) - 1
+		// Publishers look at no more groups than there were: a new one may follow in the same
+		// array.
+		groups = append(groups, group{name: name, members: []member{m}, next: new(atomic.Uint32)})
+	} else {
+		groups = slices.Clone(groups)
+		groups[i].members = append(slices.Clone(groups[i].members), m)
 	}
-	groups[i].members = append(slices.Clone(groups[i].members), m)
 	d.topics.Store(topic, groups)
 	return nil
 }
@@ -215,20 +218,23 @@ func (d *Memory) join(topic, name string, m member) error {
 func (d *Memory) leave(topic string, m member) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var rest []group
-	for _, g := range d.groups(topic) {
-		if i := slices.Index(g.members, m); i >= 0 {
-			g.members = slices.Delete(slices.Clone(g.members), i, i+1)
-		}
-		if len(g.members) > 0 {
-			rest = append(rest, g)
-		}
-	}
-	if len(rest) == 0 {
+	groups := d.groups(topic)
+	i := slices.IndexFunc(groups, func(g group) bool { return slices.Contains(g.members, m) })
+	switch {
+	case i < 0:
+		return
+	case len(groups) == 1 && len(groups[0].members) == 1:
 		d.topics.Delete(topic)
 		return
+	case len(groups[i].members) > 1:
+		groups = slices.Clone(groups)
+		groups[i].members = slices.DeleteFunc(slices.Clone(groups[i].members), func(x member) bool { return x == m })
+	case i == len(groups)-1: // agents leave in the reverse order of their coming
+		groups = groups[:i:i]
+	default:
+		groups = slices.Concat(groups[:i], groups[i+1:])
 	}
-	d.topics.Store(topic, rest)
+	d.topics.Store(topic, groups)
 }
 
 func (d *Memory) groups(topic string) []group {
