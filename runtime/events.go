@@ -44,11 +44,11 @@ func (e *eventRoutes) subscribe(group, topic string, fn pubsub.EventHandler) (st
 	return e.best.Subscribe(group, topic, fn)
 }
 
-// errNotDurable says why there are no dead events to look at.
+// errNotDurable is returned when there can be no dead letters.
 var errNotDurable = errors.New("no topic of this project is durable: events: {TOPIC: {durable: true}} in the project " +
 	"file makes one so")
 
-// any is one of the durable routes: the dead of all are in one place.
+// any returns one of the durable routes: the dead letters of all are in one stream.
 func (e *eventRoutes) any() (*nats.Durable, error) {
 	for _, d := range e.durable {
 		return d, nil
@@ -56,8 +56,8 @@ func (e *eventRoutes) any() (*nats.Durable, error) {
 	return nil, errNotDurable
 }
 
-// DeadEvent is a durable event that an agent could not handle in any of its attempts.
-type DeadEvent struct {
+// A DeadLetter is a durable event that an agent could not handle in any of its attempts.
+type DeadLetter struct {
 	// Seq names it for [Runtime.ReplayEvents].
 	Seq      uint64      `json:"seq"`
 	Agent    string      `json:"agent"`
@@ -67,27 +67,27 @@ type DeadEvent struct {
 	At       time.Time   `json:"at"`
 }
 
-// DeadEvents lists dead events, the oldest first and at most limit: those of one agent or topic, or
-// of all where that is empty. The system must be up.
-func (r *Runtime) DeadEvents(ctx context.Context, agentName, topic string, limit int) ([]DeadEvent, error) {
+// DeadLetters returns the dead letters of an agent and a topic, or of all where that is empty: at
+// most limit, the oldest first. The system must be up.
+func (r *Runtime) DeadLetters(ctx context.Context, agentName, topic string, limit int) ([]DeadLetter, error) {
 	d, err := r.events.any()
 	if err != nil {
 		return nil, err
 	}
-	dead, err := d.ListDead(ctx, agentName, topic, 0, limit)
+	dead, err := d.DeadLetters(ctx, agentName, topic, 0, limit)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]DeadEvent, len(dead))
+	out := make([]DeadLetter, len(dead))
 	for i, x := range dead {
-		out[i] = DeadEvent(x)
+		out[i] = DeadLetter(x)
 	}
-	slices.SortFunc(out, func(a, b DeadEvent) int { return cmp.Compare(a.Seq, b.Seq) })
+	slices.SortFunc(out, func(a, b DeadLetter) int { return cmp.Compare(a.Seq, b.Seq) })
 	return out, nil
 }
 
-// ReplayEvents delivers dead events again to the agents that could not handle them, and returns how
-// many. The system must be up.
+// ReplayEvents publishes dead letters again, for the agents that could not handle them, and returns
+// how many. The system must be up.
 func (r *Runtime) ReplayEvents(ctx context.Context, seqs ...uint64) (int, error) {
 	d, err := r.events.any()
 	if err != nil {

@@ -48,7 +48,7 @@ func newBench(t *testing.T, cfg Config) *bench {
 	}
 	b.dir = &directory{dialer: b.Caller, peers: map[string]communicator.Peer{}}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), cfg.Patience)
+		ctx, cancel := context.WithTimeout(context.Background(), cfg.Timeout)
 		defer cancel()
 		b.dir.close(ctx)
 		for _, c := range []communicator.Communicator{b.Caller, b.Communicator} {
@@ -87,8 +87,8 @@ func (b *bench) direct(tool string) *agent.Call {
 		From: agent.Identity{Agent: me, Instance: me + "/0", Trusted: true}, Root: id, Path: []string{me}, Attempt: 1}
 }
 
-// short is a context that ends with the test's patience.
-func (b *bench) short() context.Context { return b.within(b.cfg.Patience) }
+// short is a context that ends with the test's time.
+func (b *bench) short() context.Context { return b.within(b.cfg.Timeout) }
 
 func (b *bench) within(d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), d)
@@ -99,7 +99,7 @@ func (b *bench) within(d time.Duration) context.Context {
 // ctx is the context of the agent that calls. It outlasts every wait, so that its deadline does not
 // bring about what is waited for.
 func (b *bench) ctx() context.Context {
-	return agent.WithEnv(b.within(4*b.cfg.Patience), agent.Env{Name: me, Directory: b.dir})
+	return agent.WithEnv(b.within(4*b.cfg.Timeout), agent.Env{Name: me, Directory: b.dir})
 }
 
 // ask calls a tool of "callee" that has to succeed.
@@ -154,13 +154,13 @@ func (b *bench) alive() {
 	}
 }
 
-// wait returns what ch gives, within the patience.
+// wait returns what ch gives, within the timeout.
 func wait[T any](b *bench, ch <-chan T, what string) (v T) {
 	b.Helper()
 	select {
 	case v = <-ch:
 	case <-b.short().Done():
-		b.Fatalf("waited %v for %s", b.cfg.Patience, what)
+		b.Fatalf("waited %v for %s", b.cfg.Timeout, what)
 	}
 	return v
 }
@@ -174,7 +174,7 @@ func (b *bench) eventually(what string, try func() bool) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			b.Fatalf("waited %v for this: %s", b.cfg.Patience, what)
+			b.Fatalf("waited %v for this: %s", b.cfg.Timeout, what)
 		}
 	}
 }

@@ -6,15 +6,18 @@
 //	func TestContract(t *testing.T) {
 //		communicatortest.Run(t, communicatortest.Config{
 //			New: func(t *testing.T) communicatortest.Setup {
-//				return communicatortest.Setup{Communicator: pubsub.New(...), Limit: 1 << 20, Sever: ..., Hold: ...}
+//				return communicatortest.Setup{Communicator: pubsub.New(...), Limit: 1 << 20}
 //			},
-//			Lacks: communicatortest.Lacks{communicatortest.OrphanCancel: "a broker does not tell who is gone"},
+//			Lacks: communicatortest.Lacks{
+//				communicatortest.OrphanCancel: "a broker does not report who is gone",
+//			},
 //		})
 //	}
 //
-// What a communicator cannot do by its nature it declares in [Lacks], with the reason: the tests of
-// that are skipped and say so. Nothing else is skipped. [Proxy] is a TCP connection that the suite
-// can hold and cut.
+// [Config.New] makes the two ends for each of the tests, and [Setup] says what they need to know
+// about them. What a communicator cannot do by its nature it declares in [Lacks], with the reason,
+// which each skipped test prints. Nothing else is skipped. [Proxy] is a TCP connection that the
+// suite can hold back and cut.
 package communicatortest
 
 import (
@@ -30,14 +33,14 @@ import (
 
 // Config says what is tested.
 type Config struct {
-	// New makes the two ends for one subtest; it is called once in each. What it starts beside them
-	// it ends with t.Cleanup, which runs after the suite has closed both ends.
+	// New makes the two ends for one subtest; it is called once in each. What else it starts, it
+	// ends with t.Cleanup, which runs after the suite has closed both ends.
 	New func(t *testing.T) Setup
 	// Lacks declares what the communicator cannot do.
 	Lacks Lacks
-	// Patience bounds every wait: a call, an event, a condition. It bounds a hang and asserts no
-	// speed. 30 s when zero.
-	Patience time.Duration
+	// Timeout bounds every wait: for a call, an event, a condition. It is there to end a test that
+	// hangs, and asserts no speed. Default 30 s.
+	Timeout time.Duration
 	// Goroutines are goleak options for goroutines that may outlive a subtest. Those that exist
 	// before the subtest are ignored anyway.
 	Goroutines []goleak.Option
@@ -56,9 +59,9 @@ type Setup struct {
 	// ResultLimit is how many bytes of [agent.Result.Structured] surely pass; a result of twice as
 	// many does not. 0 only with [ResultLimit] in Lacks.
 	ResultLimit int
-	// Sever cuts every connection between the ends that exists, at once and without a goodbye, as a
-	// killed process does. What is held back is lost, a Hold is over. Later connections are not
-	// hindered. It may be called more than once. nil only with [Connection] in Lacks.
+	// Sever cuts every connection between the ends, at once and without notice, as the end of a
+	// killed process does. What is held back is lost, and a Hold is over. Later connections work.
+	// It may be called more than once. nil only with [Connection] in Lacks.
 	Sever func()
 	// Hold keeps back what is sent in that direction from now on, until Sever; the sender does not
 	// notice. The channel closes when the first bytes are held. nil only with [Holding] (or
@@ -136,8 +139,8 @@ func Run(t *testing.T, cfg Config) {
 			cfg.Lacks[f] = reason
 		}
 	}
-	if cfg.Patience <= 0 {
-		cfg.Patience = 30 * time.Second
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = 30 * time.Second
 	}
 	groups := []struct {
 		name  string

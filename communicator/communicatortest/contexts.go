@@ -37,7 +37,7 @@ func deadline(b *bench) {
 		if e.Code != agent.CodeDeadlineExceeded {
 			b.Fatalf("the call ended with %v", e)
 		}
-		if len(l.began) == 0 && limit < b.cfg.Patience {
+		if len(l.began) == 0 && limit < b.cfg.Timeout {
 			continue // so slow a machine that the call did not get there in time
 		}
 		wait(b, l.began, "the tool to begin")

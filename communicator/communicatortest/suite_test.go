@@ -11,11 +11,11 @@ import (
 )
 
 func runToy(t *testing.T, broken string) {
-	var patience time.Duration
+	var timeout time.Duration
 	if broken != "" {
-		patience = 2 * time.Second // it is to fail, for whatever reason
+		timeout = 2 * time.Second // it is to fail, for whatever reason
 	}
-	communicatortest.Run(t, communicatortest.Config{Patience: patience, New: func(t *testing.T) communicatortest.Setup {
+	communicatortest.Run(t, communicatortest.Config{Timeout: timeout, New: func(t *testing.T) communicatortest.Setup {
 		callee, err := newToy("", broken)
 		if err != nil {
 			t.Fatal(err)

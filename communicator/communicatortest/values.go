@@ -125,8 +125,8 @@ func unicode(b *bench) {
 	if got := b.ask("say", map[string]string{"key ß 🐙": s}).Text(); got != s {
 		b.Errorf("the text is %q, want %q", got, s)
 	}
-	if got, err := agent.Ask[map[string]string](b.ctx(), "callee.echo", map[string]string{"key ß 🐙": s}); err != nil ||
-		got["key ß 🐙"] != s {
+	got, err := agent.Ask[map[string]string](b.ctx(), "callee.echo", map[string]string{"key ß 🐙": s})
+	if err != nil || got["key ß 🐙"] != s {
 		b.Errorf("the value is %q, %v", got, err)
 	}
 }

@@ -66,7 +66,7 @@ func permissions(project string) (*server.Permissions, error) {
 	}, nil
 }
 
-// start runs a server until stop, with JetStream for each of its accounts.
+// start starts a server, with JetStream for each of its accounts. stop ends it.
 func start(so *server.Options, log *slog.Logger) (*server.Server, error) {
 	s, err := server.NewServer(so)
 	if err != nil {
@@ -103,8 +103,7 @@ func stop(s *server.Server) {
 
 func (b *broker) stop() { stop(b.Server) }
 
-// serverLog passes warnings and errors of the server on. What the server says in its normal course
-// is for those who debug.
+// serverLog passes on the warnings and errors of the server. Its notices are for debugging.
 type serverLog struct {
 	log  *slog.Logger
 	mu   sync.Mutex

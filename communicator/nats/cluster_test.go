@@ -86,7 +86,7 @@ func TestCluster(t *testing.T) {
 			t.Fatal("a whole cluster refuses an event")
 		}
 	}
-	stream, err := v.js.Stream(t.Context(), v.events)
+	stream, err := v.js.Stream(t.Context(), v.eventStream)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,8 @@ func TestGroups(t *testing.T) {
 		}
 		return stop
 	}
-	stops := []func() error{listen("a1", "a"), listen("a2", "a"), listen("b", "b"), listen("single1", ""), listen("single2", "")}
+	stops := []func() error{listen("a1", "a"), listen("a2", "a"), listen("b", "b"),
+		listen("single1", ""), listen("single2", "")}
 	for range n {
 		if err := d.Publish(topic, message.NewMessage("", []byte("x"))); err != nil {
 			t.Fatal(err)

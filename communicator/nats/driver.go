@@ -16,12 +16,13 @@ import (
 	"github.com/openmas/openmas/communicator/pubsub"
 )
 
-// Driver is a [pubsub.Driver] on core NATS: a message reaches who subscribes when it is published
-// and is kept for nobody. It is a [pubsub.Requester] and a [pubsub.Remote] besides. It is safe for
-// concurrent use.
+// Driver is a [pubsub.Driver] on core NATS: a message reaches the subscriptions that there are when
+// it is published, and is not stored. It is a [pubsub.Requester] and a [pubsub.Remote] too. It is
+// safe for concurrent use.
 //
-// While the connection is lost, Publish is [pubsub.ErrNotSent]: nothing is buffered to be sent
-// later. Publish returns when the message is in the connection's buffer, which is flushed at once.
+// Publish returns when the message is in the connection's buffer, which is flushed at once. While
+// the connection is lost, Publish returns [pubsub.ErrNotSent]: nothing is buffered to be sent
+// later.
 type Driver struct {
 	o        Options
 	nc       *natsgo.Conn
@@ -44,9 +45,6 @@ var (
 func (d *Driver) MaxPayload() int {
 	return max(int(d.nc.MaxPayload())-headroom, 1)
 }
-
-// Conn is the connection, for what this package does not do. It belongs to the driver.
-func (d *Driver) Conn() *natsgo.Conn { return d.nc }
 
 // URL is the server it is connected to now, without credentials; empty while there is none.
 func (d *Driver) URL() string {
@@ -125,8 +123,8 @@ func (d *Driver) disconnected(_ *natsgo.Conn, err error) {
 	if err == nil {
 		err = errors.New("it was closed")
 	}
-	err = d.o.conceal(err)
-	d.o.Logger.Warn("the connection to the broker is lost", "broker", d.where(), "error", err)
+	err = d.o.redact(err)
+	d.o.Logger.Warn("the connection to the broker was lost", "broker", d.where(), "error", err)
 	for _, fn := range fns {
 		fn(err)
 	}
@@ -136,10 +134,10 @@ func (d *Driver) reconnected(*natsgo.Conn) {
 	d.o.Logger.Info("the connection to the broker is back", "broker", d.where(), "url", d.URL())
 }
 
-// failed is told of what belongs to no call of the library: messages that were dropped, subjects
+// failed logs the errors that no call of the library returns: messages that were dropped, subjects
 // that are not allowed.
 func (d *Driver) failed(_ *natsgo.Conn, s *natsgo.Subscription, err error) {
-	err = d.o.conceal(err)
+	err = d.o.redact(err)
 	if s == nil {
 		d.o.Logger.Warn("the broker reports an error", "broker", d.where(), "error", err)
 		return
@@ -148,8 +146,8 @@ func (d *Driver) failed(_ *natsgo.Conn, s *natsgo.Subscription, err error) {
 	d.o.Logger.Warn("a subscription fails", "subject", s.Subject, "lost messages", lost, "error", err)
 }
 
-// Close ends every subscription, sends what is buffered, and with the embedded broker, when this
-// process runs it, stops that: another process of the project takes over.
+// Close ends every subscription and flushes the connection. When this process runs the embedded
+// broker, it stops it: another process of the project takes over.
 func (d *Driver) Close() error {
 	d.mu.Lock()
 	first := !d.closed

@@ -26,40 +26,42 @@ type DurableOptions struct {
 	// whichever process gets them, and a failed one again before its successors. It makes
 	// Concurrency 1.
 	InOrder bool
-	// Attempts is how often an event is handled before it is dead. Default 5. An error
-	// invalid_argument, not_found or unimplemented is final.
+	// Attempts is how often a failing handler is tried before the event is dead-lettered. Default
+	// 5. An error invalid_argument, not_found or unimplemented is final.
 	Attempts int
 	// Backoff is the time before the second attempt, doubled with each, at most a minute. Default 1
 	// s.
 	Backoff time.Duration
-	// AckWait is after how long without a sign of life from a process its events go to another.
-	// Default 30 s.
+	// AckWait is how long a process may be silent before the events in its hands are redelivered
+	// to another. Default 30 s.
 	AckWait time.Duration
-	// MaxAge is how long events are kept, handled or not. Default 24 h; for dead ones 30 days.
+	// MaxAge is how long events are stored, handled or not. Default 24 h; for dead letters 30 days.
 	MaxAge time.Duration
-	// MaxBytes is how much is kept; beyond it, Publish fails. Default 1 GiB, and as much for dead
-	// ones, of which the oldest go then.
+	// MaxBytes is how much is stored; beyond it, Publish fails. Default 1 GiB, and as much for dead
+	// letters, of which the oldest are deleted then.
 	MaxBytes int64
-	// Replicas is on how many servers of a cluster events are kept. Default 3 in a cluster, else 1.
+	// Replicas is on how many servers of a cluster events are stored. Default 3 in a cluster, else
+	// 1.
 	Replicas int
-	// OnDead is told of every dead event. It may be called concurrently. Default: a line in the
-	// log.
-	OnDead func(Dead)
+	// OnDeadLetter gets every event that is dead-lettered. It may be called concurrently. Default:
+	// a line in the log.
+	OnDeadLetter func(DeadLetter)
 }
 
-// Durable carries events that are kept until they are handled: at least once for each agent that
-// listens to their topic, on JetStream. An event is kept when Publish has returned. Agents that
-// listen for the first time get what is still kept. Durable is safe for concurrent use.
+// Durable carries events that JetStream stores until they are handled: at least once by each agent
+// that subscribes to their topic. An event is stored when Publish has returned. An agent that
+// subscribes for the first time gets the events that are still stored. Durable is safe for
+// concurrent use.
 //
-// What was acknowledged survives the death of any process; that of the machine only with replicas
-// on others, or with [Options.SyncAlways].
+// An acknowledged event survives the end of any process. It survives the end of the machine only
+// with replicas on others, or with [Options.SyncAlways].
 type Durable struct {
 	d  *Driver
 	o  DurableOptions
 	js jetstream.JetStream
 
-	events, dead             string // names of streams
-	published, replay, grave string // prefixes of subjects
+	eventStream, deadStream               string // names
+	eventPrefix, replayPrefix, deadPrefix string // prefixes of subjects
 
 	mu     sync.Mutex
 	closed bool
@@ -68,8 +70,7 @@ type Durable struct {
 
 var _ agent.Publisher = (*Durable)(nil)
 
-// Durable prepares durable events, once per driver: it makes the streams where they are not there
-// yet.
+// Durable prepares durable events. It makes the streams where they are not there yet.
 func (d *Driver) Durable(ctx context.Context, o DurableOptions) (*Durable, error) {
 	o.Concurrency, o.Attempts = max(cmp.Or(o.Concurrency, defaultConcurrency), 1),
 		max(cmp.Or(o.Attempts, defaultDurableAttempts), 1)
@@ -84,9 +85,10 @@ func (d *Driver) Durable(ctx context.Context, o DurableOptions) (*Durable, error
 			o.Replicas = clusterReplicas
 		}
 	}
-	if o.OnDead == nil {
-		o.OnDead = func(dead Dead) {
-			d.o.Logger.Error("a durable event is dead", "agent", dead.Agent, "topic", dead.Event.Topic, "event",
+	if o.OnDeadLetter == nil {
+		o.OnDeadLetter = func(dead DeadLetter) {
+			d.o.Logger.Error("a durable event was dead-lettered", "agent", dead.Agent, "topic", dead.Event.Topic,
+				"event",
 				dead.Event.ID, "attempts", dead.Attempts,
 				"error", dead.Reason)
 		}
@@ -95,27 +97,31 @@ func (d *Driver) Durable(ctx context.Context, o DurableOptions) (*Durable, error
 	if err != nil {
 		return nil, fmt.Errorf("durable events: %w", err)
 	}
-	v := &Durable{d: d, o: o, js: js, events: "om-" + d.o.Project + "-events", dead: "om-" + d.o.Project + "-dead",
+	v := &Durable{d: d, o: o, js: js, eventStream: "om-" + d.o.Project + "-events", deadStream: "om-" + d.o.Project +
+		"-dead",
 		subs: map[*durableSubscription]struct{}{}}
-	for class, s := range map[string]*string{"durable.": &v.published, "replay.": &v.replay, "dead.": &v.grave} {
+	for class, s := range map[string]*string{"durable.": &v.eventPrefix, "replay.": &v.replayPrefix,
+		"dead.": &v.deadPrefix} {
 		if *s, err = bus.Subject(d.o.Project, class); err != nil {
 			return nil, err
 		}
 	}
 	for _, c := range []jetstream.StreamConfig{
-		{Name: v.events, Subjects: []string{v.published + ">", v.replay + ">"}, MaxAge: o.MaxAge, MaxBytes: o.MaxBytes,
-			Discard: jetstream.DiscardNew, Replicas: o.Replicas},
-		{Name: v.dead, Subjects: []string{v.grave + ">"}, MaxAge: max(minDeadAge, o.MaxAge), MaxBytes: o.MaxBytes,
+		{Name: v.eventStream, Subjects: []string{v.eventPrefix + ">", v.replayPrefix + ">"}, MaxAge: o.MaxAge,
+			MaxBytes: o.MaxBytes,
+			Discard:  jetstream.DiscardNew, Replicas: o.Replicas},
+		{Name: v.deadStream, Subjects: []string{v.deadPrefix + ">"}, MaxAge: max(minDeadAge, o.MaxAge),
+			MaxBytes: o.MaxBytes,
 			Replicas: o.Replicas},
 	} {
 		if err := v.stream(ctx, c); err != nil {
-			return nil, fmt.Errorf("durable events: make the stream %s: %w", c.Name, d.o.conceal(err))
+			return nil, fmt.Errorf("durable events: make the stream %s: %w", c.Name, d.o.redact(err))
 		}
 	}
 	return v, nil
 }
 
-// stream makes a stream. A cluster needs a while to be able to.
+// stream makes a stream. A cluster that has just started needs a while until it can.
 func (v *Durable) stream(ctx context.Context, c jetstream.StreamConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
@@ -134,8 +140,8 @@ func (v *Durable) stream(ctx context.Context, c jetstream.StreamConfig) error {
 }
 
 // Publish implements [agent.Publisher]. On an error other than unavailable with NotExecuted the
-// event may be kept all the same; publishing it again with its ID within two minutes does not
-// double it.
+// event may have been stored. Publishing it again with its ID within two minutes does not double
+// it.
 func (v *Durable) Publish(ctx context.Context, p agent.Event) error {
 	if err := agent.CheckTopic(p.Topic); err != nil {
 		return err
@@ -144,7 +150,7 @@ func (v *Durable) Publish(ctx context.Context, p agent.Event) error {
 	if err != nil {
 		return fmt.Errorf("publish %s: %w", p.Topic, err)
 	}
-	switch err := v.keep(ctx, v.published+p.Topic, p.Topic+"/"+m.Metadata["id"], m); {
+	switch err := v.store(ctx, v.eventPrefix+p.Topic, p.Topic+"/"+m.Metadata["id"], m); {
 	case err == nil:
 		return nil
 	case errors.Is(err, pubsub.ErrNotSent):
@@ -156,15 +162,15 @@ func (v *Durable) Publish(ctx context.Context, p agent.Event) error {
 	}
 }
 
-// keep publishes a message and waits until it is kept, at most 5 s without a deadline.
-func (v *Durable) keep(ctx context.Context, subject, id string, m *message.Message) error {
+// store publishes a message and waits until it is stored, at most 5 s without a deadline.
+func (v *Durable) store(ctx context.Context, subject, id string, m *message.Message) error {
 	if err := checkSubject(subject); err != nil {
 		return fmt.Errorf("%w: %w", err, pubsub.ErrNotSent)
 	}
-	return v.keepRaw(ctx, &natsgo.Msg{Subject: subject, Header: header(m), Data: m.Payload}, id)
+	return v.storeMsg(ctx, &natsgo.Msg{Subject: subject, Header: header(m), Data: m.Payload}, id)
 }
 
-func (v *Durable) keepRaw(ctx context.Context, m *natsgo.Msg, id string) error {
+func (v *Durable) storeMsg(ctx context.Context, m *natsgo.Msg, id string) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, flushTimeout)
@@ -177,17 +183,17 @@ func (v *Durable) keepRaw(ctx context.Context, m *natsgo.Msg, id string) error {
 	case errors.Is(err, natsgo.ErrReconnectBufExceeded), errors.Is(err, natsgo.ErrConnectionClosed),
 		errors.Is(err, natsgo.ErrMaxPayload),
 		errors.Is(err, natsgo.ErrBadHeaderMsg), errors.Is(err, jetstream.ErrNoStreamResponse):
-		return fmt.Errorf("%w: %w", v.d.o.conceal(err), pubsub.ErrNotSent)
+		return fmt.Errorf("%w: %w", v.d.o.redact(err), pubsub.ErrNotSent)
 	}
-	return v.d.o.conceal(err)
+	return v.d.o.redact(err)
 }
 
-// Subscribe has fn called with the durable events of a topic as the agent that group names; of
-// several processes, one gets each event, at least once. attempt is the number of its delivery, its
-// ID stays the same. Within a process, events of one key are handled one after the other.
+// Subscribe calls fn with the durable events of a topic as the agent that group names: of several
+// processes, one gets each event, at least once. attempt is the number of its delivery; its ID
+// stays the same. Within a process, events of one key are handled one after the other.
 //
-// stop ends the subscription and waits for the handlers that run; when its context ends first, it
-// cancels them and returns an error; they are delivered again.
+// stop ends the subscription and waits for the handlers. When its context ends first, it cancels
+// them and returns an error; their events are redelivered.
 func (v *Durable) Subscribe(group, topic string, fn pubsub.EventHandler) (stop func(context.Context) error, err error) {
 	if err := errors.Join(agent.CheckAgentName(group), agent.CheckTopic(topic)); err != nil {
 		return nil, err

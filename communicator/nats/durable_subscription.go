@@ -44,7 +44,7 @@ func (v *Durable) subscribe(group, topic string,
 		done: make(chan struct{})}
 	fail := func(err error) error {
 		return agent.Errorf(agent.CodeUnavailable, "%s subscribes to the durable events %s: %w", group, topic,
-			v.d.o.conceal(err))
+			v.d.o.redact(err))
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -67,7 +67,7 @@ func (s *durableSubscription) consumer(ctx context.Context) (jetstream.Consumer,
 	o := s.v.o
 	c := jetstream.ConsumerConfig{
 		Durable:        s.group + "@" + strings.ReplaceAll(s.topic, ".", "+"),
-		FilterSubjects: []string{s.v.published + s.topic, s.v.replay + s.group + "." + s.topic},
+		FilterSubjects: []string{s.v.eventPrefix + s.topic, s.v.replayPrefix + s.group + "." + s.topic},
 		AckPolicy:      jetstream.AckExplicitPolicy, AckWait: o.AckWait, MaxDeliver: -1,
 		DeliverPolicy: jetstream.DeliverAllPolicy, MaxAckPending: maxAckPending,
 	}
@@ -76,7 +76,7 @@ func (s *durableSubscription) consumer(ctx context.Context) (jetstream.Consumer,
 	}
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	return s.v.js.CreateOrUpdateConsumer(ctx, s.v.events, c)
+	return s.v.js.CreateOrUpdateConsumer(ctx, s.v.eventStream, c)
 }
 
 // run takes events until stop, and then waits for the handlers. Whatever goes wrong with the
@@ -97,7 +97,7 @@ func (s *durableSubscription) run(consumer jetstream.Consumer) {
 		if err != nil && s.stopped.Err() == nil {
 			wait := waits.Next()
 			s.v.d.o.Logger.Warn("durable events do not come", "agent", s.group, "topic", s.topic, "again in", wait,
-				"error", s.v.d.o.conceal(err))
+				"error", s.v.d.o.redact(err))
 			_ = backoff.Sleep(s.stopped, wait) // the loop looks
 		}
 	}

@@ -91,9 +91,9 @@ func TestDurableEvents(t *testing.T) {
 }
 
 func TestDeadEvents(t *testing.T) {
-	told := make(chan Dead, 10)
+	told := make(chan DeadLetter, 10)
 	v := durable(t, open(t, testBroker(t).options()),
-		DurableOptions{Attempts: 3, Backoff: time.Millisecond, OnDead: func(d Dead) {
+		DurableOptions{Attempts: 3, Backoff: time.Millisecond, OnDeadLetter: func(d DeadLetter) {
 			told <- d
 		}})
 	var mu sync.Mutex
@@ -130,7 +130,7 @@ func TestDeadEvents(t *testing.T) {
 		}
 		testkit.Receive(t, other)
 	}
-	dead, err := v.ListDead(t.Context(), "", "", 0, 100)
+	dead, err := v.DeadLetters(t.Context(), "", "", 0, 100)
 	if err != nil || len(dead) != 3 {
 		t.Fatal(dead, err)
 	}
@@ -148,7 +148,7 @@ func TestDeadEvents(t *testing.T) {
 		limit, want  int
 	}{{"a", "", 0, 100, 3}, {"b", "", 0, 100, 0}, {"", "t", 0, 100, 3}, {"a", "u", 0, 100, 0},
 		{"", "", dead[1].Seq, 100, 2}, {"", "", 0, 1, 1}} {
-		if l, err := v.ListDead(t.Context(), c.agent, c.topic, c.from, c.limit); err != nil || len(l) != c.want {
+		if l, err := v.DeadLetters(t.Context(), c.agent, c.topic, c.from, c.limit); err != nil || len(l) != c.want {
 			t.Errorf("%+v: %d %v", c, len(l), err)
 		}
 	}
@@ -169,7 +169,7 @@ func TestDeadEvents(t *testing.T) {
 	if n, err := v.Forget(t.Context(), dead[1].Seq); n != 1 || err != nil {
 		t.Error(n, err)
 	}
-	if l, err := v.ListDead(t.Context(), "", "", 0, 100); err != nil || len(l) != 0 {
+	if l, err := v.DeadLetters(t.Context(), "", "", 0, 100); err != nil || len(l) != 0 {
 		t.Error(l, err)
 	}
 	if len(other) != 0 {
@@ -237,7 +237,7 @@ func TestDurableConsumerDeleted(t *testing.T) {
 		for s := testkit.Receive(t, got); s.p.ID != id; s = testkit.Receive(t, got) { // at least once
 			t.Log("again:", s.p.ID)
 		}
-		if err := v.js.DeleteConsumer(t.Context(), v.events, "a@t"); err != nil {
+		if err := v.js.DeleteConsumer(t.Context(), v.eventStream, "a@t"); err != nil {
 			t.Fatal(err)
 		}
 	}

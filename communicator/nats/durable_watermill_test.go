@@ -16,7 +16,7 @@ type durablePublisher struct{ v *Durable }
 
 func (p durablePublisher) Publish(topic string, messages ...*message.Message) error {
 	for _, m := range messages {
-		if err := p.v.keep(m.Context(), p.v.published+topic, topic+"/"+m.UUID, m); err != nil {
+		if err := p.v.store(m.Context(), p.v.eventPrefix+topic, topic+"/"+m.UUID, m); err != nil {
 			return fmt.Errorf("publish %s: %w", topic, err)
 		}
 	}
@@ -60,7 +60,7 @@ func (s *durableSubscriber) Subscribe(ctx context.Context, topic string) (<-chan
 		case <-ctx.Done():
 			return errEnded
 		}
-		return pass(ctx, received(d.raw.Headers(), d.raw.Data()), out)
+		return deliverOnce(ctx, received(d.raw.Headers(), d.raw.Data()), out)
 	})
 	if err != nil {
 		return nil, err

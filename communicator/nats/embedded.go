@@ -13,13 +13,18 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 )
 
-// embedded is this process's part in the broker that the processes of a project share. Whoever
-// holds the lock on the state folder runs it.
+// embedded is this process's part in the broker that the processes of a project share. The process
+// that holds the lock on the state folder runs it:
 //
-// It has no goroutine: the connection asks it for the way to the broker each time it has lost it.
-// Then, if the lock is free, whoever ran the broker is dead, and this process takes over, with the
-// same store. That no one but a live owner is ever dialled also keeps the token from whoever got a
-// dead one's port.
+//	the connection is lost, or not there yet -> Dial
+//	  the lock is free    -> the process that ran the broker has ended: this one takes over,
+//	                         with the same store, and connects to itself
+//	  another one has it  -> connect to the address that it wrote
+//	  ... but no address  -> it is just starting: the connection dials again
+//
+// It has no goroutine: nats.go calls Dial whenever it needs a connection. Only the process that
+// holds the lock is ever dialled, so the token does not reach a program that got the port of an
+// ended one.
 type embedded struct {
 	o   *Options
 	dir string
@@ -31,7 +36,7 @@ type embedded struct {
 	last   access   // what the last dial was to
 }
 
-// join makes the state folder. It starts the broker if nobody has.
+// join makes the state folder, and starts the broker if no process runs it.
 func join(o *Options) (*embedded, error) {
 	dir, err := filepath.Abs(o.StateDir)
 	if err == nil {
@@ -43,13 +48,13 @@ func join(o *Options) (*embedded, error) {
 	e := &embedded{o: o, dir: dir}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.own(); err != nil {
+	if err := e.takeOver(); err != nil {
 		return nil, fmt.Errorf("start the embedded broker in %s: %w", dir, err)
 	}
 	return e, nil
 }
 
-// options make a connection find the broker wherever it is.
+// options make a connection dial the broker, whichever process runs it.
 func (e *embedded) options() []natsgo.Option {
 	return []natsgo.Option{
 		natsgo.SetCustomDialer(e), natsgo.IgnoreDiscoveredServers(), natsgo.SkipHostLookup(),
@@ -62,14 +67,14 @@ func (e *embedded) options() []natsgo.Option {
 	}
 }
 
-// Dial is how the connection reaches the broker: within this process where it runs here.
+// Dial implements nats.go's CustomDialer. A broker in this process is reached without a socket.
 func (e *embedded) Dial(network, _ string) (net.Conn, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return nil, errors.New("the driver is closed")
 	}
-	if err := e.own(); err != nil {
+	if err := e.takeOver(); err != nil {
 		e.o.Logger.Error("the embedded broker does not start", "folder", e.dir, "error", err)
 		return nil, err
 	}
@@ -92,8 +97,8 @@ func (e *embedded) Dial(network, _ string) (net.Conn, error) {
 	return net.DialTimeout(network, u.Host, dialTimeout) //nolint:noctx // nats.go asks a dialer without a context
 }
 
-// own starts the broker if no process has the lock. e.mu is held.
-func (e *embedded) own() error {
+// takeOver starts the broker if no other process has the lock. e.mu is held.
+func (e *embedded) takeOver() error {
 	if e.srv != nil {
 		return nil
 	}
@@ -106,10 +111,11 @@ func (e *embedded) own() error {
 		if u, err := url.Parse(old.URL); err == nil {
 			port, _ = strconv.Atoi(u.Port())
 		}
-		e.o.Logger.Warn("the process that ran the embedded broker is gone, this one takes over", "folder", e.dir, "pid",
+		e.o.Logger.Warn("the process that ran the embedded broker has ended, this one takes over", "folder", e.dir,
+			"pid",
 			old.PID)
 	}
-	err = removeAccess(e.dir) // before anyone dials the port of the dead
+	err = removeAccess(e.dir) // before any process dials the old port
 	if err == nil {
 		e.srv, err = startBroker(e.o, filepath.Join(e.dir, "broker"), freePort(port))
 	}
@@ -132,7 +138,8 @@ func freePort(port int) int {
 	if port <= 0 {
 		return -1
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))) //nolint:noctx // binding does not wait
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	l, err := net.Listen("tcp", addr) //nolint:noctx // binding does not wait
 	if err != nil || l.Close() != nil {
 		return -1
 	}
@@ -151,8 +158,8 @@ func (e *embedded) where() string {
 	return e.last.URL
 }
 
-// close is called after the connection was closed. Without the file, others wait for the next
-// owner.
+// close is called after the connection was closed. It removes the address first: the other
+// processes wait for the next one that takes over.
 func (e *embedded) close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -11,15 +11,15 @@ import (
 
 const uuidHeader = "uuid"
 
-// header is the metadata as NATS headers. The UUID goes along unless it is there anyway.
+// header returns the metadata as NATS headers, and the UUID unless the metadata has it already.
 func header(m *message.Message) natsgo.Header {
 	o := outgoing{header: make(natsgo.Header, len(m.Metadata)+1)}
 	o.fill(m)
 	return o.header
 }
 
-// outgoing is a message being encoded, which is done with when it was published: a map that was
-// used before is half the cost of a new one.
+// outgoing is a message that is being published. It is used again: a map that was used before costs
+// half as much as a new one.
 type outgoing struct {
 	header natsgo.Header
 	values []string
@@ -44,7 +44,7 @@ func (o *outgoing) put(k, v string) {
 	o.header[k] = o.values[n : n+1 : n+1]
 }
 
-// free keeps no reference to what was sent, and no map that one large message has made large.
+// free makes it ready for the next message. A map that one large message has made large is dropped.
 func (o *outgoing) free() {
 	if len(o.values) > 64 {
 		return
@@ -55,7 +55,7 @@ func (o *outgoing) free() {
 	outgoings.Put(o)
 }
 
-// incoming is a message that is seen only while a function is called.
+// incoming is a message that is valid only while a function is called.
 type incoming struct{ m message.Message }
 
 var incomings = sync.Pool{New: func() any { return &incoming{message.Message{Metadata: message.Metadata{}}} }}

@@ -67,7 +67,7 @@ func TestCallerIsGone(t *testing.T) {
 		failed <- err
 	}()
 	testkit.Receive(t, began)
-	caller.Conn().Close()
+	caller.nc.Close()
 	testkit.Receive(t, ended)
 	if err := testkit.Receive(t, failed); agent.CodeOf(err) != agent.CodeOutcomeUnknown {
 		t.Error(err)

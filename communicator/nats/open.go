@@ -15,10 +15,10 @@ import (
 // ErrAuth says that the broker refused the credentials.
 var ErrAuth = errors.New("the broker refused the credentials")
 
-// Open connects to the broker. It returns once the connection stands; from then on, the driver
-// reconnects by itself, for ever, after 1 s x 1.6 each time with 20 % of jitter and at most 30 s (a
-// quarter of a second at most with the embedded broker). Errors never contain a secret; refused
-// credentials are [ErrAuth].
+// Open connects to the broker. It returns when the connection is up. From then on the driver
+// reconnects by itself and for ever: after 1 s, and 1.6 times as long each time up to 30 s, with 20
+// % of jitter; with the embedded broker after a quarter of a second at most. Errors never contain a
+// secret. Refused credentials are [ErrAuth].
 func Open(ctx context.Context, o Options) (*Driver, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -75,11 +75,11 @@ func (d *Driver) connect(ctx context.Context, urls []string, wait time.Duration,
 		where := d.where()
 		switch {
 		case isAuth(err):
-			return nil, fmt.Errorf("connect to the NATS broker %s: %w (%w)", where, ErrAuth, d.o.conceal(err))
+			return nil, fmt.Errorf("connect to the NATS broker %s: %w (%w)", where, ErrAuth, d.o.redact(err))
 		case errors.Is(err, natsgo.ErrNoServers):
 			err = errors.New("nobody answers there")
 		default:
-			err = d.o.conceal(err)
+			err = d.o.redact(err)
 		}
 		pause := waits.Wait(try)
 		if left := wait - time.Since(began); wait >= 0 && left < pause {
@@ -108,12 +108,12 @@ func connectOnce(urls []string, opts []natsgo.Option) (*natsgo.Conn, error) {
 	return o.Connect()
 }
 
-// where is the broker, for people.
+// where says for people which broker it is.
 func (d *Driver) where() string {
 	if d.embedded != nil {
 		return "embedded in this project (" + d.embedded.dir + ")"
 	}
-	return d.o.shown()
+	return d.o.redactedURLs()
 }
 
 func isAuth(err error) bool {

@@ -155,7 +155,7 @@ func TestProjectsAreApart(t *testing.T) {
 	ours, spy := client("test"), client("spy")
 	serve(t, process(t, ours), "callee", echo)
 	for _, subject := range []string{"om.1.test.>", ">", "om.>", "$JS.EVENT.>", "_INBOX.>"} {
-		sub, err := spy.Conn().SubscribeSync(subject)
+		sub, err := spy.nc.SubscribeSync(subject)
 		if err == nil {
 			_, err = sub.NextMsg(5 * time.Second)
 		}

@@ -15,8 +15,8 @@ import (
 	"github.com/openmas/openmas/internal/bus"
 )
 
-// Options says which broker, and as whom. The zero values of all but Project and one of URLs and
-// StateDir are defaults.
+// Options configures a [Driver]: which broker, and as which user. Project must be set, and one of
+// URLs and StateDir; all other zero values are defaults.
 type Options struct {
 	// Project keeps projects apart: letters, digits, - and _.
 	Project string
@@ -28,16 +28,16 @@ type Options struct {
 	// StateDir is the folder of the embedded broker, the same for all processes of the project on
 	// this machine and for them alone. Open makes it.
 	StateDir string
-	// SyncAlways has the embedded broker write to the disk with each durable event, so that they
-	// outlive a power cut as well, and not only its process.
+	// SyncAlways makes the embedded broker sync each durable event to the disk, so that they
+	// survive a power cut too, and not only the end of its process.
 	SyncAlways bool
 
 	// User and Password, or Token, or CredsFile (a JWT and its key), or NkeyFile (a seed) for
 	// external servers.
 	User, Password, Token string
 	CredsFile, NkeyFile   string
-	// CAFile are the authorities to trust in PEM, CertFile and KeyFile who we are. Default: the
-	// system's, and nobody. With any of them TLS is required.
+	// CAFile has the trusted authorities in PEM; default: the system's. CertFile and KeyFile are
+	// the client's certificate. With any of them TLS is required.
 	CAFile, CertFile, KeyFile string
 
 	// Wait is how long Open waits for a broker that is down; 0: not at all, negative: for as long
@@ -46,16 +46,17 @@ type Options struct {
 	// OnWait is called after each failed attempt. url has no credentials in it.
 	OnWait func(url string, err error)
 
-	// Queue is how many messages wait for one subscription, and QueueBytes their size; what comes
-	// beyond it is lost, with a warning. Default 65536 and 64 MiB.
+	// Queue is how many messages wait for one subscription, and QueueBytes their size. Messages
+	// beyond that are lost, with a warning. Default 65536 and 64 MiB.
 	Queue, QueueBytes int
-	// Redeliver is how often a message that a subscriber nacked is handed to it again, with Backoff
-	// (doubled with each, at most 10 s) between. Default 3, and 10 ms. Negative: never.
+	// Redeliver is how often a message that was nacked is delivered again before it is
+	// dead-lettered; default 3, negative: never. Backoff is the time before the first redelivery,
+	// doubled with each, at most 10 s. Default 10 ms.
 	Redeliver int
 	Backoff   time.Duration
-	// OnDead gets what was received and could not be handed over. It is quick and may be called
-	// concurrently. Default: a line in the log.
-	OnDead func(topic string, m *message.Message, reason error)
+	// OnDeadLetter gets the messages that were received and will not be delivered any more. It is
+	// quick and may be called concurrently. Default: a line in the log.
+	OnDeadLetter func(topic string, m *message.Message, reason error)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
@@ -86,15 +87,15 @@ func (o *Options) complete() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.OnDead == nil {
-		o.OnDead = func(topic string, m *message.Message, reason error) {
-			o.Logger.Warn("a message is dead", "topic", topic, "message", m.UUID, "reason", reason)
+	if o.OnDeadLetter == nil {
+		o.OnDeadLetter = func(topic string, m *message.Message, reason error) {
+			o.Logger.Warn("a message was dead-lettered", "topic", topic, "message", m.UUID, "reason", reason)
 		}
 	}
 	return nil
 }
 
-// external are the options of nats.go for servers that are not ours.
+// external returns the options of nats.go for servers outside this project.
 func (o *Options) external() ([]natsgo.Option, error) {
 	var opts []natsgo.Option
 	switch {
@@ -120,8 +121,8 @@ func (o *Options) external() ([]natsgo.Option, error) {
 	return opts, nil
 }
 
-// shown are the URLs without credentials.
-func (o *Options) shown() string {
+// redactedURLs returns the URLs without credentials.
+func (o *Options) redactedURLs() string {
 	var all []string
 	for _, s := range o.URLs {
 		if u, err := url.Parse(s); err == nil {
@@ -135,8 +136,8 @@ func (o *Options) shown() string {
 	return strings.Join(all, ", ")
 }
 
-// conceal takes secrets out of an error's text, should they be in it.
-func (o *Options) conceal(err error) error {
+// redact replaces the secrets in an error's text.
+func (o *Options) redact(err error) error {
 	secrets := []string{o.Password, o.Token}
 	for _, s := range o.URLs {
 		if i := strings.LastIndexByte(s, '@'); i >= 0 {

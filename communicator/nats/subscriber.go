@@ -42,8 +42,8 @@ func (d *Driver) Subscriber(group string) (message.Subscriber, error) {
 	return s, nil
 }
 
-// Receive implements [pubsub.Receiver]: fn runs in the goroutine of the subscription. stop hands
-// over what this process has received by then.
+// Receive implements [pubsub.Receiver]: fn runs in the goroutine of the subscription. stop returns
+// after fn got every message that this process has received by then.
 func (s *subscriber) Receive(topic string, fn func(*message.Message)) (func() error, error) {
 	if err := checkSubject(topic); err != nil {
 		return nil, err
@@ -59,15 +59,15 @@ func (s *subscriber) Receive(topic string, fn func(*message.Message)) (func() er
 }
 
 // Subscribe implements watermill's Subscriber. The next message comes when the one before was
-// acknowledged; one that is nacked comes again, some times.
+// acknowledged or dead-lettered.
 func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	if err := checkSubject(topic); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	in, done := &handover{d: s.d, topic: topic, ctx: ctx, out: make(chan *message.Message)}, make(chan struct{})
+	in, done := &redelivery{d: s.d, topic: topic, ctx: ctx, out: make(chan *message.Message)}, make(chan struct{})
 	end, err := s.add(func() (func() error, error) {
-		unsubscribe, err := s.d.subscribe(topic, s.group, in.hand, func() { close(in.out); close(done) })
+		unsubscribe, err := s.d.subscribe(topic, s.group, in.deliver, func() { close(in.out); close(done) })
 		return func() error {
 			cancel()
 			err := unsubscribe()
@@ -129,7 +129,7 @@ func (s *subscriber) Close() error {
 }
 
 // subscribe calls fn with one message after the other, and ended when it will not be called again.
-// end drops what waits.
+// end drops the messages that wait.
 func (d *Driver) subscribe(subject, group string, fn func(*natsgo.Msg), ended func()) (end func() error, err error) {
 	sub, err := d.listen(subject, group, fn, ended)
 	if err != nil {
@@ -143,7 +143,7 @@ func (d *Driver) subscribe(subject, group string, fn func(*natsgo.Msg), ended fu
 	}, nil
 }
 
-// receive is subscribe whose end lets fn have what waits, and returns after that. fn must not wait.
+// receive is subscribe whose end returns after fn got the messages that wait. fn must not wait.
 func (d *Driver) receive(subject, group string, fn func(*natsgo.Msg)) (end func() error, err error) {
 	done := make(chan struct{})
 	sub, err := d.listen(subject, group, fn, func() { close(done) })
@@ -193,32 +193,36 @@ func unsubscribe(sub *natsgo.Subscription) error {
 	return nil
 }
 
-// A handover gives messages to a channel, one when the one before was acknowledged.
-type handover struct {
+// A redelivery sends messages to a channel, each until it is acknowledged or dead-lettered:
+//
+//	sent -> acknowledged: the next one
+//	     -> nacked: sent again after a wait, or dead-lettered after the last redelivery
+//	     -> the subscription ends: dead-lettered
+type redelivery struct {
 	d     *Driver
 	topic string
 	ctx   context.Context
 	out   chan *message.Message
 }
 
-func (h *handover) hand(raw *natsgo.Msg) {
+func (h *redelivery) deliver(raw *natsgo.Msg) {
 	waits := backoff.Policy{Initial: h.d.o.Backoff, Multiplier: 2, Max: maxBackoff}
 	for try := 1; ; try++ {
 		m := received(raw.Header, raw.Data)
-		err := pass(h.ctx, m, h.out)
+		err := deliverOnce(h.ctx, m, h.out)
 		switch {
 		case err == nil:
 			return
 		case errors.Is(err, errNacked) && try <= h.d.o.Redeliver && backoff.Sleep(h.ctx, waits.Wait(try)) == nil:
 			continue
 		}
-		h.d.o.OnDead(h.topic, m, err)
+		h.d.o.OnDeadLetter(h.topic, m, err)
 		return
 	}
 }
 
-// pass hands m to a subscriber and waits for what it says. m's context ends with that.
-func pass(ctx context.Context, m *message.Message, out chan<- *message.Message) error {
+// deliverOnce sends m to a subscriber and waits for its acknowledgement. Then m's context ends.
+func deliverOnce(ctx context.Context, m *message.Message, out chan<- *message.Message) error {
 	mctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	m.SetContext(mctx)

@@ -19,7 +19,8 @@ type backChannel struct {
 func (r *backChannel) Notify(ctx context.Context, n agent.Notice) {
 	payload, err := json.Marshal(n)
 	if err == nil {
-		err = r.b.c.send(ctx, r.a.replyTo, &bus.Frame{Kind: bus.KindNotice, Ref: r.a.ref, Payload: payload}, r.b.c.o.MaxPayload)
+		err = r.b.c.send(ctx, r.a.replyTo, &bus.Frame{Kind: bus.KindNotice, Ref: r.a.ref, Payload: payload},
+			r.b.c.o.MaxPayload)
 	}
 	if err != nil {
 		r.b.c.o.Logger.Debug("a notice was not sent", "call", r.a.call.ID, "error", err)

@@ -60,8 +60,8 @@ type binding struct {
 	running int
 }
 
-// subscribe returns when the agent can be called. It subscribes to cancellations first, so that none
-// is missed.
+// subscribe returns when the agent can be called. It subscribes to cancellations first, so that
+// none is missed.
 func (b *binding) subscribe() error {
 	control, err := bus.Receive(b.c.driver, "", b.c.subjects.Control(b.name), b.control)
 	if err != nil {

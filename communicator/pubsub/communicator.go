@@ -35,9 +35,9 @@ type Options struct {
 // project reach each other's agents; several may serve an agent of one name, and each call goes to
 // one of them.
 //
-// A call is delivered at most once. Its error is unavailable with NotExecuted when nobody serves the
-// agent, where the driver can tell; resource_exhausted when the callee's queue is full or the body
-// is above the limit; outcome_unknown when the session was closed before the reply, or, over a
+// A call is delivered at most once. Its error is unavailable with NotExecuted when nobody serves
+// the agent, where the driver can tell; resource_exhausted when the callee's queue is full or the
+// body is above the limit; outcome_unknown when the session was closed before the reply, or, over a
 // [Remote] driver, when the connection was lost or the callee's heartbeats stopped.
 type Communicator struct {
 	driver   Driver
@@ -151,8 +151,8 @@ func (c *Communicator) receive(m *message.Message) {
 	}
 }
 
-// send publishes a frame about a call; its receiver may be gone. It waits for room until ctx ends. A
-// payload of more than limit bytes is refused, unless limit is 0.
+// send publishes a frame about a call; its receiver may be gone. It waits for room until ctx ends.
+// A payload of more than limit bytes is refused, unless limit is 0.
 func (c *Communicator) send(ctx context.Context, subject string, f *bus.Frame, limit int) error {
 	return c.publish(ctx, f, limit, func(m *message.Message) error { return c.driver.Publish(subject, m) })
 }

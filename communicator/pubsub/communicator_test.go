@@ -25,7 +25,8 @@ func (l *copying) Publish(_ string, messages ...*message.Message) error {
 func TestMessagesServeAgain(t *testing.T) {
 	l := &copying{Driver: NewMemory(MemoryOptions{})}
 	c := &Communicator{driver: l}
-	large := bus.Frame{Kind: bus.KindCall, Ref: "r", Key: "k", Meta: map[string]string{"a": strings.Repeat("x", MaxMetadata)}}
+	large := bus.Frame{Kind: bus.KindCall, Ref: "r", Key: "k",
+		Meta: map[string]string{"a": strings.Repeat("x", MaxMetadata)}}
 	frames := []bus.Frame{
 		{Kind: bus.KindCall, Ref: "r-1", Op: "tool", Agent: "a", Name: "n", Key: "k", Depth: 2, Attempt: 3, Back: true,
 			Meta: map[string]string{"x": "y"}, Payload: []byte(`{"a":1}`)},

@@ -13,9 +13,9 @@ import (
 	"github.com/openmas/openmas/internal/delivery"
 )
 
-// An eventSubscription stands between a driver's subscription and the Router, which runs a goroutine
-// per message, in no order and without a bound. It passes on no more events than its dispatcher has
-// slots for.
+// An eventSubscription stands between a driver's subscription and the Router, which runs a
+// goroutine per message, in no order and without a bound. It passes on no more events than its
+// dispatcher has slots for.
 type eventSubscription struct {
 	e            *Events
 	group, topic string
@@ -42,7 +42,8 @@ func newEventSubscription(e *Events, group, topic string, fn EventHandler) (*eve
 	s := &eventSubscription{e: e, group: group, topic: topic, sub: sub, out: make(chan *message.Message),
 		done: make(chan struct{})}
 	s.dispatcher = delivery.New(delivery.Options{Agent: group, Topic: topic, Concurrency: e.o.Concurrency,
-		Attempts: e.o.Attempts, Backoff: e.o.Backoff, Logger: e.o.Logger, OnDeadLetter: s.deadLetter}, delivery.Handler(fn))
+		Attempts: e.o.Attempts, Backoff: e.o.Backoff, Logger: e.o.Logger, OnDeadLetter: s.deadLetter},
+		delivery.Handler(fn))
 	s.handling, s.cancel = context.WithCancel(context.Background())
 	s.stopped, s.stop = context.WithCancel(context.Background())
 	if s.in, err = sub.Subscribe(s.stopped, e.subjects.Event(topic)); err != nil {

@@ -140,8 +140,8 @@ func (e *Events) Publish(ctx context.Context, p agent.Event) error {
 }
 
 // Subscribe calls fn with the events of a topic, as the agent that group names: of several
-// subscriptions of one group, in all processes, one gets each event. Handling begins with Run; until
-// then events wait in the driver's queue.
+// subscriptions of one group, in all processes, one gets each event. Handling begins with Run;
+// until then events wait in the driver's queue.
 //
 // stop ends the subscription and waits for the handlers, and for the events that the driver still
 // delivers. When its context ends first, it cancels them and returns an error. Close does the same

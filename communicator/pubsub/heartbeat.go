@@ -130,8 +130,8 @@ func (c *Communicator) receiveHeartbeat(f *bus.Frame) {
 
 var errNoHeartbeat = agent.Errorf(agent.CodeOutcomeUnknown, "no heartbeat: the process that got the call is gone")
 
-// noSubscribers is called for a request without subscribers: a call that did not arrive, a probe for
-// one that did, or the heartbeat of one whose caller is gone.
+// noSubscribers is called for a request without subscribers: a call that did not arrive, a probe
+// for one that did, or the heartbeat of one whose caller is gone.
 func (c *Communicator) noSubscribers(token string) {
 	ref, isProbe := strings.CutSuffix(token, probeToken)
 	ref, isBeat := strings.CutSuffix(ref, beatToken)

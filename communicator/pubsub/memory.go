@@ -34,8 +34,8 @@ type MemoryOptions struct {
 
 // Memory is the driver inside one process. It stores nothing: a message goes to the subscriptions
 // that there are when it is published, and without any, Publish returns [ErrNoSubscribers]. When a
-// subscription's queue is full, Publish waits until there is room, the message's context ends or the
-// driver is closed.
+// subscription's queue is full, Publish waits until there is room, the message's context ends or
+// the driver is closed.
 //
 // Subscribers get a copy, payload included. A subscription gets its messages in the order of their
 // publication, the next one when the one before was acknowledged or dead-lettered. The members of a
@@ -124,7 +124,8 @@ func (d *Memory) publish(topic string, m *message.Message) error {
 	}
 	switch {
 	case len(errs) > 0 && reached > 0: // no evidence that nobody got it
-		return fmt.Errorf("not every group got it: %s", errors.Join(errs...)) //nolint:errorlint // the causes are evidence of the opposite
+		//nolint:errorlint // the causes claim that nobody got it
+		return fmt.Errorf("not every group got it: %s", errors.Join(errs...))
 	case len(errs) > 0:
 		return errors.Join(errs...)
 	case reached > 0:

@@ -24,7 +24,8 @@ var (
 //	queued -> sent -> acknowledged: the next one
 //	               -> nacked: sent again after a wait, or dead-lettered after the last redelivery
 //	the subscriber is closed -> what is queued is still sent, for closeGrace
-//	the context ends         -> what is queued goes to another member of the group, or is dead-lettered
+//	the context ends         -> what is queued goes to another member of the group that has room,
+//	                            or is dead-lettered
 type subscription struct {
 	s      *memorySubscriber
 	topic  string

@@ -146,8 +146,8 @@ func (d *Driver) Subscriber(group string) (message.Subscriber, error) {
 	return &subscriber{d: d, group: group}, nil
 }
 
-// lose tells everybody that answers may be lost.
-func (d *Driver) lose(err error) {
+// connectionLost calls the functions of OnLost: answers may be lost.
+func (d *Driver) connectionLost(err error) {
 	d.mu.Lock()
 	fns := slices.Collect(maps.Values(d.lost))
 	d.mu.Unlock()

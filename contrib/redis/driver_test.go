@@ -103,7 +103,9 @@ func TestContract(t *testing.T) {
 			}
 			return communicatortest.Setup{Communicator: ends[0], Caller: ends[1], Limit: limit, ResultLimit: limit}
 		},
-		Lacks: communicatortest.Lacks{communicatortest.Connection: "the client has many connections, which come and go"},
+		Lacks: communicatortest.Lacks{
+			communicatortest.Connection: "the client has many connections, which come and go",
+		},
 	})
 }
 

@@ -18,12 +18,12 @@ import (
 
 const (
 	stepTimeout = 5 * time.Second
-	// block is how long a read waits for a message: closing wakes it, if nothing goes wrong.
+	// block is how long a read waits for a message: closing ends it, if nothing goes wrong.
 	block = time.Second
-	// pause is how long a lost connection is left alone.
+	// pause lies between two attempts to reach a server that is away.
 	pause = 100 * time.Millisecond
-	// handed is how often a message that was nacked is handed over.
-	handed = 3
+	// deliveries is how often a message is delivered in all, when it is nacked each time.
+	deliveries = 3
 )
 
 // The fields of a message in its stream.
@@ -60,7 +60,7 @@ func received(x goredis.XMessage) *message.Message {
 	return out
 }
 
-// entry is a message as a script returns it: its number in the stream, and its fields.
+// entry decodes a message as a script returns it: its number in the stream, and its fields.
 func entry(e any) goredis.XMessage {
 	x := goredis.XMessage{Values: map[string]any{}}
 	if pair, ok := e.([]any); ok && len(pair) == 2 {
@@ -108,20 +108,20 @@ func (s *subscriber) Receive(topic string, fn func(*message.Message)) (func() er
 	if s.closed {
 		return nil, errors.New("the subscriber is closed")
 	}
-	f := &feed{d: s.d, topic: topic, group: s.group, consumer: rand.Text(), conn: s.d.client.Conn(),
+	r := &reader{d: s.d, topic: topic, group: s.group, consumer: rand.Text(), conn: s.d.client.Conn(),
 		stop: make(chan struct{}), done: make(chan struct{}), fn: fn}
 	ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
 	defer cancel()
-	id, err := f.conn.ClientID(ctx).Result()
+	id, err := r.conn.ClientID(ctx).Result()
 	if err == nil {
-		f.id.Store(id)
-		err = f.join(ctx)
+		r.id.Store(id)
+		err = r.join(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("join %s: %w", topic, err), f.conn.Close())
+		return nil, errors.Join(fmt.Errorf("join %s: %w", topic, err), r.conn.Close())
 	}
-	go f.run()
-	end := sync.OnceValue(f.end)
+	go r.run()
+	end := sync.OnceValue(r.end)
 	s.ends = append(s.ends, end)
 	return end, nil
 }
@@ -131,7 +131,7 @@ func (s *subscriber) Receive(topic string, fn func(*message.Message)) (func() er
 func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
 	out, closing := make(chan *message.Message), make(chan struct{})
 	end, err := s.Receive(topic, func(m *message.Message) {
-		for range handed {
+		for range deliveries {
 			again := m.Copy()
 			again.SetContext(ctx)
 			select {
@@ -147,7 +147,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 				return
 			}
 		}
-		s.d.log.Warn("a message is dead", "topic", topic, "message", m.UUID)
+		s.d.log.Warn("a message was dead-lettered", "topic", topic, "message", m.UUID)
 	})
 	if err != nil {
 		return nil, err
@@ -164,7 +164,7 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	go func() { // ends with the subscription, if not before
 		select {
 		case <-ctx.Done():
-			_ = finish() // Close tells
+			_ = finish() // Close returns its error
 		case <-closing:
 		}
 	}()
@@ -184,8 +184,8 @@ func (s *subscriber) Close() error {
 	return errors.Join(errs...)
 }
 
-// feed reads one stream, on a connection of its own.
-type feed struct {
+// reader reads one stream, on a connection of its own.
+type reader struct {
 	d                      *Driver
 	topic, group, consumer string
 	conn                   *goredis.Conn
@@ -194,51 +194,51 @@ type feed struct {
 	stop, done             chan struct{}
 }
 
-func (f *feed) join(ctx context.Context) error {
-	return join.Run(ctx, f.d.client, []string{f.topic}, f.group, f.consumer).Err()
+func (r *reader) join(ctx context.Context) error {
+	return join.Run(ctx, r.d.client, []string{r.topic}, r.group, r.consumer).Err()
 }
 
-func (f *feed) run() {
-	defer close(f.done)
+func (r *reader) run() {
+	defer close(r.done)
 	for {
 		select {
-		case <-f.stop:
+		case <-r.stop:
 			return
 		default:
 		}
-		streams, err := f.conn.XReadGroup(context.Background(),
-			&goredis.XReadGroupArgs{Group: f.group, Consumer: f.consumer, Streams: []string{f.topic, ">"}, Count: 64,
+		streams, err := r.conn.XReadGroup(context.Background(),
+			&goredis.XReadGroupArgs{Group: r.group, Consumer: r.consumer, Streams: []string{r.topic, ">"}, Count: 64,
 				Block: block, NoAck: true}).Result()
 		for _, s := range streams {
 			for _, x := range s.Messages {
-				f.fn(received(x))
+				r.fn(received(x))
 			}
 		}
-		if err != nil && !errors.Is(err, goredis.Nil) && !f.recover(err) {
+		if err != nil && !errors.Is(err, goredis.Nil) && !r.recover(err) {
 			return
 		}
 	}
 }
 
-// recover waits for the server to be back, which may have forgotten everything. It is false when
-// the feed has ended.
-func (f *feed) recover(lost error) bool {
-	f.d.log.Warn("the connection to the broker is lost", "topic", f.topic, "error", lost)
-	f.d.lose(lost)
+// recover waits until the server is back, which may have lost all its data, and joins again. It
+// returns false when the reader has ended.
+func (r *reader) recover(lost error) bool {
+	r.d.log.Warn("the connection to the broker was lost", "topic", r.topic, "error", lost)
+	r.d.connectionLost(lost)
 	for {
 		select {
-		case <-f.stop:
+		case <-r.stop:
 			return false
 		case <-time.After(pause):
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
-		err := f.join(ctx)
+		err := r.join(ctx)
 		if err == nil {
-			_ = f.conn.Close() // it was lost
-			f.conn = f.d.client.Conn()
+			_ = r.conn.Close() // it was lost
+			r.conn = r.d.client.Conn()
 			var id int64
-			id, err = f.conn.ClientID(ctx).Result()
-			f.id.Store(id)
+			id, err = r.conn.ClientID(ctx).Result()
+			r.id.Store(id)
 		}
 		cancel()
 		if errors.Is(err, goredis.ErrClosed) {
@@ -250,14 +250,14 @@ func (f *feed) recover(lost error) bool {
 	}
 }
 
-func (f *feed) end() error {
-	close(f.stop)
+func (r *reader) end() error {
+	close(r.stop)
 	ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
 	defer cancel()
 	for waiting := true; waiting; { // a wake that comes between two reads is lost
-		_ = f.d.client.ClientUnblock(ctx, f.id.Load()).Err() // the read ends by itself, later
+		_ = r.d.client.ClientUnblock(ctx, r.id.Load()).Err() // the read ends by itself, later
 		select {
-		case <-f.done:
+		case <-r.done:
 			waiting = false
 		case <-time.After(pause):
 		}
@@ -265,14 +265,14 @@ func (f *feed) end() error {
 	var err error
 	for left := true; left && err == nil; {
 		var entries []any
-		entries, err = leave.Run(ctx, f.d.client, []string{f.topic}, f.group, f.consumer).Slice()
+		entries, err = leave.Run(ctx, r.d.client, []string{r.topic}, r.group, r.consumer).Slice()
 		for _, e := range entries {
-			f.fn(received(entry(e)))
+			r.fn(received(entry(e)))
 		}
 		left = len(entries) > 0
 	}
-	if err = errors.Join(err, f.conn.Close()); err != nil && !errors.Is(err, goredis.ErrClosed) {
-		return fmt.Errorf("leave %s: %w", f.topic, err)
+	if err = errors.Join(err, r.conn.Close()); err != nil && !errors.Is(err, goredis.ErrClosed) {
+		return fmt.Errorf("leave %s: %w", r.topic, err)
 	}
 	return nil
 }

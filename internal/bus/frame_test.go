@@ -75,7 +75,8 @@ func frames() map[string]struct {
 		"answer": {s.Reply("9zk2"), body(answer, []byte(`{"action":"decline"}`), BodyStructured)},
 		"presence": {s.Presence(), Frame{Kind: KindPresence, Name: PresenceHello, Source: "3w5e11264s",
 			Payload: []byte(`{"host":"a","pid":7,"started":"2026-01-05T10:00:00Z","agents":[` +
-				`{"name":"weather","communicator":"local","offers":"5f1c9be2","instances":[{"id":"weather/0","state":"ready","inFlight":0,"served":3,"restarts":0}]}]}`)}},
+				`{"name":"weather","communicator":"local","offers":"5f1c9be2",` +
+				`"instances":[{"id":"weather/0","state":"ready","inFlight":0,"served":3,"restarts":0}]}]}`)}},
 		"event": {s.Event("file.found"), Frame{Kind: KindEvent, ID: "8d3f", Topic: "file.found", Source: "collector",
 			Key: "a.go", Sent: 1750000000123,
 			Meta:    map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},

@@ -308,7 +308,7 @@ func TestDurableEvents(t *testing.T) {
 			t.Errorf("%s: %+v", over, poison)
 		}
 	}
-	var dead []runtime.DeadEvent
+	var dead []runtime.DeadLetter
 	testkit.Eventually(t, "all are dead", func() bool {
 		r := run(t, "", "events", "dead", path, "--json")
 		dead = nil

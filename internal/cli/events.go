@@ -42,7 +42,7 @@ func (a *app) deadCommand() *cobra.Command {
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.inProject(c.Context(), first(args), p, l, func(ctx context.Context, r *runtime.Runtime) error {
-				dead, err := r.DeadEvents(ctx, agentName, topic, min(limit, maxDead))
+				dead, err := r.DeadLetters(ctx, agentName, topic, min(limit, maxDead))
 				if err != nil {
 					return err
 				}
@@ -85,7 +85,7 @@ func (a *app) replayCommand() *cobra.Command {
 			}
 			return a.inProject(c.Context(), path, p, l, func(ctx context.Context, r *runtime.Runtime) error {
 				if all {
-					dead, err := r.DeadEvents(ctx, "", "", maxDead)
+					dead, err := r.DeadLetters(ctx, "", "", maxDead)
 					if err != nil {
 						return err
 					}
@@ -120,7 +120,7 @@ func (a *app) inProject(ctx context.Context, path string, p projectFlags, l logg
 	return a.during(ctx, cfg, log, f)
 }
 
-func showDead(w io.Writer, dead []runtime.DeadEvent) error {
+func showDead(w io.Writer, dead []runtime.DeadLetter) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "SEQ\tAGENT\tTOPIC\tEVENT\tATTEMPTS\tSINCE\tREASON")
 	for _, d := range dead {

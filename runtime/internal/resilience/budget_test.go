@@ -29,7 +29,8 @@ func TestBudgetBoundsRetriesAndServesAll(t *testing.T) {
 			most, retries = max(most, b.Use().Retries), retries+1
 			return &agent.Result{}, nil
 		})
-		r := newRetrier(Policy{Attempts: 2, Backoff: backoff.Policy{Initial: 1, Multiplier: 1, Max: 10 * time.Second}}, Options{Budget: b}, peer)
+		r := newRetrier(Policy{Attempts: 2, Backoff: backoff.Policy{Initial: 1, Multiplier: 1, Max: 10 * time.Second}},
+			Options{Budget: b}, peer)
 		var wg sync.WaitGroup
 		for range callers {
 			wg.Go(func() {

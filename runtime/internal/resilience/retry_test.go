@@ -62,7 +62,8 @@ func newRetrier(p Policy, o Options, s agent.Caller) *retrier {
 func TestRetryBacksOffUntilItSucceeds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{errs: []error{refused, refused, refused}}
-		p := Policy{Attempts: 4, Backoff: backoff.Policy{Initial: 100 * time.Millisecond, Multiplier: 2, Max: 350 * time.Millisecond}}
+		p := Policy{Attempts: 4, Backoff: backoff.Policy{Initial: 100 * time.Millisecond, Multiplier: 2,
+			Max: 350 * time.Millisecond}}
 		var told []int
 		var waits []time.Duration
 		r := newRetrier(p, Options{OnRetry: func(_ context.Context, c *agent.Call, n int, waited time.Duration,
@@ -158,7 +159,8 @@ func TestRetryGivesUpWithTheLastError(t *testing.T) {
 func TestRetryKeepsTheCause(t *testing.T) {
 	cause := errors.New("dial: refused")
 	s := &script{errs: []error{refused, agent.Refusedf(agent.CodeUnavailable, "there: %w", cause)}}
-	_, err := newRetrier(Policy{Attempts: 2, Backoff: backoff.Policy{Initial: 1, Multiplier: 1, Max: 1}}, Options{}, s).Call(t.Context(),
+	_, err := newRetrier(Policy{Attempts: 2, Backoff: backoff.Policy{Initial: 1, Multiplier: 1, Max: 1}}, Options{},
+		s).Call(t.Context(),
 		&agent.Call{})
 	if !errors.Is(err, cause) {
 		t.Fatal(err)

@@ -17,8 +17,8 @@ import (
 	"github.com/openmas/openmas/internal/bus"
 )
 
-// Dead is an event that an agent could not handle.
-type Dead struct {
+// A DeadLetter is a durable event that an agent could not handle in any of its attempts.
+type DeadLetter struct {
 	// Seq names it in [Durable.Replay] and [Durable.Forget].
 	Seq      uint64
 	Agent    string
@@ -28,7 +28,7 @@ type Dead struct {
 	At       time.Time
 }
 
-// The headers of a dead event, besides its own.
+// The headers of a dead letter, besides those of its event.
 const (
 	deadAgent    = "dead-agent"
 	deadAttempts = "dead-attempts"
@@ -60,18 +60,19 @@ func (s *durableSubscription) deadLetter(d *durableEvent, reason error) error {
 		return err
 	}
 	id := fmt.Sprintf("%s/%d/%s", s.group, meta.Sequence.Stream, meta.Timestamp.Format(time.RFC3339Nano))
-	if err := s.v.keepRaw(context.Background(), &natsgo.Msg{Subject: s.v.grave + s.group + "." + s.topic, Header: h,
-		Data: d.raw.Data()}, id); err != nil {
+	if err := s.v.storeMsg(context.Background(), &natsgo.Msg{Subject: s.v.deadPrefix + s.group + "." + s.topic,
+		Header: h,
+		Data:   d.raw.Data()}, id); err != nil {
 		return err
 	}
 	s.settle(d, d.raw.Term())
-	dead := deadOf(0, h, d.raw.Data(), time.Now())
+	dead := newDeadLetter(0, h, d.raw.Data(), time.Now())
 	dead.Event.Topic = s.topic
-	s.v.o.OnDead(dead)
+	s.v.o.OnDeadLetter(dead)
 	return nil
 }
 
-func deadOf(seq uint64, h natsgo.Header, data []byte, at time.Time) Dead {
+func newDeadLetter(seq uint64, h natsgo.Header, data []byte, at time.Time) DeadLetter {
 	uuid, md := metadata(h)
 	p, err := bus.DecodeEvent(&message.Message{UUID: uuid, Metadata: md, Payload: data})
 	if err != nil { // of no event of ours: what is known
@@ -83,22 +84,23 @@ func deadOf(seq uint64, h natsgo.Header, data []byte, at time.Time) Dead {
 		}
 	}
 	n, _ := strconv.Atoi(h.Get(deadAttempts)) // 0 when somebody else wrote it
-	return Dead{Seq: seq, Agent: h.Get(deadAgent), Event: p, Attempts: n, Reason: h.Get(deadReason), At: at}
+	return DeadLetter{Seq: seq, Agent: h.Get(deadAgent), Event: p, Attempts: n, Reason: h.Get(deadReason), At: at}
 }
 
-// ListDead returns dead events, the oldest first: those of one agent or topic, or of all where that
-// is empty; at most limit, from the one with the number from on.
-func (v *Durable) ListDead(ctx context.Context, agentName, topic string, from uint64, limit int) ([]Dead, error) {
-	stream, err := v.js.Stream(ctx, v.dead)
+// DeadLetters returns the dead letters of an agent and a topic, or of all where that is empty: at
+// most limit, the oldest first, from the number from on.
+func (v *Durable) DeadLetters(ctx context.Context, agentName, topic string, from uint64, limit int) ([]DeadLetter,
+	error) {
+	stream, err := v.js.Stream(ctx, v.deadStream)
 	if err != nil {
-		return nil, fmt.Errorf("list dead events: %w", v.d.o.conceal(err))
+		return nil, fmt.Errorf("list dead letters: %w", v.d.o.redact(err))
 	}
-	subject := v.grave + "*."
+	subject := v.deadPrefix + "*."
 	if agentName != "" {
 		if err := agent.CheckAgentName(agentName); err != nil {
 			return nil, err
 		}
-		subject = v.grave + agentName + "."
+		subject = v.deadPrefix + agentName + "."
 	}
 	if topic == "" {
 		subject += ">"
@@ -107,26 +109,26 @@ func (v *Durable) ListDead(ctx context.Context, agentName, topic string, from ui
 	} else {
 		subject += topic
 	}
-	var all []Dead
+	var all []DeadLetter
 	for seq := max(from, 1); len(all) < limit; {
 		m, err := stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(subject))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("list dead events: %w", v.d.o.conceal(err))
+			return nil, fmt.Errorf("list dead letters: %w", v.d.o.redact(err))
 		}
-		all = append(all, deadOf(m.Sequence, m.Header, m.Data, m.Time))
+		all = append(all, newDeadLetter(m.Sequence, m.Header, m.Data, m.Time))
 		seq = m.Sequence + 1
 	}
 	return all, nil
 }
 
-// Replay delivers dead events again to the agents that could not handle them, as new ones with
-// their old IDs, and returns how many it delivered before an error.
+// Replay publishes dead letters again, for the agents that could not handle them, as new events
+// with their old IDs. It returns how many it published before an error.
 func (v *Durable) Replay(ctx context.Context, seqs ...uint64) (int, error) {
 	return v.each(ctx, "replay", seqs, func(stream jetstream.Stream, m *jetstream.RawStreamMsg) error {
-		to, ok := strings.CutPrefix(m.Subject, v.grave)
+		to, ok := strings.CutPrefix(m.Subject, v.deadPrefix)
 		if !ok {
 			return fmt.Errorf("its subject is %s", m.Subject)
 		}
@@ -137,14 +139,14 @@ func (v *Durable) Replay(ctx context.Context, seqs ...uint64) (int, error) {
 			}
 		}
 		id := fmt.Sprintf("replay/%d/%s", m.Sequence, m.Time.Format(time.RFC3339Nano))
-		if err := v.keepRaw(ctx, &natsgo.Msg{Subject: v.replay + to, Header: h, Data: m.Data}, id); err != nil {
+		if err := v.storeMsg(ctx, &natsgo.Msg{Subject: v.replayPrefix + to, Header: h, Data: m.Data}, id); err != nil {
 			return err
 		}
 		return stream.DeleteMsg(ctx, m.Sequence)
 	})
 }
 
-// Forget deletes dead events and returns how many it deleted before an error.
+// Forget deletes dead letters. It returns how many it deleted before an error.
 func (v *Durable) Forget(ctx context.Context, seqs ...uint64) (int, error) {
 	return v.each(ctx, "forget", seqs, func(stream jetstream.Stream, m *jetstream.RawStreamMsg) error {
 		return stream.DeleteMsg(ctx, m.Sequence)
@@ -153,20 +155,20 @@ func (v *Durable) Forget(ctx context.Context, seqs ...uint64) (int, error) {
 
 func (v *Durable) each(ctx context.Context, verb string, seqs []uint64,
 	do func(jetstream.Stream, *jetstream.RawStreamMsg) error) (int, error) {
-	stream, err := v.js.Stream(ctx, v.dead)
+	stream, err := v.js.Stream(ctx, v.deadStream)
 	if err != nil {
-		return 0, fmt.Errorf("%s dead events: %w", verb, v.d.o.conceal(err))
+		return 0, fmt.Errorf("%s dead letters: %w", verb, v.d.o.redact(err))
 	}
 	for i, seq := range seqs {
 		m, err := stream.GetMsg(ctx, seq)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			return i, agent.Errorf(agent.CodeNotFound, "%s dead event %d: there is none", verb, seq)
+			return i, agent.Errorf(agent.CodeNotFound, "%s dead letter %d: there is none", verb, seq)
 		}
 		if err == nil {
 			err = do(stream, m)
 		}
 		if err != nil {
-			return i, fmt.Errorf("%s dead event %d: %w", verb, seq, v.d.o.conceal(err))
+			return i, fmt.Errorf("%s dead letter %d: %w", verb, seq, v.d.o.redact(err))
 		}
 	}
 	return len(seqs), nil
