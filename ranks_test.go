@@ -33,7 +33,12 @@ var ranks = map[string]int{
 	"communicator/communicatortest": 3,
 	"communicator/pubsub":           3,
 	"communicator/nats":             4,
-	"mcp":                           4,
+	"mcp":                           3,
+	"mcp/internal":                  4,
+	"mcp/client":                    5,
+	"mcp/server":                    5,
+	"mcp/mcptest":                   5,
+	"mcp/bridge":                    6,
 	"runtime/project":               6,
 	"runtime":                       7,
 	"internal/cli":                  8,
@@ -75,6 +80,21 @@ func TestImportsRunOneWay(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// The two ends of MCP do not know of each other, not even through a third package.
+func TestRankOfClientAndServer(t *testing.T) {
+	client, server := module+"/mcp/client", module+"/mcp/server"
+	apart := map[string]string{client: server, server: client}
+	for _, p := range packages(t) {
+		if other := apart[p.ImportPath]; other != "" && slices.Contains(p.Deps, other) {
+			t.Errorf("%s links %s", p.ImportPath, other)
+		}
+		delete(apart, p.ImportPath)
+	}
+	if len(apart) > 0 {
+		t.Errorf("not there: %v", apart)
 	}
 }
 

@@ -1,9 +1,11 @@
-// Package mcp is the communicator that speaks the Model Context Protocol.
+// Package mcp names the transports of the Model Context Protocol. How agents speak it stands in the
+// packages below:
 //
-// Hosting: [NewGateway] offers the agents of a directory to any MCP client over HTTP (HTTP+SSE and
-// streamable HTTP), [ServeStdio] offers one agent on a pair of streams, and [NewHTTP] is a
-// [communicator.Communicator] whose agents are reached through endpoints of their own. Peers:
-// [Connect] makes a session to any MCP server, as a child process on stdio or by URL.
+//   - client makes sessions to MCP servers, child processes on stdio or a URL;
+//   - server offers agents to any MCP client: over HTTP, as a gateway or each at an endpoint of its
+//     own, and on stdio;
+//   - bridge lets a client on stdio use a server that is reached by URL;
+//   - mcptest starts a server process for a test.
 //
 // The protocol itself, its types and its eras are the official SDK's. What crosses between two
 // openmas runtimes beyond it (who calls, how long there is left, error codes) travels in `_meta`,

@@ -10,7 +10,8 @@ import (
 	"os"
 	"time"
 
-	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/client"
+	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -57,29 +58,29 @@ func cause(err error) string {
 const oauthTimeout = 15 * time.Second
 
 // authorize gives a target its handler: one for each, since each session authorizes by itself.
-func authorize(t *mcp.Target, o project.OAuth) error {
+func authorize(t *client.Target, o project.OAuth) error {
 	if o == (project.OAuth{}) {
 		return nil
 	}
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.TLSClientConfig, base.DisableKeepAlives = t.TLS, true // it is used once in a while
 	var err error
-	t.OAuth, err = mcp.ClientCredentials(o.ClientID, o.ClientSecret,
+	t.OAuth, err = client.ClientCredentials(o.ClientID, o.ClientSecret,
 		&http.Client{Transport: base, Timeout: oauthTimeout})
 	return err
 }
 
 // identify says who a client is; nil: everybody is anonymous.
-func identify(g *project.Gateway) func(*http.Request) (mcp.Identity, error) {
+func identify(g *project.Gateway) func(*http.Request) (server.Identity, error) {
 	if g.Token == "" && len(g.Tokens) == 0 {
 		return nil
 	}
 	t := &tokens{}
 	for name, token := range g.Tokens {
-		t.grant(token, mcp.Identity{Name: name})
+		t.grant(token, server.Identity{Name: name})
 	}
 	if g.Token != "" {
-		t.grant(g.Token, mcp.Identity{Name: project.TokenUser})
+		t.grant(g.Token, server.Identity{Name: project.TokenUser})
 	}
 	return t.identify
 }

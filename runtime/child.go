@@ -15,7 +15,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/internal/lifecycle"
-	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/supervise"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 	"github.com/openmas/openmas/runtime/project"
@@ -85,9 +85,9 @@ func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out,
 	if run := i.Runner(); run != nil && c.Run {
 		tasks.Go(func() { c.supervise(running, run) })
 	}
-	err = mcp.ServeStdio(ctx, c, in, out,
-		mcp.HostOptions{Logger: c.log, Version: c.Program, Limits: privateLimits(c.MCP), NoExpress: noExpress(c.MCP)},
-		mcp.Identity{Name: selfName, Trusted: true})
+	err = server.ServeStdio(ctx, c, in, out,
+		server.Options{Logger: c.log, Version: c.Program, Limits: privateLimits(c.MCP), NoExpress: noExpress(c.MCP)},
+		server.Identity{Name: selfName, Trusted: true})
 	stop()
 	tasks.Wait()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), childDrain)

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -64,10 +64,10 @@ func TestTheEndOfARunnerIsToldUntilItIsHeard(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &deafParent{}
-			gw, err := mcp.NewGateway(p,
-				mcp.GatewayOptions{Private: true, HostOptions: mcp.HostOptions{Logger: slog.New(slog.DiscardHandler),
-					Identify: func(*http.Request) (mcp.Identity, error) {
-						return mcp.Identity{Name: "a", Trusted: true, Itself: true}, nil
+			gw, err := server.NewGateway(p,
+				server.GatewayOptions{Private: true, Options: server.Options{Logger: slog.New(slog.DiscardHandler),
+					Identify: func(*http.Request) (server.Identity, error) {
+						return server.Identity{Name: "a", Trusted: true, Itself: true}, nil
 					}}})
 			if err != nil {
 				t.Fatal(err)

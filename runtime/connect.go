@@ -17,6 +17,8 @@ import (
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/startup"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/client"
+	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -46,7 +48,7 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*callee, error)
 			opts.OnUpdated = func(uri string) { r.updated(base, p.name, uri) }
 		}
 		dial := func(ctx context.Context) (communicator.Peer, error) {
-			s, err := mcp.Connect(ctx, target, opts)
+			s, err := client.Connect(ctx, target, opts)
 			if err != nil {
 				return nil, err
 			}
@@ -66,8 +68,8 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*callee, error)
 }
 
 // target says how to reach one instance of an agent.
-func (r *Runtime) target(p planned, i *instance, n int) (mcp.Target, error) {
-	t := mcp.Target{Name: p.name, Transport: transports[p.cfg.Communicator], URL: p.cfg.URL, Protocol: p.cfg.Protocol,
+func (r *Runtime) target(p planned, i *instance, n int) (client.Target, error) {
+	t := client.Target{Name: p.name, Transport: transports[p.cfg.Communicator], URL: p.cfg.URL, Protocol: p.cfg.Protocol,
 		Headers: p.cfg.Headers, Env: maps.Clone(p.cfg.Env)}
 	if t.Env == nil {
 		t.Env = map[string]string{}
@@ -87,10 +89,10 @@ func (r *Runtime) target(p planned, i *instance, n int) (mcp.Target, error) {
 	if p.kind == project.KindCommand {
 		t.Command = r.cfg.ChildCommand(p.name)
 		t.Env["OPENMAS_URL"], t.Env["OPENMAS_TOKEN"] = r.private.url,
-			r.private.tokens.issue(mcp.Identity{Name: p.name, Itself: true})
+			r.private.tokens.issue(server.Identity{Name: p.name, Itself: true})
 		return t, nil
 	}
-	token := r.private.tokens.issue(mcp.Identity{Name: p.name, Trusted: true, Itself: true})
+	token := r.private.tokens.issue(server.Identity{Name: p.name, Trusted: true, Itself: true})
 	t.Trusted = true
 	t.Command = r.opts.Child
 	if len(t.Command) == 0 {
@@ -118,8 +120,8 @@ func (r *Runtime) target(p planned, i *instance, n int) (mcp.Target, error) {
 var transports = map[string]mcp.Transport{project.OverStdio: mcp.Stdio, project.OverSSE: mcp.SSE,
 	project.OverHTTP: mcp.Streamable}
 
-func (r *Runtime) connectOptions() mcp.ConnectOptions {
-	return mcp.ConnectOptions{Logger: r.log, HandshakeTimeout: r.cfg.Connect.Timeout, MaxFrame: int(r.cfg.MCP.MaxFrame),
+func (r *Runtime) connectOptions() client.Options {
+	return client.Options{Logger: r.log, HandshakeTimeout: r.cfg.Connect.Timeout, MaxFrame: int(r.cfg.MCP.MaxFrame),
 		MaxBody:    int(r.cfg.MCP.MaxBody),
 		StdinGrace: r.cfg.Child.StdinWait, TermGrace: r.cfg.Child.TermWait, OnChanged: func(agent.Info) {
 			r.refresh()

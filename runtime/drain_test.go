@@ -101,9 +101,9 @@ func TestReadinessSaysWhenItDrains(t *testing.T) {
 
 func connect(t *testing.T, url string) *sdk.ClientSession {
 	t.Helper()
-	var tr sdk.Transport = &sdk.StreamableClientTransport{Endpoint: url, HTTPClient: client(t)}
+	var tr sdk.Transport = &sdk.StreamableClientTransport{Endpoint: url, HTTPClient: httpClient(t)}
 	if len(url) > 4 && url[len(url)-4:] == "/sse" {
-		tr = &sdk.SSEClientTransport{Endpoint: url, HTTPClient: client(t)}
+		tr = &sdk.SSEClientTransport{Endpoint: url, HTTPClient: httpClient(t)}
 	}
 	c := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, nil)
 	session, err := c.Connect(context.Background(), tr, &sdk.ClientSessionOptions{ProtocolVersion: "2025-11-25"})
@@ -114,7 +114,7 @@ func connect(t *testing.T, url string) *sdk.ClientSession {
 	return session
 }
 
-func client(t *testing.T) *http.Client {
+func httpClient(t *testing.T) *http.Client {
 	tr := &http.Transport{MaxIdleConnsPerHost: 256}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr}
@@ -128,7 +128,7 @@ func get(t *testing.T, url string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := client(t).Do(req)
+	resp, err := httpClient(t).Do(req)
 	if err != nil {
 		return 0
 	}

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"syscall"
 
-	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/server"
 )
 
 // listen takes the gateway's port. It comes before everything else, so that a port in use starts
@@ -41,14 +41,14 @@ func (r *Runtime) listen(ctx context.Context) error {
 
 // serveGateway opens the edges, once every agent is up.
 func (r *Runtime) serveGateway() error {
-	o := mcp.GatewayOptions{HostOptions: r.hostOptions(), Project: r.cfg.Project, Ready: r.readiness, Watch: r.watch}
+	o := server.GatewayOptions{Options: r.hostOptions(), Project: r.cfg.Project, Ready: r.readiness, Watch: r.watch}
 	if g := r.cfg.Gateway; g != nil {
 		o.Hosts, o.Origins, o.Identify = g.Hosts, g.Origins, identify(g)
 		if g.Expose != nil {
 			o.Expose = append(slices.Clone(g.Expose), selfName)
 		}
 	}
-	gw, err := mcp.NewGateway(r.dir, o)
+	gw, err := server.NewGateway(r.dir, o)
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
@@ -89,8 +89,8 @@ func (r *Runtime) readiness() error {
 	return nil
 }
 
-func (r *Runtime) hostOptions() mcp.HostOptions {
-	return mcp.HostOptions{Logger: r.log, Version: r.opts.Version, Limits: gatewayLimits(r.cfg.MCP),
+func (r *Runtime) hostOptions() server.Options {
+	return server.Options{Logger: r.log, Version: r.opts.Version, Limits: gatewayLimits(r.cfg.MCP),
 		NoExpress: noExpress(r.cfg.MCP)}
 }
 

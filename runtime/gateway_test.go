@@ -15,6 +15,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -42,7 +43,7 @@ func ask(t *testing.T, method, url, body string, header map[string]string) (int,
 			r.Host = v
 		}
 	}
-	res, err := client(t).Do(r)
+	res, err := httpClient(t).Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,15 +185,15 @@ func TestASessionBelongsToWhoOpenedIt(t *testing.T) {
 }
 
 // session is a client of the gateway that must work.
-func (s *system) session(t *testing.T, path string) *mcp.Session {
+func (s *system) session(t *testing.T, path string) *client.Session {
 	t.Helper()
 	transport := mcp.Streamable
 	if strings.HasSuffix(path, "/sse") {
 		transport = mcp.SSE
 	}
-	session, err := mcp.Connect(t.Context(),
-		mcp.Target{Name: "gateway", Transport: transport, URL: s.Status().URL + path},
-		mcp.ConnectOptions{PingInterval: -1})
+	session, err := client.Connect(t.Context(),
+		client.Target{Name: "gateway", Transport: transport, URL: s.Status().URL + path},
+		client.Options{PingInterval: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +201,7 @@ func (s *system) session(t *testing.T, path string) *mcp.Session {
 	return session
 }
 
-func say(t *testing.T, s *mcp.Session) error {
+func say(t *testing.T, s *client.Session) error {
 	t.Helper()
 	_, err := s.Call(t.Context(), &agent.Call{Op: agent.OpTool, Name: "far_say", Input: []byte(`{"text":"x"}`)})
 	return err
@@ -209,13 +210,13 @@ func say(t *testing.T, s *mcp.Session) error {
 // TestLimitsOfTheProjectFile: over each limit there is a clear refusal, and the other session does
 // not notice.
 func TestLimitsOfTheProjectFile(t *testing.T) {
-	limited := func(t *testing.T, m project.MCP) (*system, *mcp.Session) {
+	limited := func(t *testing.T, m project.MCP) (*system, *client.Session) {
 		cfg := pair(project.OverSSE) // whose own sessions the limits of the gateway must not touch
 		cfg.Gateway, cfg.MCP = &project.Gateway{Listen: "127.0.0.1:0"}, m
 		s := start(t, cfg, nil)
 		return s, s.session(t, "/sse")
 	}
-	fine := func(t *testing.T, s *mcp.Session) {
+	fine := func(t *testing.T, s *client.Session) {
 		t.Helper()
 		if err := say(t, s); err != nil {
 			t.Errorf("the other session: %v", err)
@@ -225,10 +226,10 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 		t.Run("max_sessions "+path, func(t *testing.T) {
 			s, other := limited(t, project.MCP{MaxSessions: 2})
 			s.session(t, path)
-			_, err := mcp.Connect(t.Context(),
-				mcp.Target{Name: "third",
+			_, err := client.Connect(t.Context(),
+				client.Target{Name: "third",
 					Transport: map[string]mcp.Transport{"/sse": mcp.SSE, "/mcp": mcp.Streamable}[path],
-					URL:       s.Status().URL + path}, mcp.ConnectOptions{})
+					URL:       s.Status().URL + path}, client.Options{})
 			if agent.CodeOf(err) != agent.CodeUnavailable || !strings.Contains(fmt.Sprint(err), "503") {
 				t.Errorf("the third session: %v", err)
 			}
@@ -317,7 +318,7 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		res, err := client(t).Do(req)
+		res, err := httpClient(t).Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}

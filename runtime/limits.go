@@ -1,7 +1,7 @@
 package runtime
 
 import (
-	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -9,7 +9,7 @@ import (
 func noExpress(m project.MCP) bool { return m.Express != nil && !*m.Express }
 
 // gatewayLimits are those of the gateway.
-func gatewayLimits(m project.MCP) mcp.Limits {
+func gatewayLimits(m project.MCP) server.Limits {
 	l := privateLimits(m)
 	l.Sessions, l.Calls, l.SessionCalls = m.MaxSessions, m.MaxCalls, m.MaxSessionCalls
 	l.Idle, l.Lifetime, l.Ping = m.SessionIdle, m.SessionLifetime, m.Ping
@@ -19,7 +19,7 @@ func gatewayLimits(m project.MCP) mcp.Limits {
 
 // privateLimits are those between processes of this system: what bounds how much strangers may ask
 // for must not stop the agents' calls to each other.
-func privateLimits(m project.MCP) mcp.Limits {
-	return mcp.Limits{MaxBody: int(m.MaxBody), MaxFrame: int(m.MaxFrame), Lifetime: -1, ReadTimeout: m.ReadTimeout,
+func privateLimits(m project.MCP) server.Limits {
+	return server.Limits{MaxBody: int(m.MaxBody), MaxFrame: int(m.MaxFrame), Lifetime: -1, ReadTimeout: m.ReadTimeout,
 		WriteTimeout: m.WriteTimeout, Linger: m.Linger}
 }

@@ -151,7 +151,7 @@ func hidden(t *testing.T, where, text, want string) {
 
 func body(t *testing.T, url string) string {
 	t.Helper()
-	resp, err := client(t).Get(url)
+	resp, err := httpClient(t).Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}

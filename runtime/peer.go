@@ -11,17 +11,17 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
-	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/client"
 )
 
 // narrowed is a session to a server of which only some tools may be used.
 type narrowed struct {
-	*mcp.Session
+	*client.Session
 	allow []string
 }
 
 // narrow limits a session to the tools in allow; nil allows all.
-func narrow(s *mcp.Session, allow []string, log *slog.Logger) communicator.Peer {
+func narrow(s *client.Session, allow []string, log *slog.Logger) communicator.Peer {
 	if allow == nil {
 		return s
 	}

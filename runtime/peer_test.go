@@ -270,9 +270,9 @@ func TestToolsThatComeAndGoReachTheGateway(t *testing.T) {
 			&sdk.ClientOptions{ToolListChangedHandler: func(context.Context, *sdk.ToolListChangedRequest) {
 				changed <- true
 			}})
-		var tr sdk.Transport = &sdk.StreamableClientTransport{Endpoint: s.Status().URL + path, HTTPClient: client(t)}
+		var tr sdk.Transport = &sdk.StreamableClientTransport{Endpoint: s.Status().URL + path, HTTPClient: httpClient(t)}
 		if path == "/sse" {
-			tr = &sdk.SSEClientTransport{Endpoint: s.Status().URL + path, HTTPClient: client(t)}
+			tr = &sdk.SSEClientTransport{Endpoint: s.Status().URL + path, HTTPClient: httpClient(t)}
 		}
 		cs, err := c.Connect(t.Context(), tr, &sdk.ClientSessionOptions{ProtocolVersion: "2025-06-18"})
 		if err != nil {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/client"
+	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -18,9 +20,20 @@ import (
 // a port of the system's choice, and takes nothing without a token.
 type private struct {
 	url     string
-	gateway *mcp.Gateway
+	gateway *server.Gateway
 	hosted  map[string]communicator.Communicator // by Over… word
 	tokens  tokens
+}
+
+// overHTTP is the communicator of agents that live here and are reached through endpoints of theirs.
+type overHTTP struct {
+	*server.HTTP
+	*client.Dialer
+}
+
+// Close implements [communicator.Communicator]: calls in flight end, then the sessions.
+func (o *overHTTP) Close(ctx context.Context) error {
+	return errors.Join(o.HTTP.Close(ctx), o.Dialer.Close(ctx))
 }
 
 // startPrivate opens the private listener if any agent needs it.
@@ -42,8 +55,8 @@ func (r *Runtime) startPrivate(ctx context.Context) error {
 	r.private = p
 	host := r.hostOptions()
 	host.Limits, host.Identify = privateLimits(r.cfg.MCP), p.tokens.identify
-	self := p.tokens.issue(mcp.Identity{Name: selfName, Trusted: true})
-	gw, err := mcp.NewGateway(r.dir, mcp.GatewayOptions{HostOptions: host, Private: true})
+	self := p.tokens.issue(server.Identity{Name: selfName, Trusted: true})
+	gw, err := server.NewGateway(r.dir, server.GatewayOptions{Options: host, Private: true})
 	if err != nil {
 		return errors.Join(fmt.Errorf("private listener: %w", err), ln.Close())
 	}
@@ -53,14 +66,14 @@ func (r *Runtime) startPrivate(ctx context.Context) error {
 	p.hosted = map[string]communicator.Communicator{}
 	for over, transport := range map[string]mcp.Transport{project.OverSSE: mcp.SSE, project.OverHTTP: mcp.Streamable} {
 		prefix := "/hosted/" + string(transport)
-		c, err := mcp.NewHTTP(mcp.HTTPOptions{HostOptions: host, Transport: transport, BaseURL: func() string {
-			return p.url + prefix
-		}, Token: self})
+		h, err := server.NewHTTP(host)
 		if err != nil {
 			return errors.Join(fmt.Errorf("private listener: %w", err), ln.Close())
 		}
-		p.hosted[over] = c
-		mux.Handle(prefix+"/", c)
+		p.hosted[over] = &overHTTP{h, &client.Dialer{Transport: transport, Token: self,
+			BaseURL: func() string { return p.url + prefix }, Options: client.Options{Logger: host.Logger,
+				MaxFrame: host.Limits.MaxFrame, MaxBody: host.Limits.MaxBody, NoExpress: host.NoExpress}}}
+		mux.Handle(prefix+"/", h)
 	}
 	r.serveHTTP("private listener", ln, mux)
 	for over, c := range p.hosted {

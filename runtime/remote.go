@@ -13,6 +13,7 @@ import (
 	"github.com/openmas/openmas/internal/delivery"
 	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -42,7 +43,7 @@ var (
 type line struct {
 	chain   agent.Caller
 	turn    chan struct{} // holds one token: who has it may use session
-	session *mcp.Session
+	session *client.Session
 }
 
 func newRemote(h hello, tel *telemetry.Telemetry, log *slog.Logger) *remote {
@@ -85,7 +86,7 @@ func (r *remote) line(name string) (*line, error) {
 }
 
 // session gives the live session to an agent. Callers that come while it is being made wait for it.
-func (r *remote) session(ctx context.Context, l *line, name string) (*mcp.Session, error) {
+func (r *remote) session(ctx context.Context, l *line, name string) (*client.Session, error) {
 	select {
 	case l.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -100,10 +101,10 @@ func (r *remote) session(ctx context.Context, l *line, name string) (*mcp.Sessio
 			return l.session, nil
 		}
 	}
-	s, err := mcp.Connect(ctx,
-		mcp.Target{Name: name, Transport: mcp.Streamable, URL: r.hello.URL + "/agents/" + url.PathEscape(name) + "/mcp",
+	s, err := client.Connect(ctx,
+		client.Target{Name: name, Transport: mcp.Streamable, URL: r.hello.URL + "/agents/" + url.PathEscape(name) + "/mcp",
 			Headers: map[string]string{"Authorization": "Bearer " + r.hello.Token}, Trusted: true},
-		mcp.ConnectOptions{Logger: r.log, MaxBody: int(r.hello.MCP.MaxBody), NoExpress: noExpress(r.hello.MCP)})
+		client.Options{Logger: r.log, MaxBody: int(r.hello.MCP.MaxBody), NoExpress: noExpress(r.hello.MCP)})
 	if err != nil {
 		var e *agent.Error
 		if errors.As(err, &e) && e.Code == agent.CodeNotFound {

@@ -18,7 +18,7 @@ import (
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/communicator/pubsub"
 	"github.com/openmas/openmas/internal/lifecycle"
-	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 	"github.com/openmas/openmas/runtime/project"
@@ -80,7 +80,7 @@ type Runtime struct {
 	process   string
 	state     string // the folder for what is kept
 	private   *private
-	gateway   atomic.Pointer[mcp.Gateway]
+	gateway   atomic.Pointer[server.Gateway]
 	publisher agent.Publisher
 	listener  net.Listener
 

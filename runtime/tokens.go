@@ -8,45 +8,45 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/server"
 )
 
 // tokens says who a bearer of a token is. Tokens are kept as hashes, so that looking one up tells
 // nothing about the others.
 type tokens struct {
 	mu   sync.RWMutex
-	hash map[[sha256.Size]byte]mcp.Identity
+	hash map[[sha256.Size]byte]server.Identity
 }
 
 // issue makes a token that stands for id.
-func (t *tokens) issue(id mcp.Identity) string {
+func (t *tokens) issue(id server.Identity) string {
 	token := rand.Text() + rand.Text()
 	t.grant(token, id)
 	return token
 }
 
 // grant makes a token that was chosen elsewhere stand for id.
-func (t *tokens) grant(token string, id mcp.Identity) {
+func (t *tokens) grant(token string, id server.Identity) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.hash == nil {
-		t.hash = map[[sha256.Size]byte]mcp.Identity{}
+		t.hash = map[[sha256.Size]byte]server.Identity{}
 	}
 	t.hash[sha256.Sum256([]byte(token))] = id
 }
 
 // identify implements the Identify hook of package mcp. The scheme's name may have any case, as
 // HTTP has it.
-func (t *tokens) identify(r *http.Request) (mcp.Identity, error) {
+func (t *tokens) identify(r *http.Request) (server.Identity, error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return mcp.Identity{}, errors.New("this listener needs a bearer token")
+		return server.Identity{}, errors.New("this listener needs a bearer token")
 	}
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	id, ok := t.hash[sha256.Sum256([]byte(strings.TrimSpace(token)))]
 	if !ok {
-		return mcp.Identity{}, errors.New("the bearer token is not known")
+		return server.Identity{}, errors.New("the bearer token is not known")
 	}
 	return id, nil
 }

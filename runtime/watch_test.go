@@ -71,9 +71,9 @@ func subscriber(t *testing.T, url string, updates chan string, logs chan string)
 			logs <- fmt.Sprint(r.Params.Data)
 		},
 	})
-	var tr sdk.Transport = &sdk.StreamableClientTransport{Endpoint: url, HTTPClient: client(t)}
+	var tr sdk.Transport = &sdk.StreamableClientTransport{Endpoint: url, HTTPClient: httpClient(t)}
 	if url[len(url)-4:] == "/sse" {
-		tr = &sdk.SSEClientTransport{Endpoint: url, HTTPClient: client(t)}
+		tr = &sdk.SSEClientTransport{Endpoint: url, HTTPClient: httpClient(t)}
 	}
 	cs, err := c.Connect(t.Context(), tr, &sdk.ClientSessionOptions{ProtocolVersion: "2025-06-18"})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -32,7 +33,7 @@ func TestKilledChild(t *testing.T) {
 	url := p.err.await(t, "SSE_SERVER_URL=")
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	defer cancel()
-	s, err := mcp.Connect(ctx, mcp.Target{Transport: mcp.Streamable, URL: url + "/mcp"}, mcp.ConnectOptions{})
+	s, err := client.Connect(ctx, client.Target{Transport: mcp.Streamable, URL: url + "/mcp"}, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

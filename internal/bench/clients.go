@@ -18,6 +18,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/client"
 )
 
 // The ways, named as the variants begin.
@@ -66,10 +67,10 @@ func variants(f *fleet) ([]variant, error) {
 	return all, nil
 }
 
-type ours struct{ *mcp.Session }
+type ours struct{ *client.Session }
 
 func dialOurs(ctx context.Context, way, server, url string) (caller, error) {
-	t := mcp.Target{Name: "bench", Transport: mcp.Transport(way), Trusted: server == "ours"}
+	t := client.Target{Name: "bench", Transport: mcp.Transport(way), Trusted: server == "ours"}
 	if way == overStdio {
 		exe, err := os.Executable()
 		if err != nil {
@@ -80,7 +81,7 @@ func dialOurs(ctx context.Context, way, server, url string) (caller, error) {
 	} else {
 		t.URL, t.Headers = url, map[string]string{trustHeader: "1"}
 	}
-	s, err := mcp.Connect(ctx, t, mcp.ConnectOptions{Logger: slog.New(slog.DiscardHandler)})
+	s, err := client.Connect(ctx, t, client.Options{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/server"
 )
 
 // beServer serves one implementation until its input or the process ends.
@@ -44,8 +44,8 @@ func beServer(kind string, listen bool) error {
 		if err != nil {
 			return err
 		}
-		return mcp.ServeStdio(context.Background(), host, os.Stdin, os.Stdout, hostOptions(),
-			mcp.Identity{Trusted: os.Getenv(trustVar) != ""})
+		return server.ServeStdio(context.Background(), host, os.Stdin, os.Stdout, hostOptions(),
+			server.Identity{Trusted: os.Getenv(trustVar) != ""})
 	case "mcpgo":
 		return peerserver.ServeStdio(mcpGo())
 	case "gosdk":
@@ -63,10 +63,10 @@ const (
 	trustHeader = "X-Bench-Trust"
 )
 
-func hostOptions() mcp.HostOptions {
-	return mcp.HostOptions{Logger: slog.New(slog.DiscardHandler),
-		Identify: func(r *http.Request) (mcp.Identity, error) {
-			return mcp.Identity{Trusted: r.Header.Get(trustHeader) != ""}, nil
+func hostOptions() server.Options {
+	return server.Options{Logger: slog.New(slog.DiscardHandler),
+		Identify: func(r *http.Request) (server.Identity, error) {
+			return server.Identity{Trusted: r.Header.Get(trustHeader) != ""}, nil
 		}}
 }
 
@@ -78,9 +78,7 @@ func handler(kind, base string) (http.Handler, error) {
 		if err != nil {
 			return nil, err
 		}
-		h, err := mcp.NewHTTP(mcp.HTTPOptions{HostOptions: hostOptions(), Transport: mcp.SSE, BaseURL: func() string {
-			return base
-		}})
+		h, err := server.NewHTTP(hostOptions())
 		if err != nil {
 			return nil, err
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -61,27 +62,27 @@ func far(url string) *project.Config {
 
 func TestChecklist14(t *testing.T) { // a URL without /sse is completed
 	s := serve(t, mcp.SSE)
-	one, err := mcp.Connect(t.Context(), mcp.Target{Transport: mcp.SSE, URL: s.URL()}, mcp.ConnectOptions{})
+	one, err := client.Connect(t.Context(), client.Target{Transport: mcp.SSE, URL: s.URL()}, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := one.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	_, err = mcp.Connect(t.Context(), mcp.Target{Transport: mcp.SSE, URL: s.URL() + "/mcp"}, mcp.ConnectOptions{})
+	_, err = client.Connect(t.Context(), client.Target{Transport: mcp.SSE, URL: s.URL() + "/mcp"}, client.Options{})
 	if err == nil || !strings.Contains(err.Error(), "speaks") && !strings.Contains(err.Error(), "SSE") {
 		t.Errorf("no clear message for a wrong path: %v", err)
 	}
 }
 
 // launched is a server on stdio that we start ourselves.
-func launched(t *testing.T, role string) mcp.Target {
+func launched(t *testing.T, role string) client.Target {
 	o := command("run", projectFile(t, yaml), "--stdio", "--listen", "127.0.0.1:0")
-	return mcp.Target{Name: "guide", Transport: mcp.Stdio, Command: o.Command, Env: map[string]string{roleVar: role}}
+	return client.Target{Name: "guide", Transport: mcp.Stdio, Command: o.Command, Env: map[string]string{roleVar: role}}
 }
 
 func TestChecklist15(t *testing.T) { // a stdio client launches the server
-	s, err := mcp.Connect(t.Context(), launched(t, "openmas"), mcp.ConnectOptions{})
+	s, err := client.Connect(t.Context(), launched(t, "openmas"), client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,10 +98,10 @@ func TestChecklist15(t *testing.T) { // a stdio client launches the server
 }
 
 func TestChecklist16(t *testing.T) { // initialize has a timeout
-	_, err := mcp.Connect(t.Context(), launched(t, "mute"), mcp.ConnectOptions{HandshakeTimeout: 300 * time.Millisecond,
+	_, err := client.Connect(t.Context(), launched(t, "mute"), client.Options{HandshakeTimeout: 300 * time.Millisecond,
 		StdinGrace: time.Millisecond})
-	var why *mcp.ConnectError
-	if !errors.As(err, &why) || why.Reason != mcp.ReasonTimeout {
+	var why *client.ConnectError
+	if !errors.As(err, &why) || why.Reason != client.ReasonTimeout {
 		t.Error(err)
 	}
 	if d := project.Default().Connect.Timeout; d < 10*time.Second || d > 15*time.Second {
@@ -129,7 +130,7 @@ func gone(pid int) bool {
 }
 
 func TestChecklist18(t *testing.T) { // everything is released, whatever happens; TestMain looks for goroutines
-	s, err := mcp.Connect(t.Context(), launched(t, "openmas"), mcp.ConnectOptions{})
+	s, err := client.Connect(t.Context(), launched(t, "openmas"), client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,13 +172,13 @@ func TestChecklist19(t *testing.T) { // isError, then content, then its type
 }
 
 func TestChecklist20(t *testing.T) { // errors are told apart, cancellation propagates
-	_, err := mcp.Connect(t.Context(), mcp.Target{Transport: mcp.SSE, URL: "http://127.0.0.1:1"}, mcp.ConnectOptions{})
-	var why *mcp.ConnectError
-	if !errors.As(err, &why) || why.Reason != mcp.ReasonRefused {
+	_, err := client.Connect(t.Context(), client.Target{Transport: mcp.SSE, URL: "http://127.0.0.1:1"}, client.Options{})
+	var why *client.ConnectError
+	if !errors.As(err, &why) || why.Reason != client.ReasonRefused {
 		t.Errorf("refused: %v", err)
 	}
 	srv := serve(t, mcp.SSE)
-	s := session(t, srv, mcp.ConnectOptions{})
+	s := session(t, srv, client.Options{})
 	if _, err := invoke(t.Context(), s, "absent", nil); agent.CodeOf(err) != agent.CodeNotFound {
 		t.Errorf("an unknown tool: %v", err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/cli"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/mcptest"
 	"github.com/openmas/openmas/runtime"
 )
@@ -169,10 +170,10 @@ func text(t *testing.T, res *sdk.CallToolResult) string {
 }
 
 // session is one of ours to a server's agent.
-func session(t *testing.T, s *mcptest.Server, o mcp.ConnectOptions) *mcp.Session {
+func session(t *testing.T, s *mcptest.Server, o client.Options) *client.Session {
 	t.Helper()
-	out, err := mcp.Connect(t.Context(),
-		mcp.Target{Name: "guide", Transport: mcp.SSE, URL: s.URL() + "/agents/guide/sse"}, o)
+	out, err := client.Connect(t.Context(),
+		client.Target{Name: "guide", Transport: mcp.SSE, URL: s.URL() + "/agents/guide/sse"}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +181,7 @@ func session(t *testing.T, s *mcptest.Server, o mcp.ConnectOptions) *mcp.Session
 	return out
 }
 
-func invoke(ctx context.Context, s *mcp.Session, tool string, args any) (*agent.Result, error) {
+func invoke(ctx context.Context, s *client.Session, tool string, args any) (*agent.Result, error) {
 	in, err := json.Marshal(args)
 	if err != nil {
 		return nil, err
@@ -217,8 +218,8 @@ func request(t *testing.T, method, url, body string) (*http.Response, string) {
 // status is what the runtime says about itself.
 func status(t *testing.T, s *mcptest.Server) runtime.Status {
 	t.Helper()
-	one, err := mcp.Connect(t.Context(), mcp.Target{Transport: mcp.Streamable, URL: s.URL() + "/agents/openmas/mcp"},
-		mcp.ConnectOptions{})
+	one, err := client.Connect(t.Context(), client.Target{Transport: mcp.Streamable, URL: s.URL() + "/agents/openmas/mcp"},
+		client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/mcptest"
 )
 
@@ -26,7 +27,7 @@ func TestChecklist23(t *testing.T) { // many clients at once
 	var mu sync.Mutex
 	seen := map[string]bool{}
 	for range 20 {
-		one := session(t, s, mcp.ConnectOptions{})
+		one := session(t, s, client.Options{})
 		for range 10 {
 			all.Go(func() {
 				res, err := invoke(t.Context(), one, "count", struct{}{})
@@ -48,8 +49,8 @@ func TestChecklist23(t *testing.T) { // many clients at once
 
 func TestChecklist24(t *testing.T) { // a limit on connections
 	s := serve(t, mcp.SSE, "--set", "mcp.max_sessions=2")
-	one := session(t, s, mcp.ConnectOptions{})
-	session(t, s, mcp.ConnectOptions{})
+	one := session(t, s, client.Options{})
+	session(t, s, client.Options{})
 	res, body := request(t, http.MethodGet, s.URL()+"/sse", "")
 	if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" ||
 		!strings.Contains(body, `"error":"too many sessions`) {
@@ -64,7 +65,7 @@ func TestChecklist25(t *testing.T) { // each client has an identifier that a too
 	s := serve(t, mcp.SSE)
 	seen := map[string]bool{}
 	for range 3 {
-		one := session(t, s, mcp.ConnectOptions{})
+		one := session(t, s, client.Options{})
 		for range 2 {
 			res, err := invoke(t.Context(), one, "client", struct{}{})
 			if err != nil || res.Text() == "" {
@@ -80,7 +81,7 @@ func TestChecklist25(t *testing.T) { // each client has an identifier that a too
 
 func TestChecklist26(t *testing.T) { // active connections are visible
 	s := serve(t, mcp.SSE)
-	one := session(t, s, mcp.ConnectOptions{})
+	one := session(t, s, client.Options{})
 	if g := status(t, s).Gateway; g.Sessions["sse"] != 1 || g.Sessions["http"] != 1 || g.Calls != 1 {
 		t.Errorf("%+v", g)
 	}
@@ -112,7 +113,7 @@ func logged(t *testing.T, args ...string) (*mcptest.Server, func() string) {
 
 func TestChecklist27(t *testing.T) { // a broken connection is logged, the others go on
 	s, log := logged(t)
-	one := session(t, s, mcp.ConnectOptions{})
+	one := session(t, s, client.Options{})
 	before := strings.Count(log(), "SSE session ended")
 	r := dialRaw(t, s.URL())
 	r.break_()
@@ -158,7 +159,7 @@ func TestChecklist29(t *testing.T) { // what a client used is released when it d
 
 func TestChecklist30(t *testing.T) { // a connection's maximum lifetime
 	s, log := logged(t, "--set", "mcp.session_lifetime=300ms")
-	one := session(t, s, mcp.ConnectOptions{})
+	one := session(t, s, client.Options{})
 	select {
 	case <-one.Done():
 	case <-time.After(hang):
@@ -200,7 +201,7 @@ func TestChecklist32(t *testing.T) { // a shutdown waits for what is running
 		t.Skip("no SIGTERM here")
 	}
 	s := serve(t, mcp.SSE)
-	one := session(t, s, mcp.ConnectOptions{})
+	one := session(t, s, client.Options{})
 	done := make(chan error, 1)
 	go func() {
 		res, err := invoke(context.Background(), one, "wait", wait{1000})

@@ -22,6 +22,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -52,12 +53,12 @@ func hosting(t *testing.T, path, agents string, flags ...string) (p *process, ur
 // caller is a session to the gateway of a process.
 type caller struct {
 	t *testing.T
-	*mcp.Session
+	*client.Session
 }
 
 func dialGateway(t *testing.T, url string) caller {
 	t.Helper()
-	s, err := mcp.Connect(t.Context(), mcp.Target{Transport: mcp.Streamable, URL: url + "/mcp"}, mcp.ConnectOptions{})
+	s, err := client.Connect(t.Context(), client.Target{Transport: mcp.Streamable, URL: url + "/mcp"}, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

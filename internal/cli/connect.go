@@ -7,7 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/openmas/openmas/internal/startup"
-	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/bridge"
+	"github.com/openmas/openmas/mcp/client"
 )
 
 func (a *app) connectCommand() *cobra.Command {
@@ -37,7 +38,7 @@ configuration is what "openmas mcp-config --stdio --url URL" prints.`,
 			if err != nil {
 				return usage(err)
 			}
-			bridge, err := mcp.NewBridge(c.Context(), t, mcp.ConnectOptions{Logger: log}, a.In, a.Out)
+			bridge, err := bridge.New(c.Context(), t, client.Options{Logger: log}, a.In, a.Out)
 			if err != nil {
 				return fmt.Errorf("connect to %s: %w", &t, err)
 			}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/client"
 )
 
 // server are the flags that name an MCP server instead of a project.
@@ -32,22 +33,22 @@ func (s *server) tokenFlag(c *cobra.Command) {
 }
 
 // target is the server of the URL. One without a path is taken for streamable HTTP.
-func (s *server) target(environ []string) (mcp.Target, error) {
+func (s *server) target(environ []string) (client.Target, error) {
 	u, err := url.Parse(s.url)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return mcp.Target{}, fmt.Errorf("--url %q: want http://host:port or https://host/path", s.url)
+		return client.Target{}, fmt.Errorf("--url %q: want http://host:port or https://host/path", s.url)
 	}
 	if u.User != nil {
-		return mcp.Target{}, errors.New("--url: no user and password in it, please: they end up in logs")
+		return client.Target{}, errors.New("--url: no user and password in it, please: they end up in logs")
 	}
-	t := mcp.Target{Transport: mcp.Streamable, URL: s.url}
+	t := client.Target{Transport: mcp.Streamable, URL: s.url}
 	if strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/sse") {
 		t.Transport = mcp.SSE
 	}
 	if s.tokenEnv != "" {
 		i := slices.IndexFunc(environ, func(kv string) bool { return strings.HasPrefix(kv, s.tokenEnv+"=") })
 		if i < 0 || environ[i] == s.tokenEnv+"=" {
-			return mcp.Target{}, fmt.Errorf("--token-env: the environment variable %s is not set", s.tokenEnv)
+			return client.Target{}, fmt.Errorf("--token-env: the environment variable %s is not set", s.tokenEnv)
 		}
 		t.Headers = map[string]string{"Authorization": "Bearer " + environ[i][len(s.tokenEnv)+1:]}
 	}
@@ -57,9 +58,9 @@ func (s *server) target(environ []string) (mcp.Target, error) {
 func (s *server) named() bool { return s.url != "" || s.command != "" }
 
 // connect makes a session. A URL without a path is tried as streamable HTTP, then as HTTP+SSE.
-func (s *server) connect(ctx context.Context, log *slog.Logger, environ []string, errOut io.Writer) (*mcp.Session,
+func (s *server) connect(ctx context.Context, log *slog.Logger, environ []string, errOut io.Writer) (*client.Session,
 	error) {
-	o := mcp.ConnectOptions{Logger: log}
+	o := client.Options{Logger: log}
 	if s.command != "" && s.url != "" {
 		return nil, usage(errors.New("--url or --command: one of them"))
 	}
@@ -73,25 +74,25 @@ func (s *server) connect(ctx context.Context, log *slog.Logger, environ []string
 		}
 		// what the server says to people; a broken stderr is no reason to stop
 		show := func(line []byte) { _, _ = fmt.Fprintf(errOut, "%s\n", line) }
-		return mcp.Connect(ctx, mcp.Target{Transport: mcp.Stdio, Command: argv, Stderr: show}, o)
+		return client.Connect(ctx, client.Target{Transport: mcp.Stdio, Command: argv, Stderr: show}, o)
 	}
 	t, err := s.target(environ)
 	if err != nil {
 		return nil, usage(err)
 	}
-	session, err := mcp.Connect(ctx, t, o)
+	session, err := client.Connect(ctx, t, o)
 	if u, parseErr := url.Parse(s.url); err == nil || parseErr != nil || u.Path != "" && u.Path != "/" {
 		return session, err
 	}
 	t.Transport = mcp.SSE
-	if session, sseErr := mcp.Connect(ctx, t, o); sseErr == nil {
+	if session, sseErr := client.Connect(ctx, t, o); sseErr == nil {
 		return session, nil
 	}
 	return nil, err
 }
 
 // closing ends a session at the end of a command.
-func closing(ctx context.Context, s *mcp.Session) error {
+func closing(ctx context.Context, s *client.Session) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	return s.Close(ctx)

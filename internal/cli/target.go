@@ -5,7 +5,7 @@ import (
 	"errors"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -53,7 +53,7 @@ func (a *app) withTarget(ctx context.Context, path string, p projectFlags, s ser
 
 // listServer lists what a server offers: agent by agent where it is a system of ours, which says so
 // itself.
-func listServer(ctx context.Context, s *mcp.Session) runtime.Listing {
+func listServer(ctx context.Context, s *client.Session) runtime.Listing {
 	if _, ours := s.Info().Tool("openmas_list"); ours {
 		res, err := s.Call(ctx, &agent.Call{Op: agent.OpTool, Name: "openmas_list", Attempt: 1})
 		var l runtime.Listing

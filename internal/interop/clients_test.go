@@ -36,15 +36,15 @@ func projectFile(t *testing.T, yaml string) string {
 	return file
 }
 
-// A client is a program of testdata, or one of its ways to connect.
-type client struct {
+// A clientProgram is a program of testdata, or one of its ways to connect.
+type clientProgram struct {
 	peer, version string
 	needs         []*toolbox.Tool
 	transports    []string
 	command       func(t *testing.T) []string
 }
 
-func clients() []client {
+func clients() []clientProgram {
 	python := func(tool *toolbox.Tool, flags ...string) func(t *testing.T) []string {
 		return func(t *testing.T) []string {
 			script, err := filepath.Abs(filepath.Join("testdata", "python", "client.py"))
@@ -55,7 +55,7 @@ func clients() []client {
 		}
 	}
 	all := []string{"stdio", "sse", "http"}
-	return []client{
+	return []clientProgram{
 		{"Python ClientSession", toolbox.PythonOldVersion, []*toolbox.Tool{toolbox.PythonOld}, []string{"stdio", "sse"},
 			python(toolbox.PythonOld)},
 		{"Python ClientSession", toolbox.PythonNewVersion, []*toolbox.Tool{toolbox.PythonNew}, all,

@@ -17,6 +17,7 @@ import (
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/interop/toolbox"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/client"
 )
 
 // A server is a program of testdata on one transport.
@@ -78,7 +79,7 @@ func TestServersThroughConnect(t *testing.T) {
 				noted := rows.add(t, s.peer, s.version, theirServer, string(s.transport)+how)
 				needs(t, s.needs...)
 				t.Parallel()
-				target := mcp.Target{Name: "peer", Transport: s.transport, Dir: bench.dir, Stderr: func(line []byte) {}}
+				target := client.Target{Name: "peer", Transport: s.transport, Dir: bench.dir, Stderr: func(line []byte) {}}
 				if launched {
 					target.Command = s.argv(t)
 				} else {
@@ -98,13 +99,13 @@ func TestServersThroughConnect(t *testing.T) {
 }
 
 // connect opens a session, patiently where the server announces an address before it listens there.
-func connect(t *testing.T, target mcp.Target) (session *mcp.Session) {
+func connect(t *testing.T, target client.Target) (session *client.Session) {
 	t.Helper()
 	patiently(t, func() (err error) {
-		session, err = mcp.Connect(t.Context(), target, mcp.ConnectOptions{Logger: slog.New(slog.DiscardHandler),
+		session, err = client.Connect(t.Context(), target, client.Options{Logger: slog.New(slog.DiscardHandler),
 			HandshakeTimeout: hang})
-		var why *mcp.ConnectError
-		if err == nil || target.URL != "" && errors.As(err, &why) && why.Reason == mcp.ReasonRefused {
+		var why *client.ConnectError
+		if err == nil || target.URL != "" && errors.As(err, &why) && why.Reason == client.ReasonRefused {
 			return err
 		}
 		t.Fatalf("connect: %v", err)

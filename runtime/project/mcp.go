@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/server"
 )
 
 // TokenUser is the identity that the gateway's one token stands for.
@@ -186,7 +186,7 @@ func (v *validator) gateway() {
 		switch {
 		case !agentName.MatchString(name):
 			v.fail(keys, "lower-case letters, digits and hyphens, a letter first, at most 32", "%q is not a name", name)
-		case name == mcp.Anonymous || name == runtimeAgent || name == TokenUser && g.Token != "":
+		case name == server.Anonymous || name == runtimeAgent || name == TokenUser && g.Token != "":
 			v.fail(keys, "", "the name %q is taken", name)
 		case v.token(keys, g.Tokens[name]) && seen[g.Tokens[name]]:
 			v.fail(keys, "give everybody a token of their own", "the token stands for somebody else already")

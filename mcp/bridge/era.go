@@ -1,0 +1,36 @@
+package bridge
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+// declined is the answer to a request of an era without a handshake; nil for any other. Its
+// messages cannot pass unchanged, since over HTTP they say in headers what they say over stdio in
+// themselves, and HTTP+SSE does not have it. Clients ask first whether a server speaks it, and fall
+// back to the handshake at this answer.
+func declined(env *wire.Envelope) []byte {
+	if env.ID == nil || env.Method == nil {
+		return nil
+	}
+	var meta, version []byte
+	wire.Object(env.Params, func(k, v []byte) bool { return string(k) != "_meta" || codec.Once(&meta, v) })
+	wire.Object(meta, func(k, v []byte) bool { return string(k) != sdk.MetaKeyProtocolVersion || codec.Once(&version, v) })
+	var asked string
+	if json.Unmarshal(version, &asked) != nil || asked <= codec.EraLast {
+		return nil
+	}
+	spoken := slices.DeleteFunc(slices.Clone(sdk.SupportedProtocolVersions()), func(v string) bool {
+		return v > codec.EraLast
+	})
+	// strings always encode
+	data, _ := json.Marshal(sdk.UnsupportedProtocolVersionData{Supported: spoken, Requested: asked})
+	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":"the bridge speaks the versions of the protocol that begin with a handshake","data":%s}}`,
+		env.ID, sdk.CodeUnsupportedProtocolVersion, data)
+}

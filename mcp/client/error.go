@@ -1,0 +1,163 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+// failure says what the failure of a call means: the server's own error, or what is known about
+// whether the call ran.
+func (s *Session) failure(ctx context.Context, c *agent.Call, trace *wire.Trace, n *note, err error) *agent.Error {
+	var e *agent.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	if errors.Is(err, sdk.ErrSessionMissing) {
+		s.end(fmt.Errorf("the session ended: %w", sdk.ErrSessionMissing)) // at once, so that nobody calls on it again
+	}
+	sent := trace.Sent()
+	if sent && ctx.Err() != nil {
+		s.left.Store(true)
+	}
+	status := trace.HTTPError()
+	var large *wire.TooLargeError
+	switch {
+	case errors.As(err, &large) && !large.Inbound:
+		return agent.Refusedf(agent.CodeResourceExhausted, "%s: %w", c.Target(), large)
+	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.Cause(s.ctx)):
+		e = agent.Errorf(agent.CodeOf(ctx.Err()), "%s: %w", c.Target(), ctx.Err())
+		e.NotExecuted = !sent
+		return e
+	case status != nil && (ctx.Err() == nil || status.Refused()):
+		return s.refusal(c, status, n)
+	}
+	if e, ok := codec.FromRPCError(err, s.target.Trusted); ok && sent && !isLocal(err) {
+		return e
+	}
+	if !sent {
+		return agent.Refusedf(agent.CodeUnavailable, "%s: not sent: %w", c.Target(), s.why(err))
+	}
+	return agent.Errorf(agent.CodeOutcomeUnknown, "%s: sent, but there was no answer: %w", c.Target(), s.why(err))
+}
+
+// why is the session's end where that is the cause, which says more than what it did to one call.
+func (s *Session) why(err error) error {
+	if cause := context.Cause(s.ctx); cause != nil {
+		return cause
+	}
+	return codec.WithoutURL(err)
+}
+
+// refusal is the error that an HTTP status stands for, in the server's words if it has some.
+func (s *Session) refusal(c *agent.Call, status *wire.HTTPError, n *note) *agent.Error {
+	body := status.Body
+	if text := n.refusal.Load(); text != nil {
+		body = *text
+	}
+	e := &agent.Error{Code: agent.CodeOutcomeUnknown, Message: fmt.Sprintf("%s: %s: %d %s", c.Target(), status.Op,
+		status.Status, http.StatusText(status.Status))}
+	var env wire.Envelope
+	var rpc jsonrpc.Error
+	if env.Scan([]byte(body)) && env.Error != nil && json.Unmarshal(env.Error, &rpc) == nil {
+		if said, ok := codec.FromRPCError(&rpc, s.target.Trusted); ok {
+			if s.newest() && (status.Status == http.StatusBadRequest || status.Status == http.StatusNotFound) {
+				return said // an answer like any other: the protocol gives some a status of their own
+			}
+			e.Code, e.Message, e.Details, e.RetryAfter = said.Code, c.Target()+": "+said.Message, said.Details,
+				said.RetryAfter
+		}
+	} else if text := strings.TrimSpace(body); text != "" && len(text) <= 512 && !strings.HasPrefix(text, "<") {
+		e.Message += ": " + text
+	}
+	if status.Refused() {
+		e.NotExecuted, e.Code = true, statusCode(status.Status, s.target.Transport == mcp.SSE || s.sdk.ID() != "")
+	}
+	e.RetryAfter = max(e.RetryAfter, status.RetryAfter)
+	return e
+}
+
+// statusCode is the code for a request that was turned away. Within a session, 404 means that the
+// session is gone.
+func statusCode(status int, session bool) agent.Code {
+	switch status {
+	case http.StatusUnauthorized:
+		return agent.CodeUnauthenticated
+	case http.StatusForbidden:
+		return agent.CodePermissionDenied
+	case http.StatusNotFound, http.StatusGone:
+		if session {
+			return agent.CodeUnavailable
+		}
+		return agent.CodeNotFound
+	case http.StatusMethodNotAllowed:
+		return agent.CodeUnimplemented
+	case http.StatusRequestEntityTooLarge, http.StatusTooManyRequests:
+		return agent.CodeResourceExhausted
+	}
+	if status >= 400 && status < 500 {
+		return agent.CodeInvalidArgument
+	}
+	return agent.CodeUnavailable
+}
+
+// statusHint says what to look at when a server answers the handshake with that status.
+func statusHint(t *Target, status int) string {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return ": check the headers, it wants a token or another one"
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusBadRequest:
+		other := mcp.Streamable
+		if t.Transport == mcp.Streamable {
+			other = mcp.SSE
+		}
+		return fmt.Sprintf(": check the path, and whether the server speaks %s instead of %s", other, t.Transport)
+	}
+	return ""
+}
+
+// isLocal reports whether err holds a JSON-RPC error that no server sent: the mark that the SDK and
+// the connections put on a message that failed by itself.
+func isLocal(err error) bool {
+	var rpc *jsonrpc.Error
+	return errors.As(err, &rpc) && rpc.Code == -32005 && rpc.Message == "rejected by transport"
+}
+
+// isRefused reports whether nobody answered at the address.
+func isRefused(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}
+
+// isNotMCP reports whether what answered the handshake is something else.
+func isNotMCP(err error) bool {
+	var rpc *jsonrpc.Error
+	return errors.Is(err, wire.ErrGarbage) || errors.Is(err, errNotMCP) || errors.As(err, &rpc) &&
+		rpc.Code == jsonrpc.CodeMethodNotFound
+}
+
+var errNotMCP = errors.New("unexpected answer")
+
+// lastLines is what a program said last, for an error.
+func lastLines(l *link) string {
+	if l == nil || l.child == nil {
+		return ""
+	}
+	lines := l.child.Tail()
+	if len(lines) == 0 {
+		return "; the program printed nothing"
+	}
+	return "; the program's last lines:\n    " + strings.Join(lines, "\n    ")
+}

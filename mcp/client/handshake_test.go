@@ -1,0 +1,63 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/openmas/openmas/internal/startup"
+	"github.com/openmas/openmas/mcp"
+)
+
+// The time of a handshake does not count while the program says that it is being built, which it
+// may say once.
+func TestBuildingIsNoHandshake(t *testing.T) {
+	const d = 10 * time.Second
+	type says struct {
+		at   time.Duration
+		line string
+	}
+	for name, c := range map[string]struct {
+		said []says
+		end  time.Duration
+	}{
+		"nothing":        {nil, d},
+		"something else": {[]says{{time.Second, "building castles"}, {2 * time.Second, startup.Built + "x"}}, d},
+		"built": {[]says{{time.Second, startup.Building + "x"}, {time.Minute, startup.Built + "x"}},
+			time.Minute + d},
+		"twice": {[]says{{time.Second, startup.Building + "x"}, {time.Minute, startup.Built + "x"},
+			{time.Minute + time.Second, startup.Building + "x"}}, time.Minute + d},
+		"building and no end": {[]says{{time.Second, startup.Building + "x"}, {time.Minute, startup.Building + "x"}},
+			time.Second + maxBuild},
+		"too late": {[]says{{d + time.Second, startup.Building + "x"}}, d},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var heard atomic.Int32
+				target := Target{Command: []string{"x"}, Stderr: func([]byte) { heard.Add(1) }}
+				began := time.Now()
+				ctx, cancel := allow(t.Context(), &target, d)
+				defer cancel()
+				for _, s := range c.said {
+					time.AfterFunc(s.at, func() { target.Stderr([]byte(s.line)) })
+				}
+				<-ctx.Done()
+				if took := time.Since(began); took != c.end || !errors.Is(context.Cause(ctx), errHandshake) {
+					t.Errorf("after %v: %v; want %v", took, context.Cause(ctx), c.end)
+				}
+				<-time.After(2 * d)
+				if heard := int(heard.Load()); heard != len(c.said) {
+					t.Errorf("%d of %d lines were passed on", heard, len(c.said))
+				}
+			})
+		})
+	}
+}
+
+func TestConnectToWhatIsBuilt(t *testing.T) {
+	mustCall(t, mustConnect(t, role(t, "built", mcp.Stdio), Options{HandshakeTimeout: buildTime / 2}), "echo", nil,
+		nil)
+}

@@ -1,0 +1,146 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+
+	"github.com/modelcontextprotocol/go-sdk/auth"
+	"github.com/modelcontextprotocol/go-sdk/auth/extauth"
+	"github.com/modelcontextprotocol/go-sdk/oauthex"
+
+	"github.com/openmas/openmas/mcp/internal/codec"
+)
+
+// ClientCredentials gets tokens by the OAuth 2.0 client credentials grant: for a program that was
+// registered with the authorization server, and no user. Where that server is, the MCP server says
+// itself. client is for talking to it; nil: the default client.
+func ClientCredentials(id, secret string, client *http.Client) (auth.OAuthHandler, error) {
+	h, err := extauth.NewClientCredentialsHandler(&extauth.ClientCredentialsHandlerConfig{HTTPClient: client,
+		Credentials: &oauthex.ClientCredentials{ClientID: id,
+			ClientSecretAuth: &oauthex.ClientSecretAuth{ClientSecret: secret}}})
+	if err != nil {
+		return nil, fmt.Errorf("OAuth client credentials: %w", err)
+	}
+	return h, nil
+}
+
+// authTransport puts an OAuth handler below both HTTP transports: the SDK has it for streamable
+// HTTP only, and lets two requests authorize at once, which its handlers do not survive.
+type authTransport struct {
+	base    http.RoundTripper
+	handler auth.OAuthHandler
+	origin  string // a URL of the only server that sees the token
+
+	turn  chan struct{} // holds one token: who has it may use the handler and round
+	round int           // counts the authorizations
+}
+
+func NewAuthTransport(base http.RoundTripper, h auth.OAuthHandler, origin string) *authTransport {
+	return &authTransport{base: base, handler: h, origin: origin, turn: make(chan struct{}, 1)}
+}
+
+func (t *authTransport) lock(ctx context.Context) error {
+	select {
+	case t.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("OAuth: wait for a token: %w", context.Cause(ctx))
+	}
+}
+
+// RoundTrip implements [http.RoundTripper]. A request is sent twice at most: the second time with a
+// token that was got for it.
+func (t *authTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if o, err := url.Parse(t.origin); err != nil || o.Scheme != r.URL.Scheme || o.Host != r.URL.Host {
+		return t.base.RoundTrip(r)
+	}
+	first, round, err := t.with(r)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := t.base.RoundTrip(first)
+	if err != nil || resp.StatusCode != http.StatusUnauthorized && resp.StatusCode != http.StatusForbidden {
+		return resp, err
+	}
+	if r.Body != nil && r.GetBody == nil {
+		return resp, nil // it cannot be sent again
+	}
+	if err := t.authorize(r, resp, round); err != nil {
+		return nil, err
+	}
+	again, _, err := t.with(r)
+	if err != nil {
+		return nil, err
+	}
+	if r.GetBody != nil {
+		if again.Body, err = r.GetBody(); err != nil {
+			return nil, fmt.Errorf("repeat the request with a token: %w", err)
+		}
+	}
+	return t.base.RoundTrip(again)
+}
+
+// with is the request with the token that there is, if any.
+func (t *authTransport) with(r *http.Request) (*http.Request, int, error) {
+	if err := t.lock(r.Context()); err != nil {
+		return nil, 0, err
+	}
+	defer func() { <-t.turn }()
+	src, err := t.handler.TokenSource(r.Context())
+	if err != nil {
+		return nil, 0, fmt.Errorf("OAuth: %w", err)
+	}
+	if src == nil {
+		return r, t.round, nil
+	}
+	token, err := src.Token()
+	if err != nil {
+		return r, t.round, nil // it cannot be renewed: the server's answer leads to a new one
+	}
+	r = r.Clone(r.Context())
+	token.SetAuthHeader(r)
+	return r, t.round, nil
+}
+
+// authorize gets a token, unless somebody else did since the request was sent. A request that is
+// given up does not stop it: others need the token too, and what the handler keeps of the context
+// renews it later.
+func (t *authTransport) authorize(r *http.Request, resp *http.Response, round int) error {
+	if err := t.lock(r.Context()); err != nil {
+		return errors.Join(err, resp.Body.Close())
+	}
+	if t.round != round {
+		<-t.turn
+		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, codec.MaxRefusal)) // so that the connection can be used again
+		return resp.Body.Close()
+	}
+	done := make(chan error, 1)
+	go func() { // ends by the timeouts of the handler's HTTP client
+		err := t.handler.Authorize(context.WithoutCancel(r.Context()), r, resp)
+		if err == nil {
+			t.round++
+		}
+		<-t.turn
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("OAuth: %w", err)
+		}
+		return nil
+	case <-r.Context().Done():
+		return fmt.Errorf("OAuth: %w", context.Cause(r.Context()))
+	}
+}
+
+// CloseIdleConnections is called by [http.Client.CloseIdleConnections].
+func (t *authTransport) CloseIdleConnections() {
+	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}

@@ -1,0 +1,131 @@
+package client
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/internal/startup"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/fixture"
+)
+
+// roleVariable tells a process of the test binary which program it is.
+const roleVariable = "OPENMAS_TEST_ROLE"
+
+// buildTime is how long the role "built" takes before it serves.
+const buildTime = 4 * time.Second
+
+// role is a target that runs this test binary as another program.
+func role(t *testing.T, name string, transport mcp.Transport) Target {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Target{Name: name, Transport: transport, Command: []string{self}, Env: map[string]string{roleVariable: name}}
+}
+
+// playRole is the other program's main. It ends the process.
+func playRole(name string) int {
+	switch name {
+	case "server":
+		return serveStdin(fixture.NewForeign())
+	case "hello":
+		var line []byte
+		for b := []byte{0}; b[0] != '\n'; line = append(line, b[0]) {
+			if _, err := os.Stdin.Read(b); err != nil {
+				return 1
+			}
+		}
+		f := fixture.NewForeign()
+		f.AddTool(&sdk.Tool{Name: string(line[:len(line)-1]), InputSchema: map[string]any{"type": "object"}}, nil)
+		return serveStdin(f)
+	case "built":
+		fmt.Fprintln(os.Stderr, startup.Building+"x")
+		<-time.After(buildTime)
+		fmt.Fprintln(os.Stderr, startup.Built+"x")
+		return serveStdin(fixture.NewForeign())
+	case "chatty":
+		fmt.Println("Welcome to the server!")
+		fmt.Println("[1, 2]")
+		fmt.Println(`{"not": "json-rpc"}`)
+		return serveStdin(fixture.NewForeign())
+	case "garbage":
+		for {
+			if _, err := fmt.Println("this is no protocol"); err != nil {
+				return 1
+			}
+		}
+	case "exits":
+		fmt.Fprintln(os.Stderr, "Traceback (most recent call last):")
+		fmt.Fprintln(os.Stderr, "ModuleNotFoundError: No module named 'mcp'")
+		return 3
+	case "silent":
+		fmt.Fprintln(os.Stderr, "thinking")
+		_, _ = io.Copy(io.Discard, os.Stdin) // until it is closed
+		return 0
+	case "old": // never answers what it does not know, and nothing after it
+		in := bufio.NewReader(os.Stdin)
+		first, err := in.ReadBytes('\n')
+		if err != nil {
+			return 1
+		}
+		if !bytes.Contains(first, []byte(`"initialize"`)) {
+			_, _ = io.Copy(io.Discard, in) // until it is closed
+			return 0
+		}
+		f := fixture.NewForeign()
+		if err := f.Run(context.Background(),
+			&sdk.IOTransport{Reader: io.NopCloser(io.MultiReader(bytes.NewReader(first), in)),
+				Writer: os.Stdout}); err != nil {
+			return 1
+		}
+		return 0
+	case "sse":
+		f := fixture.NewForeign()
+		return serveHTTP(sdk.NewSSEHandler(func(*http.Request) *sdk.Server { return f.Server }, nil), "/sse")
+	case "http":
+		f := fixture.NewForeign()
+		return serveHTTP(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return f.Server }, nil), "/mcp")
+	}
+	fmt.Fprintf(os.Stderr, "no role %q\n", name)
+	return 2
+}
+
+func serveStdin(f *fixture.Foreign) int {
+	if err := f.Run(context.Background(), &sdk.StdioTransport{}); err != nil {
+		return 1
+	}
+	return 0
+}
+
+// serveHTTP announces its address as the servers of the guide do: before the port is bound, and
+// with a newline that is none.
+func serveHTTP(h http.Handler, path string) int {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 1
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		return 1
+	}
+	fmt.Fprintf(os.Stderr, `SSE_SERVER_URL=http://%s\nINFO:     Started server process`, addr)
+	mux := http.NewServeMux()
+	mux.Handle(path, h)
+	srv := &http.Server{Addr: addr, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	if err := srv.ListenAndServe(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	return 1
+}

@@ -1,0 +1,125 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/codec"
+)
+
+const (
+	// A server of the newest era that wants a call again, but nothing for it, sheds load.
+	maxSheds  = 3
+	shedPause = 200 * time.Millisecond // before the first repetition, then twice as long
+)
+
+// converse sends a call, and again with the answers as long as the server wants input. That is the
+// newest era's way to ask; in the others servers ask while the call waits, and only our own may end
+// a call like this, which its caller then repeats.
+func (s *Session) converse(ctx context.Context, out outgoing) (*agent.Result, error) {
+	if !s.newest() {
+		return s.send(ctx, out)
+	}
+	var err error
+	out.state = out.State
+	if out.responses, err = codec.ToResponses(out.Inputs); err != nil {
+		return nil, err
+	}
+	for round, sheds := 1, 0; ; round++ {
+		res, err := s.send(ctx, out)
+		if err != nil || res.Pending == nil {
+			return res, err
+		}
+		if round == codec.MaxRounds {
+			return nil, agent.Errorf(agent.CodeResourceExhausted, "%s asked for input %d times", out.Target(),
+				codec.MaxRounds)
+		}
+		out.responses, out.state = nil, res.Pending.State
+		if len(res.Pending.Requests) == 0 {
+			if sheds++; sheds > maxSheds {
+				return nil, agent.Errorf(agent.CodeUnavailable, "%s: the server is busy", out.Target())
+			}
+			if err := sleep(ctx, shedPause<<(sheds-1)); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		answers, err := codec.Inputs(ctx, asker{s, out.Back}, res.Pending)
+		if err != nil {
+			return nil, agent.AsError(err)
+		}
+		if out.responses, err = codec.ToResponses(answers); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// asker answers a server: whoever made the call does, or else the session's owner.
+type asker struct {
+	s    *Session
+	back agent.BackChannel // nil: the caller answers nothing
+}
+
+// Notify implements [agent.BackChannel].
+func (asker) Notify(context.Context, agent.Notice) {}
+
+// Request implements [agent.BackChannel].
+func (a asker) Request(ctx context.Context, r agent.Request) (raw json.RawMessage, err error) {
+	err = agent.Errorf(agent.CodeUnavailable, "nobody answers %q requests", r.Kind)
+	if a.back != nil {
+		raw, err = a.s.request(ctx, a.back, r)
+	}
+	if a.s.owner != nil && errors.Is(err, agent.CodeUnavailable) {
+		raw, err = a.s.request(ctx, a.s.owner.back, r)
+	}
+	if err == nil && r.Kind == agent.AskElicit {
+		return withDefaults(r.Params, raw), nil
+	}
+	return raw, err
+}
+
+// withDefaults adds to the answer of a user what was left out and has a default.
+func withDefaults(question, answer json.RawMessage) json.RawMessage {
+	var q struct {
+		Schema struct {
+			Properties map[string]struct {
+				Default json.RawMessage `json:"default"`
+			} `json:"properties"`
+		} `json:"requestedSchema"`
+	}
+	var a struct {
+		Action  string                     `json:"action"`
+		Content map[string]json.RawMessage `json:"content,omitempty"`
+	}
+	if json.Unmarshal(question, &q) != nil || json.Unmarshal(answer, &a) != nil || a.Action != agent.ElicitAccept {
+		return answer
+	}
+	changed := false
+	for name, p := range q.Schema.Properties {
+		if _, said := a.Content[name]; said || len(p.Default) == 0 {
+			continue
+		}
+		if a.Content == nil {
+			a.Content = map[string]json.RawMessage{}
+		}
+		a.Content[name], changed = p.Default, true
+	}
+	if out, err := json.Marshal(a); err == nil && changed {
+		return out
+	}
+	return answer
+}

@@ -1,0 +1,252 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+const (
+	streamPatience = 3 * time.Second // for the answer to the GET of a stream that is optional
+
+)
+
+// roundTripper goes between the SDK's streamable client and the network, and keeps what the former
+// would lose or make worse: one call's refusal must not end the session, a session that is severed
+// must not wait for the server, and a call's notices come before its result. The SSE connection,
+// which does these things itself, only shares the severing.
+type roundTripper struct {
+	base       http.RoundTripper
+	streamable bool
+	maxBody    int64
+	maxFrame   int64
+	ctx        context.Context // of all requests
+	sever      context.CancelFunc
+	odd        atomic.Pointer[string] // the last media type that no MCP server would answer with
+	spare      atomic.Bool            // the server is not told of cancellations
+}
+
+func newRoundTripper(base http.RoundTripper, streamable bool, o Options) *roundTripper {
+	t := &roundTripper{base: base, streamable: streamable, maxBody: int64(o.MaxBody), maxFrame: int64(o.MaxFrame)}
+	t.ctx, t.sever = context.WithCancel(context.Background())
+	return t
+}
+
+// A note is what the round tripper learns about one call.
+type note struct {
+	notices atomic.Bool            // the answer's stream holds notifications
+	refusal atomic.Pointer[string] // the body of an answer that is no success
+	direct  bool                   // who reads the stream handles them
+}
+
+type (
+	noteKey struct{}
+	handKey struct{}
+)
+
+func withNote(ctx context.Context) (context.Context, *note) {
+	n := &notedContext{Context: ctx}
+	return n, &n.note
+}
+
+// notedContext is a context and its note in one piece.
+type notedContext struct {
+	context.Context
+	note note
+}
+
+// Value implements [context.Context].
+func (n *notedContext) Value(key any) any {
+	if key == (noteKey{}) {
+		return &n.note
+	}
+	return n.Context.Value(key)
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	if msg, ok := r.Context().Value(handKey{}).(string); ok {
+		return t.hand(r, msg)
+	}
+	if t.spare.Load() && isCancellation(r) {
+		_ = r.Body.Close() // nobody has read from it
+		return answer(r, http.StatusAccepted, "", ""), nil
+	}
+	post := r.Method == http.MethodPost
+	if post && r.ContentLength > t.maxBody {
+		_ = r.Body.Close() // nobody has read from it
+		return nil, &wire.NotSentError{Cause: &wire.TooLargeError{Size: int(r.ContentLength), Limit: int(t.maxBody)}}
+	}
+	if err := t.ctx.Err(); err != nil && post { // or it might still slip out
+		_ = r.Body.Close() // nobody has read from it
+		return nil, &wire.NotSentError{Cause: err}
+	}
+	if post && !t.streamable {
+		return t.base.RoundTrip(r) // the connection of SSE ends its requests by itself
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	unhook := context.AfterFunc(t.ctx, cancel)
+	end := func() { unhook(); cancel() }
+	if !post {
+		ctx, _ = wire.WithTrace(ctx) // not the handshake's: what becomes of streams is no evidence about calls
+	}
+	optional := t.streamable && r.Method == http.MethodGet && r.Header.Get("Last-Event-Id") == ""
+	var patience *time.Timer
+	if optional {
+		patience = time.AfterFunc(streamPatience, cancel)
+	}
+	resp, err := t.base.RoundTrip(r.WithContext(ctx))
+	if patience != nil && !patience.Stop() || err != nil && t.ctx.Err() != nil && optional {
+		// The SDK would wait for the stream, and then try again for half a minute. Without it the
+		// session works, but for what the server says outside of calls.
+		if err == nil {
+			_ = resp.Body.Close() // the request was cancelled
+		}
+		end()
+		return answer(r, http.StatusMethodNotAllowed, "", ""), nil
+	}
+	if err != nil {
+		end()
+		return nil, err
+	}
+	body := &body{ReadCloser: resp.Body, end: end}
+	resp.Body = body
+	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // what does not parse is odd as well
+	switch {
+	case resp.StatusCode < 300 && media != "" && media != "application/json" && media != "text/event-stream":
+		t.odd.Store(&media)
+	case !post || !t.streamable:
+	case resp.StatusCode >= 400:
+		return t.refused(r, resp), nil
+	case media == "text/event-stream":
+		if n, _ := r.Context().Value(noteKey{}).(*note); n != nil && !n.direct {
+			body.note = n
+		}
+	default:
+		body.limit = t.maxFrame
+	}
+	return resp, nil
+}
+
+// post sends a POST of the express lane, whose context ends with the session. Its answers are not
+// bounded.
+func (t *roundTripper) post(r *http.Request) (*http.Response, error) {
+	if r.ContentLength > t.maxBody {
+		return nil, &wire.NotSentError{Cause: &wire.TooLargeError{Size: int(r.ContentLength), Limit: int(t.maxBody)}}
+	}
+	if err := t.ctx.Err(); err != nil {
+		return nil, &wire.NotSentError{Cause: err}
+	}
+	resp, err := wire.Send(t.base, r)
+	if err == nil && resp.StatusCode >= 400 {
+		resp = t.refused(r, resp)
+	}
+	return resp, err
+}
+
+// CloseIdleConnections is called by [http.Client.CloseIdleConnections].
+func (t *roundTripper) CloseIdleConnections() {
+	if c, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
+// refused hands a refusal to the SDK as a passing failure of that one message; any other would end
+// the session for everybody. Only a session that the server does not know any more has to end. What
+// the server really said is in the trace and the note.
+func (t *roundTripper) refused(r *http.Request, resp *http.Response) *http.Response {
+	b, err := io.ReadAll(io.LimitReader(resp.Body, codec.MaxRefusal))
+	_ = resp.Body.Close() // the rest is of no interest
+	if err != nil {
+		b = nil
+	}
+	if n, ok := r.Context().Value(noteKey{}).(*note); ok {
+		text := string(b)
+		n.refusal.Store(&text)
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(b))
+	var env wire.Envelope
+	if r.Header.Get(codec.VersionHeader) > codec.EraLast && resp.StatusCode < 500 && env.Scan(b) && env.Error != nil {
+		return resp // an answer that has a status of its own: the SDK takes it for that
+	}
+	if resp.StatusCode != http.StatusNotFound || r.Header.Get("Mcp-Session-Id") == "" {
+		resp.StatusCode, resp.Status = http.StatusServiceUnavailable, ""
+	}
+	return resp
+}
+
+// hand answers the request, a ping, in the server's place, with a message before the answer: that
+// is the way of a message to the SDK's session.
+func (t *roundTripper) hand(r *http.Request, message string) (*http.Response, error) {
+	msg, err := io.ReadAll(r.Body)
+	if err = errors.Join(err, r.Body.Close()); err != nil {
+		return nil, err
+	}
+	var env wire.Envelope
+	if !env.Scan(msg) || env.ID == nil {
+		return nil, errors.New("hand over a message: this is not a request")
+	}
+	events := fmt.Sprintf("data: %s\n\ndata: {\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{}}\n\n", message, env.ID)
+	return answer(r, http.StatusOK, "text/event-stream", events), nil
+}
+
+func answer(r *http.Request, status int, media, text string) *http.Response {
+	h := http.Header{}
+	if media != "" {
+		h.Set("Content-Type", media)
+	}
+	return &http.Response{StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h,
+		Body:          io.NopCloser(strings.NewReader(text)),
+		ContentLength: int64(len(text)), Request: r}
+}
+
+// body is an answer's body: it ends its request when it is closed, is bounded, and looks out for
+// notifications.
+type body struct {
+	io.ReadCloser
+	end   func()
+	limit int64 // in bytes; 0: none
+	size  int64
+	note  *note
+	tail  []byte // the end of what was read, too short to hold the mark
+}
+
+// mark is what every notification of a server holds; some write the slash that follows as \/.
+var mark = []byte(`"notifications`)
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.size += int64(n); b.limit > 0 && b.size > b.limit {
+		return 0, &wire.TooLargeError{Limit: int(b.limit), Inbound: true}
+	}
+	if b.note != nil && n > 0 {
+		seam := append(b.tail, p[:min(n, len(mark)-1)]...)
+		if bytes.Contains(p[:n], mark) || bytes.Contains(seam, mark) {
+			b.note.notices.Store(true)
+			b.note = nil
+			return n, err
+		}
+		keep := p[:n]
+		if n < len(mark)-1 {
+			keep = seam
+		}
+		b.tail = append(b.tail[:0], keep[max(0, len(keep)-len(mark)+1):]...)
+	}
+	return n, err
+}
+
+func (b *body) Close() error {
+	err := b.ReadCloser.Close()
+	b.end()
+	return err
+}

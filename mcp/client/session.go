@@ -1,0 +1,232 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/mcp/internal/codec"
+)
+
+// A Session is one connection to an MCP server, with the program behind it if we started it: a
+// [communicator.Peer]. It takes any number of calls at once. It does not come back when it is over:
+// see Done.
+type Session struct {
+	target Target
+	opts   Options
+	log    *slog.Logger
+	link   *link
+	sdk    *sdk.ClientSession
+	limit  int // bytes of a call's input
+
+	gate    gate.Gate
+	calls   calls
+	flights flights
+	lane    courier       // nil: the SDK sends everything
+	replies codec.Replies // of the lane
+	express atomic.Int64
+	errands errands
+	says    []byte                          // members of the `_meta` of each request in the newest era, as JSON
+	heads   atomic.Pointer[map[string]bool] // tools that want some of their arguments in headers as well
+	spare   *atomic.Bool                    // the server is not told of cancellations
+	owner   *flight                         // hears and answers what belongs to no call; nil: nobody does
+	left    atomic.Bool                     // a call was sent and not waited for
+	asked   chan struct{}                   // a token for each question of the server that is being answered
+
+	info    atomic.Pointer[agent.Info]
+	stale   atomic.Uint32 // the lists that have changed
+	refresh chan struct{}
+	updates updates
+
+	ctx    context.Context // of all calls, questions and refreshes
+	end    context.CancelCauseFunc
+	rush   context.Context // of the taking down; ends when a Close has no more time
+	hurry  context.CancelFunc
+	work   sync.WaitGroup
+	done   chan struct{}
+	err    error // set before done is closed
+	gone   chan struct{}
+	goneBy error // set before gone is closed: how the child ended
+}
+
+var _ communicator.Peer = (*Session)(nil)
+
+// errClosed is why a session ended that its owner closed.
+var errClosed = errors.New("the session was closed")
+
+// maxAsked is how many questions of the server are answered at once.
+const maxAsked = 64
+
+func newSession(t Target, o Options, l *link) *Session {
+	s := &Session{target: t, opts: o, log: o.Logger, link: l, limit: o.inputLimit(t.Transport),
+		asked:   make(chan struct{}, maxAsked),
+		refresh: make(chan struct{}, 1), done: make(chan struct{}), gone: make(chan struct{})}
+	s.ctx, s.end = context.WithCancelCause(context.Background())
+	context.AfterFunc(s.ctx, func() { s.calls.end(context.Cause(s.ctx)) })
+	s.rush, s.hurry = context.WithCancel(context.Background())
+	s.info.Store(&agent.Info{Name: t.Name})
+	if o.Back != nil {
+		s.owner = newFlight(s.ctx, o.Back)
+	}
+	return s
+}
+
+// start begins the session's own goroutines. Close waits for them.
+func (s *Session) start() {
+	s.work.Go(s.keepLists)
+	s.work.Go(s.keepAlive)
+	go s.watch() // owned by gone
+}
+
+// watch waits for the end, whoever causes it, and takes everything down.
+func (s *Session) watch() {
+	defer close(s.gone)
+	lost := make(chan error, 1)
+	go func() { lost <- s.sdk.Wait() }() // ends with the connection, which is closed below
+	var exited, broken <-chan struct{}
+	if s.link.child != nil && s.link.line == nil {
+		exited = s.link.child.Done()
+	}
+	if s.link.conn != nil {
+		broken = s.link.conn.Done()
+	}
+	var why error
+	select {
+	case <-s.ctx.Done():
+		why = context.Cause(s.ctx)
+	case <-broken:
+		why = s.link.conn.Err()
+	case <-exited:
+		why = io.EOF
+	case err := <-lost:
+		if why = err; err == nil {
+			why = io.EOF
+		}
+		lost <- nil
+	}
+	s.gate.Shut()
+	if s.ctx.Err() == nil { // else somebody knew better, and the program need not have ended
+		if exit := s.link.awaitExit(); exit != nil {
+			why = exit
+		}
+		why = fmt.Errorf("the session ended: %w", codec.WithoutURL(why))
+	}
+	s.err = agent.Refusedf(agent.CodeUnavailable, "%s: %w", &s.target, why)
+	if s.ctx.Err() == nil {
+		// Answers that came before the end are still on their way to their calls; the others fail
+		// by themselves.
+		last, cancel := context.WithTimeout(s.rush, lastAnswers)
+		_ = s.gate.Wait(last) // what does not return is cancelled
+		cancel()
+	}
+	s.end(why)
+	close(s.done)
+
+	if s.link.http != nil {
+		s.sayGoodbye()
+	}
+	s.goneBy = s.link.close(s.rush)
+	_ = s.sdk.Close() // returns when the handlers have: the connection is closed
+	<-lost            //nolint:errcheck // why it ended has been said
+	s.work.Wait()
+	s.errands.finish() // the connection is closed: nothing is sent any more
+	if s.owner != nil {
+		s.owner.drain(s.rush)
+	}
+	s.hurry()
+}
+
+// lastAnswers is how long calls may take to return when their connection has ended: to decode an
+// answer, to deliver notices.
+const lastAnswers = time.Second
+
+// sayGoodbye ends a session over HTTP well: the server hears that its calls are cancelled, which it
+// need not conclude from a connection that closes, and of the end.
+func (s *Session) sayGoodbye() {
+	ctx, cancel := context.WithTimeout(s.rush, codec.Goodbye)
+	defer cancel()
+	defer context.AfterFunc(ctx, s.link.sever)()
+	if s.gate.Wait(ctx) == nil && s.left.Load() && !s.newest() {
+		// The SDK tells the server of calls that were left from goroutines of its own, and drops
+		// what is not on its way when it closes. The server then answers after those calls have
+		// ended: never, it may be. A round trip later they are on their way.
+		_ = s.sdk.Ping(ctx, nil) // the connection is closed next, whatever the answer
+	}
+	s.errands.finish()
+	_ = s.sdk.Close() // the server's opinion of it does not matter any more
+}
+
+// Info describes the server: what it offers now, its instructions and its version. What a server
+// that is not trusted says about its tools' effects is in it; only the target's owner knows whether
+// to believe it. It must not be changed.
+func (s *Session) Info() agent.Info { return *s.info.Load() }
+
+// Pid is the number of the program, 0 if the session is not to one that it started.
+func (s *Session) Pid() int {
+	if s.link.child == nil {
+		return 0
+	}
+	return s.link.child.Pid()
+}
+
+// ProtocolVersion is the version that the server chose.
+func (s *Session) ProtocolVersion() string { return s.sdk.InitializeResult().ProtocolVersion }
+
+// newest reports whether the protocol is one without sessions.
+func (s *Session) newest() bool { return s.ProtocolVersion() > codec.EraLast }
+
+// ID is what the server calls the session, or empty.
+func (s *Session) ID() string { return s.sdk.ID() }
+
+// Done is closed when the session takes no more calls, because it was closed, or the server, its
+// program or the connection is gone. The program may still be about to end: Close waits for it, and
+// has to be called in any case.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Err says why the session is over; nil until Done.
+func (s *Session) Err() error {
+	select {
+	case <-s.done:
+		return s.err
+	default:
+		return nil
+	}
+}
+
+// Close ends the session: calls in flight fail, the program is asked to end and after some time
+// made to. It returns when all of it is gone. When ctx ends first, the program is killed and
+// nothing more waited for politely. The error tells that the program had to be killed, or is still
+// there.
+func (s *Session) Close(ctx context.Context) error {
+	s.gate.Shut()
+	s.end(errClosed)
+	defer context.AfterFunc(ctx, s.hurry)()
+	select {
+	case <-s.gone:
+		return s.goneBy
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(closePatience)
+	defer timer.Stop()
+	select {
+	case <-s.gone:
+		return s.goneBy
+	case <-timer.C:
+		return fmt.Errorf("close %s: something still runs %v after the time was up: %w", &s.target, closePatience,
+			context.Cause(ctx))
+	}
+}
+
+// closePatience is for what a Close without time cannot do at once: reap a killed program, end a
+// callback.
+const closePatience = 5 * time.Second

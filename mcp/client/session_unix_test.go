@@ -1,0 +1,100 @@
+//go:build unix
+
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/fixture"
+)
+
+// TestKilledChild: the calls in flight are over at once, and it is known that they may have run.
+func TestKilledChild(t *testing.T) {
+	s := mustConnect(t, role(t, "server", mcp.Stdio), Options{})
+	errs := make(chan error, 3)
+	for range cap(errs) {
+		go func() {
+			_, err := call(t.Context(), s, "hang", nil, nil)
+			errs <- err
+		}()
+	}
+	mustCall(t, s, "echo", nil, nil)
+	if err := syscall.Kill(s.Pid(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for range cap(errs) {
+		fixture.WantError(t, await(t, errs, "a call"), agent.CodeOutcomeUnknown, false)
+	}
+	await(t, s.Done(), "Done")
+	if err := s.Err(); !strings.Contains(err.Error(), "SIGKILL") {
+		t.Errorf("why it ended: %v", err)
+	}
+}
+
+// TestFrozenChild: a program that reads nothing costs its own calls only, each until its deadline,
+// and Close only its patience.
+func TestFrozenChild(t *testing.T) {
+	s := mustConnect(t, role(t, "server", mcp.Stdio),
+		Options{StdinGrace: 50 * time.Millisecond, TermGrace: 50 * time.Millisecond})
+	if err := syscall.Kill(s.Pid(), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	big := json.RawMessage(`{"a":"` + strings.Repeat("x", 1<<20) + `"}`)
+	for i := range 4 {
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		_, err := s.Call(ctx, &agent.Call{Op: agent.OpTool, Name: "echo", Input: big, Back: agent.BackChannelFuncs{}})
+		cancel()
+		// The first fills the pipe: some of it was sent. The last waits behind it.
+		switch i {
+		case 0:
+			fixture.WantError(t, err, agent.CodeDeadlineExceeded, false)
+		case 3:
+			fixture.WantError(t, err, agent.CodeDeadlineExceeded, true)
+		default:
+			if agent.CodeOf(err) != agent.CodeDeadlineExceeded {
+				t.Error(err)
+			}
+		}
+	}
+	select {
+	case <-s.Done():
+		t.Error("the session is over")
+	default:
+	}
+	if err := s.Close(t.Context()); err != nil && !strings.Contains(err.Error(), "killed") {
+		t.Errorf("close: %v", err)
+	}
+	if err := syscall.Kill(s.Pid(), 0); err != syscall.ESRCH {
+		t.Errorf("the child is still there: %v", err)
+	}
+}
+
+// TestFrozenChildWithoutTime: a Close whose time is up kills.
+func TestFrozenChildWithoutTime(t *testing.T) {
+	s := mustConnect(t, role(t, "server", mcp.Stdio), Options{StdinGrace: time.Hour, TermGrace: time.Hour})
+	if err := syscall.Kill(s.Pid(), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := s.Close(ctx); err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("close: %v", err)
+	}
+	if err := syscall.Kill(s.Pid(), 0); err != syscall.ESRCH {
+		t.Errorf("the child is still there: %v", err)
+	}
+}
+
+// TestStubbornChild: one that ignores the end of its input gets SIGTERM.
+func TestStubbornChild(t *testing.T) {
+	target := Target{Name: "cat", Transport: mcp.Stdio, Command: []string{"sleep", "3600"}}
+	_, err := Connect(t.Context(), target, Options{Logger: fixture.Quiet, HandshakeTimeout: 100 * time.Millisecond})
+	fixture.WantError(t, err, agent.CodeUnavailable, true)
+}

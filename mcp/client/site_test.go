@@ -1,0 +1,32 @@
+package client
+
+import (
+	"context"
+	"log/slog"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/fixture"
+	"github.com/openmas/openmas/mcp/server"
+)
+
+// newSite is a gateway of ours on a real socket, and its URL.
+func newSite(t *testing.T, dir agent.Directory) (*server.Gateway, string) {
+	t.Helper()
+	g, err := server.NewGateway(dir, server.GatewayOptions{Options: server.Options{NoExpress: fixture.NoExpress,
+		Logger: slog.New(slog.DiscardHandler)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(g)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), fixture.Patience)
+		defer cancel()
+		if err := g.Drain(ctx); err != nil {
+			t.Errorf("drain: %v", err)
+		}
+		srv.Close()
+	})
+	return g, srv.URL
+}

@@ -1,0 +1,224 @@
+package client
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/url"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/auth"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/codec"
+)
+
+// The transports.
+const ()
+
+// A Target is an MCP server and the way to it: a URL, a program that speaks on stdin and stdout, or
+// a program that is a server of SSE or streamable HTTP and announces its address as
+// SSE_SERVER_URL=http://host:port on its output. Headers, Env, Hello and the arguments of Command
+// may hold secrets: they never appear in a log or an error.
+type Target struct {
+	// Name is the agent's name, for the Info and for people.
+	Name      string
+	Transport mcp.Transport
+	// URL of the server, for SSE and Streamable; without a path it gets /sse or /mcp. With Command
+	// it may hold the path only.
+	URL string
+	// Headers are sent with every request, to the origin of URL only.
+	Headers map[string]string
+	// TLS is for URLs of https; nil: the system's trust. It must not be changed.
+	TLS *tls.Config
+	// OAuth gets a token when the server answers 401 or 403, and puts it on every request to the
+	// origin of URL. nil: nobody does. See [ClientCredentials].
+	OAuth auth.OAuthHandler
+	// Command is the argument vector, run without a shell. Command[0] with a slash is relative to
+	// Dir.
+	Command []string
+	// Dir is the program's working directory; empty: this process's.
+	Dir string
+	// Env is added to PATH, HOME, LANG, TZ and VIRTUAL_ENV, which the program inherits.
+	Env map[string]string
+	// Stderr gets each line of the program's stderr (for SSE and Streamable, of its stdout too),
+	// without overlap. The line is valid during the call, which must return. May be nil.
+	Stderr func(line []byte)
+	// Hello is a line written to the program's stdin before JSON-RPC, without a line break. Stdio
+	// only; nil: none.
+	Hello []byte
+	// Protocol is the newest version of the protocol that is tried: empty or "2025-11-25", which
+	// any server may answer with an earlier one; or "2026-07-28", which many servers do not know
+	// yet. One that does not take the question is asked again in the earlier way, with its program
+	// started anew. SSE has no later protocol than 2025-11-25.
+	Protocol string
+	// Trusted says that the server is one of our own runtimes: it is told who calls, and what it
+	// says about errors and about what did not run is believed.
+	Trusted bool
+}
+
+// Check refuses what cannot be connected.
+func (t *Target) Check() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	switch t.Transport {
+	case mcp.Stdio:
+		if len(t.Command) == 0 {
+			bad("transport stdio needs a command")
+		}
+		if t.URL != "" || len(t.Headers) > 0 {
+			bad("transport stdio has no URL and no headers")
+		}
+	case mcp.SSE, mcp.Streamable:
+		if t.Hello != nil {
+			bad("only transport stdio has a hello line")
+		}
+		if len(t.Command) == 0 && t.URL == "" {
+			bad("transport %s needs a URL, or the command of a server that announces one", t.Transport)
+		}
+		if u, err := url.Parse(t.URL); len(t.Command) > 0 && (err != nil || u.Host != "") {
+			bad("with a command, the URL is a path: the server announces the rest")
+		}
+	default:
+		bad("unknown transport %q: want %s, %s or %s", t.Transport, mcp.Stdio, mcp.SSE, mcp.Streamable)
+	}
+	if t.Protocol != "" && t.Protocol != codec.EraLast && t.Protocol != codec.EraNewest {
+		bad("protocol %q: want %s or %s", t.Protocol, codec.EraLast, codec.EraNewest)
+	}
+	if slices.Contains(t.Hello, '\n') {
+		bad("the hello line holds a line break")
+	}
+	if err := errors.Join(errs...); err != nil {
+		return agent.Refusedf(agent.CodeInvalidArgument, "%s: %w", t, err)
+	}
+	return nil
+}
+
+// String names the target for people, without its secrets: the URL without user and query, or the
+// program without its arguments.
+func (t *Target) String() string {
+	where := "?"
+	switch {
+	case len(t.Command) > 0:
+		where = path.Base(t.Command[0])
+	case t.URL != "":
+		where = bareURL(t.URL)
+	}
+	if t.Name == "" {
+		return where
+	}
+	return t.Name + " (" + where + ")"
+}
+func bareURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "an invalid URL"
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// Endpoint completes the address of a server over HTTP: announced is what a launched one says, else
+// empty.
+func (t *Target) Endpoint(announced string) (string, error) {
+	raw := t.URL
+	if announced != "" {
+		base, err := url.Parse(announced)
+		if err != nil {
+			return "", fmt.Errorf("the announced address: %w", err)
+		}
+		if base, err = base.Parse(t.URL); err != nil {
+			return "", fmt.Errorf("the path: %w", err)
+		}
+		raw = base.String()
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return "", fmt.Errorf("%s is no URL of http or https", bareURL(raw))
+	}
+	if u.Path == "" || u.Path == "/" {
+		u.Path = map[mcp.Transport]string{mcp.SSE: "/sse", mcp.Streamable: "/mcp"}[t.Transport]
+	}
+	return u.String(), nil
+}
+
+// Options are the limits and callbacks of a session. The zero value means the defaults.
+type Options struct {
+	// Logger; nil: slog.Default().
+	Logger *slog.Logger
+	// Version of this program, for the server's eyes; "dev" by default.
+	Version string
+	// HandshakeTimeout bounds the connecting, from the start of the program to the lists of tools,
+	// 10 s by default, and each later refresh of the lists. A program that says that it is being
+	// built gets the time that this takes: see [startup.Building].
+	HandshakeTimeout time.Duration
+	// MaxFrame is the largest message in bytes that the server may send, and on stdio the largest
+	// that is sent to it; 16 MiB by default.
+	MaxFrame int
+	// MaxBody is the largest message in bytes that is sent over HTTP; 4 MiB by default.
+	MaxBody int
+	// Back answers and hears what the server asks and says outside of any call. nil: it is refused,
+	// and dropped.
+	Back agent.BackChannel
+	// OnChanged is told of each change of the server's lists. It is called by one goroutine, which
+	// Close waits for: it must not wait for Close.
+	OnChanged func(agent.Info)
+	// OnUpdated is told of each change of a resource that [Session.Subscribe] was called with, like
+	// OnChanged; changes in quick succession count as one.
+	OnUpdated func(uri string)
+	// PingInterval is the time between two pings of a server that has no call in flight, 15 s by
+	// default; three without an answer within 5 s end the session. Negative: none.
+	PingInterval time.Duration
+	// StdinGrace is the time between closing a program's stdin and SIGTERM, 2 s by default;
+	// TermGrace from there to SIGKILL, 3 s by default. Negative: none.
+	StdinGrace, TermGrace time.Duration
+	// NoExpress leaves all messages to the SDK. Calls of tools are slower then, and do the same.
+	NoExpress bool
+}
+
+// envelopeRoom is what a message may have beyond its input: names, metadata, JSON-RPC.
+const envelopeRoom = 64 << 10
+
+func (o Options) WithDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Version == "" {
+		o.Version = "dev"
+	}
+	if o.HandshakeTimeout <= 0 {
+		o.HandshakeTimeout = 10 * time.Second
+	}
+	if o.PingInterval == 0 {
+		o.PingInterval = 15 * time.Second
+	}
+	if o.MaxFrame <= 0 {
+		o.MaxFrame = 16 << 20
+	}
+	if o.MaxBody <= 0 {
+		o.MaxBody = 4 << 20
+	}
+	return o
+}
+
+// inputLimit is the largest Call.Input in bytes. It is a round number below the limit of messages,
+// so that it does not depend on what else the message says.
+func (o Options) inputLimit(t mcp.Transport) int {
+	o = o.WithDefaults()
+	limit := o.MaxBody
+	if t == mcp.Stdio {
+		limit = o.MaxFrame
+	}
+	return max(limit-envelopeRoom, limit/2)
+}
+
+// clone keeps the session from later changes by its owner.
+func (t Target) clone() Target {
+	t.Headers, t.Env = maps.Clone(t.Headers), maps.Clone(t.Env)
+	t.Command, t.Hello = slices.Clone(t.Command), slices.Clone(t.Hello)
+	return t
+}

@@ -1,0 +1,149 @@
+package codec
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// CodeResourceNotFound is what the eras with a handshake say of a URI that nothing stands for.
+const CodeResourceNotFound = -32002
+
+// ToErrorResult says err as the result of a tool call: MCP wants the model to see it.
+func ToErrorResult(err error) *sdk.CallToolResult {
+	e := agent.AsError(err)
+	text := e.Error()
+	if e.Code == agent.CodeToolFailed && e.Message != "" {
+		text = e.Message
+	}
+	meta := sdk.Meta{MetaCode: string(e.Code)}
+	if e.RetryAfter > 0 {
+		meta[MetaRetryAfter] = e.RetryAfter.Milliseconds()
+	}
+	if len(e.Details) > 0 {
+		meta[metaDetails] = e.Details
+	}
+	if e.NotExecuted {
+		meta[MetaNotExecuted] = true
+	}
+	return &sdk.CallToolResult{IsError: true, Content: []sdk.Content{&sdk.TextContent{Text: text}}, Meta: meta}
+}
+
+// fromErrorResult is toErrorResult in the other direction. Without a code it is the tool that
+// failed. Only a trusted peer's word on what did not run is taken.
+func fromErrorResult(res *sdk.CallToolResult, trusted bool) *agent.Error {
+	text := (&agent.Result{Content: FromContent(res.Content)}).Text()
+	code, _ := res.Meta[MetaCode].(string)
+	if code == "" {
+		e := agent.Errorf(agent.CodeToolFailed, "%s", text)
+		if res.StructuredContent != nil {
+			if raw, err := json.Marshal(res.StructuredContent); err == nil {
+				e.Details = raw
+			}
+		}
+		return e
+	}
+	e := &agent.Error{Code: agent.ParseCode(code),
+		RetryAfter: time.Duration(max(metaInt(res.Meta, MetaRetryAfter), 0)) * time.Millisecond}
+	e.Message = plainMessage(e.Code, text)
+	if d, ok := res.Meta[metaDetails]; ok {
+		if raw, err := json.Marshal(d); err == nil {
+			e.Details = raw
+		}
+	}
+	if not, _ := res.Meta[MetaNotExecuted].(bool); not && trusted {
+		e.NotExecuted = true
+	}
+	return e
+}
+
+// plainMessage takes the code off a text of the form "code: message".
+func plainMessage(code agent.Code, text string) string {
+	if text == string(code) {
+		return ""
+	}
+	return strings.TrimPrefix(text, string(code)+": ")
+}
+
+// RPCErrorData is the data of our JSON-RPC errors.
+type RPCErrorData struct {
+	URI   string       `json:"uri,omitempty"` // of a resource that was not found
+	Error *agent.Error `json:"openmas/error,omitempty"`
+}
+
+// ToRPCError says err where MCP has no isError result: prompts, resources, completion, and tools
+// that do not exist. uri is set for resources.
+func ToRPCError(err error, uri string) error { return rpcErrorOf(agent.AsError(err), uri) }
+
+func rpcErrorOf(e *agent.Error, uri string) *jsonrpc.Error {
+	out := &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: e.Error()}
+	data := RPCErrorData{Error: e}
+	switch {
+	case e.Code == agent.CodeNotFound && uri != "":
+		out.Code, data.URI = CodeResourceNotFound, uri
+	case e.Code == agent.CodeNotFound, e.Code == agent.CodeInvalidArgument:
+		out.Code = jsonrpc.CodeInvalidParams
+	case e.Code == agent.CodeUnimplemented:
+		out.Code = jsonrpc.CodeMethodNotFound
+	}
+	if raw, err := json.Marshal(data); err == nil {
+		out.Data = raw
+	}
+	return out
+}
+
+// Unknown is the protocol's answer to a call of a tool, or a prompt, that does not exist; name is
+// as the client wrote it.
+func Unknown(kind, name string) error {
+	err := rpcErrorOf(agent.Refusedf(agent.CodeNotFound, "unknown %s %q", kind, name), "")
+	err.Message = fmt.Sprintf("unknown %s %q", kind, name) // the SDK's words, without our code
+	return err
+}
+
+// FromRPCError reads a JSON-RPC error; ok is false when err holds none. A trusted peer says exactly
+// what it means, for others the number is translated.
+func FromRPCError(err error, trusted bool) (e *agent.Error, ok bool) {
+	var rpc *jsonrpc.Error
+	if !errors.As(err, &rpc) {
+		return nil, false
+	}
+	var data RPCErrorData
+	if len(rpc.Data) > 0 && json.Unmarshal(rpc.Data, &data) == nil && data.Error != nil {
+		data.Error.NotExecuted = data.Error.NotExecuted && trusted
+		return data.Error, true
+	}
+	code := agent.CodeInternal
+	switch rpc.Code {
+	case CodeResourceNotFound:
+		code = agent.CodeNotFound
+	case jsonrpc.CodeInvalidParams:
+		code = agent.CodeInvalidArgument
+		if m := strings.ToLower(rpc.Message); strings.Contains(m, "unknown") || strings.Contains(m, "not found") {
+			code = agent.CodeNotFound
+		}
+	case jsonrpc.CodeMethodNotFound:
+		code = agent.CodeUnimplemented
+	}
+	return agent.Errorf(code, "%s", rpc.Message), true
+}
+
+// WithoutURL cuts the URL, which may hold a secret, out of what an HTTP client says.
+func WithoutURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	if errors.Is(err, io.EOF) && !strings.Contains(err.Error(), "closed") {
+		return fmt.Errorf("the connection was closed: %w", err)
+	}
+	return err
+}

@@ -1,0 +1,202 @@
+package codec
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+// ScanCall reads the parameters of a plain tools/call. What it returns is a copy, but for what the
+// protocol says.
+func ScanCall(params []byte, trusted bool) (name string, args json.RawMessage, meta CallMeta, said Reserved, ok bool) {
+	var rawName, rawArgs, rawMeta []byte
+	ok = wire.Object(params, func(k, v []byte) bool {
+		switch string(k) {
+		case "name":
+			return Once(&rawName, v)
+		case "arguments":
+			return Once(&rawArgs, v) && v[0] == '{'
+		case "_meta":
+			return Once(&rawMeta, v)
+		}
+		return false
+	})
+	if !ok {
+		return
+	}
+	if name, ok = wire.Unquote(rawName); !ok {
+		return
+	}
+	if meta, said, ok = scanMeta(rawMeta, trusted); ok && rawArgs != nil {
+		args = bytes.Clone(rawArgs)
+	}
+	return
+}
+
+func Once(dst *[]byte, v []byte) bool {
+	if *dst != nil {
+		return false
+	}
+	*dst = v
+	return true
+}
+
+// scanMeta is readMeta for what was not decoded. ok is false for what is not plain.
+func scanMeta(raw []byte, trusted bool) (m CallMeta, said Reserved, ok bool) {
+	m.Attempt = 1
+	if raw == nil {
+		return m, said, true
+	}
+	ok = wire.Object(raw, func(k, v []byte) bool {
+		switch string(k) {
+		case "traceparent", "tracestate", "baggage":
+			s, ok := wire.Unquote(v)
+			if ok && s != "" {
+				if m.Trace == nil {
+					m.Trace = make(map[string]string, len(traceKeys))
+				}
+				m.Trace[string(k)] = s
+			}
+			return ok
+		case "progressToken":
+			return scanToken(v, &m.Progress)
+		case MetaTimeout:
+			ms, ok := scanInt(v)
+			m.Timeout = milliseconds(ms)
+			return ok
+		}
+		switch {
+		case bytes.HasPrefix(k, []byte(reservedMeta)):
+			return said.take(string(k), v)
+		case !bytes.HasPrefix(k, []byte(MetaPrefix)):
+			return true
+		case !trusted:
+			return true
+		}
+		return m.scanOurs(k, v)
+	})
+	return m, said, ok
+}
+
+// scanOurs reads a member that only our own runtimes are believed.
+func (m *CallMeta) scanOurs(k, v []byte) (ok bool) {
+	var n int64
+	switch string(k) {
+	case MetaID:
+		m.ID, ok = wire.Unquote(v)
+	case MetaCaller:
+		m.Caller, ok = wire.Unquote(v)
+	case MetaKey:
+		m.Key, ok = wire.Unquote(v)
+	case metaState:
+		m.State, ok = wire.Unquote(v)
+	case MetaDepth:
+		n, ok = scanInt(v)
+		m.Depth = atLeast(n, 0)
+	case MetaAttempt:
+		n, ok = scanInt(v)
+		m.Attempt = atLeast(n, 1)
+	case metaInputs:
+		ok = v[0] == '{' && json.Unmarshal(v, &m.Inputs) == nil
+	default:
+		ok = true
+	}
+	return ok
+}
+
+// scanToken reads a progress token: a string, or an integer.
+func scanToken(raw []byte, token *any) bool {
+	if !PlainID(raw) {
+		return false
+	}
+	if s, ok := wire.Unquote(raw); ok {
+		*token = s
+	} else {
+		*token = json.Number(raw)
+	}
+	return true
+}
+
+func scanInt(raw []byte) (int64, bool) {
+	n, err := strconv.ParseInt(string(raw), 10, 54)
+	return n, err == nil
+}
+
+// AppendCall appends the message of a tools/call, whose `_meta` is that of requestMeta.
+func AppendCall(dst, id []byte, name string, args json.RawMessage, meta []byte) []byte {
+	dst = append(append(append(dst, `{"jsonrpc":"2.0","id":`...), id...), `,"method":"`+MethodCall+`","params":{`...)
+	if len(meta) > 0 {
+		dst = append(append(append(dst, `"_meta":`...), meta...), ',')
+	}
+	dst = wire.AppendQuote(append(dst, `"name":`...), name)
+	return append(AppendOneLine(append(dst, `,"arguments":`...), args), `}}`...)
+}
+
+// AppendRequestMeta appends the `_meta` that requestMeta builds, with the members that the era
+// wants and a progress token if there is one; nothing when it is empty.
+func AppendRequestMeta(ctx context.Context, dst []byte, c *agent.Call, trusted bool, token string, says []byte) ([]byte,
+	error) {
+	m := metaWriter{dst: dst, start: len(dst)}
+	if len(says) > 0 {
+		m.dst = append(append(m.dst, '{'), says...)
+	}
+	for _, k := range traceKeys {
+		m.text(k, c.Meta[k])
+	}
+	m.text("progressToken", token)
+	if trusted {
+		if at, ok := ctx.Deadline(); ok {
+			m.number(MetaTimeout, max(time.Until(at).Milliseconds(), 1))
+		}
+		m.text(MetaID, c.ID)
+		m.text(MetaCaller, c.From.Agent)
+		m.text(MetaKey, c.Key)
+		m.text(metaState, c.State)
+		m.number(MetaDepth, int64(max(c.Depth, 0)))
+		if c.Attempt > 1 {
+			m.number(MetaAttempt, int64(c.Attempt))
+		}
+		if len(c.Inputs) > 0 {
+			b, err := json.Marshal(c.Inputs)
+			if err != nil {
+				return dst, err
+			}
+			m.dst = append(m.key(metaInputs), b...)
+		}
+	}
+	if len(m.dst) > m.start {
+		m.dst = append(m.dst, '}')
+	}
+	return m.dst, nil
+}
+
+// metaWriter writes an object's members; empty ones are left out.
+type metaWriter struct {
+	dst   []byte
+	start int
+}
+
+func (m *metaWriter) key(k string) []byte {
+	open := byte(',')
+	if len(m.dst) == m.start {
+		open = '{'
+	}
+	return append(append(append(m.dst, open, '"'), k...), `":`...)
+}
+
+func (m *metaWriter) text(k, v string) {
+	if v != "" {
+		m.dst = wire.AppendQuote(m.key(k), v)
+	}
+}
+
+func (m *metaWriter) number(k string, v int64) {
+	if v != 0 {
+		m.dst = strconv.AppendInt(m.key(k), v, 10)
+	}
+}

@@ -1,0 +1,193 @@
+package codec
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+// AppendToolResult appends what toToolResult says of a plain result, as JSON without line breaks.
+// It does not pass through the SDK's types. self is the server's name, which results of the newest
+// era tell.
+func AppendToolResult(dst []byte, res *agent.Result, s Speech, self []byte) (msg []byte, ok bool) {
+	if res == nil || res.Pending != nil || len(res.Meta) > 0 || !plainContent(res.Content) || len(res.Structured) > 0 &&
+		!wire.Valid(res.Structured) {
+		return dst, false
+	}
+	structured, alone := []byte(res.Structured), len(res.Content) == 0
+	object := len(structured) > 0 && !s.Trusted && isObject(res.Structured)
+	dst = append(dst, '{')
+	m := metaWriter{dst: append(dst, `"_meta":`...)}
+	m.start = len(m.dst)
+	switch {
+	case len(structured) == 0:
+	case alone:
+		m.dst = append(m.key(metaGenerated), "true"...)
+	case !object:
+		m.dst = wire.AppendQuote(m.key(metaStructured), structured)
+	}
+	if s.Era > EraLast {
+		m.dst = append(m.key(sdk.MetaKeyServerInfo), self...)
+	}
+	if len(m.dst) > m.start {
+		dst = append(m.dst, `},`...)
+	}
+	if s.Era > EraLast {
+		dst = append(dst, `"resultType":"complete",`...)
+	}
+	if alone && len(structured) > 0 {
+		dst = wire.AppendQuote(append(dst, `"content":[{"type":"text","text":`...), structured)
+		dst = append(dst, `}]`...)
+	} else {
+		dst = appendTexts(dst, res.Content)
+	}
+	if object {
+		dst = AppendOneLine(append(dst, `,"structuredContent":`...), structured)
+	}
+	return append(dst, '}'), true
+}
+
+// plainContent reports whether all there is, is text.
+func plainContent(blocks []agent.Content) bool {
+	for i := range blocks {
+		if c := &blocks[i]; c.Type != agent.ContentText || len(c.Annotations) > 0 || len(c.Meta) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func appendTexts(dst []byte, blocks []agent.Content) []byte {
+	dst = append(dst, `"content":[`...)
+	for i := range blocks {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(wire.AppendQuote(append(dst, `{"type":"text","text":`...), blocks[i].Text), '}')
+	}
+	return append(dst, ']')
+}
+
+func AppendJSON(dst []byte, v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	return append(dst, b...), err
+}
+
+// AppendOneLine appends JSON without the line breaks that it may hold between its values.
+func AppendOneLine(dst, raw []byte) []byte {
+	if bytes.IndexByte(raw, '\n') < 0 && bytes.IndexByte(raw, '\r') < 0 {
+		return append(dst, raw...)
+	}
+	buf := bytes.NewBuffer(dst)
+	if json.Compact(buf, raw) != nil {
+		return append(dst, raw...) // not valid: the caller has checked
+	}
+	return buf.Bytes()
+}
+
+// DecodeToolResult is fromToolResult for the raw answer, of which the result keeps slices. Plain
+// results do not pass through the SDK's types.
+func DecodeToolResult(raw []byte, trusted bool) (*agent.Result, error) {
+	if res, ok := scanToolResult(raw, trusted); ok {
+		return res, nil
+	}
+	var res sdk.CallToolResult
+	if err := json.Unmarshal(raw, &res); err != nil {
+		return nil, fmt.Errorf("the result does not decode: %w", err)
+	}
+	return FromToolResult(&res, trusted)
+}
+
+func scanToolResult(raw []byte, trusted bool) (*agent.Result, bool) {
+	var out agent.Result
+	var content, structured, failed, meta, kind []byte
+	ok := wire.Object(raw, func(k, v []byte) bool {
+		switch string(k) {
+		case "content":
+			return Once(&content, v)
+		case "structuredContent":
+			return Once(&structured, v)
+		case "isError":
+			return Once(&failed, v) && string(v) == "false"
+		case "_meta":
+			return Once(&meta, v)
+		case "resultType":
+			return Once(&kind, v) && string(v) == `"complete"`
+		}
+		return false
+	})
+	if !ok || content != nil && !scanTexts(content, &out.Content) {
+		return nil, false
+	}
+	generated, text := false, ""
+	if meta != nil && !wire.Object(meta, func(k, v []byte) (ok bool) {
+		switch string(k) {
+		case metaGenerated:
+			generated = string(v) == "true"
+			return generated
+		case metaStructured:
+			text, ok = wire.Unquote(v)
+			return ok
+		}
+		if strings.HasPrefix(string(k), MetaPrefix) || out.Meta[string(k)] != nil {
+			return false
+		}
+		if out.Meta == nil {
+			out.Meta = map[string]json.RawMessage{}
+		}
+		out.Meta[string(k)] = v
+		return true
+	}) {
+		return nil, false
+	}
+	switch {
+	case trusted && generated && len(out.Content) == 1:
+		out.Structured, out.Content = json.RawMessage(out.Content[0].Text), nil
+		return &out, wire.Valid(out.Structured)
+	case trusted && text != "":
+		out.Structured = json.RawMessage(text)
+		return &out, wire.Valid(out.Structured)
+	case structured != nil && string(structured) != "null":
+		out.Structured = Compact(structured)
+	}
+	return &out, true
+}
+
+// scanTexts reads text blocks; ok is false if there are others.
+func scanTexts(raw []byte, out *[]agent.Content) bool {
+	return wire.Array(raw, func(item []byte) bool {
+		var typ, text []byte
+		if !wire.Object(item, func(k, v []byte) bool {
+			switch string(k) {
+			case "type":
+				return Once(&typ, v)
+			case "text":
+				return Once(&text, v)
+			}
+			return false
+		}) || string(typ) != `"text"` {
+			return false
+		}
+		s, ok := wire.Unquote(text)
+		*out = append(*out, agent.Text(s))
+		return ok
+	})
+}
+
+// Compact takes the space between values out, as the SDK's way does by decoding and encoding again.
+func Compact(raw []byte) json.RawMessage {
+	if !bytes.ContainsAny(raw, " \t\r\n") {
+		return raw
+	}
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil {
+		return raw
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,273 @@
+package codec
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"maps"
+	"math"
+	"reflect"
+	"testing"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/fixture"
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+// results are of every sort.
+func results() []*agent.Result {
+	text := func(s ...string) (out []agent.Content) {
+		for _, t := range s {
+			out = append(out, agent.Text(t))
+		}
+		return out
+	}
+	all := []*agent.Result{nil, {}, {Content: []agent.Content{}},
+		{Content: text("")}, {Content: text("a", "b")}, {Content: text("line\nbreak\r\ttab \"quoted\" \\ \x00\x1f " +
+			"<b>&\u2028 grüß 😀 \xff cut")},
+		{Content: []agent.Content{agent.Image([]byte{1, 2}, "image/png")}},
+		{Content: []agent.Content{agent.Text("a"), agent.Audio([]byte{3}, "audio/wav")}},
+		{Content: []agent.Content{agent.Link("x://y", "y"),
+			agent.Embed(agent.ResourceContents{URI: "x://z", Text: "t"})}},
+		{Content: []agent.Content{{Type: agent.ContentText, Text: "n",
+			Annotations: json.RawMessage(`{"audience":["user"]}`), Meta: json.RawMessage(`{"k":1}`)}}},
+		{Content: []agent.Content{{Type: "hologram", Text: "?"}}},
+		{Content: text("m"), Meta: map[string]json.RawMessage{"k": json.RawMessage(`[1, 2]`),
+			"openmas/code": json.RawMessage(`"forged"`)}},
+		{Pending: &agent.Pending{State: "s",
+			Requests: map[string]agent.Request{"q": {Kind: agent.AskElicit, Params: json.RawMessage(`{}`)}}}}}
+	for _, v := range []string{`{}`, `{"a":1}`, " {\n\"a\" : [1,\r\n2]}", `[1,2]`, `"text"`, `12345678901234567890`,
+		`1.5e300`, `null`, `true`, `{"s":"\u00e9\n<&>"}`, `{"a":`, `nonsense`} {
+		all = append(all, &agent.Result{Structured: json.RawMessage(v)},
+			&agent.Result{Structured: json.RawMessage(v), Content: text("own words")},
+			&agent.Result{Structured: json.RawMessage(v),
+				Content: []agent.Content{agent.Image([]byte{1}, "image/png")}})
+	}
+	return all
+}
+
+func TestTheLaneSaysWhatTheSDKSays(t *testing.T) {
+	self, plain := json.RawMessage(`{"name":"tester"}`), 0
+	for _, era := range []string{Era2024, EraMarch, eraJune, EraLast, EraNewest} {
+		for _, ours := range []bool{false, true} {
+			for _, res := range results() {
+				got, ok := AppendToolResult([]byte("before"), res, Speech{era, ours}, self)
+				if !ok {
+					continue // the SDK's types say it
+				}
+				plain++
+				sdkSays := ToToolResult(res, era, ours)
+				if era == EraNewest {
+					sdkSays = CompleteTool(sdkSays)
+					sdkSays.Meta = maps.Clone(sdkSays.Meta)
+					if sdkSays.Meta == nil {
+						sdkSays.Meta = sdk.Meta{}
+					}
+					sdkSays.Meta[sdk.MetaKeyServerInfo] = self
+				}
+				want, err := json.Marshal(sdkSays)
+				if err != nil {
+					t.Fatalf("%+v: %v", res, err)
+				}
+				got = bytes.TrimPrefix(got, []byte("before"))
+				if !reflect.DeepEqual(fixture.Tree(t, got), fixture.Tree(t, want)) {
+					t.Errorf("%s, ours %v:\n got %s\nwant %s", era, ours, got, want)
+				}
+				if bytes.ContainsAny(got, "\r\n") {
+					t.Errorf("more than a line: %q", got)
+				}
+				checkDecode(t, got, ours)
+			}
+		}
+	}
+	if plain < 100 {
+		t.Errorf("%d results are plain", plain)
+	}
+	for _, code := range agent.Codes() {
+		for _, e := range []*agent.Error{{Code: code}, {Code: code, Message: "m\n\"q\"", RetryAfter: time.Second,
+			Details: json.RawMessage(`{"a":1}`), NotExecuted: true}} {
+			raw, err := json.Marshal(ToErrorResult(e))
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkDecode(t, raw, true)
+			checkDecode(t, raw, false)
+		}
+	}
+}
+
+// checkDecode holds the lane's reading of a result against the SDK's.
+func checkDecode(t *testing.T, raw []byte, trusted bool) {
+	t.Helper()
+	var res sdk.CallToolResult
+	if err := json.Unmarshal(raw, &res); err != nil {
+		if _, ok := scanToolResult(raw, trusted); ok {
+			t.Errorf("%s: taken for a result, but %v", raw, err)
+		}
+		return
+	}
+	want, wantErr := FromToolResult(&res, trusted)
+	got, err := DecodeToolResult(raw, trusted)
+	if wantErr != nil {
+		a, b := agent.AsError(err), agent.AsError(wantErr)
+		if err == nil || fixture.MustJSON(t, a) != fixture.MustJSON(t, b) {
+			t.Errorf("%s: %v, want %v", raw, err, wantErr)
+		}
+		return
+	}
+	if err != nil || got.Text() != want.Text() && len(want.Content) > 0 || len(got.Content) != len(want.Content) ||
+		len(got.Meta) != len(want.Meta) ||
+		(len(got.Structured) == 0) != (len(want.Structured) == 0) ||
+		fixture.MustJSON(t, got.Content) != fixture.MustJSON(t, want.Content) {
+		t.Errorf("%s:\n got %s, %v\nwant %s", raw, fixture.MustJSON(t, got), err, fixture.MustJSON(t, want))
+		return
+	}
+	if len(want.Structured) > 0 { // the SDK decodes numbers as floats
+		var a, b any
+		if json.Unmarshal(got.Structured, &a) == nil && json.Unmarshal(want.Structured, &b) == nil &&
+			!reflect.DeepEqual(a, b) {
+			t.Errorf("%s: %s, want %s", raw, got.Structured, want.Structured)
+		}
+	}
+}
+
+// FuzzResult reads arbitrary results on both ways.
+func FuzzResult(f *testing.F) {
+	for _, res := range results() {
+		if raw, ok := AppendToolResult(nil, res, Speech{EraLast, true}, nil); ok {
+			f.Add(raw)
+		}
+	}
+	for _, s := range []string{`{"content":[{"type":"text","text":"a","x":1}]}`, `{"content":null,"isError":null}`,
+		`{"Content":[]}`, `{"structuredContent":{"result":[ 1 ]}}`,
+		`{"content":[],"content":[]}`, `{"_meta":null}`, `{"_meta":{"k":1,"k":2}}`,
+		`{"_meta":{"openmas/structured":"{","openmas/generated":false}}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		// a float64 does not hold every exponent
+		if !wire.Valid(raw) || bytes.Contains(raw, []byte(`1e`)) || bytes.Contains(raw, []byte(`1E`)) {
+			return
+		}
+		checkDecode(t, raw, true)
+		checkDecode(t, raw, false)
+	})
+}
+
+func TestTheLaneReadsMetaAsTheSDKDoes(t *testing.T) {
+	long, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	calls := []agent.Call{{}, {ID: "i", From: agent.Identity{Agent: "c"}, Key: "k \"q\"", Depth: 3, Attempt: 2,
+		State: "s\n"},
+		{Attempt: 1, Meta: map[string]string{"traceparent": "00-1", "tracestate": "a=b", "baggage": "", "other": "x"}},
+		{ID: "i", Inputs: map[string]json.RawMessage{"q": json.RawMessage(`{"a":[1]}`)}}}
+	for _, c := range calls {
+		for _, trusted := range []bool{false, true} {
+			for _, token := range []string{"", "om-1"} {
+				want := RequestMeta(long, &c, trusted)
+				if token != "" {
+					want["progressToken"] = token
+				}
+				got, err := AppendRequestMeta(long, nil, &c, trusted, token, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(got) == 0 {
+					got = []byte("{}")
+				}
+				wantRaw, err := json.Marshal(want)
+				if err != nil {
+					t.Fatal(err)
+				}
+				a, b := fixture.Tree(t, got).(map[string]any), fixture.Tree(t, wantRaw).(map[string]any)
+				for _, m := range []map[string]any{a, b} { // the time moves on
+					if m[MetaTimeout] != nil {
+						m[MetaTimeout] = "some"
+					}
+				}
+				if !reflect.DeepEqual(a, b) {
+					t.Errorf("sent %s, want %s", got, wantRaw)
+				}
+				checkMeta(t, got)
+			}
+		}
+	}
+}
+
+// checkMeta holds the lane's reading of `_meta` against that of what the SDK decoded. It need not
+// take it.
+func checkMeta(t *testing.T, raw []byte) {
+	t.Helper()
+	var decoded map[string]any
+	if json.Unmarshal(raw, &decoded) != nil {
+		return
+	}
+	for _, trusted := range []bool{false, true} {
+		got, _, ok := scanMeta(raw, trusted)
+		if !ok {
+			continue
+		}
+		want := ReadMeta(decoded, trusted)
+		if n, number := got.Progress.(json.Number); number {
+			f, err := n.Float64()
+			if want.Progress != f || err != nil || f != math.Trunc(f) {
+				t.Errorf("%s: token %v, want %v", raw, n, want.Progress)
+			}
+			got.Progress = want.Progress
+		}
+		for k, v := range got.Inputs { // these keep their digits and spaces
+			if got.Inputs[k] = Compact(v); string(want.Inputs[k]) == "" {
+				t.Errorf("%s: input %s", raw, k)
+			}
+		}
+		if len(got.Inputs) == len(want.Inputs) {
+			got.Inputs, want.Inputs = nil, nil
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s, trusted %v:\n got %+v\nwant %+v", raw, trusted, got, want)
+		}
+	}
+}
+
+// FuzzCall reads arbitrary parameters on both ways.
+func FuzzCall(f *testing.F) {
+	for _, s := range []string{`{"name":"a"}`, `{"name":"a","arguments":{"x":[1]},"_meta":{"progressToken":7}}`,
+		`{"name":"\u0061","arguments":null}`, `{"arguments":{},"Name":"b"}`,
+		`{"name":"a","_meta":{"openmas/timeout":5,"openmas/depth":-1,"openmas/attempt":0,"traceparent":"t","openmas/inputs":{"a":{}}}}`,
+		`{"name":"a","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}`,
+		`{"name":"a","_meta":{"openmas/timeout":1e3,"progressToken":"x"}}`,
+		`{"name":"a","_meta":{"openmas/id":"a","openmas/id":"b","traceparent":"","traceparent":"x"}}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		name, args, _, _, ok := ScanCall(raw, true)
+		if !ok {
+			return
+		}
+		var want struct {
+			Name string          `json:"name"`
+			Args json.RawMessage `json:"arguments"`
+			Meta json.RawMessage `json:"_meta"`
+		}
+		if err := json.Unmarshal(raw, &want); err != nil || name != want.Name || string(args) != string(want.Args) {
+			t.Errorf("%s: %q %s, want %q %s, %v", raw, name, args, want.Name, want.Args, err)
+		}
+		checkMeta(t, want.Meta)
+	})
+}
+
+func TestExpressID(t *testing.T) {
+	for _, n := range []uint64{0, 1, 41, math.MaxUint64} {
+		if got, ok := ExpressID(AppendExpressID(nil, n)); !ok || got != n {
+			t.Errorf("%d came back as %d, %v", n, got, ok)
+		}
+	}
+	for _, s := range []string{``, `1`, `"x-"`, `"x-`, `"x-a"`, `"x-1`, `"y-1"`, `"x--1"`, `"x-99999999999999999999"`} {
+		if n, ok := ExpressID([]byte(s)); ok {
+			t.Errorf("%s is number %d", s, n)
+		}
+	}
+}

@@ -1,0 +1,16 @@
+package codec
+
+import "time"
+
+// The headers of the protocol over HTTP.
+const (
+	VersionHeader   = "Mcp-Protocol-Version"
+	SessionHeader   = "Mcp-Session-Id"
+	LastEventHeader = "Last-Event-ID"
+)
+
+// MaxRefusal is how many bytes of an HTTP error's body are read.
+const MaxRefusal = 64 << 10
+
+// Goodbye is how long a session over HTTP may take to tell the server that it is over.
+const Goodbye = 2 * time.Second

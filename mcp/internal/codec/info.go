@@ -1,0 +1,137 @@
+package codec
+
+import (
+	"encoding/json"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// ToTool describes a tool under the name that clients see.
+func ToTool(t agent.ToolInfo, name string) *sdk.Tool {
+	out := &sdk.Tool{Name: name, Title: t.Title, Description: t.Description,
+		InputSchema: plainProperties(objectSchema(t.InputSchema))}
+	if len(t.OutputSchema) > 0 && schemaType(t.OutputSchema) == "object" {
+		out.OutputSchema = plainProperties(t.OutputSchema) // the eras with a handshake know objects only
+	}
+	if a := t.Annotations; a != nil {
+		out.Annotations = &sdk.ToolAnnotations{ReadOnlyHint: a.ReadOnly, IdempotentHint: a.Idempotent,
+			DestructiveHint: a.Destructive, OpenWorldHint: a.OpenWorld}
+	}
+	return out
+}
+
+// FromTool describes a tool of a server.
+func FromTool(t *sdk.Tool) agent.ToolInfo {
+	out := agent.ToolInfo{Name: t.Name, Title: t.Title, Description: t.Description,
+		InputSchema: encodeSchema(t.InputSchema), OutputSchema: encodeSchema(t.OutputSchema)}
+	if a := t.Annotations; a != nil {
+		out.Annotations = &agent.Annotations{ReadOnly: a.ReadOnlyHint, Idempotent: a.IdempotentHint,
+			Destructive: a.DestructiveHint, OpenWorld: a.OpenWorldHint}
+		if out.Title == "" {
+			out.Title = a.Title
+		}
+	}
+	return out
+}
+
+func ToPrompt(p agent.PromptInfo, name string) *sdk.Prompt {
+	out := &sdk.Prompt{Name: name, Title: p.Title, Description: p.Description}
+	for _, a := range p.Arguments {
+		out.Arguments = append(out.Arguments,
+			&sdk.PromptArgument{Name: a.Name, Title: a.Title, Description: a.Description, Required: a.Required})
+	}
+	return out
+}
+
+func FromPrompt(p *sdk.Prompt) agent.PromptInfo {
+	out := agent.PromptInfo{Name: p.Name, Title: p.Title, Description: p.Description}
+	for _, a := range p.Arguments {
+		out.Arguments = append(out.Arguments,
+			agent.PromptArgument{Name: a.Name, Title: a.Title, Description: a.Description, Required: a.Required})
+	}
+	return out
+}
+
+func ToResource(r agent.ResourceInfo) *sdk.Resource {
+	return &sdk.Resource{URI: r.URI, Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MIMEType}
+}
+
+func FromResource(r *sdk.Resource) agent.ResourceInfo {
+	return agent.ResourceInfo{URI: r.URI, Name: r.Name, Title: r.Title, Description: r.Description,
+		MIMEType: r.MIMEType}
+}
+
+func ToTemplate(r agent.ResourceInfo) *sdk.ResourceTemplate {
+	return &sdk.ResourceTemplate{URITemplate: r.Template, Name: r.Name, Title: r.Title, Description: r.Description,
+		MIMEType: r.MIMEType}
+}
+
+func FromTemplate(r *sdk.ResourceTemplate) agent.ResourceInfo {
+	return agent.ResourceInfo{Template: r.URITemplate, Name: r.Name, Title: r.Title, Description: r.Description,
+		MIMEType: r.MIMEType}
+}
+
+// objectSchema is raw with the type that MCP demands of an input schema; servers in the wild leave
+// it out.
+func objectSchema(raw json.RawMessage) json.RawMessage {
+	if schemaType(raw) == "object" {
+		return raw
+	}
+	var m map[string]json.RawMessage
+	if json.Unmarshal(raw, &m) != nil || m == nil {
+		m = map[string]json.RawMessage{}
+	}
+	m["type"] = json.RawMessage(`"object"`)
+	out, err := json.Marshal(m)
+	if err != nil {
+		return json.RawMessage(`{"type":"object"}`)
+	}
+	return out
+}
+
+func schemaType(raw json.RawMessage) string {
+	var s struct {
+		Type any `json:"type"`
+	}
+	if json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	t, _ := s.Type.(string)
+	return t
+}
+
+// encodeSchema is a schema as the SDK's client decoded it; empty when there is none.
+func encodeSchema(v any) json.RawMessage {
+	if v == nil {
+		return nil
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// experimental is the key of what an agent of ours says about itself beyond MCP, in the
+// capabilities of its own endpoint.
+const experimental = "openmas"
+
+type beyondMCP struct {
+	Subscriptions []agent.SubscriptionInfo `json:"subscriptions,omitempty"`
+}
+
+// ToExperimental describes what MCP has no word for: the topics that an agent listens to.
+func ToExperimental(info agent.Info) map[string]any {
+	return map[string]any{experimental: beyondMCP{info.Subscriptions}}
+}
+
+// FromExperimental reads what a server of ours listens to.
+func FromExperimental(caps *sdk.ServerCapabilities) []agent.SubscriptionInfo {
+	var b beyondMCP
+	if caps == nil || reencode(caps.Experimental[experimental], &b) != nil {
+		return nil
+	}
+	return b.Subscriptions
+}

@@ -1,0 +1,211 @@
+package codec
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"strings"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// Keys of our own in `_meta`. Those of requests are sent to our own runtimes only, and believed
+// from them only (the timeout from anyone, since it can only shorten).
+const (
+	MetaPrefix  = "openmas/"
+	MetaID      = "openmas/id"      // the call's id; also on what the server sends to the client on behalf of that call
+	MetaTimeout = "openmas/timeout" // milliseconds left
+	MetaCaller  = "openmas/caller"
+	MetaKey     = "openmas/key"
+	MetaDepth   = "openmas/depth"
+	MetaAttempt = "openmas/attempt"
+	metaInputs  = "openmas/inputs" // answers to an earlier result's openmas/pending
+	metaState   = "openmas/state"
+)
+
+// Keys of our own in the `_meta` of results.
+const (
+	MetaCode        = "openmas/code"         // the code of an agent.Error
+	MetaRetryAfter  = "openmas/retry-after"  // milliseconds
+	metaDetails     = "openmas/details"      // any JSON
+	MetaNotExecuted = "openmas/not-executed" // true: refused before dispatch
+	metaGenerated   = "openmas/generated"    // true: the content is nothing but the structured value as text
+	// a structured value beside content of its own, as JSON text: MCP has no place for it, or the
+	// SDK would round its numbers
+	metaStructured = "openmas/structured"
+	metaPending    = "openmas/pending" // an agent.Pending: no result yet, input is wanted; said to our own clients only
+)
+
+// EventTool is the reserved, hidden tool by which events reach an agent that is hosted elsewhere.
+const EventTool = "openmas.event"
+
+// traceKeys is the W3C trace context, which MCP carries unprefixed.
+var traceKeys = [...]string{"traceparent", "tracestate", "baggage"}
+
+// CallMeta is what the `_meta` of a request says about its call.
+type CallMeta struct {
+	ID, Caller, Key string
+	Depth, Attempt  int
+	Timeout         time.Duration     // 0: none was given
+	Trace           map[string]string // W3C; nil without
+	Inputs          map[string]json.RawMessage
+	State           string
+	Progress        any // the progress token, a string or a number; nil: the client did not ask for progress
+}
+
+// RequestMeta builds the `_meta` of the request for c. A peer that is not ours gets the trace
+// context only. The deadline is that of ctx. The result is never nil, so that a progress token can
+// be added.
+func RequestMeta(ctx context.Context, c *agent.Call, trusted bool) sdk.Meta {
+	m := sdk.Meta{}
+	for _, k := range traceKeys {
+		if v := c.Meta[k]; v != "" {
+			m[k] = v
+		}
+	}
+	if !trusted {
+		return m
+	}
+	if at, ok := ctx.Deadline(); ok {
+		m[MetaTimeout] = max(time.Until(at).Milliseconds(), 1)
+	}
+	for k, v := range map[string]string{MetaID: c.ID, MetaCaller: c.From.Agent, MetaKey: c.Key, metaState: c.State} {
+		if v != "" {
+			m[k] = v
+		}
+	}
+	if c.Depth > 0 {
+		m[MetaDepth] = c.Depth
+	}
+	if c.Attempt > 1 {
+		m[MetaAttempt] = c.Attempt
+	}
+	if len(c.Inputs) > 0 {
+		m[metaInputs] = c.Inputs
+	}
+	return m
+}
+
+// ReadMeta reads the `_meta` of a request as far as the caller is believed. Members of the wrong
+// type count as absent.
+func ReadMeta(m map[string]any, trusted bool) CallMeta {
+	out := CallMeta{Attempt: 1}
+	for _, k := range traceKeys {
+		if v, ok := m[k].(string); ok && v != "" {
+			if out.Trace == nil {
+				out.Trace = make(map[string]string, len(traceKeys))
+			}
+			out.Trace[k] = v
+		}
+	}
+	switch t := m["progressToken"].(type) {
+	case string, float64, int64, int, json.Number:
+		out.Progress = t
+	}
+	out.Timeout = milliseconds(metaInt(m, MetaTimeout))
+	if !trusted {
+		return out
+	}
+	out.ID, _ = m[MetaID].(string)
+	out.Caller, _ = m[MetaCaller].(string)
+	out.Key, _ = m[MetaKey].(string)
+	out.Depth = atLeast(metaInt(m, MetaDepth), 0)
+	out.State, _ = m[metaState].(string)
+	if in, ok := m[metaInputs].(map[string]any); ok {
+		out.Inputs = rawMembers(in, "")
+	}
+	out.Attempt = atLeast(metaInt(m, MetaAttempt), 1)
+	return out
+}
+
+// milliseconds is a duration that a peer named; nonsense is none.
+func milliseconds(n int64) time.Duration {
+	return time.Duration(min(max(n, 0), math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
+}
+
+// atLeast bounds a small number that a peer named.
+func atLeast(n, least int64) int { return int(min(max(n, least), math.MaxInt32)) }
+
+// metaInt reads a number however it was decoded; 0 when there is none.
+func metaInt(m map[string]any, key string) int64 {
+	switch n := m[key].(type) {
+	case float64:
+		if n >= math.MinInt64 && n < math.MaxInt64 {
+			return int64(n)
+		}
+	case int64:
+		return n
+	case int:
+		return int64(n)
+	case json.Number:
+		i, _ := n.Int64()
+		return i
+	}
+	return 0
+}
+
+// resultMeta copies the metadata of a result, leaving out what is ours to say.
+func resultMeta(in map[string]json.RawMessage) sdk.Meta {
+	out := sdk.Meta{}
+	for k, v := range in {
+		if !strings.HasPrefix(k, MetaPrefix) {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+// rawMeta is resultMeta in the other direction; nil when nothing is left.
+func rawMeta(in map[string]any) map[string]json.RawMessage { return rawMembers(in, MetaPrefix) }
+
+// rawMembers encodes the members of what was decoded from JSON, except those with a prefix; nil
+// when none is left.
+func rawMembers(in map[string]any, except string) map[string]json.RawMessage {
+	var out map[string]json.RawMessage
+	for k, v := range in {
+		if except != "" && strings.HasPrefix(k, except) {
+			continue
+		}
+		b, err := json.Marshal(v)
+		if err != nil {
+			continue // cannot happen to what was decoded from JSON
+		}
+		if out == nil {
+			out = map[string]json.RawMessage{}
+		}
+		out[k] = b
+	}
+	return out
+}
+
+// EventArgs are the arguments of a call to eventTool.
+type EventArgs struct {
+	Topic   string          `json:"topic"`
+	ID      string          `json:"id"`
+	Source  string          `json:"source"`
+	Attempt int             `json:"attempt"`
+	Payload json.RawMessage `json:"payload"`
+}
+
+// EventArgsOf describes the delivery c, a call of agent.OpEvent.
+func EventArgsOf(c *agent.Call) EventArgs {
+	return EventArgs{Topic: c.Name, ID: c.ID, Source: c.From.Agent, Attempt: c.Attempt, Payload: c.Input}
+}
+
+// Fill makes c the delivery that a describes.
+func (a EventArgs) Fill(c *agent.Call) {
+	c.Op, c.Name, c.ID, c.From.Agent, c.Attempt = agent.OpEvent, a.Topic, a.ID, a.Source, max(a.Attempt, 1)
+	c.Input = a.Payload
+}
+
+// Speech is how a request is to be answered.
+type Speech struct {
+	Era     string
+	Trusted bool
+}
+
+// WantsInput reports whether a result asks the client, in words that it knows.
+func (s Speech) WantsInput(res *agent.Result) bool { return s.Era > EraLast && res.Pending != nil }

@@ -1,0 +1,316 @@
+package codec
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// The protocol's eras. They are dates: later ones compare greater.
+const (
+	Era2024    = "2024-11-05" // no audio, no resource links, no structured content
+	EraMarch   = "2025-03-26"
+	eraJune    = "2025-06-18"
+	EraLast    = "2025-11-25" // the newest with a handshake
+	EraNewest  = "2026-07-28" // no handshake and no sessions: each request says what there is to say
+	EraUnknown = ""           // taken for the newest with a handshake
+)
+
+// EraFor is the era in which the SDK answers a client that asked for the version requested.
+func EraFor(requested string) string {
+	if requested > EraLast || !slices.Contains(sdk.SupportedProtocolVersions(), requested) {
+		return EraLast
+	}
+	return requested
+}
+
+// ToToolResult says res in MCP, in the words of era. Our own clients get a structured value once,
+// as text, which keeps every digit of its numbers; others get it twice, as the protocol wants. One
+// that wants input (Pending) says so to our own only: for others that is settled before. A value
+// that is no JSON is an internal error.
+func ToToolResult(res *agent.Result, era string, ours bool) *sdk.CallToolResult {
+	if res == nil {
+		res = &agent.Result{}
+	}
+	if len(res.Structured) > 0 && !json.Valid(res.Structured) {
+		return ToErrorResult(agent.Errorf(agent.CodeInternal, "the structured value of the result is no JSON"))
+	}
+	out := &sdk.CallToolResult{Meta: resultMeta(res.Meta), Content: toContent(res.Content, era)}
+	switch alone := len(res.Content) == 0; {
+	case len(res.Structured) == 0:
+	case alone:
+		out.Content = []sdk.Content{&sdk.TextContent{Text: string(res.Structured)}}
+		out.Meta[metaGenerated] = true
+		if !ours && isObject(res.Structured) {
+			out.StructuredContent = res.Structured
+		}
+	case !ours && isObject(res.Structured):
+		out.StructuredContent = res.Structured
+	default:
+		out.Meta[metaStructured] = string(res.Structured)
+	}
+	if res.Pending != nil {
+		out.Meta[metaPending] = res.Pending
+	}
+	if len(out.Meta) == 0 {
+		out.Meta = nil
+	}
+	return out
+}
+
+// FromToolResult reads the answer to tools/call: a result, or the error that an isError result
+// stands for. What our own servers say beyond MCP counts only when the peer is trusted. The error
+// is an *agent.Error.
+func FromToolResult(res *sdk.CallToolResult, trusted bool) (*agent.Result, error) {
+	if res.IsError {
+		return nil, fromErrorResult(res, trusted)
+	}
+	out := &agent.Result{Content: FromContent(res.Content), Meta: rawMeta(res.Meta)}
+	if v, ok := res.Meta[metaPending]; ok && trusted {
+		out.Pending = &agent.Pending{}
+		if err := reencode(v, out.Pending); err != nil {
+			return nil, agent.Errorf(agent.CodeInternal, "the result wants input, but does not say which: %w", err)
+		}
+	}
+	if res.NeedsInput() {
+		var err error
+		if out.Pending, err = PendingOf(true, res.InputRequests, res.RequestState); err != nil {
+			return nil, err
+		}
+	}
+	// Text is exact where the SDK has decoded the structured content and lost the digits of large
+	// numbers.
+	if generated, _ := res.Meta[metaGenerated].(bool); generated && trusted && len(out.Content) == 1 &&
+		json.Valid([]byte(out.Content[0].Text)) {
+		out.Structured, out.Content = json.RawMessage(out.Content[0].Text), nil
+		return out, nil
+	}
+	if text, ok := res.Meta[metaStructured].(string); ok && trusted && json.Valid([]byte(text)) {
+		out.Structured = json.RawMessage(text)
+		return out, nil
+	}
+	structured := res.StructuredContent
+	if structured != nil {
+		raw, err := json.Marshal(structured)
+		if err != nil {
+			return nil, agent.Errorf(agent.CodeInternal, "the structured content does not encode: %w", err)
+		}
+		out.Structured = raw
+	}
+	return out, nil
+}
+
+// ToPromptResult says the result of a call of agent.OpPrompt in MCP.
+func ToPromptResult(res *agent.Result, era string) (*sdk.GetPromptResult, error) {
+	p, err := res.Prompt()
+	if err != nil {
+		return nil, err
+	}
+	out := &sdk.GetPromptResult{Description: p.Description, Messages: make([]*sdk.PromptMessage, 0, len(p.Messages))}
+	for _, m := range p.Messages {
+		out.Messages = append(out.Messages,
+			&sdk.PromptMessage{Role: sdk.Role(m.Role), Content: toBlock(m.Content, era)})
+	}
+	return out, nil
+}
+
+// FromPromptResult is the result of a call of agent.OpPrompt.
+func FromPromptResult(res *sdk.GetPromptResult) (*agent.Result, error) {
+	out := agent.PromptResult{Description: res.Description, Messages: make([]agent.Message, 0, len(res.Messages))}
+	for _, m := range res.Messages {
+		out.Messages = append(out.Messages, agent.Message{Role: string(m.Role), Content: FromBlock(m.Content)})
+	}
+	return asResult(out)
+}
+
+// ToResourceResult says the result of a call of agent.OpResource in MCP.
+func ToResourceResult(res *agent.Result) *sdk.ReadResourceResult {
+	out := &sdk.ReadResourceResult{Contents: []*sdk.ResourceContents{}}
+	for _, c := range res.Content {
+		if c.Resource != nil {
+			out.Contents = append(out.Contents, toContents(c.Resource))
+		}
+	}
+	return out
+}
+
+// FromResourceResult is the result of a call of agent.OpResource.
+func FromResourceResult(res *sdk.ReadResourceResult) *agent.Result {
+	out := &agent.Result{}
+	for _, c := range res.Contents {
+		out.Content = append(out.Content, agent.Embed(fromContents(c)))
+	}
+	return out
+}
+
+// ToCompleteResult says the result of a call of agent.OpComplete in MCP.
+func ToCompleteResult(res *agent.Result) (*sdk.CompleteResult, error) {
+	var c agent.Completion
+	if err := res.Decode(&c); err != nil {
+		return nil, err
+	}
+	if c.Values == nil {
+		c.Values = []string{}
+	}
+	return &sdk.CompleteResult{Completion: sdk.CompletionResultDetails{Values: c.Values, Total: c.Total,
+		HasMore: c.HasMore}}, nil
+}
+
+// FromCompleteResult is the result of a call of agent.OpComplete.
+func FromCompleteResult(res *sdk.CompleteResult) (*agent.Result, error) {
+	return asResult(agent.Completion{Values: res.Completion.Values, Total: res.Completion.Total,
+		HasMore: res.Completion.HasMore})
+}
+
+// CompleteRef says what a call of agent.OpComplete is about: a prompt, or the template of resources
+// that name spells.
+func CompleteRef(name string) *sdk.CompleteReference {
+	if strings.Contains(name, "://") || strings.Contains(name, "{") {
+		return &sdk.CompleteReference{Type: "ref/resource", URI: name}
+	}
+	return &sdk.CompleteReference{Type: "ref/prompt", Name: name}
+}
+
+func asResult(v any) (*agent.Result, error) {
+	res, err := agent.JSONResult(v)
+	if err != nil {
+		return nil, agent.Errorf(agent.CodeInternal, "%w", err)
+	}
+	return res, nil
+}
+
+// reencode decodes into out what was decoded from JSON before.
+func reencode(v, out any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, out)
+}
+
+func isObject(raw json.RawMessage) bool {
+	trimmed := strings.TrimLeft(string(raw[:min(len(raw), 64)]), " \t\r\n")
+	return strings.HasPrefix(trimmed, "{")
+}
+
+// toContent is never nil: the protocol wants a list.
+func toContent(blocks []agent.Content, era string) []sdk.Content {
+	out := make([]sdk.Content, len(blocks))
+	for i, c := range blocks {
+		out[i] = toBlock(c, era)
+	}
+	return out
+}
+
+// toBlock says one block. Clients of eras that do not know its type raise an error on the whole
+// result, so they get a line of text instead.
+func toBlock(c agent.Content, era string) sdk.Content {
+	var notes *sdk.Annotations
+	var meta sdk.Meta
+	decodeOptional(c.Annotations, &notes)
+	decodeOptional(c.Meta, &meta)
+	switch {
+	case c.Type == agent.ContentText:
+		return &sdk.TextContent{Text: c.Text, Annotations: notes, Meta: meta}
+	case c.Type == agent.ContentImage:
+		return &sdk.ImageContent{Data: c.Data, MIMEType: c.MIMEType, Annotations: notes, Meta: meta}
+	case c.Type == agent.ContentAudio && era != Era2024:
+		return &sdk.AudioContent{Data: c.Data, MIMEType: c.MIMEType, Annotations: notes, Meta: meta}
+	case c.Type == agent.ContentAudio:
+		return &sdk.TextContent{Text: fmt.Sprintf(
+			"[audio, %s, %d bytes: the client's protocol version cannot carry it]", c.MIMEType, len(c.Data))}
+	case c.Type == agent.ContentResourceLink && (era == EraUnknown || era >= eraJune):
+		link := &sdk.ResourceLink{URI: c.URI, Name: c.Name, Title: c.Title, Description: c.Description,
+			MIMEType: c.MIMEType, Annotations: notes, Meta: meta}
+		if c.Size > 0 {
+			link.Size = &c.Size
+		}
+		return link
+	case c.Type == agent.ContentResourceLink:
+		return &sdk.TextContent{Text: strings.TrimSpace(c.Name + " " + c.URI)}
+	case c.Type == agent.ContentResource && c.Resource != nil:
+		return &sdk.EmbeddedResource{Resource: toContents(c.Resource), Annotations: notes, Meta: meta}
+	}
+	b, err := json.Marshal(c)
+	if err != nil {
+		b = []byte(c.Text)
+	}
+	return &sdk.TextContent{Text: string(b)}
+}
+
+func FromContent(blocks []sdk.Content) []agent.Content {
+	var out []agent.Content
+	for _, b := range blocks {
+		out = append(out, FromBlock(b))
+	}
+	return out
+}
+
+func FromBlock(b sdk.Content) agent.Content {
+	switch b := b.(type) {
+	case *sdk.TextContent:
+		return agent.Content{Type: agent.ContentText, Text: b.Text, Annotations: encodeOptional(b.Annotations),
+			Meta: encodeOptional(b.Meta)}
+	case *sdk.ImageContent:
+		return agent.Content{Type: agent.ContentImage, Data: b.Data, MIMEType: b.MIMEType,
+			Annotations: encodeOptional(b.Annotations), Meta: encodeOptional(b.Meta)}
+	case *sdk.AudioContent:
+		return agent.Content{Type: agent.ContentAudio, Data: b.Data, MIMEType: b.MIMEType,
+			Annotations: encodeOptional(b.Annotations), Meta: encodeOptional(b.Meta)}
+	case *sdk.ResourceLink:
+		c := agent.Content{Type: agent.ContentResourceLink, URI: b.URI, Name: b.Name, Title: b.Title,
+			Description: b.Description, MIMEType: b.MIMEType,
+			Annotations: encodeOptional(b.Annotations), Meta: encodeOptional(b.Meta)}
+		if b.Size != nil {
+			c.Size = *b.Size
+		}
+		return c
+	case *sdk.EmbeddedResource:
+		c := agent.Content{Type: agent.ContentResource, Annotations: encodeOptional(b.Annotations),
+			Meta: encodeOptional(b.Meta)}
+		if b.Resource != nil {
+			r := fromContents(b.Resource)
+			c.Resource = &r
+		}
+		return c
+	case nil:
+		return agent.Text("")
+	}
+	raw, err := b.MarshalJSON()
+	if err != nil {
+		return agent.Text(fmt.Sprintf("[a content block that does not encode: %v]", err))
+	}
+	return agent.Text(string(raw))
+}
+
+func toContents(r *agent.ResourceContents) *sdk.ResourceContents {
+	out := &sdk.ResourceContents{URI: r.URI, MIMEType: r.MIMEType, Text: r.Text, Blob: r.Blob}
+	decodeOptional(r.Meta, &out.Meta)
+	return out
+}
+
+func fromContents(r *sdk.ResourceContents) agent.ResourceContents {
+	return agent.ResourceContents{URI: r.URI, MIMEType: r.MIMEType, Text: r.Text, Blob: r.Blob,
+		Meta: encodeOptional(r.Meta)}
+}
+
+// decodeOptional reads what an agent carries as raw JSON. What does not decode is left out: it
+// decorates.
+func decodeOptional(raw json.RawMessage, out any) {
+	if len(raw) > 0 {
+		_ = json.Unmarshal(raw, out)
+	}
+}
+
+func encodeOptional[T *sdk.Annotations | sdk.Meta](v T) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil || string(b) == "null" || string(b) == "{}" {
+		return nil
+	}
+	return b
+}

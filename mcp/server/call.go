@@ -1,0 +1,235 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/codec"
+)
+
+// A request is what a client wants, however its message was decoded.
+type request struct {
+	op    agent.Op
+	name  string // as the client spells it: an exported name, agent.name, or a URI
+	input json.RawMessage
+	meta  codec.CallMeta
+	round *round // nil: the client can be asked while the call runs
+	// the context given to serveCall ends with the session, at the call's deadline, and when it has
+	// been served
+	bound bool
+}
+
+// newRequest gives the call its id if the client did not.
+func newRequest(op agent.Op, name string, input json.RawMessage, meta codec.CallMeta) request {
+	r := request{op: op, name: name, input: input, meta: meta}
+	if r.meta.ID == "" {
+		r.meta.ID = strconv.FormatUint(rand.Uint64(), 36)
+	}
+	return r
+}
+
+// unknownError says that an endpoint does not offer what a request names.
+type unknownError struct{ kind, name string }
+
+func (e *unknownError) Error() string { return fmt.Sprintf("unknown %s %q", e.kind, e.name) }
+
+// serveRequest is serveCall with a back-channel through the client's session.
+func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *session, r request) (*agent.Result,
+	error) {
+	back := newBackChannel(ctx, ss, c, r)
+	defer back.close()
+	if r.round != nil {
+		return e.serveRounds(ctx, c, r, back)
+	}
+	return e.serveCall(ctx, c, r, back)
+}
+
+// serveCall is the one way of a request into an agent: the SDK's handlers and the express lane
+// beside them come through here, so that limits, identity, deadline, drain and panics are the same
+// for all. The error is an *unknownError, a *stateError, a *capabilityError or an *agent.Error.
+//
+// back may be nil. It must be of use until serveCall has returned.
+func (e *endpoint) serveCall(ctx context.Context, c *session, r request, back agent.BackChannel) (res *agent.Result,
+	err error) {
+	if err := e.enter(c); err != nil {
+		return nil, err
+	}
+	defer e.gate.Leave()
+	defer c.gate.Leave()
+	call, err := e.newCall(c, r)
+	if err != nil {
+		return nil, err
+	}
+	call.Back = back
+	if !r.bound {
+		var cancel context.CancelFunc
+		if r.meta.Timeout > 0 {
+			ctx, cancel = context.WithTimeout(ctx, r.meta.Timeout)
+		} else {
+			ctx, cancel = context.WithCancel(ctx)
+		}
+		defer cancel()
+		if c.ctx != nil {
+			defer context.AfterFunc(c.ctx, cancel)()
+		}
+	}
+	if r.round != nil || r.op == agent.OpTool && c.identity.Trusted {
+		return e.call(ctx, call) // the client answers a result that wants input itself
+	}
+	return e.rounds(ctx, call, back)
+}
+
+// enter counts a call in, on the server and on its session, or refuses it.
+func (e *endpoint) enter(c *session) error {
+	if !e.gate.Enter() {
+		return shuttingDown()
+	}
+	if e.gate.InFlight() > e.o.Limits.Calls {
+		e.gate.Leave()
+		return agent.Refusedf(agent.CodeResourceExhausted, "%d calls are running on this server, the limit",
+			e.o.Limits.Calls)
+	}
+	if !c.gate.Enter() {
+		e.gate.Leave()
+		return shuttingDown()
+	}
+	if c.gate.InFlight() > e.o.Limits.SessionCalls {
+		c.gate.Leave()
+		e.gate.Leave()
+		return agent.Refusedf(agent.CodeResourceExhausted, "%d calls are running on this session, the limit",
+			e.o.Limits.SessionCalls)
+	}
+	return nil
+}
+
+func shuttingDown() *agent.Error {
+	e := agent.Refusedf(agent.CodeUnavailable, "shutting down")
+	e.RetryAfter = retryAfter
+	return e
+}
+
+// newCall finds out whom r is for and on whose behalf.
+func (e *endpoint) newCall(c *session, r request) (*agent.Call, error) {
+	call := &agent.Call{ID: r.meta.ID, Op: r.op, Input: r.input, From: c.identity.from(r.meta.Caller), Key: r.meta.Key,
+		Depth: r.meta.Depth, Attempt: r.meta.Attempt,
+		Inputs: r.meta.Inputs, State: r.meta.State}
+	_, call.Meta = c.spoken()
+	if len(r.meta.Trace) > 0 {
+		call.Meta = maps.Clone(call.Meta)
+		maps.Copy(call.Meta, r.meta.Trace)
+	}
+	if r.op == agent.OpTool && r.name == codec.EventTool && e.agent != "" && c.identity.Trusted {
+		var ev codec.EventArgs
+		if err := json.Unmarshal(r.input, &ev); err != nil {
+			return nil, agent.Refusedf(agent.CodeInvalidArgument, "event: %w", err)
+		}
+		ev.Fill(call)
+		call.From = c.identity.from(ev.Source)
+		call.Agent = e.agent
+		return call, nil
+	}
+	to, err := e.resolve(r.op, r.name)
+	if err != nil {
+		return nil, err
+	}
+	call.Agent, call.Name = to.agent, to.name
+	return call, nil
+}
+
+// resolve finds what a name stands for.
+func (e *endpoint) resolve(op agent.Op, name string) (target, error) {
+	cat := e.catalog.Load()
+	var to target
+	var ok bool
+	kind := "tool"
+	switch op {
+	case agent.OpTool:
+		to, ok = cat.tool(name)
+	case agent.OpPrompt:
+		kind = "prompt"
+		to, ok = cat.prompt(name)
+	case agent.OpResource:
+		if e.agent != "" {
+			return target{e.agent, name}, nil // the agent knows its templates best
+		}
+		kind = "resource"
+		to, ok = cat.resource(name)
+	case agent.OpComplete:
+		kind = "prompt or resource template"
+		if to, ok = cat.prompt(name); !ok {
+			to, ok = cat.template(name)
+		}
+	}
+	if !ok && e.open && op != agent.OpResource {
+		to.agent, to.name, ok = agent.SplitName(name)
+	}
+	if !ok {
+		return to, &unknownError{kind, name}
+	}
+	return to, nil
+}
+
+// rounds makes the call, and again with the client's answers as long as it asks for input.
+func (e *endpoint) rounds(ctx context.Context, call *agent.Call, back agent.BackChannel) (*agent.Result, error) {
+	for range codec.MaxRounds {
+		res, err := e.call(ctx, call)
+		if err != nil || res.Pending == nil {
+			return res, err
+		}
+		next := *call
+		if next.Inputs, err = codec.Inputs(ctx, back, res.Pending); err != nil {
+			return nil, agent.AsError(err)
+		}
+		next.State = res.Pending.State
+		call = &next
+	}
+	return nil, agent.Errorf(agent.CodeResourceExhausted, "%s asked for input %d times", call.Target(), codec.MaxRounds)
+}
+
+// call makes one call: there is a result or an *agent.Error. It recovers what the caller behind the
+// endpoint did not: a panic costs its call, not the process.
+func (e *endpoint) call(ctx context.Context, call *agent.Call) (res *agent.Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.o.Logger.ErrorContext(ctx, "panic in a call", "call", call.ID, "target", call.Target(), "panic",
+				fmt.Sprint(p), "stack", string(debug.Stack()))
+			res, err = nil, agent.Errorf(agent.CodeInternal, "%s panicked", call.Target())
+		}
+	}()
+	res, err = e.caller.Call(ctx, call)
+	switch {
+	case err != nil:
+		return nil, agent.AsError(err)
+	case res == nil:
+		return &agent.Result{}, nil
+	}
+	return res, nil
+}
+
+// rpcError is what the protocol says where there is no result to hold the error. uri is set for
+// resources.
+func rpcError(err error, uri string) error {
+	if u := (*unknownError)(nil); errors.As(err, &u) {
+		if uri != "" {
+			return codec.ToRPCError(agent.Refusedf(agent.CodeNotFound, "resource %q does not exist", uri), uri)
+		}
+		return codec.Unknown(u.kind, u.name)
+	}
+	if s := (*stateError)(nil); errors.As(err, &s) {
+		return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: s.Error()}
+	}
+	if m := (*capabilityError)(nil); errors.As(err, &m) {
+		return m.rpc()
+	}
+	return codec.ToRPCError(err, uri)
+}

@@ -1,0 +1,304 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/fixture"
+)
+
+func TestCancellationReachesTheTool(t *testing.T) {
+	p, dir := fixture.NewProbe(), &fixture.Crew{}
+	dir.Add(t, "echo", fixture.EchoCaps(p))
+	s := newSite(t, dir, GatewayOptions{})
+	for _, w := range everyClient() {
+		t.Run(w.String(), func(t *testing.T) {
+			cs := s.join(t, w, nil)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() {
+				_, err := cs.CallTool(ctx, &sdk.CallToolParams{Name: "echo_wait", Arguments: fixture.Word{Word: "w"}})
+				done <- err
+			}()
+			fixture.Receive(t, "the call", p.Started)
+			cancel()
+			if err := fixture.Receive(t, "the tool's end", p.Cancelled); !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+			if err := fixture.Receive(t, "the client's end", done); !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+			if res := fixture.CallTool(t, cs, "echo_say", fixture.Word{Word: "next"}); res.IsError {
+				t.Errorf("the next call: %s", fixture.MustJSON(t, res))
+			}
+		})
+	}
+}
+
+func TestTheDeadlineOfAnyCallerIsKept(t *testing.T) {
+	p, dir := fixture.NewProbe(), &fixture.Crew{}
+	dir.Add(t, "echo", fixture.EchoCaps(p))
+	s := newSite(t, dir, GatewayOptions{})
+	for _, w := range []way{{mcp.Stdio, codec.EraLast, "", ""}, {mcp.SSE, codec.Era2024, "", ""}, {mcp.Streamable, codec.EraLast, "", ""}} {
+		t.Run(w.String(), func(t *testing.T) {
+			res, err := s.join(t, w, nil).CallTool(t.Context(),
+				&sdk.CallToolParams{Meta: sdk.Meta{codec.MetaTimeout: 20}, Name: "echo_wait", Arguments: fixture.Word{}})
+			if err != nil || !res.IsError || res.Meta[codec.MetaCode] != "deadline_exceeded" {
+				t.Errorf("%s %v", fixture.MustJSON(t, res), err)
+			}
+			<-p.Started
+			<-p.Cancelled
+		})
+	}
+}
+
+// TestAClientThatVanishesTakesItsCallsAlong is an SSE or stdio client that hangs up in the middle
+// of a call.
+func TestAClientThatVanishesTakesItsCallsAlong(t *testing.T) {
+	p, dir := fixture.NewProbe(), &fixture.Crew{}
+	dir.Add(t, "echo", fixture.EchoCaps(p))
+	s := newSite(t, dir, GatewayOptions{})
+	ctx, hangUp := context.WithCancel(t.Context())
+	defer hangUp()
+	base := &http.Transport{}
+	defer base.CloseIdleConnections()
+	// The SDK's SSE client lives as long as the context it was connected with.
+	cs, err := sdk.NewClient(&sdk.Implementation{Name: "x", Version: "1"}, nil).Connect(ctx,
+		&sdk.SSEClientTransport{Endpoint: s.url + "/sse", HTTPClient: &http.Client{Transport: base}},
+		&sdk.ClientSessionOptions{ProtocolVersion: codec.EraLast})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := s.join(t, way{transport: mcp.SSE, version: codec.Era2024}, nil)
+	done := make(chan error, 1)
+	go func() {
+		_, err := cs.CallTool(t.Context(), &sdk.CallToolParams{Name: "echo_wait", Arguments: fixture.Word{Word: "w"}})
+		done <- err
+	}()
+	fixture.Receive(t, "the call", p.Started)
+	hangUp()
+	fixture.Receive(t, "the tool's end", p.Cancelled)
+	if err := fixture.Receive(t, "the client's end", done); err == nil {
+		t.Error("a call on a dead connection has succeeded")
+	}
+	testkit.Eventually(t, "the session is forgotten", func() bool {
+		return len(s.Sessions()) == 1 && s.InFlight() == 0
+	})
+	if res := fixture.CallTool(t, other, "echo_say", fixture.Word{Word: "w"}); res.IsError {
+		t.Errorf("another client: %s", fixture.MustJSON(t, res))
+	}
+	_ = cs.Close()
+}
+
+type whoAmI struct {
+	Caller, ID, Key string
+	Depth, Attempt  int
+	Meta            map[string]string
+	Left            int64
+}
+
+func who(t *testing.T, cs *sdk.ClientSession, tool string, meta sdk.Meta) (w whoAmI) {
+	t.Helper()
+	res, err := cs.CallTool(t.Context(), &sdk.CallToolParams{Meta: meta, Name: tool, Arguments: fixture.Word{}})
+	if err != nil || res.IsError {
+		t.Fatal(fixture.MustJSON(t, res), err)
+	}
+	if err := json.Unmarshal([]byte(fixture.TextOf(res)), &w); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func TestOnlyOurOwnAreBelieved(t *testing.T) {
+	dir := &fixture.Crew{}
+	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
+	s := newSite(t, dir, GatewayOptions{Options: Options{Identify: tokens}})
+	meta := func() sdk.Meta {
+		return sdk.Meta{codec.MetaID: "id-1", codec.MetaCaller: "editor", codec.MetaKey: "k", codec.MetaDepth: 4, codec.MetaAttempt: 2,
+			codec.MetaTimeout: 60_000, "traceparent": "00-1-2-01"}
+	}
+	for _, tr := range []mcp.Transport{mcp.SSE, mcp.Streamable} {
+		ours := who(t, s.join(t, way{tr, codec.EraLast, "!runtime", ""}, nil), "echo_who", meta())
+		if ours.Caller != "editor" || ours.ID != "id-1" || ours.Key != "k" || ours.Depth != 4 || ours.Attempt != 2 {
+			t.Errorf("%s, trusted: %+v", tr, ours)
+		}
+		theirs := who(t, s.join(t, way{tr, codec.EraLast, "ann", ""}, nil), "echo_who", meta())
+		if theirs.Caller != "ann" || theirs.ID == "id-1" || theirs.ID == "" || theirs.Key != "" || theirs.Depth != 0 ||
+			theirs.Attempt != 1 {
+			t.Errorf("%s, not trusted: %+v", tr, theirs)
+		}
+		for _, w := range []whoAmI{ours, theirs} {
+			if w.Left <= 0 || w.Left > 60_000 || w.Meta["traceparent"] != "00-1-2-01" || w.Meta["x-shift"] != "night" ||
+				w.Meta["client.name"] != "tester 7" || w.Meta["client.id"] == "" {
+				t.Errorf("%s: %+v", tr, w)
+			}
+			if w.Meta["authorization"] != "" {
+				t.Error("a tool sees its caller's token")
+			}
+		}
+		if bare := who(t, s.join(t, way{tr, codec.EraLast, "!runtime", ""}, nil), "echo_who", nil); bare.Caller != "runtime" {
+			t.Errorf("%s, trusted and silent: %+v", tr, bare)
+		}
+	}
+	if _, err := s.tryJoin(t, way{mcp.SSE, codec.EraLast, "", ""}, nil); err == nil ||
+		!strings.Contains(err.Error(), "Unauthorized") && !strings.Contains(err.Error(), "401") {
+		t.Errorf("without a token: %v", err)
+	}
+	infos := s.Sessions()
+	if len(infos) != 6 || infos[0].Client != "tester 7" || infos[0].Version != codec.EraLast ||
+		infos[0].Identity != "runtime" {
+		t.Errorf("%+v", infos)
+	}
+	anonymous := newSite(t, dir, GatewayOptions{})
+	if w := who(t, anonymous.join(t, way{mcp.Stdio, codec.EraLast, "", ""}, nil), "echo_who", meta()); w.Caller != Anonymous ||
+		w.Depth != 0 {
+		t.Errorf("stdio: %+v", w)
+	}
+}
+
+func TestEventsComeInAsAHiddenTool(t *testing.T) {
+	p, dir := fixture.NewProbe(), &fixture.Crew{}
+	echo := dir.Add(t, "echo", fixture.EchoCaps(p))
+	event := &sdk.CallToolParams{Name: codec.EventTool, Arguments: codec.EventArgs{Topic: "word.said", ID: "e1", Source: "other",
+		Attempt: 1, Payload: json.RawMessage(`{"word":"psst"}`)}}
+	serve := func(id Identity) *sdk.ClientSession {
+		cs, err := fixture.ConnectSDK(t, fixture.SDKPipes(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
+			return ServeStdio(ctx, echo, in, out, Options{NoExpress: fixture.NoExpress}, id)
+		}), codec.EraLast, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cs
+	}
+	cs := serve(Identity{Name: "parent", Trusted: true})
+	if res, err := cs.CallTool(t.Context(), event); err != nil || res.IsError || len(res.Content) != 0 {
+		t.Fatal(fixture.MustJSON(t, res), err)
+	}
+	if w := fixture.Receive(t, "the event", p.Events); w.Word != "psst" {
+		t.Error(w)
+	}
+	tools, err := cs.ListTools(t.Context(), nil)
+	if err != nil || strings.Contains(fixture.MustJSON(t, tools), codec.EventTool) || !strings.Contains(fixture.MustJSON(t, tools), `"say"`) {
+		t.Errorf("%s %v", fixture.MustJSON(t, tools), err)
+	}
+	if _, err := serve(Identity{Name: "stranger"}).CallTool(t.Context(), event); err == nil ||
+		!strings.Contains(err.Error(), "unknown tool") {
+		t.Errorf("a stranger's event: %v", err)
+	}
+}
+
+func TestCallsBeyondTheLimitAreRefused(t *testing.T) {
+	p, dir := fixture.NewProbe(), &fixture.Crew{}
+	dir.Add(t, "echo", fixture.EchoCaps(p))
+	for name, limits := range map[string]Limits{"session": {SessionCalls: 2}, "server": {Calls: 2}} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, dir, GatewayOptions{Options: Options{Limits: limits}})
+			cs := s.join(t, way{transport: mcp.SSE, version: codec.EraLast}, nil)
+			done := make(chan error, 2)
+			for range 2 {
+				go func() {
+					res, err := cs.CallTool(t.Context(), &sdk.CallToolParams{Name: "echo_wait", Arguments: fixture.Word{Word: "w"}})
+					if err == nil && res.IsError {
+						err = fmt.Errorf("%s", fixture.TextOf(res))
+					}
+					done <- err
+				}()
+				fixture.Receive(t, "a call", p.Started)
+			}
+			res := fixture.CallTool(t, cs, "echo_say", fixture.Word{Word: "w"})
+			if !res.IsError || res.Meta[codec.MetaCode] != "resource_exhausted" || res.Meta[codec.MetaNotExecuted] != true ||
+				!strings.Contains(fixture.TextOf(res), name) {
+				t.Errorf("%s", fixture.MustJSON(t, res))
+			}
+			for range 2 {
+				p.Release <- struct{}{}
+				if err := fixture.Receive(t, "an answer", done); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// TestABackChannelEndsWithItsCall keeps a tool's context beyond the call.
+func TestABackChannelEndsWithItsCall(t *testing.T) {
+	kept := make(chan context.Context, 1)
+	dir := &fixture.Crew{}
+	dir.Add(t, "echo", agent.Capabilities{Tools: []agent.Tool{agent.NewTool("keep", "keeps",
+		func(ctx context.Context, _ fixture.Word) (string, error) {
+			kept <- context.WithoutCancel(ctx)
+			return "ok", nil
+		})}})
+	s := newSite(t, dir, GatewayOptions{})
+	cs := s.join(t, way{transport: mcp.SSE, version: codec.EraLast}, &sdk.ClientOptions{
+		ElicitationHandler: func(context.Context, *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
+			t.Error("the client was asked after the call")
+			return &sdk.ElicitResult{Action: "decline"}, nil
+		}})
+	fixture.CallTool(t, cs, "echo_keep", fixture.Word{})
+	ctx, cancel := context.WithTimeout(<-kept, fixture.Patience)
+	defer cancel()
+	testkit.Eventually(t, "the call is over", func() bool { return s.InFlight() == 0 })
+	if _, err := agent.Elicit[fixture.Word](ctx, "still there?"); agent.CodeOf(err) != agent.CodeUnavailable {
+		t.Error(err)
+	}
+	agent.Progress(ctx, 1, 1, "late")
+}
+
+func TestAQuestionEndsWithTheCall(t *testing.T) {
+	dir := &fixture.Crew{}
+	asked := make(chan error, 1)
+	dir.Add(t, "echo", agent.Capabilities{Tools: []agent.Tool{agent.NewTool("ask", "asks",
+		func(ctx context.Context, _ fixture.Word) (string, error) {
+			_, err := agent.Elicit[fixture.Word](ctx, "?")
+			asked <- err
+			return "", err
+		})}})
+	s := newSite(t, dir, GatewayOptions{})
+	for _, tr := range []mcp.Transport{mcp.Stdio, mcp.SSE, mcp.Streamable} {
+		begun, stop := make(chan struct{}), make(chan struct{})
+		cs := s.join(t, way{transport: tr, version: codec.EraLast},
+			&sdk.ClientOptions{ElicitationHandler: func(ctx context.Context, _ *sdk.ElicitRequest) (*sdk.ElicitResult,
+				error) {
+				close(begun)
+				select {
+				case <-ctx.Done():
+				case <-stop:
+				}
+				return &sdk.ElicitResult{Action: "cancel"}, nil
+			}})
+		res, err := cs.CallTool(t.Context(), &sdk.CallToolParams{Meta: sdk.Meta{codec.MetaTimeout: 100}, Name: "echo_ask",
+			Arguments: fixture.Word{}})
+		if err != nil || !res.IsError || res.Meta[codec.MetaCode] != "deadline_exceeded" {
+			t.Errorf("%s: %s %v", tr, fixture.MustJSON(t, res), err)
+		}
+		fixture.Receive(t, "the question", begun)
+		if err := fixture.Receive(t, "the tool's answer", asked); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v", tr, err)
+		}
+		close(stop)
+	}
+}
+
+func TestEnoughNoticesForASlowClientAreDropped(t *testing.T) {
+	b := newBackChannel(t.Context(), nil, nil, request{meta: codec.CallMeta{Progress: "x"}})
+	b.sending = true // as if one was being sent to a client that does not read
+	for range 10 * noticeQueue {
+		b.Notify(t.Context(), agent.Notice{Progress: &agent.ProgressNotice{}})
+	}
+	if len(b.queue) != noticeQueue {
+		t.Errorf("%d notices wait", len(b.queue))
+	}
+}

@@ -1,0 +1,150 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
+)
+
+// HTTP offers each agent that it serves at NAME/{sse,messages/,mcp} below the path where it is
+// mounted, to sessions over both of MCP's HTTP transports. It is an http.Handler, whose listener
+// the owner runs and, after Close, ends. With a client.Dialer it is a communicator. It is safe for
+// concurrent use.
+type HTTP struct {
+	o       Options
+	web     *web
+	handler http.Handler
+
+	mu     sync.Mutex
+	closed bool
+	bound  map[string]*httpBinding
+}
+
+var _ communicator.Server = (*HTTP)(nil)
+
+// NewHTTP checks the options. It starts nothing.
+func NewHTTP(o Options) (*HTTP, error) {
+	o = o.withDefaults()
+	h := &HTTP{o: o, bound: map[string]*httpBinding{}}
+	var err error
+	if h.web, err = newWeb(o); err != nil {
+		return nil, err
+	}
+	if h.handler, err = o.guard(http.HandlerFunc(h.route)); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// ServeHTTP implements http.Handler. Mount it under any prefix, without http.StripPrefix.
+func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.handler.ServeHTTP(w, r) }
+
+// route finds the agent: the path ends in NAME/LEAF, whatever is before.
+func (h *HTTP) route(w http.ResponseWriter, r *http.Request) {
+	rest, leaf, ok := cutLast(strings.TrimSuffix(r.URL.Path, "/"))
+	_, name, found := cutLast(rest)
+	if !ok || !found || leaf != "sse" && leaf != "messages" && leaf != "mcp" {
+		http.NotFound(w, r)
+		return
+	}
+	h.mu.Lock()
+	b, closed := h.bound[name], h.closed
+	h.mu.Unlock()
+	switch {
+	case b != nil:
+		h.web.serve(w, r, b.ep, leaf)
+	case closed:
+		refuse(w, errEnding)
+	default:
+		writeJSON(w, http.StatusNotFound, map[string]string{"error": fmt.Sprintf("no agent %q here", name)})
+	}
+}
+
+func cutLast(path string) (before, after string, ok bool) {
+	i := strings.LastIndexByte(path, '/')
+	if i < 0 {
+		return "", path, false
+	}
+	return path[:i], path[i+1:], true
+}
+
+// Serve implements [communicator.Server].
+func (h *HTTP) Serve(ctx context.Context, s communicator.Service) (communicator.Binding, error) {
+	info := s.Info()
+	if err := agent.CheckAgentName(info.Name); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, agent.AsError(err)
+	}
+	b := &httpBinding{h: h, name: info.Name}
+	b.ep = soleEndpoint(h.o, info, s, &b.gate, nil)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, agent.Errorf(agent.CodeUnavailable, "serve %s: the communicator is closed", info.Name)
+	}
+	if _, dup := h.bound[info.Name]; dup {
+		return nil, agent.Errorf(agent.CodeInvalidArgument, "serve %s: the name is taken", info.Name)
+	}
+	h.bound[info.Name] = b
+	return b, nil
+}
+
+// Close waits for the calls in flight, then ends all bindings and sessions. When ctx ends first,
+// what still runs is cancelled, and the error says so.
+func (h *HTTP) Close(ctx context.Context) error {
+	h.mu.Lock()
+	h.closed = true
+	var bindings []*httpBinding
+	for _, b := range h.bound {
+		bindings = append(bindings, b)
+	}
+	h.mu.Unlock()
+	for _, b := range bindings {
+		b.gate.Shut()
+	}
+	ended := make([]error, len(bindings))
+	var all sync.WaitGroup
+	for i, b := range bindings {
+		all.Go(func() { ended[i] = b.Close(ctx) })
+	}
+	all.Wait()
+	return errors.Join(append(ended, h.web.close(ctx))...)
+}
+
+// httpBinding is one agent served.
+type httpBinding struct {
+	h    *HTTP
+	name string
+	ep   *endpoint
+	gate gate.Gate
+}
+
+// Close implements [communicator.Binding].
+func (b *httpBinding) Close(ctx context.Context) error {
+	b.gate.Shut()
+	err := b.gate.Wait(ctx)
+	if err != nil {
+		err = fmt.Errorf("close %s: %w", b.name, err)
+	}
+	b.h.web.settle(ctx, b.ep)
+	b.h.mu.Lock()
+	if b.h.bound[b.name] == b {
+		delete(b.h.bound, b.name)
+	}
+	b.h.mu.Unlock()
+	mine := func(c *session) bool { return c.ep == b.ep }
+	b.h.web.end(mine)
+	left, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	awaitZero(left, func() int { return len(b.h.web.of(mine)) }) // then every client has been told
+	return err
+}

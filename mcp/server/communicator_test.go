@@ -1,0 +1,66 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/openmas/openmas/communicator/communicatortest"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/client"
+	"github.com/openmas/openmas/mcp/internal/fixture"
+)
+
+// TestHTTPKeepsTheContract runs the suite of all communicators over both HTTP transports, through a
+// proxy that can hold and cut.
+func TestHTTPKeepsTheContract(t *testing.T) {
+	if fixture.NoExpress {
+		t.Skip("this test runs without the express lane in any case")
+	}
+	for _, tr := range []mcp.Transport{mcp.SSE, mcp.Streamable} {
+		for _, noExpress := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/express=%v", tr, !noExpress), func(t *testing.T) {
+				communicatortest.Run(t, communicatortest.Config{
+					New: func(t *testing.T) communicatortest.Setup { return httpSetup(t, tr, noExpress) },
+				})
+			})
+		}
+	}
+}
+
+func httpSetup(t *testing.T, tr mcp.Transport, noExpress bool) communicatortest.Setup {
+	t.Helper()
+	var base string
+	o := Options{NoExpress: noExpress, Logger: fixture.Quiet, Limits: Limits{MaxFrame: 3 << 20}}
+	host, caller := newComm(t, tr, func() string { return base }, o), newComm(t, tr, func() string { return base }, o)
+	srv := httptest.NewServer(host)
+	proxy := communicatortest.NewProxy(t, srv.Listener.Addr().String())
+	base = "http://" + proxy.Addr
+	t.Cleanup(srv.Close)
+	const limit = 4<<20 - 64<<10 // of client.Options
+	return communicatortest.Setup{Communicator: host, Caller: caller, Limit: limit, ResultLimit: 2 << 20,
+		Sever: proxy.Sever, Hold: proxy.Hold}
+}
+
+// comm is HTTP as a communicator, as the runtime has it.
+type comm struct {
+	*HTTP
+	*client.Dialer
+}
+
+func newComm(t testing.TB, tr mcp.Transport, base func() string, o Options) *comm {
+	t.Helper()
+	o.Identify = tokens
+	h, err := NewHTTP(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &comm{h, &client.Dialer{Transport: tr, BaseURL: base, Token: "!me", Options: client.Options{Logger: o.Logger,
+		MaxFrame: o.Limits.MaxFrame, MaxBody: o.Limits.MaxBody, NoExpress: o.NoExpress}}}
+}
+
+func (c *comm) Close(ctx context.Context) error {
+	return errors.Join(c.HTTP.Close(ctx), c.Dialer.Close(ctx))
+}

@@ -1,0 +1,102 @@
+package server
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/fixture"
+)
+
+// tokens is an Identify hook: Bearer NAME is that user, Bearer !NAME one of our own.
+func tokens(r *http.Request) (Identity, error) {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return Identity{}, agent.Errorf(agent.CodeUnauthenticated, "no token")
+	}
+	name, trusted := strings.CutPrefix(token, "!")
+	return Identity{Name: name, Trusted: trusted}, nil
+}
+
+// site is a gateway on a real socket.
+type site struct {
+	*Gateway
+	url string
+	log *fixture.SyncBuffer
+}
+
+func newSite(t *testing.T, dir agent.Directory, o GatewayOptions) *site {
+	t.Helper()
+	log := &fixture.SyncBuffer{}
+	o.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	o.NoExpress = o.NoExpress || fixture.NoExpress
+	g, err := NewGateway(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(g)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), fixture.Patience)
+		defer cancel()
+		if err := g.Drain(ctx); err != nil {
+			t.Errorf("drain: %v", err)
+		}
+		srv.Close()
+	})
+	return &site{g, srv.URL, log}
+}
+
+// way is how a client of the official SDK connects.
+type way struct {
+	transport mcp.Transport
+	version   string
+	token     string
+	path      string // before /sse and /mcp
+}
+
+func (w way) String() string { return string(w.transport) + " " + w.version }
+
+// join connects a client of the official SDK. It is closed with the test.
+func (s *site) join(t *testing.T, w way, o *sdk.ClientOptions) *sdk.ClientSession {
+	t.Helper()
+	cs, err := s.tryJoin(t, w, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cs
+}
+
+func (s *site) tryJoin(t *testing.T, w way, o *sdk.ClientOptions) (*sdk.ClientSession, error) {
+	t.Helper()
+	base := &http.Transport{}
+	t.Cleanup(base.CloseIdleConnections)
+	hc := &http.Client{Transport: fixture.Bearer{Token: w.token, Base: base}}
+	var tr sdk.Transport
+	switch w.transport {
+	case mcp.SSE:
+		tr = &sdk.SSEClientTransport{Endpoint: s.url + w.path + "/sse", HTTPClient: hc}
+	case mcp.Streamable:
+		tr = &sdk.StreamableClientTransport{Endpoint: s.url + w.path + "/mcp", HTTPClient: hc, MaxRetries: -1}
+	default:
+		tr = fixture.SDKPipes(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
+			return s.ServeStdio(ctx, in, out)
+		})
+	}
+	return fixture.ConnectSDK(t, tr, w.version, o)
+}
+
+// everyClient is each transport in its oldest and newest era, and as an unpinned client finds it.
+func everyClient() []way {
+	return []way{{mcp.Stdio, codec.Era2024, "", ""}, {mcp.Stdio, codec.EraLast, "", ""}, {mcp.Stdio, "", "", ""}, {mcp.SSE, codec.Era2024, "", ""},
+		{mcp.SSE, codec.EraLast, "", ""}, {mcp.SSE, "", "", ""},
+		{mcp.Streamable, codec.EraMarch, "", ""}, {mcp.Streamable, codec.EraLast, "", ""}, {mcp.Streamable, "", "", ""}}
+}

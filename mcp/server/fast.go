@@ -1,0 +1,230 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+// expressLane is the lane of one client's session.
+type expressLane struct {
+	open   atomic.Bool // the handshake is over
+	newest atomic.Bool // there is none, and the SDK knows
+	taken  atomic.Int64
+
+	mu        sync.Mutex
+	over      bool                          // the session has ended
+	calls     map[string]context.CancelFunc // those running, by the request's id as it stands in the message
+	questions codec.Replies                 // to requests of the server's
+}
+
+// cancelAll ends the calls when the session does, where their contexts are not made from its own.
+func (l *expressLane) cancelAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+	for _, cancel := range l.calls {
+		cancel()
+	}
+}
+
+// An expressCall is one of them.
+type expressCall struct {
+	*session
+	id     string // raw JSON
+	ctx    context.Context
+	cancel context.CancelFunc
+	req    request
+	status int // over HTTP, what the newest era wants beside some errors; 0: none
+}
+
+// ride makes the lane see the messages of a connection before the SDK does. running counts the
+// calls until their answers are on their way.
+func (c *session) ride(conn wire.Conn, running *gate.Gate) {
+	if c.ep.o.NoExpress {
+		return
+	}
+	conn.SetHook(func(_ []byte, env *wire.Envelope) bool {
+		if c.stopExpress(env) {
+			return true
+		}
+		if !running.Enter() {
+			return false
+		}
+		call := c.readExpress(env)
+		if call == nil || !call.start(c.ctx, conn.WriteRaw) {
+			running.Leave()
+			return false
+		}
+		conn.Hold()
+		go func() { // running is waited for
+			defer running.Leave()
+			defer conn.Release()
+			buf := answerBufs.Get().(*[]byte)
+			*buf = call.answer((*buf)[:0])
+			if err := conn.WriteRaw(c.ctx, *buf); err != nil {
+				c.ep.o.Logger.Debug("an answer did not reach its client", "session", c.id, "call", call.req.meta.ID,
+					"error", err)
+			}
+			if cap(*buf) <= 64<<10 {
+				answerBufs.Put(buf)
+			}
+		}()
+		return true
+	})
+}
+
+var answerBufs = sync.Pool{New: func() any { return new([]byte) }}
+
+// readExpress reads a message that is a plain tools/call; nil: the SDK is to have it.
+func (c *session) readExpress(env *wire.Envelope) *expressCall {
+	if string(env.Method) != codec.MethodCall || !c.lane.ready() || !codec.PlainID(env.ID) || env.Result != nil ||
+		env.Error != nil {
+		return nil
+	}
+	name, args, meta, said, ok := codec.ScanCall(env.Params, c.identity.Trusted)
+	if !ok {
+		return nil
+	}
+	call := &expressCall{session: c, id: string(env.ID), req: newRequest(agent.OpTool, name, args, meta)}
+	call.req.bound = true
+	if said.Empty() && c.lane.open.Load() {
+		return call
+	}
+	if said.Empty() || !c.lane.newest.Load() {
+		return nil
+	}
+	round, who := c.ep.newRound(&said)
+	if round == nil {
+		return nil
+	}
+	c.introduced(who.client)
+	call.req.round = round
+	return call
+}
+
+func (l *expressLane) ready() bool { return l.open.Load() || l.newest.Load() }
+
+// start begins the call, which ends with ctx and with the session; false: there is one with its id,
+// and the SDK is to have it. answer must follow. send sends what the call has to tell before.
+func (x *expressCall) start(ctx context.Context, send func(context.Context, []byte) error) bool {
+	if x.req.round != nil {
+		x.req.round.send = send
+	}
+	l := &x.lane
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, twice := l.calls[x.id]; twice || l.over {
+		return false
+	}
+	if l.calls == nil {
+		l.calls = map[string]context.CancelFunc{}
+	}
+	if t := x.req.meta.Timeout; t > 0 {
+		x.ctx, x.cancel = context.WithTimeout(ctx, t)
+	} else {
+		x.ctx, x.cancel = context.WithCancel(ctx)
+	}
+	l.calls[x.id] = x.cancel
+	l.taken.Add(1)
+	x.ep.express.Add(1)
+	return true
+}
+
+// stopExpress takes a message that cancels a call of the lane.
+func (c *session) stopExpress(env *wire.Envelope) bool {
+	if env.ID != nil || string(env.Method) != codec.MethodCancelled {
+		return false
+	}
+	var id []byte
+	if !wire.Object(env.Params, func(k, v []byte) bool { return string(k) != "requestId" || codec.Once(&id, v) }) {
+		return false
+	}
+	c.lane.mu.Lock()
+	cancel := c.lane.calls[string(id)]
+	c.lane.mu.Unlock()
+	if cancel == nil {
+		return false
+	}
+	cancel() // the call ends by itself, and is answered as on the SDK's way
+	return true
+}
+
+// answer makes the call, and appends the message that answers it. The call is over then.
+func (x *expressCall) answer(dst []byte) (msg []byte) {
+	defer func() {
+		x.lane.mu.Lock()
+		delete(x.lane.calls, x.id)
+		x.lane.mu.Unlock()
+		x.cancel()
+	}()
+	start := len(dst)
+	defer func() {
+		if p := recover(); p != nil {
+			x.ep.o.Logger.ErrorContext(x.ctx, "panic in a request", "method", codec.MethodCall, "panic", fmt.Sprint(p),
+				"stack", string(debug.Stack()))
+			msg = x.refusal(dst[:start], &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error"})
+		}
+	}()
+	ss, _ := x.parts()
+	s := codec.Speech{Era: codec.EraNewest, Trusted: x.identity.Trusted}
+	if x.req.round == nil {
+		s.Era, _ = x.spoken()
+	}
+	res, err := x.ep.serveRequest(x.ctx, ss, x.session, x.req)
+	dst = append(append(append(dst, `{"jsonrpc":"2.0","id":`...), x.id...), `,"result":`...)
+	if msg, err = x.ep.appendAnswer(dst, res, s, err); err != nil {
+		return x.refusal(dst[:start], err)
+	}
+	return append(msg, '}')
+}
+
+// appendAnswer appends the result that answers a call of a tool. An error is one of the protocol.
+func (e *endpoint) appendAnswer(dst []byte, res *agent.Result, s codec.Speech, err error) ([]byte, error) {
+	if err == nil {
+		if msg, ok := codec.AppendToolResult(dst, res, s, e.selfJSON); ok {
+			if err = e.fitsIn(len(msg) - len(dst)); err == nil {
+				return msg, nil
+			}
+		}
+	}
+	out, err := e.toolResult(res, s, err)
+	if err != nil {
+		return nil, err
+	}
+	if s.Era > codec.EraLast {
+		out = e.named(out)
+	}
+	if dst, err = codec.AppendJSON(dst, out); err != nil { // its metadata is no JSON, or the details of an error
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: err.Error()}
+	}
+	return dst, nil
+}
+
+// refusal appends a message that says a JSON-RPC error.
+func (x *expressCall) refusal(dst []byte, err error) []byte {
+	if rpc := (*jsonrpc.Error)(nil); x.req.round != nil && errors.As(err, &rpc) {
+		switch rpc.Code {
+		case jsonrpc.CodeInvalidParams, sdk.CodeMissingRequiredClientCapabilities:
+			x.status = http.StatusBadRequest
+		}
+	}
+	dst = append(append(append(dst, `{"jsonrpc":"2.0","id":`...), x.id...), `,"error":`...)
+	dst, bad := codec.AppendJSON(dst, err)
+	if bad != nil {
+		dst = append(dst, `{"code":-32603,"message":"internal error"}`...)
+	}
+	return append(dst, '}')
+}

@@ -1,0 +1,210 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+// expressPost serves a POST, to a session or of the newest era, if the lane takes its message. If
+// not, nothing has happened. It is not for sessions whose streams can be resumed: what it says is
+// not kept.
+func (h *web) expressPost(w http.ResponseWriter, r *http.Request, c *session, body []byte) bool {
+	if h.o.NoExpress || !c.lane.ready() || !c.plainPost(r.Header) || !utf8.Valid(body) {
+		return false
+	}
+	var env wire.Envelope
+	if !env.Scan(body) {
+		return false
+	}
+	if c.stopExpress(&env) || c.lane.questions.Take(&env) {
+		w.WriteHeader(http.StatusAccepted)
+		return true
+	}
+	call := c.readExpress(&env)
+	if call == nil || call.req.round != nil && !call.plainHeaders(r.Header) {
+		return false
+	}
+	// The protocol with sessions does not take a closed connection for a cancellation, but ours do
+	// not come back for an answer.
+	ctx := r.Context()
+	if call.req.round == nil && !c.identity.Trusted {
+		ctx = context.WithoutCancel(ctx)
+	}
+	s := &postStream{Context: ctx, w: w, c: c}
+	if !call.start(s, s.event) {
+		return false
+	}
+	c.use.ride()
+	defer c.use.alight()
+	buf := answerBufs.Get().(*[]byte)
+	*buf = call.answer((*buf)[:0])
+	s.end(*buf, call.status)
+	if cap(*buf) <= 64<<10 {
+		answerBufs.Put(buf)
+	}
+	return true
+}
+
+// plainPost reports whether there is nothing about a POST that the SDK has to judge.
+func (c *session) plainPost(h http.Header) bool {
+	accept, version, media := h["Accept"], h["Mcp-Protocol-Version"], h.Get("Content-Type")
+	if media != "application/json" {
+		if media, _, _ = mime.ParseMediaType(media); media != "application/json" { // what does not parse is not
+			return false
+		}
+	}
+	era, _ := c.spoken()
+	if c.lane.newest.Load() {
+		era = codec.EraNewest
+	}
+	return len(accept) == 1 && strings.Contains(accept[0], "application/json") &&
+		strings.Contains(accept[0], "text/event-stream") &&
+		(len(version) == 0 && era != codec.EraNewest || len(version) == 1 && version[0] == era) && h["Last-Event-Id"] == nil
+}
+
+// postStream is the response to a call on the lane: one JSON value, unless the call has something
+// to say or to ask before. Then it is a stream of events. It is also the call's context, where what
+// is sent on the call's behalf finds it.
+type postStream struct {
+	context.Context
+	w  http.ResponseWriter
+	c  *session
+	mu sync.Mutex
+	// streaming: the response has begun, with an event. over: it has ended.
+	streaming, over bool
+}
+
+type postStreamKey struct{}
+
+// Value implements [context.Context].
+func (s *postStream) Value(key any) any {
+	if key == (postStreamKey{}) {
+		return s
+	}
+	return s.Context.Value(key)
+}
+
+var jsonType = []string{"application/json"} // not changed
+
+var errPostOver = errors.New("the response to the call has ended")
+
+// event sends a message before the answer.
+func (s *postStream) event(_ context.Context, msg []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return errPostOver
+	}
+	if !s.streaming {
+		s.streaming = true
+		h := s.w.Header()
+		h.Set("Content-Type", "text/event-stream")
+		h.Set("Cache-Control", "no-cache, no-transform")
+		h.Set("X-Accel-Buffering", "no")
+	}
+	return s.write(msg)
+}
+
+func (s *postStream) write(msg []byte) error {
+	const before, after = "event: message\ndata: ", "\n\n"
+	b := make([]byte, 0, len(before)+len(msg)+len(after))
+	if _, err := s.w.Write(append(append(append(b, before...), msg...), after...)); err != nil {
+		return err
+	}
+	return http.NewResponseController(s.w).Flush()
+}
+
+// end sends the answer. Once the response is a stream, it has no status of its own any more.
+func (s *postStream) end(msg []byte, status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	var err error
+	if s.streaming {
+		err = s.write(msg)
+	} else {
+		h := s.w.Header()
+		h["Content-Type"] = jsonType
+		h.Set("Content-Length", strconv.Itoa(len(msg)))
+		if status != 0 {
+			s.w.WriteHeader(status)
+		}
+		_, err = s.w.Write(msg)
+	}
+	if err != nil {
+		s.c.ep.o.Logger.Debug("an answer did not reach its client", "session", s.c.id, "error", err)
+	}
+}
+
+// sendOnPost is the SDK's middleware for what a session sends. On behalf of a call on the lane it
+// is sent on the response to that call, of which the SDK does not know: it would look for another
+// stream, which the client need not have.
+func sendOnPost(next sdk.MethodHandler) sdk.MethodHandler {
+	return func(ctx context.Context, method string, r sdk.Request) (sdk.Result, error) {
+		s, _ := ctx.Value(postStreamKey{}).(*postStream)
+		if s == nil {
+			return next(ctx, method, r)
+		}
+		var res sdk.Result
+		switch method {
+		case "elicitation/create":
+			res = new(sdk.ElicitResult)
+		case "sampling/createMessage":
+			res = new(sdk.CreateMessageWithToolsResult)
+		case "roots/list":
+			res = new(sdk.ListRootsResult)
+		default:
+			if !strings.HasPrefix(method, "notifications/") {
+				return next(ctx, method, r)
+			}
+			return nil, s.send(ctx, nil, method, r.GetParams())
+		}
+		if err := s.ask(ctx, method, r.GetParams(), res); err != nil {
+			return nil, err
+		}
+		return res, nil
+	}
+}
+
+func (s *postStream) send(ctx context.Context, id json.RawMessage, method string, params any) error {
+	msg, err := codec.EncodeMessage(id, method, params)
+	if err != nil {
+		return err
+	}
+	return s.event(ctx, msg)
+}
+
+// ask sends a request and reads its answer, which comes with a POST of its own, into res.
+func (s *postStream) ask(ctx context.Context, method string, params, res any) error {
+	q := &s.c.lane.questions
+	n := q.Next()
+	id, answer := codec.AppendExpressID(nil, n), q.Expect(n)
+	defer q.Forget(n)
+	if err := s.send(ctx, id, method, params); err != nil {
+		return err
+	}
+	select {
+	case a := <-answer:
+		if a.Err != nil {
+			return a.Err
+		}
+		return json.Unmarshal(a.Result, res)
+	case <-ctx.Done():
+		// if the client still listens
+		_ = s.send(ctx, nil, codec.MethodCancelled,
+			map[string]any{"requestId": json.RawMessage(id), "reason": "the call is over"})
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,272 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/gate"
+)
+
+// GatewayOptions configures a [Gateway].
+type GatewayOptions struct {
+	Options
+	// Project is the system's name, for the health check and the handshake.
+	Project string
+	// Expose lists what is offered: "agent", or "agent.tool" (a tool or a prompt). Empty:
+	// everything.
+	Expose []string
+	// Hide lists what is offered under the agent's own path only, in the same form.
+	Hide []string
+	// Watch is asked when a client subscribes to a resource of an agent, which
+	// [Gateway.ResourceUpdated] tells of; its error is the client's. nil: all is fine.
+	Watch func(ctx context.Context, agent, uri string) error
+	// Ready says why the system cannot take work; nil, or a nil error: it can. It must be quick.
+	Ready func() error
+	// Private makes the gateway one for the system's own processes: agents that the directory does
+	// not list can be called too, as agent.tool.
+	Private bool
+}
+
+// A Gateway offers the agents of a directory to MCP clients. It is an http.Handler with
+//
+//	GET  /                          health, as JSON
+//	GET  /livez, /readyz            200, or 503 with the reason
+//	GET  /sse, POST /messages/      all agents, HTTP+SSE
+//	     /mcp                       all agents, streamable HTTP
+//	     /agents/NAME/{sse,messages/,mcp}   one agent, under its own bare tool names
+//
+// All agents together have the names of [GatewayName]; agent.tool is understood in calls as well.
+// It is safe for concurrent use, and starts nothing before the first request.
+type Gateway struct {
+	o       GatewayOptions
+	dir     agent.Directory
+	expose  exposure
+	hide    exposure
+	gate    gate.Gate
+	web     *web
+	handler http.Handler
+	all     *endpoint
+	drained chan struct{} // closed when sessions are to end
+	once    sync.Once
+
+	mu  sync.Mutex
+	one map[string]*endpoint // by agent, made when first asked for
+}
+
+// NewGateway checks the names of what dir offers now: two tools that would have the same name on
+// the gateway are an error.
+func NewGateway(dir agent.Directory, o GatewayOptions) (*Gateway, error) {
+	o.Options = o.withDefaults()
+	g := &Gateway{o: o, dir: dir, expose: newExposure(o.Expose), hide: newExposure(o.Hide),
+		drained: make(chan struct{}), one: map[string]*endpoint{}}
+	agents := g.listed()
+	if err := CheckNames(agents); err != nil {
+		return nil, err
+	}
+	var err error
+	if g.web, err = newWeb(o.Options); err != nil {
+		return nil, err
+	}
+	g.all = newEndpoint(endpointConfig{Options: o.Options, open: o.Private, caller: dir, gate: &g.gate,
+		title:        cmp.Or(o.Project, "openmas"),
+		instructions: describe(agents), watch: o.Watch}, agents)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", g.health)
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	mux.HandleFunc("GET /readyz", g.readyz)
+	for _, leaf := range []string{"sse", "messages", "mcp"} {
+		serveAll := func(w http.ResponseWriter, r *http.Request) { g.web.serve(w, r, g.all, leaf) }
+		serveOne := func(w http.ResponseWriter, r *http.Request) {
+			ep := g.endpoint(r.PathValue("name"))
+			if ep == nil {
+				writeJSON(w, http.StatusNotFound,
+					map[string]string{"error": fmt.Sprintf("no agent %q here", r.PathValue("name"))})
+				return
+			}
+			g.web.serve(w, r, ep, leaf)
+		}
+		for _, end := range []string{"", "/{$}"} {
+			mux.HandleFunc("/"+leaf+end, serveAll)
+			mux.HandleFunc("/agents/{name}/"+leaf+end, serveOne)
+		}
+	}
+	if g.handler, err = o.guard(mux); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
+
+// listed is what the endpoint of all agents offers.
+func (g *Gateway) listed() []agent.Info {
+	infos := g.expose.filter(g.dir.Agents())
+	if len(g.hide) == 0 {
+		return infos
+	}
+	var out []agent.Info
+	for _, in := range infos {
+		if g.hide.whole(in.Name) {
+			continue
+		}
+		in.Tools = slices.DeleteFunc(slices.Clone(in.Tools), func(t agent.ToolInfo) bool {
+			return g.hide.member(in.Name, t.Name)
+		})
+		in.Prompts = slices.DeleteFunc(slices.Clone(in.Prompts), func(p agent.PromptInfo) bool {
+			return g.hide.member(in.Name, p.Name)
+		})
+		out = append(out, in)
+	}
+	return out
+}
+
+// endpoint is that of one agent; nil when there is no such agent to offer.
+func (g *Gateway) endpoint(name string) *endpoint {
+	info, ok := g.dir.Agent(name)
+	if !ok || !g.expose.agent(name) {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if ep := g.one[name]; ep != nil {
+		return ep
+	}
+	ep := soleEndpoint(g.o.Options, g.expose.filter([]agent.Info{info})[0], g.dir, &g.gate, g.o.Watch)
+	g.one[name] = ep
+	return ep
+}
+
+func (g *Gateway) endpoints() []*endpoint {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return append(slices.Collect(maps.Values(g.one)), g.all)
+}
+
+// Refresh makes the gateway offer what the directory offers now. Clients whose lists have changed
+// are told.
+func (g *Gateway) Refresh() {
+	g.all.refresh(g.listed())
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for name, ep := range g.one {
+		if info, ok := g.dir.Agent(name); ok {
+			ep.refresh(g.expose.filter([]agent.Info{info}))
+		} else {
+			ep.refresh(nil)
+		}
+	}
+}
+
+// Sessions describes the open sessions over HTTP, the oldest first.
+func (g *Gateway) Sessions() []SessionInfo {
+	return slices.SortedFunc(slices.Values(g.web.sessions()), func(a, b SessionInfo) int {
+		return a.Opened.Compare(b.Opened)
+	})
+}
+
+// Express is the number of calls that took the express lane, so far, on sessions of all transports.
+func (g *Gateway) Express() (n int64) {
+	for _, ep := range g.endpoints() {
+		n += ep.express.Load()
+	}
+	return n
+}
+
+// InFlight is the number of calls running now.
+func (g *Gateway) InFlight() int { return g.gate.InFlight() }
+
+// ServeStdio serves all agents on a pair of streams, as [ServeStdio] does one, to an anonymous
+// client. It also returns when the gateway was drained.
+func (g *Gateway) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-g.drained:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return serveLine(ctx, g.all, in, out, Identity{})
+}
+
+// Drain ends the service without losing a call: new sessions are turned away (503 with Retry-After)
+// and new calls refused (unavailable, not executed), those running are waited for and answered,
+// then all sessions end. When ctx ends first, what is still running is cancelled and the error says
+// so. The gateway serves nothing after it.
+func (g *Gateway) Drain(ctx context.Context) error {
+	g.gate.Shut()
+	g.web.drain()
+	err := g.gate.Wait(ctx)
+	if err != nil {
+		err = fmt.Errorf("drain the gateway: %w", err)
+	}
+	var all sync.WaitGroup
+	for _, ep := range g.endpoints() {
+		all.Go(func() { g.web.settle(ctx, ep) })
+	}
+	all.Wait()
+	g.once.Do(func() { close(g.drained) })
+	if ctx.Err() == nil {
+		return errors.Join(err, g.web.close(ctx))
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	return errors.Join(err, g.web.close(closing))
+}
+
+// ready says why the gateway takes no work; nil if it does.
+func (g *Gateway) ready() error {
+	g.web.mu.Lock()
+	draining := g.web.draining
+	g.web.mu.Unlock()
+	if draining {
+		return errors.New("draining")
+	}
+	if g.o.Ready != nil {
+		return g.o.Ready()
+	}
+	return nil
+}
+
+type healthReport struct {
+	Status  string   `json:"status"` // ok, or why not
+	Project string   `json:"project,omitempty"`
+	Agents  []string `json:"agents,omitempty"`
+}
+
+// health tells strangers less than those who are known.
+func (g *Gateway) health(w http.ResponseWriter, r *http.Request) {
+	h := healthReport{Status: "ok"}
+	if err := g.ready(); err != nil {
+		h.Status = err.Error()
+	}
+	if _, err := g.o.identify(r); err == nil {
+		h.Project = g.o.Project
+		for _, a := range g.expose.filter(g.dir.Agents()) {
+			h.Agents = append(h.Agents, a.Name)
+		}
+	}
+	writeJSON(w, http.StatusOK, h)
+}
+
+func (g *Gateway) readyz(w http.ResponseWriter, _ *http.Request) {
+	if err := g.ready(); err != nil {
+		writeJSON(w, http.StatusServiceUnavailable,
+			map[string]string{"status": "not ready", "reason": strings.TrimSpace(err.Error())})
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}

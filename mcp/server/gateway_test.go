@@ -1,0 +1,295 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/fixture"
+)
+
+// send makes a plain HTTP request.
+func send(t *testing.T, method, url string, header map[string]string, body string) (int, http.Header, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range header {
+		if k == "Host" {
+			r.Host = v
+		}
+		r.Header.Set(k, v)
+	}
+	tr := &http.Transport{}
+	defer tr.CloseIdleConnections()
+	res, err := tr.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.Header.Get("Content-Type") == "text/event-stream" && method == http.MethodGet {
+		return res.StatusCode, res.Header, ""
+	}
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, res.Header, string(b)
+}
+
+func toolNames(t *testing.T, cs *sdk.ClientSession) string {
+	t.Helper()
+	res, err := cs.ListTools(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, t := range res.Tools {
+		out = append(out, t.Name)
+	}
+	return strings.Join(out, " ")
+}
+
+func TestTheGatewayOffersWhatIsExposed(t *testing.T) {
+	dir := &fixture.Crew{}
+	tool := func(name string) agent.Tool {
+		return agent.NewTool(name, "does "+name, func(ctx context.Context, _ fixture.Word) (string, error) {
+			return agent.CallFrom(ctx).Target(), nil
+		})
+	}
+	dir.Add(t, "editor", agent.Capabilities{Tools: []agent.Tool{tool("review"), tool("polish")}})
+	dir.Add(t, "notes", agent.Capabilities{Tools: []agent.Tool{tool("search"), tool("erase")}})
+	dir.Add(t, "openmas", agent.Capabilities{Tools: []agent.Tool{tool("status"), tool("restart")}})
+	s := newSite(t, dir, GatewayOptions{Expose: []string{"editor", "notes.search", "openmas"},
+		Hide: []string{"openmas.restart"}})
+	cs := s.join(t, way{transport: mcp.Streamable, version: codec.EraLast}, nil)
+	if got := toolNames(t, cs); got != "editor_polish editor_review notes_search openmas_status" {
+		t.Error(got)
+	}
+	for _, name := range []string{"notes_erase", "notes.erase", "openmas_restart", "openmas.restart"} {
+		if _, err := cs.CallTool(t.Context(), &sdk.CallToolParams{Name: name, Arguments: fixture.Word{}}); err == nil {
+			t.Errorf("%s was called", name)
+		}
+	}
+	for path, want := range map[string]string{"editor": "polish review", "notes": "search",
+		"openmas": "restart status"} {
+		for _, tr := range []mcp.Transport{mcp.SSE, mcp.Streamable} {
+			one := s.join(t, way{transport: tr, version: codec.EraLast, path: "/agents/" + path}, nil)
+			if got := toolNames(t, one); got != want {
+				t.Errorf("%s over %s: %s", path, tr, got)
+			}
+			first, _, _ := strings.Cut(want, " ")
+			if res := fixture.CallTool(t, one, first, fixture.Word{}); fixture.TextOf(res) != path+"."+first {
+				t.Errorf("%s: %s", path, fixture.MustJSON(t, res))
+			}
+		}
+	}
+	for _, path := range []string{"/agents/nobody/sse", "/agents/nobody/mcp", "/agents/", "/agents/editor/other",
+		"/other"} {
+		if status, _, _ := send(t, "GET", s.url+path, nil, ""); status != http.StatusNotFound {
+			t.Errorf("%s: %d", path, status)
+		}
+	}
+	private := newSite(t, dir, GatewayOptions{Private: true})
+	inner := private.join(t, way{transport: mcp.SSE, version: codec.EraLast}, nil)
+	if res := fixture.CallTool(t, inner, "notes.erase", fixture.Word{}); fixture.TextOf(res) != "notes.erase" {
+		t.Errorf("%s", fixture.MustJSON(t, res))
+	}
+	if res := fixture.CallTool(t, inner, "nobody.here", fixture.Word{}); res.Meta[codec.MetaCode] != "not_found" {
+		t.Errorf("the directory has the last word: %s", fixture.MustJSON(t, res))
+	}
+}
+
+func TestHealth(t *testing.T) {
+	var reason atomic.Pointer[string]
+	dir := &fixture.Crew{}
+	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
+	dir.Add(t, "other", fixture.OtherCaps())
+	s := newSite(t, dir, GatewayOptions{Project: "demo", Expose: []string{"echo"},
+		Options: Options{Identify: tokens}, Ready: func() error {
+			if r := reason.Load(); r != nil {
+				return fmt.Errorf("%s", *r)
+			}
+			return nil
+		}})
+	ann := map[string]string{"Authorization": "Bearer ann"}
+	expect := func(path string, header map[string]string, status int, body string) {
+		t.Helper()
+		got, h, text := send(t, "GET", s.url+path, header, "")
+		if got != status || strings.TrimSpace(text) != body || h.Get("Content-Type") != "application/json" {
+			t.Errorf("%s: %d %s", path, got, text)
+		}
+	}
+	expect("/", ann, 200, `{"status":"ok","project":"demo","agents":["echo"]}`)
+	expect("/", nil, 200, `{"status":"ok"}`)
+	expect("/livez", nil, 200, `{"status":"ok"}`)
+	expect("/readyz", nil, 200, `{"status":"ok"}`)
+	why := "the broker is away"
+	reason.Store(&why)
+	expect("/readyz", nil, 503, `{"reason":"the broker is away","status":"not ready"}`)
+	expect("/", nil, 200, `{"status":"the broker is away"}`)
+	expect("/livez", nil, 200, `{"status":"ok"}`)
+	reason.Store(nil)
+	if err := s.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	expect("/readyz", nil, 503, `{"reason":"draining","status":"not ready"}`)
+	if status, h, _ := send(t, "GET", s.url+"/sse", ann, ""); status != 503 || h.Get("Retry-After") == "" {
+		t.Errorf("a new session: %d", status)
+	}
+	if status, h, _ := send(t, "POST", s.url+"/mcp", ann,
+		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}`); status != 503 || h.Get("Retry-After") == "" {
+		t.Errorf("a new session: %d", status)
+	}
+}
+
+func TestEveryPathIsGuarded(t *testing.T) {
+	dir := &fixture.Crew{}
+	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
+	s := newSite(t, dir, GatewayOptions{Options: Options{Hosts: []string{"agents.example.org"},
+		Origins: []string{"https://app.example.org"}}})
+	for _, path := range []string{"/", "/livez", "/readyz", "/sse", "/messages/?session_id=x", "/mcp",
+		"/agents/echo/sse", "/agents/echo/messages/?session_id=x", "/agents/echo/mcp"} {
+		for _, method := range []string{"GET", "POST", "DELETE"} {
+			for name, h := range map[string]map[string]string{"host": {"Host": "evil.example.org"},
+				"origin": {"Origin": "https://evil.example.org"}} {
+				if status, _, _ := send(t, method, s.url+path, h, "{}"); status != http.StatusForbidden {
+					t.Errorf("%s %s with a foreign %s: %d", method, path, name, status)
+				}
+			}
+		}
+	}
+	for _, h := range []map[string]string{{"Host": "agents.example.org"}, {"Origin": "https://app.example.org"},
+		{"Origin": s.url}} {
+		if status, _, _ := send(t, "GET", s.url+"/", h, ""); status != 200 {
+			t.Errorf("%v: %d", h, status)
+		}
+	}
+}
+
+// TestDrainLosesNothing has 200 calls in flight, each of which makes a nested call, when the
+// gateway is drained and its listener shut down.
+func TestDrainLosesNothing(t *testing.T) {
+	const calls = 200
+	for _, tr := range []mcp.Transport{mcp.SSE, mcp.Streamable} {
+		t.Run(string(tr), func(t *testing.T) {
+			dir := &fixture.Crew{}
+			dir.Add(t, "other", fixture.OtherCaps())
+			started := make(chan struct{}, calls)
+			dir.Add(t, "slow", agent.Capabilities{Tools: []agent.Tool{agent.NewTool("work", "works",
+				func(ctx context.Context, w fixture.Word) (string, error) {
+					started <- struct{}{}
+					select {
+					case <-ctx.Done():
+						return "", ctx.Err()
+					case <-time.After(300 * time.Millisecond):
+					}
+					out, err := agent.Ask[map[string]any](ctx, "other.say", w)
+					return fmt.Sprint(out["other"]), err
+				})}})
+			s := newSite(t, dir, GatewayOptions{})
+			var sessions []*sdk.ClientSession
+			for range 8 {
+				sessions = append(sessions, s.join(t, way{transport: tr, version: codec.EraLast}, nil))
+			}
+			var wg sync.WaitGroup
+			var lost atomic.Int64
+			for i := range calls {
+				wg.Go(func() {
+					want := fmt.Sprint("w", i)
+					res, err := sessions[i%len(sessions)].CallTool(t.Context(),
+						&sdk.CallToolParams{Name: "slow_work", Arguments: fixture.Word{Word: want}})
+					if err != nil || res.IsError || fixture.TextOf(res) != want {
+						lost.Add(1)
+						t.Logf("lost: %v %s", err, fixture.MustJSON(t, res))
+					}
+				})
+			}
+			for range calls {
+				fixture.Receive(t, "a call", started)
+			}
+			drained := make(chan error, 1)
+			go func() { drained <- s.Drain(t.Context()) }()
+			testkit.Eventually(t, "draining", func() bool { return s.ready() != nil })
+			// New work on an old session is refused, and may be made elsewhere.
+			res, err := sessions[0].CallTool(t.Context(),
+				&sdk.CallToolParams{Name: "other_say", Arguments: fixture.Word{Word: "late"}})
+			if err != nil || !res.IsError || res.Meta[codec.MetaCode] != "unavailable" || res.Meta[codec.MetaNotExecuted] != true ||
+				res.Meta[codec.MetaRetryAfter] == nil {
+				t.Errorf("a late call: %s %v", fixture.MustJSON(t, res), err)
+			}
+			wg.Wait()
+			if err := fixture.Receive(t, "the drain", drained); err != nil {
+				t.Error(err)
+			}
+			if n := lost.Load(); n > 0 {
+				t.Errorf("%d of %d calls were lost", n, calls)
+			}
+			if n := len(s.Sessions()); n > 0 {
+				testkit.Eventually(t, "sessions end", func() bool { return len(s.Sessions()) == 0 })
+			}
+		})
+	}
+}
+
+func TestDrainGivesUpAtItsDeadline(t *testing.T) {
+	p, dir := fixture.NewProbe(), &fixture.Crew{}
+	dir.Add(t, "echo", fixture.EchoCaps(p))
+	for _, tr := range []mcp.Transport{mcp.SSE, mcp.Streamable, mcp.Stdio} {
+		t.Run(string(tr), func(t *testing.T) {
+			s := newSite(t, dir, GatewayOptions{})
+			cs := s.join(t, way{transport: tr, version: codec.EraLast}, nil)
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				_, _ = cs.CallTool(t.Context(), &sdk.CallToolParams{Name: "echo_wait", Arguments: fixture.Word{Word: "w"}})
+			}()
+			fixture.Receive(t, "the call", p.Started)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			defer cancel()
+			if err := s.Drain(ctx); err == nil || !strings.Contains(err.Error(), "1 calls still in flight") {
+				t.Error(err)
+			}
+			if tr == mcp.Stdio {
+				p.Release <- struct{}{} // its stream lingers for it
+			} else {
+				fixture.Receive(t, "the tool's end", p.Cancelled)
+			}
+			fixture.Receive(t, "the client's end", done)
+		})
+	}
+}
+
+func TestResourcesOfTheFirstAgentWin(t *testing.T) {
+	dir := &fixture.Crew{}
+	caps := func(text string) agent.Capabilities {
+		return agent.Capabilities{Resources: []agent.Resource{agent.NewResource("doc://x", "x", "", "text/plain",
+			func(context.Context) (string, error) {
+				return text, nil
+			})}}
+	}
+	dir.Add(t, "zoe", caps("zoe"))
+	dir.Add(t, "amy", caps("amy"))
+	s := newSite(t, dir, GatewayOptions{})
+	cs := s.join(t, way{transport: mcp.SSE, version: codec.EraLast}, nil)
+	res, err := cs.ReadResource(t.Context(), &sdk.ReadResourceParams{URI: "doc://x"})
+	if err != nil || res.Contents[0].Text != "amy" {
+		t.Errorf("%s %v", fixture.MustJSON(t, res), err)
+	}
+	if log := s.log.String(); !strings.Contains(log, "doc://x") || !strings.Contains(log, "left_out=zoe") {
+		t.Error(log)
+	}
+}

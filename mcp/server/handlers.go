@@ -1,0 +1,207 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/codec"
+)
+
+// The requests that lead to an agent, as the SDK has decoded them.
+
+func (e *endpoint) callTool(ctx context.Context, ss *sdk.ServerSession, p *sdk.CallToolParamsRaw) (*sdk.CallToolResult,
+	error) {
+	res, s, err := e.serve(ctx, ss, agent.OpTool, p.Name, p.Arguments, said{p.Meta, p.InputResponses, p.RequestState})
+	return e.toolResult(res, s, err)
+}
+
+// toolResult is what a call of a tool is answered with. An error is one of the protocol.
+func (e *endpoint) toolResult(res *agent.Result, s codec.Speech, err error) (*sdk.CallToolResult, error) {
+	var out *sdk.CallToolResult
+	if err == nil && s.WantsInput(res) {
+		out = new(sdk.CallToolResult)
+		if err = codec.WantInput(res.Pending, out); err == nil {
+			return out, nil
+		}
+	}
+	if err == nil {
+		out = codec.ToToolResult(res, s.Era, s.Trusted)
+		err = e.fits(res, out)
+	}
+	if err != nil {
+		if isProtocolError(err) {
+			return nil, rpcError(err, "")
+		}
+		out = codec.ToErrorResult(err)
+	}
+	if s.Era > codec.EraLast {
+		return codec.CompleteTool(out), nil
+	}
+	return out, nil
+}
+
+// isProtocolError reports whether an error is about the request and not about the tool.
+func isProtocolError(err error) bool {
+	var unknown *unknownError
+	var state *stateError
+	var missing *capabilityError
+	return errors.As(err, &unknown) || errors.As(err, &state) || errors.As(err, &missing)
+}
+
+func (e *endpoint) getPrompt(ctx context.Context, ss *sdk.ServerSession, p *sdk.GetPromptParams) (*sdk.GetPromptResult,
+	error) {
+	args := p.Arguments
+	if args == nil {
+		args = map[string]string{}
+	}
+	in, err := json.Marshal(args)
+	if err != nil {
+		return nil, codec.ToRPCError(agent.Refusedf(agent.CodeInvalidArgument, "prompt %s: %w", p.Name, err), "")
+	}
+	res, s, err := e.serve(ctx, ss, agent.OpPrompt, p.Name, in, said{p.Meta, p.InputResponses, p.RequestState})
+	if err != nil {
+		return nil, rpcError(err, "")
+	}
+	if s.WantsInput(res) {
+		out := new(sdk.GetPromptResult)
+		if err := codec.WantInput(res.Pending, out); err != nil {
+			return nil, codec.ToRPCError(err, "")
+		}
+		return out, nil
+	}
+	out, err := codec.ToPromptResult(res, s.Era)
+	if err == nil {
+		err = e.fits(res, out)
+	}
+	if err != nil {
+		return nil, codec.ToRPCError(err, "")
+	}
+	if s.Era > codec.EraLast {
+		return codec.CompletePrompt(out), nil
+	}
+	return out, nil
+}
+
+func (e *endpoint) readResource(ctx context.Context, ss *sdk.ServerSession,
+	p *sdk.ReadResourceParams) (*sdk.ReadResourceResult, error) {
+	res, s, err := e.serve(ctx, ss, agent.OpResource, p.URI, nil, said{p.Meta, p.InputResponses, p.RequestState})
+	if err != nil {
+		err = rpcError(err, p.URI)
+		if rpc := (*jsonrpc.Error)(nil); s.Era > codec.EraLast && errors.As(err, &rpc) && rpc.Code == codec.CodeResourceNotFound {
+			rpc.Code = jsonrpc.CodeInvalidParams
+		}
+		return nil, err
+	}
+	if s.WantsInput(res) {
+		out := new(sdk.ReadResourceResult)
+		if err := codec.WantInput(res.Pending, out); err != nil {
+			return nil, codec.ToRPCError(err, p.URI)
+		}
+		return out, nil
+	}
+	out := codec.ToResourceResult(res)
+	if err := e.fits(res, out); err != nil {
+		return nil, codec.ToRPCError(err, p.URI)
+	}
+	if s.Era > codec.EraLast {
+		out.CacheScope = "private" // an agent may answer each caller differently
+		return codec.CompleteResource(out), nil
+	}
+	return out, nil
+}
+
+func (e *endpoint) complete(ctx context.Context, ss *sdk.ServerSession, p *sdk.CompleteParams) (*sdk.CompleteResult,
+	error) {
+	if p.Ref == nil || p.Argument.Name == "" {
+		return nil, codec.ToRPCError(agent.Refusedf(agent.CodeInvalidArgument, "completion/complete wants ref and "+
+			"argument.name"), "")
+	}
+	ask := agent.CompleteRequest{Argument: p.Argument.Name, Value: p.Argument.Value}
+	if p.Context != nil {
+		ask.Others = p.Context.Arguments
+	}
+	in, err := json.Marshal(ask)
+	if err != nil {
+		return nil, codec.ToRPCError(agent.Refusedf(agent.CodeInvalidArgument, "completion/complete: %w", err), "")
+	}
+	name := p.Ref.Name
+	if p.Ref.Type == "ref/resource" {
+		name = p.Ref.URI
+	}
+	res, _, err := e.serve(ctx, ss, agent.OpComplete, name, in, said{meta: p.Meta})
+	if err != nil {
+		return nil, rpcError(err, "")
+	}
+	out, err := codec.ToCompleteResult(res)
+	if err != nil {
+		return nil, codec.ToRPCError(err, "")
+	}
+	return out, nil
+}
+
+// said is what a request says beside its call.
+type said struct {
+	meta    sdk.Meta
+	answers sdk.InputResponseMap
+	state   string
+}
+
+// serve makes a call of a request that the SDK has decoded.
+func (e *endpoint) serve(ctx context.Context, ss *sdk.ServerSession, op agent.Op, name string, in json.RawMessage,
+	more said) (*agent.Result, codec.Speech, error) {
+	c := clientFrom(ctx)
+	if c == nil {
+		return nil, codec.Speech{}, agent.Refusedf(agent.CodeInternal, "%w", errNoClient)
+	}
+	r := newRequest(op, name, in, codec.ReadMeta(more.meta, c.identity.Trusted))
+	if version, _ := more.meta[sdk.MetaKeyProtocolVersion].(string); version > codec.EraLast {
+		about := sdk.ServerRequest[*sdk.PingParams]{Params: &sdk.PingParams{Meta: more.meta}}
+		c.introduced(about.ClientInfo())
+		answers, err := codec.FromResponses(more.answers)
+		if err != nil {
+			return nil, codec.Speech{}, agent.Refusedf(agent.CodeInvalidArgument, "%w", err)
+		}
+		r.round = &round{caps: about.ClientCapabilities(), answers: answers, state: more.state}
+		res, err := e.serveRequest(ctx, ss, c, r)
+		return res, codec.Speech{Era: codec.EraNewest, Trusted: c.identity.Trusted}, err
+	}
+	era, _ := c.spoken()
+	res, err := e.serveRequest(ctx, ss, c, r)
+	return res, codec.Speech{Era: era, Trusted: c.identity.Trusted}, err
+}
+
+// fits refuses a result that is too large to be sent: on some transports the message would end its
+// session.
+func (e *endpoint) fits(res *agent.Result, out any) error {
+	const growth = 6 // a byte becomes six at most, as in \u001f
+	size := len(res.Structured)
+	for _, c := range res.Content {
+		size += len(c.Text) + len(c.Data)
+		if c.Resource != nil {
+			size += len(c.Resource.Text) + len(c.Resource.Blob)
+		}
+	}
+	if size < e.o.Limits.MaxFrame/2/growth { // twice: a structured value is said as text too
+		return nil
+	}
+	b, err := json.Marshal(out)
+	if err != nil {
+		return agent.Errorf(agent.CodeInternal, "encode the result: %w", err)
+	}
+	return e.fitsIn(len(b))
+}
+
+// fitsIn refuses a result that has so many bytes as JSON.
+func (e *endpoint) fitsIn(size int) error {
+	const envelope = 4 << 10
+	if limit := e.o.Limits.MaxFrame - envelope; size > limit {
+		return agent.Errorf(agent.CodeResourceExhausted, "the result has %d bytes as a message, over the limit of %d",
+			size, limit)
+	}
+	return nil
+}

@@ -1,0 +1,218 @@
+package server
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/fixture"
+)
+
+const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}}`
+
+func streamableHeaders(more map[string]string) map[string]string {
+	h := map[string]string{"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+	maps.Copy(h, more)
+	return h
+}
+
+// TestASessionBelongsToWhoOpenedIt steals the session of another, on both transports.
+func TestASessionBelongsToWhoOpenedIt(t *testing.T) {
+	dir := &fixture.Crew{}
+	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
+	s := newSite(t, dir, GatewayOptions{Options: Options{Identify: tokens}})
+	t.Run("streamable", func(t *testing.T) {
+		status, h, body := send(t, "POST", s.url+"/mcp",
+			streamableHeaders(map[string]string{"Authorization": "Bearer ann"}), initialize)
+		sid := h.Get(codec.SessionHeader)
+		if status != 200 || sid == "" {
+			t.Fatal(status, body)
+		}
+		ping := `{"jsonrpc":"2.0","id":2,"method":"ping"}`
+		for who, want := range map[string]int{"Bearer ann": 200, "Bearer bob": 403, "Bearer !ann": 403, "": 401} {
+			if got, _, _ := send(t, "POST", s.url+"/mcp",
+				streamableHeaders(map[string]string{"Authorization": who, codec.SessionHeader: sid}), ping); got != want {
+				t.Errorf("%q: %d, want %d", who, got, want)
+			}
+		}
+		for _, method := range []string{"GET", "DELETE"} {
+			if got, _, _ := send(t, method, s.url+"/mcp",
+				streamableHeaders(map[string]string{"Authorization": "Bearer bob", codec.SessionHeader: sid}),
+				""); got != 403 {
+				t.Errorf("%s: %d", method, got)
+			}
+		}
+		ann := streamableHeaders(map[string]string{"Authorization": "Bearer ann", codec.SessionHeader: sid})
+		if got, _, _ := send(t, "POST", s.url+"/agents/echo/mcp", ann, ping); got != 404 {
+			t.Errorf("on another endpoint: %d", got)
+		}
+		if got, _, _ := send(t, "DELETE", s.url+"/mcp", ann, ""); got != 204 {
+			t.Errorf("DELETE: %d", got)
+		}
+		if got, _, _ := send(t, "POST", s.url+"/mcp", ann, ping); got != 404 {
+			t.Errorf("after DELETE: %d", got)
+		}
+	})
+	t.Run("sse", func(t *testing.T) {
+		r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/sse", nil)
+		r.Header.Set("Authorization", "Bearer ann")
+		tr := &http.Transport{}
+		defer tr.CloseIdleConnections()
+		res, err := tr.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = res.Body.Close() }()
+		buf := make([]byte, 200)
+		n, err := res.Body.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, endpoint, ok := strings.Cut(strings.TrimSpace(string(buf[:n])), "data: ")
+		if !ok || !strings.HasPrefix(endpoint, "/messages/?session_id=") {
+			t.Fatalf("%q", buf[:n])
+		}
+		for who, want := range map[string]int{"Bearer ann": 202, "Bearer bob": 403, "Bearer !ann": 403, "": 401} {
+			if got, _, _ := send(t, "POST", s.url+endpoint,
+				map[string]string{"Authorization": who, "Content-Type": "application/json"}, initialize); got != want {
+				t.Errorf("%q: %d, want %d", who, got, want)
+			}
+		}
+	})
+	if n := len(s.Sessions()); n != 1 {
+		testkit.Eventually(t, "sessions end", func() bool { return len(s.Sessions()) == 0 })
+	}
+}
+
+func TestSessionsBeyondTheLimitAreRefused(t *testing.T) {
+	dir := &fixture.Crew{}
+	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
+	s := newSite(t, dir, GatewayOptions{Options: Options{Limits: Limits{Sessions: 2}}})
+	one, two := s.join(t, way{transport: mcp.SSE, version: codec.EraLast}, nil),
+		s.join(t, way{transport: mcp.Streamable, version: codec.EraLast}, nil)
+	for _, path := range []string{"/sse", "/mcp"} {
+		method := map[string]string{"/sse": "GET", "/mcp": "POST"}[path]
+		if status, h, body := send(t, method, s.url+path, streamableHeaders(nil), initialize); status != 503 ||
+			h.Get("Retry-After") == "" || !strings.Contains(body, "too many sessions") {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	for _, cs := range []*sdk.ClientSession{one, two} {
+		if res := fixture.CallTool(t, cs, "echo_say", fixture.Word{Word: "w"}); res.IsError {
+			t.Errorf("%s", fixture.MustJSON(t, res))
+		}
+	}
+	_ = two.Close()
+	testkit.Eventually(t, "a place is free", func() bool { return len(s.Sessions()) == 1 })
+	s.join(t, way{transport: mcp.Streamable, version: codec.EraLast}, nil)
+	// A request that opens no session leaves none behind.
+	if status, _, _ := send(t, "POST", s.url+"/mcp", streamableHeaders(nil),
+		`{"jsonrpc":"2.0","id":1,"method":"ping"}`); status != 503 {
+		t.Errorf("%d", status)
+	}
+}
+
+func TestStreamableSessionsEndBetweenCalls(t *testing.T) {
+	p, dir := fixture.NewProbe(), &fixture.Crew{}
+	dir.Add(t, "echo", fixture.EchoCaps(p))
+	for name, limits := range map[string]Limits{"idle": {Idle: 50 * time.Millisecond},
+		"lifetime": {Lifetime: 50 * time.Millisecond}} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, dir, GatewayOptions{Options: Options{Limits: limits}})
+			status, h, _ := send(t, "POST", s.url+"/mcp", streamableHeaders(nil), initialize)
+			if status != 200 {
+				t.Fatal(status)
+			}
+			with := streamableHeaders(map[string]string{codec.SessionHeader: h.Get(codec.SessionHeader)})
+			answer := make(chan string, 1)
+			go func() {
+				_, _, body := send(t, "POST", s.url+"/mcp", with,
+					`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo_wait","arguments":{"word":"w"}}}`)
+				answer <- body
+			}()
+			fixture.Receive(t, "the call", p.Started)
+			// Well past the limit: the session must not end in the middle of its call.
+			testkit.Eventually(t, "the limit is over", func() bool {
+				return time.Since(s.Sessions()[0].Opened) > 150*time.Millisecond
+			})
+			p.Release <- struct{}{}
+			if body := fixture.Receive(t, "the answer", answer); !strings.Contains(body, `"text":"w"`) {
+				t.Error(body)
+			}
+			testkit.Eventually(t, "the session ends", func() bool { return len(s.Sessions()) == 0 })
+			if status, _, _ := send(t, "POST", s.url+"/mcp", with,
+				`{"jsonrpc":"2.0","id":3,"method":"ping"}`); status != 404 {
+				t.Errorf("%d", status)
+			}
+			if !strings.Contains(s.log.String(), "session ended") {
+				t.Error("the log does not tell")
+			}
+		})
+	}
+}
+
+func TestDeleteCancelsTheCallsOfItsSession(t *testing.T) {
+	p, dir := fixture.NewProbe(), &fixture.Crew{}
+	dir.Add(t, "echo", fixture.EchoCaps(p))
+	s := newSite(t, dir, GatewayOptions{})
+	_, h, _ := send(t, "POST", s.url+"/mcp", streamableHeaders(nil), initialize)
+	with := streamableHeaders(map[string]string{codec.SessionHeader: h.Get(codec.SessionHeader)})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		send(t, "POST", s.url+"/mcp", with,
+			`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo_wait","arguments":{"word":"w"}}}`)
+	}()
+	fixture.Receive(t, "the call", p.Started)
+	if status, _, _ := send(t, "DELETE", s.url+"/mcp", with, ""); status != 204 {
+		t.Error(status)
+	}
+	fixture.Receive(t, "the tool's end", p.Cancelled)
+	fixture.Receive(t, "the answer", done)
+}
+
+func TestABodyOverTheLimitCostsItsRequestOnly(t *testing.T) {
+	dir := &fixture.Crew{}
+	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
+	s := newSite(t, dir, GatewayOptions{Options: Options{Limits: Limits{MaxBody: 1000}}})
+	_, h, _ := send(t, "POST", s.url+"/mcp", streamableHeaders(nil), initialize)
+	with := streamableHeaders(map[string]string{codec.SessionHeader: h.Get(codec.SessionHeader)})
+	if status, _, _ := send(t, "POST", s.url+"/mcp", with, strings.Repeat(" ", 1001)); status != 413 {
+		t.Error(status)
+	}
+	if status, _, body := send(t, "POST", s.url+"/mcp", with,
+		`{"jsonrpc":"2.0","id":2,"method":"ping"}`); status != 200 {
+		t.Error(status, body)
+	}
+}
+
+func TestSessionsCanBeListed(t *testing.T) {
+	dir := &fixture.Crew{}
+	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
+	s := newSite(t, dir, GatewayOptions{})
+	s.join(t, way{transport: mcp.SSE, version: codec.Era2024}, nil)
+	s.join(t, way{transport: mcp.Streamable, version: codec.EraLast, path: "/agents/echo"}, nil)
+	got := s.Sessions()
+	if len(got) != 2 || got[0].Transport != mcp.SSE || got[0].Version != codec.Era2024 || got[0].Agent != "" ||
+		got[1].Transport != mcp.Streamable || got[1].Agent != "echo" || got[1].Client != "tester 7" {
+		t.Errorf("%+v", got)
+	}
+	ids := []string{got[0].ID, got[1].ID}
+	slices.Sort(ids)
+	if ids[0] == "" || ids[0] == ids[1] {
+		t.Error(ids)
+	}
+	b, err := json.Marshal(got)
+	if err != nil || strings.Contains(string(b), "session_id") {
+		t.Errorf("%s %v", b, err)
+	}
+}

@@ -1,0 +1,152 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+// Anonymous is the caller's name where nobody proved to be someone.
+const Anonymous = "anonymous"
+
+// An Identity is who talks to a host.
+type Identity struct {
+	// Name is the authenticated user or agent; empty is Anonymous.
+	Name string
+	// Trusted: it is one of our own runtimes. What its `_meta` says about a call (caller, depth,
+	// key, attempt, id) is believed, it may deliver events, and it gets results in our own words.
+	// It is not for programs that merely were started by us.
+	Trusted bool
+	// Itself: it is the agent of that name and calls for itself only. What its `_meta` says about the
+	// caller, or the source of an event, counts for nothing beside Name.
+	Itself bool
+}
+
+func (i Identity) name() string { return cmp.Or(i.Name, Anonymous) }
+
+// from is who makes a call; agentName is what the client says about that.
+func (i Identity) from(agentName string) agent.Identity {
+	switch {
+	case i.Itself:
+		return agent.Identity{Agent: i.name(), Trusted: i.Trusted}
+	case i.Trusted:
+		return agent.Identity{Agent: cmp.Or(agentName, i.name()), Trusted: true}
+	}
+	return agent.Identity{User: i.name()}
+}
+
+// Limits bound what clients can cost a host. A zero value selects its default.
+type Limits struct {
+	MaxBody      int           // bytes of a POST; 4 MiB
+	MaxFrame     int           // bytes of any other message, in either direction; 16 MiB
+	Sessions     int           // open at once over HTTP; 1000
+	SessionCalls int           // running at once on one session; 4096
+	Calls        int           // running at once on one host; 16384
+	Idle         time.Duration // of a session without an open stream or a call, then it ends; 10 min
+	Lifetime     time.Duration // of a session over HTTP, then it ends as soon as it has no call; 1 h, negative: none
+	Ping         time.Duration // of silence on an SSE stream, then a comment is sent; 15 s
+	WriteTimeout time.Duration // for a client to take what is sent; 30 s
+	ReadTimeout  time.Duration // for the body of a POST to arrive; 30 s
+	Linger       time.Duration // for calls still running when stdio's input ends or its context does; 20 s
+	// Resume is how many bytes of what was sent over streamable HTTP are kept, in all, for clients
+	// that lose a connection and come back for the rest; one session has a quarter at most. 0: none
+	// is, and nothing can be resumed.
+	Resume int
+	// Poll closes the stream of a call that has no answer after this time, and again after as long:
+	// clients of protocol 2025-11-25 come back for the answer. Only with Resume. 0: streams stay
+	// open.
+	Poll time.Duration
+}
+
+func (l Limits) withDefaults() Limits {
+	return Limits{
+		MaxBody: orDefault(l.MaxBody, wire.DefaultMaxBody), MaxFrame: orDefault(l.MaxFrame, wire.DefaultMaxFrame),
+		Sessions: orDefault(l.Sessions, 1000), SessionCalls: orDefault(l.SessionCalls, 4096),
+		Calls: orDefault(l.Calls, 16384),
+		Idle:  orDefault(l.Idle, 10*time.Minute), Lifetime: cmp.Or(l.Lifetime, time.Hour),
+		Ping:         orDefault(l.Ping, 15*time.Second),
+		WriteTimeout: orDefault(l.WriteTimeout, 30*time.Second), ReadTimeout: orDefault(l.ReadTimeout, 30*time.Second),
+		Linger: orDefault(l.Linger, 20*time.Second), Resume: l.Resume, Poll: l.Poll,
+	}
+}
+
+func orDefault[T int | time.Duration](v, def T) T {
+	if v <= 0 {
+		return def
+	}
+	return v
+}
+
+// Options are common to all ways of hosting. The zero value is usable.
+type Options struct {
+	Logger  *slog.Logger // nil: slog.Default()
+	Version string       // of the program, told to clients; "dev" when empty
+	Limits  Limits
+	// Identify says who sends a request over HTTP; an error turns it away with 401 (403 where its
+	// code is permission_denied). A session belongs to the identity that opened it. nil: everybody
+	// is anonymous. It is called for every request, concurrently, and must be quick.
+	Identify func(*http.Request) (Identity, error)
+	// Hosts are host names, besides this machine's, that requests to a loopback address may be for;
+	// Origins are web origins whose pages may send requests, such as https://app.example.org.
+	// Programs send no origin.
+	Hosts, Origins []string
+	// NoExpress leaves all messages to the SDK. Calls of tools are slower then, and do the same.
+	NoExpress bool
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	o.Version = cmp.Or(o.Version, "dev")
+	o.Limits = o.Limits.withDefaults()
+	return o
+}
+
+func (o Options) identify(r *http.Request) (Identity, error) {
+	if o.Identify == nil {
+		return Identity{}, nil
+	}
+	return o.Identify(r)
+}
+
+// quietLog is the log of the SDK: what it tells of sessions at level info is for debugging here.
+type quietLog struct{ slog.Handler }
+
+func (q quietLog) level(l slog.Level) slog.Level {
+	if l < slog.LevelWarn {
+		return slog.LevelDebug
+	}
+	return l
+}
+
+// Enabled implements slog.Handler.
+func (q quietLog) Enabled(ctx context.Context, l slog.Level) bool {
+	return q.Handler.Enabled(ctx, q.level(l))
+}
+
+// Handle implements slog.Handler.
+func (q quietLog) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = q.level(r.Level)
+	return q.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (q quietLog) WithAttrs(a []slog.Attr) slog.Handler { return quietLog{q.Handler.WithAttrs(a)} }
+
+// WithGroup implements slog.Handler.
+func (q quietLog) WithGroup(name string) slog.Handler { return quietLog{q.Handler.WithGroup(name)} }
+
+// writeJSON answers a request with v.
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the client may be gone: nobody is left to tell
+}

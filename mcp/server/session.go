@@ -1,0 +1,170 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/codec"
+)
+
+// SessionInfo describes a client's session on a host.
+type SessionInfo struct {
+	ID        string // for logs and lists; it opens nothing
+	Transport mcp.Transport
+	Agent     string // whose own endpoint it is on; empty: that of all agents
+	Identity  string // the name it was opened under
+	Client    string // what the client says it is: name and version
+	Version   string // of the protocol; empty before the handshake
+	Opened    time.Time
+	Calls     int   // running now
+	Express   int64 // calls that took the express lane, so far
+}
+
+// session is a host's side of one session, whatever its transport.
+type session struct {
+	ep        *endpoint
+	id        string
+	transport mcp.Transport
+	identity  Identity
+	opened    time.Time
+	meta      map[string]string // what tools may know of the session; not changed once calls come
+	gate      gate.Gate         // its calls
+
+	// ctx ends the session's calls: the SDK does that only when a connection breaks.
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu   sync.Mutex
+	ss   *sdk.ServerSession
+	name string
+	era  string // of the protocol that is spoken; set by the handshake
+
+	conn counting // counts what is not answered yet; nil on streamable HTTP, where use does
+	use  streamableUse
+	subs subscriptions
+	lane expressLane
+	keep func(*sdk.ServerSession) // called by the handshake; may be nil
+}
+
+// newSession makes a session whose calls end with ctx. Its cancel must be called.
+func newSession(ctx context.Context, ep *endpoint, t mcp.Transport, id Identity, h http.Header) *session {
+	c := &session{ep: ep, id: rand.Text()[:10], transport: t, identity: id, opened: time.Now(), meta: headerMeta(h)}
+	c.ctx, c.cancel = context.WithCancel(ctx)
+	c.meta["client.id"] = c.id
+	return c
+}
+
+// counting is a connection that knows how many of its requests are not answered yet.
+type counting interface {
+	InFlight() int
+	Close() error
+}
+
+// connected notes what the session works with.
+func (c *session) connected(ss *sdk.ServerSession, conn counting) {
+	c.mu.Lock()
+	c.ss, c.conn = ss, conn
+	c.mu.Unlock()
+}
+
+// unanswered is how many requests wait for an answer to be written: a call has ended a moment
+// before that.
+func (c *session) unanswered() int {
+	if _, conn := c.parts(); conn != nil {
+		return conn.InFlight()
+	}
+	return c.use.openPosts()
+}
+
+func (c *session) parts() (*sdk.ServerSession, counting) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ss, c.conn
+}
+
+// headerMeta is what tools see of the request that opened the session: who it says it is and its
+// own headers (X-…), nothing that could be a credential.
+func headerMeta(h http.Header) map[string]string {
+	out := map[string]string{}
+	for k, v := range h {
+		k = strings.ToLower(k)
+		secret := strings.Contains(k, "key") || strings.Contains(k, "token") || strings.Contains(k, "auth") ||
+			strings.Contains(k, "secret")
+		if (k == "user-agent" || strings.HasPrefix(k, "x-")) && !secret && len(v) > 0 && len(v[0]) <= 1024 &&
+			len(out) < 32 {
+			out[k] = v[0]
+		}
+	}
+	return out
+}
+
+type clientKey struct{}
+
+func withClient(ctx context.Context, c *session) context.Context {
+	return context.WithValue(ctx, clientKey{}, c)
+}
+
+// clientFrom finds the session that a handler of the SDK works for: the context of its connection
+// leads there.
+func clientFrom(ctx context.Context) *session {
+	c, _ := ctx.Value(clientKey{}).(*session)
+	return c
+}
+
+// greeted notes what the handshake told.
+func (c *session) greeted(ss *sdk.ServerSession, p *sdk.InitializeParams) {
+	c.mu.Lock()
+	c.ss, c.era = ss, codec.EraFor(p.ProtocolVersion)
+	c.lane.newest.Store(false)
+	c.nameLocked(p.ClientInfo)
+	c.mu.Unlock()
+	if c.keep != nil {
+		c.keep(ss)
+	}
+}
+
+// introduced notes what a request says that needs no handshake.
+func (c *session) introduced(info *sdk.Implementation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.era == codec.EraUnknown {
+		c.era = codec.EraNewest
+		c.lane.newest.Store(true)
+	}
+	if c.era == codec.EraNewest && c.name == "" {
+		c.nameLocked(info)
+	}
+}
+
+func (c *session) nameLocked(info *sdk.Implementation) {
+	if info == nil {
+		return
+	}
+	c.name = strings.TrimSpace(info.Name + " " + info.Version)
+	c.meta = maps.Clone(c.meta)
+	c.meta["client.name"] = c.name
+}
+
+// spoken is the era of the session's protocol, and its metadata.
+func (c *session) spoken() (era string, meta map[string]string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.era, c.meta
+}
+
+func (c *session) info() SessionInfo {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return SessionInfo{ID: c.id, Transport: c.transport, Agent: c.ep.agent, Identity: c.identity.name(), Client: c.name,
+		Version: c.era,
+		Opened:  c.opened, Calls: c.gate.InFlight(), Express: c.lane.taken.Load()}
+}

@@ -1,0 +1,85 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+// closeTimeout bounds how long calls that were cancelled may take to end before they are left
+// behind.
+const closeTimeout = 2 * time.Second
+
+// ServeStdio serves one agent on a pair of streams, one message a line, under its bare names;
+// nothing but MCP is written to out. It returns nil when in has ended and the calls that were
+// running are answered; or when ctx has ended, after which new calls are refused (unavailable, not
+// executed) and running ones still get their answer. Either way calls are cancelled after
+// Limits.Linger. An error is a connection that broke otherwise.
+//
+// in and out stay the caller's to close. A Read of in that is under way when ctx ends goes on until
+// then.
+func ServeStdio(ctx context.Context, s communicator.Service, in io.Reader, out io.Writer, o Options,
+	id Identity) error {
+	o = o.withDefaults()
+	ep := soleEndpoint(o, s.Info(), s, new(gate.Gate), nil)
+	return serveLine(ctx, ep, in, out, id)
+}
+
+// serveLine serves an endpoint on a pair of streams.
+func serveLine(ctx context.Context, ep *endpoint, in io.Reader, out io.Writer, id Identity) error {
+	limits := ep.o.Limits
+	line := wire.NewLine(struct{ io.Reader }{in}, struct{ io.Writer }{out},
+		wire.LineOptions{Server: true, MaxFrame: limits.MaxFrame, Linger: limits.Linger, KeepReader: true,
+			Logger: ep.o.Logger})
+	c := newSession(context.WithoutCancel(ctx), ep, mcp.Stdio, id, nil)
+	defer c.cancel()
+	var express gate.Gate
+	c.ride(line, &express)
+	ss, err := ep.server.Connect(withClient(context.WithoutCancel(ctx), c), line, nil)
+	if err != nil {
+		return fmt.Errorf("serve MCP on stdio: %w", err)
+	}
+	c.connected(ss, line)
+	select {
+	case <-line.Done():
+	case <-ctx.Done():
+		c.gate.Shut()
+		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.Linger)
+		if c.gate.Wait(wait) == nil { // what takes longer is cancelled next
+			awaitZero(wait, c.unanswered) // a call has ended a moment before its answer is written
+		}
+		cancel()
+	}
+	ended := line.Err()
+	c.cancel()
+	_ = line.Close()
+	waitSession(ss, &express)
+	if ended == nil || errors.Is(ended, io.EOF) {
+		return nil
+	}
+	return fmt.Errorf("serve MCP on stdio: %w", ended)
+}
+
+// waitSession waits until the SDK's handlers and the calls of the express lane have ended; a tool
+// that ignores its context is left behind.
+func waitSession(ss *sdk.ServerSession, express *gate.Gate) {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	done := make(chan struct{})
+	go func() { _ = ss.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	express.Shut()
+	_ = express.Wait(ctx) // see above
+}
