@@ -33,6 +33,7 @@ func ports(t *testing.T, n int) []int {
 // Three servers on one machine: the one that leads the stream and that the client is connected to
 // dies, and what was acknowledged is there.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	route := ports(t, 3)
 	var routes []*url.URL
 	for _, p := range route {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -121,13 +122,14 @@ func (d *Driver) Durable(ctx context.Context, o DurableOptions) (*Durable, error
 	return v, nil
 }
 
-// stream makes a stream. A cluster that has just started needs a while until it can.
+// stream makes a stream, or changes one that is not as wanted. A cluster that has just started needs
+// a while until it can.
 func (v *Durable) stream(ctx context.Context, c jetstream.StreamConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	for waits := backoff.New(streamWaits); ; {
 		try, stop := context.WithTimeout(ctx, streamTimeout)
-		_, err := v.js.CreateOrUpdateStream(try, c)
+		err := v.makeStream(try, c)
 		stop()
 		var api *jetstream.APIError
 		if err == nil || errors.As(err, &api) && api.Code != 503 {
@@ -137,6 +139,18 @@ func (v *Durable) stream(ctx context.Context, c jetstream.StreamConfig) error {
 			return errors.Join(err, end)
 		}
 	}
+}
+
+// makeStream changes nothing where the stream is as wanted: each process of a project calls it.
+func (v *Durable) makeStream(ctx context.Context, c jetstream.StreamConfig) error {
+	if s, err := v.js.Stream(ctx, c.Name); err == nil {
+		if is := s.CachedInfo().Config; slices.Equal(is.Subjects, c.Subjects) && is.MaxAge == c.MaxAge &&
+			is.MaxBytes == c.MaxBytes && is.Discard == c.Discard && is.Replicas == c.Replicas {
+			return nil
+		}
+	}
+	_, err := v.js.CreateOrUpdateStream(ctx, c)
+	return err
 }
 
 // Publish implements [agent.Publisher]. On an error other than unavailable with NotExecuted the

@@ -98,12 +98,14 @@ func askForRestart(addr string) int {
 
 // The whole of watermill's suite.
 func TestWatermillSuiteOnJetStream(t *testing.T) {
+	t.Parallel()
 	r := newRestartable(t)
 	features := tests.Features{ConsumerGroups: true, GuaranteedOrder: true, Persistent: true,
 		RestartServiceCommand: r.command(t), ForceShort: true}
 	construct := func(t *testing.T, group string) (message.Publisher, message.Subscriber) {
 		v, err := open(t, r.options()).Durable(t.Context(),
-			DurableOptions{InOrder: true, Attempts: 1 << 20, Backoff: time.Millisecond})
+			// What is lost in a restart comes again after AckWait, in the middle of TestReconnect.
+			DurableOptions{InOrder: true, Attempts: 1 << 20, Backoff: time.Millisecond, AckWait: 2 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}

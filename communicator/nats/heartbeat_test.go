@@ -12,9 +12,11 @@ import (
 // kill -9 of a callee in the middle of a call, before its first heartbeat and after: the caller
 // knows before long, and by name.
 func TestCalleeIsKilled(t *testing.T) {
+	t.Parallel()
 	// longer than the silence that ends a call
 	for name, after := range map[string]time.Duration{"at once": 0, "after a while": 2500 * time.Millisecond} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			b := testBroker(t)
 			p, _ := spawn(t, "callee", urlVar+"="+b.access.URL+" "+b.access.Token)
 			peer := dial(t, process(t, open(t, b.options())), "callee")

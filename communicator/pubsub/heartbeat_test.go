@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -105,61 +106,67 @@ func hanging(t *testing.T, f *far) (server, client *Communicator, ended chan str
 }
 
 func TestHeartbeatsStop(t *testing.T) {
-	f := newFar(t)
-	beats := make(chan struct{}, 100)
-	f.losing(func(_ string, m *message.Message) bool {
-		if m.Metadata["kind"] == bus.KindHeartbeat {
-			beats <- struct{}{}
+	synctest.Test(t, func(t *testing.T) {
+		f := newFar(t)
+		beats := make(chan struct{}, 100)
+		f.losing(func(_ string, m *message.Message) bool {
+			if m.Metadata["kind"] == bus.KindHeartbeat {
+				beats <- struct{}{}
+			}
+			return false
+		})
+		_, client, _, answer := hanging(t, f)
+		for range 5 { // longer than the silence that ends a call
+			testkit.Receive(t, beats)
 		}
-		return false
+		if len(answer) > 0 {
+			t.Fatal(<-answer)
+		}
+		f.losing(func(topic string, _ *message.Message) bool { return topic == client.inbox })
+		if e := agent.AsError(testkit.Receive(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown || e.NotExecuted {
+			t.Error(e)
+		}
 	})
-	_, client, _, answer := hanging(t, f)
-	for range 5 { // longer than the silence that ends a call
-		testkit.Receive(t, beats)
-	}
-	if len(answer) > 0 {
-		t.Fatal(<-answer)
-	}
-	f.losing(func(topic string, _ *message.Message) bool { return topic == client.inbox })
-	if e := agent.AsError(testkit.Receive(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown || e.NotExecuted {
-		t.Error(e)
-	}
 }
 
 // Whoever serves a call that nobody waits for is told: by the caller's process, or by the broker
 // when that is gone.
 func TestHeartbeatsOfOrphans(t *testing.T) {
 	t.Run("forgotten", func(t *testing.T) {
-		f := newFar(t)
-		_, _, ended, answer := hanging(t, f)
-		cancels := false
-		f.losing(func(topic string, _ *message.Message) bool { // the first
-			first := strings.Contains(topic, ".control.") && !cancels
-			cancels = cancels || first
-			return first
+		synctest.Test(t, func(t *testing.T) {
+			f := newFar(t)
+			_, _, ended, answer := hanging(t, f)
+			cancels := false
+			f.losing(func(topic string, _ *message.Message) bool { // the first
+				first := strings.Contains(topic, ".control.") && !cancels
+				cancels = cancels || first
+				return first
+			})
+			f.drop()
+			if e := agent.AsError(testkit.Receive(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown ||
+				e.NotExecuted {
+				t.Error(e)
+			}
+			testkit.Receive(t, ended)
 		})
-		f.drop()
-		if e := agent.AsError(testkit.Receive(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown ||
-			e.NotExecuted {
-			t.Error(e)
-		}
-		testkit.Receive(t, ended)
 	})
 	t.Run("gone", func(t *testing.T) {
-		f := newFar(t)
-		_, client, ended, answer := hanging(t, f)
-		f.losing(func(topic string, _ *message.Message) bool { return strings.Contains(topic, ".control.") })
-		client.mu.Lock()
-		stop := client.stopInbox
-		client.stopInbox = func() error { return nil }
-		client.mu.Unlock()
-		if err := stop(); err != nil {
-			t.Fatal(err)
-		}
-		testkit.Receive(t, ended)
-		if e := agent.AsError(testkit.Receive(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown {
-			t.Error(e)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			f := newFar(t)
+			_, client, ended, answer := hanging(t, f)
+			f.losing(func(topic string, _ *message.Message) bool { return strings.Contains(topic, ".control.") })
+			client.mu.Lock()
+			stop := client.stopInbox
+			client.stopInbox = func() error { return nil }
+			client.mu.Unlock()
+			if err := stop(); err != nil {
+				t.Fatal(err)
+			}
+			testkit.Receive(t, ended)
+			if e := agent.AsError(testkit.Receive(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown {
+				t.Error(e)
+			}
+		})
 	})
 }
 

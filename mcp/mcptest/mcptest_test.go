@@ -136,24 +136,27 @@ func TestServersOfEveryTransport(t *testing.T) {
 }
 
 func TestServersThatDoNotStart(t *testing.T) {
+	t.Parallel()
 	for name, want := range map[string]string{"broken": "no module named mcp", "mute": "thinking", "absent": "absent"} {
 		for _, transport := range []mcp.Transport{mcp.Stdio, mcp.SSE} {
-			o := role(name, transport)
-			o.ReadyTimeout = 20 * time.Second
-			if name == "mute" {
-				o.ReadyTimeout = 3 * time.Second // for its first word to come
-			}
-			if name == "absent" {
-				o.Command = []string{"./absent"}
-			}
-			began := time.Now()
-			_, err := mcptest.Run(t.Context(), o)
-			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("%s over %s: %v", name, transport, err)
-			}
-			if took := time.Since(began); took > 15*time.Second {
-				t.Errorf("%s: it took %v to notice", name, took)
-			}
+			t.Run(name+" over "+string(transport), func(t *testing.T) {
+				t.Parallel()
+				o := role(name, transport)
+				o.ReadyTimeout = 20 * time.Second
+				if name == "mute" {
+					o.ReadyTimeout = 3 * time.Second // for its first word to come
+				}
+				if name == "absent" {
+					o.Command = []string{"./absent"}
+				}
+				began := time.Now()
+				if _, err := mcptest.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+					t.Error(err)
+				}
+				if took := time.Since(began); took > 15*time.Second {
+					t.Errorf("it took %v to notice", took)
+				}
+			})
 		}
 	}
 	if _, err := mcptest.Run(t.Context(), mcptest.Options{}); err == nil {

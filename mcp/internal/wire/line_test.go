@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -516,21 +517,22 @@ func (s stuck) Read([]byte) (int, error)    { <-s; return 0, io.EOF }
 func (s stuck) Write(p []byte) (int, error) { <-s; return len(p), nil }
 
 func TestLineCloseDoesNotHang(t *testing.T) {
-	t.Parallel()
-	s := make(stuck)
-	l := NewLine(s, s, LineOptions{Logger: quiet})
-	if _, err := l.Connect(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Write(t.Context(), request(t, nil, "a")); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err == nil || !strings.Contains(err.Error(), "a write to the peer is stuck") ||
-		!strings.Contains(err.Error(), "a read from the peer is stuck") {
-		t.Errorf("close: %v", err)
-	}
-	close(s)
-	receive(t, l.Finished(), "the goroutines")
+	synctest.Test(t, func(t *testing.T) {
+		s := make(stuck)
+		l := NewLine(s, s, LineOptions{Logger: quiet})
+		if _, err := l.Connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Write(t.Context(), request(t, nil, "a")); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Close(); err == nil || !strings.Contains(err.Error(), "a write to the peer is stuck") ||
+			!strings.Contains(err.Error(), "a read from the peer is stuck") {
+			t.Errorf("close: %v", err)
+		}
+		close(s)
+		receive(t, l.Finished(), "the goroutines")
+	})
 }
 
 func TestLineKeepReader(t *testing.T) {
