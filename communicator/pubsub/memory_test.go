@@ -11,6 +11,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/internal/testkit/drivertest"
 )
 
@@ -241,7 +242,8 @@ func TestMemoryForgetsNothing(t *testing.T) {
 	}
 	d := NewMemory(MemoryOptions{Queue: 4, OnDeadLetter: func(_ string, m *message.Message, _ error) { end(m) }})
 	var publishers, subscribers sync.WaitGroup
-	stop := make(chan struct{})
+	stop, subscribed := make(chan struct{}), make(chan struct{})
+	first := sync.OnceFunc(func() { close(subscribed) })
 	for range 4 {
 		subscribers.Go(func() {
 			for {
@@ -260,6 +262,7 @@ func TestMemoryForgetsNothing(t *testing.T) {
 					t.Error(err)
 					return
 				}
+				first()
 				for range 3 {
 					select {
 					case m := <-ch:
@@ -273,6 +276,7 @@ func TestMemoryForgetsNothing(t *testing.T) {
 			}
 		})
 	}
+	testkit.Receive(t, subscribed) // or all could be published before
 	accepted := make(chan string, 4000)
 	for p := range 4 {
 		publishers.Go(func() {
