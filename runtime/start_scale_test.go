@@ -138,22 +138,29 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
-// BenchmarkCallAmong is one local call in a system of n agents, to another agent each time.
+// BenchmarkCallAmong is one local call in a system of n agents: to the same agent always, and to
+// another one each time.
 func BenchmarkCallAmong(b *testing.B) {
 	for _, n := range []int{10, 10000} {
 		b.Run(fmt.Sprintf("%d agents", n), func(b *testing.B) {
 			r, end := startCells(b, cells(b.TempDir(), "cell", n, false))
 			defer end()
 			ctx := agent.WithEnv(b.Context(), agent.Env{Name: "bench", Directory: r.Directory()})
-			targets := make([]string, n)
-			for i := range targets {
-				targets[i] = cellName(i) + ".say"
-			}
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				if _, err := agent.Ask[note](ctx, targets[i%n], note{Text: "x"}); err != nil {
+			call := func(i int) {
+				if _, err := agent.Ask[note](ctx, cellName(i%n)+".say", note{Text: "x"}); err != nil {
 					b.Fatal(err)
 				}
+			}
+			for i := range n { // chains are built on first use
+				call(i)
+			}
+			for name, step := range map[string]int{"one": 0, "each": 1} {
+				b.Run(name, func(b *testing.B) {
+					b.ReportAllocs()
+					for i := 0; b.Loop(); i += step {
+						call(i)
+					}
+				})
 			}
 		})
 	}
