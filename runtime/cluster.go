@@ -102,7 +102,7 @@ func (c *cluster) describe() []byte {
 	exports := slices.Clone(c.exports)
 	c.mu.Unlock()
 	for _, e := range exports {
-		st := e.callee.status()
+		st := statusOf(e.callee)
 		a.Agents = append(a.Agents, hostedAgent{Name: st.Name, Communicator: st.Communicator,
 			Offers: fingerprint(e.callee.Info()), Instances: st.Instances})
 	}
@@ -202,7 +202,7 @@ func (r *Runtime) missing() []string {
 	var missing []string
 	for _, p := range r.hosted() {
 		for _, req := range p.requires {
-			if name := req.Agent(); r.dir.find(name) == nil && !slices.Contains(missing, name) {
+			if name := req.Agent(); r.dir.Find(name) == nil && !slices.Contains(missing, name) {
 				missing = append(missing, name)
 			}
 		}

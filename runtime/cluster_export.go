@@ -8,12 +8,13 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/project"
 )
 
 // An export offers an agent of this process, however it is reached here, to the other processes.
 type export struct {
-	callee  *callee
+	callee  *route.Callee
 	binding communicator.Binding
 	served  agent.Caller
 	gate    gate.Gate
@@ -22,17 +23,17 @@ type export struct {
 
 // export serves c on the broker. The calls of other processes go straight to its instances: the
 // caller's process retries.
-func (r *Runtime) export(ctx context.Context, c *callee, p planned) error {
-	e := &export{callee: c, served: r.tel.Server(r.hop(project.OverPubSub, ""))(c.shown), rests: r.draining}
-	if e.binding = c.binding; c.over != project.OverPubSub { // else it is there already
+func (r *Runtime) export(ctx context.Context, c *route.Callee, p planned) error {
+	e := &export{callee: c, served: r.tel.Server(r.hop(project.OverPubSub))(c.Shown), rests: r.draining}
+	if e.binding = c.Binding; c.Over != project.OverPubSub { // else it is there already
 		var err error
 		if e.binding, err = r.broker.Serve(ctx, e); err != nil {
 			return err
 		}
-		p.undo.Add("agent "+c.name+" for other processes", e.binding.Close)
+		p.undo.Add("agent "+c.Name+" for other processes", e.binding.Close)
 	}
 	r.cluster.export(e)
-	p.undo.Add("the announcement of "+c.name, func(context.Context) error { r.cluster.withdraw(e); return nil })
+	p.undo.Add("the announcement of "+c.Name, func(context.Context) error { r.cluster.withdraw(e); return nil })
 	return nil
 }
 
@@ -59,13 +60,13 @@ func (c *cluster) handOver(ctx context.Context) {
 	c.mu.Unlock()
 	elsewhere := c.elsewhere()
 	for _, e := range exports {
-		if len(elsewhere[e.callee.name]) == 0 {
+		if len(elsewhere[e.callee.Name]) == 0 {
 			continue
 		}
 		c.withdraw(e)
 		c.ends.Go(func() {
 			if err := e.binding.Close(ctx); err != nil {
-				c.r.log.Debug("hand over", "agent", e.callee.name, "error", err)
+				c.r.log.Debug("hand over", "agent", e.callee.Name, "error", err)
 			}
 		})
 	}
@@ -74,12 +75,12 @@ func (c *cluster) handOver(ctx context.Context) {
 // inFlight counts the calls of other processes. What is reached over the broker here too gets
 // theirs and our own in the same way: those are told apart by counting ours where they set out.
 func (e *export) inFlight() int {
-	if e.callee.over != project.OverPubSub {
+	if e.callee.Over != project.OverPubSub {
 		return e.gate.InFlight()
 	}
-	n := -int(e.callee.going.Load())
-	for _, i := range e.callee.shown.instances {
-		n += i.gate.InFlight()
+	n := -e.callee.UnderWay()
+	for _, i := range e.callee.Shown.Instances() {
+		n += i.InFlight()
 	}
 	return max(n, 0)
 }

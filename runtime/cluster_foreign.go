@@ -10,6 +10,7 @@ import (
 	concpool "github.com/sourcegraph/conc/pool"
 
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -22,8 +23,8 @@ const (
 
 // foreign is an agent that lives in other processes only.
 type foreign struct {
-	callee   *callee
-	instance *instance
+	callee   *route.Callee
+	instance *route.Instance
 	peer     communicator.Peer
 	offers   string // of its processes, when it was last asked what it offers
 }
@@ -72,7 +73,7 @@ func (c *cluster) settle(ctx context.Context) bool {
 		}
 	}
 	answers := asks.Wait()
-	all, fresh := true, []*callee(nil)
+	all, fresh := true, []*route.Callee(nil)
 	for _, a := range answers {
 		if a.err != nil {
 			all = false
@@ -84,7 +85,7 @@ func (c *cluster) settle(ctx context.Context) bool {
 		}
 	}
 	if len(answers)+len(gone) > 0 {
-		c.r.dir.add(fresh...)
+		c.r.dir.Add(fresh...)
 		c.r.refresh()
 	}
 	return all
@@ -119,15 +120,13 @@ func (c *cluster) dialForeign(ctx context.Context, name, offers string) (*foreig
 	}
 	ac := c.r.cfg.Agents[name]
 	ac.Communicator = project.OverPubSub
-	i := newInstance(name, 0)
-	route := &pool{name: name, instances: []*instance{i}}
-	info := peer.Info()
-	route.known.Store(&info)
-	i.up(peer)
-	f := &foreign{callee: c.r.callee(planned{name: name, cfg: ac, kind: ac.Kind()}, route, route), instance: i,
-		peer: peer, offers: offers}
-	f.callee.remote = true
-	return f, nil
+	sessions := route.NewPool(name, 1)
+	sessions.Learn(peer.Info())
+	i := sessions.Instances()[0]
+	i.Up(peer)
+	o := c.r.callee(planned{name: name, cfg: ac, kind: ac.Kind()}, sessions, sessions)
+	o.Remote = true
+	return &foreign{callee: route.New(o), instance: i, peer: peer, offers: offers}, nil
 }
 
 // A refresher is a peer that can ask the agent anew what it offers, as those of pubsub can.
@@ -153,12 +152,12 @@ func (c *cluster) refresh(ctx context.Context, f *foreign, offers string) error 
 // removeForeign takes agents out of the directory. Their sessions end when the calls that are in
 // flight have: a process that leaves in order still answers them.
 func (c *cluster) removeForeign(ctx context.Context, names ...string) {
-	c.r.dir.remove(names...)
+	c.r.dir.Remove(names...)
 	for _, name := range names {
 		f := c.foreign[name]
 		delete(c.foreign, name)
 		c.ends.Go(func() {
-			if err := errors.Join(f.instance.stop(ctx), f.peer.Close(ctx)); err != nil {
+			if err := errors.Join(f.instance.Stop(ctx), f.peer.Close(ctx)); err != nil {
 				c.r.log.Debug("end the session to an agent elsewhere", "agent", name, "error", err)
 			}
 		})

@@ -19,25 +19,23 @@ import (
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/server"
+	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/project"
 )
 
 // connect reaches agents in other processes: children of our own types, MCP server programs, MCP
 // servers elsewhere.
-func (r *Runtime) connect(ctx, base context.Context, p planned) (*callee, error) {
-	route := &pool{name: p.name}
+func (r *Runtime) connect(ctx, base context.Context, p planned) (*route.Callee, error) {
+	sessions := route.NewPool(p.name, max(p.cfg.Replicas, p.cfg.Sessions, 1))
 	if p.kind != project.KindType {
-		route.watched = &watched{}
-	}
-	for n := range max(p.cfg.Replicas, p.cfg.Sessions, 1) {
-		i := newInstance(p.name, n)
-		if p.healther {
-			i.health = i.askChild
-		}
-		route.instances = append(route.instances, i)
+		p.watched = &watched{}
+		r.watched.Store(p.name, p.watched)
 	}
 	starts := concpool.New().WithContext(ctx).WithCancelOnError().WithFirstError().WithMaxGoroutines(startsAtOnce)
-	for n, i := range route.instances {
+	for n, i := range sessions.Instances() {
+		if p.healther {
+			i.Health = func(ctx context.Context) error { return askHealth(ctx, i) }
+		}
 		target, err := r.target(p, i, n)
 		if err != nil {
 			return nil, err
@@ -54,23 +52,22 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*callee, error)
 			}
 			return narrow(s, p.cfg.AllowTools, r.log), nil
 		}
-		starts.Go(func(ctx context.Context) error { return r.keep(ctx, base, p, route, n, dial) })
+		starts.Go(func(ctx context.Context) error { return r.keep(ctx, base, p, sessions, n, dial) })
 		if p.runner && (n == 0 || p.cfg.Run == "all") {
-			r.runners.add(p.name, i.id, nil)
+			r.runners.add(p.name, i.ID, nil)
 		}
 	}
 	if err := starts.Wait(); err != nil {
 		return nil, err
 	}
-	c := r.callee(p, route, route)
-	c.watched = route.watched
-	return c, nil
+	return route.New(r.callee(p, sessions, sessions)), nil
 }
 
 // target says how to reach one instance of an agent.
-func (r *Runtime) target(p planned, i *instance, n int) (client.Target, error) {
-	t := client.Target{Name: p.name, Transport: transports[p.cfg.Communicator], URL: p.cfg.URL, Protocol: p.cfg.Protocol,
-		Headers: p.cfg.Headers, Env: maps.Clone(p.cfg.Env)}
+func (r *Runtime) target(p planned, i *route.Instance, n int) (client.Target, error) {
+	t := client.Target{Name: p.name, Transport: transports[p.cfg.Communicator], URL: p.cfg.URL,
+		Protocol: p.cfg.Protocol,
+		Headers:  p.cfg.Headers, Env: maps.Clone(p.cfg.Env)}
 	if t.Env == nil {
 		t.Env = map[string]string{}
 	}
@@ -85,7 +82,7 @@ func (r *Runtime) target(p planned, i *instance, n int) (client.Target, error) {
 		t.TLS = p.tls
 		return t, authorize(&t, p.cfg.OAuth)
 	}
-	t.Stderr = r.childLog(p.name, i.id)
+	t.Stderr = r.childLog(p.name, i.ID)
 	if p.kind == project.KindCommand {
 		t.Command = r.cfg.ChildCommand(p.name)
 		t.Env["OPENMAS_URL"], t.Env["OPENMAS_TOKEN"] = r.private.url,
@@ -105,7 +102,7 @@ func (r *Runtime) target(p planned, i *instance, n int) (client.Target, error) {
 	maps.Copy(t.Env, telemetryVars())
 	maps.Copy(t.Env, r.opts.ChildEnv)
 	t.Env[ChildVar] = "1"
-	h := hello{Version: helloVersion, Project: r.cfg.Project, Agent: p.name, Instance: i.id, Type: p.cfg.Type,
+	h := hello{Version: helloVersion, Project: r.cfg.Project, Agent: p.name, Instance: i.ID, Type: p.cfg.Type,
 		Config: p.cfg.Config, StateDir: r.stateDir(p.name), Dir: r.cfg.Dir, Broker: r.brokerSystem(),
 		URL: r.private.url, Token: token, Timeout: r.longestTimeout(), Run: p.runner && (n == 0 || p.cfg.Run == "all"),
 		Restart:   r.cfg.Restart,

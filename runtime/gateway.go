@@ -76,13 +76,13 @@ func (r *Runtime) readiness() error {
 	if p := r.phase.Load().(string); p != "ready" {
 		return fmt.Errorf("the system is %s", p)
 	}
-	for _, c := range r.dir.all() {
-		if s := c.status(); s.State == StateFailed {
-			return fmt.Errorf("agent %s has failed", c.name)
+	for _, c := range r.dir.All() {
+		if s := statusOf(c); s.State == StateFailed {
+			return fmt.Errorf("agent %s has failed", c.Name)
 		}
-		if sick := c.health(context.Background()); len(sick) > 0 && len(sick) == len(c.shown.instances) {
+		if sick := c.Unhealthy(context.Background()); len(sick) > 0 && len(sick) == len(c.Shown.Instances()) {
 			for _, err := range sick {
-				return fmt.Errorf("agent %s is not well: %w", c.name, err)
+				return fmt.Errorf("agent %s is not well: %w", c.Name, err)
 			}
 		}
 	}

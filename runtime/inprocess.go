@@ -11,23 +11,22 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/lifecycle"
+	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/project"
 )
 
 // hostHere starts the instances of a Go struct in this process and offers them over the agent's
 // communicator.
-func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*callee, error) {
-	hosts := &pool{name: p.name}
-	for n := range p.cfg.Replicas {
-		i := newInstance(p.name, n)
-		hosts.instances = append(hosts.instances, i)
+func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*route.Callee, error) {
+	hosts := route.NewPool(p.name, p.cfg.Replicas)
+	for n, i := range hosts.Instances() {
 		h, err := r.startAgent(ctx, p, i, n)
 		if err != nil {
 			return nil, err
 		}
-		i.up(hostPeer{h})
+		i.Up(hostPeer{h})
 	}
-	served := &service{pool: hosts, caller: r.tel.Server(r.hop(p.cfg.Communicator, ""))(hosts)}
+	served := &service{Pool: hosts, caller: r.tel.Server(r.hop(p.cfg.Communicator))(hosts)}
 	comm := r.communicatorFor(p.cfg.Communicator)
 	binding, err := comm.Serve(ctx, served)
 	if err != nil {
@@ -39,16 +38,16 @@ func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*callee, error
 		if err != nil {
 			return nil, err
 		}
-		return r.callee(p, peer, hosts), nil // a function call is no session that could be lost
+		return route.New(r.callee(p, peer, hosts)), nil // a function call is no session that could be lost
 	}
-	route := &pool{name: p.name, instances: []*instance{newInstance(p.name, 0)}}
+	sessions := route.NewPool(p.name, 1)
 	dial := func(ctx context.Context) (communicator.Peer, error) { return comm.Dial(ctx, p.name) }
-	if err := r.keep(ctx, base, p, route, 0, dial); err != nil {
+	if err := r.keep(ctx, base, p, sessions, 0, dial); err != nil {
 		return nil, err
 	}
-	c := r.callee(p, route, hosts)
-	c.binding = binding
-	return c, nil
+	o := r.callee(p, sessions, hosts)
+	o.Binding = binding
+	return route.New(o), nil
 }
 
 func (r *Runtime) communicatorFor(over string) communicator.Communicator {
@@ -63,7 +62,7 @@ func (r *Runtime) communicatorFor(over string) communicator.Communicator {
 
 // service is a pool of hosts as a communicator serves it: what takes the calls stands before it.
 type service struct {
-	*pool
+	*route.Pool
 	caller agent.Caller
 }
 
@@ -77,7 +76,7 @@ type hostPeer struct{ *agent.Host }
 func (hostPeer) Close(context.Context) error { return nil }
 
 // startAgent makes, fills and starts one instance of a type.
-func (r *Runtime) startAgent(ctx context.Context, p planned, i *instance, n int) (*agent.Host, error) {
+func (r *Runtime) startAgent(ctx context.Context, p planned, i *route.Instance, n int) (*agent.Host, error) {
 	env := r.env(p.name, n)
 	a, err := p.instance(n, env)
 	if err != nil {
@@ -86,9 +85,9 @@ func (r *Runtime) startAgent(ctx context.Context, p planned, i *instance, n int)
 	if err := a.Start(ctx); err != nil {
 		return nil, err
 	}
-	i.health = a.Health()
+	i.Health = a.Health()
 	p.undo.Add("agent "+env.Instance, func(ctx context.Context) error {
-		if err := i.stop(ctx); err != nil {
+		if err := i.Stop(ctx); err != nil {
 			return err
 		}
 		return a.Close(ctx)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/backoff"
+	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/supervise"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -23,26 +24,26 @@ type ended interface {
 
 // keep connects an instance and keeps it connected until it is taken back. A first dial that fails
 // fails the start, except to a server that runs elsewhere: that one may come later.
-func (r *Runtime) keep(ctx, base context.Context, p planned, route *pool, n int, d dial) error {
-	i := route.instances[n]
+func (r *Runtime) keep(ctx, base context.Context, p planned, sessions *route.Pool, n int, d dial) error {
+	i := sessions.Instances()[n]
 	peer, err := d(ctx)
 	switch {
 	case err == nil:
-		r.rise(ctx, route, i, peer)
+		r.rise(ctx, p, sessions, i, peer)
 	case p.kind == project.KindURL && ctx.Err() == nil:
-		i.down(StateRestarting, err)
+		i.Down(route.Restarting, err)
 		r.log.Warn("agent cannot be reached, trying on", "agent", p.name, "error", err)
 	default:
-		return fmt.Errorf("agent %s: %w", i.id, err)
+		return fmt.Errorf("agent %s: %w", i.ID, err)
 	}
 	ctx, cancel := context.WithCancel(base)
 	over := make(chan struct{})
 	r.tasks.Go(func() {
 		defer close(over)
-		r.keepAlive(ctx, p, route, i, peer, d)
+		r.keepAlive(ctx, p, sessions, i, peer, d)
 	})
-	p.undo.Add("session to "+i.id, func(closeCtx context.Context) error {
-		err := i.stop(closeCtx)
+	p.undo.Add("session to "+i.ID, func(closeCtx context.Context) error {
+		err := i.Stop(closeCtx)
 		cancel()
 		<-over
 		return err
@@ -51,18 +52,19 @@ func (r *Runtime) keep(ctx, base context.Context, p planned, route *pool, n int,
 }
 
 // rise puts a fresh session to work.
-func (r *Runtime) rise(ctx context.Context, route *pool, i *instance, peer communicator.Peer) {
-	info := peer.Info()
-	route.known.Store(&info)
-	i.up(peer)
+func (r *Runtime) rise(ctx context.Context, p planned, sessions *route.Pool, i *route.Instance,
+	peer communicator.Peer) {
+	sessions.Learn(peer.Info())
+	i.Up(peer)
 	r.refresh()
-	if route.watched != nil && i == route.instances[0] {
-		r.rewatch(ctx, route.watched, peer)
+	if p.watched != nil && i == sessions.Instances()[0] {
+		r.rewatch(ctx, p.watched, peer)
 	}
 }
 
 // keepAlive lives as long as the instance. peer is its first session, or nil.
-func (r *Runtime) keepAlive(ctx context.Context, p planned, route *pool, i *instance, peer communicator.Peer, d dial) {
+func (r *Runtime) keepAlive(ctx context.Context, p planned, sessions *route.Pool, i *route.Instance,
+	peer communicator.Peer, d dial) {
 	redial := func(ctx context.Context) error {
 		if r.draining() {
 			<-ctx.Done() // nothing is started again; this ends when the agent's turn to stop comes
@@ -73,8 +75,8 @@ func (r *Runtime) keepAlive(ctx context.Context, p planned, route *pool, i *inst
 			return err
 		}
 		peer = fresh
-		r.rise(ctx, route, i, peer)
-		r.log.Info("agent is back", "agent", p.name, "instance", i.id)
+		r.rise(ctx, p, sessions, i, peer)
+		r.log.Info("agent is back", "agent", p.name, "instance", i.ID)
 		r.resume(ctx, i, peer)
 		return nil
 	}
@@ -95,15 +97,15 @@ func (r *Runtime) keepAlive(ctx context.Context, p planned, route *pool, i *inst
 		}
 		return err
 	}
-	err := supervise.Loop(ctx, restartPolicy(r.cfg.Restart), i.id, r.log, life, func(s supervise.Status) {
-		i.restarts.Store(int64(s.Restarts))
+	err := supervise.Loop(ctx, restartPolicy(r.cfg.Restart), i.ID, r.log, life, func(s supervise.Status) {
+		i.SetRestarts(s.Restarts)
 		if s.State == supervise.Restarting || s.State == supervise.Backoff {
-			i.down(State(s.State), s.Err)
+			i.Down(route.State(s.State), s.Err)
 		}
 	})
 	if errors.Is(err, supervise.ErrGaveUp) {
-		i.down(StateFailed, err)
-		if x := r.runners.remote(i.id); x != nil {
+		i.Down(route.Failed, err)
+		if x := r.runners.remote(i.ID); x != nil {
 			x.finish(StateFailed, err)
 		}
 		r.failed(p, err)
@@ -115,14 +117,14 @@ const reconnectJitter = 0.2
 
 // keepReconnecting is for agents that live elsewhere, or here behind an endpoint: there is nothing
 // to restart, so it never gives up.
-func (r *Runtime) keepReconnecting(ctx context.Context, p planned, i *instance, peer *communicator.Peer,
+func (r *Runtime) keepReconnecting(ctx context.Context, p planned, i *route.Instance, peer *communicator.Peer,
 	redial func(context.Context) error) {
 	rc := r.cfg.Reconnect
 	waits := backoff.Policy{Initial: rc.Initial, Multiplier: rc.Multiplier, Max: rc.Max, Jitter: reconnectJitter}
 	for {
 		if *peer == nil {
 			err := supervise.Reconnect(ctx, waits, redial, func(n int, wait time.Duration, err error) {
-				i.down(StateRestarting, err)
+				i.Down(route.Restarting, err)
 				r.log.Warn("agent cannot be reached", "agent", p.name, "attempt", n, "next",
 					wait.Round(time.Millisecond), "error", err)
 			})
@@ -135,21 +137,21 @@ func (r *Runtime) keepReconnecting(ctx context.Context, p planned, i *instance, 
 		if ctx.Err() != nil || r.draining() {
 			return
 		}
-		i.restarts.Add(1)
-		i.down(StateRestarting, err)
+		i.Restarted()
+		i.Down(route.Restarting, err)
 		r.log.Warn("session lost", "agent", p.name, "error", err)
 	}
 }
 
 // await returns when the session has ended and was released, child process included, and says why;
 // nil when ctx ended it. Releasing takes its time, which the instance's state does not wait for.
-func (r *Runtime) await(ctx context.Context, i *instance, peer communicator.Peer) error {
+func (r *Runtime) await(ctx context.Context, i *route.Instance, peer communicator.Peer) error {
 	err := awaitEnd(ctx, peer)
 	switch {
 	case err != nil && r.draining():
-		i.down(StateStopped, err) // nothing is started again
+		i.Down(route.Stopped, err) // nothing is started again
 	case err != nil:
-		i.down(StateRestarting, err)
+		i.Down(route.Restarting, err)
 	}
 	r.closeSession(ctx, i, peer)
 	return err
@@ -172,13 +174,13 @@ func awaitEnd(ctx context.Context, peer communicator.Peer) error {
 
 // closeSession releases a session that has ended or is no longer wanted, its child process
 // included.
-func (r *Runtime) closeSession(ctx context.Context, i *instance, peer communicator.Peer) {
-	i.session.Store(nil)
+func (r *Runtime) closeSession(ctx context.Context, i *route.Instance, peer communicator.Peer) {
+	i.Release()
 	c := r.cfg.Child
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.StdinWait+c.TermWait+5*time.Second)
 	defer cancel()
 	if err := peer.Close(ctx); err != nil {
-		r.log.Debug("closing a session", "instance", i.id, "error", err)
+		r.log.Debug("closing a session", "instance", i.ID, "error", err)
 	}
 }
 

@@ -51,19 +51,6 @@ type maskedError struct {
 func (e *maskedError) Error() string { return e.text }
 func (e *maskedError) Unwrap() error { return e.cause }
 
-// hushed masks the errors of calls.
-func hushed(masked func(error) error) agent.Middleware {
-	return func(next agent.Caller) agent.Caller {
-		return agent.CallerFunc(func(ctx context.Context, call *agent.Call) (*agent.Result, error) {
-			res, err := next.Call(ctx, call)
-			if err != nil {
-				err = masked(err)
-			}
-			return res, err
-		})
-	}
-}
-
 // maskedLog is log without the secrets of the project; nil discards.
 func maskedLog(c *project.Config, log *slog.Logger) *slog.Logger {
 	switch {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/supervise"
 )
 
@@ -31,12 +32,6 @@ type runner struct {
 	once            sync.Once
 	done            chan struct{}
 }
-
-// What a runner is doing, beside the states of an instance.
-const (
-	StateRunning State = "running"
-	StateDone    State = "done"
-)
 
 func (rs *runners) add(name, instance string, run func(context.Context) error) {
 	rs.mu.Lock()
@@ -182,21 +177,21 @@ func (rs *runners) await(ctx context.Context) error {
 // startRemote tells a child that every agent is up, so that its Runner may begin.
 func (r *Runtime) startRemote(ctx context.Context, x *runner) {
 	x.set(StateRunning, nil)
-	c := r.dir.find(x.agent)
+	c := r.dir.Find(x.agent)
 	if c == nil {
 		return // it was stopped meanwhile
 	}
-	for _, i := range c.shown.instances {
-		if s := i.session.Load(); i.id == x.instance && s != nil {
-			r.resume(ctx, i, *s)
+	for _, i := range c.Shown.Instances() {
+		if s := i.Session(); i.ID == x.instance && s != nil {
+			r.resume(ctx, i, s)
 		}
 	}
 }
 
 // resume has a child's Runner begin, if it has one and the system is up: for a child that was
 // started later, by itself.
-func (r *Runtime) resume(ctx context.Context, i *instance, peer communicator.Peer) {
-	x := r.runners.remote(i.id)
+func (r *Runtime) resume(ctx context.Context, i *route.Instance, peer communicator.Peer) {
+	x := r.runners.remote(i.ID)
 	if x == nil || r.phase.Load() != "ready" {
 		return
 	}
@@ -209,7 +204,7 @@ func (r *Runtime) resume(ctx context.Context, i *instance, peer communicator.Pee
 		From: fromSelf, Attempt: 1})
 	if err != nil && ctx.Err() == nil {
 		// The session is dead or the child is: its restart comes back here.
-		r.log.Warn("a child's Runner did not begin", "instance", i.id, "error", err)
+		r.log.Warn("a child's Runner did not begin", "instance", i.ID, "error", err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/resilience"
+	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -63,7 +65,7 @@ type Runtime struct {
 	log  *slog.Logger
 	plan []planned
 
-	dir     *directory
+	dir     *route.Directory
 	budget  *resilience.Budget
 	started time.Time
 	ran     atomic.Bool
@@ -85,6 +87,8 @@ type Runtime struct {
 	listener  net.Listener
 
 	undo lifecycle.Undo
+	// watched resources of foreign servers: agent to *watched.
+	watched sync.Map
 	// tasks are the goroutines that keep sessions alive; each ends when what it serves is taken
 	// back.
 	tasks   conc.WaitGroup
@@ -115,7 +119,7 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Runtime{cfg: cfg, opts: o, log: o.Logger, plan: plan, dir: &directory{}, local: communicator.NewLocal(),
+	r := &Runtime{cfg: cfg, opts: o, log: o.Logger, plan: plan, dir: &route.Directory{}, local: communicator.NewLocal(),
 		ready:  make(chan struct{}),
 		fatal:  make(chan error, 1),
 		budget: resilience.NewBudget(resilience.DefaultBudgetPolicy())}
@@ -145,19 +149,19 @@ func (r *Runtime) Status() Status {
 	if r.cluster != nil {
 		elsewhere = r.cluster.elsewhere()
 	}
-	for _, c := range r.dir.all() {
-		if c.name == selfName {
+	for _, c := range r.dir.All() {
+		if c.Name == selfName {
 			continue
 		}
-		st := c.status()
-		sick := c.health(context.Background())
+		st := statusOf(c)
+		sick := c.Unhealthy(context.Background())
 		for n, i := range st.Instances {
 			if err := sick[i.ID]; err != nil {
 				st.Instances[n].Unhealthy = err.Error()
 			}
 		}
-		st.merge(elsewhere[c.name])
-		st.Runner = r.runners.state(c.name)
+		st.merge(elsewhere[c.Name])
+		st.Runner = r.runners.state(c.Name)
 		s.Agents = append(s.Agents, st)
 	}
 	return s

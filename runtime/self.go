@@ -6,6 +6,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/delivery"
+	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -49,9 +50,8 @@ func (r *Runtime) serveSelf(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	i := newInstance(selfName, 0)
-	i.up(hostPeer{host})
-	shown := &pool{name: selfName, instances: []*instance{i}}
+	shown := route.NewPool(selfName, 1)
+	shown.Instances()[0].Up(hostPeer{host})
 	served := &service{shown, agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 		if c.Op == agent.OpEvent {
 			return r.eventFrom(ctx, c)
@@ -67,9 +67,20 @@ func (r *Runtime) serveSelf(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.dir.add(r.callee(planned{name: selfName, kind: project.KindType,
-		cfg: project.Agent{Communicator: project.OverLocal}}, peer, shown))
+	self := planned{name: selfName, kind: project.KindType, cfg: project.Agent{Communicator: project.OverLocal}}
+	r.dir.Add(route.New(r.callee(self, peer, shown)))
 	return nil
+}
+
+// askHealth asks the child process of an instance how it is.
+func askHealth(ctx context.Context, i *route.Instance) error {
+	s := i.Session()
+	if s == nil {
+		return nil // it is down, which its state says
+	}
+	_, err := s.Call(ctx, &agent.Call{Op: agent.OpEvent, Name: topicHealth, Input: []byte(`{}`), From: fromSelf,
+		Attempt: 1})
+	return err
 }
 
 // Listing is what the tool openmas.list gives.
@@ -107,7 +118,7 @@ func (r *Runtime) eventFrom(ctx context.Context, c *agent.Call) (*agent.Result, 
 }
 
 // listenFor hands the events that an agent declares to it, until it is about to be closed.
-func (r *Runtime) listenFor(c *callee, p planned) error {
+func (r *Runtime) listenFor(c *route.Callee, p planned) error {
 	for _, e := range p.info.Subscriptions {
 		stop, err := r.events.subscribe(p.name, e.Topic,
 			func(ctx context.Context, pub agent.Event, attempt int) error {

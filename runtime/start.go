@@ -12,6 +12,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/lifecycle"
+	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -118,7 +119,7 @@ func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("start given up: %w", err)
 	}
-	var c *callee
+	var c *route.Callee
 	var err error
 	if p.kind == project.KindType && p.cfg.Communicator != project.OverStdio {
 		c, err = r.hostHere(ctx, base, p)
@@ -129,8 +130,8 @@ func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
 		return err
 	}
 	r.log.Debug("agent is up", "agent", p.name, "communicator", p.cfg.Communicator)
-	r.dir.add(c)
-	p.undo.Add("routing to "+p.name, func(context.Context) error { r.dir.remove(p.name); return nil })
+	r.dir.Add(c)
+	p.undo.Add("routing to "+p.name, func(context.Context) error { r.dir.Remove(p.name); return nil })
 	if err := r.listenFor(c, p); err != nil {
 		return err
 	}
@@ -140,14 +141,33 @@ func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
 	return nil
 }
 
-// callee makes the way to an agent.
-func (r *Runtime) callee(p planned, route agent.Caller, shown *pool) *callee {
-	return &callee{name: p.name, over: p.cfg.Communicator, route: route, shown: shown,
-		trusted: p.kind == project.KindType, masked: func(err error) error { return masked(r.cfg, err) },
-		tel: r.tel, hop: r.hop(p.cfg.Communicator, ""), budget: r.budget,
-		policyFor:  func(tool string) project.Policy { return r.cfg.PolicyFor(p.name, tool) },
-		idempotent: func(tool string) *bool { return p.cfg.Tools[tool].Idempotent }}
+// callee describes the way to an agent: calls go to next, shown are its instances.
+func (r *Runtime) callee(p planned, next agent.Caller, shown *route.Pool) route.Options {
+	var own map[string]project.Policy
+	for tool := range p.cfg.Tools {
+		if own == nil {
+			own = make(map[string]project.Policy, len(p.cfg.Tools))
+		}
+		own[tool] = r.cfg.PolicyFor(p.name, tool)
+	}
+	return route.Options{Name: p.name, Over: p.cfg.Communicator, Route: next, Shown: shown,
+		Policy: r.cfg.PolicyFor(p.name, ""), ToolPolicies: own,
+		Idempotent: func(tool string) *bool { return p.cfg.Tools[tool].Idempotent },
+		Trusted:    p.kind == project.KindType, Mask: r.mask,
+		Telemetry: r.tel, Hop: r.hop(p.cfg.Communicator), Budget: r.budget}
 }
+
+// hop describes a way to telemetry.
+func (r *Runtime) hop(over string) telemetry.Hop {
+	h := telemetry.Hop{Communicator: over}
+	if over == project.OverPubSub {
+		h.System = r.brokerSystem()
+	}
+	return h
+}
+
+// mask takes the project's secrets out of an error.
+func (r *Runtime) mask(err error) error { return masked(r.cfg, err) }
 
 // checkForeignRequirements looks at what could not be known before foreign servers were connected.
 func (r *Runtime) checkForeignRequirements() error {
@@ -155,8 +175,8 @@ func (r *Runtime) checkForeignRequirements() error {
 		for _, req := range p.requires {
 			callee, tool := req.Agent(), req.Tool()
 			info, ok := r.dir.Agent(callee)
-			if c := r.dir.find(callee); c != nil && r.cfg.Agents[callee].Kind() == project.KindURL &&
-				c.shown.known.Load() == nil {
+			if c := r.dir.Find(callee); c != nil && r.cfg.Agents[callee].Kind() == project.KindURL &&
+				!c.Shown.Known() {
 				r.log.Warn("an agent requires a tool of a server that cannot be reached yet", "agent", p.name,
 					"requires", req.String())
 				continue

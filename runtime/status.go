@@ -1,10 +1,29 @@
 package runtime
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/runtime/internal/route"
+)
+
+// State is what an instance of an agent is doing, or its Runner.
+type State string
+
+// The states of an instance.
+const (
+	StateStarting   State = "starting"
+	StateReady      State = "ready"
+	StateRestarting State = "restarting" // or being reconnected
+	StateBackoff    State = "backoff"    // failed too often in a row; rests
+	StateFailed     State = "failed"     // given up
+	StateStopped    State = "stopped"
+)
+
+// What a Runner is doing, beside those.
+const (
+	StateRunning State = "running"
+	StateDone    State = "done"
 )
 
 // Status is a system at one moment, as the tool openmas.status and the CLI give it.
@@ -77,41 +96,27 @@ type InstanceStatus struct {
 	Since   time.Time `json:"since,omitzero"`
 }
 
-// stats counts what callers of one agent saw.
-type stats struct {
-	calls, failures, retries, busy atomic.Int64
-}
-
-func (s *stats) done(took time.Duration, err error) {
-	s.calls.Add(1)
-	s.busy.Add(int64(took))
-	if err != nil {
-		s.failures.Add(1)
-	}
-}
-
-func (c *callee) status() AgentStatus {
-	st := AgentStatus{remote: c.remote, Name: c.name, Communicator: c.over, Tools: toolNames(c.Info()),
-		Calls: c.stats.calls.Load(), Failures: c.stats.failures.Load(),
-		Retries: c.stats.retries.Load(), BusyMS: time.Duration(c.stats.busy.Load()).Milliseconds(), State: StateReady}
+// statusOf looks at an agent as this process sees it.
+func statusOf(c *route.Callee) AgentStatus {
+	seen := c.Stats()
+	st := AgentStatus{remote: c.Remote, Name: c.Name, Communicator: c.Over, Tools: toolNames(c.Info()),
+		Calls: seen.Calls, Failures: seen.Failures, Retries: seen.Retries, BusyMS: seen.Busy.Milliseconds(),
+		State: StateReady}
 	up := 0
-	for _, i := range c.shown.instances {
-		state, err := i.look()
-		err = c.masked(err)
-		is := InstanceStatus{ID: i.id, State: state, InFlight: i.gate.InFlight(), Served: i.served.Load(),
-			Restarts: i.restarts.Load()}
-		if err != nil {
+	for _, i := range c.Shown.Instances() {
+		state, err := i.Look()
+		is := InstanceStatus{ID: i.ID, State: State(state), InFlight: i.InFlight(), Served: i.Served(),
+			Restarts: i.Restarts()}
+		if err = c.Mask(err); err != nil {
 			is.Error = err.Error()
 		}
-		if s := i.session.Load(); s != nil {
-			if p, ok := (*s).(interface{ Pid() int }); ok {
-				is.PID = p.Pid()
-			}
+		if p, ok := i.Session().(interface{ Pid() int }); ok {
+			is.PID = p.Pid()
 		}
-		if state == StateReady {
+		if is.State == StateReady {
 			up++
 		} else if up == 0 {
-			st.State = state
+			st.State = is.State
 		}
 		st.Instances = append(st.Instances, is)
 	}

@@ -69,11 +69,11 @@ func (w *watched) rise(p communicator.Peer) (s subscriber, uris []string) {
 // watch is asked by the gateway when a client subscribes. What our own types publish needs nobody
 // to ask for it.
 func (r *Runtime) watch(ctx context.Context, name, uri string) error {
-	c := r.dir.find(name)
-	if c == nil || c.watched == nil {
+	w, ok := r.watched.Load(name)
+	if !ok {
 		return nil
 	}
-	return c.masked(c.watched.add(ctx, uri))
+	return r.mask(w.(*watched).add(ctx, uri))
 }
 
 // rewatch subscribes a fresh session to what is watched. ctx is the session's instance's.

@@ -1,0 +1,92 @@
+// Package route leads a call to the agent that it names: the directory of the agents, the chain of
+// concerns in front of each, and the instances behind.
+package route
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/runtime/internal/resilience"
+	"github.com/openmas/openmas/runtime/internal/telemetry"
+	"github.com/openmas/openmas/runtime/project"
+)
+
+// Options describe a [Callee].
+type Options struct {
+	Name string
+	Over string // one of package project's Over… words
+	// Route takes the calls that have passed the chain.
+	Route agent.Caller
+	// Shown are the instances for status: the hosts where the agent lives in this process, else its
+	// sessions.
+	Shown *Pool
+
+	// Policy of calls, and of the tools that have one of their own.
+	Policy       project.Policy
+	ToolPolicies map[string]project.Policy
+	// Idempotent is what the project file says of a tool; nil: nothing.
+	Idempotent func(tool string) *bool
+	// Binding of an agent in this process that is reached over the broker.
+	Binding communicator.Binding
+	// Remote: it lives in another process of the project.
+	Remote bool
+	// Trusted: what the agent declares about its tools may be relied on.
+	Trusted bool
+	// Mask takes the project's secrets out of an error.
+	Mask func(error) error
+
+	Telemetry *telemetry.Telemetry
+	Hop       telemetry.Hop
+	Budget    *resilience.Budget
+}
+
+// A Callee is one agent as its callers in this process see it.
+type Callee struct {
+	Options
+	stats    stats
+	underWay atomic.Int64
+
+	chain  chain
+	byTool map[string]*chain // of tools with a policy of their own
+}
+
+// New returns a Callee.
+func New(o Options) *Callee {
+	c := &Callee{Options: o}
+	if len(o.ToolPolicies) > 0 {
+		c.byTool = make(map[string]*chain, len(o.ToolPolicies))
+		for tool := range o.ToolPolicies {
+			c.byTool[tool] = &chain{}
+		}
+	}
+	return c
+}
+
+// Info describes the agent as its instances do.
+func (c *Callee) Info() agent.Info {
+	info := c.Shown.Info()
+	info.Name = c.Name
+	return info
+}
+
+// UnderWay is how many calls of this process are under way.
+func (c *Callee) UnderWay() int { return int(c.underWay.Load()) }
+
+// Stats are what callers in this process saw so far.
+func (c *Callee) Stats() Stats { return c.stats.read() }
+
+// Call implements [agent.Caller].
+func (c *Callee) Call(ctx context.Context, call *agent.Call) (*agent.Result, error) {
+	if call.Op == agent.OpEvent {
+		return c.chainOf(call).Call(ctx, call) // nobody waits for it: it is no work of a caller
+	}
+	c.underWay.Add(1)
+	defer c.underWay.Add(-1)
+	began := time.Now()
+	res, err := c.chainOf(call).Call(ctx, call)
+	c.stats.done(time.Since(began), err)
+	return res, err
+}

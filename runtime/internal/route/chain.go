@@ -1,0 +1,89 @@
+package route
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/backoff"
+	"github.com/openmas/openmas/internal/lifecycle"
+	"github.com/openmas/openmas/runtime/internal/resilience"
+	"github.com/openmas/openmas/runtime/project"
+)
+
+// A chain is what a call passes on its way to an agent, built on first use:
+//
+//	span -> mask -> deadline and depth -> retry -> route: choose an instance, its session
+//
+// A local call skips retry: nothing can get lost on the way.
+type chain struct {
+	built atomic.Pointer[agent.Caller]
+}
+
+// chainOf returns the chain of a call. A tool with a policy of its own has its own, every other
+// name and operation share one.
+func (c *Callee) chainOf(call *agent.Call) agent.Caller {
+	ch, policy := &c.chain, &c.Policy
+	if c.byTool != nil && call.Op == agent.OpTool {
+		if own := c.byTool[call.Name]; own != nil {
+			p := c.ToolPolicies[call.Name]
+			ch, policy = own, &p
+		}
+	}
+	if built := ch.built.Load(); built != nil {
+		return *built
+	}
+	built := c.build(*policy)
+	ch.built.CompareAndSwap(nil, &built)
+	return *ch.built.Load()
+}
+
+func (c *Callee) build(p project.Policy) agent.Caller {
+	mw := []agent.Middleware{
+		c.Telemetry.Client(c.Hop),
+		masked(c.Mask),
+		lifecycle.Limit(p.Timeout),
+	}
+	if c.Over != project.OverLocal && p.Retry.Attempts > 1 {
+		mw = append(mw, resilience.Retry(
+			resilience.Policy{Attempts: p.Retry.Attempts, Backoff: backoff.Policy{Initial: p.Retry.Initial,
+				Multiplier: p.Retry.Multiplier, Max: p.Retry.Max, Jitter: backoff.Full}},
+			resilience.Options{Budget: c.Budget, Repeatable: c.repeatable, OnRetry: c.retried}))
+	}
+	return agent.Chain(c.Route, mw...)
+}
+
+// masked takes secrets out of the errors of calls.
+func masked(mask func(error) error) agent.Middleware {
+	return func(next agent.Caller) agent.Caller {
+		return agent.CallerFunc(func(ctx context.Context, call *agent.Call) (*agent.Result, error) {
+			res, err := next.Call(ctx, call)
+			if err != nil {
+				err = mask(err)
+			}
+			return res, err
+		})
+	}
+}
+
+// repeatable: the project file has the last word, then the tool's own declaration where it can be
+// trusted. Reading prompts, resources and completions repeats safely by what MCP says they are.
+func (c *Callee) repeatable(call *agent.Call) bool {
+	switch call.Op {
+	case agent.OpPrompt, agent.OpResource, agent.OpComplete:
+		return true
+	case agent.OpTool:
+		if yes := c.Idempotent(call.Name); yes != nil {
+			return *yes
+		}
+		t, ok := c.Info().Tool(call.Name)
+		return ok && c.Trusted && t.Repeatable()
+	}
+	return false
+}
+
+func (c *Callee) retried(ctx context.Context, _ *agent.Call, attempt int, delay time.Duration, err error) {
+	c.stats.retries.Add(1)
+	c.Telemetry.AddRetryEvent(ctx, attempt, delay, err)
+}

@@ -1,0 +1,77 @@
+package route
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// A Directory knows the agents that this runtime reaches. Calls look one up without a lock, and
+// adding one costs the same whatever there is. The zero Directory is empty.
+type Directory struct {
+	callees sync.Map // name to *Callee
+}
+
+var _ agent.Directory = (*Directory)(nil)
+
+// Add makes agents callable.
+func (d *Directory) Add(all ...*Callee) {
+	for _, c := range all {
+		d.callees.Store(c.Name, c)
+	}
+}
+
+// Remove forgets agents. Calls under way go on.
+func (d *Directory) Remove(names ...string) {
+	for _, name := range names {
+		d.callees.Delete(name)
+	}
+}
+
+// Find returns nil for a name that is not there.
+func (d *Directory) Find(name string) *Callee {
+	c, _ := d.callees.Load(name)
+	found, _ := c.(*Callee)
+	return found
+}
+
+// All lists the callees by name.
+func (d *Directory) All() []*Callee {
+	var out []*Callee
+	d.callees.Range(func(_, c any) bool {
+		out = append(out, c.(*Callee))
+		return true
+	})
+	slices.SortFunc(out, func(a, b *Callee) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Call implements [agent.Caller]: it routes by c.Agent.
+func (d *Directory) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+	e := d.Find(c.Agent)
+	if e == nil {
+		return nil, agent.Refusedf(agent.CodeNotFound, "there is no agent %q", c.Agent)
+	}
+	return e.Call(ctx, c)
+}
+
+// Agents implements [agent.Directory].
+func (d *Directory) Agents() []agent.Info {
+	all := d.All()
+	out := make([]agent.Info, len(all))
+	for i, c := range all {
+		out[i] = c.Info()
+	}
+	return out
+}
+
+// Agent implements [agent.Directory].
+func (d *Directory) Agent(name string) (agent.Info, bool) {
+	if c := d.Find(name); c != nil {
+		return c.Info(), true
+	}
+	return agent.Info{}, false
+}

@@ -1,0 +1,106 @@
+package route
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/gate"
+)
+
+// State is what an instance of an agent is doing.
+type State string
+
+// The states of an instance.
+const (
+	Starting   State = "starting"
+	Ready      State = "ready"
+	Restarting State = "restarting" // or being reconnected
+	Backoff    State = "backoff"    // failed too often in a row; rests
+	Failed     State = "failed"     // given up
+	Stopped    State = "stopped"
+)
+
+// An Instance is one running copy of an agent, reached through one session at a time.
+type Instance struct {
+	// ID is the agent's name and a number: "name/0".
+	ID string
+	// Health asks how it is; nil when it has nothing to say. It is set before the first call.
+	Health func(context.Context) error
+
+	gate     gate.Gate
+	restarts atomic.Int64
+	served   atomic.Int64
+
+	mu      sync.Mutex
+	state   State
+	lastErr error
+	asked   *answer                           // the open question about its health
+	session atomic.Pointer[communicator.Peer] // nil: down
+}
+
+func newInstance(name string, n int) *Instance {
+	return &Instance{ID: fmt.Sprintf("%s/%d", name, n), state: Starting}
+}
+
+// Up gives the instance a fresh session, for new calls.
+func (i *Instance) Up(p communicator.Peer) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.state, i.lastErr = Ready, nil
+	i.session.Store(&p)
+}
+
+// Down ends the instance's session for new calls. err is why; nil keeps what was known.
+func (i *Instance) Down(s State, err error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.session.Store(nil)
+	i.state = s
+	if err != nil {
+		i.lastErr = err
+	}
+}
+
+// Release takes the session away, whatever the state is.
+func (i *Instance) Release() { i.session.Store(nil) }
+
+// Stop refuses new calls for good and waits for those in flight.
+func (i *Instance) Stop(ctx context.Context) error {
+	i.gate.Shut()
+	err := i.gate.Wait(ctx)
+	i.Down(Stopped, nil)
+	return err
+}
+
+// Look returns the state, and why the last session ended.
+func (i *Instance) Look() (State, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.state, i.lastErr
+}
+
+// Session returns the session; nil while it is down.
+func (i *Instance) Session() communicator.Peer {
+	if s := i.session.Load(); s != nil {
+		return *s
+	}
+	return nil
+}
+
+// InFlight is how many calls it serves now.
+func (i *Instance) InFlight() int { return i.gate.InFlight() }
+
+// Served is how many calls it was given so far.
+func (i *Instance) Served() int64 { return i.served.Load() }
+
+// Restarts is how often it was started or reached again.
+func (i *Instance) Restarts() int64 { return i.restarts.Load() }
+
+// SetRestarts says how often it was started again.
+func (i *Instance) SetRestarts(n int) { i.restarts.Store(int64(n)) }
+
+// Restarted counts that it was reached again.
+func (i *Instance) Restarted() { i.restarts.Add(1) }

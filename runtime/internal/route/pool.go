@@ -1,0 +1,89 @@
+package route
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
+)
+
+// A Pool spreads calls over the instances of an agent. Its instances are fixed; sessions come and
+// go.
+type Pool struct {
+	name      string
+	instances []*Instance
+	turn      atomic.Uint32
+	// known is what the agent offered last: it stays while all instances are down.
+	known atomic.Pointer[agent.Info]
+}
+
+// NewPool returns a pool of n instances, numbered from 0, without a session yet.
+func NewPool(name string, n int) *Pool {
+	p := &Pool{name: name, instances: make([]*Instance, n)}
+	for i := range p.instances {
+		p.instances[i] = newInstance(name, i)
+	}
+	return p
+}
+
+// Instances are those of the agent. The slice must not be changed.
+func (p *Pool) Instances() []*Instance { return p.instances }
+
+// Learn notes what a session said that the agent offers.
+func (p *Pool) Learn(info agent.Info) { p.known.Store(&info) }
+
+// Known reports whether any session has said what the agent offers.
+func (p *Pool) Known() bool { return p.known.Load() != nil }
+
+// Info describes the agent by the first instance that is up, else as it was known last.
+func (p *Pool) Info() agent.Info {
+	for _, i := range p.instances {
+		if s := i.session.Load(); s != nil {
+			return (*s).Info()
+		}
+	}
+	if k := p.known.Load(); k != nil {
+		return *k
+	}
+	return agent.Info{Name: p.name}
+}
+
+// Call implements [agent.Caller]: the least loaded instance that is up serves, in turn among
+// equals.
+func (p *Pool) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+	i, s := p.choose()
+	if i == nil || !i.gate.Enter() {
+		return nil, p.unavailable(c)
+	}
+	defer i.gate.Leave()
+	i.served.Add(1)
+	return s.Call(ctx, c)
+}
+
+func (p *Pool) choose() (*Instance, communicator.Peer) {
+	if len(p.instances) == 1 {
+		if s := p.instances[0].session.Load(); s != nil {
+			return p.instances[0], *s
+		}
+		return nil, nil
+	}
+	var best *Instance
+	var session communicator.Peer
+	first := int(p.turn.Add(1))
+	for n := range p.instances {
+		i := p.instances[(first+n)%len(p.instances)]
+		if s := i.session.Load(); s != nil && (best == nil || i.gate.InFlight() < best.gate.InFlight()) {
+			best, session = i, *s
+		}
+	}
+	return best, session
+}
+
+func (p *Pool) unavailable(c *agent.Call) *agent.Error {
+	state, why := p.instances[0].Look()
+	if why != nil {
+		return agent.Refusedf(agent.CodeUnavailable, "%s: agent %s is %s after: %v", c.Target(), p.name, state, why)
+	}
+	return agent.Refusedf(agent.CodeUnavailable, "%s: agent %s is %s", c.Target(), p.name, state)
+}

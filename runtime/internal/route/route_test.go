@@ -1,0 +1,225 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/runtime/internal/resilience"
+	"github.com/openmas/openmas/runtime/project"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// session is a peer that does as the test says.
+type session struct {
+	name string
+	call func(context.Context) error
+}
+
+func (s *session) Info() agent.Info {
+	return agent.Info{Name: "inner", Description: s.name, Tools: []agent.ToolInfo{
+		{Name: "read", Annotations: &agent.Annotations{ReadOnly: true}}, {Name: "write"}}}
+}
+
+func (s *session) Call(ctx context.Context, _ *agent.Call) (*agent.Result, error) {
+	if s.call != nil {
+		if err := s.call(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return &agent.Result{Content: []agent.Content{agent.Text(s.name)}}, nil
+}
+
+func (s *session) Close(context.Context) error { return nil }
+
+func callee(o Options) *Callee {
+	o.Name, o.Mask = "a", func(err error) error { return err }
+	o.Budget = resilience.NewBudget(resilience.DefaultBudgetPolicy())
+	if o.Idempotent == nil {
+		o.Idempotent = func(string) *bool { return nil }
+	}
+	if o.Policy.Timeout == 0 {
+		o.Policy.Timeout = time.Minute
+	}
+	return New(o)
+}
+
+func TestTheLeastLoadedInstanceServes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool("a", 3)
+		hold := make(chan struct{})
+		for _, i := range p.Instances() {
+			i.Up(&session{name: i.ID, call: func(context.Context) error { <-hold; return nil }})
+		}
+		for range 9 {
+			go func() {
+				if _, err := p.Call(t.Context(), &agent.Call{}); err != nil {
+					t.Error(err)
+				}
+			}()
+		}
+		synctest.Wait()
+		for _, i := range p.Instances() {
+			if i.InFlight() != 3 || i.Served() != 3 {
+				t.Errorf("%s has %d calls, was given %d", i.ID, i.InFlight(), i.Served())
+			}
+		}
+		p.Instances()[1].Down(Restarting, errors.New("gone"))
+		for range 2 {
+			go func() { _, _ = p.Call(t.Context(), &agent.Call{}) }()
+		}
+		synctest.Wait()
+		if n := p.Instances()[1].InFlight(); n != 3 {
+			t.Errorf("an instance that is down got another call: %d", n)
+		}
+		close(hold)
+		synctest.Wait()
+	})
+}
+
+func TestAPoolWithoutSessions(t *testing.T) {
+	p := NewPool("a", 2)
+	if p.Known() || p.Info().Name != "a" {
+		t.Error("nobody has said anything yet")
+	}
+	p.Learn(agent.Info{Name: "a", Description: "known"})
+	_, err := p.Call(t.Context(), &agent.Call{Agent: "a", Name: "x"})
+	if !p.Known() || p.Info().Description != "known" || agent.CodeOf(err) != agent.CodeUnavailable ||
+		!agent.AsError(err).NotExecuted || !strings.Contains(err.Error(), "agent a is starting") {
+		t.Error(p.Info(), err)
+	}
+	p.Instances()[0].Down(Failed, errors.New("no luck"))
+	if _, err := p.Call(t.Context(), &agent.Call{}); !strings.Contains(err.Error(), "is failed after: no luck") {
+		t.Error(err)
+	}
+	i := p.Instances()[1]
+	i.Up(&session{})
+	if err := i.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if state, _ := i.Look(); state != Stopped || i.Session() != nil {
+		t.Error(state, "after Stop")
+	}
+}
+
+// A tool with a policy of its own has its deadline, all others that of the agent.
+func TestToolsHaveTheirOwnDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hangs := agent.CallerFunc(func(ctx context.Context, _ *agent.Call) (*agent.Result, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})
+		c := callee(Options{Route: hangs, Shown: NewPool("a", 1), Over: project.OverLocal,
+			Policy:       project.Policy{Timeout: time.Minute},
+			ToolPolicies: map[string]project.Policy{"slow": {Timeout: time.Hour}}})
+		for range 2 {
+			for op, want := range map[*agent.Call]time.Duration{
+				{Op: agent.OpTool, Name: "slow"}:     time.Hour,
+				{Op: agent.OpTool, Name: "other"}:    time.Minute,
+				{Op: agent.OpResource, Name: "slow"}: time.Minute,
+			} {
+				began := time.Now()
+				_, err := c.Call(t.Context(), op)
+				if took := time.Since(began); took != want || agent.CodeOf(err) != agent.CodeDeadlineExceeded {
+					t.Errorf("%s %s ended after %v: %v", op.Op, op.Name, took, err)
+				}
+			}
+		}
+		if s := c.Stats(); s.Calls != 6 || s.Failures != 6 || s.Busy != 2*(time.Hour+2*time.Minute) ||
+			c.UnderWay() != 0 {
+			t.Errorf("%+v, %d under way", s, c.UnderWay())
+		}
+	})
+}
+
+// What is repeated: what the tool declares and the project file allows, over a wire only.
+func TestRepeatable(t *testing.T) {
+	yes, no := true, false
+	for name, c := range map[string]struct {
+		call       agent.Call
+		over       string
+		trusted    bool
+		idempotent *bool
+		tries      int
+	}{
+		"read-only":          {agent.Call{Op: agent.OpTool, Name: "read"}, project.OverPubSub, true, nil, 3},
+		"not trusted":        {agent.Call{Op: agent.OpTool, Name: "read"}, project.OverPubSub, false, nil, 1},
+		"effects":            {agent.Call{Op: agent.OpTool, Name: "write"}, project.OverPubSub, true, nil, 1},
+		"file says it is":    {agent.Call{Op: agent.OpTool, Name: "write"}, project.OverPubSub, false, &yes, 3},
+		"file says it isn't": {agent.Call{Op: agent.OpTool, Name: "read"}, project.OverPubSub, true, &no, 1},
+		"resource":           {agent.Call{Op: agent.OpResource, Name: "x:y"}, project.OverPubSub, false, &no, 3},
+		"event":              {agent.Call{Op: agent.OpEvent, Name: "read"}, project.OverPubSub, true, &yes, 1},
+		"local":              {agent.Call{Op: agent.OpTool, Name: "read"}, project.OverLocal, true, &yes, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := NewPool("a", 1)
+			tries := 0
+			p.Instances()[0].Up(&session{call: func(context.Context) error {
+				tries++
+				return agent.Errorf(agent.CodeUnavailable, "no")
+			}})
+			o := callee(Options{Route: p, Shown: p, Over: c.over, Trusted: c.trusted,
+				Idempotent: func(string) *bool { return c.idempotent },
+				Policy: project.Policy{Timeout: time.Minute,
+					Retry: project.Retry{Attempts: 3, Initial: time.Microsecond,
+						Multiplier: 1, Max: time.Microsecond}}})
+			_, err := o.Call(t.Context(), &c.call)
+			if tries != c.tries || err == nil {
+				t.Errorf("%d tries, want %d: %v", tries, c.tries, err)
+			}
+			if c.call.Op != agent.OpEvent && o.Stats().Retries != int64(c.tries-1) {
+				t.Errorf("%d retries were counted", o.Stats().Retries)
+			}
+		})
+	}
+}
+
+func TestUnhealthy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool("a", 4)
+		all := p.Instances()
+		all[1].Health = func(context.Context) error { return nil }
+		all[2].Health = func(context.Context) error { return errors.New("unwell") }
+		all[3].Health = func(ctx context.Context) error { <-ctx.Done(); time.Sleep(time.Second); return nil }
+		c := callee(Options{Shown: p})
+		began := time.Now()
+		if got := fmt.Sprint(c.Unhealthy(t.Context())); got != "map[a/2:unwell a/3:no answer within 1s]" ||
+			time.Since(began) != time.Second {
+			t.Errorf("%s after %v", got, time.Since(began))
+		}
+		time.Sleep(2 * time.Second)
+	})
+}
+
+func TestDirectory(t *testing.T) {
+	var d Directory
+	for _, name := range []string{"b", "a"} {
+		p := NewPool(name, 1)
+		p.Instances()[0].Up(&session{name: name})
+		c := callee(Options{Route: p, Shown: p})
+		c.Name = name
+		d.Add(c)
+	}
+	res, err := d.Call(t.Context(), &agent.Call{Agent: "b", Op: agent.OpTool, Name: "read"})
+	if err != nil || res.Content[0].Text != "b" {
+		t.Error(res, err)
+	}
+	if all := d.Agents(); len(all) != 2 || all[0].Name != "a" || all[1].Description != "b" {
+		t.Errorf("%+v", all)
+	}
+	d.Remove("b", "nobody")
+	if _, ok := d.Agent("b"); ok || d.Find("b") != nil || len(d.All()) != 1 {
+		t.Error("b is still there")
+	}
+	if _, err := d.Call(t.Context(), &agent.Call{Agent: "b"}); agent.CodeOf(err) != agent.CodeNotFound {
+		t.Error(err)
+	}
+}
