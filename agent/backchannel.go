@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"reflect"
 )
 
 // A BackChannel leads from a running call back to whoever made it. Both methods may be used
@@ -25,6 +24,9 @@ type BackChannel interface {
 type Notice struct {
 	Progress *ProgressNotice `json:"progress,omitempty"`
 	Log      *LogNotice      `json:"log,omitempty"`
+	// Content is a part of the result that is there before the call has ended. The result has it
+	// too: a caller that drops notices misses nothing but time.
+	Content []Content `json:"content,omitempty"`
 }
 
 // ProgressNotice says how far a call has come. Total is 0 when unknown; Progress grows from one
@@ -56,45 +58,6 @@ type Request struct {
 	Params json.RawMessage `json:"params,omitempty"`
 }
 
-// SampleRequest asks the caller's model. Its JSON is that of MCP's sampling/createMessage.
-type SampleRequest struct {
-	Messages         []Message       `json:"messages"`
-	SystemPrompt     string          `json:"systemPrompt,omitempty"`
-	MaxTokens        int64           `json:"maxTokens"`
-	Temperature      float64         `json:"temperature,omitempty"`
-	StopSequences    []string        `json:"stopSequences,omitempty"`
-	ModelPreferences json.RawMessage `json:"modelPreferences,omitempty"`
-	Metadata         json.RawMessage `json:"metadata,omitempty"`
-}
-
-// SampleResult is the model's answer.
-type SampleResult struct {
-	Role       string  `json:"role"`
-	Content    Content `json:"content"`
-	Model      string  `json:"model"`
-	StopReason string  `json:"stopReason,omitempty"`
-}
-
-// ElicitRequest asks the caller's user for values that fit a flat JSON schema. Its JSON is that of
-// MCP's elicitation/create.
-type ElicitRequest struct {
-	Message         string          `json:"message"`
-	RequestedSchema json.RawMessage `json:"requestedSchema"`
-}
-
-// What a user does with an [ElicitRequest].
-const (
-	ElicitAccept  = "accept"
-	ElicitDecline = "decline"
-	ElicitCancel  = "cancel"
-)
-
-// ElicitResult is the user's answer; Content is set when Action is accept.
-type ElicitResult struct {
-	Action  string          `json:"action"`
-	Content json.RawMessage `json:"content,omitempty"`
-}
-
 // Root is a folder or file that the caller works on.
 type Root struct {
 	URI  string `json:"uri"`
@@ -107,6 +70,7 @@ type Root struct {
 type BackChannelFuncs struct {
 	OnProgress func(ProgressNotice)
 	OnLog      func(LogNotice)
+	OnContent  func([]Content)
 	Sample     func(context.Context, SampleRequest) (SampleResult, error)
 	Elicit     func(context.Context, ElicitRequest) (ElicitResult, error)
 	Roots      func(context.Context) ([]Root, error)
@@ -119,6 +83,9 @@ func (h BackChannelFuncs) Notify(_ context.Context, n Notice) {
 	}
 	if n.Log != nil && h.OnLog != nil {
 		h.OnLog(*n.Log)
+	}
+	if len(n.Content) > 0 && h.OnContent != nil {
+		h.OnContent(n.Content)
 	}
 }
 
@@ -157,8 +124,8 @@ func answer[In, Out any](ctx context.Context, r Request, fn func(context.Context
 }
 
 // WithBackChannel returns a context in which calls of [Ask] and the like offer back to the callee
-// and everything below it. It gets the progress of the calls that are made with the context, the
-// log lines of all below them, and their questions.
+// and everything below it. It gets the progress and the content of the calls that are made with
+// the context, the log lines of all below them, and their questions.
 func WithBackChannel(ctx context.Context, back BackChannel) context.Context {
 	f := frame{back: back, chosen: true}
 	if old := frameOf(ctx); old != nil {
@@ -188,42 +155,6 @@ func Log(ctx context.Context, level slog.Level, data any) {
 		return
 	}
 	f.back.Notify(ctx, Notice{Log: &LogNotice{Level: level, Logger: f.env.Name, Data: b}})
-}
-
-// Sample asks the model of whoever called. unavailable: the caller has none to offer.
-func Sample(ctx context.Context, r SampleRequest) (SampleResult, error) {
-	return askBack[SampleResult](ctx, AskSample, r)
-}
-
-// Elicit asks the user of whoever called to fill in T, a flat struct of strings, numbers and
-// booleans. permission_denied: the user declined; canceled: dismissed the question; unavailable:
-// there is no user to ask.
-func Elicit[T any](ctx context.Context, message string) (T, error) {
-	var out T
-	schema, err := inferSchema(reflect.TypeFor[T]())
-	if err != nil {
-		return out, Errorf(CodeInternal, "elicit: infer the schema of %T: %w", out, err)
-	}
-	res, err := askBack[ElicitResult](ctx, AskElicit, ElicitRequest{Message: message, RequestedSchema: schema})
-	switch {
-	case err != nil:
-		return out, err
-	case res.Action == ElicitDecline:
-		return out, Errorf(CodePermissionDenied, "the user declined: %s", message)
-	case res.Action != ElicitAccept:
-		return out, Errorf(CodeCanceled, "the user dismissed the question: %s", message)
-	}
-	check, err := compileSchema(schema)
-	if err != nil {
-		return out, Errorf(CodeInternal, "elicit: the schema of %T: %w", out, err)
-	}
-	if err := check(objectOr(res.Content)); err != nil {
-		return out, Errorf(CodeInvalidArgument, "elicit: the user's answer: %w", err)
-	}
-	if err := json.Unmarshal(objectOr(res.Content), &out); err != nil {
-		return out, Errorf(CodeInvalidArgument, "elicit: the user's answer does not decode: %w", err)
-	}
-	return out, nil
 }
 
 // Roots asks whoever called which folders it works on.
@@ -260,7 +191,7 @@ func (f *frame) offered() BackChannel {
 }
 
 // below is the back-channel of a call that a tool makes in turn. Questions and log lines reach
-// whoever made the first call; progress is about the call itself and stays here.
+// whoever made the first call; progress and content are about the call itself and stay here.
 type below struct{ outer BackChannel }
 
 func (b below) Notify(ctx context.Context, n Notice) {

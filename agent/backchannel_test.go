@@ -96,7 +96,8 @@ func TestHandlersAnswer(t *testing.T) {
 	failing := agent.Errorf(agent.CodePermissionDenied, "no")
 	h := agent.BackChannelFuncs{
 		Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
-			return agent.SampleResult{Role: agent.RoleAssistant, Model: r.SystemPrompt, Content: agent.Text("x")}, nil
+			return agent.SampleResult{Role: agent.RoleAssistant, Model: r.SystemPrompt,
+				Content: agent.Blocks{agent.Text("x")}}, nil
 		},
 		Elicit: func(context.Context, agent.ElicitRequest) (agent.ElicitResult, error) {
 			return agent.ElicitResult{}, failing

@@ -32,8 +32,13 @@ func TestContentIsWrittenAsMCPDoes(t *testing.T) {
 			`{"type":"resource","resource":{"uri":"r://b","blob":"/w=="}}`},
 		{agent.Embed(agent.ResourceContents{URI: "r://b", Blob: []byte{}}),
 			`{"type":"resource","resource":{"uri":"r://b","blob":""}}`},
-		{agent.Content{Type: "hologram", Text: "t", Name: "n", Data: []byte{1}},
-			`{"type":"hologram","text":"t","data":"AQ==","name":"n"}`},
+		{agent.UseTool(agent.ToolUse{ID: "u1", Name: "add", Input: json.RawMessage(`{"a":1}`)}),
+			`{"type":"tool_use","name":"add","id":"u1","input":{"a":1}}`},
+		{agent.UsedTool(agent.ToolResult{UseID: "u1", Content: []agent.Content{agent.Text("2")},
+			Structured: json.RawMessage(`{"sum":2}`), IsError: true}),
+			`{"type":"tool_result","toolUseId":"u1","content":[{"type":"text","text":"2"}],"structuredContent":{"sum":2},"isError":true}`},
+		{agent.UsedTool(agent.ToolResult{UseID: "u2", Content: []agent.Content{}}),
+			`{"type":"tool_result","toolUseId":"u2","content":[]}`},
 	} {
 		b, err := json.Marshal(tt.c)
 		if err != nil || string(b) != tt.want {
@@ -50,6 +55,61 @@ func TestContentIsWrittenAsMCPDoes(t *testing.T) {
 	}
 	for _, bad := range []string{`{"type":"image","data":"?"}`, `{"type":1}`, `"text"`} {
 		if err := json.Unmarshal([]byte(bad), &agent.Content{}); err == nil {
+			t.Errorf("%s was read", bad)
+		}
+	}
+}
+
+// What the fields do not hold is written again as it was read.
+func TestContentThatIsNotKnown(t *testing.T) {
+	for _, s := range []string{
+		`{"type":"hologram","text":"t","data":"AQ==","name":"n"}`,
+		`{"type":"hologram","data":{"x":1},"size":"big","n":12345678901234567890}`,
+		`{"b":1,"type":"hologram","a":2}`,
+		`{"type":"text","text":"x","lang":"de"}`,
+		`{"type":"text","text":"x","id":"1"}`,
+		`{"type":"tool_use","id":"1","name":"n","input":{},"toolUseId":"2"}`,
+		`{"type":"resource","resource":{"uri":"r://e","text":"","lastModified":"today"}}`,
+		`{"icons":[{"src":"data:,"}],"type":"resource_link","uri":"file:///a","name":"a"}`,
+	} {
+		var c agent.Content
+		if err := json.Unmarshal([]byte(s), &c); err != nil || string(c.Raw) != s {
+			t.Errorf("%s is read as %+v, %v", s, c, err)
+			continue
+		}
+		if b, err := json.Marshal([]agent.Content{c}); err != nil || string(b) != "["+s+"]" {
+			t.Errorf("%s is written as %s, %v", s, b, err)
+		}
+	}
+	var c agent.Content
+	if err := json.Unmarshal([]byte(`{"type":"text","text":"x","lang":"de"}`), &c); err != nil || c.Text != "x" {
+		t.Errorf("what is known is not read: %+v, %v", c, err)
+	}
+	if b, err := json.Marshal(agent.Content{Type: "hologram", Text: "t", Name: "n", Data: []byte{1}}); err != nil ||
+		string(b) != `{"type":"hologram","text":"t","data":"AQ==","name":"n"}` {
+		t.Errorf("a block of our own is written as %s, %v", b, err)
+	}
+}
+
+func TestBlocks(t *testing.T) {
+	for _, tt := range []struct{ in, out, text string }{
+		{`{"type":"text","text":"a"}`, `{"type":"text","text":"a"}`, "a"},
+		{`[{"type":"text","text":"a"}]`, `{"type":"text","text":"a"}`, "a"},
+		{`[{"type":"text","text":"a"},{"type":"tool_use","name":"n","id":"1","input":{}},{"type":"text","text":"b"}]`,
+			`[{"type":"text","text":"a"},{"type":"tool_use","name":"n","id":"1","input":{}},{"type":"text","text":"b"}]`, "a\nb"},
+		{`[]`, `[]`, ""},
+		{`null`, `[]`, ""},
+	} {
+		var m struct{ Content agent.Blocks }
+		if err := json.Unmarshal([]byte(`{"content":`+tt.in+`}`), &m); err != nil || m.Content.Text() != tt.text {
+			t.Errorf("%s is read as %+v, %v", tt.in, m, err)
+		}
+		if b, err := json.Marshal(m.Content); err != nil || string(b) != tt.out {
+			t.Errorf("%s is written as %s, %v", tt.in, b, err)
+		}
+	}
+	for _, bad := range []string{`"text"`, `[1]`, `{"type":1}`} {
+		if err := json.Unmarshal([]byte(bad), &agent.Blocks{}); err == nil {
 			t.Errorf("%s was read", bad)
 		}
 	}

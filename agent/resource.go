@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -28,6 +30,24 @@ type ResourceInfo struct {
 	Title       string `json:"title,omitempty"`
 	Description string `json:"description,omitempty"`
 	MIMEType    string `json:"mimeType,omitempty"`
+	// Raw is the description as a foreign server sent it, empty for what is declared here. It is
+	// written with the JSON of the description: of its members, those that the other fields say
+	// otherwise are replaced, and all that they do not know stays.
+	Raw json.RawMessage `json:"-"`
+}
+
+type bareResourceInfo ResourceInfo
+
+// MarshalJSON writes MCP's form, over Raw where there is one.
+func (i ResourceInfo) MarshalJSON() ([]byte, error) { return encodeOver(i.Raw, bareResourceInfo(i)) }
+
+// UnmarshalJSON reads MCP's form. What has members that no field holds is kept as Raw.
+func (i *ResourceInfo) UnmarshalJSON(b []byte) error {
+	v, all, err := decodeAll[bareResourceInfo](b)
+	if *i = ResourceInfo(v); !all {
+		i.Raw = bytes.Clone(b)
+	}
+	return err
 }
 
 // ReadFunc reads the resource of that URI. vars are the values of a template's variables, decoded;

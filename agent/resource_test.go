@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -77,7 +78,8 @@ func TestResourceDefinitions(t *testing.T) {
 	fixed, template := agent.NewResourceFunc("f://x", "n", "d", "text/x", read, agent.ResourceTitle("T")),
 		agent.NewResourceFunc("f://{x}", "n", "", "", read)
 	if i := fixed.Info(); fixed.Err() != nil ||
-		i != (agent.ResourceInfo{URI: "f://x", Name: "n", Title: "T", Description: "d", MIMEType: "text/x"}) ||
+		!reflect.DeepEqual(i, agent.ResourceInfo{URI: "f://x", Name: "n", Title: "T", Description: "d",
+			MIMEType: "text/x"}) ||
 		i.Key() != "f://x" || !i.Matches("f://x") || i.Matches("f://y") {
 		t.Errorf("the resource is %+v, %v", i, fixed.Err())
 	}

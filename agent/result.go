@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // A Result is what a call gave. It holds structured JSON, content blocks, both or neither; or a
@@ -19,6 +18,11 @@ type Result struct {
 	Pending *Pending `json:"pending,omitempty"`
 	// Meta is metadata of the result, as MCP's _meta.
 	Meta map[string]json.RawMessage `json:"meta,omitempty"`
+	// Raw is the result as a foreign server sent it: that of tools/call, prompts/get or
+	// resources/read, by the operation. It is empty for results of our own. The other fields hold
+	// what they can of it, and it is what is passed on to MCP clients: whoever makes a changed copy
+	// of a result clears it.
+	Raw json.RawMessage `json:"-"`
 }
 
 // Pending is what a call wants before it can go on: each request by an id of the callee's choice,
@@ -44,16 +48,10 @@ func JSONResult(v any) (*Result, error) {
 // Text joins the text blocks of the result with newlines; without any, it is the structured value
 // as JSON.
 func (r *Result) Text() string {
-	var parts []string
-	for _, c := range r.Content {
-		if c.isText() {
-			parts = append(parts, c.Text)
-		}
-	}
-	if len(parts) == 0 {
+	if !slices.ContainsFunc(r.Content, Content.isText) {
 		return string(r.Structured)
 	}
-	return strings.Join(parts, "\n")
+	return textOf(r.Content)
 }
 
 // Decode reads the result into out, which is a pointer: from the structured value, without the

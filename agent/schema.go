@@ -11,15 +11,21 @@ import (
 
 const anyObject = `{"type":"object"}`
 
-// inference knows what encoding/json does with two types that look like lists of numbers, and with
-// content blocks, whose JSON is not that of their fields.
+// inference knows what encoding/json does with two types that look like lists of numbers, and the
+// types whose JSON is MCP's and may have members that they do not know.
 func inference() *jsonschema.ForOptions {
+	asInMCP := func(what, member string) *jsonschema.Schema {
+		return &jsonschema.Schema{Type: "object", Description: what + " as in MCP", Required: []string{member},
+			Properties: map[string]*jsonschema.Schema{member: {Type: "string"}}}
+	}
 	return &jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
 		reflect.TypeFor[json.RawMessage](): {},
 		reflect.TypeFor[[]byte]():          {Type: "string", ContentEncoding: "base64"},
-		reflect.TypeFor[Content](): {Type: "object", Description: "a content block as in MCP",
-			Required:   []string{"type"},
-			Properties: map[string]*jsonschema.Schema{"type": {Type: "string"}}},
+		reflect.TypeFor[Content]():         asInMCP("a content block", "type"),
+		reflect.TypeFor[Blocks]():          {Description: "a content block as in MCP, or a list of them"},
+		reflect.TypeFor[ToolInfo]():        asInMCP("a tool", "name"),
+		reflect.TypeFor[PromptInfo]():      asInMCP("a prompt", "name"),
+		reflect.TypeFor[ResourceInfo]():    asInMCP("a resource or a template of resources", "name"),
 	}}
 }
 

@@ -237,8 +237,8 @@ func TestContentAsInput(t *testing.T) {
 			return agent.SampleResult{Role: "assistant", Model: "m", Content: r.Messages[0].Content}, nil
 		})}})
 	got, err := agent.Ask[agent.SampleResult](ctx, "callee.sample",
-		agent.SampleRequest{MaxTokens: 1, Messages: []agent.Message{agent.UserText("hi")}})
-	if err != nil || got.Content.Text != "hi" || got.Content.Type != agent.ContentText {
+		agent.SampleRequest{MaxTokens: 1, Messages: []agent.SampleMessage{agent.UserMessage(agent.Text("hi"))}})
+	if err != nil || got.Content.Text() != "hi" || got.Content[0].Type != agent.ContentText {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,6 +27,24 @@ type ToolInfo struct {
 	InputSchema  json.RawMessage `json:"inputSchema"`
 	OutputSchema json.RawMessage `json:"outputSchema,omitempty"`
 	Annotations  *Annotations    `json:"annotations,omitempty"`
+	// Raw is the description as a foreign server sent it, empty for what is declared here. It is
+	// written with the JSON of the description: of its members, those that the other fields say
+	// otherwise are replaced, and all that they do not know stays.
+	Raw json.RawMessage `json:"-"`
+}
+
+type bareToolInfo ToolInfo
+
+// MarshalJSON writes MCP's form, over Raw where there is one.
+func (t ToolInfo) MarshalJSON() ([]byte, error) { return encodeOver(t.Raw, bareToolInfo(t)) }
+
+// UnmarshalJSON reads MCP's form. What has members that no field holds is kept as Raw.
+func (t *ToolInfo) UnmarshalJSON(b []byte) error {
+	v, all, err := decodeAll[bareToolInfo](b)
+	if *t = ToolInfo(v); !all {
+		t.Raw = bytes.Clone(b)
+	}
+	return err
 }
 
 // Annotations are what a tool declares about its effects. A caller may rely on them only where it

@@ -79,12 +79,12 @@ func sample(ctx context.Context, tool string, req agent.SampleRequest) (agent.Sa
 	if err != nil {
 		return out, err
 	}
-	if json.Unmarshal(res.Structured, &out) != nil || out.Content.Type == "" {
+	if json.Unmarshal(res.Structured, &out) != nil || len(out.Content) == 0 {
 		text, err := asText(res)
 		if err != nil {
 			return out, agent.Errorf(agent.CodeInternal, "%s gave neither a sampling result nor text: %w", tool, err)
 		}
-		out = agent.SampleResult{Content: agent.Text(text)}
+		out = agent.SampleResult{Content: agent.Blocks{agent.Text(text)}}
 	}
 	if out.Role == "" {
 		out.Role = "assistant"

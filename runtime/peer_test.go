@@ -68,11 +68,11 @@ func newElsewhere(t *testing.T, serve func(http.Handler) *httptest.Server) *else
 type thinker struct{}
 
 func (*thinker) Capabilities() agent.Capabilities {
-	last := func(r agent.SampleRequest) string { return r.Messages[len(r.Messages)-1].Content.Text }
+	last := func(r agent.SampleRequest) string { return r.Messages[len(r.Messages)-1].Content.Text() }
 	return agent.Capabilities{Tools: []agent.Tool{
 		agent.NewTool("sample", "", func(ctx context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
 			return agent.SampleResult{Model: "m1", Role: "assistant",
-				Content: agent.Text(agent.CallFrom(ctx).From.Agent + ": " + last(r))}, nil
+				Content: agent.Blocks{agent.Text(agent.CallFrom(ctx).From.Agent + ": " + last(r))}}, nil
 		}),
 		agent.NewTool("text", "", func(_ context.Context, r agent.SampleRequest) (string, error) {
 			return last(r), nil
@@ -97,7 +97,8 @@ func TestForeignServersAskForAModel(t *testing.T) {
 		// A caller with a model of its own is asked first.
 		own := agent.WithBackChannel(s.ctx,
 			agent.BackChannelFuncs{Sample: func(context.Context, agent.SampleRequest) (agent.SampleResult, error) {
-				return agent.SampleResult{Role: "assistant", Model: "mine", Content: agent.Text("because")}, nil
+				return agent.SampleResult{Role: "assistant", Model: "mine",
+					Content: agent.Blocks{agent.Text("because")}}, nil
 			}})
 		if got, err := agent.Ask[string](own, "docs.think", note{Text: "why?"}); err != nil ||
 			got != "mine says because" {

@@ -120,22 +120,22 @@ func sampling(b *bench) {
 	b.tools(agent.NewTool("think", "", func(ctx context.Context, _ struct{}) (*agent.Result, error) {
 		got, err := agent.Sample(ctx, agent.SampleRequest{SystemPrompt: "be brief", MaxTokens: 7, Temperature: 0.5,
 			StopSequences: []string{"."},
-			Messages: []agent.Message{agent.UserText("ß?"),
-				{Role: agent.RoleAssistant, Content: agent.Image([]byte{0, 255}, "image/png")}}})
+			Messages: []agent.SampleMessage{agent.UserMessage(agent.Text("ß?")),
+				{Role: agent.RoleAssistant, Content: agent.Blocks{agent.Image([]byte{0, 255}, "image/png")}}}})
 		if err != nil {
 			return nil, err
 		}
-		return &agent.Result{Content: []agent.Content{got.Content,
+		return &agent.Result{Content: []agent.Content{agent.Text(got.Content.Text()),
 			agent.Text(got.Role + " " + got.Model + " " + got.StopReason)}}, nil
 	}))
 	h := agent.BackChannelFuncs{Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
 		if r.SystemPrompt != "be brief" || r.MaxTokens != 7 || r.Temperature != 0.5 ||
 			!slices.Equal(r.StopSequences, []string{"."}) || len(r.Messages) != 2 ||
-			r.Messages[0].Content.Text != "ß?" || string(r.Messages[1].Content.Data) != "\x00\xff" {
+			r.Messages[0].Content.Text() != "ß?" || string(r.Messages[1].Content[0].Data) != "\x00\xff" {
 			return agent.SampleResult{}, agent.Errorf(agent.CodeInvalidArgument, "asked %+v", r)
 		}
 		return agent.SampleResult{Role: agent.RoleAssistant, Model: "oracle", StopReason: "endTurn",
-			Content: agent.Text("42")}, nil
+			Content: agent.Blocks{agent.Text("42")}}, nil
 	}}
 	res, err := agent.CallTool(b.with(h), "callee.think", nil)
 	if err != nil || len(res.Content) != 2 || res.Text() != "42\nassistant oracle endTurn" {
@@ -203,10 +203,11 @@ func manyQuestions(b *bench) {
 			wg.Go(func() {
 				q := string(rune('A' + i))
 				r, err := agent.Sample(ctx,
-					agent.SampleRequest{MaxTokens: 1, Messages: []agent.Message{agent.UserText(q)}})
+					agent.SampleRequest{MaxTokens: 1,
+						Messages: []agent.SampleMessage{agent.UserMessage(agent.Text(q))}})
 				mu.Lock()
 				defer mu.Unlock()
-				if err == nil && r.Content.Text == q {
+				if err == nil && r.Content.Text() == q {
 					right++
 				}
 			})

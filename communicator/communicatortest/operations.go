@@ -228,7 +228,7 @@ func describes(b *bench) {
 		b.Errorf("the tools are %+v, the prompts %+v", info.Tools, info.Prompts)
 	}
 	for _, r := range caps.Resources {
-		if !slices.Contains(info.Resources, r.Info()) {
+		if !slices.ContainsFunc(info.Resources, func(i agent.ResourceInfo) bool { return sameAsJSON(i, r.Info()) }) {
 			b.Errorf("the resource %+v is missing in %+v", r.Info(), info.Resources)
 		}
 	}

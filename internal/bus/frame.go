@@ -41,6 +41,7 @@ const (
 	BodyResumed    = "resumed"    // of a call: input, inputs and state
 	BodyStructured = "structured" // a JSON value
 	BodyResult     = "result"     // an agent.Result
+	BodyMCP        = "mcp"        // the result of a tool as a foreign MCP server sent it
 	BodyError      = "error"      // an agent.Error
 )
 

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 
@@ -34,14 +35,19 @@ func resultBody(res *agent.Result, err error) (payload []byte, body string) {
 		res = &agent.Result{}
 	}
 	if len(res.Structured) > 0 && len(res.Content) == 0 && res.Pending == nil && len(res.Meta) == 0 &&
-		json.Valid(res.Structured) {
+		len(res.Raw) == 0 && json.Valid(res.Structured) {
 		return res.Structured, BodyStructured
 	}
-	b, merr := json.Marshal(res)
-	if merr != nil {
-		return errorBody(agent.Errorf(agent.CodeInternal, "the result does not encode: %w", merr))
+	if isForeign(res) {
+		return res.Raw, BodyMCP
 	}
-	return b, BodyResult
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // what is in a result stays as it is
+	if err := enc.Encode(resultWithRaw{res, res.Raw}); err != nil {
+		return errorBody(agent.Errorf(agent.CodeInternal, "the result does not encode: %w", err))
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), BodyResult
 }
 
 func errorBody(e *agent.Error) (payload []byte, body string) {
@@ -70,11 +76,18 @@ func ReadResult(payload []byte, body string) (*agent.Result, error) {
 	case BodyStructured:
 		return &agent.Result{Structured: payload}, nil
 	case BodyResult:
-		var res agent.Result
-		if err := json.Unmarshal(payload, &res); err != nil {
+		r := resultWithRaw{Result: &agent.Result{}}
+		if err := json.Unmarshal(payload, &r); err != nil {
 			return nil, agent.Errorf(agent.CodeInternal, "a malformed reply: %w", err)
 		}
-		return &res, nil
+		r.Result.Raw = r.Raw
+		return r.Result, nil
+	case BodyMCP:
+		res, err := foreignResult(payload)
+		if err != nil {
+			return nil, agent.Errorf(agent.CodeInternal, "a malformed reply: %w", err)
+		}
+		return res, nil
 	case BodyError:
 		return nil, readError(payload)
 	}

@@ -258,7 +258,7 @@ func checkSampling(t *testing.T, peer communicator.Peer) {
 	t.Helper()
 	back := agent.BackChannelFuncs{Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
 		return agent.SampleResult{Role: agent.RoleAssistant, Model: "parrot",
-			Content: agent.Text("you asked " + r.Messages[0].Content.Text)}, nil
+			Content: agent.Blocks{agent.Text("you asked " + r.Messages[0].Content.Text())}}, nil
 	}}
 	if got, err := ask(t.Context(), peer, "ask", map[string]any{"question": "why?"}, back); err != nil ||
 		got.Text() != "the model says: you asked why?" {

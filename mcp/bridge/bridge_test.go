@@ -58,8 +58,8 @@ func TestBridge(t *testing.T) {
 		}),
 		agent.NewTool("ask", "", func(ctx context.Context, _ fixture.Word) (string, error) {
 			r, err := agent.Sample(ctx,
-				agent.SampleRequest{MaxTokens: 1, Messages: []agent.Message{agent.UserText("?")}})
-			return r.Content.Text, err
+				agent.SampleRequest{MaxTokens: 1, Messages: []agent.SampleMessage{agent.UserMessage(agent.Text("?"))}})
+			return r.Content.Text(), err
 		}),
 	}})
 	for _, tr := range []mcp.Transport{mcp.SSE, mcp.Streamable} {

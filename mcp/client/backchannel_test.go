@@ -25,11 +25,11 @@ func answers(who string) agent.BackChannelFuncs {
 				Content: json.RawMessage(fmt.Sprintf(`{"name": "%s: %s"}`, who, r.Message))}, nil
 		},
 		Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
-			if r.Messages[0].Content.Text == "panic" {
+			if r.Messages[0].Content.Text() == "panic" {
 				panic("as asked")
 			}
 			return agent.SampleResult{Role: agent.RoleAssistant, Model: who,
-				Content: agent.Text(r.Messages[0].Content.Text + "!")}, nil
+				Content: agent.Blocks{agent.Text(r.Messages[0].Content.Text() + "!")}}, nil
 		},
 		Roots: func(context.Context) ([]agent.Root, error) {
 			return []agent.Root{{URI: "file:///a"}, {URI: "file:///b"}}, nil

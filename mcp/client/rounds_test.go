@@ -39,7 +39,8 @@ func TestInputThatAServerWants(t *testing.T) {
 					Content: fmt.Appendf(nil, `{"name":%q}`, who+" "+r.Message)}, nil
 			},
 			Sample: func(context.Context, agent.SampleRequest) (agent.SampleResult, error) {
-				return agent.SampleResult{Role: "assistant", Model: who + "'s model", Content: agent.Text("m")}, nil
+				return agent.SampleResult{Role: "assistant", Model: who + "'s model",
+					Content: agent.Blocks{agent.Text("m")}}, nil
 			},
 			Roots: func(context.Context) ([]agent.Root, error) { return []agent.Root{{URI: "file:///x"}}, nil },
 		}

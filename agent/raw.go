@@ -1,0 +1,136 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// decodeAll decodes b into a T and reports whether the T holds all of it, as far as members go.
+func decodeAll[T any](b []byte) (v T, all bool, err error) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if d.Decode(&v) == nil {
+		return v, true, nil
+	}
+	var loose T
+	return loose, false, json.Unmarshal(b, &loose)
+}
+
+// encodeOver encodes v where there is raw, the JSON that was decoded into a T once: raw as it is, but
+// for the members that v says otherwise.
+func encodeOver[T any](raw json.RawMessage, v T) ([]byte, error) {
+	now, err := json.Marshal(v)
+	if err != nil || len(raw) == 0 {
+		return now, err
+	}
+	var old T
+	if err := json.Unmarshal(raw, &old); err != nil {
+		return nil, err
+	}
+	was, err := json.Marshal(old)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Equal(was, now) {
+		return raw, nil
+	}
+	return patch(raw, was, now)
+}
+
+// patch changes in the object raw what differs between the objects was and now, and nothing else.
+func patch(raw, was, now []byte) ([]byte, error) {
+	base, err := parseObject(raw)
+	if err != nil {
+		return nil, err
+	}
+	before, err := parseObject(was)
+	if err != nil {
+		return nil, err
+	}
+	after, err := parseObject(now)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range before {
+		if after.find(m.key) == nil {
+			base = base.without(m.key)
+		}
+	}
+	for _, m := range after {
+		switch old, at := before.find(m.key), base.find(m.key); {
+		case old != nil && bytes.Equal(old.value, m.value):
+		case at != nil:
+			at.value = m.value
+		default:
+			base = append(base, m)
+		}
+	}
+	return base.encode()
+}
+
+// An object is the members of a JSON object, in order.
+type object []property
+
+type property struct {
+	key   string
+	value json.RawMessage
+}
+
+func parseObject(b []byte) (object, error) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, fmt.Errorf("%.40q is no JSON object", b)
+	}
+	var all object
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		m := property{key: key.(string)} // the decoder takes nothing else there
+		if err := d.Decode(&m.value); err != nil {
+			return nil, err
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+func (ms object) find(key string) *property {
+	for i := range ms {
+		if ms[i].key == key {
+			return &ms[i]
+		}
+	}
+	return nil
+}
+
+func (ms object) without(key string) object {
+	out := make(object, 0, len(ms))
+	for _, m := range ms {
+		if m.key != key {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func (ms object) encode() ([]byte, error) {
+	var b bytes.Buffer
+	for i, m := range ms {
+		key, err := json.Marshal(m.key)
+		if err != nil {
+			return nil, err
+		}
+		b.WriteByte("{,"[min(i, 1)])
+		b.Write(key)
+		b.WriteByte(':')
+		b.Write(m.value)
+	}
+	if b.Len() == 0 {
+		b.WriteByte('{')
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
