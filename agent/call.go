@@ -45,8 +45,8 @@ type Call struct {
 	// Path names the agents above this call, the outermost first: the one that made the entry call,
 	// if it was one, and each that serves a call of which this is a part. It must not be changed.
 	Path []string
-	// Depth counts the calls above this one: 0 for an entry call, 1 for one made by its tool, and so
-	// on.
+	// Depth counts the calls above this one: 0 for an entry call, 1 for one made by its tool, and
+	// so on.
 	Depth int
 	// Attempt is 1 for the first try or delivery, 2 for the second.
 	Attempt int

@@ -19,8 +19,8 @@ type Env struct {
 	// Logger writes to the runtime's log with the agent's name attached. Never nil inside a
 	// runtime.
 	Logger *slog.Logger
-	// Directory reaches every other agent of the system. It writes From, Root, Path and Depth of each
-	// call, whatever is in them.
+	// Directory reaches every other agent of the system. It writes From, Root, Path and Depth of
+	// each call, whatever is in them.
 	Directory Directory
 	// Publisher carries events to the agents that listen to their topics. It writes their Source.
 	Publisher Publisher

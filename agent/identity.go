@@ -9,8 +9,8 @@ type Identity struct {
 	// Agent is the agent that calls, Instance which of its instances ("name/0"). Both are empty for
 	// a caller that is no agent: a client of the gateway, a program.
 	Agent, Instance string
-	// User is whom the entry call was made for: an authenticated user, or "anonymous"; empty when an
-	// agent began by itself. It is the same on every hop below the entry call.
+	// User is whom the entry call was made for: an authenticated user, or "anonymous"; empty when
+	// an agent began by itself. It is the same on every hop below the entry call.
 	User string
 	// Trusted: the caller is code of this system, in this process, in a child process of its own
 	// types, or in another process on its broker. The clients of a gateway and the programs of

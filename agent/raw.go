@@ -17,8 +17,8 @@ func decodeAll[T any](b []byte) (v T, all bool, err error) {
 	return loose, false, json.Unmarshal(b, &loose)
 }
 
-// encodeOver encodes v where there is raw, the JSON that was decoded into a T once: raw as it is, but
-// for the members that v says otherwise.
+// encodeOver encodes v where there is raw, the JSON that was decoded into a T once: raw as it is,
+// but for the members that v says otherwise.
 func encodeOver[T any](raw json.RawMessage, v T) ([]byte, error) {
 	now, err := json.Marshal(v)
 	if err != nil || len(raw) == 0 {

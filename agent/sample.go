@@ -61,8 +61,8 @@ type SampleResult struct {
 // Message is the answer as a turn of the conversation, to go on with.
 func (r SampleResult) Message() SampleMessage { return SampleMessage{Role: r.Role, Content: r.Content} }
 
-// Blocks are content blocks where MCP takes one or several. One is written alone, which all versions
-// of MCP read, and either form is read.
+// Blocks are content blocks where MCP takes one or several. One is written alone, which all
+// versions of MCP read, and either form is read.
 type Blocks []Content
 
 // Text joins the text blocks with newlines.

@@ -25,7 +25,8 @@ type private struct {
 	tokens  tokens
 }
 
-// overHTTP is the communicator of agents that live here and are reached through endpoints of theirs.
+// overHTTP is the communicator of agents that live here and are reached through endpoints of
+// theirs.
 type overHTTP struct {
 	*server.HTTP
 	*client.Dialer

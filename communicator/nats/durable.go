@@ -122,8 +122,8 @@ func (d *Driver) Durable(ctx context.Context, o DurableOptions) (*Durable, error
 	return v, nil
 }
 
-// stream makes a stream, or changes one that is not as wanted. A cluster that has just started needs
-// a while until it can.
+// stream makes a stream, or changes one that is not as wanted. A cluster that has just started
+// needs a while until it can.
 func (v *Durable) stream(ctx context.Context, c jetstream.StreamConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()

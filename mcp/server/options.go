@@ -23,8 +23,8 @@ type Identity struct {
 	// key, attempt, id) is believed, it may deliver events, and it gets results in our own words.
 	// It is not for programs that merely were started by us.
 	Trusted bool
-	// Itself: it is the agent of that name and calls for itself only. What its `_meta` says about the
-	// caller, or the source of an event, counts for nothing beside Name.
+	// Itself: it is the agent of that name and calls for itself only. What its `_meta` says about
+	// the caller, or the source of an event, counts for nothing beside Name.
 	Itself bool
 }
 
