@@ -1,174 +1,129 @@
 package runtime
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"sync"
+	"maps"
+	"os"
+	"strings"
 	"time"
 
-	"github.com/sourcegraph/conc"
-
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/backoff"
-	"github.com/openmas/openmas/internal/lifecycle"
+	"github.com/openmas/openmas/internal/startup"
+	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/server"
-	"github.com/openmas/openmas/runtime/internal/supervise"
-	"github.com/openmas/openmas/runtime/internal/telemetry"
-	"github.com/openmas/openmas/runtime/project"
+	"github.com/openmas/openmas/runtime/internal/child"
+	"github.com/openmas/openmas/runtime/internal/route"
 )
 
-// tellTimeout bounds how long the parent may take to take news.
-const tellTimeout = 10 * time.Second
-
-// childDrain bounds what a child may take to stop once its parent closed its stdin.
-const childDrain = 20 * time.Second
+// ChildVar is set in the environment of a child process of this program: its main calls
+// [ServeChild] then.
+const ChildVar = "OPENMAS_CHILD"
 
 // ServeChild is the main of a child process: it reads who it is from in, starts that agent, and
 // serves it over MCP on in and out until in ends. Logs go to errOut, and so do the agent's results,
 // since out is the protocol's. The program must not write to out by itself.
 func ServeChild(ctx context.Context, types agent.Types, in io.Reader, out, errOut io.Writer) error {
-	h, in, err := readHello(in)
-	if err != nil {
-		return err
-	}
-	log := slog.New(slog.NewJSONHandler(errOut, &slog.HandlerOptions{Level: h.LogLevel}))
-	tel, err := telemetry.Setup(ctx, telemetry.Config{Endpoint: h.Telemetry.Endpoint, Protocol: h.Telemetry.Protocol,
-		ServiceName: h.Project, Project: h.Project, Instance: h.Instance, Logger: log})
-	if err != nil {
-		return fmt.Errorf("telemetry: %w", err)
-	}
-	dir := newRemote(h, tel, log)
-	c := &child{hello: h, log: log, tel: tel, dir: dir, runNow: make(chan struct{})}
-	err = c.serve(ctx, types, in, out, errOut)
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), childDrain)
-	defer cancel()
-	return errors.Join(err, dir.close(end), tel.Shutdown(end))
+	return child.Serve(ctx, types, in, out, errOut)
 }
 
-type child struct {
-	hello
-	log    *slog.Logger
-	tel    *telemetry.Telemetry
-	dir    *remote
-	host   *agent.Host
-	health func(context.Context) error
-	run    sync.Once
-	runNow chan struct{}
+// own makes t a child process of this program that runs instance n of one of its types.
+func (r *Runtime) own(t *client.Target, p planned, i *route.Instance, n int) error {
+	t.Trusted = true
+	t.Command = r.opts.Child
+	if len(t.Command) == 0 {
+		exe, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("agent %s: find the program to run in a child process: %w", p.name, err)
+		}
+		t.Command = []string{exe}
+	}
+	maps.Copy(t.Env, telemetryVars())
+	maps.Copy(t.Env, r.opts.ChildEnv)
+	t.Env[ChildVar] = "1"
+	h := child.Hello{Version: child.Version, Program: r.opts.Version, Project: r.cfg.Project, Agent: p.name,
+		Instance: i.ID, Type: p.cfg.Type, Config: p.cfg.Config, StateDir: r.stateDir(p.name), Dir: r.cfg.Dir,
+		Broker: r.brokerSystem(), URL: r.private.url,
+		Token:   r.private.tokens.issue(server.Identity{Name: p.name, Trusted: true, Itself: true}),
+		Timeout: r.longestTimeout(), Run: p.runner && (n == 0 || p.cfg.Run == "all"),
+		Restart:   restartPolicy(r.cfg.Restart),
+		Telemetry: r.cfg.Telemetry, LogLevel: r.logLevel(), Limits: privateLimits(r.cfg.MCP),
+		NoExpress: noExpress(r.cfg.MCP)}
+	var err error
+	if t.Hello, err = json.Marshal(h); err != nil {
+		return fmt.Errorf("agent %s: encode its config for a child process: %w", p.name, err)
+	}
+	return nil
 }
 
-func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out, results io.Writer) error {
-	construct, ok := types[c.Type]
-	if !ok {
-		return fmt.Errorf("this program has no type %q", c.Type)
+func (r *Runtime) logLevel() slog.Level {
+	for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn} {
+		if r.log.Enabled(context.Background(), l) {
+			return l
+		}
 	}
-	a := construct()
-	if err := project.Fill(a, c.Config); err != nil {
-		return fmt.Errorf("agent %s: config: %w", c.Agent, err)
-	}
-	env := agent.Env{Name: c.Agent, Instance: c.Instance, Logger: c.log, Directory: c.dir,
-		Publisher: c.tel.Publisher(c.Broker, c.dir), StateDir: c.StateDir, Dir: c.Dir, Output: results}
-	i, err := lifecycle.New(a, env)
-	if err != nil {
-		return err
-	}
-	c.host, c.health = i.Host, i.Health()
-	if err := i.Start(ctx); err != nil {
-		return err
-	}
-	running, stop := context.WithCancel(ctx)
-	defer stop()
-	var tasks conc.WaitGroup
-	if run := i.Runner(); run != nil && c.Run {
-		tasks.Go(func() { c.supervise(running, run) })
-	}
-	err = server.ServeStdio(ctx, c, in, out,
-		server.Options{Logger: c.log, Version: c.Program, Limits: privateLimits(c.MCP), NoExpress: noExpress(c.MCP)},
-		server.Identity{Name: selfName, Trusted: true})
-	stop()
-	tasks.Wait()
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), childDrain)
-	defer cancel()
-	return errors.Join(err, i.Close(end))
+	return slog.LevelError
 }
 
-// Info implements communicator.Service.
-func (c *child) Info() agent.Info { return c.host.Info() }
+// longestTimeout is of all policies: a child cannot know the one of each callee, which its parent
+// applies.
+func (r *Runtime) longestTimeout() time.Duration {
+	longest := r.cfg.Defaults.Timeout
+	for name, a := range r.cfg.Agents {
+		longest = max(longest, r.cfg.PolicyFor(name, "").Timeout)
+		for tool := range a.Tools {
+			longest = max(longest, r.cfg.PolicyFor(name, tool).Timeout)
+		}
+	}
+	return longest
+}
 
-// Call implements agent.Caller: the agent's calls behind the callee's side of telemetry, and the
-// word that its Runner may begin.
-func (c *child) Call(ctx context.Context, call *agent.Call) (*agent.Result, error) {
-	if call.Op == agent.OpEvent && call.Name == topicHealth {
-		if c.health != nil {
-			if err := c.health(ctx); err != nil {
-				return nil, err
+// telemetryVars are the standard variables of OpenTelemetry in our environment: our own children
+// export as we do.
+func telemetryVars() map[string]string {
+	vars := map[string]string{}
+	for _, kv := range os.Environ() {
+		if key, value, _ := strings.Cut(kv, "="); strings.HasPrefix(key, "OTEL_") {
+			vars[key] = value
+		}
+	}
+	return vars
+}
+
+// childLog takes the lines that a child writes to standard error into our log, once, with the
+// agent's name: those of our own children, and of any program that logs as slog's JSON handler
+// does, at their own level.
+func (r *Runtime) childLog(name, instance string) func([]byte) {
+	log := r.log.With("agent", name, "instance", instance)
+	return func(line []byte) {
+		if len(bytes.TrimSpace(line)) == 0 {
+			return
+		}
+		var rec map[string]any
+		if line[0] == '{' && json.Unmarshal(line, &rec) == nil {
+			var level slog.Level
+			msg, ok := rec["msg"].(string)
+			word, _ := rec["level"].(string)
+			if ok && level.UnmarshalText([]byte(word)) == nil {
+				for _, k := range []string{"msg", "level", "time", "agent", "instance"} {
+					delete(rec, k)
+				}
+				attrs := make([]slog.Attr, 0, len(rec))
+				for k, v := range rec {
+					attrs = append(attrs, slog.Any(k, v))
+				}
+				log.LogAttrs(context.Background(), level, msg, attrs...)
+				return
 			}
 		}
-		return &agent.Result{}, nil
-	}
-	if call.Op == agent.OpEvent && call.Name == topicRun {
-		c.run.Do(func() { close(c.runNow) })
-		return &agent.Result{}, nil
-	}
-	return c.tel.Server(telemetry.Hop{Communicator: project.OverStdio, Instance: c.Instance})(c.host).Call(ctx, call)
-}
-
-// supervise runs the agent's Runner once the parent says so, and tells the parent what becomes of
-// it.
-func (c *child) supervise(ctx context.Context, run func(context.Context) error) {
-	select {
-	case <-c.runNow:
-	case <-ctx.Done():
-		return
-	}
-	err := supervise.Loop(ctx, restartPolicy(c.Restart), c.Instance, c.log,
-		c.tel.Runner(c.Agent, run), func(s supervise.Status) {
-			if !s.State.Final() {
-				if err := c.tell(ctx, State(s.State), s.Err); err != nil && ctx.Err() == nil {
-					c.log.Warn("the parent did not take news of the Runner", "state", s.State, "error", err)
-				}
-			}
-		})
-	switch {
-	case errors.Is(err, supervise.ErrGaveUp):
-		c.tellEnd(ctx, StateFailed, err)
-	case ctx.Err() == nil:
-		c.tellEnd(ctx, StateDone, nil)
+		log.Info(announced.Replace(string(line)))
 	}
 }
 
-// tellAgain are the waits between attempts to tell the parent the end of the Runner.
-var tellAgain = backoff.Policy{Initial: 100 * time.Millisecond, Multiplier: 2, Max: 10 * time.Second, Jitter: 0.2}
-
-// tellEnd tells the parent that the Runner has ended until the parent has taken it, or stops this
-// process: nothing else would ever say so, and a run may wait for it.
-func (c *child) tellEnd(ctx context.Context, s State, why error) {
-	err := supervise.Reconnect(ctx, tellAgain, func(ctx context.Context) error {
-		return c.tell(ctx, s, why)
-	}, func(n int, wait time.Duration, err error) {
-		c.log.Warn("the parent did not take news of the Runner", "state", s, "attempt", n, "next",
-			wait.Round(time.Millisecond), "error", err)
-	})
-	if err != nil {
-		c.log.Debug("the parent stopped this process before it took news of the Runner", "state", s)
-	}
-}
-
-func (c *child) tell(ctx context.Context, s State, why error) error {
-	news := runnerNews{Instance: c.Instance, State: s}
-	if why != nil {
-		news.Error = why.Error()
-	}
-	payload, err := json.Marshal(news)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, tellTimeout)
-	defer cancel()
-	_, err = c.dir.Call(ctx, &agent.Call{Op: agent.OpEvent, Agent: selfName, Name: topicRunner, Input: payload,
-		From: agent.Identity{Agent: c.Agent, Instance: c.Instance, Trusted: true}, Attempt: 1})
-	return err
-}
+// announced takes the readiness lines of children apart: whoever started us looks for ours among
+// what we log.
+var announced = strings.NewReplacer(startup.SSEURL, "serves SSE at ", startup.StdioReady, "is ready on stdio")

@@ -1,21 +1,13 @@
 package runtime
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"log/slog"
 	"maps"
-	"os"
-	"strings"
-	"time"
 
 	concpool "github.com/sourcegraph/conc/pool"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
-	"github.com/openmas/openmas/internal/startup"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/server"
@@ -80,7 +72,8 @@ func (r *Runtime) target(p planned, i *route.Instance, n int) (client.Target, er
 			t.Headers["Authorization"] = "Bearer " + p.cfg.Token
 		}
 		t.TLS = p.tls
-		return t, authorize(&t, p.cfg.OAuth)
+		err := authorize(&t, p.cfg.OAuth)
+		return t, err
 	}
 	t.Stderr = r.childLog(p.name, i.ID)
 	if p.kind == project.KindCommand {
@@ -89,29 +82,8 @@ func (r *Runtime) target(p planned, i *route.Instance, n int) (client.Target, er
 			r.private.tokens.issue(server.Identity{Name: p.name, Itself: true})
 		return t, nil
 	}
-	token := r.private.tokens.issue(server.Identity{Name: p.name, Trusted: true, Itself: true})
-	t.Trusted = true
-	t.Command = r.opts.Child
-	if len(t.Command) == 0 {
-		exe, err := os.Executable()
-		if err != nil {
-			return t, fmt.Errorf("agent %s: find the program to run in a child process: %w", p.name, err)
-		}
-		t.Command = []string{exe}
-	}
-	maps.Copy(t.Env, telemetryVars())
-	maps.Copy(t.Env, r.opts.ChildEnv)
-	t.Env[ChildVar] = "1"
-	h := hello{Version: helloVersion, Project: r.cfg.Project, Agent: p.name, Instance: i.ID, Type: p.cfg.Type,
-		Config: p.cfg.Config, StateDir: r.stateDir(p.name), Dir: r.cfg.Dir, Broker: r.brokerSystem(),
-		URL: r.private.url, Token: token, Timeout: r.longestTimeout(), Run: p.runner && (n == 0 || p.cfg.Run == "all"),
-		Restart:   r.cfg.Restart,
-		Telemetry: r.cfg.Telemetry, LogLevel: r.logLevel(), Program: r.opts.Version, MCP: r.cfg.MCP}
-	var err error
-	if t.Hello, err = json.Marshal(h); err != nil {
-		return t, fmt.Errorf("agent %s: encode its config for a child process: %w", p.name, err)
-	}
-	return t, nil
+	err := r.own(&t, p, i, n)
+	return t, err
 }
 
 var transports = map[string]mcp.Transport{project.OverStdio: mcp.Stdio, project.OverSSE: mcp.SSE,
@@ -124,71 +96,3 @@ func (r *Runtime) connectOptions() client.Options {
 			r.refresh()
 		}, NoExpress: noExpress(r.cfg.MCP)}
 }
-
-func (r *Runtime) logLevel() slog.Level {
-	for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn} {
-		if r.log.Enabled(context.Background(), l) {
-			return l
-		}
-	}
-	return slog.LevelError
-}
-
-// longestTimeout is of all policies: a child cannot know the one of each callee, which its parent
-// applies.
-func (r *Runtime) longestTimeout() time.Duration {
-	longest := r.cfg.Defaults.Timeout
-	for name, a := range r.cfg.Agents {
-		longest = max(longest, r.cfg.PolicyFor(name, "").Timeout)
-		for tool := range a.Tools {
-			longest = max(longest, r.cfg.PolicyFor(name, tool).Timeout)
-		}
-	}
-	return longest
-}
-
-// telemetryVars are the standard variables of OpenTelemetry in our environment: our own children
-// export as we do.
-func telemetryVars() map[string]string {
-	vars := map[string]string{}
-	for _, kv := range os.Environ() {
-		if key, value, _ := strings.Cut(kv, "="); strings.HasPrefix(key, "OTEL_") {
-			vars[key] = value
-		}
-	}
-	return vars
-}
-
-// childLog takes the lines that a child writes to standard error into our log, once, with the
-// agent's name: those of our own children, and of any program that logs as slog's JSON handler
-// does, at their own level.
-func (r *Runtime) childLog(name, instance string) func([]byte) {
-	log := r.log.With("agent", name, "instance", instance)
-	return func(line []byte) {
-		if len(bytes.TrimSpace(line)) == 0 {
-			return
-		}
-		var rec map[string]any
-		if line[0] == '{' && json.Unmarshal(line, &rec) == nil {
-			var level slog.Level
-			msg, ok := rec["msg"].(string)
-			word, _ := rec["level"].(string)
-			if ok && level.UnmarshalText([]byte(word)) == nil {
-				for _, k := range []string{"msg", "level", "time", "agent", "instance"} {
-					delete(rec, k)
-				}
-				attrs := make([]slog.Attr, 0, len(rec))
-				for k, v := range rec {
-					attrs = append(attrs, slog.Any(k, v))
-				}
-				log.LogAttrs(context.Background(), level, msg, attrs...)
-				return
-			}
-		}
-		log.Info(announced.Replace(string(line)))
-	}
-}
-
-// announced takes the readiness lines of children apart: whoever started us looks for ours among
-// what we log.
-var announced = strings.NewReplacer(startup.SSEURL, "serves SSE at ", startup.StdioReady, "is ready on stdio")

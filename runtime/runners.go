@@ -10,6 +10,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/supervise"
 )
@@ -200,8 +201,9 @@ func (r *Runtime) resume(ctx context.Context, i *route.Instance, peer communicat
 	}
 	bounded, cancel := context.WithTimeout(ctx, r.cfg.Connect.Timeout)
 	defer cancel()
-	_, err := peer.Call(bounded, &agent.Call{Op: agent.OpEvent, Agent: x.agent, Name: topicRun, Input: []byte(`{}`),
-		From: fromSelf, Attempt: 1})
+	_, err := peer.Call(bounded, &agent.Call{Op: agent.OpEvent, Agent: x.agent, Name: child.TopicRun,
+		Input: []byte(`{}`),
+		From:  child.FromRuntime, Attempt: 1})
 	if err != nil && ctx.Err() == nil {
 		// The session is dead or the child is: its restart comes back here.
 		r.log.Warn("a child's Runner did not begin", "instance", i.ID, "error", err)
@@ -209,12 +211,12 @@ func (r *Runtime) resume(ctx context.Context, i *route.Instance, peer communicat
 }
 
 // runnerNews takes what a child says about its Runner.
-func (r *Runtime) runnerNews(x *runner, news runnerNews) {
+func (r *Runtime) runnerNews(x *runner, news child.RunnerNews) {
 	var why error
 	if news.Error != "" {
 		why = errors.New(news.Error)
 	}
-	switch news.State {
+	switch State(news.State) {
 	case StateDone:
 		x.finish(StateDone, nil)
 	case StateFailed:
@@ -225,6 +227,6 @@ func (r *Runtime) runnerNews(x *runner, news runnerNews) {
 			}
 		}
 	default:
-		x.set(news.State, why)
+		x.set(State(news.State), why)
 	}
 }

@@ -6,29 +6,13 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/delivery"
+	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/project"
 )
 
 // selfName is the runtime as an agent.
-const selfName = "openmas"
-
-// fromSelf is who makes the calls of the runtime itself.
-var fromSelf = agent.Identity{Agent: selfName, Trusted: true}
-
-// Topics between a runtime and its children; no event of an agent has them.
-const (
-	topicRun    = "openmas.run"    // to a child: every agent is up, run your Runner
-	topicHealth = "openmas.health" // to a child: how are you?
-	topicRunner = "openmas.runner" // from a child: what has become of it
-)
-
-// runnerNews is the payload of topicRunner.
-type runnerNews struct {
-	Instance string `json:"instance"`
-	State    State  `json:"state"`
-	Error    string `json:"error,omitempty"`
-}
+const selfName = child.Runtime
 
 // serveSelf makes the runtime callable. Children publish events by delivering them to it.
 func (r *Runtime) serveSelf(ctx context.Context) error {
@@ -78,7 +62,8 @@ func askHealth(ctx context.Context, i *route.Instance) error {
 	if s == nil {
 		return nil // it is down, which its state says
 	}
-	_, err := s.Call(ctx, &agent.Call{Op: agent.OpEvent, Name: topicHealth, Input: []byte(`{}`), From: fromSelf,
+	_, err := s.Call(ctx, &agent.Call{Op: agent.OpEvent, Name: child.TopicHealth, Input: []byte(`{}`),
+		From:    child.FromRuntime,
 		Attempt: 1})
 	return err
 }
@@ -101,8 +86,8 @@ func (r *Runtime) Listing() Listing {
 
 // eventFrom takes an event of a child process: one to pass on, or news of its Runner.
 func (r *Runtime) eventFrom(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-	if c.Name == topicRunner {
-		var news runnerNews
+	if c.Name == child.TopicRunner {
+		var news child.RunnerNews
 		if err := json.Unmarshal(c.Input, &news); err != nil {
 			return nil, agent.Refusedf(agent.CodeInvalidArgument, "news of a runner: %w", err)
 		}

@@ -1,4 +1,4 @@
-package runtime
+package child
 
 import (
 	"context"
@@ -21,11 +21,11 @@ import (
 // listTimeout bounds the directory's look-ups in a child, which have no context of their own.
 const listTimeout = 10 * time.Second
 
-// remote is the directory of a child process: it reaches every agent through the parent's private
-// listener, one session per agent that is called. Retrying is the parent's business: the hop
-// between the two is not the one that fails.
-type remote struct {
-	hello hello
+// directory is the directory of a child process: it reaches every agent through the parent's
+// private listener, one session per agent that is called. Retrying is the parent's business: the
+// hop between the two is not the one that fails.
+type directory struct {
+	hello Hello
 	tel   *telemetry.Telemetry
 	log   *slog.Logger
 
@@ -35,8 +35,8 @@ type remote struct {
 }
 
 var (
-	_ agent.Directory = (*remote)(nil)
-	_ agent.Publisher = (*remote)(nil)
+	_ agent.Directory = (*directory)(nil)
+	_ agent.Publisher = (*directory)(nil)
 )
 
 // line is the session to one agent, made on first use and made anew when it ended.
@@ -46,47 +46,47 @@ type line struct {
 	session *client.Session
 }
 
-func newRemote(h hello, tel *telemetry.Telemetry, log *slog.Logger) *remote {
-	return &remote{hello: h, tel: tel, log: log, lines: map[string]*line{}}
+func newDirectory(h Hello, tel *telemetry.Telemetry, log *slog.Logger) *directory {
+	return &directory{hello: h, tel: tel, log: log, lines: map[string]*line{}}
 }
 
 // Call implements [agent.Caller].
-func (r *remote) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+func (d *directory) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 	if err := agent.CheckAgentName(c.Agent); err != nil {
 		return nil, agent.Refusedf(agent.CodeNotFound, "there is no agent %q", c.Agent)
 	}
-	l, err := r.line(c.Agent)
+	l, err := d.line(c.Agent)
 	if err != nil {
 		return nil, err
 	}
 	return l.chain.Call(ctx, c)
 }
 
-func (r *remote) line(name string) (*line, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return nil, agent.Refusedf(agent.CodeUnavailable, "agent %s is stopping", r.hello.Agent)
+func (d *directory) line(name string) (*line, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil, agent.Refusedf(agent.CodeUnavailable, "agent %s is stopping", d.hello.Agent)
 	}
-	l := r.lines[name]
+	l := d.lines[name]
 	if l == nil {
 		l = &line{turn: make(chan struct{}, 1)}
 		attempt := agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-			s, err := r.session(ctx, l, name)
+			s, err := d.session(ctx, l, name)
 			if err != nil {
 				return nil, err
 			}
 			return s.Call(ctx, c)
 		})
-		l.chain = agent.Chain(attempt, r.tel.Client(telemetry.Hop{Communicator: project.OverHTTP}),
-			lifecycle.Limit(r.hello.Timeout))
-		r.lines[name] = l
+		l.chain = agent.Chain(attempt, d.tel.Client(telemetry.Hop{Communicator: project.OverHTTP}),
+			lifecycle.Limit(d.hello.Timeout))
+		d.lines[name] = l
 	}
 	return l, nil
 }
 
 // session gives the live session to an agent. Callers that come while it is being made wait for it.
-func (r *remote) session(ctx context.Context, l *line, name string) (*client.Session, error) {
+func (d *directory) session(ctx context.Context, l *line, name string) (*client.Session, error) {
 	select {
 	case l.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -102,13 +102,14 @@ func (r *remote) session(ctx context.Context, l *line, name string) (*client.Ses
 		}
 	}
 	s, err := client.Connect(ctx,
-		client.Target{Name: name, Transport: mcp.Streamable, URL: r.hello.URL + "/agents/" + url.PathEscape(name) + "/mcp",
-			Headers: map[string]string{"Authorization": "Bearer " + r.hello.Token}, Trusted: true},
-		client.Options{Logger: r.log, MaxBody: int(r.hello.MCP.MaxBody), NoExpress: noExpress(r.hello.MCP)})
+		client.Target{Name: name, Transport: mcp.Streamable, URL: d.hello.URL + "/agents/" + url.PathEscape(name) +
+			"/mcp",
+			Headers: map[string]string{"Authorization": "Bearer " + d.hello.Token}, Trusted: true},
+		client.Options{Logger: d.log, MaxBody: d.hello.Limits.MaxBody, NoExpress: d.hello.NoExpress})
 	if err != nil {
 		var e *agent.Error
 		if errors.As(err, &e) && e.Code == agent.CodeNotFound {
-			r.forget(name)
+			d.forget(name)
 			return nil, agent.Refusedf(agent.CodeNotFound, "there is no agent %q", name)
 		}
 		return nil, agent.Refusedf(agent.CodeUnavailable, "reach agent %s through the parent: %w", name, err)
@@ -117,27 +118,32 @@ func (r *remote) session(ctx context.Context, l *line, name string) (*client.Ses
 	return s, nil
 }
 
-func (r *remote) forget(name string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.lines, name)
+func (d *directory) forget(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.lines, name)
+}
+
+// listing is what is read of the answer to openmas.list.
+type listing struct {
+	Agents []agent.Info `json:"agents"`
 }
 
 // Agents implements [agent.Directory]. It is empty when the parent does not answer.
-func (r *remote) Agents() []agent.Info {
+func (d *directory) Agents() []agent.Info {
 	ctx, cancel := context.WithTimeout(context.Background(), listTimeout)
 	defer cancel()
-	l, err := agent.Ask[Listing](agent.WithEnv(ctx, agent.Env{Name: r.hello.Agent, Directory: r}), selfName+".list",
+	l, err := agent.Ask[listing](agent.WithEnv(ctx, agent.Env{Name: d.hello.Agent, Directory: d}), Runtime+".list",
 		nil)
 	if err != nil {
-		r.log.Warn("the parent did not list the agents", "error", err)
+		d.log.Warn("the parent did not list the agents", "error", err)
 	}
 	return l.Agents
 }
 
 // Agent implements [agent.Directory].
-func (r *remote) Agent(name string) (agent.Info, bool) {
-	for _, info := range r.Agents() {
+func (d *directory) Agent(name string) (agent.Info, bool) {
+	for _, info := range d.Agents() {
 		if info.Name == name {
 			return info, true
 		}
@@ -146,21 +152,21 @@ func (r *remote) Agent(name string) (agent.Info, bool) {
 }
 
 // Publish implements [agent.Publisher]: the parent passes the event on.
-func (r *remote) Publish(ctx context.Context, p agent.Event) error {
-	p.Source = r.hello.Agent
-	if _, err := r.Call(ctx, delivery.Call(selfName, p, 1)); err != nil {
+func (d *directory) Publish(ctx context.Context, p agent.Event) error {
+	p.Source = d.hello.Agent
+	if _, err := d.Call(ctx, delivery.Call(Runtime, p, 1)); err != nil {
 		return fmt.Errorf("publish %s: %w", p.Topic, err)
 	}
 	return nil
 }
 
 // close ends every session.
-func (r *remote) close(ctx context.Context) error {
-	r.mu.Lock()
-	r.closed = true
-	lines := r.lines
-	r.lines = nil
-	r.mu.Unlock()
+func (d *directory) close(ctx context.Context) error {
+	d.mu.Lock()
+	d.closed = true
+	lines := d.lines
+	d.lines = nil
+	d.mu.Unlock()
 	var errs []error
 	for name, l := range lines {
 		l.turn <- struct{}{} // nobody waits for long: dialling has its own timeout

@@ -1,4 +1,4 @@
-package runtime
+package child
 
 import (
 	"context"
@@ -14,31 +14,31 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/server"
+	"github.com/openmas/openmas/runtime/internal/supervise"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
-	"github.com/openmas/openmas/runtime/project"
 )
 
-// deafParent is the directory of a parent that takes the end of a Runner only when it is told for
+// slowParent is the directory of a parent that takes the end of a Runner only when it is told for
 // the third time.
-type deafParent struct {
+type slowParent struct {
 	mu   sync.Mutex
 	told []string // of the end
 }
 
-func (p *deafParent) Agents() []agent.Info { return []agent.Info{{Name: selfName}} }
+func (p *slowParent) Agents() []agent.Info { return []agent.Info{{Name: Runtime}} }
 
-func (p *deafParent) Agent(name string) (agent.Info, bool) {
-	return agent.Info{Name: name}, name == selfName
+func (p *slowParent) Agent(name string) (agent.Info, bool) {
+	return agent.Info{Name: name}, name == Runtime
 }
 
-func (p *deafParent) Call(_ context.Context, c *agent.Call) (*agent.Result, error) {
+func (p *slowParent) Call(_ context.Context, c *agent.Call) (*agent.Result, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var news runnerNews
+	var news RunnerNews
 	if err := json.Unmarshal(c.Input, &news); err != nil {
 		return nil, err
 	}
-	if news.State != StateDone && news.State != StateFailed {
+	if news.State != supervise.Done && news.State != supervise.Failed {
 		return &agent.Result{}, nil
 	}
 	if p.told = append(p.told, string(c.Input)); len(p.told) < 3 {
@@ -63,7 +63,7 @@ func TestTheEndOfARunnerIsToldUntilItIsHeard(t *testing.T) {
 			`{"instance":"a/0","state":"failed","error":"a/0: gave up restarting after 3 restarts: hopeless"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &deafParent{}
+			p := &slowParent{}
 			gw, err := server.NewGateway(p,
 				server.GatewayOptions{Private: true, Options: server.Options{Logger: slog.New(slog.DiscardHandler),
 					Identify: func(*http.Request) (server.Identity, error) {
@@ -79,9 +79,9 @@ func TestTheEndOfARunnerIsToldUntilItIsHeard(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h := hello{Agent: "a", Instance: "a/0", URL: srv.URL, Timeout: 10 * time.Second,
-				Restart: project.Restart{Limit: 1, Window: time.Minute, Backoff: time.Millisecond, GiveUpAfter: 1}}
-			ch := &child{hello: h, log: log, tel: tel, dir: newRemote(h, tel, log), runNow: make(chan struct{})}
+			h := Hello{Agent: "a", Instance: "a/0", URL: srv.URL, Timeout: 10 * time.Second,
+				Restart: supervise.Policy{Restarts: 1, Within: time.Minute, Backoff: time.Millisecond, GiveUpAfter: 1}}
+			ch := &child{Hello: h, log: log, tel: tel, dir: newDirectory(h, tel, log), runNow: make(chan struct{})}
 			close(ch.runNow)
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()

@@ -1,0 +1,28 @@
+// Package child is a child process of the runtime, and what it and its parent say to each other:
+// the line that it reads first, and a few events besides MCP.
+package child
+
+import (
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/runtime/internal/supervise"
+)
+
+// Runtime is the runtime as an agent: its children publish events by delivering them to it.
+const Runtime = "openmas"
+
+// FromRuntime is who makes the calls of the runtime itself.
+var FromRuntime = agent.Identity{Agent: Runtime, Trusted: true}
+
+// Topics between a runtime and its children; no event of an agent has them.
+const (
+	TopicRun    = "openmas.run"    // to a child: every agent is up, run your Runner
+	TopicHealth = "openmas.health" // to a child: how are you?
+	TopicRunner = "openmas.runner" // from a child: what has become of it
+)
+
+// RunnerNews is the payload of TopicRunner.
+type RunnerNews struct {
+	Instance string          `json:"instance"`
+	State    supervise.State `json:"state"`
+	Error    string          `json:"error,omitempty"`
+}

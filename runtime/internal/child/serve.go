@@ -1,0 +1,109 @@
+package child
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sourcegraph/conc"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/lifecycle"
+	"github.com/openmas/openmas/mcp/server"
+	"github.com/openmas/openmas/runtime/internal/telemetry"
+	"github.com/openmas/openmas/runtime/project"
+)
+
+// drain bounds what a child may take to stop once its parent closed its stdin.
+const drain = 20 * time.Second
+
+// Serve is the main of a child process: see runtime.ServeChild.
+func Serve(ctx context.Context, types agent.Types, in io.Reader, out, errOut io.Writer) error {
+	h, in, err := ReadHello(in)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewJSONHandler(errOut, &slog.HandlerOptions{Level: h.LogLevel}))
+	tel, err := telemetry.Setup(ctx, telemetry.Config{Endpoint: h.Telemetry.Endpoint, Protocol: h.Telemetry.Protocol,
+		ServiceName: h.Project, Project: h.Project, Instance: h.Instance, Logger: log})
+	if err != nil {
+		return fmt.Errorf("telemetry: %w", err)
+	}
+	dir := newDirectory(h, tel, log)
+	c := &child{Hello: h, log: log, tel: tel, dir: dir, runNow: make(chan struct{})}
+	err = c.serve(ctx, types, in, out, errOut)
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	return errors.Join(err, dir.close(end), tel.Shutdown(end))
+}
+
+type child struct {
+	Hello
+	log    *slog.Logger
+	tel    *telemetry.Telemetry
+	dir    *directory
+	host   *agent.Host
+	health func(context.Context) error
+	run    sync.Once
+	runNow chan struct{}
+}
+
+func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out, results io.Writer) error {
+	construct, ok := types[c.Type]
+	if !ok {
+		return fmt.Errorf("this program has no type %q", c.Type)
+	}
+	a := construct()
+	if err := project.Fill(a, c.Config); err != nil {
+		return fmt.Errorf("agent %s: config: %w", c.Agent, err)
+	}
+	env := agent.Env{Name: c.Agent, Instance: c.Instance, Logger: c.log, Directory: c.dir,
+		Publisher: c.tel.Publisher(c.Broker, c.dir), StateDir: c.StateDir, Dir: c.Dir, Output: results}
+	i, err := lifecycle.New(a, env)
+	if err != nil {
+		return err
+	}
+	c.host, c.health = i.Host, i.Health()
+	if err := i.Start(ctx); err != nil {
+		return err
+	}
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	var tasks conc.WaitGroup
+	if run := i.Runner(); run != nil && c.Run {
+		tasks.Go(func() { c.supervise(running, run) })
+	}
+	err = server.ServeStdio(ctx, c, in, out,
+		server.Options{Logger: c.log, Version: c.Program, Limits: c.Limits, NoExpress: c.NoExpress},
+		server.Identity{Name: Runtime, Trusted: true})
+	stop()
+	tasks.Wait()
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	return errors.Join(err, i.Close(end))
+}
+
+// Info implements communicator.Service.
+func (c *child) Info() agent.Info { return c.host.Info() }
+
+// Call implements agent.Caller: the agent's calls behind the callee's side of telemetry, and the
+// word that its Runner may begin.
+func (c *child) Call(ctx context.Context, call *agent.Call) (*agent.Result, error) {
+	if call.Op == agent.OpEvent && call.Name == TopicHealth {
+		if c.health != nil {
+			if err := c.health(ctx); err != nil {
+				return nil, err
+			}
+		}
+		return &agent.Result{}, nil
+	}
+	if call.Op == agent.OpEvent && call.Name == TopicRun {
+		c.run.Do(func() { close(c.runNow) })
+		return &agent.Result{}, nil
+	}
+	return c.tel.Server(telemetry.Hop{Communicator: project.OverStdio, Instance: c.Instance})(c.host).Call(ctx, call)
+}
