@@ -24,10 +24,7 @@ func masked(c *project.Config, err error) error {
 	}
 	var e *agent.Error
 	if !errors.As(err, &e) {
-		if text := err.Error(); c.Redact(text) != text {
-			return &maskedError{c.Redact(text), err}
-		}
-		return err
+		return maskedText(c, err)
 	}
 	clean := *agent.AsError(err)
 	message, details := c.Redact(clean.Message), c.Redact(string(clean.Details))
@@ -41,6 +38,17 @@ func masked(c *project.Config, err error) error {
 		}
 	}
 	return &clean
+}
+
+// maskedText is masked for an error of which more is wanted than the first agent.Error in it.
+func maskedText(c *project.Config, err error) error {
+	if err == nil || !c.HasSecrets() {
+		return err
+	}
+	if text := err.Error(); c.Redact(text) != text {
+		return &maskedError{c.Redact(text), err}
+	}
+	return err
 }
 
 type maskedError struct {

@@ -116,6 +116,48 @@ func TestSecretsStayInside(t *testing.T) {
 	}
 }
 
+// breaks is an agent that tells a secret as it breaks.
+type breaks struct{ at string }
+
+func (b *breaks) fail(at string) error {
+	if b.at == at {
+		return fmt.Errorf("%w: %s", errCause, sesame)
+	}
+	return nil
+}
+
+func (b *breaks) Capabilities() agent.Capabilities {
+	if b.at == "Capabilities" {
+		panic(sesame)
+	}
+	return agent.Capabilities{}
+}
+func (b *breaks) Start(context.Context, agent.Env) error { return b.fail("Start") }
+func (b *breaks) Close(context.Context) error            { return b.fail("Close") }
+
+// Nor do they get into the errors that the program itself is given, which keep their causes.
+func TestErrorsOfTheRuntimeKeepSecrets(t *testing.T) {
+	for _, at := range []string{"Capabilities", "Start", "Close"} {
+		t.Run(at, func(t *testing.T) {
+			cfg := &project.Config{Dir: t.TempDir(), Gateway: &project.Gateway{Listen: "127.0.0.1:0", Token: sesame},
+				Agents: map[string]project.Agent{"breaks": {Type: "breaks"}}}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			r, err := runtime.New(cfg, agent.Types{"breaks": func() agent.Agent { return &breaks{at} }},
+				runtime.Options{Output: io.Discard, OnReady: func(runtime.Status) { cancel() }})
+			if err == nil {
+				if err = r.Run(ctx); !errors.Is(err, errCause) {
+					t.Errorf("the cause is lost: %v", err)
+				}
+			}
+			if err == nil {
+				t.Fatal("no error")
+			}
+			hidden(t, at, err.Error(), "***")
+		})
+	}
+}
+
 // A secret may look like a number, and the details of an error may hold that as one. They stay
 // JSON, or the whole error would be lost on its way.
 func TestMaskedDetailsStayJSON(t *testing.T) {

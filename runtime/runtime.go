@@ -117,7 +117,7 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	}
 	plan, err := makePlan(cfg, types, o.Only, o.Logger)
 	if err != nil {
-		return nil, err
+		return nil, maskedText(cfg, err)
 	}
 	r := &Runtime{cfg: cfg, opts: o, log: o.Logger, plan: plan, dir: &route.Directory{}, local: communicator.NewLocal(),
 		ready:  make(chan struct{}),
@@ -169,8 +169,11 @@ func (r *Runtime) Status() Status {
 
 // Run starts the system, keeps it alive, and stops it in order: when ctx ends, when a critical
 // agent has failed for good (an error), or with Options.Once when every Runner has returned. What
-// started is stopped again when starting fails halfway.
-func (r *Runtime) Run(ctx context.Context) error {
+// started is stopped again when starting fails halfway. The error's text has no secret of the
+// project; errors.Is and errors.As find its causes as they are.
+func (r *Runtime) Run(ctx context.Context) error { return maskedText(r.cfg, r.run(ctx)) }
+
+func (r *Runtime) run(ctx context.Context) error {
 	if !r.ran.CompareAndSwap(false, true) {
 		return errors.New("this runtime has run already: make a new one")
 	}
