@@ -24,6 +24,7 @@ var ranks = map[string]int{
 	"internal/backoff":              1,
 	"internal/calltree":             1,
 	"internal/gate":                 1,
+	"internal/nearest":              1,
 	"internal/startup":              1,
 	"internal/delivery":             2,
 	"internal/lifecycle":            2,

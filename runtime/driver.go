@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/nearest"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -44,7 +45,7 @@ func checkDriver(c *project.Config, drivers map[string]NewDriver) error {
 	}
 	if t := c.Broker.Type; t != project.BrokerMemory && t != project.BrokerNATS && drivers[t] == nil {
 		e := c.Errorf([]string{"broker", "type"}, "broker.type: this program has no broker %q", t)
-		e.Hint = project.Suggest(t, append(slices.Sorted(maps.Keys(drivers)), project.BrokerMemory, project.BrokerNATS))
+		e.Hint = nearest.Hint(t, append(slices.Sorted(maps.Keys(drivers)), project.BrokerMemory, project.BrokerNATS))
 		return e
 	}
 	return nil

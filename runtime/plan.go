@@ -11,6 +11,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/lifecycle"
+	"github.com/openmas/openmas/internal/nearest"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -118,7 +119,7 @@ func planAgent(cfg *project.Config, types agent.Types, name string) (*planned, e
 	construct, ok := types[ac.Type]
 	if !ok {
 		e := cfg.Errorf([]string{"agents", name, "type"}, "agent %s: this program has no type %q", name, ac.Type)
-		if e.Hint = project.Suggest(ac.Type, slices.Collect(maps.Keys(types))); len(types) == 0 {
+		if e.Hint = nearest.Hint(ac.Type, slices.Collect(maps.Keys(types))); len(types) == 0 {
 			e.Hint = "name the Go package that has it under package:"
 		}
 		return p, e
@@ -168,10 +169,10 @@ func checkOffer(all map[string]*planned, callee, tool string) (wrong, hint strin
 	case callee == selfName:
 		return "", ""
 	case p == nil:
-		return fmt.Sprintf("there is no agent %q", callee), project.Suggest(callee, slices.Collect(maps.Keys(all)))
+		return fmt.Sprintf("there is no agent %q", callee), nearest.Hint(callee, slices.Collect(maps.Keys(all)))
 	case p.unknown: // what is wrong with it is said already
 	case p.kind == project.KindType && tool != "" && !offers(p.info, tool):
-		return fmt.Sprintf("%s has no tool %q", callee, tool), project.Suggest(tool, toolNames(p.info))
+		return fmt.Sprintf("%s has no tool %q", callee, tool), nearest.Hint(tool, toolNames(p.info))
 	}
 	return "", ""
 }

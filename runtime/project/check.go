@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/openmas/openmas/internal/nearest"
 )
 
 // Checker compares a plain value with a Go type, strictly, and says everything that
@@ -161,7 +163,7 @@ func (c *Checker) unknown(path []string, key string, fields []Field) {
 		where = " in " + JoinPath(path)
 	}
 	p := problemf(Position{}, child(path, key), "unknown key %q%s", key, where)
-	p.Hint, p.AtKey = Suggest(key, names), true
+	p.Hint, p.AtKey = nearest.Hint(key, names), true
 	c.problems = append(c.problems, p)
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/openmas/openmas/internal/nearest"
 	"github.com/openmas/openmas/mcp/server"
 )
 
@@ -138,7 +139,7 @@ func (v *validator) mcp() {
 	if a, known := v.c.Agents[name]; !ok || tool == "" {
 		v.fail(keys, "", "%s is not a tool: write agent.tool", v.quote(keys, m.Sampling))
 	} else if !known {
-		v.fail(keys, Suggest(name, v.c.AgentNames()), "there is no agent %q", name)
+		v.fail(keys, nearest.Hint(name, v.c.AgentNames()), "there is no agent %q", name)
 	} else if a.AllowTools != nil && !slices.Contains(a.AllowTools, tool) {
 		v.fail(keys, "", "%s is not among agents.%s.allow_tools", m.Sampling, name)
 	}
@@ -215,7 +216,7 @@ func (v *validator) exposed(entries []string) {
 		name, tool, cut := strings.Cut(entry, ".")
 		if _, ok := v.c.Agents[name]; !ok && name != runtimeAgent {
 			known := append(v.c.AgentNames(), runtimeAgent)
-			v.fail(keys, Suggest(name, known), "there is no agent %s", v.quote(keys, name))
+			v.fail(keys, nearest.Hint(name, known), "there is no agent %s", v.quote(keys, name))
 		} else if cut && tool == "" {
 			v.fail(keys, "write agent or agent.tool", "the tool after the dot is missing")
 		}

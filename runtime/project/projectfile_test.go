@@ -118,18 +118,6 @@ func TestMergeAgrees(t *testing.T) {
 	})
 }
 
-func TestNearest(t *testing.T) {
-	known := []string{"communicator", "command", "config", "type", "timeout", "tools", "url", "mcp-sse", "mcp-stdio"}
-	for word, want := range map[string]string{
-		"comunicator": "communicator", "Type": "type", "tpye": "type", "timout": "timeout", "tool": "tools",
-		"mcp-std": "mcp-stdio", "ulr": "url", "zzz": "", "": "", "x": "", strings.Repeat("x", 100): "",
-	} {
-		if got := Nearest(word, known); got != want {
-			t.Errorf("%q: %q, want %q", word, got, want)
-		}
-	}
-}
-
 func TestExpand(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"s": "from file\n", "two": "a\n\n", "crlf": "x\r\n",

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/openmas/openmas/internal/nearest"
 )
 
 var (
@@ -73,7 +75,7 @@ func (v *validator) word(keys []string, value string, known ...string) {
 	if slices.Contains(known, value) {
 		return
 	}
-	v.fail(keys, Suggest(value, known), "unknown word %s", v.quote(keys, value))
+	v.fail(keys, nearest.Hint(value, known), "unknown word %s", v.quote(keys, value))
 }
 
 func (v *validator) project() {
@@ -160,7 +162,7 @@ func (v *validator) agent(name string, a Agent) {
 			v.fail(key, "it can be "+strings.Join(known, " or "), "a %s agent cannot be reached over %s", kind,
 				a.Communicator)
 		} else {
-			v.fail(key, Suggest(a.Communicator, known), "unknown communicator %s",
+			v.fail(key, nearest.Hint(a.Communicator, known), "unknown communicator %s",
 				v.quote(key, a.Communicator))
 		}
 	}
@@ -209,7 +211,7 @@ func (v *validator) kind(keys []string, a Agent) {
 				others = append(others, name)
 			}
 		}
-		if near := Nearest(keys[1], others); near != "" {
+		if near := nearest.Word(keys[1], others); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
 	}

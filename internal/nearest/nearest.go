@@ -1,4 +1,5 @@
-package project
+// Package nearest finds the word that somebody meant who wrote an unknown one.
+package nearest
 
 import (
 	"cmp"
@@ -7,8 +8,8 @@ import (
 	"strings"
 )
 
-// Nearest returns the known word that word is most likely a misspelling of, or "".
-func Nearest(word string, known []string) string {
+// Word returns the known word that word is most likely a misspelling of, or "".
+func Word(word string, known []string) string {
 	word = strings.ToLower(word)
 	best, bestDistance, bestPrefix := "", max(1, len(word)/3)+1, 0
 	for _, k := range slices.Sorted(slices.Values(known)) {
@@ -31,9 +32,9 @@ func commonPrefix(a, b string) int {
 	return n
 }
 
-// Suggest is a hint for an unknown word: the nearest known one, else all of them if they are few.
-func Suggest(word string, known []string) string {
-	if near := Nearest(word, known); near != "" {
+// Hint is a sentence for an unknown word: the nearest known one, else all of them if they are few.
+func Hint(word string, known []string) string {
+	if near := Word(word, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	if len(known) == 0 || len(known) > 20 {

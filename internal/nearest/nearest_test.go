@@ -1,0 +1,35 @@
+package nearest
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestWord(t *testing.T) {
+	known := []string{"communicator", "command", "config", "type", "timeout", "tools", "url", "mcp-sse", "mcp-stdio"}
+	for word, want := range map[string]string{
+		"comunicator": "communicator", "Type": "type", "tpye": "type", "timout": "timeout", "tool": "tools",
+		"mcp-std": "mcp-stdio", "ulr": "url", "zzz": "", "": "", "x": "", strings.Repeat("x", 100): "",
+	} {
+		if got := Word(word, known); got != want {
+			t.Errorf("%q: %q, want %q", word, got, want)
+		}
+	}
+}
+
+func TestHint(t *testing.T) {
+	for _, tt := range []struct {
+		word  string
+		known []string
+		want  string
+	}{
+		{"tpye", []string{"type", "url"}, `did you mean "type"?`},
+		{"zzz", []string{"url", "type"}, "known: type, url"},
+		{"zzz", nil, ""},
+		{"zzz", make([]string, 21), ""},
+	} {
+		if got := Hint(tt.word, tt.known); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.word, got, tt.want)
+		}
+	}
+}
