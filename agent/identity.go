@@ -3,8 +3,7 @@ package agent
 // An Identity says who makes a call. The runtime sets it; what a caller writes there does not
 // arrive.
 //
-// The runtime's own agent is named openmas. With neither Agent nor User it is the program that
-// hosts the agents.
+// The runtime calls as the agent openmas, and so does the program that it is part of.
 type Identity struct {
 	// Agent is the agent that calls, Instance which of its instances ("name/0"). Both are empty for
 	// a caller that is no agent: a client of the gateway, a program.
@@ -14,7 +13,8 @@ type Identity struct {
 	User string
 	// Trusted: the caller is code of this system, in this process, in a child process of its own
 	// types, or in another process on its broker. The clients of a gateway and the programs of
-	// foreign agents are not trusted, although it is known who they are.
+	// foreign agents are not trusted, although it is known who they are. No wire can make a caller
+	// trusted: whoever receives a call knows whom it comes from.
 	Trusted bool
 }
 

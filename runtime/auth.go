@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/project"
@@ -77,10 +78,10 @@ func identify(g *project.Gateway) func(*http.Request) (server.Identity, error) {
 	}
 	t := &tokens{}
 	for name, token := range g.Tokens {
-		t.grant(token, server.Identity{Name: name})
+		t.grant(token, server.Identity{Identity: agent.Identity{User: name}})
 	}
 	if g.Token != "" {
-		t.grant(g.Token, server.Identity{Name: project.TokenUser})
+		t.grant(g.Token, server.Identity{Identity: agent.Identity{User: project.TokenUser}})
 	}
 	return t.identify
 }

@@ -79,7 +79,7 @@ func (r *Runtime) target(p planned, i *route.Instance, n int) (client.Target, er
 	if p.kind == project.KindCommand {
 		t.Command = r.cfg.ChildCommand(p.name)
 		t.Env["OPENMAS_URL"], t.Env["OPENMAS_TOKEN"] = r.private.url,
-			r.private.tokens.issue(server.Identity{Name: p.name, Itself: true})
+			r.private.tokens.issue(server.Identity{Identity: agent.Identity{Agent: p.name, Instance: i.ID}})
 		return t, nil
 	}
 	err := r.own(&t, p, i, n)

@@ -12,6 +12,7 @@ import (
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/server"
+	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -56,7 +57,7 @@ func (r *Runtime) startPrivate(ctx context.Context) error {
 	r.private = p
 	host := r.hostOptions()
 	host.Limits, host.Identify = privateLimits(r.cfg.MCP), p.tokens.identify
-	self := p.tokens.issue(server.Identity{Name: selfName, Trusted: true})
+	self := p.tokens.issue(server.Identity{Identity: child.FromRuntime, Relays: true})
 	gw, err := server.NewGateway(r.dir, server.GatewayOptions{Options: host, Private: true})
 	if err != nil {
 		return errors.Join(fmt.Errorf("private listener: %w", err), ln.Close())

@@ -3,6 +3,8 @@ package communicatortest
 import (
 	"context"
 	"encoding/json"
+	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/openmas/openmas/agent"
@@ -11,7 +13,8 @@ import (
 // metadata: what travels beside the input.
 func metadata() []test {
 	return []test{
-		{"id, caller, key, attempt and trace context", nil, callFields},
+		{"id, key, attempt and trace context", nil, callFields},
+		{"who calls, and where in the tree of calls", nil, origins},
 		{"a tool that calls another agent's tool", nil, nested},
 		{"calls in a circle", nil, circle},
 		{"an agent that claims to be another", nil, claims},
@@ -35,8 +38,7 @@ func callFields(b *bench) {
 		b.Fatal(res, err)
 	}
 	got := wait(b, calls, "the call")
-	if got.ID != sent.ID || got.From.Agent != me || !got.From.Trusted || got.Key != sent.Key || got.Attempt != 3 ||
-		got.Depth != 0 {
+	if got.ID != sent.ID || got.Key != sent.Key || got.Attempt != 3 {
 		b.Errorf("the call arrived as %+v, want %+v", got, sent)
 	}
 	for k, v := range trace {
@@ -50,36 +52,80 @@ func callFields(b *bench) {
 	}
 }
 
+// origins: an identity and a place in the tree of calls arrive as the runtime wrote them.
+func origins(b *bench) {
+	calls := make(chan agent.Call, 1)
+	b.tools(raw("see", func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+		calls <- *c
+		return &agent.Result{}, nil
+	}))
+	for name, sent := range map[string]agent.Call{
+		"an agent on its own account": {From: agent.Identity{Agent: me, Instance: me + "/0", Trusted: true},
+			Path: []string{me}},
+		"an agent that serves a call": {From: agent.Identity{Agent: me, Instance: me + "/1", User: "Ann Ó%\n",
+			Trusted: true},
+			Root: "the root", Path: []string{"desk", "clerk-2", me}, Depth: 3},
+		"below an agent that began": {From: agent.Identity{Agent: me, Trusted: true}, Root: "r",
+			Path: []string{me, me}, Depth: 1},
+		"a client of the gateway":    {From: agent.Identity{User: "anonymous"}},
+		"a program that is not ours": {From: agent.Identity{Agent: me, Instance: me + "/0"}, Path: []string{me}},
+		"a program that hosts a system": {From: agent.Identity{Agent: me, User: "ann", Trusted: true},
+			Path: []string{me}},
+	} {
+		c := b.direct("see")
+		c.From, c.Path, c.Depth = sent.From, sent.Path, sent.Depth
+		if sent.Root != "" {
+			c.Root = sent.Root
+		}
+		if res, err := b.dir.Call(b.ctx(), c); err != nil {
+			b.Fatal(res, err)
+		}
+		got := wait(b, calls, "the call")
+		if got.From != c.From || got.Root != c.Root || !slices.Equal(got.Path, c.Path) || got.Depth != c.Depth {
+			b.Errorf("%s: the call arrived from %+v, root %s, path %v, depth %d, and not\nfrom %+v, root %s, path "+
+				"%v, depth %d",
+				name, got.From, got.Root, got.Path, got.Depth, c.From, c.Root, c.Path, c.Depth)
+		}
+	}
+}
+
 // where is what a call says of itself at its end.
 type where struct {
-	Caller string `json:"caller"`
-	Depth  int    `json:"depth"`
-	Input  string `json:"input"`
+	From  agent.Identity
+	Root  string
+	Path  []string
+	Depth int
+	Input string
+}
+
+func whereTool() agent.Tool {
+	return raw("where", func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+		return agent.JSONResult(where{c.From, c.Root, c.Path, c.Depth, string(c.Input)})
+	})
+}
+
+// below is how "callee" calls when it serves a direct call.
+func below(c *agent.Call, input string) where {
+	return where{agent.Identity{Agent: "callee", User: c.From.User, Trusted: true}, c.Root,
+		append(slices.Clone(c.Path), "callee"), c.Depth + 1, input}
 }
 
 func nested(b *bench) {
-	b.serve("end", agent.Capabilities{Tools: []agent.Tool{raw("where",
-		func(_ context.Context, c *agent.Call) (*agent.Result, error) {
-			return agent.JSONResult(where{c.From.Agent, c.Depth, string(c.Input)})
-		})}})
+	b.serve("end", agent.Capabilities{Tools: []agent.Tool{whereTool()}})
 	b.tools(agent.NewTool("relay", "", func(ctx context.Context, in map[string]int) (where, error) {
 		return agent.Ask[where](ctx, "end.where", in)
 	}))
-	got, err := agent.Ask[where](b.ctx(), "callee.relay", map[string]int{"n": 1})
-	if want := (where{"callee", 1, `{"n":1}`}); err != nil || got != want {
-		b.Errorf("the nested call was %+v, %v, want %+v", got, err, want)
-	}
+	c := b.direct("relay")
+	c.From, c.Path, c.Input = agent.Identity{User: "ann"}, nil, json.RawMessage(`{"n":1}`)
+	b.wantWhere(c, below(c, `{"n":1}`))
 }
 
 // An agent calls as itself, at its place in the tree of calls, whatever it writes into a call.
 func claims(b *bench) {
-	b.serve("end", agent.Capabilities{Tools: []agent.Tool{raw("where",
-		func(_ context.Context, c *agent.Call) (*agent.Result, error) {
-			return agent.JSONResult(where{c.From.Agent, c.Depth, string(c.Input)})
-		})}})
+	b.serve("end", agent.Capabilities{Tools: []agent.Tool{whereTool()}})
 	b.tools(raw("lie", func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 		env, _ := agent.EnvFrom(ctx)
-		env.Name = "admin"
+		env.Name, env.Instance, env.User = "admin", "admin/0", "root"
 		lie := &agent.Call{Op: agent.OpTool, Agent: "end", Name: "where", Input: c.Input,
 			From: agent.Identity{Agent: "admin", User: "root", Trusted: true}, Root: "other", Path: []string{"admin"}}
 		if _, err := env.Directory.Call(agent.WithEnv(ctx, env), lie); err != nil {
@@ -87,12 +133,22 @@ func claims(b *bench) {
 		}
 		return env.Directory.Call(ctx, lie)
 	}))
-	var got where
-	if err := b.ask("lie", map[string]int{"n": 1}).Decode(&got); err != nil {
+	c := b.direct("lie")
+	c.From.User, c.Root, c.Path, c.Depth, c.Input = "ann", "the root", []string{"desk", me}, 1,
+		json.RawMessage(`{"n":1}`)
+	b.wantWhere(c, below(c, `{"n":1}`))
+}
+
+// wantWhere makes a call whose tool answers with where its own call arrived.
+func (b *bench) wantWhere(c *agent.Call, want where) {
+	b.Helper()
+	res, err := b.dir.Call(b.ctx(), c)
+	if err != nil {
 		b.Fatal(err)
 	}
-	if want := (where{"callee", 1, `{"n":1}`}); got != want {
-		b.Errorf("the call of an agent that lies arrived as %+v, want %+v", got, want)
+	var got where
+	if err := res.Decode(&got); err != nil || !reflect.DeepEqual(got, want) {
+		b.Errorf("the call below arrived as %+v, %v, want %+v", got, err, want)
 	}
 }
 

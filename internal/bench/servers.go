@@ -45,7 +45,7 @@ func beServer(kind string, listen bool) error {
 			return err
 		}
 		return server.ServeStdio(context.Background(), host, os.Stdin, os.Stdout, hostOptions(),
-			server.Identity{Trusted: os.Getenv(trustVar) != ""})
+			server.Identity{Identity: agent.Identity{Trusted: os.Getenv(trustVar) != ""}, Relays: true})
 	case "mcpgo":
 		return peerserver.ServeStdio(mcpGo())
 	case "gosdk":
@@ -66,7 +66,8 @@ const (
 func hostOptions() server.Options {
 	return server.Options{Logger: slog.New(slog.DiscardHandler),
 		Identify: func(r *http.Request) (server.Identity, error) {
-			return server.Identity{Trusted: r.Header.Get(trustHeader) != ""}, nil
+			return server.Identity{Identity: agent.Identity{Trusted: r.Header.Get(trustHeader) != ""}, Relays: true},
+				nil
 		}}
 }
 

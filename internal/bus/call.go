@@ -24,7 +24,7 @@ type resumed struct {
 func CallFrame(c *agent.Call) (Frame, error) {
 	f := Frame{
 		Kind: KindCall, Op: string(c.Op), Agent: c.Agent, Name: c.Name, ID: c.ID, Key: c.Key,
-		Caller: c.From.Agent, Instance: c.From.Instance, User: c.From.User,
+		Caller: c.From.Agent, Instance: c.From.Instance, User: c.From.User, Untrusted: !c.From.Trusted,
 		Path: calltree.JoinPath(c.Path, c.From.Agent),
 		Root: calltree.WriteRoot(c.Root, c.ID), Depth: c.Depth,
 		Attempt: c.Attempt, Back: c.Back != nil, Meta: c.Meta, Payload: c.Input,
@@ -44,8 +44,9 @@ func CallFrame(c *agent.Call) (Frame, error) {
 func (f *Frame) Call() (agent.Call, error) {
 	c := agent.Call{
 		Op: agent.Op(f.Op), Agent: f.Agent, Name: f.Name, ID: f.ID, Key: f.Key,
-		// who can send to the project's subjects is one of its processes
-		From: agent.Identity{Agent: f.Caller, Instance: f.Instance, User: f.User, Trusted: true},
+		// Who can send to the project's subjects is one of its processes. It passes on calls of
+		// others too, whom it does not trust.
+		From: agent.Identity{Agent: f.Caller, Instance: f.Instance, User: f.User, Trusted: !f.Untrusted},
 		Root: calltree.ReadRoot(f.Root, f.ID), Depth: f.Depth, Attempt: f.Attempt, Meta: f.Meta,
 	}
 	var ok bool

@@ -58,7 +58,7 @@ type Frame struct {
 	Caller, Instance, User   string
 	Root, Path, Key          string
 	Depth, Attempt           int
-	Back                     bool
+	Back, Untrusted          bool
 	Body, Ask, Topic, Source string
 	Meta                     map[string]string
 	Payload                  []byte
@@ -90,6 +90,9 @@ func (f *Frame) Fill(m *message.Message, maxPayload int) *agent.Error {
 	w.text("caller", f.Caller)
 	w.text("instance", f.Instance)
 	w.text("user", f.User)
+	if f.Untrusted {
+		w.plain("untrusted", "1")
+	}
 	w.text("root", f.Root)
 	w.plain("path", f.Path)
 	w.text("key", f.Key)
@@ -200,6 +203,8 @@ func Decode(m *message.Message) (Frame, *agent.Error) {
 			f.Instance = r.text(k, s)
 		case "user":
 			f.User = r.text(k, s)
+		case "untrusted":
+			f.Untrusted = s == "1"
 		case "root":
 			f.Root = r.text(k, s)
 		case "path":

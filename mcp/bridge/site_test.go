@@ -43,5 +43,5 @@ func tokens(r *http.Request) (server.Identity, error) {
 	if !ok {
 		return server.Identity{}, agent.Errorf(agent.CodeUnauthenticated, "no token")
 	}
-	return server.Identity{Name: name}, nil
+	return server.Identity{Identity: agent.Identity{User: name}}, nil
 }

@@ -106,7 +106,8 @@ func TestSessionMeta(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), fixture.Patience)
 			defer cancel()
 			res, err := s.Call(ctx, &agent.Call{ID: "id", Op: agent.OpTool, Name: "meta",
-				From: agent.Identity{Agent: "me"}, Key: "k",
+				From: agent.Identity{Agent: "me", User: "ann", Trusted: true}, Root: "id", Path: []string{"me"},
+				Key:   "k",
 				Depth: 2, Attempt: 3,
 				Meta: map[string]string{"traceparent": "00-1-2-3", "authorization": "secret"},
 				Back: agent.BackChannelFuncs{}})
@@ -117,7 +118,8 @@ func TestSessionMeta(t *testing.T) {
 			if err := res.Decode(&got); err != nil {
 				t.Fatal(err)
 			}
-			if ms, ok := got[codec.MetaTimeout].(float64); ok != trusted || ok && (ms <= 0 || ms > fixture.Patience.Seconds()*1000) {
+			if ms, ok := got[codec.MetaTimeout].(float64); ok != trusted || ok &&
+				(ms <= 0 || ms > fixture.Patience.Seconds()*1000) {
 				t.Errorf("timeout %v", got[codec.MetaTimeout])
 			}
 			if token, _ := got["progressToken"].(string); token == "" {
@@ -127,7 +129,8 @@ func TestSessionMeta(t *testing.T) {
 			delete(got, "progressToken")
 			want := map[string]any{"traceparent": "00-1-2-3"}
 			if trusted {
-				want = map[string]any{"traceparent": "00-1-2-3", codec.MetaID: "id", codec.MetaCaller: "me", codec.MetaKey: "k",
+				want = map[string]any{"traceparent": "00-1-2-3", codec.MetaID: "id", codec.MetaCaller: "me",
+					codec.MetaUser: "ann", codec.MetaKey: "k",
 					codec.MetaDepth: 2.0, codec.MetaAttempt: 3.0}
 			}
 			if fmt.Sprint(got) != fmt.Sprint(want) {

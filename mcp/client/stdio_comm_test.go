@@ -39,7 +39,8 @@ func newStdioComm() *stdioComm {
 	const frame = 2 << 20 // not the default, which takes its time
 	c := &stdioComm{services: map[string]*stdioBinding{}, wires: map[*cable]struct{}{},
 		sessions: map[*Session]struct{}{}, o: Options{NoExpress: fixture.NoExpress, MaxFrame: frame},
-		host: server.Options{Logger: fixture.Quiet, NoExpress: fixture.NoExpress, Limits: server.Limits{MaxFrame: frame, Linger: time.Second}}}
+		host: server.Options{Logger: fixture.Quiet, NoExpress: fixture.NoExpress,
+			Limits: server.Limits{MaxFrame: frame, Linger: time.Second}}}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c
 }
@@ -111,7 +112,8 @@ func (c *stdioComm) Dial(ctx context.Context, name string) (communicator.Peer, e
 	}
 	c.serving.Go(func() {
 		// How it ends is what the suite looks at from the other side.
-		_ = server.ServeStdio(c.ctx, b, toCallee.out, toCaller.in, c.host, server.Identity{Name: "parent", Trusted: true})
+		_ = server.ServeStdio(c.ctx, b, toCallee.out, toCaller.in, c.host, server.Identity{
+			Identity: agent.Identity{Agent: "parent", Trusted: true}, Relays: true})
 		_ = toCallee.out.Close()
 		_ = toCaller.in.Close() // what was written before still arrives
 	})

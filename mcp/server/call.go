@@ -120,9 +120,9 @@ func shuttingDown() *agent.Error {
 
 // newCall finds out whom r is for and on whose behalf.
 func (e *endpoint) newCall(c *session, r request) (*agent.Call, error) {
-	call := &agent.Call{ID: r.meta.ID, Op: r.op, Input: r.input, From: c.identity.from(r.meta.Caller), Key: r.meta.Key,
-		Depth: r.meta.Depth, Attempt: r.meta.Attempt,
+	call := &agent.Call{ID: r.meta.ID, Op: r.op, Input: r.input, Key: r.meta.Key, Attempt: r.meta.Attempt,
 		Inputs: r.meta.Inputs, State: r.meta.State}
+	c.identity.fill(call, r.meta)
 	_, call.Meta = c.spoken()
 	if len(r.meta.Trace) > 0 {
 		call.Meta = maps.Clone(call.Meta)
@@ -134,7 +134,7 @@ func (e *endpoint) newCall(c *session, r request) (*agent.Call, error) {
 			return nil, agent.Refusedf(agent.CodeInvalidArgument, "event: %w", err)
 		}
 		ev.Fill(call)
-		call.From = c.identity.from(ev.Source)
+		c.identity.fill(call, codec.CallMeta{Caller: ev.Source})
 		call.Agent = e.agent
 		return call, nil
 	}

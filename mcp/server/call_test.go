@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,10 +52,12 @@ func TestTheDeadlineOfAnyCallerIsKept(t *testing.T) {
 	p, dir := fixture.NewProbe(), &fixture.Crew{}
 	dir.Add(t, "echo", fixture.EchoCaps(p))
 	s := newSite(t, dir, GatewayOptions{})
-	for _, w := range []way{{mcp.Stdio, codec.EraLast, "", ""}, {mcp.SSE, codec.Era2024, "", ""}, {mcp.Streamable, codec.EraLast, "", ""}} {
+	for _, w := range []way{{mcp.Stdio, codec.EraLast, "", ""}, {mcp.SSE, codec.Era2024, "", ""},
+		{mcp.Streamable, codec.EraLast, "", ""}} {
 		t.Run(w.String(), func(t *testing.T) {
 			res, err := s.join(t, w, nil).CallTool(t.Context(),
-				&sdk.CallToolParams{Meta: sdk.Meta{codec.MetaTimeout: 20}, Name: "echo_wait", Arguments: fixture.Word{}})
+				&sdk.CallToolParams{Meta: sdk.Meta{codec.MetaTimeout: 20}, Name: "echo_wait",
+					Arguments: fixture.Word{}})
 			if err != nil || !res.IsError || res.Meta[codec.MetaCode] != "deadline_exceeded" {
 				t.Errorf("%s %v", fixture.MustJSON(t, res), err)
 			}
@@ -103,10 +106,12 @@ func TestAClientThatVanishesTakesItsCallsAlong(t *testing.T) {
 }
 
 type whoAmI struct {
-	Caller, ID, Key string
-	Depth, Attempt  int
-	Meta            map[string]string
-	Left            int64
+	From           agent.Identity
+	ID, Key, Root  string
+	Path           []string
+	Depth, Attempt int
+	Meta           map[string]string
+	Left           int64
 }
 
 func who(t *testing.T, cs *sdk.ClientSession, tool string, meta sdk.Meta) (w whoAmI) {
@@ -126,16 +131,22 @@ func TestOnlyOurOwnAreBelieved(t *testing.T) {
 	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
 	s := newSite(t, dir, GatewayOptions{Options: Options{Identify: tokens}})
 	meta := func() sdk.Meta {
-		return sdk.Meta{codec.MetaID: "id-1", codec.MetaCaller: "editor", codec.MetaKey: "k", codec.MetaDepth: 4, codec.MetaAttempt: 2,
+		return sdk.Meta{codec.MetaID: "id-1", codec.MetaCaller: "editor", codec.MetaInstance: "editor/1",
+			codec.MetaUser: "bob",
+			codec.MetaRoot: "id-0", codec.MetaPath: "desk,editor", codec.MetaKey: "k", codec.MetaDepth: 4,
+			codec.MetaAttempt: 2,
 			codec.MetaTimeout: 60_000, "traceparent": "00-1-2-01"}
 	}
 	for _, tr := range []mcp.Transport{mcp.SSE, mcp.Streamable} {
 		ours := who(t, s.join(t, way{tr, codec.EraLast, "!runtime", ""}, nil), "echo_who", meta())
-		if ours.Caller != "editor" || ours.ID != "id-1" || ours.Key != "k" || ours.Depth != 4 || ours.Attempt != 2 {
+		if (ours.From != agent.Identity{Agent: "editor", Instance: "editor/1", User: "bob", Trusted: true}) ||
+			ours.Root != "id-0" || !slices.Equal(ours.Path, []string{"desk", "editor"}) || ours.ID != "id-1" ||
+			ours.Key != "k" || ours.Depth != 4 || ours.Attempt != 2 {
 			t.Errorf("%s, trusted: %+v", tr, ours)
 		}
 		theirs := who(t, s.join(t, way{tr, codec.EraLast, "ann", ""}, nil), "echo_who", meta())
-		if theirs.Caller != "ann" || theirs.ID == "id-1" || theirs.ID == "" || theirs.Key != "" || theirs.Depth != 0 ||
+		if (theirs.From != agent.Identity{User: "ann"}) || theirs.Root != theirs.ID || theirs.Path != nil ||
+			theirs.ID == "id-1" || theirs.ID == "" || theirs.Key != "" || theirs.Depth != 0 ||
 			theirs.Attempt != 1 {
 			t.Errorf("%s, not trusted: %+v", tr, theirs)
 		}
@@ -148,21 +159,39 @@ func TestOnlyOurOwnAreBelieved(t *testing.T) {
 				t.Error("a tool sees its caller's token")
 			}
 		}
-		if bare := who(t, s.join(t, way{tr, codec.EraLast, "!runtime", ""}, nil), "echo_who", nil); bare.Caller != "runtime" {
+		if bare := who(t, s.join(t, way{tr, codec.EraLast, "!runtime", ""}, nil), "echo_who",
+			nil); (bare.From != agent.Identity{Agent: "runtime", Trusted: true}) {
 			t.Errorf("%s, trusted and silent: %+v", tr, bare)
 		}
+	}
+	child := who(t, s.join(t, way{mcp.SSE, codec.EraLast, "=child", ""}, nil), "echo_who", meta())
+	if (child.From != agent.Identity{Agent: "child", User: "bob", Trusted: true}) || child.Root != "id-0" ||
+		!slices.Equal(child.Path, []string{"desk", "editor"}) || child.Depth != 4 {
+		t.Errorf("a child of ours: %+v", child)
+	}
+	program := who(t, s.join(t, way{mcp.SSE, codec.EraLast, ".notes", ""}, nil), "echo_who", meta())
+	if (program.From != agent.Identity{Agent: "notes"}) || program.Root != program.ID ||
+		!slices.Equal(program.Path, []string{"notes"}) || program.Depth != 0 {
+		t.Errorf("a program that is not ours: %+v", program)
+	}
+	relayed := meta()
+	relayed[codec.MetaUntrusted] = true
+	if w := who(t, s.join(t, way{mcp.SSE, codec.EraLast, "!runtime", ""}, nil), "echo_who", relayed); w.From.Trusted ||
+		w.From.Agent != "editor" {
+		t.Errorf("a call that a runtime passes on: %+v", w)
 	}
 	if _, err := s.tryJoin(t, way{mcp.SSE, codec.EraLast, "", ""}, nil); err == nil ||
 		!strings.Contains(err.Error(), "Unauthorized") && !strings.Contains(err.Error(), "401") {
 		t.Errorf("without a token: %v", err)
 	}
 	infos := s.Sessions()
-	if len(infos) != 6 || infos[0].Client != "tester 7" || infos[0].Version != codec.EraLast ||
+	if len(infos) != 9 || infos[0].Client != "tester 7" || infos[0].Version != codec.EraLast ||
 		infos[0].Identity != "runtime" {
 		t.Errorf("%+v", infos)
 	}
 	anonymous := newSite(t, dir, GatewayOptions{})
-	if w := who(t, anonymous.join(t, way{mcp.Stdio, codec.EraLast, "", ""}, nil), "echo_who", meta()); w.Caller != Anonymous ||
+	if w := who(t, anonymous.join(t, way{mcp.Stdio, codec.EraLast, "", ""}, nil), "echo_who",
+		meta()); (w.From != agent.Identity{User: Anonymous}) ||
 		w.Depth != 0 {
 		t.Errorf("stdio: %+v", w)
 	}
@@ -171,18 +200,20 @@ func TestOnlyOurOwnAreBelieved(t *testing.T) {
 func TestEventsComeInAsAHiddenTool(t *testing.T) {
 	p, dir := fixture.NewProbe(), &fixture.Crew{}
 	echo := dir.Add(t, "echo", fixture.EchoCaps(p))
-	event := &sdk.CallToolParams{Name: codec.EventTool, Arguments: codec.EventArgs{Topic: "word.said", ID: "e1", Source: "other",
+	event := &sdk.CallToolParams{Name: codec.EventTool, Arguments: codec.EventArgs{Topic: "word.said", ID: "e1",
+		Source:  "other",
 		Attempt: 1, Payload: json.RawMessage(`{"word":"psst"}`)}}
 	serve := func(id Identity) *sdk.ClientSession {
-		cs, err := fixture.ConnectSDK(t, fixture.SDKPipes(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
-			return ServeStdio(ctx, echo, in, out, Options{NoExpress: fixture.NoExpress}, id)
-		}), codec.EraLast, nil)
+		cs, err := fixture.ConnectSDK(t,
+			fixture.SDKPipes(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
+				return ServeStdio(ctx, echo, in, out, Options{NoExpress: fixture.NoExpress}, id)
+			}), codec.EraLast, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return cs
 	}
-	cs := serve(Identity{Name: "parent", Trusted: true})
+	cs := serve(Identity{Identity: agent.Identity{Agent: "parent", Trusted: true}, Relays: true})
 	if res, err := cs.CallTool(t.Context(), event); err != nil || res.IsError || len(res.Content) != 0 {
 		t.Fatal(fixture.MustJSON(t, res), err)
 	}
@@ -190,10 +221,11 @@ func TestEventsComeInAsAHiddenTool(t *testing.T) {
 		t.Error(w)
 	}
 	tools, err := cs.ListTools(t.Context(), nil)
-	if err != nil || strings.Contains(fixture.MustJSON(t, tools), codec.EventTool) || !strings.Contains(fixture.MustJSON(t, tools), `"say"`) {
+	if err != nil || strings.Contains(fixture.MustJSON(t, tools), codec.EventTool) ||
+		!strings.Contains(fixture.MustJSON(t, tools), `"say"`) {
 		t.Errorf("%s %v", fixture.MustJSON(t, tools), err)
 	}
-	if _, err := serve(Identity{Name: "stranger"}).CallTool(t.Context(), event); err == nil ||
+	if _, err := serve(Identity{Identity: agent.Identity{User: "stranger"}}).CallTool(t.Context(), event); err == nil ||
 		!strings.Contains(err.Error(), "unknown tool") {
 		t.Errorf("a stranger's event: %v", err)
 	}
@@ -209,7 +241,8 @@ func TestCallsBeyondTheLimitAreRefused(t *testing.T) {
 			done := make(chan error, 2)
 			for range 2 {
 				go func() {
-					res, err := cs.CallTool(t.Context(), &sdk.CallToolParams{Name: "echo_wait", Arguments: fixture.Word{Word: "w"}})
+					res, err := cs.CallTool(t.Context(),
+						&sdk.CallToolParams{Name: "echo_wait", Arguments: fixture.Word{Word: "w"}})
 					if err == nil && res.IsError {
 						err = fmt.Errorf("%s", fixture.TextOf(res))
 					}
@@ -218,7 +251,8 @@ func TestCallsBeyondTheLimitAreRefused(t *testing.T) {
 				fixture.Receive(t, "a call", p.Started)
 			}
 			res := fixture.CallTool(t, cs, "echo_say", fixture.Word{Word: "w"})
-			if !res.IsError || res.Meta[codec.MetaCode] != "resource_exhausted" || res.Meta[codec.MetaNotExecuted] != true ||
+			if !res.IsError || res.Meta[codec.MetaCode] != "resource_exhausted" ||
+				res.Meta[codec.MetaNotExecuted] != true ||
 				!strings.Contains(fixture.TextOf(res), name) {
 				t.Errorf("%s", fixture.MustJSON(t, res))
 			}
@@ -279,7 +313,8 @@ func TestAQuestionEndsWithTheCall(t *testing.T) {
 				}
 				return &sdk.ElicitResult{Action: "cancel"}, nil
 			}})
-		res, err := cs.CallTool(t.Context(), &sdk.CallToolParams{Meta: sdk.Meta{codec.MetaTimeout: 100}, Name: "echo_ask",
+		res, err := cs.CallTool(t.Context(), &sdk.CallToolParams{Meta: sdk.Meta{codec.MetaTimeout: 100},
+			Name:      "echo_ask",
 			Arguments: fixture.Word{}})
 		if err != nil || !res.IsError || res.Meta[codec.MetaCode] != "deadline_exceeded" {
 			t.Errorf("%s: %s %v", tr, fixture.MustJSON(t, res), err)

@@ -17,14 +17,22 @@ import (
 	"github.com/openmas/openmas/mcp/internal/fixture"
 )
 
-// tokens is an Identify hook: Bearer NAME is that user, Bearer !NAME one of our own.
+// tokens is an Identify hook: Bearer NAME is that user, !NAME one of our runtimes, =NAME a child of
+// ours, .NAME a program that is not.
 func tokens(r *http.Request) (Identity, error) {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
 		return Identity{}, agent.Errorf(agent.CodeUnauthenticated, "no token")
 	}
-	name, trusted := strings.CutPrefix(token, "!")
-	return Identity{Name: name, Trusted: trusted}, nil
+	id := agent.Identity{Agent: token[1:]}
+	switch token[0] {
+	case '!', '=':
+		id.Trusted = true
+	case '.':
+	default:
+		id = agent.Identity{User: token}
+	}
+	return Identity{Identity: id, Relays: token[0] == '!'}, nil
 }
 
 // site is a gateway on a real socket.
@@ -96,7 +104,8 @@ func (s *site) tryJoin(t *testing.T, w way, o *sdk.ClientOptions) (*sdk.ClientSe
 
 // everyClient is each transport in its oldest and newest era, and as an unpinned client finds it.
 func everyClient() []way {
-	return []way{{mcp.Stdio, codec.Era2024, "", ""}, {mcp.Stdio, codec.EraLast, "", ""}, {mcp.Stdio, "", "", ""}, {mcp.SSE, codec.Era2024, "", ""},
+	return []way{{mcp.Stdio, codec.Era2024, "", ""}, {mcp.Stdio, codec.EraLast, "", ""}, {mcp.Stdio, "", "", ""},
+		{mcp.SSE, codec.Era2024, "", ""},
 		{mcp.SSE, codec.EraLast, "", ""}, {mcp.SSE, "", "", ""},
 		{mcp.Streamable, codec.EraMarch, "", ""}, {mcp.Streamable, codec.EraLast, "", ""}, {mcp.Streamable, "", "", ""}}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/fixture"
@@ -28,7 +29,8 @@ func TestServersTakeTheLane(t *testing.T) {
 				}
 				before := s.Express()
 				for range 3 {
-					if res := fixture.CallTool(t, cs, "echo_say", fixture.Word{Word: "w"}); fixture.TextOf(res) != `{"echoed":"w"}` {
+					if res := fixture.CallTool(t, cs, "echo_say",
+						fixture.Word{Word: "w"}); fixture.TextOf(res) != `{"echoed":"w"}` {
 						t.Errorf("%s", fixture.MustJSON(t, res))
 					}
 				}
@@ -39,7 +41,8 @@ func TestServersTakeTheLane(t *testing.T) {
 				if got := s.Express() - before; got != want {
 					t.Errorf("%d of 3 calls took the lane, want %d", got, want)
 				}
-				if open := s.Sessions(); cs.InitializeResult().ProtocolVersion <= codec.EraLast && w.transport != mcp.Stdio &&
+				if open := s.Sessions(); cs.InitializeResult().ProtocolVersion <= codec.EraLast &&
+					w.transport != mcp.Stdio &&
 					open[len(open)-1].Express != want {
 					t.Errorf("the session tells of %d calls on the lane, want %d", open[len(open)-1].Express, want)
 				}
@@ -63,8 +66,9 @@ func FuzzServer(f *testing.F) {
 		outR, outW := io.Pipe()
 		ended := make(chan error, 1)
 		go func() {
-			err := ServeStdio(context.Background(), echo, inR, outW, Options{Logger: fixture.Quiet, NoExpress: fixture.NoExpress},
-				Identity{Trusted: len(strange)%2 == 0})
+			err := ServeStdio(context.Background(), echo, inR, outW,
+				Options{Logger: fixture.Quiet, NoExpress: fixture.NoExpress},
+				Identity{Identity: agent.Identity{Trusted: len(strange)%2 == 0}, Relays: true})
 			_ = outW.Close()
 			_ = inR.Close()
 			ended <- err

@@ -9,36 +9,47 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calltree"
+	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
 // Anonymous is the caller's name where nobody proved to be someone.
 const Anonymous = "anonymous"
 
-// An Identity is who talks to a host.
+// An Identity is who talks to a server.
 type Identity struct {
-	// Name is the authenticated user or agent; empty is Anonymous.
-	Name string
-	// Trusted: it is one of our own runtimes. What its `_meta` says about a call (caller, depth,
-	// key, attempt, id) is believed, it may deliver events, and it gets results in our own words.
-	// It is not for programs that merely were started by us.
-	Trusted bool
-	// Itself: it is the agent of that name and calls for itself only. What its `_meta` says about
-	// the caller, or the source of an event, counts for nothing beside Name.
-	Itself bool
+	// Identity is that of the calls. With neither a user nor an agent they are those of the user
+	// Anonymous.
+	//
+	// Trusted: it is one of our own processes. What its `_meta` says about a call (its user and its
+	// place in the tree of calls, its id, key and attempt) is believed, it may deliver events, and
+	// it gets results in our own words. It is not for programs that merely were started by us.
+	agent.Identity
+	// Relays: it passes on the calls of many. What it says about the caller of a call, and the
+	// source of an event, takes the place of Identity. Only with Trusted.
+	Relays bool
 }
 
-func (i Identity) name() string { return cmp.Or(i.Name, Anonymous) }
+func (i Identity) name() string { return cmp.Or(i.String(), Anonymous) }
 
-// from is who makes a call; agentName is what the client says about that.
-func (i Identity) from(agentName string) agent.Identity {
+// fill writes who makes the call c and where in the tree of calls it stands; m is what the client
+// says about that.
+func (i Identity) fill(c *agent.Call, m codec.CallMeta) {
+	c.From, c.Root = i.Identity, c.ID
 	switch {
-	case i.Itself:
-		return agent.Identity{Agent: i.name(), Trusted: i.Trusted}
+	case !i.Trusted && c.From == agent.Identity{}:
+		c.From.User = Anonymous
 	case i.Trusted:
-		return agent.Identity{Agent: cmp.Or(agentName, i.name()), Trusted: true}
+		if i.Relays && (m.Caller != "" || m.User != "") {
+			c.From.Agent, c.From.Instance = m.Caller, m.Instance
+		}
+		c.From.User, c.From.Trusted = m.User, !m.Untrusted
+		c.Root, c.Path, c.Depth = calltree.ReadRoot(m.Root, c.ID), m.Path, m.Depth
 	}
-	return agent.Identity{User: i.name()}
+	if c.Path == nil && c.From.Agent != "" {
+		c.Path = []string{c.From.Agent}
+	}
 }
 
 // Limits bound what clients can cost a host. A zero value selects its default.

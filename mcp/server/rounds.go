@@ -66,7 +66,8 @@ type stateError struct{ why string }
 func (e *stateError) Error() string { return "requestState: " + e.why }
 
 // serveRounds is serveCall for a client that is asked by results.
-func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notices *backChannel) (*agent.Result, error) {
+func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notices *backChannel) (*agent.Result,
+	error) {
 	var now roundState
 	own := r.round.answers
 	if r.round.state != "" {
@@ -130,7 +131,8 @@ func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notic
 // boundTo is the call that a state belongs to: nobody else's, and no other.
 func boundTo(id Identity, r request) []byte {
 	sum := sha256.New()
-	for _, part := range []string{id.name(), strconv.FormatBool(id.Trusted), string(r.op), r.name, string(r.input)} {
+	for _, part := range []string{id.Agent, id.User, strconv.FormatBool(id.Trusted), string(r.op), r.name,
+		string(r.input)} {
 		_, _ = fmt.Fprintf(sum, "%d:%s", len(part), part) // never fails
 	}
 	return sum.Sum(nil)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calltree"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
@@ -91,6 +92,19 @@ func (m *CallMeta) scanOurs(k, v []byte) (ok bool) {
 		m.ID, ok = wire.Unquote(v)
 	case MetaCaller:
 		m.Caller, ok = wire.Unquote(v)
+	case MetaInstance:
+		m.Instance, ok = wire.Unquote(v)
+	case MetaUser:
+		m.User, ok = wire.Unquote(v)
+	case MetaUntrusted:
+		m.Untrusted, ok = string(v) == "true", string(v) == "true" || string(v) == "false"
+	case MetaRoot:
+		m.Root, ok = wire.Unquote(v)
+	case MetaPath:
+		var path string
+		if path, ok = wire.Unquote(v); ok && path != "" {
+			m.Path, _ = calltree.SplitPath(path, "")
+		}
 	case MetaKey:
 		m.Key, ok = wire.Unquote(v)
 	case metaState:
@@ -155,6 +169,13 @@ func AppendRequestMeta(ctx context.Context, dst []byte, c *agent.Call, trusted b
 		}
 		m.text(MetaID, c.ID)
 		m.text(MetaCaller, c.From.Agent)
+		m.text(MetaInstance, c.From.Instance)
+		m.text(MetaUser, c.From.User)
+		if !c.From.Trusted {
+			m.dst = append(m.key(MetaUntrusted), "true"...)
+		}
+		m.text(MetaRoot, calltree.WriteRoot(c.Root, c.ID))
+		m.text(MetaPath, calltree.JoinPath(c.Path, c.From.Agent))
 		m.text(MetaKey, c.Key)
 		m.text(metaState, c.State)
 		m.number(MetaDepth, int64(max(c.Depth, 0)))

@@ -160,8 +160,11 @@ func FuzzResult(f *testing.F) {
 func TestTheLaneReadsMetaAsTheSDKDoes(t *testing.T) {
 	long, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
-	calls := []agent.Call{{}, {ID: "i", From: agent.Identity{Agent: "c"}, Key: "k \"q\"", Depth: 3, Attempt: 2,
-		State: "s\n"},
+	calls := []agent.Call{{}, {ID: "i", From: agent.Identity{Agent: "c", Trusted: true}, Root: "i",
+		Path: []string{"c"}},
+		{ID: "i", From: agent.Identity{Agent: "c", Instance: "c/0", User: "Ö\"\n"}, Root: "r", Path: []string{"b", "c"},
+			Key: "k \"q\"", Depth: 3, Attempt: 2,
+			State: "s\n"},
 		{Attempt: 1, Meta: map[string]string{"traceparent": "00-1", "tracestate": "a=b", "baggage": "", "other": "x"}},
 		{ID: "i", Inputs: map[string]json.RawMessage{"q": json.RawMessage(`{"a":[1]}`)}}}
 	for _, c := range calls {

@@ -10,20 +10,27 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calltree"
 )
 
 // Keys of our own in `_meta`. Those of requests are sent to our own runtimes only, and believed
 // from them only (the timeout from anyone, since it can only shorten).
 const (
-	MetaPrefix  = "openmas/"
-	MetaID      = "openmas/id"      // the call's id; also on what the server sends to the client on behalf of that call
-	MetaTimeout = "openmas/timeout" // milliseconds left
-	MetaCaller  = "openmas/caller"
-	MetaKey     = "openmas/key"
-	MetaDepth   = "openmas/depth"
-	MetaAttempt = "openmas/attempt"
-	metaInputs  = "openmas/inputs" // answers to an earlier result's openmas/pending
-	metaState   = "openmas/state"
+	MetaPrefix = "openmas/"
+	// the call's id; also on what the server sends to the client on behalf of that call
+	MetaID        = "openmas/id"
+	MetaTimeout   = "openmas/timeout" // milliseconds left
+	MetaCaller    = "openmas/caller"  // the agent that calls
+	MetaInstance  = "openmas/instance"
+	MetaUser      = "openmas/user"      // for whom the entry call was made
+	MetaUntrusted = "openmas/untrusted" // true: the caller is not, although the peer is
+	MetaRoot      = "openmas/root"
+	MetaPath      = "openmas/path"
+	MetaKey       = "openmas/key"
+	MetaDepth     = "openmas/depth"
+	MetaAttempt   = "openmas/attempt"
+	metaInputs    = "openmas/inputs" // answers to an earlier result's openmas/pending
+	metaState     = "openmas/state"
 )
 
 // Keys of our own in the `_meta` of results.
@@ -47,13 +54,17 @@ var traceKeys = [...]string{"traceparent", "tracestate", "baggage"}
 
 // CallMeta is what the `_meta` of a request says about its call.
 type CallMeta struct {
-	ID, Caller, Key string
-	Depth, Attempt  int
-	Timeout         time.Duration     // 0: none was given
-	Trace           map[string]string // W3C; nil without
-	Inputs          map[string]json.RawMessage
-	State           string
-	Progress        any // the progress token, a string or a number; nil: the client did not ask for progress
+	ID, Key                      string
+	Caller, Instance, User, Root string
+	// Untrusted: the peer says of the caller that it is not to be trusted.
+	Untrusted      bool
+	Path           []string
+	Depth, Attempt int
+	Timeout        time.Duration     // 0: none was given
+	Trace          map[string]string // W3C; nil without
+	Inputs         map[string]json.RawMessage
+	State          string
+	Progress       any // the progress token, a string or a number; nil: the client did not ask for progress
 }
 
 // RequestMeta builds the `_meta` of the request for c. A peer that is not ours gets the trace
@@ -72,10 +83,15 @@ func RequestMeta(ctx context.Context, c *agent.Call, trusted bool) sdk.Meta {
 	if at, ok := ctx.Deadline(); ok {
 		m[MetaTimeout] = max(time.Until(at).Milliseconds(), 1)
 	}
-	for k, v := range map[string]string{MetaID: c.ID, MetaCaller: c.From.Agent, MetaKey: c.Key, metaState: c.State} {
+	for k, v := range map[string]string{MetaID: c.ID, MetaCaller: c.From.Agent, MetaInstance: c.From.Instance,
+		MetaUser: c.From.User, MetaRoot: calltree.WriteRoot(c.Root, c.ID),
+		MetaPath: calltree.JoinPath(c.Path, c.From.Agent), MetaKey: c.Key, metaState: c.State} {
 		if v != "" {
 			m[k] = v
 		}
+	}
+	if !c.From.Trusted {
+		m[MetaUntrusted] = true
 	}
 	if c.Depth > 0 {
 		m[MetaDepth] = c.Depth
@@ -111,6 +127,13 @@ func ReadMeta(m map[string]any, trusted bool) CallMeta {
 	}
 	out.ID, _ = m[MetaID].(string)
 	out.Caller, _ = m[MetaCaller].(string)
+	out.Instance, _ = m[MetaInstance].(string)
+	out.User, _ = m[MetaUser].(string)
+	out.Untrusted, _ = m[MetaUntrusted].(bool)
+	out.Root, _ = m[MetaRoot].(string)
+	if path, _ := m[MetaPath].(string); path != "" {
+		out.Path, _ = calltree.SplitPath(path, "")
+	}
 	out.Key, _ = m[MetaKey].(string)
 	out.Depth = atLeast(metaInt(m, MetaDepth), 0)
 	out.State, _ = m[metaState].(string)
@@ -195,10 +218,9 @@ func EventArgsOf(c *agent.Call) EventArgs {
 	return EventArgs{Topic: c.Name, ID: c.ID, Source: c.From.Agent, Attempt: c.Attempt, Payload: c.Input}
 }
 
-// Fill makes c the delivery that a describes.
+// Fill makes c the delivery that a describes, but for its source.
 func (a EventArgs) Fill(c *agent.Call) {
-	c.Op, c.Name, c.ID, c.From.Agent, c.Attempt = agent.OpEvent, a.Topic, a.ID, a.Source, max(a.Attempt, 1)
-	c.Input = a.Payload
+	c.Op, c.Name, c.ID, c.Attempt, c.Input = agent.OpEvent, a.Topic, a.ID, max(a.Attempt, 1), a.Payload
 }
 
 // Speech is how a request is to be answered.

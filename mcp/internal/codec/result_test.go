@@ -169,7 +169,7 @@ func TestForeignErrorsAreTranslated(t *testing.T) {
 func TestMetaIsBelievedFromOurOwnOnly(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
-	c := &agent.Call{ID: "i", From: agent.Identity{Agent: "editor"}, Key: "k", Depth: 3, Attempt: 2, State: "s", Inputs: map[string]json.RawMessage{"q": json.RawMessage(`{"a":1}`)}, Meta: map[string]string{"traceparent": "tp", "baggage": "b", "authorization": "secret"}}
+	c := &agent.Call{ID: "i", From: agent.Identity{Agent: "editor", Instance: "editor/1", User: "ann"}, Root: "r", Path: []string{"desk", "editor"}, Key: "k", Depth: 3, Attempt: 2, State: "s", Inputs: map[string]json.RawMessage{"q": json.RawMessage(`{"a":1}`)}, Meta: map[string]string{"traceparent": "tp", "baggage": "b", "authorization": "secret"}}
 	decoded := func(m sdk.Meta) (out map[string]any) {
 		if err := json.Unmarshal([]byte(fixture.MustJSON(t, m)), &out); err != nil {
 			t.Fatal(err)
@@ -178,14 +178,14 @@ func TestMetaIsBelievedFromOurOwnOnly(t *testing.T) {
 	}
 	sent := decoded(RequestMeta(ctx, c, true))
 	got := ReadMeta(sent, true)
-	if got.ID != "i" || got.Caller != "editor" || got.Key != "k" || got.Depth != 3 || got.Attempt != 2 || got.State != "s" || string(got.Inputs["q"]) != `{"a":1}` || got.Trace["traceparent"] != "tp" || len(got.Trace) != 2 {
+	if got.ID != "i" || got.Caller != "editor" || got.Instance != "editor/1" || got.User != "ann" || !got.Untrusted || got.Root != "r" || len(got.Path) != 2 || got.Key != "k" || got.Depth != 3 || got.Attempt != 2 || got.State != "s" || string(got.Inputs["q"]) != `{"a":1}` || got.Trace["traceparent"] != "tp" || len(got.Trace) != 2 {
 		t.Errorf("%+v", got)
 	}
 	if got.Timeout <= 0 || got.Timeout > time.Hour {
 		t.Errorf("timeout %v", got.Timeout)
 	}
 	got = ReadMeta(sent, false)
-	if got.ID != "" || got.Caller != "" || got.Key != "" || got.Depth != 0 || got.Attempt != 1 || got.State != "" || got.Inputs != nil || got.Timeout == 0 || got.Trace["baggage"] != "b" {
+	if got.ID != "" || got.Caller != "" || got.Instance != "" || got.User != "" || got.Root != "" || got.Path != nil || got.Key != "" || got.Depth != 0 || got.Attempt != 1 || got.State != "" || got.Inputs != nil || got.Timeout == 0 || got.Trace["baggage"] != "b" {
 		t.Errorf("not trusted: %+v", got)
 	}
 	if m := RequestMeta(ctx, c, false); len(m) != 2 {

@@ -71,7 +71,7 @@ func TestTheEndOfARunnerIsToldUntilItIsHeard(t *testing.T) {
 			gw, err := server.NewGateway(p,
 				server.GatewayOptions{Private: true, Options: server.Options{Logger: slog.New(slog.DiscardHandler),
 					Identify: func(*http.Request) (server.Identity, error) {
-						return server.Identity{Name: "a", Trusted: true, Itself: true}, nil
+						return server.Identity{Identity: agent.Identity{Agent: "a", Trusted: true}}, nil
 					}}})
 			if err != nil {
 				t.Fatal(err)

@@ -79,7 +79,7 @@ func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out,
 	}
 	err = server.ServeStdio(ctx, c, in, out,
 		server.Options{Logger: c.log, Version: c.Program, Limits: c.Limits, NoExpress: c.NoExpress},
-		server.Identity{Name: Runtime, Trusted: true})
+		server.Identity{Identity: FromRuntime, Relays: true})
 	stop()
 	tasks.Wait()
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
