@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/delivery"
 	"github.com/openmas/openmas/internal/startup"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/server"
@@ -128,3 +129,33 @@ func (r *Runtime) childLog(name, instance string) func([]byte) {
 // announced takes the readiness lines of children apart: whoever started us looks for ours among
 // what we log.
 var announced = strings.NewReplacer(startup.SSEURL, "serves SSE at ", startup.StdioReady, "is ready on stdio")
+
+// askHealth asks the child process of an instance how it is.
+func askHealth(ctx context.Context, i *route.Instance) error {
+	s := i.Session()
+	if s == nil {
+		return nil // it is down, which its state says
+	}
+	_, err := s.Call(ctx, &agent.Call{Op: agent.OpEvent, Name: child.TopicHealth, Input: []byte(`{}`),
+		From:    child.FromRuntime,
+		Attempt: 1})
+	return err
+}
+
+// childEvent takes an event of a child process: one to pass on, or what its Runner is doing.
+func (r *Runtime) childEvent(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+	if c.Name == child.TopicRunner {
+		var news child.RunnerNews
+		if err := json.Unmarshal(c.Input, &news); err != nil {
+			return nil, agent.Refusedf(agent.CodeInvalidArgument, "the state of a Runner: %w", err)
+		}
+		if x := r.runners.remote(news.Instance); x != nil && x.agent == c.From.Agent && c.From.Trusted {
+			r.runnerNews(x, news)
+		}
+		return &agent.Result{}, nil
+	}
+	if err := r.publisher.Publish(ctx, delivery.Event(c)); err != nil {
+		return nil, err
+	}
+	return &agent.Result{}, nil
+}

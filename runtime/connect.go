@@ -20,8 +20,8 @@ import (
 func (r *Runtime) connect(ctx, base context.Context, p planned) (*route.Callee, error) {
 	sessions := route.NewPool(p.name, max(p.cfg.Replicas, p.cfg.Sessions, 1))
 	if p.kind != project.KindType {
-		p.watched = &watched{}
-		r.watched.Store(p.name, p.watched)
+		p.subscriptions = &resourceSubscriptions{}
+		r.subscriptions.Store(p.name, p.subscriptions)
 	}
 	starts := concpool.New().WithContext(ctx).WithCancelOnError().WithFirstError().WithMaxGoroutines(startsAtOnce)
 	for n, i := range sessions.Instances() {
@@ -34,8 +34,8 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*route.Callee, 
 		}
 		opts := r.connectOptions()
 		if p.kind != project.KindType {
-			opts.Back = r.answers(p)
-			opts.OnUpdated = func(uri string) { r.updated(base, p.name, uri) }
+			opts.Back = r.backChannel(p)
+			opts.OnUpdated = func(uri string) { r.resourceUpdated(base, p.name, uri) }
 		}
 		dial := func(ctx context.Context) (communicator.Peer, error) {
 			s, err := client.Connect(ctx, target, opts)
@@ -44,7 +44,7 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*route.Callee, 
 			}
 			return narrow(s, p.cfg.AllowTools, r.log), nil
 		}
-		starts.Go(func(ctx context.Context) error { return r.keep(ctx, base, p, sessions, n, dial) })
+		starts.Go(func(ctx context.Context) error { return r.openSession(ctx, base, p, sessions, n, dial) })
 		if p.runner && (n == 0 || p.cfg.Run == "all") {
 			r.runners.add(p.name, i.ID, nil)
 		}

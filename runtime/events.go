@@ -1,15 +1,13 @@
 package runtime
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"slices"
-	"time"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator/nats"
 	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/delivery"
+	"github.com/openmas/openmas/runtime/internal/route"
 )
 
 // eventRoutes sends each topic's events the way that the project file says. Its routes are fixed
@@ -44,54 +42,18 @@ func (e *eventRoutes) subscribe(group, topic string, fn pubsub.EventHandler) (st
 	return e.best.Subscribe(group, topic, fn)
 }
 
-// errNotDurable is returned when there can be no dead letters.
-var errNotDurable = errors.New("no topic of this project is durable: events: {TOPIC: {durable: true}} in the project " +
-	"file makes one so")
-
-// any returns one of the durable routes: the dead letters of all are in one stream.
-func (e *eventRoutes) any() (*nats.Durable, error) {
-	for _, d := range e.durable {
-		return d, nil
+// subscribe hands an agent the events that it subscribes to, until it is about to be closed.
+func (r *Runtime) subscribe(c *route.Callee, p planned) error {
+	for _, e := range p.info.Subscriptions {
+		stop, err := r.events.subscribe(p.name, e.Topic,
+			func(ctx context.Context, pub agent.Event, attempt int) error {
+				_, err := c.Call(ctx, delivery.Call(p.name, pub, attempt))
+				return err
+			})
+		if err != nil {
+			return err
+		}
+		p.undo.Add("the events "+e.Topic+" of "+p.name, stop)
 	}
-	return nil, errNotDurable
-}
-
-// A DeadLetter is a durable event that an agent could not handle in any of its attempts.
-type DeadLetter struct {
-	// Seq names it for [Runtime.ReplayEvents].
-	Seq      uint64      `json:"seq"`
-	Agent    string      `json:"agent"`
-	Event    agent.Event `json:"event"`
-	Attempts int         `json:"attempts"`
-	Reason   string      `json:"reason"`
-	At       time.Time   `json:"at"`
-}
-
-// DeadLetters returns the dead letters of an agent and a topic, or of all where that is empty: at
-// most limit, the oldest first. The system must be up.
-func (r *Runtime) DeadLetters(ctx context.Context, agentName, topic string, limit int) ([]DeadLetter, error) {
-	d, err := r.events.any()
-	if err != nil {
-		return nil, err
-	}
-	dead, err := d.DeadLetters(ctx, agentName, topic, 0, limit)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]DeadLetter, len(dead))
-	for i, x := range dead {
-		out[i] = DeadLetter(x)
-	}
-	slices.SortFunc(out, func(a, b DeadLetter) int { return cmp.Compare(a.Seq, b.Seq) })
-	return out, nil
-}
-
-// ReplayEvents publishes dead letters again, for the agents that could not handle them, and returns
-// how many. The system must be up.
-func (r *Runtime) ReplayEvents(ctx context.Context, seqs ...uint64) (int, error) {
-	d, err := r.events.any()
-	if err != nil {
-		return 0, err
-	}
-	return d.Replay(ctx, seqs...)
+	return nil
 }

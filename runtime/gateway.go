@@ -41,7 +41,8 @@ func (r *Runtime) listen(ctx context.Context) error {
 
 // serveGateway opens the edges, once every agent is up.
 func (r *Runtime) serveGateway() error {
-	o := server.GatewayOptions{Options: r.hostOptions(), Project: r.cfg.Project, Ready: r.readiness, Watch: r.watch}
+	o := server.GatewayOptions{Options: r.hostOptions(), Project: r.cfg.Project, Ready: r.readiness,
+		Watch: r.subscribeResource}
 	if g := r.cfg.Gateway; g != nil {
 		o.Hosts, o.Origins, o.Identify = g.Hosts, g.Origins, identify(g)
 		if g.Expose != nil {

@@ -42,7 +42,7 @@ func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*route.Callee,
 	}
 	sessions := route.NewPool(p.name, 1)
 	dial := func(ctx context.Context) (communicator.Peer, error) { return comm.Dial(ctx, p.name) }
-	if err := r.keep(ctx, base, p, sessions, 0, dial); err != nil {
+	if err := r.openSession(ctx, base, p, sessions, 0, dial); err != nil {
 		return nil, err
 	}
 	o := r.callee(p, sessions, hosts)

@@ -33,9 +33,9 @@ type planned struct {
 	level int
 	// undo takes back what was started of it; set when that begins.
 	undo *lifecycle.Undo
-	// watched are the resources of a foreign server that clients subscribed to; nil for our own
-	// types, which publish when theirs change.
-	watched *watched
+	// subscriptions of clients to the resources of a foreign server; nil for our own types, which
+	// publish when theirs change.
+	subscriptions *resourceSubscriptions
 	// unknown: the agent could not be asked for what it offers.
 	unknown bool
 	// tls of a url; nil: the system's.

@@ -134,7 +134,7 @@ func (r *Runtime) startRunners(base context.Context) <-chan struct{} {
 			switch {
 			case errors.Is(err, supervise.ErrGaveUp):
 				x.finish(StateFailed, err)
-				r.failed(p, err)
+				r.giveUp(p, err)
 			case ctx.Err() != nil:
 				x.finish(StateStopped, nil)
 			default:
@@ -223,7 +223,7 @@ func (r *Runtime) runnerNews(x *runner, news child.RunnerNews) {
 		x.finish(StateFailed, why)
 		for _, p := range r.plan {
 			if p.name == x.agent {
-				r.failed(p, why)
+				r.giveUp(p, why)
 			}
 		}
 	default:

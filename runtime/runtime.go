@@ -87,8 +87,8 @@ type Runtime struct {
 	listener  net.Listener
 
 	undo lifecycle.Undo
-	// watched resources of foreign servers: agent to *watched.
-	watched sync.Map
+	// subscriptions to resources of foreign servers: agent to *resourceSubscriptions.
+	subscriptions sync.Map
 	// tasks are the goroutines that keep sessions alive; each ends when what it serves is taken
 	// back.
 	tasks   conc.WaitGroup

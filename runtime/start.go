@@ -49,7 +49,7 @@ func (r *Runtime) start(ctx, base context.Context) error {
 	if err := r.startCluster(base); err != nil {
 		return err
 	}
-	if err := r.listenForUpdates(); err != nil {
+	if err := r.forwardResourceUpdates(); err != nil {
 		return err
 	}
 	for first := r.hosted(); len(first) > 0; {
@@ -132,7 +132,7 @@ func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
 	r.log.Debug("agent is up", "agent", p.name, "communicator", p.cfg.Communicator)
 	r.dir.Add(c)
 	p.undo.Add("routing to "+p.name, func(context.Context) error { r.dir.Remove(p.name); return nil })
-	if err := r.listenFor(c, p); err != nil {
+	if err := r.subscribe(c, p); err != nil {
 		return err
 	}
 	if r.cluster != nil {

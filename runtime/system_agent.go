@@ -2,10 +2,8 @@ package runtime
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/delivery"
 	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/project"
@@ -38,7 +36,7 @@ func (r *Runtime) serveSelf(ctx context.Context) error {
 	shown.Instances()[0].Up(hostPeer{host})
 	served := &service{shown, agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 		if c.Op == agent.OpEvent {
-			return r.eventFrom(ctx, c)
+			return r.childEvent(ctx, c)
 		}
 		return shown.Call(ctx, c)
 	})}
@@ -56,18 +54,6 @@ func (r *Runtime) serveSelf(ctx context.Context) error {
 	return nil
 }
 
-// askHealth asks the child process of an instance how it is.
-func askHealth(ctx context.Context, i *route.Instance) error {
-	s := i.Session()
-	if s == nil {
-		return nil // it is down, which its state says
-	}
-	_, err := s.Call(ctx, &agent.Call{Op: agent.OpEvent, Name: child.TopicHealth, Input: []byte(`{}`),
-		From:    child.FromRuntime,
-		Attempt: 1})
-	return err
-}
-
 // Listing is what the tool openmas.list gives.
 type Listing struct {
 	Agents []agent.Info `json:"agents"`
@@ -82,38 +68,4 @@ func (r *Runtime) Listing() Listing {
 		l.Instances[a.Name] = a.Instances
 	}
 	return l
-}
-
-// eventFrom takes an event of a child process: one to pass on, or news of its Runner.
-func (r *Runtime) eventFrom(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-	if c.Name == child.TopicRunner {
-		var news child.RunnerNews
-		if err := json.Unmarshal(c.Input, &news); err != nil {
-			return nil, agent.Refusedf(agent.CodeInvalidArgument, "news of a runner: %w", err)
-		}
-		if x := r.runners.remote(news.Instance); x != nil && x.agent == c.From.Agent && c.From.Trusted {
-			r.runnerNews(x, news)
-		}
-		return &agent.Result{}, nil
-	}
-	if err := r.publisher.Publish(ctx, delivery.Event(c)); err != nil {
-		return nil, err
-	}
-	return &agent.Result{}, nil
-}
-
-// listenFor hands the events that an agent declares to it, until it is about to be closed.
-func (r *Runtime) listenFor(c *route.Callee, p planned) error {
-	for _, e := range p.info.Subscriptions {
-		stop, err := r.events.subscribe(p.name, e.Topic,
-			func(ctx context.Context, pub agent.Event, attempt int) error {
-				_, err := c.Call(ctx, delivery.Call(p.name, pub, attempt))
-				return err
-			})
-		if err != nil {
-			return err
-		}
-		p.undo.Add("the events "+e.Topic+" of "+p.name, stop)
-	}
-	return nil
 }

@@ -303,8 +303,8 @@ func TestToolsThatComeAndGoReachTheGateway(t *testing.T) {
 	}
 }
 
-// TestProtocolOfAPeer: a server that is asked for the newest protocol may ask back by its results.
-func TestProtocolOfAPeer(t *testing.T) {
+// TestProtocolOfAServer: a server that is asked for the newest protocol may ask back by its results.
+func TestProtocolOfAServer(t *testing.T) {
 	far := foreign()
 	far.AddTool(&sdk.Tool{Name: "where", InputSchema: map[string]any{"type": "object"}},
 		func(_ context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
