@@ -81,15 +81,15 @@ func (d *Driver) connect(ctx context.Context, urls []string, wait time.Duration,
 		default:
 			err = d.o.redact(err)
 		}
+		if d.o.OnWait != nil && wait != 0 {
+			d.o.OnWait(where, err)
+		}
 		pause := waits.Wait(try)
 		if left := wait - time.Since(began); wait >= 0 && left < pause {
-			if left <= 0 || wait == 0 {
+			if left <= 0 {
 				return nil, fmt.Errorf("connect to the NATS broker %s: %w", where, err)
 			}
 			pause = left
-		}
-		if d.o.OnWait != nil {
-			d.o.OnWait(where, err)
 		}
 		if end := backoff.Sleep(ctx, pause); end != nil {
 			return nil, fmt.Errorf("connect to the NATS broker %s: %w: %w", where, err, end)

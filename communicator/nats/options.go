@@ -43,7 +43,7 @@ type Options struct {
 	// Wait is how long Open waits for a broker that is down; 0: not at all, negative: for as long
 	// as its context lasts. Refused credentials are never waited for.
 	Wait time.Duration
-	// OnWait is called after each failed attempt. url has no credentials in it.
+	// OnWait is called after each failed attempt, unless Wait is 0. url has no credentials in it.
 	OnWait func(url string, err error)
 
 	// Queue is how many messages wait for one subscription, and QueueBytes their size. Messages

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -231,9 +232,31 @@ func natsServer(t *testing.T, o *natsd.Options) {
 	}
 }
 
+// deadPort is a port on which nobody answers, and which no other test gets, until release.
+func deadPort(t *testing.T) (port int, release func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var accepting sync.WaitGroup
+	accepting.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = c.Close()
+		}
+	})
+	release = sync.OnceFunc(func() { _ = l.Close(); accepting.Wait() })
+	t.Cleanup(release)
+	return l.Addr().(*net.TCPAddr).Port, release
+}
+
 func TestABrokerThatIsDown(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port, release := deadPort(t)
 	path := projectFile(t, external(port, ""))
 	where := "nats://127.0.0.1:" + strconv.Itoa(port)
 	if r := run(t, "", "run", path, "--wait", "0"); r.code != exitFailed || !strings.Contains(r.err, where) ||
@@ -247,6 +270,7 @@ func TestABrokerThatIsDown(t *testing.T) {
 	p := program(t, io.Discard, "run", path, "--listen", "127.0.0.1:0")
 	p.start()
 	p.err.await(t, "waiting for the broker\" url="+where)
+	release()
 	natsServer(t, &natsd.Options{Port: port})
 	c := dialGateway(t, p.err.await(t, "SSE_SERVER_URL="))
 	c.must("worker_print", struct{}{}, nil)
