@@ -23,7 +23,7 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-// announcement is what a process says of itself to the others of the project.
+// An announcement is how a process describes itself to the others of the project.
 type announcement struct {
 	Host    string        `json:"host"`
 	PID     int           `json:"pid"`
@@ -76,7 +76,7 @@ func (r *Runtime) startCluster(base context.Context) error {
 		c.host = "unknown"
 	}
 	c.presence, err = presence.New(r.driver, presence.Options{Project: r.cfg.Project, Process: r.process,
-		Describe: c.describe, OnChange: c.heard, Logger: r.log})
+		Describe: c.describe, OnChange: c.memberChanged, Logger: r.log})
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
@@ -95,7 +95,7 @@ func (r *Runtime) startCluster(base context.Context) error {
 	return nil
 }
 
-// describe is what this process says.
+// describe returns the announcement of this process.
 func (c *cluster) describe() []byte {
 	a := announcement{Host: c.host, PID: os.Getpid(), Version: c.r.opts.Version, Started: c.r.started}
 	c.mu.Lock()
@@ -122,11 +122,11 @@ func fingerprint(info agent.Info) string {
 	return strconv.FormatUint(h.Sum64(), 36)
 }
 
-// heard takes what another process says. It must be quick: follow acts on it.
-func (c *cluster) heard(m presence.Member, gone bool) {
+// memberChanged notes the announcement of another process. It must be quick: follow acts on it.
+func (c *cluster) memberChanged(m presence.Member, gone bool) {
 	var a announcement
-	if err := json.Unmarshal(m.Body, &a); err != nil && !gone {
-		c.r.log.Warn("a process of the project says what this one does not understand: is it of another version?",
+	if err := json.Unmarshal(m.Description, &a); err != nil && !gone {
+		c.r.log.Warn("the announcement of another process cannot be read: is it of another version?",
 			"process", m.Process, "error", err)
 		return
 	}

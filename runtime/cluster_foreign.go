@@ -91,7 +91,7 @@ func (c *cluster) settle(ctx context.Context) bool {
 	return all
 }
 
-// offered says who is hosted elsewhere and not here, and what that offers.
+// offered returns the agents that are hosted elsewhere and not here, each with what it offers.
 func (c *cluster) offered() map[string]string {
 	all := map[string][]string{}
 	c.mu.Lock()

@@ -1,4 +1,5 @@
-// Package presence is how the processes of a project find each other.
+// Package presence is how the processes of a project find each other over their broker: each one
+// announces what it hosts, and keeps a list of the others.
 package presence
 
 import (
@@ -7,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -18,233 +18,183 @@ import (
 )
 
 const (
-	// describeEvery is how many words of a process go by until it describes itself again though
-	// nothing of note has changed.
+	defaultEvery = 2 * time.Second
+	// describeEvery is how many announcements there are to one with a description, when nothing has
+	// changed.
 	describeEvery = 5
+	// leaveTimeout bounds the last announcement.
+	leaveTimeout = time.Second
 	// maxMembers bounds what a broker can make this process remember.
 	maxMembers = 10_000
 )
-
-// A Member is another process of the project, as it described itself last.
-type Member struct {
-	// Process is its name, unique in the project.
-	Process string
-	// Body is what it says of itself.
-	Body []byte
-	// Since is when it was first heard of, Heard when last.
-	Since, Heard time.Time
-}
 
 // Options configures a [Registry].
 type Options struct {
 	Project string
 	// Process names this process: letters, digits, - and _.
 	Process string
-	// Every is how often a process says that it is here. Default 2 s.
+	// Every is the time between two announcements. Default 2 s.
 	Every time.Duration
-	// Lease is after how long without a word a process is gone. Default 3.5 times Every.
+	// Lease is how long a process counts as there after its last announcement. Default 3.5 times
+	// Every.
 	Lease time.Duration
-	// Describe gives the body of what this process says, never empty.
+	// Describe returns the description of this process, never empty.
 	Describe func() []byte
-	// OnChange is told of a member that came, said something new, or went. It is not called
-	// concurrently, and must neither wait nor call the Registry.
+	// OnChange is called when a member has come, has another description, or is gone. It is not
+	// called concurrently, and must neither wait nor call the Registry.
 	OnChange func(m Member, gone bool)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
 
-// A Registry is how the processes of a project find each other: each says what it hosts, when it
-// comes and when that changes, and every few seconds that it is still there; one that says nothing
-// any more is gone when its lease has run out. While this process is cut off from the broker, or
-// stood still, nobody's lease runs out: the silence is its own.
+// A Registry announces this process and lists the others. An announcement is one of three:
+//
+//	hello  this process has just come, or was cut off from the broker: all others announce
+//	       themselves soon
+//	here   every [Options.Every], with the description when it has changed and every fifth time
+//	gone   it leaves
+//
+// A process is a member from its first description on, until it says gone or its lease ends. While
+// this process is cut off from the broker, or was stopped, no lease ends: it could not receive the
+// announcements.
 type Registry struct {
 	d       pubsub.Driver
 	o       Options
 	subject string
 	stop    func() error
-	poke    chan struct{} // there is a next word
+	due     chan struct{} // an announcement is to be made soon
 
 	mu      sync.Mutex
-	next    string // to be said soon, before the next tick; empty: nothing
+	next    string // which one; empty: none
 	members map[string]*Member
 }
 
-// New begins to listen. Run says that this process is here.
+// New subscribes to the announcements of other processes. Run announces this one.
 func New(d pubsub.Driver, o Options) (*Registry, error) {
 	s, err := bus.NewSubjects(o.Project)
 	if err != nil {
 		return nil, err
 	}
-	o.Every = cmp.Or(o.Every, 2*time.Second)
+	o.Every = cmp.Or(o.Every, defaultEvery)
 	o.Lease = cmp.Or(o.Lease, o.Every*7/2)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	p := &Registry{d: d, o: o, subject: s.Presence(), poke: make(chan struct{}, 1), members: map[string]*Member{}}
-	if p.stop, err = bus.Receive(d, "", p.subject, p.hear); err != nil {
-		return nil, fmt.Errorf("listen to the other processes of the project: %w", err)
+	r := &Registry{d: d, o: o, subject: s.Presence(), due: make(chan struct{}, 1), members: map[string]*Member{}}
+	if r.stop, err = bus.Receive(d, "", r.subject, r.receive); err != nil {
+		return nil, fmt.Errorf("subscribe to the other processes of the project: %w", err)
 	}
-	return p, nil
+	return r, nil
 }
 
-// Run says that this process is here until ctx ends, and then that it leaves. It may be called
-// once.
-func (p *Registry) Run(ctx context.Context) {
-	defer p.leave(ctx)
-	t := time.NewTicker(p.o.Every)
+// Run announces this process until ctx ends, and then that it leaves. It may be called once.
+func (r *Registry) Run(ctx context.Context) {
+	defer r.leave(ctx)
+	t := time.NewTicker(r.o.Every)
 	defer t.Stop()
-	heard := p.say(ctx, bus.PresenceHello, true) // by the broker
-	poke, rest := p.poke, (<-chan time.Time)(nil)
+	sent := r.announce(ctx, bus.PresenceHello, true)
+	due, pause := r.due, (<-chan time.Time)(nil)
 	last := time.Now()
 	for n := 1; ; {
 		select {
 		case <-ctx.Done():
 			return
-		case <-poke:
+		case <-due:
 			began := time.Now()
-			heard = p.say(ctx, p.takeNext(), true) && heard
-			// Many who come at once are answered together, and who has much to say says it less
-			// often.
-			poke, rest = nil, time.After(min(max(p.o.Every/20, 5*time.Since(began)), p.o.Every))
-		case <-rest:
-			poke, rest = p.poke, nil
+			sent = r.announce(ctx, r.takeNext(), true) && sent
+			// Several that come at once are answered by one announcement, and a process whose
+			// description takes long makes fewer.
+			due, pause = nil, time.After(min(max(r.o.Every/20, 5*time.Since(began)), r.o.Every))
+		case <-pause:
+			due, pause = r.due, nil
 		case <-t.C:
-			word, now := bus.PresenceHere, time.Now()
-			if !heard {
-				word = bus.PresenceHello
+			kind, now := bus.PresenceHere, time.Now()
+			if !sent { // it was cut off: whatever changed meanwhile, it does not know
+				kind = bus.PresenceHello
 			}
-			was := heard
-			heard = p.say(ctx, word, word == bus.PresenceHello || n%describeEvery == 0)
-			if n++; was && heard && now.Sub(last) < 2*p.o.Every {
-				p.expire(now)
+			before := sent
+			sent = r.announce(ctx, kind, kind == bus.PresenceHello || n%describeEvery == 0)
+			stopped := now.Sub(last) >= 2*r.o.Every // this process, and with it its clock
+			if n++; before && sent && !stopped {
+				r.endLeases(now)
 			} else {
-				p.renew(now)
+				r.renewLeases(now)
 			}
 			last = now
 		}
 	}
 }
 
-func (p *Registry) leave(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+func (r *Registry) leave(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 	defer cancel()
-	p.say(ctx, bus.PresenceGone, false)
-	if err := p.stop(); err != nil {
-		p.o.Logger.Debug("presence: stop listening", "error", err)
+	r.announce(ctx, bus.PresenceGone, false)
+	if err := r.stop(); err != nil {
+		r.o.Logger.Debug("end the subscription to the other processes", "error", err)
 	}
 }
 
-// Changed has this process describe itself anew, soon.
-func (p *Registry) Changed() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.want(bus.PresenceHere)
+// Changed announces soon that this process has another description.
+func (r *Registry) Changed() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.announceSoon(bus.PresenceHere)
 }
 
-// want has a word said soon. p.mu is held.
-func (p *Registry) want(word string) {
-	if p.next != bus.PresenceHello {
-		p.next = word
+// announceSoon has Run make an announcement before the next tick. r.mu is held.
+func (r *Registry) announceSoon(kind string) {
+	if r.next != bus.PresenceHello { // which asks for more than here does
+		r.next = kind
 	}
 	select {
-	case p.poke <- struct{}{}:
-	default: // it is about to
+	case r.due <- struct{}{}:
+	default:
 	}
 }
 
-func (p *Registry) takeNext() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	word := p.next
-	p.next = ""
-	return cmp.Or(word, bus.PresenceHere)
+func (r *Registry) takeNext() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	kind := r.next
+	r.next = ""
+	return cmp.Or(kind, bus.PresenceHere)
 }
 
-// Members lists the other processes, by name.
-func (p *Registry) Members() []Member {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	out := make([]Member, 0, len(p.members))
-	for _, m := range p.members {
-		out = append(out, *m)
-	}
-	slices.SortFunc(out, func(a, b Member) int { return cmp.Compare(a.Process, b.Process) })
-	return out
-}
-
-// say reports whether the broker took it.
-func (p *Registry) say(ctx context.Context, word string, describe bool) bool {
-	f := bus.Frame{Kind: bus.KindPresence, Name: word, Source: p.o.Process}
+// announce reports whether the broker took the announcement.
+func (r *Registry) announce(ctx context.Context, kind string, describe bool) bool {
+	f := bus.Frame{Kind: bus.KindPresence, Name: kind, Source: r.o.Process}
 	if describe {
-		f.Payload = p.o.Describe()
+		f.Payload = r.o.Describe()
 	}
-	m, refused := f.Encode(p.d.MaxPayload())
+	m, refused := f.Encode(r.d.MaxPayload())
 	if refused != nil {
-		p.o.Logger.Error("this process cannot describe itself to the others", "error", refused)
+		r.o.Logger.Error("this process cannot describe itself to the others", "error", refused)
 		return true
 	}
 	m.SetContext(ctx)
-	err := p.d.Publish(p.subject, m)
+	err := r.d.Publish(r.subject, m)
 	if err == nil || errors.Is(err, pubsub.ErrNoSubscribers) {
 		return true
 	}
-	p.o.Logger.Debug("presence was not said", "error", err)
+	r.o.Logger.Debug("this process was not announced", "error", err)
 	return false
 }
 
-func (p *Registry) hear(m *message.Message) {
+// receive takes the announcement of another process.
+func (r *Registry) receive(m *message.Message) {
 	f, err := bus.Decode(m)
-	if err != nil || f.Kind != bus.KindPresence || f.Source == "" || f.Source == p.o.Process {
-		return // of a later version, or an echo
+	if err != nil || f.Kind != bus.KindPresence || f.Source == "" || f.Source == r.o.Process {
+		return // of a later version, or its own
 	}
-	now := time.Now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if f.Name == bus.PresenceHello {
-		p.want(bus.PresenceHere)
-	}
-	known := p.members[f.Source]
-	switch {
-	case f.Name == bus.PresenceGone:
-		if known != nil {
-			delete(p.members, f.Source)
-			p.o.OnChange(*known, true)
-		}
-	case known == nil && len(f.Payload) == 0:
-		p.want(bus.PresenceHello) // who is that?
-	case known == nil && len(p.members) == maxMembers:
-		p.o.Logger.Warn("too many processes in the project: one is not seen", "process", f.Source, "limit", maxMembers)
-	case known == nil:
-		known = &Member{Process: f.Source, Body: slices.Clone(f.Payload), Since: now, Heard: now}
-		p.members[f.Source] = known
-		p.o.OnChange(*known, false)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch f.Name {
+	case bus.PresenceGone:
+		r.remove(f.Source)
+	case bus.PresenceHello:
+		r.announceSoon(bus.PresenceHere)
+		r.update(f.Source, f.Payload)
 	default:
-		known.Heard = now
-		if len(f.Payload) > 0 && string(known.Body) != string(f.Payload) {
-			known.Body = slices.Clone(f.Payload)
-			p.o.OnChange(*known, false)
-		}
-	}
-}
-
-// expire ends the leases of those who were not heard of in time.
-func (p *Registry) expire(now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for name, m := range p.members {
-		if now.Sub(m.Heard) > p.o.Lease {
-			delete(p.members, name)
-			p.o.Logger.Warn("a process of the project is gone without a word", "process", name)
-			p.o.OnChange(*m, true)
-		}
-	}
-}
-
-// renew begins all leases anew.
-func (p *Registry) renew(now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, m := range p.members {
-		m.Heard = now
+		r.update(f.Source, f.Payload)
 	}
 }

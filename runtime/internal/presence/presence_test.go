@@ -16,22 +16,22 @@ import (
 	"github.com/openmas/openmas/internal/bus"
 )
 
-// A witness is a process in tests: what it heard of others, and what it says.
-type witness struct {
+// A process of the project in tests: the changes it noticed, and its description.
+type process struct {
 	*Registry
-	mu   sync.Mutex
-	says string
-	log  []string
-	stop func()
+	mu          sync.Mutex
+	description string
+	log         []string
+	stop        func()
 }
 
-func (w *witness) heard(m Member, gone bool) {
+func (w *process) changed(m Member, gone bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.log = append(w.log, fmt.Sprintf("%s %s %v", m.Process, m.Body, gone))
+	w.log = append(w.log, fmt.Sprintf("%s %s %v", m.Process, m.Description, gone))
 }
 
-func (w *witness) take() []string {
+func (w *process) take() []string {
 	synctest.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -40,20 +40,20 @@ func (w *witness) take() []string {
 	return log
 }
 
-func (w *witness) say(what string) {
+func (w *process) describe(what string) {
 	w.mu.Lock()
-	w.says = what
+	w.description = what
 	w.mu.Unlock()
 }
 
-func attend(t *testing.T, d pubsub.Driver, name string) *witness {
+func attend(t *testing.T, d pubsub.Driver, name string) *process {
 	t.Helper()
-	w := &witness{says: name + "1"}
-	p, err := New(d, Options{Project: "test", Process: name, OnChange: w.heard,
+	w := &process{description: name + "1"}
+	p, err := New(d, Options{Project: "test", Process: name, OnChange: w.changed,
 		Describe: func() []byte {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			return []byte(w.says)
+			return []byte(w.description)
 		}})
 	if err != nil {
 		t.Fatal(err)
@@ -123,15 +123,15 @@ func TestPresence(t *testing.T) {
 		time.Sleep(time.Minute)
 		want(t, "nothing changes", append(a.take(), c.take()...))
 
-		b.say("b2")
+		b.describe("b2")
 		b.Changed()
 		time.Sleep(time.Second)
 		want(t, "a change", a.take(), "b b2 false")
-		b.say("b3")
+		b.describe("b3")
 		time.Sleep(11 * time.Second)
 		want(t, "a change that was not announced", a.take(), "b b3 false")
-		if m := a.Members(); len(m) != 2 || m[0].Process != "b" || string(m[0].Body) != "b3" ||
-			!m[0].Heard.After(m[0].Since) {
+		if m := a.Members(); len(m) != 2 || m[0].Process != "b" || string(m[0].Description) != "b3" ||
+			!m[0].LastSeen.After(m[0].Since) {
 			t.Errorf("%+v", m)
 		}
 		b.stop()
@@ -158,7 +158,7 @@ func TestPresenceLease(t *testing.T) {
 		time.Sleep(time.Minute)
 		want(t, "who is cut off itself blames nobody", b.take())
 		c.stop()
-		a.say("a2")
+		a.describe("a2")
 		a.Changed()
 		time.Sleep(time.Second)
 		line.off.Store(false)
@@ -178,36 +178,36 @@ func TestPresenceAsksWhoIsThere(t *testing.T) {
 		d := pubsub.NewMemory(pubsub.MemoryOptions{})
 		defer d.Close()
 		a := attend(t, d, "a")
-		heard := make(chan bus.Frame, 10)
+		received := make(chan bus.Frame, 10)
 		stop, err := bus.Receive(d, "", "om.1.test.presence", func(m *message.Message) {
 			f, _ := bus.Decode(m)
-			heard <- f
+			received <- f
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer stop()
-		say := func(md map[string]string, body string) {
+		announce := func(md map[string]string, body string) {
 			t.Helper()
 			md["kind"], md["v"] = bus.KindPresence, "1"
 			if err := d.Publish("om.1.test.presence",
 				&message.Message{Metadata: md, Payload: []byte(body)}); err != nil {
 				t.Fatal(err)
 			}
-			<-heard
+			<-received
 			synctest.Wait()
 		}
-		say(map[string]string{"name": "here", "source": "x"}, "")
-		if f := <-heard; f.Name != bus.PresenceHello || string(f.Payload) != "a1" {
+		announce(map[string]string{"name": "here", "source": "x"}, "")
+		if f := <-received; f.Name != bus.PresenceHello || string(f.Payload) != "a1" {
 			t.Errorf("%+v", f)
 		}
-		say(map[string]string{"name": "here", "source": "x"}, "x1")
+		announce(map[string]string{"name": "here", "source": "x"}, "x1")
 		want(t, "it is known", a.take(), "x x1 false")
 		// None of these changes anything.
-		say(map[string]string{"name": "gone", "source": "y"}, "")
-		say(map[string]string{"name": "here", "source": "a"}, "an echo")
-		say(map[string]string{"name": "here"}, "nobody")
-		say(map[string]string{"name": "later", "source": "x"}, "")
+		announce(map[string]string{"name": "gone", "source": "y"}, "")
+		announce(map[string]string{"name": "here", "source": "a"}, "an echo")
+		announce(map[string]string{"name": "here"}, "nobody")
+		announce(map[string]string{"name": "later", "source": "x"}, "")
 		want(t, "nothing", a.take())
 		a.stop()
 	})
