@@ -115,6 +115,7 @@ func TestAChildSpeaksForItselfOnly(t *testing.T) {
 
 // What a child calls may take as long as the callee's own policy allows, whatever the default is.
 func TestAChildWaitsAsLongAsAnyPolicy(t *testing.T) {
+	t.Parallel()
 	long := project.Policy{Timeout: hang}
 	for name, patient := range map[string]func(a *project.Agent, tool string){
 		"of an agent": func(a *project.Agent, _ string) { a.Policy = long },
@@ -179,6 +180,7 @@ func TestOnceEndsWhenAChildIsGivenUp(t *testing.T) {
 
 // A Runner that does not heed the drain must not keep the process.
 func TestADrainEndsWhateverRuns(t *testing.T) {
+	t.Parallel()
 	release, over := make(chan struct{}), make(chan struct{})
 	s := start(t, &project.Config{Drain: project.Drain{Timeout: moment},
 		Agents: map[string]project.Agent{"a": {Type: "deaf"}}},

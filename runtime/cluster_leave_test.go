@@ -95,6 +95,7 @@ func TestAnAgentElsewhereChanges(t *testing.T) {
 
 // A process that stops in order answers what it has begun.
 func TestCallsOfOtherProcessesEnd(t *testing.T) {
+	t.Parallel()
 	for _, over := range []string{project.OverLocal, project.OverPubSub, project.OverStdio} {
 		t.Run(over, func(t *testing.T) {
 			dir, cfg := t.TempDir(), pair(over)
@@ -127,6 +128,7 @@ func TestCallsOfOtherProcessesEnd(t *testing.T) {
 // A process that stops, alone with its agents or handing them over to another, keeps its Runners
 // until the calls of other processes have ended: those may need them.
 func TestRunnersOutliveTheCallsOfOtherProcesses(t *testing.T) {
+	t.Parallel()
 	for _, over := range []string{project.OverLocal, project.OverPubSub} {
 		for _, replicas := range []int{1, 2} {
 			t.Run(fmt.Sprintf("%s in %d processes", over, replicas), func(t *testing.T) {
@@ -187,6 +189,7 @@ func TestRunnersOutliveTheCallsOfOtherProcesses(t *testing.T) {
 // Of the calls in flight, those of this process are not other processes' work, whichever way they
 // take.
 func TestOnlyCallsOfOtherProcessesAreWaitedFor(t *testing.T) {
+	t.Parallel()
 	for _, over := range []string{project.OverLocal, project.OverPubSub} {
 		t.Run(over, func(t *testing.T) {
 			dir, cfg := t.TempDir(), pair(over)
@@ -221,6 +224,7 @@ func inFlight(s *system) (n int) {
 
 // While one of two replicas in two processes stops, no call fails.
 func TestAReplicaStops(t *testing.T) {
+	t.Parallel()
 	dir, cfg := t.TempDir(), pair(project.OverLocal)
 	a, b, c := part(t, dir, cfg, "near").ready(), part(t, dir, cfg, "far").ready(), part(t, dir, cfg, "far").ready()
 	testkit.Eventually(t, "a sees both", func() bool {
@@ -264,6 +268,7 @@ func TestAReplicaStops(t *testing.T) {
 }
 
 func TestManyAgentsElsewhere(t *testing.T) {
+	t.Parallel()
 	cfg := project.Config{Project: "many", Dir: t.TempDir(),
 		Agents: map[string]project.Agent{"near": {Type: "probe"}},
 		Broker: project.Broker{Type: project.BrokerNATS}}

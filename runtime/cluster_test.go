@@ -38,10 +38,11 @@ func (s *system) ready() *system {
 }
 
 func TestProcessesShareAProject(t *testing.T) {
-	dir := t.TempDir()
+	t.Parallel()
 	for _, over := range overs {
 		t.Run(over, func(t *testing.T) {
-			cfg := pair(over)
+			t.Parallel()
+			dir, cfg := t.TempDir(), pair(over)
 			a, b := part(t, dir, cfg, "near"), part(t, dir, cfg, "far")
 			a.ready()
 			b.ready()

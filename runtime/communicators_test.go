@@ -34,6 +34,7 @@ func envFor(over string) map[string]string {
 // TestSameAgentOverEveryCommunicator shows that an agent does not notice how it is called, and can
 // do everything everywhere.
 func TestSameAgentOverEveryCommunicator(t *testing.T) {
+	t.Parallel()
 	for _, over := range overs {
 		t.Run(over, func(t *testing.T) {
 			s := start(t, pair(over), nil)

@@ -20,6 +20,7 @@ import (
 // TestDrainLosesNothing stops the system while calls over HTTP are in flight, each of which has yet
 // to make a call of its own, and expects every answer.
 func TestDrainLosesNothing(t *testing.T) {
+	t.Parallel()
 	const calls = 200
 	for _, path := range []string{"/mcp", "/sse"} {
 		for _, over := range overs {
@@ -73,6 +74,7 @@ func TestDrainLosesNothing(t *testing.T) {
 }
 
 func TestReadinessSaysWhenItDrains(t *testing.T) {
+	t.Parallel()
 	cfg := pair(project.OverLocal)
 	cfg.Gateway = &project.Gateway{Listen: "127.0.0.1:0"}
 	s := start(t, cfg, nil)
@@ -171,6 +173,7 @@ func TestAgentsAreClosedAfterTheirRun(t *testing.T) {
 
 // A child that dies while the system drains is not started again, and the status says so at once.
 func TestAChildThatDiesInADrainIsStopped(t *testing.T) {
+	t.Parallel()
 	cfg := pair(project.OverStdio)
 	cfg.Gateway = &project.Gateway{Listen: "127.0.0.1:0"}
 	s := start(t, cfg, nil)

@@ -210,6 +210,7 @@ func say(t *testing.T, s *client.Session) error {
 // TestLimitsOfTheProjectFile: over each limit there is a clear refusal, and the other session does
 // not notice.
 func TestLimitsOfTheProjectFile(t *testing.T) {
+	t.Parallel()
 	limited := func(t *testing.T, m project.MCP) (*system, *client.Session) {
 		cfg := pair(project.OverSSE) // whose own sessions the limits of the gateway must not touch
 		cfg.Gateway, cfg.MCP = &project.Gateway{Listen: "127.0.0.1:0"}, m

@@ -10,6 +10,7 @@ import (
 )
 
 func TestAgentsSayHowTheyAre(t *testing.T) {
+	t.Parallel()
 	for _, over := range overs {
 		t.Run(over, func(t *testing.T) {
 			cfg := pair(over)

@@ -138,6 +138,7 @@ func TestSubscriptions(t *testing.T) {
 
 // TestSubscriptionsToForeignResources: they pass through, and outlive the session to the server.
 func TestSubscriptionsToForeignResources(t *testing.T) {
+	t.Parallel()
 	far := newElsewhere(t, httptest.NewServer)
 	var subscribed atomic.Int64
 	far.mcp = sdk.NewServer(&sdk.Implementation{Name: "far", Version: "1"}, &sdk.ServerOptions{

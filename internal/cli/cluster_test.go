@@ -163,6 +163,7 @@ func TestACalleesProcessIsKilled(t *testing.T) {
 // The process with the embedded broker is killed: another takes over, calls work again, and the
 // durable events that were acknowledged are there.
 func TestTheBrokersOwnerIsKilled(t *testing.T) {
+	t.Parallel()
 	path := projectFile(t, shared)
 	owner, _ := hosting(t, path, "greeter")
 	sender, url := hosting(t, path, "post")
@@ -277,6 +278,7 @@ func TestABrokerThatIsDown(t *testing.T) {
 }
 
 func TestWrongCredentials(t *testing.T) {
+	t.Parallel()
 	port := freePort(t)
 	natsServer(t, &natsd.Options{Port: port, Username: "openmas", Password: "right"})
 	path := projectFile(t, external(port, ", user: openmas, password: \"${env:BROKER_PASSWORD}\""))
@@ -290,6 +292,7 @@ func TestWrongCredentials(t *testing.T) {
 // Durable events from end to end: at least once for each agent, however it is reached; tried again,
 // put with the dead, listed and delivered again, always with their ID.
 func TestDurableEvents(t *testing.T) {
+	t.Parallel()
 	overs := []string{project.OverLocal, project.OverPubSub, project.OverStdio, project.OverSSE, project.OverHTTP}
 	text := strings.Replace(shared, "  inbox: {type: inbox}\n", "", 1)
 	text = strings.Replace(text, "post: {type: post}\n", "post: {type: post}\n  post-child: {type: post, "+
@@ -376,6 +379,7 @@ func TestDurableEvents(t *testing.T) {
 
 // Other commands find the processes that run, and say where everything is.
 func TestListAndCallInACluster(t *testing.T) {
+	t.Parallel()
 	path := projectFile(t, shared)
 	hosting(t, path, "greeter")
 	hosting(t, path, "worker")
