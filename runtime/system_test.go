@@ -5,11 +5,13 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -49,6 +51,17 @@ func prepare(t *testing.T, cfg *project.Config, extra agent.Types, change ...fun
 	s := &system{t: t, done: make(chan error, 1), log: &logBuffer{}}
 	if cfg.Dir == "" {
 		cfg.Dir = t.TempDir()
+	}
+	cfg.Agents = maps.Clone(cfg.Agents)
+	for name, a := range cfg.Agents {
+		if a.Command != nil || a.Communicator == project.OverStdio {
+			testkit.Processes(t)
+			if a.Env = maps.Clone(a.Env); a.Env == nil {
+				a.Env = map[string]string{}
+			}
+			a.Env["GORACE"] = testkit.NoExitSleep
+			cfg.Agents[name] = a
+		}
 	}
 	o := runtime.Options{Logger: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Output: io.Discard, Version: "test"}

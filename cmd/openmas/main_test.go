@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/internal/startup"
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // mainVar in the environment makes the test binary the openmas command.
@@ -19,6 +20,9 @@ const mainVar = "OPENMAS_TEST_MAIN"
 func TestMain(m *testing.M) {
 	if os.Getenv(mainVar) != "" {
 		main()
+	}
+	if testkit.OnlyProcesses() {
+		return
 	}
 	os.Exit(m.Run())
 }
@@ -44,7 +48,7 @@ func command(t *testing.T, cache string, args ...string) *exec.Cmd {
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 30 * time.Second
 	cmd.Env = append(os.Environ(), mainVar+"=1", "GOCACHE="+strings.TrimSpace(string(goCache)), "XDG_CACHE_HOME="+cache,
-		"HOME="+cache, "LocalAppData="+cache)
+		"HOME="+cache, "LocalAppData="+cache, "GORACE="+testkit.NoExitSleep)
 	return cmd
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/communicator/communicatortest"
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 func runToy(t *testing.T, broken string) {
@@ -43,6 +44,7 @@ func TestBrokenToy(t *testing.T) {
 }
 
 func TestSuiteFindsWhatIsBroken(t *testing.T) {
+	testkit.Processes(t)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -90,6 +90,7 @@ type program struct {
 // spawn starts a child and waits for its first line.
 func spawn(t testing.TB, role string, env ...string) (p *program, first string) {
 	t.Helper()
+	testkit.Processes(t)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

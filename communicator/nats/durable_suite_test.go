@@ -13,6 +13,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/ThreeDotsLabs/watermill/pubsub/tests"
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // restartable is a server that comes back with its port, its store and its user.
@@ -98,6 +100,7 @@ func askForRestart(addr string) int {
 
 // The whole of watermill's suite.
 func TestWatermillSuiteOnJetStream(t *testing.T) {
+	testkit.Processes(t)
 	t.Parallel()
 	r := newRestartable(t)
 	features := tests.Features{ConsumerGroups: true, GuaranteedOrder: true, Persistent: true,

@@ -25,7 +25,7 @@ var (
 )
 
 // noSleep has a program with the race detector end at once, and not a second after its end.
-const noSleep = "GORACE=atexit_sleep_ms=0"
+const noSleep = "GORACE=" + testkit.NoExitSleep
 
 // reached are the flags that have an agent reached over a communicator.
 func reached(name, over string) []string {
@@ -58,6 +58,7 @@ func start(t *testing.T, root string, args ...string) *process {
 // launch runs the project with a state folder, by a command that runs the program.
 func launch(t *testing.T, state string, command []string, args ...string) *process {
 	t.Helper()
+	testkit.Processes(t)
 	p := &process{state: state, ended: make(chan struct{})}
 	args = slices.Concat(command, []string{"run", filepath.Join("..", "..", "configs", "project.yaml"), "--listen",
 		"127.0.0.1:0", "--set", "state=" + state}, args)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/cli"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/mcptest"
@@ -42,6 +43,9 @@ func TestMain(m *testing.M) {
 		os.Exit(cli.Main(cli.Program{Types: agent.Types{"guide": func() agent.Agent {
 			return &guide{}
 		}, "broken": func() agent.Agent { return &broken{} }}, Version: "v0"}))
+	}
+	if testkit.OnlyProcesses() {
+		return
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"),
 		goleak.IgnoreTopFunction("net/http.(*persistConn).readLoop"),
@@ -119,7 +123,8 @@ func command(args ...string) mcptest.Options {
 	if err != nil {
 		panic(err)
 	}
-	return mcptest.Options{Command: append([]string{exe}, args...), Env: map[string]string{roleVar: "openmas"}}
+	return mcptest.Options{Command: append([]string{exe}, args...), Env: map[string]string{roleVar: "openmas",
+		"GORACE": testkit.NoExitSleep}}
 }
 
 // serve runs the project and waits until it is up. over stdio it is served there, else on a free

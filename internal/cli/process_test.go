@@ -18,6 +18,8 @@ import (
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // process is the openmas program of these tests as a process of its own.
@@ -32,6 +34,7 @@ type process struct {
 // program prepares a process; its standard output goes to out.
 func program(t *testing.T, out io.Writer, args ...string) *process {
 	t.Helper()
+	testkit.Processes(t)
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -200,6 +203,7 @@ func TestRunStdioSIGTERM(t *testing.T) {
 
 // A server program needs no project: list and call start it, talk to it and stop it.
 func TestCommand(t *testing.T) {
+	testkit.Processes(t)
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

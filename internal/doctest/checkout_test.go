@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // A docChecker is a clone of this repository in which the blocks of documents are run.
@@ -22,6 +24,7 @@ type docChecker struct {
 
 func newDocChecker(t *testing.T) *docChecker {
 	t.Helper()
+	testkit.Processes(t)
 	dir := t.TempDir()
 	c := &docChecker{repo: filepath.Join(dir, "openmas"), port: freePort(t)}
 	clone(t, c.repo)

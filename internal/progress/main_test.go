@@ -7,10 +7,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // What the compiler says is kept apart from the names of the packages.
 func TestBuild(t *testing.T) {
+	testkit.Processes(t)
 	t.Chdir(t.TempDir())
 	for name, text := range map[string]string{
 		"go.mod": "module example.com/m\n\ngo 1.26\n",

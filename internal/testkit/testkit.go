@@ -2,6 +2,7 @@
 package testkit
 
 import (
+	"flag"
 	"fmt"
 	"testing"
 	"time"
@@ -26,6 +27,28 @@ func Eventually(t testing.TB, what string, ok func() bool, evidence ...fmt.Strin
 			t.Fatalf("%s: not within %v", what, Hang)
 		}
 	}
+}
+
+// NoExitSleep is a GORACE for the programs that tests start: with the race detector, a program
+// sleeps for a second before it ends.
+const NoExitSleep = "atexit_sleep_ms=0"
+
+// Processes skips a test that starts other processes where tests are to be quick (-short).
+func Processes(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: it starts processes")
+	}
+}
+
+// OnlyProcesses reports whether tests are to be quick, and prints why none runs: for the TestMain
+// of a package all of whose tests start processes.
+func OnlyProcesses() bool {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("-short: all of these tests start processes")
+	}
+	return testing.Short()
 }
 
 // Receive waits for a value, but not for ever.

@@ -18,6 +18,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"go.uber.org/goleak"
 
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/mcptest"
 )
@@ -28,6 +29,9 @@ const roleVar = "MCPTEST_ROLE"
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVar); role != "" {
 		os.Exit(serve(role))
+	}
+	if testkit.OnlyProcesses() {
+		return
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("net/http.(*persistConn).writeLoop"),
 		goleak.IgnoreTopFunction("net/http.(*persistConn).readLoop"),
@@ -109,7 +113,8 @@ func role(name string, transport mcp.Transport) mcptest.Options {
 	if err != nil {
 		panic(err)
 	}
-	return mcptest.Options{Command: []string{exe}, Env: map[string]string{roleVar: name}, Transport: transport}
+	return mcptest.Options{Command: []string{exe}, Transport: transport,
+		Env: map[string]string{roleVar: name, "GORACE": testkit.NoExitSleep}}
 }
 
 func TestServersOfEveryTransport(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // The test binary is its own child: this variable names what it does then.
@@ -53,6 +55,9 @@ func TestMain(m *testing.M) {
 		roles[role]()
 		os.Exit(0)
 	}
+	if testkit.OnlyProcesses() {
+		return
+	}
 	var err error
 	if coverFolder, err = os.MkdirTemp("", "openmas-child"); err != nil {
 		panic(err)
@@ -75,8 +80,7 @@ func as(role string, env ...string) Spec {
 	if err != nil {
 		panic(err)
 	}
-	// The race detector sleeps for a second before an exit, unless told not to.
-	own := map[string]string{roleVariable: role, "GORACE": "atexit_sleep_ms=0", "GOCOVERDIR": coverFolder}
+	own := map[string]string{roleVariable: role, "GORACE": testkit.NoExitSleep, "GOCOVERDIR": coverFolder}
 	spec := Spec{Command: []string{exe}, Env: own, Ready: prefixed("")}
 	for _, entry := range env {
 		name, value, _ := strings.Cut(entry, "=")
