@@ -15,6 +15,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/internal/startup"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/fixture"
 )
@@ -28,11 +29,13 @@ const buildTime = 4 * time.Second
 // role is a target that runs this test binary as another program.
 func role(t *testing.T, name string, transport mcp.Transport) Target {
 	t.Helper()
+	testkit.Processes(t)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Target{Name: name, Transport: transport, Command: []string{self}, Env: map[string]string{roleVariable: name}}
+	return Target{Name: name, Transport: transport, Command: []string{self},
+		Env: map[string]string{roleVariable: name, "GORACE": testkit.NoExitSleep}}
 }
 
 // playRole is the other program's main. It ends the process.
