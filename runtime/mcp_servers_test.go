@@ -303,7 +303,8 @@ func TestToolsThatComeAndGoReachTheGateway(t *testing.T) {
 	}
 }
 
-// TestProtocolOfAServer: a server that is asked for the newest protocol may ask back by its results.
+// TestProtocolOfAServer: a server that is asked for the newest protocol may ask back by its
+// results.
 func TestProtocolOfAServer(t *testing.T) {
 	far := foreign()
 	far.AddTool(&sdk.Tool{Name: "where", InputSchema: map[string]any{"type": "object"}},
