@@ -34,12 +34,12 @@ $(BIN):
 install: ## openmas into the Go bin folder
 	$(GO) install ./cmd/openmas
 
-# The second run takes the SDK's way through package mcp, which must not make a difference; the cache of tests
+# The second run takes the SDK's way through the packages of mcp, which must not make a difference; the cache of tests
 # does not know the variable.
 test: ## every test, with the race detector where there is a C compiler
 	@echo "make: every test, $(if $(RACE),with the race detector,WITHOUT the race detector: no C compiler (or CGO_ENABLED=0)); some minutes, and more the first time"
 	@$(PROGRESS) test $(RACE) -vet=all -timeout=10m ./... && \
-	  echo "make: once more, without the express lane" && OPENMAS_TEST_EXPRESS=off $(PROGRESS) test -count=1 $(RACE) -timeout=10m ./mcp
+	  echo "make: once more, without the fast path" && OPENMAS_TEST_FAST_PATH=off $(PROGRESS) test -count=1 $(RACE) -timeout=10m ./mcp/client ./mcp/server ./mcp/bridge
 
 quick: ## what a change breaks first: no race detector, no other processes
 	@echo "make: the tests that need neither the race detector nor other processes"

@@ -54,7 +54,7 @@ func (r *Runtime) own(t *client.Target, p planned, i *route.Instance, n int) err
 		Timeout: r.longestTimeout(), Run: p.runner && (n == 0 || p.cfg.Run == "all"),
 		Restart:   restartPolicy(r.cfg.Restart),
 		Telemetry: r.cfg.Telemetry, LogLevel: r.logLevel(), Limits: privateLimits(r.cfg.MCP),
-		NoExpress: noExpress(r.cfg.MCP)}
+		NoFastPath: noFastPath(r.cfg.MCP)}
 	var err error
 	if t.Hello, err = json.Marshal(h); err != nil {
 		return fmt.Errorf("agent %s: encode its config for a child process: %w", p.name, err)

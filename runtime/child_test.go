@@ -85,9 +85,9 @@ func claim(ctx context.Context, in forged) (string, error) {
 
 // A child process has the token of one agent, and cannot pass for another.
 func TestAChildSpeaksForItselfOnly(t *testing.T) {
-	for _, express := range []bool{true, false} {
-		t.Run(fmt.Sprintf("express %v", express), func(t *testing.T) {
-			s := start(t, &project.Config{MCP: project.MCP{Express: &express},
+	for _, fast := range []bool{true, false} {
+		t.Run(fmt.Sprintf("fast path %v", fast), func(t *testing.T) {
+			s := start(t, &project.Config{MCP: project.MCP{FastPath: &fast},
 				Agents: map[string]project.Agent{
 					"child": {Type: "worker", Communicator: project.OverStdio, Config: map[string]any{"stay": true}},
 					"other": {Type: "worker", Communicator: project.OverStdio, Config: map[string]any{"stay": true}},

@@ -94,5 +94,5 @@ func (r *Runtime) connectOptions() client.Options {
 		MaxBody:    int(r.cfg.MCP.MaxBody),
 		StdinGrace: r.cfg.Child.StdinWait, TermGrace: r.cfg.Child.TermWait, OnChanged: func(agent.Info) {
 			r.refresh()
-		}, NoExpress: noExpress(r.cfg.MCP)}
+		}, NoFastPath: noFastPath(r.cfg.MCP)}
 }

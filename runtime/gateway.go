@@ -92,7 +92,7 @@ func (r *Runtime) readiness() error {
 
 func (r *Runtime) hostOptions() server.Options {
 	return server.Options{Logger: r.log, Version: r.opts.Version, Limits: gatewayLimits(r.cfg.MCP),
-		NoExpress: noExpress(r.cfg.MCP)}
+		NoFastPath: noFastPath(r.cfg.MCP)}
 }
 
 // httpLog gives net/http's own complaints (broken TLS, panics of handlers) to the log.

@@ -5,8 +5,8 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-// noExpress is the switch as package mcp has it.
-func noExpress(m project.MCP) bool { return m.Express != nil && !*m.Express }
+// noFastPath is the switch as package mcp has it.
+func noFastPath(m project.MCP) bool { return m.FastPath != nil && !*m.FastPath }
 
 // gatewayLimits are those of the gateway.
 func gatewayLimits(m project.MCP) server.Limits {

@@ -74,7 +74,7 @@ func (r *Runtime) startPrivate(ctx context.Context) error {
 		}
 		p.hosted[over] = &overHTTP{h, &client.Dialer{Transport: transport, Token: self,
 			BaseURL: func() string { return p.url + prefix }, Options: client.Options{Logger: host.Logger,
-				MaxFrame: host.Limits.MaxFrame, MaxBody: host.Limits.MaxBody, NoExpress: host.NoExpress}}}
+				MaxFrame: host.Limits.MaxFrame, MaxBody: host.Limits.MaxBody, NoFastPath: host.NoFastPath}}}
 		mux.Handle(prefix+"/", h)
 	}
 	r.serveHTTP("private listener", ln, mux)

@@ -43,9 +43,9 @@ type Status struct {
 
 // GatewayStatus is what the gateway's clients do.
 type GatewayStatus struct {
-	Sessions map[string]int `json:"sessions"` // open over HTTP, by transport: sse, http
-	Calls    int            `json:"calls"`    // running now
-	Express  int64          `json:"express"`  // calls of tools that passed beside the MCP SDK, so far
+	Sessions  map[string]int `json:"sessions"`  // open over HTTP, by transport: sse, http
+	Calls     int            `json:"calls"`     // running now
+	FastCalls int64          `json:"fastCalls"` // calls of tools that passed beside the MCP SDK, so far
 }
 
 func (r *Runtime) gatewayStatus() *GatewayStatus {
@@ -53,7 +53,7 @@ func (r *Runtime) gatewayStatus() *GatewayStatus {
 	if g == nil {
 		return nil
 	}
-	out := &GatewayStatus{Sessions: map[string]int{}, Calls: g.InFlight(), Express: g.Express()}
+	out := &GatewayStatus{Sessions: map[string]int{}, Calls: g.InFlight(), FastCalls: g.FastCalls()}
 	for _, s := range g.Sessions() {
 		out.Sessions[string(s.Transport)]++
 	}
@@ -82,7 +82,6 @@ type InstanceStatus struct {
 	State    State  `json:"state"`
 	PID      int    `json:"pid,omitempty"` // of a child process
 	InFlight int    `json:"inFlight"`
-	Express  int64  `json:"express,omitempty"` // calls on its MCP session that passed beside the SDK
 	Served   int64  `json:"served"`
 	Restarts int64  `json:"restarts"`
 	Error    string `json:"error,omitempty"`

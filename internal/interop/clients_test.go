@@ -130,8 +130,8 @@ func TestClientsOfARunningSystem(t *testing.T) {
 				}
 				// Nothing about these clients is unusual: most of their calls pass beside the SDK,
 				// in whatever version they speak.
-				if n := tookExpress(t, url); n < 20 {
-					t.Errorf("%d calls took the express lane", n)
+				if n := fastCalls(t, url); n < 20 {
+					t.Errorf("%d calls took the fast path", n)
 				}
 				if many := look(t, append(c.command(t), "--transport", transport, "--clients", "10", "--prefix",
 					"peer_", "--", url+endpoint(transport))); many.Good != 10 {

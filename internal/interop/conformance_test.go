@@ -38,39 +38,39 @@ func TestConformanceOfTheServer(t *testing.T) {
 	yardstick := start(t, nil, sdkServer(t), "-stateless=false", "-http", freeAddress(t))
 	url := "http://" + yardstick.cmd.Args[len(yardstick.cmd.Args)-1] + "/"
 	awaitHTTP(t, url)
-	noted.result = bothLanes(t, toolbox.Peers, url, "--suite", "all")
+	noted.result = bothPaths(t, toolbox.Peers, url, "--suite", "all")
 }
 
-// bothLanes holds our server, with the express lane and without it, against the SDK's at url.
-func bothLanes(t *testing.T, suite *toolbox.Tool, url string, what ...string) (said string) {
+// bothPaths holds our server, with the fast path and without it, against the SDK's at url.
+func bothPaths(t *testing.T, suite *toolbox.Tool, url string, what ...string) (said string) {
 	t.Helper()
 	run := func(url string) map[string]score {
 		return conformance(t, suite, append(append([]string{"server"}, what...), "--url", url)...)
 	}
 	theirs := run(url)
-	for _, express := range []bool{false, true} {
+	for _, fast := range []bool{false, true} {
 		ours := serve(t, fmt.Sprintf("project: interop\nagents: {conformance: {type: conformance}}\ngateway: "+
-			"{listen: '127.0.0.1:0'}\nmcp: {express: %v}\n", express))
+			"{listen: '127.0.0.1:0'}\nmcp: {fast_path: %v}\n", fast))
 		said = compare(t, theirs, run(ours+"/agents/conformance/mcp"))
-		// One of the calls on the lane is that which asks.
-		if taken := tookExpress(t, ours); express && taken < 5 || !express && taken > 0 {
-			t.Errorf("express %v: %d calls took the lane", express, taken)
+		// One of the calls on the fast path is that which asks.
+		if taken := fastCalls(t, ours); fast && taken < 5 || !fast && taken > 0 {
+			t.Errorf("fast path %v: %d calls took the fast path", fast, taken)
 		}
 	}
 	return said
 }
 
-// tookExpress asks a running system of ours how many calls of tools took the express lane.
-func tookExpress(t *testing.T, url string) int64 {
+// fastCalls asks a running system of ours how many calls of tools took the fast path.
+func fastCalls(t *testing.T, url string) int64 {
 	t.Helper()
 	out := start(t, nil, openmas(t), "call", "openmas.status", "{}", "--url", url).wait(t)
 	var status struct {
-		Gateway struct{ Express *int64 }
+		Gateway struct{ FastCalls *int64 }
 	}
-	if err := json.Unmarshal([]byte(out), &status); err != nil || status.Gateway.Express == nil {
+	if err := json.Unmarshal([]byte(out), &status); err != nil || status.Gateway.FastCalls == nil {
 		t.Fatalf("the status is %q: %v", out, err)
 	}
-	return *status.Gateway.Express
+	return *status.Gateway.FastCalls
 }
 
 func TestConformanceOfTheClient(t *testing.T) {
@@ -95,7 +95,7 @@ func TestNewestConformanceOfTheServer(t *testing.T) {
 	yardstick := start(t, nil, sdkServer(t), "-stateless=true", "-http", freeAddress(t))
 	url := "http://" + yardstick.cmd.Args[len(yardstick.cmd.Args)-1] + "/"
 	awaitHTTP(t, url)
-	noted.result = bothLanes(t, toolbox.Newest, url, "--requirements", newest)
+	noted.result = bothPaths(t, toolbox.Newest, url, "--requirements", newest)
 }
 
 func TestNewestConformanceOfTheClient(t *testing.T) {

@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	bridgeLinger = 20 * time.Second // for answers that are still to come when the client's input ends
-	bridgeCalls  = 1024             // requests that wait for their answers; the next one waits to be sent
+	linger   = 20 * time.Second // for answers that are still to come when the client's input ends
+	maxCalls = 1024             // requests that wait for their answers; the next one waits to be sent
 )
 
 // errClosed is why a session ended that the bridge closed.
@@ -106,7 +106,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	case err = <-ended:
 		answered := make(chan struct{})
 		go func() { calls.Wait(); close(answered) }() // ends when work does at the latest
-		timer := time.NewTimer(bridgeLinger)
+		timer := time.NewTimer(linger)
 		defer timer.Stop()
 		select {
 		case <-answered:
@@ -118,7 +118,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 		err = b.up.err()
 	case <-ctx.Done():
 	}
-	end, release := context.WithTimeout(context.WithoutCancel(ctx), codec.Goodbye)
+	end, release := context.WithTimeout(context.WithoutCancel(ctx), codec.CloseTimeout)
 	defer release()
 	b.up.close(end)
 	stop()
@@ -129,7 +129,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 // read passes on what the client says. Requests run side by side, except the handshake, which
 // others build upon; everything else keeps its order.
 func (b *Bridge) read(ctx, work context.Context, calls *sync.WaitGroup) error {
-	room := make(chan struct{}, bridgeCalls)
+	room := make(chan struct{}, maxCalls)
 	for line, err := range wire.Lines(b.in, b.o.MaxFrame) {
 		if err != nil {
 			return fmt.Errorf("read from the client: %w", err)

@@ -76,10 +76,11 @@ func TestBridge(t *testing.T) {
 						Content: &sdk.TextContent{Text: "because"}}, nil
 				},
 			})
-			if v := cs.InitializeResult().ProtocolVersion; v != codec.EraLast {
+			if v := cs.InitializeResult().ProtocolVersion; v != codec.Version20251125 {
 				t.Errorf("version %s", v)
 			}
-			if got := fixture.TextOf(fixture.CallTool(t, cs, "echo_say", fixture.Word{Word: "ü\n\"x\""})); got != "you said ü\n\"x\"" {
+			if got := fixture.TextOf(
+				fixture.CallTool(t, cs, "echo_say", fixture.Word{Word: "ü\n\"x\""})); got != "you said ü\n\"x\"" {
 				t.Errorf("%q", got)
 			}
 			fixture.Receive(t, "a log line", logs)
@@ -126,8 +127,10 @@ func TestBridgeDeclinesTheNewestEra(t *testing.T) {
 	request := func(id, method, version string) string {
 		return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":%q,"params":{"_meta":{"io.modelcontextprotocol/protocolVersion":%q}}}`+"\n", id, method, version)
 	}
-	got, err := overBridge(t, client.Target{Transport: mcp.Streamable, URL: s.url}, request(`"d"`, "server/discover", codec.EraNewest)+
-		hello+`{"jsonrpc":"2.0","method":"notifications/initialized"}`+"\n"+`{"jsonrpc":"2.0","id":2,"method":"ping"}`+"\n"+request("3", "tools/list", "2027-01-01"))
+	got, err := overBridge(t, client.Target{Transport: mcp.Streamable, URL: s.url},
+		request(`"d"`, "server/discover", codec.Version20260728)+
+			hello+`{"jsonrpc":"2.0","method":"notifications/initialized"}`+"\n"+
+			`{"jsonrpc":"2.0","id":2,"method":"ping"}`+"\n"+request("3", "tools/list", "2027-01-01"))
 	if err != nil || len(got) != 4 {
 		t.Fatalf("%v, %v", got, err)
 	}
@@ -136,8 +139,9 @@ func TestBridgeDeclinesTheNewestEra(t *testing.T) {
 		if declined := m["id"] == "d" || m["id"] == 3.0; no != declined {
 			t.Errorf("%v", m)
 		} else if data, _ := e["data"].(map[string]any); declined && (e["code"] != -32022.0 ||
-			!strings.Contains(fmt.Sprint(data["supported"]), codec.EraLast) || strings.Contains(fmt.Sprint(data["supported"]),
-			codec.EraNewest)) {
+			!strings.Contains(fmt.Sprint(data["supported"]), codec.Version20251125) ||
+			strings.Contains(fmt.Sprint(data["supported"]),
+				codec.Version20260728)) {
 			t.Errorf("%v", m)
 		}
 	}

@@ -20,14 +20,16 @@ func declined(env *wire.Envelope) []byte {
 		return nil
 	}
 	var meta, version []byte
-	wire.Object(env.Params, func(k, v []byte) bool { return string(k) != "_meta" || codec.Once(&meta, v) })
-	wire.Object(meta, func(k, v []byte) bool { return string(k) != sdk.MetaKeyProtocolVersion || codec.Once(&version, v) })
+	wire.Object(env.Params, func(k, v []byte) bool { return string(k) != "_meta" || codec.SetOnce(&meta, v) })
+	wire.Object(meta, func(k, v []byte) bool {
+		return string(k) != sdk.MetaKeyProtocolVersion || codec.SetOnce(&version, v)
+	})
 	var asked string
-	if json.Unmarshal(version, &asked) != nil || asked <= codec.EraLast {
+	if json.Unmarshal(version, &asked) != nil || asked <= codec.Version20251125 {
 		return nil
 	}
 	spoken := slices.DeleteFunc(slices.Clone(sdk.SupportedProtocolVersions()), func(v string) bool {
-		return v > codec.EraLast
+		return v > codec.Version20251125
 	})
 	// strings always encode
 	data, _ := json.Marshal(sdk.UnsupportedProtocolVersionData{Supported: spoken, Requested: asked})

@@ -20,7 +20,7 @@ type site struct {
 
 func newSite(t *testing.T, dir agent.Directory, o server.Options) *site {
 	t.Helper()
-	o.Logger, o.NoExpress = fixture.Quiet, fixture.NoExpress
+	o.Logger, o.NoFastPath = fixture.Quiet, fixture.NoFastPath
 	g, err := server.NewGateway(dir, server.GatewayOptions{Options: o})
 	if err != nil {
 		t.Fatal(err)

@@ -86,7 +86,7 @@ func (u *streamableUplink) send(ctx context.Context, msg []byte, env *wire.Envel
 	}
 	defer func() { closeBody(resp) }()
 	if resp.StatusCode >= 300 {
-		return u.refused(resp, env, greeting)
+		return u.refusal(resp, env, greeting)
 	}
 	if id := resp.Header.Get(codec.SessionHeader); greeting && id != "" {
 		u.mu.Lock()
@@ -99,7 +99,7 @@ func (u *streamableUplink) send(ctx context.Context, msg []byte, env *wire.Envel
 		if got.Scan(raw) && got.Method == nil && bytes.Equal(got.ID, env.ID) {
 			answered = true
 			if greeting {
-				u.agreed(got.Result)
+				u.setVersion(got.Result)
 			}
 		}
 		u.b.write(raw)
@@ -118,7 +118,7 @@ func (u *streamableUplink) send(ctx context.Context, msg []byte, env *wire.Envel
 				return err
 			}
 			if resp.StatusCode >= 300 {
-				return u.refused(resp, env, false)
+				return u.refusal(resp, env, false)
 			}
 		}
 	} else {
@@ -180,8 +180,8 @@ func (u *streamableUplink) rest(ctx context.Context, id string) (*http.Response,
 	return u.request(ctx, http.MethodGet, nil, id)
 }
 
-// agreed notes the version that the server chose.
-func (u *streamableUplink) agreed(result []byte) {
+// setVersion notes the version that the server chose.
+func (u *streamableUplink) setVersion(result []byte) {
 	var hello struct {
 		Version string `json:"protocolVersion"`
 	}
@@ -192,11 +192,11 @@ func (u *streamableUplink) agreed(result []byte) {
 	}
 }
 
-// refused is the error for an HTTP status; none where the body is an answer, which is passed on.
+// refusal is the error for an HTTP status; none where the body is an answer, which is passed on.
 // Without a session, after the handshake failed or the server forgot it, there is nothing left to
 // bridge.
-func (u *streamableUplink) refused(resp *http.Response, asked *wire.Envelope, greeting bool) error {
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, codec.MaxRefusal)) // what could be read is shown
+func (u *streamableUplink) refusal(resp *http.Response, asked *wire.Envelope, greeting bool) error {
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, codec.MaxErrorBody)) // what could be read is shown
 	err := fmt.Errorf("the server answered %s: %.512s", resp.Status, bytes.TrimSpace(body))
 	u.mu.Lock()
 	session := u.session

@@ -42,7 +42,7 @@ func (s *Session) clientOptions() *sdk.ClientOptions {
 			if err != nil {
 				return // cannot happen to what was decoded from JSON
 			}
-			s.onLog(callIDOf(r.Params.Meta), agent.LogNotice{Level: codec.SlogLevel(string(r.Params.Level)),
+			s.onLog(callIDOf(r.Params.Meta), agent.LogNotice{Level: codec.FromLevel(string(r.Params.Level)),
 				Logger: r.Params.Logger, Data: data})
 		},
 		ResourceUpdatedHandler: func(_ context.Context, r *sdk.ResourceUpdatedNotificationRequest) {
@@ -62,7 +62,7 @@ func (s *Session) clientOptions() *sdk.ClientOptions {
 // the result they belong to, at a thirtieth of the price, and a flood of them is dropped instead of
 // queued.
 func (s *Session) hook(_ []byte, env *wire.Envelope) bool {
-	if s.replies.Take(env) {
+	if s.pending.Deliver(env) {
 		return true
 	}
 	// the SDK keeps lists that it has to forget then
@@ -88,7 +88,7 @@ func (s *Session) hook(_ []byte, env *wire.Envelope) bool {
 			Data   json.RawMessage `json:"data"`
 		}
 		if json.Unmarshal(env.Params, &p) == nil {
-			s.onLog(callIDOf(p.Meta), agent.LogNotice{Level: codec.SlogLevel(p.Level), Logger: p.Logger, Data: p.Data})
+			s.onLog(callIDOf(p.Meta), agent.LogNotice{Level: codec.FromLevel(p.Level), Logger: p.Logger, Data: p.Data})
 		}
 	case "notifications/tools/list_changed":
 		s.listChanged(listTools)
@@ -109,47 +109,47 @@ func callIDOf(meta map[string]any) string {
 	return id
 }
 
-// hearer is whom a message of the server concerns: the call that it names (only our own servers
-// know the names), the only call there is, or the session's owner. nil: nobody.
-func (s *Session) hearer(id string) *flight {
+// backChannelFor is whom a message of the server concerns: the call that it names (only our own
+// servers know the names), the only call there is, or the session's owner. nil: nobody.
+func (s *Session) backChannelFor(id string) *backChannel {
 	if !s.target.Trusted {
 		id = ""
 	}
-	if f := s.flights.find(id); f != nil || id != "" {
+	if f := s.backs.find(id); f != nil || id != "" {
 		return f // nil when the call is over
 	}
 	return s.owner
 }
 
 func (s *Session) onProgress(token string, p agent.ProgressNotice) {
-	if f := s.flights.progress(token); f != nil {
-		f.tell(s.log, agent.Notice{Progress: &p})
+	if f := s.backs.byProgress(token); f != nil {
+		f.notify(s.log, agent.Notice{Progress: &p})
 	}
 }
 
 func (s *Session) onLog(id string, l agent.LogNotice) {
-	if f := s.hearer(id); f != nil {
-		f.tell(s.log, agent.Notice{Log: &l})
+	if f := s.backChannelFor(id); f != nil {
+		f.notify(s.log, agent.Notice{Log: &l})
 		return
 	}
 	s.log.Debug("the server logs, outside of any call", "level", l.Level, "logger", l.Logger, "data",
 		string(l.Data[:min(len(l.Data), 1000)]))
 }
 
-// hand passes a message on to the SDK's session over streamable HTTP, whose connection is the SDK's
-// own.
-func (s *Session) hand(ctx context.Context, msg []byte) error {
-	return s.sdk.Ping(context.WithValue(ctx, handKey{}, string(codec.AppendOneLine(nil, msg))), nil)
+// inject passes a message on to the SDK's session over streamable HTTP, whose connection is the
+// SDK's own.
+func (s *Session) inject(ctx context.Context, msg []byte) error {
+	return s.sdk.Ping(context.WithValue(ctx, injectKey{}, string(codec.AppendOneLine(nil, msg))), nil)
 }
 
-// flush waits until the notifications that arrived before the answer were handled: behind them
-// comes a progress notification, and the SDK handles one after the other.
-func (s *Session) flush(ctx context.Context) {
-	token, reached, forget := s.flights.mark()
+// flushNotices waits until the notifications that arrived before the answer were handled: behind
+// them comes a progress notification, and the SDK handles one after the other.
+func (s *Session) flushNotices(ctx context.Context) {
+	token, reached, forget := s.backs.mark()
 	defer forget()
-	ctx, cancel := context.WithTimeout(ctx, flushPatience)
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	if s.hand(ctx, fmt.Appendf(nil,
+	if s.inject(ctx, fmt.Appendf(nil,
 		`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%q,"progress":1}}`,
 		token)) != nil {
 		return // the session is over
@@ -160,8 +160,8 @@ func (s *Session) flush(ctx context.Context) {
 	}
 }
 
-// flushPatience bounds what never takes long.
-const flushPatience = time.Second
+// flushTimeout bounds what never takes long.
+const flushTimeout = time.Second
 
 // receive answers what a server asks of its client, before the SDK would say that we cannot.
 func (s *Session) receive(next sdk.MethodHandler) sdk.MethodHandler {
@@ -215,10 +215,10 @@ func answerTo[R sdk.Result](ctx context.Context, s *Session, kind string, params
 // ask finds who is to answer a question and asks.
 func (s *Session) ask(ctx context.Context, kind string, params sdk.Params) (json.RawMessage, error) {
 	select {
-	case s.asked <- struct{}{}:
-		defer func() { <-s.asked }()
+	case s.questions <- struct{}{}:
+		defer func() { <-s.questions }()
 	default:
-		return nil, agent.Errorf(agent.CodeResourceExhausted, "more than %d questions at once", maxAsked)
+		return nil, agent.Errorf(agent.CodeResourceExhausted, "more than %d questions at once", maxQuestions)
 	}
 	meta := map[string]any{}
 	id := ""
@@ -228,7 +228,7 @@ func (s *Session) ask(ctx context.Context, kind string, params sdk.Params) (json
 		}
 		id = callIDOf(meta)
 	}
-	f := s.hearer(id)
+	f := s.backChannelFor(id)
 	if f == nil {
 		return nil, agent.Errorf(agent.CodeUnavailable, "nobody answers %q requests outside of a call", kind)
 	}

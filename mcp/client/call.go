@@ -38,17 +38,17 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 	defer cancel(nil)
 	defer s.calls.remove(s.calls.add(cancel))
 
-	f := s.flights.take(ctx, c)
-	defer s.flights.land(ctx, f)
+	f := s.backs.open(ctx, c)
+	defer s.backs.close(ctx, f)
 	ctx, trace := wire.WithTrace(ctx)
 	ctx, note := withNote(ctx)
-	out := outgoing{Call: c, trace: trace, note: note}
+	out := request{Call: c, trace: trace, note: note}
 	if f != nil {
 		out.token = f.token
 	}
-	res, err := s.converse(ctx, out)
+	res, err := s.callInRounds(ctx, out)
 	if note.notices.Load() {
-		s.flush(ctx)
+		s.flushNotices(ctx)
 	}
 	if err != nil {
 		return nil, s.failure(ctx, c, trace, note, err)
@@ -95,24 +95,24 @@ func (c *calls) end(why error) {
 	}
 }
 
-// outgoing is a call on its way.
-type outgoing struct {
+// request is a call on its way.
+type request struct {
 	*agent.Call
 	token string // for progress; empty: nobody listens
 	trace *wire.Trace
 	note  *note
-	// In the newest era: the answers to what an earlier result wanted, and its state.
+	// With protocol 2026-07-28: the answers to what an earlier result wanted, and its state.
 	responses sdk.InputResponseMap
 	state     string
 }
 
 // metaOf is what a request says about its call.
-func (s *Session) metaOf(ctx context.Context, out outgoing) sdk.Meta {
+func (s *Session) metaOf(ctx context.Context, out request) sdk.Meta {
 	m := codec.RequestMeta(ctx, out.Call, s.target.Trusted)
 	if out.token != "" {
 		m["progressToken"] = out.token
 	}
-	if s.newest() {
+	if s.stateless() {
 		m[sdk.MetaKeyLogLevel] = string(s.logLevel())
 	}
 	return m
@@ -121,7 +121,7 @@ func (s *Session) metaOf(ctx context.Context, out outgoing) sdk.Meta {
 // send makes the request and reads the answer. What every request needs was done, and what every
 // failure needs will be: an error is the [*agent.Error] that the server answered with, or how the
 // sending failed.
-func (s *Session) send(ctx context.Context, out outgoing) (*agent.Result, error) {
+func (s *Session) send(ctx context.Context, out request) (*agent.Result, error) {
 	switch out.Op {
 	case agent.OpTool:
 		return s.callTool(ctx, out, out.Name, objectOrEmpty(out.Input))
@@ -134,7 +134,7 @@ func (s *Session) send(ctx context.Context, out outgoing) (*agent.Result, error)
 			return nil, err
 		}
 		got := codec.FromResourceResult(res)
-		got.Pending, err = codec.PendingOf(res.NeedsInput(), res.InputRequests, res.RequestState)
+		got.Pending, err = codec.DecodePending(res.NeedsInput(), res.InputRequests, res.RequestState)
 		return got, err
 	case agent.OpComplete:
 		return s.complete(ctx, out)
@@ -157,11 +157,11 @@ func (s *Session) send(ctx context.Context, out outgoing) (*agent.Result, error)
 }
 
 // callTool is the one place where tools/call is sent.
-func (s *Session) callTool(ctx context.Context, out outgoing, name string, arguments json.RawMessage) (*agent.Result,
+func (s *Session) callTool(ctx context.Context, out request, name string, arguments json.RawMessage) (*agent.Result,
 	error) {
-	if out.note.direct = s.rides(out, name); out.note.direct {
-		res, err := s.callExpress(ctx, out, name, arguments)
-		if !errors.Is(err, errElsewhere) {
+	if out.note.direct = s.takesFast(out, name); out.note.direct {
+		res, err := s.callFast(ctx, out, name, arguments)
+		if !errors.Is(err, errNotTaken) {
 			return res, err
 		}
 		out.note.direct = false
@@ -175,7 +175,7 @@ func (s *Session) callTool(ctx context.Context, out outgoing, name string, argum
 	return codec.FromToolResult(res, s.target.Trusted)
 }
 
-func (s *Session) getPrompt(ctx context.Context, out outgoing) (*agent.Result, error) {
+func (s *Session) getPrompt(ctx context.Context, out request) (*agent.Result, error) {
 	var args map[string]string
 	if err := json.Unmarshal(objectOrEmpty(out.Input), &args); err != nil {
 		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: the arguments of a prompt are an object of "+
@@ -188,12 +188,12 @@ func (s *Session) getPrompt(ctx context.Context, out outgoing) (*agent.Result, e
 	}
 	got, err := codec.FromPromptResult(res)
 	if err == nil && res.NeedsInput() {
-		got.Pending, err = codec.PendingOf(true, res.InputRequests, res.RequestState)
+		got.Pending, err = codec.DecodePending(true, res.InputRequests, res.RequestState)
 	}
 	return got, err
 }
 
-func (s *Session) complete(ctx context.Context, out outgoing) (*agent.Result, error) {
+func (s *Session) complete(ctx context.Context, out request) (*agent.Result, error) {
 	var req agent.CompleteRequest
 	if err := json.Unmarshal(objectOrEmpty(out.Input), &req); err != nil {
 		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: complete: %w", out.Target(), err)

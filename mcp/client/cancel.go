@@ -13,38 +13,38 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// diesOfCancel reports whether the server is better not told that a call was given up: one of the
-// Python SDK 1.x. Before 1.27 a cancellation ends the whole session there, and over stdio the
+// crashesOnCancel reports whether the server is better not told that a call was given up: one of
+// the Python SDK 1.x. Before 1.27 a cancellation ends the whole session there, and over stdio the
 // program, with every other call on it; later ones can still lose that race. The SDK is known by
 // the empty "experimental" among its capabilities, which its 2.x does not send; nor do its own
 // clients ever send a cancellation, so that its tools are used to run to their end.
-func diesOfCancel(hello *sdk.InitializeResult) bool {
+func crashesOnCancel(hello *sdk.InitializeResult) bool {
 	return hello != nil && hello.Capabilities != nil && hello.Capabilities.Experimental != nil &&
 		len(hello.Capabilities.Experimental) == 0
 }
 
-// sparing keeps cancellations from the server once spare is set. It is for transports other than
-// HTTP, see [roundTripper].
-type sparing struct {
+// cancelFilter keeps cancellations from the server once spare is set. It is for transports other
+// than HTTP, see [roundTripper].
+type cancelFilter struct {
 	sdk.Transport
-	spare *atomic.Bool
+	keep *atomic.Bool
 }
 
-func (t *sparing) Connect(ctx context.Context) (sdk.Connection, error) {
+func (t *cancelFilter) Connect(ctx context.Context) (sdk.Connection, error) {
 	c, err := t.Transport.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &sparingConn{c, t.spare}, nil
+	return &cancelFilterConn{c, t.keep}, nil
 }
 
-type sparingConn struct {
+type cancelFilterConn struct {
 	sdk.Connection
-	spare *atomic.Bool
+	keep *atomic.Bool
 }
 
-func (c *sparingConn) Write(ctx context.Context, msg jsonrpc.Message) error {
-	if req, ok := msg.(*jsonrpc.Request); ok && req.Method == codec.MethodCancelled && c.spare.Load() {
+func (c *cancelFilterConn) Write(ctx context.Context, msg jsonrpc.Message) error {
+	if req, ok := msg.(*jsonrpc.Request); ok && req.Method == codec.MethodCancelled && c.keep.Load() {
 		return nil
 	}
 	return c.Connection.Write(ctx, msg)

@@ -36,7 +36,7 @@ func TestServersThatDieOfCancelAreKnown(t *testing.T) {
 		if err := json.Unmarshal([]byte(hello), &res); err != nil {
 			t.Fatal(err)
 		}
-		if got := diesOfCancel(&res); got != want {
+		if got := crashesOnCancel(&res); got != want {
 			t.Errorf("%s: %v", hello, got)
 		}
 	}

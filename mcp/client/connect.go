@@ -36,12 +36,12 @@ func Connect(ctx context.Context, t Target, o Options) (*Session, error) {
 		return nil, err
 	}
 	o.Logger = o.Logger.With("peer", t.Name)
-	hctx, cancel := allow(ctx, &t, o.HandshakeTimeout)
+	hctx, cancel := handshakeContext(ctx, &t, o.HandshakeTimeout)
 	defer cancel()
-	if t.Protocol <= codec.EraLast || t.Transport == mcp.SSE {
-		return attempt(hctx, t, o, codec.EraLast)
+	if t.Protocol <= codec.Version20251125 || t.Transport == mcp.SSE {
+		return attempt(hctx, t, o, codec.Version20251125)
 	}
-	probe, end := allow(hctx, &t, o.HandshakeTimeout/2)
+	probe, end := handshakeContext(hctx, &t, o.HandshakeTimeout/2)
 	defer end()
 	s, err := attempt(probe, t, o, t.Protocol)
 	if err == nil || hctx.Err() != nil || !mayBeOlder(err) {
@@ -49,7 +49,7 @@ func Connect(ctx context.Context, t Target, o Options) (*Session, error) {
 	}
 	o.Logger.Warn("the server does not take the protocol of this peer: it is asked again in the earlier one",
 		"protocol", t.Protocol, "error", err)
-	return attempt(hctx, t, o, codec.EraLast)
+	return attempt(hctx, t, o, codec.Version20251125)
 }
 
 // mayBeOlder reports whether a handshake may have failed for want of a protocol: some servers crash
@@ -100,10 +100,10 @@ func dial(ctx context.Context, t Target, o Options) (*link, error) {
 	return dialHTTP(ctx, t, o)
 }
 
-// sever ends the connection at once: whatever reads or writes returns.
-func (l *link) sever() {
+// abort ends the connection at once: whatever reads or writes returns.
+func (l *link) abort() {
 	if l.http != nil {
-		l.http.sever()
+		l.http.abort()
 	}
 	if l.conn != nil {
 		_ = l.conn.Close() // its error is about streams that nobody reads any more
@@ -113,7 +113,7 @@ func (l *link) sever() {
 // close takes the link down and waits for it. The child gets its time to end well until ctx ends.
 func (l *link) close(ctx context.Context) error {
 	var err error
-	l.sever()
+	l.abort()
 	if l.child != nil {
 		err = l.child.Stop(ctx)
 	}
@@ -134,34 +134,34 @@ func open(ctx context.Context, t Target, o Options, l *link, era string) (*Sessi
 	}
 	client := sdk.NewClient(&sdk.Implementation{Name: clientName, Version: o.Version}, s.clientOptions())
 	client.AddReceivingMiddleware(s.receive)
-	client.AddSendingMiddleware(s.overhear)
+	client.AddSendingMiddleware(s.recordDiscover)
 
 	// The SDK's handshake leaves the connection's own waits alone when ctx ends: a child that reads
 	// nothing, a GET that gets no answer.
-	release := context.AfterFunc(ctx, l.sever)
+	release := context.AfterFunc(ctx, l.abort)
 	// Unless the owner says so, servers are asked nothing that older ones do not know: some crash
 	// at it.
 	transport := l.transport
 	if l.http != nil {
-		s.spare = &l.http.spare
+		s.keepCancels = &l.http.keepCancels
 	} else {
-		s.spare = new(atomic.Bool)
-		transport = &sparing{transport, s.spare}
+		s.keepCancels = new(atomic.Bool)
+		transport = &cancelFilter{transport, s.keepCancels}
 	}
 	cs, err := client.Connect(ctx, transport, &sdk.ClientSessionOptions{ProtocolVersion: era})
 	if err == nil {
 		s.sdk = cs
-		if !s.newest() {
-			s.says = nil // the server did not want to hear it
+		if !s.stateless() {
+			s.statelessMeta = nil // the server did not want to hear it
 		}
-		s.spare.Store(diesOfCancel(cs.InitializeResult()))
-		switch express := !o.NoExpress && (s.says != nil || !s.newest()); {
-		case express && l.conn != nil:
-			s.lane = &lineCourier{s, l.conn}
-		case express:
-			s.lane = newPostCourier(s)
+		s.keepCancels.Store(crashesOnCancel(cs.InitializeResult()))
+		switch fast := !o.NoFastPath && (s.statelessMeta != nil || !s.stateless()); {
+		case fast && l.conn != nil:
+			s.fast = &connSender{s, l.conn}
+		case fast:
+			s.fast = newPostSender(s)
 		}
-		err = s.greet(ctx)
+		err = s.finishHandshake(ctx)
 	}
 	if !release() && err == nil {
 		err = context.Cause(ctx)
@@ -169,7 +169,7 @@ func open(ctx context.Context, t Target, o Options, l *link, era string) (*Sessi
 	if err != nil {
 		s.end(err)
 		if cs != nil {
-			s.sayGoodbye()
+			s.endSession()
 		}
 		return nil, err
 	}
@@ -258,7 +258,7 @@ func explain(ctx context.Context, t *Target, o Options, l *link, trace *wire.Tra
 	}
 	var start *startError
 	if l != nil && l.http != nil && status == nil {
-		if odd := l.http.odd.Load(); odd != nil {
+		if odd := l.http.oddMedia.Load(); odd != nil {
 			err = fmt.Errorf("%w of type %s", errNotMCP, *odd)
 		}
 	}

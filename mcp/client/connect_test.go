@@ -114,26 +114,31 @@ func TestConnectFails(t *testing.T) {
 		code   agent.Code
 		says   string
 	}{
-		"sse refused":     {url(mcp.SSE, nobody+"/sse"), 0, ReasonRefused, agent.CodeUnavailable, nobody + "/sse"},
-		"http refused":    {url(mcp.Streamable, nobody+"/mcp"), 0, ReasonRefused, agent.CodeUnavailable, nobody + "/mcp"},
-		"sse html":        {url(mcp.SSE, web.URL+"/html"), 0, ReasonNotMCP, agent.CodeUnimplemented, "text/html"},
-		"http html":       {url(mcp.Streamable, web.URL+"/html"), 0, ReasonNotMCP, agent.CodeUnimplemented, "text/html"},
+		"sse refused": {url(mcp.SSE, nobody+"/sse"), 0, ReasonRefused, agent.CodeUnavailable, nobody + "/sse"},
+		"http refused": {url(mcp.Streamable, nobody+"/mcp"), 0, ReasonRefused, agent.CodeUnavailable,
+			nobody + "/mcp"},
+		"sse html": {url(mcp.SSE, web.URL+"/html"), 0, ReasonNotMCP, agent.CodeUnimplemented, "text/html"},
+		"http html": {url(mcp.Streamable, web.URL+"/html"), 0, ReasonNotMCP, agent.CodeUnimplemented,
+			"text/html"},
 		"sse wrong path":  {url(mcp.SSE, web.URL+"/nowhere"), 0, ReasonStatus, agent.CodeNotFound, "404"},
 		"http wrong path": {url(mcp.Streamable, web.URL+"/nowhere"), 0, ReasonStatus, agent.CodeNotFound, "404"},
 		"sse login":       {url(mcp.SSE, web.URL+"/login"), 0, ReasonStatus, agent.CodeUnauthenticated, "401"},
 		"http login":      {url(mcp.Streamable, web.URL+"/login"), 0, ReasonStatus, agent.CodeUnauthenticated, "401"},
 		"sse busy":        {url(mcp.SSE, web.URL+"/busy"), 0, ReasonStatus, agent.CodeUnavailable, "503"},
 		"http busy":       {url(mcp.Streamable, web.URL+"/busy"), 0, ReasonStatus, agent.CodeUnavailable, "503"},
-		"sse silent":      {url(mcp.SSE, web.URL+"/silent"), short, ReasonTimeout, agent.CodeUnavailable, "within 300ms"},
+		"sse silent": {url(mcp.SSE, web.URL+"/silent"), short, ReasonTimeout, agent.CodeUnavailable,
+			"within 300ms"},
 		"http silent": {url(mcp.Streamable, web.URL+"/silent"), short, ReasonTimeout, agent.CodeUnavailable,
 			"within 300ms"},
 		"no program": {Target{Name: "there", Transport: mcp.Stdio, Command: []string{"no-such-program", "secret"}}, 0,
 			ReasonNoProgram, agent.CodeNotFound, "no-such-program"},
-		"exits":          {role(t, "exits", mcp.Stdio), 0, ReasonExited, agent.CodeUnavailable, "No module named 'mcp'"},
+		"exits": {role(t, "exits", mcp.Stdio), 0, ReasonExited, agent.CodeUnavailable,
+			"No module named 'mcp'"},
 		"sse exits":      {role(t, "exits", mcp.SSE), 0, ReasonExited, agent.CodeUnavailable, "No module named 'mcp'"},
 		"program silent": {role(t, "silent", mcp.Stdio), short, ReasonTimeout, agent.CodeUnavailable, "thinking"},
 		"never ready":    {role(t, "server", mcp.SSE), 0, ReasonExited, agent.CodeUnavailable, "exited with code"},
-		"garbage":        {role(t, "garbage", mcp.Stdio), 0, ReasonNotMCP, agent.CodeUnimplemented, "this is no protocol"},
+		"garbage": {role(t, "garbage", mcp.Stdio), 0, ReasonNotMCP, agent.CodeUnimplemented,
+			"this is no protocol"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if tc.target.Hello == nil && tc.target.Env != nil {
@@ -164,7 +169,8 @@ func TestConnectFails(t *testing.T) {
 
 // TestConnectGivenUp: the caller's context ends the handshake at once.
 func TestConnectGivenUp(t *testing.T) {
-	for name, target := range map[string]Target{"stdio": role(t, "silent", mcp.Stdio), "launched": role(t, "silent", mcp.SSE)} {
+	for name, target := range map[string]Target{"stdio": role(t, "silent", mcp.Stdio),
+		"launched": role(t, "silent", mcp.SSE)} {
 		t.Run(name, func(t *testing.T) {
 			lines := make(chan string, 1)
 			target.Stderr = func(line []byte) { lines <- string(line) }

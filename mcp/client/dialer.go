@@ -28,7 +28,7 @@ type Dialer struct {
 
 	mu     sync.Mutex
 	closed bool
-	open   map[*dialled]struct{}
+	open   map[*dialed]struct{}
 }
 
 var _ communicator.Dialer = (*Dialer)(nil)
@@ -44,7 +44,7 @@ func (d *Dialer) Dial(ctx context.Context, name string) (communicator.Peer, erro
 	if d.Token != "" {
 		t.Headers = map[string]string{"Authorization": "Bearer " + d.Token}
 	}
-	p := &dialled{d: d}
+	p := &dialed{d: d}
 	if err := d.join(p); err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func (d *Dialer) Dial(ctx context.Context, name string) (communicator.Peer, erro
 func (d *Dialer) Close(ctx context.Context) error {
 	d.mu.Lock()
 	d.closed = true
-	var open []*dialled
+	var open []*dialed
 	for p := range d.open {
 		open = append(open, p)
 	}
@@ -76,7 +76,7 @@ func (d *Dialer) Close(ctx context.Context) error {
 }
 
 // join refuses p when the dialer is closed, and keeps it once it has a session.
-func (d *Dialer) join(p *dialled) error {
+func (d *Dialer) join(p *dialed) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -84,21 +84,21 @@ func (d *Dialer) join(p *dialled) error {
 	}
 	if p.Session != nil {
 		if d.open == nil {
-			d.open = map[*dialled]struct{}{}
+			d.open = map[*dialed]struct{}{}
 		}
 		d.open[p] = struct{}{}
 	}
 	return nil
 }
 
-// dialled is a session that the dialer closes when nobody else does.
-type dialled struct {
+// dialed is a session that the dialer closes when nobody else does.
+type dialed struct {
 	*Session
 	d *Dialer
 }
 
 // Close implements [communicator.Peer].
-func (p *dialled) Close(ctx context.Context) error {
+func (p *dialed) Close(ctx context.Context) error {
 	p.d.mu.Lock()
 	delete(p.d.open, p)
 	p.d.mu.Unlock()

@@ -30,7 +30,7 @@ func (s *Session) failure(ctx context.Context, c *agent.Call, trace *wire.Trace,
 	}
 	sent := trace.Sent()
 	if sent && ctx.Err() != nil {
-		s.left.Store(true)
+		s.abandoned.Store(true)
 	}
 	status := trace.HTTPError()
 	var large *wire.TooLargeError
@@ -48,13 +48,13 @@ func (s *Session) failure(ctx context.Context, c *agent.Call, trace *wire.Trace,
 		return e
 	}
 	if !sent {
-		return agent.Refusedf(agent.CodeUnavailable, "%s: not sent: %w", c.Target(), s.why(err))
+		return agent.Refusedf(agent.CodeUnavailable, "%s: not sent: %w", c.Target(), s.endOr(err))
 	}
-	return agent.Errorf(agent.CodeOutcomeUnknown, "%s: sent, but there was no answer: %w", c.Target(), s.why(err))
+	return agent.Errorf(agent.CodeOutcomeUnknown, "%s: sent, but there was no answer: %w", c.Target(), s.endOr(err))
 }
 
-// why is the session's end where that is the cause, which says more than what it did to one call.
-func (s *Session) why(err error) error {
+// endOr is the session's end where that is the cause, which says more than what it did to one call.
+func (s *Session) endOr(err error) error {
 	if cause := context.Cause(s.ctx); cause != nil {
 		return cause
 	}
@@ -73,7 +73,7 @@ func (s *Session) refusal(c *agent.Call, status *wire.HTTPError, n *note) *agent
 	var rpc jsonrpc.Error
 	if env.Scan([]byte(body)) && env.Error != nil && json.Unmarshal(env.Error, &rpc) == nil {
 		if said, ok := codec.FromRPCError(&rpc, s.target.Trusted); ok {
-			if s.newest() && (status.Status == http.StatusBadRequest || status.Status == http.StatusNotFound) {
+			if s.stateless() && (status.Status == http.StatusBadRequest || status.Status == http.StatusNotFound) {
 				return said // an answer like any other: the protocol gives some a status of their own
 			}
 			e.Code, e.Message, e.Details, e.RetryAfter = said.Code, c.Target()+": "+said.Message, said.Details,

@@ -21,25 +21,25 @@ import (
 )
 
 const (
-	// lastWords is how long a server may take to end a stream whose answer it has sent, or the
-	// connection is not used again.
-	lastWords = 10 * time.Millisecond
+	// streamEndTimeout is how long a server may take to end a stream whose answer it has sent, or
+	// the connection is not used again.
+	streamEndTimeout = 10 * time.Millisecond
 )
 
-// postCourier carries calls over streamable HTTP: a POST for each, with the answer in its response.
+// postSender carries calls over streamable HTTP: a POST for each, with the answer in its response.
 // What else the response says goes where the session's other messages go.
-type postCourier struct {
-	s      *Session
-	http   *roundTripper
-	url    *url.URL
-	header http.Header // not changed
-	moved  atomic.Bool // there are redirects
+type postSender struct {
+	s          *Session
+	http       *roundTripper
+	url        *url.URL
+	header     http.Header // not changed
+	redirected atomic.Bool // there are redirects
 }
 
-func newPostCourier(s *Session) *postCourier {
+func newPostSender(s *Session) *postSender {
 	h := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"},
 		"Mcp-Protocol-Version": {s.ProtocolVersion()}}
-	if s.newest() {
+	if s.stateless() {
 		h.Set(codec.MethodHeader, codec.MethodCall)
 	}
 	if id := s.sdk.ID(); id != "" {
@@ -55,10 +55,10 @@ func newPostCourier(s *Session) *postCourier {
 		pass, _ := u.User.Password()
 		(&http.Request{Header: h}).SetBasicAuth(u.User.Username(), pass)
 	}
-	return &postCourier{s: s, http: s.link.http, url: u, header: h}
+	return &postSender{s: s, http: s.link.http, url: u, header: h}
 }
 
-func (c *postCourier) request(ctx context.Context, method string, header http.Header, msg []byte) *http.Request {
+func (c *postSender) request(ctx context.Context, method string, header http.Header, msg []byte) *http.Request {
 	r := &http.Request{Method: method, URL: c.url, Host: c.url.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: header}
 	if msg != nil {
@@ -70,12 +70,13 @@ func (c *postCourier) request(ctx context.Context, method string, header http.He
 	return r.WithContext(ctx)
 }
 
-func (c *postCourier) ask(ctx context.Context, n uint64, name string, msg []byte) (json.RawMessage, error) {
-	if c.moved.Load() {
-		return nil, errElsewhere
+func (c *postSender) call(ctx context.Context, id codec.FastID, _ <-chan codec.Response, name string,
+	msg []byte) (json.RawMessage, error) {
+	if c.redirected.Load() {
+		return nil, errNotTaken
 	}
 	h := c.header
-	if c.s.newest() {
+	if c.s.stateless() {
 		h = maps.Clone(h)
 		h[codec.NameHeader] = []string{name}
 	}
@@ -83,37 +84,37 @@ func (c *postCourier) ask(ctx context.Context, n uint64, name string, msg []byte
 	if err != nil {
 		return nil, err
 	}
-	r := answered{courier: c, n: n}
+	r := postAnswer{sender: c, id: id}
 	if err := r.read(ctx, resp); err != nil {
 		return nil, err
 	}
 	return r.Result, r.Err
 }
 
-func (c *postCourier) withdraw(_ context.Context, n uint64) {
-	if c.s.newest() {
+func (c *postSender) cancel(_ context.Context, id codec.FastID) {
+	if c.s.stateless() {
 		return // the connection has been closed, which says it
 	}
-	c.s.errands.run(func(ctx context.Context) {
-		if resp, err := c.http.RoundTrip(c.request(ctx, http.MethodPost, c.header, cancellation(n))); err == nil {
+	c.s.after.run(func(ctx context.Context) {
+		if resp, err := c.http.RoundTrip(c.request(ctx, http.MethodPost, c.header, cancellation(id))); err == nil {
 			_ = resp.Body.Close() // the server's opinion of it does not matter
 		}
 	})
 }
 
-// answered reads what a server says in answer to request n.
-type answered struct {
-	courier *postCourier
-	n       uint64
-	got     bool
-	codec.Reply
+// postAnswer reads what a server says in answer to a request.
+type postAnswer struct {
+	sender *postSender
+	id     codec.FastID
+	got    bool
+	codec.Response
 }
 
 // read reads a response to the end of the call.
-func (a *answered) read(ctx context.Context, resp *http.Response) error {
+func (a *postAnswer) read(ctx context.Context, resp *http.Response) error {
 	var at wire.LastEvent
 	for {
-		stream, err := a.once(ctx, resp)
+		stream, err := a.readOne(ctx, resp)
 		if a.got {
 			return nil
 		}
@@ -136,18 +137,18 @@ type eventStream struct {
 	heard bool
 }
 
-// once reads one response. The stream is nil where there is none to go on with.
-func (a *answered) once(ctx context.Context, resp *http.Response) (*eventStream, error) {
+// readOne reads one response. The stream is nil where there is none to go on with.
+func (a *postAnswer) readOne(ctx context.Context, resp *http.Response) (*eventStream, error) {
 	defer resp.Body.Close() // whatever it could say, the reading did
-	c := a.courier
+	c := a.sender
 	switch {
 	case resp.StatusCode == http.StatusNotFound && c.header.Get(codec.SessionHeader) != "":
 		return nil, sdk.ErrSessionMissing
 	case resp.StatusCode >= 400:
 		return nil, errors.New(http.StatusText(resp.StatusCode)) // the trace knows the truth
 	case resp.StatusCode >= 300:
-		c.moved.Store(true)
-		return nil, errElsewhere
+		c.redirected.Store(true)
+		return nil, errNotTaken
 	}
 	media := resp.Header.Get("Content-Type")
 	if media != "application/json" && media != "text/event-stream" {
@@ -180,7 +181,7 @@ func readAll(resp *http.Response, limit int64) ([]byte, error) {
 	return b, err
 }
 
-func (a *answered) events(ctx context.Context, stream *eventStream, body io.ReadCloser) error {
+func (a *postAnswer) events(ctx context.Context, stream *eventStream, body io.ReadCloser) error {
 	for !a.got {
 		name, data, err := stream.Next()
 		if err != nil {
@@ -191,36 +192,36 @@ func (a *answered) events(ctx context.Context, stream *eventStream, body io.Read
 			a.message(ctx, data)
 		}
 	}
-	late := time.AfterFunc(lastWords, func() { _ = body.Close() })
+	late := time.AfterFunc(streamEndTimeout, func() { _ = body.Close() })
 	defer late.Stop()
 	_, _ = io.CopyN(io.Discard, body, 4<<10) // so that the connection can be used again
 	return nil
 }
 
 // message takes one message, or a batch of them.
-func (a *answered) message(ctx context.Context, raw []byte) {
+func (a *postAnswer) message(ctx context.Context, raw []byte) {
 	var env wire.Envelope
 	switch {
 	case env.Scan(raw):
-		if n, ours := codec.ExpressID(env.ID); ours && n == a.n && env.Method == nil {
-			a.got, a.Reply = true, codec.ReadReply(&env)
+		if id, ours := codec.ParseFastID(env.ID); ours && id == a.id && env.Method == nil {
+			a.got, a.Response = true, codec.ReadResponse(&env)
 			return
 		}
-		if !a.courier.s.hook(raw, &env) {
-			_ = a.courier.s.hand(ctx, raw) // fails when the session or the call is over
+		if !a.sender.s.hook(raw, &env) {
+			_ = a.sender.s.inject(ctx, raw) // fails when the session or the call is over
 		}
 	case raw[0] == '[':
 		wire.Array(raw, func(item []byte) bool { a.message(ctx, item); return true })
 	default:
-		a.courier.s.log.Warn("skipped an answer that is not an MCP message", "data", string(raw[:min(len(raw), 200)]))
+		a.sender.s.log.Warn("skipped an answer that is not an MCP message", "data", string(raw[:min(len(raw), 200)]))
 	}
 }
 
 // rest asks for what follows an event.
-func (a *answered) rest(ctx context.Context, id string) (*http.Response, error) {
-	h := a.courier.header.Clone()
+func (a *postAnswer) rest(ctx context.Context, id string) (*http.Response, error) {
+	h := a.sender.header.Clone()
 	h.Del("Content-Type")
 	h.Set("Accept", "text/event-stream")
 	h.Set(codec.LastEventHeader, id)
-	return a.courier.http.RoundTrip(a.courier.request(ctx, http.MethodGet, h, nil))
+	return a.sender.http.RoundTrip(a.sender.request(ctx, http.MethodGet, h, nil))
 }

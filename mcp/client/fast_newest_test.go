@@ -20,9 +20,9 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// TestClientsSayTheSameOnTheLane: what a server of the newest era sees of our calls, and what our
+// TestFastPathWithoutHandshake: what a server of protocol 2026-07-28 sees of our calls, and what our
 // callers get from it.
-func TestClientsSayTheSameOnTheLane(t *testing.T) {
+func TestFastPathWithoutHandshake(t *testing.T) {
 	type seen struct {
 		header http.Header
 		meta   any
@@ -55,28 +55,32 @@ func TestClientsSayTheSameOnTheLane(t *testing.T) {
 	}))
 	t.Cleanup(func() { f.HangUp(srv) })
 	for _, trusted := range []bool{false, true} {
-		target := Target{Name: "fix", Transport: mcp.Streamable, URL: srv.URL, Protocol: codec.EraNewest, Trusted: trusted,
+		target := Target{Name: "fix", Transport: mcp.Streamable, URL: srv.URL, Protocol: codec.Version20260728,
+			Trusted: trusted,
 			Headers: map[string]string{"X-Own": "1"}}
-		on, off := mustConnect(t, target, Options{}), mustConnect(t, target, Options{NoExpress: true})
+		on, off := mustConnect(t, target, Options{}), mustConnect(t, target, Options{NoFastPath: true})
 		for _, c := range []struct {
 			tool, in string
 			sdk      bool
 		}{{tool: "echo", in: `{"n":1}`}, {tool: "meta", in: `{}`}, {tool: "fail", in: `{}`}, {tool: "nobody", in: `{}`},
 			{tool: "where", in: `{"city":"Rome"}`, sdk: true}, {tool: "no\u00efve", in: `{}`, sdk: true}} {
-			before := on.Express()
+			before := on.FastCalls()
 			got, gotErr := call(t.Context(), on, c.tool, json.RawMessage(c.in), nil)
 			gotSeen := last.Load()
 			want, wantErr := call(t.Context(), off, c.tool, json.RawMessage(c.in), nil)
-			if fixture.MustJSON(t, got) != fixture.MustJSON(t, want) || fixture.MustJSON(t, agent.AsError(gotErr)) != fixture.MustJSON(t,
-				agent.AsError(wantErr)) {
-				t.Errorf("%s: %s %v, want %s %v", c.tool, fixture.MustJSON(t, got), gotErr, fixture.MustJSON(t, want), wantErr)
+			if fixture.MustJSON(t, got) != fixture.MustJSON(t, want) ||
+				fixture.MustJSON(t, agent.AsError(gotErr)) != fixture.MustJSON(t,
+					agent.AsError(wantErr)) {
+				t.Errorf("%s: %s %v, want %s %v", c.tool, fixture.MustJSON(t, got), gotErr, fixture.MustJSON(t, want),
+					wantErr)
 			}
 			if wantSeen := last.Load(); !reflect.DeepEqual(gotSeen, wantSeen) {
-				t.Errorf("%s: the server sees\n%s\nwant\n%s", c.tool, fixture.MustJSON(t, []any{gotSeen.header, gotSeen.meta}),
+				t.Errorf("%s: the server sees\n%s\nwant\n%s", c.tool,
+					fixture.MustJSON(t, []any{gotSeen.header, gotSeen.meta}),
 					fixture.MustJSON(t, []any{wantSeen.header, wantSeen.meta}))
 			}
-			if n := on.Express() - before; !fixture.NoExpress && n == 1 == c.sdk {
-				t.Errorf("%s: %d calls took the lane", c.tool, n)
+			if n := on.FastCalls() - before; !fixture.NoFastPath && n == 1 == c.sdk {
+				t.Errorf("%s: %d calls took the fast path", c.tool, n)
 			}
 		}
 	}
@@ -90,18 +94,18 @@ func TestCancellationInTheNewestEra(t *testing.T) {
 	for name, connect := range map[string]func(t *testing.T) *Session{
 		"http": func(t *testing.T) *Session {
 			return mustConnect(t, Target{Name: "site", Transport: mcp.Streamable, URL: url + "/mcp",
-				Protocol: codec.EraNewest}, Options{})
+				Protocol: codec.Version20260728}, Options{})
 		},
 		"stdio": func(t *testing.T) *Session {
 			near, far := pipes(t)
 			ended := make(chan error, 1)
 			go func() { ended <- g.ServeStdio(context.Background(), far.Reader, far.Writer) }()
 			t.Cleanup(func() { _ = near.Writer.Close(); fixture.Receive(t, "the end", ended) })
-			return overPipes(t, near, Target{Name: "site", Protocol: codec.EraNewest}, Options{})
+			return overPipes(t, near, Target{Name: "site", Protocol: codec.Version20260728}, Options{})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, before := connect(t), g.Express()
+			s, before := connect(t), g.FastCalls()
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
 			go func() { _, err := call(ctx, s, "echo_wait", fixture.Word{Word: "w"}, nil); done <- err }()
@@ -113,8 +117,8 @@ func TestCancellationInTheNewestEra(t *testing.T) {
 			if err := fixture.Receive(t, "the call's end", done); err == nil {
 				t.Error("the call was answered")
 			}
-			if n := g.Express() - before; n != 1 && !fixture.NoExpress {
-				t.Errorf("%d calls took the lane", n)
+			if n := g.FastCalls() - before; n != 1 && !fixture.NoFastPath {
+				t.Errorf("%d calls took the fast path", n)
 			}
 		})
 	}

@@ -13,9 +13,9 @@ import (
 // [startup.Building] and [startup.Built] the handshake's time does not pass.
 const maxBuild = 10 * time.Minute
 
-// allow bounds a handshake by d, like context.WithTimeoutCause. For a launched program it listens
-// in on what t says.
-func allow(ctx context.Context, t *Target, d time.Duration) (context.Context, context.CancelFunc) {
+// handshakeContext bounds a handshake by d, like context.WithTimeoutCause. For a launched program
+// it listens in on what t says.
+func handshakeContext(ctx context.Context, t *Target, d time.Duration) (context.Context, context.CancelFunc) {
 	if len(t.Command) == 0 || t.Hello != nil { // one with a hello line is our own executable
 		return context.WithTimeoutCause(ctx, d, errHandshake)
 	}

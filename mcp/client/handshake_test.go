@@ -39,7 +39,7 @@ func TestBuildingIsNoHandshake(t *testing.T) {
 				var heard atomic.Int32
 				target := Target{Command: []string{"x"}, Stderr: func([]byte) { heard.Add(1) }}
 				began := time.Now()
-				ctx, cancel := allow(t.Context(), &target, d)
+				ctx, cancel := handshakeContext(t.Context(), &target, d)
 				defer cancel()
 				for _, s := range c.said {
 					time.AfterFunc(s.at, func() { target.Stderr([]byte(s.line)) })

@@ -15,41 +15,41 @@ import (
 // lost.
 const maxNotices = 1024
 
-// flights are the calls in flight that have a back-channel: where the server's questions and
+// backChannels are the calls in flight that have a back-channel: where the server's questions and
 // notices find who they are for.
-type flights struct {
+type backChannels struct {
 	mu      sync.Mutex
 	last    uint64
-	byToken map[string]*flight
-	byID    map[string]*flight
+	byToken map[string]*backChannel
+	byID    map[string]*backChannel
 	marks   map[string]chan struct{}
 }
 
-// A flight is one of them. A nil flight is a call that nobody listens to.
-type flight struct {
+// A backChannel is one of them. A nil flight is a call that nobody listens to.
+type backChannel struct {
 	token string // the progress token
 	id    string // the call's
 	back  agent.BackChannel
 	ctx   context.Context // the call's
 
-	mu      sync.Mutex
-	queue   []agent.Notice
-	busy    bool          // deliver runs
-	over    bool          // no more notices are taken
-	drained chan struct{} // closed when over and not busy
+	mu         sync.Mutex
+	queue      []agent.Notice
+	delivering bool          // deliver runs
+	closed     bool          // no more notices are taken
+	drained    chan struct{} // closed when over and not busy
 }
 
-// take registers c, if it has a back-channel. land must follow.
-func (fs *flights) take(ctx context.Context, c *agent.Call) *flight {
+// open registers c, if it has a back-channel. land must follow.
+func (fs *backChannels) open(ctx context.Context, c *agent.Call) *backChannel {
 	if c.Back == nil {
 		return nil
 	}
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if fs.byToken == nil {
-		fs.byToken, fs.byID = map[string]*flight{}, map[string]*flight{}
+		fs.byToken, fs.byID = map[string]*backChannel{}, map[string]*backChannel{}
 	}
-	f := newFlight(ctx, c.Back)
+	f := newBackChannel(ctx, c.Back)
 	f.token, f.id = fs.tokenLocked(), c.ID
 	fs.byToken[f.token] = f
 	if f.id != "" {
@@ -58,17 +58,17 @@ func (fs *flights) take(ctx context.Context, c *agent.Call) *flight {
 	return f
 }
 
-func newFlight(ctx context.Context, back agent.BackChannel) *flight {
-	return &flight{back: back, ctx: ctx, drained: make(chan struct{})}
+func newBackChannel(ctx context.Context, back agent.BackChannel) *backChannel {
+	return &backChannel{back: back, ctx: ctx, drained: make(chan struct{})}
 }
 
-func (fs *flights) tokenLocked() string {
+func (fs *backChannels) tokenLocked() string {
 	fs.last++
 	return "om-" + strconv.FormatUint(fs.last, 10)
 }
 
-// land ends the flight that take began.
-func (fs *flights) land(ctx context.Context, f *flight) {
+// close ends the flight that take began.
+func (fs *backChannels) close(ctx context.Context, f *backChannel) {
 	if f == nil {
 		return
 	}
@@ -78,14 +78,14 @@ func (fs *flights) land(ctx context.Context, f *flight) {
 		delete(fs.byID, f.id)
 	}
 	fs.mu.Unlock()
-	f.drain(ctx)
+	f.finish(ctx)
 }
 
-// drain ends the taking of notices. What has arrived is delivered first, as long as ctx allows.
-func (f *flight) drain(ctx context.Context) {
+// finish ends the taking of notices. What has arrived is delivered first, as long as ctx allows.
+func (f *backChannel) finish(ctx context.Context) {
 	f.mu.Lock()
-	f.over = true
-	if !f.busy {
+	f.closed = true
+	if !f.delivering {
 		close(f.drained)
 	}
 	f.mu.Unlock()
@@ -96,7 +96,7 @@ func (f *flight) drain(ctx context.Context) {
 }
 
 // find returns the flight of a call id, or with none the only one there is.
-func (fs *flights) find(id string) *flight {
+func (fs *backChannels) find(id string) *backChannel {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if id != "" {
@@ -110,8 +110,8 @@ func (fs *flights) find(id string) *flight {
 	return nil
 }
 
-// progress finds the flight of a progress token. The token of a mark reaches it.
-func (fs *flights) progress(token string) *flight {
+// byProgress finds the flight of a progress token. The token of a mark reaches it.
+func (fs *backChannels) byProgress(token string) *backChannel {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if m, ok := fs.marks[token]; ok {
@@ -122,7 +122,7 @@ func (fs *flights) progress(token string) *flight {
 }
 
 // mark makes a progress token and a channel that is closed when it arrives. forget must follow.
-func (fs *flights) mark() (token string, reached <-chan struct{}, forget func()) {
+func (fs *backChannels) mark() (token string, reached <-chan struct{}, forget func()) {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
 	if fs.marks == nil {
@@ -138,30 +138,30 @@ func (fs *flights) mark() (token string, reached <-chan struct{}, forget func())
 	}
 }
 
-// tell queues a notice. It does not wait: the goroutine that reads for all calls must not depend on
-// one caller.
-func (f *flight) tell(log *slog.Logger, n agent.Notice) {
+// notify queues a notice. It does not wait: the goroutine that reads for all calls must not depend
+// on one caller.
+func (f *backChannel) notify(log *slog.Logger, n agent.Notice) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.over || len(f.queue) >= maxNotices {
+	if f.closed || len(f.queue) >= maxNotices {
 		return
 	}
 	f.queue = append(f.queue, n)
-	if !f.busy {
-		f.busy = true
+	if !f.delivering {
+		f.delivering = true
 		go f.deliver(log) // land waits for it
 	}
 }
 
 // deliver hands the queue over, in its order, and ends when it is empty.
-func (f *flight) deliver(log *slog.Logger) {
+func (f *backChannel) deliver(log *slog.Logger) {
 	for {
 		f.mu.Lock()
 		batch := f.queue
 		f.queue = nil
 		if len(batch) == 0 || f.ctx.Err() != nil {
-			f.busy = false
-			if f.over {
+			f.delivering = false
+			if f.closed {
 				close(f.drained)
 			}
 			f.mu.Unlock()
@@ -169,13 +169,13 @@ func (f *flight) deliver(log *slog.Logger) {
 		}
 		f.mu.Unlock()
 		for _, n := range batch {
-			notify(f.ctx, log, f.back, n)
+			callNotify(f.ctx, log, f.back, n)
 		}
 	}
 }
 
-// notify calls back, whose code is a stranger's.
-func notify(ctx context.Context, log *slog.Logger, back agent.BackChannel, n agent.Notice) {
+// callNotify calls back, whose code is a stranger's.
+func callNotify(ctx context.Context, log *slog.Logger, back agent.BackChannel, n agent.Notice) {
 	defer func() {
 		if p := recover(); p != nil {
 			log.ErrorContext(ctx, "panic in a back-channel", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))

@@ -18,7 +18,7 @@ const (
 // some servers do nothing else while they work on one. After three misses in a row the session is
 // over: a frozen program, a connection that leads nowhere.
 func (s *Session) keepAlive() {
-	if s.opts.PingInterval < 0 || s.newest() { // which has no pings
+	if s.opts.PingInterval < 0 || s.stateless() { // which has no pings
 		return
 	}
 	ticker := time.NewTicker(s.opts.PingInterval)

@@ -53,7 +53,7 @@ func TestSessionPing(t *testing.T) {
 						t.Error("still there after an hour")
 					}
 				}
-				if s.ProtocolVersion() != codec.Era2024 {
+				if s.ProtocolVersion() != codec.Version20241105 {
 					t.Errorf("protocol %s", s.ProtocolVersion())
 				}
 				if err := s.Close(t.Context()); err != nil {

@@ -26,18 +26,18 @@ const (
 const (
 	maxPages  = 100
 	maxListed = 10_000
-	// settle is how long changes gather before the lists are read again: servers announce each of a
-	// hundred new tools.
-	settle = 50 * time.Millisecond
+	// refreshDelay is how long changes gather before the lists are read again: servers announce
+	// each of a hundred new tools.
+	refreshDelay = 50 * time.Millisecond
 )
 
-// greet finishes the handshake: it asks for log messages and reads the lists.
-func (s *Session) greet(ctx context.Context) error {
+// finishHandshake finishes the handshake: it asks for log messages and reads the lists.
+func (s *Session) finishHandshake(ctx context.Context) error {
 	hello := s.sdk.InitializeResult()
 	if hello.Capabilities == nil {
 		hello.Capabilities = &sdk.ServerCapabilities{}
 	}
-	if hello.Capabilities.Logging != nil && !s.newest() {
+	if hello.Capabilities.Logging != nil && !s.stateless() {
 		if err := s.sdk.SetLoggingLevel(ctx, &sdk.SetLoggingLevelParams{Level: s.logLevel()}); err != nil {
 			if ctx.Err() != nil {
 				return err
@@ -56,7 +56,7 @@ func (s *Session) greet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.offer(&info)
+	s.setInfo(&info)
 	return nil
 }
 
@@ -77,15 +77,15 @@ func (s *Session) listChanged(lists uint32) {
 	}
 }
 
-// keepLists reads changed lists again, until the session ends.
-func (s *Session) keepLists() {
+// refreshLists reads changed lists again, until the session ends.
+func (s *Session) refreshLists() {
 	for {
 		select {
 		case <-s.refresh:
 		case <-s.ctx.Done():
 			return
 		}
-		timer := time.NewTimer(settle)
+		timer := time.NewTimer(refreshDelay)
 		select {
 		case <-timer.C:
 		case <-s.ctx.Done():
@@ -96,12 +96,12 @@ func (s *Session) keepLists() {
 			s.opts.OnUpdated(uri)
 		}
 		if lists := s.stale.Swap(0); lists != 0 {
-			s.relist(lists)
+			s.refreshNow(lists)
 		}
 	}
 }
 
-func (s *Session) relist(lists uint32) {
+func (s *Session) refreshNow(lists uint32) {
 	ctx, cancel := context.WithTimeout(s.ctx, s.opts.HandshakeTimeout)
 	defer cancel()
 	old := s.Info()
@@ -116,7 +116,7 @@ func (s *Session) relist(lists uint32) {
 	if reflect.DeepEqual(old, info) {
 		return
 	}
-	s.offer(&info)
+	s.setInfo(&info)
 	if s.opts.OnChanged != nil {
 		s.opts.OnChanged(info)
 	}

@@ -115,7 +115,8 @@ func (t *authTransport) authorize(r *http.Request, resp *http.Response, round in
 	}
 	if t.round != round {
 		<-t.turn
-		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, codec.MaxRefusal)) // so that the connection can be used again
+		// so that the connection can be used again
+		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, codec.MaxErrorBody))
 		return resp.Body.Close()
 	}
 	done := make(chan error, 1)

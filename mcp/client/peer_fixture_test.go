@@ -42,7 +42,7 @@ var ways = map[string]func(t *testing.T, f *fixture.Foreign, target Target, o Op
 		return mustConnect(t, target, o)
 	},
 	"http": func(t *testing.T, f *fixture.Foreign, target Target, o Options) *Session {
-		o2 := &sdk.StreamableHTTPOptions{Stateless: target.Protocol == codec.EraNewest}
+		o2 := &sdk.StreamableHTTPOptions{Stateless: target.Protocol == codec.Version20260728}
 		srv := httptest.NewServer(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return f.Server }, o2))
 		t.Cleanup(func() { f.HangUp(srv) })
 		target.Transport, target.URL = mcp.Streamable, srv.URL
@@ -95,13 +95,13 @@ func overPipes(t *testing.T, p pipe, target Target, o Options) *Session {
 func connectPipes(ctx context.Context, p pipe, target Target, o Options) (*Session, error) {
 	target.Transport = mcp.Stdio
 	o = o.WithDefaults()
-	o.Logger, o.NoExpress = fixture.Quiet, o.NoExpress || fixture.NoExpress
+	o.Logger, o.NoFastPath = fixture.Quiet, o.NoFastPath || fixture.NoFastPath
 	line := wire.NewLine(p.Reader, p.Writer, wire.LineOptions{MaxFrame: o.MaxFrame, Logger: fixture.Quiet})
 	ctx, cancel := context.WithTimeoutCause(ctx, o.HandshakeTimeout, errHandshake)
 	defer cancel()
 	ctx, trace := wire.WithTrace(ctx)
 	l := &link{transport: line, conn: line, line: line}
-	s, err := open(ctx, target, o, l, cmp.Or(target.Protocol, codec.EraLast))
+	s, err := open(ctx, target, o, l, cmp.Or(target.Protocol, codec.Version20251125))
 	if err != nil {
 		return nil, explain(ctx, &target, o, l, trace, err)
 	}
@@ -110,7 +110,7 @@ func connectPipes(ctx context.Context, p pipe, target Target, o Options) (*Sessi
 
 func mustConnect(t *testing.T, target Target, o Options) *Session {
 	t.Helper()
-	o.Logger, o.NoExpress = fixture.Quiet, o.NoExpress || fixture.NoExpress
+	o.Logger, o.NoFastPath = fixture.Quiet, o.NoFastPath || fixture.NoFastPath
 	s, err := Connect(t.Context(), target, o)
 	if err != nil {
 		t.Fatal(err)

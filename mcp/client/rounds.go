@@ -11,21 +11,21 @@ import (
 )
 
 const (
-	// A server of the newest era that wants a call again, but nothing for it, sheds load.
-	maxSheds  = 3
-	shedPause = 200 * time.Millisecond // before the first repetition, then twice as long
+	// A server of protocol 2026-07-28 that wants a call again, but nothing for it, sheds load.
+	maxBusy   = 3
+	busyPause = 200 * time.Millisecond // before the first repetition, then twice as long
 )
 
-// converse sends a call, and again with the answers as long as the server wants input. That is the
-// newest era's way to ask; in the others servers ask while the call waits, and only our own may end
-// a call like this, which its caller then repeats.
-func (s *Session) converse(ctx context.Context, out outgoing) (*agent.Result, error) {
-	if !s.newest() {
+// callInRounds sends a call, and again with the answers as long as the server wants input. That is
+// protocol 2026-07-28's way to ask; in the others servers ask while the call waits, and only our own may
+// end a call like this, which its caller then repeats.
+func (s *Session) callInRounds(ctx context.Context, out request) (*agent.Result, error) {
+	if !s.stateless() {
 		return s.send(ctx, out)
 	}
 	var err error
 	out.state = out.State
-	if out.responses, err = codec.ToResponses(out.Inputs); err != nil {
+	if out.responses, err = codec.ToInputResponses(out.Inputs); err != nil {
 		return nil, err
 	}
 	for round, sheds := 1, 0; ; round++ {
@@ -39,19 +39,19 @@ func (s *Session) converse(ctx context.Context, out outgoing) (*agent.Result, er
 		}
 		out.responses, out.state = nil, res.Pending.State
 		if len(res.Pending.Requests) == 0 {
-			if sheds++; sheds > maxSheds {
+			if sheds++; sheds > maxBusy {
 				return nil, agent.Errorf(agent.CodeUnavailable, "%s: the server is busy", out.Target())
 			}
-			if err := sleep(ctx, shedPause<<(sheds-1)); err != nil {
+			if err := sleep(ctx, busyPause<<(sheds-1)); err != nil {
 				return nil, err
 			}
 			continue
 		}
-		answers, err := codec.Inputs(ctx, asker{s, out.Back}, res.Pending)
+		answers, err := codec.CollectInputs(ctx, roundsBack{s, out.Back}, res.Pending)
 		if err != nil {
 			return nil, agent.AsError(err)
 		}
-		if out.responses, err = codec.ToResponses(answers); err != nil {
+		if out.responses, err = codec.ToInputResponses(answers); err != nil {
 			return nil, err
 		}
 	}
@@ -68,17 +68,17 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// asker answers a server: whoever made the call does, or else the session's owner.
-type asker struct {
+// roundsBack answers a server: whoever made the call does, or else the session's owner.
+type roundsBack struct {
 	s    *Session
 	back agent.BackChannel // nil: the caller answers nothing
 }
 
 // Notify implements [agent.BackChannel].
-func (asker) Notify(context.Context, agent.Notice) {}
+func (roundsBack) Notify(context.Context, agent.Notice) {}
 
 // Request implements [agent.BackChannel].
-func (a asker) Request(ctx context.Context, r agent.Request) (raw json.RawMessage, err error) {
+func (a roundsBack) Request(ctx context.Context, r agent.Request) (raw json.RawMessage, err error) {
 	err = agent.Errorf(agent.CodeUnavailable, "nobody answers %q requests", r.Kind)
 	if a.back != nil {
 		raw, err = a.s.request(ctx, a.back, r)

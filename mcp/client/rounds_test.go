@@ -20,13 +20,14 @@ import (
 	"github.com/openmas/openmas/mcp/internal/fixture"
 )
 
-// newestWays runs test over the transports that have the newest era.
+// newestWays runs test over the transports that have protocol 2026-07-28.
 func newestWays(t *testing.T, o Options, test func(t *testing.T, f *fixture.Foreign, s *Session)) {
-	everyWay(t, Target{Name: "fix", Protocol: codec.EraNewest}, o, func(t *testing.T, f *fixture.Foreign, s *Session) {
-		if s.target.Transport != mcp.SSE {
-			test(t, f, s)
-		}
-	})
+	everyWay(t, Target{Name: "fix", Protocol: codec.Version20260728}, o,
+		func(t *testing.T, f *fixture.Foreign, s *Session) {
+			if s.target.Transport != mcp.SSE {
+				test(t, f, s)
+			}
+		})
 }
 
 // TestInputThatAServerWants: a call that comes back with questions is answered by its caller, else
@@ -61,7 +62,8 @@ func TestInputThatAServerWants(t *testing.T) {
 		}
 		owner.Store(&agent.BackChannelFuncs{})
 		_, err := call(t.Context(), s, "wants", nil, nil)
-		if e := fixture.WantError(t, err, agent.CodeUnavailable, false); !strings.Contains(e.Message, "nobody answers") &&
+		if e := fixture.WantError(t, err, agent.CodeUnavailable, false); !strings.Contains(e.Message,
+			"nobody answers") &&
 			!strings.Contains(e.Message, "does not answer") {
 			t.Errorf("answered by nobody: %v", e)
 		}
@@ -101,7 +103,7 @@ func TestTheNewestEraFallsBack(t *testing.T) {
 	srv := httptest.NewServer(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return f.Server }, nil))
 	t.Cleanup(func() { f.HangUp(srv) })
 	strict := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get(codec.VersionHeader) > codec.EraLast {
+		if r.Header.Get(codec.VersionHeader) > codec.Version20251125 {
 			http.Error(w, "what is that?", http.StatusInternalServerError)
 			return
 		}
@@ -116,9 +118,9 @@ func TestTheNewestEraFallsBack(t *testing.T) {
 		"a server that fails":         {Transport: mcp.Streamable, URL: strict.URL},
 	} {
 		t.Run(name, func(t *testing.T) {
-			target.Name, target.Protocol = "fix", codec.EraNewest
+			target.Name, target.Protocol = "fix", codec.Version20260728
 			s := mustConnect(t, target, Options{HandshakeTimeout: 8 * time.Second})
-			if v := s.ProtocolVersion(); v != codec.EraLast {
+			if v := s.ProtocolVersion(); v != codec.Version20251125 {
 				t.Errorf("protocol %s", v)
 			}
 			if got := mustCall(t, s, "echo", map[string]any{"n": 1}, nil); string(got.Structured) != `{"n":1}` {
@@ -132,13 +134,14 @@ func TestTheNewestEraFallsBack(t *testing.T) {
 	}
 }
 
-// TestRoundsOfOneCallSayTheSame: the first round takes the lane and the others do not. A server
+// TestRoundsOfOneCallSayTheSame: the first round takes the fast path and the others do not. A server
 // that binds its state to the arguments, as ours does, must see the same.
 func TestRoundsOfOneCallSayTheSame(t *testing.T) {
 	dir := &fixture.Crew{}
 	dir.Add(t, "quiz", fixture.Quizzer(new(atomic.Int64)))
 	_, url := newSite(t, dir)
-	s := mustConnect(t, Target{Transport: mcp.Streamable, URL: url + "/mcp", Protocol: codec.EraNewest}, Options{})
+	s := mustConnect(t, Target{Transport: mcp.Streamable, URL: url + "/mcp", Protocol: codec.Version20260728},
+		Options{})
 	back := agent.BackChannelFuncs{Elicit: func(_ context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
 		return agent.ElicitResult{Action: agent.ElicitAccept, Content: fmt.Appendf(nil, `{"word":%q}`, r.Message)}, nil
 	}}
@@ -152,7 +155,7 @@ func TestRoundsOfOneCallSayTheSame(t *testing.T) {
 			t.Errorf("%q: %s", in, got)
 		}
 	}
-	if s.Express() == 0 && !fixture.NoExpress {
-		t.Error("nothing took the lane")
+	if s.FastCalls() == 0 && !fixture.NoFastPath {
+		t.Error("nothing took the fast path")
 	}
 }

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	streamPatience = 3 * time.Second // for the answer to the GET of a stream that is optional
+	optionalStreamTimeout = 3 * time.Second // for the answer to the GET of a stream that is optional
 
 )
 
@@ -26,19 +26,19 @@ const (
 // must not wait for the server, and a call's notices come before its result. The SSE connection,
 // which does these things itself, only shares the severing.
 type roundTripper struct {
-	base       http.RoundTripper
-	streamable bool
-	maxBody    int64
-	maxFrame   int64
-	ctx        context.Context // of all requests
-	sever      context.CancelFunc
-	odd        atomic.Pointer[string] // the last media type that no MCP server would answer with
-	spare      atomic.Bool            // the server is not told of cancellations
+	base        http.RoundTripper
+	streamable  bool
+	maxBody     int64
+	maxFrame    int64
+	ctx         context.Context // of all requests
+	abort       context.CancelFunc
+	oddMedia    atomic.Pointer[string] // the last media type that no MCP server would answer with
+	keepCancels atomic.Bool            // the server is not told of cancellations
 }
 
 func newRoundTripper(base http.RoundTripper, streamable bool, o Options) *roundTripper {
 	t := &roundTripper{base: base, streamable: streamable, maxBody: int64(o.MaxBody), maxFrame: int64(o.MaxFrame)}
-	t.ctx, t.sever = context.WithCancel(context.Background())
+	t.ctx, t.abort = context.WithCancel(context.Background())
 	return t
 }
 
@@ -50,8 +50,8 @@ type note struct {
 }
 
 type (
-	noteKey struct{}
-	handKey struct{}
+	noteKey   struct{}
+	injectKey struct{}
 )
 
 func withNote(ctx context.Context) (context.Context, *note) {
@@ -75,10 +75,10 @@ func (n *notedContext) Value(key any) any {
 
 // RoundTrip implements [http.RoundTripper].
 func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
-	if msg, ok := r.Context().Value(handKey{}).(string); ok {
-		return t.hand(r, msg)
+	if msg, ok := r.Context().Value(injectKey{}).(string); ok {
+		return t.inject(r, msg)
 	}
-	if t.spare.Load() && isCancellation(r) {
+	if t.keepCancels.Load() && isCancellation(r) {
 		_ = r.Body.Close() // nobody has read from it
 		return answer(r, http.StatusAccepted, "", ""), nil
 	}
@@ -103,7 +103,7 @@ func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	optional := t.streamable && r.Method == http.MethodGet && r.Header.Get("Last-Event-Id") == ""
 	var patience *time.Timer
 	if optional {
-		patience = time.AfterFunc(streamPatience, cancel)
+		patience = time.AfterFunc(optionalStreamTimeout, cancel)
 	}
 	resp, err := t.base.RoundTrip(r.WithContext(ctx))
 	if patience != nil && !patience.Stop() || err != nil && t.ctx.Err() != nil && optional {
@@ -124,7 +124,7 @@ func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // what does not parse is odd as well
 	switch {
 	case resp.StatusCode < 300 && media != "" && media != "application/json" && media != "text/event-stream":
-		t.odd.Store(&media)
+		t.oddMedia.Store(&media)
 	case !post || !t.streamable:
 	case resp.StatusCode >= 400:
 		return t.refused(r, resp), nil
@@ -138,7 +138,7 @@ func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// post sends a POST of the express lane, whose context ends with the session. Its answers are not
+// post sends a POST of the fast path, whose context ends with the session. Its answers are not
 // bounded.
 func (t *roundTripper) post(r *http.Request) (*http.Response, error) {
 	if r.ContentLength > t.maxBody {
@@ -165,7 +165,7 @@ func (t *roundTripper) CloseIdleConnections() {
 // the session for everybody. Only a session that the server does not know any more has to end. What
 // the server really said is in the trace and the note.
 func (t *roundTripper) refused(r *http.Request, resp *http.Response) *http.Response {
-	b, err := io.ReadAll(io.LimitReader(resp.Body, codec.MaxRefusal))
+	b, err := io.ReadAll(io.LimitReader(resp.Body, codec.MaxErrorBody))
 	_ = resp.Body.Close() // the rest is of no interest
 	if err != nil {
 		b = nil
@@ -176,7 +176,8 @@ func (t *roundTripper) refused(r *http.Request, resp *http.Response) *http.Respo
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(b))
 	var env wire.Envelope
-	if r.Header.Get(codec.VersionHeader) > codec.EraLast && resp.StatusCode < 500 && env.Scan(b) && env.Error != nil {
+	if r.Header.Get(codec.VersionHeader) > codec.Version20251125 && resp.StatusCode < 500 && env.Scan(b) &&
+		env.Error != nil {
 		return resp // an answer that has a status of its own: the SDK takes it for that
 	}
 	if resp.StatusCode != http.StatusNotFound || r.Header.Get("Mcp-Session-Id") == "" {
@@ -185,9 +186,9 @@ func (t *roundTripper) refused(r *http.Request, resp *http.Response) *http.Respo
 	return resp
 }
 
-// hand answers the request, a ping, in the server's place, with a message before the answer: that
+// inject answers the request, a ping, in the server's place, with a message before the answer: that
 // is the way of a message to the SDK's session.
-func (t *roundTripper) hand(r *http.Request, message string) (*http.Response, error) {
+func (t *roundTripper) inject(r *http.Request, message string) (*http.Response, error) {
 	msg, err := io.ReadAll(r.Body)
 	if err = errors.Join(err, r.Body.Close()); err != nil {
 		return nil, err

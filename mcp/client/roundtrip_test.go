@@ -62,7 +62,7 @@ func TestRoundTripperBounds(t *testing.T) {
 	if _, err := post(201); !errors.As(err, &unsent) || !errors.As(err, &large) || large.Inbound || large.Size != 201 {
 		t.Errorf("a message over the limit: %v", err)
 	}
-	rt.sever()
+	rt.abort()
 	if _, err := post(1); err == nil {
 		t.Error("a request on a severed connection")
 	}

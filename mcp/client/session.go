@@ -29,34 +29,34 @@ type Session struct {
 	sdk    *sdk.ClientSession
 	limit  int // bytes of a call's input
 
-	gate    gate.Gate
-	calls   calls
-	flights flights
-	lane    courier       // nil: the SDK sends everything
-	replies codec.Replies // of the lane
-	express atomic.Int64
-	errands errands
-	says    []byte                          // members of the `_meta` of each request in the newest era, as JSON
-	heads   atomic.Pointer[map[string]bool] // tools that want some of their arguments in headers as well
-	spare   *atomic.Bool                    // the server is not told of cancellations
-	owner   *flight                         // hears and answers what belongs to no call; nil: nobody does
-	left    atomic.Bool                     // a call was sent and not waited for
-	asked   chan struct{}                   // a token for each question of the server that is being answered
+	gate          gate.Gate
+	calls         calls
+	backs         backChannels
+	fast          fastSender         // nil: the SDK sends everything
+	pending       codec.PendingCalls // of the fast path
+	fastCalls     atomic.Int64
+	after         background
+	statelessMeta []byte                          // members of the `_meta` of each request with protocol 2026-07-28, as JSON
+	headerTools   atomic.Pointer[map[string]bool] // tools that want some of their arguments in headers as well
+	keepCancels   *atomic.Bool                    // the server is not told of cancellations
+	owner         *backChannel                    // hears and answers what belongs to no call; nil: nobody does
+	abandoned     atomic.Bool                     // a call was sent and not waited for
+	questions     chan struct{}                   // a token for each question of the server that is being answered
 
 	info    atomic.Pointer[agent.Info]
 	stale   atomic.Uint32 // the lists that have changed
 	refresh chan struct{}
-	updates updates
+	updates changedResources
 
-	ctx    context.Context // of all calls, questions and refreshes
-	end    context.CancelCauseFunc
-	rush   context.Context // of the taking down; ends when a Close has no more time
-	hurry  context.CancelFunc
-	work   sync.WaitGroup
-	done   chan struct{}
-	err    error // set before done is closed
-	gone   chan struct{}
-	goneBy error // set before gone is closed: how the child ended
+	ctx      context.Context // of all calls, questions and refreshes
+	end      context.CancelCauseFunc
+	closing  context.Context // of the taking down; ends when a Close has no more time
+	cutShort context.CancelFunc
+	work     sync.WaitGroup
+	done     chan struct{}
+	err      error // set before done is closed
+	closed   chan struct{}
+	closeErr error // set before gone is closed: how the child ended
 }
 
 var _ communicator.Peer = (*Session)(nil)
@@ -64,33 +64,33 @@ var _ communicator.Peer = (*Session)(nil)
 // errClosed is why a session ended that its owner closed.
 var errClosed = errors.New("the session was closed")
 
-// maxAsked is how many questions of the server are answered at once.
-const maxAsked = 64
+// maxQuestions is how many questions of the server are answered at once.
+const maxQuestions = 64
 
 func newSession(t Target, o Options, l *link) *Session {
 	s := &Session{target: t, opts: o, log: o.Logger, link: l, limit: o.inputLimit(t.Transport),
-		asked:   make(chan struct{}, maxAsked),
-		refresh: make(chan struct{}, 1), done: make(chan struct{}), gone: make(chan struct{})}
+		questions: make(chan struct{}, maxQuestions),
+		refresh:   make(chan struct{}, 1), done: make(chan struct{}), closed: make(chan struct{})}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	context.AfterFunc(s.ctx, func() { s.calls.end(context.Cause(s.ctx)) })
-	s.rush, s.hurry = context.WithCancel(context.Background())
+	s.closing, s.cutShort = context.WithCancel(context.Background())
 	s.info.Store(&agent.Info{Name: t.Name})
 	if o.Back != nil {
-		s.owner = newFlight(s.ctx, o.Back)
+		s.owner = newBackChannel(s.ctx, o.Back)
 	}
 	return s
 }
 
 // start begins the session's own goroutines. Close waits for them.
 func (s *Session) start() {
-	s.work.Go(s.keepLists)
+	s.work.Go(s.refreshLists)
 	s.work.Go(s.keepAlive)
-	go s.watch() // owned by gone
+	go s.supervise() // owned by gone
 }
 
-// watch waits for the end, whoever causes it, and takes everything down.
-func (s *Session) watch() {
-	defer close(s.gone)
+// supervise waits for the end, whoever causes it, and takes everything down.
+func (s *Session) supervise() {
+	defer close(s.closed)
 	lost := make(chan error, 1)
 	go func() { lost <- s.sdk.Wait() }() // ends with the connection, which is closed below
 	var exited, broken <-chan struct{}
@@ -125,7 +125,7 @@ func (s *Session) watch() {
 	if s.ctx.Err() == nil {
 		// Answers that came before the end are still on their way to their calls; the others fail
 		// by themselves.
-		last, cancel := context.WithTimeout(s.rush, lastAnswers)
+		last, cancel := context.WithTimeout(s.closing, answerGrace)
 		_ = s.gate.Wait(last) // what does not return is cancelled
 		cancel()
 	}
@@ -133,36 +133,36 @@ func (s *Session) watch() {
 	close(s.done)
 
 	if s.link.http != nil {
-		s.sayGoodbye()
+		s.endSession()
 	}
-	s.goneBy = s.link.close(s.rush)
+	s.closeErr = s.link.close(s.closing)
 	_ = s.sdk.Close() // returns when the handlers have: the connection is closed
 	<-lost            //nolint:errcheck // why it ended has been said
 	s.work.Wait()
-	s.errands.finish() // the connection is closed: nothing is sent any more
+	s.after.finish() // the connection is closed: nothing is sent any more
 	if s.owner != nil {
-		s.owner.drain(s.rush)
+		s.owner.finish(s.closing)
 	}
-	s.hurry()
+	s.cutShort()
 }
 
-// lastAnswers is how long calls may take to return when their connection has ended: to decode an
+// answerGrace is how long calls may take to return when their connection has ended: to decode an
 // answer, to deliver notices.
-const lastAnswers = time.Second
+const answerGrace = time.Second
 
-// sayGoodbye ends a session over HTTP well: the server hears that its calls are cancelled, which it
+// endSession ends a session over HTTP well: the server hears that its calls are cancelled, which it
 // need not conclude from a connection that closes, and of the end.
-func (s *Session) sayGoodbye() {
-	ctx, cancel := context.WithTimeout(s.rush, codec.Goodbye)
+func (s *Session) endSession() {
+	ctx, cancel := context.WithTimeout(s.closing, codec.CloseTimeout)
 	defer cancel()
-	defer context.AfterFunc(ctx, s.link.sever)()
-	if s.gate.Wait(ctx) == nil && s.left.Load() && !s.newest() {
+	defer context.AfterFunc(ctx, s.link.abort)()
+	if s.gate.Wait(ctx) == nil && s.abandoned.Load() && !s.stateless() {
 		// The SDK tells the server of calls that were left from goroutines of its own, and drops
 		// what is not on its way when it closes. The server then answers after those calls have
 		// ended: never, it may be. A round trip later they are on their way.
 		_ = s.sdk.Ping(ctx, nil) // the connection is closed next, whatever the answer
 	}
-	s.errands.finish()
+	s.after.finish()
 	_ = s.sdk.Close() // the server's opinion of it does not matter any more
 }
 
@@ -182,8 +182,8 @@ func (s *Session) Pid() int {
 // ProtocolVersion is the version that the server chose.
 func (s *Session) ProtocolVersion() string { return s.sdk.InitializeResult().ProtocolVersion }
 
-// newest reports whether the protocol is one without sessions.
-func (s *Session) newest() bool { return s.ProtocolVersion() > codec.EraLast }
+// stateless reports whether the protocol is one without sessions.
+func (s *Session) stateless() bool { return s.ProtocolVersion() > codec.Version20251125 }
 
 // ID is what the server calls the session, or empty.
 func (s *Session) ID() string { return s.sdk.ID() }
@@ -210,23 +210,23 @@ func (s *Session) Err() error {
 func (s *Session) Close(ctx context.Context) error {
 	s.gate.Shut()
 	s.end(errClosed)
-	defer context.AfterFunc(ctx, s.hurry)()
+	defer context.AfterFunc(ctx, s.cutShort)()
 	select {
-	case <-s.gone:
-		return s.goneBy
+	case <-s.closed:
+		return s.closeErr
 	case <-ctx.Done():
 	}
-	timer := time.NewTimer(closePatience)
+	timer := time.NewTimer(closeGrace)
 	defer timer.Stop()
 	select {
-	case <-s.gone:
-		return s.goneBy
+	case <-s.closed:
+		return s.closeErr
 	case <-timer.C:
-		return fmt.Errorf("close %s: something still runs %v after the time was up: %w", &s.target, closePatience,
+		return fmt.Errorf("close %s: something still runs %v after the time was up: %w", &s.target, closeGrace,
 			context.Cause(ctx))
 	}
 }
 
-// closePatience is for what a Close without time cannot do at once: reap a killed program, end a
+// closeGrace is for what a Close without time cannot do at once: reap a killed program, end a
 // callback.
-const closePatience = 5 * time.Second
+const closeGrace = 5 * time.Second

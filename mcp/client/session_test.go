@@ -34,21 +34,21 @@ func TestSessionInfo(t *testing.T) {
 			info.Resources[1].Template != "doc://{name}" {
 			t.Errorf("resources %+v", info.Resources)
 		}
-		if v := s.ProtocolVersion(); v != codec.EraLast {
+		if v := s.ProtocolVersion(); v != codec.Version20251125 {
 			t.Errorf("protocol %s", v)
 		}
 	})
 }
 
 func TestSessionOperations(t *testing.T) {
-	for _, protocol := range []string{"", codec.EraNewest} {
+	for _, protocol := range []string{"", codec.Version20260728} {
 		t.Run(protocol, func(t *testing.T) { sessionOperations(t, protocol) })
 	}
 }
 
 func sessionOperations(t *testing.T, protocol string) {
 	everyWay(t, Target{Name: "fix", Protocol: protocol}, Options{}, func(t *testing.T, _ *fixture.Foreign, s *Session) {
-		if s.newest() != (protocol == codec.EraNewest && s.target.Transport != mcp.SSE) {
+		if s.stateless() != (protocol == codec.Version20260728 && s.target.Transport != mcp.SSE) {
 			t.Errorf("protocol %s", s.ProtocolVersion())
 		}
 		ctx := t.Context()

@@ -14,7 +14,7 @@ import (
 // newSite is a gateway of ours on a real socket, and its URL.
 func newSite(t *testing.T, dir agent.Directory) (*server.Gateway, string) {
 	t.Helper()
-	g, err := server.NewGateway(dir, server.GatewayOptions{Options: server.Options{NoExpress: fixture.NoExpress,
+	g, err := server.NewGateway(dir, server.GatewayOptions{Options: server.Options{NoFastPath: fixture.NoFastPath,
 		Logger: slog.New(slog.DiscardHandler)}})
 	if err != nil {
 		t.Fatal(err)

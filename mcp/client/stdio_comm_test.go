@@ -38,8 +38,8 @@ type stdioComm struct {
 func newStdioComm() *stdioComm {
 	const frame = 2 << 20 // not the default, which takes its time
 	c := &stdioComm{services: map[string]*stdioBinding{}, wires: map[*cable]struct{}{},
-		sessions: map[*Session]struct{}{}, o: Options{NoExpress: fixture.NoExpress, MaxFrame: frame},
-		host: server.Options{Logger: fixture.Quiet, NoExpress: fixture.NoExpress,
+		sessions: map[*Session]struct{}{}, o: Options{NoFastPath: fixture.NoFastPath, MaxFrame: frame},
+		host: server.Options{Logger: fixture.Quiet, NoFastPath: fixture.NoFastPath,
 			Limits: server.Limits{MaxFrame: frame, Linger: time.Second}}}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c

@@ -15,13 +15,13 @@ import (
 // so many reads them now and then anyway.
 const maxUpdates = 1000
 
-// updates gathers the resources that a server says have changed, each once.
-type updates struct {
+// changedResources gathers the resources that a server says have changed, each once.
+type changedResources struct {
 	mu   sync.Mutex
 	uris map[string]bool
 }
 
-func (u *updates) take() map[string]bool {
+func (u *changedResources) take() map[string]bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	out := u.uris

@@ -87,8 +87,8 @@ func (t *Target) Check() error {
 	default:
 		bad("unknown transport %q: want %s, %s or %s", t.Transport, mcp.Stdio, mcp.SSE, mcp.Streamable)
 	}
-	if t.Protocol != "" && t.Protocol != codec.EraLast && t.Protocol != codec.EraNewest {
-		bad("protocol %q: want %s or %s", t.Protocol, codec.EraLast, codec.EraNewest)
+	if t.Protocol != "" && t.Protocol != codec.Version20251125 && t.Protocol != codec.Version20260728 {
+		bad("protocol %q: want %s or %s", t.Protocol, codec.Version20251125, codec.Version20260728)
 	}
 	if slices.Contains(t.Hello, '\n') {
 		bad("the hello line holds a line break")
@@ -176,8 +176,8 @@ type Options struct {
 	// StdinGrace is the time between closing a program's stdin and SIGTERM, 2 s by default;
 	// TermGrace from there to SIGKILL, 3 s by default. Negative: none.
 	StdinGrace, TermGrace time.Duration
-	// NoExpress leaves all messages to the SDK. Calls of tools are slower then, and do the same.
-	NoExpress bool
+	// NoFastPath leaves all messages to the SDK. Calls of tools are slower then, and do the same.
+	NoFastPath bool
 }
 
 // envelopeRoom is what a message may have beyond its input: names, metadata, JSON-RPC.

@@ -23,7 +23,8 @@ func TestTargetCheck(t *testing.T) {
 		"http with hello":   {Target{Transport: mcp.Streamable, URL: "http://x", Hello: []byte("x")}, "hello"},
 		"two addresses": {Target{Transport: mcp.SSE, Command: []string{"server"}, URL: "http://x/sse"},
 			"announces the rest"},
-		"hello of two": {Target{Transport: mcp.Stdio, Command: []string{"server"}, Hello: []byte("a\nb")}, "line break"},
+		"hello of two": {Target{Transport: mcp.Stdio, Command: []string{"server"}, Hello: []byte("a\nb")},
+			"line break"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := tc.target.Check()

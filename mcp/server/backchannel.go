@@ -86,14 +86,14 @@ func (b *backChannel) sendOne(n agent.Notice) error {
 		params := &sdk.ProgressNotificationParams{ProgressToken: b.token, Progress: p.Progress, Total: p.Total,
 			Message: p.Message}
 		if b.direct() {
-			return b.round.tell(ctx, "notifications/progress", params)
+			return b.round.sendNotice(ctx, "notifications/progress", params)
 		}
 		return b.ss.NotifyProgress(ctx, params)
 	}
 	if l := n.Log; l != nil {
 		params := &sdk.LoggingMessageParams{Meta: b.meta(), Level: mcpLevel(l.Level), Logger: l.Logger, Data: l.Data}
 		if b.direct() {
-			return b.round.tell(ctx, "notifications/message", params)
+			return b.round.sendNotice(ctx, "notifications/message", params)
 		}
 		return b.ss.Log(ctx, params)
 	}
@@ -161,14 +161,16 @@ func (b *backChannel) ask(ctx context.Context, r agent.Request) (json.RawMessage
 	case r.Kind == agent.AskRoots && caps.RootsV2 != nil:
 		return askClient(ctx, r, &sdk.ListRootsParams{}, b.meta(), b.ss.ListRoots)
 	}
-	return nil, codec.ToRPCError(agent.Errorf(agent.CodeUnavailable, "the client does not answer %q requests", r.Kind), "")
+	return nil, codec.ToRPCError(agent.Errorf(agent.CodeUnavailable, "the client does not answer %q requests", r.Kind),
+		"")
 }
 
 func askClient[P interface{ SetMeta(map[string]any) }, R any](ctx context.Context, r agent.Request, params P,
 	meta sdk.Meta, ask func(context.Context, P) (R, error)) (json.RawMessage, error) {
 	if len(r.Params) > 0 {
 		if err := json.Unmarshal(r.Params, params); err != nil {
-			return nil, codec.ToRPCError(agent.Errorf(agent.CodeInvalidArgument, "decode a %s request: %w", r.Kind, err), "")
+			return nil, codec.ToRPCError(agent.Errorf(agent.CodeInvalidArgument, "decode a %s request: %w", r.Kind,
+				err), "")
 		}
 	}
 	params.SetMeta(meta)

@@ -11,19 +11,19 @@ import (
 	"github.com/openmas/openmas/mcp/internal/fixture"
 )
 
-// BenchmarkExpress calls a tool over each HTTP transport, both ends in this process. internal/bench
+// BenchmarkFastPath calls a tool over each HTTP transport, both ends in this process. internal/bench
 // compares with others.
-func BenchmarkExpress(b *testing.B) {
+func BenchmarkFastPath(b *testing.B) {
 	for _, tr := range []mcp.Transport{mcp.SSE, mcp.Streamable} {
 		for _, off := range []bool{false, true} {
-			b.Run(fmt.Sprintf("%s/express=%v", tr, !off), func(b *testing.B) { benchmarkHTTP(b, tr, off) })
+			b.Run(fmt.Sprintf("%s/fast=%v", tr, !off), func(b *testing.B) { benchmarkHTTP(b, tr, off) })
 		}
 	}
 }
 
 func benchmarkHTTP(b *testing.B, tr mcp.Transport, off bool) {
 	var base string
-	h := newComm(b, tr, func() string { return base }, Options{Logger: fixture.Quiet, NoExpress: off})
+	h := newComm(b, tr, func() string { return base }, Options{Logger: fixture.Quiet, NoFastPath: off})
 	host, err := agent.NewHost(agent.Env{Name: "echo", Logger: fixture.Quiet}, fixture.EchoCaps(fixture.NewProbe()))
 	if err != nil {
 		b.Fatal(err)

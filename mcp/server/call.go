@@ -54,7 +54,7 @@ func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *s
 	return e.serveCall(ctx, c, r, back)
 }
 
-// serveCall is the one way of a request into an agent: the SDK's handlers and the express lane
+// serveCall is the one way of a request into an agent: the SDK's handlers and the fast path
 // beside them come through here, so that limits, identity, deadline, drain and panics are the same
 // for all. The error is an *unknownError, a *stateError, a *capabilityError or an *agent.Error.
 //
@@ -123,7 +123,7 @@ func (e *endpoint) newCall(c *session, r request) (*agent.Call, error) {
 	call := &agent.Call{ID: r.meta.ID, Op: r.op, Input: r.input, Key: r.meta.Key, Attempt: r.meta.Attempt,
 		Inputs: r.meta.Inputs, State: r.meta.State}
 	c.identity.fill(call, r.meta)
-	_, call.Meta = c.spoken()
+	_, call.Meta = c.protocol()
 	if len(r.meta.Trace) > 0 {
 		call.Meta = maps.Clone(call.Meta)
 		maps.Copy(call.Meta, r.meta.Trace)
@@ -187,7 +187,7 @@ func (e *endpoint) rounds(ctx context.Context, call *agent.Call, back agent.Back
 			return res, err
 		}
 		next := *call
-		if next.Inputs, err = codec.Inputs(ctx, back, res.Pending); err != nil {
+		if next.Inputs, err = codec.CollectInputs(ctx, back, res.Pending); err != nil {
 			return nil, agent.AsError(err)
 		}
 		next.State = res.Pending.State
@@ -223,7 +223,7 @@ func rpcError(err error, uri string) error {
 		if uri != "" {
 			return codec.ToRPCError(agent.Refusedf(agent.CodeNotFound, "resource %q does not exist", uri), uri)
 		}
-		return codec.Unknown(u.kind, u.name)
+		return codec.UnknownName(u.kind, u.name)
 	}
 	if s := (*stateError)(nil); errors.As(err, &s) {
 		return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: s.Error()}

@@ -52,8 +52,8 @@ func TestTheDeadlineOfAnyCallerIsKept(t *testing.T) {
 	p, dir := fixture.NewProbe(), &fixture.Crew{}
 	dir.Add(t, "echo", fixture.EchoCaps(p))
 	s := newSite(t, dir, GatewayOptions{})
-	for _, w := range []way{{mcp.Stdio, codec.EraLast, "", ""}, {mcp.SSE, codec.Era2024, "", ""},
-		{mcp.Streamable, codec.EraLast, "", ""}} {
+	for _, w := range []way{{mcp.Stdio, codec.Version20251125, "", ""}, {mcp.SSE, codec.Version20241105, "", ""},
+		{mcp.Streamable, codec.Version20251125, "", ""}} {
 		t.Run(w.String(), func(t *testing.T) {
 			res, err := s.join(t, w, nil).CallTool(t.Context(),
 				&sdk.CallToolParams{Meta: sdk.Meta{codec.MetaTimeout: 20}, Name: "echo_wait",
@@ -80,11 +80,11 @@ func TestAClientThatVanishesTakesItsCallsAlong(t *testing.T) {
 	// The SDK's SSE client lives as long as the context it was connected with.
 	cs, err := sdk.NewClient(&sdk.Implementation{Name: "x", Version: "1"}, nil).Connect(ctx,
 		&sdk.SSEClientTransport{Endpoint: s.url + "/sse", HTTPClient: &http.Client{Transport: base}},
-		&sdk.ClientSessionOptions{ProtocolVersion: codec.EraLast})
+		&sdk.ClientSessionOptions{ProtocolVersion: codec.Version20251125})
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := s.join(t, way{transport: mcp.SSE, version: codec.Era2024}, nil)
+	other := s.join(t, way{transport: mcp.SSE, version: codec.Version20241105}, nil)
 	done := make(chan error, 1)
 	go func() {
 		_, err := cs.CallTool(t.Context(), &sdk.CallToolParams{Name: "echo_wait", Arguments: fixture.Word{Word: "w"}})
@@ -138,13 +138,13 @@ func TestOnlyOurOwnAreBelieved(t *testing.T) {
 			codec.MetaTimeout: 60_000, "traceparent": "00-1-2-01"}
 	}
 	for _, tr := range []mcp.Transport{mcp.SSE, mcp.Streamable} {
-		ours := who(t, s.join(t, way{tr, codec.EraLast, "!runtime", ""}, nil), "echo_who", meta())
+		ours := who(t, s.join(t, way{tr, codec.Version20251125, "!runtime", ""}, nil), "echo_who", meta())
 		if (ours.From != agent.Identity{Agent: "editor", Instance: "editor/1", User: "bob", Trusted: true}) ||
 			ours.Root != "id-0" || !slices.Equal(ours.Path, []string{"desk", "editor"}) || ours.ID != "id-1" ||
 			ours.Key != "k" || ours.Depth != 4 || ours.Attempt != 2 {
 			t.Errorf("%s, trusted: %+v", tr, ours)
 		}
-		theirs := who(t, s.join(t, way{tr, codec.EraLast, "ann", ""}, nil), "echo_who", meta())
+		theirs := who(t, s.join(t, way{tr, codec.Version20251125, "ann", ""}, nil), "echo_who", meta())
 		if (theirs.From != agent.Identity{User: "ann"}) || theirs.Root != theirs.ID || theirs.Path != nil ||
 			theirs.ID == "id-1" || theirs.ID == "" || theirs.Key != "" || theirs.Depth != 0 ||
 			theirs.Attempt != 1 {
@@ -159,38 +159,38 @@ func TestOnlyOurOwnAreBelieved(t *testing.T) {
 				t.Error("a tool sees its caller's token")
 			}
 		}
-		if bare := who(t, s.join(t, way{tr, codec.EraLast, "!runtime", ""}, nil), "echo_who",
+		if bare := who(t, s.join(t, way{tr, codec.Version20251125, "!runtime", ""}, nil), "echo_who",
 			nil); (bare.From != agent.Identity{Agent: "runtime", Trusted: true}) {
 			t.Errorf("%s, trusted and silent: %+v", tr, bare)
 		}
 	}
-	child := who(t, s.join(t, way{mcp.SSE, codec.EraLast, "=child", ""}, nil), "echo_who", meta())
+	child := who(t, s.join(t, way{mcp.SSE, codec.Version20251125, "=child", ""}, nil), "echo_who", meta())
 	if (child.From != agent.Identity{Agent: "child", User: "bob", Trusted: true}) || child.Root != "id-0" ||
 		!slices.Equal(child.Path, []string{"desk", "editor"}) || child.Depth != 4 {
 		t.Errorf("a child of ours: %+v", child)
 	}
-	program := who(t, s.join(t, way{mcp.SSE, codec.EraLast, ".notes", ""}, nil), "echo_who", meta())
+	program := who(t, s.join(t, way{mcp.SSE, codec.Version20251125, ".notes", ""}, nil), "echo_who", meta())
 	if (program.From != agent.Identity{Agent: "notes"}) || program.Root != program.ID ||
 		!slices.Equal(program.Path, []string{"notes"}) || program.Depth != 0 {
 		t.Errorf("a program that is not ours: %+v", program)
 	}
 	relayed := meta()
 	relayed[codec.MetaUntrusted] = true
-	if w := who(t, s.join(t, way{mcp.SSE, codec.EraLast, "!runtime", ""}, nil), "echo_who", relayed); w.From.Trusted ||
+	if w := who(t, s.join(t, way{mcp.SSE, codec.Version20251125, "!runtime", ""}, nil), "echo_who", relayed); w.From.Trusted ||
 		w.From.Agent != "editor" {
 		t.Errorf("a call that a runtime passes on: %+v", w)
 	}
-	if _, err := s.tryJoin(t, way{mcp.SSE, codec.EraLast, "", ""}, nil); err == nil ||
+	if _, err := s.tryJoin(t, way{mcp.SSE, codec.Version20251125, "", ""}, nil); err == nil ||
 		!strings.Contains(err.Error(), "Unauthorized") && !strings.Contains(err.Error(), "401") {
 		t.Errorf("without a token: %v", err)
 	}
 	infos := s.Sessions()
-	if len(infos) != 9 || infos[0].Client != "tester 7" || infos[0].Version != codec.EraLast ||
+	if len(infos) != 9 || infos[0].Client != "tester 7" || infos[0].Version != codec.Version20251125 ||
 		infos[0].Identity != "runtime" {
 		t.Errorf("%+v", infos)
 	}
 	anonymous := newSite(t, dir, GatewayOptions{})
-	if w := who(t, anonymous.join(t, way{mcp.Stdio, codec.EraLast, "", ""}, nil), "echo_who",
+	if w := who(t, anonymous.join(t, way{mcp.Stdio, codec.Version20251125, "", ""}, nil), "echo_who",
 		meta()); (w.From != agent.Identity{User: Anonymous}) ||
 		w.Depth != 0 {
 		t.Errorf("stdio: %+v", w)
@@ -206,8 +206,8 @@ func TestEventsComeInAsAHiddenTool(t *testing.T) {
 	serve := func(id Identity) *sdk.ClientSession {
 		cs, err := fixture.ConnectSDK(t,
 			fixture.SDKPipes(t, func(ctx context.Context, in io.Reader, out io.Writer) error {
-				return ServeStdio(ctx, echo, in, out, Options{NoExpress: fixture.NoExpress}, id)
-			}), codec.EraLast, nil)
+				return ServeStdio(ctx, echo, in, out, Options{NoFastPath: fixture.NoFastPath}, id)
+			}), codec.Version20251125, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -237,7 +237,7 @@ func TestCallsBeyondTheLimitAreRefused(t *testing.T) {
 	for name, limits := range map[string]Limits{"session": {SessionCalls: 2}, "server": {Calls: 2}} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, dir, GatewayOptions{Options: Options{Limits: limits}})
-			cs := s.join(t, way{transport: mcp.SSE, version: codec.EraLast}, nil)
+			cs := s.join(t, way{transport: mcp.SSE, version: codec.Version20251125}, nil)
 			done := make(chan error, 2)
 			for range 2 {
 				go func() {
@@ -276,7 +276,7 @@ func TestABackChannelEndsWithItsCall(t *testing.T) {
 			return "ok", nil
 		})}})
 	s := newSite(t, dir, GatewayOptions{})
-	cs := s.join(t, way{transport: mcp.SSE, version: codec.EraLast}, &sdk.ClientOptions{
+	cs := s.join(t, way{transport: mcp.SSE, version: codec.Version20251125}, &sdk.ClientOptions{
 		ElicitationHandler: func(context.Context, *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
 			t.Error("the client was asked after the call")
 			return &sdk.ElicitResult{Action: "decline"}, nil
@@ -303,7 +303,7 @@ func TestAQuestionEndsWithTheCall(t *testing.T) {
 	s := newSite(t, dir, GatewayOptions{})
 	for _, tr := range []mcp.Transport{mcp.Stdio, mcp.SSE, mcp.Streamable} {
 		begun, stop := make(chan struct{}), make(chan struct{})
-		cs := s.join(t, way{transport: tr, version: codec.EraLast},
+		cs := s.join(t, way{transport: tr, version: codec.Version20251125},
 			&sdk.ClientOptions{ElicitationHandler: func(ctx context.Context, _ *sdk.ElicitRequest) (*sdk.ElicitResult,
 				error) {
 				close(begun)

@@ -61,7 +61,7 @@ func newCatalog(agents []agent.Info, name naming, log *slog.Logger) *catalog {
 				clash("tool", exported, other.agent, a.Name)
 				continue
 			}
-			c.tools[exported] = tool{to, t, codec.Headed(t.InputSchema)}
+			c.tools[exported] = tool{to, t, codec.WantsHeaders(t.InputSchema)}
 			c.own[to] = true
 		}
 		for _, p := range a.Prompts {

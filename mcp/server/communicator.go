@@ -19,7 +19,7 @@ import (
 // concurrent use.
 type HTTP struct {
 	o       Options
-	web     *web
+	http    *httpServer
 	handler http.Handler
 
 	mu     sync.Mutex
@@ -34,7 +34,7 @@ func NewHTTP(o Options) (*HTTP, error) {
 	o = o.withDefaults()
 	h := &HTTP{o: o, bound: map[string]*httpBinding{}}
 	var err error
-	if h.web, err = newWeb(o); err != nil {
+	if h.http, err = newHTTPServer(o); err != nil {
 		return nil, err
 	}
 	if h.handler, err = o.guard(http.HandlerFunc(h.route)); err != nil {
@@ -59,7 +59,7 @@ func (h *HTTP) route(w http.ResponseWriter, r *http.Request) {
 	h.mu.Unlock()
 	switch {
 	case b != nil:
-		h.web.serve(w, r, b.ep, leaf)
+		h.http.serve(w, r, b.ep, leaf)
 	case closed:
 		refuse(w, errEnding)
 	default:
@@ -117,7 +117,7 @@ func (h *HTTP) Close(ctx context.Context) error {
 		all.Go(func() { ended[i] = b.Close(ctx) })
 	}
 	all.Wait()
-	return errors.Join(append(ended, h.web.close(ctx))...)
+	return errors.Join(append(ended, h.http.close(ctx))...)
 }
 
 // httpBinding is one agent served.
@@ -135,16 +135,16 @@ func (b *httpBinding) Close(ctx context.Context) error {
 	if err != nil {
 		err = fmt.Errorf("close %s: %w", b.name, err)
 	}
-	b.h.web.settle(ctx, b.ep)
+	b.h.http.settle(ctx, b.ep)
 	b.h.mu.Lock()
 	if b.h.bound[b.name] == b {
 		delete(b.h.bound, b.name)
 	}
 	b.h.mu.Unlock()
 	mine := func(c *session) bool { return c.ep == b.ep }
-	b.h.web.end(mine)
+	b.h.http.end(mine)
 	left, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
-	awaitZero(left, func() int { return len(b.h.web.of(mine)) }) // then every client has been told
+	awaitZero(left, func() int { return len(b.h.http.where(mine)) }) // then every client has been told
 	return err
 }

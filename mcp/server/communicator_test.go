@@ -16,24 +16,24 @@ import (
 // TestHTTPKeepsTheContract runs the suite of all communicators over both HTTP transports, through a
 // proxy that can hold and cut.
 func TestHTTPKeepsTheContract(t *testing.T) {
-	if fixture.NoExpress {
-		t.Skip("this test runs without the express lane in any case")
+	if fixture.NoFastPath {
+		t.Skip("this test runs without the fast path in any case")
 	}
 	for _, tr := range []mcp.Transport{mcp.SSE, mcp.Streamable} {
-		for _, noExpress := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/express=%v", tr, !noExpress), func(t *testing.T) {
+		for _, noFastPath := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/fast=%v", tr, !noFastPath), func(t *testing.T) {
 				communicatortest.Run(t, communicatortest.Config{
-					New: func(t *testing.T) communicatortest.Setup { return httpSetup(t, tr, noExpress) },
+					New: func(t *testing.T) communicatortest.Setup { return httpSetup(t, tr, noFastPath) },
 				})
 			})
 		}
 	}
 }
 
-func httpSetup(t *testing.T, tr mcp.Transport, noExpress bool) communicatortest.Setup {
+func httpSetup(t *testing.T, tr mcp.Transport, noFastPath bool) communicatortest.Setup {
 	t.Helper()
 	var base string
-	o := Options{NoExpress: noExpress, Logger: fixture.Quiet, Limits: Limits{MaxFrame: 3 << 20}}
+	o := Options{NoFastPath: noFastPath, Logger: fixture.Quiet, Limits: Limits{MaxFrame: 3 << 20}}
 	host, caller := newComm(t, tr, func() string { return base }, o), newComm(t, tr, func() string { return base }, o)
 	srv := httptest.NewServer(host)
 	proxy := communicatortest.NewProxy(t, srv.Listener.Addr().String())
@@ -58,7 +58,7 @@ func newComm(t testing.TB, tr mcp.Transport, base func() string, o Options) *com
 		t.Fatal(err)
 	}
 	return &comm{h, &client.Dialer{Transport: tr, BaseURL: base, Token: "!me", Options: client.Options{Logger: o.Logger,
-		MaxFrame: o.Limits.MaxFrame, MaxBody: o.Limits.MaxBody, NoExpress: o.NoExpress}}}
+		MaxFrame: o.Limits.MaxFrame, MaxBody: o.Limits.MaxBody, NoFastPath: o.NoFastPath}}}
 }
 
 func (c *comm) Close(ctx context.Context) error {

@@ -46,7 +46,7 @@ func newSite(t *testing.T, dir agent.Directory, o GatewayOptions) *site {
 	t.Helper()
 	log := &fixture.SyncBuffer{}
 	o.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	o.NoExpress = o.NoExpress || fixture.NoExpress
+	o.NoFastPath = o.NoFastPath || fixture.NoFastPath
 	g, err := NewGateway(dir, o)
 	if err != nil {
 		t.Fatal(err)
@@ -104,8 +104,8 @@ func (s *site) tryJoin(t *testing.T, w way, o *sdk.ClientOptions) (*sdk.ClientSe
 
 // everyClient is each transport in its oldest and newest era, and as an unpinned client finds it.
 func everyClient() []way {
-	return []way{{mcp.Stdio, codec.Era2024, "", ""}, {mcp.Stdio, codec.EraLast, "", ""}, {mcp.Stdio, "", "", ""},
-		{mcp.SSE, codec.Era2024, "", ""},
-		{mcp.SSE, codec.EraLast, "", ""}, {mcp.SSE, "", "", ""},
-		{mcp.Streamable, codec.EraMarch, "", ""}, {mcp.Streamable, codec.EraLast, "", ""}, {mcp.Streamable, "", "", ""}}
+	return []way{{mcp.Stdio, codec.Version20241105, "", ""}, {mcp.Stdio, codec.Version20251125, "", ""}, {mcp.Stdio, "", "", ""},
+		{mcp.SSE, codec.Version20241105, "", ""},
+		{mcp.SSE, codec.Version20251125, "", ""}, {mcp.SSE, "", "", ""},
+		{mcp.Streamable, codec.Version20250326, "", ""}, {mcp.Streamable, codec.Version20251125, "", ""}, {mcp.Streamable, "", "", ""}}
 }

@@ -35,11 +35,11 @@ type endpoint struct {
 	name   naming
 	watch  func(ctx context.Context, agent, uri string) error // a client subscribes; may be nil
 
-	self     *sdk.Implementation // what results of the newest era are signed with
+	self     *sdk.Implementation // what results of protocol 2026-07-28 are signed with
 	selfJSON []byte
 
-	express   atomic.Int64 // calls that took the express lane
-	lastIntro atomic.Pointer[introduction]
+	fastCalls  atomic.Int64 // calls that took the fast path
+	lastClient atomic.Pointer[clientInfo]
 
 	catalog atomic.Pointer[catalog]
 	mu      sync.Mutex // held while the catalog and the SDK's lists change
@@ -80,7 +80,7 @@ func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
 	e.selfJSON, _ = json.Marshal(e.self) // strings: cannot fail
 	e.server = sdk.NewServer(e.self, &sdk.ServerOptions{
 		Instructions: c.instructions,
-		Logger:       slog.New(quietLog{c.Logger.Handler()}),
+		Logger:       slog.New(debugLog{c.Logger.Handler()}),
 		Capabilities: &sdk.ServerCapabilities{
 			Logging: &sdk.LoggingCapabilities{}, Completions: &sdk.CompletionCapabilities{},
 			Tools:   &sdk.ToolCapabilities{ListChanged: true},
@@ -106,7 +106,7 @@ func (e *endpoint) refresh(agents []agent.Info) {
 	old, now := e.catalog.Load(), newCatalog(agents, e.name, e.o.Logger)
 	e.catalog.Store(now)
 	diff(old.tools, now.tools, e.server.RemoveTools, func(name string, t tool) {
-		e.list("tool", name, func() {
+		e.addListed("tool", name, func() {
 			e.server.AddTool(codec.ToTool(t.info, name),
 				func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 					return e.callTool(ctx, req.Session, req.Params)
@@ -114,7 +114,7 @@ func (e *endpoint) refresh(agents []agent.Info) {
 		})
 	})
 	diff(old.prompts, now.prompts, e.server.RemovePrompts, func(name string, p prompt) {
-		e.list("prompt", name, func() {
+		e.addListed("prompt", name, func() {
 			e.server.AddPrompt(codec.ToPrompt(p.info, name),
 				func(ctx context.Context, req *sdk.GetPromptRequest) (*sdk.GetPromptResult, error) {
 					return e.getPrompt(ctx, req.Session, req.Params)
@@ -128,7 +128,7 @@ func (e *endpoint) refresh(agents []agent.Info) {
 		e.server.RemoveResources(keys...)
 		e.server.RemoveResourceTemplates(keys...)
 	}, func(key string, r resource) {
-		e.list("resource", key, func() {
+		e.addListed("resource", key, func() {
 			if r.info.Template != "" {
 				e.server.AddResourceTemplate(codec.ToTemplate(r.info), read)
 			} else {
@@ -156,9 +156,9 @@ func diff[V any](old, now map[string]V, remove func(...string), add func(string,
 	}
 }
 
-// list adds one thing to the SDK's lists. The SDK panics at what it cannot list, and foreign
+// addListed adds one thing to the SDK's lists. The SDK panics at what it cannot list, and foreign
 // servers describe all sorts of things.
-func (e *endpoint) list(kind, name string, add func()) {
+func (e *endpoint) addListed(kind, name string, add func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			e.o.Logger.Warn("a "+kind+" cannot be listed", "name", name, "reason", fmt.Sprint(p))
@@ -182,7 +182,7 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 		if !ok {
 			return next(ctx, method, req)
 		}
-		if c := clientFrom(ctx); c != nil && c.identity.Trusted && e.o.Limits.Resume <= 0 {
+		if c := sessionFrom(ctx); c != nil && c.identity.Trusted && e.o.Limits.Resume <= 0 {
 			// The protocol with sessions does not take a closed connection for a cancellation, but
 			// ours cannot come back for an answer.
 			if post := c.use.of(req.GetExtra()); post != nil {
@@ -204,24 +204,24 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 			return orError(e.complete(ctx, ss, p))
 		case *sdk.InitializeParams:
 			if res, err = next(ctx, method, req); err == nil {
-				e.greet(ctx, next, ss, p)
+				e.afterInitialize(ctx, next, ss, p)
 			}
 			return res, err
 		}
 		res, err = next(ctx, method, req)
-		c := clientFrom(ctx)
+		c := sessionFrom(ctx)
 		if c == nil || err != nil {
 			return res, err
 		}
 		switch method {
 		case codec.MethodInitialized:
-			era, _ := c.spoken()
+			era, _ := c.protocol()
 			// not before: the SDK's session refuses to ask anything until now
-			c.lane.open.Store(era != codec.EraUnknown && era <= codec.EraLast)
+			c.fast.open.Store(era != codec.VersionUnknown && era <= codec.Version20251125)
 		case codec.MethodDiscover:
 			// else the transport does not speak it
-			if p := ss.InitializeParams(); p != nil && p.ProtocolVersion > codec.EraLast {
-				c.introduced(p.ClientInfo)
+			if p := ss.InitializeParams(); p != nil && p.ProtocolVersion > codec.Version20251125 {
+				c.setStateless(p.ClientInfo)
 			}
 		}
 		return res, err
@@ -236,16 +236,17 @@ func orError[R sdk.Result](res R, err error) (sdk.Result, error) {
 	return res, nil
 }
 
-var errNoClient = errors.New("the session was not opened by this host")
+var errNoSession = errors.New("the session was not opened by this host")
 
-// greet notes what the handshake said. The client gets log messages from level info on, until it
-// says otherwise: the SDK sends none before.
-func (e *endpoint) greet(ctx context.Context, next sdk.MethodHandler, ss *sdk.ServerSession, p *sdk.InitializeParams) {
-	c := clientFrom(ctx)
+// afterInitialize notes what the handshake said. The client gets log messages from level info on,
+// until it says otherwise: the SDK sends none before.
+func (e *endpoint) afterInitialize(ctx context.Context, next sdk.MethodHandler, ss *sdk.ServerSession,
+	p *sdk.InitializeParams) {
+	c := sessionFrom(ctx)
 	if c == nil {
 		return
 	}
-	c.greeted(ss, p)
+	c.setInitialized(ss, p)
 	if _, err := next(ctx, "logging/setLevel", &sdk.ServerRequest[*sdk.SetLoggingLevelParams]{Session: ss,
 		Params: &sdk.SetLoggingLevelParams{Level: "info"}}); err != nil {
 		e.o.Logger.DebugContext(ctx, "set the first log level of a session", "session", c.id, "error", err)

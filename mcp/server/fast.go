@@ -18,20 +18,20 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// expressLane is the lane of one client's session.
-type expressLane struct {
-	open   atomic.Bool // the handshake is over
-	newest atomic.Bool // there is none, and the SDK knows
-	taken  atomic.Int64
+// fastPath is the fast path of one client's session.
+type fastPath struct {
+	open      atomic.Bool // the handshake is over
+	stateless atomic.Bool // there is none, and the SDK knows
+	count     atomic.Int64
 
 	mu        sync.Mutex
 	over      bool                          // the session has ended
 	calls     map[string]context.CancelFunc // those running, by the request's id as it stands in the message
-	questions codec.Replies                 // to requests of the server's
+	questions codec.PendingCalls            // to requests of the server's
 }
 
 // cancelAll ends the calls when the session does, where their contexts are not made from its own.
-func (l *expressLane) cancelAll() {
+func (l *fastPath) cancelAll() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.over = true
@@ -40,30 +40,30 @@ func (l *expressLane) cancelAll() {
 	}
 }
 
-// An expressCall is one of them.
-type expressCall struct {
+// An fastCall is one of them.
+type fastCall struct {
 	*session
 	id     string // raw JSON
 	ctx    context.Context
 	cancel context.CancelFunc
 	req    request
-	status int // over HTTP, what the newest era wants beside some errors; 0: none
+	status int // over HTTP, what protocol 2026-07-28 wants beside some errors; 0: none
 }
 
-// ride makes the lane see the messages of a connection before the SDK does. running counts the
+// hookFast makes the fast path see the messages of a connection before the SDK does. running counts the
 // calls until their answers are on their way.
-func (c *session) ride(conn wire.Conn, running *gate.Gate) {
-	if c.ep.o.NoExpress {
+func (c *session) hookFast(conn wire.Conn, running *gate.Gate) {
+	if c.ep.o.NoFastPath {
 		return
 	}
 	conn.SetHook(func(_ []byte, env *wire.Envelope) bool {
-		if c.stopExpress(env) {
+		if c.cancelFast(env) {
 			return true
 		}
 		if !running.Enter() {
 			return false
 		}
-		call := c.readExpress(env)
+		call := c.readFast(env)
 		if call == nil || !call.start(c.ctx, conn.WriteRaw) {
 			running.Leave()
 			return false
@@ -88,9 +88,9 @@ func (c *session) ride(conn wire.Conn, running *gate.Gate) {
 
 var answerBufs = sync.Pool{New: func() any { return new([]byte) }}
 
-// readExpress reads a message that is a plain tools/call; nil: the SDK is to have it.
-func (c *session) readExpress(env *wire.Envelope) *expressCall {
-	if string(env.Method) != codec.MethodCall || !c.lane.ready() || !codec.PlainID(env.ID) || env.Result != nil ||
+// readFast reads a message that is a plain tools/call; nil: the SDK is to have it.
+func (c *session) readFast(env *wire.Envelope) *fastCall {
+	if string(env.Method) != codec.MethodCall || !c.fast.ready() || !codec.PlainID(env.ID) || env.Result != nil ||
 		env.Error != nil {
 		return nil
 	}
@@ -98,32 +98,32 @@ func (c *session) readExpress(env *wire.Envelope) *expressCall {
 	if !ok {
 		return nil
 	}
-	call := &expressCall{session: c, id: string(env.ID), req: newRequest(agent.OpTool, name, args, meta)}
+	call := &fastCall{session: c, id: string(env.ID), req: newRequest(agent.OpTool, name, args, meta)}
 	call.req.bound = true
-	if said.Empty() && c.lane.open.Load() {
+	if said.Empty() && c.fast.open.Load() {
 		return call
 	}
-	if said.Empty() || !c.lane.newest.Load() {
+	if said.Empty() || !c.fast.stateless.Load() {
 		return nil
 	}
 	round, who := c.ep.newRound(&said)
 	if round == nil {
 		return nil
 	}
-	c.introduced(who.client)
+	c.setStateless(who.client)
 	call.req.round = round
 	return call
 }
 
-func (l *expressLane) ready() bool { return l.open.Load() || l.newest.Load() }
+func (l *fastPath) ready() bool { return l.open.Load() || l.stateless.Load() }
 
 // start begins the call, which ends with ctx and with the session; false: there is one with its id,
 // and the SDK is to have it. answer must follow. send sends what the call has to tell before.
-func (x *expressCall) start(ctx context.Context, send func(context.Context, []byte) error) bool {
+func (x *fastCall) start(ctx context.Context, send func(context.Context, []byte) error) bool {
 	if x.req.round != nil {
 		x.req.round.send = send
 	}
-	l := &x.lane
+	l := &x.fast
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, twice := l.calls[x.id]; twice || l.over {
@@ -138,23 +138,22 @@ func (x *expressCall) start(ctx context.Context, send func(context.Context, []by
 		x.ctx, x.cancel = context.WithCancel(ctx)
 	}
 	l.calls[x.id] = x.cancel
-	l.taken.Add(1)
-	x.ep.express.Add(1)
+	x.ep.fastCalls.Add(1)
 	return true
 }
 
-// stopExpress takes a message that cancels a call of the lane.
-func (c *session) stopExpress(env *wire.Envelope) bool {
+// cancelFast takes a message that cancels a call of the fast path.
+func (c *session) cancelFast(env *wire.Envelope) bool {
 	if env.ID != nil || string(env.Method) != codec.MethodCancelled {
 		return false
 	}
 	var id []byte
-	if !wire.Object(env.Params, func(k, v []byte) bool { return string(k) != "requestId" || codec.Once(&id, v) }) {
+	if !wire.Object(env.Params, func(k, v []byte) bool { return string(k) != "requestId" || codec.SetOnce(&id, v) }) {
 		return false
 	}
-	c.lane.mu.Lock()
-	cancel := c.lane.calls[string(id)]
-	c.lane.mu.Unlock()
+	c.fast.mu.Lock()
+	cancel := c.fast.calls[string(id)]
+	c.fast.mu.Unlock()
 	if cancel == nil {
 		return false
 	}
@@ -163,11 +162,11 @@ func (c *session) stopExpress(env *wire.Envelope) bool {
 }
 
 // answer makes the call, and appends the message that answers it. The call is over then.
-func (x *expressCall) answer(dst []byte) (msg []byte) {
+func (x *fastCall) answer(dst []byte) (msg []byte) {
 	defer func() {
-		x.lane.mu.Lock()
-		delete(x.lane.calls, x.id)
-		x.lane.mu.Unlock()
+		x.fast.mu.Lock()
+		delete(x.fast.calls, x.id)
+		x.fast.mu.Unlock()
 		x.cancel()
 	}()
 	start := len(dst)
@@ -179,9 +178,9 @@ func (x *expressCall) answer(dst []byte) (msg []byte) {
 		}
 	}()
 	ss, _ := x.parts()
-	s := codec.Speech{Era: codec.EraNewest, Trusted: x.identity.Trusted}
+	s := codec.ResultFormat{Version: codec.Version20260728, Trusted: x.identity.Trusted}
 	if x.req.round == nil {
-		s.Era, _ = x.spoken()
+		s.Version, _ = x.protocol()
 	}
 	res, err := x.ep.serveRequest(x.ctx, ss, x.session, x.req)
 	dst = append(append(append(dst, `{"jsonrpc":"2.0","id":`...), x.id...), `,"result":`...)
@@ -192,7 +191,7 @@ func (x *expressCall) answer(dst []byte) (msg []byte) {
 }
 
 // appendAnswer appends the result that answers a call of a tool. An error is one of the protocol.
-func (e *endpoint) appendAnswer(dst []byte, res *agent.Result, s codec.Speech, err error) ([]byte, error) {
+func (e *endpoint) appendAnswer(dst []byte, res *agent.Result, s codec.ResultFormat, err error) ([]byte, error) {
 	if err == nil {
 		if msg, ok := codec.AppendToolResult(dst, res, s, e.selfJSON); ok {
 			if err = e.fitsIn(len(msg) - len(dst)); err == nil {
@@ -204,8 +203,8 @@ func (e *endpoint) appendAnswer(dst []byte, res *agent.Result, s codec.Speech, e
 	if err != nil {
 		return nil, err
 	}
-	if s.Era > codec.EraLast {
-		out = e.named(out)
+	if s.Version > codec.Version20251125 {
+		out = e.addServerInfo(out)
 	}
 	if dst, err = codec.AppendJSON(dst, out); err != nil { // its metadata is no JSON, or the details of an error
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: err.Error()}
@@ -214,7 +213,7 @@ func (e *endpoint) appendAnswer(dst []byte, res *agent.Result, s codec.Speech, e
 }
 
 // refusal appends a message that says a JSON-RPC error.
-func (x *expressCall) refusal(dst []byte, err error) []byte {
+func (x *fastCall) refusal(dst []byte, err error) []byte {
 	if rpc := (*jsonrpc.Error)(nil); x.req.round != nil && errors.As(err, &rpc) {
 		switch rpc.Code {
 		case jsonrpc.CodeInvalidParams, sdk.CodeMissingRequiredClientCapabilities:

@@ -17,22 +17,22 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// expressPost serves a POST, to a session or of the newest era, if the lane takes its message. If
+// serveFast serves a POST, to a session or of protocol 2026-07-28, if the fast path takes its message. If
 // not, nothing has happened. It is not for sessions whose streams can be resumed: what it says is
 // not kept.
-func (h *web) expressPost(w http.ResponseWriter, r *http.Request, c *session, body []byte) bool {
-	if h.o.NoExpress || !c.lane.ready() || !c.plainPost(r.Header) || !utf8.Valid(body) {
+func (h *httpServer) serveFast(w http.ResponseWriter, r *http.Request, c *session, body []byte) bool {
+	if h.o.NoFastPath || !c.fast.ready() || !c.plainPost(r.Header) || !utf8.Valid(body) {
 		return false
 	}
 	var env wire.Envelope
 	if !env.Scan(body) {
 		return false
 	}
-	if c.stopExpress(&env) || c.lane.questions.Take(&env) {
+	if c.cancelFast(&env) || c.fast.questions.Deliver(&env) {
 		w.WriteHeader(http.StatusAccepted)
 		return true
 	}
-	call := c.readExpress(&env)
+	call := c.readFast(&env)
 	if call == nil || call.req.round != nil && !call.plainHeaders(r.Header) {
 		return false
 	}
@@ -46,8 +46,8 @@ func (h *web) expressPost(w http.ResponseWriter, r *http.Request, c *session, bo
 	if !call.start(s, s.event) {
 		return false
 	}
-	c.use.ride()
-	defer c.use.alight()
+	c.use.begin()
+	defer c.use.end()
 	buf := answerBufs.Get().(*[]byte)
 	*buf = call.answer((*buf)[:0])
 	s.end(*buf, call.status)
@@ -65,16 +65,17 @@ func (c *session) plainPost(h http.Header) bool {
 			return false
 		}
 	}
-	era, _ := c.spoken()
-	if c.lane.newest.Load() {
-		era = codec.EraNewest
+	era, _ := c.protocol()
+	if c.fast.stateless.Load() {
+		era = codec.Version20260728
 	}
 	return len(accept) == 1 && strings.Contains(accept[0], "application/json") &&
 		strings.Contains(accept[0], "text/event-stream") &&
-		(len(version) == 0 && era != codec.EraNewest || len(version) == 1 && version[0] == era) && h["Last-Event-Id"] == nil
+		(len(version) == 0 && era != codec.Version20260728 || len(version) == 1 && version[0] == era) &&
+		h["Last-Event-Id"] == nil
 }
 
-// postStream is the response to a call on the lane: one JSON value, unless the call has something
+// postStream is the response to a call on the fast path: one JSON value, unless the call has something
 // to say or to ask before. Then it is a stream of events. It is also the call's context, where what
 // is sent on the call's behalf finds it.
 type postStream struct {
@@ -148,7 +149,7 @@ func (s *postStream) end(msg []byte, status int) {
 	}
 }
 
-// sendOnPost is the SDK's middleware for what a session sends. On behalf of a call on the lane it
+// sendOnPost is the SDK's middleware for what a session sends. On behalf of a call on the fast path it
 // is sent on the response to that call, of which the SDK does not know: it would look for another
 // stream, which the client need not have.
 func sendOnPost(next sdk.MethodHandler) sdk.MethodHandler {
@@ -188,11 +189,10 @@ func (s *postStream) send(ctx context.Context, id json.RawMessage, method string
 
 // ask sends a request and reads its answer, which comes with a POST of its own, into res.
 func (s *postStream) ask(ctx context.Context, method string, params, res any) error {
-	q := &s.c.lane.questions
-	n := q.Next()
-	id, answer := codec.AppendExpressID(nil, n), q.Expect(n)
-	defer q.Forget(n)
-	if err := s.send(ctx, id, method, params); err != nil {
+	q := &s.c.fast.questions
+	id, answer := q.Begin()
+	defer q.End(id)
+	if err := s.send(ctx, id.Append(nil), method, params); err != nil {
 		return err
 	}
 	select {
@@ -204,7 +204,7 @@ func (s *postStream) ask(ctx context.Context, method string, params, res any) er
 	case <-ctx.Done():
 		// if the client still listens
 		_ = s.send(ctx, nil, codec.MethodCancelled,
-			map[string]any{"requestId": json.RawMessage(id), "reason": "the call is over"})
+			map[string]any{"requestId": id, "reason": "the call is over"})
 		return ctx.Err()
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// newestMeta is what a request of the newest era has to say, and what else it says.
+// newestMeta is what a request of protocol 2026-07-28 has to say, and what else it says.
 func newestMeta(more string) string {
 	return `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"raw","version":"1"},"io.modelcontextprotocol/clientCapabilities":{"elicitation":{"form":{}}}` + more + `}`
 }
@@ -31,7 +31,7 @@ const bareMeta = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28
 type newestCase struct {
 	params string            // of the tools/call
 	header map[string]string // over HTTP, beside what belongs there; an empty one is left out
-	sdk    bool              // it is not for the lane
+	sdk    bool              // it is not for the fast path
 }
 
 func newestCases() map[string]newestCase {
@@ -91,7 +91,7 @@ func headerCases() map[string]newestCase {
 		"no method":          {say, map[string]string{codec.MethodHeader: ""}, true},
 		"another name":       {say, map[string]string{codec.NameHeader: "echo_plain"}, true},
 		"no name":            {say, map[string]string{codec.NameHeader: ""}, true},
-		"another version":    {say, map[string]string{codec.VersionHeader: codec.EraLast}, true},
+		"another version":    {say, map[string]string{codec.VersionHeader: codec.Version20251125}, true},
 		"no version":         {say, map[string]string{codec.VersionHeader: ""}, true},
 		"a later version":    {say, map[string]string{codec.VersionHeader: "2027-01-01"}, true},
 		"no version inside":  {`{"name":"echo_say","arguments":{"word":"w"}}`, nil, true},
@@ -136,7 +136,7 @@ func (s *site) postNewest(t *testing.T, c newestCase) (out conversation) {
 		t.Fatal(err)
 	}
 	h := map[string]string{"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
-		codec.VersionHeader: codec.EraNewest, codec.MethodHeader: codec.MethodCall, codec.NameHeader: p.Name}
+		codec.VersionHeader: codec.Version20260728, codec.MethodHeader: codec.MethodCall, codec.NameHeader: p.Name}
 	for k, v := range c.header {
 		h[k] = v
 	}
@@ -180,11 +180,11 @@ func (s *site) postNewest(t *testing.T, c newestCase) (out conversation) {
 	return out
 }
 
-// TestTheNewestEraSaysTheSameOnTheLane: whatever is asked, and however, the answers are those of
-// the SDK, and those that are plain took the lane.
-func TestTheNewestEraSaysTheSameOnTheLane(t *testing.T) {
-	if fixture.NoExpress {
-		t.Skip("this test runs without the express lane in any case")
+// TestFastPathWithoutHandshake: whatever is asked, and however, the answers are those of
+// the SDK, and those that are plain took the fast path.
+func TestFastPathWithoutHandshake(t *testing.T) {
+	if fixture.NoFastPath {
+		t.Skip("this test runs without the fast path in any case")
 	}
 	var runs atomic.Int64
 	dir := &fixture.Crew{}
@@ -192,17 +192,17 @@ func TestTheNewestEraSaysTheSameOnTheLane(t *testing.T) {
 	dir.Add(t, "quiz", fixture.Quizzer(&runs))
 	dir.Add(t, "map", fixture.Heading())
 	on, off := newSite(t, dir, GatewayOptions{}),
-		newSite(t, dir, GatewayOptions{Options: Options{NoExpress: true}})
+		newSite(t, dir, GatewayOptions{Options: Options{NoFastPath: true}})
 	compare := func(t *testing.T, c newestCase, ask func(*site) conversation) {
 		t.Helper()
-		before := on.Express()
+		before := on.FastCalls()
 		got, want := ask(on), ask(off)
 		if !reflect.DeepEqual(got, want) {
-			t.Errorf("on the lane\n%d %s\nbeside it\n%d %s", got.status, fixture.MustJSON(t, got.said), want.status,
+			t.Errorf("on the fast path\n%d %s\nbeside it\n%d %s", got.status, fixture.MustJSON(t, got.said), want.status,
 				fixture.MustJSON(t, want.said))
 		}
-		if taken := on.Express() - before; taken == 1 == c.sdk {
-			t.Errorf("%d calls took the lane: %s", taken, fixture.MustJSON(t, got.said))
+		if taken := on.FastCalls() - before; taken == 1 == c.sdk {
+			t.Errorf("%d calls took the fast path: %s", taken, fixture.MustJSON(t, got.said))
 		}
 	}
 	for name, c := range newestCases() {
@@ -226,8 +226,8 @@ func TestTheNewestEraSaysTheSameOnTheLane(t *testing.T) {
 			compare(t, c, func(s *site) conversation { return lines[s].ask(t, `"tools/call"`, c.params) })
 		})
 	}
-	if off.Express() != 0 {
-		t.Errorf("%d calls took the lane, which is off", off.Express())
+	if off.FastCalls() != 0 {
+		t.Errorf("%d calls took the fast path, which is off", off.FastCalls())
 	}
 }
 
@@ -270,20 +270,21 @@ func (l *lineClient) ask(t *testing.T, method, params string) (out conversation)
 }
 
 // TestTheFirstRequestIsTheSDKs: without a handshake the SDK learns from it that the connection is
-// in use; the lane takes the next one.
+// in use; the fast path takes the next one.
 func TestTheFirstRequestIsTheSDKs(t *testing.T) {
 	dir := &fixture.Crew{}
 	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
 	s := newSite(t, dir, GatewayOptions{})
 	l := newLineClient(t, s)
 	for i := range int64(3) {
-		got := fixture.MustJSON(t, l.ask(t, `"tools/call"`, `{"name":"echo_say","arguments":{"word":"w"},`+newestMeta("")+
-			`}`).said)
+		got := fixture.MustJSON(t,
+			l.ask(t, `"tools/call"`, `{"name":"echo_say","arguments":{"word":"w"},`+newestMeta("")+
+				`}`).said)
 		if !strings.Contains(got, "echoed") || !strings.Contains(got, `"resultType":"complete"`) {
 			t.Errorf("%s", got)
 		}
-		if n := s.Express(); n != i && !fixture.NoExpress {
-			t.Errorf("after %d calls %d took the lane", i+1, n)
+		if n := s.FastCalls(); n != i && !fixture.NoFastPath {
+			t.Errorf("after %d calls %d took the fast path", i+1, n)
 		}
 	}
 }
@@ -296,7 +297,7 @@ func TestCancellationInTheNewestEra(t *testing.T) {
 	s := newSite(t, dir, GatewayOptions{})
 	cancels := func(t *testing.T, call func(ctx context.Context) error) {
 		t.Helper()
-		before := s.Express()
+		before := s.FastCalls()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- call(ctx) }()
@@ -308,14 +309,14 @@ func TestCancellationInTheNewestEra(t *testing.T) {
 		if err := fixture.Receive(t, "the call's end", done); err == nil {
 			t.Error("the call was answered")
 		}
-		if n := s.Express() - before; n != 1 && !fixture.NoExpress {
-			t.Errorf("%d calls took the lane", n)
+		if n := s.FastCalls() - before; n != 1 && !fixture.NoFastPath {
+			t.Errorf("%d calls took the fast path", n)
 		}
 	}
 	for _, tr := range []mcp.Transport{mcp.Stdio, mcp.Streamable} {
 		t.Run(string(tr), func(t *testing.T) {
 			cs := s.join(t, way{transport: tr}, nil)
-			if v := cs.InitializeResult().ProtocolVersion; v != codec.EraNewest {
+			if v := cs.InitializeResult().ProtocolVersion; v != codec.Version20260728 {
 				t.Fatal(v)
 			}
 			cancels(t, func(ctx context.Context) error {

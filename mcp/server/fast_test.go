@@ -10,16 +10,14 @@ import (
 	"testing"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/mcp"
-	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/fixture"
 )
 
-func TestServersTakeTheLane(t *testing.T) {
-	for _, off := range []bool{fixture.NoExpress, true} {
+func TestServersTakeTheFastPath(t *testing.T) {
+	for _, off := range []bool{fixture.NoFastPath, true} {
 		dir := &fixture.Crew{}
 		dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
-		s := newSite(t, dir, GatewayOptions{Options: Options{NoExpress: off}})
+		s := newSite(t, dir, GatewayOptions{Options: Options{NoFastPath: off}})
 		for _, w := range everyClient() {
 			t.Run(fmt.Sprintf("%s, off %v", w, off), func(t *testing.T) {
 				cs := s.join(t, w, nil)
@@ -27,7 +25,7 @@ func TestServersTakeTheLane(t *testing.T) {
 				if _, err := cs.ListTools(t.Context(), nil); err != nil {
 					t.Fatal(err)
 				}
-				before := s.Express()
+				before := s.FastCalls()
 				for range 3 {
 					if res := fixture.CallTool(t, cs, "echo_say",
 						fixture.Word{Word: "w"}); fixture.TextOf(res) != `{"echoed":"w"}` {
@@ -38,13 +36,8 @@ func TestServersTakeTheLane(t *testing.T) {
 				if off {
 					want = 0
 				}
-				if got := s.Express() - before; got != want {
-					t.Errorf("%d of 3 calls took the lane, want %d", got, want)
-				}
-				if open := s.Sessions(); cs.InitializeResult().ProtocolVersion <= codec.EraLast &&
-					w.transport != mcp.Stdio &&
-					open[len(open)-1].Express != want {
-					t.Errorf("the session tells of %d calls on the lane, want %d", open[len(open)-1].Express, want)
+				if got := s.FastCalls() - before; got != want {
+					t.Errorf("%d of 3 calls took the fast path, want %d", got, want)
 				}
 			})
 		}
@@ -67,7 +60,7 @@ func FuzzServer(f *testing.F) {
 		ended := make(chan error, 1)
 		go func() {
 			err := ServeStdio(context.Background(), echo, inR, outW,
-				Options{Logger: fixture.Quiet, NoExpress: fixture.NoExpress},
+				Options{Logger: fixture.Quiet, NoFastPath: fixture.NoFastPath},
 				Identity{Identity: agent.Identity{Trusted: len(strange)%2 == 0}, Relays: true})
 			_ = outW.Close()
 			_ = inR.Close()

@@ -52,7 +52,7 @@ type Gateway struct {
 	expose  exposure
 	hide    exposure
 	gate    gate.Gate
-	web     *web
+	http    *httpServer
 	handler http.Handler
 	all     *endpoint
 	drained chan struct{} // closed when sessions are to end
@@ -73,7 +73,7 @@ func NewGateway(dir agent.Directory, o GatewayOptions) (*Gateway, error) {
 		return nil, err
 	}
 	var err error
-	if g.web, err = newWeb(o.Options); err != nil {
+	if g.http, err = newHTTPServer(o.Options); err != nil {
 		return nil, err
 	}
 	g.all = newEndpoint(endpointConfig{Options: o.Options, open: o.Private, caller: dir, gate: &g.gate,
@@ -86,7 +86,7 @@ func NewGateway(dir agent.Directory, o GatewayOptions) (*Gateway, error) {
 	})
 	mux.HandleFunc("GET /readyz", g.readyz)
 	for _, leaf := range []string{"sse", "messages", "mcp"} {
-		serveAll := func(w http.ResponseWriter, r *http.Request) { g.web.serve(w, r, g.all, leaf) }
+		serveAll := func(w http.ResponseWriter, r *http.Request) { g.http.serve(w, r, g.all, leaf) }
 		serveOne := func(w http.ResponseWriter, r *http.Request) {
 			ep := g.endpoint(r.PathValue("name"))
 			if ep == nil {
@@ -94,7 +94,7 @@ func NewGateway(dir agent.Directory, o GatewayOptions) (*Gateway, error) {
 					map[string]string{"error": fmt.Sprintf("no agent %q here", r.PathValue("name"))})
 				return
 			}
-			g.web.serve(w, r, ep, leaf)
+			g.http.serve(w, r, ep, leaf)
 		}
 		for _, end := range []string{"", "/{$}"} {
 			mux.HandleFunc("/"+leaf+end, serveAll)
@@ -171,15 +171,16 @@ func (g *Gateway) Refresh() {
 
 // Sessions describes the open sessions over HTTP, the oldest first.
 func (g *Gateway) Sessions() []SessionInfo {
-	return slices.SortedFunc(slices.Values(g.web.sessions()), func(a, b SessionInfo) int {
+	return slices.SortedFunc(slices.Values(g.http.describe()), func(a, b SessionInfo) int {
 		return a.Opened.Compare(b.Opened)
 	})
 }
 
-// Express is the number of calls that took the express lane, so far, on sessions of all transports.
-func (g *Gateway) Express() (n int64) {
+// FastCalls is the number of calls that took the fast path, so far, on sessions of all
+// transports.
+func (g *Gateway) FastCalls() (n int64) {
 	for _, ep := range g.endpoints() {
-		n += ep.express.Load()
+		n += ep.fastCalls.Load()
 	}
 	return n
 }
@@ -208,30 +209,30 @@ func (g *Gateway) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) e
 // so. The gateway serves nothing after it.
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.gate.Shut()
-	g.web.drain()
+	g.http.drain()
 	err := g.gate.Wait(ctx)
 	if err != nil {
 		err = fmt.Errorf("drain the gateway: %w", err)
 	}
 	var all sync.WaitGroup
 	for _, ep := range g.endpoints() {
-		all.Go(func() { g.web.settle(ctx, ep) })
+		all.Go(func() { g.http.settle(ctx, ep) })
 	}
 	all.Wait()
 	g.once.Do(func() { close(g.drained) })
 	if ctx.Err() == nil {
-		return errors.Join(err, g.web.close(ctx))
+		return errors.Join(err, g.http.close(ctx))
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
-	return errors.Join(err, g.web.close(closing))
+	return errors.Join(err, g.http.close(closing))
 }
 
 // ready says why the gateway takes no work; nil if it does.
 func (g *Gateway) ready() error {
-	g.web.mu.Lock()
-	draining := g.web.draining
-	g.web.mu.Unlock()
+	g.http.mu.Lock()
+	draining := g.http.draining
+	g.http.mu.Unlock()
 	if draining {
 		return errors.New("draining")
 	}

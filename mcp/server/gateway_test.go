@@ -75,7 +75,7 @@ func TestTheGatewayOffersWhatIsExposed(t *testing.T) {
 	dir.Add(t, "openmas", agent.Capabilities{Tools: []agent.Tool{tool("status"), tool("restart")}})
 	s := newSite(t, dir, GatewayOptions{Expose: []string{"editor", "notes.search", "openmas"},
 		Hide: []string{"openmas.restart"}})
-	cs := s.join(t, way{transport: mcp.Streamable, version: codec.EraLast}, nil)
+	cs := s.join(t, way{transport: mcp.Streamable, version: codec.Version20251125}, nil)
 	if got := toolNames(t, cs); got != "editor_polish editor_review notes_search openmas_status" {
 		t.Error(got)
 	}
@@ -87,7 +87,7 @@ func TestTheGatewayOffersWhatIsExposed(t *testing.T) {
 	for path, want := range map[string]string{"editor": "polish review", "notes": "search",
 		"openmas": "restart status"} {
 		for _, tr := range []mcp.Transport{mcp.SSE, mcp.Streamable} {
-			one := s.join(t, way{transport: tr, version: codec.EraLast, path: "/agents/" + path}, nil)
+			one := s.join(t, way{transport: tr, version: codec.Version20251125, path: "/agents/" + path}, nil)
 			if got := toolNames(t, one); got != want {
 				t.Errorf("%s over %s: %s", path, tr, got)
 			}
@@ -104,7 +104,7 @@ func TestTheGatewayOffersWhatIsExposed(t *testing.T) {
 		}
 	}
 	private := newSite(t, dir, GatewayOptions{Private: true})
-	inner := private.join(t, way{transport: mcp.SSE, version: codec.EraLast}, nil)
+	inner := private.join(t, way{transport: mcp.SSE, version: codec.Version20251125}, nil)
 	if res := fixture.CallTool(t, inner, "notes.erase", fixture.Word{}); fixture.TextOf(res) != "notes.erase" {
 		t.Errorf("%s", fixture.MustJSON(t, res))
 	}
@@ -203,7 +203,7 @@ func TestDrainLosesNothing(t *testing.T) {
 			s := newSite(t, dir, GatewayOptions{})
 			var sessions []*sdk.ClientSession
 			for range 8 {
-				sessions = append(sessions, s.join(t, way{transport: tr, version: codec.EraLast}, nil))
+				sessions = append(sessions, s.join(t, way{transport: tr, version: codec.Version20251125}, nil))
 			}
 			var wg sync.WaitGroup
 			var lost atomic.Int64
@@ -227,7 +227,8 @@ func TestDrainLosesNothing(t *testing.T) {
 			// New work on an old session is refused, and may be made elsewhere.
 			res, err := sessions[0].CallTool(t.Context(),
 				&sdk.CallToolParams{Name: "other_say", Arguments: fixture.Word{Word: "late"}})
-			if err != nil || !res.IsError || res.Meta[codec.MetaCode] != "unavailable" || res.Meta[codec.MetaNotExecuted] != true ||
+			if err != nil || !res.IsError || res.Meta[codec.MetaCode] != "unavailable" ||
+				res.Meta[codec.MetaNotExecuted] != true ||
 				res.Meta[codec.MetaRetryAfter] == nil {
 				t.Errorf("a late call: %s %v", fixture.MustJSON(t, res), err)
 			}
@@ -251,11 +252,12 @@ func TestDrainGivesUpAtItsDeadline(t *testing.T) {
 	for _, tr := range []mcp.Transport{mcp.SSE, mcp.Streamable, mcp.Stdio} {
 		t.Run(string(tr), func(t *testing.T) {
 			s := newSite(t, dir, GatewayOptions{})
-			cs := s.join(t, way{transport: tr, version: codec.EraLast}, nil)
+			cs := s.join(t, way{transport: tr, version: codec.Version20251125}, nil)
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				_, _ = cs.CallTool(t.Context(), &sdk.CallToolParams{Name: "echo_wait", Arguments: fixture.Word{Word: "w"}})
+				_, _ = cs.CallTool(t.Context(),
+					&sdk.CallToolParams{Name: "echo_wait", Arguments: fixture.Word{Word: "w"}})
 			}()
 			fixture.Receive(t, "the call", p.Started)
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -284,7 +286,7 @@ func TestResourcesOfTheFirstAgentWin(t *testing.T) {
 	dir.Add(t, "zoe", caps("zoe"))
 	dir.Add(t, "amy", caps("amy"))
 	s := newSite(t, dir, GatewayOptions{})
-	cs := s.join(t, way{transport: mcp.SSE, version: codec.EraLast}, nil)
+	cs := s.join(t, way{transport: mcp.SSE, version: codec.Version20251125}, nil)
 	res, err := cs.ReadResource(t.Context(), &sdk.ReadResourceParams{URI: "doc://x"})
 	if err != nil || res.Contents[0].Text != "amy" {
 		t.Errorf("%s %v", fixture.MustJSON(t, res), err)

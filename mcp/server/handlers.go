@@ -16,21 +16,22 @@ import (
 
 func (e *endpoint) callTool(ctx context.Context, ss *sdk.ServerSession, p *sdk.CallToolParamsRaw) (*sdk.CallToolResult,
 	error) {
-	res, s, err := e.serve(ctx, ss, agent.OpTool, p.Name, p.Arguments, said{p.Meta, p.InputResponses, p.RequestState})
+	res, s, err := e.serve(ctx, ss, agent.OpTool, p.Name, p.Arguments,
+		requestMeta{p.Meta, p.InputResponses, p.RequestState})
 	return e.toolResult(res, s, err)
 }
 
 // toolResult is what a call of a tool is answered with. An error is one of the protocol.
-func (e *endpoint) toolResult(res *agent.Result, s codec.Speech, err error) (*sdk.CallToolResult, error) {
+func (e *endpoint) toolResult(res *agent.Result, s codec.ResultFormat, err error) (*sdk.CallToolResult, error) {
 	var out *sdk.CallToolResult
 	if err == nil && s.WantsInput(res) {
 		out = new(sdk.CallToolResult)
-		if err = codec.WantInput(res.Pending, out); err == nil {
+		if err = codec.EncodePending(res.Pending, out); err == nil {
 			return out, nil
 		}
 	}
 	if err == nil {
-		out = codec.ToToolResult(res, s.Era, s.Trusted)
+		out = codec.ToToolResult(res, s.Version, s.Trusted)
 		err = e.fits(res, out)
 	}
 	if err != nil {
@@ -39,8 +40,8 @@ func (e *endpoint) toolResult(res *agent.Result, s codec.Speech, err error) (*sd
 		}
 		out = codec.ToErrorResult(err)
 	}
-	if s.Era > codec.EraLast {
-		return codec.CompleteTool(out), nil
+	if s.Version > codec.Version20251125 {
+		return codec.CompleteToolResult(out), nil
 	}
 	return out, nil
 }
@@ -63,43 +64,44 @@ func (e *endpoint) getPrompt(ctx context.Context, ss *sdk.ServerSession, p *sdk.
 	if err != nil {
 		return nil, codec.ToRPCError(agent.Refusedf(agent.CodeInvalidArgument, "prompt %s: %w", p.Name, err), "")
 	}
-	res, s, err := e.serve(ctx, ss, agent.OpPrompt, p.Name, in, said{p.Meta, p.InputResponses, p.RequestState})
+	res, s, err := e.serve(ctx, ss, agent.OpPrompt, p.Name, in, requestMeta{p.Meta, p.InputResponses, p.RequestState})
 	if err != nil {
 		return nil, rpcError(err, "")
 	}
 	if s.WantsInput(res) {
 		out := new(sdk.GetPromptResult)
-		if err := codec.WantInput(res.Pending, out); err != nil {
+		if err := codec.EncodePending(res.Pending, out); err != nil {
 			return nil, codec.ToRPCError(err, "")
 		}
 		return out, nil
 	}
-	out, err := codec.ToPromptResult(res, s.Era)
+	out, err := codec.ToPromptResult(res, s.Version)
 	if err == nil {
 		err = e.fits(res, out)
 	}
 	if err != nil {
 		return nil, codec.ToRPCError(err, "")
 	}
-	if s.Era > codec.EraLast {
-		return codec.CompletePrompt(out), nil
+	if s.Version > codec.Version20251125 {
+		return codec.CompletePromptResult(out), nil
 	}
 	return out, nil
 }
 
 func (e *endpoint) readResource(ctx context.Context, ss *sdk.ServerSession,
 	p *sdk.ReadResourceParams) (*sdk.ReadResourceResult, error) {
-	res, s, err := e.serve(ctx, ss, agent.OpResource, p.URI, nil, said{p.Meta, p.InputResponses, p.RequestState})
+	res, s, err := e.serve(ctx, ss, agent.OpResource, p.URI, nil, requestMeta{p.Meta, p.InputResponses, p.RequestState})
 	if err != nil {
 		err = rpcError(err, p.URI)
-		if rpc := (*jsonrpc.Error)(nil); s.Era > codec.EraLast && errors.As(err, &rpc) && rpc.Code == codec.CodeResourceNotFound {
+		if rpc := (*jsonrpc.Error)(nil); s.Version > codec.Version20251125 && errors.As(err, &rpc) &&
+			rpc.Code == codec.CodeResourceNotFound {
 			rpc.Code = jsonrpc.CodeInvalidParams
 		}
 		return nil, err
 	}
 	if s.WantsInput(res) {
 		out := new(sdk.ReadResourceResult)
-		if err := codec.WantInput(res.Pending, out); err != nil {
+		if err := codec.EncodePending(res.Pending, out); err != nil {
 			return nil, codec.ToRPCError(err, p.URI)
 		}
 		return out, nil
@@ -108,9 +110,9 @@ func (e *endpoint) readResource(ctx context.Context, ss *sdk.ServerSession,
 	if err := e.fits(res, out); err != nil {
 		return nil, codec.ToRPCError(err, p.URI)
 	}
-	if s.Era > codec.EraLast {
+	if s.Version > codec.Version20251125 {
 		out.CacheScope = "private" // an agent may answer each caller differently
-		return codec.CompleteResource(out), nil
+		return codec.CompleteResourceResult(out), nil
 	}
 	return out, nil
 }
@@ -133,7 +135,7 @@ func (e *endpoint) complete(ctx context.Context, ss *sdk.ServerSession, p *sdk.C
 	if p.Ref.Type == "ref/resource" {
 		name = p.Ref.URI
 	}
-	res, _, err := e.serve(ctx, ss, agent.OpComplete, name, in, said{meta: p.Meta})
+	res, _, err := e.serve(ctx, ss, agent.OpComplete, name, in, requestMeta{meta: p.Meta})
 	if err != nil {
 		return nil, rpcError(err, "")
 	}
@@ -144,8 +146,8 @@ func (e *endpoint) complete(ctx context.Context, ss *sdk.ServerSession, p *sdk.C
 	return out, nil
 }
 
-// said is what a request says beside its call.
-type said struct {
+// requestMeta is what a request says beside its call.
+type requestMeta struct {
 	meta    sdk.Meta
 	answers sdk.InputResponseMap
 	state   string
@@ -153,26 +155,26 @@ type said struct {
 
 // serve makes a call of a request that the SDK has decoded.
 func (e *endpoint) serve(ctx context.Context, ss *sdk.ServerSession, op agent.Op, name string, in json.RawMessage,
-	more said) (*agent.Result, codec.Speech, error) {
-	c := clientFrom(ctx)
+	more requestMeta) (*agent.Result, codec.ResultFormat, error) {
+	c := sessionFrom(ctx)
 	if c == nil {
-		return nil, codec.Speech{}, agent.Refusedf(agent.CodeInternal, "%w", errNoClient)
+		return nil, codec.ResultFormat{}, agent.Refusedf(agent.CodeInternal, "%w", errNoSession)
 	}
 	r := newRequest(op, name, in, codec.ReadMeta(more.meta, c.identity.Trusted))
-	if version, _ := more.meta[sdk.MetaKeyProtocolVersion].(string); version > codec.EraLast {
+	if version, _ := more.meta[sdk.MetaKeyProtocolVersion].(string); version > codec.Version20251125 {
 		about := sdk.ServerRequest[*sdk.PingParams]{Params: &sdk.PingParams{Meta: more.meta}}
-		c.introduced(about.ClientInfo())
-		answers, err := codec.FromResponses(more.answers)
+		c.setStateless(about.ClientInfo())
+		answers, err := codec.FromInputResponses(more.answers)
 		if err != nil {
-			return nil, codec.Speech{}, agent.Refusedf(agent.CodeInvalidArgument, "%w", err)
+			return nil, codec.ResultFormat{}, agent.Refusedf(agent.CodeInvalidArgument, "%w", err)
 		}
 		r.round = &round{caps: about.ClientCapabilities(), answers: answers, state: more.state}
 		res, err := e.serveRequest(ctx, ss, c, r)
-		return res, codec.Speech{Era: codec.EraNewest, Trusted: c.identity.Trusted}, err
+		return res, codec.ResultFormat{Version: codec.Version20260728, Trusted: c.identity.Trusted}, err
 	}
-	era, _ := c.spoken()
+	era, _ := c.protocol()
 	res, err := e.serveRequest(ctx, ss, c, r)
-	return res, codec.Speech{Era: era, Trusted: c.identity.Trusted}, err
+	return res, codec.ResultFormat{Version: era, Trusted: c.identity.Trusted}, err
 }
 
 // fits refuses a result that is too large to be sent: on some transports the message would end its

@@ -25,14 +25,14 @@ const (
 	// A host that ends, once its calls are over: settleTime is how long all that follows may take,
 	// farewellTime how long clients may take to show that they have read their answers, and
 	// closeDelay what those get who cannot.
-	settleTime   = 3 * time.Second
-	farewellTime = time.Second
-	closeDelay   = 50 * time.Millisecond
+	settleTime = 3 * time.Second
+	pingTime   = time.Second
+	closeDelay = 50 * time.Millisecond
 )
 
-// web serves the endpoints of one listener over HTTP: HTTP+SSE and streamable HTTP. It knows every
-// session and to whom it belongs.
-type web struct {
+// httpServer serves the endpoints of one listener over HTTP: HTTP+SSE and streamable HTTP. It knows
+// every session and to whom it belongs.
+type httpServer struct {
 	o   Options
 	sse *wire.SSEServer
 	// mcp keeps the sessions of streamable HTTP; stateless serves the requests of the era that has
@@ -42,19 +42,19 @@ type web struct {
 
 	mu       sync.Mutex
 	draining bool
-	clients  map[*session]struct{}
+	sessions map[*session]struct{}
 	byID     map[string]*session // of streamable HTTP, by Mcp-Session-Id
 	ending   sync.WaitGroup      // sessions of streamable HTTP that the SDK is closing
-	express  gate.Gate           // calls of SSE sessions that the SDK does not know of
+	fast     gate.Gate           // calls of SSE sessions that the SDK does not know of
 }
 
-func newWeb(o Options) (*web, error) {
-	h := &web{o: o, clients: map[*session]struct{}{}, byID: map[string]*session{}}
+func newHTTPServer(o Options) (*httpServer, error) {
+	h := &httpServer{o: o, sessions: map[*session]struct{}{}, byID: map[string]*session{}}
 	var err error
 	h.sse, err = wire.NewSSEServer(wire.SSEServerOptions{
 		Connect: func(ctx context.Context, conn *wire.SSEConn) (*sdk.ServerSession, error) {
-			c := clientFrom(ctx)
-			c.ride(conn, &h.express)
+			c := sessionFrom(ctx)
+			c.hookFast(conn, &h.fast)
 			ss, err := c.ep.server.Connect(ctx, conn, nil)
 			if err == nil {
 				c.connected(ss, conn)
@@ -70,13 +70,13 @@ func newWeb(o Options) (*web, error) {
 		return nil, err
 	}
 	server := func(r *http.Request) *sdk.Server {
-		if c := clientFrom(r.Context()); c != nil {
+		if c := sessionFrom(r.Context()); c != nil {
 			return c.ep.server
 		}
 		return nil
 	}
 	so := sdk.StreamableHTTPOptions{
-		Logger:                     slog.New(quietLog{o.Logger.Handler()}),
+		Logger:                     slog.New(debugLog{o.Logger.Handler()}),
 		MaxRequestBodyBytes:        int64(o.Limits.MaxBody),
 		DisableLocalhostProtection: true, // the guard does that, on every path
 	}
@@ -97,7 +97,7 @@ func (o Options) guard(next http.Handler) (http.Handler, error) {
 }
 
 // authenticate finds out who sends r; when it has answered the request itself, ok is false.
-func (h *web) authenticate(w http.ResponseWriter, r *http.Request) (id Identity, ok bool) {
+func (h *httpServer) authenticate(w http.ResponseWriter, r *http.Request) (id Identity, ok bool) {
 	id, err := h.o.identify(r)
 	if err == nil {
 		return id, true
@@ -112,7 +112,7 @@ func (h *web) authenticate(w http.ResponseWriter, r *http.Request) (id Identity,
 }
 
 // serve serves one of an endpoint's paths: leaf is sse, messages or mcp.
-func (h *web) serve(w http.ResponseWriter, r *http.Request, ep *endpoint, leaf string) {
+func (h *httpServer) serve(w http.ResponseWriter, r *http.Request, ep *endpoint, leaf string) {
 	id, ok := h.authenticate(w, r)
 	if !ok {
 		return
@@ -130,7 +130,7 @@ func (h *web) serve(w http.ResponseWriter, r *http.Request, ep *endpoint, leaf s
 			return
 		}
 		defer h.forget(c)
-		h.sse.Serve(w, r.WithContext(withClient(r.Context(), c)), id) // returns when the session ends
+		h.sse.Serve(w, r.WithContext(withSession(r.Context(), c)), id) // returns when the session ends
 	case !ep.posts.Enter():
 		refuse(w, errEnding)
 	default:
@@ -148,39 +148,39 @@ func refuse(w http.ResponseWriter, err error) {
 }
 
 // admit counts a new session.
-func (h *web) admit(c *session) error {
+func (h *httpServer) admit(c *session) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.draining {
 		return errEnding
 	}
-	if n := len(h.clients); n >= h.o.Limits.Sessions {
+	if n := len(h.sessions); n >= h.o.Limits.Sessions {
 		return fmt.Errorf("too many sessions: %d are open, the limit; try again later", n)
 	}
-	h.clients[c] = struct{}{}
+	h.sessions[c] = struct{}{}
 	return nil
 }
 
-func (h *web) forget(c *session) {
+func (h *httpServer) forget(c *session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.clients, c)
+	delete(h.sessions, c)
 	delete(h.byID, c.use.sessionID())
 }
 
-// sessions describes the open sessions, in no order.
-func (h *web) sessions() []SessionInfo {
+// describe describes the open sessions, in no order.
+func (h *httpServer) describe() []SessionInfo {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	out := make([]SessionInfo, 0, len(h.clients))
-	for c := range h.clients {
+	out := make([]SessionInfo, 0, len(h.sessions))
+	for c := range h.sessions {
 		out = append(out, c.info())
 	}
 	return out
 }
 
 // drain turns new sessions away from now on.
-func (h *web) drain() {
+func (h *httpServer) drain() {
 	h.mu.Lock()
 	h.draining = true
 	h.mu.Unlock()
@@ -190,13 +190,13 @@ func (h *web) drain() {
 // settle waits, after an endpoint's calls have ended, until their answers are written and read, and
 // turns all further requests away. What is refused from then on was certainly not executed; without
 // this, a request could still be taken by a session that is about to end, and never be answered.
-func (h *web) settle(ctx context.Context, ep *endpoint) {
+func (h *httpServer) settle(ctx context.Context, ep *endpoint) {
 	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
 	unanswered := func() int { return h.unanswered(ep) }
 	awaitZero(ctx, unanswered)
 	if ctx.Err() == nil {
-		h.farewell(ctx, ep)
+		h.pingClients(ctx, ep)
 	}
 	ep.posts.Shut()
 	_ = ep.posts.Wait(ctx) // what is slower than settleTime is not waited for
@@ -207,14 +207,14 @@ func (h *web) settle(ctx context.Context, ep *endpoint) {
 	}
 }
 
-// farewell pings the clients of an endpoint. Many drop what they have received but not read when
+// pingClients pings the clients of an endpoint. Many drop what they have received but not read when
 // their session ends; one that answers has read what came before. A client without an open stream
 // cannot be pinged, and has none to lose.
-func (h *web) farewell(ctx context.Context, ep *endpoint) {
-	ctx, cancel := context.WithTimeout(ctx, farewellTime)
+func (h *httpServer) pingClients(ctx context.Context, ep *endpoint) {
+	ctx, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()
 	var all sync.WaitGroup
-	for _, c := range h.of(func(c *session) bool { return c.ep == ep }) {
+	for _, c := range h.where(func(c *session) bool { return c.ep == ep }) {
 		if ss, conn := c.parts(); ss != nil && (conn != nil || c.use.listening()) {
 			all.Go(func() { _ = ss.Ping(ctx, nil) }) // no answer is no worse than a late one
 		}
@@ -236,18 +236,18 @@ func awaitZero(ctx context.Context, count func() int) {
 }
 
 // unanswered counts the requests of an endpoint's sessions that have no answer yet.
-func (h *web) unanswered(ep *endpoint) (n int) {
-	for _, c := range h.of(func(c *session) bool { return c.ep == ep }) {
+func (h *httpServer) unanswered(ep *endpoint) (n int) {
+	for _, c := range h.where(func(c *session) bool { return c.ep == ep }) {
 		n += c.unanswered()
 	}
 	return n
 }
 
-// of are the sessions that which picks.
-func (h *web) of(which func(*session) bool) (out []*session) {
+// where are the sessions that which picks.
+func (h *httpServer) where(which func(*session) bool) (out []*session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for c := range h.clients {
+	for c := range h.sessions {
 		if which(c) {
 			out = append(out, c)
 		}
@@ -256,12 +256,12 @@ func (h *web) of(which func(*session) bool) (out []*session) {
 }
 
 // close ends all sessions, which cancels their calls, and waits for that.
-func (h *web) close(ctx context.Context) error {
+func (h *httpServer) close(ctx context.Context) error {
 	h.drain()
 	h.end(func(c *session) bool { return c.transport == mcp.Streamable })
 	err := h.sse.Shutdown(ctx) // ends the others
-	h.express.Shut()
-	if left := h.express.Wait(ctx); left != nil {
+	h.fast.Shut()
+	if left := h.fast.Wait(ctx); left != nil {
 		err = errors.Join(err, fmt.Errorf("close the SSE sessions: %w", left))
 	}
 	done := make(chan struct{})
@@ -275,13 +275,13 @@ func (h *web) close(ctx context.Context) error {
 }
 
 // end ends the sessions that which picks, and their calls. It does not wait.
-func (h *web) end(which func(*session) bool) {
-	for _, c := range h.of(which) {
-		h.endOne(c)
+func (h *httpServer) end(which func(*session) bool) {
+	for _, c := range h.where(which) {
+		h.endSession(c)
 	}
 }
 
-func (h *web) endOne(c *session) {
+func (h *httpServer) endSession(c *session) {
 	c.use.stop()
 	c.cancel()
 	ss, conn := c.parts()
@@ -295,15 +295,15 @@ func (h *web) endOne(c *session) {
 	}
 }
 
-// again makes a body that was read readable for the SDK; nil: there was none.
-func again(r *http.Request, body []byte) {
+// restoreBody makes a body that was read readable for the SDK; nil: there was none.
+func restoreBody(r *http.Request, body []byte) {
 	if body != nil {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
 }
 
 // readBody reads the body of a POST within the limits.
-func (h *web) readBody(w *patientWriter, r *http.Request) (body []byte, ok bool) {
+func (h *httpServer) readBody(w *deadlineWriter, r *http.Request) (body []byte, ok bool) {
 	// not every writer has deadlines; then the server's hold
 	_ = w.rc.SetReadDeadline(time.Now().Add(h.o.Limits.ReadTimeout))
 	var err error
@@ -328,20 +328,20 @@ func (h *web) readBody(w *patientWriter, r *http.Request) (body []byte, ok bool)
 	return body, true
 }
 
-// patientWriter gives every write its own deadline: a client that does not read must not keep its
+// deadlineWriter gives every write its own deadline: a client that does not read must not keep its
 // answer, and the SDK's lock, for ever.
-type patientWriter struct {
+type deadlineWriter struct {
 	http.ResponseWriter
 	rc       *http.ResponseController
 	timeout  time.Duration
 	extended time.Time
 }
 
-func newPatientWriter(w http.ResponseWriter, timeout time.Duration) *patientWriter {
-	return &patientWriter{ResponseWriter: w, rc: http.NewResponseController(w), timeout: timeout}
+func newDeadlineWriter(w http.ResponseWriter, timeout time.Duration) *deadlineWriter {
+	return &deadlineWriter{ResponseWriter: w, rc: http.NewResponseController(w), timeout: timeout}
 }
 
-func (p *patientWriter) extend() {
+func (p *deadlineWriter) extend() {
 	if now := time.Now(); now.Sub(p.extended) > p.timeout/100 { // or a short answer would do it twice
 		p.extended = now
 		_ = p.rc.SetWriteDeadline(now.Add(p.timeout))
@@ -349,10 +349,10 @@ func (p *patientWriter) extend() {
 }
 
 // Write implements http.ResponseWriter.
-func (p *patientWriter) Write(b []byte) (int, error) {
+func (p *deadlineWriter) Write(b []byte) (int, error) {
 	p.extend()
 	return p.ResponseWriter.Write(b)
 }
 
 // Unwrap leads http.ResponseController to Flush.
-func (p *patientWriter) Unwrap() http.ResponseWriter { return p.ResponseWriter }
+func (p *deadlineWriter) Unwrap() http.ResponseWriter { return p.ResponseWriter }

@@ -40,7 +40,8 @@ func TestASessionBelongsToWhoOpenedIt(t *testing.T) {
 		ping := `{"jsonrpc":"2.0","id":2,"method":"ping"}`
 		for who, want := range map[string]int{"Bearer ann": 200, "Bearer bob": 403, "Bearer !ann": 403, "": 401} {
 			if got, _, _ := send(t, "POST", s.url+"/mcp",
-				streamableHeaders(map[string]string{"Authorization": who, codec.SessionHeader: sid}), ping); got != want {
+				streamableHeaders(map[string]string{"Authorization": who, codec.SessionHeader: sid}),
+				ping); got != want {
 				t.Errorf("%q: %d, want %d", who, got, want)
 			}
 		}
@@ -97,8 +98,8 @@ func TestSessionsBeyondTheLimitAreRefused(t *testing.T) {
 	dir := &fixture.Crew{}
 	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
 	s := newSite(t, dir, GatewayOptions{Options: Options{Limits: Limits{Sessions: 2}}})
-	one, two := s.join(t, way{transport: mcp.SSE, version: codec.EraLast}, nil),
-		s.join(t, way{transport: mcp.Streamable, version: codec.EraLast}, nil)
+	one, two := s.join(t, way{transport: mcp.SSE, version: codec.Version20251125}, nil),
+		s.join(t, way{transport: mcp.Streamable, version: codec.Version20251125}, nil)
 	for _, path := range []string{"/sse", "/mcp"} {
 		method := map[string]string{"/sse": "GET", "/mcp": "POST"}[path]
 		if status, h, body := send(t, method, s.url+path, streamableHeaders(nil), initialize); status != 503 ||
@@ -113,7 +114,7 @@ func TestSessionsBeyondTheLimitAreRefused(t *testing.T) {
 	}
 	_ = two.Close()
 	testkit.Eventually(t, "a place is free", func() bool { return len(s.Sessions()) == 1 })
-	s.join(t, way{transport: mcp.Streamable, version: codec.EraLast}, nil)
+	s.join(t, way{transport: mcp.Streamable, version: codec.Version20251125}, nil)
 	// A request that opens no session leaves none behind.
 	if status, _, _ := send(t, "POST", s.url+"/mcp", streamableHeaders(nil),
 		`{"jsonrpc":"2.0","id":1,"method":"ping"}`); status != 503 {
@@ -199,10 +200,10 @@ func TestSessionsCanBeListed(t *testing.T) {
 	dir := &fixture.Crew{}
 	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
 	s := newSite(t, dir, GatewayOptions{})
-	s.join(t, way{transport: mcp.SSE, version: codec.Era2024}, nil)
-	s.join(t, way{transport: mcp.Streamable, version: codec.EraLast, path: "/agents/echo"}, nil)
+	s.join(t, way{transport: mcp.SSE, version: codec.Version20241105}, nil)
+	s.join(t, way{transport: mcp.Streamable, version: codec.Version20251125, path: "/agents/echo"}, nil)
 	got := s.Sessions()
-	if len(got) != 2 || got[0].Transport != mcp.SSE || got[0].Version != codec.Era2024 || got[0].Agent != "" ||
+	if len(got) != 2 || got[0].Transport != mcp.SSE || got[0].Version != codec.Version20241105 || got[0].Agent != "" ||
 		got[1].Transport != mcp.Streamable || got[1].Agent != "echo" || got[1].Client != "tester 7" {
 		t.Errorf("%+v", got)
 	}

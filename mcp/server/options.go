@@ -107,8 +107,8 @@ type Options struct {
 	// Origins are web origins whose pages may send requests, such as https://app.example.org.
 	// Programs send no origin.
 	Hosts, Origins []string
-	// NoExpress leaves all messages to the SDK. Calls of tools are slower then, and do the same.
-	NoExpress bool
+	// NoFastPath leaves all messages to the SDK. Calls of tools are slower then, and do the same.
+	NoFastPath bool
 }
 
 func (o Options) withDefaults() Options {
@@ -127,10 +127,10 @@ func (o Options) identify(r *http.Request) (Identity, error) {
 	return o.Identify(r)
 }
 
-// quietLog is the log of the SDK: what it tells of sessions at level info is for debugging here.
-type quietLog struct{ slog.Handler }
+// debugLog is the log of the SDK: what it tells of sessions at level info is for debugging here.
+type debugLog struct{ slog.Handler }
 
-func (q quietLog) level(l slog.Level) slog.Level {
+func (q debugLog) level(l slog.Level) slog.Level {
 	if l < slog.LevelWarn {
 		return slog.LevelDebug
 	}
@@ -138,21 +138,21 @@ func (q quietLog) level(l slog.Level) slog.Level {
 }
 
 // Enabled implements slog.Handler.
-func (q quietLog) Enabled(ctx context.Context, l slog.Level) bool {
+func (q debugLog) Enabled(ctx context.Context, l slog.Level) bool {
 	return q.Handler.Enabled(ctx, q.level(l))
 }
 
 // Handle implements slog.Handler.
-func (q quietLog) Handle(ctx context.Context, r slog.Record) error {
+func (q debugLog) Handle(ctx context.Context, r slog.Record) error {
 	r.Level = q.level(r.Level)
 	return q.Handler.Handle(ctx, r)
 }
 
 // WithAttrs implements slog.Handler.
-func (q quietLog) WithAttrs(a []slog.Attr) slog.Handler { return quietLog{q.Handler.WithAttrs(a)} }
+func (q debugLog) WithAttrs(a []slog.Attr) slog.Handler { return debugLog{q.Handler.WithAttrs(a)} }
 
 // WithGroup implements slog.Handler.
-func (q quietLog) WithGroup(name string) slog.Handler { return quietLog{q.Handler.WithGroup(name)} }
+func (q debugLog) WithGroup(name string) slog.Handler { return debugLog{q.Handler.WithGroup(name)} }
 
 // writeJSON answers a request with v.
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -16,7 +16,7 @@ import (
 
 // A client of streamable HTTP that loses a connection comes back with the id of the last event it
 // has seen, and gets what followed. The SDK numbers the events and replays them; what is kept, and
-// who may have it, is decided here. The express lane takes no calls then: it has no events.
+// who may have it, is decided here. The fast path takes no calls then: it has no events.
 
 const (
 
@@ -38,7 +38,7 @@ type claim struct {
 
 type claimKey struct{}
 
-func claimFrom(ctx context.Context) *claim {
+func claimOf(ctx context.Context) *claim {
 	c, _ := ctx.Value(claimKey{}).(*claim)
 	return c
 }
@@ -99,7 +99,7 @@ func (u *streamableUse) takeOver(ctx context.Context, c *claim, stream string) e
 }
 
 // serveStream serves a GET: the session's own stream, or one that the client comes back for.
-func (h *web) serveStream(w http.ResponseWriter, r *http.Request, c *session) {
+func (h *httpServer) serveStream(w http.ResponseWriter, r *http.Request, c *session) {
 	if h.events == nil {
 		defer c.use.stream()()
 		h.mcp.ServeHTTP(w, r)
@@ -113,7 +113,7 @@ func (h *web) serveStream(w http.ResponseWriter, r *http.Request, c *session) {
 	switch {
 	case id == "":
 		c.use.claim(mine, "", false) // where there is one already, the SDK refuses the second
-		index = h.events.unheard(session)
+		index = h.events.lastDelivered(session)
 	case err != nil || index < 0: // the SDK says what is wrong
 		h.mcp.ServeHTTP(w, r)
 		return
@@ -137,12 +137,12 @@ func (h *web) serveStream(w http.ResponseWriter, r *http.Request, c *session) {
 	}
 	if stream == "" {
 		if c.takesStream(r.Header) { // else nobody hears
-			defer h.events.deaf(session)
+			defer h.events.markDelivered(session)
 		}
 		defer c.use.stream()()
 	} else {
-		c.use.ride() // it waits for an answer, as a POST does
-		defer c.use.alight()
+		c.use.begin() // it waits for an answer, as a POST does
+		defer c.use.end()
 		if h.events.waits(session, stream, index) && c.takesStream(r.Header) {
 			begin(w)
 		}
@@ -152,7 +152,7 @@ func (h *web) serveStream(w http.ResponseWriter, r *http.Request, c *session) {
 
 // takesStream reports whether there is nothing about a GET that the SDK would refuse.
 func (c *session) takesStream(h http.Header) bool {
-	era, _ := c.spoken()
+	era, _ := c.protocol()
 	version := h.Get(codec.VersionHeader)
 	return strings.Contains(h.Get("Accept"), "text/event-stream") && (version == "" || version == era)
 }
@@ -174,7 +174,7 @@ func begin(w http.ResponseWriter) {
 func (e *endpoint) poll(extra *sdk.RequestExtra) (done func()) {
 	every := e.o.Limits.Poll
 	if every <= 0 || e.o.Limits.Resume <= 0 || extra == nil || extra.CloseSSEStream == nil ||
-		extra.Header.Get(codec.VersionHeader) != codec.EraLast {
+		extra.Header.Get(codec.VersionHeader) != codec.Version20251125 {
 		return func() {}
 	}
 	stop, stopped := make(chan struct{}), make(chan struct{})

@@ -42,11 +42,11 @@ type keptSession struct {
 // keptStream is one stream of it: "" is what the server says on its own, others are answers to a
 // POST. Its events are numbered from 0.
 type keptStream struct {
-	id     string
-	first  int // the number of the oldest event that is kept
-	events [][]byte
-	done   bool // the answer was sent: nothing follows
-	heard  int  // of "": the number of the last event that somebody was there to hear
+	id        string
+	first     int // the number of the oldest event that is kept
+	events    [][]byte
+	done      bool // the answer was sent: nothing follows
+	delivered int  // of "": the number of the last event that somebody was there to hear
 }
 
 func (k *keptStream) next() int { return k.first + len(k.events) }
@@ -59,7 +59,7 @@ var errSessionOver = errors.New("the session is over")
 
 // Open implements [sdk.EventStore]. The session's own stream is the first, and opens the session.
 func (s *eventStore) Open(ctx context.Context, session, stream string) error {
-	if c := claimFrom(ctx); c != nil && stream != "" {
+	if c := claimOf(ctx); c != nil && stream != "" {
 		c.use.claim(c, stream, false)
 	}
 	s.mu.Lock()
@@ -71,7 +71,7 @@ func (s *eventStore) Open(ctx context.Context, session, stream string) error {
 		heap.Push(&s.largest, k)
 	}
 	if k != nil && k.streams[stream] == nil {
-		k.streams[stream] = &keptStream{id: stream, heard: -1}
+		k.streams[stream] = &keptStream{id: stream, delivered: -1}
 	}
 	return nil
 }
@@ -202,24 +202,24 @@ func (s *eventStore) waits(session, stream string, index int) bool {
 	return err == nil && !st.done && index+1 == st.next()
 }
 
-// unheard is the number of the event after which a client begins that listens for what the server
-// says on its own: it gets what was said when nobody listened. Negative: from the beginning.
-func (s *eventStore) unheard(session string) int {
+// lastDelivered is the number of the event after which a client begins that listens for what the
+// server says on its own: it gets what was said when nobody listened. Negative: from the beginning.
+func (s *eventStore) lastDelivered(session string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st, err := s.find(session, "")
 	if err != nil {
 		return -1
 	}
-	return max(st.heard, st.first-1)
+	return max(st.delivered, st.first-1)
 }
 
-// deaf notes that nobody listens any more to what the server says on its own.
-func (s *eventStore) deaf(session string) {
+// markDelivered notes that nobody listens any more to what the server says on its own.
+func (s *eventStore) markDelivered(session string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st, err := s.find(session, ""); err == nil {
-		st.heard = st.next() - 1
+		st.delivered = st.next() - 1
 	}
 }
 

@@ -73,12 +73,12 @@ func (s *site) rawSession(t *testing.T, version string) *rawSession {
 	r := &rawSession{t: t, url: s.url + "/mcp",
 		header: streamableHeaders(map[string]string{"Authorization": "Bearer ann"}),
 		client: &http.Client{Transport: tr}}
-	status, h, body := send(t, "POST", r.url, r.header, strings.Replace(initialize, codec.EraLast, version, 1))
+	status, h, body := send(t, "POST", r.url, r.header, strings.Replace(initialize, codec.Version20251125, version, 1))
 	if status != 200 || !strings.Contains(body, version) {
 		t.Fatal(status, body)
 	}
 	r.header[codec.SessionHeader] = h.Get(codec.SessionHeader)
-	if version > codec.EraMarch {
+	if version > codec.Version20250326 {
 		r.header[codec.VersionHeader] = version
 	}
 	if status, _, body := send(t, "POST", r.url, r.header, initialized); status != 202 {
@@ -170,14 +170,14 @@ func TestAnAnswerCanBeFetched(t *testing.T) {
 	dir.Add(t, "agent", a.caps())
 	s := newSite(t, dir, resumable(1<<20))
 	free := func() bool { // nobody is answered now
-		for _, c := range s.web.of(func(*session) bool { return true }) {
+		for _, c := range s.http.where(func(*session) bool { return true }) {
 			if c.use.openPosts() > 0 {
 				return false
 			}
 		}
 		return true
 	}
-	for _, version := range []string{codec.EraMarch, "2025-06-18", codec.EraLast} {
+	for _, version := range []string{codec.Version20250326, "2025-06-18", codec.Version20251125} {
 		t.Run(version, func(t *testing.T) {
 			r := s.rawSession(t, version)
 			for how, leave := range map[string]func(*rawStream){
@@ -221,11 +221,11 @@ func TestAnAnswerCanBeFetched(t *testing.T) {
 			}
 		})
 	}
-	if n := s.Express(); n != 0 {
+	if n := s.FastCalls(); n != 0 {
 		t.Errorf("%d calls were made where nothing is kept", n)
 	}
-	if s.web.events.size != 0 || len(s.web.events.sessions) != 0 {
-		t.Errorf("%d bytes of %d sessions are kept that are over", s.web.events.size, len(s.web.events.sessions))
+	if s.http.events.size != 0 || len(s.http.events.sessions) != 0 {
+		t.Errorf("%d bytes of %d sessions are kept that are over", s.http.events.size, len(s.http.events.sessions))
 	}
 }
 
@@ -244,16 +244,16 @@ func TestAStalledClientComesBack(t *testing.T) {
 	o := resumable(64 << 20)
 	o.Limits.WriteTimeout = 10 * fixture.Patience // what ends the write is not this
 	s := newSite(t, dir, o)
-	r := s.rawSession(t, codec.EraLast)
+	r := s.rawSession(t, codec.Version20251125)
 	st := r.open("POST", walk(1))
 	if got := st.next(); got != "progress 1" {
 		t.Fatal(got)
 	}
 	on <- true
 	testkit.Eventually(t, "it is being written", func() bool {
-		s.web.events.mu.Lock()
-		defer s.web.events.mu.Unlock()
-		return s.web.events.size > large
+		s.http.events.mu.Lock()
+		defer s.http.events.mu.Unlock()
+		return s.http.events.size > large
 	})
 	again := r.open("GET", "", codec.LastEventHeader, st.LastID)
 	again.EventReader = wire.NewEventReader(again.body, 2*large)
@@ -268,7 +268,7 @@ func TestOnlyTheOwnerResumes(t *testing.T) {
 	a, dir := newSteps(), &fixture.Crew{}
 	dir.Add(t, "agent", a.caps())
 	s := newSite(t, dir, resumable(1<<20))
-	r, other := s.rawSession(t, codec.EraLast), s.rawSession(t, codec.EraLast)
+	r, other := s.rawSession(t, codec.Version20251125), s.rawSession(t, codec.Version20251125)
 	st := r.open("POST", walk(1))
 	_ = st.next()
 	for who, want := range map[string]int{"Bearer bob": 403, "Bearer !ann": 403, "": 401} {
@@ -290,7 +290,7 @@ func TestOnlyTheOwnerResumes(t *testing.T) {
 	if got := fmt.Sprint(st.rest()); got != wholeWalk {
 		t.Errorf("the stream that they were after: %s", got)
 	}
-	if got := s.rawSession(t, codec.EraLast).open("GET", "", codec.SessionHeader, "gone", codec.LastEventHeader,
+	if got := s.rawSession(t, codec.Version20251125).open("GET", "", codec.SessionHeader, "gone", codec.LastEventHeader,
 		st.LastID); got.status != 404 {
 		t.Errorf("no session: %d", got.status)
 	}
@@ -303,7 +303,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	dir.Add(t, "agent", a.caps())
 	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
 	s := newSite(t, dir, resumable(64<<10))
-	r, quiet := s.rawSession(t, codec.EraLast), s.rawSession(t, codec.EraLast)
+	r, quiet := s.rawSession(t, codec.Version20251125), s.rawSession(t, codec.Version20251125)
 	ids := map[*rawSession]string{}
 	for _, each := range []*rawSession{r, quiet} {
 		a.on <- true
@@ -318,9 +318,9 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	s.web.events.mu.Lock()
-	size := s.web.events.size
-	s.web.events.mu.Unlock()
+	s.http.events.mu.Lock()
+	size := s.http.events.size
+	s.http.events.mu.Unlock()
 	if size > 32<<10 {
 		t.Errorf("%d bytes are kept for two sessions", size)
 	}
@@ -331,13 +331,13 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	if got := fmt.Sprint(quiet.open("GET", "", codec.LastEventHeader, ids[quiet]).rest()); got != wholeWalk {
 		t.Errorf("the session that said little: %s", got)
 	}
-	for _, c := range s.web.of(func(*session) bool { return true }) {
-		s.web.endOne(c)
+	for _, c := range s.http.where(func(*session) bool { return true }) {
+		s.http.endSession(c)
 	}
 	testkit.Eventually(t, "what was kept is free", func() bool {
-		s.web.events.mu.Lock()
-		defer s.web.events.mu.Unlock()
-		return s.web.events.size == 0
+		s.http.events.mu.Lock()
+		defer s.http.events.mu.Unlock()
+		return s.http.events.size == 0
 	})
 }
 
@@ -347,7 +347,7 @@ func TestRefusedRequestsLeaveNothing(t *testing.T) {
 	a, dir := newSteps(), &fixture.Crew{}
 	dir.Add(t, "agent", a.caps())
 	s := newSite(t, dir, resumable(64<<10))
-	r := s.rawSession(t, codec.EraLast)
+	r := s.rawSession(t, codec.Version20251125)
 	first := r.open("POST", walk(1))
 	_ = first.next()
 	for range 20 {
@@ -356,9 +356,9 @@ func TestRefusedRequestsLeaveNothing(t *testing.T) {
 		}
 	}
 	testkit.Eventually(t, "only the running call has a stream", func() bool {
-		s.web.events.mu.Lock()
-		defer s.web.events.mu.Unlock()
-		for _, k := range s.web.events.sessions {
+		s.http.events.mu.Lock()
+		defer s.http.events.mu.Unlock()
+		for _, k := range s.http.events.sessions {
 			for id, st := range k.streams {
 				if id != "" && st.next() == 0 {
 					return false
@@ -377,8 +377,8 @@ func TestRefusedRequestsLeaveNothing(t *testing.T) {
 // does.
 func TestAGetThatIsRefusedHearsNothing(t *testing.T) {
 	s := newSite(t, &fixture.Crew{}, resumable(64<<10))
-	r := s.rawSession(t, codec.EraLast)
-	clients := s.web.of(func(*session) bool { return true })
+	r := s.rawSession(t, codec.Version20251125)
+	clients := s.http.where(func(*session) bool { return true })
 	if len(clients) != 1 {
 		t.Fatal(len(clients))
 	}
@@ -405,16 +405,16 @@ func TestAGetThatIsRefusedHearsNothing(t *testing.T) {
 func TestWhatNobodyHeardIsSaidOnce(t *testing.T) {
 	dir := &fixture.Crew{}
 	s := newSite(t, dir, resumable(1<<20))
-	r := s.rawSession(t, codec.EraLast)
+	r := s.rawSession(t, codec.Version20251125)
 	change := func(name string) {
 		dir.Add(t, name, fixture.OtherCaps())
 		s.Refresh()
 	}
 	const changed = "notifications/tools/list_changed"
 	said := func() int {
-		s.web.events.mu.Lock()
-		defer s.web.events.mu.Unlock()
-		st, err := s.web.events.find(r.header[codec.SessionHeader], "")
+		s.http.events.mu.Lock()
+		defer s.http.events.mu.Unlock()
+		st, err := s.http.events.find(r.header[codec.SessionHeader], "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -435,7 +435,7 @@ func TestWhatNobodyHeardIsSaidOnce(t *testing.T) {
 	}
 	first.cut()
 	testkit.Eventually(t, "the stream ends", func() bool {
-		return len(s.web.of(func(c *session) bool { return c.use.listening() })) == 0
+		return len(s.http.where(func(c *session) bool { return c.use.listening() })) == 0
 	})
 	change("three")
 	testkit.Eventually(t, "it was said", func() bool { return said() == 3 })
@@ -450,7 +450,7 @@ func TestWhatNobodyHeardIsSaidOnce(t *testing.T) {
 	}
 	third.cut()
 	testkit.Eventually(t, "the stream ends", func() bool {
-		return len(s.web.of(func(c *session) bool { return c.use.listening() })) == 0
+		return len(s.http.where(func(c *session) bool { return c.use.listening() })) == 0
 	})
 	fourth := r.open("GET", "")
 	change("five")
@@ -469,11 +469,11 @@ func TestClientsComeBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours := func(token string, noExpress bool) func(*testing.T, string, chan float64) func() string {
+	ours := func(token string, noFastPath bool) func(*testing.T, string, chan float64) func() string {
 		return func(t *testing.T, u string, seen chan float64) func() string {
 			cs, err := client.Connect(t.Context(), client.Target{Transport: mcp.Streamable, URL: u + "/mcp",
 				Trusted: strings.HasPrefix(token, "!"), Headers: map[string]string{"Authorization": "Bearer " + token}},
-				client.Options{NoExpress: noExpress || fixture.NoExpress})
+				client.Options{NoFastPath: noFastPath || fixture.NoFastPath})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -494,7 +494,7 @@ func TestClientsComeBack(t *testing.T) {
 		}
 	}
 	for name, join := range map[string]func(*testing.T, string, chan float64) func() string{
-		"ours, express": ours("ann", false), "ours, SDK": ours("ann", true), "ours, trusted": ours("!ann", false),
+		"ours, fast": ours("ann", false), "ours, SDK": ours("ann", true), "ours, trusted": ours("!ann", false),
 		"the SDK's, by a bridge": func(t *testing.T, u string, seen chan float64) func() string {
 			fromClient, toBridge := io.Pipe()
 			fromBridge, toClient := io.Pipe()
@@ -526,7 +526,8 @@ func TestClientsComeBack(t *testing.T) {
 			t.Cleanup(base.CloseIdleConnections)
 			cs, err := fixture.ConnectSDK(t,
 				&sdk.StreamableClientTransport{Endpoint: u + "/mcp",
-					HTTPClient: &http.Client{Transport: fixture.Bearer{Token: "ann", Base: base}}}, codec.EraLast, &sdk.ClientOptions{
+					HTTPClient: &http.Client{Transport: fixture.Bearer{Token: "ann", Base: base}}},
+				codec.Version20251125, &sdk.ClientOptions{
 					ProgressNotificationHandler: func(_ context.Context, r *sdk.ProgressNotificationClientRequest) {
 						seen <- r.Params.Progress
 					}})
@@ -575,7 +576,7 @@ func theirCall(t *testing.T, cs *sdk.ClientSession) string {
 	return fixture.TextOf(res)
 }
 
-// TestLongStreamsAreClosed: a client of the newest era with sessions has to come back for its
+// TestLongStreamsAreClosed: a client of protocol 2026-07-28 with sessions has to come back for its
 // answer, and does; one of an earlier era keeps its stream.
 func TestLongStreamsAreClosed(t *testing.T) {
 	a, dir := newSteps(), &fixture.Crew{}
@@ -583,7 +584,7 @@ func TestLongStreamsAreClosed(t *testing.T) {
 	o := resumable(1 << 20)
 	o.Limits.Poll = 20 * time.Millisecond
 	s := newSite(t, dir, o)
-	r := s.rawSession(t, codec.EraLast)
+	r := s.rawSession(t, codec.Version20251125)
 	st := r.open("POST", walk(1))
 	if got := fmt.Sprint(st.rest()); got != "[progress 1]" || st.Retry != pollRetry {
 		t.Errorf("%s, to come back in %v", got, st.Retry)
@@ -611,7 +612,7 @@ func TestResumptionIsAChoice(t *testing.T) {
 	a, dir := newSteps(), &fixture.Crew{}
 	dir.Add(t, "agent", a.caps())
 	s := newSite(t, dir, resumable(0))
-	r := s.rawSession(t, codec.EraLast)
+	r := s.rawSession(t, codec.Version20251125)
 	a.on <- true
 	st := r.open("POST", walk(1))
 	if got := st.rest(); len(got) == 0 || st.LastID != "" {
@@ -624,11 +625,12 @@ func TestResumptionIsAChoice(t *testing.T) {
 	s = newSite(t, dir, resumable(1<<20))
 	cs := s.join(t, way{transport: mcp.Streamable, token: "ann"}, nil)
 	a.on <- true
-	if got := fixture.TextOf(fixture.CallTool(t, cs, "agent_walk", fixture.Word{Word: "town"})); got != "walked to town" ||
-		cs.InitializeResult().ProtocolVersion != codec.EraNewest {
+	if got := fixture.TextOf(fixture.CallTool(t, cs, "agent_walk",
+		fixture.Word{Word: "town"})); got != "walked to town" ||
+		cs.InitializeResult().ProtocolVersion != codec.Version20260728 {
 		t.Errorf("%q in %s", got, cs.InitializeResult().ProtocolVersion)
 	}
-	if len(s.web.events.sessions) != 0 {
+	if len(s.http.events.sessions) != 0 {
 		t.Error("something is kept of it")
 	}
 }

@@ -54,7 +54,7 @@ type round struct {
 	caps    *sdk.ClientCapabilities
 	answers map[string]json.RawMessage // by the ids of the questions
 	state   string                     // empty: the first
-	// On the express lane: what sends its notices, and from which level on log messages are wanted
+	// On the fast path: what sends its notices, and from which level on log messages are wanted
 	// (empty: none). Else the SDK knows.
 	send  func(ctx context.Context, msg []byte) error
 	level string

@@ -29,8 +29,9 @@ func TestQuestionsWithoutASession(t *testing.T) {
 	dir := &fixture.Crew{}
 	dir.Add(t, "quiz", fixture.Quizzer(&runs))
 	s := newSite(t, dir, GatewayOptions{})
-	for _, w := range []way{{mcp.Stdio, codec.EraNewest, "", ""}, {mcp.Streamable, codec.EraNewest, "", ""}, {mcp.Stdio, codec.EraLast, "", ""},
-		{mcp.SSE, codec.EraLast, "", ""}, {mcp.Streamable, codec.EraLast, "", ""}} {
+	for _, w := range []way{{mcp.Stdio, codec.Version20260728, "", ""}, {mcp.Streamable, codec.Version20260728, "", ""},
+		{mcp.Stdio, codec.Version20251125, "", ""},
+		{mcp.SSE, codec.Version20251125, "", ""}, {mcp.Streamable, codec.Version20251125, "", ""}} {
 		t.Run(w.String(), func(t *testing.T) {
 			var mu sync.Mutex
 			var asked []string
@@ -47,15 +48,17 @@ func TestQuestionsWithoutASession(t *testing.T) {
 				runs.Store(0)
 				return fixture.TextOf(fixture.CallTool(t, cs, "quiz_"+tool, fixture.Word{}))
 			}
-			want, before := "first 1, second 2, second 3, third 4", s.Express()
+			want, before := "first 1, second 2, second 3, third 4", s.FastCalls()
 			if got := said("row"); got != want || len(asked) != 4 {
 				t.Errorf("row: %s; asked %v", got, asked)
 			}
-			// Right after a handshake, the SDK may still be at the message that opens the lane.
-			if n := s.Express() - before; n != 1 && !fixture.NoExpress && (n != 0 || w.version == codec.EraNewest) {
-				t.Errorf("the first of its requests takes the lane, and those with answers do not: %d did", n)
+			// Right after a handshake, the SDK may still be at the message that opens the fast path.
+			if n := s.FastCalls() - before; n != 1 && !fixture.NoFastPath &&
+				(n != 0 || w.version == codec.Version20260728) {
+				t.Errorf("the first of its requests takes the fast path, and those with answers do not: %d did", n)
 			}
-			if n := runs.Load(); w.version == codec.EraNewest && n != 5 || w.version != codec.EraNewest && n != 1 {
+			if n := runs.Load(); w.version == codec.Version20260728 && n != 5 || w.version != codec.Version20260728 &&
+				n != 1 {
 				t.Errorf("the tool ran %d times", n)
 			}
 			if got := said("nested"); got != want || len(asked) != 4 {
@@ -84,11 +87,11 @@ func TestQuestionsWithoutASession(t *testing.T) {
 	}
 }
 
-// statelessRequest is one of the newest era, in its raw form.
+// statelessRequest is one of protocol 2026-07-28, in its raw form.
 func (s *site) statelessRequest(t *testing.T, ctx context.Context, token, method string, params map[string]any,
 	capabilities string) *http.Request {
 	t.Helper()
-	params["_meta"] = map[string]any{sdk.MetaKeyProtocolVersion: codec.EraNewest,
+	params["_meta"] = map[string]any{sdk.MetaKeyProtocolVersion: codec.Version20260728,
 		sdk.MetaKeyClientCapabilities: json.RawMessage(capabilities)}
 	body := fixture.MustJSON(t, map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/mcp", strings.NewReader(body))
@@ -96,7 +99,7 @@ func (s *site) statelessRequest(t *testing.T, ctx context.Context, token, method
 		t.Fatal(err)
 	}
 	h := map[string]string{"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
-		codec.VersionHeader: codec.EraNewest, "Mcp-Method": method, "Authorization": "Bearer " + token}
+		codec.VersionHeader: codec.Version20260728, "Mcp-Method": method, "Authorization": "Bearer " + token}
 	if name, ok := params["name"].(string); ok {
 		h["Mcp-Name"] = name
 	}
@@ -186,7 +189,8 @@ func TestStateOfACallIsBound(t *testing.T) {
 		elicits)); a.Error != nil || a.Result.Type != "complete" || a.Result.Content[0].Text != "yes" {
 		t.Errorf("%+v", a)
 	}
-	if a := answerOf(t, s.stateless(t, "ann", "tools/call", map[string]any{"name": "quiz_row", "arguments": fixture.Word{}},
+	if a := answerOf(t, s.stateless(t, "ann", "tools/call",
+		map[string]any{"name": "quiz_row", "arguments": fixture.Word{}},
 		"{}")); a.Error == nil || a.Error.Code != sdk.CodeMissingRequiredClientCapabilities {
 		t.Errorf("%+v", a)
 	}
@@ -235,7 +239,8 @@ func TestStatelessRequestsAreGuarded(t *testing.T) {
 		}
 	}()
 	fixture.Receive(t, "the call", p.Started)
-	if a := answerOf(t, s.stateless(t, "ann", "tools/call", map[string]any{"name": "echo_say", "arguments": fixture.Word{Word: "w"}},
+	if a := answerOf(t, s.stateless(t, "ann", "tools/call",
+		map[string]any{"name": "echo_say", "arguments": fixture.Word{Word: "w"}},
 		"{}")).Result; len(a.Content) != 1 || !strings.Contains(a.Content[0].Text, "1 calls are running") &&
 		!strings.Contains(a.Content[0].Text, "the limit") {
 		t.Errorf("over the limit: %+v", a)

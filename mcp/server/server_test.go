@@ -28,7 +28,7 @@ func TestEveryClientGetsEverything(t *testing.T) {
 		t.Run(w.String(), func(t *testing.T) {
 			cs := s.join(t, w, nil)
 			if got := cs.InitializeResult().ProtocolVersion; w.version != "" && got != w.version || w.version == "" &&
-				(got > codec.EraLast) != (w.transport != mcp.SSE) {
+				(got > codec.Version20251125) != (w.transport != mcp.SSE) {
 				t.Errorf("negotiated %s", got)
 			}
 			t.Run("lists", func(t *testing.T) { checkLists(t, cs) })
@@ -36,7 +36,7 @@ func TestEveryClientGetsEverything(t *testing.T) {
 			t.Run("errors", func(t *testing.T) { checkErrors(t, cs) })
 			t.Run("prompts", func(t *testing.T) { checkPrompts(t, cs) })
 			missing := int64(codec.CodeResourceNotFound)
-			if cs.InitializeResult().ProtocolVersion > codec.EraLast {
+			if cs.InitializeResult().ProtocolVersion > codec.Version20251125 {
 				missing = jsonrpc.CodeInvalidParams
 			}
 			t.Run("resources", func(t *testing.T) { checkResources(t, cs, missing) })
@@ -82,7 +82,8 @@ func checkTools(t *testing.T, cs *sdk.ClientSession, version string) {
 			t.Errorf("%s: %s", name, fixture.MustJSON(t, res))
 		}
 	}
-	if res := fixture.CallTool(t, cs, "echo_plain", fixture.Word{Word: "x"}); len(res.Content) != 1 || fixture.TextOf(res) != "x" ||
+	if res := fixture.CallTool(t, cs, "echo_plain", fixture.Word{Word: "x"}); len(res.Content) != 1 ||
+		fixture.TextOf(res) != "x" ||
 		res.StructuredContent != nil {
 		t.Errorf("%s", fixture.MustJSON(t, res))
 	}
@@ -92,9 +93,9 @@ func checkTools(t *testing.T, cs *sdk.ClientSession, version string) {
 	}
 	want := "text image audio resource_link resource"
 	switch version {
-	case codec.Era2024:
+	case codec.Version20241105:
 		want = "text image text text resource"
-	case codec.EraMarch:
+	case codec.Version20250326:
 		want = "text image audio text resource"
 	}
 	if got := strings.Join(types, " "); got != want {
@@ -120,7 +121,8 @@ func checkErrors(t *testing.T, cs *sdk.ClientSession) {
 		"echo.plain": {[]int{1}, agent.CodeInvalidArgument, "invalid input"},
 	} {
 		res := fixture.CallTool(t, cs, name, c.args)
-		if !res.IsError || res.Meta[codec.MetaCode] != string(c.code) || !strings.Contains(fixture.TextOf(res), c.text) {
+		if !res.IsError || res.Meta[codec.MetaCode] != string(c.code) ||
+			!strings.Contains(fixture.TextOf(res), c.text) {
 			t.Errorf("%s: %s", name, fixture.MustJSON(t, res))
 		}
 	}
@@ -217,10 +219,12 @@ func TestToolsCanTurnToTheClient(t *testing.T) {
 					error) {
 					asked <- r.Params.Meta
 					return &sdk.CreateMessageResult{Role: "assistant", Model: "m1",
-						Content: &sdk.TextContent{Text: "re: " + codec.FromBlock(r.Params.Messages[0].Content).Text}}, nil
+							Content: &sdk.TextContent{Text: "re: " +
+								codec.FromBlock(r.Params.Messages[0].Content).Text}},
+						nil
 				},
 			})
-			newest := cs.InitializeResult().ProtocolVersion > codec.EraLast
+			newest := cs.InitializeResult().ProtocolVersion > codec.Version20251125
 			call := &sdk.CallToolParams{Name: "echo_report", Arguments: fixture.Word{Word: "w"}}
 			if newest {
 				call.Meta = sdk.Meta{sdk.MetaKeyLogLevel: "info"}
@@ -241,20 +245,23 @@ func TestToolsCanTurnToTheClient(t *testing.T) {
 			}
 			for name, want := range map[string]string{"elicit": `{"word":"re: w"}`,
 				"sample": `{"model":"m1","text":"re: w"}`} {
-				if res := fixture.CallTool(t, cs, "echo_"+name, fixture.Word{Word: "w"}); fixture.MustJSON(t, res.StructuredContent) != want {
+				if res := fixture.CallTool(t, cs, "echo_"+name, fixture.Word{Word: "w"}); fixture.MustJSON(t,
+					res.StructuredContent) != want {
 					t.Errorf("%s: %s", name, fixture.MustJSON(t, res))
 				}
 				if m := fixture.Receive(t, name, asked); m[codec.MetaID] == nil && !newest {
 					t.Errorf("%s: the client cannot tell which call asks: %v", name, m)
 				}
 			}
-			if res := fixture.CallTool(t, cs, "echo_pending", nil); !strings.Contains(fixture.TextOf(res), `"re: which word?"`) ||
+			if res := fixture.CallTool(t, cs, "echo_pending", nil); !strings.Contains(fixture.TextOf(res),
+				`"re: which word?"`) ||
 				!strings.HasPrefix(fixture.TextOf(res), "s1 ") {
 				t.Errorf("pending: %s", fixture.MustJSON(t, res))
 			}
 			cs2 := s.join(t, w, &sdk.ClientOptions{Capabilities: &sdk.ClientCapabilities{}})
 			for _, name := range []string{"elicit", "sample", "roots", "pending"} {
-				res, err := cs2.CallTool(t.Context(), &sdk.CallToolParams{Name: "echo_" + name, Arguments: fixture.Word{Word: "w"}})
+				res, err := cs2.CallTool(t.Context(),
+					&sdk.CallToolParams{Name: "echo_" + name, Arguments: fixture.Word{Word: "w"}})
 				if newest {
 					if e, ok := codec.FromRPCError(err, false); !ok || e.Code != agent.CodeUnavailable ||
 						!strings.Contains(err.Error(), "does not answer") {
@@ -281,7 +288,7 @@ func TestRootsAndRefusals(t *testing.T) {
 		}})
 	client.AddRoots(&sdk.Root{URI: "file:///work", Name: "work"})
 	cs, err := client.Connect(t.Context(), fixture.SDKPipes(t, s.ServeStdio),
-		&sdk.ClientSessionOptions{ProtocolVersion: codec.EraLast})
+		&sdk.ClientSessionOptions{ProtocolVersion: codec.Version20251125})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,8 +307,9 @@ func TestListsFollowTheDirectory(t *testing.T) {
 	dir := &fixture.Crew{}
 	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
 	s := newSite(t, dir, GatewayOptions{})
-	for _, w := range []way{{mcp.Stdio, codec.EraNewest, "", ""}, {mcp.Streamable, codec.EraNewest, "", ""}, {mcp.Stdio, codec.EraLast, "", ""},
-		{mcp.SSE, codec.EraLast, "", ""}, {mcp.Streamable, codec.EraLast, "", ""}} {
+	for _, w := range []way{{mcp.Stdio, codec.Version20260728, "", ""}, {mcp.Streamable, codec.Version20260728, "", ""},
+		{mcp.Stdio, codec.Version20251125, "", ""},
+		{mcp.SSE, codec.Version20251125, "", ""}, {mcp.Streamable, codec.Version20251125, "", ""}} {
 		t.Run(w.String(), func(t *testing.T) {
 			changed := make(chan struct{}, 10)
 			cs := s.join(t, w, &sdk.ClientOptions{ToolListChangedHandler: func(context.Context,
@@ -334,7 +342,7 @@ func TestForeignToolsThatCannotBeListedAreLeftOut(t *testing.T) {
 	}, Resources: []agent.ResourceInfo{{URI: "odd://x", Name: "x"}, {URI: "%zz", Name: "bad"},
 		{Template: "odd://{", Name: "bad"}}}}
 	s := newSite(t, dir, GatewayOptions{})
-	cs := s.join(t, way{transport: mcp.Stdio, version: codec.EraLast}, nil)
+	cs := s.join(t, way{transport: mcp.Stdio, version: codec.Version20251125}, nil)
 	tools, err := cs.ListTools(t.Context(), nil)
 	if err != nil || len(tools.Tools) != 4 {
 		t.Errorf("%s %v", fixture.MustJSON(t, tools), err)
@@ -362,7 +370,7 @@ func (l listed) Agent(name string) (agent.Info, bool) {
 
 func TestAPanicBehindTheHostCostsOneCall(t *testing.T) {
 	s := newSite(t, listed{{Name: "odd", Tools: []agent.ToolInfo{{Name: "fine"}}}}, GatewayOptions{})
-	cs := s.join(t, way{transport: mcp.Streamable, version: codec.EraLast}, nil)
+	cs := s.join(t, way{transport: mcp.Streamable, version: codec.Version20251125}, nil)
 	for range 2 {
 		if res := fixture.CallTool(t, cs, "odd_fine", nil); !res.IsError || res.Meta[codec.MetaCode] != "internal" ||
 			strings.Contains(fixture.TextOf(res), "goroutine") {

@@ -25,8 +25,7 @@ type SessionInfo struct {
 	Client    string // what the client says it is: name and version
 	Version   string // of the protocol; empty before the handshake
 	Opened    time.Time
-	Calls     int   // running now
-	Express   int64 // calls that took the express lane, so far
+	Calls     int // running now
 }
 
 // session is a host's side of one session, whatever its transport.
@@ -43,15 +42,15 @@ type session struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	mu   sync.Mutex
-	ss   *sdk.ServerSession
-	name string
-	era  string // of the protocol that is spoken; set by the handshake
+	mu      sync.Mutex
+	ss      *sdk.ServerSession
+	name    string
+	version string // of the protocol that is spoken; set by the handshake
 
 	conn counting // counts what is not answered yet; nil on streamable HTTP, where use does
 	use  streamableUse
 	subs subscriptions
-	lane expressLane
+	fast fastPath
 	keep func(*sdk.ServerSession) // called by the handshake; may be nil
 }
 
@@ -107,24 +106,24 @@ func headerMeta(h http.Header) map[string]string {
 	return out
 }
 
-type clientKey struct{}
+type sessionKey struct{}
 
-func withClient(ctx context.Context, c *session) context.Context {
-	return context.WithValue(ctx, clientKey{}, c)
+func withSession(ctx context.Context, c *session) context.Context {
+	return context.WithValue(ctx, sessionKey{}, c)
 }
 
-// clientFrom finds the session that a handler of the SDK works for: the context of its connection
+// sessionFrom finds the session that a handler of the SDK works for: the context of its connection
 // leads there.
-func clientFrom(ctx context.Context) *session {
-	c, _ := ctx.Value(clientKey{}).(*session)
+func sessionFrom(ctx context.Context) *session {
+	c, _ := ctx.Value(sessionKey{}).(*session)
 	return c
 }
 
-// greeted notes what the handshake told.
-func (c *session) greeted(ss *sdk.ServerSession, p *sdk.InitializeParams) {
+// setInitialized notes what the handshake told.
+func (c *session) setInitialized(ss *sdk.ServerSession, p *sdk.InitializeParams) {
 	c.mu.Lock()
-	c.ss, c.era = ss, codec.EraFor(p.ProtocolVersion)
-	c.lane.newest.Store(false)
+	c.ss, c.version = ss, codec.NegotiatedVersion(p.ProtocolVersion)
+	c.fast.stateless.Store(false)
 	c.nameLocked(p.ClientInfo)
 	c.mu.Unlock()
 	if c.keep != nil {
@@ -132,15 +131,15 @@ func (c *session) greeted(ss *sdk.ServerSession, p *sdk.InitializeParams) {
 	}
 }
 
-// introduced notes what a request says that needs no handshake.
-func (c *session) introduced(info *sdk.Implementation) {
+// setStateless notes what a request says that needs no handshake.
+func (c *session) setStateless(info *sdk.Implementation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.era == codec.EraUnknown {
-		c.era = codec.EraNewest
-		c.lane.newest.Store(true)
+	if c.version == codec.VersionUnknown {
+		c.version = codec.Version20260728
+		c.fast.stateless.Store(true)
 	}
-	if c.era == codec.EraNewest && c.name == "" {
+	if c.version == codec.Version20260728 && c.name == "" {
 		c.nameLocked(info)
 	}
 }
@@ -154,17 +153,17 @@ func (c *session) nameLocked(info *sdk.Implementation) {
 	c.meta["client.name"] = c.name
 }
 
-// spoken is the era of the session's protocol, and its metadata.
-func (c *session) spoken() (era string, meta map[string]string) {
+// protocol is the era of the session's protocol, and its metadata.
+func (c *session) protocol() (era string, meta map[string]string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.era, c.meta
+	return c.version, c.meta
 }
 
 func (c *session) info() SessionInfo {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return SessionInfo{ID: c.id, Transport: c.transport, Agent: c.ep.agent, Identity: c.identity.name(), Client: c.name,
-		Version: c.era,
-		Opened:  c.opened, Calls: c.gate.InFlight(), Express: c.lane.taken.Load()}
+		Version: c.version,
+		Opened:  c.opened, Calls: c.gate.InFlight()}
 }

@@ -17,14 +17,14 @@ const methodListen = "subscriptions/listen"
 // isStateless reports whether a request is of an era without sessions, which says so in a header,
 // and again in the message.
 func isStateless(r *http.Request, body []byte) bool {
-	return r.Header.Get(codec.VersionHeader) > codec.EraLast || r.Header.Get(codec.SessionHeader) == "" &&
+	return r.Header.Get(codec.VersionHeader) > codec.Version20251125 || r.Header.Get(codec.SessionHeader) == "" &&
 		bytes.Contains(body, []byte(`"`+sdk.MetaKeyProtocolVersion+`"`))
 }
 
 // serveStateless serves one request of such an era. It is a client of its own: it says by itself
 // who it is and what it can do, and its call ends with its connection. Only one that listens for
 // changes stays, and counts as a session.
-func (h *web) serveStateless(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity, body []byte) {
+func (h *httpServer) serveStateless(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity, body []byte) {
 	waited := r.Method == http.MethodPost // at a drain
 	if waited && !ep.posts.Enter() {
 		refuse(w, errEnding)
@@ -37,8 +37,8 @@ func (h *web) serveStateless(w http.ResponseWriter, r *http.Request, ep *endpoin
 	}()
 	c := newSession(r.Context(), ep, mcp.Streamable, id, r.Header)
 	defer c.cancel()
-	c.lane.newest.Store(true)
-	if body != nil && h.expressPost(w, r, c, body) {
+	c.fast.stateless.Store(true)
+	if body != nil && h.serveFast(w, r, c, body) {
 		return
 	}
 	var env wire.Envelope
@@ -56,6 +56,6 @@ func (h *web) serveStateless(w http.ResponseWriter, r *http.Request, ep *endpoin
 			defer time.AfterFunc(l, c.cancel).Stop()
 		}
 	}
-	again(r, body)
-	h.stateless.ServeHTTP(w, r.WithContext(withClient(c.ctx, c)))
+	restoreBody(r, body)
+	h.stateless.ServeHTTP(w, r.WithContext(withSession(c.ctx, c)))
 }

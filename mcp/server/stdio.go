@@ -42,9 +42,9 @@ func serveLine(ctx context.Context, ep *endpoint, in io.Reader, out io.Writer, i
 			Logger: ep.o.Logger})
 	c := newSession(context.WithoutCancel(ctx), ep, mcp.Stdio, id, nil)
 	defer c.cancel()
-	var express gate.Gate
-	c.ride(line, &express)
-	ss, err := ep.server.Connect(withClient(context.WithoutCancel(ctx), c), line, nil)
+	var fast gate.Gate
+	c.hookFast(line, &fast)
+	ss, err := ep.server.Connect(withSession(context.WithoutCancel(ctx), c), line, nil)
 	if err != nil {
 		return fmt.Errorf("serve MCP on stdio: %w", err)
 	}
@@ -62,16 +62,16 @@ func serveLine(ctx context.Context, ep *endpoint, in io.Reader, out io.Writer, i
 	ended := line.Err()
 	c.cancel()
 	_ = line.Close()
-	waitSession(ss, &express)
+	waitSession(ss, &fast)
 	if ended == nil || errors.Is(ended, io.EOF) {
 		return nil
 	}
 	return fmt.Errorf("serve MCP on stdio: %w", ended)
 }
 
-// waitSession waits until the SDK's handlers and the calls of the express lane have ended; a tool
+// waitSession waits until the SDK's handlers and the calls of the fast path have ended; a tool
 // that ignores its context is left behind.
-func waitSession(ss *sdk.ServerSession, express *gate.Gate) {
+func waitSession(ss *sdk.ServerSession, fast *gate.Gate) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	done := make(chan struct{})
@@ -80,6 +80,6 @@ func waitSession(ss *sdk.ServerSession, express *gate.Gate) {
 	case <-done:
 	case <-ctx.Done():
 	}
-	express.Shut()
-	_ = express.Wait(ctx) // see above
+	fast.Shut()
+	_ = fast.Wait(ctx) // see above
 }

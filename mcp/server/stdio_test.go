@@ -18,7 +18,7 @@ import (
 func lines(t *testing.T, ctx context.Context, p *fixture.Probe, o Options) (in io.WriteCloser, out <-chan string,
 	ended <-chan error) {
 	t.Helper()
-	o.NoExpress = o.NoExpress || fixture.NoExpress
+	o.NoFastPath = o.NoFastPath || fixture.NoFastPath
 	dir := &fixture.Crew{}
 	echo := dir.Add(t, "echo", fixture.EchoCaps(p))
 	inR, inW := io.Pipe()

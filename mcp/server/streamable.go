@@ -27,7 +27,7 @@ type streamableUse struct {
 	id      string                   // Mcp-Session-Id, which opens the session; set by the handshake
 	posts   map[string]*http.Request // those with messages, while they are answered, by requestHeader
 	next    int
-	express int // requests on the express lane, and those for the rest of a stream
+	others  int // requests on the fast path, and those for the rest of a stream
 	streams int // open GET streams
 	last    time.Time
 	timer   *time.Timer
@@ -37,21 +37,21 @@ type streamableUse struct {
 func (u *streamableUse) openPosts() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return len(u.posts) + u.express
+	return len(u.posts) + u.others
 }
 
-// ride notes a request that is being answered, of which the SDK's handlers need to know nothing.
+// begin notes a request that is being answered, of which the SDK's handlers need to know nothing.
 // alight must follow.
-func (u *streamableUse) ride() {
+func (u *streamableUse) begin() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.express++
+	u.others++
 }
 
-func (u *streamableUse) alight() {
+func (u *streamableUse) end() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.express--
+	u.others--
 	u.last = time.Now()
 }
 
@@ -110,8 +110,8 @@ func (u *streamableUse) listening() bool {
 
 // serveStreamable serves one request of streamable HTTP: it opens a session, or belongs to one. The
 // SDK keeps the sessions; whose they are and how long they last is decided here.
-func (h *web) serveStreamable(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity) {
-	pw := newPatientWriter(w, h.o.Limits.WriteTimeout)
+func (h *httpServer) serveStreamable(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity) {
+	pw := newDeadlineWriter(w, h.o.Limits.WriteTimeout)
 	defer pw.extend() // for the end of the response
 	post := r.Method == http.MethodPost
 	var body []byte
@@ -134,7 +134,7 @@ func (h *web) serveStreamable(w http.ResponseWriter, r *http.Request, ep *endpoi
 	}
 	sid := r.Header.Get(codec.SessionHeader)
 	if sid == "" {
-		again(r, body)
+		restoreBody(r, body)
 		h.openStreamable(pw, r, ep, id)
 		return
 	}
@@ -149,11 +149,11 @@ func (h *web) serveStreamable(w http.ResponseWriter, r *http.Request, ep *endpoi
 		http.Error(w, "the session belongs to another identity", http.StatusForbidden)
 		return
 	}
-	if body != nil && h.events == nil && h.expressPost(pw, r, c, body) {
+	if body != nil && h.events == nil && h.serveFast(pw, r, c, body) {
 		return
 	}
-	again(r, body)
-	r = r.WithContext(withClient(r.Context(), c))
+	restoreBody(r, body)
+	r = r.WithContext(withSession(r.Context(), c))
 	switch r.Method {
 	case http.MethodDelete:
 		c.cancel() // the client is gone for good: its calls end, or the SDK would wait for them
@@ -178,7 +178,7 @@ func (h *web) serveStreamable(w http.ResponseWriter, r *http.Request, ep *endpoi
 }
 
 // openStreamable serves a request without a session. Only a handshake leaves one behind.
-func (h *web) openStreamable(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity) {
+func (h *httpServer) openStreamable(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity) {
 	// the session outlives this request
 	c := newSession(context.WithoutCancel(r.Context()), ep, mcp.Streamable, id, r.Header)
 	if err := h.admit(c); err != nil {
@@ -186,7 +186,7 @@ func (h *web) openStreamable(w http.ResponseWriter, r *http.Request, ep *endpoin
 		refuse(w, err)
 		return
 	}
-	c.keep = func(ss *sdk.ServerSession) { h.keep(c, ss) }
+	c.keep = func(ss *sdk.ServerSession) { h.register(c, ss) }
 	defer c.use.post(r)()
 	defer func() {
 		if c.use.sessionID() == "" {
@@ -194,16 +194,16 @@ func (h *web) openStreamable(w http.ResponseWriter, r *http.Request, ep *endpoin
 			h.forget(c)
 		}
 	}()
-	h.mcp.ServeHTTP(w, r.WithContext(withClient(r.Context(), c)))
+	h.mcp.ServeHTTP(w, r.WithContext(withSession(r.Context(), c)))
 }
 
-// keep makes a session known once the handshake has succeeded, before its answer is written.
-func (h *web) keep(c *session, ss *sdk.ServerSession) {
-	context.AfterFunc(c.ctx, c.lane.cancelAll) // once for all: their contexts are those of their POSTs
+// register makes a session known once the handshake has succeeded, before its answer is written.
+func (h *httpServer) register(c *session, ss *sdk.ServerSession) {
+	context.AfterFunc(c.ctx, c.fast.cancelAll) // once for all: their contexts are those of their POSTs
 	u := &c.use
 	u.mu.Lock()
 	u.id, u.last = ss.ID(), time.Now()
-	u.timer = time.AfterFunc(h.o.Limits.untilCheck(), func() { h.check(c) })
+	u.timer = time.AfterFunc(h.o.Limits.untilCheck(), func() { h.endIfIdle(c) })
 	u.mu.Unlock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -233,8 +233,8 @@ func (u *streamableUse) stop() {
 	}
 }
 
-// check ends a session that is idle or has lived long enough, between its calls.
-func (h *web) check(c *session) {
+// endIfIdle ends a session that is idle or has lived long enough, between its calls.
+func (h *httpServer) endIfIdle(c *session) {
 	u, l := &c.use, h.o.Limits
 	u.mu.Lock()
 	var reason string
@@ -242,7 +242,7 @@ func (h *web) check(c *session) {
 	case u.timer == nil:
 		u.mu.Unlock()
 		return
-	case len(u.posts)+u.express > 0 || h.events != nil && c.gate.InFlight() > 0: // a client may be coming back for it
+	case len(u.posts)+u.others > 0 || h.events != nil && c.gate.InFlight() > 0: // a client may be coming back for it
 	case l.Lifetime > 0 && time.Since(c.opened) >= l.Lifetime:
 		reason = "its lifetime is over"
 	case u.streams == 0 && time.Since(u.last) >= l.Idle:
@@ -256,5 +256,5 @@ func (h *web) check(c *session) {
 	u.timer = nil
 	u.mu.Unlock()
 	h.o.Logger.Warn("session ended", "session", c.id, "transport", mcp.Streamable, "reason", reason)
-	h.endOne(c)
+	h.endSession(c)
 }

@@ -42,9 +42,9 @@ func (s *subscriptions) remove(uri string) {
 
 // subscribe is asked by the SDK, which keeps who subscribed to what.
 func (e *endpoint) subscribe(ctx context.Context, r *sdk.SubscribeRequest) error {
-	c, uri := clientFrom(ctx), r.Params.URI
+	c, uri := sessionFrom(ctx), r.Params.URI
 	if c == nil {
-		return codec.ToRPCError(agent.Refusedf(agent.CodeInternal, "%w", errNoClient), uri)
+		return codec.ToRPCError(agent.Refusedf(agent.CodeInternal, "%w", errNoSession), uri)
 	}
 	to, ok := e.catalog.Load().resource(uri)
 	if !ok {
@@ -63,7 +63,7 @@ func (e *endpoint) subscribe(ctx context.Context, r *sdk.SubscribeRequest) error
 }
 
 func (e *endpoint) unsubscribe(ctx context.Context, r *sdk.UnsubscribeRequest) error {
-	if c := clientFrom(ctx); c != nil {
+	if c := sessionFrom(ctx); c != nil {
 		c.subs.remove(r.Params.URI)
 	}
 	return nil

@@ -67,7 +67,7 @@ type MCP struct {
 	Linger time.Duration `koanf:"linger"` // for calls still running when stdin ends. Default 20 s
 	// Resume is how much of what was sent to clients of streamable HTTP on the gateway is kept, in
 	// all, so that one that loses its connection can come back for the rest, by Last-Event-ID; a
-	// session keeps a quarter at most. Such sessions do without the express lane. Default: nothing
+	// session keeps a quarter at most. Such sessions do without the fast path. Default: nothing
 	// is kept.
 	Resume Size `koanf:"resume" json:",omitzero"`
 	// Poll is how long the stream of a call stays open that has no answer yet, with a client of
@@ -78,9 +78,9 @@ type MCP struct {
 	// [agent.SampleRequest] and gives an [agent.SampleResult], or the answer as text. Default: such
 	// requests are refused.
 	Sampling string `koanf:"sampling"`
-	// Express lets plain calls of tools pass beside the MCP SDK, on both sides, which is several
+	// FastPath lets plain calls of tools pass beside the MCP SDK, on both sides, which is several
 	// times faster. What they do is the same; false is for finding faults. Nil: true.
-	Express *bool `koanf:"express"`
+	FastPath *bool `koanf:"fast_path"`
 }
 
 func defaultMCP() MCP {
@@ -89,7 +89,7 @@ func defaultMCP() MCP {
 		SessionIdle: 10 * time.Minute, SessionLifetime: time.Hour,
 		HeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second,
 		Ping: 15 * time.Second, Linger: 20 * time.Second,
-		Express: new(true),
+		FastPath: new(true),
 	}
 }
 
@@ -111,7 +111,7 @@ func (m MCP) over(base MCP) MCP {
 		Resume:          cmp.Or(m.Resume, base.Resume),
 		Poll:            cmp.Or(m.Poll, base.Poll),
 		Sampling:        cmp.Or(m.Sampling, base.Sampling),
-		Express:         cmp.Or(m.Express, base.Express),
+		FastPath:        cmp.Or(m.FastPath, base.FastPath),
 	}
 }
 

@@ -101,9 +101,9 @@ func rpcErrorOf(e *agent.Error, uri string) *jsonrpc.Error {
 	return out
 }
 
-// Unknown is the protocol's answer to a call of a tool, or a prompt, that does not exist; name is
-// as the client wrote it.
-func Unknown(kind, name string) error {
+// UnknownName is the protocol's answer to a call of a tool, or a prompt, that does not exist; name
+// is as the client wrote it.
+func UnknownName(kind, name string) error {
 	err := rpcErrorOf(agent.Refusedf(agent.CodeNotFound, "unknown %s %q", kind, name), "")
 	err.Message = fmt.Sprintf("unknown %s %q", kind, name) // the SDK's words, without our code
 	return err

@@ -5,37 +5,21 @@ import (
 	"strconv"
 )
 
-// The express lane carries tools/call beside the SDK, which takes 32 KiB and some ten microseconds
+// The fast path carries tools/call beside the SDK, which takes 32 KiB and some ten microseconds
 // to decode one message. It takes what is plain and leaves everything else to the SDK untouched;
 // what a call means, who may make it, its limits and its end are decided in the same places for
 // both: [endpoint.serveCall] on the server, [Session.Call] on the client.
 //
-// Its requests have ids of their own, "x-1", "x-2" and so on; those of the SDK are numbers.
+// Its requests have ids of their own, see [FastID].
 
 const (
 	MethodCall        = "tools/call"
 	MethodInitialized = "notifications/initialized"
 
-	expressPrefix = `"x-`
-	// reservedMeta begins the keys that the protocol keeps for itself. The newest era says in them,
+	// reservedMeta begins the keys that the protocol keeps for itself. Protocol 2026-07-28 says in them,
 	// with each request, what others say once.
 	reservedMeta = "io.modelcontextprotocol/"
 )
-
-// AppendExpressID appends the id of request n, as JSON.
-func AppendExpressID(dst []byte, n uint64) []byte {
-	return append(strconv.AppendUint(append(dst, expressPrefix...), n, 10), '"')
-}
-
-// ExpressID is the number of a request of the lane.
-func ExpressID(raw []byte) (n uint64, ok bool) {
-	digits, ours := bytes.CutPrefix(raw, []byte(expressPrefix))
-	if digits, ok = bytes.CutSuffix(digits, []byte{'"'}); !ok || !ours {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(string(digits), 10, 64)
-	return n, err == nil
-}
 
 // PlainID reports whether an id can be compared and sent back as it stands: a string without
 // escapes, or an integer.

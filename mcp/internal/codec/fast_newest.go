@@ -6,34 +6,34 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// What requests of the newest era say in their headers, and how its clients begin.
+// What requests of protocol 2026-07-28 say in their headers, and how its clients begin.
 const (
 	MethodDiscover = "server/discover"
 	MethodHeader   = "Mcp-Method"
 	NameHeader     = "Mcp-Name"
 )
 
-// Reserved holds the values of the members of a `_meta` that are the protocol's, as they stand in
-// the message; nil where there is none.
-type Reserved struct{ Version, Info, Capabilities, Level []byte }
+// ReservedMeta holds the values of the members of a `_meta` that are the protocol's, as they stand
+// in the message; nil where there is none.
+type ReservedMeta struct{ Version, Info, Capabilities, LogLevel []byte }
 
-// take reports whether the lane knows the member.
-func (r *Reserved) take(k string, v []byte) bool {
+// set reports whether the fast path knows the member.
+func (r *ReservedMeta) set(k string, v []byte) bool {
 	switch k {
 	case sdk.MetaKeyProtocolVersion:
-		return Once(&r.Version, v)
+		return SetOnce(&r.Version, v)
 	case sdk.MetaKeyClientInfo:
-		return Once(&r.Info, v)
+		return SetOnce(&r.Info, v)
 	case sdk.MetaKeyClientCapabilities:
-		return Once(&r.Capabilities, v)
+		return SetOnce(&r.Capabilities, v)
 	case sdk.MetaKeyLogLevel:
-		return Once(&r.Level, v)
+		return SetOnce(&r.LogLevel, v)
 	}
 	return false
 }
 
-func (r *Reserved) Empty() bool {
-	return r.Version == nil && r.Info == nil && r.Capabilities == nil && r.Level == nil
+func (r *ReservedMeta) Empty() bool {
+	return r.Version == nil && r.Info == nil && r.Capabilities == nil && r.LogLevel == nil
 }
 
 // EncodeMessage makes a request, or without an id a notification.

@@ -14,16 +14,17 @@ import (
 
 // ScanCall reads the parameters of a plain tools/call. What it returns is a copy, but for what the
 // protocol says.
-func ScanCall(params []byte, trusted bool) (name string, args json.RawMessage, meta CallMeta, said Reserved, ok bool) {
+func ScanCall(params []byte, trusted bool) (name string, args json.RawMessage, meta CallMeta, said ReservedMeta,
+	ok bool) {
 	var rawName, rawArgs, rawMeta []byte
 	ok = wire.Object(params, func(k, v []byte) bool {
 		switch string(k) {
 		case "name":
-			return Once(&rawName, v)
+			return SetOnce(&rawName, v)
 		case "arguments":
-			return Once(&rawArgs, v) && v[0] == '{'
+			return SetOnce(&rawArgs, v) && v[0] == '{'
 		case "_meta":
-			return Once(&rawMeta, v)
+			return SetOnce(&rawMeta, v)
 		}
 		return false
 	})
@@ -39,7 +40,7 @@ func ScanCall(params []byte, trusted bool) (name string, args json.RawMessage, m
 	return
 }
 
-func Once(dst *[]byte, v []byte) bool {
+func SetOnce(dst *[]byte, v []byte) bool {
 	if *dst != nil {
 		return false
 	}
@@ -48,7 +49,7 @@ func Once(dst *[]byte, v []byte) bool {
 }
 
 // scanMeta is readMeta for what was not decoded. ok is false for what is not plain.
-func scanMeta(raw []byte, trusted bool) (m CallMeta, said Reserved, ok bool) {
+func scanMeta(raw []byte, trusted bool) (m CallMeta, said ReservedMeta, ok bool) {
 	m.Attempt = 1
 	if raw == nil {
 		return m, said, true
@@ -73,7 +74,7 @@ func scanMeta(raw []byte, trusted bool) (m CallMeta, said Reserved, ok bool) {
 		}
 		switch {
 		case bytes.HasPrefix(k, []byte(reservedMeta)):
-			return said.take(string(k), v)
+			return said.set(string(k), v)
 		case !bytes.HasPrefix(k, []byte(MetaPrefix)):
 			return true
 		case !trusted:
@@ -142,8 +143,8 @@ func scanInt(raw []byte) (int64, bool) {
 }
 
 // AppendCall appends the message of a tools/call, whose `_meta` is that of requestMeta.
-func AppendCall(dst, id []byte, name string, args json.RawMessage, meta []byte) []byte {
-	dst = append(append(append(dst, `{"jsonrpc":"2.0","id":`...), id...), `,"method":"`+MethodCall+`","params":{`...)
+func AppendCall(dst []byte, id FastID, name string, args json.RawMessage, meta []byte) []byte {
+	dst = append(id.Append(append(dst, `{"jsonrpc":"2.0","id":`...)), `,"method":"`+MethodCall+`","params":{`...)
 	if len(meta) > 0 {
 		dst = append(append(append(dst, `"_meta":`...), meta...), ',')
 	}

@@ -15,7 +15,7 @@ import (
 // AppendToolResult appends what toToolResult says of a plain result, as JSON without line breaks.
 // It does not pass through the SDK's types. self is the server's name, which results of the newest
 // era tell.
-func AppendToolResult(dst []byte, res *agent.Result, s Speech, self []byte) (msg []byte, ok bool) {
+func AppendToolResult(dst []byte, res *agent.Result, s ResultFormat, self []byte) (msg []byte, ok bool) {
 	if res == nil || res.Pending != nil || len(res.Meta) > 0 || !plainContent(res.Content) || len(res.Structured) > 0 &&
 		!wire.Valid(res.Structured) {
 		return dst, false
@@ -32,13 +32,13 @@ func AppendToolResult(dst []byte, res *agent.Result, s Speech, self []byte) (msg
 	case !object:
 		m.dst = wire.AppendQuote(m.key(metaStructured), structured)
 	}
-	if s.Era > EraLast {
+	if s.Version > Version20251125 {
 		m.dst = append(m.key(sdk.MetaKeyServerInfo), self...)
 	}
 	if len(m.dst) > m.start {
 		dst = append(m.dst, `},`...)
 	}
-	if s.Era > EraLast {
+	if s.Version > Version20251125 {
 		dst = append(dst, `"resultType":"complete",`...)
 	}
 	if alone && len(structured) > 0 {
@@ -110,15 +110,15 @@ func scanToolResult(raw []byte, trusted bool) (*agent.Result, bool) {
 	ok := wire.Object(raw, func(k, v []byte) bool {
 		switch string(k) {
 		case "content":
-			return Once(&content, v)
+			return SetOnce(&content, v)
 		case "structuredContent":
-			return Once(&structured, v)
+			return SetOnce(&structured, v)
 		case "isError":
-			return Once(&failed, v) && string(v) == "false"
+			return SetOnce(&failed, v) && string(v) == "false"
 		case "_meta":
-			return Once(&meta, v)
+			return SetOnce(&meta, v)
 		case "resultType":
-			return Once(&kind, v) && string(v) == `"complete"`
+			return SetOnce(&kind, v) && string(v) == `"complete"`
 		}
 		return false
 	})
@@ -166,9 +166,9 @@ func scanTexts(raw []byte, out *[]agent.Content) bool {
 		if !wire.Object(item, func(k, v []byte) bool {
 			switch string(k) {
 			case "type":
-				return Once(&typ, v)
+				return SetOnce(&typ, v)
 			case "text":
-				return Once(&text, v)
+				return SetOnce(&text, v)
 			}
 			return false
 		}) || string(typ) != `"text"` {

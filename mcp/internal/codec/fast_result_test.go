@@ -49,19 +49,19 @@ func results() []*agent.Result {
 	return all
 }
 
-func TestTheLaneSaysWhatTheSDKSays(t *testing.T) {
+func TestFastResultsAreTheSDKs(t *testing.T) {
 	self, plain := json.RawMessage(`{"name":"tester"}`), 0
-	for _, era := range []string{Era2024, EraMarch, eraJune, EraLast, EraNewest} {
+	for _, era := range []string{Version20241105, Version20250326, Version20250618, Version20251125, Version20260728} {
 		for _, ours := range []bool{false, true} {
 			for _, res := range results() {
-				got, ok := AppendToolResult([]byte("before"), res, Speech{era, ours}, self)
+				got, ok := AppendToolResult([]byte("before"), res, ResultFormat{era, ours}, self)
 				if !ok {
 					continue // the SDK's types say it
 				}
 				plain++
 				sdkSays := ToToolResult(res, era, ours)
-				if era == EraNewest {
-					sdkSays = CompleteTool(sdkSays)
+				if era == Version20260728 {
+					sdkSays = CompleteToolResult(sdkSays)
 					sdkSays.Meta = maps.Clone(sdkSays.Meta)
 					if sdkSays.Meta == nil {
 						sdkSays.Meta = sdk.Meta{}
@@ -99,7 +99,7 @@ func TestTheLaneSaysWhatTheSDKSays(t *testing.T) {
 	}
 }
 
-// checkDecode holds the lane's reading of a result against the SDK's.
+// checkDecode holds the fast path's reading of a result against the SDK's.
 func checkDecode(t *testing.T, raw []byte, trusted bool) {
 	t.Helper()
 	var res sdk.CallToolResult
@@ -137,7 +137,7 @@ func checkDecode(t *testing.T, raw []byte, trusted bool) {
 // FuzzResult reads arbitrary results on both ways.
 func FuzzResult(f *testing.F) {
 	for _, res := range results() {
-		if raw, ok := AppendToolResult(nil, res, Speech{EraLast, true}, nil); ok {
+		if raw, ok := AppendToolResult(nil, res, ResultFormat{Version20251125, true}, nil); ok {
 			f.Add(raw)
 		}
 	}
@@ -157,7 +157,7 @@ func FuzzResult(f *testing.F) {
 	})
 }
 
-func TestTheLaneReadsMetaAsTheSDKDoes(t *testing.T) {
+func TestFastMetaIsTheSDKs(t *testing.T) {
 	long, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
 	calls := []agent.Call{{}, {ID: "i", From: agent.Identity{Agent: "c", Trusted: true}, Root: "i",
@@ -200,7 +200,7 @@ func TestTheLaneReadsMetaAsTheSDKDoes(t *testing.T) {
 	}
 }
 
-// checkMeta holds the lane's reading of `_meta` against that of what the SDK decoded. It need not
+// checkMeta holds the fast path's reading of `_meta` against that of what the SDK decoded. It need not
 // take it.
 func checkMeta(t *testing.T, raw []byte) {
 	t.Helper()
@@ -260,17 +260,4 @@ func FuzzCall(f *testing.F) {
 		}
 		checkMeta(t, want.Meta)
 	})
-}
-
-func TestExpressID(t *testing.T) {
-	for _, n := range []uint64{0, 1, 41, math.MaxUint64} {
-		if got, ok := ExpressID(AppendExpressID(nil, n)); !ok || got != n {
-			t.Errorf("%d came back as %d, %v", n, got, ok)
-		}
-	}
-	for _, s := range []string{``, `1`, `"x-"`, `"x-`, `"x-a"`, `"x-1`, `"y-1"`, `"x--1"`, `"x-99999999999999999999"`} {
-		if n, ok := ExpressID([]byte(s)); ok {
-			t.Errorf("%s is number %d", s, n)
-		}
-	}
 }

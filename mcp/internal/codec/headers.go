@@ -9,8 +9,8 @@ const (
 	LastEventHeader = "Last-Event-ID"
 )
 
-// MaxRefusal is how many bytes of an HTTP error's body are read.
-const MaxRefusal = 64 << 10
+// MaxErrorBody is how many bytes of an HTTP error's body are read.
+const MaxErrorBody = 64 << 10
 
-// Goodbye is how long a session over HTTP may take to tell the server that it is over.
-const Goodbye = 2 * time.Second
+// CloseTimeout is how long a session over HTTP may take to tell the server that it is over.
+const CloseTimeout = 2 * time.Second

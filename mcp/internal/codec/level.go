@@ -4,8 +4,8 @@ import (
 	"log/slog"
 )
 
-// SlogLevel is the level that MCP calls by that name; what it does not know is info.
-func SlogLevel(name string) slog.Level {
+// FromLevel is the level that MCP calls by that name; what it does not know is info.
+func FromLevel(name string) slog.Level {
 	switch name {
 	case "debug":
 		return slog.LevelDebug

@@ -223,11 +223,13 @@ func (a EventArgs) Fill(c *agent.Call) {
 	c.Op, c.Name, c.ID, c.Attempt, c.Input = agent.OpEvent, a.Topic, a.ID, max(a.Attempt, 1), a.Payload
 }
 
-// Speech is how a request is to be answered.
-type Speech struct {
-	Era     string
+// ResultFormat is how a request is to be answered.
+type ResultFormat struct {
+	Version string
 	Trusted bool
 }
 
 // WantsInput reports whether a result asks the client, in words that it knows.
-func (s Speech) WantsInput(res *agent.Result) bool { return s.Era > EraLast && res.Pending != nil }
+func (s ResultFormat) WantsInput(res *agent.Result) bool {
+	return s.Version > Version20251125 && res.Pending != nil
+}

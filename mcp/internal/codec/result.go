@@ -13,18 +13,19 @@ import (
 
 // The protocol's eras. They are dates: later ones compare greater.
 const (
-	Era2024    = "2024-11-05" // no audio, no resource links, no structured content
-	EraMarch   = "2025-03-26"
-	eraJune    = "2025-06-18"
-	EraLast    = "2025-11-25" // the newest with a handshake
-	EraNewest  = "2026-07-28" // no handshake and no sessions: each request says what there is to say
-	EraUnknown = ""           // taken for the newest with a handshake
+	Version20241105 = "2024-11-05" // no audio, no resource links, no structured content
+	Version20250326 = "2025-03-26"
+	Version20250618 = "2025-06-18"
+	Version20251125 = "2025-11-25" // the newest with a handshake
+	Version20260728 = "2026-07-28" // no handshake and no sessions: each request says what there is to say
+	VersionUnknown  = ""           // taken for the newest with a handshake
 )
 
-// EraFor is the era in which the SDK answers a client that asked for the version requested.
-func EraFor(requested string) string {
-	if requested > EraLast || !slices.Contains(sdk.SupportedProtocolVersions(), requested) {
-		return EraLast
+// NegotiatedVersion is the era in which the SDK answers a client that asked for the version
+// requested.
+func NegotiatedVersion(requested string) string {
+	if requested > Version20251125 || !slices.Contains(sdk.SupportedProtocolVersions(), requested) {
+		return Version20251125
 	}
 	return requested
 }
@@ -79,7 +80,7 @@ func FromToolResult(res *sdk.CallToolResult, trusted bool) (*agent.Result, error
 	}
 	if res.NeedsInput() {
 		var err error
-		if out.Pending, err = PendingOf(true, res.InputRequests, res.RequestState); err != nil {
+		if out.Pending, err = DecodePending(true, res.InputRequests, res.RequestState); err != nil {
 			return nil, err
 		}
 	}
@@ -219,12 +220,12 @@ func toBlock(c agent.Content, era string) sdk.Content {
 		return &sdk.TextContent{Text: c.Text, Annotations: notes, Meta: meta}
 	case c.Type == agent.ContentImage:
 		return &sdk.ImageContent{Data: c.Data, MIMEType: c.MIMEType, Annotations: notes, Meta: meta}
-	case c.Type == agent.ContentAudio && era != Era2024:
+	case c.Type == agent.ContentAudio && era != Version20241105:
 		return &sdk.AudioContent{Data: c.Data, MIMEType: c.MIMEType, Annotations: notes, Meta: meta}
 	case c.Type == agent.ContentAudio:
 		return &sdk.TextContent{Text: fmt.Sprintf(
 			"[audio, %s, %d bytes: the client's protocol version cannot carry it]", c.MIMEType, len(c.Data))}
-	case c.Type == agent.ContentResourceLink && (era == EraUnknown || era >= eraJune):
+	case c.Type == agent.ContentResourceLink && (era == VersionUnknown || era >= Version20250618):
 		link := &sdk.ResourceLink{URI: c.URI, Name: c.Name, Title: c.Title, Description: c.Description,
 			MIMEType: c.MIMEType, Annotations: notes, Meta: meta}
 		if c.Size > 0 {

@@ -53,7 +53,7 @@ func TestToolResultsSurviveTheWay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, ours := range []bool{true, false} {
-				out, err := FromToolResult(overTheWire(t, ToToolResult(in, EraLast, ours)), true)
+				out, err := FromToolResult(overTheWire(t, ToToolResult(in, Version20251125, ours)), true)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -71,16 +71,16 @@ func TestToolResultsSurviveTheWay(t *testing.T) {
 }
 
 func TestForeignClientsGetPlainMCP(t *testing.T) {
-	res := overTheWire(t, ToToolResult(&agent.Result{Structured: json.RawMessage(`{"a":1}`)}, EraLast, false))
+	res := overTheWire(t, ToToolResult(&agent.Result{Structured: json.RawMessage(`{"a":1}`)}, Version20251125, false))
 	if text := res.Content[0].(*sdk.TextContent).Text; text != `{"a":1}` ||
 		!reflect.DeepEqual(res.StructuredContent, map[string]any{"a": 1.0}) {
 		t.Errorf("%q %v", text, res.StructuredContent)
 	}
-	res = overTheWire(t, ToToolResult(&agent.Result{Structured: json.RawMessage(`[1]`)}, EraLast, false))
+	res = overTheWire(t, ToToolResult(&agent.Result{Structured: json.RawMessage(`[1]`)}, Version20251125, false))
 	if text := res.Content[0].(*sdk.TextContent).Text; text != `[1]` || res.StructuredContent != nil {
 		t.Errorf("%q %v", text, res.StructuredContent)
 	}
-	if res := overTheWire(t, ToToolResult(&agent.Result{Structured: json.RawMessage(`{"a":`)}, EraLast,
+	if res := overTheWire(t, ToToolResult(&agent.Result{Structured: json.RawMessage(`{"a":`)}, Version20251125,
 		false)); !res.IsError || res.Meta[MetaCode] != "internal" {
 		t.Errorf("a broken value: %s", fixture.MustJSON(t, res))
 	}
@@ -95,8 +95,8 @@ func TestForeignClientsGetPlainMCP(t *testing.T) {
 func TestOldErasGetTextForBlocksTheyRaiseOn(t *testing.T) {
 	in := &agent.Result{Content: []agent.Content{agent.Audio([]byte("abc"), "audio/wav"),
 		agent.Link("file:///x", "notes")}}
-	for era, want := range map[string]string{Era2024: "text text", EraMarch: "audio text",
-		eraJune: "audio resource_link", EraLast: "audio resource_link"} {
+	for era, want := range map[string]string{Version20241105: "text text", Version20250326: "audio text",
+		Version20250618: "audio resource_link", Version20251125: "audio resource_link"} {
 		var types []string
 		for _, b := range ToToolResult(in, era, false).Content {
 			types = append(types, FromBlock(b).Type)
@@ -105,9 +105,10 @@ func TestOldErasGetTextForBlocksTheyRaiseOn(t *testing.T) {
 			t.Errorf("%s: %s, want %s", era, got, want)
 		}
 	}
-	for requested, want := range map[string]string{"2024-11-05": Era2024, "2025-06-18": eraJune, "2030-01-01": EraLast,
-		"2026-07-28": EraLast, "1": EraLast, "": EraLast} {
-		if got := EraFor(requested); got != want {
+	for requested, want := range map[string]string{"2024-11-05": Version20241105, "2025-06-18": Version20250618,
+		"2030-01-01": Version20251125,
+		"2026-07-28": Version20251125, "1": Version20251125, "": Version20251125} {
+		if got := NegotiatedVersion(requested); got != want {
 			t.Errorf("eraFor(%q) = %s", requested, got)
 		}
 	}

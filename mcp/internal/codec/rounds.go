@@ -31,8 +31,8 @@ type askedInput struct {
 	Params json.RawMessage `json:"params,omitempty"`
 }
 
-// WantInput makes res, a result of the SDK, say that it wants input.
-func WantInput(p *agent.Pending, res any) error {
+// EncodePending makes res, a result of the SDK, say that it wants input.
+func EncodePending(p *agent.Pending, res any) error {
 	out := inputRequired{ResultType: "input_required", Requests: map[string]askedInput{}, State: p.State}
 	for id, r := range p.Requests {
 		method, ok := askMethods[r.Kind]
@@ -55,8 +55,8 @@ func WantInput(p *agent.Pending, res any) error {
 	return nil
 }
 
-// PendingOf reads what a server wants before a call can go on; nil if that is nothing.
-func PendingOf(wants bool, requests sdk.InputRequestMap, state string) (*agent.Pending, error) {
+// DecodePending reads what a server wants before a call can go on; nil if that is nothing.
+func DecodePending(wants bool, requests sdk.InputRequestMap, state string) (*agent.Pending, error) {
 	if !wants {
 		return nil, nil
 	}
@@ -80,8 +80,8 @@ func PendingOf(wants bool, requests sdk.InputRequestMap, state string) (*agent.P
 	return p, nil
 }
 
-// FromResponses are a client's answers, as JSON.
-func FromResponses(m sdk.InputResponseMap) (map[string]json.RawMessage, error) {
+// FromInputResponses are a client's answers, as JSON.
+func FromInputResponses(m sdk.InputResponseMap) (map[string]json.RawMessage, error) {
 	if len(m) == 0 {
 		return nil, nil
 	}
@@ -96,8 +96,8 @@ func FromResponses(m sdk.InputResponseMap) (map[string]json.RawMessage, error) {
 	return out, nil
 }
 
-// ToResponses is fromResponses in the other direction.
-func ToResponses(in map[string]json.RawMessage) (sdk.InputResponseMap, error) {
+// ToInputResponses is fromResponses in the other direction.
+func ToInputResponses(in map[string]json.RawMessage) (sdk.InputResponseMap, error) {
 	if len(in) == 0 {
 		return nil, nil
 	}
@@ -113,8 +113,8 @@ func ToResponses(in map[string]json.RawMessage) (sdk.InputResponseMap, error) {
 	return out, nil
 }
 
-// complete marks results of the newest era, as the SDK would.
-func CompleteTool(res *sdk.CallToolResult) *sdk.CallToolResult {
+// complete marks results of protocol 2026-07-28, as the SDK would.
+func CompleteToolResult(res *sdk.CallToolResult) *sdk.CallToolResult {
 	var out sdk.CallToolResult
 	if json.Unmarshal([]byte(`{"content":[],"resultType":"complete"}`), &out) != nil {
 		return res // cannot happen
@@ -124,7 +124,7 @@ func CompleteTool(res *sdk.CallToolResult) *sdk.CallToolResult {
 	return &out
 }
 
-func CompletePrompt(res *sdk.GetPromptResult) *sdk.GetPromptResult {
+func CompletePromptResult(res *sdk.GetPromptResult) *sdk.GetPromptResult {
 	var out sdk.GetPromptResult
 	if json.Unmarshal([]byte(`{"messages":[],"resultType":"complete"}`), &out) != nil {
 		return res // cannot happen
@@ -133,7 +133,7 @@ func CompletePrompt(res *sdk.GetPromptResult) *sdk.GetPromptResult {
 	return &out
 }
 
-func CompleteResource(res *sdk.ReadResourceResult) *sdk.ReadResourceResult {
+func CompleteResourceResult(res *sdk.ReadResourceResult) *sdk.ReadResourceResult {
 	var out sdk.ReadResourceResult
 	if json.Unmarshal([]byte(`{"contents":[],"resultType":"complete"}`), &out) != nil {
 		return res // cannot happen
@@ -145,8 +145,8 @@ func CompleteResource(res *sdk.ReadResourceResult) *sdk.ReadResourceResult {
 // MaxRounds bounds how often one call may come back asking for input.
 const MaxRounds = 10
 
-// Inputs gets from the client what a call waits for.
-func Inputs(ctx context.Context, back agent.BackChannel, p *agent.Pending) (map[string]json.RawMessage, error) {
+// CollectInputs gets from the client what a call waits for.
+func CollectInputs(ctx context.Context, back agent.BackChannel, p *agent.Pending) (map[string]json.RawMessage, error) {
 	if back == nil || len(p.Requests) == 0 {
 		return nil, agent.Errorf(agent.CodeUnavailable, "the call wants input, and there is nobody to ask")
 	}

@@ -105,7 +105,7 @@ func (d *directory) session(ctx context.Context, l *line, name string) (*client.
 		client.Target{Name: name, Transport: mcp.Streamable, URL: d.hello.URL + "/agents/" + url.PathEscape(name) +
 			"/mcp",
 			Headers: map[string]string{"Authorization": "Bearer " + d.hello.Token}, Trusted: true},
-		client.Options{Logger: d.log, MaxBody: d.hello.Limits.MaxBody, NoExpress: d.hello.NoExpress})
+		client.Options{Logger: d.log, MaxBody: d.hello.Limits.MaxBody, NoFastPath: d.hello.NoFastPath})
 	if err != nil {
 		var e *agent.Error
 		if errors.As(err, &e) && e.Code == agent.CodeNotFound {

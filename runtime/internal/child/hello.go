@@ -24,25 +24,25 @@ const maxHello = 4 << 20
 // A Hello is the line of JSON that a child reads before MCP begins: who it is and where to call
 // back. It holds secrets.
 type Hello struct {
-	Version   int               `json:"openmas"`
-	Program   string            `json:"program,omitempty"`
-	Project   string            `json:"project"`
-	Agent     string            `json:"agent"`
-	Instance  string            `json:"instance"`
-	Type      string            `json:"type"`
-	Config    map[string]any    `json:"config,omitempty"`
-	StateDir  string            `json:"stateDir"`
-	Dir       string            `json:"dir"`
-	Broker    string            `json:"broker"`
-	URL       string            `json:"url"`
-	Token     string            `json:"token"`
-	Timeout   time.Duration     `json:"timeout"` // of the calls that the child makes
-	Run       bool              `json:"run"`     // whether its Runner is to run
-	Restart   supervise.Policy  `json:"restart"`
-	Telemetry project.Telemetry `json:"telemetry"`
-	LogLevel  slog.Level        `json:"logLevel"`
-	Limits    server.Limits     `json:"limits"`
-	NoExpress bool              `json:"noExpress,omitempty"`
+	Version    int               `json:"openmas"`
+	Program    string            `json:"program,omitempty"`
+	Project    string            `json:"project"`
+	Agent      string            `json:"agent"`
+	Instance   string            `json:"instance"`
+	Type       string            `json:"type"`
+	Config     map[string]any    `json:"config,omitempty"`
+	StateDir   string            `json:"stateDir"`
+	Dir        string            `json:"dir"`
+	Broker     string            `json:"broker"`
+	URL        string            `json:"url"`
+	Token      string            `json:"token"`
+	Timeout    time.Duration     `json:"timeout"` // of the calls that the child makes
+	Run        bool              `json:"run"`     // whether its Runner is to run
+	Restart    supervise.Policy  `json:"restart"`
+	Telemetry  project.Telemetry `json:"telemetry"`
+	LogLevel   slog.Level        `json:"logLevel"`
+	Limits     server.Limits     `json:"limits"`
+	NoFastPath bool              `json:"noFastPath,omitempty"`
 }
 
 // ReadHello reads the line and leaves what follows in the reader that it returns.

@@ -78,7 +78,7 @@ func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out,
 		tasks.Go(func() { c.supervise(running, run) })
 	}
 	err = server.ServeStdio(ctx, c, in, out,
-		server.Options{Logger: c.log, Version: c.Program, Limits: c.Limits, NoExpress: c.NoExpress},
+		server.Options{Logger: c.log, Version: c.Program, Limits: c.Limits, NoFastPath: c.NoFastPath},
 		server.Identity{Identity: FromRuntime, Relays: true})
 	stop()
 	tasks.Wait()

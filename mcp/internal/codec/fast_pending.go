@@ -1,0 +1,120 @@
+package codec
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"sync"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+// A FastID is the id of a request on the fast path. It is an integer, since some servers answer no
+// other ids, and of 31 bits, since some keep them in an int32. The SDK counts its own from 1, so
+// that an answer belongs to whoever its range says.
+type FastID uint32
+
+const (
+	firstFastID FastID = 1 << 30
+	lastFastID  FastID = 1<<31 - 1
+)
+
+// Append appends the id as JSON.
+func (id FastID) Append(dst []byte) []byte { return strconv.AppendUint(dst, uint64(id), 10) }
+
+// ParseFastID reads an id as it stands in a message; ok is false for those of the SDK.
+func ParseFastID(raw []byte) (id FastID, ok bool) {
+	if len(raw) == 0 || raw[0] < '0' || raw[0] > '9' { // no number, or a negative one
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(raw), 10, 64)
+	if err != nil { // some write integers as 1073741824.0
+		f, err := strconv.ParseFloat(string(raw), 64)
+		if err != nil || f > float64(lastFastID) {
+			return 0, false
+		}
+		n = uint64(f)
+	}
+	return FastID(n), n >= uint64(firstFastID) && n <= uint64(lastFastID)
+}
+
+// PendingCalls are the requests of one session's fast path that wait for an answer. The zero value
+// is ready; it is safe for concurrent use.
+type PendingCalls struct {
+	mu    sync.Mutex
+	begun FastID // how many, modulo their range
+	calls map[FastID]chan Response
+}
+
+// Response is the answer to a request: Err is a *jsonrpc.Error, or why there is no result.
+type Response struct {
+	Result json.RawMessage
+	Err    error
+}
+
+// Begin gives a request an id that no pending one has, and the channel on which [Deliver] puts the
+// answer. End must follow.
+func (p *PendingCalls) Begin() (FastID, <-chan Response) {
+	answer := make(chan Response, 1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.calls == nil {
+		p.calls = map[FastID]chan Response{}
+	}
+	for {
+		id := firstFastID + p.begun
+		p.begun = (p.begun + 1) % (lastFastID - firstFastID + 1)
+		if _, taken := p.calls[id]; !taken {
+			p.calls[id] = answer
+			return id, answer
+		}
+	}
+}
+
+// End frees an id.
+func (p *PendingCalls) End(id FastID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.calls, id)
+}
+
+// Deliver takes a message that answers a request of the fast path, also one that came too late.
+func (p *PendingCalls) Deliver(env *wire.Envelope) bool {
+	if env.Method != nil {
+		return false
+	}
+	id, ours := ParseFastID(env.ID)
+	if !ours {
+		return false
+	}
+	p.mu.Lock()
+	answer := p.calls[id]
+	p.mu.Unlock()
+	if answer != nil {
+		select {
+		case answer <- ReadResponse(env):
+		default: // the second answer to one request
+		}
+	}
+	return true
+}
+
+var errNoResult = errors.New("the answer holds neither a result nor an error")
+
+// ReadResponse copies what an answer says.
+func ReadResponse(env *wire.Envelope) Response {
+	switch {
+	case env.Error != nil:
+		rpc := new(jsonrpc.Error)
+		if err := json.Unmarshal(env.Error, rpc); err != nil {
+			return Response{Err: err}
+		}
+		return Response{Err: rpc}
+	case env.Result == nil:
+		return Response{Err: errNoResult}
+	}
+	return Response{Result: bytes.Clone(env.Result)}
+}

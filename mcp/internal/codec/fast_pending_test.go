@@ -1,0 +1,70 @@
+package codec
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+func TestFastID(t *testing.T) {
+	for _, id := range []FastID{firstFastID, firstFastID + 41, lastFastID} {
+		for _, as := range []string{"%d", "%d.0", "%d.0e0"} {
+			if got, ok := ParseFastID(fmt.Appendf(nil, as, id)); !ok || got != id {
+				t.Errorf(as+" came back as %d, %v", id, got, ok)
+			}
+		}
+		if got := string(id.Append([]byte("["))); got != fmt.Sprintf("[%d", id) {
+			t.Errorf("%d is written %s", id, got)
+		}
+	}
+	// Servers that keep ids as int32 must not lose any, and none may be the SDK's.
+	for _, s := range []string{``, `1`, `1073741823`, `2147483648`, `-1073741824`, `"1073741824"`, `99999999999999999999`,
+		`4294967296`, `5368709120`, `1e300`, `null`, `true`, `{}`} {
+		if id, ok := ParseFastID([]byte(s)); ok {
+			t.Errorf("%s is the id %d", s, id)
+		}
+	}
+}
+
+func deliver(t *testing.T, p *PendingCalls, id FastID, rest string) bool {
+	t.Helper()
+	var env wire.Envelope
+	if msg := fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,%s}`, id, rest); !env.Scan([]byte(msg)) {
+		t.Fatal(msg)
+	}
+	return p.Deliver(&env)
+}
+
+func TestPendingCalls(t *testing.T) {
+	var p PendingCalls
+	p.begun = lastFastID - firstFastID
+	last, ofLast := p.Begin()
+	first, ofFirst := p.Begin() // the range begins anew
+	if last != lastFastID || first != firstFastID {
+		t.Fatalf("%d, %d", last, first)
+	}
+	p.End(last)
+	p.begun = lastFastID - firstFastID
+	again, _ := p.Begin()
+	second, ofSecond := p.Begin()
+	if again != lastFastID || second != firstFastID+1 {
+		t.Errorf("%d, %d: a pending id was given again, or a free one was not", again, second)
+	}
+	if !deliver(t, &p, first, `"result":{"a":1}`) || !deliver(t, &p, first, `"result":{"b":2}`) ||
+		!deliver(t, &p, 2_000_000_000, `"result":{}`) || deliver(t, &p, 7, `"result":{}`) ||
+		deliver(t, &p, first, `"method":"ping"`) {
+		t.Error("answers are taken that are not ours, or the other way around")
+	}
+	if r := <-ofFirst; string(r.Result) != `{"a":1}` || r.Err != nil {
+		t.Errorf("%s, %v", r.Result, r.Err)
+	}
+	if !deliver(t, &p, again, `"error":{"code":-7,"message":"no"}`) || len(ofLast) != 0 {
+		t.Error("an answer came to a call that has ended")
+	}
+	if !deliver(t, &p, second, `"error":{"code":"x"}`) {
+		t.Error("an answer that does not decode is none")
+	} else if r := <-ofSecond; r.Err == nil {
+		t.Errorf("an error that does not decode: %s", r.Result)
+	}
+}
