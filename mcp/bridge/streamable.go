@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
@@ -235,11 +236,7 @@ func (u *streamableUplink) listen() {
 				at.ID = "" // what followed is not there any more
 			}
 		}
-		timer := time.NewTimer(max(at.Retry, listenPause))
-		select {
-		case <-timer.C:
-		case <-u.ctx.Done():
-			timer.Stop()
+		if backoff.Sleep(u.ctx, max(at.Retry, listenPause)) != nil {
 			return
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/child"
 	"github.com/openmas/openmas/mcp/internal/wire"
@@ -67,6 +68,9 @@ func dialHTTP(ctx context.Context, t Target, o Options) (*link, error) {
 	return l, nil
 }
 
+// listenerWaits are those between attempts to reach a port that a server has announced.
+var listenerWaits = backoff.Policy{Initial: 5 * time.Millisecond, Multiplier: 2, Max: 200 * time.Millisecond}
+
 // awaitListener waits until the announced port is open: many servers announce it before they bind
 // it.
 func awaitListener(ctx context.Context, endpoint string, p *child.Process) error {
@@ -79,12 +83,12 @@ func awaitListener(ctx context.Context, endpoint string, p *child.Process) error
 		port = u.Scheme // the service of that name
 	}
 	var d net.Dialer
-	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+	for waits := backoff.New(listenerWaits); ; {
 		conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 		if err == nil {
 			return conn.Close()
 		}
-		timer := time.NewTimer(pause)
+		timer := time.NewTimer(waits.Next())
 		select {
 		case <-timer.C:
 			continue

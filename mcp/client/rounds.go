@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
-const (
-	// A server of protocol 2026-07-28 that wants a call again, but nothing for it, sheds load.
-	maxBusy   = 3
-	busyPause = 200 * time.Millisecond // before the first repetition, then twice as long
-)
+// A server of protocol 2026-07-28 that wants a call again, but nothing for it, sheds load: the call is
+// repeated maxBusy times.
+const maxBusy = 3
+
+var busyWaits = backoff.Policy{Initial: 200 * time.Millisecond, Multiplier: 2, Max: time.Second}
 
 // callInRounds sends a call, and again with the answers as long as the server wants input. That is
 // protocol 2026-07-28's way to ask; in the others servers ask while the call waits, and only our own may
@@ -42,8 +43,8 @@ func (s *Session) callInRounds(ctx context.Context, out request) (*agent.Result,
 			if sheds++; sheds > maxBusy {
 				return nil, agent.Errorf(agent.CodeUnavailable, "%s: the server is busy", out.Target())
 			}
-			if err := sleep(ctx, busyPause<<(sheds-1)); err != nil {
-				return nil, err
+			if backoff.Sleep(ctx, busyWaits.Wait(sheds)) != nil {
+				return nil, ctx.Err()
 			}
 			continue
 		}
@@ -54,17 +55,6 @@ func (s *Session) callInRounds(ctx context.Context, out request) (*agent.Result,
 		if out.responses, err = codec.ToInputResponses(answers); err != nil {
 			return nil, err
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

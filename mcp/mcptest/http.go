@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/mcp"
 )
 
@@ -24,6 +25,7 @@ func (s *Server) endpoint() string {
 func (s *Server) answers(ctx context.Context) error {
 	tr := &http.Transport{DisableKeepAlives: true}
 	defer tr.CloseIdleConnections()
+	waits := backoff.Policy{Initial: 20 * time.Millisecond, Multiplier: 2, Max: 500 * time.Millisecond}
 	for attempt := 1; ; attempt++ {
 		err := s.tryOnce(ctx, &http.Client{Transport: tr})
 		if err == nil {
@@ -31,7 +33,7 @@ func (s *Server) answers(ctx context.Context) error {
 			return nil
 		}
 		s.o.Logf("attempt %d: GET %s: %v", attempt, s.endpoint(), err)
-		timer := time.NewTimer(min(time.Duration(attempt)*20*time.Millisecond, 500*time.Millisecond))
+		timer := time.NewTimer(waits.Wait(attempt))
 		select {
 		case <-timer.C:
 			continue

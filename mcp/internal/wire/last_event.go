@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"github.com/openmas/openmas/internal/backoff"
 )
 
 const (
@@ -63,18 +65,11 @@ func (l *LastEvent) Resume(ctx context.Context, cause error, get func(ctx contex
 
 // wait lets the time pass before a try, which grows from one to the next.
 func (l *LastEvent) wait(ctx context.Context) error {
-	timer := time.NewTimer(l.delay())
-	defer timer.Stop()
 	l.tries++
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return backoff.Sleep(ctx, l.waits().Wait(l.tries))
 }
 
-// delay is bounded, whatever a server asks for: a stream that nobody waits for has no deadline.
-func (l *LastEvent) delay() time.Duration {
-	return min(min(cmp.Or(l.Retry, resumeDelay), maxDelay)<<l.tries, maxDelay)
+// waits are bounded, whatever a server asks for: a stream that nobody waits for has no deadline.
+func (l *LastEvent) waits() backoff.Policy {
+	return backoff.Policy{Initial: cmp.Or(l.Retry, resumeDelay), Multiplier: 2, Max: maxDelay}
 }

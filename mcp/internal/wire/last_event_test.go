@@ -15,7 +15,7 @@ func TestResumeDelay(t *testing.T) {
 		{2 * time.Minute, 0, 2 * time.Minute}, {2 * time.Minute, 4, maxDelay},
 		{24 * 24 * time.Hour, 0, maxDelay}, {1<<63 - 1, 4, maxDelay},
 	} {
-		if got := (&LastEvent{Retry: c.retry, tries: c.tries}).delay(); got != c.want {
+		if got := (&LastEvent{Retry: c.retry}).waits().Wait(c.tries + 1); got != c.want {
 			t.Errorf("after %d tries, with retry %v: %v, want %v", c.tries, c.retry, got, c.want)
 		}
 	}
