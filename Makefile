@@ -34,16 +34,21 @@ $(BIN):
 install: ## openmas into the Go bin folder
 	$(GO) install ./cmd/openmas
 
-# The second run takes the SDK's way through the packages of mcp, which must not make a difference; the cache of tests
-# does not know the variable.
+# Many tests wait more than they work: two more packages than processors at the same time, the longest first.
+PACKAGES := ./mcp/server ./runtime ./internal/doctest ./communicator/nats ./mcp/client ./...
+AT_ONCE  := -p=$(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 2)
+
+# With the race detector, each process would sleep for a second at its end. The second run takes the SDK's way
+# through the packages of mcp, which must not make a difference; the cache of tests does not know the variable.
+test: export GORACE := atexit_sleep_ms=0
 test: ## every test, with the race detector where there is a C compiler
 	@echo "make: every test, $(if $(RACE),with the race detector,WITHOUT the race detector: no C compiler (or CGO_ENABLED=0)); some minutes, and more the first time"
-	@$(PROGRESS) test $(RACE) -vet=all -timeout=10m ./... && \
-	  echo "make: once more, without the fast path" && OPENMAS_TEST_FAST_PATH=off $(PROGRESS) test -count=1 $(RACE) -timeout=10m ./mcp/client ./mcp/server ./mcp/bridge
+	@$(PROGRESS) test $(RACE) $(AT_ONCE) -vet=all -timeout=10m $(PACKAGES) && \
+	  echo "make: once more, without the fast path" && OPENMAS_TEST_FAST_PATH=off $(PROGRESS) test -count=1 $(RACE) $(AT_ONCE) -timeout=10m ./mcp/bridge ./mcp/client ./mcp/server
 
 quick: ## what a change breaks first: no race detector, no other processes
 	@echo "make: the tests that need neither the race detector nor other processes"
-	@$(PROGRESS) test -short ./...
+	@$(PROGRESS) test $(AT_ONCE) -short $(PACKAGES)
 
 # Modules of their own: what they need is none of ours. Nothing else builds them.
 NESTED := internal/bench contrib/redis
