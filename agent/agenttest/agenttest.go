@@ -1,23 +1,6 @@
-// Package agenttest runs agents in memory for their unit tests, scripts their peers, and shows what
-// was called.
-//
-//	sys := agenttest.Run(t, agenttest.Agents{
-//		"weather": &Weather{Unit: "C"},
-//		"geo":     agenttest.Script{"locate": Position{Lat: 46.9, Lon: 7.4}},
-//	})
-//	got, err := agent.Ask[Forecast](sys.Ctx(), "weather.forecast", City{Name: "Bern"})
-//	...
-//	asked := agenttest.Inputs[City](sys, "geo.locate")
-//
-// Agents start, are called, get their events and end by the code that the runtime uses for it, so
-// that what a test shows is so in a running system: the order of start, a call's deadline and
-// depth, the order and the attempts of events. Only the broker is a test's own, and what failed is
-// tried again after a millisecond. Nothing needs a network, a file outside the test's folder, or
-// the real clock: a System works inside testing/synctest.
 package agenttest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +14,6 @@ import (
 	"time"
 
 	"github.com/sourcegraph/conc"
-	"github.com/sourcegraph/conc/panics"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
@@ -202,50 +184,6 @@ func (s *System) start(r *running) error {
 	return nil
 }
 
-// background runs the agent's Runner, if it is one, once.
-func (s *System) background(r *running) {
-	if r.Runner() == nil {
-		return
-	}
-	r.done = make(chan struct{})
-	r.wg.Go(func() {
-		defer close(r.done)
-		r.err = s.RunAgent(s.runCtx, r.name)
-	})
-}
-
-// RunAgent runs the agent's Run until it returns; a panic is an error. The test calls it where
-// [ByHand] left that to it.
-func (s *System) RunAgent(ctx context.Context, name string) error {
-	s.t.Helper()
-	r := s.get(name)
-	run := r.Runner()
-	if run == nil {
-		return fmt.Errorf("agent %q has no Run", name)
-	}
-	var err error
-	if p := panics.Try(func() { err = run(ctx) }); p != nil {
-		err = p.AsError()
-	}
-	if err != nil {
-		return fmt.Errorf("run agent %q: %w", name, err)
-	}
-	return nil
-}
-
-// Wait waits until the agent's Run, which goes on in the background, has returned, and gives its
-// error.
-func (s *System) Wait(name string) error {
-	s.t.Helper()
-	r := s.get(name)
-	if r.done == nil {
-		s.t.Fatalf("agent %q does not run in the background", name)
-	}
-	<-r.done
-	r.waited.Store(true)
-	return r.err
-}
-
 func (s *System) lookup(name string) *running {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -297,22 +235,4 @@ func (s *System) stop() error {
 	}
 	errs = append(errs, s.undo.Run(ctx), s.local.Close(ctx))
 	return errors.Join(errs...)
-}
-
-// syncBuffer is a buffer that many may write to.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
