@@ -30,17 +30,17 @@ func (r *Runtime) drain(base context.Context, hard context.CancelFunc) error {
 	defer settled()
 	var errs []error
 	if r.cluster != nil {
-		r.cluster.handOver(settleCtx)
+		r.cluster.HandOver(settleCtx)
 	}
 	if err := r.gateway.Load().Drain(settleCtx); err != nil {
 		errs = append(errs, err)
 		r.log.Warn("work in flight did not end in time", "error", err)
 	}
 	if r.cluster != nil {
-		if err := r.cluster.quiet(settleCtx); err != nil {
+		if err := r.cluster.AwaitQuiet(settleCtx); err != nil {
 			errs = append(errs, err)
 		}
-		r.cluster.ends.Wait() // bounded by settleCtx
+		r.cluster.AwaitHandOver()
 	}
 	r.runners.cancel()
 	errs = append(errs, r.runners.await(ctx))

@@ -20,6 +20,7 @@ import (
 	"github.com/openmas/openmas/communicator/pubsub"
 	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/mcp/server"
+	"github.com/openmas/openmas/runtime/internal/cluster"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
@@ -78,7 +79,7 @@ type Runtime struct {
 	broker    *pubsub.Communicator
 	events    *eventRoutes
 	local     *communicator.Local
-	cluster   *cluster // nil with a broker of our own
+	cluster   *cluster.Cluster // nil with a broker of our own
 	process   string
 	state     string // the folder for what is kept
 	private   *private
@@ -145,10 +146,7 @@ func (r *Runtime) Status() Status {
 	default:
 		return s // what starts is not to be looked at yet
 	}
-	var elsewhere map[string][]InstanceStatus
-	if r.cluster != nil {
-		elsewhere = r.cluster.elsewhere()
-	}
+	elsewhere := r.elsewhere()
 	for _, c := range r.dir.All() {
 		if c.Name == selfName {
 			continue

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 
 	concpool "github.com/sourcegraph/conc/pool"
 
@@ -136,7 +135,7 @@ func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
 		return err
 	}
 	if r.cluster != nil {
-		return r.export(ctx, c, p)
+		return r.cluster.Export(ctx, c, p.undo)
 	}
 	return nil
 }
@@ -168,24 +167,3 @@ func (r *Runtime) hop(over string) telemetry.Hop {
 
 // mask takes the project's secrets out of an error.
 func (r *Runtime) mask(err error) error { return masked(r.cfg, err) }
-
-// checkForeignRequirements looks at what could not be known before foreign servers were connected.
-func (r *Runtime) checkForeignRequirements() error {
-	for _, p := range r.hosted() {
-		for _, req := range p.requires {
-			callee, tool := req.Agent(), req.Tool()
-			info, ok := r.dir.Agent(callee)
-			if c := r.dir.Find(callee); c != nil && r.cfg.Agents[callee].Kind() == project.KindURL &&
-				!c.Shown.Known() {
-				r.log.Warn("an agent requires a tool of a server that cannot be reached yet", "agent", p.name,
-					"requires", req.String())
-				continue
-			}
-			if tool != "" && (!ok || !offers(info, tool)) {
-				return fmt.Errorf("agent %s requires %s, and %s offers %s", p.name, req, callee,
-					strings.Join(append(toolNames(info), "nothing else"), ", "))
-			}
-		}
-	}
-	return nil
-}

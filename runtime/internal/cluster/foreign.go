@@ -1,4 +1,4 @@
-package runtime
+package cluster
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/runtime/internal/route"
-	"github.com/openmas/openmas/runtime/project"
 )
 
 const (
@@ -30,7 +29,7 @@ type foreign struct {
 }
 
 // follow keeps the directory in step with what the others host.
-func (c *cluster) follow(ctx context.Context) {
+func (c *Cluster) follow(ctx context.Context) {
 	again := time.NewTimer(0)
 	defer again.Stop()
 	for {
@@ -50,7 +49,7 @@ func (c *cluster) follow(ctx context.Context) {
 
 // settle adds the agents that are hosted elsewhere only, asks those anew that offer something else,
 // and removes those that are not there any more. It reports whether all have answered.
-func (c *cluster) settle(ctx context.Context) bool {
+func (c *Cluster) settle(ctx context.Context) bool {
 	want := c.offered()
 	var gone []string
 	for name := range c.foreign {
@@ -77,7 +76,8 @@ func (c *cluster) settle(ctx context.Context) bool {
 	for _, a := range answers {
 		if a.err != nil {
 			all = false
-			c.r.log.Warn("an agent that another process hosts does not answer", "agent", a.name, "again in", askAgain,
+			c.o.Logger.Warn("an agent that another process hosts does not answer", "agent", a.name, "again in",
+				askAgain,
 				"error", a.err)
 		} else if c.foreign[a.name] == nil {
 			c.foreign[a.name] = a.f
@@ -85,19 +85,19 @@ func (c *cluster) settle(ctx context.Context) bool {
 		}
 	}
 	if len(answers)+len(gone) > 0 {
-		c.r.dir.Add(fresh...)
-		c.r.refresh()
+		c.o.Directory.Add(fresh...)
+		c.o.OnChange()
 	}
 	return all
 }
 
 // offered returns the agents that are hosted elsewhere and not here, each with what it offers.
-func (c *cluster) offered() map[string]string {
+func (c *Cluster) offered() map[string]string {
 	all := map[string][]string{}
 	c.mu.Lock()
 	for _, a := range c.members {
 		for _, x := range a.Agents {
-			if x.Name != selfName && !c.here[x.Name] && !slices.Contains(all[x.Name], x.Offers) {
+			if !c.here[x.Name] && !slices.Contains(all[x.Name], x.Offers) {
 				all[x.Name] = append(all[x.Name], x.Offers)
 			}
 		}
@@ -111,22 +111,18 @@ func (c *cluster) offered() map[string]string {
 	return out
 }
 
-func (c *cluster) dialForeign(ctx context.Context, name, offers string) (*foreign, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.r.cfg.Connect.Timeout)
+func (c *Cluster) dialForeign(ctx context.Context, name, offers string) (*foreign, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.o.DialTimeout)
 	defer cancel()
-	peer, err := c.r.broker.Dial(ctx, name)
+	peer, err := c.o.Broker.Dial(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	ac := c.r.cfg.Agents[name]
-	ac.Communicator = project.OverPubSub
 	sessions := route.NewPool(name, 1)
 	sessions.Learn(peer.Info())
 	i := sessions.Instances()[0]
 	i.Up(peer)
-	o := c.r.callee(planned{name: name, cfg: ac, kind: ac.Kind()}, sessions, sessions)
-	o.Remote = true
-	return &foreign{callee: route.New(o), instance: i, peer: peer, offers: offers}, nil
+	return &foreign{callee: c.o.Callee(name, sessions), instance: i, peer: peer, offers: offers}, nil
 }
 
 // A refresher is a peer that can ask the agent anew what it offers, as those of pubsub can.
@@ -135,12 +131,12 @@ type refresher interface {
 }
 
 // refresh asks an agent anew what it offers; its calls go on.
-func (c *cluster) refresh(ctx context.Context, f *foreign, offers string) error {
+func (c *Cluster) refresh(ctx context.Context, f *foreign, offers string) error {
 	r, ok := f.peer.(refresher)
 	if !ok {
 		return errors.New("its session cannot ask")
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.r.cfg.Connect.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.o.DialTimeout)
 	defer cancel()
 	if err := r.Refresh(ctx); err != nil {
 		return err
@@ -151,14 +147,14 @@ func (c *cluster) refresh(ctx context.Context, f *foreign, offers string) error 
 
 // removeForeign takes agents out of the directory. Their sessions end when the calls that are in
 // flight have: a process that leaves in order still answers them.
-func (c *cluster) removeForeign(ctx context.Context, names ...string) {
-	c.r.dir.Remove(names...)
+func (c *Cluster) removeForeign(ctx context.Context, names ...string) {
+	c.o.Directory.Remove(names...)
 	for _, name := range names {
 		f := c.foreign[name]
 		delete(c.foreign, name)
 		c.ends.Go(func() {
 			if err := errors.Join(f.instance.Stop(ctx), f.peer.Close(ctx)); err != nil {
-				c.r.log.Debug("end the session to an agent elsewhere", "agent", name, "error", err)
+				c.o.Logger.Debug("end the session to an agent elsewhere", "agent", name, "error", err)
 			}
 		})
 	}

@@ -1,0 +1,187 @@
+// Package cluster is a process of a project among the others: what they host is callable here over
+// the broker, and what this one hosts is callable there.
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"hash/fnv"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/sourcegraph/conc"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/runtime/internal/presence"
+	"github.com/openmas/openmas/runtime/internal/route"
+)
+
+// Options configure a [Cluster]. All fields but Version are needed.
+type Options struct {
+	Project string
+	// Process names this process, Version its program.
+	Process, Version string
+	Started          time.Time
+	// Here are the agents that this process hosts, or will.
+	Here   []string
+	Driver pubsub.Driver
+	Broker communicator.Communicator
+	// Directory gets the agents that live elsewhere only.
+	Directory *route.Directory
+	// Callee makes the way to one of them.
+	Callee func(name string, sessions *route.Pool) *route.Callee
+	// Instances describes an agent's instances to the other processes, as JSON.
+	Instances func(*route.Callee) (json.RawMessage, error)
+	// Serve stands before an agent that other processes call: telemetry.
+	Serve agent.Middleware
+	// Draining: new calls are to go elsewhere.
+	Draining func() bool
+	// OnChange is called when agents elsewhere have come, changed or gone.
+	OnChange func()
+	// DialTimeout bounds asking an agent elsewhere what it offers.
+	DialTimeout time.Duration
+	Logger      *slog.Logger
+}
+
+// A Member is another process of the project, as it describes itself.
+type Member struct {
+	Process string    `json:"-"`
+	Host    string    `json:"host"`
+	PID     int       `json:"pid"`
+	Version string    `json:"version,omitempty"`
+	Started time.Time `json:"started"`
+	Agents  []Hosted  `json:"agents"`
+}
+
+// Hosted is one agent that a process hosts.
+type Hosted struct {
+	Name         string `json:"name"`
+	Communicator string `json:"communicator"`
+	// Offers changes with what the agent offers.
+	Offers    string          `json:"offers,omitempty"`
+	Instances json.RawMessage `json:"instances"`
+}
+
+// A Cluster is this process among the others of its project.
+type Cluster struct {
+	o        Options
+	presence *presence.Registry
+	changed  chan struct{}
+	host     string
+	here     map[string]bool
+
+	mu      sync.Mutex
+	members map[string]Member
+	exports []*export
+
+	foreign map[string]*foreign // agents hosted elsewhere only; follow's own
+	ends    conc.WaitGroup      // of sessions that are not used any more
+}
+
+// New begins to listen to the other processes. Run announces this one.
+func New(o Options) (*Cluster, error) {
+	c := &Cluster{o: o, changed: make(chan struct{}, 1), here: map[string]bool{}, members: map[string]Member{},
+		foreign: map[string]*foreign{}}
+	for _, name := range o.Here {
+		c.here[name] = true
+	}
+	var err error
+	if c.host, err = os.Hostname(); err != nil {
+		c.host = "unknown"
+	}
+	c.presence, err = presence.New(o.Driver, presence.Options{Project: o.Project, Process: o.Process,
+		Describe: c.describe, OnChange: c.memberChanged, Logger: o.Logger})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Run keeps the directory in step with what the others host, until ctx ends. It is called once.
+func (c *Cluster) Run(ctx context.Context) {
+	var both conc.WaitGroup
+	both.Go(func() { c.presence.Run(ctx) })
+	both.Go(func() { c.follow(ctx) })
+	both.Wait()
+}
+
+// Close ends the sessions to agents elsewhere, after Run has returned. Calls in flight get until
+// ctx ends.
+func (c *Cluster) Close(ctx context.Context) {
+	c.removeForeign(ctx, slices.Collect(maps.Keys(c.foreign))...)
+	c.ends.Wait()
+}
+
+// describe returns the announcement of this process.
+func (c *Cluster) describe() []byte {
+	m := Member{Host: c.host, PID: os.Getpid(), Version: c.o.Version, Started: c.o.Started}
+	c.mu.Lock()
+	exports := slices.Clone(c.exports)
+	c.mu.Unlock()
+	for _, e := range exports {
+		instances, err := c.o.Instances(e.callee)
+		if err != nil {
+			c.o.Logger.Error("describe an agent to other processes", "agent", e.callee.Name, "error", err)
+			continue
+		}
+		m.Agents = append(m.Agents, Hosted{Name: e.callee.Name, Communicator: e.callee.Over,
+			Offers: fingerprint(e.callee.Info()), Instances: instances})
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		c.o.Logger.Error("describe this process", "error", err)
+	}
+	return b
+}
+
+// fingerprint is a short text that differs when info does.
+func fingerprint(info agent.Info) string {
+	h := fnv.New64a()
+	if err := json.NewEncoder(h).Encode(info); err != nil {
+		return ""
+	}
+	return strconv.FormatUint(h.Sum64(), 36)
+}
+
+// memberChanged notes the announcement of another process. It must be quick: follow acts on it.
+func (c *Cluster) memberChanged(p presence.Member, gone bool) {
+	m := Member{Process: p.Process}
+	if err := json.Unmarshal(p.Description, &m); err != nil && !gone {
+		c.o.Logger.Warn("the announcement of another process cannot be read: is it of another version?",
+			"process", p.Process, "error", err)
+		return
+	}
+	c.mu.Lock()
+	_, known := c.members[p.Process]
+	if gone {
+		delete(c.members, p.Process)
+	} else {
+		c.members[p.Process] = m
+	}
+	c.mu.Unlock()
+	switch {
+	case gone:
+		c.o.Logger.Info("a process of the project is gone", "process", m.Process, "host", m.Host, "pid", m.PID)
+	case !known:
+		c.o.Logger.Info("another process of the project", "process", m.Process, "host", m.Host, "pid", m.PID)
+	}
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Members are the other processes, by name. What they say must not be changed.
+func (c *Cluster) Members() []Member {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.SortedFunc(maps.Values(c.members), func(a, b Member) int { return cmp.Compare(a.Process, b.Process) })
+}
