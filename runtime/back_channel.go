@@ -15,7 +15,7 @@ import (
 func (r *Runtime) backChannel(p planned) agent.BackChannel {
 	var h agent.BackChannelFuncs
 	if tool := r.cfg.MCP.Sampling; tool != "" {
-		env := agent.Env{Name: p.name, Instance: p.name, Logger: r.log, Directory: r.dir}
+		env := agent.Env{Name: p.name, Logger: r.log, Directory: untrusted{r.dir}}
 		h.Sample = func(ctx context.Context, req agent.SampleRequest) (agent.SampleResult, error) {
 			return sample(agent.WithEnv(ctx, env), tool, req)
 		}
@@ -29,6 +29,16 @@ func (r *Runtime) backChannel(p planned) agent.BackChannel {
 		h.Roots = func(context.Context) ([]agent.Root, error) { return roots, nil }
 	}
 	return h
+}
+
+// untrusted is the directory for what a program asks that is not ours.
+type untrusted struct{ agent.Directory }
+
+// Call implements [agent.Caller].
+func (u untrusted) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+	theirs := *c
+	theirs.From.Trusted = false
+	return u.Directory.Call(ctx, &theirs)
 }
 
 // sample asks a tool of the system for what MCP asks a model.

@@ -163,7 +163,7 @@ func TestARunnerGoesOnInANewChild(t *testing.T) {
 	cfg := &project.Config{Agents: map[string]project.Agent{
 		"a": {Type: "worker", Communicator: project.OverStdio,
 			Config: map[string]any{"crash": filepath.Join(t.TempDir(), "tried")}}}}
-	s := start(t, cfg, nil, func(o *runtime.Options) { o.Once = true })
+	s := start(t, cfg, nil, func(o *runtime.Options) { o.Mode = runtime.ModeOnce })
 	if err := s.wait(); err != nil {
 		t.Error(err)
 	}
@@ -172,7 +172,7 @@ func TestARunnerGoesOnInANewChild(t *testing.T) {
 func TestOnceEndsWhenAChildIsGivenUp(t *testing.T) {
 	cfg := &project.Config{Restart: impatient, Agents: map[string]project.Agent{
 		"a": {Type: "worker", Communicator: project.OverStdio, Config: map[string]any{"crash": "always"}}}}
-	s := start(t, cfg, nil, func(o *runtime.Options) { o.Once = true })
+	s := start(t, cfg, nil, func(o *runtime.Options) { o.Mode = runtime.ModeOnce })
 	if err := s.wait(); err == nil || !strings.Contains(err.Error(), "agent a: ") {
 		t.Errorf("error: %v", err)
 	}

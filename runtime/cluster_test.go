@@ -18,7 +18,9 @@ func part(t *testing.T, dir string, cfg *project.Config, only ...string) *system
 	c.Dir, c.Broker.Type = dir, project.BrokerNATS
 	s := prepare(t, &c, nil, func(o *runtime.Options) {
 		o.Only = only
-		o.Observe = len(only) == 0
+		if len(only) == 0 {
+			o.Mode = runtime.ModeObserve
+		}
 	})
 	s.run()
 	return s

@@ -20,7 +20,7 @@ func BenchmarkCommunicators(b *testing.B) {
 			b.Run(over+"/"+name, func(b *testing.B) {
 				cfg := &project.Config{Dir: b.TempDir(),
 					Agents: map[string]project.Agent{"echo": {Type: "probe", Communicator: over}}}
-				r, err := runtime.New(cfg, types(nil), runtime.Options{Output: io.Discard, Passive: true})
+				r, err := runtime.New(cfg, types(nil), runtime.Options{Output: io.Discard, Mode: runtime.ModePassive})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -29,7 +29,7 @@ func BenchmarkCommunicators(b *testing.B) {
 				go func() { done <- r.Run(ctx) }()
 				<-r.Ready()
 				call := func(ctx context.Context) {
-					if _, err := agent.Ask[note](agent.WithEnv(ctx, agent.Env{Name: "bench", Directory: r.Directory()}),
+					if _, err := agent.Ask[note](r.Context(ctx),
 						"echo.say", in); err != nil {
 						b.Error(err)
 					}

@@ -17,7 +17,7 @@ import (
 // listen takes the gateway's port. It comes before everything else, so that a port in use starts
 // nothing.
 func (r *Runtime) listen(ctx context.Context) error {
-	if r.cfg.Gateway == nil || r.opts.Passive {
+	if r.cfg.Gateway == nil || r.opts.Mode.calm() {
 		return nil
 	}
 	addr := r.cfg.Gateway.Listen

@@ -170,7 +170,7 @@ func TestRunnerRunsAgainUntilItIsDone(t *testing.T) {
 				return nil
 			}}
 		},
-	}, func(o *runtime.Options) { o.Once = true })
+	}, func(o *runtime.Options) { o.Mode = runtime.ModeOnce })
 	if err := s.wait(); err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestRunnerInAChildProcess(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ran")
 	cfg := &project.Config{Agents: map[string]project.Agent{"a": {Type: "runs", Communicator: project.OverStdio,
 		Config: map[string]any{"file": file}}}}
-	s := start(t, cfg, nil, func(o *runtime.Options) { o.Once = true })
+	s := start(t, cfg, nil, func(o *runtime.Options) { o.Mode = runtime.ModeOnce })
 	if err := s.wait(); err != nil {
 		t.Fatal(err)
 	}

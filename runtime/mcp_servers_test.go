@@ -72,12 +72,20 @@ func (*thinker) Capabilities() agent.Capabilities {
 	return agent.Capabilities{Tools: []agent.Tool{
 		agent.NewTool("sample", "", func(ctx context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
 			return agent.SampleResult{Model: "m1", Role: "assistant",
-				Content: agent.Blocks{agent.Text(agent.CallFrom(ctx).From.Agent + ": " + last(r))}}, nil
+				Content: agent.Blocks{agent.Text(from(ctx) + ": " + last(r))}}, nil
 		}),
 		agent.NewTool("text", "", func(_ context.Context, r agent.SampleRequest) (string, error) {
 			return last(r), nil
 		}),
 	}}
+}
+
+func from(ctx context.Context) string {
+	f := agent.CallFrom(ctx).From
+	if f.Trusted {
+		return f.Agent + ", trusted"
+	}
+	return f.Agent
 }
 
 var thinkers = agent.Types{"thinker": func() agent.Agent { return &thinker{} }}
@@ -271,7 +279,8 @@ func TestToolsThatComeAndGoReachTheGateway(t *testing.T) {
 			&sdk.ClientOptions{ToolListChangedHandler: func(context.Context, *sdk.ToolListChangedRequest) {
 				changed <- true
 			}})
-		var tr sdk.Transport = &sdk.StreamableClientTransport{Endpoint: s.Status().URL + path, HTTPClient: httpClient(t)}
+		var tr sdk.Transport = &sdk.StreamableClientTransport{Endpoint: s.Status().URL + path,
+			HTTPClient: httpClient(t)}
 		if path == "/sse" {
 			tr = &sdk.SSEClientTransport{Endpoint: s.Status().URL + path, HTTPClient: httpClient(t)}
 		}

@@ -110,7 +110,7 @@ func (r *Runtime) startRunners(base context.Context) <-chan struct{} {
 	ctx, cancel := context.WithCancel(base)
 	r.runners.cancel = cancel
 	all := slices.Clone(r.runners.all)
-	if r.opts.Passive {
+	if r.opts.Mode.calm() {
 		all = nil
 	}
 	byName := map[string]planned{}

@@ -34,18 +34,12 @@ type Options struct {
 	Logger *slog.Logger
 	// Output is where agents write results: see [agent.Env]. Default: standard output.
 	Output io.Writer
-	// Only hosts these agents of the project; empty: all.
+	// Mode is what this process does for the project. Default: [ModeServe].
+	Mode Mode
+	// Only hosts these agents of the project; empty: all. See [Mode].
 	Only []string
 	// Version of the program, for status and MCP clients.
 	Version string
-	// Once ends the run when every Runner has returned.
-	Once bool
-	// Passive leaves out the gateway's listener and the Runners: for a program that wants to call
-	// the agents and nothing else.
-	Passive bool
-	// Observe hosts nothing, and reaches what other processes of the project host: see
-	// [Config.Broker].
-	Observe bool
 	// BrokerWait is how long a broker that is down at start is waited for; 0: for as long as it
 	// takes, negative: not at all.
 	BrokerWait time.Duration
@@ -109,9 +103,8 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	if o.Output == nil {
 		o.Output = os.Stdout
 	}
-	if len(o.Only) > 0 && cfg.Broker.Type == project.BrokerMemory {
-		return nil, errors.New("--agents hosts a part of the project, which needs a broker that other processes can " +
-			"reach; the memory broker is this process's own")
+	if err := o.check(cfg); err != nil {
+		return nil, err
 	}
 	if err := checkDriver(cfg, o.Drivers); err != nil {
 		return nil, err
@@ -130,8 +123,9 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	return r, nil
 }
 
-// Directory reaches the agents of the running system, those of foreign servers included. Calls from
-// outside an agent go through [agent.WithEnv] with it.
+// Directory reaches the agents of the running system, those of foreign servers included. What a
+// call says about its caller is taken as it is: it is not for agents. [Runtime.Context] is what a
+// program calls with.
 func (r *Runtime) Directory() agent.Directory { return r.dir }
 
 // Ready is closed when every agent is up.
@@ -166,7 +160,7 @@ func (r *Runtime) Status() Status {
 }
 
 // Run starts the system, keeps it alive, and stops it in order: when ctx ends, when a critical
-// agent has failed for good (an error), or with Options.Once when every Runner has returned. What
+// agent has failed for good (an error), or with [ModeOnce] when every Runner has returned. What
 // started is stopped again when starting fails halfway. The error's text has no secret of the
 // project; errors.Is and errors.As find its causes as they are.
 func (r *Runtime) Run(ctx context.Context) error { return maskedText(r.cfg, r.run(ctx)) }
@@ -191,7 +185,7 @@ func (r *Runtime) run(ctx context.Context) error {
 		r.opts.OnReady(r.Status())
 	}
 	done := r.startRunners(base)
-	if !r.opts.Once {
+	if r.opts.Mode != ModeOnce {
 		done = nil
 	}
 	var cause error

@@ -102,7 +102,7 @@ const startsAtOnce = 16
 
 // hosted are the agents of the plan that live here.
 func (r *Runtime) hosted() []planned {
-	if r.opts.Observe {
+	if r.opts.Mode == ModeObserve {
 		return nil
 	}
 	if len(r.opts.Only) == 0 {

@@ -75,10 +75,10 @@ var errAlone = errors.New("no process of the project runs")
 // else it is run for it, without its gateway and Runners, and stopped.
 func (a *app) during(ctx context.Context, cfg *project.Config, log *slog.Logger,
 	f func(context.Context, *runtime.Runtime) error) error {
-	o := runtime.Options{Logger: log, Output: a.Err, Passive: true, BrokerWait: brokerPatience}
+	o := runtime.Options{Logger: log, Output: a.Err, Mode: runtime.ModePassive, BrokerWait: brokerPatience}
 	if cfg.Broker.Type != project.BrokerMemory {
 		watch := o
-		watch.Observe = true
+		watch.Mode = runtime.ModeObserve
 		err := a.with(ctx, cfg, watch, func(ctx context.Context, r *runtime.Runtime) error {
 			if !others(ctx, r) {
 				return errAlone

@@ -37,7 +37,10 @@ When everything is up, standard error says so, and SSE_SERVER_URL=http://host:po
 			if err != nil {
 				return err
 			}
-			o := runtime.Options{Logger: log, Output: a.Out, Only: only, Once: once, BrokerWait: wait}
+			o := runtime.Options{Logger: log, Output: a.Out, Only: only, BrokerWait: wait}
+			if once {
+				o.Mode = runtime.ModeOnce
+			}
 			if wait == 0 {
 				o.BrokerWait = -1
 			} else if wait < 0 {

@@ -29,8 +29,7 @@ func (a *app) withTarget(ctx context.Context, path string, p projectFlags, s ser
 			return err
 		}
 		return a.during(ctx, cfg, log, func(ctx context.Context, r *runtime.Runtime) error {
-			dir := r.Directory()
-			return f(agent.WithEnv(ctx, agent.Env{Name: "cli", Directory: dir}), target{r.Listing, callDirectory})
+			return f(r.Context(ctx), target{r.Listing, callDirectory})
 		})
 	}
 	log, err := l.logger(a.Err)
