@@ -6,29 +6,12 @@ import (
 	"errors"
 	"sync"
 
-	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
-
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
-	"github.com/openmas/openmas/mcp/internal/wire"
 )
-
-// A fastSender carries calls of the fast path to the server, under ids that the caller chose.
-type fastSender interface {
-	// call sends the request id, a call of the tool name, and waits for its answer; msg is valid
-	// until then. What the session's hook gets for the request comes on answer. An error that is
-	// no *jsonrpc.Error says how that failed.
-	call(ctx context.Context, id codec.FastID, answer <-chan codec.Response, name string, msg []byte) (json.RawMessage,
-		error)
-	// cancel tells the server that the answer to a call that was sent, and whose ctx has ended, is
-	// not waited for. It may be lost.
-	cancel(ctx context.Context, id codec.FastID)
-}
-
-// errNotTaken: the message was not taken, and only the SDK knows what to do next.
-var errNotTaken = errors.New("the server is elsewhere")
 
 // FastCalls is the number of calls that took the fast path, so far.
 func (s *Session) FastCalls() int64 { return s.fastCalls.Load() }
@@ -70,76 +53,6 @@ func (s *Session) callFast(ctx context.Context, out request, name string, argume
 // messages are buffers: no sender keeps what it has sent.
 var messages = sync.Pool{New: func() any { return new([]byte) }}
 
-// connSender carries calls over a connection whose messages the session's hook sees.
-type connSender struct {
-	s    *Session
-	conn wire.Conn
-}
-
-func (c *connSender) call(ctx context.Context, _ codec.FastID, answer <-chan codec.Response, _ string,
-	msg []byte) (json.RawMessage, error) {
-	err := c.conn.WriteRaw(ctx, msg)
-	if err == nil {
-		select {
-		case r := <-answer:
-			return r.Result, r.Err
-		case <-ctx.Done():
-			err = ctx.Err()
-		case <-c.conn.Done():
-			err = c.conn.Err()
-		}
-	}
-	select { // an answer counts, whatever else has happened
-	case r := <-answer:
-		return r.Result, r.Err
-	default:
-		return nil, err
-	}
-}
-
-func (c *connSender) cancel(ctx context.Context, id codec.FastID) {
-	msg := cancellation(id)
-	if c.s.link.http == nil {
-		_ = c.conn.WriteRaw(ctx, msg) // ctx has ended: it is queued if there is room
-		return
-	}
-	c.s.after.run(func(ctx context.Context) { _ = c.conn.WriteRaw(ctx, msg) }) // the server need not hear of it
-}
-
-func cancellation(id codec.FastID) []byte {
-	msg := id.Append([]byte(`{"jsonrpc":"2.0","method":"` + codec.MethodCancelled + `","params":{"requestId":`))
-	return append(msg, `,"reason":"the caller gave up"}}`...)
-}
-
-// background are what a session still does for calls that have ended.
-type background struct {
-	mu     sync.Mutex
-	closed bool
-	wg     sync.WaitGroup
-}
-
-// run does f aside, within the time of a goodbye, unless the session is over.
-func (e *background) run(f func(context.Context)) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return
-	}
-	e.wg.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), codec.CloseTimeout)
-		defer cancel()
-		f(ctx)
-	})
-}
-
-// finish lets no more begin, and waits.
-func (e *background) finish() {
-	e.mu.Lock()
-	e.closed = true
-	e.mu.Unlock()
-	e.wg.Wait()
-}
-
 // recordDiscover keeps what the SDK's client says of itself when it asks the server for its
 // versions: calls on the fast path say the same.
 func (s *Session) recordDiscover(next sdk.MethodHandler) sdk.MethodHandler {
@@ -157,20 +70,9 @@ func (s *Session) recordDiscover(next sdk.MethodHandler) sdk.MethodHandler {
 	}
 }
 
-// setInfo notes what the server offers.
-func (s *Session) setInfo(info *agent.Info) {
-	heads := map[string]bool{}
-	for _, t := range info.Tools {
-		if codec.WantsHeaders(t.InputSchema) {
-			heads[t.Name] = true
-		}
-	}
-	s.headerTools.Store(&heads)
-	s.info.Store(info)
-}
-
-// takesFast reports whether a call can take the fast path. With protocol 2026-07-28 the SDK's client carries
-// the answers to questions, and over HTTP adds headers for arguments that a tool wants there.
+// takesFast reports whether a call can take the fast path. With protocol 2026-07-28 the SDK's
+// client carries the answers to questions, and over HTTP adds headers for arguments that a tool
+// wants there.
 func (s *Session) takesFast(out request, name string) bool {
 	if s.fast == nil || out.responses != nil || out.state != "" {
 		return false

@@ -29,33 +29,36 @@ const (
 // postSender carries calls over streamable HTTP: a POST for each, with the answer in its response.
 // What else the response says goes where the session's other messages go.
 type postSender struct {
-	s          *Session
 	http       *roundTripper
 	url        *url.URL
 	header     http.Header // not changed
+	stateless  bool        // the protocol has no sessions
 	redirected atomic.Bool // there are redirects
+	after      *background
+	// other gets the messages of a response that are not its answer, valid during the call.
+	other func(ctx context.Context, raw []byte, env *wire.Envelope)
 }
 
-func newPostSender(s *Session) *postSender {
-	h := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"},
-		"Mcp-Protocol-Version": {s.ProtocolVersion()}}
-	if s.stateless() {
+func newPostSender(l *link, own map[string]string, version, session string) *postSender {
+	h := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}}
+	h.Set(codec.VersionHeader, version)
+	stateless := version > codec.Version20251125
+	if stateless {
 		h.Set(codec.MethodHeader, codec.MethodCall)
 	}
-	if id := s.sdk.ID(); id != "" {
-		h.Set(codec.SessionHeader, id)
+	if session != "" {
+		h.Set(codec.SessionHeader, session)
 	}
-	for k, v := range s.target.Headers { // or they would be added to a copy, for each call
+	for k, v := range own { // or they would be added to a copy, for each call
 		if h.Get(k) == "" {
 			h.Set(k, v)
 		}
 	}
-	u := s.link.endpoint
-	if u.User != nil {
-		pass, _ := u.User.Password()
-		(&http.Request{Header: h}).SetBasicAuth(u.User.Username(), pass)
+	if user := l.endpoint.User; user != nil {
+		pass, _ := user.Password()
+		(&http.Request{Header: h}).SetBasicAuth(user.Username(), pass)
 	}
-	return &postSender{s: s, http: s.link.http, url: u, header: h}
+	return &postSender{http: l.http, url: l.endpoint, header: h, stateless: stateless}
 }
 
 func (c *postSender) request(ctx context.Context, method string, header http.Header, msg []byte) *http.Request {
@@ -76,7 +79,7 @@ func (c *postSender) call(ctx context.Context, id codec.FastID, _ <-chan codec.R
 		return nil, errNotTaken
 	}
 	h := c.header
-	if c.s.stateless() {
+	if c.stateless {
 		h = maps.Clone(h)
 		h[codec.NameHeader] = []string{name}
 	}
@@ -92,10 +95,10 @@ func (c *postSender) call(ctx context.Context, id codec.FastID, _ <-chan codec.R
 }
 
 func (c *postSender) cancel(_ context.Context, id codec.FastID) {
-	if c.s.stateless() {
+	if c.stateless {
 		return // the connection has been closed, which says it
 	}
-	c.s.after.run(func(ctx context.Context) {
+	c.after.run(func(ctx context.Context) {
 		if resp, err := c.http.RoundTrip(c.request(ctx, http.MethodPost, c.header, cancellation(id))); err == nil {
 			_ = resp.Body.Close() // the server's opinion of it does not matter
 		}
@@ -207,13 +210,11 @@ func (a *postAnswer) message(ctx context.Context, raw []byte) {
 			a.got, a.Response = true, codec.ReadResponse(&env)
 			return
 		}
-		if !a.sender.s.hook(raw, &env) {
-			_ = a.sender.s.inject(ctx, raw) // fails when the session or the call is over
-		}
+		a.sender.other(ctx, raw, &env)
 	case raw[0] == '[':
 		wire.Array(raw, func(item []byte) bool { a.message(ctx, item); return true })
 	default:
-		a.sender.s.log.Warn("skipped an answer that is not an MCP message", "data", string(raw[:min(len(raw), 200)]))
+		a.sender.http.log.Warn("skipped an answer that is not an MCP message", "data", string(raw[:min(len(raw), 200)]))
 	}
 }
 

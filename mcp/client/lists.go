@@ -237,3 +237,15 @@ func pages[T any](s *Session, what string, name func(T) string, fetch func(curso
 
 // reservedNames begin the names of tools that are no tools: [eventTool].
 const reservedNames = "openmas."
+
+// setInfo notes what the server offers.
+func (s *Session) setInfo(info *agent.Info) {
+	heads := map[string]bool{}
+	for _, t := range info.Tools {
+		if codec.WantsHeaders(t.InputSchema) {
+			heads[t.Name] = true
+		}
+	}
+	s.headerTools.Store(&heads)
+	s.info.Store(info)
+}

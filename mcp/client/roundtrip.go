@@ -3,12 +3,10 @@ package client
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -16,17 +14,13 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-const (
-	optionalStreamTimeout = 3 * time.Second // for the answer to the GET of a stream that is optional
-
-)
-
 // roundTripper goes between the SDK's streamable client and the network, and keeps what the former
-// would lose or make worse: one call's refusal must not end the session, a session that is severed
+// would lose or make worse: one call's refusal must not end the session, a session that is aborted
 // must not wait for the server, and a call's notices come before its result. The SSE connection,
-// which does these things itself, only shares the severing.
+// which does these things itself, only shares the aborting.
 type roundTripper struct {
 	base        http.RoundTripper
+	log         *slog.Logger
 	streamable  bool
 	maxBody     int64
 	maxFrame    int64
@@ -37,50 +31,20 @@ type roundTripper struct {
 }
 
 func newRoundTripper(base http.RoundTripper, streamable bool, o Options) *roundTripper {
-	t := &roundTripper{base: base, streamable: streamable, maxBody: int64(o.MaxBody), maxFrame: int64(o.MaxFrame)}
+	t := &roundTripper{base: base, log: o.Logger, streamable: streamable, maxBody: int64(o.MaxBody),
+		maxFrame: int64(o.MaxFrame)}
 	t.ctx, t.abort = context.WithCancel(context.Background())
 	return t
 }
 
-// A note is what the round tripper learns about one call.
-type note struct {
-	notices atomic.Bool            // the answer's stream holds notifications
-	refusal atomic.Pointer[string] // the body of an answer that is no success
-	direct  bool                   // who reads the stream handles them
-}
-
-type (
-	noteKey   struct{}
-	injectKey struct{}
-)
-
-func withNote(ctx context.Context) (context.Context, *note) {
-	n := &notedContext{Context: ctx}
-	return n, &n.note
-}
-
-// notedContext is a context and its note in one piece.
-type notedContext struct {
-	context.Context
-	note note
-}
-
-// Value implements [context.Context].
-func (n *notedContext) Value(key any) any {
-	if key == (noteKey{}) {
-		return &n.note
-	}
-	return n.Context.Value(key)
-}
-
 // RoundTrip implements [http.RoundTripper].
 func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
-	if msg, ok := r.Context().Value(injectKey{}).(string); ok {
-		return t.inject(r, msg)
+	if resp, ok, err := injected(r); ok {
+		return resp, err
 	}
 	if t.keepCancels.Load() && isCancellation(r) {
 		_ = r.Body.Close() // nobody has read from it
-		return answer(r, http.StatusAccepted, "", ""), nil
+		return madeUp(r, http.StatusAccepted, "", ""), nil
 	}
 	post := r.Method == http.MethodPost
 	if post && r.ContentLength > t.maxBody {
@@ -100,20 +64,18 @@ func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !post {
 		ctx, _ = wire.WithTrace(ctx) // not the handshake's: what becomes of streams is no evidence about calls
 	}
-	optional := t.streamable && r.Method == http.MethodGet && r.Header.Get("Last-Event-Id") == ""
+	optional := t.streamable && isOptionalStream(r)
 	var patience *time.Timer
 	if optional {
 		patience = time.AfterFunc(optionalStreamTimeout, cancel)
 	}
 	resp, err := t.base.RoundTrip(r.WithContext(ctx))
 	if patience != nil && !patience.Stop() || err != nil && t.ctx.Err() != nil && optional {
-		// The SDK would wait for the stream, and then try again for half a minute. Without it the
-		// session works, but for what the server says outside of calls.
 		if err == nil {
 			_ = resp.Body.Close() // the request was cancelled
 		}
 		end()
-		return answer(r, http.StatusMethodNotAllowed, "", ""), nil
+		return noStream(r), nil
 	}
 	if err != nil {
 		end()
@@ -161,9 +123,8 @@ func (t *roundTripper) CloseIdleConnections() {
 	}
 }
 
-// refused hands a refusal to the SDK as a passing failure of that one message; any other would end
-// the session for everybody. Only a session that the server does not know any more has to end. What
-// the server really said is in the trace and the note.
+// refused keeps what the server says about a refusal, for the trace and the note, and hands it to
+// the SDK as the failure of one message.
 func (t *roundTripper) refused(r *http.Request, resp *http.Response) *http.Response {
 	b, err := io.ReadAll(io.LimitReader(resp.Body, codec.MaxErrorBody))
 	_ = resp.Body.Close() // the rest is of no interest
@@ -180,35 +141,8 @@ func (t *roundTripper) refused(r *http.Request, resp *http.Response) *http.Respo
 		env.Error != nil {
 		return resp // an answer that has a status of its own: the SDK takes it for that
 	}
-	if resp.StatusCode != http.StatusNotFound || r.Header.Get("Mcp-Session-Id") == "" {
-		resp.StatusCode, resp.Status = http.StatusServiceUnavailable, ""
-	}
+	passing(r, resp)
 	return resp
-}
-
-// inject answers the request, a ping, in the server's place, with a message before the answer: that
-// is the way of a message to the SDK's session.
-func (t *roundTripper) inject(r *http.Request, message string) (*http.Response, error) {
-	msg, err := io.ReadAll(r.Body)
-	if err = errors.Join(err, r.Body.Close()); err != nil {
-		return nil, err
-	}
-	var env wire.Envelope
-	if !env.Scan(msg) || env.ID == nil {
-		return nil, errors.New("hand over a message: this is not a request")
-	}
-	events := fmt.Sprintf("data: %s\n\ndata: {\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{}}\n\n", message, env.ID)
-	return answer(r, http.StatusOK, "text/event-stream", events), nil
-}
-
-func answer(r *http.Request, status int, media, text string) *http.Response {
-	h := http.Header{}
-	if media != "" {
-		h.Set("Content-Type", media)
-	}
-	return &http.Response{StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h,
-		Body:          io.NopCloser(strings.NewReader(text)),
-		ContentLength: int64(len(text)), Request: r}
 }
 
 // body is an answer's body: it ends its request when it is closed, is bounded, and looks out for
@@ -251,3 +185,31 @@ func (b *body) Close() error {
 	b.end()
 	return err
 }
+
+// A note is what the round tripper learns about one call.
+type note struct {
+	notices atomic.Bool            // the answer's stream holds notifications
+	refusal atomic.Pointer[string] // the body of an answer that is no success
+	direct  bool                   // who reads the stream handles them
+}
+
+func withNote(ctx context.Context) (context.Context, *note) {
+	n := &notedContext{Context: ctx}
+	return n, &n.note
+}
+
+// notedContext is a context and its note in one piece.
+type notedContext struct {
+	context.Context
+	note note
+}
+
+// Value implements [context.Context].
+func (n *notedContext) Value(key any) any {
+	if key == (noteKey{}) {
+		return &n.note
+	}
+	return n.Context.Value(key)
+}
+
+type noteKey struct{}

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -29,14 +28,15 @@ type Session struct {
 	sdk    *sdk.ClientSession
 	limit  int // bytes of a call's input
 
-	gate          gate.Gate
-	calls         calls
-	backs         backChannels
-	fast          fastSender         // nil: the SDK sends everything
-	pending       codec.PendingCalls // of the fast path
-	fastCalls     atomic.Int64
-	after         background
-	statelessMeta []byte                          // members of the `_meta` of each request with protocol 2026-07-28, as JSON
+	gate      gate.Gate
+	calls     calls
+	backs     backChannels
+	fast      fastSender         // nil: the SDK sends everything
+	pending   codec.PendingCalls // of the fast path
+	fastCalls atomic.Int64
+	after     background
+	// members of the `_meta` of each request with protocol 2026-07-28, as JSON
+	statelessMeta []byte
 	headerTools   atomic.Pointer[map[string]bool] // tools that want some of their arguments in headers as well
 	keepCancels   *atomic.Bool                    // the server is not told of cancellations
 	owner         *backChannel                    // hears and answers what belongs to no call; nil: nobody does
@@ -61,9 +61,6 @@ type Session struct {
 
 var _ communicator.Peer = (*Session)(nil)
 
-// errClosed is why a session ended that its owner closed.
-var errClosed = errors.New("the session was closed")
-
 // maxQuestions is how many questions of the server are answered at once.
 const maxQuestions = 64
 
@@ -79,13 +76,6 @@ func newSession(t Target, o Options, l *link) *Session {
 		s.owner = newBackChannel(s.ctx, o.Back)
 	}
 	return s
-}
-
-// start begins the session's own goroutines. Close waits for them.
-func (s *Session) start() {
-	s.work.Go(s.refreshLists)
-	s.work.Go(s.keepAlive)
-	go s.supervise() // owned by gone
 }
 
 // supervise waits for the end, whoever causes it, and takes everything down.
@@ -157,10 +147,7 @@ func (s *Session) endSession() {
 	defer cancel()
 	defer context.AfterFunc(ctx, s.link.abort)()
 	if s.gate.Wait(ctx) == nil && s.abandoned.Load() && !s.stateless() {
-		// The SDK tells the server of calls that were left from goroutines of its own, and drops
-		// what is not on its way when it closes. The server then answers after those calls have
-		// ended: never, it may be. A round trip later they are on their way.
-		_ = s.sdk.Ping(ctx, nil) // the connection is closed next, whatever the answer
+		flushCancellations(ctx, s.sdk)
 	}
 	s.after.finish()
 	_ = s.sdk.Close() // the server's opinion of it does not matter any more

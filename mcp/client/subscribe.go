@@ -3,31 +3,12 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"sync"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
-
-// maxUpdates is how many changed resources wait to be told of. More are lost: whoever subscribes to
-// so many reads them now and then anyway.
-const maxUpdates = 1000
-
-// changedResources gathers the resources that a server says have changed, each once.
-type changedResources struct {
-	mu   sync.Mutex
-	uris map[string]bool
-}
-
-func (u *changedResources) take() map[string]bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	out := u.uris
-	u.uris = nil
-	return out
-}
 
 // Subscribe asks the server to tell of changes of a resource: see ConnectOptions.OnUpdated.
 // unimplemented: it does not do that.

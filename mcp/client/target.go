@@ -4,12 +4,10 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/url"
 	"path"
 	"slices"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
 
@@ -144,76 +142,6 @@ func (t *Target) Endpoint(announced string) (string, error) {
 		u.Path = map[mcp.Transport]string{mcp.SSE: "/sse", mcp.Streamable: "/mcp"}[t.Transport]
 	}
 	return u.String(), nil
-}
-
-// Options are the limits and callbacks of a session. The zero value means the defaults.
-type Options struct {
-	// Logger; nil: slog.Default().
-	Logger *slog.Logger
-	// Version of this program, for the server's eyes; "dev" by default.
-	Version string
-	// HandshakeTimeout bounds the connecting, from the start of the program to the lists of tools,
-	// 10 s by default, and each later refresh of the lists. A program that says that it is being
-	// built gets the time that this takes: see [startup.Building].
-	HandshakeTimeout time.Duration
-	// MaxFrame is the largest message in bytes that the server may send, and on stdio the largest
-	// that is sent to it; 16 MiB by default.
-	MaxFrame int
-	// MaxBody is the largest message in bytes that is sent over HTTP; 4 MiB by default.
-	MaxBody int
-	// Back answers and hears what the server asks and says outside of any call. nil: it is refused,
-	// and dropped.
-	Back agent.BackChannel
-	// OnChanged is told of each change of the server's lists. It is called by one goroutine, which
-	// Close waits for: it must not wait for Close.
-	OnChanged func(agent.Info)
-	// OnUpdated is told of each change of a resource that [Session.Subscribe] was called with, like
-	// OnChanged; changes in quick succession count as one.
-	OnUpdated func(uri string)
-	// PingInterval is the time between two pings of a server that has no call in flight, 15 s by
-	// default; three without an answer within 5 s end the session. Negative: none.
-	PingInterval time.Duration
-	// StdinGrace is the time between closing a program's stdin and SIGTERM, 2 s by default;
-	// TermGrace from there to SIGKILL, 3 s by default. Negative: none.
-	StdinGrace, TermGrace time.Duration
-	// NoFastPath leaves all messages to the SDK. Calls of tools are slower then, and do the same.
-	NoFastPath bool
-}
-
-// envelopeRoom is what a message may have beyond its input: names, metadata, JSON-RPC.
-const envelopeRoom = 64 << 10
-
-func (o Options) WithDefaults() Options {
-	if o.Logger == nil {
-		o.Logger = slog.Default()
-	}
-	if o.Version == "" {
-		o.Version = "dev"
-	}
-	if o.HandshakeTimeout <= 0 {
-		o.HandshakeTimeout = 10 * time.Second
-	}
-	if o.PingInterval == 0 {
-		o.PingInterval = 15 * time.Second
-	}
-	if o.MaxFrame <= 0 {
-		o.MaxFrame = 16 << 20
-	}
-	if o.MaxBody <= 0 {
-		o.MaxBody = 4 << 20
-	}
-	return o
-}
-
-// inputLimit is the largest Call.Input in bytes. It is a round number below the limit of messages,
-// so that it does not depend on what else the message says.
-func (o Options) inputLimit(t mcp.Transport) int {
-	o = o.WithDefaults()
-	limit := o.MaxBody
-	if t == mcp.Stdio {
-		limit = o.MaxFrame
-	}
-	return max(limit-envelopeRoom, limit/2)
 }
 
 // clone keeps the session from later changes by its owner.

@@ -22,7 +22,6 @@ import (
 type fastPath struct {
 	open      atomic.Bool // the handshake is over
 	stateless atomic.Bool // there is none, and the SDK knows
-	count     atomic.Int64
 
 	mu        sync.Mutex
 	over      bool                          // the session has ended

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 
@@ -87,77 +86,4 @@ func (s *Session) refusal(c *agent.Call, status *wire.HTTPError, n *note) *agent
 	}
 	e.RetryAfter = max(e.RetryAfter, status.RetryAfter)
 	return e
-}
-
-// statusCode is the code for a request that was turned away. Within a session, 404 means that the
-// session is gone.
-func statusCode(status int, session bool) agent.Code {
-	switch status {
-	case http.StatusUnauthorized:
-		return agent.CodeUnauthenticated
-	case http.StatusForbidden:
-		return agent.CodePermissionDenied
-	case http.StatusNotFound, http.StatusGone:
-		if session {
-			return agent.CodeUnavailable
-		}
-		return agent.CodeNotFound
-	case http.StatusMethodNotAllowed:
-		return agent.CodeUnimplemented
-	case http.StatusRequestEntityTooLarge, http.StatusTooManyRequests:
-		return agent.CodeResourceExhausted
-	}
-	if status >= 400 && status < 500 {
-		return agent.CodeInvalidArgument
-	}
-	return agent.CodeUnavailable
-}
-
-// statusHint says what to look at when a server answers the handshake with that status.
-func statusHint(t *Target, status int) string {
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return ": check the headers, it wants a token or another one"
-	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusBadRequest:
-		other := mcp.Streamable
-		if t.Transport == mcp.Streamable {
-			other = mcp.SSE
-		}
-		return fmt.Sprintf(": check the path, and whether the server speaks %s instead of %s", other, t.Transport)
-	}
-	return ""
-}
-
-// isLocal reports whether err holds a JSON-RPC error that no server sent: the mark that the SDK and
-// the connections put on a message that failed by itself.
-func isLocal(err error) bool {
-	var rpc *jsonrpc.Error
-	return errors.As(err, &rpc) && rpc.Code == -32005 && rpc.Message == "rejected by transport"
-}
-
-// isRefused reports whether nobody answered at the address.
-func isRefused(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial"
-}
-
-// isNotMCP reports whether what answered the handshake is something else.
-func isNotMCP(err error) bool {
-	var rpc *jsonrpc.Error
-	return errors.Is(err, wire.ErrGarbage) || errors.Is(err, errNotMCP) || errors.As(err, &rpc) &&
-		rpc.Code == jsonrpc.CodeMethodNotFound
-}
-
-var errNotMCP = errors.New("unexpected answer")
-
-// lastLines is what a program said last, for an error.
-func lastLines(l *link) string {
-	if l == nil || l.child == nil {
-		return ""
-	}
-	lines := l.child.Tail()
-	if len(lines) == 0 {
-		return "; the program printed nothing"
-	}
-	return "; the program's last lines:\n    " + strings.Join(lines, "\n    ")
 }

@@ -9,12 +9,6 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// startError is the failure to start a program.
-type startError struct{ err error }
-
-func (e *startError) Error() string { return e.err.Error() }
-func (e *startError) Unwrap() error { return e.err }
-
 func launch(ctx context.Context, t Target, o Options, spec child.Spec) (*child.Process, error) {
 	spec.Command, spec.Dir, spec.Env, spec.Log = t.Command, t.Dir, t.Env, t.Stderr
 	spec.Grace = child.Grace{Stdin: o.StdinGrace, Term: o.TermGrace}

@@ -1,0 +1,104 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/codec"
+)
+
+// send makes the request and reads the answer. What every request needs was done, and what every
+// failure needs will be: an error is the [*agent.Error] that the server answered with, or how the
+// sending failed.
+func (s *Session) send(ctx context.Context, out request) (*agent.Result, error) {
+	switch out.Op {
+	case agent.OpTool:
+		return s.callTool(ctx, out, out.Name, objectOrEmpty(out.Input))
+	case agent.OpPrompt:
+		return s.getPrompt(ctx, out)
+	case agent.OpResource:
+		res, err := s.sdk.ReadResource(ctx, &sdk.ReadResourceParams{Meta: s.metaOf(ctx, out), URI: out.Name,
+			InputResponses: out.responses, RequestState: out.state})
+		if err != nil {
+			return nil, err
+		}
+		got := codec.FromResourceResult(res)
+		got.Pending, err = codec.DecodePending(res.NeedsInput(), res.InputRequests, res.RequestState)
+		return got, err
+	case agent.OpComplete:
+		return s.complete(ctx, out)
+	case agent.OpEvent:
+		if !s.target.Trusted {
+			return nil, agent.Refusedf(agent.CodeUnimplemented, "%s: a server that is not ours takes no events",
+				out.Target())
+		}
+		args := codec.EventArgsOf(out.Call)
+		if len(args.Payload) == 0 {
+			args.Payload = json.RawMessage("null")
+		}
+		raw, err := json.Marshal(args)
+		if err != nil {
+			return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: encode the event: %w", out.Target(), err)
+		}
+		return s.callTool(ctx, out, codec.EventTool, raw)
+	}
+	return nil, agent.Refusedf(agent.CodeUnimplemented, "%s: MCP has no operation %q", out.Target(), out.Op)
+}
+
+// callTool is the one place where tools/call is sent.
+func (s *Session) callTool(ctx context.Context, out request, name string, arguments json.RawMessage) (*agent.Result,
+	error) {
+	if out.note.direct = s.takesFast(out, name); out.note.direct {
+		res, err := s.callFast(ctx, out, name, arguments)
+		if !errors.Is(err, errNotTaken) {
+			return res, err
+		}
+		out.note.direct = false
+	}
+	// The SDK changes the parameters it is given: they are never shared.
+	res, err := s.sdk.CallTool(ctx, &sdk.CallToolParams{Meta: s.metaOf(ctx, out), Name: name, Arguments: arguments,
+		InputResponses: out.responses, RequestState: out.state})
+	if err != nil {
+		return nil, err
+	}
+	return codec.FromToolResult(res, s.target.Trusted)
+}
+
+func (s *Session) getPrompt(ctx context.Context, out request) (*agent.Result, error) {
+	var args map[string]string
+	if err := json.Unmarshal(objectOrEmpty(out.Input), &args); err != nil {
+		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: the arguments of a prompt are an object of "+
+			"strings: %w", out.Target(), err)
+	}
+	res, err := s.sdk.GetPrompt(ctx, &sdk.GetPromptParams{Meta: s.metaOf(ctx, out), Name: out.Name, Arguments: args,
+		InputResponses: out.responses, RequestState: out.state})
+	if err != nil {
+		return nil, err
+	}
+	got, err := codec.FromPromptResult(res)
+	if err == nil && res.NeedsInput() {
+		got.Pending, err = codec.DecodePending(true, res.InputRequests, res.RequestState)
+	}
+	return got, err
+}
+
+func (s *Session) complete(ctx context.Context, out request) (*agent.Result, error) {
+	var req agent.CompleteRequest
+	if err := json.Unmarshal(objectOrEmpty(out.Input), &req); err != nil {
+		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: complete: %w", out.Target(), err)
+	}
+	params := &sdk.CompleteParams{Meta: s.metaOf(ctx, out), Ref: codec.CompleteRef(out.Name),
+		Argument: sdk.CompleteParamsArgument{Name: req.Argument, Value: req.Value}}
+	if len(req.Others) > 0 {
+		params.Context = &sdk.CompleteContext{Arguments: req.Others}
+	}
+	res, err := s.sdk.Complete(ctx, params)
+	if err != nil {
+		return nil, err
+	}
+	return codec.FromCompleteResult(res)
+}

@@ -1,0 +1,125 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/codec"
+)
+
+// receive answers what a server asks of its client, before the SDK would say that we cannot.
+func (s *Session) receive(next sdk.MethodHandler) sdk.MethodHandler {
+	return func(ctx context.Context, method string, r sdk.Request) (res sdk.Result, err error) {
+		defer func() {
+			if p := recover(); p != nil { // what a server sends must not end the process
+				s.log.ErrorContext(ctx, "panic in a request of the server", "method", method, "panic", fmt.Sprint(p),
+					"stack", string(debug.Stack()))
+				res, err = nil, codec.ToRPCError(agent.Errorf(agent.CodeInternal, "internal error"), "")
+			}
+		}()
+		switch method {
+		case "sampling/createMessage":
+			var res sdk.CreateMessageWithToolsResult
+			return answerTo(ctx, s, agent.AskSample, r.GetParams(), &res)
+		case "roots/list":
+			res := sdk.ListRootsResult{Roots: []*sdk.Root{}}
+			return answerTo(ctx, s, agent.AskRoots, rootsParams(r.GetParams()), &res)
+		}
+		return next(ctx, method, r)
+	}
+}
+
+func (s *Session) elicit(ctx context.Context, r *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
+	var res sdk.ElicitResult
+	if _, err := answerTo(ctx, s, agent.AskElicit, r.Params, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+// answerTo passes a question on and decodes the answer into res.
+func answerTo[R sdk.Result](ctx context.Context, s *Session, kind string, params sdk.Params, res R) (sdk.Result,
+	error) {
+	raw, err := s.ask(ctx, kind, params)
+	if err == nil {
+		if err = json.Unmarshal(raw, res); err != nil {
+			err = agent.Errorf(agent.CodeInternal, "the answer to a %s request does not decode: %w", kind, err)
+		}
+	}
+	if err != nil {
+		return nil, codec.ToRPCError(err, "")
+	}
+	return res, nil
+}
+
+// ask finds who is to answer a question and asks.
+func (s *Session) ask(ctx context.Context, kind string, params sdk.Params) (json.RawMessage, error) {
+	select {
+	case s.questions <- struct{}{}:
+		defer func() { <-s.questions }()
+	default:
+		return nil, agent.Errorf(agent.CodeResourceExhausted, "more than %d questions at once", maxQuestions)
+	}
+	meta := map[string]any{}
+	id := ""
+	if params != nil {
+		for k, v := range params.GetMeta() {
+			meta[k] = v
+		}
+		id = callIDOf(meta)
+	}
+	f := s.backChannelFor(id)
+	if f == nil {
+		return nil, agent.Errorf(agent.CodeUnavailable, "nobody answers %q requests outside of a call", kind)
+	}
+	for k := range meta {
+		if strings.HasPrefix(k, codec.MetaPrefix) {
+			delete(meta, k)
+		}
+	}
+	raw := json.RawMessage("{}")
+	if params != nil {
+		params.SetMeta(meta)
+		b, err := json.Marshal(params)
+		if err != nil {
+			return nil, agent.Errorf(agent.CodeInternal, "encode a %s request: %w", kind, err)
+		}
+		if string(b) != "null" {
+			raw = b
+		}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// When the call is over, so is its question.
+	defer context.AfterFunc(f.ctx, func() { cancel(context.Cause(f.ctx)) })()
+	answer, err := s.request(ctx, f.back, agent.Request{Kind: kind, Params: raw})
+	if f != s.owner && s.owner != nil && errors.Is(err, agent.CodeUnavailable) {
+		// the caller cannot, but the session's owner may
+		return s.request(ctx, s.owner.back, agent.Request{Kind: kind, Params: raw})
+	}
+	return answer, err
+}
+
+// request calls back, whose code is a stranger's.
+func (s *Session) request(ctx context.Context, back agent.BackChannel, r agent.Request) (raw json.RawMessage,
+	err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.ErrorContext(ctx, "panic in a back-channel", "kind", r.Kind, "panic", fmt.Sprint(p), "stack",
+				string(debug.Stack()))
+			raw, err = nil, agent.Errorf(agent.CodeInternal, "the answer to a %s request panicked", r.Kind)
+		}
+	}()
+	raw, err = back.Request(ctx, r)
+	if err == nil && len(raw) == 0 {
+		err = errors.New("an empty answer")
+	}
+	return raw, err
+}

@@ -1,0 +1,110 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+// This file holds what works round the SDK. Each piece has a test in sdk_test.go that fails when an
+// upgrade makes it needless.
+
+type injectKey struct{}
+
+// inject gives the SDK's session over streamable HTTP a message that came in a response it does not
+// see. The only way into that session is an answer to a request of its own: a ping is answered in
+// the server's place, with the message before the answer. See [injected].
+func inject(ctx context.Context, cs *sdk.ClientSession, msg []byte) error {
+	return cs.Ping(context.WithValue(ctx, injectKey{}, string(codec.AppendOneLine(nil, msg))), nil)
+}
+
+// injected answers the ping of [inject]; ok is false for any other request.
+func injected(r *http.Request) (resp *http.Response, ok bool, err error) {
+	message, ok := r.Context().Value(injectKey{}).(string)
+	if !ok {
+		return nil, false, nil
+	}
+	msg, err := io.ReadAll(r.Body)
+	if err = errors.Join(err, r.Body.Close()); err != nil {
+		return nil, true, err
+	}
+	var env wire.Envelope
+	if !env.Scan(msg) || env.ID == nil {
+		return nil, true, errors.New("inject a message: the carrier is not a request")
+	}
+	events := fmt.Sprintf("data: %s\n\ndata: {\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{}}\n\n", message, env.ID)
+	return madeUp(r, http.StatusOK, "text/event-stream", events), true, nil
+}
+
+// madeUp is a response that no server sent.
+func madeUp(r *http.Request, status int, media, text string) *http.Response {
+	h := http.Header{}
+	if media != "" {
+		h.Set("Content-Type", media)
+	}
+	return &http.Response{StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h,
+		Body: io.NopCloser(strings.NewReader(text)), ContentLength: int64(len(text)), Request: r}
+}
+
+// passing makes a refusal one that the SDK takes for a passing failure of that one message: it ends
+// the session, for everybody, at any other. Only a session that the server does not know any more
+// has to end.
+func passing(r *http.Request, resp *http.Response) {
+	if resp.StatusCode != http.StatusNotFound || r.Header.Get(codec.SessionHeader) == "" {
+		resp.StatusCode, resp.Status = http.StatusServiceUnavailable, ""
+	}
+}
+
+// optionalStreamTimeout is for the answer to the GET of a stream that is optional.
+const optionalStreamTimeout = 3 * time.Second
+
+// isOptionalStream reports whether r asks for the stream of what the server says outside of calls.
+// The SDK waits for the answer for ever, and when there is none tries again for half a minute. It
+// is told that the server has no such stream ([noStream]); the session works without.
+func isOptionalStream(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.Header.Get(codec.LastEventHeader) == ""
+}
+
+func noStream(r *http.Request) *http.Response { return madeUp(r, http.StatusMethodNotAllowed, "", "") }
+
+// isLocal reports whether err holds a JSON-RPC error that no server sent: the mark that the SDK and
+// the connections of package wire put on a message that failed by itself. The SDK does not export
+// it.
+func isLocal(err error) bool {
+	var rpc *jsonrpc.Error
+	return errors.As(err, &rpc) && rpc.Code == -32005 && rpc.Message == "rejected by transport"
+}
+
+// abortable ends the connection when ctx ends: the SDK's handshake leaves the connection's own
+// waits alone, such as for a child that reads nothing, or a GET that gets no answer. done reports
+// whether ctx had not ended.
+func abortable(ctx context.Context, abort func()) (done func() bool) {
+	return context.AfterFunc(ctx, abort)
+}
+
+// flushCancellations returns when the server has been told of calls that were given up. The SDK
+// tells it from goroutines of its own, and drops what is not on its way when it closes; the server
+// then answers when those calls have ended by themselves, or never. A round trip later they are on
+// their way.
+func flushCancellations(ctx context.Context, cs *sdk.ClientSession) {
+	_ = cs.Ping(ctx, nil) // the connection is closed next, whatever the answer
+}
+
+// rootsParams are the parameters of roots/list, which may have none: the SDK gives a nil pointer in
+// the interface then.
+func rootsParams(params sdk.Params) sdk.Params {
+	if p, ok := params.(*sdk.ListRootsParams); ok && p == nil {
+		return nil
+	}
+	return params
+}
