@@ -49,7 +49,7 @@ func (r *Runtime) own(t *client.Target, p planned, i *route.Instance, n int) err
 	h := child.Hello{Version: child.Version, Program: r.opts.Version, Project: r.cfg.Project, Agent: p.name,
 		Instance: i.ID, Type: p.cfg.Type, Config: p.cfg.Config, StateDir: r.stateDir(p.name), Dir: r.cfg.Dir,
 		Broker: r.brokerSystem(), URL: r.private.url,
-		Token: r.private.tokens.issue(server.Identity{
+		Token: r.private.tokens.Issue(server.Identity{
 			Identity: agent.Identity{Agent: p.name, Instance: i.ID, Trusted: true}}),
 		Timeout: r.longestTimeout(), Run: p.runner && (n == 0 || p.cfg.Run == "all"),
 		Restart:   restartPolicy(r.cfg.Restart),

@@ -11,6 +11,7 @@ import (
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/server"
+	"github.com/openmas/openmas/runtime/internal/access"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -72,14 +73,14 @@ func (r *Runtime) target(p planned, i *route.Instance, n int) (client.Target, er
 			t.Headers["Authorization"] = "Bearer " + p.cfg.Token
 		}
 		t.TLS = p.tls
-		err := authorize(&t, p.cfg.OAuth)
+		err := access.Authorize(&t, p.cfg.OAuth)
 		return t, err
 	}
 	t.Stderr = r.childLog(p.name, i.ID)
 	if p.kind == project.KindCommand {
 		t.Command = r.cfg.ChildCommand(p.name)
 		t.Env["OPENMAS_URL"], t.Env["OPENMAS_TOKEN"] = r.private.url,
-			r.private.tokens.issue(server.Identity{Identity: agent.Identity{Agent: p.name, Instance: i.ID}})
+			r.private.tokens.Issue(server.Identity{Identity: agent.Identity{Agent: p.name, Instance: i.ID}})
 		return t, nil
 	}
 	err := r.own(&t, p, i, n)

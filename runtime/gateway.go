@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/openmas/openmas/mcp/server"
+	"github.com/openmas/openmas/runtime/internal/access"
 )
 
 // listen takes the gateway's port. It comes before everything else, so that a port in use starts
@@ -44,7 +45,7 @@ func (r *Runtime) serveGateway() error {
 	o := server.GatewayOptions{Options: r.hostOptions(), Project: r.cfg.Project, Ready: r.readiness,
 		Watch: r.subscribeResource}
 	if g := r.cfg.Gateway; g != nil {
-		o.Hosts, o.Origins, o.Identify = g.Hosts, g.Origins, identify(g)
+		o.Hosts, o.Origins, o.Identify = g.Hosts, g.Origins, access.Identify(g)
 		if g.Expose != nil {
 			o.Expose = append(slices.Clone(g.Expose), selfName)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/internal/nearest"
+	"github.com/openmas/openmas/runtime/internal/access"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -113,7 +114,7 @@ func planAgent(cfg *project.Config, types agent.Types, name string) (*planned, e
 	p := &planned{name: name, cfg: ac, kind: ac.Kind()}
 	if p.kind != project.KindType {
 		var err error
-		p.tls, err = loadTLS(cfg, name)
+		p.tls, err = access.TLS(cfg, name)
 		return p, err
 	}
 	construct, ok := types[ac.Type]

@@ -12,6 +12,7 @@ import (
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/server"
+	"github.com/openmas/openmas/runtime/internal/access"
 	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -23,7 +24,7 @@ type private struct {
 	url     string
 	gateway *server.Gateway
 	hosted  map[string]communicator.Communicator // by Over… word
-	tokens  tokens
+	tokens  access.Tokens
 }
 
 // overHTTP is the communicator of agents that live here and are reached through endpoints of
@@ -56,8 +57,8 @@ func (r *Runtime) startPrivate(ctx context.Context) error {
 	p := &private{url: "http://" + ln.Addr().String()}
 	r.private = p
 	host := r.hostOptions()
-	host.Limits, host.Identify = privateLimits(r.cfg.MCP), p.tokens.identify
-	self := p.tokens.issue(server.Identity{Identity: child.FromRuntime, Relays: true})
+	host.Limits, host.Identify = privateLimits(r.cfg.MCP), p.tokens.Identify
+	self := p.tokens.Issue(server.Identity{Identity: child.FromRuntime, Relays: true})
 	gw, err := server.NewGateway(r.dir, server.GatewayOptions{Options: host, Private: true})
 	if err != nil {
 		return errors.Join(fmt.Errorf("private listener: %w", err), ln.Close())

@@ -21,6 +21,7 @@ import (
 	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/cluster"
+	"github.com/openmas/openmas/runtime/internal/mask"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
@@ -99,7 +100,7 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Logger = maskedLog(cfg, o.Logger)
+	o.Logger = mask.Logger(cfg, o.Logger)
 	if o.Output == nil {
 		o.Output = os.Stdout
 	}
@@ -111,7 +112,7 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	}
 	plan, err := makePlan(cfg, types, o.Only, o.Logger)
 	if err != nil {
-		return nil, maskedText(cfg, err)
+		return nil, mask.Text(cfg, err)
 	}
 	r := &Runtime{cfg: cfg, opts: o, log: o.Logger, plan: plan, dir: &route.Directory{}, local: communicator.NewLocal(),
 		ready:  make(chan struct{}),
@@ -163,7 +164,7 @@ func (r *Runtime) Status() Status {
 // agent has failed for good (an error), or with [ModeOnce] when every Runner has returned. What
 // started is stopped again when starting fails halfway. The error's text has no secret of the
 // project; errors.Is and errors.As find its causes as they are.
-func (r *Runtime) Run(ctx context.Context) error { return maskedText(r.cfg, r.run(ctx)) }
+func (r *Runtime) Run(ctx context.Context) error { return mask.Text(r.cfg, r.run(ctx)) }
 
 func (r *Runtime) run(ctx context.Context) error {
 	if !r.ran.CompareAndSwap(false, true) {

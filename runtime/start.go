@@ -11,6 +11,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/lifecycle"
+	"github.com/openmas/openmas/runtime/internal/mask"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 	"github.com/openmas/openmas/runtime/project"
@@ -166,4 +167,4 @@ func (r *Runtime) hop(over string) telemetry.Hop {
 }
 
 // mask takes the project's secrets out of an error.
-func (r *Runtime) mask(err error) error { return masked(r.cfg, err) }
+func (r *Runtime) mask(err error) error { return mask.Error(r.cfg, err) }

@@ -1,4 +1,4 @@
-package runtime
+package access
 
 import (
 	"crypto/rand"
@@ -11,22 +11,22 @@ import (
 	"github.com/openmas/openmas/mcp/server"
 )
 
-// tokens says who a bearer of a token is. Tokens are kept as hashes, so that looking one up tells
-// nothing about the others.
-type tokens struct {
+// Tokens says who the bearer of a token is. The zero Tokens knows none; it may be used
+// concurrently. Tokens are kept as hashes, so that looking one up tells nothing about the others.
+type Tokens struct {
 	mu   sync.RWMutex
 	hash map[[sha256.Size]byte]server.Identity
 }
 
-// issue makes a token that stands for id.
-func (t *tokens) issue(id server.Identity) string {
+// Issue makes a token that stands for id.
+func (t *Tokens) Issue(id server.Identity) string {
 	token := rand.Text() + rand.Text()
 	t.grant(token, id)
 	return token
 }
 
 // grant makes a token that was chosen elsewhere stand for id.
-func (t *tokens) grant(token string, id server.Identity) {
+func (t *Tokens) grant(token string, id server.Identity) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.hash == nil {
@@ -35,9 +35,9 @@ func (t *tokens) grant(token string, id server.Identity) {
 	t.hash[sha256.Sum256([]byte(token))] = id
 }
 
-// identify implements the Identify hook of package mcp. The scheme's name may have any case, as
+// Identify implements the Identify hook of package server. The scheme's name may have any case, as
 // HTTP has it.
-func (t *tokens) identify(r *http.Request) (server.Identity, error) {
+func (t *Tokens) Identify(r *http.Request) (server.Identity, error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return server.Identity{}, errors.New("this listener needs a bearer token")

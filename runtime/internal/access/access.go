@@ -1,4 +1,6 @@
-package runtime
+// Package access is who we are to others, and who others are to us: certificates, authorization and
+// bearer tokens, as the project file has them.
+package access
 
 import (
 	"crypto/tls"
@@ -16,8 +18,8 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-// loadTLS reads the files of an agent's tls block. nil: the system's trust, no certificate.
-func loadTLS(c *project.Config, agent string) (*tls.Config, error) {
+// TLS reads the files of an agent's tls block. nil: the system's trust, no certificate.
+func TLS(c *project.Config, agent string) (*tls.Config, error) {
 	t := c.Agents[agent].TLS
 	if t == (project.TLS{}) {
 		return nil, nil
@@ -58,8 +60,8 @@ func cause(err error) string {
 // oauthTimeout bounds one request to an authorization server.
 const oauthTimeout = 15 * time.Second
 
-// authorize gives a target its handler: one for each, since each session authorizes by itself.
-func authorize(t *client.Target, o project.OAuth) error {
+// Authorize gives a target its handler: one for each, since each session authorizes by itself.
+func Authorize(t *client.Target, o project.OAuth) error {
 	if o == (project.OAuth{}) {
 		return nil
 	}
@@ -71,17 +73,17 @@ func authorize(t *client.Target, o project.OAuth) error {
 	return err
 }
 
-// identify says who a client is; nil: everybody is anonymous.
-func identify(g *project.Gateway) func(*http.Request) (server.Identity, error) {
+// Identify says who a client of the gateway is; nil: everybody is anonymous.
+func Identify(g *project.Gateway) func(*http.Request) (server.Identity, error) {
 	if g.Token == "" && len(g.Tokens) == 0 {
 		return nil
 	}
-	t := &tokens{}
+	t := &Tokens{}
 	for name, token := range g.Tokens {
 		t.grant(token, server.Identity{Identity: agent.Identity{User: name}})
 	}
 	if g.Token != "" {
 		t.grant(g.Token, server.Identity{Identity: agent.Identity{User: project.TokenUser}})
 	}
-	return t.identify
+	return t.Identify
 }

@@ -1,4 +1,7 @@
-package runtime
+// Package mask takes the secrets of a project out of what leaves the process: a server quotes the
+// header that it refuses, a driver the URL that it cannot reach, and an error, a state or a line of
+// the log would carry it on.
+package mask
 
 import (
 	"context"
@@ -12,19 +15,15 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-// Secrets of the project get into errors: a server quotes the header that it refuses, a driver the
-// URL that it cannot reach. What leaves the process as an error, a state or a line of the log
-// passes by here first.
-
-// masked returns err with [Config.Redact] done to its text; err itself where there is nothing to
-// hide. Causes stay, for errors.Is and errors.As in this process.
-func masked(c *project.Config, err error) error {
+// Error returns err as an agent's error whose message and details have no secret; err itself where
+// there is nothing to hide. Causes stay, for errors.Is and errors.As in this process.
+func Error(c *project.Config, err error) error {
 	if err == nil || !c.HasSecrets() {
 		return err
 	}
 	var e *agent.Error
 	if !errors.As(err, &e) {
-		return maskedText(c, err)
+		return Text(c, err)
 	}
 	clean := *agent.AsError(err)
 	message, details := c.Redact(clean.Message), c.Redact(string(clean.Details))
@@ -40,8 +39,9 @@ func masked(c *project.Config, err error) error {
 	return &clean
 }
 
-// maskedText is masked for an error of which more is wanted than the first agent.Error in it.
-func maskedText(c *project.Config, err error) error {
+// Text returns an error whose text has no secret, and which is err for errors.Is and errors.As; err
+// itself where there is nothing to hide.
+func Text(c *project.Config, err error) error {
 	if err == nil || !c.HasSecrets() {
 		return err
 	}
@@ -59,25 +59,25 @@ type maskedError struct {
 func (e *maskedError) Error() string { return e.text }
 func (e *maskedError) Unwrap() error { return e.cause }
 
-// maskedLog is log without the secrets of the project; nil discards.
-func maskedLog(c *project.Config, log *slog.Logger) *slog.Logger {
+// Logger is log without the secrets of the project; nil discards.
+func Logger(c *project.Config, log *slog.Logger) *slog.Logger {
 	switch {
 	case log == nil:
 		return slog.New(slog.DiscardHandler)
 	case !c.HasSecrets():
 		return log
 	}
-	return slog.New(masking{log.Handler(), c})
+	return slog.New(handler{log.Handler(), c})
 }
 
-// masking is a slog.Handler that masks messages and values. Keys are code.
-type masking struct {
+// A handler is a slog.Handler that masks messages and values. Keys are code.
+type handler struct {
 	slog.Handler
 	cfg *project.Config
 }
 
 // Handle implements slog.Handler.
-func (m masking) Handle(ctx context.Context, r slog.Record) error {
+func (m handler) Handle(ctx context.Context, r slog.Record) error {
 	clean := slog.NewRecord(r.Time, r.Level, m.cfg.Redact(r.Message), r.PC)
 	r.Attrs(func(a slog.Attr) bool {
 		clean.AddAttrs(m.attr(a))
@@ -87,16 +87,16 @@ func (m masking) Handle(ctx context.Context, r slog.Record) error {
 }
 
 // WithAttrs implements slog.Handler.
-func (m masking) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return masking{m.Handler.WithAttrs(m.attrs(attrs)), m.cfg}
+func (m handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return handler{m.Handler.WithAttrs(m.attrs(attrs)), m.cfg}
 }
 
 // WithGroup implements slog.Handler.
-func (m masking) WithGroup(name string) slog.Handler {
-	return masking{m.Handler.WithGroup(name), m.cfg}
+func (m handler) WithGroup(name string) slog.Handler {
+	return handler{m.Handler.WithGroup(name), m.cfg}
 }
 
-func (m masking) attrs(attrs []slog.Attr) []slog.Attr {
+func (m handler) attrs(attrs []slog.Attr) []slog.Attr {
 	out := slices.Clone(attrs)
 	for i := range out {
 		out[i] = m.attr(out[i])
@@ -104,7 +104,7 @@ func (m masking) attrs(attrs []slog.Attr) []slog.Attr {
 	return out
 }
 
-func (m masking) attr(a slog.Attr) slog.Attr {
+func (m handler) attr(a slog.Attr) slog.Attr {
 	a.Value = a.Value.Resolve()
 	switch a.Value.Kind() {
 	case slog.KindString:
@@ -119,7 +119,7 @@ func (m masking) attr(a slog.Attr) slog.Attr {
 
 // value leaves what holds no secret as it is, for the handler to write in its own way; else it is
 // text. Handlers write a value as fmt or as JSON does.
-func (m masking) value(v any) slog.Value {
+func (m handler) value(v any) slog.Value {
 	text := fmt.Sprintf("%+v", v)
 	switch b := v.(type) {
 	case []byte:
