@@ -21,6 +21,9 @@ func TestHTTPKeepsTheContract(t *testing.T) {
 	}
 	for _, tr := range []mcp.Transport{mcp.SSE, mcp.Streamable} {
 		for _, noFastPath := range []bool{false, true} {
+			if noFastPath && testing.Short() {
+				continue
+			}
 			t.Run(fmt.Sprintf("%s/fast=%v", tr, !noFastPath), func(t *testing.T) {
 				communicatortest.Run(t, communicatortest.Config{
 					New: func(t *testing.T) communicatortest.Setup { return httpSetup(t, tr, noFastPath) },
