@@ -1,5 +1,8 @@
 package agent
 
+// Anonymous is the User where nobody proved to be someone.
+const Anonymous = "anonymous"
+
 // An Identity says who makes a call. The runtime sets it; what a caller writes there does not
 // arrive.
 //
@@ -8,7 +11,7 @@ type Identity struct {
 	// Agent is the agent that calls, Instance which of its instances ("name/0"). Both are empty for
 	// a caller that is no agent: a client of the gateway, a program.
 	Agent, Instance string
-	// User is whom the entry call was made for: an authenticated user, or "anonymous"; empty when
+	// User is whom the entry call was made for: an authenticated user, or [Anonymous]; empty when
 	// an agent began by itself. It is the same on every hop below the entry call.
 	User string
 	// Trusted: the caller is code of this system, in this process, in a child process of its own

@@ -120,7 +120,7 @@ func TestAChildWaitsAsLongAsAnyPolicy(t *testing.T) {
 	for name, patient := range map[string]func(a *project.Agent, tool string){
 		"of an agent": func(a *project.Agent, _ string) { a.Policy = long },
 		"of a tool": func(a *project.Agent, tool string) {
-			a.Tools = map[string]project.Tool{tool: {Policy: long}}
+			a.Tools = map[string]project.Policy{tool: long}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -314,7 +314,7 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 		}
 	})
 	t.Run("ping", func(t *testing.T) {
-		s, _ := limited(t, project.MCP{Ping: 5 * time.Millisecond})
+		s, _ := limited(t, project.MCP{KeepAlive: 5 * time.Millisecond})
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Status().URL+"/sse", nil)
 		if err != nil {
 			t.Fatal(err)

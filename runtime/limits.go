@@ -1,6 +1,9 @@
 package runtime
 
 import (
+	"math"
+	"time"
+
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -12,9 +15,17 @@ func noFastPath(m project.MCP) bool { return m.FastPath != nil && !*m.FastPath }
 func gatewayLimits(m project.MCP) server.Limits {
 	l := privateLimits(m)
 	l.Sessions, l.Calls, l.SessionCalls = m.MaxSessions, m.MaxCalls, m.MaxSessionCalls
-	l.Idle, l.Lifetime, l.Ping = m.SessionIdle, m.SessionLifetime, m.Ping
-	l.Resume, l.Poll = int(m.Resume), m.Poll
+	l.Idle, l.Lifetime, l.Ping = orNever(m.SessionIdle), m.SessionLifetime, orNever(m.KeepAlive)
+	l.Resume, l.Poll = int(max(m.Resume, 0)), max(m.Poll, 0)
 	return l
+}
+
+// orNever is a time that never comes in place of one that is off.
+func orNever(d time.Duration) time.Duration {
+	if d < 0 {
+		return math.MaxInt64
+	}
+	return d
 }
 
 // privateLimits are those between processes of this system: what bounds how much strangers may ask

@@ -68,7 +68,7 @@ func makePlan(cfg *project.Config, types agent.Types, only []string, log *slog.L
 		for i, name := range cfg.Gateway.Expose {
 			callee, tool, _ := strings.Cut(name, ".")
 			if wrong, hint := checkOffer(all, callee, tool); wrong != "" {
-				e := cfg.Errorf([]string{"gateway", "expose", project.Item(i)}, "expose %s: %s", name, wrong)
+				e := cfg.Errorf([]string{"gateway", "expose", fmt.Sprintf("[%d]", i)}, "expose %s: %s", name, wrong)
 				e.Hint = hint
 				errs = append(errs, e)
 			}

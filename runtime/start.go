@@ -151,9 +151,7 @@ func (r *Runtime) callee(p planned, next agent.Caller, shown *route.Pool) route.
 		own[tool] = r.cfg.PolicyFor(p.name, tool)
 	}
 	return route.Options{Name: p.name, Over: p.cfg.Communicator, Route: next, Shown: shown,
-		Policy: r.cfg.PolicyFor(p.name, ""), ToolPolicies: own,
-		Idempotent: func(tool string) *bool { return p.cfg.Tools[tool].Idempotent },
-		Trusted:    p.kind == project.KindType, Mask: r.mask,
+		Policy: r.cfg.PolicyFor(p.name, ""), ToolPolicies: own, Trusted: p.kind == project.KindType, Mask: r.mask,
 		Telemetry: r.tel, Hop: r.hop(p.cfg.Communicator), Budget: r.budget}
 }
 

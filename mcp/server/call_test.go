@@ -191,7 +191,7 @@ func TestOnlyOurOwnAreBelieved(t *testing.T) {
 	}
 	anonymous := newSite(t, dir, GatewayOptions{})
 	if w := who(t, anonymous.join(t, way{mcp.Stdio, codec.Version20251125, "", ""}, nil), "echo_who",
-		meta()); (w.From != agent.Identity{User: Anonymous}) ||
+		meta()); (w.From != agent.Identity{User: agent.Anonymous}) ||
 		w.Depth != 0 {
 		t.Errorf("stdio: %+v", w)
 	}

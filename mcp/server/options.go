@@ -14,13 +14,10 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// Anonymous is the caller's name where nobody proved to be someone.
-const Anonymous = "anonymous"
-
 // An Identity is who talks to a server.
 type Identity struct {
 	// Identity is that of the calls. With neither a user nor an agent they are those of the user
-	// Anonymous.
+	// [agent.Anonymous].
 	//
 	// Trusted: it is one of our own processes. What its `_meta` says about a call (its user and its
 	// place in the tree of calls, its id, key and attempt) is believed, it may deliver events, and
@@ -31,7 +28,7 @@ type Identity struct {
 	Relays bool
 }
 
-func (i Identity) name() string { return cmp.Or(i.String(), Anonymous) }
+func (i Identity) name() string { return cmp.Or(i.String(), agent.Anonymous) }
 
 // fill writes who makes the call c and where in the tree of calls it stands; m is what the client
 // says about that.
@@ -39,7 +36,7 @@ func (i Identity) fill(c *agent.Call, m codec.CallMeta) {
 	c.From, c.Root = i.Identity, c.ID
 	switch {
 	case !i.Trusted && c.From == agent.Identity{}:
-		c.From.User = Anonymous
+		c.From.User = agent.Anonymous
 	case i.Trusted:
 		if i.Relays && (m.Caller != "" || m.User != "") {
 			c.From.Agent, c.From.Instance = m.Caller, m.Instance

@@ -16,14 +16,13 @@ func TestPolicyFor(t *testing.T) {
 		Agents: map[string]Agent{"a": {
 			Type:   "x",
 			Policy: Policy{Retry: Retry{Attempts: 5}},
-			Tools: map[string]Tool{"t": {Policy: Policy{Timeout: time.Second,
-				Retry: Retry{Initial: time.Millisecond}}}},
+			Tools:  map[string]Policy{"t": {Timeout: time.Second, Retry: Retry{Initial: time.Millisecond}}},
 		}},
 	}
 	for name, want := range map[string]Policy{
-		"a.t":   {time.Second, Retry{5, time.Millisecond, 2, 5 * time.Second}},
-		"a.u":   {20 * time.Second, Retry{5, 100 * time.Millisecond, 2, 5 * time.Second}},
-		"b.any": {20 * time.Second, Retry{3, 100 * time.Millisecond, 2, 5 * time.Second}},
+		"a.t":   {time.Second, Retry{5, time.Millisecond, 2, 5 * time.Second}, nil},
+		"a.u":   {20 * time.Second, Retry{5, 100 * time.Millisecond, 2, 5 * time.Second}, nil},
+		"b.any": {20 * time.Second, Retry{3, 100 * time.Millisecond, 2, 5 * time.Second}, nil},
 	} {
 		agent, tool, _ := strings.Cut(name, ".")
 		if got := c.PolicyFor(agent, tool); got != want {
@@ -52,7 +51,7 @@ func TestDefaultsPerKind(t *testing.T) {
 		{Agent{URL: "http://x"}, KindURL, OverHTTP, "mcp-sse mcp-http", false},
 	} {
 		t.Run(fmt.Sprintf("%s %s", tc.kind, tc.want), func(t *testing.T) {
-			c := (&Config{Agents: map[string]Agent{"a": tc.agent}}).WithDefaults()
+			c := (&Config{Agents: map[string]Agent{"a": tc.agent}}).filled()
 			a := c.Agents["a"]
 			if a.Kind() != tc.kind || a.Communicator != tc.want || a.Child() != tc.child {
 				t.Errorf("kind %s over %s, child %t", a.Kind(), a.Communicator, a.Child())
@@ -79,15 +78,16 @@ func TestValidateGo(t *testing.T) {
 	}{
 		{"the least", Config{Agents: agents}, ""},
 		{"no agents", Config{}, "agents: the project has no agents; add one: agents: {NAME: {type: TYPE}}"},
-		{"negative", Config{Agents: agents, Defaults: Policy{Timeout: -1}, Drain: Drain{Timeout: -1},
-			MCP: MCP{MaxBody: -1}},
-			"defaults.timeout: must be more than 0\nmcp.max_body: must be more than 0\ndrain.timeout: must be more " +
-				"than 0"},
+		{"negative", Config{Agents: agents, Defaults: Policy{Timeout: -2}, Drain: Drain{Timeout: Off},
+			MCP: MCP{MaxBody: Off, MaxCalls: -3}},
+			"defaults.timeout: must be more than 0, not -2ns\nmcp.max_body: cannot be off\n" +
+				"mcp.max_calls: must be more than 0, not -3\ndrain.timeout: cannot be off"},
+		{"off", Config{Agents: agents, MCP: MCP{SessionIdle: Off, KeepAlive: Off, Resume: Off, Poll: Off}}, ""},
 		{"not a number", Config{Agents: agents, Reconnect: Reconnect{Multiplier: math.NaN()}},
 			"reconnect.multiplier: must be 1 to 1000, not NaN"},
 		{"waits", Config{Agents: agents, Defaults: Policy{Retry: Retry{Initial: -1}},
 			Reconnect: Reconnect{Max: time.Millisecond}},
-			"defaults.retry: a wait must be more than 0\nreconnect.max: 1ms is shorter than initial, 1s"},
+			"defaults.retry.initial: cannot be off\nreconnect.max: 1ms is shorter than initial, 1s"},
 		{"replicas", Config{Agents: map[string]Agent{"a": {Type: "x", Replicas: -1}}}, "agents.a.replicas: " +
 			"must be 1 to 1024, not -1"},
 		{"NUL", Config{Agents: map[string]Agent{"a": {Command: []string{"x", "a\x00"},
@@ -104,12 +104,12 @@ func TestValidateGo(t *testing.T) {
 			}
 		})
 	}
-	if err := Default().WithDefaults().Validate(); err == nil {
+	if err := Default().Validate(); err == nil {
 		t.Error("a project without agents is valid")
 	}
 	d := Default()
-	if got := (&Config{}).WithDefaults(); !reflect.DeepEqual(got, d) {
-		t.Errorf("WithDefaults of nothing is not Default: %+v", got)
+	if got := (&Config{}).filled(); !reflect.DeepEqual(got, d) {
+		t.Errorf("what is filled in for nothing is not Default: %+v", got)
 	}
 }
 

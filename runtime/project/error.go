@@ -81,23 +81,20 @@ func (e Errors) Unwrap() []error {
 // is a default. An item of a list is "[0]", "[1]" and so on. For a mapping it is the
 // place of its key.
 func (c *Config) Position(keys ...string) Position {
-	if c.source == nil {
+	if c.written == nil {
 		return Position{}
 	}
-	if n := c.source.root.At(keys...); n != nil {
-		return n.Place()
-	}
-	return Position{}
+	return c.written.position(keys...)
 }
 
-// Errorf returns a Error about the value at a path. A value that nobody wrote
+// Errorf returns an Error about the value at a path. A value that nobody wrote
 // is placed at the nearest mapping around it.
 func (c *Config) Errorf(keys []string, format string, args ...any) *Error {
 	return &Error{Pos: c.near(keys), Key: keys, Message: c.Redact(fmt.Sprintf(format, args...))}
 }
 
 func (c *Config) near(keys []string) Position {
-	if c.source == nil {
+	if c.written == nil {
 		return Position{}
 	}
 	for n := len(keys); n > 0; n-- {
@@ -122,16 +119,16 @@ func (c *Config) Locate(keys []string, err error) error {
 	case errors.As(err, &one):
 		many = Errors{one}
 	default:
-		return Errors{c.Errorf(keys, "%s: %v", JoinPath(keys), err)}
+		return Errors{c.Errorf(keys, "%s: %v", joinPath(keys), err)}
 	}
 	out := make(Errors, len(many))
 	for i, e := range many {
 		full := append(append([]string{}, keys...), e.Key...)
 		at, message := keys, e.Message
-		if rest, ok := strings.CutPrefix(message, JoinPath(e.Key)+": "); ok {
+		if rest, ok := strings.CutPrefix(message, joinPath(e.Key)+": "); ok {
 			at, message = full, rest
 		}
-		out[i] = c.Errorf(full, "%s: %s", JoinPath(at), message)
+		out[i] = c.Errorf(full, "%s: %s", joinPath(at), message)
 		out[i].Hint = c.Redact(e.Hint)
 	}
 	slices.SortStableFunc(out, func(a, b *Error) int {
@@ -140,7 +137,31 @@ func (c *Config) Locate(keys []string, err error) error {
 	return out
 }
 
-// String names the project, not its values: some of them are secrets.
-func (c *Config) String() string {
-	return fmt.Sprintf("project %s (%d agents)", c.Project, len(c.Agents))
+// sorted orders problems for a reader: files first, in the given order, by line and column, then
+// environment variables and --set, then the rest. Doubles are removed.
+func sorted(problems []*Error, files []string) []*Error {
+	rank := func(p Position) int {
+		switch {
+		case p.File != "":
+			return slices.Index(files, p.File)
+		case p.Env != "":
+			return len(files)
+		case p.Set != "":
+			return len(files) + 1
+		}
+		return len(files) + 2
+	}
+	slices.SortStableFunc(problems, func(a, b *Error) int {
+		return cmp.Or(
+			cmp.Compare(rank(a.Pos), rank(b.Pos)),
+			cmp.Compare(a.Pos.Line, b.Pos.Line),
+			cmp.Compare(a.Pos.Column, b.Pos.Column),
+			cmp.Compare(a.Pos.Env+a.Pos.Set, b.Pos.Env+b.Pos.Set),
+			slices.Compare(a.Key, b.Key),
+			cmp.Compare(a.Message, b.Message),
+		)
+	})
+	return slices.CompactFunc(problems, func(a, b *Error) bool {
+		return a.Pos == b.Pos && a.Message == b.Message
+	})
 }

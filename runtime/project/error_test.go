@@ -141,8 +141,6 @@ func TestConfigErrors(t *testing.T) {
 		{name: "key that is no text", file: "agents:\n  [a]: {type: x}\n"},
 		{name: "deep", file: "project: " + strings.Repeat("[", 200) + strings.Repeat("]", 200) + "\n"},
 		{name: "deep blocks", file: deepBlocks()},
-		{name: "too many anchors", file: "a: [" + strings.Repeat("&a ", 20_000) + "]\n"},
-		{name: "too many keys", file: strings.Repeat("a:\n", 40_000)},
 		{name: "aliases that multiply", file: bomb()},
 
 		{name: "missing variable", file: "agents:\n  a: {command: [x], env: {DB: \"db-${env:DB}\"}}\n"},

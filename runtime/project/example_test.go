@@ -15,13 +15,13 @@ func ExampleConfig() {
 			"geo": {Type: "geo"},
 			"weather": {Type: "weather", Communicator: project.OverPubSub,
 				Policy: project.Policy{Timeout: 3 * time.Second}},
-			"search": {URL: "https://example.org/sse", Replicas: 2},
+			"search": {URL: "https://example.org/sse", Sessions: 65},
 		},
 	}
 	fmt.Println(cfg.Validate())
 	fmt.Println(cfg.PolicyFor("weather", "forecast").Timeout, cfg.PolicyFor("geo", "locate").Timeout)
 	// Output:
-	// agents.search.replicas: a url agent runs elsewhere and has no replicas here
+	// agents.search.sessions: must be 1 to 64, not 65
 	// 3s 30s
 }
 

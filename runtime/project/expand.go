@@ -17,50 +17,50 @@ const maxSecret = 1 << 20
 // mask stands for a secret wherever a value is shown.
 const mask = "***"
 
-// Expander replaces ${env:NAME} and ${file:PATH} in the scalars of a tree, after
+// An expander replaces ${env:NAME} and ${file:PATH} in the scalars of a tree, after
 // parsing, so that no value can change the shape of the file. $${ is a literal ${.
-type Expander struct {
-	Lookup  func(name string) (string, bool) // an environment variable
-	Dir     string                           // what PATH is relative to
-	Secrets []string                         // every value that was put in
+type expander struct {
+	lookup  func(name string) (string, bool) // an environment variable
+	dir     string                           // what PATH is relative to
+	secrets []string                         // every value that was put in
 }
 
-// Tree expands every text under n in place. A text that cannot be expanded is taken
-// out of the tree, so that its problem is the only one reported.
-func (e *Expander) Tree(n *Node) []Problem { return e.tree(nil, n) }
-
-func (e *Expander) tree(path []string, n *Node) (problems []Problem) {
-	switch n.Kind {
-	case Map:
-		for _, key := range slices.Clone(n.Keys) {
-			found := e.tree(child(path, key), n.Fields[key])
-			if len(found) > 0 && n.Fields[key].Kind == Scalar {
-				n.Remove(key)
+// tree expands every text in a value, in place. A text that cannot be expanded is taken out, so
+// that its problem is the only one reported.
+func (e *expander) tree(path []string, v any) (problems []*Error) {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, c := range v {
+			found := e.tree(append(path, name), c)
+			if l, ok := c.(*leaf); ok && len(found) > 0 && !l.isList() {
+				delete(v, name)
 			}
 			problems = append(problems, found...)
 		}
-	case List:
-		for i, item := range n.Items {
-			problems = append(problems, e.tree(child(path, Item(i)), item)...)
+	case *leaf:
+		if items, ok := v.value.([]any); ok {
+			for i, c := range items {
+				problems = append(problems, e.tree(append(path, item(i)), c)...)
+			}
+			return problems
 		}
-	case Scalar:
-		s, ok := n.Value.(string)
+		s, ok := v.value.(string)
 		if !ok || !strings.Contains(s, "${") {
 			return nil
 		}
-		clear, masked, err := e.Text(s)
+		clear, masked, err := e.text(s)
 		if err != nil {
-			return []Problem{problemf(n.Pos, path, "%s: %v", JoinPath(path), err)}
+			return []*Error{{Pos: v.pos, Key: slices.Clone(path), Message: fmt.Sprintf("%s: %v", joinPath(path), err)}}
 		}
-		if n.Value = clear; masked != clear {
-			n.Masked = masked
+		if v.value = clear; masked != clear {
+			v.masked = masked
 		}
 	}
 	return problems
 }
 
-// Text expands one text. masked is the same with *** for what was put in.
-func (e *Expander) Text(s string) (clear, masked string, err error) {
+// text expands one text. masked is the same with *** for what was put in.
+func (e *expander) text(s string) (clear, masked string, err error) {
 	var c, m strings.Builder
 	for {
 		i := strings.Index(s, "${")
@@ -87,17 +87,17 @@ func (e *Expander) Text(s string) (clear, masked string, err error) {
 		}
 		if c.WriteString(value); value != "" {
 			m.WriteString(mask)
-			e.Secrets = append(e.Secrets, value)
+			e.secrets = append(e.secrets, value)
 		}
 		s = rest
 	}
 }
 
-func (e *Expander) resolve(ref string) (string, error) {
+func (e *expander) resolve(ref string) (string, error) {
 	kind, name, _ := strings.Cut(ref, ":")
 	switch {
 	case kind == "env" && name != "":
-		if v, ok := e.Lookup(name); ok {
+		if v, ok := e.lookup(name); ok {
 			return v, nil
 		}
 		return "", fmt.Errorf("the environment variable %s is not set", name)
@@ -109,10 +109,10 @@ func (e *Expander) resolve(ref string) (string, error) {
 }
 
 // file reads a secret from a file, less one newline at its end.
-func (e *Expander) file(name string) (string, error) {
+func (e *expander) file(name string) (string, error) {
 	path := name
 	if !filepath.IsAbs(path) {
-		path = filepath.Join(e.Dir, path)
+		path = filepath.Join(e.dir, path)
 	}
 	info, err := os.Stat(path)
 	switch {

@@ -26,17 +26,10 @@ func Fill(target any, config map[string]any) error {
 	if t.Kind() != reflect.Struct {
 		return Errors{{Message: fmt.Sprintf("the agent is a %s, which takes no configuration", t)}}
 	}
-	check := Checker{Schema: Schema{Tag: "json", Fold: true, Untagged: true}, NullOK: true}
-	clean, problems := check.Check(config, t)
-	if len(problems) > 0 {
-		var out Errors
-		for _, p := range SortProblems(problems, nil) {
-			out = append(out, &Error{Key: p.Path, Message: p.Message, Hint: p.Hint})
-		}
-		return out
-	}
-	if err := strictDecode(clean, target, "json"); err != nil {
-		return Errors{{Message: "cannot be decoded: " + oneLine(err.Error())}}
+	d := decoder{keys: &naming{tag: "json", untagged: true, fold: true, sections: map[reflect.Type]*section{}}}
+	d.set(v.Elem(), config, nil)
+	if len(d.problems) > 0 {
+		return Errors(sorted(d.problems, nil))
 	}
 	return nil
 }

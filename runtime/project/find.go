@@ -1,13 +1,16 @@
 package project
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
+
+// separators are those of paths: a program whose name has one is a path.
+const separators = "/" + string(filepath.Separator)
 
 // projectFiles are the names a project file has when nobody names one.
 var projectFiles = []string{"openmas.yaml", filepath.Join("configs", "project.yaml")}
@@ -43,46 +46,7 @@ func (c *Config) Path(p string) string {
 }
 
 // StateDir returns the folder for what the project keeps. It need not exist.
-func (c *Config) StateDir() string { return c.Path(c.WithDefaults().State) }
-
-// ChildDir returns the working directory of an agent's child process.
-func (c *Config) ChildDir(agent string) string { return c.Path(c.Agents[agent].Dir) }
-
-// ChildCommand returns the program and arguments of a command agent. A program named
-// with a path separator is found from the project file's folder, any other in PATH.
-func (c *Config) ChildCommand(agent string) []string {
-	argv := slices.Clone(c.Agents[agent].Command)
-	if len(argv) > 0 && strings.ContainsAny(argv[0], `/`+string(filepath.Separator)) {
-		argv[0] = c.Path(argv[0])
-	}
-	return argv
-}
-
-// AgentNames returns the agents' names in the order of the project file; those that
-// it does not list come last, by name.
-func (c *Config) AgentNames() []string {
-	names := make([]string, 0, len(c.Agents))
-	if c.source != nil {
-		if n := c.source.root.At("agents"); n != nil {
-			for _, name := range n.Keys {
-				if _, ok := c.Agents[name]; ok {
-					names = append(names, name)
-				}
-			}
-		}
-	}
-	if len(names) < len(c.Agents) {
-		var rest []string
-		for name := range c.Agents {
-			if !slices.Contains(names, name) {
-				rest = append(rest, name)
-			}
-		}
-		slices.Sort(rest)
-		names = append(names, rest...)
-	}
-	return names
-}
+func (c *Config) StateDir() string { return c.Path(cmp.Or(c.State, standard.State)) }
 
 // cause is the reason of a file error without the path, which the position has.
 func cause(err error) string {

@@ -8,14 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	goruntime "runtime"
+	"runtime"
 	"slices"
-	"strconv"
 	"strings"
-
-	"github.com/go-viper/mapstructure/v2"
-	"github.com/knadh/koanf/providers/confmap"
-	"github.com/knadh/koanf/v2"
 )
 
 // Options are the layers over the project file, the weakest first.
@@ -29,58 +24,51 @@ type Options struct {
 	Set []string
 }
 
-// source is what Load remembers of where a Config came from.
-type source struct {
-	root *Node // every layer merged, with positions
-}
-
-var configSchema = Schema{Tag: "koanf"}
-
 // maxErrors is how many problems are reported; nobody reads more at once.
 const maxErrors = 100
 
-// pathDelimiter cannot be part of a key: the parser refuses control characters.
-const pathDelimiter = "\x00"
-
-// Load reads a project file with its layers: defaults, the file, the profile, the
-// environment, Set. Each overrides the one before, key by key; lists are replaced
-// whole and null in a layer resets a key. ${env:X} and ${file:X} are expanded in every
-// value. The result has its defaults and is valid. Whatever is wrong comes back as
-// Errors, all of it at once.
+// Load reads a project file with its layers: defaults, the file, the profile, the environment, Set.
+// Each overrides the one before, key by key; lists are replaced whole and null in a layer resets a
+// key. ${env:X} and ${file:X} are expanded in every value. The result has its defaults and is
+// valid. Whatever is wrong comes back as Errors, all of it at once.
 func Load(path string, opts Options) (*Config, error) {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
-		return nil, Errors{{Pos: Position{File: path}, Message: "the working directory is not known: " +
-			err.Error()}}
+		return nil, Errors{{Pos: Position{File: path}, Message: "the working directory is not known: " + err.Error()}}
 	}
-	l := &loader{path: path, dir: dir, env: environment(opts.Environ)}
-	l.expander = Expander{Lookup: l.lookup, Dir: dir}
+	l := &loader{path: path, env: environment(opts.Environ), tree: newTree()}
+	l.expander = expander{lookup: l.lookup, dir: dir}
 	l.read(opts)
 	if l.broken {
 		return nil, l.errors()
 	}
-	cfg := l.decode()
-	for _, p := range cfg.problems() {
-		if !l.explained(p.Key) {
-			l.problems = append(l.problems, Problem{
-				Pos: p.Pos, Path: p.Key, Message: p.Message, Hint: p.Hint,
-			})
+	l.problems = append(l.problems, l.expander.tree(nil, l.tree.root)...)
+	d := decoder{keys: declared, tree: l.tree}
+	c := &Config{Dir: dir, File: path, written: l.tree, secrets: secrets{values: l.expander.secrets}}
+	d.set(reflect.ValueOf(c).Elem(), l.tree.root, nil)
+	l.problems = append(l.problems, d.problems...)
+	c = c.filled()
+	explained := l.explained()
+	for _, p := range c.problems() {
+		if key := strings.Join(p.Key, "\x00"); !explained[key] && !(d.unknown && len(p.Key) == 1) {
+			l.problems = append(l.problems, p)
 		}
 	}
 	if len(l.problems) > 0 {
 		return nil, l.errors()
 	}
-	return cfg, nil
+	return c, nil
 }
 
+// A loader collects the layers of a project file.
 type loader struct {
-	path, dir string
-	env       map[string]string
-	expander  Expander
-	files     []string
-	layers    []*Node // the first is the project file
-	problems  []Problem
-	broken    bool // a file could not be read: what it says is not known
+	path     string
+	env      map[string]string
+	expander expander
+	files    []string
+	tree     *tree
+	problems []*Error
+	broken   bool // a file could not be read: what it says is not known
 }
 
 func environment(environ []string) map[string]string {
@@ -98,7 +86,7 @@ func environment(environ []string) map[string]string {
 
 func (l *loader) lookup(name string) (string, bool) {
 	v, ok := l.env[name]
-	if !ok && goruntime.GOOS == "windows" {
+	if !ok && runtime.GOOS == "windows" {
 		for k, v := range l.env {
 			if strings.EqualFold(k, name) {
 				return v, true
@@ -109,10 +97,10 @@ func (l *loader) lookup(name string) (string, bool) {
 }
 
 func (l *loader) fail(pos Position, hint, format string, args ...any) {
-	l.problems = append(l.problems, Problem{Pos: pos, Message: fmt.Sprintf(format, args...), Hint: hint})
+	l.problems = append(l.problems, &Error{Pos: pos, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
-// read collects the layers and expands the references in them.
+// read lays the layers over each other.
 func (l *loader) read(opts Options) {
 	l.file(l.path, false)
 	if opts.Profile != "" {
@@ -123,37 +111,29 @@ func (l *loader) read(opts Options) {
 			l.file(strings.TrimSuffix(l.path, ext)+"."+opts.Profile+ext, true)
 		}
 	}
-	var names []string
-	for name := range l.env {
-		names = append(names, name)
-	}
-	slices.Sort(names) // so that a key comes before the keys in it
-	for _, name := range names {
-		path, ok, err := SplitEnv(name)
+	for _, name := range sortedKeys(l.env) { // so that a key comes before the keys in it
+		path, ok, err := splitEnv(name)
 		if err != nil {
-			l.fail(Position{Env: name}, "write "+EnvPrefix+"agents__NAME__timeout", "%v", err)
+			l.fail(Position{Env: name}, "write "+envPrefix+"agents__NAME__timeout", "%v", err)
 		} else if ok {
 			l.assign(path, l.env[name], Position{Env: name})
 		}
 	}
 	for _, arg := range opts.Set {
-		path, value, err := SplitSet(arg)
+		path, value, err := splitSet(arg)
 		if err != nil {
 			key, _, _ := strings.Cut(arg, "=") // the value may be a secret
 			l.fail(Position{Set: key}, `write key=value, like agents.NAME.timeout=3s`, "%v", err)
 			continue
 		}
-		l.assign(path, value, Position{Set: JoinPath(path)})
-	}
-	for _, layer := range l.layers {
-		l.problems = append(l.problems, l.expander.Tree(layer)...)
+		l.assign(path, value, Position{Set: joinPath(path)})
 	}
 }
 
 func (l *loader) assign(path []string, value string, pos Position) {
-	t := configSchema.TypeAt(reflect.TypeFor[Config](), path)
-	layer, problems := Assign(path, value, t, pos)
-	l.layers, l.problems = append(l.layers, layer), append(l.problems, problems...)
+	layer, problems := l.tree.assign(path, value, declared.typeAt(reflect.TypeFor[Config](), path), pos)
+	l.tree.add(layer)
+	l.problems = append(l.problems, problems...)
 }
 
 // file adds a file as a layer.
@@ -163,38 +143,69 @@ func (l *loader) file(path string, profile bool) {
 	data, err := readFile(path)
 	if err != nil {
 		l.broken = true
-		switch info, statErr := os.Stat(path); {
-		case statErr == nil && info.IsDir():
-			hint := "name the project file in it"
-			if found, err := Find(path); err == nil {
-				hint = "did you mean " + found + "?"
-			}
-			l.fail(pos, hint, "is a folder, not a project file")
-		case profile && errors.Is(err, fs.ErrNotExist):
-			l.fail(pos, "", "there is no such file for the profile")
-		case errors.Is(err, fs.ErrNotExist):
-			l.fail(pos, "name a project file; by default it is "+strings.Join(projectFiles, ", then "),
-				"there is no such file")
-		default:
-			l.fail(pos, "", "cannot be read: %s", cause(err))
-		}
+		l.unreadable(pos, profile, err)
 		return
 	}
-	node, problems := Parse(path, data)
+	v, problems := l.tree.parse(path, data)
 	l.problems = append(l.problems, problems...)
-	switch {
-	case node == nil:
-		l.broken = true
-	case node.Kind == Map:
-		l.layers = append(l.layers, node)
-	case node.Kind == Null && profile: // a profile may be empty
-	case node.Kind == Null:
+	switch v := v.(type) {
+	case map[string]any:
+		if profile {
+			resets(v)
+		}
+		l.tree.add(v)
+	case *leaf:
+		if v.value != nil {
+			l.broken = true
+			l.fail(v.pos, `it starts with "project: NAME" and "agents:"`,
+				`a project file is a mapping ("key: value" lines), not %s`, describe(v))
+			return
+		}
+		l.empty(pos, profile)
+	case nil:
+		if len(problems) > 0 {
+			l.broken = true
+			return
+		}
+		l.empty(pos, profile)
+	}
+}
+
+// empty is a file that says nothing, which only a profile may.
+func (l *loader) empty(pos Position, profile bool) {
+	if !profile {
 		l.broken = true
 		l.fail(pos, "a project needs at least one agent: agents: {NAME: {type: TYPE}}", "the file is empty")
+	}
+}
+
+// resets marks what a layer takes back: in the project file itself null stays, to be reported.
+func resets(v any) {
+	switch v := v.(type) {
+	case *leaf:
+		v.reset = v.value == nil
+	case map[string]any:
+		for _, c := range v {
+			resets(c)
+		}
+	}
+}
+
+func (l *loader) unreadable(pos Position, profile bool, err error) {
+	switch info, statErr := os.Stat(pos.File); {
+	case statErr == nil && info.IsDir():
+		hint := "name the project file in it"
+		if found, err := Find(pos.File); err == nil {
+			hint = "did you mean " + found + "?"
+		}
+		l.fail(pos, hint, "is a folder, not a project file")
+	case profile && errors.Is(err, fs.ErrNotExist):
+		l.fail(pos, "", "there is no such file for the profile")
+	case errors.Is(err, fs.ErrNotExist):
+		l.fail(pos, "name a project file; by default it is "+strings.Join(projectFiles, ", then "),
+			"there is no such file")
 	default:
-		l.broken = true
-		l.fail(node.Pos, `it starts with "project: NAME" and "agents:"`,
-			`a project file is a mapping ("key: value" lines), not %s`, Describe(node.Plain()))
+		l.fail(pos, "", "cannot be read: %s", cause(err))
 	}
 }
 
@@ -204,92 +215,29 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, MaxBytes+1))
+	return io.ReadAll(io.LimitReader(f, maxBytes+1))
 }
 
-// decode merges the layers, checks them and fills a Config with what is right.
-func (l *loader) decode() *Config {
-	root, k := l.layers[0], koanf.New(pathDelimiter)
-	for i, layer := range l.layers {
-		values, _ := layer.Plain().(map[string]any)
-		var options []koanf.Option
-		if i > 0 { // in the file itself null stays, to be reported
-			options = append(options, koanf.WithMergeFunc(MergeValues))
-			root.Merge(layer)
+// explained are the paths at or above a problem found earlier: one more about such a path would
+// only be its echo.
+func (l *loader) explained() map[string]bool {
+	out := map[string]bool{}
+	for _, p := range l.problems {
+		for n := range p.Key {
+			out[strings.Join(p.Key[:n+1], "\x00")] = true
 		}
-		if err := k.Load(confmap.Provider(values, ""), nil, options...); err != nil {
-			l.fail(Position{File: l.path}, "", "cannot merge its layers: %v", err)
-		}
-	}
-	src := &source{root: root}
-	check := Checker{Schema: configSchema, Positive: true, Show: src.show}
-	clean, problems := check.Check(k.Raw(), reflect.TypeFor[Config]())
-	for _, p := range problems {
-		p.Pos = root.PlaceOf(p)
-		l.problems = append(l.problems, p)
-	}
-	cfg := &Config{Dir: l.dir, File: l.path, source: src, redact: redactor(l.expander.Secrets)}
-	if err := strictDecode(clean, cfg, "koanf"); err != nil {
-		l.fail(Position{File: l.path}, "", "cannot be decoded: %v", err)
-	}
-	cfg = cfg.WithDefaults()
-	cfg.redact = redactor(append(l.expander.Secrets, cfg.secrets()...))
-	return cfg
-}
-
-// strictDecode fills target from what a Checker let pass.
-func strictDecode(from, target any, tag string) error {
-	d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
-		Result:      target,
-		TagName:     tag,
-		Squash:      tag == "json", // as encoding/json does with embedded structs
-		ErrorUnused: true,
-		MatchName:   func(key, field string) bool { return key == field },
-		DecodeHook:  mapstructure.TextUnmarshallerHookFunc(),
-	})
-	if err != nil {
-		return err
-	}
-	return d.Decode(from)
-}
-
-// explained reports whether a problem found earlier lies at or under a path, so that
-// one more about the path would only be its echo.
-func (l *loader) explained(path []string) bool {
-	return slices.ContainsFunc(l.problems, func(p Problem) bool {
-		if len(path) == 1 && len(p.Path) == 1 && p.AtKey {
-			return true // a section is missing, and there is one that nobody knows
-		}
-		return len(p.Path) >= len(path) && slices.Equal(p.Path[:len(path)], path)
-	})
-}
-
-func (l *loader) errors() Errors {
-	redact := redactor(l.expander.Secrets)
-	clean := func(s string) string {
-		if redact == nil {
-			return s
-		}
-		return redact.Replace(s)
-	}
-	var out Errors
-	for i, p := range SortProblems(l.problems, l.files) {
-		if i == maxErrors {
-			return append(out, &Error{Message: fmt.Sprintf("and %d more problems", len(l.problems)-i)})
-		}
-		out = append(out, &Error{Pos: p.Pos, Key: p.Path, Message: clean(p.Message),
-			Hint: clean(p.Hint)})
 	}
 	return out
 }
 
-// show quotes a text for an error message, its secrets masked.
-func (s *source) show(path []string, text string) string {
-	if n := s.root.At(path...); n != nil && n.Masked != "" {
-		text = n.Masked
+func (l *loader) errors() Errors {
+	clean := (&Config{secrets: secrets{}.with(l.expander.secrets)}).Redact
+	out := sorted(l.problems, l.files)
+	if n := len(out) - maxErrors; n > 0 {
+		out = append(slices.Clip(out[:maxErrors]), &Error{Message: fmt.Sprintf("and %d more problems", n)})
 	}
-	if r := []rune(text); len(r) > 60 {
-		text = string(r[:60]) + "…"
+	for _, e := range out {
+		e.Message, e.Hint = clean(e.Message), clean(e.Hint)
 	}
-	return strconv.Quote(text)
+	return out
 }

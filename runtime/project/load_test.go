@@ -83,6 +83,65 @@ func TestLoadLayers(t *testing.T) {
 	}
 }
 
+// TestLayersThatMeet: a mapping over a value that is none, and the other way round; what a layer
+// took back does not come again with the next.
+func TestLayersThatMeet(t *testing.T) {
+	project(t, map[string]string{"p.yaml": "agents:\n  a: {type: x, retry: {attempts: 5, max: 20s}, tools: {t: " +
+		"{timeout: 1s}}}\n  b: {type: y}\ngateway: {listen: \"127.0.0.1:1\", expose: [a]}\n"})
+	for _, tc := range []struct {
+		name string
+		set  []string
+		ok   func(c *Config) bool
+	}{
+		{"off over a mapping", []string{"agents.a.retry=off"}, func(c *Config) bool {
+			return c.PolicyFor("a", "t").Retry.Attempts == 1 && c.PolicyFor("a", "t").Retry.Max == 10*time.Second
+		}},
+		{"a mapping over off", []string{"gateway=off", "gateway.expose=[b]"}, func(c *Config) bool {
+			return c.Gateway.Listen == "127.0.0.1:8765" && slices.Equal(c.Gateway.Expose, []string{"b"})
+		}},
+		{"null, and then again", []string{"agents.a.tools=null", "agents.a.tools.u.timeout=2s"}, func(c *Config) bool {
+			return len(c.Agents["a"].Tools) == 1 && c.Agents["a"].Tools["u"].Timeout == 2*time.Second
+		}},
+		{"an agent less", []string{"agents.b=null"}, func(c *Config) bool {
+			return slices.Equal(c.AgentNames(), []string{"a"})
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if c := mustLoad(t, "p.yaml", Options{Set: tc.set}); !tc.ok(c) {
+				t.Errorf("%+v, gateway %+v", c.Agents["a"], c.Gateway)
+			}
+		})
+	}
+}
+
+// TestOff: whatever can be off says off, on every level, and only that.
+func TestOff(t *testing.T) {
+	project(t, map[string]string{"p.yaml": `agents:
+  a: {type: x, critical: off, retry: {attempts: off}, tools: {t: {retry: off, idempotent: off}}}
+defaults: {retry: off}
+gateway: off
+telemetry: off
+mcp: {session_idle: off, session_lifetime: off, keep_alive: off, resume: off, poll: off, sampling: off, fast_path: off}
+`})
+	c := mustLoad(t, "p.yaml", Options{})
+	a := c.Agents["a"]
+	if a.Critical || a.Retry.Attempts != 1 || a.Tools["t"].Retry.Attempts != 1 || *a.Tools["t"].Idempotent ||
+		c.Defaults.Retry.Attempts != 1 || c.Gateway != nil || c.Telemetry.Endpoint != "off" {
+		t.Errorf("agent %+v, defaults %+v, gateway %+v, telemetry %+v", a, c.Defaults, c.Gateway, c.Telemetry)
+	}
+	m := c.MCP
+	if m.SessionIdle != Off || m.SessionLifetime != Off || m.KeepAlive != Off || m.Resume != Off || m.Poll != Off ||
+		m.Sampling != "" || *m.FastPath {
+		t.Errorf("mcp %+v", m)
+	}
+	for _, key := range []string{"defaults.timeout", "drain.timeout", "mcp.max_body", "agents.a.replicas"} {
+		_, err := Load("p.yaml", Options{Environ: []string{}, Set: []string{key + "=off"}})
+		if want := key + ": cannot be off; "; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
+
 // TestSetIsTyped: where text is wanted the value is taken as it is, elsewhere it is YAML.
 func TestSetIsTyped(t *testing.T) {
 	project(t, map[string]string{"p.yaml": "agents:\n  a: {command: [x]}\n"})
@@ -98,6 +157,7 @@ func TestSetIsTyped(t *testing.T) {
 		`agents.a.tools."docs.search".idempotent=false`,
 		"mcp.max_body=2MiB",
 		"mcp.max_frame=4096",
+		"mcp.fast_path=false",
 		"gateway={}",
 		"defaults.retry.multiplier=3",
 	}})
@@ -240,7 +300,7 @@ func TestPrint(t *testing.T) {
 	again := mustLoad(t, "p.yaml", Options{})
 	c.Agents["notes"].Env["DB"] = "***"
 	c.Agents["search"].Headers["Authorization"] = "Bearer ***"
-	again.source, again.redact, again.Dir, again.File = c.source, c.redact, c.Dir, c.File
+	again.written, again.secrets, again.Dir, again.File = c.written, c.secrets, c.Dir, c.File
 	if !reflect.DeepEqual(c, again) {
 		t.Errorf("printed and loaded again:\n%+v\nwas:\n%+v", again.Agents, c.Agents)
 	}

@@ -10,20 +10,19 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 )
 
-// Print writes the effective configuration as YAML, each value with a comment that
-// names its source. Secrets are masked. Where there are none the text is a project
-// file that loads to the same configuration.
+// Print writes the effective configuration as YAML, each value with a comment that names its
+// source. Secrets are masked. Where there are none the text is a project file that loads to the
+// same configuration.
 func Print(w io.Writer, c *Config) error {
-	c = c.WithDefaults()
+	c = c.filled()
 	p := printer{c: c, w: bufio.NewWriter(w)}
-	p.block(0, p.fields(nil, reflect.ValueOf(c).Elem()))
+	p.block(0, p.section(nil, reflect.ValueOf(c).Elem()))
 	if err := p.w.Flush(); err != nil { // a bufio.Writer keeps its first error
 		return fmt.Errorf("print the configuration: %w", err)
 	}
@@ -35,19 +34,19 @@ type printer struct {
 	w *bufio.Writer
 }
 
-// shown is a value ready to be printed: a scalar's text, or the entries of a block.
-type shown struct {
+// printed is a value ready to be printed: a scalar's text, or the entries of a block.
+type printed struct {
 	key    string // as YAML, or "-" for a list's item
 	text   string
 	source string
-	block  []shown
+	block  []printed
 }
 
 // commentColumn is where the comments stand, unless a value is longer.
 const commentColumn = 44
 
 // block prints entries, one line for each scalar.
-func (p *printer) block(depth int, entries []shown) {
+func (p *printer) block(depth int, entries []printed) {
 	for _, e := range entries {
 		line := strings.Repeat("  ", depth) + e.key
 		if e.block != nil {
@@ -63,120 +62,127 @@ func (p *printer) block(depth int, entries []shown) {
 	}
 }
 
-// fields lists the keys of a struct that have a value.
-func (p *printer) fields(path []string, v reflect.Value) []shown {
-	out := []shown{}
-	for _, f := range configSchema.Fields(v.Type()) {
-		if fv := v.FieldByIndex(f.Index); !fv.IsZero() {
-			out = append(out, p.value(append(slices.Clone(path), f.Name), f.Name+":", fv, false))
+// section lists the keys of a struct that have a value.
+func (p *printer) section(path []string, v reflect.Value) []printed {
+	out := []printed{}
+	for i := range declared.section(v.Type()).keys {
+		k := &declared.section(v.Type()).keys[i]
+		if field := v.FieldByIndex(k.index); !field.IsZero() {
+			out = append(out, p.value(below(path, k.name), k.name+":", field, k))
 		}
 	}
 	return out
 }
 
-func (p *printer) value(path []string, key string, v reflect.Value, untyped bool) shown {
+// value shows a value. k is the key that it belongs to, nil where nobody declares what there is.
+func (p *printer) value(path []string, key string, v reflect.Value, k *key) printed {
 	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
 		if v.IsNil() {
-			return shown{key: key, text: "null", source: p.source(path)}
+			return printed{key: key, text: "null", source: p.source(path)}
 		}
 		v = v.Elem()
 	}
-	if text, ok := p.scalar(path, v, untyped); ok {
-		return shown{key: key, text: text, source: p.source(path)}
-	}
 	switch v.Kind() {
 	case reflect.Struct:
-		if block := p.fields(path, v); len(block) > 0 {
-			return shown{key: key, block: block}
+		if block := p.section(path, v); len(block) > 0 {
+			return printed{key: key, block: block}
 		}
 	case reflect.Map:
 		if v.Len() > 0 {
-			return shown{key: key, block: p.entries(path, v, untyped)}
+			return printed{key: key, block: p.entries(path, v, k)}
 		}
 	case reflect.Slice:
-		return p.list(path, key, v, untyped)
+		return p.list(path, key, v, k)
+	default:
+		return printed{key: key, text: p.scalar(path, v, k), source: p.source(path)}
 	}
-	return shown{key: key, text: "{}", source: p.source(path)}
+	return printed{key: key, text: "{}", source: p.source(path)}
 }
 
-func (p *printer) entries(path []string, v reflect.Value, untyped bool) []shown {
-	var names []string
-	if len(path) == 1 && path[0] == "agents" {
+func (p *printer) entries(path []string, v reflect.Value, k *key) []printed {
+	names := sortedKeys(keysOf(v))
+	if v.Type().Elem() == agentType {
 		names = p.c.AgentNames()
-	} else {
-		for _, k := range v.MapKeys() {
-			names = append(names, k.String())
-		}
-		slices.Sort(names)
 	}
-	out := make([]shown, len(names))
+	if v.Type().Elem().Kind() == reflect.Interface {
+		k = nil
+	}
+	out := make([]printed, len(names))
 	for i, name := range names {
 		elem := v.MapIndex(reflect.ValueOf(name).Convert(v.Type().Key()))
-		out[i] = p.value(append(slices.Clone(path), name), yamlText(name)+":", elem, untyped ||
-			elem.Kind() == reflect.Interface)
+		out[i] = p.value(below(path, name), yamlText(name)+":", elem, k)
+	}
+	return out
+}
+
+func keysOf(m reflect.Value) map[string]bool {
+	out := map[string]bool{}
+	for _, k := range m.MapKeys() {
+		out[k.String()] = true
 	}
 	return out
 }
 
 // list prints a list of scalars on one line, any other as a block.
-func (p *printer) list(path []string, key string, v reflect.Value, untyped bool) shown {
-	items, flat := make([]shown, v.Len()), make([]string, v.Len())
+func (p *printer) list(path []string, key string, v reflect.Value, k *key) printed {
+	items, flat := make([]printed, v.Len()), make([]string, v.Len())
 	simple := true
 	for i := range items {
-		elem := v.Index(i)
-		items[i] = p.value(append(slices.Clone(path), Item(i)), "-", elem, untyped ||
-			elem.Kind() == reflect.Interface)
+		items[i] = p.value(below(path, item(i)), "-", v.Index(i), k)
 		flat[i] = items[i].text
 		simple = simple && items[i].block == nil
 	}
 	if !simple {
-		return shown{key: key, block: items}
+		return printed{key: key, block: items}
 	}
-	return shown{key: key, text: "[" + strings.Join(flat, ", ") + "]", source: p.source(path)}
+	return printed{key: key, text: "[" + strings.Join(flat, ", ") + "]", source: p.source(path)}
 }
 
-func (p *printer) scalar(path []string, v reflect.Value, untyped bool) (string, bool) {
-	if d, ok := v.Interface().(time.Duration); ok {
-		return shortDuration(d), true
-	}
-	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
-		text, err := m.MarshalText()
-		return string(text), err == nil
-	}
-	switch v.Kind() {
-	case reflect.String:
-		return yamlText(p.masked(path, v.String())), true
-	case reflect.Bool:
-		return strconv.FormatBool(v.Bool()), true
-	case reflect.Int, reflect.Int64:
-		return strconv.FormatInt(v.Int(), 10), true
-	case reflect.Uint64:
-		return strconv.FormatUint(v.Uint(), 10), true
-	case reflect.Float64:
-		text := strconv.FormatFloat(v.Float(), 'f', -1, 64)
-		if untyped && !strings.Contains(text, ".") {
-			text += ".0" // it was a float, and must be read as one
+func (p *printer) scalar(path []string, v reflect.Value, k *key) string {
+	switch {
+	case k != nil && k.secret:
+		return yamlText(mask)
+	case v.Kind() == reflect.String:
+		text := v.String()
+		if k != nil && k.canOff && text == offText {
+			return text
 		}
-		return text, true
+		if p.c.written != nil {
+			if l, ok := p.c.written.at(path...).(*leaf); ok && l.masked != "" {
+				text = l.masked
+			}
+		}
+		return yamlText(text)
+	case v.Kind() == reflect.Float64 && k == nil && !strings.Contains(valueText(v), "."):
+		return valueText(v) + ".0" // it was a float, and must be read as one
 	}
-	return "", false
+	return valueText(v)
 }
 
-func (p *printer) masked(path []string, text string) string {
-	if isSecret(path) {
-		return "***"
+// valueText writes a scalar as it is written in a project file, but for a text that needs quotes.
+func valueText(v reflect.Value) string {
+	if v.Kind() == reflect.Pointer {
+		v = v.Elem()
 	}
-	if p.c.source != nil {
-		if n := p.c.source.root.At(path...); n != nil && n.Masked != "" {
-			return n.Masked
+	if v.CanInt() && v.Int() == Off && (v.Type() == durationType || v.Type() == sizeType) {
+		return offText
+	}
+	switch x := v.Interface().(type) {
+	case time.Duration:
+		return durationText(x)
+	case encoding.TextMarshaler:
+		if text, err := x.MarshalText(); err == nil {
+			return string(text)
 		}
+	case float64:
+		return strconv.FormatFloat(x, 'f', -1, 64)
 	}
-	return text
+	return fmt.Sprint(v.Interface())
 }
 
 // source names where a value was written; nothing for a Config made in Go.
 func (p *printer) source(path []string) string {
-	if p.c.source == nil {
+	if p.c.written == nil {
 		return ""
 	}
 	switch pos := p.c.Position(path...); {
@@ -209,8 +215,8 @@ func yamlText(s string) string {
 	return strings.TrimSpace(b.String())
 }
 
-// shortDuration writes a duration without the zero units that Duration.String ends in.
-func shortDuration(d time.Duration) string {
+// durationText writes a duration without the zero units that Duration.String ends in.
+func durationText(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")

@@ -2,57 +2,68 @@ package project
 
 import (
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// isSecret reports whether the value of a key is one, even where it was written down plainly.
-func isSecret(path []string) bool {
-	switch {
-	case len(path) == 2 && path[0] == "gateway":
-		return path[1] == "token"
-	case len(path) == 2 && path[0] == "broker":
-		return path[1] == "password" || path[1] == "token"
-	case len(path) == 3 && path[0] == "gateway":
-		return path[1] == "tokens"
-	case len(path) == 3 && path[0] == "agents":
-		return path[2] == "token"
-	case len(path) == 4 && path[0] == "agents":
-		return path[2] == "oauth" && path[3] == "client_secret"
-	}
-	return false
+// secrets replaces the secrets of a project in a text.
+type secrets struct {
+	values   []string // what references put in
+	replacer *strings.Replacer
 }
 
-// secrets are the values of such keys.
-func (c *Config) secrets() []string {
-	out := []string{c.Broker.Password, c.Broker.Token}
-	if g := c.Gateway; g != nil {
-		out = append(out, g.Token)
-		for _, token := range g.Tokens {
-			out = append(out, token)
-		}
-	}
-	for _, a := range c.Agents {
-		out = append(out, a.Token, a.OAuth.ClientSecret)
-	}
-	return out
+// with returns s for its own values and more.
+func (s secrets) with(more []string) secrets {
+	return secrets{s.values, replacer(slices.Concat(s.values, more))}
 }
 
 // Redact returns s with *** for every secret of the configuration: what ${env:…} or ${file:…} put
 // there, and the values of keys that are made for a secret, such as token. Values of fewer than 6
 // characters are left alone: replacing them would garble every text, and they protect nothing. A
-// Config that was not loaded knows its secrets once it has gone through [New], which has a copy of
-// its own. Safe for concurrent use.
+// Config that was not loaded knows its secrets once it is complete: see [Config.Complete]. Safe for
+// concurrent use.
 func (c *Config) Redact(s string) string {
-	if c.redact == nil {
+	if c.secrets.replacer == nil {
 		return s
 	}
-	return c.redact.Replace(s)
+	return c.secrets.replacer.Replace(s)
 }
 
-// redactor replaces secrets, and the ways they look inside quotes, longest first.
-func redactor(secrets []string) *strings.Replacer {
+// HasSecrets reports whether [Config.Redact] has anything to replace.
+func (c *Config) HasSecrets() bool { return c.secrets.replacer != nil }
+
+// plainSecrets are the values of keys that are made for a secret.
+func (c *Config) plainSecrets() (out []string) {
+	out = secretsOf(reflect.ValueOf(c).Elem(), out)
+	for _, a := range c.Agents {
+		out = secretsOf(reflect.ValueOf(&a).Elem(), out)
+	}
+	return out
+}
+
+func secretsOf(section reflect.Value, out []string) []string {
+	for i := range declared.section(section.Type()).keys {
+		k := &declared.section(section.Type()).keys[i]
+		field := section.FieldByIndex(k.index)
+		switch {
+		case field.IsZero():
+		case k.secret && field.Kind() == reflect.String:
+			out = append(out, field.String())
+		case k.secret:
+			for it := field.MapRange(); it.Next(); {
+				out = append(out, it.Value().String())
+			}
+		case reflect.Indirect(field).Kind() == reflect.Struct:
+			out = secretsOf(reflect.Indirect(field), out)
+		}
+	}
+	return out
+}
+
+// replacer replaces secrets, and the ways they look inside quotes, longest first.
+func replacer(secrets []string) *strings.Replacer {
 	var words []string
 	for _, s := range secrets {
 		if len(s) < 6 {
@@ -70,7 +81,7 @@ func redactor(secrets []string) *strings.Replacer {
 	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) })
 	var pairs []string
 	for _, w := range words {
-		pairs = append(pairs, w, "***")
+		pairs = append(pairs, w, mask)
 	}
 	return strings.NewReplacer(pairs...)
 }

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// EnvPrefix starts the name of every environment variable that sets a key.
-const EnvPrefix = "OPENMAS_CONFIG__"
+// envPrefix starts the name of every environment variable that sets a key.
+const envPrefix = "OPENMAS_CONFIG__"
 
-// SplitSet cuts the argument of --set into the path and the text of the value. Keys
+// splitSet cuts the argument of --set into the path and the text of the value. Keys
 // are separated by dots; one that contains a dot stands in double quotes, in which
 // \" and \\ are escapes.
-func SplitSet(arg string) (path []string, value string, err error) {
+func splitSet(arg string) (path []string, value string, err error) {
 	rest := arg
 	for {
 		var seg string
@@ -50,10 +50,10 @@ func SplitSet(arg string) (path []string, value string, err error) {
 	}
 }
 
-// SplitEnv cuts the name of an environment variable into a path at every double
+// splitEnv cuts the name of an environment variable into a path at every double
 // underscore. ok is false for a name without the prefix.
-func SplitEnv(name string) (path []string, ok bool, err error) {
-	rest, ok := strings.CutPrefix(name, EnvPrefix)
+func splitEnv(name string) (path []string, ok bool, err error) {
+	rest, ok := strings.CutPrefix(name, envPrefix)
 	if !ok {
 		return nil, false, nil
 	}
@@ -66,50 +66,68 @@ func SplitEnv(name string) (path []string, ok bool, err error) {
 	return path, true, nil
 }
 
-// Assign builds a layer that sets one path. Where t, the type the path leads to, is
-// text the value is taken as it is, unless it is a quoted YAML string; elsewhere it
-// is read as YAML. null, ~ and an empty value that is not text reset the key.
-func Assign(path []string, value string, t reflect.Type, pos Position) (*Node, []Problem) {
-	for t != nil && t.Kind() == reflect.Pointer {
-		t = t.Elem()
+// assign builds a layer that sets one path. Where t, the type that the path leads to, is text the
+// value is taken as it is, unless it is a quoted YAML string; elsewhere it is read as YAML. null, ~
+// and an empty value that is not text reset the key.
+func (t *tree) assign(path []string, value string, typ reflect.Type, pos Position) (map[string]any, []*Error) {
+	for typ != nil && typ.Kind() == reflect.Pointer {
+		typ = typ.Elem()
 	}
-	leaf, problems := parseValue(value, t != nil && t.Kind() == reflect.String)
-	for i := range problems {
-		problems[i].Pos, problems[i].Path = pos, path
-		problems[i].Message = JoinPath(path) + ": the value cannot be read: " + problems[i].Message
+	v, problems := t.setting(value, typ != nil && typ.Kind() == reflect.String)
+	if len(problems) > 0 {
+		for _, p := range problems {
+			p.Pos, p.Key = pos, path
+			p.Message = joinPath(path) + ": the value cannot be read: " + p.Message
+		}
+		return nil, problems
 	}
-	if leaf == nil || len(problems) > 0 {
-		return NewMap(pos, pos), problems
+	t.relocate(path, v, pos)
+	for i := len(path) - 1; i > 0; i-- {
+		v = map[string]any{path[i]: v}
 	}
-	for i := len(path) - 1; i >= 0; i-- {
-		m := NewMap(pos, pos)
-		m.Put(path[i], leaf)
-		leaf = m
+	for i := range path[:len(path)-1] {
+		t.found(path[:i+1], pos)
 	}
-	leaf.relocate(pos)
-	return leaf, nil
+	return map[string]any{path[0]: v}, nil
 }
 
-func parseValue(value string, text bool) (*Node, []Problem) {
-	if value == "null" || value == "~" {
-		return &Node{Kind: Null}, nil
+// setting reads the value of a variable or a flag.
+func (t *tree) setting(text string, asText bool) (any, []*Error) {
+	if text == "null" || text == "~" {
+		return &leaf{}, nil
 	}
-	if text {
-		if len(value) >= 2 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0] {
-			n, problems := Parse("", []byte(value))
-			if _, ok := n.stringValue(); ok && len(problems) == 0 {
-				return n, nil
+	scratch := newTree()
+	if !asText {
+		v, problems := scratch.parse("", []byte(text))
+		if v == nil && len(problems) == 0 {
+			v = &leaf{}
+		}
+		return v, problems
+	}
+	if len(text) >= 2 && (text[0] == '"' || text[0] == '\'') && text[len(text)-1] == text[0] {
+		v, problems := scratch.parse("", []byte(text))
+		if l, ok := v.(*leaf); ok && len(problems) == 0 {
+			if _, ok := l.value.(string); ok {
+				return l, nil
 			}
 		}
-		return &Node{Kind: Scalar, Value: value}, nil
 	}
-	return Parse("", []byte(value))
+	return &leaf{value: text}, nil
 }
 
-func (n *Node) stringValue() (string, bool) {
-	if n == nil || n.Kind != Scalar {
-		return "", false
+// relocate gives a value that comes from no file one position.
+func (t *tree) relocate(path []string, v any, pos Position) {
+	switch v := v.(type) {
+	case *leaf:
+		v.key, v.pos, v.reset = pos, pos, v.value == nil
+		items, _ := v.value.([]any)
+		for i, c := range items {
+			t.relocate(below(path, item(i)), c, pos)
+		}
+	case map[string]any:
+		t.found(path, pos)
+		for name, c := range v {
+			t.relocate(below(path, name), c, pos)
+		}
 	}
-	s, ok := n.Value.(string)
-	return s, ok
 }

@@ -2,204 +2,183 @@ package project
 
 import (
 	"fmt"
-	"maps"
+	"math"
 	"net"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/openmas/openmas/internal/nearest"
 )
 
-var (
-	agentName  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
-	headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
-)
+// validName is what a project and an agent may be called.
+var validName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+
+const nameRule = "lower-case letters, digits and hyphens, a letter first, at most 32"
 
 // runtimeAgent is the name of the runtime's own agent.
 const runtimeAgent = "openmas"
 
-// communicators are the ways each kind of agent can be reached, its default first.
-var communicators = map[Kind][]string{
-	KindType:    {OverLocal, OverPubSub, OverStdio, OverSSE, OverHTTP},
-	KindCommand: {OverStdio, OverSSE, OverHTTP},
-	KindURL:     {OverHTTP, OverSSE},
-}
-
-// Validate reports everything wrong with c as Errors, or nil. Zero values count
-// as their defaults. What needs the agents' code, such as an unknown type, is not
-// known here.
+// Validate reports everything wrong with c as Errors, or nil. Zero values count as their defaults.
+// What needs the agents' code, such as an unknown type, is not known here.
 func (c *Config) Validate() error {
-	if out := c.problems(); len(out) > 0 {
-		return out
-	}
-	return nil
+	_, err := c.Complete()
+	return err
 }
 
+// problems are those of a Config whose defaults are filled in.
 func (c *Config) problems() Errors {
-	v := &validator{c: c.WithDefaults()}
-	v.project()
-	v.policy([]string{"defaults"}, v.c.Defaults, v.c.Defaults)
-	v.numbers()
-	for _, name := range v.c.AgentNames() {
-		v.agent(name, v.c.Agents[name])
+	v := &validator{c: c}
+	v.bounds(nil, reflect.ValueOf(c).Elem(), nil)
+	if !validName.MatchString(c.Project) {
+		v.fail([]string{"project"}, nameRule, "%s is not a name", v.quote([]string{"project"}, c.Project))
+	}
+	if len(c.Agents) == 0 {
+		v.fail([]string{"agents"}, "add one: agents: {NAME: {type: TYPE}}", "the project has no agents")
+	}
+	v.broker()
+	v.events()
+	v.policy([]string{"defaults"}, c.Defaults, c.Defaults)
+	v.mcp()
+	v.waits([]string{"reconnect"}, true, c.Reconnect.Initial, c.Reconnect.Max)
+	for _, name := range c.AgentNames() {
+		a := c.Agents[name]
+		v.agent(name, &a)
 	}
 	v.gateway()
 	v.telemetry()
 	return v.out
 }
 
+// A validator collects what is wrong with a Config: what its declaration forbids, and what keys
+// demand of each other.
 type validator struct {
 	c   *Config
 	out Errors
 }
 
 func (v *validator) fail(keys []string, hint, format string, args ...any) {
-	e := v.c.Errorf(keys, "%s: %s", JoinPath(keys), fmt.Sprintf(format, args...))
+	e := v.c.Errorf(slices.Clone(keys), "%s: %s", joinPath(keys), fmt.Sprintf(format, args...))
 	e.Hint = hint
 	v.out = append(v.out, e)
 }
 
 // quote shows a value, masked where it holds a secret.
 func (v *validator) quote(keys []string, value string) string {
-	if v.c.source == nil {
+	if v.c.written == nil {
 		return strconv.Quote(value)
 	}
-	return v.c.source.show(keys, value)
+	return quote(v.c.written.at(keys...), value)
 }
 
-func (v *validator) word(keys []string, value string, known ...string) {
-	if slices.Contains(known, value) {
-		return
-	}
-	v.fail(keys, nearest.Hint(value, known), "unknown word %s", v.quote(keys, value))
-}
-
-func (v *validator) project() {
-	c := v.c
-	if !agentName.MatchString(c.Project) {
-		v.fail([]string{"project"}, "lower-case letters, digits and hyphens, a letter first, at most 32",
-			"%s is not a name", v.quote([]string{"project"}, c.Project))
-	}
-	if len(c.Agents) == 0 {
-		v.fail([]string{"agents"}, "add one: agents: {NAME: {type: TYPE}}", "the project has no agents")
-	}
-	v.broker()
-}
-
-// numbers checks what a file cannot get wrong, because Load refuses it, and Go code can.
-func (v *validator) numbers() {
-	c := v.c
-	positive := func(ok bool, keys ...string) {
-		if !ok {
-			v.fail(keys, "", "must be more than 0")
+// bounds checks the values of a section against its declaration. a is the agent whose section it
+// is, nil elsewhere; agents and what else has names are checked one by one.
+func (v *validator) bounds(path []string, section reflect.Value, a *Agent) {
+	for i := range declared.section(section.Type()).keys {
+		k := &declared.section(section.Type()).keys[i]
+		field := section.FieldByIndex(k.index)
+		if field.IsZero() {
+			continue
+		}
+		if k.only != "" && !audiences[k.only].has(a) {
+			v.fail(below(path, k.name), k.remark, "has no effect here: only %s has it", audiences[k.only].who)
+			continue
+		}
+		if field.Kind() == reflect.Pointer {
+			field = field.Elem()
+		}
+		switch {
+		case field.Kind() == reflect.Struct:
+			v.bounds(below(path, k.name), field, a)
+		case isQuantity(field.Type()):
+			v.quantity(path, k, field)
+		case len(k.words) > 0 && !slices.Contains(k.words, field.String()):
+			keys := below(path, k.name)
+			v.fail(keys, nearest.Hint(field.String(), k.words), "unknown word %s", v.quote(keys, field.String()))
+		case field.Kind() == reflect.Map && k.typ.Elem().Kind() == reflect.Struct && k.typ.Elem() != agentType:
+			for it := field.MapRange(); it.Next(); {
+				v.bounds(below(path, k.name, it.Key().String()), it.Value(), a)
+			}
 		}
 	}
-	positive(c.Broker.MaxInFlight > 0, "broker", "max_in_flight")
-	positive(c.Broker.MaxQueue > 0, "broker", "max_queue")
-	positive(c.Broker.MaxPayload > 0, "broker", "max_payload")
-	v.mcp()
-	positive(c.Connect.Timeout > 0, "connect", "timeout")
-	positive(c.Restart.Limit > 0, "restart", "limit")
-	positive(c.Restart.Window > 0, "restart", "window")
-	positive(c.Restart.Backoff > 0, "restart", "backoff")
-	positive(c.Restart.GiveUpAfter > 0, "restart", "give_up_after")
-	positive(c.Child.StdinWait > 0, "child", "stdin_wait")
-	positive(c.Child.TermWait > 0, "child", "term_wait")
-	positive(c.Drain.Timeout > 0, "drain", "timeout")
-	reconnect := Retry{Initial: c.Reconnect.Initial, Multiplier: c.Reconnect.Multiplier, Max: c.Reconnect.Max}
-	v.backoff([]string{"reconnect"}, reconnect, reconnect)
 }
 
-// backoff checks what own sets, in the light of what it inherits.
-func (v *validator) backoff(keys []string, own, resolved Retry) {
-	at := func(key string) []string { return append(slices.Clone(keys), key) }
+// quantity checks a number, a duration or a size.
+func (v *validator) quantity(path []string, k *key, field reflect.Value) {
+	n, keys := number(field), below(path, k.name)
+	least, most := math.SmallestNonzeroFloat64, math.Inf(1)
+	if k.min.IsValid() {
+		least = number(k.min)
+	}
+	if k.max.IsValid() {
+		most = number(k.max)
+	}
 	switch {
-	case own.Initial < 0 || own.Max < 0:
-		v.fail(keys, "", "a wait must be more than 0")
-	case (own.Initial != 0 || own.Max != 0) && resolved.Max < resolved.Initial:
-		v.fail(at("max"), "", "%s is shorter than initial, %s", shortDuration(resolved.Max),
-			shortDuration(resolved.Initial))
-	}
-	if m := own.Multiplier; m != 0 && !(m >= 1 && m <= 1000) { // so that NaN fails too
-		v.fail(at("multiplier"), "", "must be 1 to 1000, not %v", m)
+	case n >= least && n <= most: // so that NaN is out of bounds
+	case n == Off && k.canOff:
+	case valueText(field) == offText:
+		v.fail(keys, "", "cannot be off")
+	case k.min.IsValid() && k.max.IsValid():
+		v.fail(keys, "", "must be %s to %s, not %s", valueText(k.min), valueText(k.max), valueText(field))
+	case k.min.IsValid():
+		v.fail(keys, k.orOff(), "must be at least %s, not %s", valueText(k.min), valueText(field))
+	default:
+		v.fail(keys, "", "must be more than 0, not %s", valueText(field))
 	}
 }
 
-// policy checks one level's own settings in the light of what they inherit.
-func (v *validator) policy(keys []string, own, resolved Policy) {
-	at := func(key ...string) []string { return append(slices.Clone(keys), key...) }
-	if own.Timeout < 0 {
-		v.fail(at("timeout"), "", "must be more than 0")
+func number(v reflect.Value) float64 {
+	switch {
+	case v.CanInt():
+		return float64(v.Int())
+	case v.CanUint():
+		return float64(v.Uint())
 	}
-	if n := own.Retry.Attempts; n < 0 || n > 100 {
-		v.fail(at("retry", "attempts"), "", "must be 1 to 100, not %d", n)
-	}
-	v.backoff(at("retry"), own.Retry, resolved.Retry)
+	return v.Float()
 }
 
-func (v *validator) agent(name string, a Agent) {
+func (v *validator) agent(name string, a *Agent) {
 	keys := []string{"agents", name}
-	at := func(key ...string) []string { return append(slices.Clone(keys), key...) }
 	switch {
-	case !agentName.MatchString(name):
-		v.fail(keys, "lower-case letters, digits and hyphens, a letter first, at most 32", "%q is not a name for an "+
-			"agent", name)
+	case !validName.MatchString(name):
+		v.fail(keys, nameRule, "%q is not a name for an agent", name)
 	case name == runtimeAgent:
 		v.fail(keys, "", "the name is taken: it is the runtime's own agent")
 	}
-	kind := a.Kind()
-	if kind == "" {
+	if a.Kind() == "" {
 		v.kind(keys, a)
 		return
 	}
-	if known := communicators[kind]; !slices.Contains(known, a.Communicator) {
-		all, key := communicators[KindType], at("communicator")
-		if slices.Contains(all, a.Communicator) {
-			v.fail(key, "it can be "+strings.Join(known, " or "), "a %s agent cannot be reached over %s", kind,
-				a.Communicator)
-		} else {
-			v.fail(key, nearest.Hint(a.Communicator, known), "unknown communicator %s",
-				v.quote(key, a.Communicator))
-		}
-	}
-	if a.Replicas != 0 && kind == KindURL {
-		v.fail(at("replicas"), "", "a url agent runs elsewhere and has no replicas here")
-	} else if a.Replicas < 0 || a.Replicas > 1024 {
-		v.fail(at("replicas"), "", "must be 1 to 1024, not %d", a.Replicas)
-	}
-	if a.Run != "" && v.only(at("run"), kind == KindType, "only a Go struct has a Runner") {
-		v.word(at("run"), a.Run, "first", "all")
-	}
-	if a.Config != nil {
-		v.only(at("config"), kind == KindType, "it fills a Go struct; a program gets env and its arguments")
-	}
-	if a.Critical {
-		v.only(at("critical"), kind != KindURL, "a url agent never fails for good: its connection is tried for ever")
-	}
+	v.communicator(below(keys, "communicator"), a)
+	v.bounds(keys, reflect.ValueOf(a).Elem(), a)
 	v.surroundings(keys, a)
-	v.policy(keys, a.Policy, v.c.PolicyFor(name, ""))
+	v.access(keys, a)
+	if a.Policy != (Policy{}) {
+		v.policy(keys, a.Policy, v.c.PolicyFor(name, ""))
+	}
 	for _, tool := range sortedKeys(a.Tools) {
-		if tool == "" || strings.ContainsFunc(tool, unicode.IsControl) {
-			v.fail(at("tools"), "", "%q is not a tool's name", tool)
+		if tool == "" || hasControl(tool) {
+			v.fail(below(keys, "tools"), "", "%q is not a tool's name", tool)
 		}
-		v.policy(at("tools", tool), a.Tools[tool].Policy, v.c.PolicyFor(name, tool))
+		v.policy(below(keys, "tools", tool), a.Tools[tool], v.c.PolicyFor(name, tool))
 	}
 }
 
 // kind explains why an agent has no kind.
-func (v *validator) kind(keys []string, a Agent) {
+func (v *validator) kind(keys []string, a *Agent) {
 	var have []string
-	for word, set := range map[string]bool{"type": a.Type != "", "command": len(a.Command) > 0, "url": a.URL != ""} {
-		if set {
-			have = append(have, word)
+	for _, kind := range []struct {
+		is  bool
+		key Kind
+	}{{len(a.Command) > 0, KindCommand}, {a.Type != "", KindType}, {a.URL != "", KindURL}} {
+		if kind.is {
+			have = append(have, string(kind.key))
 		}
 	}
 	if len(have) > 0 {
-		slices.Sort(have)
 		v.fail(keys, "keep one of them", "has %s; an agent is one thing", strings.Join(have, " and "))
 		return
 	}
@@ -218,52 +197,12 @@ func (v *validator) kind(keys []string, a Agent) {
 	v.fail(keys, hint, "does not say what the agent is")
 }
 
-func (v *validator) only(keys []string, ok bool, why string) bool {
-	if !ok {
-		v.fail(keys, "", "has no effect here: %s", why)
+func (v *validator) communicator(keys []string, a *Agent) {
+	known := communicators[a.Kind()]
+	if slices.Contains(communicators[KindType], a.Communicator) && !slices.Contains(known, a.Communicator) {
+		v.fail(keys, "it can be "+strings.Join(known, " or "), "a %s agent cannot be reached over %s", a.Kind(),
+			a.Communicator)
 	}
-	return ok
-}
-
-// surroundings checks what a child process and an HTTP connection are given.
-func (v *validator) surroundings(keys []string, a Agent) {
-	at := func(key ...string) []string { return append(slices.Clone(keys), key...) }
-	const children = "only a child process has it (a command, or a type over mcp-stdio)"
-	if len(a.Env) > 0 {
-		v.only(at("env"), a.Child(), children)
-	}
-	for _, name := range sortedKeys(a.Env) {
-		switch {
-		case name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(a.Env[name], "\x00"):
-			v.fail(at("env", name), "", "is not an environment variable")
-		case name == "OPENMAS_URL" || name == "OPENMAS_TOKEN":
-			v.fail(at("env", name), "", "openmas sets this variable itself")
-		}
-	}
-	if a.Dir != "" {
-		v.only(at("dir"), a.Child(), children)
-	}
-	if len(a.Command) > 0 && a.Command[0] == "" {
-		v.fail(at("command", Item(0)), "", "the program is empty")
-	}
-	for i, arg := range a.Command {
-		if strings.Contains(arg, "\x00") {
-			v.fail(at("command", Item(i)), "", "contains a NUL character")
-		}
-	}
-	http := a.URL != "" || len(a.Command) > 0 && a.Communicator != OverStdio
-	if len(a.Headers) > 0 {
-		v.only(at("headers"), http, "only an MCP server reached over HTTP gets headers")
-	}
-	for _, name := range sortedKeys(a.Headers) {
-		if !headerName.MatchString(name) || strings.ContainsFunc(a.Headers[name], unicode.IsControl) {
-			v.fail(at("headers", name), "", "is not a valid HTTP header")
-		}
-	}
-	if a.URL != "" {
-		v.url(at("url"), a.URL)
-	}
-	v.peer(keys, a)
 }
 
 func (v *validator) url(keys []string, text string) {
@@ -289,17 +228,12 @@ func (v *validator) address(keys []string, addr string) bool {
 }
 
 func (v *validator) telemetry() {
-	t := v.c.Telemetry
-	if t.Protocol != "" {
-		v.word([]string{"telemetry", "protocol"}, t.Protocol, "http", "grpc")
-	}
-	switch {
-	case t.Endpoint == "":
-	case strings.Contains(t.Endpoint, "://"):
-		v.url([]string{"telemetry", "endpoint"}, t.Endpoint)
+	keys := []string{"telemetry", "endpoint"}
+	switch endpoint := v.c.Telemetry.Endpoint; {
+	case endpoint == "" || endpoint == offText:
+	case strings.Contains(endpoint, "://"):
+		v.url(keys, endpoint)
 	default:
-		v.address([]string{"telemetry", "endpoint"}, t.Endpoint)
+		v.address(keys, endpoint)
 	}
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

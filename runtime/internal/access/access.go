@@ -25,8 +25,8 @@ func TLS(c *project.Config, agent string) (*tls.Config, error) {
 		return nil, nil
 	}
 	fail := func(key, format string, args ...any) (*tls.Config, error) {
-		keys := []string{"agents", agent, "tls", key}
-		return nil, c.Errorf(keys, "%s: %s", project.JoinPath(keys), fmt.Sprintf(format, args...))
+		return nil, c.Errorf([]string{"agents", agent, "tls", key}, "agents.%s.tls.%s: %s", agent, key,
+			fmt.Sprintf(format, args...))
 	}
 	out := &tls.Config{MinVersion: tls.VersionTLS12}
 	if t.CAFile != "" {

@@ -27,8 +27,6 @@ type Options struct {
 	// Policy of calls, and of the tools that have one of their own.
 	Policy       project.Policy
 	ToolPolicies map[string]project.Policy
-	// Idempotent is what the project file says of a tool; nil: nothing.
-	Idempotent func(tool string) *bool
 	// Binding of an agent in this process that is reached over the broker.
 	Binding communicator.Binding
 	// Remote: it lives in another process of the project.

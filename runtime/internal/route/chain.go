@@ -49,7 +49,8 @@ func (c *Callee) build(p project.Policy) agent.Caller {
 		mw = append(mw, resilience.Retry(
 			resilience.Policy{Attempts: p.Retry.Attempts, Backoff: backoff.Policy{Initial: p.Retry.Initial,
 				Multiplier: p.Retry.Multiplier, Max: p.Retry.Max, Jitter: backoff.Full}},
-			resilience.Options{Budget: c.Budget, Repeatable: c.repeatable, OnRetry: c.retried}))
+			resilience.Options{Budget: c.Budget, OnRetry: c.retried,
+				Repeatable: func(call *agent.Call) bool { return c.repeatable(call, p.Idempotent) }}))
 	}
 	return agent.Chain(c.Route, mw...)
 }
@@ -69,13 +70,13 @@ func masked(mask func(error) error) agent.Middleware {
 
 // repeatable: the project file has the last word, then the tool's own declaration where it can be
 // trusted. Reading prompts, resources and completions repeats safely by what MCP says they are.
-func (c *Callee) repeatable(call *agent.Call) bool {
+func (c *Callee) repeatable(call *agent.Call, idempotent *bool) bool {
 	switch call.Op {
 	case agent.OpPrompt, agent.OpResource, agent.OpComplete:
 		return true
 	case agent.OpTool:
-		if yes := c.Idempotent(call.Name); yes != nil {
-			return *yes
+		if idempotent != nil {
+			return *idempotent
 		}
 		t, ok := c.Info().Tool(call.Name)
 		return ok && c.Trusted && t.Repeatable()

@@ -43,9 +43,6 @@ func (s *session) Close(context.Context) error { return nil }
 func callee(o Options) *Callee {
 	o.Name, o.Mask = "a", func(err error) error { return err }
 	o.Budget = resilience.NewBudget(resilience.DefaultBudgetPolicy())
-	if o.Idempotent == nil {
-		o.Idempotent = func(string) *bool { return nil }
-	}
 	if o.Policy.Timeout == 0 {
 		o.Policy.Timeout = time.Minute
 	}
@@ -167,8 +164,7 @@ func TestRepeatable(t *testing.T) {
 				return agent.Errorf(agent.CodeUnavailable, "no")
 			}})
 			o := callee(Options{Route: p, Shown: p, Over: c.over, Trusted: c.trusted,
-				Idempotent: func(string) *bool { return c.idempotent },
-				Policy: project.Policy{Timeout: time.Minute,
+				Policy: project.Policy{Timeout: time.Minute, Idempotent: c.idempotent,
 					Retry: project.Retry{Attempts: 3, Initial: time.Microsecond,
 						Multiplier: 1, Max: time.Microsecond}}})
 			_, err := o.Call(t.Context(), &c.call)

@@ -13,6 +13,9 @@ import (
 
 const tracesPath = "/v1/traces"
 
+// Off is the endpoint of a configuration that sends nothing, whatever the environment says.
+const Off = "off"
+
 // A target is an OTLP receiver of traces.
 type target struct {
 	url  *url.URL
@@ -34,7 +37,7 @@ func (c Config) target() (*target, error) {
 	}
 	var t target
 	name, value, base := c.endpoint()
-	if value == "" {
+	if value == "" || c.Endpoint == Off {
 		return nil, nil
 	}
 	u, err := url.Parse(value)

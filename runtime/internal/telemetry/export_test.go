@@ -51,6 +51,7 @@ func TestSetupFindsTheEndpoint(t *testing.T) {
 		{name: "traces protocol first", env: map[string]string{base: "http://h", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
 			"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/json"}, want: "http://h/v1/traces"},
 		{name: "disabled", conf: Config{Endpoint: "http://h"}, env: map[string]string{"OTEL_SDK_DISABLED": "TRUE"}},
+		{name: "off", conf: Config{Endpoint: Off}, env: map[string]string{base: "http://h"}},
 		{name: "no exporter", conf: Config{Endpoint: "http://h"},
 			env: map[string]string{"OTEL_TRACES_EXPORTER": "none"}},
 		{name: "exporter of others", env: map[string]string{base: "http://h", "OTEL_TRACES_EXPORTER": "zipkin"}},

@@ -1,0 +1,293 @@
+package project
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+
+	"github.com/openmas/openmas/internal/nearest"
+)
+
+// A decoder sets Go values from what was written, each once and strictly, and collects what does
+// not fit. What was written are leaves and maps of a tree, or plain values. A text that spells a
+// number or a boolean is taken for one where one is wanted, so that ${env:PORT} can fill an int;
+// nothing else is converted.
+type decoder struct {
+	keys *naming
+	// tree is where the values are from. nil: they are an agent's config block, whose texts are not
+	// shown, where null leaves a field as it is and a number may be 0.
+	tree     *tree
+	path     []string
+	key      *key // that is being set
+	problems []*Error
+	// unknown is set when there is an unknown key at the top.
+	unknown bool
+}
+
+// fail notes a problem with v, at the current path.
+func (d *decoder) fail(v any, hint, format string, args ...any) bool {
+	e := &Error{Pos: d.pos(v), Key: slices.Clone(d.path), Message: fmt.Sprintf(format, args...), Hint: hint}
+	if len(d.path) > 0 {
+		e.Message = joinPath(d.path) + ": " + e.Message
+	}
+	d.problems = append(d.problems, e)
+	return false
+}
+
+func (d *decoder) pos(v any) Position {
+	switch v := v.(type) {
+	case *leaf:
+		return v.pos
+	case map[string]any:
+		if d.tree != nil {
+			return d.tree.position(d.path...)
+		}
+	}
+	return Position{}
+}
+
+func (d *decoder) wanted(v any, hint, want string) bool {
+	got := describe(v)
+	if s, ok := plainOf(v).(string); ok && d.tree != nil {
+		got = "text " + quote(v, s)
+	}
+	return d.fail(v, hint, "wants %s, not %s", want, got)
+}
+
+// set sets dst to v, and reports whether v fits. k is the key that dst belongs to, nil for an item.
+func (d *decoder) set(dst reflect.Value, v any, k *key) bool {
+	value := plainOf(v)
+	if value == nil {
+		return d.null(dst, v)
+	}
+	if d.key = k; k != nil && k.canOff && value == offText {
+		return d.turnOff(dst, v, k)
+	}
+	for dst.Kind() == reflect.Pointer {
+		to := dst
+		if dst = reflect.New(to.Type().Elem()).Elem(); !to.IsNil() {
+			dst.Set(to.Elem())
+		}
+		defer func(elem reflect.Value) { to.Set(elem.Addr()) }(dst)
+	}
+	t := dst.Type()
+	switch {
+	case value == offText && d.tree != nil && isQuantity(t):
+		return d.fail(v, "leave the key out for its default", "cannot be off")
+	case t == durationType:
+		return d.duration(dst, v)
+	case readsText(t):
+		return d.text(dst, v)
+	}
+	switch t.Kind() {
+	case reflect.Interface:
+		if t.NumMethod() == 0 {
+			dst.Set(reflect.ValueOf(plain(value)))
+			return true
+		}
+	case reflect.Struct:
+		if m, ok := value.(map[string]any); ok {
+			return d.fields(dst, m)
+		}
+		return d.wanted(v, "", `a mapping ("key: value" lines)`)
+	case reflect.Map:
+		if t.Key().Kind() == reflect.String {
+			return d.entries(dst, v)
+		}
+	case reflect.Slice, reflect.Array:
+		return d.list(dst, v)
+	default:
+		if set, ok := scalars[t.Kind()]; ok {
+			return set(d, dst, v)
+		}
+	}
+	return d.fail(v, "", "a %s cannot be set from a file", t)
+}
+
+// null is a key without a value.
+func (d *decoder) null(dst reflect.Value, v any) bool {
+	l, written := v.(*leaf)
+	for dst.Kind() == reflect.Pointer {
+		dst = reflect.New(dst.Type().Elem()).Elem()
+	}
+	switch {
+	case d.tree == nil, written && l.reset:
+		return true
+	case dst.Kind() == reflect.Interface:
+		return true
+	}
+	hint := "leave the key out for its default"
+	if k := dst.Kind(); k == reflect.Struct || k == reflect.Map {
+		hint = "leave the key out, or write {} for an empty mapping"
+	}
+	return d.fail(v, hint, "has no value")
+}
+
+// turnOff sets what off stands for.
+func (d *decoder) turnOff(dst reflect.Value, v any, k *key) bool {
+	switch {
+	case dst.Kind() == reflect.Pointer: // a section that is not there
+		return true
+	case dst.Kind() == reflect.Struct:
+		return d.set(dst, map[string]any{k.off: v}, nil)
+	}
+	if err := setText(dst, k.off); err != nil {
+		return d.fail(v, "", "%v", err)
+	}
+	return true
+}
+
+// fields sets the fields of a struct that a mapping names; the others keep their values.
+func (d *decoder) fields(dst reflect.Value, m map[string]any) bool {
+	s, ok, taken := d.keys.section(dst.Type()), true, map[*key]string{}
+	for name, v := range m {
+		k := d.keys.find(s, name)
+		if k == nil {
+			ok = d.unknownKey(s, name, v)
+			continue
+		}
+		if other, twice := taken[k]; twice {
+			names := []string{name, other}
+			slices.Sort(names)
+			ok = d.fail(nil, "keep one", "%q and %q are the same key", names[0], names[1])
+			continue
+		}
+		if d.keys.fold {
+			taken[k] = name
+		}
+		d.path = append(d.path, name)
+		ok = d.set(dst.FieldByIndex(k.index), v, k) && ok
+		d.path = d.path[:len(d.path)-1]
+	}
+	return ok
+}
+
+func (d *decoder) unknownKey(s *section, name string, v any) bool {
+	var names []string
+	for _, k := range s.keys {
+		if kind := k.typ.Kind(); kind != reflect.Func && kind != reflect.Chan {
+			names = append(names, k.name)
+		}
+	}
+	where := ""
+	if len(d.path) > 0 {
+		where = " in " + joinPath(d.path)
+	}
+	e := &Error{Key: below(d.path, name), Message: fmt.Sprintf("unknown key %q%s", name, where),
+		Hint: nearest.Hint(name, names)}
+	if l, ok := v.(*leaf); ok {
+		e.Pos = l.key
+	} else if d.tree != nil {
+		e.Pos = d.tree.position(e.Key...)
+	}
+	d.unknown = d.unknown || len(d.path) == 0
+	d.problems = append(d.problems, e)
+	return false
+}
+
+// entries adds the entries of a mapping to a map.
+func (d *decoder) entries(dst reflect.Value, v any) bool {
+	m, ok := plainOf(v).(map[string]any)
+	if !ok {
+		return d.wanted(v, "", `a mapping ("name: value" lines)`)
+	}
+	t := dst.Type()
+	out := reflect.MakeMapWithSize(t, len(m)+dst.Len())
+	for it := dst.MapRange(); it.Next(); {
+		out.SetMapIndex(it.Key(), it.Value())
+	}
+	for name, c := range m {
+		if l, ok := c.(*leaf); ok && l.reset {
+			continue
+		}
+		elem := reflect.New(t.Elem()).Elem()
+		d.path = append(d.path, name)
+		fits := d.set(elem, c, nil)
+		if d.path = d.path[:len(d.path)-1]; fits || elem.Kind() == reflect.Struct {
+			out.SetMapIndex(reflect.ValueOf(name).Convert(t.Key()), elem)
+		}
+		ok = ok && fits
+	}
+	dst.Set(out)
+	return ok
+}
+
+func (d *decoder) list(dst reflect.Value, v any) bool {
+	var items []any
+	switch value := plainOf(v).(type) {
+	case []any:
+		items = value
+	case []string: // from Go code
+		for _, s := range value {
+			items = append(items, s)
+		}
+	case string:
+		return d.wanted(v, "write [a, b]", "a list")
+	default:
+		return d.wanted(v, "", "a list")
+	}
+	out := reflect.New(dst.Type()).Elem()
+	if dst.Kind() == reflect.Slice {
+		out = reflect.MakeSlice(dst.Type(), len(items), len(items))
+	} else if len(items) != dst.Len() {
+		return d.fail(v, "", "wants %d items, not %d", dst.Len(), len(items))
+	}
+	ok := true
+	for i, c := range items {
+		d.path = append(d.path, item(i))
+		ok = d.set(out.Index(i), c, nil) && ok
+		d.path = d.path[:len(d.path)-1]
+	}
+	if ok {
+		dst.Set(out)
+	}
+	return ok
+}
+
+// plainOf returns what stands in a leaf, its items still with their places, or the value itself.
+func plainOf(v any) any {
+	switch v := v.(type) {
+	case *leaf:
+		return v.value
+	case json.Number: // an agent's config may come from there
+		if i, err := v.Int64(); err == nil {
+			return i
+		}
+		if f, err := v.Float64(); err == nil {
+			return f
+		}
+		return v.String()
+	}
+	return v
+}
+
+// describe says what a value is, without its content when that is text.
+func describe(v any) string {
+	switch v := plainOf(v).(type) {
+	case nil:
+		return "nothing"
+	case bool:
+		return strconv.FormatBool(v)
+	case string:
+		return "text"
+	case map[string]any:
+		return "a mapping"
+	case []any:
+		return "a list"
+	default:
+		return fmt.Sprintf("the number %v", v)
+	}
+}
+
+// quote shows a text for a message: what may be shown of it, if it is in a leaf with a secret.
+func quote(v any, text string) string {
+	if l, ok := v.(*leaf); ok && l.masked != "" {
+		text = l.masked
+	}
+	if r := []rune(text); len(r) > 60 {
+		text = string(r[:60]) + "…"
+	}
+	return strconv.Quote(text)
+}

@@ -1,0 +1,114 @@
+package project
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/nearest"
+)
+
+// TokenUser is the identity that the gateway's one token stands for.
+const TokenUser = "user"
+
+// Gateway is the HTTP listener that offers agents to the MCP world.
+type Gateway struct {
+	// Address to listen on, as host:port. Port 0 takes a free one. An address that other machines
+	// reach needs a token.
+	Listen string `yaml:"listen" default:"127.0.0.1:8765"`
+	// Agents ("editor") and single tools ("notes.search") that clients see. Left out: all.
+	//
+	// Empty but not nil: nothing but the runtime's own.
+	Expose []string `yaml:"expose"`
+	// Token that clients send as "Authorization: Bearer", for all but health checks. Who has it is
+	// called "user". Without it, and without tokens, everybody is "anonymous".
+	Token string `yaml:"token" secret:"yes"`
+	// More tokens, each under the name of who has it. A session belongs to the name that opened it.
+	Tokens map[string]string `yaml:"tokens" secret:"yes"`
+	// Host names, besides localhost, that requests to a loopback listener may have: those of a
+	// reverse proxy.
+	Hosts []string `yaml:"hosts"`
+	// Web origins whose pages may use the gateway, like "https://app.example.org".
+	Origins []string `yaml:"origins"`
+}
+
+func (v *validator) gateway() {
+	g := v.c.Gateway
+	if g == nil {
+		return
+	}
+	at := func(key ...string) []string { return append([]string{"gateway"}, key...) }
+	if v.address(at("listen"), g.Listen) && !onLoopback(g.Listen) && g.Token == "" && len(g.Tokens) == 0 {
+		v.fail(at("listen"), `write gateway: {token: "${env:OPENMAS_TOKEN}"}, or listen on 127.0.0.1`,
+			"%s can be reached from other machines, so clients need a token", v.quote(at("listen"), g.Listen))
+	}
+	if g.Token != "" || v.c.Position(at("token")...) != (Position{}) { // an empty variable must not open the door
+		v.token(at("token"), g.Token)
+	}
+	v.tokens(at("tokens"), g)
+	for i, host := range g.Hosts {
+		if keys := at("hosts", item(i)); host == "" || strings.ContainsAny(host, ":/ ") {
+			v.fail(keys, `write a name without a port, like "agents.example.org"`, "%s is not a host name",
+				v.quote(keys, host))
+		}
+	}
+	for i, origin := range g.Origins {
+		keys := at("origins", item(i))
+		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" ||
+			u.RawQuery != "" || u.User != nil {
+			v.fail(keys, `write scheme://host, like "https://app.example.org"`, "%s is not a web origin",
+				v.quote(keys, origin))
+		}
+	}
+	for i, entry := range g.Expose {
+		keys := at("expose", item(i))
+		name, tool, cut := strings.Cut(entry, ".")
+		if _, ok := v.c.Agents[name]; !ok && name != runtimeAgent {
+			known := append(v.c.AgentNames(), runtimeAgent)
+			v.fail(keys, nearest.Hint(name, known), "there is no agent %s", v.quote(keys, name))
+		} else if cut && tool == "" {
+			v.fail(keys, "write agent or agent.tool", "the tool after the dot is missing")
+		}
+	}
+}
+
+func (v *validator) tokens(path []string, g *Gateway) {
+	seen := map[string]bool{g.Token: g.Token != ""}
+	for _, name := range sortedKeys(g.Tokens) {
+		keys, token := below(path, name), g.Tokens[name]
+		switch {
+		case !validName.MatchString(name):
+			v.fail(keys, nameRule, "%q is not a name", name)
+		case name == agent.Anonymous || name == runtimeAgent || name == TokenUser && g.Token != "":
+			v.fail(keys, "", "the name %q is taken", name)
+		case v.token(keys, token) && seen[token]:
+			v.fail(keys, "give everybody a token of their own", "the token stands for somebody else already")
+		}
+		seen[token] = true
+	}
+}
+
+// token checks what goes into an Authorization header. The message never shows it.
+func (v *validator) token(keys []string, token string) bool {
+	if token == "" {
+		v.fail(keys, "leave the key out where no token is wanted", "the token is empty")
+		return false
+	}
+	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		v.fail(keys, "", "a token is made of printable ASCII characters without spaces")
+		return false
+	}
+	return true
+}
+
+// onLoopback reports whether only this machine can reach a listener.
+func onLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
+}
