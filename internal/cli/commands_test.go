@@ -33,6 +33,9 @@ func TestHelpAndVersion(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	path := projectFile(t, crew)
+	if r := run(t, "", "validate", "--schema"); r != (result{exitOK, project.Schema(), ""}) {
+		t.Errorf("--schema: %+v", r)
+	}
 	if r := run(t, "", "validate", path); r != (result{exitOK, path + " is fine: 2 agents\n", ""}) {
 		t.Errorf("%+v", r)
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,7 +13,7 @@ import (
 
 func (a *app) validateCommand() *cobra.Command {
 	var p projectFlags
-	var print bool
+	var print, schema bool
 	var processes []string
 	c := &cobra.Command{
 		Use:   "validate [PROJECT]",
@@ -21,6 +22,10 @@ func (a *app) validateCommand() *cobra.Command {
 anything. With --print the effective configuration follows, each value with its source, secrets masked.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if schema {
+				_, err := io.WriteString(a.Out, project.Schema())
+				return err
+			}
 			cfg, err := a.load(c.Context(), first(args), p)
 			if err != nil {
 				return err
@@ -40,6 +45,7 @@ anything. With --print the effective configuration follows, each value with its 
 	}
 	p.flags(c)
 	c.Flags().BoolVar(&print, "print", false, "print the effective configuration")
+	c.Flags().BoolVar(&schema, "schema", false, "print the JSON schema of project files, for editors, and check nothing")
 	c.Flags().StringArrayVar(&processes, "agents", nil, "the agents that one process hosts, a,b; once for each "+
 		"process: says which agents nobody hosts")
 	return c
