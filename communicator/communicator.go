@@ -1,7 +1,3 @@
-// Package communicator is how calls travel: the [Communicator] interface that every way of reaching
-// an agent implements, and the in-process one, [Local].
-//
-// The rules that bind all of them are proved by the suite in communicatortest.
 package communicator
 
 import (

@@ -3,8 +3,11 @@ package pubsub_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log"
+
+	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator/pubsub"
@@ -74,4 +77,32 @@ func ExampleEvents() {
 	// Output:
 	// collector found "main.go"
 	// ended: <nil>
+}
+
+// Of the subscribers of one group one gets each message; with the empty group every one does.
+func ExampleMemory() {
+	broker := pubsub.NewMemory(pubsub.MemoryOptions{})
+	defer broker.Close()
+
+	err := broker.Publish("om.1.demo.event.news", message.NewMessage("1", nil))
+	fmt.Println(err, errors.Is(err, pubsub.ErrNoSubscribers))
+
+	subscriber, err := broker.Subscriber("editor")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer subscriber.Close()
+	messages, err := subscriber.Subscribe(context.Background(), "om.1.demo.event.news")
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := broker.Publish("om.1.demo.event.news", message.NewMessage("2", []byte("hello"))); err != nil {
+		log.Fatal(err)
+	}
+	m := <-messages
+	m.Ack()
+	fmt.Printf("%s: %s\n", m.UUID, m.Payload)
+	// Output:
+	// publish to om.1.demo.event.news: no subscribers: not sent true
+	// 2: hello
 }
