@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -16,22 +14,17 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// maxInput bounds what call reads from its standard input.
-const maxInput = 16 << 20
-
-func (a *app) callCommand() *cobra.Command {
-	var p projectFlags
-	var s server
-	var l logging
-	var path string
-	var asJSON bool
+func (a *App) callCommand() *cobra.Command {
+	var t targetFlags
+	var f format
 	var timeout time.Duration
 	c := &cobra.Command{
-		Use:   "call AGENT.TOOL [JSON | key=value... | -]",
-		Short: "Call a tool and print its result",
-		Long: `Call a tool of a running system or any MCP server (--url), of a server program (--command), or of a
-project, which is started for the call without its Runners and its gateway (--project). A plain
-server's tool has its bare name.
+		Use:        "call AGENT.TOOL [JSON | key=value... | -]",
+		SuggestFor: []string{"invoke", "exec", "tool"},
+		Short:      "Call a tool and print its result",
+		Long: `Call a tool of an agent of a project, of a running system or any MCP server (--url), or of a server
+program (--command). A project that does not run yet is started for the call, without its Runners and its
+gateway. A plain server's tool has its bare name.
 
 Arguments are one JSON object, or key=value pairs (a value that is JSON is taken as JSON, anything
 else as text), or - for JSON on standard input.`,
@@ -39,87 +32,33 @@ else as text), or - for JSON on standard input.`,
   openmas call echo '{"message": [1, 2]}' --command 'python3 server.py'`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if s.named() && path != "" {
-				return usage(errors.New("--project, --url or --command: one of them"))
-			}
-			if _, _, ok := agent.SplitName(args[0]); !ok && !s.named() {
-				return usage(fmt.Errorf("%s: name the tool as AGENT.TOOL", args[0]))
+			if _, _, ok := agent.SplitName(args[0]); !ok && !t.server.given() {
+				return Usage(fmt.Errorf("%s: name the tool as AGENT.TOOL", args[0]))
 			}
 			input, err := arguments(args[1:], a.In)
 			if err != nil {
-				return usage(err)
+				return Usage(err)
 			}
 			ctx, cancel := context.WithTimeout(c.Context(), timeout)
 			defer cancel()
-			return a.withTarget(ctx, path, p, s, l, func(ctx context.Context, t target) error {
+			return a.withTarget(ctx, &t, func(ctx context.Context, t target) error {
 				res, err := t.call(ctx, args[0], agent.Call{Input: input, Back: a.backChannel()})
 				if err != nil {
 					return fmt.Errorf("%s: %w", args[0], err)
 				}
-				return showResult(a.Out, res, asJSON)
+				return f.print(a.Out, res, func(w io.Writer) error { return showResult(w, res) })
 			})
 		},
 	}
-	p.flags(c)
-	s.flags(c)
-	l.flags(c, "warn")
-	c.Flags().StringVar(&path, "project", "", "start this project file for the call (default: openmas.yaml, then "+
-		"configs/project.yaml)")
-	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "give up after this long")
-	c.Flags().BoolVar(&asJSON, "json", false, "print the whole result as JSON")
+	t.register(c)
+	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "give up after this `TIME`")
+	f.register(c, "print the whole result as JSON")
 	return c
 }
 
-// arguments reads the input of a call from the command line.
-func arguments(args []string, in io.Reader) (json.RawMessage, error) {
-	switch {
-	case len(args) == 0:
-		return json.RawMessage("{}"), nil
-	case len(args) == 1 && args[0] == "-":
-		b, err := io.ReadAll(io.LimitReader(in, maxInput+1))
-		if err != nil {
-			return nil, fmt.Errorf("read the arguments from standard input: %w", err)
-		}
-		if len(b) > maxInput {
-			return nil, fmt.Errorf("the arguments on standard input are over %d bytes", maxInput)
-		}
-		return object(b)
-	case len(args) == 1 && strings.HasPrefix(strings.TrimSpace(args[0]), "{"):
-		return object([]byte(args[0]))
-	}
-	values := map[string]json.RawMessage{}
-	for _, arg := range args {
-		key, value, ok := strings.Cut(arg, "=")
-		if !ok || key == "" {
-			return nil, fmt.Errorf("%q is neither key=value nor a JSON object", arg)
-		}
-		if _, dup := values[key]; dup {
-			return nil, fmt.Errorf("%q is given twice", key)
-		}
-		if json.Valid([]byte(value)) {
-			values[key] = json.RawMessage(value)
-			continue
-		}
-		text, err := json.Marshal(value)
-		if err != nil {
-			return nil, err
-		}
-		values[key] = text
-	}
-	return json.Marshal(values)
-}
-
-func object(b []byte) (json.RawMessage, error) {
-	var m map[string]json.RawMessage
-	if err := json.Unmarshal(b, &m); err != nil || m == nil {
-		return nil, fmt.Errorf("the arguments are not a JSON object: %.60q", b)
-	}
-	return json.RawMessage(bytes.TrimSpace(b)), nil
-}
-
-// backChannel shows what a tool tells its caller while it runs. The program at the other end of a
-// pipe has no user to ask.
-func (a *app) backChannel() agent.BackChannel {
+// backChannel shows what a tool reports while it runs. It answers no questions: there may be nobody
+// at the terminal.
+func (a *App) backChannel() agent.BackChannel {
 	return agent.BackChannelFuncs{
 		OnProgress: func(n agent.ProgressNotice) {
 			of := ""
@@ -132,14 +71,11 @@ func (a *app) backChannel() agent.BackChannel {
 	}
 }
 
-// showResult prints a result for people, or whole for programs.
-func showResult(w io.Writer, res *agent.Result, asJSON bool) error {
-	if asJSON {
-		return writeJSON(w, res)
-	}
+// showResult prints a result for people.
+func showResult(w io.Writer, res *agent.Result) error {
 	if len(res.Structured) > 0 &&
 		(len(res.Content) == 0 || len(res.Content) == 1 && sameJSON(res.Structured, res.Content[0].Text)) {
-		return writeJSON(w, res.Structured) // a lone block of the same JSON is for clients that know text only
+		return WriteJSON(w, res.Structured) // a lone block of the same JSON is for clients that know text only
 	}
 	for _, c := range res.Content {
 		var err error

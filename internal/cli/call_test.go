@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"strings"
 	"testing"
 
@@ -33,7 +34,7 @@ func TestArguments(t *testing.T) {
 		"nothing on stdin":   {[]string{"-"}, "", "", "not a JSON object"},
 		"a list on stdin":    {[]string{"-"}, "[1]", "", "not a JSON object"},
 		"null on stdin":      {[]string{"-"}, "null", "", "not a JSON object"},
-		"too much on stdin":  {[]string{"-"}, strings.Repeat(" ", maxInput+1), "", "over 16777216 bytes"},
+		"too much on stdin":  {[]string{"-"}, strings.Repeat(" ", maxInput+1), "", "standard input is over 16777216 bytes"},
 		"broken JSON":        {[]string{`{"a":`}, "", "", "not a JSON object"},
 		"two documents":      {[]string{`{} {}`}, "", "", "not a JSON object"},
 		"no equals sign":     {[]string{"city"}, "", "", `"city" is neither key=value nor a JSON object`},
@@ -121,7 +122,9 @@ func TestShowResult(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer
-			if err := showResult(&b, tt.res, tt.json); err != nil || b.String() != tt.want {
+			f := format{json: tt.json}
+			err := f.print(&b, tt.res, func(w io.Writer) error { return showResult(w, tt.res) })
+			if err != nil || b.String() != tt.want {
 				t.Errorf("got %q, %v, want %q", b.String(), err, tt.want)
 			}
 		})

@@ -45,26 +45,26 @@ func TestMCPConfig(t *testing.T) {
 			`{"mcpServers":{"openmas":{"url":"https://h/mcp","headers":{"Authorization":"Bearer ${env:TOK}"}}}}`,
 			"The token is taken from TOK"},
 		"claude, a URL": {[]string{"--client", "claude", "--url", "https://h", "--token-env", "TOK"},
-			`{"mcpServers":{"openmas":{"command":"EXE","args":["connect","--stdio","--url","https://h","--token-env","TOK"],"env":{"TOK":"PUT-THE-TOKEN-HERE"}}}}`, "replace PUT-THE-TOKEN-HERE"},
+			`{"mcpServers":{"openmas":{"command":"EXE","args":["mcp","connect","--stdio","--url","https://h","--token-env","TOK"],"env":{"TOK":"PUT-THE-TOKEN-HERE"}}}}`, "replace PUT-THE-TOKEN-HERE"},
 		"cursor, stdio": {[]string{"--client", "cursor", "--stdio", "--url", "https://h"},
-			`{"mcpServers":{"openmas":{"command":"EXE","args":["connect","--stdio","--url","https://h"]}}}`, ""},
-		"claude, a project": {[]string{"--client", "claude", plain, "--set", "state=s"},
-			`{"mcpServers":{"crew":{"command":"EXE","args":["run","--stdio","--set","state=s",` + string(path) + `]}}}`,
+			`{"mcpServers":{"openmas":{"command":"EXE","args":["mcp","connect","--stdio","--url","https://h"]}}}`, ""},
+		"claude, a project": {[]string{"--client", "claude", "-p", plain, "--set", "state=s"},
+			`{"mcpServers":{"crew":{"command":"EXE","args":["run","--stdio","--project",` + string(path) + `,"--set","state=s"]}}}`,
 			""},
-		"vscode, a project": {[]string{"--client", "vscode", plain},
-			`{"servers":{"crew":{"type":"stdio","command":"EXE","args":["run","--stdio",` + string(path) + `]}}}`, ""},
-		"vscode, a gateway": {[]string{"--client", "vscode", listening},
+		"vscode, a project": {[]string{"--client", "vscode", "-p", plain},
+			`{"servers":{"crew":{"type":"stdio","command":"EXE","args":["run","--stdio","--project",` + string(path) + `]}}}`, ""},
+		"vscode, a gateway": {[]string{"--client", "vscode", "-p", listening},
 			`{"servers":{"crew":{"type":"http","url":"http://127.0.0.1:9000/mcp","headers":{"Authorization":"Bearer ${input:openmas-token}"}}},"inputs":[{"type":"promptString","id":"openmas-token","description":"The token of crew","password":true}]}`, ""},
 		"no client":          {nil, "", `--client "": want`},
 		"an unknown client":  {[]string{"--client", "emacs"}, "", `--client "emacs": want vscode, claude or cursor`},
-		"both":               {[]string{"--client", "cursor", "--url", "http://h", plain}, "", "one of them"},
+		"both":               {[]string{"--client", "cursor", "--url", "http://h", "-p", plain}, "", "one of them"},
 		"a wrong URL":        {[]string{"--client", "cursor", "--url", "h"}, "", `--url "h"`},
-		"a port that varies": {[]string{"--client", "cursor", anyPort}, "", "port 0"},
-		"a token for stdio": {[]string{"--client", "cursor", plain, "--token-env", "X"}, "",
+		"a port that varies": {[]string{"--client", "cursor", "-p", anyPort}, "", "port 0"},
+		"a token for stdio": {[]string{"--client", "cursor", "-p", plain, "--token-env", "X"}, "",
 			"--token-env is for a URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := run(t, "", append([]string{"mcp-config"}, tt.args...)...)
+			r := run(t, "", append([]string{"mcp", "config"}, tt.args...)...)
 			if tt.out == "" {
 				if r.code != exitUsage || !strings.Contains(r.err, tt.err) || r.out != "" {
 					t.Errorf("exit %d, %q, %q", r.code, r.out, r.err)
@@ -94,7 +94,7 @@ const clientFile = `{
 }`
 
 func TestImport(t *testing.T) {
-	r := run(t, clientFile, "import", "-")
+	r := run(t, clientFile, "mcp", "import", "-")
 	if r.code != 0 {
 		t.Fatal(r.err)
 	}
@@ -162,13 +162,13 @@ func TestImportOfOtherFiles(t *testing.T) {
 		``:                   "",
 		`/* "`:               "",
 	} {
-		r := run(t, text, "import", "-")
+		r := run(t, text, "mcp", "import", "-")
 		if want = strings.Replace(want, "    # left out: type: stdio\n", "", 1); r.out != want ||
 			(r.code == 0) != (want != "") {
 			t.Errorf("%s: exit %d, %q, %s", text, r.code, r.out, r.err)
 		}
 	}
-	if r := run(t, "", "import", "absent.json"); r.code != exitUsage {
+	if r := run(t, "", "mcp", "import", "absent.json"); r.code != exitUsage {
 		t.Errorf("exit %d, %s", r.code, r.err)
 	}
 }
@@ -193,7 +193,7 @@ func TestConnect(t *testing.T) {
 		r := runWith(t.Context(),
 			strings.ReplaceAll(in, "greeter_greet",
 				map[bool]string{true: "greet", false: "greeter_greet"}[strings.Contains(url, "agents")]), environ,
-			"connect", "--stdio", "--url", url, "--token-env", "TOK")
+			"mcp", "connect", "--stdio", "--url", url, "--token-env", "TOK")
 		if r.code != 0 || !strings.Contains(r.out, "Hello, Ann!") || !strings.Contains(r.err, "STDIO_SERVER_READY\n") ||
 			strings.Contains(r.err, "sesame") {
 			t.Errorf("%s: exit %d\n%s\n%s", url, r.code, r.out, r.err)
@@ -212,12 +212,12 @@ func TestConnect(t *testing.T) {
 		code int
 		want string
 	}{
-		"no --stdio":        {[]string{"--url", s.url}, exitUsage, "--stdio"},
+		"no --stdio":        {[]string{"--stdio=false", "--url", s.url}, exitUsage, "--stdio=false"},
 		"no url":            {[]string{"--stdio"}, exitUsage, "--url"},
 		"no variable":       {[]string{"--stdio", "--url", s.url, "--token-env", "NONE"}, exitUsage, "NONE is not set"},
 		"nobody there, SSE": {[]string{"--stdio", "--url", "http://127.0.0.1:1/sse"}, exitFailed, "connect to"},
 	} {
-		if r := runWith(t.Context(), in, environ, append([]string{"connect"}, tt.args...)...); r.code != tt.code ||
+		if r := runWith(t.Context(), in, environ, append([]string{"mcp", "connect"}, tt.args...)...); r.code != tt.code ||
 			!strings.Contains(r.err, tt.want) || r.out != "" {
 			t.Errorf("%s: exit %d, %q, %q", name, r.code, r.out, r.err)
 		}

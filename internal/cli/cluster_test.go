@@ -338,7 +338,7 @@ func TestDurableEvents(t *testing.T) {
 	}
 	var dead []runtime.DeadLetter
 	testkit.Eventually(t, "all are dead", func() bool {
-		r := run(t, "", "events", "dead", path, "--json")
+		r := run(t, "", "events", "dead", "-p", path, "--json")
 		dead = nil
 		return r.code == exitOK && json.Unmarshal([]byte(r.out), &dead) == nil && len(dead) == len(overs)
 	}, &p.err)
@@ -346,7 +346,7 @@ func TestDurableEvents(t *testing.T) {
 		d.Event.ID == "" || !strings.HasPrefix(d.Agent, "inbox-") {
 		t.Errorf("%+v", d)
 	}
-	if r := run(t, "", "events", "dead", path, "--agent", "inbox-local"); strings.Count(r.out, "\n") != 2 ||
+	if r := run(t, "", "events", "dead", "-p", path, "--agent", "inbox-local"); strings.Count(r.out, "\n") != 2 ||
 		!strings.Contains(r.out, "letter.sent") {
 		t.Errorf("dead: %+v", r)
 	}
@@ -368,7 +368,7 @@ func TestDurableEvents(t *testing.T) {
 			return len(all) == 8 && last.Text == "poison" && last.ID == dead[0].Event.ID && last.Attempt == 1
 		}, &p.err)
 	}
-	if r := run(t, "", "events", "dead", path); r.code != exitOK || strings.Count(r.out, "\n") != 1 {
+	if r := run(t, "", "events", "dead", "-p", path); r.code != exitOK || strings.Count(r.out, "\n") != 1 {
 		t.Errorf("dead ones are left: %+v", r)
 	}
 	p.signal(syscall.SIGTERM)
@@ -384,7 +384,7 @@ func TestListAndCallInACluster(t *testing.T) {
 	hosting(t, path, "greeter")
 	hosting(t, path, "worker")
 	host, _ := os.Hostname()
-	r := run(t, "", "list", path)
+	r := run(t, "", "list", "-p", path)
 	if r.code != exitOK || !strings.Contains(r.out, "greeter.greet(name, loud?)") ||
 		!strings.Contains(r.out, "worker.print") || strings.Contains(r.out, "post.send") ||
 		strings.Count(r.out, " "+host+" ") != 2 || strings.Count(r.out, testVersion) != 2 {
@@ -395,7 +395,7 @@ func TestListAndCallInACluster(t *testing.T) {
 		t.Errorf("call: %+v", r)
 	}
 	if r := run(t, "", "validate", path, "--agents", "greeter,worker", "--agents", "post"); r.code != exitUsage ||
-		!strings.Contains(r.err, "nobody hosts inbox") {
+		!strings.Contains(r.err, "no process hosts inbox") {
 		t.Errorf("validate: %+v", r)
 	}
 }

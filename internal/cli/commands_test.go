@@ -26,8 +26,10 @@ func TestHelpAndVersion(t *testing.T) {
 			t.Errorf("%v: exit %d, %q, %q", args, r.code, r.out, r.err)
 		}
 	}
-	if r := run(t, "", "version"); r != (result{exitOK, "openmas " + testVersion + "\n", ""}) {
-		t.Errorf("version: %+v", r)
+	for _, word := range []string{"version", "--version"} {
+		if r := run(t, "", word); r != (result{exitOK, "openmas " + testVersion + "\n", ""}) {
+			t.Errorf("%s: %+v", word, r)
+		}
 	}
 }
 
@@ -175,7 +177,7 @@ func TestListAndCall(t *testing.T) {
 			list, call := append([]string{"list"}, w.flags...), append([]string{"call", w.prefix("greeter") + "greet"},
 				w.flags...)
 			if w.flags == nil {
-				list, call = append(list, path), append(call, "--project", path)
+				list, call = append(list, "-p", path), append(call, "--project", path)
 			}
 			r := run(t, "", list...)
 			if r.code != exitOK || r.err != "" || !strings.Contains(r.out, w.prefix("greeter")+"greet(name, loud?)") {

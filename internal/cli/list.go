@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,52 +16,44 @@ import (
 	"github.com/openmas/openmas/runtime"
 )
 
-func (a *app) listCommand() *cobra.Command {
-	var p projectFlags
-	var s server
-	var l logging
-	var asJSON bool
+func (a *App) listCommand() *cobra.Command {
+	var t targetFlags
+	var f format
 	c := &cobra.Command{
-		Use:   "list [PROJECT]",
-		Short: "List what agents offer",
-		Long: `List the tools, prompts and resources of the agents of a project (which is started for it, without
-its Runners and its gateway), of a running system or any MCP server (--url), or of a server program (--command).`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			if s.named() && len(args) > 0 {
-				return usage(errors.New("name a project, or --url, or --command: not both"))
-			}
+		Use:        "list",
+		SuggestFor: []string{"ls", "tools", "agents"},
+		Short:      "List what agents offer",
+		Long: `List the tools, prompts and resources of the agents of a project, of a running system or any MCP
+server (--url), or of a server program (--command). A project that does not run yet is started for the list,
+without its Runners and its gateway.`,
+		Args: NoArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
 			var found runtime.Listing
-			if err := a.withTarget(c.Context(), first(args), p, s, l, func(ctx context.Context, t target) error {
+			if err := a.withTarget(c.Context(), &t, func(_ context.Context, t target) error {
 				found = t.list()
 				return nil
 			}); err != nil {
 				return err
 			}
-			if asJSON {
-				return writeJSON(a.Out, found)
-			}
-			return showList(a.Out, found)
+			return f.print(a.Out, found, func(w io.Writer) error { return showList(w, found) })
 		},
 	}
-	p.flags(c)
-	s.flags(c)
-	l.flags(c, "warn")
-	c.Flags().BoolVar(&asJSON, "json", false, "as JSON, schemas included")
+	t.register(c)
+	f.register(c, "as JSON, schemas included")
 	return c
 }
 
-// showList is the listing for people: what can be called, by the name to call it with.
+// showList prints a listing: what can be called, by the name to call it with.
 func showList(w io.Writer, l runtime.Listing) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	out := newTable(w)
 	for _, info := range l.Agents {
 		prefix := ""
 		if info.Name != "" {
 			prefix = info.Name + "."
-			fmt.Fprintf(tw, "%s\t%s\n", info.Name, firstLine(info.Description))
+			out.row(info.Name, firstLine(info.Description))
 		}
 		for _, t := range info.Tools {
-			fmt.Fprintf(tw, "  %s%s(%s)\t%s\n", prefix, t.Name, strings.Join(parameters(t.InputSchema), ", "),
+			out.row(fmt.Sprintf("  %s%s(%s)", prefix, t.Name, strings.Join(parameters(t.InputSchema), ", ")),
 				firstLine(t.Description))
 		}
 		for _, p := range info.Prompts {
@@ -71,17 +61,17 @@ func showList(w io.Writer, l runtime.Listing) error {
 			for _, arg := range p.Arguments {
 				names = append(names, optional(arg.Name, arg.Required))
 			}
-			fmt.Fprintf(tw, "  prompt %s%s(%s)\t%s\n", prefix, p.Name, strings.Join(names, ", "),
+			out.row(fmt.Sprintf("  prompt %s%s(%s)", prefix, p.Name, strings.Join(names, ", ")),
 				firstLine(p.Description))
 		}
 		for _, r := range info.Resources {
-			fmt.Fprintf(tw, "  resource %s\t%s\n", r.Key(), firstLine(r.Description))
+			out.row("  resource "+r.Key(), firstLine(r.Description))
 		}
 		for _, s := range info.Subscriptions {
-			fmt.Fprintf(tw, "  subscription %s\t\n", s.Topic)
+			out.row("  subscription "+s.Topic, "")
 		}
 	}
-	if err := tw.Flush(); err != nil {
+	if err := out.flush(); err != nil {
 		return err
 	}
 	return showInstances(w, l)
@@ -96,19 +86,18 @@ func showInstances(w io.Writer, l runtime.Listing) error {
 	if !spread {
 		return nil
 	}
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "\nINSTANCE\tSTATE\tPROCESS\tHOST\tVERSION\tAGE\tIN FLIGHT\tSERVED")
+	out := newTable(w)
+	out.row("\nINSTANCE", "STATE", "PROCESS", "HOST", "VERSION", "AGE", "IN FLIGHT", "SERVED")
 	for _, name := range slices.Sorted(maps.Keys(l.Instances)) {
 		for _, i := range l.Instances[name] {
 			process, age := cmp.Or(i.Process, "asked"), ""
 			if !i.Since.IsZero() {
 				age = time.Since(i.Since).Round(time.Second).String()
 			}
-			fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\n", i.ID, i.State, process, i.Host, i.Version, age,
-				i.InFlight, i.Served)
+			out.row(i.ID, i.State, process, i.Host, i.Version, age, i.InFlight, i.Served)
 		}
 	}
-	return tw.Flush()
+	return out.flush()
 }
 
 // parameters are the members of an object schema, those that are required first, otherwise in its
@@ -171,16 +160,4 @@ func optional(name string, required bool) string {
 		return name
 	}
 	return name + "?"
-}
-
-func firstLine(s string) string {
-	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
-	return s
-}
-
-func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
 }

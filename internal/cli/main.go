@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/openmas/openmas/runtime"
@@ -18,7 +17,7 @@ import (
 func Main(p Program) int {
 	p.Environ = os.Environ()
 	if p.Version == "" {
-		p.Version = version()
+		p.Version = mainVersion()
 	}
 	ctx, stop := signals(context.Background())
 	defer stop()
@@ -47,7 +46,7 @@ func signals(ctx context.Context) (context.Context, func()) {
 			select {
 			case s := <-got:
 				if n > 0 {
-					os.Exit(130)
+					os.Exit(exitAborted)
 				}
 				cancel(errors.New(s.String()))
 			case <-over:
@@ -61,11 +60,4 @@ func signals(ctx context.Context) (context.Context, func()) {
 		<-ended
 		cancel(nil)
 	}
-}
-
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }

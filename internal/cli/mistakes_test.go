@@ -60,10 +60,10 @@ func TestMistakesInTheProject(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := projectFile(t, tt.yaml)
 			want := "openmas: " + strings.ReplaceAll(tt.want, "FILE", path) + "\n"
-			for _, command := range []string{"run", "validate", "list"} {
-				r := run(t, "", command, path)
+			for _, args := range [][]string{{"run", path}, {"validate", path}, {"list", "-p", path}} {
+				r := run(t, "", args...)
 				if r.code != exitUsage || r.err != want || r.out != "" {
-					t.Errorf("%s: exit %d, out %q, err\n%s\nwant\n%s", command, r.code, r.out, r.err, want)
+					t.Errorf("%q: exit %d, out %q, err\n%s\nwant\n%s", args, r.code, r.out, r.err, want)
 				}
 			}
 			nothingStarted(t, path)
@@ -126,17 +126,22 @@ func TestWrongUsage(t *testing.T) {
 		want string
 	}{
 		"an unknown command": {[]string{"rum"}, `unknown command "rum" for "openmas"`},
-		"an unknown flag":    {[]string{"run", "--ones"}, "unknown flag: --ones\nSee 'openmas run --help'"},
+		"an unknown flag":    {[]string{"run", "--loud"}, "unknown flag: --loud\nSee 'openmas run --help'"},
+		"a flag with a typo": {[]string{"run", "--onec"}, "unknown flag: --onec; did you mean --once?"},
 		"two projects": {[]string{"run", path, path}, "accepts at most 1 arg(s), received 2\nUsage: openmas " +
 			"run [PROJECT] [flags]"},
-		"too much for a part": {[]string{"events", "dead", path, path}, "accepts at most 1 arg(s), received " +
-			"2\nUsage: openmas events dead"},
+		"a project as an argument": {[]string{"list", path}, `"openmas list" takes no arguments; a project file is ` +
+			`given with -p`},
+		"the same further down": {[]string{"events", "dead", path}, `"openmas events dead" takes no arguments; a ` +
+			`project file is given with -p`},
+		"a project twice": {[]string{"run", path, "-p", path}, "the project file is given twice"},
+		"-f for a file":   {[]string{"run", "-f", path}, "'f' in -f; a project file is given with -p"},
 		"an unknown part": {[]string{"events", "bury"}, `unknown command "bury" for "openmas events"`},
 		"call without a tool": {[]string{"call"}, "requires at least 1 arg(s), only received 0\nUsage: openmas " +
 			"call AGENT.TOOL"},
 		"a bare tool": {[]string{"call", "greet", "--project", path}, "name the tool as AGENT.TOOL"},
 		"a project and a URL": {[]string{"call", "a.b", "--project", path, "--url", "http://127.0.0.1:1"},
-			"--project, --url or --command: one of them"},
+			"or --command: one of them"},
 		"a wrong timeout": {[]string{"call", "a.b", "--timeout", "3"},
 			"invalid argument \"3\" for \"--timeout\""},
 		"an unknown log level": {[]string{"run", path, "--log-level", "loud"},

@@ -13,48 +13,43 @@ import (
 	"github.com/openmas/openmas/runtime"
 )
 
-func (a *app) runCommand() *cobra.Command {
-	var p projectFlags
-	var l logging
-	var only []string
+func (a *App) runCommand() *cobra.Command {
+	var p ProjectFlags
+	var l LogFlags
+	var o runtime.Options
+	var listen string
 	var stdio, once bool
 	var wait time.Duration
 	c := &cobra.Command{
-		Use:   "run [PROJECT]",
-		Short: "Run the agents of a project until Ctrl-C",
+		Use:        "run [PROJECT]",
+		SuggestFor: []string{"up", "start", "serve"},
+		Short:      "Run the agents of a project until Ctrl-C",
 		Long: `Run the agents of a project until Ctrl-C, which lets work in flight end first; a second
 Ctrl-C ends at once. PROJECT is a YAML file, by default openmas.yaml, then configs/project.yaml.
 Where it names a Go package, that is built first.
 
-When everything is up, standard error says so, and SSE_SERVER_URL=http://host:port if the project has a gateway.`,
+When everything is up, standard error has a line that says so, and SSE_SERVER_URL=http://host:port if the
+project has a gateway.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := a.load(c.Context(), first(args), p)
+			if err := p.argument(args); err != nil {
+				return err
+			}
+			if listen != "" {
+				p.set = append(p.set, "gateway.listen="+listen)
+			}
+			cfg, err := a.load(c.Context(), &p)
 			if err != nil {
 				return err
 			}
-			log, err := l.logger(a.Err)
-			if err != nil {
+			if o.Logger, err = a.Logger(&l); err != nil {
 				return err
 			}
-			o := runtime.Options{Logger: log, Output: a.Out, Only: only, BrokerWait: wait}
 			if once {
 				o.Mode = runtime.ModeOnce
 			}
-			if wait == 0 {
-				o.BrokerWait = -1
-			} else if wait < 0 {
-				o.BrokerWait = 0
-			}
-			o.OnReady = func(s runtime.Status) { showReady(a.Err, log, s) }
-			if stdio {
-				o.Output = a.Err
-				if a.Out == io.Writer(os.Stdout) {
-					// the protocol's alone from here on: a stray print of an agent must not corrupt
-					// it
-					os.Stdout = os.Stderr
-				}
-			}
+			o.Output, o.BrokerWait = a.runOutput(stdio), brokerPatience(wait)
+			o.OnReady = func(s runtime.Status) { showReady(a.Err, o.Logger, s) }
 			r, err := a.newRuntime(cfg, o)
 			if err != nil {
 				return err
@@ -65,13 +60,13 @@ When everything is up, standard error says so, and SSE_SERVER_URL=http://host:po
 			return r.Run(c.Context())
 		},
 	}
-	p.flags(c)
-	l.flags(c, "info")
-	c.Flags().StringVar(&p.listen, "listen", "", "address of the gateway, instead of the project file's: "+
+	p.Register(c)
+	l.Register(c, "info")
+	c.Flags().StringVar(&listen, "listen", "", "the gateway's `ADDRESS`, instead of the project file's: "+
 		"127.0.0.1:8765 (port 0: any)")
-	c.Flags().StringSliceVar(&only, "agents", nil, "host only these agents here: a,b")
-	c.Flags().DurationVar(&wait, "wait", -1, "how long to wait for a broker that is down; 0: not at all (default: as "+
-		"long as it takes)")
+	c.Flags().StringSliceVar(&o.Only, "agents", nil, "host only these `AGENTS` here: a,b")
+	c.Flags().DurationVar(&wait, "wait", -1, "the longest `TIME` to wait for a broker that is down; 0: do not "+
+		"wait (default: as long as it takes)")
 	c.Flags().Lookup("wait").DefValue = "0s" // which pflag does not show
 	c.Flags().BoolVar(&stdio, "stdio", false, "serve the agents over MCP on stdin and stdout; the end of stdin stops "+
 		"the system")
@@ -79,8 +74,32 @@ When everything is up, standard error says so, and SSE_SERVER_URL=http://host:po
 	return c
 }
 
+// brokerPatience translates --wait, where 0 is not at all and a negative time for ever, to
+// runtime.Options, where it is the other way round.
+func brokerPatience(wait time.Duration) time.Duration {
+	switch {
+	case wait == 0:
+		return -1
+	case wait < 0:
+		return 0
+	}
+	return wait
+}
+
+// runOutput is where the agents' results go. With --stdio our standard output is the protocol's
+// alone: the stray print of an agent must not corrupt it.
+func (a *App) runOutput(stdio bool) io.Writer {
+	if !stdio {
+		return a.Out
+	}
+	if a.Out == io.Writer(os.Stdout) {
+		os.Stdout = os.Stderr
+	}
+	return a.Err
+}
+
 // runStdio serves the whole system on our own stdin and stdout. The end of stdin ends it.
-func (a *app) runStdio(ctx context.Context, r *runtime.Runtime) error {
+func (a *App) runStdio(ctx context.Context, r *runtime.Runtime) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ran := make(chan error, 1)
@@ -105,11 +124,4 @@ func (a *app) runStdio(ctx context.Context, r *runtime.Runtime) error {
 		// What reads stdin may sit in a read that nothing can end; the process ends with us.
 	}
 	return err
-}
-
-func first(args []string) string {
-	if len(args) == 0 {
-		return ""
-	}
-	return args[0]
 }

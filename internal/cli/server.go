@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/url"
 	"slices"
@@ -17,71 +16,74 @@ import (
 	"github.com/openmas/openmas/mcp/client"
 )
 
-// server are the flags that name an MCP server instead of a project.
-type server struct{ url, command, tokenEnv string }
+// URLFlags name an MCP server by its address: --url and --token-env. The flag names a variable, since
+// everybody on the machine can read a token on the command line.
+type URLFlags struct{ URL, TokenEnv string }
 
-func (s *server) flags(c *cobra.Command) {
-	c.Flags().StringVar(&s.url, "url", "", "a running system, or any MCP server: http://127.0.0.1:8765")
-	c.Flags().StringVar(&s.command, "command", "", "an MCP server program to start: 'python3 server.py'")
-	s.tokenFlag(c)
+// Register adds the flags to a command.
+func (u *URLFlags) Register(c *cobra.Command) {
+	c.Flags().StringVar(&u.URL, "url", "", "the `URL` of a running system or any MCP server: http://127.0.0.1:8765")
+	c.Flags().StringVar(&u.TokenEnv, "token-env", "", "the environment `VARIABLE` with the token for the URL")
 }
 
-// tokenFlag names a variable, since a token on the command line can be read by everybody on the
-// machine.
-func (s *server) tokenFlag(c *cobra.Command) {
-	c.Flags().StringVar(&s.tokenEnv, "token-env", "", "the environment variable with the token for the URL")
-}
-
-// target is the server of the URL. One without a path is taken for streamable HTTP.
-func (s *server) target(environ []string) (client.Target, error) {
-	u, err := url.Parse(s.url)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return client.Target{}, fmt.Errorf("--url %q: want http://host:port or https://host/path", s.url)
+// Target is the server at the URL. A URL without a path is taken for streamable HTTP. Errors are of
+// usage.
+func (u *URLFlags) Target(environ []string) (client.Target, error) {
+	at, err := url.Parse(u.URL)
+	if err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Host == "" {
+		return client.Target{}, Usage(fmt.Errorf("--url %q: want http://host:port or https://host/path", u.URL))
 	}
-	if u.User != nil {
-		return client.Target{}, errors.New("--url: no user and password in it, please: they end up in logs")
+	if at.User != nil {
+		return client.Target{}, Usage(errors.New("--url: no user and password in it, please: they end up in logs"))
 	}
-	t := client.Target{Transport: mcp.Streamable, URL: s.url}
-	if strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/sse") {
+	t := client.Target{Transport: mcp.Streamable, URL: u.URL}
+	if strings.HasSuffix(strings.TrimSuffix(at.Path, "/"), "/sse") {
 		t.Transport = mcp.SSE
 	}
-	if s.tokenEnv != "" {
-		i := slices.IndexFunc(environ, func(kv string) bool { return strings.HasPrefix(kv, s.tokenEnv+"=") })
-		if i < 0 || environ[i] == s.tokenEnv+"=" {
-			return client.Target{}, fmt.Errorf("--token-env: the environment variable %s is not set", s.tokenEnv)
+	if u.TokenEnv != "" {
+		i := slices.IndexFunc(environ, func(kv string) bool { return strings.HasPrefix(kv, u.TokenEnv+"=") })
+		if i < 0 || environ[i] == u.TokenEnv+"=" {
+			return client.Target{}, Usage(fmt.Errorf("--token-env: the environment variable %s is not set", u.TokenEnv))
 		}
-		t.Headers = map[string]string{"Authorization": "Bearer " + environ[i][len(s.tokenEnv)+1:]}
+		t.Headers = map[string]string{"Authorization": "Bearer " + environ[i][len(u.TokenEnv)+1:]}
 	}
 	return t, nil
 }
 
-func (s *server) named() bool { return s.url != "" || s.command != "" }
+// serverFlags name an MCP server instead of a project: by its address, or a program to start.
+type serverFlags struct {
+	URLFlags
+	command string
+}
 
-// connect makes a session. A URL without a path is tried as streamable HTTP, then as HTTP+SSE.
-func (s *server) connect(ctx context.Context, log *slog.Logger, environ []string, errOut io.Writer) (*client.Session,
-	error) {
+func (s *serverFlags) register(c *cobra.Command) {
+	s.Register(c)
+	c.Flags().StringVar(&s.command, "command", "", "start an MCP server program: a `COMMAND` such as 'python3 server.py'")
+}
+
+func (s *serverFlags) given() bool { return s.URL != "" || s.command != "" }
+
+// connect makes a session to the server. A URL without a path is tried as streamable HTTP, then as
+// HTTP+SSE.
+func (a *App) connect(ctx context.Context, s *serverFlags, log *slog.Logger) (*client.Session, error) {
 	o := client.Options{Logger: log}
-	if s.command != "" && s.url != "" {
-		return nil, usage(errors.New("--url or --command: one of them"))
-	}
 	if s.command != "" {
-		if s.tokenEnv != "" {
-			return nil, usage(errors.New("--token-env is for a --url"))
+		if s.TokenEnv != "" {
+			return nil, Usage(errors.New("--token-env is for a --url"))
 		}
 		argv, err := splitCommand(s.command)
 		if err != nil {
-			return nil, usage(fmt.Errorf("--command: %w", err))
+			return nil, Usage(fmt.Errorf("--command: %w", err))
 		}
-		// what the server says to people; a broken stderr is no reason to stop
-		show := func(line []byte) { _, _ = fmt.Fprintf(errOut, "%s\n", line) }
+		show := func(line []byte) { fmt.Fprintf(a.Err, "%s\n", line) }
 		return client.Connect(ctx, client.Target{Transport: mcp.Stdio, Command: argv, Stderr: show}, o)
 	}
-	t, err := s.target(environ)
+	t, err := s.Target(a.Environ)
 	if err != nil {
-		return nil, usage(err)
+		return nil, err
 	}
 	session, err := client.Connect(ctx, t, o)
-	if u, parseErr := url.Parse(s.url); err == nil || parseErr != nil || u.Path != "" && u.Path != "/" {
+	if at, parseErr := url.Parse(s.URL); err == nil || parseErr != nil || at.Path != "" && at.Path != "/" {
 		return session, err
 	}
 	t.Transport = mcp.SSE

@@ -4,54 +4,94 @@ import (
 	"context"
 	"errors"
 
+	"github.com/spf13/cobra"
+
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime"
 )
 
-// A target is what list and call work on: a project that was started, or an MCP server.
+// A target is what list and call work on: the system of a project, or an MCP server.
 type target struct {
 	list func() runtime.Listing
 	// call calls a tool by the name that the user wrote.
 	call func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error)
 }
 
+// targetFlags name a target, and what is logged.
+type targetFlags struct {
+	project ProjectFlags
+	server  serverFlags
+	log     LogFlags
+}
+
+func (t *targetFlags) register(c *cobra.Command) {
+	t.project.Register(c)
+	t.server.register(c)
+	t.log.Register(c, "warn")
+}
+
+// check refuses flags that name several targets.
+func (t *targetFlags) check() error {
+	if t.server.given() && t.project.Given() || t.server.URL != "" && t.server.command != "" {
+		return Usage(errors.New("a project (--project, --profile, --set), --url or --command: one of them"))
+	}
+	return nil
+}
+
 // withTarget reaches the target, calls f, and releases the target.
-func (a *app) withTarget(ctx context.Context, path string, p projectFlags, s server, l logging,
-	f func(context.Context, target) error) error {
-	if !s.named() {
-		cfg, err := a.load(ctx, path, p)
-		if err != nil {
-			return err
-		}
-		log, err := l.logger(a.Err)
-		if err != nil {
-			return err
-		}
-		return a.during(ctx, cfg, log, func(ctx context.Context, r *runtime.Runtime) error {
+func (a *App) withTarget(ctx context.Context, t *targetFlags, f func(context.Context, target) error) error {
+	if err := t.check(); err != nil {
+		return err
+	}
+	if !t.server.given() {
+		return a.inProject(ctx, &t.project, &t.log, func(ctx context.Context, r *runtime.Runtime) error {
 			return f(r.Context(ctx), target{r.Listing, callDirectory})
 		})
 	}
-	log, err := l.logger(a.Err)
+	log, err := a.Logger(&t.log)
 	if err != nil {
 		return err
 	}
-	session, err := s.connect(ctx, log, a.Environ, a.Err)
+	session, err := a.connect(ctx, &t.server, log)
 	if err != nil {
 		return err
 	}
-	t := target{
-		list: func() runtime.Listing { return listServer(ctx, session) },
-		call: func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
-			c.Op, c.Name, c.Attempt = agent.OpTool, tool, 1
-			return session.Call(ctx, &c)
-		},
-	}
-	return errors.Join(f(ctx, t), closing(ctx, session))
+	return errors.Join(f(ctx, serverTarget(ctx, session)), closing(ctx, session))
 }
 
-// listServer lists what a server offers: agent by agent where it is a system of ours, which says so
-// itself.
+// inProject reads the project file and calls f in the project's system.
+func (a *App) inProject(ctx context.Context, p *ProjectFlags, l *LogFlags,
+	f func(context.Context, *runtime.Runtime) error) error {
+	cfg, err := a.load(ctx, p)
+	if err != nil {
+		return err
+	}
+	log, err := a.Logger(l)
+	if err != nil {
+		return err
+	}
+	return a.inSystem(ctx, cfg, log, f)
+}
+
+func callDirectory(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
+	name, bare, _ := agent.SplitName(tool)
+	c.Op, c.Agent, c.Name = agent.OpTool, name, bare
+	return agent.Do(ctx, c, c.Input)
+}
+
+func serverTarget(ctx context.Context, s *client.Session) target {
+	return target{
+		list: func() runtime.Listing { return listServer(ctx, s) },
+		call: func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
+			c.Op, c.Name, c.Attempt = agent.OpTool, tool, 1
+			return s.Call(ctx, &c)
+		},
+	}
+}
+
+// listServer lists what a server offers: agent by agent where it is a system of openmas, which has a
+// tool for that.
 func listServer(ctx context.Context, s *client.Session) runtime.Listing {
 	if _, ours := s.Info().Tool("openmas_list"); ours {
 		res, err := s.Call(ctx, &agent.Call{Op: agent.OpTool, Name: "openmas_list", Attempt: 1})
@@ -61,10 +101,4 @@ func listServer(ctx context.Context, s *client.Session) runtime.Listing {
 		}
 	}
 	return runtime.Listing{Agents: []agent.Info{s.Info()}}
-}
-
-func callDirectory(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
-	name, bare, _ := agent.SplitName(tool)
-	c.Op, c.Agent, c.Name = agent.OpTool, name, bare
-	return agent.Do(ctx, c, c.Input)
 }

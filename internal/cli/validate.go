@@ -11,22 +11,27 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-func (a *app) validateCommand() *cobra.Command {
-	var p projectFlags
+func (a *App) validateCommand() *cobra.Command {
+	var p ProjectFlags
 	var print, schema bool
 	var processes []string
 	c := &cobra.Command{
-		Use:   "validate [PROJECT]",
-		Short: "Check a project file without starting anything",
-		Long: `Check a project file, the types and requirements of its agents included, without starting
-anything. With --print the effective configuration follows, each value with its source, secrets masked.`,
+		Use:        "validate [PROJECT]",
+		SuggestFor: []string{"check", "lint", "verify"},
+		Short:      "Check a project file",
+		Long: `Check a project file, with the types and requirements of its agents. Nothing is started. The exit
+code is 0 when all is well, and 2 when something is wrong. With --print the effective configuration follows,
+each value with its source, secrets masked.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if schema {
 				_, err := io.WriteString(a.Out, project.Schema())
 				return err
 			}
-			cfg, err := a.load(c.Context(), first(args), p)
+			if err := p.argument(args); err != nil {
+				return err
+			}
+			cfg, err := a.load(c.Context(), &p)
 			if err != nil {
 				return err
 			}
@@ -43,15 +48,15 @@ anything. With --print the effective configuration follows, each value with its 
 			return err
 		},
 	}
-	p.flags(c)
+	p.Register(c)
 	c.Flags().BoolVar(&print, "print", false, "print the effective configuration")
 	c.Flags().BoolVar(&schema, "schema", false, "print the JSON schema of project files, for editors, and check nothing")
-	c.Flags().StringArrayVar(&processes, "agents", nil, "the agents that one process hosts, a,b; once for each "+
-		"process: says which agents nobody hosts")
+	c.Flags().StringArrayVar(&processes, "agents", nil, "the `AGENTS` that one process hosts: a,b (once for each "+
+		"process); one that no process hosts is an error")
 	return c
 }
 
-// covered says which agents no process would host.
+// covered refuses a distribution of the agents to processes that leaves some out.
 func covered(cfg *project.Config, processes []string) error {
 	if len(processes) == 0 {
 		return nil
@@ -60,7 +65,7 @@ func covered(cfg *project.Config, processes []string) error {
 	for _, p := range processes {
 		for name := range strings.SplitSeq(p, ",") {
 			if _, ok := cfg.Agents[name]; !ok {
-				return usage(fmt.Errorf("--agents names %q, which the project does not have", name))
+				return Usage(fmt.Errorf("--agents names %q, which the project does not have", name))
 			}
 			hosted[name] = true
 		}
@@ -72,7 +77,7 @@ func covered(cfg *project.Config, processes []string) error {
 		}
 	}
 	if len(missing) > 0 {
-		return usage(fmt.Errorf("nobody hosts %s", strings.Join(missing, ", ")))
+		return Usage(fmt.Errorf("no process hosts %s", strings.Join(missing, ", ")))
 	}
 	return nil
 }

@@ -14,41 +14,87 @@ import (
 
 var update = flag.Bool("update", false, "write the help of the commands into docs/cli.md anew")
 
-var help = regexp.MustCompile("(?s)(```console\\n\\$ openmas ((?:[a-z-]+ )*)--help\\n).*?(\\n```)")
+// A help block of docs/cli.md: the words of its command are the second group.
+var help = regexp.MustCompile("(?s)(```console\\n\\$ openmas ((?:[a-z-]+ )*)--help\\n)(.*?)(\\n```)")
 
-// docs/cli.md shows the help of every command; that it is shown as it is, TestDocs sees. go test
-// -run Commands -update ./internal/doctest writes it.
+// docs/cli.md shows the help of every command and of no other. This writes it:
+// go test ./internal/doctest -run Commands -update
 func TestCommandsAreDocumented(t *testing.T) {
 	path := filepath.Join(root, "docs", "cli.md")
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	helps := commandHelps(t)
 	if *update {
-		text = help.ReplaceAllFunc(text, func(shown []byte) []byte {
-			m := help.FindSubmatch(shown)
-			now, err := exec.CommandContext(t.Context(), "go",
-				slices.Concat([]string{"run", "../../cmd/openmas"}, strings.Fields(string(m[2])),
-					[]string{"--help"})...).Output()
-			if err != nil {
-				t.Fatal(err)
-			}
-			return slices.Concat(m[1], bytes.TrimRight(now, "\n"), m[3])
-		})
+		text = writeHelps(text, helps)
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, list, _ := strings.Cut(string(text), "Available Commands:\n")
-	list, _, _ = strings.Cut(list, "\n\n")
-	n := 0
-	for line := range strings.Lines(list) {
-		name := strings.Fields(line)[0]
-		if n++; name != "help" && !strings.Contains(string(text), "\n$ openmas "+name+" --help\n") {
-			t.Errorf("docs/cli.md does not show the help of %s", name)
+	shown := map[string]bool{}
+	for _, m := range help.FindAllSubmatch(text, -1) {
+		command := strings.TrimSpace(string(m[2]))
+		shown[command] = true
+		switch now, known := helps[command]; {
+		case !known:
+			t.Errorf("docs/cli.md shows the help of %q, which is no command", command)
+		case string(m[3]) != now:
+			t.Errorf("docs/cli.md does not show the help of %q as it is; -update writes it", command)
 		}
 	}
-	if n < 6 {
-		t.Errorf("docs/cli.md lists %d commands", n)
+	for command := range helps {
+		if !shown[command] {
+			t.Errorf("docs/cli.md does not show the help of %q; -update adds it", command)
+		}
 	}
+	if len(helps) < 10 {
+		t.Errorf("there are %d commands: %v", len(helps), helps)
+	}
+}
+
+// writeHelps puts the help of every command into the text, at the end where it is new.
+func writeHelps(text []byte, helps map[string]string) []byte {
+	shown := map[string]bool{}
+	text = help.ReplaceAllFunc(text, func(block []byte) []byte {
+		m := help.FindSubmatch(block)
+		command := strings.TrimSpace(string(m[2]))
+		shown[command] = true
+		return slices.Concat(m[1], []byte(helps[command]), m[4])
+	})
+	for command, now := range helps {
+		if !shown[command] {
+			text = append(text, "\n## openmas "+command+"\n\n```console\n$ openmas "+command+" --help\n"+now+"\n```\n"...)
+		}
+	}
+	return text
+}
+
+var listed = regexp.MustCompile(`(?s)\nAvailable Commands:\n(.*?)\n\n`)
+
+// commandHelps is the help of every command, by its words after "openmas".
+func commandHelps(t *testing.T) map[string]string {
+	t.Helper()
+	exe := filepath.Join(t.TempDir(), "openmas.exe")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", exe, "../../cmd/openmas")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	helps := map[string]string{}
+	for queue := []string{""}; len(queue) > 0; queue = queue[1:] {
+		command := queue[0]
+		out, err := exec.CommandContext(t.Context(), exe, append(strings.Fields(command), "--help")...).Output()
+		if err != nil {
+			t.Fatalf("%s: %v", command, err)
+		}
+		helps[command] = string(bytes.TrimRight(out, "\n"))
+		if m := listed.FindSubmatch(out); m != nil {
+			for line := range strings.Lines(string(m[1])) {
+				if name := strings.Fields(line)[0]; name != "help" {
+					queue = append(queue, strings.TrimSpace(command+" "+name))
+				}
+			}
+		}
+	}
+	return helps
 }

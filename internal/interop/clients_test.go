@@ -142,17 +142,17 @@ func TestClientsOfARunningSystem(t *testing.T) {
 	}
 }
 
-// Each client that can start programs, through openmas connect, over both transports. Those that
+// Each client that can start programs, through openmas mcp connect, over both transports. Those that
 // try the newest protocol first fall back to the handshake.
 func TestClientsOfABridge(t *testing.T) {
 	for _, c := range clients() {
 		for _, over := range []string{"sse", "http"} {
 			t.Run(fmt.Sprintf("%s %s over %s", c.peer, c.version, over), func(t *testing.T) {
-				noted := rows.add(t, c.peer, c.version, theirClient, "openmas connect, "+over)
+				noted := rows.add(t, c.peer, c.version, theirClient, "openmas mcp connect, "+over)
 				needs(t, c.needs...)
 				t.Parallel()
 				argv := append(c.command(t), "--transport", "stdio", "--extras", "--prefix", "peer_", "--", openmas(t),
-					"connect", "--stdio", "--url", serve(t, project)+endpoint(over))
+					"mcp", "connect", "--stdio", "--url", serve(t, project)+endpoint(over))
 				got := look(t, argv)
 				noted.result = "ok, protocol " + got.Protocol
 				check(t, got, "peer_")
@@ -171,7 +171,7 @@ func TestClientsThatLoseTheirConnection(t *testing.T) {
 		if !slices.Contains(c.transports, "http") || strings.HasSuffix(c.peer, "Client") {
 			continue
 		}
-		for _, way := range []string{"http", "openmas connect"} {
+		for _, way := range []string{"http", "openmas mcp connect"} {
 			t.Run(fmt.Sprintf("%s %s %s", c.peer, c.version, way), func(t *testing.T) {
 				noted := rows.add(t, c.peer, c.version, theirClient, way+", connection cut")
 				needs(t, c.needs...)
@@ -183,7 +183,7 @@ func TestClientsThatLoseTheirConnection(t *testing.T) {
 				if way == "http" {
 					argv = append(argv, "http", "--", url)
 				} else {
-					argv = append(argv, "stdio", "--", openmas(t), "connect", "--stdio", "--url", url)
+					argv = append(argv, "stdio", "--", openmas(t), "mcp", "connect", "--stdio", "--url", url)
 				}
 				p := start(t, nil, argv...)
 				p.await(t, "begun")

@@ -8,16 +8,14 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/openmas/openmas/mcp"
-	"github.com/openmas/openmas/runtime/project"
 )
 
-// The clients that mcp-config writes for, and where each keeps its configuration.
+// The clients that mcp config writes for, and where each keeps its configuration.
 var configFiles = map[string]string{
 	"vscode": ".vscode/mcp.json",
 	"claude": "claude_desktop_config.json of the desktop app, or .mcp.json of the command line tool",
@@ -27,57 +25,60 @@ var configFiles = map[string]string{
 // defaultTokenVar is where clients keep the gateway's token, unless somebody says otherwise.
 const defaultTokenVar = "OPENMAS_TOKEN"
 
-func (a *app) mcpConfigCommand() *cobra.Command {
-	var p projectFlags
-	var s server
+func (a *App) mcpConfigCommand() *cobra.Command {
+	var p ProjectFlags
+	var u URLFlags
 	var client, name string
 	var stdio bool
 	c := &cobra.Command{
-		Use:   "mcp-config --client vscode|claude|cursor [PROJECT | --url URL]",
-		Short: "Print what an MCP client's configuration needs to use this system",
+		Use:   "config --client vscode|claude|cursor",
+		Short: "Print the configuration with which an MCP client uses a system",
 		Long: `Print JSON to paste into the configuration of an MCP client, for a project or for a system that runs at
-a URL. A project with a gateway is reached there; with --stdio, and without a gateway, the client
-starts the project itself. A URL is reached directly; with --stdio through "openmas connect".
-The claude client starts programs only, so --stdio is implied.
+a URL (--url).
 
-The gateway's token is not printed. The snippet says where the client takes it from.`,
-		Example: `  openmas mcp-config --client vscode
-  openmas mcp-config --client claude --url http://127.0.0.1:8765`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
+A project with a gateway is reached there. With --stdio, or without a gateway, the client starts the project
+itself: openmas run --stdio. A URL is reached directly, or with --stdio through a program that the client
+starts: openmas mcp connect. The claude client only starts programs, as with --stdio.
+
+The gateway's token is not printed: the client takes it from the place that the configuration names.`,
+		Example: `  openmas mcp config --client vscode
+  openmas mcp config --client claude --url http://127.0.0.1:8765`,
+		Args: NoArguments,
+		RunE: func(*cobra.Command, []string) error {
 			if configFiles[client] == "" {
-				return usage(fmt.Errorf("--client %q: want vscode, claude or cursor", client))
+				return Usage(fmt.Errorf("--client %q: want vscode, claude or cursor", client))
 			}
 			stdio = stdio || client == "claude"
 			exe, err := os.Executable()
 			if err != nil {
 				return fmt.Errorf("find this program: %w", err)
 			}
-			e := entry{name: name, client: client, tokenVar: s.tokenEnv}
-			if s.url != "" && len(args) > 0 {
-				return usage(errors.New("a project or --url: one of them"))
-			}
-			if s.url == "" {
-				err = a.projectEntry(&e, first(args), p, exe, stdio)
-			} else {
-				err = e.reach(s.url, exe, stdio)
+			e := entry{name: name, client: client, tokenVar: u.TokenEnv}
+			switch {
+			case u.URL == "":
+				err = a.projectEntry(&e, &p, exe, stdio)
+			case p.Given():
+				err = errors.New("a project (--project, --profile, --set) or --url: one of them")
+			default:
+				err = e.reach(u.URL, exe, stdio)
 			}
 			if err != nil {
-				return usage(err)
+				return Usage(err)
 			}
 			if e.tokenVar != "" {
 				fmt.Fprintf(a.Err, "The token is taken from %s: %s.\n", e.tokenVar, e.tokenHint())
 			}
 			fmt.Fprintf(a.Err, "For %s:\n", configFiles[client])
-			return writeJSON(a.Out, e.snippet())
+			return WriteJSON(a.Out, e.snippet())
 		},
 	}
-	p.flags(c)
-	c.Flags().StringVar(&client, "client", "", "vscode, claude or cursor")
-	c.Flags().StringVar(&s.url, "url", "", "a running system, or any MCP server: http://127.0.0.1:8765")
-	c.Flags().StringVar(&s.tokenEnv, "token-env", "", "the environment variable with the token (default "+
+	p.Register(c)
+	c.Flags().StringVar(&client, "client", "", "`CLIENT`: vscode, claude or cursor")
+	c.Flags().StringVar(&u.URL, "url", "", "the `URL` of a running system or any MCP server: http://127.0.0.1:8765")
+	c.Flags().StringVar(&u.TokenEnv, "token-env", "", "the environment `VARIABLE` with the token (default "+
 		defaultTokenVar+" where the project's gateway has one)")
-	c.Flags().StringVar(&name, "name", "", "what the client calls the system (default: the project's name, or openmas)")
+	c.Flags().StringVar(&name, "name", "", "the `NAME` of the system in the client (default: the project's "+
+		"name, or openmas)")
 	c.Flags().BoolVar(&stdio, "stdio", false, "have the client start a program, instead of a request to the URL")
 	return c
 }
@@ -92,17 +93,8 @@ type entry struct {
 }
 
 // projectEntry describes a project. It is read, not built.
-func (a *app) projectEntry(e *entry, path string, p projectFlags, exe string, stdio bool) error {
-	if path == "" {
-		wd, err := os.Getwd()
-		if err != nil {
-			return fmt.Errorf("find the working directory: %w", err)
-		}
-		if path, err = project.Find(wd); err != nil {
-			return err
-		}
-	}
-	cfg, err := project.Load(path, project.Options{Profile: p.profile, Environ: a.Environ, Set: p.set})
+func (a *App) projectEntry(e *entry, p *ProjectFlags, exe string, stdio bool) error {
+	cfg, err := a.ReadProject(p)
 	if err != nil {
 		return err
 	}
@@ -127,25 +119,14 @@ func (a *app) projectEntry(e *entry, path string, p projectFlags, exe string, st
 	if e.tokenVar != "" {
 		return errors.New("--token-env is for a URL: a project that the client starts asks for none")
 	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return err
-	}
-	e.argv = []string{exe, "run", "--stdio"}
-	if p.profile != "" {
-		e.argv = append(e.argv, "--profile", p.profile)
-	}
-	for _, set := range p.set {
-		e.argv = append(e.argv, "--set", set)
-	}
-	e.argv = append(e.argv, abs)
-	return nil
+	args, err := p.Args(cfg)
+	e.argv = append([]string{exe, "run", "--stdio"}, args...)
+	return err
 }
 
 // reach describes a URL.
 func (e *entry) reach(raw, exe string, stdio bool) error {
-	s := server{url: raw}
-	t, err := s.target(nil)
+	t, err := (&URLFlags{URL: raw}).Target(nil)
 	if err != nil {
 		return err
 	}
@@ -155,7 +136,7 @@ func (e *entry) reach(raw, exe string, stdio bool) error {
 	}
 	e.name = cmp.Or(e.name, "openmas")
 	if stdio {
-		e.argv = []string{exe, "connect", "--stdio", "--url", raw}
+		e.argv = []string{exe, "mcp", "connect", "--stdio", "--url", raw}
 		if e.tokenVar != "" {
 			e.argv = append(e.argv, "--token-env", e.tokenVar)
 		}

@@ -15,16 +15,16 @@ import (
 // maxImport bounds the file that import reads.
 const maxImport = 4 << 20
 
-func (a *app) importCommand() *cobra.Command {
+func (a *App) importCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "import FILE",
-		Short: "Turn an MCP client's list of servers into agents of a project file",
-		Long: `Print the servers of an MCP client's configuration (a JSON file with mcpServers or servers; - is standard
-input) as the agents of a project file.
+		Short: "Make agents of the servers in an MCP client's configuration",
+		Long: `Print the servers of an MCP client's configuration as the agents of a project file. FILE is a JSON file
+with mcpServers or servers; - is standard input.
 
-Secrets do not go over: what looks like one becomes ${env:NAME}. Everything that could not be said in
-a project file is noted on standard error, and as a comment.`,
-		Example: `  openmas import ~/.cursor/mcp.json >> openmas.yaml`,
+Secrets are not copied: what looks like one becomes ${env:NAME}. What a project file cannot express is
+noted on standard error, and as a comment.`,
+		Example: `  openmas mcp import ~/.cursor/mcp.json >> openmas.yaml`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			text, err := a.readImport(args[0])
@@ -44,12 +44,12 @@ a project file is noted on standard error, and as a comment.`,
 	}
 }
 
-func (a *app) readImport(name string) ([]byte, error) {
+func (a *App) readImport(name string) ([]byte, error) {
 	in := a.In
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, usage(err)
+			return nil, Usage(err)
 		}
 		defer func() { _ = f.Close() }() // it was only read
 		in = f
