@@ -179,7 +179,8 @@ func TestDeadEvents(t *testing.T) {
 
 // Handlers that need longer than the time after which a silent process loses its events keep them.
 func TestDurableSlowHandler(t *testing.T) {
-	v := durable(t, open(t, testBroker(t).options()), DurableOptions{AckWait: 600 * time.Millisecond})
+	t.Parallel()
+	v := durable(t, open(t, testBroker(t).options()), DurableOptions{AckWait: 1500 * time.Millisecond})
 	got, release := make(chan seen, 10), make(chan struct{})
 	for range 2 {
 		listen(t, v, "a", "t", func(_ context.Context, p agent.Event, attempt int) error {
@@ -193,14 +194,15 @@ func TestDurableSlowHandler(t *testing.T) {
 	select {
 	case s := <-got:
 		t.Fatalf("delivered again: %+v", s)
-	case <-time.After(1500 * time.Millisecond): // more than two times of it
+	case <-time.After(3500 * time.Millisecond): // more than two times of it
 	}
 	close(release)
 }
 
 // Events that wait for a free handler wait at the broker, whoever is slow: none comes twice.
 func TestDurableBacklogWaitsAtTheBroker(t *testing.T) {
-	v := durable(t, open(t, testBroker(t).options()), DurableOptions{Concurrency: 4, AckWait: 300 * time.Millisecond})
+	t.Parallel()
+	v := durable(t, open(t, testBroker(t).options()), DurableOptions{Concurrency: 4, AckWait: 900 * time.Millisecond})
 	const events = 12
 	for i := range events {
 		keep(t, v, agent.Event{ID: fmt.Sprint(i), Topic: "t"})
@@ -209,7 +211,7 @@ func TestDurableBacklogWaitsAtTheBroker(t *testing.T) {
 	for range 2 { // as two processes
 		listen(t, v, "a", "t", func(_ context.Context, p agent.Event, attempt int) error {
 			got <- seen{p, attempt}
-			time.Sleep(500 * time.Millisecond) // a slow tool
+			time.Sleep(1500 * time.Millisecond) // a slow tool
 			return nil
 		})
 	}

@@ -82,7 +82,7 @@ func TestOwnerIsKilled(t *testing.T) {
 	}
 	c := process(t, d)
 	call := func(name string) error {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), testkit.Hang)
 		defer cancel()
 		p, err := c.Dial(ctx, name)
 		if err != nil {

@@ -29,6 +29,17 @@ func Eventually(t testing.TB, what string, ok func() bool, evidence ...fmt.Strin
 	}
 }
 
+// Longer tries with twice the time until ok, which reports whether d was enough: for what has to
+// begin before a deadline, also on a machine that is busy.
+func Longer(t testing.TB, what string, d time.Duration, ok func(d time.Duration) bool) {
+	t.Helper()
+	for ; !ok(d); d *= 2 {
+		if d > Hang {
+			t.Fatalf("%s: not within %v", what, d)
+		}
+	}
+}
+
 // NoExitSleep is a GORACE for the programs that tests start: with the race detector, a program
 // sleeps for a second before it ends.
 const NoExitSleep = "atexit_sleep_ms=0"

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/fixture"
@@ -153,13 +154,19 @@ func TestSessionDeadlineAndCancel(t *testing.T) {
 		fixture.WantError(t, await(t, errs, "the call"), agent.CodeCanceled, false)
 		await(t, f.Ended, "the cancellation at the server")
 
-		ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
-		defer cancel()
-		_, err := call(ctx, s, "hang", nil, nil)
-		fixture.WantError(t, err, agent.CodeDeadlineExceeded, false)
+		testkit.Longer(t, "a deadline reaches the server", 50*time.Millisecond, func(d time.Duration) bool {
+			ctx, cancel = context.WithTimeout(t.Context(), d)
+			t.Cleanup(cancel)
+			_, err := call(ctx, s, "hang", nil, nil)
+			if agent.AsError(err).NotExecuted {
+				return false
+			}
+			fixture.WantError(t, err, agent.CodeDeadlineExceeded, false)
+			return true
+		})
 		await(t, f.Ended, "the cancellation at the server")
 
-		_, err = call(ctx, s, "echo", nil, nil)
+		_, err := call(ctx, s, "echo", nil, nil)
 		fixture.WantError(t, err, agent.CodeDeadlineExceeded, true)
 		mustCall(t, s, "echo", nil, nil)
 	})
