@@ -61,15 +61,15 @@ func (r *Runtime) openNATS(ctx context.Context) (pubsub.Driver, error) {
 		}
 		return r.cfg.Path(p)
 	}
-	var told time.Time
+	var logged time.Time
 	driver, err := nats.Open(ctx, nats.Options{Project: r.cfg.Project, Name: "openmas " + r.process, URLs: b.URLs,
 		StateDir:   filepath.Join(r.state, "broker"),
 		SyncAlways: b.SyncAlways, User: b.User, Password: b.Password, Token: b.Token, CredsFile: path(b.CredsFile),
 		NkeyFile: path(b.NkeyFile),
 		CAFile:   path(b.TLS.CAFile), CertFile: path(b.TLS.CertFile), KeyFile: path(b.TLS.KeyFile), Wait: wait, Logger: r.log,
 		OnWait: func(url string, err error) {
-			if time.Since(told) > 5*time.Second {
-				told = time.Now()
+			if time.Since(logged) > 5*time.Second {
+				logged = time.Now()
 				r.log.Warn("waiting for the broker", "url", url, "error", err)
 			}
 		}})

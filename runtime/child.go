@@ -134,7 +134,7 @@ var announced = strings.NewReplacer(startup.SSEURL, "serves SSE at ", startup.St
 func askHealth(ctx context.Context, i *route.Instance) error {
 	s := i.Session()
 	if s == nil {
-		return nil // it is down, which its state says
+		return nil // it is down, as its state shows
 	}
 	_, err := s.Call(ctx, &agent.Call{Op: agent.OpEvent, Name: child.TopicHealth, Input: []byte(`{}`),
 		From:    child.FromRuntime,
@@ -145,12 +145,12 @@ func askHealth(ctx context.Context, i *route.Instance) error {
 // childEvent takes an event of a child process: one to pass on, or what its Runner is doing.
 func (r *Runtime) childEvent(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 	if c.Name == child.TopicRunner {
-		var news child.RunnerNews
-		if err := json.Unmarshal(c.Input, &news); err != nil {
+		var st child.RunnerStatus
+		if err := json.Unmarshal(c.Input, &st); err != nil {
 			return nil, agent.Refusedf(agent.CodeInvalidArgument, "the state of a Runner: %w", err)
 		}
-		if x := r.runners.remote(news.Instance); x != nil && x.agent == c.From.Agent && c.From.Trusted {
-			r.runnerNews(x, news)
+		if x := r.runners.remote(st.Instance); x != nil && x.agent == c.From.Agent && c.From.Trusted {
+			r.runnerChanged(x, st)
 		}
 		return &agent.Result{}, nil
 	}

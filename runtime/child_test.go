@@ -191,7 +191,7 @@ func TestADrainEndsWhateverRuns(t *testing.T) {
 	s.stop()
 	err := s.wait()
 	if err == nil || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "the Runner of a/0 "+
-		"does not end") || !strings.Contains(err.Error(), "something does not end although it was told to") {
+		"does not end") || !strings.Contains(err.Error(), "something does not end although its context has") {
 		t.Errorf("error: %v", err)
 	}
 	close(release)

@@ -56,7 +56,7 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*route.Callee, 
 	return route.New(r.callee(p, sessions, sessions)), nil
 }
 
-// target says how to reach one instance of an agent.
+// target returns how to reach one instance of an agent.
 func (r *Runtime) target(p planned, i *route.Instance, n int) (client.Target, error) {
 	t := client.Target{Name: p.name, Transport: transports[p.cfg.Communicator], URL: p.cfg.URL,
 		Protocol: p.cfg.Protocol,

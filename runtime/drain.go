@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// settle is the part of the drain's time that work in flight may take.
-const settle = 0.8
+// inFlightShare is the part of the drain's time that work in flight may take.
+const inFlightShare = 0.8
 
 func (r *Runtime) draining() bool { return r.phase.Load() == "draining" }
 
 // drain stops everything in order, within the time that the config allows:
 //
-//  1. the edges refuse new work, while calls of work in flight go on; the supervisor rests
+//  1. gateway, bus and stdin refuse new work, while calls of work in flight go on; nothing is
+//     restarted
 //  2. work in flight ends (four fifths of the time)
 //  3. Runners are cancelled
 //  4. agents, sessions, broker and children close, in reverse order of start; telemetry is flushed
@@ -26,18 +27,18 @@ func (r *Runtime) drain(base context.Context, hard context.CancelFunc) error {
 	limit := r.cfg.Drain.Timeout
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(base), limit)
 	defer cancel()
-	settleCtx, settled := context.WithTimeout(ctx, time.Duration(float64(limit)*settle))
-	defer settled()
+	inFlight, stopWaiting := context.WithTimeout(ctx, time.Duration(float64(limit)*inFlightShare))
+	defer stopWaiting()
 	var errs []error
 	if r.cluster != nil {
-		r.cluster.HandOver(settleCtx)
+		r.cluster.HandOver(inFlight)
 	}
-	if err := r.gateway.Load().Drain(settleCtx); err != nil {
+	if err := r.gateway.Load().Drain(inFlight); err != nil {
 		errs = append(errs, err)
 		r.log.Warn("work in flight did not end in time", "error", err)
 	}
 	if r.cluster != nil {
-		if err := r.cluster.AwaitQuiet(settleCtx); err != nil {
+		if err := r.cluster.AwaitQuiet(inFlight); err != nil {
 			errs = append(errs, err)
 		}
 		r.cluster.AwaitHandOver()

@@ -19,7 +19,7 @@ import (
 // what it has to do.
 type NewDriver func(ctx context.Context, o DriverOptions) (pubsub.Driver, error)
 
-// DriverOptions is what a driver is told.
+// DriverOptions are what a driver may need to know.
 type DriverOptions struct {
 	// Project is the project's name, which every subject has in it already, and Process the name of
 	// this process, unique in the project.
@@ -32,11 +32,11 @@ type DriverOptions struct {
 	// Wait is how long a broker that is down is waited for; 0: for as long as it takes, negative:
 	// not at all.
 	Wait time.Duration
-	// Logger gets what nobody else can be told. Secrets of the project file never get out of it.
+	// Logger is for what no call can return. Secrets of the project file never get out of it.
 	Logger *slog.Logger
 }
 
-// checkDriver says whether there is a driver for the project's broker.
+// checkDriver checks that there is a driver for the project's broker.
 func checkDriver(c *project.Config, drivers map[string]NewDriver) error {
 	for name, d := range drivers {
 		if name == project.BrokerMemory || name == project.BrokerNATS || name == "" || d == nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/openmas/openmas/runtime/internal/route"
 )
 
-// eventRoutes sends each topic's events the way that the project file says. Its routes are fixed
+// eventRoutes sends each topic's events the way that the project file sets. Its routes are fixed
 // once the system has started.
 type eventRoutes struct {
 	best    *pubsub.Events

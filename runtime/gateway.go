@@ -40,7 +40,7 @@ func (r *Runtime) listen(ctx context.Context) error {
 	return nil
 }
 
-// serveGateway opens the edges, once every agent is up.
+// serveGateway lets clients in, once every agent is up.
 func (r *Runtime) serveGateway() error {
 	o := server.GatewayOptions{Options: r.hostOptions(), Project: r.cfg.Project, Ready: r.readiness,
 		Watch: r.subscribeResource}
@@ -63,7 +63,7 @@ func (r *Runtime) serveGateway() error {
 	return nil
 }
 
-// refresh tells the gateways that what agents offer may have changed.
+// refresh has the gateways list anew what agents offer.
 func (r *Runtime) refresh() {
 	if g := r.gateway.Load(); g != nil {
 		g.Refresh()
@@ -73,7 +73,7 @@ func (r *Runtime) refresh() {
 	}
 }
 
-// readiness is what /readyz says.
+// readiness is why /readyz answers 503; nil: the system is ready.
 func (r *Runtime) readiness() error {
 	if p := r.phase.Load().(string); p != "ready" {
 		return fmt.Errorf("the system is %s", p)
@@ -84,7 +84,7 @@ func (r *Runtime) readiness() error {
 		}
 		if sick := c.Unhealthy(context.Background()); len(sick) > 0 && len(sick) == len(c.Shown.Instances()) {
 			for _, err := range sick {
-				return fmt.Errorf("agent %s is not well: %w", c.Name, err)
+				return fmt.Errorf("agent %s is not healthy: %w", c.Name, err)
 			}
 		}
 	}

@@ -152,7 +152,7 @@ func planAgent(cfg *project.Config, types agent.Types, name string) (*planned, e
 	return p, nil
 }
 
-// checkRequirement says whether somebody can provide what name requires. A tool of a foreign server
+// checkRequirement checks that somebody can provide what name requires. A tool of a foreign server
 // is checked once that is connected.
 func checkRequirement(cfg *project.Config, all map[string]*planned, name string, req agent.Requirement) error {
 	if wrong, hint := checkOffer(all, req.Agent(), req.Tool()); wrong != "" {
@@ -163,7 +163,7 @@ func checkRequirement(cfg *project.Config, all map[string]*planned, name string,
 	return nil
 }
 
-// checkOffer says why nobody can offer callee, or its tool, as far as is known.
+// checkOffer returns why nobody can offer callee, or its tool, as far as is known.
 func checkOffer(all map[string]*planned, callee, tool string) (wrong, hint string) {
 	p := all[callee]
 	switch {
@@ -171,7 +171,7 @@ func checkOffer(all map[string]*planned, callee, tool string) (wrong, hint strin
 		return "", ""
 	case p == nil:
 		return fmt.Sprintf("there is no agent %q", callee), nearest.Hint(callee, slices.Collect(maps.Keys(all)))
-	case p.unknown: // what is wrong with it is said already
+	case p.unknown: // what is wrong with it is reported already
 	case p.kind == project.KindType && tool != "" && !offers(p.info, tool):
 		return fmt.Sprintf("%s has no tool %q", callee, tool), nearest.Hint(tool, toolNames(p.info))
 	}

@@ -10,12 +10,12 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-// awaitRequired waits for the agents elsewhere that agents here require, saying for whom.
+// awaitRequired waits for the agents elsewhere that agents here require, and logs which.
 func (r *Runtime) awaitRequired(ctx context.Context) error {
 	if r.cluster == nil {
 		return nil
 	}
-	var told time.Time
+	var logged time.Time
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -23,8 +23,8 @@ func (r *Runtime) awaitRequired(ctx context.Context) error {
 		if len(missing) == 0 {
 			return nil
 		}
-		if time.Since(told) > 5*time.Second {
-			told = time.Now()
+		if time.Since(logged) > 5*time.Second {
+			logged = time.Now()
 			r.log.Warn("waiting for agents that other processes host", "agents", strings.Join(missing, ","))
 		}
 		select {

@@ -16,7 +16,7 @@ import (
 )
 
 // runners are the agents with work of their own. Each runs supervised on a goroutine of the
-// runtime; those in child processes run there, and their child says when they are done.
+// runtime; those in child processes run there, and their child reports when they are done.
 type runners struct {
 	mu      sync.Mutex
 	all     []*runner
@@ -156,8 +156,8 @@ func (r *Runtime) startRunners(base context.Context) <-chan struct{} {
 	return done
 }
 
-// await waits for the Runners of this process, which were told to end: an agent is closed after its
-// Run has returned.
+// await waits for the Runners of this process, whose context has ended: an agent is closed after
+// its Run has returned.
 func (rs *runners) await(ctx context.Context) error {
 	rs.mu.Lock()
 	all := slices.Clone(rs.all)
@@ -175,7 +175,7 @@ func (rs *runners) await(ctx context.Context) error {
 	return nil
 }
 
-// startRemote tells a child that every agent is up, so that its Runner may begin.
+// startRemote has the Runner of a child begin, now that every agent is up.
 func (r *Runtime) startRemote(ctx context.Context, x *runner) {
 	x.set(StateRunning, nil)
 	c := r.dir.Find(x.agent)
@@ -210,13 +210,13 @@ func (r *Runtime) resume(ctx context.Context, i *route.Instance, peer communicat
 	}
 }
 
-// runnerNews takes what a child says about its Runner.
-func (r *Runtime) runnerNews(x *runner, news child.RunnerNews) {
+// runnerChanged takes what a child reports about its Runner.
+func (r *Runtime) runnerChanged(x *runner, st child.RunnerStatus) {
 	var why error
-	if news.Error != "" {
-		why = errors.New(news.Error)
+	if st.Error != "" {
+		why = errors.New(st.Error)
 	}
-	switch State(news.State) {
+	switch State(st.State) {
 	case StateDone:
 		x.finish(StateDone, nil)
 	case StateFailed:
@@ -227,6 +227,6 @@ func (r *Runtime) runnerNews(x *runner, news child.RunnerNews) {
 			}
 		}
 	default:
-		x.set(State(news.State), why)
+		x.set(State(st.State), why)
 	}
 }

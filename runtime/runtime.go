@@ -234,7 +234,7 @@ func (r *Runtime) closeAll(ctx context.Context) error {
 		case <-ended: // what ends with ctx gets a moment
 			return err
 		case <-time.After(time.Second):
-			return errors.Join(err, fmt.Errorf("something does not end although it was told to: %w", ctx.Err()))
+			return errors.Join(err, fmt.Errorf("something does not end although its context has: %w", ctx.Err()))
 		}
 	}
 }

@@ -91,8 +91,9 @@ func (s *session) redial(ctx context.Context) error {
 	return nil
 }
 
-// await returns when the session has ended and was released, child process included, and says why;
-// nil when ctx ended it. Releasing takes its time, which the instance's state does not wait for.
+// await returns when the session has ended and was released, child process included, and returns
+// why; nil when ctx ended it. Releasing takes its time, which the instance's state does not wait
+// for.
 func (s *session) await(ctx context.Context) error {
 	err := s.ended(ctx)
 	switch {

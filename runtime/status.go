@@ -15,7 +15,7 @@ const (
 	StateStarting   State = "starting"
 	StateReady      State = "ready"
 	StateRestarting State = "restarting" // or being reconnected
-	StateBackoff    State = "backoff"    // failed too often in a row; rests
+	StateBackoff    State = "backoff"    // failed too often in a row; waits
 	StateFailed     State = "failed"     // given up
 	StateStopped    State = "stopped"
 )
@@ -85,7 +85,7 @@ type InstanceStatus struct {
 	Served   int64  `json:"served"`
 	Restarts int64  `json:"restarts"`
 	Error    string `json:"error,omitempty"`
-	// Unhealthy is what the agent itself says is wrong with it.
+	// Unhealthy is what the agent itself reports to be wrong with it.
 	Unhealthy string `json:"unhealthy,omitempty"`
 	// Process, Host, Version and Since (when its process started) of an instance in another process
 	// of the project.

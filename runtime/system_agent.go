@@ -54,14 +54,14 @@ func (r *Runtime) serveSelf(ctx context.Context) error {
 	return nil
 }
 
-// Listing is what the tool openmas.list gives.
+// Listing is what the tool openmas.list returns.
 type Listing struct {
 	Agents []agent.Info `json:"agents"`
 	// Instances of each agent, in this process and in others.
 	Instances map[string][]InstanceStatus `json:"instances,omitempty"`
 }
 
-// Listing says what the agents offer, and where they are.
+// Listing lists what the agents offer, and where they are.
 func (r *Runtime) Listing() Listing {
 	l := Listing{Agents: r.dir.Agents(), Instances: map[string][]InstanceStatus{}}
 	for _, a := range r.Status().Agents {

@@ -52,7 +52,7 @@ type System struct {
 	ctx    context.Context // of everything; the Runners' is below it
 	cancel context.CancelFunc
 	runCtx context.Context
-	rest   context.CancelFunc // ends runCtx
+	endRun context.CancelFunc
 	close  func() error
 
 	undo lifecycle.Undo
@@ -93,7 +93,7 @@ func Start(t testing.TB, agents Agents, opts ...Option) (*System, error) {
 		log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	// which ends before t.Cleanup, and so before what is under way
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(t.Context()))
-	s.runCtx, s.rest = context.WithCancel(s.ctx)
+	s.runCtx, s.endRun = context.WithCancel(s.ctx)
 	s.broker.sys = s
 	s.close = sync.OnceValue(s.stop)
 	for _, o := range opts {
@@ -225,7 +225,7 @@ func (s *System) stop() error {
 	defer cancel()
 	defer s.cancel()
 	defer context.AfterFunc(ctx, s.cancel)() // what does not end by itself
-	s.rest()
+	s.endRun()
 	var errs []error
 	for _, r := range s.order {
 		r.wg.Wait()

@@ -46,7 +46,7 @@ func (s Script) Capabilities() agent.Capabilities {
 	return caps
 }
 
-// An Answer is what a [Script] says to one call; what it gives is treated as the result of a tool.
+// An Answer answers one call of a [Script]; its result is treated as that of a tool.
 type Answer func(ctx context.Context, c *agent.Call) (any, error)
 
 func reply(ctx context.Context, v any) (any, error) {

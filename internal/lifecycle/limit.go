@@ -11,7 +11,7 @@ import (
 const (
 	// MaxDepth ends call circles: A asks B asks A …
 	MaxDepth = 16
-	// DefaultTimeout is the deadline of a call where nothing else is said.
+	// DefaultTimeout is the deadline of a call where nothing else is configured.
 	DefaultTimeout = 30 * time.Second
 )
 

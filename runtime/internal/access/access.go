@@ -73,7 +73,7 @@ func Authorize(t *client.Target, o project.OAuth) error {
 	return err
 }
 
-// Identify says who a client of the gateway is; nil: everybody is anonymous.
+// Identify returns how to tell who a client of the gateway is; nil: everybody is anonymous.
 func Identify(g *project.Gateway) func(*http.Request) (server.Identity, error) {
 	if g.Token == "" && len(g.Tokens) == 0 {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"github.com/openmas/openmas/mcp/server"
 )
 
-// Tokens says who the bearer of a token is. The zero Tokens knows none; it may be used
-// concurrently. Tokens are kept as hashes, so that looking one up tells nothing about the others.
+// Tokens know who the bearer of a token is. The zero Tokens knows none; it may be used
+// concurrently. Tokens are kept as hashes, so that a look-up reveals nothing about the others.
 type Tokens struct {
 	mu   sync.RWMutex
 	hash map[[sha256.Size]byte]server.Identity

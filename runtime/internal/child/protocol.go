@@ -1,5 +1,5 @@
-// Package child is a child process of the runtime, and what it and its parent say to each other:
-// the line that it reads first, and a few events besides MCP.
+// Package child is a child process of the runtime, and the protocol between it and its parent: the
+// line that it reads first, and a few events besides MCP.
 package child
 
 import (
@@ -16,12 +16,12 @@ var FromRuntime = agent.Identity{Agent: Runtime, Trusted: true}
 // Topics between a runtime and its children; no event of an agent has them.
 const (
 	TopicRun    = "openmas.run"    // to a child: every agent is up, run your Runner
-	TopicHealth = "openmas.health" // to a child: how are you?
-	TopicRunner = "openmas.runner" // from a child: what has become of it
+	TopicHealth = "openmas.health" // to a child: is your agent healthy?
+	TopicRunner = "openmas.runner" // from a child: the state of its Runner
 )
 
-// RunnerNews is the payload of TopicRunner.
-type RunnerNews struct {
+// RunnerStatus is the payload of TopicRunner.
+type RunnerStatus struct {
 	Instance string          `json:"instance"`
 	State    supervise.State `json:"state"`
 	Error    string          `json:"error,omitempty"`

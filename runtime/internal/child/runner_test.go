@@ -25,8 +25,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // slowParent is the directory of a parent that takes the end of a Runner only when it is told for
 // the third time.
 type slowParent struct {
-	mu   sync.Mutex
-	told []string // of the end
+	mu      sync.Mutex
+	reports []string // of the end
 }
 
 func (p *slowParent) Agents() []agent.Info { return []agent.Info{{Name: Runtime}} }
@@ -38,14 +38,14 @@ func (p *slowParent) Agent(name string) (agent.Info, bool) {
 func (p *slowParent) Call(_ context.Context, c *agent.Call) (*agent.Result, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var news RunnerNews
-	if err := json.Unmarshal(c.Input, &news); err != nil {
+	var st RunnerStatus
+	if err := json.Unmarshal(c.Input, &st); err != nil {
 		return nil, err
 	}
-	if news.State != supervise.Done && news.State != supervise.Failed {
+	if st.State != supervise.Done && st.State != supervise.Failed {
 		return &agent.Result{}, nil
 	}
-	if p.told = append(p.told, string(c.Input)); len(p.told) < 3 {
+	if p.reports = append(p.reports, string(c.Input)); len(p.reports) < 3 {
 		return nil, agent.Refusedf(agent.CodeUnavailable, "not now")
 	}
 	return &agent.Result{}, nil
@@ -90,8 +90,8 @@ func TestTheEndOfARunnerIsToldUntilItIsHeard(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
 			ch.supervise(ctx, brief{c.err}.Run)
-			if want := []string{c.want, c.want, c.want}; !slices.Equal(p.told, want) {
-				t.Errorf("told %q\nwant %q", p.told, want)
+			if want := []string{c.want, c.want, c.want}; !slices.Equal(p.reports, want) {
+				t.Errorf("told %q\nwant %q", p.reports, want)
 			}
 			if err := errors.Join(ch.dir.close(ctx), gw.Drain(ctx), tel.Shutdown(ctx)); err != nil {
 				t.Error(err)

@@ -91,7 +91,7 @@ func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out,
 func (c *child) Info() agent.Info { return c.host.Info() }
 
 // Call implements agent.Caller: the agent's calls behind the callee's side of telemetry, and the
-// word that its Runner may begin.
+// start of its Runner.
 func (c *child) Call(ctx context.Context, call *agent.Call) (*agent.Result, error) {
 	if call.Op == agent.OpEvent && call.Name == TopicHealth {
 		if c.health != nil {

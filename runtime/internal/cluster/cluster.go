@@ -179,7 +179,7 @@ func (c *Cluster) memberChanged(p presence.Member, gone bool) {
 	}
 }
 
-// Members are the other processes, by name. What they say must not be changed.
+// Members are the other processes, by name. The result must not be changed.
 func (c *Cluster) Members() []Member {
 	c.mu.Lock()
 	defer c.mu.Unlock()

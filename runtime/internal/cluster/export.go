@@ -43,7 +43,7 @@ func (c *Cluster) Export(ctx context.Context, to *route.Callee, undo *lifecycle.
 	return nil
 }
 
-// withdraw tells the others that an agent is not here any more, before it is closed.
+// withdraw announces that an agent is not here any more, before it is closed.
 func (c *Cluster) withdraw(e *export) {
 	c.mu.Lock()
 	c.exports = slices.DeleteFunc(c.exports, func(x *export) bool { return x == e })

@@ -25,8 +25,8 @@ type BudgetPolicy struct {
 // DefaultBudgetPolicy is 20 % of what is in flight, and at least 3.
 func DefaultBudgetPolicy() BudgetPolicy { return BudgetPolicy{Ratio: 0.2, Least: 3} }
 
-// Validate says everything that is wrong with the policy, in the words of the project file; nil if
-// nothing.
+// Validate returns everything that is wrong with the policy, in the words of the project file; nil
+// if nothing.
 func (p BudgetPolicy) Validate() error {
 	var errs []error
 	if !(p.Ratio >= 0 && p.Ratio <= 1) {
@@ -67,7 +67,7 @@ type BudgetUse struct {
 	Waiting  int // retries that wait for their turn
 }
 
-// Use tells how much of the budget is used.
+// Use returns how much of the budget is used.
 func (b *Budget) Use() BudgetUse {
 	if b == nil {
 		return BudgetUse{}
@@ -94,7 +94,7 @@ type budgetKey struct{}
 // acquire waits for the turn to retry, at most for limit; false: there was none. The context it
 // returns is the one to retry in; release ends the turn.
 //
-// A call within a retry rides on that one's turn: were it to wait for its own, all turns could be
+// A call within a retry shares that one's turn: were it to wait for its own, all turns could be
 // held by calls that wait for calls below them.
 func (b *Budget) acquire(ctx context.Context, limit time.Duration) (_ context.Context, release func(), ok bool) {
 	if b == nil || ctx.Value(budgetKey{}) == b {

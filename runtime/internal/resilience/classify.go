@@ -5,7 +5,7 @@ package resilience
 
 import "github.com/openmas/openmas/agent"
 
-// A Verdict says what to do about a failed attempt at a call.
+// A Verdict is what to do about a failed attempt at a call.
 type Verdict int
 
 const (

@@ -2,7 +2,7 @@ package resilience
 
 import "github.com/openmas/openmas/internal/backoff"
 
-// A Policy says how often a call is tried and how long to wait in between.
+// A Policy is how often a call is tried and how long to wait in between.
 type Policy struct {
 	// Attempts at a call in all, the first one included; 1 turns retries off.
 	Attempts int

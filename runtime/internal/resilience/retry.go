@@ -23,7 +23,7 @@ type Options struct {
 	// their keys, and so would not execute this one a second time. It is asked for calls with a key
 	// only. nil: nobody does.
 	Keyed func(*agent.Call) bool
-	// OnRetry is told of each retry when it begins: which attempt it is (from 2 on), how long it
+	// OnRetry gets each retry when it begins: which attempt it is (from 2 on), how long it
 	// had to wait, and why the attempt before it failed. c is the call as it is tried.
 	OnRetry func(ctx context.Context, c *agent.Call, attempt int, waited time.Duration, cause error)
 }

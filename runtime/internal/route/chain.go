@@ -69,7 +69,7 @@ func masked(mask func(error) error) agent.Middleware {
 }
 
 // repeatable: the project file has the last word, then the tool's own declaration where it can be
-// trusted. Reading prompts, resources and completions repeats safely by what MCP says they are.
+// trusted. Reading prompts, resources and completions is safe to repeat by the definition of MCP.
 func (c *Callee) repeatable(call *agent.Call, idempotent *bool) bool {
 	switch call.Op {
 	case agent.OpPrompt, agent.OpResource, agent.OpComplete:

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// healthTimeout is what an agent may take to say how it is; one that takes longer is not well.
+// healthTimeout bounds an answer about health; an agent that takes longer is not healthy.
 const healthTimeout = time.Second
 
-// An answer is what an agent says about its health, once it has.
+// An answer is an agent's about its health, once done is closed.
 type answer struct {
 	done chan struct{}
 	err  error
@@ -45,22 +45,22 @@ func (i *Instance) askHealth(ctx context.Context) error {
 	}
 }
 
-// Unhealthy asks every instance that can say how it is, at the same time, and returns what is wrong
-// with those that are not well, by ID.
+// Unhealthy asks every instance that implements Healther, at the same time, and returns what is
+// wrong with those that are not healthy, by ID.
 func (c *Callee) Unhealthy(ctx context.Context) map[string]error {
 	var mu sync.Mutex
 	var asked sync.WaitGroup
-	var sick map[string]error
+	var unhealthy map[string]error
 	ask := func(i *Instance) {
 		ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 		defer cancel()
 		if err := i.askHealth(ctx); err != nil {
 			mu.Lock()
 			defer mu.Unlock()
-			if sick == nil {
-				sick = map[string]error{}
+			if unhealthy == nil {
+				unhealthy = map[string]error{}
 			}
-			sick[i.ID] = c.Mask(err)
+			unhealthy[i.ID] = c.Mask(err)
 		}
 	}
 	for _, i := range c.Shown.instances {
@@ -69,5 +69,5 @@ func (c *Callee) Unhealthy(ctx context.Context) map[string]error {
 		}
 	}
 	asked.Wait()
-	return sick
+	return unhealthy
 }

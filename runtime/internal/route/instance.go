@@ -18,7 +18,7 @@ const (
 	Starting   State = "starting"
 	Ready      State = "ready"
 	Restarting State = "restarting" // or being reconnected
-	Backoff    State = "backoff"    // failed too often in a row; rests
+	Backoff    State = "backoff"    // failed too often in a row; waits
 	Failed     State = "failed"     // given up
 	Stopped    State = "stopped"
 )
@@ -27,7 +27,8 @@ const (
 type Instance struct {
 	// ID is the agent's name and a number: "name/0".
 	ID string
-	// Health asks how it is; nil when it has nothing to say. It is set before the first call.
+	// Health asks whether it is healthy; nil when it cannot be asked. It is set before the first
+	// call.
 	Health func(context.Context) error
 
 	gate     gate.Gate
@@ -99,7 +100,7 @@ func (i *Instance) Served() int64 { return i.served.Load() }
 // Restarts is how often it was started or reached again.
 func (i *Instance) Restarts() int64 { return i.restarts.Load() }
 
-// SetRestarts says how often it was started again.
+// SetRestarts sets how often it was started again.
 func (i *Instance) SetRestarts(n int) { i.restarts.Store(int64(n)) }
 
 // Restarted counts that it was reached again.

@@ -30,10 +30,10 @@ func NewPool(name string, n int) *Pool {
 // Instances are those of the agent. The slice must not be changed.
 func (p *Pool) Instances() []*Instance { return p.instances }
 
-// Learn notes what a session said that the agent offers.
+// Learn notes what the agent offers, as a session reported it.
 func (p *Pool) Learn(info agent.Info) { p.known.Store(&info) }
 
-// Known reports whether any session has said what the agent offers.
+// Known reports whether any session has reported what the agent offers.
 func (p *Pool) Known() bool { return p.known.Load() != nil }
 
 // Info describes the agent by the first instance that is up, else as it was known last.

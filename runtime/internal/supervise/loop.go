@@ -39,7 +39,7 @@ func Try(ctx context.Context, f func(context.Context) error) (err error) {
 	return err
 }
 
-// A Status is what [Loop] tells at each change.
+// A Status is what [Loop] reports at each change.
 type Status struct {
 	State State
 	// Restarts counts the restarts since Loop began.
@@ -50,15 +50,15 @@ type Status struct {
 	Err error
 }
 
-// Loop runs run, and again whenever it returns an error or panics, as the policy says (see
+// Loop runs run, and again whenever it returns an error or panics, as the policy has it (see
 // [Policy.Validate] for what a valid one is). It owns no goroutine: it returns when run does for
 // the last time:
 //   - nil: run returned nil, and is done;
 //   - the cause of ctx: ctx ended, and run, whatever it returned then, was stopped;
 //   - an error that wraps [ErrGaveUp] and run's last error: it failed too often.
 //
-// onState, if not nil, is told of each state before it is entered, from the goroutine of Loop; it
-// must be quick. log gets a line for each failure, with the stack of a panic; name says of what.
+// onState, if not nil, gets each state before it is entered, from the goroutine of Loop; it
+// must be quick. log gets a line for each failure, with the stack of a panic; name names what runs.
 func Loop(ctx context.Context, p Policy, name string, log *slog.Logger, run func(context.Context) error,
 	onState func(Status)) error {
 	m := &machine{policy: p}

@@ -17,25 +17,25 @@ type State string
 const (
 	Running    State = "running"
 	Restarting State = "restarting" // it failed and runs again in a moment
-	Backoff    State = "backoff"    // it failed too often and gets a rest
+	Backoff    State = "backoff"    // it failed too often and waits
 	Done       State = "done"       // it ended by itself, without an error
-	Failed     State = "failed"     // it failed after its last rest as well
+	Failed     State = "failed"     // it failed after its last backoff as well
 	Stopped    State = "stopped"    // its context ended
 )
 
 // Final reports whether nothing follows the state.
 func (s State) Final() bool { return s == Done || s == Failed || s == Stopped }
 
-// A Policy says when to restart what failed.
+// A Policy is when to restart what failed.
 type Policy struct {
 	// Restarts is how many restarts are allowed within the time Within. One more is a backoff.
 	Restarts int
 	Within   time.Duration
-	// Backoff is the rest that something gets which failed too often. After it the restarts are
+	// Backoff is how long something waits that failed too often. After it the restarts are
 	// counted afresh.
 	Backoff time.Duration
-	// GiveUpAfter is how many rests it gets: when it fails too often again after the last one, it
-	// is failed. A run that lasted for Within earns them back.
+	// GiveUpAfter is how many backoffs it gets: when it fails too often again after the last one,
+	// it is failed. A run that lasted for Within earns them back.
 	GiveUpAfter int
 	// Delay is the wait before a second restart within Within; it doubles from one restart to the
 	// next, up to Backoff. The first restart is at once.
@@ -49,8 +49,8 @@ func DefaultPolicy() Policy {
 		Delay: 100 * time.Millisecond}
 }
 
-// Validate says everything that is wrong with the policy, in the words of the project file; nil if
-// nothing.
+// Validate returns everything that is wrong with the policy, in the words of the project file; nil
+// if nothing.
 func (p Policy) Validate() error {
 	var errs []error
 	if p.Restarts < 0 {
@@ -75,18 +75,18 @@ func (p Policy) Validate() error {
 type machine struct {
 	policy   Policy
 	started  time.Time
-	restarts []time.Time // since the last rest and within Within, oldest first
-	rests    int         // since a run last lasted for Within
+	restarts []time.Time // since the last backoff and within Within, oldest first
+	backoffs int         // since a run last lasted for Within
 }
 
 // start notes that a run begins.
 func (m *machine) start(now time.Time) { m.started = now }
 
-// fail says what is next after the run that began at start failed: Restarting or Backoff and the
+// fail returns what is next after the run that began at start failed: Restarting or Backoff and the
 // wait before it runs again, or Failed.
 func (m *machine) fail(now time.Time) (State, time.Duration) {
 	if now.Sub(m.started) >= m.policy.Within {
-		m.restarts, m.rests = m.restarts[:0], 0
+		m.restarts, m.backoffs = m.restarts[:0], 0
 	}
 	for len(m.restarts) > 0 && now.Sub(m.restarts[0]) >= m.policy.Within {
 		m.restarts = m.restarts[1:]
@@ -96,8 +96,8 @@ func (m *machine) fail(now time.Time) (State, time.Duration) {
 		m.restarts = append(m.restarts, now.Add(wait))
 		return Restarting, wait
 	}
-	if m.rests < m.policy.GiveUpAfter {
-		m.rests++
+	if m.backoffs < m.policy.GiveUpAfter {
+		m.backoffs++
 		m.restarts = m.restarts[:0]
 		return Backoff, m.policy.Backoff
 	}

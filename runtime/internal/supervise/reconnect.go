@@ -12,7 +12,7 @@ import (
 // Reconnect calls connect until it returns nil, and returns nil then. It never gives up by itself:
 // any other return is ctx's end, and wraps its cause and the last error of connect. A panic in
 // connect is an error. Where that error asks for a longer wait ([agent.Error.RetryAfter]), it gets
-// it, up to ten times Max. onFail, if not nil, is told of each failure and the wait that follows
+// it, up to ten times Max. onFail, if not nil, gets each failure and the wait that follows
 // it; it must be quick.
 func Reconnect(ctx context.Context, p backoff.Policy, connect func(context.Context) error,
 	onFail func(attempt int, wait time.Duration, err error)) error {

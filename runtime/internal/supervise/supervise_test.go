@@ -11,10 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/backoff"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/backoff"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -182,14 +183,14 @@ func TestMachineProperties(t *testing.T) {
 		m := &machine{policy: p}
 		now := time.Unix(0, 0)
 		var restarts []time.Time // since the last rest or long run
-		rests := 0               // since the last long run
+		backoffs := 0            // since the last long run
 		for _, sec := range runs {
 			m.start(now)
 			ran := time.Duration(sec) * time.Second
 			now = now.Add(ran)
 			state, wait := m.fail(now)
 			if ran >= p.Within {
-				restarts, rests = nil, 0
+				restarts, backoffs = nil, 0
 			}
 			recent := 0
 			for _, r := range restarts {
@@ -206,14 +207,14 @@ func TestMachineProperties(t *testing.T) {
 					t.Fatalf("waits %v for restart %d", wait, recent+1)
 				}
 				restarts = append(restarts, now.Add(wait))
-			case rests < p.GiveUpAfter:
+			case backoffs < p.GiveUpAfter:
 				if state != Backoff || wait != p.Backoff {
-					t.Fatalf("%s, %v after %d rests of %d", state, wait, rests, p.GiveUpAfter)
+					t.Fatalf("%s, %v after %d backoffs of %d", state, wait, backoffs, p.GiveUpAfter)
 				}
-				restarts, rests = nil, rests+1
+				restarts, backoffs = nil, backoffs+1
 			default:
 				if state != Failed {
-					t.Fatalf("%s after all %d rests", state, rests)
+					t.Fatalf("%s after all %d backoffs", state, backoffs)
 				}
 				return
 			}
@@ -226,7 +227,7 @@ func TestMachineProperties(t *testing.T) {
 }
 
 // Whatever it does, what runs shorter than Within is started a bounded number of times, and no more
-// often than the policy says between two rests.
+// often than the policy says between two backoffs.
 func TestLoopStartsAreBounded(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		p := Policy{Restarts: rapid.IntRange(0, 5).Draw(rt, "restarts"), Within: 30 * time.Second,

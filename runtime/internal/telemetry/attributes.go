@@ -4,8 +4,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/openmas/openmas/agent"
 	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/openmas/openmas/agent"
 )
 
 // maxText bounds names from strangers: they are parts of span names.
@@ -62,7 +63,7 @@ func spanName(c *agent.Call) string {
 	return clean(string(c.Op)) + " " + clean(c.Agent)
 }
 
-// callAttributes says which call it is. room is how many more the caller will append.
+// callAttributes describe the call. room is how many more the caller will append.
 func callAttributes(c *agent.Call, room int) []attribute.KeyValue {
 	out := make([]attribute.KeyValue, 0, 7+room)
 	out = append(out, attribute.String("openmas.agent", clean(c.Agent)),

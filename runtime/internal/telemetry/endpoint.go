@@ -57,8 +57,8 @@ func (c Config) target() (*target, error) {
 	return &t, nil
 }
 
-// endpoint says which setting names the endpoint, and whether it is the base of all OTLP's URLs or
-// that for traces.
+// endpoint returns which setting names the endpoint, and whether it is the base of all OTLP's URLs
+// or that for traces.
 func (c Config) endpoint() (name, value string, base bool) {
 	if c.Endpoint != "" {
 		return "telemetry: endpoint", c.Endpoint, true

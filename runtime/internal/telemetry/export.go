@@ -57,7 +57,7 @@ func (e *exporter) Shutdown(ctx context.Context) error {
 // abort ends the export that is going on and all later ones.
 func (e *exporter) abort() { e.stop(errAborted) }
 
-// lostSpans is an error if spans were lost that no line in the log told of.
+// lostSpans is an error if spans were lost that no line in the log reported.
 func (e *exporter) lostSpans() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

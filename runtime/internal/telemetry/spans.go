@@ -4,10 +4,11 @@ import (
 	"context"
 	"time"
 
-	"github.com/openmas/openmas/agent"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/openmas/openmas/agent"
 )
 
 // Client makes the caller's span of a call, all its attempts included, and sends its trace context
@@ -85,7 +86,7 @@ func finish(ctx context.Context, span trace.Span, c *agent.Call, next agent.Call
 	return res, err
 }
 
-// end says how it ended: by code, empty for well. The text of an error may quote arguments, so it
+// end ends a span with its code, empty for success. The text of an error may quote arguments, so it
 // is left out.
 func end(span trace.Span, code agent.Code) {
 	if code != "" {

@@ -20,7 +20,7 @@ import (
 
 const scope = "github.com/openmas/openmas"
 
-// Config says where spans go and who sends them.
+// Config is where spans go and who sends them.
 type Config struct {
 	// Endpoint is the base URL of an OTLP receiver ("http://127.0.0.1:4318"). Empty:
 	// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT says it, or there are no
