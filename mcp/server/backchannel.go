@@ -200,3 +200,16 @@ func mcpLevel(l slog.Level) sdk.LoggingLevel {
 	}
 	return "critical"
 }
+
+// sendNotice sends a notice about a call of the fast path, if the client wants it.
+func (r *round) sendNotice(ctx context.Context, method string, params any) error {
+	if l, ok := params.(*sdk.LoggingMessageParams); ok &&
+		(r.level == "" || codec.FromLevel(string(l.Level)) < codec.FromLevel(r.level)) {
+		return nil
+	}
+	msg, err := codec.EncodeMessage(nil, method, params)
+	if err != nil {
+		return err
+	}
+	return r.send(ctx, msg)
+}

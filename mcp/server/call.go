@@ -3,56 +3,13 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"runtime/debug"
-	"strconv"
-
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
-	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
-
-// A request is what a client wants, however its message was decoded.
-type request struct {
-	op    agent.Op
-	name  string // as the client spells it: an exported name, agent.name, or a URI
-	input json.RawMessage
-	meta  codec.CallMeta
-	round *round // nil: the client can be asked while the call runs
-	// the context given to serveCall ends with the session, at the call's deadline, and when it has
-	// been served
-	bound bool
-}
-
-// newRequest gives the call its id if the client did not.
-func newRequest(op agent.Op, name string, input json.RawMessage, meta codec.CallMeta) request {
-	r := request{op: op, name: name, input: input, meta: meta}
-	if r.meta.ID == "" {
-		r.meta.ID = strconv.FormatUint(rand.Uint64(), 36)
-	}
-	return r
-}
-
-// unknownError says that an endpoint does not offer what a request names.
-type unknownError struct{ kind, name string }
-
-func (e *unknownError) Error() string { return fmt.Sprintf("unknown %s %q", e.kind, e.name) }
-
-// serveRequest is serveCall with a back-channel through the client's session.
-func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *session, r request) (*agent.Result,
-	error) {
-	back := newBackChannel(ctx, ss, c, r)
-	defer back.close()
-	if r.round != nil {
-		return e.serveRounds(ctx, c, r, back)
-	}
-	return e.serveCall(ctx, c, r, back)
-}
 
 // serveCall is the one way of a request into an agent: the SDK's handlers and the fast path
 // beside them come through here, so that limits, identity, deadline, drain and panics are the same
@@ -214,22 +171,4 @@ func (e *endpoint) call(ctx context.Context, call *agent.Call) (res *agent.Resul
 		return &agent.Result{}, nil
 	}
 	return res, nil
-}
-
-// rpcError is what the protocol says where there is no result to hold the error. uri is set for
-// resources.
-func rpcError(err error, uri string) error {
-	if u := (*unknownError)(nil); errors.As(err, &u) {
-		if uri != "" {
-			return codec.ToRPCError(agent.Refusedf(agent.CodeNotFound, "resource %q does not exist", uri), uri)
-		}
-		return codec.UnknownName(u.kind, u.name)
-	}
-	if s := (*stateError)(nil); errors.As(err, &s) {
-		return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: s.Error()}
-	}
-	if m := (*capabilityError)(nil); errors.As(err, &m) {
-		return m.rpc()
-	}
-	return codec.ToRPCError(err, uri)
 }

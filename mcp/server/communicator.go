@@ -142,9 +142,15 @@ func (b *httpBinding) Close(ctx context.Context) error {
 	}
 	b.h.mu.Unlock()
 	mine := func(c *session) bool { return c.ep == b.ep }
+	sessions := b.h.http.where(mine)
 	b.h.http.end(mine)
 	left, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
-	awaitZero(left, func() int { return len(b.h.http.where(mine)) }) // then every client has been told
+	for _, c := range sessions { // then every client has been told
+		select {
+		case <-c.forgotten:
+		case <-left.Done():
+		}
+	}
 	return err
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -17,27 +16,6 @@ import (
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
-
-// fastPath is the fast path of one client's session.
-type fastPath struct {
-	open      atomic.Bool // the handshake is over
-	stateless atomic.Bool // there is none, and the SDK knows
-
-	mu        sync.Mutex
-	over      bool                          // the session has ended
-	calls     map[string]context.CancelFunc // those running, by the request's id as it stands in the message
-	questions codec.PendingCalls            // to requests of the server's
-}
-
-// cancelAll ends the calls when the session does, where their contexts are not made from its own.
-func (l *fastPath) cancelAll() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.over = true
-	for _, cancel := range l.calls {
-		cancel()
-	}
-}
 
 // An fastCall is one of them.
 type fastCall struct {
@@ -49,8 +27,8 @@ type fastCall struct {
 	status int // over HTTP, what protocol 2026-07-28 wants beside some errors; 0: none
 }
 
-// hookFast makes the fast path see the messages of a connection before the SDK does. running counts the
-// calls until their answers are on their way.
+// hookFast makes the fast path see the messages of a connection before the SDK does. running counts
+// the calls until their answers are on their way.
 func (c *session) hookFast(conn wire.Conn, running *gate.Gate) {
 	if c.ep.o.NoFastPath {
 		return
@@ -113,8 +91,6 @@ func (c *session) readFast(env *wire.Envelope) *fastCall {
 	call.req.round = round
 	return call
 }
-
-func (l *fastPath) ready() bool { return l.open.Load() || l.stateless.Load() }
 
 // start begins the call, which ends with ctx and with the session; false: there is one with its id,
 // and the SDK is to have it. answer must follow. send sends what the call has to tell before.

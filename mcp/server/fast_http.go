@@ -17,9 +17,9 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// serveFast serves a POST, to a session or of protocol 2026-07-28, if the fast path takes its message. If
-// not, nothing has happened. It is not for sessions whose streams can be resumed: what it says is
-// not kept.
+// serveFast serves a POST, to a session or of protocol 2026-07-28, if the fast path takes its
+// message. If not, nothing has happened. It is not for sessions whose streams can be resumed: what
+// it says is not kept.
 func (h *httpServer) serveFast(w http.ResponseWriter, r *http.Request, c *session, body []byte) bool {
 	if h.o.NoFastPath || !c.fast.ready() || !c.plainPost(r.Header) || !utf8.Valid(body) {
 		return false
@@ -75,9 +75,9 @@ func (c *session) plainPost(h http.Header) bool {
 		h["Last-Event-Id"] == nil
 }
 
-// postStream is the response to a call on the fast path: one JSON value, unless the call has something
-// to say or to ask before. Then it is a stream of events. It is also the call's context, where what
-// is sent on the call's behalf finds it.
+// postStream is the response to a call on the fast path: one JSON value, unless the call has
+// something to say or to ask before. Then it is a stream of events. It is also the call's context,
+// where what is sent on the call's behalf finds it.
 type postStream struct {
 	context.Context
 	w  http.ResponseWriter
@@ -149,9 +149,9 @@ func (s *postStream) end(msg []byte, status int) {
 	}
 }
 
-// sendOnPost is the SDK's middleware for what a session sends. On behalf of a call on the fast path it
-// is sent on the response to that call, of which the SDK does not know: it would look for another
-// stream, which the client need not have.
+// sendOnPost is the SDK's middleware for what a session sends. On behalf of a call on the fast path
+// it is sent on the response to that call, of which the SDK does not know: it would look for
+// another stream, which the client need not have.
 func sendOnPost(next sdk.MethodHandler) sdk.MethodHandler {
 	return func(ctx context.Context, method string, r sdk.Request) (sdk.Result, error) {
 		s, _ := ctx.Value(postStreamKey{}).(*postStream)
@@ -207,4 +207,13 @@ func (s *postStream) ask(ctx context.Context, method string, params, res any) er
 			map[string]any{"requestId": id, "reason": "the call is over"})
 		return ctx.Err()
 	}
+}
+
+// plainHeaders reports whether a POST's headers say what its message does. There are more of them
+// for tools that want their arguments there too.
+func (x *fastCall) plainHeaders(h http.Header) bool {
+	method, name := h[codec.MethodHeader], h[codec.NameHeader]
+	return len(method) == 1 && method[0] == codec.MethodCall && len(name) == 1 && name[0] == x.req.name &&
+		name[0] != "" &&
+		!x.ep.catalog.Load().tools[name[0]].heads
 }

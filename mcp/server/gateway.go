@@ -271,3 +271,15 @@ func (g *Gateway) readyz(w http.ResponseWriter, _ *http.Request) {
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
+
+// ResourceUpdated tells the clients that subscribed to a resource of an agent that it has changed.
+// A resource that the agent does not offer concerns nobody.
+func (g *Gateway) ResourceUpdated(ctx context.Context, agentName, uri string) {
+	g.all.updated(ctx, agentName, uri)
+	g.mu.Lock()
+	one := g.one[agentName]
+	g.mu.Unlock()
+	if one != nil {
+		one.updated(ctx, agentName, uri)
+	}
+}

@@ -46,14 +46,6 @@ func (e *endpoint) toolResult(res *agent.Result, s codec.ResultFormat, err error
 	return out, nil
 }
 
-// isProtocolError reports whether an error is about the request and not about the tool.
-func isProtocolError(err error) bool {
-	var unknown *unknownError
-	var state *stateError
-	var missing *capabilityError
-	return errors.As(err, &unknown) || errors.As(err, &state) || errors.As(err, &missing)
-}
-
 func (e *endpoint) getPrompt(ctx context.Context, ss *sdk.ServerSession, p *sdk.GetPromptParams) (*sdk.GetPromptResult,
 	error) {
 	args := p.Arguments
@@ -162,13 +154,13 @@ func (e *endpoint) serve(ctx context.Context, ss *sdk.ServerSession, op agent.Op
 	}
 	r := newRequest(op, name, in, codec.ReadMeta(more.meta, c.identity.Trusted))
 	if version, _ := more.meta[sdk.MetaKeyProtocolVersion].(string); version > codec.Version20251125 {
-		about := sdk.ServerRequest[*sdk.PingParams]{Params: &sdk.PingParams{Meta: more.meta}}
-		c.setStateless(about.ClientInfo())
+		info, caps := aboutClient(more.meta)
+		c.setStateless(info)
 		answers, err := codec.FromInputResponses(more.answers)
 		if err != nil {
 			return nil, codec.ResultFormat{}, agent.Refusedf(agent.CodeInvalidArgument, "%w", err)
 		}
-		r.round = &round{caps: about.ClientCapabilities(), answers: answers, state: more.state}
+		r.round = &round{caps: caps, answers: answers, state: more.state}
 		res, err := e.serveRequest(ctx, ss, c, r)
 		return res, codec.ResultFormat{Version: codec.Version20260728, Trusted: c.identity.Trusted}, err
 	}

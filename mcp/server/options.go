@@ -2,8 +2,8 @@ package server
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -13,6 +13,9 @@ import (
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
+
+// retryAfter is what a client that was turned away is told.
+const retryAfter = 2 * time.Second
 
 // An Identity is who talks to a server.
 type Identity struct {
@@ -124,33 +127,6 @@ func (o Options) identify(r *http.Request) (Identity, error) {
 	return o.Identify(r)
 }
 
-// debugLog is the log of the SDK: what it tells of sessions at level info is for debugging here.
-type debugLog struct{ slog.Handler }
-
-func (q debugLog) level(l slog.Level) slog.Level {
-	if l < slog.LevelWarn {
-		return slog.LevelDebug
-	}
-	return l
-}
-
-// Enabled implements slog.Handler.
-func (q debugLog) Enabled(ctx context.Context, l slog.Level) bool {
-	return q.Handler.Enabled(ctx, q.level(l))
-}
-
-// Handle implements slog.Handler.
-func (q debugLog) Handle(ctx context.Context, r slog.Record) error {
-	r.Level = q.level(r.Level)
-	return q.Handler.Handle(ctx, r)
-}
-
-// WithAttrs implements slog.Handler.
-func (q debugLog) WithAttrs(a []slog.Attr) slog.Handler { return debugLog{q.Handler.WithAttrs(a)} }
-
-// WithGroup implements slog.Handler.
-func (q debugLog) WithGroup(name string) slog.Handler { return debugLog{q.Handler.WithGroup(name)} }
-
 // writeJSON answers a request with v.
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
@@ -158,3 +134,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v) // the client may be gone: nobody is left to tell
 }
+
+var errNoSession = errors.New("the session was not opened by this host")
+
+var errEnding = errors.New("the server is shutting down")

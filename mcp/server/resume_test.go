@@ -171,7 +171,9 @@ func TestAnAnswerCanBeFetched(t *testing.T) {
 	s := newSite(t, dir, resumable(1<<20))
 	free := func() bool { // nobody is answered now
 		for _, c := range s.http.where(func(*session) bool { return true }) {
-			if c.use.openPosts() > 0 {
+			select {
+			case <-c.use.Idle():
+			default:
 				return false
 			}
 		}

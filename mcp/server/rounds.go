@@ -15,7 +15,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
@@ -48,22 +47,6 @@ type roundState struct {
 	Inputs map[string]json.RawMessage `json:"i,omitempty"`
 	State  string                     `json:"s,omitempty"`
 }
-
-// A round is what a request of that era says beyond its call.
-type round struct {
-	caps    *sdk.ClientCapabilities
-	answers map[string]json.RawMessage // by the ids of the questions
-	state   string                     // empty: the first
-	// On the fast path: what sends its notices, and from which level on log messages are wanted
-	// (empty: none). Else the SDK knows.
-	send  func(ctx context.Context, msg []byte) error
-	level string
-}
-
-// stateError says that a state is none of ours, or not for this call.
-type stateError struct{ why string }
-
-func (e *stateError) Error() string { return "requestState: " + e.why }
 
 // serveRounds is serveCall for a client that is asked by results.
 func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notices *backChannel) (*agent.Result,
@@ -254,28 +237,17 @@ func canAnswer(caps *sdk.ClientCapabilities, kind string) bool {
 		caps.Elicitation != nil || kind == agent.AskRoots && caps.RootsV2 != nil)
 }
 
-// capabilityError says that a call failed because the client does not answer questions of a kind.
-type capabilityError struct {
-	kind string
-	err  *agent.Error
-}
-
-func (e *capabilityError) Error() string { return e.err.Error() }
-
-// rpc is what the protocol says then.
-func (e *capabilityError) rpc() *jsonrpc.Error {
-	name := map[string]string{agent.AskSample: "sampling", agent.AskElicit: "elicitation",
-		agent.AskRoots: "roots"}[e.kind]
-	data, err := json.Marshal(struct {
-		Required map[string]any `json:"requiredCapabilities"`
-		codec.RPCErrorData
-	}{map[string]any{name: struct{}{}}, codec.RPCErrorData{Error: e.err}})
-	if err != nil {
-		data = nil // details that are no JSON
-	}
-	return &jsonrpc.Error{Code: sdk.CodeMissingRequiredClientCapabilities, Message: e.Error(), Data: data}
-}
-
 func cannotAnswer(kind string) error {
 	return agent.Errorf(agent.CodeUnavailable, "the client does not answer %q requests", kind)
+}
+
+// serveRequest is serveCall with a back-channel through the client's session.
+func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *session, r request) (*agent.Result,
+	error) {
+	back := newBackChannel(ctx, ss, c, r)
+	defer back.close()
+	if r.round != nil {
+		return e.serveRounds(ctx, c, r, back)
+	}
+	return e.serveCall(ctx, c, r, back)
 }

@@ -11,6 +11,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/gate"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
@@ -52,11 +53,14 @@ type session struct {
 	subs subscriptions
 	fast fastPath
 	keep func(*sdk.ServerSession) // called by the handshake; may be nil
+
+	forgotten chan struct{} // closed when the HTTP server does not know the session any more
 }
 
 // newSession makes a session whose calls end with ctx. Its cancel must be called.
 func newSession(ctx context.Context, ep *endpoint, t mcp.Transport, id Identity, h http.Header) *session {
-	c := &session{ep: ep, id: rand.Text()[:10], transport: t, identity: id, opened: time.Now(), meta: headerMeta(h)}
+	c := &session{ep: ep, id: rand.Text()[:10], transport: t, identity: id, opened: time.Now(), meta: headerMeta(h),
+		forgotten: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	c.meta["client.id"] = c.id
 	return c
@@ -64,7 +68,7 @@ func newSession(ctx context.Context, ep *endpoint, t mcp.Transport, id Identity,
 
 // counting is a connection that knows how many of its requests are not answered yet.
 type counting interface {
-	InFlight() int
+	Idle() <-chan struct{}
 	Close() error
 }
 
@@ -75,13 +79,18 @@ func (c *session) connected(ss *sdk.ServerSession, conn counting) {
 	c.mu.Unlock()
 }
 
-// unanswered is how many requests wait for an answer to be written: a call has ended a moment
-// before that.
-func (c *session) unanswered() int {
+// awaitAnswers returns at the next moment in which every request has its answer written, or ctx
+// ends. A call has ended a moment before that.
+func (c *session) awaitAnswers(ctx context.Context) {
+	idle := c.use.Idle
 	if _, conn := c.parts(); conn != nil {
-		return conn.InFlight()
+		idle = conn.Idle
 	}
-	return c.use.openPosts()
+	select {
+	case <-idle():
+	case <-c.forgotten:
+	case <-ctx.Done():
+	}
 }
 
 func (c *session) parts() (*sdk.ServerSession, counting) {
@@ -166,4 +175,34 @@ func (c *session) info() SessionInfo {
 	return SessionInfo{ID: c.id, Transport: c.transport, Agent: c.ep.agent, Identity: c.identity.name(), Client: c.name,
 		Version: c.version,
 		Opened:  c.opened, Calls: c.gate.InFlight()}
+}
+
+// maxSubscriptions is how many resources one session may subscribe to: a template stands for any
+// number of them.
+const maxSubscriptions = 1000
+
+// subscriptions are a session's.
+type subscriptions struct {
+	mu   sync.Mutex
+	uris map[string]bool
+}
+
+func (s *subscriptions) add(uri string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.uris) >= maxSubscriptions && !s.uris[uri] {
+		return agent.Refusedf(agent.CodeResourceExhausted, "%d resources are subscribed to on this session, the limit",
+			maxSubscriptions)
+	}
+	if s.uris == nil {
+		s.uris = map[string]bool{}
+	}
+	s.uris[uri] = true
+	return nil
+}
+
+func (s *subscriptions) remove(uri string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.uris, uri)
 }

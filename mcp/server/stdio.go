@@ -55,7 +55,7 @@ func serveLine(ctx context.Context, ep *endpoint, in io.Reader, out io.Writer, i
 		c.gate.Shut()
 		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.Linger)
 		if c.gate.Wait(wait) == nil { // what takes longer is cancelled next
-			awaitZero(wait, c.unanswered) // a call has ended a moment before its answer is written
+			c.awaitAnswers(wait) // a call has ended a moment before its answer is written
 		}
 		cancel()
 	}

@@ -3,8 +3,6 @@ package server
 import (
 	"context"
 	"net/http"
-	"strconv"
-	"sync"
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -12,101 +10,6 @@ import (
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
-
-const (
-
-	// requestHeader leads from a handler of the SDK back to the POST that it works for: the SDK
-	// passes on headers, not contexts. It never comes from outside.
-	requestHeader = "Openmas-Request"
-)
-
-// streamableUse is what the requests of one streamable session are doing: from that follows when
-// the session ends.
-type streamableUse struct {
-	mu      sync.Mutex
-	id      string                   // Mcp-Session-Id, which opens the session; set by the handshake
-	posts   map[string]*http.Request // those with messages, while they are answered, by requestHeader
-	next    int
-	others  int // requests on the fast path, and those for the rest of a stream
-	streams int // open GET streams
-	last    time.Time
-	timer   *time.Timer
-	claims  map[string]*claim // by stream, where streams can be resumed
-}
-
-func (u *streamableUse) openPosts() int {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return len(u.posts) + u.others
-}
-
-// begin notes a request that is being answered, of which the SDK's handlers need to know nothing.
-// alight must follow.
-func (u *streamableUse) begin() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.others++
-}
-
-func (u *streamableUse) end() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.others--
-	u.last = time.Now()
-}
-
-// post notes a POST while it is being answered.
-func (u *streamableUse) post(r *http.Request) (end func()) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.posts == nil {
-		u.posts = map[string]*http.Request{}
-	}
-	u.next++
-	id := strconv.Itoa(u.next)
-	u.posts[id] = r
-	r.Header = r.Header.Clone()
-	r.Header.Set(requestHeader, id)
-	return func() {
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		delete(u.posts, id)
-		u.last = time.Now()
-	}
-}
-
-// of is the context of the POST that a request of the SDK came with; nil if there is none.
-func (u *streamableUse) of(extra *sdk.RequestExtra) context.Context {
-	if extra == nil {
-		return nil
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if r := u.posts[extra.Header.Get(requestHeader)]; r != nil {
-		return r.Context()
-	}
-	return nil
-}
-
-// stream notes a GET while it is open.
-func (u *streamableUse) stream() (end func()) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.streams++
-	return func() {
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		u.streams--
-		u.last = time.Now()
-	}
-}
-
-// listening reports whether the client hears what the server says on its own.
-func (u *streamableUse) listening() bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.streams > 0
-}
 
 // serveStreamable serves one request of streamable HTTP: it opens a session, or belongs to one. The
 // SDK keeps the sessions; whose they are and how long they last is decided here.
@@ -117,7 +20,7 @@ func (h *httpServer) serveStreamable(w http.ResponseWriter, r *http.Request, ep 
 	var body []byte
 	if post {
 		var ok bool
-		if body, ok = h.readBody(pw, r); !ok {
+		if body, ok = readBody(pw, r, h.o.Limits); !ok {
 			return
 		}
 	}
@@ -218,21 +121,6 @@ func (l Limits) untilCheck() time.Duration {
 	return max(d/8, time.Millisecond)
 }
 
-func (u *streamableUse) sessionID() string {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.id
-}
-
-func (u *streamableUse) stop() {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.timer != nil {
-		u.timer.Stop()
-		u.timer = nil
-	}
-}
-
 // endIfIdle ends a session that is idle or has lived long enough, between its calls.
 func (h *httpServer) endIfIdle(c *session) {
 	u, l := &c.use, h.o.Limits
@@ -242,7 +130,7 @@ func (h *httpServer) endIfIdle(c *session) {
 	case u.timer == nil:
 		u.mu.Unlock()
 		return
-	case len(u.posts)+u.others > 0 || h.events != nil && c.gate.InFlight() > 0: // a client may be coming back for it
+	case u.openLocked() > 0 || h.events != nil && c.gate.InFlight() > 0: // a client may be coming back for it
 	case l.Lifetime > 0 && time.Since(c.opened) >= l.Lifetime:
 		reason = "its lifetime is over"
 	case u.streams == 0 && time.Since(u.last) >= l.Idle:

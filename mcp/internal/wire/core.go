@@ -172,8 +172,8 @@ func (c *core) InFlight() int {
 
 var closedChan = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// whenIdle is closed at the next moment without a call in flight.
-func (c *core) whenIdle() <-chan struct{} {
+// Idle implements [Conn]: it is closed at the next moment without a call in flight.
+func (c *core) Idle() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.calls)+c.holds == 0 {

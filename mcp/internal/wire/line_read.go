@@ -20,7 +20,7 @@ func (l *Line) readAll() {
 	if errors.Is(err, io.EOF) {
 		if err = ErrPeerClosed; l.opts.Linger > 0 {
 			select {
-			case <-l.whenIdle():
+			case <-l.Idle():
 			case <-time.After(l.opts.Linger):
 			case <-l.done:
 			}

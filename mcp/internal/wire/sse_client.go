@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -52,47 +51,6 @@ type SSEClient struct {
 	stop     context.CancelCauseFunc
 	running  sync.WaitGroup
 	receipts receipts
-}
-
-// receiptTime is how long the receipts of POSTs under way may take when the server has ended the
-// stream.
-const receiptTime = time.Second
-
-// receipts counts the POSTs under way. A server that ends a session turns away what comes too late,
-// and that answer is proof that the message was not acted on: so an ending connection waits for it.
-type receipts struct {
-	mu    sync.Mutex
-	n     int
-	err   error         // why no POST may begin any more
-	quiet chan struct{} // closed when the last one is over; made with err
-}
-
-func (r *receipts) begin() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.err == nil {
-		r.n++
-	}
-	return r.err
-}
-
-func (r *receipts) end() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.n--; r.n == 0 && r.quiet != nil {
-		close(r.quiet)
-	}
-}
-
-// stop lets no POST begin, and returns a channel that is closed when none is under way.
-func (r *receipts) stop(err error) <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.err, r.quiet = err, make(chan struct{})
-	if r.n == 0 {
-		close(r.quiet)
-	}
-	return r.quiet
 }
 
 // SSEURL completes the URL of an SSE server: one without a path gets /sse.
@@ -217,12 +175,6 @@ func (c *SSEClient) dial() error {
 	return nil
 }
 
-func readHTTPError(op string, resp *http.Response) *HTTPError {
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // a description; the status is what counts
-	resp.Body.Close()
-	return httpError(op, resp, bytes.TrimSpace(body))
-}
-
 // readAll reads messages until the stream ends, and returns why it did.
 func (c *SSEClient) readAll(events *EventReader) error {
 	var env Envelope
@@ -257,106 +209,6 @@ func (c *SSEClient) readAll(events *EventReader) error {
 
 // SessionID implements [sdk.Connection]; what the endpoint holds is the server's affair.
 func (c *SSEClient) SessionID() string { return "" }
-
-// Write implements [sdk.Connection]: it POSTs the message and waits for the receipt.
-func (c *SSEClient) Write(ctx context.Context, msg jsonrpc.Message) error {
-	data, err := encode(msg)
-	if err != nil {
-		return err
-	}
-	resp, ok := msg.(*jsonrpc.Response)
-	if !ok {
-		return c.post(ctx, callTrace(ctx, msg), data)
-	}
-	defer c.answered(resp.ID)
-	if size := len(data); size > c.o.MaxBody {
-		err = &NotSentError{Cause: &TooLargeError{Size: size, Limit: c.o.MaxBody}}
-		data = tooLargeReply(resp, size, c.o.MaxBody)
-	}
-	return errors.Join(err, c.post(ctx, nil, data))
-}
-
-// WriteRaw implements [Conn].
-func (c *SSEClient) WriteRaw(ctx context.Context, msg []byte) error {
-	if err := checkRaw(msg, c.o.MaxBody); err != nil {
-		return err
-	}
-	return c.post(ctx, traceOf(ctx), bytes.Clone(msg)) // the HTTP transport may read it after the call
-}
-
-func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
-	if len(data) > c.o.MaxBody {
-		return &NotSentError{Cause: &TooLargeError{Size: len(data), Limit: c.o.MaxBody}}
-	}
-	if err := cmpErr(ctx.Err(), c.Err()); err != nil {
-		return &NotSentError{Cause: err}
-	}
-	if err := c.receipts.begin(); err != nil {
-		return &NotSentError{Cause: err}
-	}
-	defer c.receipts.end()
-	if t == nil {
-		t = new(Trace)
-	}
-	t.late.Store(true)
-	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, traceKey{}, t), c.o.PostTimeout,
-		fmt.Errorf("no receipt within %v", c.o.PostTimeout))
-	defer cancel()
-	defer context.AfterFunc(c.ctx, cancel)()
-	r := c.request(data).WithContext(ctx)
-	resp, err := c.do(r)
-	if err != nil {
-		err = doError(r, err)
-		if closed := c.Err(); closed != nil {
-			err = fmt.Errorf("%w: %w", closed, err)
-		}
-		if !t.Sent() {
-			return &NotSentError{Cause: err}
-		}
-		return &sentError{err}
-	}
-	if resp.StatusCode < 300 {
-		t.answered(nil)
-		_, _ = io.CopyN(io.Discard, resp.Body, 4<<10) // so that the connection can be used again
-		return resp.Body.Close()
-	}
-	he := readHTTPError(op(r), resp)
-	t.answered(he)
-	if he.Status == http.StatusNotFound || he.Status == http.StatusGone {
-		// Not wrapped: other calls end with this error, and they were not refused.
-		c.abort(fmt.Errorf("the server does not know the session any more: %v", he)) //nolint:errorlint // see above
-	}
-	if he.Refused() {
-		return &NotSentError{Cause: he}
-	}
-	return &sentError{he}
-}
-
-// request is http.NewRequest without parsing the endpoint each time.
-func (c *SSEClient) request(data []byte) *http.Request {
-	return &http.Request{Method: http.MethodPost, URL: c.endpoint, Host: c.endpoint.Host, Proto: "HTTP/1.1",
-		ProtoMajor: 1, ProtoMinor: 1, Header: c.postHeader,
-		ContentLength: int64(len(data)), Body: io.NopCloser(bytes.NewReader(data)),
-		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
-}
-
-// do is http.Client.Do, which prepares for redirects at some cost, for requests that are hardly
-// ever redirected.
-func (c *SSEClient) do(r *http.Request) (*http.Response, error) {
-	if c.http.Transport == nil || c.http.Jar != nil || r.URL.User != nil {
-		return c.http.Do(r)
-	}
-	resp, err := c.http.Transport.RoundTrip(r)
-	if err != nil || resp.StatusCode < 300 || resp.StatusCode >= 400 {
-		return resp, err
-	}
-	again := r.Clone(r.Context())
-	if again.Body, err = r.GetBody(); err != nil {
-		return nil, errors.Join(err, resp.Body.Close())
-	}
-	_ = resp.Body.Close() // what it says is asked for again
-	return c.http.Do(again)
-}
 
 func cmpErr(a, b error) error {
 	if a != nil {

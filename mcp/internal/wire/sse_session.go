@@ -163,12 +163,12 @@ func (c *SSEConn) stream(w http.ResponseWriter) error {
 			_, err = s.write([]byte(": ping\n\n"))
 			ping.Reset(c.o.Ping)
 		case <-life.C:
-			quiet = c.whenIdle()
+			quiet = c.Idle()
 		case <-quiet:
 			if c.abortIdle(fmt.Errorf("its lifetime of %v is over", c.o.Lifetime)) {
 				quiet = nil
 			} else {
-				quiet = c.whenIdle()
+				quiet = c.Idle()
 			}
 		case <-idle.C:
 			unused := time.Since(time.Unix(0, c.lastUse.Load()))

@@ -54,6 +54,8 @@ type Conn interface {
 	// InFlight is the number of inbound calls whose answers are not yet written, or queued for
 	// that.
 	InFlight() int
+	// Idle returns a channel that is closed at the next moment in which InFlight is 0.
+	Idle() <-chan struct{}
 	// Done is closed when nothing more will be read, and Err then says why; before it is nil.
 	Done() <-chan struct{}
 	Err() error

@@ -1,0 +1,110 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/openmas/openmas/mcp"
+)
+
+const (
+	// A server that ends, once its calls are over: settleTime is how long all that follows may
+	// take, pingTime how long clients may take to show that they have read their answers, and
+	// closeDelay what those get who cannot.
+	settleTime = 3 * time.Second
+	pingTime   = time.Second
+	closeDelay = 50 * time.Millisecond
+)
+
+// drain turns new sessions away from now on.
+func (h *httpServer) drain() {
+	h.mu.Lock()
+	h.draining = true
+	h.mu.Unlock()
+	h.sse.Drain()
+}
+
+// settle waits, after an endpoint's calls have ended, until their answers are written and read, and
+// turns all further requests away. What is refused from then on was certainly not executed; without
+// this, a request could still be taken by a session that is about to end, and never be answered.
+func (h *httpServer) settle(ctx context.Context, ep *endpoint) {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	h.awaitAnswers(ctx, ep)
+	if ctx.Err() == nil {
+		h.pingClients(ctx, ep)
+	}
+	ep.posts.Shut()
+	_ = ep.posts.Wait(ctx) // what is slower than settleTime is not waited for
+	h.awaitAnswers(ctx, ep)
+	select {
+	case <-time.After(closeDelay):
+	case <-ctx.Done():
+	}
+}
+
+// pingClients pings the clients of an endpoint. Many drop what they have received but not read when
+// their session ends; one that answers has read what came before. A client without an open stream
+// cannot be pinged, and has none to lose.
+func (h *httpServer) pingClients(ctx context.Context, ep *endpoint) {
+	ctx, cancel := context.WithTimeout(ctx, pingTime)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, c := range h.where(func(c *session) bool { return c.ep == ep }) {
+		if ss, conn := c.parts(); ss != nil && (conn != nil || c.use.listening()) {
+			all.Go(func() { _ = ss.Ping(ctx, nil) }) // no answer is no worse than a late one
+		}
+	}
+	all.Wait()
+}
+
+// awaitAnswers returns when each of an endpoint's sessions has had a moment without an unanswered
+// request, or ctx ends.
+func (h *httpServer) awaitAnswers(ctx context.Context, ep *endpoint) {
+	for _, c := range h.where(func(c *session) bool { return c.ep == ep }) {
+		c.awaitAnswers(ctx)
+	}
+}
+
+// close ends all sessions, which cancels their calls, and waits for that.
+func (h *httpServer) close(ctx context.Context) error {
+	h.drain()
+	h.end(func(c *session) bool { return c.transport == mcp.Streamable })
+	err := h.sse.Shutdown(ctx) // ends the others
+	h.fast.Shut()
+	if left := h.fast.Wait(ctx); left != nil {
+		err = errors.Join(err, fmt.Errorf("close the SSE sessions: %w", left))
+	}
+	done := make(chan struct{})
+	go func() { h.ending.Wait(); close(done) }() // ends with the last session
+	select {
+	case <-done:
+		return err
+	case <-ctx.Done():
+		return errors.Join(err, fmt.Errorf("close the sessions of streamable HTTP: %w", context.Cause(ctx)))
+	}
+}
+
+// end ends the sessions that which picks, and their calls. It does not wait.
+func (h *httpServer) end(which func(*session) bool) {
+	for _, c := range h.where(which) {
+		h.endSession(c)
+	}
+}
+
+func (h *httpServer) endSession(c *session) {
+	c.use.stop()
+	c.cancel()
+	ss, conn := c.parts()
+	if conn != nil {
+		_ = conn.Close() // sends what is queued; the session is forgotten when its stream ends
+		return
+	}
+	h.forget(c)
+	if ss != nil {
+		h.ending.Go(func() { _ = ss.Close() }) // it has no reason to fail that anybody could act on
+	}
+}

@@ -1,0 +1,165 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/codec"
+)
+
+// receive is the SDK's middleware. What leads to an agent is served here and not by the SDK's
+// lookup, which knows listed names only.
+func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
+	return func(ctx context.Context, method string, req sdk.Request) (res sdk.Result, err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				e.o.Logger.ErrorContext(ctx, "panic in a request", "method", method, "panic", fmt.Sprint(p), "stack",
+					string(debug.Stack()))
+				res, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error"}
+			}
+		}()
+		ss, ok := req.GetSession().(*sdk.ServerSession)
+		if !ok {
+			return next(ctx, method, req)
+		}
+		if c := sessionFrom(ctx); c != nil && c.identity.Trusted && e.o.Limits.Resume <= 0 {
+			// The protocol with sessions does not take a closed connection for a cancellation, but
+			// ours cannot come back for an answer.
+			if post := c.use.of(req.GetExtra()); post != nil {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithCancel(ctx)
+				defer cancel()
+				defer context.AfterFunc(post, cancel)()
+			}
+		}
+		switch p := req.GetParams().(type) {
+		case *sdk.CallToolParamsRaw:
+			defer e.poll(req.GetExtra())()
+			return orError(e.callTool(ctx, ss, p))
+		case *sdk.GetPromptParams:
+			return orError(e.getPrompt(ctx, ss, p))
+		case *sdk.ReadResourceParams:
+			return orError(e.readResource(ctx, ss, p))
+		case *sdk.CompleteParams:
+			return orError(e.complete(ctx, ss, p))
+		case *sdk.InitializeParams:
+			if res, err = next(ctx, method, req); err == nil {
+				e.afterInitialize(ctx, next, ss, p)
+			}
+			return res, err
+		}
+		res, err = next(ctx, method, req)
+		c := sessionFrom(ctx)
+		if c == nil || err != nil {
+			return res, err
+		}
+		switch method {
+		case codec.MethodInitialized:
+			era, _ := c.protocol()
+			// not before: the SDK's session refuses to ask anything until now
+			c.fast.open.Store(era != codec.VersionUnknown && era <= codec.Version20251125)
+		case codec.MethodDiscover:
+			// else the transport does not speak it
+			if p := ss.InitializeParams(); p != nil && p.ProtocolVersion > codec.Version20251125 {
+				c.setStateless(p.ClientInfo)
+			}
+		}
+		return res, err
+	}
+}
+
+// orError keeps a nil pointer out of the interface.
+func orError[R sdk.Result](res R, err error) (sdk.Result, error) {
+	if err != nil {
+		return nil, err
+	}
+	return res, nil
+}
+
+// afterInitialize notes what the handshake said. The client gets log messages from level info on,
+// until it says otherwise.
+func (e *endpoint) afterInitialize(ctx context.Context, next sdk.MethodHandler, ss *sdk.ServerSession,
+	p *sdk.InitializeParams) {
+	c := sessionFrom(ctx)
+	if c == nil {
+		return
+	}
+	c.setInitialized(ss, p)
+	if err := setFirstLevel(ctx, next, ss); err != nil {
+		e.o.Logger.DebugContext(ctx, "set the first log level of a session", "session", c.id, "error", err)
+	}
+}
+
+// pollRetry is how long a client is asked to stay away whose stream was closed before the answer.
+const pollRetry = 100 * time.Millisecond
+
+// poll closes the stream of a request from time to time, as long as it is not answered: a client of
+// protocol 2025-11-25 comes back for the rest. It is for clients behind a proxy that cuts long
+// requests. done ends it.
+func (e *endpoint) poll(extra *sdk.RequestExtra) (done func()) {
+	every := e.o.Limits.Poll
+	if every <= 0 || e.o.Limits.Resume <= 0 || extra == nil || extra.CloseSSEStream == nil ||
+		extra.Header.Get(codec.VersionHeader) != codec.Version20251125 {
+		return func() {}
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				extra.CloseSSEStream(sdk.CloseSSEStreamArgs{RetryAfter: pollRetry})
+			case <-stop:
+				return
+			}
+		}
+	}()
+	return func() { close(stop); <-stopped }
+}
+
+// subscribe is asked by the SDK, which keeps who subscribed to what.
+func (e *endpoint) subscribe(ctx context.Context, r *sdk.SubscribeRequest) error {
+	c, uri := sessionFrom(ctx), r.Params.URI
+	if c == nil {
+		return codec.ToRPCError(agent.Refusedf(agent.CodeInternal, "%w", errNoSession), uri)
+	}
+	to, ok := e.catalog.Load().resource(uri)
+	if !ok {
+		return rpcError(&unknownError{"resource", uri}, uri)
+	}
+	err := c.subs.add(uri)
+	if err == nil && e.watch != nil {
+		if err = e.watch(ctx, to.agent, uri); err != nil {
+			c.subs.remove(uri)
+		}
+	}
+	if err != nil {
+		return codec.ToRPCError(err, uri)
+	}
+	return nil
+}
+
+func (e *endpoint) unsubscribe(ctx context.Context, r *sdk.UnsubscribeRequest) error {
+	if c := sessionFrom(ctx); c != nil {
+		c.subs.remove(r.Params.URI)
+	}
+	return nil
+}
+
+// updated tells the subscribers of a resource, if it is the agent's and offered here.
+func (e *endpoint) updated(ctx context.Context, agentName, uri string) {
+	if to, ok := e.catalog.Load().resource(uri); !ok || to.agent != agentName {
+		return
+	}
+	if err := e.server.ResourceUpdated(ctx, &sdk.ResourceUpdatedNotificationParams{URI: uri}); err != nil {
+		e.o.Logger.DebugContext(ctx, "tell of a resource that has changed", "uri", uri, "error", err)
+	}
+}

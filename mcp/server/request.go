@@ -1,0 +1,106 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/codec"
+)
+
+// A request is what a client wants, however its message was decoded.
+type request struct {
+	op    agent.Op
+	name  string // as the client spells it: an exported name, agent.name, or a URI
+	input json.RawMessage
+	meta  codec.CallMeta
+	round *round // nil: the client can be asked while the call runs
+	// the context given to serveCall ends with the session, at the call's deadline, and when it has
+	// been served
+	bound bool
+}
+
+// newRequest gives the call its id if the client did not.
+func newRequest(op agent.Op, name string, input json.RawMessage, meta codec.CallMeta) request {
+	r := request{op: op, name: name, input: input, meta: meta}
+	if r.meta.ID == "" {
+		r.meta.ID = strconv.FormatUint(rand.Uint64(), 36)
+	}
+	return r
+}
+
+// unknownError says that an endpoint does not offer what a request names.
+type unknownError struct{ kind, name string }
+
+func (e *unknownError) Error() string { return fmt.Sprintf("unknown %s %q", e.kind, e.name) }
+
+// rpcError is what the protocol says where there is no result to hold the error. uri is set for
+// resources.
+func rpcError(err error, uri string) error {
+	if u := (*unknownError)(nil); errors.As(err, &u) {
+		if uri != "" {
+			return codec.ToRPCError(agent.Refusedf(agent.CodeNotFound, "resource %q does not exist", uri), uri)
+		}
+		return codec.UnknownName(u.kind, u.name)
+	}
+	if s := (*stateError)(nil); errors.As(err, &s) {
+		return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: s.Error()}
+	}
+	if m := (*capabilityError)(nil); errors.As(err, &m) {
+		return m.rpc()
+	}
+	return codec.ToRPCError(err, uri)
+}
+
+// isProtocolError reports whether an error is about the request and not about the tool.
+func isProtocolError(err error) bool {
+	var unknown *unknownError
+	var state *stateError
+	var missing *capabilityError
+	return errors.As(err, &unknown) || errors.As(err, &state) || errors.As(err, &missing)
+}
+
+// A round is what a request of that era says beyond its call.
+type round struct {
+	caps    *sdk.ClientCapabilities
+	answers map[string]json.RawMessage // by the ids of the questions
+	state   string                     // empty: the first
+	// On the fast path: what sends its notices, and from which level on log messages are wanted
+	// (empty: none). Else the SDK knows.
+	send  func(ctx context.Context, msg []byte) error
+	level string
+}
+
+// stateError says that a state is none of ours, or not for this call.
+type stateError struct{ why string }
+
+func (e *stateError) Error() string { return "requestState: " + e.why }
+
+// capabilityError says that a call failed because the client does not answer questions of a kind.
+type capabilityError struct {
+	kind string
+	err  *agent.Error
+}
+
+func (e *capabilityError) Error() string { return e.err.Error() }
+
+// rpc is what the protocol says then.
+func (e *capabilityError) rpc() *jsonrpc.Error {
+	name := map[string]string{agent.AskSample: "sampling", agent.AskElicit: "elicitation",
+		agent.AskRoots: "roots"}[e.kind]
+	data, err := json.Marshal(struct {
+		Required map[string]any `json:"requiredCapabilities"`
+		codec.RPCErrorData
+	}{map[string]any{name: struct{}{}}, codec.RPCErrorData{Error: e.err}})
+	if err != nil {
+		data = nil // details that are no JSON
+	}
+	return &jsonrpc.Error{Code: sdk.CodeMissingRequiredClientCapabilities, Message: e.Error(), Data: data}
+}

@@ -1,0 +1,113 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// This file holds what works round the SDK. Each piece has a test in sdk_test.go that fails when an
+// upgrade makes it needless.
+
+// debugLog is the log of the SDK: what it tells of sessions at level info is for debugging here.
+type debugLog struct{ slog.Handler }
+
+func (q debugLog) level(l slog.Level) slog.Level {
+	if l < slog.LevelWarn {
+		return slog.LevelDebug
+	}
+	return l
+}
+
+// Enabled implements slog.Handler.
+func (q debugLog) Enabled(ctx context.Context, l slog.Level) bool {
+	return q.Handler.Enabled(ctx, q.level(l))
+}
+
+// Handle implements slog.Handler.
+func (q debugLog) Handle(ctx context.Context, r slog.Record) error {
+	r.Level = q.level(r.Level)
+	return q.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (q debugLog) WithAttrs(a []slog.Attr) slog.Handler { return debugLog{q.Handler.WithAttrs(a)} }
+
+// WithGroup implements slog.Handler.
+func (q debugLog) WithGroup(name string) slog.Handler { return debugLog{q.Handler.WithGroup(name)} }
+
+// beginStream begins a response on which there is nothing to say yet, so that the client knows that
+// it was received. The SDK does so with a session's own stream only.
+func beginStream(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-cache, no-transform")
+	_, err := io.WriteString(w, ": ok\n\n")
+	if err == nil {
+		_ = http.NewResponseController(w).Flush() // a client that is gone again is noticed by the SDK
+	}
+}
+
+// requestHeader leads from a handler of the SDK back to the POST that it works for: the SDK passes
+// on headers, not contexts. It never comes from outside.
+const requestHeader = "Openmas-Request"
+
+// postIndex finds POSTs by their requestHeader. Its user locks.
+type postIndex struct {
+	byID map[string]*http.Request
+	last int
+}
+
+// add marks r, which it changes, and returns its key in byID.
+func (p *postIndex) add(r *http.Request) string {
+	if p.byID == nil {
+		p.byID = map[string]*http.Request{}
+	}
+	p.last++
+	id := strconv.Itoa(p.last)
+	p.byID[id] = r
+	r.Header = r.Header.Clone()
+	r.Header.Set(requestHeader, id)
+	return id
+}
+
+// contextOf is the context of the POST that a request of the SDK came with; nil if there is none.
+func (p *postIndex) contextOf(extra *sdk.RequestExtra) context.Context {
+	if extra == nil {
+		return nil
+	}
+	if r := p.byID[extra.Header.Get(requestHeader)]; r != nil {
+		return r.Context()
+	}
+	return nil
+}
+
+// setFirstLevel makes the SDK send log messages from level info on before the client asks for any:
+// it sends none until then.
+func setFirstLevel(ctx context.Context, next sdk.MethodHandler, ss *sdk.ServerSession) error {
+	_, err := next(ctx, "logging/setLevel", &sdk.ServerRequest[*sdk.SetLoggingLevelParams]{Session: ss,
+		Params: &sdk.SetLoggingLevelParams{Level: "info"}})
+	return err
+}
+
+// addOrWarn adds one thing to the SDK's lists. The SDK panics at what it cannot list, and foreign
+// servers describe all sorts of things.
+func addOrWarn(log *slog.Logger, kind, name string, add func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.Warn("a "+kind+" cannot be listed", "name", name, "reason", fmt.Sprint(p))
+		}
+	}()
+	add()
+}
+
+// aboutClient is what the `_meta` of a request of protocol 2026-07-28 says about its client. The
+// SDK decodes it for requests of its own only.
+func aboutClient(meta sdk.Meta) (*sdk.Implementation, *sdk.ClientCapabilities) {
+	r := sdk.ServerRequest[*sdk.PingParams]{Params: &sdk.PingParams{Meta: meta}}
+	return r.ClientInfo(), r.ClientCapabilities()
+}
