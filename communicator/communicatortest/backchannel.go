@@ -10,7 +10,7 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// backChannel: a running call can tell and ask whoever made it.
+// backChannel: a running call can send notices and questions to its caller.
 func backChannel() []test {
 	return []test{
 		{"progress, in order", nil, progress},
@@ -264,7 +264,7 @@ func nestedQuestion(b *bench) {
 	}
 }
 
-// The user thinks for ever; the caller gives up.
+// The user does not answer, and the caller stops waiting.
 func cancelledQuestion(b *bench) {
 	b.tools(echo(), elicitTool())
 	asked, over := make(chan struct{}, 1), make(chan struct{}, 1)

@@ -8,8 +8,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// closing: what is in flight is answered, what is new is refused, and nothing stays behind (which
-// every subtest checks).
+// closing: calls in flight are answered, new ones are refused, and no goroutine stays behind, which
+// every subtest checks.
 func closing() []test {
 	return []test{
 		{"a binding with a call in flight", nil, closeBinding},
@@ -205,7 +205,7 @@ func closeCommunicator(b *bench) {
 	}
 }
 
-// Whoever closes the end that dials may lose the answer, but is told the truth.
+// Closing the end that dials may lose the answer. Then the error is true.
 func closeCaller(b *bench) {
 	l, inFlight, _ := b.busy()
 	closed := background(b, b.Caller.Close)

@@ -55,11 +55,11 @@ func deadline(b *bench) {
 	}
 }
 
-// deaf is a tool that ignores its context until the test ends.
-func deaf(b *bench) (tool agent.Tool, began chan struct{}) {
+// ignoresContext returns a tool, "stubborn", that ignores its context until the test ends.
+func ignoresContext(b *bench) (tool agent.Tool, began chan struct{}) {
 	began, open := make(chan struct{}, 16), make(chan struct{})
 	b.Cleanup(func() { close(open) })
-	return raw("deaf", func(context.Context, *agent.Call) (*agent.Result, error) {
+	return raw("stubborn", func(context.Context, *agent.Call) (*agent.Result, error) {
 		began <- struct{}{}
 		<-open
 		return agent.TextResult("too late"), nil
@@ -67,12 +67,12 @@ func deaf(b *bench) (tool agent.Tool, began chan struct{}) {
 }
 
 func deadlineIgnored(b *bench) {
-	tool, _ := deaf(b)
+	tool, _ := ignoresContext(b)
 	b.tools(echo(), tool)
 	b.alive()
 	ctx, cancel := context.WithTimeout(b.ctx(), 500*time.Millisecond)
 	defer cancel()
-	a := wait(b, b.start(ctx, "deaf", nil), "the caller to leave")
+	a := wait(b, b.start(ctx, "stubborn", nil), "the caller to leave")
 	if e := b.failed(a.res, a.err); e.Code != agent.CodeDeadlineExceeded {
 		b.Errorf("the call ended with %v", e)
 	}
@@ -96,11 +96,11 @@ func cancellation(b *bench) {
 }
 
 func cancellationIgnored(b *bench) {
-	tool, began := deaf(b)
+	tool, began := ignoresContext(b)
 	b.tools(echo(), tool)
 	ctx, cancel := context.WithCancel(b.ctx())
 	defer cancel()
-	ch := b.start(ctx, "deaf", nil)
+	ch := b.start(ctx, "stubborn", nil)
 	wait(b, began, "the tool to begin")
 	cancel()
 	a := wait(b, ch, "the caller to leave")

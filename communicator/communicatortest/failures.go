@@ -11,7 +11,7 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// failures: errors cross alike, and NotExecuted is said only where it is certain.
+// failures: errors cross alike, and are NotExecuted only where that is certain.
 func failures() []test {
 	return []test{
 		{"every code, with all it carries", nil, everyCode},
@@ -131,7 +131,7 @@ func invalidInput(b *bench) {
 		e := b.refuse("forecast", json.RawMessage(in))
 		b.want(e, true, agent.CodeInvalidArgument)
 		if e.Message == "" {
-			b.Errorf("%s is refused without a word", in)
+			b.Errorf("%s is refused without a message", in)
 		}
 	}
 	if n, _ := ran.count(); n != 0 {

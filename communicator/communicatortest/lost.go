@@ -8,8 +8,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// lost: the connection is lost, and what the caller is told about its call is true. Nothing is
-// executed twice.
+// lost: the connection is lost. The error that the caller gets is true, and nothing is executed
+// twice.
 func lost() []test {
 	conn, hold := []Feature{Connection}, []Feature{Connection, Holding}
 	return []test{
@@ -24,15 +24,15 @@ func lost() []test {
 	}
 }
 
-// truth checks what a caller was told after the loss against what the ledger knows of its calls:
-// each at most once, and none that was said not to be executed.
+// truth compares the error of a call after the loss with the ledger: it ran at most once, and not
+// at all where the error is NotExecuted.
 func (b *bench) truth(l *ledger, e *agent.Error, id string) {
 	b.Helper()
 	switch runs := l.of(id); {
 	case runs > 1:
 		b.Errorf("the call ran %d times", runs)
 	case e.NotExecuted && runs != 0:
-		b.Errorf("the call ran, and the caller was told that it did not: %v", e)
+		b.Errorf("the call ran, and its error is NotExecuted: %v", e)
 	case e.NotExecuted && e.Code != agent.CodeUnavailable, !e.NotExecuted && e.Code != agent.CodeOutcomeUnknown:
 		b.Errorf("the error is %v with NotExecuted %v: want unavailable where it did not run, else outcome_unknown", e,
 			e.NotExecuted)
@@ -133,16 +133,16 @@ func lostWithMany(b *bench) {
 			return &agent.Result{}, nil
 		}
 	}))
-	type told struct {
+	type outcome struct {
 		id string
 		answer
 	}
-	ch := make(chan told, n)
+	ch := make(chan outcome, n)
 	for range n {
 		go func() {
 			c := b.direct("stay")
 			res, err := b.dir.Call(b.ctx(), c)
-			ch <- told{c.ID, answer{res, err}}
+			ch <- outcome{c.ID, answer{res, err}}
 		}()
 	}
 	for range n / 2 {

@@ -89,7 +89,7 @@ func origins(b *bench) {
 	}
 }
 
-// where is what a call says of itself at its end.
+// where is what a call knows of itself at its callee.
 type where struct {
 	From  agent.Identity
 	Root  string

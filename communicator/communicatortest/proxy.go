@@ -17,12 +17,12 @@ type Proxy struct {
 	// Addr is the host and port to dial, on loopback.
 	Addr string
 
-	target string
-	mu     sync.Mutex
-	pairs  map[*pair]struct{}
-	holds  [2]chan struct{} // by Direction; nil: flowing. Closed when the first bytes are held.
-	told   [2]bool
-	closed bool
+	target   string
+	mu       sync.Mutex
+	pairs    map[*pair]struct{}
+	holds    [2]chan struct{} // by Direction; nil: flowing. Closed when the first bytes are held.
+	notified [2]bool
+	closed   bool
 }
 
 // pair is one connection through the proxy: the caller's side and the callee's side.
@@ -65,7 +65,7 @@ func NewProxy(t *testing.T, target string) *Proxy {
 func (p *Proxy) Sever() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.holds, p.told = [2]chan struct{}{}, [2]bool{}
+	p.holds, p.notified = [2]chan struct{}{}, [2]bool{}
 	for pr := range p.pairs {
 		pr.cut()
 	}
@@ -81,13 +81,13 @@ func (p *Proxy) Hold(d Direction) <-chan struct{} {
 	return p.holds[d]
 }
 
-// held reports whether what flows in that direction is to be kept, and tells the one who waits for
-// it that there are bytes: the end of a connection that was idle is none of what was sent.
+// held reports whether what flows in that direction is to be held back, and closes the channel of
+// Hold at the first bytes. The end of an idle connection is not among those.
 func (p *Proxy) held(d Direction, bytes bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.holds[d] != nil && bytes && !p.told[d] {
-		p.told[d] = true
+	if p.holds[d] != nil && bytes && !p.notified[d] {
+		p.notified[d] = true
 		close(p.holds[d])
 	}
 	return p.holds[d] != nil

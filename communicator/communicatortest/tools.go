@@ -51,7 +51,7 @@ func (l *ledger) count() (total, most int) {
 	return total, most
 }
 
-// latch is a tool, "latch", that says when it began, and ends when it is released or its context
+// latch is a tool, "latch", that reports when it began, and ends when it is released or its context
 // ends.
 type latch struct {
 	ledger

@@ -131,7 +131,7 @@ func unicode(b *bench) {
 	}
 }
 
-// A tool that returns a string says text, and text stays text.
+// A tool that returns a string returns text, and text stays text.
 func textLikeJSON(b *bench) {
 	b.tools(agent.NewTool("say", "", func(_ context.Context, in map[string]string) (string, error) {
 		return in["text"], nil

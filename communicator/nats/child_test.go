@@ -33,8 +33,8 @@ func childOptions() Options {
 	return Options{Project: "test", StateDir: os.Getenv(dirVar)}
 }
 
-// child serves an agent, named as its role, until its standard input ends. It says "owner" or
-// "client", and the begin of each call of "hang".
+// child serves an agent, named as its role, until its standard input ends. It prints "owner" or
+// "client", and a line at the begin of each call of "hang".
 func child(role string) int {
 	d, err := Open(context.Background(), childOptions())
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// A backlog of durable events, handled by one agent. It says what asking for each event costs.
+// A backlog of durable events, handled by one agent: what it costs to ask for each.
 func BenchmarkDurableBacklog(b *testing.B) {
 	v := durable(b, open(b, testBroker(b).options()), DurableOptions{})
 	payload := json.RawMessage(`{"path":"a/b/c.go"}`)

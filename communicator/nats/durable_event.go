@@ -31,7 +31,7 @@ func (s *durableSubscription) take(raw jetstream.Msg) (waiting uint64) {
 	e.key = e.m.Metadata["key"]
 	e.turn = s.order.Take(e.key)
 	handled, end := context.WithCancel(context.Background())
-	s.work.Go(func() { // the broker takes an event away that it hears nothing of
+	s.work.Go(func() { // else the broker redelivers the event after AckWait
 		for backoff.Sleep(handled, s.v.o.AckWait/3) == nil {
 			s.settle(e, e.raw.InProgress())
 		}
@@ -99,7 +99,7 @@ func (s *durableSubscription) handle(e *durableEvent) {
 // settle notes that the broker does not know: it delivers the event again.
 func (s *durableSubscription) settle(e *durableEvent, err error) {
 	if err != nil && !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
-		s.v.d.o.Logger.Debug("the broker was not told about an event", "agent", s.group, "topic", s.topic, "event",
+		s.v.d.o.Logger.Debug("an event was not settled with the broker", "agent", s.group, "topic", s.topic, "event",
 			e.m.UUID, "error", err)
 	}
 }

@@ -177,7 +177,7 @@ func TestDeadEvents(t *testing.T) {
 	}
 }
 
-// Handlers that need longer than the time after which a silent process loses its events keep them.
+// A handler that needs longer than AckWait keeps its event.
 func TestDurableSlowHandler(t *testing.T) {
 	t.Parallel()
 	v := durable(t, open(t, testBroker(t).options()), DurableOptions{AckWait: 1500 * time.Millisecond})

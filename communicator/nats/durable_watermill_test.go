@@ -8,8 +8,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// Publisher is watermill's view of durable events, for its Router and middleware: topics are those
-// of events, messages need not be. Closing it does nothing.
+// Publisher is watermill's view of durable events, for its suite: topics are those of events,
+// messages need not be. Closing it does nothing.
 func (v *Durable) Publisher() message.Publisher { return durablePublisher{v} }
 
 type durablePublisher struct{ v *Durable }
@@ -26,9 +26,9 @@ func (p durablePublisher) Publish(topic string, messages ...*message.Message) er
 func (p durablePublisher) Close() error { return nil }
 
 // Subscriber is watermill's, of one group. The next message comes when the one before was
-// acknowledged; one that was nacked comes again after a while, and is dead after the last attempt.
-// Messages that wait for nobody's acknowledgement when the subscriber is closed are delivered
-// again, at once.
+// acknowledged. One that was nacked comes again after a while, and is dead-lettered after the last
+// attempt. Messages that are not acknowledged when the subscriber is closed are redelivered at
+// once.
 func (v *Durable) Subscriber(group string) (message.Subscriber, error) {
 	return &durableSubscriber{v: v, group: group, subs: map[*durableSubscription]func(){}}, nil
 }

@@ -58,7 +58,7 @@ func certificate(t *testing.T, dir, name string, serial int64, parent *tls.Certi
 	return c, certFile, keyFile
 }
 
-// Both ends prove who they are; a client that cannot, or does not trust the server, is told so.
+// Both ends prove who they are. A client that cannot, or does not trust the server, gets an error.
 func TestTLS(t *testing.T) {
 	dir := t.TempDir()
 	ca, caFile, _ := certificate(t, dir, "ca", 1, nil)

@@ -21,7 +21,7 @@ func (l *copying) Publish(_ string, messages ...*message.Message) error {
 	return nil
 }
 
-// A message that has served before says nothing of what it said then.
+// A message that is used again has nothing of what it was before.
 func TestMessagesServeAgain(t *testing.T) {
 	l := &copying{Driver: NewMemory(MemoryOptions{})}
 	c := &Communicator{driver: l}

@@ -107,7 +107,7 @@ func TestEventsOrderedByKey(t *testing.T) {
 	}
 }
 
-// A slow handler slows publishers down, at most for PublishTimeout; then they are told.
+// A slow handler slows publishers down, at most for PublishTimeout; then they get an error.
 func TestEventBackpressure(t *testing.T) {
 	d := NewMemory(MemoryOptions{Queue: 4})
 	defer d.Close()

@@ -121,7 +121,7 @@ func (b *binding) due(now int64) (due []*acceptedCall, left bool) {
 }
 
 // receiveHeartbeat takes the heartbeat of a call. When this process does not wait for the call any
-// more, the callee does not know that yet, and is told.
+// more, the callee does not know that yet: it gets a cancellation.
 func (c *Communicator) receiveHeartbeat(f *bus.Frame) {
 	if !c.pending.heartbeat(f.Ref, c.clock.now()) && agent.CheckAgentName(f.Agent) == nil {
 		c.sendCancel(f.Agent, f.Ref)

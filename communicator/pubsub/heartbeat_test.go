@@ -16,8 +16,8 @@ import (
 	"github.com/openmas/openmas/internal/testkit"
 )
 
-// far is a broker between processes: it can lose what is sent to some subjects, and tells later
-// that nobody listens.
+// far is a broker between processes: it can lose what is sent to some subjects, and reports later
+// that a subject has no subscribers.
 type far struct {
 	*Memory
 	mu   sync.Mutex
@@ -129,8 +129,8 @@ func TestHeartbeatsStop(t *testing.T) {
 	})
 }
 
-// Whoever serves a call that nobody waits for is told: by the caller's process, or by the broker
-// when that is gone.
+// A call that nobody waits for is cancelled: by the caller's process, or through the broker when
+// that is gone.
 func TestHeartbeatsOfOrphans(t *testing.T) {
 	t.Run("forgotten", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -179,7 +179,7 @@ func TestUnheardLater(t *testing.T) {
 	}
 }
 
-// The clock of heartbeats stands still while there is nothing to watch.
+// The heartbeat clock stops while there is nothing to watch.
 func TestPulseSleeps(t *testing.T) {
 	f := newFar(t)
 	server := process(t, f, Options{})

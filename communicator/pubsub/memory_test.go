@@ -137,7 +137,7 @@ func TestMemoryBlocksWhenFull(t *testing.T) {
 	if err := <-waited; err != nil {
 		t.Fatal(err)
 	}
-	// Publishers that wait when it is closed are told.
+	// Publishers that wait when it is closed get an error.
 	for range 3 {
 		if err := publish(t.Context(), "x"); err != nil {
 			t.Fatal(err)
@@ -231,7 +231,7 @@ func TestMemorySharesNothing(t *testing.T) {
 }
 
 // Subscribers come and go while others publish: each message that Publish accepted is delivered or
-// dead, none is forgotten.
+// dead-lettered.
 func TestMemoryForgetsNothing(t *testing.T) {
 	var mu sync.Mutex
 	ends := map[string]int{}

@@ -190,7 +190,7 @@ func refusedByContext(ctx context.Context, call *agent.Call) error {
 	return agent.Refusedf(agent.CodeOf(err), "%s: %w before it was sent", target(call), err)
 }
 
-// sendCancel tells the callee that nobody waits for the call any more. It is best effort: the
+// sendCancel cancels a call that this process does not wait for any more. It is best effort: the
 // callee's own deadline ends the call as well.
 func (c *Communicator) sendCancel(name, ref string) {
 	ctx, cancel := context.WithTimeout(c.ctx, cancelTimeout)

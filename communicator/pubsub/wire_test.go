@@ -115,7 +115,7 @@ func TestRawCalls(t *testing.T) {
 func TestRawReplies(t *testing.T) {
 	d := NewMemory(MemoryOptions{})
 	defer d.Close()
-	// The callee is a stranger: it answers as the test says.
+	// The callee is a stranger: the test makes its answers.
 	answers := make(chan map[string]string, 1)
 	s := newStranger(t, d)
 	stop, err := bus.Receive(d, "callee", "om.1.test.call.callee", func(m *message.Message) {

@@ -10,9 +10,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// EncodeEvent is an event as the message that carries it. An event without an ID gets a random
-// one; the message's UUID is the ID. Too much metadata, or a payload of more than maxPayload bytes
-// unless that is 0, is resource_exhausted.
+// EncodeEvent returns the message of an event, whose UUID is the event's ID. An event without an ID
+// gets a random one. Errors are those of [Frame.Encode].
 func EncodeEvent(e agent.Event, maxPayload int) (*message.Message, error) {
 	if e.ID == "" {
 		e.ID = strconv.FormatUint(rand.Uint64(), 36)
@@ -26,7 +25,7 @@ func EncodeEvent(e agent.Event, maxPayload int) (*message.Message, error) {
 	return m, nil
 }
 
-// DecodeEvent is the way back. On an error the event has what could be read.
+// DecodeEvent returns the event of a message. On an error it has the fields that could be read.
 func DecodeEvent(m *message.Message) (agent.Event, error) {
 	f, err := Decode(m)
 	e := agent.Event{ID: f.ID, Topic: f.Topic, Source: f.Source, Key: f.Key, Payload: f.Payload, Meta: f.Meta}

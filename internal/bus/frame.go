@@ -10,15 +10,15 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// version is the major version of the wire format that is spoken here.
+// version is the major version of this wire format.
 const version = "1"
 
-// The kinds of frames. Later ones of version 1 are ignored by those that do not know them.
+// The kinds of frames. A receiver that does not know a later kind of version 1 ignores it.
 const (
 	KindCall      = "call"      // do this
-	KindCancel    = "cancel"    // the caller gave up
+	KindCancel    = "cancel"    // the caller does not wait any more
 	KindReply     = "reply"     // the end of a call
-	KindHeartbeat = "heartbeat" // the call is not forgotten
+	KindHeartbeat = "heartbeat" // the call is still being served
 	KindNotice    = "notice"    // progress or a log line, while a call runs
 	KindAsk       = "ask"       // a question to the caller, while a call runs
 	KindAnswer    = "answer"    // the answer to an ask
@@ -28,15 +28,15 @@ const (
 
 // The names of presence frames. Their source is the process. Without a payload, the last one holds.
 const (
-	PresenceHello = "hello" // it has just come, or was cut off: the others are to report too
+	PresenceHello = "hello" // it has just come, or was cut off: the others report too
 	PresenceHere  = "here"
 	PresenceGone  = "gone" // it leaves in order
 )
 
-// OpInfo is the operation that communicators answer themselves: what does the agent offer?
+// OpInfo is the operation that communicators answer themselves: what the agent offers.
 const OpInfo = "info"
 
-// What a payload is.
+// The kinds of payloads.
 const (
 	BodyResumed    = "resumed"    // of a call: input, inputs and state
 	BodyStructured = "structured" // a JSON value
@@ -50,7 +50,7 @@ const MaxMetadata = 16 << 10
 
 const metaPrefix = "meta-"
 
-// A Frame is a message as the package documentation describes it. Zero fields are not sent.
+// A Frame is a message as docs/wire.md describes it. Fields that are zero are not sent.
 type Frame struct {
 	Kind, Ref, ReplyTo       string
 	Op, Agent, Name, ID      string
@@ -64,8 +64,8 @@ type Frame struct {
 	Payload                  []byte
 }
 
-// Encode makes the message. It refuses metadata that is too large, and a payload of more than
-// maxPayload bytes unless that is 0: nothing was sent then.
+// Encode makes the message. Too much metadata, or a payload of more than maxPayload bytes unless
+// that is 0, is resource_exhausted and not executed.
 func (f *Frame) Encode(maxPayload int) (*message.Message, *agent.Error) {
 	m := &message.Message{Metadata: make(message.Metadata, f.fields())}
 	if refused := f.Fill(m, maxPayload); refused != nil {
@@ -74,7 +74,7 @@ func (f *Frame) Encode(maxPayload int) (*message.Message, *agent.Error) {
 	return m, nil
 }
 
-// Fill is encode into an empty message.
+// Fill is Encode into an empty message.
 func (f *Frame) Fill(m *message.Message, maxPayload int) *agent.Error {
 	w := writer{md: m.Metadata}
 	w.plain("v", version)
@@ -137,7 +137,8 @@ func (f *Frame) fields() int {
 	return 5
 }
 
-// W3C trace context goes under its own names, so that any tool finds it.
+// isTrace reports whether a key is of the W3C trace context, which keeps its own names, so that any
+// tool finds it.
 func isTrace(key string) bool { return key == "traceparent" || key == "tracestate" || key == "baggage" }
 
 // A writer fills metadata and counts its size.

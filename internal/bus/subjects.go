@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Subjects makes the Subjects of a project: its prefix, "om.1.<project>.".
+// Subjects makes the subjects of a project. It is their prefix, "om.1.<project>.".
 type Subjects string
 
 func NewSubjects(project string) (Subjects, error) {
@@ -23,14 +23,14 @@ func (s Subjects) Reply(process string) string { return string(s) + "reply." + p
 func (s Subjects) Event(topic string) string   { return string(s) + "event." + topic }
 func (s Subjects) Presence() string            { return string(s) + "presence" }
 
-// Subject is the subject of a class in a project, "om.1.<project>.<class>", that a driver uses for
-// its own purposes. A project that is no name is an error.
+// Subject returns "om.1.<project>.<class>", which a driver uses for its own purposes. A project
+// that is not a name is an error.
 func Subject(project, class string) (string, error) {
 	s, err := NewSubjects(project)
 	return string(s) + class, err
 }
 
-// IsReply keeps a frame from having its answer sent to just any subject.
+// IsReply reports whether a subject is one for replies: an answer is sent to no other.
 func (s Subjects) IsReply(subject string) bool {
 	process, ok := strings.CutPrefix(subject, string(s)+"reply.")
 	return ok && process != "" && !strings.ContainsAny(process, ".*> \t\r\n")
