@@ -11,18 +11,20 @@ import (
 )
 
 func TestPolicyFor(t *testing.T) {
+	yes, no := true, false
 	c := &Config{
-		Defaults: Policy{Timeout: 20 * time.Second, Retry: Retry{Max: 5 * time.Second}},
+		Defaults: Policy{Timeout: 20 * time.Second, Retry: Retry{Max: 5 * time.Second}, Idempotent: &yes},
 		Agents: map[string]Agent{"a": {
 			Type:   "x",
-			Policy: Policy{Retry: Retry{Attempts: 5}},
-			Tools:  map[string]Policy{"t": {Timeout: time.Second, Retry: Retry{Initial: time.Millisecond}}},
+			Policy: Policy{Timeout: 10 * time.Second, Retry: Retry{Attempts: 5, Multiplier: 3}},
+			Tools: map[string]Policy{"t": {Timeout: time.Second, Retry: Retry{Attempts: 2, Initial: time.Millisecond},
+				Idempotent: &no}},
 		}},
 	}
 	for name, want := range map[string]Policy{
-		"a.t":   {time.Second, Retry{5, time.Millisecond, 2, 5 * time.Second}, nil},
-		"a.u":   {20 * time.Second, Retry{5, 100 * time.Millisecond, 2, 5 * time.Second}, nil},
-		"b.any": {20 * time.Second, Retry{3, 100 * time.Millisecond, 2, 5 * time.Second}, nil},
+		"a.t":   {time.Second, Retry{2, time.Millisecond, 3, 5 * time.Second}, &no},
+		"a.u":   {10 * time.Second, Retry{5, 100 * time.Millisecond, 3, 5 * time.Second}, &yes},
+		"b.any": {20 * time.Second, Retry{3, 100 * time.Millisecond, 2, 5 * time.Second}, &yes},
 	} {
 		agent, tool, _ := strings.Cut(name, ".")
 		if got := c.PolicyFor(agent, tool); got != want {

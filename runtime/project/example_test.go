@@ -1,7 +1,10 @@
 package project_test
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/openmas/openmas/runtime/project"
@@ -38,4 +41,29 @@ func ExampleFill() {
 	// Output:
 	// {C 5m0s} <nil>
 	// unknown key "refrsh"; did you mean "refresh"?
+}
+
+// Everything that is wrong with a project file is reported at once, each with its place.
+func ExampleLoad() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	path := filepath.Join(dir, "openmas.yaml")
+	text := "agents:\n  linter: {type: linter, comunicator: mcp-sse}\n  search: {url: \"https://x/sse\", timeout: 3}\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		fmt.Println(err)
+	}
+	_, err = project.Load(path, project.Options{})
+	var problems project.Errors
+	if errors.As(err, &problems) {
+		for _, p := range problems {
+			fmt.Printf("%d:%d: %s\n", p.Pos.Line, p.Pos.Column, p.Message)
+		}
+	}
+	// Output:
+	// 2:26: unknown key "comunicator" in agents.linter
+	// 3:43: agents.search.timeout: wants a duration with a unit, not the number 3
 }

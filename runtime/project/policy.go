@@ -60,7 +60,8 @@ func inherit(to, from reflect.Value) {
 
 // policy checks what one level says in the light of what it inherits.
 func (v *validator) policy(keys []string, own, resolved Policy) {
-	v.waits(below(keys, "retry"), own.Retry.Initial != 0 || own.Retry.Max != 0, resolved.Retry.Initial, resolved.Retry.Max)
+	said := own.Retry.Initial != 0 || own.Retry.Max != 0
+	v.waits(below(keys, "retry"), said, resolved.Retry.Initial, resolved.Retry.Max)
 }
 
 // waits checks that a wait has room to grow, where anything was said about it.

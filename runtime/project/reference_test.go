@@ -200,8 +200,8 @@ func kept(t *testing.T, path, got, want string) {
 		g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
 		for i := range min(len(g), len(w)) {
 			if g[i] != w[i] {
-				t.Errorf("%s:%d is not what is declared (go test ./runtime/project -update):\n got %s\nwant %s", path, i+1,
-					g[i], w[i])
+				t.Errorf("%s:%d is not what is declared (go test ./runtime/project -update):\n got %s\nwant %s", path,
+					i+1, g[i], w[i])
 				return
 			}
 		}
@@ -212,8 +212,8 @@ func kept(t *testing.T, path, got, want string) {
 // TestBounds tries the ends of every range that is declared.
 func TestBounds(t *testing.T) {
 	all := entries(t, sentences(t), "", reflect.TypeFor[Config]())
-	project(t, map[string]string{"p.yaml": "agents: {some: {type: some}, far: {url: \"http://127.0.0.1\"}}\nmcp: {resume: " +
-		"1MiB}\ndefaults: {retry: {initial: 1ns}}\n"})
+	project(t, map[string]string{"p.yaml": "agents: {some: {type: some}, far: {url: \"http://127.0.0.1\"}}\n" +
+		"mcp: {resume: 1MiB}\ndefaults: {retry: {initial: 1ns}}\n"})
 	n := 0
 	for _, e := range all {
 		if !e.min.IsValid() || strings.Contains(e.path, "TOOL") {

@@ -97,7 +97,8 @@ func (d *decoder) text(dst reflect.Value, v any) bool {
 	}
 	if err := dst.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s)); err != nil {
 		if d.tree == nil || quote(v, s) != strconv.Quote(s) {
-			return d.fail(v, "", "the text is no valid %s", strings.ToLower(dst.Type().Name())) // err may quote a secret
+			// err may quote a secret
+			return d.fail(v, "", "the text is no valid %s", strings.ToLower(dst.Type().Name()))
 		}
 		return d.fail(v, "", "%v", err)
 	}

@@ -32,7 +32,8 @@ func schemaOf(said map[string]string, t reflect.Type, definitions object) object
 		p["description"] = e.sentence
 		if e.def.IsValid() && !e.inherit {
 			p["default"] = e.defaultText()
-			if n := reflect.Indirect(e.def); n.Kind() == reflect.Bool || isQuantity(n.Type()) && n.Type().PkgPath() == "" {
+			n := reflect.Indirect(e.def)
+			if n.Kind() == reflect.Bool || isQuantity(n.Type()) && n.Type().PkgPath() == "" {
 				p["default"] = n.Interface()
 			}
 		}
@@ -49,7 +50,8 @@ func valueSchema(said map[string]string, t reflect.Type, k *key, definitions obj
 		return object{"type": []string{"string", "integer"}, "pattern": `^[0-9]+ *(B|KiB|MiB|GiB)?$|` + reference,
 			"minimum": 1}
 	case "number", "factor":
-		p := object{"type": []string{map[bool]string{true: "integer", false: "number"}[t.Kind() == reflect.Int], "string"},
+		kind := map[bool]string{true: "integer", false: "number"}[t.Kind() == reflect.Int]
+		p := object{"type": []string{kind, "string"},
 			"pattern": `^[0-9.]+$|` + reference, "exclusiveMinimum": 0}
 		if k.min.IsValid() {
 			delete(p, "exclusiveMinimum")
@@ -148,7 +150,8 @@ func TestSchemaFits(t *testing.T) {
 			if n++; root != "testdata" {
 				line, _, _ := strings.Cut(text, "\n")
 				at, ok := strings.CutPrefix(line, "# yaml-language-server: $schema=")
-				if found := filepath.Join(filepath.Dir(path), filepath.FromSlash(at)); !ok || found != filepath.Clean(schemaPath) {
+				found := filepath.Join(filepath.Dir(path), filepath.FromSlash(at))
+				if !ok || found != filepath.Clean(schemaPath) {
 					t.Errorf("%s: its first line does not name the schema, but %s", path, found)
 				}
 			}
