@@ -7,7 +7,20 @@ package main
 import (
 	"os"
 
+	"github.com/spf13/cobra"
+
+	"github.com/openmas/openmas/cmd/openmas/internal/gobuild"
+	"github.com/openmas/openmas/cmd/openmas/internal/mcpcmd"
 	"github.com/openmas/openmas/internal/cli"
 )
 
-func main() { os.Exit(cli.Main(cli.Program{Become: become})) }
+func main() { os.Exit(cli.Main(program())) }
+
+// program is the command with what needs a Go toolchain or concerns a workplace, which users' own
+// programs do without.
+func program() cli.Program {
+	return cli.Program{
+		Become:   gobuild.Become,
+		Commands: []func(*cli.App) *cobra.Command{mcpcmd.Command},
+	}
+}

@@ -66,8 +66,7 @@ over a broker, or over MCP.
   openmas run                       run the project in this folder
   openmas list                      list what its agents offer
   openmas call geo.locate city=Bern call a tool`,
-		a.runCommand(), a.validateCommand(), a.listCommand(), a.callCommand(), a.eventsCommand(), a.mcpCommand(),
-		a.versionCommand())
+		a.runCommand(), a.validateCommand(), a.listCommand(), a.callCommand(), a.eventsCommand(), a.versionCommand())
 	for _, command := range a.Commands {
 		root.AddCommand(command(a))
 	}

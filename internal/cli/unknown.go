@@ -13,7 +13,7 @@ import (
 )
 
 // OnlyOpenmas are the commands that the openmas command has and a user's own program has not.
-var onlyOpenmas = []string{"mcp"}
+var OnlyOpenmas = []string{"mcp"}
 
 // answerUnknown has every command answer unknown commands, flags and arguments with what is meant,
 // as errors of usage.
@@ -89,7 +89,7 @@ func unknownCommand(c *cobra.Command, word string) error {
 	hint := fmt.Sprintf("\nSee '%s --help'", c.CommandPath())
 	if near := nearest.Word(word, slices.Collect(maps.Keys(known))); near != "" {
 		hint = fmt.Sprintf("; did you mean \"%s\"?", known[near].CommandPath())
-	} else if !c.HasParent() && slices.Contains(onlyOpenmas, word) {
+	} else if !c.HasParent() && slices.Contains(OnlyOpenmas, word) {
 		hint = "; the openmas command has it, and this program is another one"
 	}
 	return Usage(fmt.Errorf("unknown command %q for %q%s", word, c.CommandPath(), hint))

@@ -1,4 +1,4 @@
-package cli
+package mcpcmd
 
 import (
 	"cmp"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/openmas/openmas/internal/cli"
 	"github.com/openmas/openmas/mcp"
 )
 
@@ -25,9 +26,9 @@ var configFiles = map[string]string{
 // defaultTokenVar is where clients keep the gateway's token, unless somebody says otherwise.
 const defaultTokenVar = "OPENMAS_TOKEN"
 
-func (a *App) mcpConfigCommand() *cobra.Command {
-	var p ProjectFlags
-	var u URLFlags
+func configCommand(a *cli.App) *cobra.Command {
+	var p cli.ProjectFlags
+	var u cli.URLFlags
 	var client, name string
 	var stdio bool
 	c := &cobra.Command{
@@ -43,10 +44,10 @@ starts: openmas mcp connect. The claude client only starts programs, as with --s
 The gateway's token is not printed: the client takes it from the place that the configuration names.`,
 		Example: `  openmas mcp config --client vscode
   openmas mcp config --client claude --url http://127.0.0.1:8765`,
-		Args: NoArguments,
+		Args: cli.NoArguments,
 		RunE: func(*cobra.Command, []string) error {
 			if configFiles[client] == "" {
-				return Usage(fmt.Errorf("--client %q: want vscode, claude or cursor", client))
+				return cli.Usage(fmt.Errorf("--client %q: want vscode, claude or cursor", client))
 			}
 			stdio = stdio || client == "claude"
 			exe, err := os.Executable()
@@ -56,20 +57,20 @@ The gateway's token is not printed: the client takes it from the place that the 
 			e := entry{name: name, client: client, tokenVar: u.TokenEnv}
 			switch {
 			case u.URL == "":
-				err = a.projectEntry(&e, &p, exe, stdio)
+				err = projectEntry(a, &e, &p, exe, stdio)
 			case p.Given():
 				err = errors.New("a project (--project, --profile, --set) or --url: one of them")
 			default:
 				err = e.reach(u.URL, exe, stdio)
 			}
 			if err != nil {
-				return Usage(err)
+				return cli.Usage(err)
 			}
 			if e.tokenVar != "" {
 				fmt.Fprintf(a.Err, "The token is taken from %s: %s.\n", e.tokenVar, e.tokenHint())
 			}
 			fmt.Fprintf(a.Err, "For %s:\n", configFiles[client])
-			return WriteJSON(a.Out, e.snippet())
+			return cli.WriteJSON(a.Out, e.snippet())
 		},
 	}
 	p.Register(c)
@@ -93,7 +94,7 @@ type entry struct {
 }
 
 // projectEntry describes a project. It is read, not built.
-func (a *App) projectEntry(e *entry, p *ProjectFlags, exe string, stdio bool) error {
+func projectEntry(a *cli.App, e *entry, p *cli.ProjectFlags, exe string, stdio bool) error {
 	cfg, err := a.ReadProject(p)
 	if err != nil {
 		return err
@@ -126,7 +127,7 @@ func (a *App) projectEntry(e *entry, p *ProjectFlags, exe string, stdio bool) er
 
 // reach describes a URL.
 func (e *entry) reach(raw, exe string, stdio bool) error {
-	t, err := (&URLFlags{URL: raw}).Target(nil)
+	t, err := (&cli.URLFlags{URL: raw}).Target(nil)
 	if err != nil {
 		return err
 	}

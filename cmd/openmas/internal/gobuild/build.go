@@ -1,4 +1,5 @@
-package main
+// Package gobuild builds the Go package that a project names, and becomes it.
+package gobuild
 
 import (
 	"context"
@@ -21,9 +22,9 @@ import (
 // the openmas command itself does not build itself for ever.
 const becameVar = "OPENMAS_BECAME"
 
-// become builds the package that the project names and runs it in place of this program, with the
+// Become builds the package that the project names and runs it in place of this program, with the
 // same arguments. It returns only if that fails.
-func become(ctx context.Context, cfg *project.Config, errOut io.Writer) error {
+func Become(ctx context.Context, cfg *project.Config, errOut io.Writer) error {
 	dir := cfg.Path(cfg.Package)
 	if os.Getenv(becameVar) == dir {
 		return fmt.Errorf("package: %s is a main package that does not call openmas.Main with types of its own",

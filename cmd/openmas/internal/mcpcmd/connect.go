@@ -1,4 +1,4 @@
-package cli
+package mcpcmd
 
 import (
 	"errors"
@@ -6,14 +6,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/openmas/openmas/internal/cli"
 	"github.com/openmas/openmas/internal/startup"
 	"github.com/openmas/openmas/mcp/bridge"
 	"github.com/openmas/openmas/mcp/client"
 )
 
-func (a *App) connectCommand() *cobra.Command {
-	var u URLFlags
-	var l LogFlags
+func connectCommand(a *cli.App) *cobra.Command {
+	var u cli.URLFlags
+	var l cli.LogFlags
 	var stdio bool
 	c := &cobra.Command{
 		Use:   "connect --url URL",
@@ -25,10 +26,10 @@ A URL without a path leads to /mcp. Write /sse at its end for a server of HTTP+S
 --stdio --url URL" prints the configuration for the client.`,
 		Example: `  openmas mcp connect --url http://127.0.0.1:8765
   openmas mcp connect --url https://agents.example.org --token-env OPENMAS_TOKEN`,
-		Args: NoArguments,
+		Args: cli.NoArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !stdio {
-				return Usage(errors.New("--stdio=false: there is no other way to connect"))
+				return cli.Usage(errors.New("--stdio=false: there is no other way to connect"))
 			}
 			log, err := a.Logger(&l)
 			if err != nil {

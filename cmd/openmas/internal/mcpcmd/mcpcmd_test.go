@@ -1,4 +1,4 @@
-package cli
+package mcpcmd
 
 import (
 	"bytes"
@@ -66,7 +66,7 @@ func TestMCPConfig(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := run(t, "", append([]string{"mcp", "config"}, tt.args...)...)
 			if tt.out == "" {
-				if r.code != exitUsage || !strings.Contains(r.err, tt.err) || r.out != "" {
+				if r.code != 2 || !strings.Contains(r.err, tt.err) || r.out != "" {
 					t.Errorf("exit %d, %q, %q", r.code, r.out, r.err)
 				}
 				return
@@ -168,7 +168,7 @@ func TestImportOfOtherFiles(t *testing.T) {
 			t.Errorf("%s: exit %d, %q, %s", text, r.code, r.out, r.err)
 		}
 	}
-	if r := run(t, "", "mcp", "import", "absent.json"); r.code != exitUsage {
+	if r := run(t, "", "mcp", "import", "absent.json"); r.code != 2 {
 		t.Errorf("exit %d, %s", r.code, r.err)
 	}
 }
@@ -183,13 +183,13 @@ func FuzzImport(f *testing.F) {
 
 func TestConnect(t *testing.T) {
 	path := projectFile(t, "agents:\n  greeter: {type: greeter}\ngateway: {token: sesame-1}\n")
-	s := serve(t, path)
+	base := serve(t, path)
 	const in = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}
 {"jsonrpc":"2.0","method":"notifications/initialized"}
 {"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"greeter_greet","arguments":{"name":"Ann"}}}
 `
 	environ := []string{"TOK=sesame-1"}
-	for _, url := range []string{s.url, s.url + "/agents/greeter/mcp"} {
+	for _, url := range []string{base, base + "/agents/greeter/mcp"} {
 		r := runWith(t.Context(),
 			strings.ReplaceAll(in, "greeter_greet",
 				map[bool]string{true: "greet", false: "greeter_greet"}[strings.Contains(url, "agents")]), environ,
@@ -199,11 +199,11 @@ func TestConnect(t *testing.T) {
 			t.Errorf("%s: exit %d\n%s\n%s", url, r.code, r.out, r.err)
 		}
 	}
-	if r := runWith(t.Context(), "", environ, "call", "greeter.greet", "name=Bo", "--url", s.url, "--token-env",
+	if r := runWith(t.Context(), "", environ, "call", "greeter.greet", "name=Bo", "--url", base, "--token-env",
 		"TOK"); r.code != 0 || !strings.Contains(r.out, "Hello, Bo!") {
 		t.Errorf("call: exit %d, %s, %s", r.code, r.out, r.err)
 	}
-	if r := runWith(t.Context(), "", environ, "list", "--url", s.url); r.code != exitFailed ||
+	if r := runWith(t.Context(), "", environ, "list", "--url", base); r.code != 1 ||
 		!strings.Contains(r.err, "401") {
 		t.Errorf("list without the token: exit %d, %s", r.code, r.err)
 	}
@@ -212,10 +212,10 @@ func TestConnect(t *testing.T) {
 		code int
 		want string
 	}{
-		"no --stdio":        {[]string{"--stdio=false", "--url", s.url}, exitUsage, "--stdio=false"},
-		"no url":            {[]string{"--stdio"}, exitUsage, "--url"},
-		"no variable":       {[]string{"--stdio", "--url", s.url, "--token-env", "NONE"}, exitUsage, "NONE is not set"},
-		"nobody there, SSE": {[]string{"--stdio", "--url", "http://127.0.0.1:1/sse"}, exitFailed, "connect to"},
+		"no --stdio":        {[]string{"--stdio=false", "--url", base}, 2, "--stdio=false"},
+		"no url":            {[]string{"--stdio"}, 2, "--url"},
+		"no variable":       {[]string{"--stdio", "--url", base, "--token-env", "NONE"}, 2, "NONE is not set"},
+		"nobody there, SSE": {[]string{"--stdio", "--url", "http://127.0.0.1:1/sse"}, 1, "connect to"},
 	} {
 		if r := runWith(t.Context(), in, environ, append([]string{"mcp", "connect"}, tt.args...)...); r.code != tt.code ||
 			!strings.Contains(r.err, tt.want) || r.out != "" {

@@ -1,4 +1,4 @@
-package cli
+package mcpcmd
 
 import (
 	"encoding/json"
@@ -10,12 +10,14 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/openmas/openmas/internal/cli"
 )
 
 // maxImport bounds the file that import reads.
 const maxImport = 4 << 20
 
-func (a *App) importCommand() *cobra.Command {
+func importCommand(a *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "import FILE",
 		Short: "Make agents of the servers in an MCP client's configuration",
@@ -27,7 +29,7 @@ noted on standard error, and as a comment.`,
 		Example: `  openmas mcp import ~/.cursor/mcp.json >> openmas.yaml`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			text, err := a.readImport(args[0])
+			text, err := readImport(a, args[0])
 			if err != nil {
 				return err
 			}
@@ -44,12 +46,12 @@ noted on standard error, and as a comment.`,
 	}
 }
 
-func (a *App) readImport(name string) ([]byte, error) {
+func readImport(a *cli.App, name string) ([]byte, error) {
 	in := a.In
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, Usage(err)
+			return nil, cli.Usage(err)
 		}
 		defer func() { _ = f.Close() }() // it was only read
 		in = f
