@@ -22,7 +22,6 @@ type backChannels struct {
 	last    uint64
 	byToken map[string]*backChannel
 	byID    map[string]*backChannel
-	marks   map[string]chan struct{}
 }
 
 // A backChannel is one of them. A nil flight is a call that nobody listens to.
@@ -110,32 +109,11 @@ func (fs *backChannels) find(id string) *backChannel {
 	return nil
 }
 
-// byProgress finds the flight of a progress token. The token of a mark reaches it.
+// byProgress finds the call of a progress token.
 func (fs *backChannels) byProgress(token string) *backChannel {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
-	if m, ok := fs.marks[token]; ok {
-		close(m)
-		delete(fs.marks, token)
-	}
 	return fs.byToken[token]
-}
-
-// mark makes a progress token and a channel that is closed when it arrives. forget must follow.
-func (fs *backChannels) mark() (token string, reached <-chan struct{}, forget func()) {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	if fs.marks == nil {
-		fs.marks = map[string]chan struct{}{}
-	}
-	token = fs.tokenLocked()
-	m := make(chan struct{})
-	fs.marks[token] = m
-	return token, m, func() {
-		fs.mu.Lock()
-		defer fs.mu.Unlock()
-		delete(fs.marks, token)
-	}
 }
 
 // notify queues a notice. It does not wait: the goroutine that reads for all calls must not depend

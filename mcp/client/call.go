@@ -36,14 +36,14 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 	f := s.backs.open(ctx, c)
 	defer s.backs.close(ctx, f)
 	ctx, trace := wire.WithTrace(ctx)
-	ctx, note := withNote(ctx)
+	ctx, note := withNote(ctx, trace, s.hook)
 	out := request{Call: c, trace: trace, note: note}
 	if f != nil {
 		out.token = f.token
 	}
 	res, err := s.callInRounds(ctx, out)
-	if note.notices.Load() {
-		s.flushNotices(ctx)
+	if why := note.failed.Load(); why != nil && err != nil {
+		err = *why
 	}
 	if err != nil {
 		return nil, s.failure(ctx, c, trace, note, err)

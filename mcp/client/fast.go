@@ -6,7 +6,6 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
@@ -33,13 +32,12 @@ func (s *Session) callFast(ctx context.Context, out request, name string, argume
 	buf := messages.Get().(*[]byte)
 	*buf = codec.AppendCall((*buf)[:0], id, name, arguments, meta)
 	s.fastCalls.Add(1)
-	raw, err := s.fast.call(ctx, id, answer, name, *buf)
+	resp, err := s.fast.call(ctx, id, answer, name, *buf)
 	if cap(*buf) <= 64<<10 {
 		messages.Put(buf)
 	}
 	if err != nil {
-		if rpc := (*jsonrpc.Error)(nil); ctx.Err() != nil && (!errors.As(err, &rpc) || isLocal(err)) &&
-			out.trace.Sent() && !s.keepCancels.Load() {
+		if ctx.Err() != nil && out.trace.Sent() && !s.keepCancels.Load() {
 			s.fast.cancel(ctx, id)
 		}
 		if errors.Is(err, errNotTaken) {
@@ -47,7 +45,7 @@ func (s *Session) callFast(ctx context.Context, out request, name string, argume
 		}
 		return nil, err
 	}
-	return codec.DecodeToolResult(raw, s.target.Trusted)
+	return s.result(out, resp)
 }
 
 // messages are buffers: no sender keeps what it has sent.

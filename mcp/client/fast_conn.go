@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 
 	"github.com/openmas/openmas/mcp/internal/codec"
@@ -12,9 +11,9 @@ import (
 // A fastSender carries calls of the fast path to the server, under ids that the caller chose.
 type fastSender interface {
 	// call sends the request id, a call of the tool name, and waits for its answer; msg is valid
-	// until then. What the session's hook gets for the request comes on answer. An error that is
-	// no *jsonrpc.Error says how that failed.
-	call(ctx context.Context, id codec.FastID, answer <-chan codec.Response, name string, msg []byte) (json.RawMessage,
+	// until then. What the session's hook gets for the request comes on answer. An error says why
+	// there is no answer.
+	call(ctx context.Context, id codec.FastID, answer <-chan codec.Response, name string, msg []byte) (codec.Response,
 		error)
 	// cancel tells the server that the answer to a call that was sent, and whose ctx has ended, is
 	// not waited for. It may be lost.
@@ -31,12 +30,12 @@ type connSender struct {
 }
 
 func (c *connSender) call(ctx context.Context, _ codec.FastID, answer <-chan codec.Response, _ string,
-	msg []byte) (json.RawMessage, error) {
+	msg []byte) (codec.Response, error) {
 	err := c.conn.WriteRaw(ctx, msg)
 	if err == nil {
 		select {
 		case r := <-answer:
-			return r.Result, r.Err
+			return r, nil
 		case <-ctx.Done():
 			err = ctx.Err()
 		case <-c.conn.Done():
@@ -45,9 +44,9 @@ func (c *connSender) call(ctx context.Context, _ codec.FastID, answer <-chan cod
 	}
 	select { // an answer counts, whatever else has happened
 	case r := <-answer:
-		return r.Result, r.Err
+		return r, nil
 	default:
-		return nil, err
+		return codec.Response{}, err
 	}
 }
 

@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"strconv"
-	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -33,7 +30,7 @@ func (s *Session) hook(_ []byte, env *wire.Envelope) bool {
 			agent.ProgressNotice
 		}
 		if json.Unmarshal(env.Params, &p) == nil {
-			if token, err := strconv.Unquote(string(p.Token)); err == nil {
+			if token, ok := wire.Unquote(p.Token); ok {
 				s.onProgress(token, p.ProgressNotice)
 			}
 		}
@@ -92,27 +89,6 @@ func (s *Session) onLog(id string, l agent.LogNotice) {
 	s.log.Debug("the server logs, outside of any call", "level", l.Level, "logger", l.Logger, "data",
 		string(l.Data[:min(len(l.Data), 1000)]))
 }
-
-// flushNotices waits until the notifications that arrived before the answer were handled: behind
-// them comes a progress notification, and the SDK handles one after the other.
-func (s *Session) flushNotices(ctx context.Context) {
-	token, reached, forget := s.backs.mark()
-	defer forget()
-	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
-	defer cancel()
-	if inject(ctx, s.sdk, fmt.Appendf(nil,
-		`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":%q,"progress":1}}`,
-		token)) != nil {
-		return // the session is over
-	}
-	select {
-	case <-reached:
-	case <-ctx.Done():
-	}
-}
-
-// flushTimeout bounds what never takes long.
-const flushTimeout = time.Second
 
 // receiveOther takes a message that came in the response to a call on the fast path.
 func (s *Session) receiveOther(ctx context.Context, raw []byte, env *wire.Envelope) {

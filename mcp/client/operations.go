@@ -59,13 +59,30 @@ func (s *Session) callTool(ctx context.Context, out request, name string, argume
 		}
 		out.note.direct = false
 	}
+	out.trace.KeepAnswer()
 	// The SDK changes the parameters it is given: they are never shared.
 	res, err := s.sdk.CallTool(ctx, &sdk.CallToolParams{Meta: s.metaOf(ctx, out), Name: name, Arguments: arguments,
 		InputResponses: out.responses, RequestState: out.state})
+	if answer := out.trace.Answer(); answer != nil {
+		return s.result(out, codec.ReadResponse(answer))
+	}
 	if err != nil {
 		return nil, err
 	}
 	return codec.FromToolResult(res, s.target.Trusted)
+}
+
+// result is what the answer to a call of a tool means. The error is an [*agent.Error].
+func (s *Session) result(out request, answer codec.Response) (res *agent.Result, err error) {
+	if err = answer.Err; err == nil {
+		res, err = codec.DecodeToolResult(answer.Result, s.target.Trusted)
+	} else if e, ok := codec.FromRPCError(err, s.target.Trusted); ok {
+		return nil, e
+	}
+	if e := (*agent.Error)(nil); err != nil && !errors.As(err, &e) {
+		return nil, agent.Errorf(agent.CodeInternal, "%s: %w", out.Target(), err)
+	}
+	return res, err
 }
 
 func (s *Session) getPrompt(ctx context.Context, out request) (*agent.Result, error) {

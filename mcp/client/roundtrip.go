@@ -69,7 +69,13 @@ func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	if optional {
 		patience = time.AfterFunc(optionalStreamTimeout, cancel)
 	}
-	resp, err := t.base.RoundTrip(r.WithContext(ctx))
+	n, _ := r.Context().Value(noteKey{}).(*note)
+	id, call := int64(0), false
+	if post && n != nil && !n.direct {
+		id, call = callID(r)
+	}
+	r = r.WithContext(ctx)
+	resp, err := t.base.RoundTrip(r)
 	if patience != nil && !patience.Stop() || err != nil && t.ctx.Err() != nil && optional {
 		if err == nil {
 			_ = resp.Body.Close() // the request was cancelled
@@ -81,6 +87,9 @@ func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		end()
 		return nil, err
 	}
+	if call && resp.StatusCode < 300 {
+		return t.readForSDK(r, id, n, resp, end), nil
+	}
 	body := &body{ReadCloser: resp.Body, end: end}
 	resp.Body = body
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // what does not parse is odd as well
@@ -90,11 +99,7 @@ func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	case !post || !t.streamable:
 	case resp.StatusCode >= 400:
 		return t.refused(r, resp), nil
-	case media == "text/event-stream":
-		if n, _ := r.Context().Value(noteKey{}).(*note); n != nil && !n.direct {
-			body.note = n
-		}
-	default:
+	case media != "text/event-stream":
 		body.limit = t.maxFrame
 	}
 	return resp, nil
@@ -145,37 +150,18 @@ func (t *roundTripper) refused(r *http.Request, resp *http.Response) *http.Respo
 	return resp
 }
 
-// body is an answer's body: it ends its request when it is closed, is bounded, and looks out for
-// notifications.
+// body is an answer's body: it ends its request when it is closed, and is bounded.
 type body struct {
 	io.ReadCloser
 	end   func()
 	limit int64 // in bytes; 0: none
 	size  int64
-	note  *note
-	tail  []byte // the end of what was read, too short to hold the mark
 }
-
-// mark is what every notification of a server holds; some write the slash that follows as \/.
-var mark = []byte(`"notifications`)
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if b.size += int64(n); b.limit > 0 && b.size > b.limit {
 		return 0, &wire.TooLargeError{Limit: int(b.limit), Inbound: true}
-	}
-	if b.note != nil && n > 0 {
-		seam := append(b.tail, p[:min(n, len(mark)-1)]...)
-		if bytes.Contains(p[:n], mark) || bytes.Contains(seam, mark) {
-			b.note.notices.Store(true)
-			b.note = nil
-			return n, err
-		}
-		keep := p[:n]
-		if n < len(mark)-1 {
-			keep = seam
-		}
-		b.tail = append(b.tail[:0], keep[max(0, len(keep)-len(mark)+1):]...)
 	}
 	return n, err
 }
@@ -188,13 +174,15 @@ func (b *body) Close() error {
 
 // A note is what the round tripper learns about one call.
 type note struct {
-	notices atomic.Bool            // the answer's stream holds notifications
+	trace   *wire.Trace
+	hook    wire.Hook              // gets the messages that are not the answer
 	refusal atomic.Pointer[string] // the body of an answer that is no success
-	direct  bool                   // who reads the stream handles them
+	failed  atomic.Pointer[error]  // why the SDK got no answer
+	direct  bool                   // the SDK does not make the call
 }
 
-func withNote(ctx context.Context) (context.Context, *note) {
-	n := &notedContext{Context: ctx}
+func withNote(ctx context.Context, trace *wire.Trace, hook wire.Hook) (context.Context, *note) {
+	n := &notedContext{Context: ctx, note: note{trace: trace, hook: hook}}
 	return n, &n.note
 }
 

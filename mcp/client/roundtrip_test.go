@@ -7,32 +7,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/iotest"
 
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
-
-// TestBodyNotices: a notification is seen however the stream is cut.
-func TestBodyNotices(t *testing.T) {
-	for text, want := range map[string]bool{
-		"data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}\n\n": true,
-		"data: {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n\n":               false,
-		// costs a little, and nothing else
-		`data: {"text":"\"notifications/message\""}`: true,
-		`data: {"method":"notifications\/message"}`:  true,
-		`"notification`: false,
-		``:              false,
-	} {
-		for name, cut := range map[string]func(io.Reader) io.Reader{"whole": func(r io.Reader) io.Reader { return r }, "bytes": iotest.OneByteReader, "halves": iotest.HalfReader} {
-			n := new(note)
-			b := &body{ReadCloser: io.NopCloser(cut(strings.NewReader(text))), end: func() {}, note: n}
-			got, err := io.ReadAll(b)
-			if err != nil || string(got) != text || n.notices.Load() != want {
-				t.Errorf("%s of %q: %q, %v, notices %v", name, text, got, err, n.notices.Load())
-			}
-		}
-	}
-}
 
 func TestRoundTripperBounds(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

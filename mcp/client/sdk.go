@@ -108,3 +108,65 @@ func rootsParams(params sdk.Params) sdk.Params {
 	}
 	return params
 }
+
+// callID is the id of the call that a POST of the SDK's makes; ok is false for other messages.
+func callID(r *http.Request) (id int64, ok bool) {
+	if r.GetBody == nil {
+		return 0, false
+	}
+	body, err := r.GetBody()
+	if err != nil {
+		return 0, false
+	}
+	msg, err := io.ReadAll(body) // it is in memory, and has nothing to close
+	var env wire.Envelope
+	if err != nil || !env.Scan(msg) || env.Method == nil {
+		return 0, false
+	}
+	return (&wire.Envelope{ID: env.ID}).AnswerID()
+}
+
+// readForSDK gives the SDK the response to its call id as events, of which each is a message that
+// it understands. It would end the session, for everybody, at one that it does not, and wait until
+// the call's deadline where there is no answer. end ends the request.
+func (t *roundTripper) readForSDK(r *http.Request, id int64, n *note, resp *http.Response, end func()) *http.Response {
+	out := *resp
+	out.Header = resp.Header.Clone()
+	out.Header.Set("Content-Type", "text/event-stream")
+	out.ContentLength = -1
+	pr, pw := io.Pipe()
+	send := func(raw []byte) {
+		// fails when the SDK has closed its end
+		_, _ = fmt.Fprintf(pw, "data: %s\n\n", codec.AppendOneLine(nil, raw))
+	}
+	reply := func(msg *jsonrpc.Response) {
+		if raw, err := jsonrpc.EncodeMessage(msg); err == nil {
+			send(raw)
+		}
+	}
+	p := &postReader{id: id, log: t.log, maxFrame: t.maxFrame,
+		answer: func(env *wire.Envelope) { reply(env.Response(id, n.trace)) },
+		other: func(raw []byte, env *wire.Envelope) {
+			if !n.hook(raw, env) {
+				send(raw)
+			}
+		},
+		resume: func(ctx context.Context, lastEvent string) (*http.Response, error) {
+			get := r.Clone(ctx)
+			get.Method, get.Body, get.GetBody, get.ContentLength = http.MethodGet, nil, nil, 0
+			get.Header = resumeHeader(r.Header, lastEvent)
+			return t.RoundTrip(get)
+		}}
+	done := make(chan struct{})
+	go func() { // Close of the body waits for it
+		defer close(done)
+		if err := p.read(r.Context(), resp); err != nil {
+			n.failed.Store(&err)
+			env := wire.Envelope{}
+			reply(env.Response(id, nil)) // an error, in whose place the caller gets err
+		}
+		_ = pw.Close() // never fails
+	}()
+	out.Body = &body{ReadCloser: pr, end: func() { end(); <-done }}
+	return &out
+}

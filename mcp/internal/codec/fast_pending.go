@@ -1,13 +1,9 @@
 package codec
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"strconv"
 	"sync"
-
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
@@ -25,20 +21,10 @@ const (
 // Append appends the id as JSON.
 func (id FastID) Append(dst []byte) []byte { return strconv.AppendUint(dst, uint64(id), 10) }
 
-// ParseFastID reads an id as it stands in a message; ok is false for those of the SDK.
-func ParseFastID(raw []byte) (id FastID, ok bool) {
-	if len(raw) == 0 || raw[0] < '0' || raw[0] > '9' { // no number, or a negative one
-		return 0, false
-	}
-	n, err := strconv.ParseUint(string(raw), 10, 64)
-	if err != nil { // some write integers as 1073741824.0
-		f, err := strconv.ParseFloat(string(raw), 64)
-		if err != nil || f > float64(lastFastID) {
-			return 0, false
-		}
-		n = uint64(f)
-	}
-	return FastID(n), n >= uint64(firstFastID) && n <= uint64(lastFastID)
+// AnswerTo is the request of the fast path that a message answers; ok is false for those of the SDK.
+func AnswerTo(env *wire.Envelope) (id FastID, ok bool) {
+	n, ok := env.AnswerID()
+	return FastID(n), ok && n >= int64(firstFastID) && n <= int64(lastFastID)
 }
 
 // PendingCalls are the requests of one session's fast path that wait for an answer. The zero value
@@ -49,7 +35,8 @@ type PendingCalls struct {
 	calls map[FastID]chan Response
 }
 
-// Response is the answer to a request: Err is a *jsonrpc.Error, or why there is no result.
+// Response is the answer to a request: Err is a [*jsonrpc.Error], or a [*wire.AnswerError] where
+// there is nothing to understand.
 type Response struct {
 	Result json.RawMessage
 	Err    error
@@ -83,10 +70,7 @@ func (p *PendingCalls) End(id FastID) {
 
 // Deliver takes a message that answers a request of the fast path, also one that came too late.
 func (p *PendingCalls) Deliver(env *wire.Envelope) bool {
-	if env.Method != nil {
-		return false
-	}
-	id, ours := ParseFastID(env.ID)
+	id, ours := AnswerTo(env)
 	if !ours {
 		return false
 	}
@@ -102,19 +86,8 @@ func (p *PendingCalls) Deliver(env *wire.Envelope) bool {
 	return true
 }
 
-var errNoResult = errors.New("the answer holds neither a result nor an error")
-
 // ReadResponse copies what an answer says.
 func ReadResponse(env *wire.Envelope) Response {
-	switch {
-	case env.Error != nil:
-		rpc := new(jsonrpc.Error)
-		if err := json.Unmarshal(env.Error, rpc); err != nil {
-			return Response{Err: err}
-		}
-		return Response{Err: rpc}
-	case env.Result == nil:
-		return Response{Err: errNoResult}
-	}
-	return Response{Result: bytes.Clone(env.Result)}
+	result, err := env.ReadAnswer()
+	return Response{Result: result, Err: err}
 }

@@ -8,9 +8,10 @@ import (
 )
 
 func TestFastID(t *testing.T) {
+	answerTo := func(id []byte) (FastID, bool) { return AnswerTo(&wire.Envelope{ID: id}) }
 	for _, id := range []FastID{firstFastID, firstFastID + 41, lastFastID} {
-		for _, as := range []string{"%d", "%d.0", "%d.0e0"} {
-			if got, ok := ParseFastID(fmt.Appendf(nil, as, id)); !ok || got != id {
+		for _, as := range []string{"%d", "%d.0", "%d.0e0", `"%d"`} {
+			if got, ok := answerTo(fmt.Appendf(nil, as, id)); !ok || got != id {
 				t.Errorf(as+" came back as %d, %v", id, got, ok)
 			}
 		}
@@ -19,9 +20,9 @@ func TestFastID(t *testing.T) {
 		}
 	}
 	// Servers that keep ids as int32 must not lose any, and none may be the SDK's.
-	for _, s := range []string{``, `1`, `1073741823`, `2147483648`, `-1073741824`, `"1073741824"`, `99999999999999999999`,
-		`4294967296`, `5368709120`, `1e300`, `null`, `true`, `{}`} {
-		if id, ok := ParseFastID([]byte(s)); ok {
+	for _, s := range []string{``, `1`, `1073741823`, `2147483648`, `-1073741824`, `"1"`, `99999999999999999999`,
+		`4294967296`, `5368709120`, `1073741824.5`, `"1073741824.0"`, `1e300`, `null`, `true`, `{}`, `""`} {
+		if id, ok := answerTo([]byte(s)); ok {
 			t.Errorf("%s is the id %d", s, id)
 		}
 	}

@@ -24,6 +24,7 @@ type core struct {
 	mu    sync.Mutex
 	err   error
 	calls map[jsonrpc.ID]struct{}
+	kept  map[int64]*Trace // requests of the SDK's whose answers are kept
 	holds int
 	idle  chan struct{} // closed when the last call is answered; nil while nobody waits
 }
@@ -91,13 +92,76 @@ func (c *core) abortIdle(err error) bool {
 }
 
 // receive scans one message and offers it to the hook; what is left is for the SDK. A nil message
-// was taken.
+// was taken. An answer is offered however it is written: nobody else may know its request.
 func (c *core) receive(raw []byte, env *Envelope) (jsonrpc.Message, error) {
 	scanned := env.Scan(raw)
 	if scanned && c.hook != nil && c.hook(raw, env) {
 		return nil, nil
 	}
-	return decode(raw, env, scanned)
+	if id, ok := env.AnswerID(); ok && scanned {
+		return env.Response(id, c.keeper(id)), nil
+	}
+	msg, err := decode(raw, env, scanned)
+	resp, answer := msg.(*jsonrpc.Response)
+	if !answer || scanned || env.fill(resp) != nil {
+		return msg, err
+	}
+	if raw, bad := jsonrpc.EncodeMessage(resp); bad == nil && c.hook != nil && c.hook(raw, env) {
+		return nil, nil
+	}
+	if id, ok := env.AnswerID(); ok {
+		return env.Response(id, c.keeper(id)), nil
+	}
+	return msg, nil
+}
+
+// receiveBatch receives the messages of a JSON array, as servers of protocol 2025-03-26 may send
+// them. One that cannot be read costs itself only.
+func (c *core) receiveBatch(raw []byte, push func(jsonrpc.Message)) error {
+	var env Envelope
+	if !Array(raw, func(item []byte) bool {
+		msg, err := c.receive(item, &env)
+		switch {
+		case err != nil:
+			c.log.Warn("skipped a part of a batch that is not an MCP message", "data", clip(item, 200), "reason", err)
+		case msg != nil:
+			push(msg)
+		}
+		return true
+	}) {
+		return errors.New("a batch that is not a JSON array")
+	}
+	return nil
+}
+
+// keepAnswer notes that the answer to a request is to be kept.
+func (c *core) keepAnswer(t *Trace, msg jsonrpc.Message) {
+	req, ok := msg.(*jsonrpc.Request)
+	if !ok || t == nil || !t.keep.Load() {
+		return
+	}
+	n, ok := req.ID.Raw().(int64)
+	if !ok {
+		return
+	}
+	t.mu.Lock()
+	t.drop = func() { _ = c.keeper(n) }
+	t.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kept == nil {
+		c.kept = map[int64]*Trace{}
+	}
+	c.kept[n] = t
+}
+
+// keeper takes whoever keeps the answer to request n; nil: nobody does.
+func (c *core) keeper(n int64) *Trace {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.kept[n]
+	delete(c.kept, n)
+	return t
 }
 
 // methodListen is a call that lasts as long as its client wants: nobody waits for its end.

@@ -157,9 +157,9 @@ func (t *TraceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch {
 	case err != nil:
 	case resp.StatusCode >= 400:
-		tr.answered(httpError(op(r), resp, nil))
+		tr.responded(httpError(op(r), resp, nil))
 	default:
-		tr.answered(nil)
+		tr.responded(nil)
 	}
 	return resp, err
 }

@@ -116,7 +116,9 @@ func (l *Line) Write(ctx context.Context, msg jsonrpc.Message) error {
 	}
 	resp, ok := msg.(*jsonrpc.Response)
 	if !ok {
-		return l.send(ctx, callTrace(ctx, msg), data)
+		t := callTrace(ctx, msg)
+		l.keepAnswer(t, msg)
+		return l.send(ctx, t, data)
 	}
 	defer l.answered(resp.ID)
 	if size := len(data); size > l.opts.MaxFrame {

@@ -103,6 +103,9 @@ func (l *Line) accept(line []byte, env *Envelope) error {
 		env.Scan(line)
 		return &jsonrpc.Error{Code: jsonrpc.CodeParseError, Message: "parse error: invalid UTF-8"}
 	}
+	if line[0] == '[' && !l.opts.Server {
+		return l.receiveBatch(line, func(msg jsonrpc.Message) { _ = l.push(context.Background(), msg) }) // see below
+	}
 	if line[0] == '[' {
 		*env = Envelope{}
 		msgs, err := l.batches.parse(line)
@@ -119,7 +122,7 @@ func (l *Line) accept(line []byte, env *Envelope) error {
 		if req, ok := msg.(*jsonrpc.Request); ok && l.opts.Server {
 			l.batches.seen(req)
 		}
-		_ = l.push(context.Background(), msg)
+		_ = l.push(context.Background(), msg) // fails only when the connection has ended
 	}
 	return nil
 }

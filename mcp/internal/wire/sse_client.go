@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -191,8 +192,7 @@ func (c *SSEClient) readAll(events *EventReader) error {
 		case name != "" && name != "message":
 			continue
 		}
-		msg, err := c.receive(bytes.TrimSpace(data), &env)
-		if err != nil {
+		if err := c.accept(bytes.TrimSpace(data), &env); err != nil {
 			if garbage++; garbage > c.o.MaxGarbage {
 				return fmt.Errorf("%w: %d events in a row, the last was %q", ErrGarbage, garbage, clip(data, 100))
 			}
@@ -201,10 +201,20 @@ func (c *SSEClient) readAll(events *EventReader) error {
 			continue
 		}
 		garbage = 0
-		if msg != nil {
-			_ = c.push(c.ctx, msg) // fails only when the connection has ended
-		}
 	}
+}
+
+// accept passes the data of one event on. The error says why it could not be read.
+func (c *SSEClient) accept(data []byte, env *Envelope) error {
+	push := func(msg jsonrpc.Message) { _ = c.push(c.ctx, msg) } // fails only when the connection has ended
+	if len(data) > 0 && data[0] == '[' {
+		return c.receiveBatch(data, push)
+	}
+	msg, err := c.receive(data, env)
+	if err == nil && msg != nil {
+		push(msg)
+	}
+	return err
 }
 
 // SessionID implements [sdk.Connection]; what the endpoint holds is the server's affair.

@@ -25,7 +25,9 @@ func (c *SSEClient) Write(ctx context.Context, msg jsonrpc.Message) error {
 	}
 	resp, ok := msg.(*jsonrpc.Response)
 	if !ok {
-		return c.post(ctx, callTrace(ctx, msg), data)
+		t := callTrace(ctx, msg)
+		c.keepAnswer(t, msg)
+		return c.post(ctx, t, data)
 	}
 	defer c.answered(resp.ID)
 	if size := len(data); size > c.o.MaxBody {
@@ -75,12 +77,12 @@ func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
 		return &sentError{err}
 	}
 	if resp.StatusCode < 300 {
-		t.answered(nil)
+		t.responded(nil)
 		_, _ = io.CopyN(io.Discard, resp.Body, 4<<10) // so that the connection can be used again
 		return resp.Body.Close()
 	}
 	he := readHTTPError(op(r), resp)
-	t.answered(he)
+	t.responded(he)
 	if he.Status == http.StatusNotFound || he.Status == http.StatusGone {
 		// Not wrapped: other calls end with this error, and they were not refused.
 		c.abort(fmt.Errorf("the server does not know the session any more: %v", he)) //nolint:errorlint // see above

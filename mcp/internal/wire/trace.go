@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -18,8 +19,11 @@ import (
 type Trace struct {
 	state atomic.Int32
 	late  atomic.Bool // nobody asks before the request has returned
+	keep  atomic.Bool // what the request is answered with
 	mu    sync.Mutex
 	http  *HTTPError
+	got   *Envelope // what the request was answered with, if that is kept
+	drop  func()    // forgets a request that was not answered
 }
 
 const (
@@ -70,12 +74,39 @@ func (t *Trace) HTTPError() *HTTPError {
 	return t.http
 }
 
-func (t *Trace) answered(e *HTTPError) {
+func (t *Trace) responded(e *HTTPError) {
 	if t != nil {
 		t.mu.Lock()
 		t.http = e
 		t.mu.Unlock()
 	}
+}
+
+// KeepAnswer makes a connection keep what the next request is answered with, for Answer. The SDK
+// gets an empty result in its place.
+func (t *Trace) KeepAnswer() { t.keep.Store(true) }
+
+// Answer is the answer that was kept, nil if there was none. Call it when the request is over.
+func (t *Trace) Answer() *Envelope {
+	t.mu.Lock()
+	got, drop := t.got, t.drop
+	t.got, t.drop = nil, nil
+	t.mu.Unlock()
+	if drop != nil {
+		drop()
+	}
+	return got
+}
+
+// answered keeps a copy of an answer, if it is to be kept.
+func (t *Trace) answered(e *Envelope) bool {
+	if t == nil || !t.keep.Load() {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.got = &Envelope{ID: bytes.Clone(e.ID), Result: bytes.Clone(e.Result), Error: bytes.Clone(e.Error)}
+	return true
 }
 
 // claim is asked before the first byte is written: not ok means that the request was withdrawn and

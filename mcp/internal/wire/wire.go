@@ -28,8 +28,9 @@ const (
 
 // A Hook sees each inbound message before the SDK. It is called with the whole message and its
 // envelope; both are valid only during the call. True means that the hook took the message and the
-// SDK must not see it. A message whose envelope is unusual in any way, and the messages of a
-// JSON-RPC batch, are not offered.
+// SDK must not see it. A request or notification whose envelope is unusual in any way is not
+// offered, nor is one in a batch that a server receives. Answers always are: nobody else may know
+// the request.
 //
 // A hook is called by the goroutine that reads (on [SSEConn] by concurrent POSTs): it must not
 // block, and must not close the connection or call its SDK session.

@@ -1,0 +1,144 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+// streamEndTimeout is how long a server may take to end a stream whose answer it has sent, or the
+// connection is not used again.
+const streamEndTimeout = 10 * time.Millisecond
+
+// A postReader reads what a server sends in answer to one request over streamable HTTP: its response,
+// and where a stream broke, the rest of it.
+type postReader struct {
+	id       int64 // of the request
+	log      *slog.Logger
+	maxFrame int64
+	resume   func(ctx context.Context, lastEvent string) (*http.Response, error)
+	// The arguments are valid during the call.
+	answer   func(env *wire.Envelope)
+	other    func(raw []byte, env *wire.Envelope) // other messages
+	answered bool
+}
+
+// read returns when there was an answer, or with the reason why there is none.
+func (p *postReader) read(ctx context.Context, resp *http.Response) error {
+	var at wire.LastEvent
+	for {
+		stream, err := p.readOne(resp)
+		if p.answered {
+			return nil
+		}
+		if err == nil {
+			err = fmt.Errorf("the response does not hold the answer: %w", io.ErrUnexpectedEOF)
+		}
+		if stream == nil {
+			return err
+		}
+		at.Seen(stream.EventReader, stream.heard)
+		if resp, err = at.Resume(ctx, err, p.resume); err != nil { //nolint:bodyclose // readOne closes it
+			return err
+		}
+	}
+}
+
+// eventStream is an event stream; heard: something came on it.
+type eventStream struct {
+	*wire.EventReader
+	heard bool
+}
+
+// readOne reads one response. The stream is nil where there is none to go on with.
+func (p *postReader) readOne(resp *http.Response) (*eventStream, error) {
+	defer resp.Body.Close() // whatever it could say, the reading did
+	switch {
+	case resp.StatusCode == http.StatusNotFound && resp.Request.Header.Get(codec.SessionHeader) != "":
+		return nil, sdk.ErrSessionMissing
+	case resp.StatusCode >= 400:
+		return nil, errors.New(http.StatusText(resp.StatusCode)) // the trace knows the truth
+	case resp.StatusCode >= 300:
+		return nil, errNotTaken
+	}
+	media := resp.Header.Get("Content-Type")
+	if media != "application/json" && media != "text/event-stream" {
+		media, _, _ = mime.ParseMediaType(media) // what does not parse is something else
+	}
+	switch media {
+	case "application/json":
+		body, err := readAll(resp, p.maxFrame)
+		if err == nil {
+			p.messages(bytes.TrimSpace(body))
+		}
+		return nil, err
+	case "text/event-stream":
+		stream := &eventStream{EventReader: wire.NewEventReader(resp.Body, int(p.maxFrame))}
+		return stream, p.events(stream, resp.Body)
+	}
+	return nil, fmt.Errorf("%w of type %q", errNotMCP, media)
+}
+
+func readAll(resp *http.Response, limit int64) ([]byte, error) {
+	if n := resp.ContentLength; n > 0 && n <= min(limit, 1<<20) {
+		b := make([]byte, n)
+		_, err := io.ReadFull(resp.Body, b)
+		return b, err
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if int64(len(b)) > limit {
+		return nil, &wire.TooLargeError{Limit: int(limit), Inbound: true}
+	}
+	return b, err
+}
+
+func (p *postReader) events(stream *eventStream, body io.ReadCloser) error {
+	for !p.answered {
+		name, data, err := stream.Next()
+		if err != nil {
+			return err
+		}
+		stream.heard = true
+		if data = bytes.TrimSpace(data); len(data) > 0 && (name == "" || name == "message") {
+			p.messages(data)
+		}
+	}
+	late := time.AfterFunc(streamEndTimeout, func() { _ = body.Close() })
+	defer late.Stop()
+	_, _ = io.CopyN(io.Discard, body, 4<<10) // so that the connection can be used again
+	return nil
+}
+
+// messages takes one message, or a batch of them.
+func (p *postReader) messages(data []byte) {
+	wire.Messages(data, func(raw []byte, env *wire.Envelope) {
+		if id, ok := env.AnswerID(); ok && id == p.id && !p.answered {
+			p.answered = true
+			p.answer(env)
+			return
+		}
+		p.other(raw, env)
+	}, func(data []byte, why error) {
+		p.log.Warn("skipped an answer that is not an MCP message", "data", string(data[:min(len(data), 200)]), "reason", why)
+	})
+}
+
+// resumeHeader is the header of a request for what follows an event, made from that of the POST.
+func resumeHeader(h http.Header, lastEvent string) http.Header {
+	h = h.Clone()
+	h.Del("Content-Type")
+	h.Set("Accept", "text/event-stream")
+	h.Set(codec.LastEventHeader, lastEvent)
+	return h
+}

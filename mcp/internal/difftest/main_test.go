@@ -1,0 +1,21 @@
+package difftest
+
+import (
+	"log/slog"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// serverVariable makes the test binary the scripted server on stdio. It holds the protocol version.
+const serverVariable = "DIFFTEST_SERVER"
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func TestMain(m *testing.M) {
+	if version := os.Getenv(serverVariable); version != "" {
+		os.Exit(serveStdin(version))
+	}
+	goleak.VerifyTestMain(m)
+}

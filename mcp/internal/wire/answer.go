@@ -1,0 +1,119 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"strconv"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+)
+
+// AnswerID is the id of the request that a message answers. Requests of ours have integers; some
+// peers give them back as strings, or with a fraction or an exponent. ok is false if the message is
+// no answer, or one to nobody of ours.
+func (e *Envelope) AnswerID() (id int64, ok bool) {
+	raw := e.ID
+	if e.Method != nil || len(raw) == 0 {
+		return 0, false
+	}
+	quoted := raw[0] == '"'
+	if quoted {
+		raw = raw[1 : len(raw)-1]
+	}
+	id, err := strconv.ParseInt(string(raw), 10, 64)
+	if err == nil || quoted {
+		return id, err == nil
+	}
+	f, err := strconv.ParseFloat(string(raw), 64)
+	return int64(f), err == nil && f == math.Trunc(f) && math.Abs(f) <= 1<<53
+}
+
+// Response is the answer to request id for the SDK, whose call ends with it. What t keeps is not the
+// SDK's affair: it gets an empty result. What it could not decode is an error.
+func (e *Envelope) Response(id int64, t *Trace) *jsonrpc.Response {
+	out := &jsonrpc.Response{Result: json.RawMessage(`{}`)}
+	out.ID, _ = jsonrpc.MakeID(float64(id)) // numbers are fine
+	if t.answered(e) {
+		return out
+	}
+	result, err := e.ReadAnswer()
+	if bad := (*AnswerError)(nil); errors.As(err, &bad) {
+		err = &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: err.Error()}
+	}
+	out.Result, out.Error = result, err
+	return out
+}
+
+// ReadAnswer is what an answer says: a copy of the result, or an error, which is a [*jsonrpc.Error]
+// or an [*AnswerError].
+func (e *Envelope) ReadAnswer() (json.RawMessage, error) {
+	if e.Error != nil && string(e.Error) != "null" {
+		rpc := new(jsonrpc.Error)
+		if err := json.Unmarshal(e.Error, rpc); err != nil {
+			return nil, &AnswerError{Cause: err}
+		}
+		return nil, rpc
+	}
+	if e.Result == nil {
+		return nil, &AnswerError{Cause: errNoResult}
+	}
+	return bytes.Clone(e.Result), nil
+}
+
+// fill makes e the envelope of a message that the SDK's decoder has read.
+func (e *Envelope) fill(msg jsonrpc.Message) (err error) {
+	var id jsonrpc.ID
+	switch msg := msg.(type) {
+	case *jsonrpc.Request:
+		*e = Envelope{Method: append([]byte{}, msg.Method...), Params: msg.Params} // a method may be empty
+		id = msg.ID
+	case *jsonrpc.Response:
+		*e = Envelope{Result: msg.Result}
+		if id = msg.ID; msg.Error != nil {
+			e.Error, err = json.Marshal(msg.Error)
+		}
+	}
+	if id.IsValid() && err == nil {
+		e.ID, err = json.Marshal(id.Raw())
+	}
+	return err
+}
+
+// usual reports whether the SDK surely takes a message that was scanned.
+func (e *Envelope) usual() bool {
+	if e.Method == nil {
+		_, ok := e.AnswerID()
+		return ok
+	}
+	_, ok := e.id()
+	return ok && e.Result == nil && e.Error == nil && (e.Params == nil || e.Params[0] == '{' || e.Params[0] == '[')
+}
+
+// Messages calls each for the message that data holds, or for those of a batch, and bad for what
+// cannot be read. The envelope of what is written unusually holds what the SDK would understand.
+func Messages(data []byte, each func(raw []byte, env *Envelope), bad func(raw []byte, why error)) {
+	var env Envelope
+	one := func(raw []byte) bool {
+		if env.Scan(raw) && env.usual() {
+			each(raw, &env)
+			return true
+		}
+		msg, err := jsonrpc.DecodeMessage(bytes.Clone(raw))
+		if err == nil {
+			err = env.fill(msg)
+		}
+		if err == nil {
+			each(raw, &env)
+		} else {
+			bad(raw, err)
+		}
+		return true
+	}
+	if len(data) == 0 || data[0] != '[' {
+		one(data)
+	} else if !Array(data, one) {
+		bad(data, errors.New("a batch that is not a JSON array"))
+	}
+}
