@@ -99,6 +99,25 @@ func TestRankOfClientAndServer(t *testing.T) {
 	}
 }
 
+// A user's program does not link what only the openmas command needs.
+func TestImportsOfUsersPrograms(t *testing.T) {
+	found := false
+	for _, p := range packages(t) {
+		if p.ImportPath != module {
+			continue
+		}
+		found = true
+		for _, dep := range p.Deps {
+			if dep == module+"/mcp/bridge" || strings.HasPrefix(dep, module+"/cmd/") || dep == "go/build" {
+				t.Errorf("package openmas links %s", dep)
+			}
+		}
+	}
+	if !found {
+		t.Error("package openmas is not there")
+	}
+}
+
 // room is the entry of ranks that a package belongs to.
 func room(path string) string {
 	rel := strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
