@@ -16,7 +16,9 @@ func backChannel() []test {
 		{"progress, in order", nil, progress},
 		{"progress goes to the call it is about", nil, progressOfTwo},
 		{"log lines", nil, logLines},
+		{"a part of the result before its end", nil, contentNotices},
 		{"sampling", nil, sampling},
+		{"sampling with tools", nil, samplingWithTools},
 		{"elicitation: accept, decline, cancel", nil, elicitation},
 		{"roots", nil, roots},
 		{"many questions of one call at once", nil, manyQuestions},
@@ -113,6 +115,59 @@ func logLines(b *bench) {
 		if got.Level != want.Level || got.Logger != want.Logger || !sameJSON(got.Data, want.Data) {
 			b.Errorf("line %d is %+v %s, want %+v %s", i, got, got.Data, want, want.Data)
 		}
+	}
+}
+
+func contentNotices(b *bench) {
+	parts := [][]agent.Content{{agent.Text("one"), agent.Image([]byte{0, 255}, "image/png")}, {agent.Text("two")}}
+	b.tools(raw("tell", func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+		for _, p := range parts {
+			c.Back.Notify(ctx, agent.Notice{Content: p})
+		}
+		return agent.TextResult("done"), nil
+	}))
+	got := make(chan []agent.Content, len(parts))
+	logs := make(chan agent.LogNotice, 1)
+	h := agent.BackChannelFuncs{OnContent: func(p []agent.Content) {
+		got <- p
+	}, OnLog: func(l agent.LogNotice) { logs <- l }}
+	if _, err := agent.CallTool(b.with(h), "callee.tell", nil); err != nil {
+		b.Fatal(err)
+	}
+	for _, want := range parts {
+		if p := wait(b, got, "a part of the result"); !sameAsJSON(p, want) {
+			b.Errorf("it arrived as %+v, want %+v", p, want)
+		}
+	}
+	if len(logs) > 0 {
+		b.Errorf("a log line came too: %+v", <-logs)
+	}
+}
+
+// A model that is given tools answers with a wish to use them, beside text.
+func samplingWithTools(b *bench) {
+	tool := agent.ToolInfo{Name: "add", Description: "Add.", InputSchema: json.RawMessage(`{"type":"object"}`)}
+	use := agent.ToolUse{ID: "u1", Name: "add", Input: json.RawMessage(`{"a":1}`)}
+	used := agent.ToolResult{UseID: "u1", Content: []agent.Content{agent.Text("2")}}
+	asked := []agent.SampleMessage{agent.UserMessage(agent.Text("1 + 1?"), agent.Text("and 2 + 2?")),
+		{Role: agent.RoleAssistant, Content: agent.Blocks{agent.UseTool(use)}}, agent.UserMessage(agent.UsedTool(used))}
+	answer := agent.Blocks{agent.Text("two, and"), agent.UseTool(agent.ToolUse{ID: "u2", Name: "add",
+		Input: json.RawMessage(`{"a":2}`)})}
+	b.tools(agent.NewTool("think", "", func(ctx context.Context, _ struct{}) (bool, error) {
+		got, err := agent.Sample(ctx, agent.SampleRequest{MaxTokens: 7, Messages: asked, Tools: []agent.ToolInfo{tool},
+			ToolChoice: &agent.ToolChoice{Mode: agent.ToolsRequired}})
+		return sameAsJSON(got.Content, answer) && got.StopReason == "toolUse", err
+	}))
+	h := agent.BackChannelFuncs{Sample: func(_ context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
+		if !sameAsJSON(r.Messages, asked) || len(r.Tools) != 1 || !sameAsJSON(r.Tools[0], tool) ||
+			r.ToolChoice == nil ||
+			r.ToolChoice.Mode != agent.ToolsRequired {
+			return agent.SampleResult{}, agent.Errorf(agent.CodeInvalidArgument, "asked %+v", r)
+		}
+		return agent.SampleResult{Role: agent.RoleAssistant, Model: "m", StopReason: "toolUse", Content: answer}, nil
+	}}
+	if same, err := agent.Ask[bool](b.with(h), "callee.think", nil); err != nil || !same {
+		b.Errorf("the answer arrived as it was: %v, %v", same, err)
 	}
 }
 

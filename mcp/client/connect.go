@@ -130,7 +130,7 @@ func (s *Session) clientOptions() *sdk.ClientOptions {
 		MultiRoundTrip: &sdk.MultiRoundTripOptions{Disabled: true},
 		Capabilities: &sdk.ClientCapabilities{
 			RootsV2:     &sdk.RootCapabilities{},
-			Sampling:    &sdk.SamplingCapabilities{},
+			Sampling:    &sdk.SamplingCapabilities{Tools: &sdk.SamplingToolsCapabilities{}},
 			Elicitation: &sdk.ElicitationCapabilities{Form: &sdk.FormElicitationCapabilities{}},
 		},
 		ElicitationHandler: s.elicit, // not in receive: the SDK checks the schema before and the answer after

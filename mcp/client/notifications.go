@@ -83,7 +83,15 @@ func (s *Session) onProgress(token string, p agent.ProgressNotice) {
 
 func (s *Session) onLog(id string, l agent.LogNotice) {
 	if f := s.backChannelFor(id); f != nil {
-		f.notify(s.log, agent.Notice{Log: &l})
+		n := agent.Notice{Log: &l}
+		if s.target.Trusted && l.Logger == codec.ContentLogger {
+			n.Log = nil
+			if err := json.Unmarshal(l.Data, &n.Content); err != nil {
+				s.log.Debug("the server sent content that does not decode", "error", err)
+				return
+			}
+		}
+		f.notify(s.log, n)
 		return
 	}
 	s.log.Debug("the server logs, outside of any call", "level", l.Level, "logger", l.Logger, "data",

@@ -27,10 +27,12 @@ func (s *Session) receive(next sdk.MethodHandler) sdk.MethodHandler {
 		switch method {
 		case "sampling/createMessage":
 			var res sdk.CreateMessageWithToolsResult
-			return answerTo(ctx, s, agent.AskSample, r.GetParams(), &res)
+			return answerTo(ctx, s, agent.AskSample, r.GetParams(), &res, func(raw json.RawMessage) error {
+				return codec.SampleAnswer(raw, s.ProtocolVersion(), &res)
+			})
 		case "roots/list":
 			res := sdk.ListRootsResult{Roots: []*sdk.Root{}}
-			return answerTo(ctx, s, agent.AskRoots, rootsParams(r.GetParams()), &res)
+			return answerTo(ctx, s, agent.AskRoots, rootsParams(r.GetParams()), &res, decodeInto(&res))
 		}
 		return next(ctx, method, r)
 	}
@@ -38,20 +40,27 @@ func (s *Session) receive(next sdk.MethodHandler) sdk.MethodHandler {
 
 func (s *Session) elicit(ctx context.Context, r *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
 	var res sdk.ElicitResult
-	if _, err := answerTo(ctx, s, agent.AskElicit, r.Params, &res); err != nil {
+	if _, err := answerTo(ctx, s, agent.AskElicit, r.Params, &res, decodeInto(&res)); err != nil {
 		return nil, err
 	}
 	return &res, nil
 }
 
+func decodeInto(res any) func(json.RawMessage) error {
+	return func(raw json.RawMessage) error {
+		if err := json.Unmarshal(raw, res); err != nil {
+			return agent.Errorf(agent.CodeInternal, "the answer does not decode: %w", err)
+		}
+		return nil
+	}
+}
+
 // answerTo passes a question on and decodes the answer into res.
-func answerTo[R sdk.Result](ctx context.Context, s *Session, kind string, params sdk.Params, res R) (sdk.Result,
-	error) {
+func answerTo(ctx context.Context, s *Session, kind string, params sdk.Params, res sdk.Result,
+	decode func(json.RawMessage) error) (sdk.Result, error) {
 	raw, err := s.ask(ctx, kind, params)
 	if err == nil {
-		if err = json.Unmarshal(raw, res); err != nil {
-			err = agent.Errorf(agent.CodeInternal, "the answer to a %s request does not decode: %w", kind, err)
-		}
+		err = decode(raw)
 	}
 	if err != nil {
 		return nil, codec.ToRPCError(err, "")

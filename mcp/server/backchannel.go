@@ -44,7 +44,8 @@ func newBackChannel(ctx context.Context, ss *sdk.ServerSession, c *session, r re
 // Notify implements agent.BackChannel. It queues the notice; one goroutine at a time, which close
 // waits for, sends what is queued in order.
 func (b *backChannel) Notify(_ context.Context, n agent.Notice) {
-	if n.Log == nil && (n.Progress == nil || b.token == nil) {
+	content := len(n.Content) > 0 && b.c.identity.Trusted
+	if n.Log == nil && (n.Progress == nil || b.token == nil) && !content {
 		return
 	}
 	b.mu.Lock()
@@ -90,7 +91,15 @@ func (b *backChannel) sendOne(n agent.Notice) error {
 		}
 		return b.ss.NotifyProgress(ctx, params)
 	}
-	if l := n.Log; l != nil {
+	l := n.Log
+	if l == nil && len(n.Content) > 0 {
+		blocks, err := json.Marshal(n.Content)
+		if err != nil {
+			return err
+		}
+		l = &agent.LogNotice{Level: slog.LevelError, Logger: codec.ContentLogger, Data: blocks}
+	}
+	if l != nil {
 		params := &sdk.LoggingMessageParams{Meta: b.meta(), Level: mcpLevel(l.Level), Logger: l.Logger, Data: l.Data}
 		if b.direct() {
 			return b.round.sendNotice(ctx, "notifications/message", params)
@@ -153,26 +162,32 @@ func (b *backChannel) ask(ctx context.Context, r agent.Request) (json.RawMessage
 	if p := b.ss.InitializeParams(); p != nil && p.Capabilities != nil {
 		caps = *p.Capabilities
 	}
-	switch {
-	case r.Kind == agent.AskSample && caps.Sampling != nil:
-		return askClient(ctx, r, &sdk.CreateMessageParams{}, b.meta(), b.ss.CreateMessage)
-	case r.Kind == agent.AskElicit && caps.Elicitation != nil:
-		return askClient(ctx, r, &sdk.ElicitParams{}, b.meta(), b.ss.Elicit)
-	case r.Kind == agent.AskRoots && caps.RootsV2 != nil:
-		return askClient(ctx, r, &sdk.ListRootsParams{}, b.meta(), b.ss.ListRoots)
+	if lack := lacks(&caps, r); lack != "" {
+		return nil, codec.ToRPCError(cannotAnswer(r.Kind, lack), "")
 	}
-	return nil, codec.ToRPCError(agent.Errorf(agent.CodeUnavailable, "the client does not answer %q requests", r.Kind),
-		"")
+	if len(r.Params) == 0 {
+		r.Params = json.RawMessage("{}")
+	}
+	switch r.Kind {
+	case agent.AskSample:
+		version, _ := b.c.protocol()
+		params, err := codec.SampleParams(r.Params, version)
+		if err != nil {
+			return nil, codec.ToRPCError(err, "")
+		}
+		return askClient(ctx, params, b.meta(), b.ss.CreateMessageWithTools)
+	case agent.AskElicit:
+		var params sdk.ElicitParams
+		if err := json.Unmarshal(r.Params, &params); err != nil {
+			return nil, codec.ToRPCError(agent.Errorf(agent.CodeInvalidArgument, "decode a question: %w", err), "")
+		}
+		return askClient(ctx, &params, b.meta(), b.ss.Elicit)
+	}
+	return askClient(ctx, &sdk.ListRootsParams{}, b.meta(), b.ss.ListRoots)
 }
 
-func askClient[P interface{ SetMeta(map[string]any) }, R any](ctx context.Context, r agent.Request, params P,
-	meta sdk.Meta, ask func(context.Context, P) (R, error)) (json.RawMessage, error) {
-	if len(r.Params) > 0 {
-		if err := json.Unmarshal(r.Params, params); err != nil {
-			return nil, codec.ToRPCError(agent.Errorf(agent.CodeInvalidArgument, "decode a %s request: %w", r.Kind,
-				err), "")
-		}
-	}
+func askClient[P interface{ SetMeta(map[string]any) }, R any](ctx context.Context, params P, meta sdk.Meta,
+	ask func(context.Context, P) (R, error)) (json.RawMessage, error) {
 	params.SetMeta(meta)
 	res, err := ask(ctx, params)
 	if err != nil {

@@ -83,9 +83,9 @@ type stateError struct{ why string }
 
 func (e *stateError) Error() string { return "requestState: " + e.why }
 
-// capabilityError says that a call failed because the client does not answer questions of a kind.
+// capabilityError says that a call failed because the client lacks a capability.
 type capabilityError struct {
-	kind string
+	lack string // as lacks names it
 	err  *agent.Error
 }
 
@@ -93,12 +93,14 @@ func (e *capabilityError) Error() string { return e.err.Error() }
 
 // rpc is what the protocol says then.
 func (e *capabilityError) rpc() *jsonrpc.Error {
-	name := map[string]string{agent.AskSample: "sampling", agent.AskElicit: "elicitation",
-		agent.AskRoots: "roots"}[e.kind]
+	required := map[string]any{e.lack: struct{}{}}
+	if e.lack == samplingTools {
+		required = map[string]any{"sampling": map[string]any{"tools": struct{}{}}}
+	}
 	data, err := json.Marshal(struct {
 		Required map[string]any `json:"requiredCapabilities"`
 		codec.RPCErrorData
-	}{map[string]any{name: struct{}{}}, codec.RPCErrorData{Error: e.err}})
+	}{required, codec.RPCErrorData{Error: e.err}})
 	if err != nil {
 		data = nil // details that are no JSON
 	}

@@ -84,8 +84,8 @@ func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notic
 	open, refused := q.end()
 	if err == nil && res.Pending != nil && len(open) == 0 {
 		for _, question := range res.Pending.Requests {
-			if !canAnswer(r.round.caps, question.Kind) {
-				err, refused = cannotAnswer(question.Kind), question.Kind
+			if lack := lacks(r.round.caps, question); lack != "" {
+				err, refused = cannotAnswer(question.Kind, lack), lack
 			}
 		}
 	}
@@ -184,17 +184,17 @@ type questions struct {
 	seen map[string]int // how often the same was asked
 	open map[string]agent.Request
 
-	refused string // the kind of a question that the client does not answer
+	refused string // the capability that the client lacks for a question
 }
 
 // Request implements [agent.BackChannel]. Without an answer it ends the call, which is made again
 // when there is one.
 func (q *questions) Request(_ context.Context, r agent.Request) (json.RawMessage, error) {
-	if !canAnswer(q.caps, r.Kind) {
+	if lack := lacks(q.caps, r); lack != "" {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		q.refused = r.Kind
-		return nil, cannotAnswer(r.Kind)
+		q.refused = lack
+		return nil, cannotAnswer(r.Kind, lack)
 	}
 	// A question is known by what it asks: a call that runs again may ask in another order.
 	sum := sha256.Sum256(append([]byte(r.Kind+" "), r.Params...))
@@ -231,13 +231,32 @@ func (q *questions) end() (open map[string]agent.Request, refused string) {
 	return q.open, q.refused
 }
 
-// canAnswer reports whether a client says that it answers such questions.
-func canAnswer(caps *sdk.ClientCapabilities, kind string) bool {
-	return caps != nil && (kind == agent.AskSample && caps.Sampling != nil || kind == agent.AskElicit &&
-		caps.Elicitation != nil || kind == agent.AskRoots && caps.RootsV2 != nil)
+const samplingTools = "sampling.tools"
+
+// lacks is the capability that a client would need to answer a question; empty when it has it.
+func lacks(caps *sdk.ClientCapabilities, r agent.Request) string {
+	if caps == nil {
+		caps = &sdk.ClientCapabilities{}
+	}
+	switch {
+	case r.Kind == agent.AskSample && caps.Sampling == nil:
+		return "sampling"
+	case r.Kind == agent.AskSample && caps.Sampling.Tools == nil && codec.SamplesWithTools(r.Params):
+		return samplingTools
+	case r.Kind == agent.AskElicit && caps.Elicitation == nil:
+		return "elicitation"
+	case r.Kind == agent.AskRoots && caps.RootsV2 == nil:
+		return "roots"
+	case r.Kind == agent.AskSample || r.Kind == agent.AskElicit || r.Kind == agent.AskRoots:
+		return ""
+	}
+	return r.Kind // a question that MCP does not have
 }
 
-func cannotAnswer(kind string) error {
+func cannotAnswer(kind, lack string) error {
+	if lack == samplingTools {
+		return agent.Errorf(agent.CodeUnavailable, "the client does not answer %q requests with tools", kind)
+	}
 	return agent.Errorf(agent.CodeUnavailable, "the client does not answer %q requests", kind)
 }
 

@@ -46,6 +46,10 @@ const (
 	metaPending    = "openmas/pending" // an agent.Pending: no result yet, input is wanted; said to our own clients only
 )
 
+// ContentLogger is the logger of log messages that are none, between our own processes: their data
+// is a list of content blocks, a part of the result that is there before the call has ended.
+const ContentLogger = "openmas/content"
+
 // EventTool is the reserved, hidden tool by which events reach an agent that is hosted elsewhere.
 const EventTool = "openmas.event"
 

@@ -1,0 +1,42 @@
+package server
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+)
+
+func TestWhatAClientLacksToAnswer(t *testing.T) {
+	tools := json.RawMessage(`{"messages":[],"tools":[{"name":"n","inputSchema":{"type":"object"}}]}`)
+	plain := &sdk.ClientCapabilities{Sampling: &sdk.SamplingCapabilities{}}
+	all := &sdk.ClientCapabilities{Sampling: &sdk.SamplingCapabilities{Tools: &sdk.SamplingToolsCapabilities{}},
+		Elicitation: &sdk.ElicitationCapabilities{}, RootsV2: &sdk.RootCapabilities{}}
+	for _, c := range []struct {
+		caps *sdk.ClientCapabilities
+		ask  agent.Request
+		want string
+	}{
+		{nil, agent.Request{Kind: agent.AskSample}, "sampling"},
+		{plain, agent.Request{Kind: agent.AskSample, Params: json.RawMessage(`{"messages":[]}`)}, ""},
+		{plain, agent.Request{Kind: agent.AskSample, Params: tools}, "sampling.tools"},
+		{plain, agent.Request{Kind: agent.AskElicit}, "elicitation"},
+		{plain, agent.Request{Kind: agent.AskRoots}, "roots"},
+		{all, agent.Request{Kind: agent.AskSample, Params: tools}, ""},
+		{all, agent.Request{Kind: agent.AskElicit}, ""},
+		{all, agent.Request{Kind: agent.AskRoots}, ""},
+		{all, agent.Request{Kind: "riddle"}, "riddle"},
+	} {
+		if got := lacks(c.caps, c.ask); got != c.want {
+			t.Errorf("%+v, %s %s: %q, want %q", c.caps, c.ask.Kind, c.ask.Params, got, c.want)
+		}
+	}
+	e := &capabilityError{samplingTools, agent.AsError(cannotAnswer(agent.AskSample, samplingTools))}
+	if rpc := e.rpc(); !strings.Contains(string(rpc.Data), `"requiredCapabilities":{"sampling":{"tools":{}}}`) ||
+		!strings.Contains(rpc.Message, "with tools") {
+		t.Errorf("%+v %s", rpc, rpc.Data)
+	}
+}
