@@ -1,0 +1,197 @@
+package runtime_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/client"
+	"github.com/openmas/openmas/runtime/project"
+)
+
+// session is a client of the gateway that must work.
+func (s *system) session(t *testing.T, path string) *client.Session {
+	t.Helper()
+	transport := mcp.Streamable
+	if strings.HasSuffix(path, "/sse") {
+		transport = mcp.SSE
+	}
+	session, err := client.Connect(t.Context(),
+		client.Target{Name: "gateway", Transport: transport, URL: s.Status().URL + path},
+		client.Options{PingInterval: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = session.Close(context.Background()) })
+	return session
+}
+
+func say(t *testing.T, s *client.Session) error {
+	t.Helper()
+	_, err := s.Call(t.Context(), &agent.Call{Op: agent.OpTool, Name: "far_say", Input: []byte(`{"text":"x"}`)})
+	return err
+}
+
+// TestLimitsOfTheProjectFile: over each limit there is a clear refusal, and the other session does
+// not notice.
+func TestLimitsOfTheProjectFile(t *testing.T) {
+	t.Parallel()
+	limited := func(t *testing.T, m project.MCP) (*system, *client.Session) {
+		cfg := pair(project.OverSSE) // whose own sessions the limits of the gateway must not touch
+		cfg.Gateway, cfg.MCP = &project.Gateway{Listen: "127.0.0.1:0"}, m
+		s := start(t, cfg, nil)
+		return s, s.session(t, "/sse")
+	}
+	fine := func(t *testing.T, s *client.Session) {
+		t.Helper()
+		if err := say(t, s); err != nil {
+			t.Errorf("the other session: %v", err)
+		}
+	}
+	for _, path := range []string{"/sse", "/mcp"} {
+		t.Run("max_sessions "+path, func(t *testing.T) {
+			s, other := limited(t, project.MCP{MaxSessions: 2})
+			s.session(t, path)
+			_, err := client.Connect(t.Context(),
+				client.Target{Name: "third",
+					Transport: map[string]mcp.Transport{"/sse": mcp.SSE, "/mcp": mcp.Streamable}[path],
+					URL:       s.Status().URL + path}, client.Options{})
+			if agent.CodeOf(err) != agent.CodeUnavailable || !strings.Contains(fmt.Sprint(err), "503") {
+				t.Errorf("the third session: %v", err)
+			}
+			fine(t, other)
+		})
+		for key, m := range map[string]project.MCP{"max_session_calls": {MaxSessionCalls: 1},
+			"max_calls": {MaxCalls: 1}} {
+			t.Run(key+" "+path, func(t *testing.T) {
+				s, other := limited(t, m)
+				busy := s.session(t, path)
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error, 1)
+				go func() {
+					_, err := busy.Call(ctx,
+						&agent.Call{Op: agent.OpTool, Name: "far_slow", Input: []byte(`{"n":60000}`)})
+					done <- err
+				}()
+				testkit.Eventually(t, "a call runs", func() bool {
+					return s.agentStatus("far").Instances[0].InFlight == 1
+				})
+				if err := say(t, busy); agent.CodeOf(err) != agent.CodeResourceExhausted &&
+					!strings.Contains(fmt.Sprint(err), "the limit") {
+					t.Errorf("the second call: %v", err)
+				}
+				if key == "max_session_calls" {
+					fine(t, other)
+				}
+				cancel()
+				if err := <-done; agent.CodeOf(err) != agent.CodeCanceled {
+					t.Error(err)
+				}
+				testkit.Eventually(t, "there is room again", func() bool { return say(t, busy) == nil })
+				fine(t, other)
+			})
+		}
+		t.Run("max_body "+path, func(t *testing.T) {
+			s, other := limited(t, project.MCP{MaxBody: 64 * project.KiB})
+			big := s.session(t, path)
+			_, err := big.Call(t.Context(),
+				&agent.Call{Op: agent.OpTool, Name: "far_say",
+					Input: []byte(`{"text":"` + strings.Repeat("x", 100<<10) + `"}`)})
+			if agent.CodeOf(err) != agent.CodeResourceExhausted {
+				t.Errorf("a large call: %v", err)
+			}
+			fine(t, big)
+			fine(t, other)
+		})
+	}
+	for _, size := range []project.Size{0, project.MiB} {
+		t.Run(fmt.Sprintf("resume %v", size), func(t *testing.T) {
+			s, other := limited(t, project.MCP{Resume: size})
+			if status, body := ask(t, http.MethodPost, s.Status().URL+"/mcp", initialize,
+				nil); status != http.StatusOK || strings.Contains(body, "\nid: ") != (size > 0) {
+				t.Errorf("%d %s", status, body)
+			}
+			fine(t, other)
+			fine(t, s.session(t, "/mcp"))
+		})
+	}
+	t.Run("session_idle", func(t *testing.T) {
+		s, other := limited(t, project.MCP{SessionIdle: 50 * time.Millisecond})
+		status, _ := ask(t, http.MethodPost, s.Status().URL+"/mcp", initialize, nil) // and never comes back
+		if status != http.StatusOK {
+			t.Fatal(status)
+		}
+		testkit.Eventually(t, "the idle session ends", func() bool {
+			return strings.Contains(s.log.String(), "reason=idle")
+		})
+		fine(t, other)
+	})
+	t.Run("session_lifetime", func(t *testing.T) {
+		s, other := limited(t, project.MCP{SessionLifetime: 100 * time.Millisecond})
+		select {
+		case <-other.Done():
+		case <-time.After(hang):
+			t.Fatal("the session outlives its lifetime")
+		}
+		fine(t, s.session(t, "/sse"))
+		if !strings.Contains(s.log.String(), "lifetime") {
+			t.Error("the log does not say why the session ended")
+		}
+	})
+	t.Run("ping", func(t *testing.T) {
+		s, _ := limited(t, project.MCP{KeepAlive: 5 * time.Millisecond})
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Status().URL+"/sse", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := httpClient(t).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = res.Body.Close() }()
+		for lines := bufio.NewScanner(res.Body); ; {
+			if !lines.Scan() {
+				t.Fatal("the stream ended")
+			}
+			if strings.HasPrefix(lines.Text(), ": ping") {
+				return
+			}
+		}
+	})
+	for key, m := range map[string]project.MCP{"header_timeout": {HeaderTimeout: 50 * time.Millisecond},
+		"read_timeout": {ReadTimeout: 50 * time.Millisecond}} {
+		t.Run(key, func(t *testing.T) {
+			s, other := limited(t, m)
+			conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.Status().URL, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			half := "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+			if key == "read_timeout" {
+				half += "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+			}
+			if _, err := conn.Write([]byte(half)); err != nil {
+				t.Fatal(err)
+			}
+			if err := conn.SetReadDeadline(time.Now().Add(hang)); err != nil {
+				t.Fatal(err)
+			}
+			for b := make([]byte, 512); err == nil; {
+				_, err = conn.Read(b)
+			}
+			if ne, ok := err.(net.Error); ok && ne.Timeout() {
+				t.Error("a request that is never finished is waited for")
+			}
+			fine(t, other)
+		})
+	}
+}
