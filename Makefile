@@ -7,8 +7,8 @@ PROJECT ?= configs/project.yaml
 PROGRESS := $(GO) run ./internal/progress
 # Tools are built once per machine, outside the checkout.
 TOOLS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/openmas/tools
-LINT    := $(TOOLS)/golangci-lint-$(LINT_VERSION)
 LINT_VERSION := v2.15.0
+LINT    := $(TOOLS)/golangci-lint-$(LINT_VERSION)
 
 # The race detector needs a C compiler.
 RACE := $(shell CGO_ENABLED=$$($(GO) env CGO_ENABLED) && [ "$$CGO_ENABLED" = 1 ] && command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
