@@ -1,6 +1,7 @@
 package openmas_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -57,6 +58,8 @@ var light = []string{"github.com/ThreeDotsLabs/watermill", "github.com/modelcont
 
 type pkg struct {
 	ImportPath string
+	Dir        string
+	GoFiles    []string
 	Imports    []string
 	Deps       []string
 }
@@ -118,6 +121,29 @@ func TestImportsOfUsersPrograms(t *testing.T) {
 	}
 }
 
+// The bounds of a room: more files are two rooms, more lines two ideas.
+const (
+	maxFiles = 30
+	maxLines = 350
+)
+
+func TestRoomsAreSmall(t *testing.T) {
+	for _, p := range packages(t) {
+		if len(p.GoFiles) > maxFiles {
+			t.Errorf("%s has %d files besides its tests, the bound is %d", p.ImportPath, len(p.GoFiles), maxFiles)
+		}
+		for _, name := range p.GoFiles {
+			text, err := os.ReadFile(filepath.Join(p.Dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := bytes.Count(text, []byte("\n")); n > maxLines {
+				t.Errorf("%s/%s has %d lines, the bound is %d", p.ImportPath, name, n, maxLines)
+			}
+		}
+	}
+}
+
 // room is the entry of ranks that a package belongs to.
 func room(path string) string {
 	rel := strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
@@ -132,7 +158,7 @@ func room(path string) string {
 
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,Deps", "./...").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Dir,GoFiles,Imports,Deps", "./...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
