@@ -8,8 +8,8 @@ import (
 const maxDead = 10_000
 
 func (a *App) eventsCommand() *cobra.Command {
-	return Group("events", "Look after events",
-		`A durable event that an agent fails to handle again and again becomes a dead-letter event: it can be
-listed, and delivered again once the reason is mended.`,
-		a.deadCommand(), a.replayCommand())
+	return Group("events", "Publish events, and look after those that could not be handled",
+		`Publish events, and look after those that could not be handled. A durable event that an agent fails to handle
+again and again becomes a dead-letter event: it can be listed, and delivered again once the reason is mended.`,
+		a.deadCommand(), a.replayCommand(), a.publishCommand())
 }

@@ -55,6 +55,7 @@ func (i *inbox) Capabilities() agent.Capabilities {
 			})},
 		Subscriptions: []agent.Subscription{agent.On("letter.sent", func(ctx context.Context, l letter) error {
 			c := agent.CallFrom(ctx)
+			i.env.Logger.Info("a letter", "text", l.Text)
 			i.mu.Lock()
 			defer i.mu.Unlock()
 			i.seen = append(i.seen, delivery{l.Text, c.ID, c.From.Agent, c.Attempt})
