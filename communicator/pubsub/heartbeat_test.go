@@ -123,7 +123,8 @@ func TestHeartbeatsStop(t *testing.T) {
 			t.Fatal(<-answer)
 		}
 		f.losing(func(topic string, _ *message.Message) bool { return topic == client.inbox })
-		if e := agent.AsError(testkit.Receive(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown || e.NotExecuted {
+		if e := agent.AsError(testkit.Receive(t, answer)); e == nil || e.Code != agent.CodeOutcomeUnknown ||
+			e.NotExecuted {
 			t.Error(e)
 		}
 	})

@@ -2,6 +2,7 @@ package pubsub
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -58,8 +59,11 @@ func TestRawCalls(t *testing.T) {
 		return &agent.Result{Structured: c.Input}, nil
 	}})
 	s := newStranger(t, d)
+	calls := 0
 	call := func(change map[string]string) {
-		md := map[string]string{"v": "1", "kind": "call", "ref": "stranger-1", "reply-to": s.inbox, "op": "tool",
+		calls++ // a ref is never used twice
+		md := map[string]string{"v": "1", "kind": "call", "ref": fmt.Sprintf("stranger-%d", calls), "reply-to": s.inbox,
+			"op":    "tool",
 			"agent": "callee", "name": "x", "id": "7"}
 		maps.Copy(md, change)
 		s.send("om.1.test.call.callee", md, `{"a":1}`)
@@ -100,11 +104,11 @@ func TestRawCalls(t *testing.T) {
 	}
 	call(map[string]string{"ref": ""})
 	// What a broker delivers twice runs once.
-	call(map[string]string{"name": "waits", "ref": "stranger-2"})
+	call(map[string]string{"name": "waits", "ref": "stranger-twice"})
 	testkit.Receive(t, ran)
-	call(map[string]string{"name": "waits", "ref": "stranger-2"})
+	call(map[string]string{"name": "waits", "ref": "stranger-twice"})
 	close(release)
-	if f := testkit.Receive(t, s.replies); f.Ref != "stranger-2" {
+	if f := testkit.Receive(t, s.replies); f.Ref != "stranger-twice" {
 		t.Fatalf("%+v", f)
 	}
 	if len(ran)+len(s.replies) > 0 {

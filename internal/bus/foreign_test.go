@@ -24,7 +24,8 @@ func TestForeignResultsCross(t *testing.T) {
 	if got, err := ReadResult(payload, body); err != nil || !reflect.DeepEqual(got, res) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	prompt := &agent.Result{Structured: json.RawMessage(`{"messages":[]}`), Raw: json.RawMessage(`{"messages":[],"x":1}`)}
+	prompt := &agent.Result{Structured: json.RawMessage(`{"messages":[]}`),
+		Raw: json.RawMessage(`{"messages":[],"x":1}`)}
 	payload, body = resultBody(prompt, nil)
 	if got, err := ReadResult(payload, body); body != BodyResult || err != nil || !reflect.DeepEqual(got, prompt) {
 		t.Errorf("%s: %s, %v", body, payload, err)
