@@ -290,7 +290,7 @@ func TestWrongCredentials(t *testing.T) {
 }
 
 // Durable events from end to end: at least once for each agent, however it is reached; tried again,
-// put with the dead, listed and delivered again, always with their ID.
+// dead-lettered, listed and delivered again, always with their ID.
 func TestDurableEvents(t *testing.T) {
 	t.Parallel()
 	overs := []string{project.OverLocal, project.OverPubSub, project.OverStdio, project.OverSSE, project.OverHTTP}
