@@ -100,13 +100,14 @@ func test(p *printer, args []string) int {
 // that follows says why.
 func list(flag string, args []string) []string {
 	args = slices.DeleteFunc(slices.Clone(args), func(a string) bool { return strings.HasPrefix(a, "-") })
+	//nolint:noctx // an interrupt ends it
 	out, _ := exec.Command("go", append([]string{"list", flag}, args...)...).Output()
 	return strings.Fields(string(out))
 }
 
 // stream runs the go command, gives take each line that it prints, and returns the exit code.
 func stream(p *printer, args []string, take func(line string), status func() string) int {
-	cmd := exec.Command("go", args...)
+	cmd := exec.Command("go", args...) //nolint:noctx // an interrupt ends it
 	out, err := cmd.StdoutPipe()
 	cmd.Stderr = cmd.Stdout
 	if err == nil {

@@ -4,6 +4,7 @@ package testkit
 import (
 	"flag"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 )
@@ -57,7 +58,7 @@ func Processes(t testing.TB) {
 func OnlyProcesses() bool {
 	flag.Parse()
 	if testing.Short() {
-		fmt.Println("-short: all of these tests start processes")
+		fmt.Fprintln(os.Stderr, "-short: all of these tests start processes")
 	}
 	return testing.Short()
 }
