@@ -29,8 +29,8 @@ func (w *Weather) Capabilities() agent.Capabilities {
 	}}
 }
 
-// The main function of a program with one type of agent. A type's function makes a new agent for each
-// instance, with the defaults of its configuration.
+// The main function of a program with one type of agent. A type's function makes a new agent for
+// each instance, with the defaults of its configuration.
 func ExampleMain() {
 	openmas.Main(agent.Types{
 		"weather": func() agent.Agent { return &Weather{Unit: "C"} },

@@ -17,7 +17,8 @@ func run(t *testing.T, args ...string) (code int, out, errOut string) {
 	return code, o.String(), e.String()
 }
 
-// Words that were commands once, and those with a typo, are answered with the command that is meant.
+// Words that were commands once, and those with a typo, are answered with the command that is
+// meant.
 func TestUnknownCommands(t *testing.T) {
 	for line, want := range map[string]string{
 		"connect --stdio --url http://h": `unknown command "connect" for "openmas"; did you mean "openmas mcp connect"?`,

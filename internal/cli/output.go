@@ -14,9 +14,9 @@ import (
 
 // Streams are the standard streams of the program, and what a test puts in their place.
 //
-// Out carries results only: what somebody asked for, so that it can be piped. With `run --stdio` and
-// `mcp connect` it carries MCP and nothing else. Err carries everything for people: logs, notes,
-// progress and errors.
+// Out carries results only: what somebody asked for, so that it can be piped. With `run --stdio`
+// and `mcp connect` it carries MCP and nothing else. Err carries everything for people: logs,
+// notes, progress and errors.
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer

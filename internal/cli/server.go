@@ -16,8 +16,8 @@ import (
 	"github.com/openmas/openmas/mcp/client"
 )
 
-// URLFlags name an MCP server by its address: --url and --token-env. The flag names a variable, since
-// everybody on the machine can read a token on the command line.
+// URLFlags name an MCP server by its address: --url and --token-env. The flag names a variable,
+// since everybody on the machine can read a token on the command line.
 type URLFlags struct{ URL, TokenEnv string }
 
 // Register adds the flags to a command.

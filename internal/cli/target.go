@@ -90,8 +90,8 @@ func serverTarget(ctx context.Context, s *client.Session) target {
 	}
 }
 
-// listServer lists what a server offers: agent by agent where it is a system of openmas, which has a
-// tool for that.
+// listServer lists what a server offers: agent by agent where it is a system of openmas, which has
+// a tool for that.
 func listServer(ctx context.Context, s *client.Session) runtime.Listing {
 	if _, ours := s.Info().Tool("openmas_list"); ours {
 		res, err := s.Call(ctx, &agent.Call{Op: agent.OpTool, Name: "openmas_list", Attempt: 1})

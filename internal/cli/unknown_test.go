@@ -7,7 +7,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// An old word, one of another program, or one with a typo is answered with the command that is meant.
+// An old word, one of another program, or one with a typo is answered with the command that is
+// meant.
 func TestUnknownCommands(t *testing.T) {
 	for line, want := range map[string]string{
 		"rum":                        `unknown command "rum" for "openmas"; did you mean "openmas run"?`,

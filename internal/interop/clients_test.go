@@ -142,8 +142,8 @@ func TestClientsOfARunningSystem(t *testing.T) {
 	}
 }
 
-// Each client that can start programs, through openmas mcp connect, over both transports. Those that
-// try the newest protocol first fall back to the handshake.
+// Each client that can start programs, through openmas mcp connect, over both transports. Those
+// that try the newest protocol first fall back to the handshake.
 func TestClientsOfABridge(t *testing.T) {
 	for _, c := range clients() {
 		for _, over := range []string{"sse", "http"} {

@@ -20,8 +20,8 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// TestFastPathWithoutHandshake: what a server of protocol 2026-07-28 sees of our calls, and what our
-// callers get from it.
+// TestFastPathWithoutHandshake: what a server of protocol 2026-07-28 sees of our calls, and what
+// our callers get from it.
 func TestFastPathWithoutHandshake(t *testing.T) {
 	type seen struct {
 		header http.Header

@@ -21,8 +21,8 @@ import (
 // connection is not used again.
 const streamEndTimeout = 10 * time.Millisecond
 
-// A postReader reads what a server sends in answer to one request over streamable HTTP: its response,
-// and where a stream broke, the rest of it.
+// A postReader reads what a server sends in answer to one request over streamable HTTP: its
+// response, and where a stream broke, the rest of it.
 type postReader struct {
 	id       int64 // of the request
 	log      *slog.Logger

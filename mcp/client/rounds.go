@@ -11,15 +11,15 @@ import (
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
-// A server of protocol 2026-07-28 that wants a call again, but nothing for it, sheds load: the call is
-// repeated maxBusy times.
+// A server of protocol 2026-07-28 that wants a call again, but nothing for it, sheds load: the call
+// is repeated maxBusy times.
 const maxBusy = 3
 
 var busyWaits = backoff.Policy{Initial: 200 * time.Millisecond, Multiplier: 2, Max: time.Second}
 
 // callInRounds sends a call, and again with the answers as long as the server wants input. That is
-// protocol 2026-07-28's way to ask; in the others servers ask while the call waits, and only our own may
-// end a call like this, which its caller then repeats.
+// protocol 2026-07-28's way to ask; in the others servers ask while the call waits, and only our
+// own may end a call like this, which its caller then repeats.
 func (s *Session) callInRounds(ctx context.Context, out request) (*agent.Result, error) {
 	if !s.stateless() {
 		return s.send(ctx, out)

@@ -11,8 +11,8 @@ import (
 	"github.com/openmas/openmas/mcp/internal/fixture"
 )
 
-// BenchmarkFastPath calls a tool over each HTTP transport, both ends in this process. internal/bench
-// compares with others.
+// BenchmarkFastPath calls a tool over each HTTP transport, both ends in this process.
+// internal/bench compares with others.
 func BenchmarkFastPath(b *testing.B) {
 	for _, tr := range []mcp.Transport{mcp.SSE, mcp.Streamable} {
 		for _, off := range []bool{false, true} {

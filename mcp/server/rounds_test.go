@@ -52,7 +52,8 @@ func TestQuestionsWithoutASession(t *testing.T) {
 			if got := said("row"); got != want || len(asked) != 4 {
 				t.Errorf("row: %s; asked %v", got, asked)
 			}
-			// Right after a handshake, the SDK may still be at the message that opens the fast path.
+			// Right after a handshake, the SDK may still be at the message that opens the fast
+			// path.
 			if n := s.FastCalls() - before; n != 1 && !fixture.NoFastPath &&
 				(n != 0 || w.version == codec.Version20260728) {
 				t.Errorf("the first of its requests takes the fast path, and those with answers do not: %d did", n)

@@ -16,8 +16,8 @@ const (
 	MethodCall        = "tools/call"
 	MethodInitialized = "notifications/initialized"
 
-	// reservedMeta begins the keys that the protocol keeps for itself. Protocol 2026-07-28 says in them,
-	// with each request, what others say once.
+	// reservedMeta begins the keys that the protocol keeps for itself. Protocol 2026-07-28 says in
+	// them, with each request, what others say once.
 	reservedMeta = "io.modelcontextprotocol/"
 )
 

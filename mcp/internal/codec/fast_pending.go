@@ -21,7 +21,8 @@ const (
 // Append appends the id as JSON.
 func (id FastID) Append(dst []byte) []byte { return strconv.AppendUint(dst, uint64(id), 10) }
 
-// AnswerTo is the request of the fast path that a message answers; ok is false for those of the SDK.
+// AnswerTo is the request of the fast path that a message answers; ok is false for those of the
+// SDK.
 func AnswerTo(env *wire.Envelope) (id FastID, ok bool) {
 	n, ok := env.AnswerID()
 	return FastID(n), ok && n >= int64(firstFastID) && n <= int64(lastFastID)

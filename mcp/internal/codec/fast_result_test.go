@@ -200,8 +200,8 @@ func TestFastMetaIsTheSDKs(t *testing.T) {
 	}
 }
 
-// checkMeta holds the fast path's reading of `_meta` against that of what the SDK decoded. It need not
-// take it.
+// checkMeta holds the fast path's reading of `_meta` against that of what the SDK decoded. It need
+// not take it.
 func checkMeta(t *testing.T, raw []byte) {
 	t.Helper()
 	var decoded map[string]any

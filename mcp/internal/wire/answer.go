@@ -30,8 +30,8 @@ func (e *Envelope) AnswerID() (id int64, ok bool) {
 	return int64(f), err == nil && f == math.Trunc(f) && math.Abs(f) <= 1<<53
 }
 
-// Response is the answer to request id for the SDK, whose call ends with it. What t keeps is not the
-// SDK's affair: it gets an empty result. What it could not decode is an error.
+// Response is the answer to request id for the SDK, whose call ends with it. What t keeps is not
+// the SDK's affair: it gets an empty result. What it could not decode is an error.
 func (e *Envelope) Response(id int64, t *Trace) *jsonrpc.Response {
 	out := &jsonrpc.Response{Result: json.RawMessage(`{}`)}
 	out.ID, _ = jsonrpc.MakeID(float64(id)) // numbers are fine
