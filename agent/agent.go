@@ -53,6 +53,7 @@ type Capabilities struct {
 	Resources     []Resource
 	Subscriptions []Subscription
 
-	// Requires is what has to exist elsewhere in the system before the agent starts.
+	// Requires is what has to exist elsewhere in the system before the agent starts. Agents that
+	// require each other in a circle start in the order of their names, with a warning.
 	Requires []Requirement
 }

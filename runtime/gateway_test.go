@@ -51,7 +51,8 @@ func ask(t *testing.T, method, url, body string, header map[string]string) (int,
 	return res.StatusCode, b.String()
 }
 
-const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`
+const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18",` +
+	`"capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`
 
 func TestEveryEndpointWantsTheToken(t *testing.T) {
 	url := guarded(t).Status().URL

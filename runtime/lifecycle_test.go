@@ -78,6 +78,24 @@ func TestStartAndStopGoInOrder(t *testing.T) {
 	}
 }
 
+// Agents that require each other start by name, and the log names them: one of them cannot find
+// there what it requires.
+func TestACircleOfRequirementsIsReported(t *testing.T) {
+	d := &diary{}
+	needs := func(name string) func() agent.Agent {
+		return func() agent.Agent { return &writer{d: d, requires: []string{name}} }
+	}
+	cfg := &project.Config{Agents: map[string]project.Agent{"a": {Type: "needs-b"}, "b": {Type: "needs-a"},
+		"c": {Type: "needs-a"}}}
+	s := start(t, cfg, agent.Types{"needs-a": needs("a"), "needs-b": needs("b")})
+	if got, want := d.read(), "start a; start b; start c"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if log := s.log.String(); !strings.Contains(log, "in a circle") || !strings.Contains(log, "agents=a,b\n") {
+		t.Errorf("the log:\n%s", log)
+	}
+}
+
 func TestFailedStartIsUndone(t *testing.T) {
 	d := &diary{}
 	for name, broken := range map[string]func() agent.Agent{

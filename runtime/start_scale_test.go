@@ -119,6 +119,23 @@ func TestStartGrowsLinearly(t *testing.T) {
 	}
 }
 
+// A call costs the same whatever the number of agents.
+func TestACallAmongManyCostsTheSame(t *testing.T) {
+	allocations := func(n int) float64 {
+		r, end := startCells(t, cells(t.TempDir(), "cell", n, false))
+		defer end()
+		ctx := r.Context(t.Context())
+		return testing.AllocsPerRun(100, func() {
+			if _, err := agent.Ask[note](ctx, "cell-1.say", note{Text: "x"}); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if few, many := allocations(3), allocations(300); many > few+1 {
+		t.Errorf("%v allocations among 3 agents, %v among 300", few, many)
+	}
+}
+
 // BenchmarkStart is the way from New to ready with n local agents.
 func BenchmarkStart(b *testing.B) {
 	for _, n := range []int{10, 100, 1000, 10000} {
