@@ -2,18 +2,19 @@ package mcpcmd
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
-	"strings"
+	"os/exec"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/openmas/openmas/internal/cli"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // The clients that mcp config writes for, and where each keeps its configuration.
@@ -29,7 +30,7 @@ const defaultTokenVar = "OPENMAS_TOKEN"
 func configCommand(a *cli.App) *cobra.Command {
 	var p cli.ProjectFlags
 	var u cli.URLFlags
-	var client, name string
+	var client, name, program string
 	var stdio bool
 	c := &cobra.Command{
 		Use:   "config --client vscode|claude|cursor",
@@ -38,8 +39,9 @@ func configCommand(a *cli.App) *cobra.Command {
 a URL (--url).
 
 A project with a gateway is reached there. With --stdio, or without a gateway, the client starts the project
-itself: openmas run --stdio. A URL is reached directly, or with --stdio through a program that the client
-starts: openmas mcp connect. The claude client only starts programs, as with --stdio.
+itself: openmas run --stdio, or the same with the program of --program. A URL is reached directly, or with
+--stdio through a program that the client starts: openmas mcp connect. The claude client only starts
+programs, as with --stdio.
 
 The gateway's token is not printed: the client takes it from the place that the configuration names.`,
 		Example: `  openmas mcp config --client vscode
@@ -49,15 +51,22 @@ The gateway's token is not printed: the client takes it from the place that the 
 			if configFiles[client] == "" {
 				return cli.Usage(fmt.Errorf("--client %q: want vscode, claude or cursor", client))
 			}
-			stdio = stdio || client == "claude"
+			stdio = stdio || client == "claude" || program != ""
 			exe, err := os.Executable()
 			if err != nil {
 				return fmt.Errorf("find this program: %w", err)
 			}
+			if program != "" {
+				if exe, err = programPath(program); err != nil {
+					return cli.Usage(err)
+				}
+			}
 			e := entry{name: name, client: client, tokenVar: u.TokenEnv}
 			switch {
 			case u.URL == "":
-				err = projectEntry(a, &e, &p, exe, stdio)
+				err = projectEntry(a, &e, &p, exe, stdio, program != "")
+			case program != "":
+				err = errors.New("--program serves a project: it does not go with --url")
 			case p.Given():
 				err = errors.New("a project (--project, --profile, --set) or --url: one of them")
 			default:
@@ -80,21 +89,24 @@ The gateway's token is not printed: the client takes it from the place that the 
 		defaultTokenVar+" where the project's gateway has one)")
 	c.Flags().StringVar(&name, "name", "", "the `NAME` of the system in the client (default: the project's "+
 		"name, or openmas)")
+	c.Flags().StringVar(&program, "program", "", "have the client start this `FILE` for a project, instead of openmas: a "+
+		"program that calls openmas.Main")
 	c.Flags().BoolVar(&stdio, "stdio", false, "have the client start a program, instead of a request to the URL")
 	return c
 }
 
-// entry is a server in a client's configuration: a program to start, or a URL.
-type entry struct {
-	name, client string
-	argv         []string
-	url          string
-	sse          bool
-	tokenVar     string // empty: no token
+// programPath is the absolute path of a program, which a client finds in whatever folder it runs.
+func programPath(program string) (string, error) {
+	path, err := exec.LookPath(program)
+	if err != nil && !errors.Is(err, exec.ErrDot) {
+		return "", fmt.Errorf("--program: %w", err)
+	}
+	return filepath.Abs(path)
 }
 
-// projectEntry describes a project. It is read, not built.
-func projectEntry(a *cli.App, e *entry, p *cli.ProjectFlags, exe string, stdio bool) error {
+// projectEntry describes a project. It is read, not built. With own, exe is a program with the
+// project's types, else it is openmas.
+func projectEntry(a *cli.App, e *entry, p *cli.ProjectFlags, exe string, stdio, own bool) error {
 	cfg, err := a.ReadProject(p)
 	if err != nil {
 		return err
@@ -119,6 +131,11 @@ func projectEntry(a *cli.App, e *entry, p *cli.ProjectFlags, exe string, stdio b
 	}
 	if e.tokenVar != "" {
 		return errors.New("--token-env is for a URL: a project that the client starts asks for none")
+	}
+	if !own {
+		if err := servedByOpenmas(a, cfg); err != nil {
+			return err
+		}
 	}
 	args, err := p.Args(cfg)
 	e.argv = append([]string{exe, "run", "--stdio"}, args...)
@@ -150,97 +167,19 @@ func (e *entry) reach(raw, exe string, stdio bool) error {
 	return nil
 }
 
-// tokenPlace is how the client's configuration refers to the token.
-func (e *entry) tokenPlace() string {
-	switch e.client {
-	case "vscode":
-		return "${input:" + e.inputID() + "}"
-	case "cursor":
-		return "${env:" + e.tokenVar + "}"
+// servedByOpenmas checks that `openmas run` can serve the project: it has no agent types, but it can
+// build the package that the project names, and become it.
+func servedByOpenmas(a *cli.App, cfg *project.Config) error {
+	if cfg.Package != "" {
+		fmt.Fprintf(a.Err, "The client starts openmas, which builds %s: the client needs the go command in its PATH. "+
+			"--program names a program that is built already.\n", cfg.Path(cfg.Package))
+		return nil
 	}
-	return "PUT-THE-TOKEN-HERE"
-}
-
-func (e *entry) tokenHint() string {
-	switch e.client {
-	case "vscode":
-		return "the editor asks for it once and keeps it"
-	case "cursor":
-		return "set it in the environment that the editor is started from"
-	}
-	return "replace PUT-THE-TOKEN-HERE"
-}
-
-func (e *entry) inputID() string {
-	return strings.ToLower(strings.ReplaceAll(e.tokenVar, "_", "-"))
-}
-
-// orderedObject is a JSON object whose members keep their order.
-type orderedObject []member
-
-type member struct {
-	key   string
-	value any
-}
-
-// MarshalJSON implements json.Marshaler.
-func (o orderedObject) MarshalJSON() ([]byte, error) {
-	var b strings.Builder
-	b.WriteByte('{')
-	for i, m := range o {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		key, err := json.Marshal(m.key)
-		if err != nil {
-			return nil, err
-		}
-		value, err := json.Marshal(m.value)
-		if err != nil {
-			return nil, err
-		}
-		b.Write(key)
-		b.WriteByte(':')
-		b.Write(value)
-	}
-	b.WriteByte('}')
-	return []byte(b.String()), nil
-}
-
-// snippet is the whole file, for a client that has no other server yet.
-func (e *entry) snippet() orderedObject {
-	var one orderedObject
-	typed := e.client == "vscode"
-	switch {
-	case e.url != "":
-		kind := "http"
-		if e.sse {
-			kind = "sse"
-		}
-		if typed {
-			one = append(one, member{"type", kind})
-		}
-		one = append(one, member{"url", e.url})
-		if e.tokenVar != "" {
-			one = append(one, member{"headers", orderedObject{{"Authorization", "Bearer " + e.tokenPlace()}}})
-		}
-	default:
-		if typed {
-			one = append(one, member{"type", "stdio"})
-		}
-		one = append(one, member{"command", e.argv[0]}, member{"args", e.argv[1:]})
-		if e.tokenVar != "" {
-			one = append(one, member{"env", orderedObject{{e.tokenVar, e.tokenPlace()}}})
+	for _, name := range cfg.AgentNames() {
+		if t := cfg.Agents[name].Type; t != "" && a.Types[t] == nil {
+			return fmt.Errorf("agent %s: openmas has no type %q; name the Go package that has it under package: in %s, or "+
+				"the program that has it with --program", name, t, cfg.File)
 		}
 	}
-	if e.client != "vscode" {
-		return orderedObject{{"mcpServers", orderedObject{{e.name, one}}}}
-	}
-	out := orderedObject{{"servers", orderedObject{{e.name, one}}}}
-	if e.tokenVar != "" {
-		out = append(out, member{"inputs",
-			[]orderedObject{{{"type", "promptString"}, {"id", e.inputID()}, {"description", "The token of " + e.name},
-				{"password", true}}}})
-	}
-	return out
+	return nil
 }

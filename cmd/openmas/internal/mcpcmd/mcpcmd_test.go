@@ -27,11 +27,19 @@ func compact(t *testing.T, text string) string {
 }
 
 func TestMCPConfig(t *testing.T) {
-	plain := projectFile(t, "project: crew\nagents:\n  a: {type: once}\n")
-	listening := projectFile(t, "project: crew\nagents:\n  a: {type: once}\ngateway: {listen: \"0.0.0.0:9000\", "+
+	plain := projectFile(t, "project: crew\nagents:\n  a: {type: greeter}\n")
+	listening := projectFile(t, "project: crew\nagents:\n  a: {type: greeter}\ngateway: {listen: \"0.0.0.0:9000\", "+
 		"token: sesame-1}\n")
-	anyPort := projectFile(t, "agents:\n  a: {type: once}\ngateway: {listen: \"127.0.0.1:0\"}\n")
+	anyPort := projectFile(t, "agents:\n  a: {type: greeter}\ngateway: {listen: \"127.0.0.1:0\"}\n")
+	packaged := projectFile(t, "project: built\npackage: ./crew\nagents:\n  a: {type: elsewhere}\n")
+	foreign := projectFile(t, "project: own\nagents:\n  a: {type: elsewhere}\n")
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	path, _ := json.Marshal(plain)
+	packagedPath, _ := json.Marshal(packaged)
+	foreignPath, _ := json.Marshal(foreign)
 	for name, tt := range map[string]struct {
 		args []string
 		out  string // "" for an error
@@ -55,6 +63,18 @@ func TestMCPConfig(t *testing.T) {
 			`{"servers":{"crew":{"type":"stdio","command":"EXE","args":["run","--stdio","--project",` + string(path) + `]}}}`, ""},
 		"vscode, a gateway": {[]string{"--client", "vscode", "-p", listening},
 			`{"servers":{"crew":{"type":"http","url":"http://127.0.0.1:9000/mcp","headers":{"Authorization":"Bearer ${input:openmas-token}"}}},"inputs":[{"type":"promptString","id":"openmas-token","description":"The token of crew","password":true}]}`, ""},
+		"a package": {[]string{"--client", "claude", "-p", packaged},
+			`{"mcpServers":{"built":{"command":"EXE","args":["run","--stdio","--project",` + string(packagedPath) + `]}}}`,
+			"openmas, which builds "},
+		"a program": {[]string{"--client", "vscode", "-p", foreign, "--program", exe},
+			`{"servers":{"own":{"type":"stdio","command":"EXE","args":["run","--stdio","--project",` +
+				string(foreignPath) + `]}}}`, ""},
+		"types of another program": {[]string{"--client", "claude", "-p", foreign}, "",
+			`agent a: openmas has no type "elsewhere"`},
+		"a program that is not there": {[]string{"--client", "claude", "-p", foreign, "--program", "no-such-program"}, "",
+			"--program: "},
+		"a program and a URL": {[]string{"--client", "cursor", "--url", "http://h", "--program", exe}, "",
+			"--program serves a project"},
 		"no client":          {nil, "", `--client "": want`},
 		"an unknown client":  {[]string{"--client", "emacs"}, "", `--client "emacs": want vscode, claude or cursor`},
 		"both":               {[]string{"--client", "cursor", "--url", "http://h", "-p", plain}, "", "one of them"},
