@@ -24,35 +24,6 @@ const (
 	maxCalls = 1024             // requests that wait for their answers; the next one waits to be sent
 )
 
-// errClosed is why a session ended that the bridge closed.
-var errClosed = errors.New("the session was closed")
-
-// A Bridge lets a client that speaks stdio use a server that is reached by URL. Messages pass as
-// they are, in both directions: what the two agree upon, their version of the protocol included, is
-// theirs, among those with a handshake. Where a server numbers its events, a stream that breaks
-// goes on.
-type Bridge struct {
-	in     io.Reader
-	o      client.Options
-	up     uplink
-	client *http.Client
-
-	mu  sync.Mutex // held while a message is written
-	out io.Writer
-}
-
-// An uplink is the bridge's way to the server.
-type uplink interface {
-	// send passes a message on. For a request it returns when its answer is written, or an error
-	// when there will be none.
-	send(ctx context.Context, msg []byte, env *wire.Envelope) error
-	// done is closed when the session is over, and err then says why.
-	done() <-chan struct{}
-	err() error
-	// close ends the session. Requests in flight are not waited for.
-	close(ctx context.Context)
-}
-
 // New reaches the server of t, which has a URL and a transport over HTTP. Over SSE it opens
 // the session, bounded by ctx and the handshake timeout; over streamable HTTP the client's first
 // message does.
@@ -175,23 +146,4 @@ func (b *Bridge) pass(ctx context.Context, msg []byte, env *wire.Envelope) {
 	text, _ := json.Marshal("the bridge to the server: " + codec.WithoutURL(err).Error()) // a string always encodes
 	b.write([]byte(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":%s}}`, env.ID,
 		jsonrpc.CodeInternalError, text)))
-}
-
-// write gives the client one message, on one line.
-func (b *Bridge) write(msg []byte) {
-	line := bytes.NewBuffer(make([]byte, 0, len(msg)+1))
-	if bytes.ContainsAny(msg, "\r\n") {
-		if err := json.Compact(line, msg); err != nil {
-			b.o.Logger.Error("the server sent what is no JSON", "error", err)
-			return
-		}
-	} else {
-		line.Write(msg)
-	}
-	line.WriteByte('\n')
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if _, err := b.out.Write(line.Bytes()); err != nil {
-		b.o.Logger.Error("the client does not take a message", "error", err)
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"strconv"
 	"time"
 
 	"github.com/openmas/openmas/agent"
@@ -38,14 +37,6 @@ func ScanCall(params []byte, trusted bool) (name string, args json.RawMessage, m
 		args = bytes.Clone(rawArgs)
 	}
 	return
-}
-
-func SetOnce(dst *[]byte, v []byte) bool {
-	if *dst != nil {
-		return false
-	}
-	*dst = v
-	return true
 }
 
 // scanMeta is readMeta for what was not decoded. ok is false for what is not plain.
@@ -137,11 +128,6 @@ func scanToken(raw []byte, token *any) bool {
 	return true
 }
 
-func scanInt(raw []byte) (int64, bool) {
-	n, err := strconv.ParseInt(string(raw), 10, 54)
-	return n, err == nil
-}
-
 // AppendCall appends the message of a tools/call, whose `_meta` is that of requestMeta.
 func AppendCall(dst []byte, id FastID, name string, args json.RawMessage, meta []byte) []byte {
 	dst = append(id.Append(append(dst, `{"jsonrpc":"2.0","id":`...)), `,"method":"`+MethodCall+`","params":{`...)
@@ -195,30 +181,4 @@ func AppendRequestMeta(ctx context.Context, dst []byte, c *agent.Call, trusted b
 		m.dst = append(m.dst, '}')
 	}
 	return m.dst, nil
-}
-
-// metaWriter writes an object's members; empty ones are left out.
-type metaWriter struct {
-	dst   []byte
-	start int
-}
-
-func (m *metaWriter) key(k string) []byte {
-	open := byte(',')
-	if len(m.dst) == m.start {
-		open = '{'
-	}
-	return append(append(append(m.dst, open, '"'), k...), `":`...)
-}
-
-func (m *metaWriter) text(k, v string) {
-	if v != "" {
-		m.dst = wire.AppendQuote(m.key(k), v)
-	}
-}
-
-func (m *metaWriter) number(k string, v int64) {
-	if v != 0 {
-		m.dst = strconv.AppendInt(m.key(k), v, 10)
-	}
 }

@@ -1,7 +1,6 @@
 package codec
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -72,23 +71,6 @@ func appendTexts(dst []byte, blocks []agent.Content) []byte {
 		dst = append(wire.AppendQuote(append(dst, `{"type":"text","text":`...), blocks[i].Text), '}')
 	}
 	return append(dst, ']')
-}
-
-func AppendJSON(dst []byte, v any) ([]byte, error) {
-	b, err := json.Marshal(v)
-	return append(dst, b...), err
-}
-
-// AppendOneLine appends JSON without the line breaks that it may hold between its values.
-func AppendOneLine(dst, raw []byte) []byte {
-	if bytes.IndexByte(raw, '\n') < 0 && bytes.IndexByte(raw, '\r') < 0 {
-		return append(dst, raw...)
-	}
-	buf := bytes.NewBuffer(dst)
-	if json.Compact(buf, raw) != nil {
-		return append(dst, raw...) // not valid: the caller has checked
-	}
-	return buf.Bytes()
 }
 
 // DecodeToolResult is fromToolResult for the raw answer, of which the result keeps slices. Plain
@@ -178,16 +160,4 @@ func scanTexts(raw []byte, out *[]agent.Content) bool {
 		*out = append(*out, agent.Text(s))
 		return ok
 	})
-}
-
-// Compact takes the space between values out, as the SDK's way does by decoding and encoding again.
-func Compact(raw []byte) json.RawMessage {
-	if !bytes.ContainsAny(raw, " \t\r\n") {
-		return raw
-	}
-	var b bytes.Buffer
-	if json.Compact(&b, raw) != nil {
-		return raw
-	}
-	return b.Bytes()
 }

@@ -1,0 +1,128 @@
+package codec
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// toContent is never nil: the protocol wants a list.
+func toContent(blocks []agent.Content, era string) []sdk.Content {
+	out := make([]sdk.Content, len(blocks))
+	for i, c := range blocks {
+		out[i] = toBlock(c, era)
+	}
+	return out
+}
+
+// toBlock says one block. Clients of eras that do not know its type raise an error on the whole
+// result, so they get a line of text instead.
+func toBlock(c agent.Content, era string) sdk.Content {
+	var notes *sdk.Annotations
+	var meta sdk.Meta
+	decodeOptional(c.Annotations, &notes)
+	decodeOptional(c.Meta, &meta)
+	switch {
+	case c.Type == agent.ContentText:
+		return &sdk.TextContent{Text: c.Text, Annotations: notes, Meta: meta}
+	case c.Type == agent.ContentImage:
+		return &sdk.ImageContent{Data: c.Data, MIMEType: c.MIMEType, Annotations: notes, Meta: meta}
+	case c.Type == agent.ContentAudio && era != Version20241105:
+		return &sdk.AudioContent{Data: c.Data, MIMEType: c.MIMEType, Annotations: notes, Meta: meta}
+	case c.Type == agent.ContentAudio:
+		return &sdk.TextContent{Text: fmt.Sprintf(
+			"[audio, %s, %d bytes: the client's protocol version cannot carry it]", c.MIMEType, len(c.Data))}
+	case c.Type == agent.ContentResourceLink && (era == VersionUnknown || era >= Version20250618):
+		link := &sdk.ResourceLink{URI: c.URI, Name: c.Name, Title: c.Title, Description: c.Description,
+			MIMEType: c.MIMEType, Annotations: notes, Meta: meta}
+		if c.Size > 0 {
+			link.Size = &c.Size
+		}
+		return link
+	case c.Type == agent.ContentResourceLink:
+		return &sdk.TextContent{Text: strings.TrimSpace(c.Name + " " + c.URI)}
+	case c.Type == agent.ContentResource && c.Resource != nil:
+		return &sdk.EmbeddedResource{Resource: toContents(c.Resource), Annotations: notes, Meta: meta}
+	}
+	b, err := json.Marshal(c)
+	if err != nil {
+		b = []byte(c.Text)
+	}
+	return &sdk.TextContent{Text: string(b)}
+}
+
+func FromContent(blocks []sdk.Content) []agent.Content {
+	var out []agent.Content
+	for _, b := range blocks {
+		out = append(out, FromBlock(b))
+	}
+	return out
+}
+
+func FromBlock(b sdk.Content) agent.Content {
+	switch b := b.(type) {
+	case *sdk.TextContent:
+		return agent.Content{Type: agent.ContentText, Text: b.Text, Annotations: encodeOptional(b.Annotations),
+			Meta: encodeOptional(b.Meta)}
+	case *sdk.ImageContent:
+		return agent.Content{Type: agent.ContentImage, Data: b.Data, MIMEType: b.MIMEType,
+			Annotations: encodeOptional(b.Annotations), Meta: encodeOptional(b.Meta)}
+	case *sdk.AudioContent:
+		return agent.Content{Type: agent.ContentAudio, Data: b.Data, MIMEType: b.MIMEType,
+			Annotations: encodeOptional(b.Annotations), Meta: encodeOptional(b.Meta)}
+	case *sdk.ResourceLink:
+		c := agent.Content{Type: agent.ContentResourceLink, URI: b.URI, Name: b.Name, Title: b.Title,
+			Description: b.Description, MIMEType: b.MIMEType,
+			Annotations: encodeOptional(b.Annotations), Meta: encodeOptional(b.Meta)}
+		if b.Size != nil {
+			c.Size = *b.Size
+		}
+		return c
+	case *sdk.EmbeddedResource:
+		c := agent.Content{Type: agent.ContentResource, Annotations: encodeOptional(b.Annotations),
+			Meta: encodeOptional(b.Meta)}
+		if b.Resource != nil {
+			r := fromContents(b.Resource)
+			c.Resource = &r
+		}
+		return c
+	case nil:
+		return agent.Text("")
+	}
+	raw, err := b.MarshalJSON()
+	if err != nil {
+		return agent.Text(fmt.Sprintf("[a content block that does not encode: %v]", err))
+	}
+	return agent.Text(string(raw))
+}
+
+func toContents(r *agent.ResourceContents) *sdk.ResourceContents {
+	out := &sdk.ResourceContents{URI: r.URI, MIMEType: r.MIMEType, Text: r.Text, Blob: r.Blob}
+	decodeOptional(r.Meta, &out.Meta)
+	return out
+}
+
+func fromContents(r *sdk.ResourceContents) agent.ResourceContents {
+	return agent.ResourceContents{URI: r.URI, MIMEType: r.MIMEType, Text: r.Text, Blob: r.Blob,
+		Meta: encodeOptional(r.Meta)}
+}
+
+// decodeOptional reads what an agent carries as raw JSON. What does not decode is left out: it
+// decorates.
+func decodeOptional(raw json.RawMessage, out any) {
+	if len(raw) > 0 {
+		_ = json.Unmarshal(raw, out)
+	}
+}
+
+func encodeOptional[T *sdk.Annotations | sdk.Meta](v T) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil || string(b) == "null" || string(b) == "{}" {
+		return nil
+	}
+	return b
+}

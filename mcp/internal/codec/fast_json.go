@@ -1,0 +1,77 @@
+package codec
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+func SetOnce(dst *[]byte, v []byte) bool {
+	if *dst != nil {
+		return false
+	}
+	*dst = v
+	return true
+}
+
+func scanInt(raw []byte) (int64, bool) {
+	n, err := strconv.ParseInt(string(raw), 10, 54)
+	return n, err == nil
+}
+
+// metaWriter writes an object's members; empty ones are left out.
+type metaWriter struct {
+	dst   []byte
+	start int
+}
+
+func (m *metaWriter) key(k string) []byte {
+	open := byte(',')
+	if len(m.dst) == m.start {
+		open = '{'
+	}
+	return append(append(append(m.dst, open, '"'), k...), `":`...)
+}
+
+func (m *metaWriter) text(k, v string) {
+	if v != "" {
+		m.dst = wire.AppendQuote(m.key(k), v)
+	}
+}
+
+func (m *metaWriter) number(k string, v int64) {
+	if v != 0 {
+		m.dst = strconv.AppendInt(m.key(k), v, 10)
+	}
+}
+
+func AppendJSON(dst []byte, v any) ([]byte, error) {
+	b, err := json.Marshal(v)
+	return append(dst, b...), err
+}
+
+// AppendOneLine appends JSON without the line breaks that it may hold between its values.
+func AppendOneLine(dst, raw []byte) []byte {
+	if bytes.IndexByte(raw, '\n') < 0 && bytes.IndexByte(raw, '\r') < 0 {
+		return append(dst, raw...)
+	}
+	buf := bytes.NewBuffer(dst)
+	if json.Compact(buf, raw) != nil {
+		return append(dst, raw...) // not valid: the caller has checked
+	}
+	return buf.Bytes()
+}
+
+// Compact takes the space between values out, as the SDK's way does by decoding and encoding again.
+func Compact(raw []byte) json.RawMessage {
+	if !bytes.ContainsAny(raw, " \t\r\n") {
+		return raw
+	}
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil {
+		return raw
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,149 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"testing"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/fixture"
+)
+
+// These tests hold the SDK alone against what sdk.go works round. One that fails after an upgrade
+// says that its piece of sdk.go is needless, or has to change.
+
+// bareSDK is the SDK's server over streamable HTTP, and a client of the SDK on it.
+func bareSDK(t *testing.T, s *sdk.Server, o *sdk.StreamableHTTPOptions, co *sdk.ClientOptions) (*sdk.ClientSession,
+	*httptest.Server) {
+	t.Helper()
+	srv := httptest.NewServer(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return s }, o))
+	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
+	base := &http.Transport{}
+	t.Cleanup(base.CloseIdleConnections)
+	cs, err := fixture.ConnectSDK(t, &sdk.StreamableClientTransport{Endpoint: srv.URL, MaxRetries: -1,
+		HTTPClient: &http.Client{Transport: base}}, codec.Version20251125, co)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cs, srv
+}
+
+type requestKey struct{}
+
+// requestHeader: the context of a POST does not reach the handlers.
+func TestSDKLosesTheRequestsContext(t *testing.T) {
+	s := sdk.NewServer(&sdk.Implementation{Name: "s"}, nil)
+	seen := make(chan any, 1)
+	sdk.AddTool(s, &sdk.Tool{Name: "t"},
+		func(ctx context.Context, _ *sdk.CallToolRequest, _ struct{}) (*sdk.CallToolResult,
+			any, error) {
+			seen <- ctx.Value(requestKey{})
+			return nil, nil, nil
+		})
+	h := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return s }, nil)
+	n := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n++
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, n)))
+	}))
+	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
+	cs, err := fixture.ConnectSDK(t, &sdk.StreamableClientTransport{Endpoint: srv.URL, MaxRetries: -1,
+		DisableStandaloneSSE: true}, codec.Version20251125, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fixture.CallTool(t, cs, "t", nil)
+	if got := fixture.Receive(t, "the call", seen); got == n {
+		t.Error("handlers have the context of their request: requestHeader is needless")
+	}
+	fields := reflect.TypeFor[sdk.RequestExtra]()
+	for i := range fields.NumField() {
+		switch name := fields.Field(i).Name; name {
+		case "TokenInfo", "Header", "CloseSSEStream":
+		default:
+			t.Errorf("RequestExtra.%s is new: requestHeader may be needless", name)
+		}
+	}
+}
+
+// setFirstLevel: no log message is sent before the client has asked for some.
+func TestSDKSendsNoLogsUnasked(t *testing.T) {
+	s := sdk.NewServer(&sdk.Implementation{Name: "s"}, &sdk.ServerOptions{
+		Capabilities: &sdk.ServerCapabilities{Logging: &sdk.LoggingCapabilities{}}})
+	sdk.AddTool(s, &sdk.Tool{Name: "t"},
+		func(ctx context.Context, r *sdk.CallToolRequest, _ struct{}) (*sdk.CallToolResult,
+			any, error) {
+			return nil, nil, r.Session.Log(ctx, &sdk.LoggingMessageParams{Level: "error", Data: "x"})
+		})
+	logged := make(chan bool, 10)
+	near, far := sdk.NewInMemoryTransports()
+	ss, err := s.Connect(t.Context(), far, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ss.Close()
+	cs, err := fixture.ConnectSDK(t, near, codec.Version20251125, &sdk.ClientOptions{
+		LoggingMessageHandler: func(context.Context, *sdk.LoggingMessageRequest) { logged <- true }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fixture.CallTool(t, cs, "t", nil)
+	fixture.CallTool(t, cs, "t", nil) // what the first one sent has been handled
+	if len(logged) > 0 {
+		t.Error("log messages come unasked: setFirstLevel is needless")
+	}
+}
+
+// addOrWarn: what cannot be listed panics.
+func TestSDKPanicsAtWhatItCannotList(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("AddTool does not panic: addOrWarn is needless")
+		}
+	}()
+	sdk.NewServer(&sdk.Implementation{Name: "s"}, nil).AddTool(&sdk.Tool{Name: "t",
+		InputSchema: json.RawMessage(`{"type":"array"}`)}, nil)
+}
+
+// debugLog: the SDK tells of each session at level info.
+func TestSDKLogsSessions(t *testing.T) {
+	var log bytes.Buffer
+	s := sdk.NewServer(&sdk.Implementation{Name: "s"},
+		&sdk.ServerOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	near, far := sdk.NewInMemoryTransports()
+	ss, err := s.Connect(t.Context(), far, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cs, err := fixture.ConnectSDK(t, near, codec.Version20251125, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = cs.Close()
+	_ = ss.Wait()
+	if !strings.Contains(log.String(), "level=INFO") {
+		t.Errorf("%q: debugLog is needless", log.String())
+	}
+}
+
+// aboutClient: what a request says about its client is not exported for a bare `_meta`.
+func TestSDKReadsMetaOfRequestsOnly(t *testing.T) {
+	info, caps := aboutClient(sdk.Meta{sdk.MetaKeyClientInfo: map[string]any{"name": "n", "version": "1"},
+		sdk.MetaKeyClientCapabilities: map[string]any{"sampling": map[string]any{}}})
+	if info == nil || info.Name != "n" || caps == nil || caps.Sampling == nil {
+		t.Errorf("%+v, %+v", info, caps)
+	}
+	for m := range reflect.TypeFor[sdk.Meta]().Methods() {
+		if m.Name != "GetMeta" && m.Name != "SetMeta" {
+			t.Errorf("Meta.%s is new: aboutClient may be needless", m.Name)
+		}
+	}
+}
