@@ -24,7 +24,7 @@ type backChannels struct {
 	byID    map[string]*backChannel
 }
 
-// A backChannel is one of them. A nil flight is a call that nobody listens to.
+// A backChannel is one of them. A nil one is a call that nobody listens to.
 type backChannel struct {
 	token string // the progress token
 	id    string // the call's
@@ -66,7 +66,7 @@ func (fs *backChannels) tokenLocked() string {
 	return "om-" + strconv.FormatUint(fs.last, 10)
 }
 
-// close ends the flight that take began.
+// close ends what open began.
 func (fs *backChannels) close(ctx context.Context, f *backChannel) {
 	if f == nil {
 		return
@@ -94,7 +94,7 @@ func (f *backChannel) finish(ctx context.Context) {
 	}
 }
 
-// find returns the flight of a call id, or with none the only one there is.
+// find returns the back-channel of a call id, or with none the only one there is.
 func (fs *backChannels) find(id string) *backChannel {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()

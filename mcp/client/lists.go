@@ -236,7 +236,7 @@ func pages[T any](s *Session, what string, name func(T) string, fetch func(curso
 	return all, nil
 }
 
-// reservedNames begin the names of tools that are no tools: [eventTool].
+// reservedNames begin the names of tools that are no tools: [codec.EventTool].
 const reservedNames = "openmas."
 
 // setInfo notes what the server offers.
@@ -251,7 +251,7 @@ func (s *Session) setInfo(info *agent.Info) {
 	s.info.Store(info)
 }
 
-// Subscribe asks the server to tell of changes of a resource: see ConnectOptions.OnUpdated.
+// Subscribe asks the server to tell of changes of a resource: see [Options.OnUpdated].
 // unimplemented: it does not do that.
 func (s *Session) Subscribe(ctx context.Context, uri string) error {
 	if caps := s.sdk.InitializeResult().Capabilities; caps == nil || caps.Resources == nil ||

@@ -53,7 +53,7 @@ type background struct {
 	wg     sync.WaitGroup
 }
 
-// run does f aside, within the time of a goodbye, unless the session is over.
+// run does f aside, within codec.CloseTimeout, unless the session is over.
 func (e *background) run(f func(context.Context)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -17,7 +17,7 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// An fastCall is one of them.
+// A fastCall is one of them.
 type fastCall struct {
 	*session
 	id     string // raw JSON

@@ -52,13 +52,13 @@ func (i Identity) fill(c *agent.Call, m codec.CallMeta) {
 	}
 }
 
-// Limits bound what clients can cost a host. A zero value selects its default.
+// Limits bound what clients can cost a server. A zero value selects its default.
 type Limits struct {
 	MaxBody      int           // bytes of a POST; 4 MiB
 	MaxFrame     int           // bytes of any other message, in either direction; 16 MiB
 	Sessions     int           // open at once over HTTP; 1000
 	SessionCalls int           // running at once on one session; 4096
-	Calls        int           // running at once on one host; 16384
+	Calls        int           // running at once on one server; 16384
 	Idle         time.Duration // of a session without an open stream or a call, then it ends; 10 min
 	Lifetime     time.Duration // of a session over HTTP, then it ends as soon as it has no call; 1 h, negative: none
 	Ping         time.Duration // of silence on an SSE stream, then a comment is sent; 15 s
@@ -135,6 +135,6 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	_ = json.NewEncoder(w).Encode(v) // the client may be gone: nobody is left to tell
 }
 
-var errNoSession = errors.New("the session was not opened by this host")
+var errNoSession = errors.New("the session was not opened by this server")
 
 var errEnding = errors.New("the server is shutting down")

@@ -25,7 +25,7 @@ import (
 // call with a result that wants input; the client makes the call again with the answers, and the
 // tool runs again, from its start. The questions that were answered before get the same answers at
 // once; so a tool that asks should do so before it changes anything. What was said in earlier
-// rounds is in the state that the client carries from one to the next, signed: the host keeps
+// rounds is in the state that the client carries from one to the next, signed: the server keeps
 // nothing.
 
 const (

@@ -17,7 +17,7 @@ import (
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
-// SessionInfo describes a client's session on a host.
+// SessionInfo describes a client's session on the server.
 type SessionInfo struct {
 	ID        string // for logs and lists; it opens nothing
 	Transport mcp.Transport
@@ -29,7 +29,7 @@ type SessionInfo struct {
 	Calls     int // running now
 }
 
-// session is a host's side of one session, whatever its transport.
+// session is the server's side of one session, whatever its transport.
 type session struct {
 	ep        *endpoint
 	id        string

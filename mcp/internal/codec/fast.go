@@ -8,7 +8,7 @@ import (
 // The fast path carries tools/call beside the SDK, which takes 32 KiB and some ten microseconds
 // to decode one message. It takes what is plain and leaves everything else to the SDK untouched;
 // what a call means, who may make it, its limits and its end are decided in the same places for
-// both: [endpoint.serveCall] on the server, [Session.Call] on the client.
+// both: serveCall on the server, Session.Call on the client.
 //
 // Its requests have ids of their own, see [FastID].
 

@@ -138,7 +138,7 @@ func AppendCall(dst []byte, id FastID, name string, args json.RawMessage, meta [
 	return append(AppendOneLine(append(dst, `,"arguments":`...), args), `}}`...)
 }
 
-// AppendRequestMeta appends the `_meta` that requestMeta builds, with the members that the era
+// AppendRequestMeta appends the `_meta` that RequestMeta builds, with the members that the era
 // wants and a progress token if there is one; nothing when it is empty.
 func AppendRequestMeta(ctx context.Context, dst []byte, c *agent.Call, trusted bool, token string, says []byte) ([]byte,
 	error) {
