@@ -158,7 +158,8 @@ func room(path string) string {
 
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Dir,GoFiles,Imports,Deps", "./...").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Dir,GoFiles,Imports,Deps",
+		"./...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}

@@ -66,7 +66,8 @@ func (r *Runtime) openNATS(ctx context.Context) (pubsub.Driver, error) {
 		StateDir:   filepath.Join(r.state, "broker"),
 		SyncAlways: b.SyncAlways, User: b.User, Password: b.Password, Token: b.Token, CredsFile: path(b.CredsFile),
 		NkeyFile: path(b.NkeyFile),
-		CAFile:   path(b.TLS.CAFile), CertFile: path(b.TLS.CertFile), KeyFile: path(b.TLS.KeyFile), Wait: wait, Logger: r.log,
+		CAFile:   path(b.TLS.CAFile), CertFile: path(b.TLS.CertFile), KeyFile: path(b.TLS.KeyFile), Wait: wait,
+		Logger: r.log,
 		OnWait: func(url string, err error) {
 			if time.Since(logged) > 5*time.Second {
 				logged = time.Now()

@@ -172,7 +172,8 @@ func TestChecklist19(t *testing.T) { // isError, then content, then its type
 }
 
 func TestChecklist20(t *testing.T) { // errors are told apart, cancellation propagates
-	_, err := client.Connect(t.Context(), client.Target{Transport: mcp.SSE, URL: "http://127.0.0.1:1"}, client.Options{})
+	_, err := client.Connect(t.Context(), client.Target{Transport: mcp.SSE, URL: "http://127.0.0.1:1"},
+		client.Options{})
 	var why *client.ConnectError
 	if !errors.As(err, &why) || why.Reason != client.ReasonRefused {
 		t.Errorf("refused: %v", err)

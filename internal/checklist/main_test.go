@@ -223,7 +223,8 @@ func request(t *testing.T, method, url, body string) (*http.Response, string) {
 // status is what the runtime says about itself.
 func status(t *testing.T, s *mcptest.Server) runtime.Status {
 	t.Helper()
-	one, err := client.Connect(t.Context(), client.Target{Transport: mcp.Streamable, URL: s.URL() + "/agents/openmas/mcp"},
+	one, err := client.Connect(t.Context(),
+		client.Target{Transport: mcp.Streamable, URL: s.URL() + "/agents/openmas/mcp"},
 		client.Options{})
 	if err != nil {
 		t.Fatal(err)

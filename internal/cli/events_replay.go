@@ -24,7 +24,8 @@ func (a *App) replayCommand() *cobra.Command {
 			for _, arg := range args {
 				n, err := strconv.ParseUint(arg, 10, 64)
 				if err != nil {
-					return Usage(fmt.Errorf("%q is no number of a dead-letter event; list them with openmas events dead", arg))
+					return Usage(fmt.Errorf(
+						"%q is no number of a dead-letter event; list them with openmas events dead", arg))
 				}
 				seqs = append(seqs, n)
 			}

@@ -58,7 +58,8 @@ type serverFlags struct {
 
 func (s *serverFlags) register(c *cobra.Command) {
 	s.Register(c)
-	c.Flags().StringVar(&s.command, "command", "", "start an MCP server program: a `COMMAND` such as 'python3 server.py'")
+	c.Flags().StringVar(&s.command, "command", "", "start an MCP server program: a `COMMAND` such as 'python3 "+
+		"server.py'")
 }
 
 func (s *serverFlags) given() bool { return s.URL != "" || s.command != "" }

@@ -29,7 +29,8 @@ func TestUnknownCommands(t *testing.T) {
 		"version 3":                  `"3": "openmas version" takes no arguments`,
 		"mcp config --client vscode": `"mcp" for "openmas"; the openmas command has it, and this program is another one`,
 	} {
-		if r := run(t, "", strings.Fields(line)...); r.code != exitUsage || !strings.Contains(r.err, want) || r.out != "" {
+		if r := run(t, "", strings.Fields(line)...); r.code != exitUsage || !strings.Contains(r.err, want) ||
+			r.out != "" {
 			t.Errorf("%s: exit %d, %q, %q; want 2 and %q", line, r.code, r.out, r.err, want)
 		}
 	}

@@ -50,7 +50,8 @@ each value with its source, secrets masked.`,
 	}
 	p.Register(c)
 	c.Flags().BoolVar(&print, "print", false, "print the effective configuration")
-	c.Flags().BoolVar(&schema, "schema", false, "print the JSON schema of project files, for editors, and check nothing")
+	c.Flags().BoolVar(&schema, "schema", false,
+		"print the JSON schema of project files, for editors, and check nothing")
 	c.Flags().StringArrayVar(&processes, "agents", nil, "the `AGENTS` that one process hosts: a,b (once for each "+
 		"process); one that no process hosts is an error")
 	return c

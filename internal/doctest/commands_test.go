@@ -64,7 +64,8 @@ func writeHelps(text []byte, helps map[string]string) []byte {
 	})
 	for command, now := range helps {
 		if !shown[command] {
-			text = append(text, "\n## openmas "+command+"\n\n```console\n$ openmas "+command+" --help\n"+now+"\n```\n"...)
+			text = append(text, "\n## openmas "+command+"\n\n```console\n$ openmas "+command+" --help\n"+now+
+				"\n```\n"...)
 		}
 	}
 	return text

@@ -14,7 +14,8 @@ func TestMatches(t *testing.T) {
 		"any lines":    {[]string{"a", "...", "d"}, "a\nb\nc\nd\n", true},
 		"no lines":     {[]string{"a", "...", "d"}, "a\nd\n", true},
 		"no pattern":   {[]string{"a.c"}, "abc\n", false},
-		"a build of make": {[]string{"a"}, "make: building x\nbuilding: 3 packages compiled of at most 9, x\ncompiled 9 packages in 2s\na\n",
+		"a build of make": {[]string{"a"}, "make: building x\nbuilding: 3 packages compiled of at most 9, " +
+			"x\ncompiled 9 packages in 2s\na\n",
 			true},
 		"a build of ours":   {[]string{"a"}, "openmas: building x\nopenmas: built x in 2s\na\n", true},
 		"another's compile": {[]string{"a"}, "compiled castles\na\n", false},

@@ -79,7 +79,8 @@ func TestServersThroughConnect(t *testing.T) {
 				noted := rows.add(t, s.peer, s.version, theirServer, string(s.transport)+how)
 				needs(t, s.needs...)
 				t.Parallel()
-				target := client.Target{Name: "peer", Transport: s.transport, Dir: bench.dir, Stderr: func(line []byte) {}}
+				target := client.Target{Name: "peer", Transport: s.transport, Dir: bench.dir,
+					Stderr: func(line []byte) {}}
 				if launched {
 					target.Command = s.argv(t)
 				} else {

@@ -187,7 +187,8 @@ func FuzzClient(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, strange []byte) {
-		if len(strange) > 1<<16 || bytes.Contains(strange, []byte("10737418")) /* the id of a call */ || bytes.Contains(strange, []byte(`\u`)) {
+		if len(strange) > 1<<16 || bytes.Contains(strange, []byte("10737418")) /* the id of a call */ ||
+			bytes.Contains(strange, []byte(`\u`)) {
 			return
 		}
 		near, far := pipes(t)

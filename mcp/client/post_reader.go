@@ -130,7 +130,8 @@ func (p *postReader) messages(data []byte) {
 		}
 		p.other(raw, env)
 	}, func(data []byte, why error) {
-		p.log.Warn("skipped an answer that is not an MCP message", "data", string(data[:min(len(data), 200)]), "reason", why)
+		p.log.Warn("skipped an answer that is not an MCP message", "data", string(data[:min(len(data), 200)]), "reason",
+			why)
 	})
 }
 

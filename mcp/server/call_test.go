@@ -176,7 +176,8 @@ func TestOnlyOurOwnAreBelieved(t *testing.T) {
 	}
 	relayed := meta()
 	relayed[codec.MetaUntrusted] = true
-	if w := who(t, s.join(t, way{mcp.SSE, codec.Version20251125, "!runtime", ""}, nil), "echo_who", relayed); w.From.Trusted ||
+	if w := who(t, s.join(t, way{mcp.SSE, codec.Version20251125, "!runtime", ""}, nil), "echo_who",
+		relayed); w.From.Trusted ||
 		w.From.Agent != "editor" {
 		t.Errorf("a call that a runtime passes on: %+v", w)
 	}

@@ -104,8 +104,10 @@ func (s *site) tryJoin(t *testing.T, w way, o *sdk.ClientOptions) (*sdk.ClientSe
 
 // everyClient is each transport in its oldest and newest era, and as an unpinned client finds it.
 func everyClient() []way {
-	return []way{{mcp.Stdio, codec.Version20241105, "", ""}, {mcp.Stdio, codec.Version20251125, "", ""}, {mcp.Stdio, "", "", ""},
+	return []way{{mcp.Stdio, codec.Version20241105, "", ""}, {mcp.Stdio, codec.Version20251125, "", ""},
+		{mcp.Stdio, "", "", ""},
 		{mcp.SSE, codec.Version20241105, "", ""},
 		{mcp.SSE, codec.Version20251125, "", ""}, {mcp.SSE, "", "", ""},
-		{mcp.Streamable, codec.Version20250326, "", ""}, {mcp.Streamable, codec.Version20251125, "", ""}, {mcp.Streamable, "", "", ""}}
+		{mcp.Streamable, codec.Version20250326, "", ""}, {mcp.Streamable, codec.Version20251125, "", ""},
+		{mcp.Streamable, "", "", ""}}
 }

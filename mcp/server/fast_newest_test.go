@@ -198,7 +198,8 @@ func TestFastPathWithoutHandshake(t *testing.T) {
 		before := on.FastCalls()
 		got, want := ask(on), ask(off)
 		if !reflect.DeepEqual(got, want) {
-			t.Errorf("on the fast path\n%d %s\nbeside it\n%d %s", got.status, fixture.MustJSON(t, got.said), want.status,
+			t.Errorf("on the fast path\n%d %s\nbeside it\n%d %s", got.status, fixture.MustJSON(t, got.said),
+				want.status,
 				fixture.MustJSON(t, want.said))
 		}
 		if taken := on.FastCalls() - before; taken == 1 == c.sdk {

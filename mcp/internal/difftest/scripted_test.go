@@ -64,19 +64,23 @@ const toolList = `{"tools":[{"name":"do","inputSchema":{"type":"object"}},{"name
 func (s *scripted) answer(raw []byte) script {
 	var m message
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return script{Say: [][]byte{[]byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"` + "not understood" + `"}}`)}}
+		return script{Say: [][]byte{[]byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"` +
+			"not understood" + `"}}`)}}
 	}
 	result := func(text string) script {
 		return script{Say: [][]byte{fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":%s}`, m.ID, text)}}
 	}
 	switch m.Method {
 	case "initialize":
-		return result(`{"protocolVersion":"` + s.version + `","capabilities":{"tools":{},"logging":{}},"serverInfo":{"name":"scripted","version":"1"}}`)
+		return result(`{"protocolVersion":"` + s.version +
+			`","capabilities":{"tools":{},"logging":{}},"serverInfo":{"name":"scripted","version":"1"}}`)
 	case "server/discover":
 		if s.version == eraNewest {
-			return result(`{"resultType":"complete","supportedVersions":["` + eraNewest + `"],"capabilities":{"tools":{},"logging":{}},"ttlMs":0,"cacheScope":"private"}`)
+			return result(`{"resultType":"complete","supportedVersions":["` + eraNewest +
+				`"],"capabilities":{"tools":{},"logging":{}},"ttlMs":0,"cacheScope":"private"}`)
 		}
-		return script{Say: [][]byte{fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"no such method"}}`, m.ID)}}
+		return script{Say: [][]byte{fmt.Appendf(nil,
+			`{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"no such method"}}`, m.ID)}}
 	case "tools/list":
 		return result(toolList)
 	case "tools/call":

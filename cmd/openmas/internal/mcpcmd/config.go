@@ -89,7 +89,8 @@ The gateway's token is not printed: the client takes it from the place that the 
 		defaultTokenVar+" where the project's gateway has one)")
 	c.Flags().StringVar(&name, "name", "", "the `NAME` of the system in the client (default: the project's "+
 		"name, or openmas)")
-	c.Flags().StringVar(&program, "program", "", "have the client start this `FILE` for a project, instead of openmas: a "+
+	c.Flags().StringVar(&program, "program", "", "have the client start this `FILE` for a project, instead of "+
+		"openmas: a "+
 		"program that calls openmas.Main")
 	c.Flags().BoolVar(&stdio, "stdio", false, "have the client start a program, instead of a request to the URL")
 	return c
@@ -177,7 +178,8 @@ func servedByOpenmas(a *cli.App, cfg *project.Config) error {
 	}
 	for _, name := range cfg.AgentNames() {
 		if t := cfg.Agents[name].Type; t != "" && a.Types[t] == nil {
-			return fmt.Errorf("agent %s: openmas has no type %q; name the Go package that has it under package: in %s, or "+
+			return fmt.Errorf("agent %s: openmas has no type %q; name the Go package that has it under package: in "+
+				"%s, or "+
 				"the program that has it with --program", name, t, cfg.File)
 		}
 	}

@@ -57,21 +57,25 @@ func TestMCPConfig(t *testing.T) {
 		"cursor, stdio": {[]string{"--client", "cursor", "--stdio", "--url", "https://h"},
 			`{"mcpServers":{"openmas":{"command":"EXE","args":["mcp","connect","--stdio","--url","https://h"]}}}`, ""},
 		"claude, a project": {[]string{"--client", "claude", "-p", plain, "--set", "state=s"},
-			`{"mcpServers":{"crew":{"command":"EXE","args":["run","--stdio","--project",` + string(path) + `,"--set","state=s"]}}}`,
+			`{"mcpServers":{"crew":{"command":"EXE","args":["run","--stdio","--project",` + string(path) +
+				`,"--set","state=s"]}}}`,
 			""},
 		"vscode, a project": {[]string{"--client", "vscode", "-p", plain},
-			`{"servers":{"crew":{"type":"stdio","command":"EXE","args":["run","--stdio","--project",` + string(path) + `]}}}`, ""},
+			`{"servers":{"crew":{"type":"stdio","command":"EXE","args":["run","--stdio","--project",` + string(path) +
+				`]}}}`, ""},
 		"vscode, a gateway": {[]string{"--client", "vscode", "-p", listening},
 			`{"servers":{"crew":{"type":"http","url":"http://127.0.0.1:9000/mcp","headers":{"Authorization":"Bearer ${input:openmas-token}"}}},"inputs":[{"type":"promptString","id":"openmas-token","description":"The token of crew","password":true}]}`, ""},
 		"a package": {[]string{"--client", "claude", "-p", packaged},
-			`{"mcpServers":{"built":{"command":"EXE","args":["run","--stdio","--project",` + string(packagedPath) + `]}}}`,
+			`{"mcpServers":{"built":{"command":"EXE","args":["run","--stdio","--project",` + string(packagedPath) +
+				`]}}}`,
 			"openmas, which builds "},
 		"a program": {[]string{"--client", "vscode", "-p", foreign, "--program", exe},
 			`{"servers":{"own":{"type":"stdio","command":"EXE","args":["run","--stdio","--project",` +
 				string(foreignPath) + `]}}}`, ""},
 		"types of another program": {[]string{"--client", "claude", "-p", foreign}, "",
 			`agent a: openmas has no type "elsewhere"`},
-		"a program that is not there": {[]string{"--client", "claude", "-p", foreign, "--program", "no-such-program"}, "",
+		"a program that is not there": {[]string{"--client", "claude", "-p", foreign, "--program", "no-such-program"},
+			"",
 			"--program: "},
 		"a program and a URL": {[]string{"--client", "cursor", "--url", "http://h", "--program", exe}, "",
 			"--program serves a project"},
@@ -237,7 +241,8 @@ func TestConnect(t *testing.T) {
 		"no variable":       {[]string{"--stdio", "--url", base, "--token-env", "NONE"}, 2, "NONE is not set"},
 		"nobody there, SSE": {[]string{"--stdio", "--url", "http://127.0.0.1:1/sse"}, 1, "connect to"},
 	} {
-		if r := runWith(t.Context(), in, environ, append([]string{"mcp", "connect"}, tt.args...)...); r.code != tt.code ||
+		if r := runWith(t.Context(), in, environ,
+			append([]string{"mcp", "connect"}, tt.args...)...); r.code != tt.code ||
 			!strings.Contains(r.err, tt.want) || r.out != "" {
 			t.Errorf("%s: exit %d, %q, %q", name, r.code, r.out, r.err)
 		}
