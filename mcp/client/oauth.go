@@ -15,10 +15,10 @@ import (
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
-// ClientCredentials gets tokens by the OAuth 2.0 client credentials grant: for a program that was
+// OAuthClientCredentials gets tokens by the OAuth 2.0 client credentials grant: for a program that was
 // registered with the authorization server, and no user. Where that server is, the MCP server says
 // itself. client is for talking to it; nil: the default client.
-func ClientCredentials(id, secret string, client *http.Client) (auth.OAuthHandler, error) {
+func OAuthClientCredentials(id, secret string, client *http.Client) (auth.OAuthHandler, error) {
 	h, err := extauth.NewClientCredentialsHandler(&extauth.ClientCredentialsHandlerConfig{HTTPClient: client,
 		Credentials: &oauthex.ClientCredentials{ClientID: id,
 			ClientSecretAuth: &oauthex.ClientSecretAuth{ClientSecret: secret}}})
@@ -39,7 +39,8 @@ type authTransport struct {
 	round int           // counts the authorizations
 }
 
-func NewAuthTransport(base http.RoundTripper, h auth.OAuthHandler, origin string) *authTransport {
+// NewAuthTransport lets h authorize the requests to origin, a URL, that pass through base.
+func NewAuthTransport(base http.RoundTripper, h auth.OAuthHandler, origin string) http.RoundTripper {
 	return &authTransport{base: base, handler: h, origin: origin, turn: make(chan struct{}, 1)}
 }
 

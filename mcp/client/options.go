@@ -45,6 +45,7 @@ type Options struct {
 // envelopeRoom is what a message may have beyond its input: names, metadata, JSON-RPC.
 const envelopeRoom = 64 << 10
 
+// WithDefaults returns o with a default in each place that is empty.
 func (o Options) WithDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -35,7 +35,7 @@ type Target struct {
 	// TLS is for URLs of https; nil: the system's trust. It must not be changed.
 	TLS *tls.Config
 	// OAuth gets a token when the server answers 401 or 403, and puts it on every request to the
-	// origin of URL. nil: nobody does. See [ClientCredentials].
+	// origin of URL. nil: nobody does. See [OAuthClientCredentials].
 	OAuth auth.OAuthHandler
 	// Command is the argument vector, run without a shell. Command[0] with a slash is relative to
 	// Dir.

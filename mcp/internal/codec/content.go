@@ -55,6 +55,7 @@ func toBlock(c agent.Content, era string) sdk.Content {
 	return &sdk.TextContent{Text: string(b)}
 }
 
+// FromContent is content as an agent has it.
 func FromContent(blocks []sdk.Content) []agent.Content {
 	var out []agent.Content
 	for _, b := range blocks {
@@ -63,6 +64,7 @@ func FromContent(blocks []sdk.Content) []agent.Content {
 	return out
 }
 
+// FromBlock is one block of content as an agent has it.
 func FromBlock(b sdk.Content) agent.Content {
 	switch b := b.(type) {
 	case *sdk.TextContent:

@@ -8,6 +8,7 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
+// SetOnce sets dst, and reports whether it had no value before.
 func SetOnce(dst *[]byte, v []byte) bool {
 	if *dst != nil {
 		return false
@@ -47,6 +48,7 @@ func (m *metaWriter) number(k string, v int64) {
 	}
 }
 
+// AppendJSON appends v as JSON to dst.
 func AppendJSON(dst []byte, v any) ([]byte, error) {
 	b, err := json.Marshal(v)
 	return append(dst, b...), err

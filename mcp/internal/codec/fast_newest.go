@@ -32,6 +32,7 @@ func (r *ReservedMeta) set(k string, v []byte) bool {
 	return false
 }
 
+// Empty reports whether a request says nothing of the kind.
 func (r *ReservedMeta) Empty() bool {
 	return r.Version == nil && r.Info == nil && r.Capabilities == nil && r.LogLevel == nil
 }

@@ -36,6 +36,7 @@ func FromTool(t *sdk.Tool) agent.ToolInfo {
 	return out
 }
 
+// ToPrompt is a prompt as MCP lists it, under a name.
 func ToPrompt(p agent.PromptInfo, name string) *sdk.Prompt {
 	out := &sdk.Prompt{Name: name, Title: p.Title, Description: p.Description}
 	for _, a := range p.Arguments {
@@ -45,6 +46,7 @@ func ToPrompt(p agent.PromptInfo, name string) *sdk.Prompt {
 	return out
 }
 
+// FromPrompt is a prompt that a server lists.
 func FromPrompt(p *sdk.Prompt) agent.PromptInfo {
 	out := agent.PromptInfo{Name: p.Name, Title: p.Title, Description: p.Description}
 	for _, a := range p.Arguments {
@@ -54,20 +56,24 @@ func FromPrompt(p *sdk.Prompt) agent.PromptInfo {
 	return out
 }
 
+// ToResource is a resource as MCP lists it.
 func ToResource(r agent.ResourceInfo) *sdk.Resource {
 	return &sdk.Resource{URI: r.URI, Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MIMEType}
 }
 
+// FromResource is a resource that a server lists.
 func FromResource(r *sdk.Resource) agent.ResourceInfo {
 	return agent.ResourceInfo{URI: r.URI, Name: r.Name, Title: r.Title, Description: r.Description,
 		MIMEType: r.MIMEType}
 }
 
+// ToTemplate is a resource template as MCP lists it.
 func ToTemplate(r agent.ResourceInfo) *sdk.ResourceTemplate {
 	return &sdk.ResourceTemplate{URITemplate: r.Template, Name: r.Name, Title: r.Title, Description: r.Description,
 		MIMEType: r.MIMEType}
 }
 
+// FromTemplate is a resource template that a server lists.
 func FromTemplate(r *sdk.ResourceTemplate) agent.ResourceInfo {
 	return agent.ResourceInfo{Template: r.URITemplate, Name: r.Name, Title: r.Title, Description: r.Description,
 		MIMEType: r.MIMEType}

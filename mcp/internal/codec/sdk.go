@@ -59,6 +59,7 @@ func CompleteToolResult(res *sdk.CallToolResult) *sdk.CallToolResult {
 	return &out
 }
 
+// CompletePromptResult is [CompleteToolResult] for a prompt.
 func CompletePromptResult(res *sdk.GetPromptResult) *sdk.GetPromptResult {
 	var out sdk.GetPromptResult
 	if json.Unmarshal([]byte(`{"messages":[],"resultType":"complete"}`), &out) != nil {
@@ -68,6 +69,7 @@ func CompletePromptResult(res *sdk.GetPromptResult) *sdk.GetPromptResult {
 	return &out
 }
 
+// CompleteResourceResult is [CompleteToolResult] for a resource.
 func CompleteResourceResult(res *sdk.ReadResourceResult) *sdk.ReadResourceResult {
 	var out sdk.ReadResourceResult
 	if json.Unmarshal([]byte(`{"contents":[],"resultType":"complete"}`), &out) != nil {

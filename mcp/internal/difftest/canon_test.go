@@ -17,7 +17,7 @@ func canon(raw []byte) string {
 	if err := d.Decode(&v); err != nil {
 		return string(raw)
 	}
-	if _, err := d.Token(); err != io.EOF { //nolint:errorlint // it is never wrapped
+	if _, err := d.Token(); err != io.EOF {
 		return string(raw)
 	}
 	return encode(v)

@@ -39,7 +39,6 @@ type NotSentError struct {
 func (e *NotSentError) Error() string   { return "not sent: " + e.Cause.Error() }
 func (e *NotSentError) Unwrap() []error { return []error{e.Cause, errRejected} }
 
-// sentError is a failure of one message that may have reached the peer; the connection goes on.
 // AnswerError says that a request was answered, with something that cannot be understood.
 type AnswerError struct{ Cause error }
 
@@ -50,6 +49,7 @@ func (e *AnswerError) Unwrap() error { return e.Cause }
 
 var errNoResult = errors.New("it holds neither a result nor an error")
 
+// sentError is a failure of one message that may have reached the peer; the connection goes on.
 type sentError struct{ cause error }
 
 func (e *sentError) Error() string   { return "sent, but not acknowledged: " + e.cause.Error() }

@@ -68,7 +68,7 @@ func Authorize(t *client.Target, o project.OAuth) error {
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.TLSClientConfig, base.DisableKeepAlives = t.TLS, true // it is used once in a while
 	var err error
-	t.OAuth, err = client.ClientCredentials(o.ClientID, o.ClientSecret,
+	t.OAuth, err = client.OAuthClientCredentials(o.ClientID, o.ClientSecret,
 		&http.Client{Transport: base, Timeout: oauthTimeout})
 	return err
 }
