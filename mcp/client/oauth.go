@@ -15,9 +15,9 @@ import (
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
-// OAuthClientCredentials gets tokens by the OAuth 2.0 client credentials grant: for a program that was
-// registered with the authorization server, and no user. Where that server is, the MCP server says
-// itself. client is for talking to it; nil: the default client.
+// OAuthClientCredentials gets tokens by the OAuth 2.0 client credentials grant: for a program that
+// was registered with the authorization server, and no user. Where that server is, the MCP server
+// says itself. client is for talking to it; nil: the default client.
 func OAuthClientCredentials(id, secret string, client *http.Client) (auth.OAuthHandler, error) {
 	h, err := extauth.NewClientCredentialsHandler(&extauth.ClientCredentialsHandlerConfig{HTTPClient: client,
 		Credentials: &oauthex.ClientCredentials{ClientID: id,

@@ -168,8 +168,8 @@ func (e *entry) reach(raw, exe string, stdio bool) error {
 	return nil
 }
 
-// servedByOpenmas checks that `openmas run` can serve the project: it has no agent types, but it can
-// build the package that the project names, and become it.
+// servedByOpenmas checks that `openmas run` can serve the project: it has no agent types, but it
+// can build the package that the project names, and become it.
 func servedByOpenmas(a *cli.App, cfg *project.Config) error {
 	if cfg.Package != "" {
 		fmt.Fprintf(a.Err, "The client starts openmas, which builds %s: the client needs the go command in its PATH. "+
