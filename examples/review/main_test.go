@@ -26,7 +26,8 @@ func TestMain(m *testing.M) {
 func crew(t *testing.T, change func(agenttest.Agents)) *agenttest.System {
 	t.Helper()
 	isolateGit(t)
-	agents := agenttest.Agents{"openmas": agenttest.Script{"status": map[string]any{"agents": []any{map[string]any{"name": "linter", "communicator": "mcp-sse", "calls": 3}}}}}
+	status := map[string]any{"agents": []any{map[string]any{"name": "linter", "communicator": "mcp-sse", "calls": 3}}}
+	agents := agenttest.Agents{"openmas": agenttest.Script{"status": status}}
 	for name, construct := range Types() {
 		agents[name] = construct()
 	}

@@ -29,7 +29,7 @@ func beServer(kind string, listen bool) error {
 		if err != nil {
 			return err
 		}
-		h, err := handler(kind, "http://"+l.Addr().String())
+		h, err := handler(kind)
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func hostOptions() server.Options {
 		}}
 }
 
-func handler(kind, base string) (http.Handler, error) {
+func handler(kind string) (http.Handler, error) {
 	mux := http.NewServeMux()
 	switch kind {
 	case "ours":

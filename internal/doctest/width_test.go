@@ -25,6 +25,22 @@ func TestComments(t *testing.T) {
 	}
 }
 
+// Prose is at most 120 columns wide. Tables and blocks are as wide as they are.
+func TestProse(t *testing.T) {
+	for _, name := range documents(t) {
+		block := false
+		for i, line := range strings.Split(read(t, name), "\n") {
+			fence := strings.HasPrefix(line, "```")
+			if block = block != fence; block || fence || strings.HasPrefix(line, "|") {
+				continue
+			}
+			if n := columns(line); n > 120 {
+				t.Errorf("%s:%d: a line of %d columns, more than 120", name, i+1, n)
+			}
+		}
+	}
+}
+
 // columns is the width of a line.
 func columns(line string) int {
 	return len([]rune(strings.ReplaceAll(line, "\t", "    ")))

@@ -29,10 +29,12 @@ func TestFastPathWithoutHandshake(t *testing.T) {
 	}
 	var last atomic.Pointer[seen]
 	f := fixture.NewForeign()
-	f.AddTool(&sdk.Tool{Name: "where",
-		InputSchema: json.RawMessage(`{"type":"object","properties":{"city":{"type":"string","x-mcp-header":"City"}}}`)}, func(_ context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: r.Extra.Header.Get("Mcp-Param-City")}}}, nil
-	})
+	city := json.RawMessage(`{"type":"object","properties":{"city":{"type":"string","x-mcp-header":"City"}}}`)
+	f.AddTool(&sdk.Tool{Name: "where", InputSchema: city},
+		func(_ context.Context, r *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+			header := r.Extra.Header.Get("Mcp-Param-City")
+			return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: header}}}, nil
+		})
 	h := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server {
 		return f.Server
 	}, &sdk.StreamableHTTPOptions{Stateless: true})

@@ -20,22 +20,6 @@ import (
 // These tests hold the SDK alone against what sdk.go works round. One that fails after an upgrade
 // says that its piece of sdk.go is needless, or has to change.
 
-// bareSDK is the SDK's server over streamable HTTP, and a client of the SDK on it.
-func bareSDK(t *testing.T, s *sdk.Server, o *sdk.StreamableHTTPOptions, co *sdk.ClientOptions) (*sdk.ClientSession,
-	*httptest.Server) {
-	t.Helper()
-	srv := httptest.NewServer(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return s }, o))
-	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
-	base := &http.Transport{}
-	t.Cleanup(base.CloseIdleConnections)
-	cs, err := fixture.ConnectSDK(t, &sdk.StreamableClientTransport{Endpoint: srv.URL, MaxRetries: -1,
-		HTTPClient: &http.Client{Transport: base}}, codec.Version20251125, co)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cs, srv
-}
-
 type requestKey struct{}
 
 // requestHeader: the context of a POST does not reach the handlers.

@@ -98,7 +98,8 @@ func TestConfigErrors(t *testing.T) {
 			"{type: x}\n"},
 		{name: "two agents of one name",
 			file: "agents:\n  search: {type: x}\n  other: {type: x}\n  search: {type: y}\n"},
-		{name: "a key twice", file: "agents:\n  a:\n    type: x\n    replicas: 2\n    type: y\nproject: p\nproject: q\n"},
+		{name: "a key twice",
+			file: "agents:\n  a:\n    type: x\n    replicas: 2\n    type: y\nproject: p\nproject: q\n"},
 		{name: "surroundings", file: "agents:\n  a: {command: [\"\"], env: {OPENMAS_TOKEN: x, \"A=B\": y}}\n  b: " +
 			"{url: \"https://u:p@host/\", headers: {\"bad name\": v, ok: \"a\\nb\"}}\n  c: {url: \"example.org\"}\n"},
 		{name: "gateway", file: ok + "gateway: {listen: \"8765\", expose: [b, a., openmas]}\n"},

@@ -134,7 +134,8 @@ func TestErrorsSurviveTheWay(t *testing.T) {
 			t.Errorf("JSON-RPC, not trusted: %s", fixture.MustJSON(t, rpc))
 		}
 	}
-	if text := ToErrorResult(agent.Errorf(agent.CodeToolFailed, "no such city")).Content[0].(*sdk.TextContent).Text; text != "no such city" {
+	failed := ToErrorResult(agent.Errorf(agent.CodeToolFailed, "no such city"))
+	if text := failed.Content[0].(*sdk.TextContent).Text; text != "no such city" {
 		t.Errorf("a tool's own words: %q", text)
 	}
 }
@@ -153,14 +154,16 @@ func TestForeignErrorsAreTranslated(t *testing.T) {
 		{-32700, "parse error", agent.CodeInternal},
 		{-32000, "whatever", agent.CodeInternal},
 	} {
-		if e, ok := FromRPCError(&jsonrpc.Error{Code: c.code, Message: c.msg}, true); !ok || e.Code != c.want || e.NotExecuted {
+		e, ok := FromRPCError(&jsonrpc.Error{Code: c.code, Message: c.msg}, true)
+		if !ok || e.Code != c.want || e.NotExecuted {
 			t.Errorf("%d %s: %v", c.code, c.msg, e)
 		}
 	}
 	if _, ok := FromRPCError(errors.New("x"), true); ok {
 		t.Error("an error that is no JSON-RPC error was taken for one")
 	}
-	res := &sdk.CallToolResult{IsError: true, Content: []sdk.Content{&sdk.TextContent{Text: "a"}, &sdk.TextContent{Text: "b"}}}
+	res := &sdk.CallToolResult{IsError: true,
+		Content: []sdk.Content{&sdk.TextContent{Text: "a"}, &sdk.TextContent{Text: "b"}}}
 	_, err := FromToolResult(res, false)
 	if e := agent.AsError(err); e.Code != agent.CodeToolFailed || e.Message != "a\nb" {
 		t.Error(err)
@@ -170,7 +173,10 @@ func TestForeignErrorsAreTranslated(t *testing.T) {
 func TestMetaIsBelievedFromOurOwnOnly(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
-	c := &agent.Call{ID: "i", From: agent.Identity{Agent: "editor", Instance: "editor/1", User: "ann"}, Root: "r", Path: []string{"desk", "editor"}, Key: "k", Depth: 3, Attempt: 2, State: "s", Inputs: map[string]json.RawMessage{"q": json.RawMessage(`{"a":1}`)}, Meta: map[string]string{"traceparent": "tp", "baggage": "b", "authorization": "secret"}}
+	c := &agent.Call{ID: "i", From: agent.Identity{Agent: "editor", Instance: "editor/1", User: "ann"}, Root: "r",
+		Path: []string{"desk", "editor"}, Key: "k", Depth: 3, Attempt: 2, State: "s",
+		Inputs: map[string]json.RawMessage{"q": json.RawMessage(`{"a":1}`)},
+		Meta:   map[string]string{"traceparent": "tp", "baggage": "b", "authorization": "secret"}}
 	decoded := func(m sdk.Meta) (out map[string]any) {
 		if err := json.Unmarshal([]byte(fixture.MustJSON(t, m)), &out); err != nil {
 			t.Fatal(err)
@@ -179,20 +185,26 @@ func TestMetaIsBelievedFromOurOwnOnly(t *testing.T) {
 	}
 	sent := decoded(RequestMeta(ctx, c, true))
 	got := ReadMeta(sent, true)
-	if got.ID != "i" || got.Caller != "editor" || got.Instance != "editor/1" || got.User != "ann" || !got.Untrusted || got.Root != "r" || len(got.Path) != 2 || got.Key != "k" || got.Depth != 3 || got.Attempt != 2 || got.State != "s" || string(got.Inputs["q"]) != `{"a":1}` || got.Trace["traceparent"] != "tp" || len(got.Trace) != 2 {
+	if got.ID != "i" || got.Caller != "editor" || got.Instance != "editor/1" || got.User != "ann" || !got.Untrusted ||
+		got.Root != "r" || len(got.Path) != 2 || got.Key != "k" || got.Depth != 3 || got.Attempt != 2 ||
+		got.State != "s" || string(got.Inputs["q"]) != `{"a":1}` || got.Trace["traceparent"] != "tp" ||
+		len(got.Trace) != 2 {
 		t.Errorf("%+v", got)
 	}
 	if got.Timeout <= 0 || got.Timeout > time.Hour {
 		t.Errorf("timeout %v", got.Timeout)
 	}
 	got = ReadMeta(sent, false)
-	if got.ID != "" || got.Caller != "" || got.Instance != "" || got.User != "" || got.Root != "" || got.Path != nil || got.Key != "" || got.Depth != 0 || got.Attempt != 1 || got.State != "" || got.Inputs != nil || got.Timeout == 0 || got.Trace["baggage"] != "b" {
+	if got.ID != "" || got.Caller != "" || got.Instance != "" || got.User != "" || got.Root != "" || got.Path != nil ||
+		got.Key != "" || got.Depth != 0 || got.Attempt != 1 || got.State != "" || got.Inputs != nil ||
+		got.Timeout == 0 || got.Trace["baggage"] != "b" {
 		t.Errorf("not trusted: %+v", got)
 	}
 	if m := RequestMeta(ctx, c, false); len(m) != 2 {
 		t.Errorf("a foreign peer got %v", m)
 	}
-	got = ReadMeta(map[string]any{MetaID: 1, MetaTimeout: "x", MetaDepth: -4.0, MetaAttempt: 1e300, "progressToken": map[string]any{}}, true)
+	got = ReadMeta(map[string]any{MetaID: 1, MetaTimeout: "x", MetaDepth: -4.0, MetaAttempt: 1e300,
+		"progressToken": map[string]any{}}, true)
 	if got.ID != "" || got.Timeout != 0 || got.Depth != 0 || got.Attempt != 1 || got.Progress != nil {
 		t.Errorf("malformed: %+v", got)
 	}
