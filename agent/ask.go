@@ -23,7 +23,9 @@ func OnProgress(fn func(ProgressNotice)) CallOption {
 	})
 }
 
-// IdempotencyKey makes equal calls the same piece of work: see [Call.Key].
+// IdempotencyKey makes calls with equal keys the same piece of work, which runs once: see
+// [Call.Key]. Where the callee keeps the results of such calls, the runtime makes a call again
+// whose outcome is unknown. Agents that are foreign servers do not keep them.
 func IdempotencyKey(key string) CallOption { return callOption(func(c *Call) { c.Key = key }) }
 
 // Ask calls the tool "agent.tool" with in as its arguments and decodes what it says into Out (see

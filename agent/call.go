@@ -37,9 +37,14 @@ type Call struct {
 	// From says who calls, and for whom. Callees may rely on it: it is set by the runtime, never
 	// taken from a stranger.
 	From Identity
-	// Key is an idempotency key, or empty. Calls of one caller with equal keys are the same piece
-	// of work.
+	// Key is an idempotency key, or empty. Calls of one user and agent with equal keys are the same
+	// piece of work for the callee: it runs once, and all get what it gave, within the bounds of
+	// [KeyedFor] and [MaxKeyed]. With other arguments it is an invalid_argument error. (Of an
+	// event, Key is that of [Event].)
 	Key string
+	// Keeper, if set, is the generation of the callee that alone may run the call, which has a Key:
+	// see [Info.Keeper].
+	Keeper string
 	// Root is the ID of the entry call that this one belongs to: its own, if it is the entry call.
 	Root string
 	// Path names the agents above this call, the outermost first: the one that made the entry call,

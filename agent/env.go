@@ -24,6 +24,9 @@ type Env struct {
 	Directory Directory
 	// Publisher carries events to the agents that listen to their topics. It writes their Source.
 	Publisher Publisher
+	// Results keeps what calls with an idempotency key gave. The instances of an agent in a process
+	// share it; nil: the instance has its own.
+	Results *Results
 	// StateDir is a folder private to the agent; it exists when Start is called and is kept between
 	// runs.
 	StateDir string

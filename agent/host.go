@@ -13,6 +13,7 @@ import (
 // stack. Immutable after NewHost, safe for concurrent use.
 type Host struct {
 	env           Env
+	results       *Results
 	info          Info
 	tools         map[string]*Tool
 	prompts       map[string]*Prompt
@@ -28,6 +29,10 @@ func NewHost(env Env, caps Capabilities) (*Host, error) {
 	h := &Host{env: lend(env), info: Info{Name: env.Name, Description: caps.Description}, tools: map[string]*Tool{},
 		prompts:       map[string]*Prompt{},
 		subscriptions: map[string]*Subscription{}, byURI: map[string]*Resource{}}
+	if h.results = env.Results; h.results == nil {
+		h.results = NewResults()
+	}
+	h.info.Keeper = h.results.id
 	errs := []error{CheckAgentName(env.Name)}
 	for i := range caps.Tools {
 		t := &caps.Tools[i]
@@ -78,11 +83,18 @@ func (h *Host) Info() Info { return h.info }
 func (h *Host) Env() Env { return h.env }
 
 // Call serves c, whatever c.Agent says: routing was done before. The context of the handler carries
-// the agent's [Env] and c.
-func (h *Host) Call(ctx context.Context, c *Call) (res *Result, err error) {
+// the agent's [Env] and c. A tool runs once for all calls with one key: see [Call.Key].
+func (h *Host) Call(ctx context.Context, c *Call) (*Result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, Refusedf(CodeOf(err), "%s: %w before it began", c.Target(), err)
 	}
+	if c.Key != "" && c.Op == OpTool {
+		return h.results.do(ctx, c, func(ctx context.Context) (*Result, error) { return h.serve(ctx, c) })
+	}
+	return h.serve(ctx, c)
+}
+
+func (h *Host) serve(ctx context.Context, c *Call) (res *Result, err error) {
 	ctx = context.WithValue(ctx, frameKey{}, &frame{env: h.env, call: c, back: c.Back})
 	defer func() {
 		if p := recover(); p != nil {

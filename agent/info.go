@@ -3,9 +3,12 @@ package agent
 // Info describes an agent: what it offers, without the functions behind. It is plain data and
 // crosses wires as JSON.
 type Info struct {
-	Name          string             `json:"name"`
-	Description   string             `json:"description,omitempty"`
-	Version       string             `json:"version,omitempty"`
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+	Version     string `json:"version,omitempty"`
+	// Keeper names the generation of the agent that keeps the results of calls with a [Call.Key]:
+	// it changes when they are lost, as with a restart. Empty: they are not kept.
+	Keeper        string             `json:"keeper,omitempty"`
 	Tools         []ToolInfo         `json:"tools,omitempty"`
 	Prompts       []PromptInfo       `json:"prompts,omitempty"`
 	Resources     []ResourceInfo     `json:"resources,omitempty"`

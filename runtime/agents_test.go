@@ -2,6 +2,7 @@ package runtime_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -44,6 +45,7 @@ func (p *probe) Capabilities() agent.Capabilities {
 				c := agent.CallFrom(ctx)
 				return fmt.Sprintf("%s at depth %d", c.From, c.Depth), nil
 			}),
+			agent.NewTool("roll", "", func(context.Context, note) (string, error) { return rand.Text(), nil }),
 			agent.NewTool("relay", "", func(ctx context.Context, in note) (string, error) {
 				return agent.Ask[string](ctx, p.Peer+".who", in)
 			}),

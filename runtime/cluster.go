@@ -53,8 +53,13 @@ func (r *Runtime) foreignCallee(name string, sessions *route.Pool) *route.Callee
 	ac := r.cfg.Agents[name]
 	ac.Communicator = project.OverPubSub
 	o := r.callee(planned{name: name, cfg: ac, kind: ac.Kind()}, sessions, sessions)
-	o.Remote = true
+	o.Remote, o.Alone = true, r.aloneWith(name)
 	return route.New(o)
+}
+
+// aloneWith reports whether at most one process hosts an agent.
+func (r *Runtime) aloneWith(name string) func() bool {
+	return func() bool { return r.cluster == nil || r.cluster.Hosts(name) <= 1 }
 }
 
 // elsewhere lists the instances in other processes, by agent.

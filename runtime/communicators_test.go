@@ -55,6 +55,23 @@ func TestSameAgentOverEveryCommunicator(t *testing.T) {
 					ask("near.relay", "near at depth 1")
 					ask("far.relay", "far at depth 1")
 				},
+				"calls with one key run once": func(t *testing.T) {
+					roll := func(key string, n int) (string, error) {
+						return agent.Ask[string](s.ctx, "far.roll", note{N: n}, agent.IdempotencyKey(key))
+					}
+					seen := map[string]bool{}
+					for _, key := range []string{"a", "b", "c", "d"} {
+						first, err := roll(key, 1)
+						again, err2 := roll(key, 1)
+						if err != nil || err2 != nil || again != first || seen[first] {
+							t.Errorf("the key %s gave %q, %v and %q, %v", key, first, err, again, err2)
+						}
+						seen[first] = true
+						if _, err := roll(key, 2); agent.CodeOf(err) != agent.CodeInvalidArgument {
+							t.Errorf("the key %s with another input gave %v", key, err)
+						}
+					}
+				},
 				"a circle ends": func(t *testing.T) {
 					_, err := agent.Ask[string](s.ctx, "far.circle", nil)
 					if agent.CodeOf(err) != agent.CodeResourceExhausted {

@@ -47,6 +47,9 @@ func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*route.Callee,
 	}
 	o := r.callee(p, sessions, hosts)
 	o.Binding = binding
+	if p.cfg.Communicator == project.OverPubSub {
+		o.Alone = r.aloneWith(p.name)
+	}
 	return route.New(o), nil
 }
 
@@ -78,6 +81,7 @@ func (hostPeer) Close(context.Context) error { return nil }
 // startAgent makes, fills and starts one instance of a type.
 func (r *Runtime) startAgent(ctx context.Context, p planned, i *route.Instance, n int) (*agent.Host, error) {
 	env := r.env(p.name, n)
+	env.Results = p.results
 	a, err := p.instance(n, env)
 	if err != nil {
 		return nil, err

@@ -25,6 +25,8 @@ type planned struct {
 	// configured alike. Nil for a command or url.
 	first *lifecycle.Instance
 	make  func() (agent.Agent, error)
+	// results of calls with a key, which the instances of a type in this process share.
+	results *agent.Results
 	// info and requires of a type; what a foreign server offers is known when it is connected.
 	info     agent.Info
 	requires []agent.Requirement
@@ -125,6 +127,7 @@ func planAgent(cfg *project.Config, types agent.Types, name string) (*planned, e
 		}
 		return p, e
 	}
+	p.results = agent.NewResults()
 	p.make = func() (a agent.Agent, err error) {
 		defer lifecycle.Recover(&err, slog.New(slog.DiscardHandler), "the constructor of type "+ac.Type)
 		a = construct()

@@ -147,7 +147,7 @@ func Run(t *testing.T, cfg Config) {
 		tests []test
 	}{
 		{"operations", operations()}, {"values", values()}, {"errors", failures()}, {"context", contexts()},
-		{"metadata", metadata()},
+		{"metadata", metadata()}, {"keys", keys()},
 		{"back-channel", backChannel()}, {"load", load()}, {"lost", lost()}, {"close", closing()},
 	}
 	for _, g := range groups {

@@ -23,7 +23,7 @@ type resumed struct {
 // only place where a call becomes a frame, as [Frame.Call] is the only one for the way back.
 func CallFrame(c *agent.Call) (Frame, error) {
 	f := Frame{
-		Kind: KindCall, Op: string(c.Op), Agent: c.Agent, Name: c.Name, ID: c.ID, Key: c.Key,
+		Kind: KindCall, Op: string(c.Op), Agent: c.Agent, Name: c.Name, ID: c.ID, Key: c.Key, Keeper: c.Keeper,
 		Caller: c.From.Agent, Instance: c.From.Instance, User: c.From.User, Untrusted: !c.From.Trusted,
 		Path: calltree.JoinPath(c.Path, c.From.Agent),
 		Root: calltree.WriteRoot(c.Root, c.ID), Depth: c.Depth,
@@ -43,7 +43,7 @@ func CallFrame(c *agent.Call) (Frame, error) {
 // Call is the call of a frame, without its back-channel. A payload that cannot be read is an error.
 func (f *Frame) Call() (agent.Call, error) {
 	c := agent.Call{
-		Op: agent.Op(f.Op), Agent: f.Agent, Name: f.Name, ID: f.ID, Key: f.Key,
+		Op: agent.Op(f.Op), Agent: f.Agent, Name: f.Name, ID: f.ID, Key: f.Key, Keeper: f.Keeper,
 		// Who can send to the project's subjects is one of its processes. It passes on calls of
 		// others too, whom it does not trust.
 		From: agent.Identity{Agent: f.Caller, Instance: f.Instance, User: f.User, Trusted: !f.Untrusted},

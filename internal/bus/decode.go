@@ -52,6 +52,8 @@ func Decode(m *message.Message) (Frame, *agent.Error) {
 			f.Path = s
 		case "key":
 			f.Key = r.text(k, s)
+		case "keeper":
+			f.Keeper = r.text(k, s)
 		case "depth":
 			f.Depth = r.small(k, s)
 		case "attempt":

@@ -41,6 +41,7 @@ func (f *Frame) Fill(m *message.Message, maxPayload int) *agent.Error {
 	w.text("root", f.Root)
 	w.plain("path", f.Path)
 	w.text("key", f.Key)
+	w.text("keeper", f.Keeper)
 	w.number("depth", int64(f.Depth))
 	if f.Attempt > 1 {
 		w.number("attempt", int64(f.Attempt))

@@ -46,7 +46,7 @@ type Frame struct {
 	Op, Agent, Name, ID      string
 	Timeout, Sent            int64 // ms
 	Caller, Instance, User   string
-	Root, Path, Key          string
+	Root, Path, Key, Keeper  string
 	Depth, Attempt           int
 	Back, Untrusted          bool
 	Body, Ask, Topic, Source string

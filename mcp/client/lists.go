@@ -48,7 +48,7 @@ func (s *Session) finishHandshake(ctx context.Context) error {
 	}
 	info := agent.Info{Name: s.target.Name, Description: hello.Instructions}
 	if s.target.Trusted {
-		info.Subscriptions = codec.FromExperimental(hello.Capabilities)
+		codec.FromExperimental(hello.Capabilities, &info, s.target.Trusted)
 	}
 	if hello.ServerInfo != nil {
 		info.Version = hello.ServerInfo.Version

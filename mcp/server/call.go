@@ -77,9 +77,10 @@ func shuttingDown() *agent.Error {
 
 // newCall finds out whom r is for and on whose behalf.
 func (e *endpoint) newCall(c *session, r request) (*agent.Call, error) {
-	call := &agent.Call{ID: r.meta.ID, Op: r.op, Input: r.input, Key: r.meta.Key, Attempt: r.meta.Attempt,
+	call := &agent.Call{ID: r.meta.ID, Op: r.op, Input: r.input, Attempt: r.meta.Attempt,
 		Inputs: r.meta.Inputs, State: r.meta.State}
 	c.identity.fill(call, r.meta)
+	call.Key, call.Keeper = c.keyOf(r), r.meta.Keeper
 	_, call.Meta = c.protocol()
 	if len(r.meta.Trace) > 0 {
 		call.Meta = maps.Clone(call.Meta)
@@ -101,6 +102,18 @@ func (e *endpoint) newCall(c *session, r request) (*agent.Call, error) {
 	}
 	call.Agent, call.Name = to.agent, to.name
 	return call, nil
+}
+
+// keyOf is the idempotency key of a request. Those of anonymous clients count for their session
+// only. Where a call runs anew for each answer to its questions, a key cannot count.
+func (c *session) keyOf(r request) string {
+	switch {
+	case r.meta.Key == "" || r.round != nil:
+		return ""
+	case c.identity.name() == agent.Anonymous:
+		return c.id + "/" + r.meta.Key
+	}
+	return r.meta.Key
 }
 
 // resolve finds what a name stands for.

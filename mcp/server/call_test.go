@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -130,10 +131,13 @@ func TestOnlyOurOwnAreBelieved(t *testing.T) {
 	dir := &fixture.Crew{}
 	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
 	s := newSite(t, dir, GatewayOptions{Options: Options{Identify: tokens}})
+	n := 0
 	meta := func() sdk.Meta {
+		n++ // calls with one key run once
 		return sdk.Meta{codec.MetaID: "id-1", codec.MetaCaller: "editor", codec.MetaInstance: "editor/1",
 			codec.MetaUser: "bob",
-			codec.MetaRoot: "id-0", codec.MetaPath: "desk,editor", codec.MetaKey: "k", codec.MetaDepth: 4,
+			codec.MetaRoot: "id-0", codec.MetaPath: "desk,editor", codec.MetaKey: fmt.Sprint("k", n),
+			codec.MetaDepth:   4,
 			codec.MetaAttempt: 2,
 			codec.MetaTimeout: 60_000, "traceparent": "00-1-2-01"}
 	}
@@ -141,12 +145,12 @@ func TestOnlyOurOwnAreBelieved(t *testing.T) {
 		ours := who(t, s.join(t, way{tr, codec.Version20251125, "!runtime", ""}, nil), "echo_who", meta())
 		if (ours.From != agent.Identity{Agent: "editor", Instance: "editor/1", User: "bob", Trusted: true}) ||
 			ours.Root != "id-0" || !slices.Equal(ours.Path, []string{"desk", "editor"}) || ours.ID != "id-1" ||
-			ours.Key != "k" || ours.Depth != 4 || ours.Attempt != 2 {
+			ours.Key != fmt.Sprint("k", n) || ours.Depth != 4 || ours.Attempt != 2 {
 			t.Errorf("%s, trusted: %+v", tr, ours)
 		}
 		theirs := who(t, s.join(t, way{tr, codec.Version20251125, "ann", ""}, nil), "echo_who", meta())
 		if (theirs.From != agent.Identity{User: "ann"}) || theirs.Root != theirs.ID || theirs.Path != nil ||
-			theirs.ID == "id-1" || theirs.ID == "" || theirs.Key != "" || theirs.Depth != 0 ||
+			theirs.ID == "id-1" || theirs.ID == "" || theirs.Key != fmt.Sprint("k", n) || theirs.Depth != 0 ||
 			theirs.Attempt != 1 {
 			t.Errorf("%s, not trusted: %+v", tr, theirs)
 		}
@@ -195,6 +199,40 @@ func TestOnlyOurOwnAreBelieved(t *testing.T) {
 		meta()); (w.From != agent.Identity{User: agent.Anonymous}) ||
 		w.Depth != 0 {
 		t.Errorf("stdio: %+v", w)
+	}
+}
+
+// The keys of a client count among its own calls: those of a user, or of one session that is
+// anonymous.
+func TestKeysOfClients(t *testing.T) {
+	var runs atomic.Int64
+	dir := &fixture.Crew{}
+	dir.Add(t, "till", agent.Capabilities{Tools: []agent.Tool{agent.NewTool("charge", "",
+		func(context.Context, map[string]any) (string, error) { return fmt.Sprint("run ", runs.Add(1)), nil })}})
+	for _, fast := range []bool{true, false} {
+		named := newSite(t, dir, GatewayOptions{Options: Options{Identify: tokens, NoFastPath: !fast}})
+		open := newSite(t, dir, GatewayOptions{Options: Options{NoFastPath: !fast}})
+		runs.Store(0)
+		key := fmt.Sprint("key ", fast)
+		join := func(s *site, tr mcp.Transport, version, token string) *sdk.ClientSession {
+			return s.join(t, way{tr, version, token, ""}, nil)
+		}
+		ann := join(named, mcp.SSE, codec.Version20251125, "ann")
+		stranger := join(open, mcp.Streamable, codec.Version20251125, "")
+		for i, c := range []struct {
+			cs   *sdk.ClientSession
+			want string
+		}{
+			{ann, "run 1"}, {ann, "run 1"}, {join(named, mcp.Streamable, codec.Version20251125, "ann"), "run 1"},
+			{join(named, mcp.SSE, codec.Version20251125, "bob"), "run 2"},
+			{stranger, "run 3"}, {stranger, "run 3"}, {join(open, mcp.Streamable, codec.Version20251125, ""), "run 4"},
+		} {
+			res, err := c.cs.CallTool(t.Context(), &sdk.CallToolParams{Name: "till_charge", Arguments: map[string]any{},
+				Meta: sdk.Meta{codec.MetaKey: key}})
+			if err != nil || res.IsError || fixture.TextOf(res) != c.want {
+				t.Errorf("fast path %v, call %d: %s, %v, want %s", fast, i, fixture.MustJSON(t, res), err, c.want)
+			}
+		}
 	}
 }
 

@@ -62,6 +62,9 @@ func scanMeta(raw []byte, trusted bool) (m CallMeta, said ReservedMeta, ok bool)
 			ms, ok := scanInt(v)
 			m.Timeout = milliseconds(ms)
 			return ok
+		case MetaKey:
+			m.Key, ok = wire.Unquote(v)
+			return ok
 		}
 		switch {
 		case bytes.HasPrefix(k, []byte(reservedMeta)):
@@ -97,8 +100,8 @@ func (m *CallMeta) scanOurs(k, v []byte) (ok bool) {
 		if path, ok = wire.Unquote(v); ok && path != "" {
 			m.Path, _ = calltree.SplitPath(path, "")
 		}
-	case MetaKey:
-		m.Key, ok = wire.Unquote(v)
+	case metaKeeper:
+		m.Keeper, ok = wire.Unquote(v)
 	case metaState:
 		m.State, ok = wire.Unquote(v)
 	case MetaDepth:
@@ -164,6 +167,7 @@ func AppendRequestMeta(ctx context.Context, dst []byte, c *agent.Call, trusted b
 		m.text(MetaRoot, calltree.WriteRoot(c.Root, c.ID))
 		m.text(MetaPath, calltree.JoinPath(c.Path, c.From.Agent))
 		m.text(MetaKey, c.Key)
+		m.text(metaKeeper, c.Keeper)
 		m.text(metaState, c.State)
 		m.number(MetaDepth, int64(max(c.Depth, 0)))
 		if c.Attempt > 1 {

@@ -126,18 +126,22 @@ const experimental = "openmas"
 
 type beyondMCP struct {
 	Subscriptions []agent.SubscriptionInfo `json:"subscriptions,omitempty"`
+	Keeper        string                   `json:"keeper,omitempty"`
 }
 
-// ToExperimental describes what MCP has no word for: the topics that an agent listens to.
+// ToExperimental describes what MCP has no word for: the topics that an agent listens to, and that
+// it keeps the results of calls with a key.
 func ToExperimental(info agent.Info) map[string]any {
-	return map[string]any{experimental: beyondMCP{info.Subscriptions}}
+	return map[string]any{experimental: beyondMCP{info.Subscriptions, info.Keeper}}
 }
 
-// FromExperimental reads what a server of ours listens to.
-func FromExperimental(caps *sdk.ServerCapabilities) []agent.SubscriptionInfo {
+// FromExperimental adds to info what a server says beyond MCP, as far as it is trusted.
+func FromExperimental(caps *sdk.ServerCapabilities, info *agent.Info, trusted bool) {
 	var b beyondMCP
 	if caps == nil || reencode(caps.Experimental[experimental], &b) != nil {
-		return nil
+		return
 	}
-	return b.Subscriptions
+	if info.Subscriptions = b.Subscriptions; trusted {
+		info.Keeper = b.Keeper
+	}
 }

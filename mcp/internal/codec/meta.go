@@ -14,7 +14,8 @@ import (
 )
 
 // Keys of our own in `_meta`. Those of requests are sent to our own runtimes only, and believed
-// from them only (the timeout from anyone, since it can only shorten).
+// from them only; two are taken from anyone: the timeout, which can only shorten, and the key,
+// which counts among the calls of one client only.
 const (
 	MetaPrefix = "openmas/"
 	// the call's id; also on what the server sends to the client on behalf of that call
@@ -26,7 +27,8 @@ const (
 	MetaUntrusted = "openmas/untrusted" // true: the caller is not, although the peer is
 	MetaRoot      = "openmas/root"
 	MetaPath      = "openmas/path"
-	MetaKey       = "openmas/key"
+	MetaKey       = "openmas/key"    // taken from anyone
+	metaKeeper    = "openmas/keeper" // see agent.Call
 	MetaDepth     = "openmas/depth"
 	MetaAttempt   = "openmas/attempt"
 	metaInputs    = "openmas/inputs" // answers to an earlier result's openmas/pending
@@ -58,7 +60,7 @@ var traceKeys = [...]string{"traceparent", "tracestate", "baggage"}
 
 // CallMeta is what the `_meta` of a request says about its call.
 type CallMeta struct {
-	ID, Key                      string
+	ID, Key, Keeper              string
 	Caller, Instance, User, Root string
 	// Untrusted: the peer says of the caller that it is not to be trusted.
 	Untrusted      bool
@@ -89,7 +91,8 @@ func RequestMeta(ctx context.Context, c *agent.Call, trusted bool) sdk.Meta {
 	}
 	for k, v := range map[string]string{MetaID: c.ID, MetaCaller: c.From.Agent, MetaInstance: c.From.Instance,
 		MetaUser: c.From.User, MetaRoot: calltree.WriteRoot(c.Root, c.ID),
-		MetaPath: calltree.JoinPath(c.Path, c.From.Agent), MetaKey: c.Key, metaState: c.State} {
+		MetaPath: calltree.JoinPath(c.Path, c.From.Agent), MetaKey: c.Key,
+		metaKeeper: c.Keeper, metaState: c.State} {
 		if v != "" {
 			m[k] = v
 		}
@@ -126,6 +129,7 @@ func ReadMeta(m map[string]any, trusted bool) CallMeta {
 		out.Progress = t
 	}
 	out.Timeout = milliseconds(metaInt(m, MetaTimeout))
+	out.Key, _ = m[MetaKey].(string)
 	if !trusted {
 		return out
 	}
@@ -138,7 +142,7 @@ func ReadMeta(m map[string]any, trusted bool) CallMeta {
 	if path, _ := m[MetaPath].(string); path != "" {
 		out.Path, _ = calltree.SplitPath(path, "")
 	}
-	out.Key, _ = m[MetaKey].(string)
+	out.Keeper, _ = m[metaKeeper].(string)
 	out.Depth = atLeast(metaInt(m, MetaDepth), 0)
 	out.State, _ = m[metaState].(string)
 	if in, ok := m[metaInputs].(map[string]any); ok {

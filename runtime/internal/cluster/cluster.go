@@ -179,6 +179,22 @@ func (c *Cluster) memberChanged(p presence.Member, gone bool) {
 	}
 }
 
+// Hosts is how many processes host an agent, this one included.
+func (c *Cluster) Hosts(name string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	if c.here[name] {
+		n++
+	}
+	for _, m := range c.members {
+		if slices.ContainsFunc(m.Agents, func(a Hosted) bool { return a.Name == name }) {
+			n++
+		}
+	}
+	return n
+}
+
 // Members are the other processes, by name. The result must not be changed.
 func (c *Cluster) Members() []Member {
 	c.mu.Lock()

@@ -33,6 +33,9 @@ type Options struct {
 	Remote bool
 	// Trusted: what the agent declares about its tools may be relied on.
 	Trusted bool
+	// Alone reports whether the sessions lead to one process only, which then knows of all calls
+	// with a key. nil: they do.
+	Alone func() bool
 	// Mask takes the project's secrets out of an error.
 	Mask func(error) error
 

@@ -14,7 +14,7 @@ import (
 
 // A chain is what a call passes on its way to an agent, built on first use:
 //
-//	span -> mask -> deadline and depth -> retry -> route: choose an instance, its session
+//	span -> mask -> deadline and depth -> key -> retry -> route: choose an instance, its session
 //
 // A local call skips retry: nothing can get lost on the way.
 type chain struct {
@@ -46,10 +46,11 @@ func (c *Callee) build(p project.Policy) agent.Caller {
 		lifecycle.Limit(p.Timeout),
 	}
 	if c.Over != project.OverLocal && p.Retry.Attempts > 1 {
-		mw = append(mw, resilience.Retry(
+		mw = append(mw, c.keyed, resilience.Retry(
 			resilience.Policy{Attempts: p.Retry.Attempts, Backoff: backoff.Policy{Initial: p.Retry.Initial,
 				Multiplier: p.Retry.Multiplier, Max: p.Retry.Max, Jitter: backoff.Full}},
 			resilience.Options{Budget: c.Budget, OnRetry: c.retried,
+				Keyed:      func(call *agent.Call) bool { return call.Keeper != "" },
 				Repeatable: func(call *agent.Call) bool { return c.repeatable(call, p.Idempotent) }}))
 	}
 	return agent.Chain(c.Route, mw...)

@@ -40,7 +40,11 @@ func (p *Pool) Known() bool { return p.known.Load() != nil }
 func (p *Pool) Info() agent.Info {
 	for _, i := range p.instances {
 		if s := i.session.Load(); s != nil {
-			return (*s).Info()
+			info := (*s).Info()
+			if info.Keeper != "" && len(p.instances) > 1 {
+				info.Keeper = p.keeper(info.Keeper)
+			}
+			return info
 		}
 	}
 	if k := p.known.Load(); k != nil {
@@ -50,9 +54,9 @@ func (p *Pool) Info() agent.Info {
 }
 
 // Call implements [agent.Caller]: the least loaded instance that is up serves, in turn among
-// equals.
+// equals; those with one idempotency key go to one instance.
 func (p *Pool) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-	i, s := p.choose()
+	i, s := p.choose(c)
 	if i == nil || !i.gate.Enter() {
 		return nil, p.unavailable(c)
 	}
@@ -61,7 +65,10 @@ func (p *Pool) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 	return s.Call(ctx, c)
 }
 
-func (p *Pool) choose() (*Instance, communicator.Peer) {
+func (p *Pool) choose(c *agent.Call) (*Instance, communicator.Peer) {
+	if hasKey(c) {
+		return p.byKey(c)
+	}
 	if len(p.instances) == 1 {
 		if s := p.instances[0].session.Load(); s != nil {
 			return p.instances[0], *s
@@ -81,6 +88,11 @@ func (p *Pool) choose() (*Instance, communicator.Peer) {
 }
 
 func (p *Pool) unavailable(c *agent.Call) *agent.Error {
+	if c.Keeper != "" {
+		return agent.Refusedf(agent.CodeUnavailable, "%s: the instance of %s that the call is tied to by its key is "+
+			"gone",
+			c.Target(), p.name)
+	}
 	state, why := p.instances[0].Look()
 	if why != nil {
 		return agent.Refusedf(agent.CodeUnavailable, "%s: agent %s is %s after: %v", c.Target(), p.name, state, why)

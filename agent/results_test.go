@@ -1,0 +1,290 @@
+package agent_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// till is an agent whose tool must not run twice.
+type till struct {
+	*agent.Host
+	ran atomic.Int64
+}
+
+// newTill returns one whose tools charge and refund do what work does.
+func newTill(t testing.TB, work func(ctx context.Context, in json.RawMessage, n int64) (*agent.Result, error)) *till {
+	t.Helper()
+	x := &till{}
+	run := agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+		return work(ctx, c.Input, x.ran.Add(1))
+	})
+	schema := json.RawMessage(`{"type":"object","properties":{"sum":{"type":"number"}}}`)
+	var err error
+	x.Host, err = agent.NewHost(agent.Env{Name: "till"}, agent.Capabilities{
+		Tools: []agent.Tool{agent.RawTool("charge", "", schema, run), agent.RawTool("refund", "", schema, run)},
+		Subscriptions: []agent.Subscription{agent.On("paid", func(context.Context, any) error {
+			x.ran.Add(1)
+			return nil
+		})}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+func counted(_ context.Context, in json.RawMessage, n int64) (*agent.Result, error) {
+	if strings.Contains(string(in), "13") {
+		return nil, errors.New("unlucky")
+	}
+	return agent.TextResult(fmt.Sprint("run ", n)), nil
+}
+
+// charge is a call of the tool for ann, as the agent shop, with the key k.
+func charge(change ...func(*agent.Call)) *agent.Call {
+	c := &agent.Call{ID: "1", Op: agent.OpTool, Agent: "till", Name: "charge", Key: "k",
+		Input: json.RawMessage(`{"sum":5,"to":"ann"}`), From: agent.Identity{Agent: "shop", User: "ann", Trusted: true}}
+	for _, f := range change {
+		f(c)
+	}
+	return c
+}
+
+func TestCallsWithOneKeyRunOnce(t *testing.T) {
+	x := newTill(t, counted)
+	for _, tt := range []struct {
+		name   string
+		change func(*agent.Call)
+		want   string // the result, or the code and a part of the message
+		runs   int64  // so far
+	}{
+		{"first", func(*agent.Call) {}, "run 1", 1},
+		{"again", func(c *agent.Call) { c.ID, c.Attempt = "2", 2 }, "run 1", 1},
+		{"written otherwise", func(c *agent.Call) {
+			c.Input = json.RawMessage(` {"to": "ann", "sum": 5}`)
+		}, "run 1", 1},
+		{"from another instance", func(c *agent.Call) { c.From.Instance = "shop/1" }, "run 1", 1},
+		{"other arguments", func(c *agent.Call) {
+			c.Input = json.RawMessage(`{"sum":6}`)
+		}, "invalid_argument: till.charge: the idempotency key", 1},
+		{"arguments that floats cannot tell apart", func(c *agent.Call) {
+			c.Key, c.Input = "big", json.RawMessage(`{"sum":9007199254740993}`)
+		}, "run 2", 2},
+		{"the other", func(c *agent.Call) {
+			c.Key, c.Input = "big", json.RawMessage(`{"sum":9007199254740992}`)
+		}, "invalid_argument", 2},
+		{"another tool", func(c *agent.Call) { c.Name = "refund" }, "invalid_argument", 2},
+		{"another key", func(c *agent.Call) { c.Key = "l" }, "run 3", 3},
+		{"another agent", func(c *agent.Call) { c.From.Agent = "desk" }, "run 4", 4},
+		{"another user", func(c *agent.Call) { c.From.User = "bob" }, "run 5", 5},
+		{"no key", func(c *agent.Call) { c.Key = "" }, "run 6", 6},
+		{"a key that is too long", func(c *agent.Call) {
+			c.Key = strings.Repeat("k", agent.MaxKey+1)
+		}, "invalid_argument: till.charge: an idempotency key of", 6},
+		{"a failure", func(c *agent.Call) {
+			c.Key, c.Input = "f", json.RawMessage(`{"sum":13}`)
+		}, "tool_failed: unlucky", 7},
+		{"the failure again", func(c *agent.Call) {
+			c.Key, c.Input = "f", json.RawMessage(`{"sum":13}`)
+		}, "tool_failed: unlucky", 7},
+		{"what is refused before it runs", func(c *agent.Call) {
+			c.Key, c.Input = "r", json.RawMessage(`{"sum":"x"}`)
+		}, "invalid_argument", 7},
+		{"and is right then", func(c *agent.Call) { c.Key = "r" }, "run 8", 8},
+		{"for this generation", func(c *agent.Call) { c.Key, c.Keeper = "g", x.Info().Keeper }, "run 9", 9},
+		{"for another generation", func(c *agent.Call) {
+			c.Key, c.Keeper = "h", "another"
+		}, "unavailable: till.charge: the instance", 9},
+		{"for another generation, and known here", func(c *agent.Call) { c.Keeper = "another" }, "run 1", 9},
+		{"with an answer to what it wanted", func(c *agent.Call) { c.State = "s" }, "run 10", 10},
+		{"with another answer", func(c *agent.Call) {
+			c.State, c.Inputs = "s", map[string]json.RawMessage{"q": json.RawMessage(`1`)}
+		}, "run 11", 11},
+		{"an event", func(c *agent.Call) { c.Op, c.Name = agent.OpEvent, "paid" }, "", 12},
+		{"an event with the same order key", func(c *agent.Call) { c.Op, c.Name = agent.OpEvent, "paid" }, "", 13},
+	} {
+		res, err := x.Call(t.Context(), charge(tt.change))
+		got := ""
+		if err == nil {
+			got = res.Text()
+		} else {
+			got = err.Error()
+		}
+		if !strings.HasPrefix(got, tt.want) || x.ran.Load() != tt.runs {
+			t.Errorf("%s: %q after %d runs, want %q after %d", tt.name, got, x.ran.Load(), tt.want, tt.runs)
+		}
+		if refused := strings.HasPrefix(tt.want, "invalid_argument") ||
+			strings.HasPrefix(tt.want, "unavailable"); err != nil &&
+			agent.AsError(err).NotExecuted != refused {
+			t.Errorf("%s: NotExecuted is %v: %v", tt.name, !refused, err)
+		}
+	}
+}
+
+// Calls with one key that come while the first runs wait for it, and the work goes on as long as
+// one of them waits.
+func TestCallsWithOneKeyWaitForTheFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTill(t, func(ctx context.Context, _ json.RawMessage, n int64) (*agent.Result, error) {
+			if at, ok := ctx.Deadline(); !ok || time.Until(at) != time.Hour {
+				t.Errorf("the tool's deadline is %v", at)
+			}
+			select {
+			case <-time.After(time.Minute):
+				return agent.TextResult(fmt.Sprint("run ", n)), nil
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		})
+		var all sync.WaitGroup
+		call := func(ctx context.Context, key, want string) {
+			all.Go(func() {
+				res, err := x.Call(ctx, charge(func(c *agent.Call) { c.Key = key }))
+				if got := fmt.Sprint(agent.CodeOf(err)); err != nil && got != want || err == nil && res.Text() != want {
+					t.Errorf("%s: %v, %v, want %s", key, res, err, want)
+				}
+			})
+			synctest.Wait()
+		}
+		ctx, end := context.WithTimeout(t.Context(), time.Hour)
+		defer end()
+		for range 3 {
+			call(ctx, "a", "run 1")
+		}
+		first, leave := context.WithCancel(ctx)
+		call(first, "b", "canceled")
+		call(ctx, "b", "run 2")
+		leave() // one still waits
+		only, giveUp := context.WithCancel(ctx)
+		call(only, "c", "canceled")
+		giveUp() // nobody does
+		all.Wait()
+		for key, want := range map[string]agent.Code{"b": "", "c": agent.CodeOutcomeUnknown} {
+			res, err := x.Call(ctx, charge(func(c *agent.Call) { c.Key = key }))
+			if agent.CodeOf(err) != want || want != "" && agent.AsError(err).NotExecuted {
+				t.Errorf("afterwards %s is %v, %v", key, res, err)
+			}
+		}
+		if n := x.ran.Load(); n != 3 {
+			t.Errorf("%d runs", n)
+		}
+	})
+}
+
+func TestKeysAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTill(t, counted)
+		for i, want := range []string{"run 1", "run 1", "run 2"} {
+			if i > 0 {
+				time.Sleep(agent.KeyedFor - 1)
+			}
+			if i == 2 {
+				time.Sleep(2)
+			}
+			if res, err := x.Call(t.Context(), charge()); err != nil || res.Text() != want {
+				t.Errorf("call %d: %v, %v, want %s", i, res, err, want)
+			}
+		}
+	})
+}
+
+func TestOnlySoManyKeys(t *testing.T) {
+	if testing.Short() {
+		t.Skip("65,536 calls")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		x := newTill(t, counted)
+		call := func(i int) error {
+			_, err := x.Call(t.Context(), charge(func(c *agent.Call) {
+				c.Key, c.From.Trusted = fmt.Sprint(i), i >= agent.MaxKeyedStrangers && i <= agent.MaxKeyed
+			}))
+			return err
+		}
+		for i := range agent.MaxKeyed {
+			if i == agent.MaxKeyedStrangers {
+				wantCode(t, call(agent.MaxKeyed+1), agent.CodeResourceExhausted, true)
+			}
+			if err := call(i); err != nil {
+				t.Fatal(i, err)
+			}
+		}
+		time.Sleep(time.Minute)
+		err := call(agent.MaxKeyed)
+		wantCode(t, err, agent.CodeResourceExhausted, true)
+		if e := agent.AsError(err); e.RetryAfter != agent.KeyedFor-time.Minute {
+			t.Errorf("to be tried again after %v", e.RetryAfter)
+		}
+		time.Sleep(agent.AsError(err).RetryAfter)
+		if err := call(agent.MaxKeyed); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A result that there is no room for is not kept, but its call is remembered.
+func TestOnlySoManyResults(t *testing.T) {
+	big := strings.Repeat("x", agent.MaxKeyedBytes/4)
+	x := newTill(t, func(_ context.Context, in json.RawMessage, _ int64) (*agent.Result, error) {
+		if strings.Contains(string(in), "7") {
+			return agent.TextResult(strings.Repeat(big, 5)), nil
+		}
+		return agent.TextResult(big), nil
+	})
+	call := func(key string, sum int) error {
+		_, err := x.Call(t.Context(), charge(func(c *agent.Call) {
+			c.Key, c.Input = key, json.RawMessage(fmt.Sprintf(`{"sum":%d}`, sum))
+		}))
+		return err
+	}
+	for i := range 4 {
+		if err := call(fmt.Sprint(i), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wantCode(t, call("0", 1), agent.CodeOutcomeUnknown, false)
+	if err := call("3", 1); err != nil {
+		t.Error(err)
+	}
+	if err := call("huge", 7); err != nil {
+		t.Error(err)
+	}
+	wantCode(t, call("huge", 7), agent.CodeOutcomeUnknown, false)
+	if n := x.ran.Load(); n != 5 {
+		t.Errorf("%d runs", n)
+	}
+}
+
+// Instances that share their results answer for each other.
+func TestInstancesShareResults(t *testing.T) {
+	shared := agent.NewResults()
+	var hosts [2]*agent.Host
+	var runs atomic.Int64
+	for i := range hosts {
+		var err error
+		hosts[i], err = agent.NewHost(agent.Env{Name: "till", Instance: fmt.Sprint("till/", i), Results: shared},
+			agent.Capabilities{Tools: []agent.Tool{agent.NewTool("charge", "",
+				func(context.Context, any) (int64, error) {
+					return runs.Add(1), nil
+				})}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, h := range hosts {
+		if res, err := h.Call(t.Context(), charge()); err != nil || res.Text() != "1" {
+			t.Errorf("%v, %v", res, err)
+		}
+	}
+	if a, b := hosts[0].Info().Keeper, hosts[1].Info().Keeper; a == "" || a != b {
+		t.Errorf("they are the generations %q and %q", a, b)
+	}
+}
