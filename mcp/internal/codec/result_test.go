@@ -174,7 +174,7 @@ func TestMetaIsBelievedFromOurOwnOnly(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
 	c := &agent.Call{ID: "i", From: agent.Identity{Agent: "editor", Instance: "editor/1", User: "ann"}, Root: "r",
-		Path: []string{"desk", "editor"}, Key: "k", Depth: 3, Attempt: 2, State: "s",
+		Path: []string{"desk", "editor"}, Key: "k", Keeper: "g", Depth: 3, Attempt: 2, State: "s",
 		Inputs: map[string]json.RawMessage{"q": json.RawMessage(`{"a":1}`)},
 		Meta:   map[string]string{"traceparent": "tp", "baggage": "b", "authorization": "secret"}}
 	decoded := func(m sdk.Meta) (out map[string]any) {
@@ -196,7 +196,7 @@ func TestMetaIsBelievedFromOurOwnOnly(t *testing.T) {
 	}
 	got = ReadMeta(sent, false)
 	if got.ID != "" || got.Caller != "" || got.Instance != "" || got.User != "" || got.Root != "" || got.Path != nil ||
-		got.Key != "" || got.Depth != 0 || got.Attempt != 1 || got.State != "" || got.Inputs != nil ||
+		got.Key != "k" || got.Keeper != "" || got.Depth != 0 || got.Attempt != 1 || got.State != "" || got.Inputs != nil ||
 		got.Timeout == 0 || got.Trace["baggage"] != "b" {
 		t.Errorf("not trusted: %+v", got)
 	}
