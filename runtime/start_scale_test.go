@@ -136,8 +136,8 @@ func TestACallAmongManyCostsTheSame(t *testing.T) {
 		}
 		return least
 	}
-	// The race detector has pools forget at random, which is worth some. A call that looked at every
-	// agent would be worth hundreds.
+	// The race detector has pools forget at random, which is worth some. A call that looked at
+	// every agent would be worth hundreds.
 	if few, many := allocations(3), allocations(300); many > 2*few {
 		t.Errorf("%v allocations among 3 agents, %v among 300", few, many)
 	}
