@@ -196,8 +196,8 @@ func TestMetaIsBelievedFromOurOwnOnly(t *testing.T) {
 	}
 	got = ReadMeta(sent, false)
 	if got.ID != "" || got.Caller != "" || got.Instance != "" || got.User != "" || got.Root != "" || got.Path != nil ||
-		got.Key != "k" || got.Keeper != "" || got.Depth != 0 || got.Attempt != 1 || got.State != "" || got.Inputs != nil ||
-		got.Timeout == 0 || got.Trace["baggage"] != "b" {
+		got.Key != "k" || got.Keeper != "" || got.Depth != 0 || got.Attempt != 1 || got.State != "" ||
+		got.Inputs != nil || got.Timeout == 0 || got.Trace["baggage"] != "b" {
 		t.Errorf("not trusted: %+v", got)
 	}
 	if m := RequestMeta(ctx, c, false); len(m) != 2 {
