@@ -34,16 +34,17 @@ func (c *session) hookFast(conn wire.Conn, running *gate.Gate) {
 		return
 	}
 	conn.SetHook(func(_ []byte, env *wire.Envelope) bool {
-		if c.cancelFast(env) {
-			return true
-		}
 		if !running.Enter() {
 			return false
 		}
 		call := c.readFast(env)
-		if call == nil || !call.start(c.ctx, conn.WriteRaw) {
+		if call == nil {
 			running.Leave()
 			return false
+		}
+		if err := call.start(c.ctx, conn.WriteRaw); err != nil {
+			running.Leave()
+			return errors.Is(err, errDuplicateID) // the SDK does not answer such a request either
 		}
 		conn.Hold()
 		go func() { // running is waited for
@@ -92,17 +93,25 @@ func (c *session) readFast(env *wire.Envelope) *fastCall {
 	return call
 }
 
-// start begins the call, which ends with ctx and with the session; false: there is one with its id,
-// and the SDK is to have it. answer must follow. send sends what the call has to tell before.
-func (x *fastCall) start(ctx context.Context, send func(context.Context, []byte) error) bool {
+var (
+	errDuplicateID  = errors.New("duplicate in-flight request ID")
+	errSessionEnded = errors.New("the session has ended")
+)
+
+// start begins the call, which ends with ctx and with the session. answer must follow. send sends
+// what the call has to tell before.
+func (x *fastCall) start(ctx context.Context, send func(context.Context, []byte) error) error {
 	if x.req.round != nil {
 		x.req.round.send = send
 	}
 	l := &x.fast
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, twice := l.calls[x.id]; twice || l.over {
-		return false
+	if _, twice := l.calls[x.id]; twice {
+		return errDuplicateID
+	}
+	if l.over {
+		return errSessionEnded // the SDK knows what to say
 	}
 	if l.calls == nil {
 		l.calls = map[string]context.CancelFunc{}
@@ -114,26 +123,7 @@ func (x *fastCall) start(ctx context.Context, send func(context.Context, []byte)
 	}
 	l.calls[x.id] = x.cancel
 	x.ep.fastCalls.Add(1)
-	return true
-}
-
-// cancelFast takes a message that cancels a call of the fast path.
-func (c *session) cancelFast(env *wire.Envelope) bool {
-	if env.ID != nil || string(env.Method) != codec.MethodCancelled {
-		return false
-	}
-	var id []byte
-	if !wire.Object(env.Params, func(k, v []byte) bool { return string(k) != "requestId" || codec.SetOnce(&id, v) }) {
-		return false
-	}
-	c.fast.mu.Lock()
-	cancel := c.fast.calls[string(id)]
-	c.fast.mu.Unlock()
-	if cancel == nil {
-		return false
-	}
-	cancel() // the call ends by itself, and is answered as on the SDK's way
-	return true
+	return nil
 }
 
 // answer makes the call, and appends the message that answers it. The call is over then.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"mime"
 	"net/http"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/mcp/internal/codec"
@@ -25,12 +27,13 @@ func (h *httpServer) serveFast(w http.ResponseWriter, r *http.Request, c *sessio
 		return false
 	}
 	var env wire.Envelope
-	if !env.Scan(body) {
-		return false
-	}
-	if c.cancelFast(&env) || c.fast.questions.Deliver(&env) {
+	scanned := env.Scan(body)
+	if scanned && c.fast.questions.Deliver(&env) || !scanned && c.deliverAll(body) {
 		w.WriteHeader(http.StatusAccepted)
 		return true
+	}
+	if !scanned {
+		return false
 	}
 	call := c.readFast(&env)
 	if call == nil || call.req.round != nil && !call.plainHeaders(r.Header) {
@@ -43,8 +46,13 @@ func (h *httpServer) serveFast(w http.ResponseWriter, r *http.Request, c *sessio
 		ctx = context.WithoutCancel(ctx)
 	}
 	s := &postStream{Context: ctx, w: w, c: c}
-	if !call.start(s, s.event) {
-		return false
+	if err := call.start(s, s.event); err != nil {
+		twice := errors.Is(err, errDuplicateID)
+		if twice { // the SDK, which does not know the first, would say the same
+			s.end(call.refusal(nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest,
+				Message: fmt.Sprintf("%v %s", err, strings.Trim(call.id, `"`))}), http.StatusBadRequest)
+		}
+		return twice
 	}
 	c.use.begin()
 	defer c.use.end()
@@ -55,6 +63,20 @@ func (h *httpServer) serveFast(w http.ResponseWriter, r *http.Request, c *sessio
 		answerBufs.Put(buf)
 	}
 	return true
+}
+
+// deliverAll takes answers to questions of the fast path that are written unusually, or in a batch.
+// If there is anything else, the SDK gets it all: it does not know these questions.
+func (c *session) deliverAll(body []byte) bool {
+	if version, _ := c.protocol(); len(body) > 0 && body[0] == '[' && version >= codec.Version20250618 {
+		return false // which has no batches
+	}
+	some, others := false, false
+	wire.Messages(body, func(_ []byte, env *wire.Envelope) {
+		ours := c.fast.questions.Deliver(env)
+		some, others = some || ours, others || !ours
+	}, func([]byte, error) { others = true })
+	return some && !others
 }
 
 // plainPost reports whether there is nothing about a POST that the SDK has to judge.
@@ -204,7 +226,7 @@ func (s *postStream) ask(ctx context.Context, method string, params, res any) er
 	case <-ctx.Done():
 		// if the client still listens
 		_ = s.send(ctx, nil, codec.MethodCancelled,
-			map[string]any{"requestId": id, "reason": "the call is over"})
+			map[string]any{"requestId": id, "reason": ctx.Err().Error()})
 		return ctx.Err()
 	}
 }

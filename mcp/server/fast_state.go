@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
@@ -25,6 +27,19 @@ func (l *fastPath) cancelAll() {
 	defer l.mu.Unlock()
 	l.over = true
 	for _, cancel := range l.calls {
+		cancel()
+	}
+}
+
+// cancelCall cancels the call that a client gives up, if it is on the fast path. It ends by itself,
+// and is answered as on the SDK's way.
+func (l *fastPath) cancelCall(p *sdk.CancelledParams) {
+	if p == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if cancel := l.calls[codec.RequestKey(p.RequestID)]; cancel != nil {
 		cancel()
 	}
 }

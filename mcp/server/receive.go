@@ -48,6 +48,10 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 			return orError(e.readResource(ctx, ss, p))
 		case *sdk.CompleteParams:
 			return orError(e.complete(ctx, ss, p))
+		case *sdk.CancelledParams:
+			if c := sessionFrom(ctx); c != nil {
+				c.fast.cancelCall(p)
+			}
 		case *sdk.InitializeParams:
 			if res, err = next(ctx, method, req); err == nil {
 				e.afterInitialize(ctx, next, ss, p)

@@ -2,7 +2,10 @@ package codec
 
 import (
 	"bytes"
+	"math"
 	"strconv"
+
+	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
 // The fast path carries tools/call beside the SDK, which takes 32 KiB and some ten microseconds
@@ -31,7 +34,21 @@ func PlainID(raw []byte) bool {
 		return bytes.IndexByte(raw, '\\') < 0
 	}
 	_, err := strconv.ParseInt(string(raw), 10, 54)
-	return err == nil
+	return err == nil && string(raw) != "-0"
+}
+
+// RequestKey is how a plain id stands in a message, made from what the SDK has decoded; empty for
+// what is no plain id.
+func RequestKey(id any) string {
+	switch id := id.(type) {
+	case string:
+		return string(wire.AppendQuote(nil, id))
+	case float64:
+		if id == math.Trunc(id) && math.Abs(id) <= 1<<53 {
+			return strconv.FormatInt(int64(id), 10)
+		}
+	}
+	return ""
 }
 
 // MethodCancelled tells a server that a request's answer is not waited for any more.

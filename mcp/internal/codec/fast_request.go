@@ -111,7 +111,10 @@ func (m *CallMeta) scanOurs(k, v []byte) (ok bool) {
 		n, ok = scanInt(v)
 		m.Attempt = atLeast(n, 1)
 	case metaInputs:
-		ok = v[0] == '{' && json.Unmarshal(v, &m.Inputs) == nil
+		var in string
+		if in, ok = wire.Unquote(v); ok {
+			ok = json.Unmarshal([]byte(in), &m.Inputs) == nil
+		}
 	default:
 		ok = true
 	}
@@ -178,7 +181,7 @@ func AppendRequestMeta(ctx context.Context, dst []byte, c *agent.Call, trusted b
 			if err != nil {
 				return dst, err
 			}
-			m.dst = append(m.key(metaInputs), b...)
+			m.text(metaInputs, string(b))
 		}
 	}
 	if len(m.dst) > m.start {

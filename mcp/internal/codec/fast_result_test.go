@@ -239,7 +239,7 @@ func checkMeta(t *testing.T, raw []byte) {
 func FuzzCall(f *testing.F) {
 	for _, s := range []string{`{"name":"a"}`, `{"name":"a","arguments":{"x":[1]},"_meta":{"progressToken":7}}`,
 		`{"name":"\u0061","arguments":null}`, `{"arguments":{},"Name":"b"}`,
-		`{"name":"a","_meta":{"openmas/timeout":5,"openmas/depth":-1,"openmas/attempt":0,"traceparent":"t","openmas/inputs":{"a":{}}}}`,
+		`{"name":"a","_meta":{"openmas/timeout":5,"openmas/depth":-1,"openmas/attempt":0,"traceparent":"t","openmas/inputs":"{\\"a\\":{}}"}}`,
 		`{"name":"a","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}`,
 		`{"name":"a","_meta":{"openmas/timeout":1e3,"progressToken":"x"}}`,
 		`{"name":"a","_meta":{"openmas/id":"a","openmas/id":"b","traceparent":"","traceparent":"x"}}`} {

@@ -31,8 +31,9 @@ const (
 	metaKeeper    = "openmas/keeper" // see agent.Call
 	MetaDepth     = "openmas/depth"
 	MetaAttempt   = "openmas/attempt"
-	metaInputs    = "openmas/inputs" // answers to an earlier result's openmas/pending
-	metaState     = "openmas/state"
+	// answers to an earlier result's openmas/pending, as JSON text: the SDK would round their numbers
+	metaInputs = "openmas/inputs"
+	metaState  = "openmas/state"
 )
 
 // Keys of our own in the `_meta` of results.
@@ -107,7 +108,9 @@ func RequestMeta(ctx context.Context, c *agent.Call, trusted bool) sdk.Meta {
 		m[MetaAttempt] = c.Attempt
 	}
 	if len(c.Inputs) > 0 {
-		m[metaInputs] = c.Inputs
+		if b, err := json.Marshal(c.Inputs); err == nil { // else they are no JSON, and the server asks again
+			m[metaInputs] = string(b)
+		}
 	}
 	return m
 }
@@ -145,8 +148,8 @@ func ReadMeta(m map[string]any, trusted bool) CallMeta {
 	out.Keeper, _ = m[metaKeeper].(string)
 	out.Depth = atLeast(metaInt(m, MetaDepth), 0)
 	out.State, _ = m[metaState].(string)
-	if in, ok := m[metaInputs].(map[string]any); ok {
-		out.Inputs = rawMembers(in, "")
+	if in, ok := m[metaInputs].(string); ok && json.Unmarshal([]byte(in), &out.Inputs) != nil {
+		out.Inputs = nil
 	}
 	out.Attempt = atLeast(metaInt(m, MetaAttempt), 1)
 	return out

@@ -19,22 +19,10 @@ import (
 )
 
 // hang bounds what does not take long.
-const hang = 30 * time.Second
+const hang = 10 * time.Second
 
 // end is the answer that ends every script which has no better one.
 const end = `{"jsonrpc":"2.0","id":$id,"result":{"content":[{"type":"text","text":"the end"}]}}`
-
-// A clientCase is what a server says to a call of ours.
-type clientCase struct {
-	say    string // the messages, one a line
-	plain  bool   // it is for the fast path
-	asks   int    // requests in it, which are answered
-	script        // over streamable HTTP
-}
-
-func answers(result string) clientCase {
-	return clientCase{say: `{"jsonrpc":"2.0","id":$id,"result":` + result + `}`, plain: true}
-}
 
 // A way is one of our clients' ways to a server, with the fast path or without.
 type way struct {
@@ -54,7 +42,12 @@ func (w way) String() string {
 
 func clientWays() (all []way) {
 	for _, v := range []string{era2024, eraMarch, eraJune, eraLast, eraNewest} {
-		all = append(all, way{transport: mcp.Stdio, version: v})
+		if testing.Short() && v < eraLast {
+			continue
+		}
+		if !testing.Short() { // which starts no processes
+			all = append(all, way{transport: mcp.Stdio, version: v})
+		}
 		if v != eraNewest {
 			all = append(all, way{transport: mcp.SSE, version: v})
 		}
@@ -66,40 +59,48 @@ func clientWays() (all []way) {
 	return all
 }
 
-// connect opens a session to a scripted server.
-func (w way) connect(t testing.TB) *client.Session {
-	t.Helper()
-	target := client.Target{Name: "scripted", Transport: w.transport, Protocol: ""}
+// serve starts a scripted server for one session at a time, unless open does.
+func (w way) serve(t testing.TB) (url string) {
+	if w.transport == mcp.Stdio {
+		return ""
+	}
+	return (&scripted{version: w.version}).serveHTTP(t)
+}
+
+// open opens a session to a scripted server. Its owner closes it with end.
+func (w way) open(url string) (*client.Session, error) {
+	target := client.Target{Name: "scripted", Transport: w.transport, URL: url}
 	if w.version == eraNewest {
 		target.Protocol = eraNewest
 	}
 	if w.transport == mcp.Stdio {
 		exe, err := os.Executable()
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		target.Command, target.Env = []string{exe}, map[string]string{serverVariable: w.version}
-	} else {
-		target.URL = (&scripted{version: w.version}).serveHTTP(t)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
 	s, err := client.Connect(ctx, target, client.Options{Logger: quiet, NoFastPath: !w.fast, PingInterval: -1})
 	if err != nil {
-		t.Fatalf("%s: %v", w, err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), hang)
-		defer cancel()
-		_ = s.Close(ctx) // how a scripted server ends is not looked at
-	})
-	if _, err := askWhatItGot(ctx, s); err != nil { // the handshake
-		t.Fatal(err)
+		return nil, err
 	}
 	if got := s.ProtocolVersion(); got != w.version {
-		t.Fatalf("%s: the session speaks %s", w, got)
+		err = fmt.Errorf("the session speaks %s", got)
+	} else {
+		_, err = askWhatItGot(ctx, s) // in the handshake
 	}
-	return s
+	return s, err
+}
+
+func closeSession(s *client.Session) {
+	if s == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
+	defer cancel()
+	_ = s.Close(ctx) // how a scripted server ends is not looked at
 }
 
 // A seen is what a call was for its caller, and for its server.
@@ -215,32 +216,36 @@ func (a seen) differs(b seen) string {
 func TestAnswersMeanTheSame(t *testing.T) {
 	for _, w := range clientWays() {
 		t.Run(w.String(), func(all *testing.T) {
+			all.Parallel()
 			var sessions [2]*client.Session
-			for name, c := range clientCases() {
+			urls := [2]string{w.serve(all), w.serve(all)}
+			all.Cleanup(func() { closeSession(sessions[0]); closeSession(sessions[1]) })
+			for name, c := range answerCases(all) {
 				all.Run(name, func(t *testing.T) {
-					sc := c.script
-					if !w.json {
-						sc.Say = bytes.Split([]byte(c.say), []byte{'\n'})
-					} else if sc.JSON = true; strings.Contains(c.say, "\n") {
+					sc := script{Say: bytes.Split([]byte(c.say), []byte{'\n'}), JSON: w.json}
+					if w.json && len(sc.Say) > 1 {
 						t.Skip("not one message")
-					} else {
-						sc.Say = [][]byte{[]byte(c.say)}
 					}
-					if !c.plain && !w.json {
+					answer := c.options["answer"] == 1
+					if !answer && !w.json {
 						sc.Say = append(sc.Say, []byte(end))
 					}
 					var both [2]seen
 					for i := range both {
 						if s := sessions[i]; s == nil || s.Err() != nil {
+							closeSession(s)
 							w.fast = i == 0
-							sessions[i] = w.connect(all)
+							var err error
+							if sessions[i], err = w.open(urls[i]); err != nil {
+								t.Fatal(err)
+							}
 						}
-						both[i] = try(t, sessions[i], sc, c.asks)
+						both[i] = try(t, sessions[i], sc, c.options["asks"])
 					}
 					if d := both[0].differs(both[1]); d != "" {
 						t.Errorf("with the fast path and without, %s", d)
 					}
-					if c.plain && both[0].fast != 1 || both[1].fast != 0 {
+					if answer && both[0].fast != 1 || both[1].fast != 0 {
 						t.Errorf("%d and %d calls took the fast path", both[0].fast, both[1].fast)
 					}
 				})

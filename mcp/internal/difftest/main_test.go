@@ -1,6 +1,7 @@
 package difftest
 
 import (
+	"flag"
 	"log/slog"
 	"os"
 	"testing"
@@ -17,5 +18,7 @@ func TestMain(m *testing.M) {
 	if version := os.Getenv(serverVariable); version != "" {
 		os.Exit(serveStdin(version))
 	}
+	flag.Parse()
+	_ = flag.Set("test.parallel", "32") // conversations mostly wait
 	goleak.VerifyTestMain(m)
 }

@@ -57,30 +57,29 @@ type message struct {
 	} `json:"params"`
 }
 
-const toolList = `{"tools":[{"name":"do","inputSchema":{"type":"object"}},{"name":"got","inputSchema":{"type":"object"}}]` +
-	`,"resultType":"complete","ttlMs":0,"cacheScope":"private"}`
+const toolList = `{"tools":[{"name":"do","inputSchema":{"type":"object"}},` +
+	`{"name":"got","inputSchema":{"type":"object"}}],"resultType":"complete","ttlMs":0,"cacheScope":"private"}`
 
 // answer is what is said to one message.
 func (s *scripted) answer(raw []byte) script {
 	var m message
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return script{Say: [][]byte{[]byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"` +
-			"not understood" + `"}}`)}}
+		return script{} // the client sends no such thing
 	}
-	result := func(text string) script {
-		return script{Say: [][]byte{fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"result":%s}`, m.ID, text)}}
+	say := func(member, value string) script {
+		return script{Say: [][]byte{fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"%s":%s}`, m.ID, member, value)}}
 	}
+	result := func(text string) script { return say("result", text) }
 	switch m.Method {
 	case "initialize":
-		return result(`{"protocolVersion":"` + s.version +
-			`","capabilities":{"tools":{},"logging":{}},"serverInfo":{"name":"scripted","version":"1"}}`)
+		return result(`{"protocolVersion":"` + s.version + `","capabilities":{"tools":{},"logging":{}},` +
+			`"serverInfo":{"name":"scripted","version":"1"}}`)
 	case "server/discover":
 		if s.version == eraNewest {
-			return result(`{"resultType":"complete","supportedVersions":["` + eraNewest +
-				`"],"capabilities":{"tools":{},"logging":{}},"ttlMs":0,"cacheScope":"private"}`)
+			return result(`{"resultType":"complete","supportedVersions":["` + eraNewest + `"],` +
+				`"capabilities":{"tools":{},"logging":{}},"ttlMs":0,"cacheScope":"private"}`)
 		}
-		return script{Say: [][]byte{fmt.Appendf(nil,
-			`{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"no such method"}}`, m.ID)}}
+		return say("error", `{"code":-32601,"message":"no such method"}`)
 	case "tools/list":
 		return result(toolList)
 	case "tools/call":
