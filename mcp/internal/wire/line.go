@@ -158,6 +158,7 @@ func (l *Line) send(ctx context.Context, t *Trace, data []byte) error {
 // writeAll sends what is queued until the outbox is closed and empty, or a write fails.
 func (l *Line) writeAll() {
 	for range l.out.wake {
+		last := l.out.closed() // before what is queued is taken: more may come until then
 		for {
 			b := l.out.take()
 			if len(b.data) == 0 {
@@ -170,7 +171,7 @@ func (l *Line) writeAll() {
 				return
 			}
 		}
-		if l.out.closed() {
+		if last {
 			return
 		}
 	}

@@ -602,3 +602,19 @@ func BenchmarkLineRoundTrip(b *testing.B) {
 		})
 	}
 }
+
+// TestLineSendsItsLastAnswer: what is queued just before the input ends is sent, whatever the
+// goroutine that writes does at that moment.
+func TestLineSendsItsLastAnswer(t *testing.T) {
+	for range 20000 {
+		var sent bytes.Buffer
+		l := NewLine(strings.NewReader("hello\nhello\n"), &sent, LineOptions{Server: true, Logger: quiet})
+		if _, err := l.Connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		<-l.Finished()
+		if n := strings.Count(sent.String(), "-32700"); n != 2 { // the answer to what is no message
+			t.Fatalf("%d of 2 answers were sent", n)
+		}
+	}
+}
