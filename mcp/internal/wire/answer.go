@@ -91,8 +91,25 @@ func (e *Envelope) usual() bool {
 	return ok && e.Result == nil && e.Error == nil && (e.Params == nil || e.Params[0] == '{' || e.Params[0] == '[')
 }
 
+// encode is the message that an envelope describes. The SDK's encoder leaves out a method that is
+// empty, which makes a request an answer.
+func (e *Envelope) encode() ([]byte, error) {
+	var method *string
+	if e.Method != nil {
+		method = new(string(e.Method))
+	}
+	return json.Marshal(struct {
+		Version string          `json:"jsonrpc"`
+		ID      json.RawMessage `json:"id,omitempty"`
+		Method  *string         `json:"method,omitempty"`
+		Params  json.RawMessage `json:"params,omitempty"`
+		Result  json.RawMessage `json:"result,omitempty"`
+		Error   json.RawMessage `json:"error,omitempty"`
+	}{"2.0", e.ID, method, e.Params, e.Result, e.Error})
+}
+
 // Messages calls each for the message that data holds, or for those of a batch, and bad for what
-// cannot be read. The envelope of what is written unusually holds what the SDK would understand.
+// cannot be read. What is written unusually is passed on as the SDK would understand it.
 func Messages(data []byte, each func(raw []byte, env *Envelope), bad func(raw []byte, why error)) {
 	var env Envelope
 	one := func(raw []byte) bool {
@@ -103,6 +120,9 @@ func Messages(data []byte, each func(raw []byte, env *Envelope), bad func(raw []
 		msg, err := jsonrpc.DecodeMessage(bytes.Clone(raw))
 		if err == nil {
 			err = env.fill(msg)
+		}
+		if err == nil {
+			raw, err = env.encode()
 		}
 		if err == nil {
 			each(raw, &env)
