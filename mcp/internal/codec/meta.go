@@ -31,7 +31,8 @@ const (
 	metaKeeper    = "openmas/keeper" // see agent.Call
 	MetaDepth     = "openmas/depth"
 	MetaAttempt   = "openmas/attempt"
-	// answers to an earlier result's openmas/pending, as JSON text: the SDK would round their numbers
+	// answers to an earlier result's openmas/pending, as JSON text: the SDK would round their
+	// numbers
 	metaInputs = "openmas/inputs"
 	metaState  = "openmas/state"
 )

@@ -186,7 +186,8 @@ func TestMetaIsBelievedFromOurOwnOnly(t *testing.T) {
 	sent := decoded(RequestMeta(ctx, c, true))
 	got := ReadMeta(sent, true)
 	if got.ID != "i" || got.Caller != "editor" || got.Instance != "editor/1" || got.User != "ann" || !got.Untrusted ||
-		got.Root != "r" || len(got.Path) != 2 || got.Key != "k" || got.Depth != 3 || got.Attempt != 2 ||
+		got.Root != "r" || len(got.Path) != 2 || got.Key != "k" || got.Keeper != "g" || got.Depth != 3 ||
+		got.Attempt != 2 ||
 		got.State != "s" || string(got.Inputs["q"]) != `{"a":1}` || got.Trace["traceparent"] != "tp" ||
 		len(got.Trace) != 2 {
 		t.Errorf("%+v", got)

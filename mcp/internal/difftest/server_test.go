@@ -114,8 +114,8 @@ func answered(id string) func(string) bool {
 	}
 }
 
-// callIn is the id of the call in a message, as the answer will have it; empty where there surely is
-// none.
+// callIn is the id of the call in a message, as the answer will have it; empty where there surely
+// is none.
 func callIn(msg string) string {
 	var m struct {
 		Tag    string `json:"jsonrpc"`
