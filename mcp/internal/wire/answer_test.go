@@ -8,11 +8,12 @@ import (
 // TestMessages: what is passed on is a message on one line, however it was written.
 func TestMessages(t *testing.T) {
 	for in, want := range map[string]string{
-		`{"jsonrpc":"2.0","id":1,"result":{}}`:                         `{"jsonrpc":"2.0","id":1,"result":{}}`,
-		"{\"jsonrpc\":\"2.0\",\"method\":\"a\"}\n0":                    `{"jsonrpc":"2.0","method":"a"}`,
-		`{"jsonrpc":"2.0","id":7,"method":null,"result":{}}`:           `{"jsonrpc":"2.0","id":7,"method":""}`,
-		`{"jsonrpc":"2.0","id":1,"result":{},"result":{"a":1}}`:        `{"jsonrpc":"2.0","id":1,"result":{"a":1}}`,
-		`{"jsonrpc":"2.0","\u0069d":"x","error":{"code":1}}`:           `{"jsonrpc":"2.0","id":"x","error":{"code":1,"message":""}}`,
+		`{"jsonrpc":"2.0","id":1,"result":{}}`:                  `{"jsonrpc":"2.0","id":1,"result":{}}`,
+		"{\"jsonrpc\":\"2.0\",\"method\":\"a\"}\n0":             `{"jsonrpc":"2.0","method":"a"}`,
+		`{"jsonrpc":"2.0","id":7,"method":null,"result":{}}`:    `{"jsonrpc":"2.0","id":7,"method":""}`,
+		`{"jsonrpc":"2.0","id":1,"result":{},"result":{"a":1}}`: `{"jsonrpc":"2.0","id":1,"result":{"a":1}}`,
+		`{"jsonrpc":"2.0","\u0069d":"x","error":{"code":1}}`: `{"jsonrpc":"2.0","id":"x",` +
+			`"error":{"code":1,"message":""}}`,
 		`[{"jsonrpc":"2.0","id":1,"result":2},7,{"jsonrpc":"2.0"}]`:    `{"jsonrpc":"2.0","id":1,"result":2}|bad|bad`,
 		`[{"jsonrpc":"2.0","id":1,"result":2},`:                        `{"jsonrpc":"2.0","id":1,"result":2}|bad`,
 		`{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"a"}}`: `bad`,
