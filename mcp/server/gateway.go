@@ -79,29 +79,7 @@ func NewGateway(dir agent.Directory, o GatewayOptions) (*Gateway, error) {
 	g.all = newEndpoint(endpointConfig{Options: o.Options, open: o.Private, caller: dir, gate: &g.gate,
 		title:        cmp.Or(o.Project, "openmas"),
 		instructions: describe(agents), watch: o.Watch}, agents)
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", g.health)
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
-	})
-	mux.HandleFunc("GET /readyz", g.readyz)
-	for _, leaf := range []string{"sse", "messages", "mcp"} {
-		serveAll := func(w http.ResponseWriter, r *http.Request) { g.http.serve(w, r, g.all, leaf) }
-		serveOne := func(w http.ResponseWriter, r *http.Request) {
-			ep := g.endpoint(r.PathValue("name"))
-			if ep == nil {
-				writeJSON(w, http.StatusNotFound,
-					map[string]string{"error": fmt.Sprintf("no agent %q here", r.PathValue("name"))})
-				return
-			}
-			g.http.serve(w, r, ep, leaf)
-		}
-		for _, end := range []string{"", "/{$}"} {
-			mux.HandleFunc("/"+leaf+end, serveAll)
-			mux.HandleFunc("/agents/{name}/"+leaf+end, serveOne)
-		}
-	}
-	if g.handler, err = o.guard(mux); err != nil {
+	if g.handler, err = o.guard(g.routes()); err != nil {
 		return nil, err
 	}
 	return g, nil
