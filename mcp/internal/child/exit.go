@@ -2,7 +2,6 @@ package child
 
 import (
 	"fmt"
-	"os"
 	"strings"
 )
 
@@ -29,16 +28,6 @@ func (e *ExitError) Error() string {
 		how = "ended, its exit code is not known"
 	}
 	return fmt.Sprintf("%s (pid %d) %s%s", e.Name, e.Pid, how, quoteTail(e.Tail))
-}
-
-func (p *Process) outcome(state *os.ProcessState) *ExitError {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	e := &ExitError{Name: p.name, Pid: p.pid, Code: -1, Stopped: p.stopped, Tail: p.Tail()}
-	if state != nil { // nil when someone else in this program reaped it
-		e.Code, e.Signal = state.ExitCode(), signalName(state)
-	}
-	return e
 }
 
 // quoteTail continues a message with the last lines of output.

@@ -2,6 +2,8 @@ package child
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"strings"
 	"sync"
@@ -132,4 +134,27 @@ func printable(line []byte) string {
 		return r
 	}, strings.ToValidUTF8(string(line), "\uFFFD"))
 	return strings.TrimRightFunc(text, unicode.IsSpace)
+}
+
+// protocolReader is the parent's end of a protocol's stdout. It notices the end, whoever reads it.
+type protocolReader struct {
+	file  *os.File
+	once  sync.Once
+	ended chan struct{}
+}
+
+func (r *protocolReader) Read(b []byte) (int, error) {
+	n, err := r.file.Read(b)
+	if err != nil {
+		r.once.Do(func() { close(r.ended) })
+		if errors.Is(err, os.ErrClosed) {
+			err = io.EOF // closed by run: for the reader that is the child's end
+		}
+	}
+	return n, err
+}
+
+func (r *protocolReader) Close() error {
+	r.once.Do(func() { close(r.ended) })
+	return r.file.Close()
 }

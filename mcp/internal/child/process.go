@@ -2,7 +2,6 @@ package child
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -265,48 +264,18 @@ func (p *Process) Ready(ctx context.Context) (string, error) {
 	}
 }
 
-// readiness is the outcome of Spec.Ready.
-type readiness struct {
-	match func(line string, complete bool) (string, bool)
-	value string        // set before found is closed
-	found chan struct{} // closed by the first match
+func (p *Process) outcome(state *os.ProcessState) *ExitError {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := &ExitError{Name: p.name, Pid: p.pid, Code: -1, Stopped: p.stopped, Tail: p.Tail()}
+	if state != nil { // nil when someone else in this program reaped it
+		e.Code, e.Signal = state.ExitCode(), signalName(state)
+	}
+	return e
 }
 
-// offer is called by the pumps, one at a time.
-func (r *readiness) offer(line []byte, complete bool) {
-	if r.match == nil {
-		return
+func closeAll[C io.Closer](all []C) {
+	for _, c := range all {
+		c.Close() // pipes: closing twice is fine, and nothing is buffered
 	}
-	select {
-	case <-r.found:
-		return
-	default:
-	}
-	if value, ok := r.match(string(line), complete); ok {
-		r.value = value
-		close(r.found)
-	}
-}
-
-// protocolReader is the parent's end of a protocol's stdout. It notices the end, whoever reads it.
-type protocolReader struct {
-	file  *os.File
-	once  sync.Once
-	ended chan struct{}
-}
-
-func (r *protocolReader) Read(b []byte) (int, error) {
-	n, err := r.file.Read(b)
-	if err != nil {
-		r.once.Do(func() { close(r.ended) })
-		if errors.Is(err, os.ErrClosed) {
-			err = io.EOF // closed by run: for the reader that is the child's end
-		}
-	}
-	return n, err
-}
-
-func (r *protocolReader) Close() error {
-	r.once.Do(func() { close(r.ended) })
-	return r.file.Close()
 }

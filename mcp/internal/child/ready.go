@@ -95,3 +95,26 @@ func parseURL(raw string) (string, bool) {
 	}
 	return raw, true
 }
+
+// readiness is the outcome of Spec.Ready.
+type readiness struct {
+	match func(line string, complete bool) (string, bool)
+	value string        // set before found is closed
+	found chan struct{} // closed by the first match
+}
+
+// offer is called by the pumps, one at a time.
+func (r *readiness) offer(line []byte, complete bool) {
+	if r.match == nil {
+		return
+	}
+	select {
+	case <-r.found:
+		return
+	default:
+	}
+	if value, ok := r.match(string(line), complete); ok {
+		r.value = value
+		close(r.found)
+	}
+}
