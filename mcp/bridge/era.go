@@ -8,6 +8,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/rawjson"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
@@ -20,8 +21,8 @@ func declined(env *wire.Envelope) []byte {
 		return nil
 	}
 	var meta, version []byte
-	wire.Object(env.Params, func(k, v []byte) bool { return string(k) != "_meta" || codec.SetOnce(&meta, v) })
-	wire.Object(meta, func(k, v []byte) bool {
+	rawjson.Object(env.Params, func(k, v []byte) bool { return string(k) != "_meta" || codec.SetOnce(&meta, v) })
+	rawjson.Object(meta, func(k, v []byte) bool {
 		return string(k) != sdk.MetaKeyProtocolVersion || codec.SetOnce(&version, v)
 	})
 	var asked string

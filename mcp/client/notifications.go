@@ -9,6 +9,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/rawjson"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
@@ -30,7 +31,7 @@ func (s *Session) hook(_ []byte, env *wire.Envelope) bool {
 			agent.ProgressNotice
 		}
 		if json.Unmarshal(env.Params, &p) == nil {
-			if token, ok := wire.Unquote(p.Token); ok {
+			if token, ok := rawjson.Unquote(p.Token); ok {
 				s.onProgress(token, p.ProgressNotice)
 			}
 		}

@@ -7,7 +7,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/mcp/internal/codec"
-	"github.com/openmas/openmas/mcp/internal/wire"
+	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
 // Protocol 2026-07-28 on the fast path. It has no handshake: each request says who its client is
@@ -23,7 +23,7 @@ func (e *endpoint) newRound(said *codec.ReservedMeta) (*round, *clientInfo) {
 	level := ""
 	if said.LogLevel != nil {
 		var ok bool
-		if level, ok = wire.Unquote(said.LogLevel); !ok || level != "info" && codec.FromLevel(level) == slog.LevelInfo {
+		if level, ok = rawjson.Unquote(said.LogLevel); !ok || level != "info" && codec.FromLevel(level) == slog.LevelInfo {
 			return nil, nil
 		}
 	}

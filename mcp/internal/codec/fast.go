@@ -5,7 +5,7 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/openmas/openmas/mcp/internal/wire"
+	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
 // The fast path carries tools/call beside the SDK, which takes 32 KiB and some ten microseconds
@@ -42,7 +42,7 @@ func PlainID(raw []byte) bool {
 func RequestKey(id any) string {
 	switch id := id.(type) {
 	case string:
-		return string(wire.AppendQuote(nil, id))
+		return string(rawjson.AppendQuote(nil, id))
 	case float64:
 		if id == math.Trunc(id) && math.Abs(id) <= 1<<53 {
 			return strconv.FormatInt(int64(id), 10)

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"strconv"
 
-	"github.com/openmas/openmas/mcp/internal/wire"
+	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
 // SetOnce sets dst, and reports whether it had no value before.
@@ -38,7 +38,7 @@ func (m *metaWriter) key(k string) []byte {
 
 func (m *metaWriter) text(k, v string) {
 	if v != "" {
-		m.dst = wire.AppendQuote(m.key(k), v)
+		m.dst = rawjson.AppendQuote(m.key(k), v)
 	}
 }
 

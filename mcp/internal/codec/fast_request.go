@@ -8,7 +8,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calltree"
-	"github.com/openmas/openmas/mcp/internal/wire"
+	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
 // ScanCall reads the parameters of a plain tools/call. What it returns is a copy, but for what the
@@ -16,7 +16,7 @@ import (
 func ScanCall(params []byte, trusted bool) (name string, args json.RawMessage, meta CallMeta, said ReservedMeta,
 	ok bool) {
 	var rawName, rawArgs, rawMeta []byte
-	ok = wire.Object(params, func(k, v []byte) bool {
+	ok = rawjson.Object(params, func(k, v []byte) bool {
 		switch string(k) {
 		case "name":
 			return SetOnce(&rawName, v)
@@ -30,7 +30,7 @@ func ScanCall(params []byte, trusted bool) (name string, args json.RawMessage, m
 	if !ok {
 		return
 	}
-	if name, ok = wire.Unquote(rawName); !ok {
+	if name, ok = rawjson.Unquote(rawName); !ok {
 		return
 	}
 	if meta, said, ok = scanMeta(rawMeta, trusted); ok && rawArgs != nil {
@@ -45,10 +45,10 @@ func scanMeta(raw []byte, trusted bool) (m CallMeta, said ReservedMeta, ok bool)
 	if raw == nil {
 		return m, said, true
 	}
-	ok = wire.Object(raw, func(k, v []byte) bool {
+	ok = rawjson.Object(raw, func(k, v []byte) bool {
 		switch string(k) {
 		case "traceparent", "tracestate", "baggage":
-			s, ok := wire.Unquote(v)
+			s, ok := rawjson.Unquote(v)
 			if ok && s != "" {
 				if m.Trace == nil {
 					m.Trace = make(map[string]string, len(traceKeys))
@@ -63,7 +63,7 @@ func scanMeta(raw []byte, trusted bool) (m CallMeta, said ReservedMeta, ok bool)
 			m.Timeout = milliseconds(ms)
 			return ok
 		case MetaKey:
-			m.Key, ok = wire.Unquote(v)
+			m.Key, ok = rawjson.Unquote(v)
 			return ok
 		}
 		switch {
@@ -84,26 +84,26 @@ func (m *CallMeta) scanOurs(k, v []byte) (ok bool) {
 	var n int64
 	switch string(k) {
 	case MetaID:
-		m.ID, ok = wire.Unquote(v)
+		m.ID, ok = rawjson.Unquote(v)
 	case MetaCaller:
-		m.Caller, ok = wire.Unquote(v)
+		m.Caller, ok = rawjson.Unquote(v)
 	case MetaInstance:
-		m.Instance, ok = wire.Unquote(v)
+		m.Instance, ok = rawjson.Unquote(v)
 	case MetaUser:
-		m.User, ok = wire.Unquote(v)
+		m.User, ok = rawjson.Unquote(v)
 	case MetaUntrusted:
 		m.Untrusted, ok = string(v) == "true", string(v) == "true" || string(v) == "false"
 	case MetaRoot:
-		m.Root, ok = wire.Unquote(v)
+		m.Root, ok = rawjson.Unquote(v)
 	case MetaPath:
 		var path string
-		if path, ok = wire.Unquote(v); ok && path != "" {
+		if path, ok = rawjson.Unquote(v); ok && path != "" {
 			m.Path, _ = calltree.SplitPath(path, "")
 		}
 	case metaKeeper:
-		m.Keeper, ok = wire.Unquote(v)
+		m.Keeper, ok = rawjson.Unquote(v)
 	case metaState:
-		m.State, ok = wire.Unquote(v)
+		m.State, ok = rawjson.Unquote(v)
 	case MetaDepth:
 		n, ok = scanInt(v)
 		m.Depth = atLeast(n, 0)
@@ -112,7 +112,7 @@ func (m *CallMeta) scanOurs(k, v []byte) (ok bool) {
 		m.Attempt = atLeast(n, 1)
 	case metaInputs:
 		var in string
-		if in, ok = wire.Unquote(v); ok {
+		if in, ok = rawjson.Unquote(v); ok {
 			ok = json.Unmarshal([]byte(in), &m.Inputs) == nil
 		}
 	default:
@@ -126,7 +126,7 @@ func scanToken(raw []byte, token *any) bool {
 	if !PlainID(raw) {
 		return false
 	}
-	if s, ok := wire.Unquote(raw); ok {
+	if s, ok := rawjson.Unquote(raw); ok {
 		*token = s
 	} else {
 		*token = json.Number(raw)
@@ -140,7 +140,7 @@ func AppendCall(dst []byte, id FastID, name string, args json.RawMessage, meta [
 	if len(meta) > 0 {
 		dst = append(append(append(dst, `"_meta":`...), meta...), ',')
 	}
-	dst = wire.AppendQuote(append(dst, `"name":`...), name)
+	dst = rawjson.AppendQuote(append(dst, `"name":`...), name)
 	return append(AppendOneLine(append(dst, `,"arguments":`...), args), `}}`...)
 }
 

@@ -8,7 +8,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/mcp/internal/wire"
+	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
 // AppendToolResult appends what toToolResult says of a plain result, as JSON without line breaks.
@@ -16,7 +16,7 @@ import (
 // era tell.
 func AppendToolResult(dst []byte, res *agent.Result, s ResultFormat, self []byte) (msg []byte, ok bool) {
 	if res == nil || res.Pending != nil || len(res.Meta) > 0 || !plainContent(res.Content) || len(res.Structured) > 0 &&
-		!wire.Valid(res.Structured) {
+		!rawjson.Valid(res.Structured) {
 		return dst, false
 	}
 	structured, alone := []byte(res.Structured), len(res.Content) == 0
@@ -29,7 +29,7 @@ func AppendToolResult(dst []byte, res *agent.Result, s ResultFormat, self []byte
 	case alone:
 		m.dst = append(m.key(metaGenerated), "true"...)
 	case !object:
-		m.dst = wire.AppendQuote(m.key(metaStructured), structured)
+		m.dst = rawjson.AppendQuote(m.key(metaStructured), structured)
 	}
 	if s.Version > Version20251125 {
 		m.dst = append(m.key(sdk.MetaKeyServerInfo), self...)
@@ -41,7 +41,7 @@ func AppendToolResult(dst []byte, res *agent.Result, s ResultFormat, self []byte
 		dst = append(dst, `"resultType":"complete",`...)
 	}
 	if alone && len(structured) > 0 {
-		dst = wire.AppendQuote(append(dst, `"content":[{"type":"text","text":`...), structured)
+		dst = rawjson.AppendQuote(append(dst, `"content":[{"type":"text","text":`...), structured)
 		dst = append(dst, `}]`...)
 	} else {
 		dst = appendTexts(dst, res.Content)
@@ -68,7 +68,7 @@ func appendTexts(dst []byte, blocks []agent.Content) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(wire.AppendQuote(append(dst, `{"type":"text","text":`...), blocks[i].Text), '}')
+		dst = append(rawjson.AppendQuote(append(dst, `{"type":"text","text":`...), blocks[i].Text), '}')
 	}
 	return append(dst, ']')
 }
@@ -89,7 +89,7 @@ func DecodeToolResult(raw []byte, trusted bool) (*agent.Result, error) {
 func scanToolResult(raw []byte, trusted bool) (*agent.Result, bool) {
 	var out agent.Result
 	var content, structured, failed, meta, kind []byte
-	ok := wire.Object(raw, func(k, v []byte) bool {
+	ok := rawjson.Object(raw, func(k, v []byte) bool {
 		switch string(k) {
 		case "content":
 			return SetOnce(&content, v)
@@ -108,13 +108,13 @@ func scanToolResult(raw []byte, trusted bool) (*agent.Result, bool) {
 		return nil, false
 	}
 	generated, text := false, ""
-	if meta != nil && !wire.Object(meta, func(k, v []byte) (ok bool) {
+	if meta != nil && !rawjson.Object(meta, func(k, v []byte) (ok bool) {
 		switch string(k) {
 		case metaGenerated:
 			generated = string(v) == "true"
 			return generated
 		case metaStructured:
-			text, ok = wire.Unquote(v)
+			text, ok = rawjson.Unquote(v)
 			return ok
 		}
 		if strings.HasPrefix(string(k), MetaPrefix) || out.Meta[string(k)] != nil {
@@ -131,10 +131,10 @@ func scanToolResult(raw []byte, trusted bool) (*agent.Result, bool) {
 	switch {
 	case trusted && generated && len(out.Content) == 1:
 		out.Structured, out.Content = json.RawMessage(out.Content[0].Text), nil
-		return &out, wire.Valid(out.Structured)
+		return &out, rawjson.Valid(out.Structured)
 	case trusted && text != "":
 		out.Structured = json.RawMessage(text)
-		return &out, wire.Valid(out.Structured)
+		return &out, rawjson.Valid(out.Structured)
 	case structured != nil && string(structured) != "null":
 		out.Structured = Compact(structured)
 	}
@@ -143,9 +143,9 @@ func scanToolResult(raw []byte, trusted bool) (*agent.Result, bool) {
 
 // scanTexts reads text blocks; ok is false if there are others.
 func scanTexts(raw []byte, out *[]agent.Content) bool {
-	return wire.Array(raw, func(item []byte) bool {
+	return rawjson.Array(raw, func(item []byte) bool {
 		var typ, text []byte
-		if !wire.Object(item, func(k, v []byte) bool {
+		if !rawjson.Object(item, func(k, v []byte) bool {
 			switch string(k) {
 			case "type":
 				return SetOnce(&typ, v)
@@ -156,7 +156,7 @@ func scanTexts(raw []byte, out *[]agent.Content) bool {
 		}) || string(typ) != `"text"` {
 			return false
 		}
-		s, ok := wire.Unquote(text)
+		s, ok := rawjson.Unquote(text)
 		*out = append(*out, agent.Text(s))
 		return ok
 	})

@@ -14,7 +14,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/fixture"
-	"github.com/openmas/openmas/mcp/internal/wire"
+	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
 // results are of every sort.
@@ -149,7 +149,7 @@ func FuzzResult(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		// a float64 does not hold every exponent
-		if !wire.Valid(raw) || bytes.Contains(raw, []byte(`1e`)) || bytes.Contains(raw, []byte(`1E`)) {
+		if !rawjson.Valid(raw) || bytes.Contains(raw, []byte(`1e`)) || bytes.Contains(raw, []byte(`1E`)) {
 			return
 		}
 		checkDecode(t, raw, true)

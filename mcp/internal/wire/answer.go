@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+
+	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
 // AnswerID is the id of the request that a message answers. Requests of ours have integers; some
@@ -133,7 +135,7 @@ func Messages(data []byte, each func(raw []byte, env *Envelope), bad func(raw []
 	}
 	if len(data) == 0 || data[0] != '[' {
 		one(data)
-	} else if !Array(data, one) {
+	} else if !rawjson.Array(data, one) {
 		bad(data, errors.New("a batch that is not a JSON array"))
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+
+	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
 // core is what every connection does towards the SDK: it queues inbound messages for Read, knows
@@ -119,7 +121,7 @@ func (c *core) receive(raw []byte, env *Envelope) (jsonrpc.Message, error) {
 // them. One that cannot be read costs itself only.
 func (c *core) receiveBatch(raw []byte, push func(jsonrpc.Message)) error {
 	var env Envelope
-	if !Array(raw, func(item []byte) bool {
+	if !rawjson.Array(raw, func(item []byte) bool {
 		msg, err := c.receive(item, &env)
 		switch {
 		case err != nil:

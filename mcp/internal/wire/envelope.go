@@ -1,6 +1,10 @@
 package wire
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/openmas/openmas/mcp/internal/rawjson"
+)
 
 // Envelope holds the members of a JSON-RPC 2.0 message as they stand in the raw message, without
 // copies. A member that is absent is nil.
@@ -19,7 +23,7 @@ type Envelope struct {
 func (e *Envelope) Scan(msg []byte) bool {
 	*e = Envelope{}
 	tagged := false
-	ok := Object(msg, func(k, v []byte) bool {
+	ok := rawjson.Object(msg, func(k, v []byte) bool {
 		var dst *[]byte
 		switch string(k) {
 		case "jsonrpc":

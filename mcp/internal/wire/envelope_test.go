@@ -13,7 +13,7 @@ import (
 const callLine = `{"jsonrpc":"2.0","id":17,"method":"tools/call","params":{"_meta":{"progressToken":"p-17"},"name":"forecast","arguments":{"city":"Saint-Denis de la Réunion","days":5,"hourly":false,"units":{"temperature":"C","wind":"km/h"},"around":[-20.8789,55.4481,1.5e2]}}}`
 
 func TestEnvelopeScan(t *testing.T) {
-	deep := strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth)
+	deep := strings.Repeat("[", 512) + strings.Repeat("]", 512)
 	for _, c := range []struct {
 		name, msg string
 		ok        bool

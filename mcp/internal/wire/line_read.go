@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+
+	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
 // readAll reads messages until the input ends or the connection does.
@@ -146,10 +148,8 @@ func (l *Line) refuse(line []byte, env *Envelope, why error, nth int) {
 	code := int64(jsonrpc.CodeParseError)
 	if we := (*jsonrpc.Error)(nil); errors.As(why, &we) && we.Code != 0 {
 		code = we.Code
-	} else if validJSON(line) {
+	} else if rawjson.Valid(line) {
 		code = jsonrpc.CodeInvalidRequest
 	}
 	l.out.tryPut(errorReply(env.ID, code, "%v", why))
 }
-
-func validJSON(b []byte) bool { return scanValue(b, space(b, 0)) == len(b) }

@@ -1,4 +1,6 @@
-package wire
+// Package rawjson reads and writes JSON without decoding it: it finds the members of an object and
+// the items of an array as slices of the raw text, and allocates nothing for that.
+package rawjson
 
 import (
 	"bytes"
@@ -8,7 +10,7 @@ import (
 
 // Valid reports whether b is surely one JSON value. What nests deeper than 512 levels is not: ask
 // encoding/json then.
-func Valid(b []byte) bool { return validJSON(b) }
+func Valid(b []byte) bool { return scanValue(b, space(b, 0)) == len(b) }
 
 // Object calls f for each member of the JSON object b: the key's content without quotes and the raw
 // value, both slices of b. It validates what it passes and does not allocate. It is false if f was,

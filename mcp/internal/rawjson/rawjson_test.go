@@ -1,4 +1,4 @@
-package wire
+package rawjson
 
 import (
 	"encoding/json"
@@ -22,7 +22,7 @@ func FuzzJSON(f *testing.F) {
 		if string(AppendQuote(nil, b)) != string(AppendQuote(nil, string(b))) {
 			t.Errorf("AppendQuote differs for strings and bytes: %q", b)
 		}
-		if s, ok := Unquote(b); ok && validJSON(b) {
+		if s, ok := Unquote(b); ok && Valid(b) {
 			var want string
 			if err := json.Unmarshal(b, &want); err != nil || s != want {
 				t.Errorf("Unquote(%q) = %q, want %q, %v", b, s, want, err)
