@@ -2,7 +2,7 @@ package server
 
 import (
 	"cmp"
-	"log/slog"
+	"iter"
 	"slices"
 
 	"github.com/openmas/openmas/agent"
@@ -20,6 +20,30 @@ type catalog struct {
 	resources map[string]resource // by URI or template
 	templates []resource          // in the order in which they are tried
 	own       map[target]bool     // tools and prompts by their own names
+	notes     map[note]bool       // what is not offered as its agent has it
+}
+
+// A note says what happened to one thing of an agent.
+type note struct{ agent, kind, name, what string }
+
+// name finds the exported names of an agent's tools or prompts, by their places in the list.
+func (c *catalog) name(by naming, agentName, kind string, names []string) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		seen := map[string]bool{}
+		for i, n := range by(agentName, names) {
+			if seen[names[i]] {
+				c.notes[note{agentName, kind, names[i], "left out: the agent has two of this name"}] = true
+				continue
+			}
+			seen[names[i]] = true
+			if n.why != "" {
+				c.notes[note{agentName, kind, names[i], "offered as " + n.exported + ": " + n.why}] = true
+			}
+			if !yield(i, n.exported) {
+				return
+			}
+		}
+	}
 }
 
 type tool struct {
@@ -38,44 +62,50 @@ type resource struct {
 	info  agent.ResourceInfo
 }
 
-// naming gives the exported name of an agent's tool or prompt.
-type naming func(agentName, name string) string
+// naming gives the exported names of an agent's tools or prompts.
+type naming func(agentName string, names []string) []exportedName
 
-// bareName is the naming of an endpoint with one agent.
-func bareName(_, name string) string { return name }
+// bareNames is the naming of an endpoint with one agent.
+func bareNames(_ string, names []string) []exportedName {
+	out := make([]exportedName, len(names))
+	for i, n := range names {
+		out[i].exported = n
+	}
+	return out
+}
+
+func namesOf[T any](list []T, name func(T) string) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = name(v)
+	}
+	return out
+}
 
 // newCatalog lists what the agents offer. Of two with the same exported name or URI, that of the
-// first agent by name is offered, and the log told.
-func newCatalog(agents []agent.Info, name naming, log *slog.Logger) *catalog {
+// first agent by name is offered.
+func newCatalog(agents []agent.Info, name naming) *catalog {
 	c := &catalog{tools: map[string]tool{}, prompts: map[string]prompt{}, resources: map[string]resource{},
-		own: map[target]bool{}}
+		own: map[target]bool{}, notes: map[note]bool{}}
 	agents = slices.SortedFunc(slices.Values(agents), func(a, b agent.Info) int { return cmp.Compare(a.Name, b.Name) })
-	clash := func(kind, exported, kept, left string) {
-		log.Warn("two agents offer the same "+kind+": the first is offered", "name", exported, "offered", kept,
-			"left_out", left)
-	}
 	for _, a := range agents {
-		for _, t := range a.Tools {
-			exported, to := name(a.Name, t.Name), target{a.Name, t.Name}
-			if other, dup := c.tools[exported]; dup {
-				clash("tool", exported, other.agent, a.Name)
-				continue
-			}
-			c.tools[exported] = tool{to, t, codec.WantsHeaders(t.InputSchema)}
-			c.own[to] = true
+		for i, exported := range c.name(name, a.Name, "tool", namesOf(a.Tools, func(t agent.ToolInfo) string {
+			return t.Name
+		})) {
+			t := a.Tools[i]
+			to := target{a.Name, t.Name}
+			c.tools[exported], c.own[to] = tool{to, t, codec.WantsHeaders(t.InputSchema)}, true
 		}
-		for _, p := range a.Prompts {
-			exported, to := name(a.Name, p.Name), target{a.Name, p.Name}
-			if other, dup := c.prompts[exported]; dup {
-				clash("prompt", exported, other.agent, a.Name)
-				continue
-			}
-			c.prompts[exported] = prompt{to, p}
-			c.own[to] = true
+		for i, exported := range c.name(name, a.Name, "prompt", namesOf(a.Prompts, func(p agent.PromptInfo) string {
+			return p.Name
+		})) {
+			p := a.Prompts[i]
+			to := target{a.Name, p.Name}
+			c.prompts[exported], c.own[to] = prompt{to, p}, true
 		}
 		for _, r := range a.Resources {
 			if other, dup := c.resources[r.Key()]; dup {
-				clash("resource", r.Key(), other.agent, a.Name)
+				c.notes[note{a.Name, "resource", r.Key(), "left out: agent " + other.agent + " offers the same"}] = true
 				continue
 			}
 			c.resources[r.Key()] = resource{a.Name, r}

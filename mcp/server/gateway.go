@@ -44,7 +44,7 @@ type GatewayOptions struct {
 //	     /mcp                       all agents, streamable HTTP
 //	     /agents/NAME/{sse,messages/,mcp}   one agent, under its own bare tool names
 //
-// All agents together have the names of [GatewayName]; agent.tool is understood in calls as well.
+// All agents together have the names of [GatewayNames]; agent.tool is understood in calls as well.
 // It is safe for concurrent use, and starts nothing before the first request.
 type Gateway struct {
 	o       GatewayOptions
@@ -62,16 +62,12 @@ type Gateway struct {
 	one map[string]*endpoint // by agent, made when first asked for
 }
 
-// NewGateway checks the names of what dir offers now: two tools that would have the same name on
-// the gateway are an error.
+// NewGateway checks the options and lists what dir offers now.
 func NewGateway(dir agent.Directory, o GatewayOptions) (*Gateway, error) {
 	o.Options = o.withDefaults()
 	g := &Gateway{o: o, dir: dir, expose: newExposure(o.Expose), hide: newExposure(o.Hide),
 		drained: make(chan struct{}), one: map[string]*endpoint{}}
 	agents := g.listed()
-	if err := CheckNames(agents); err != nil {
-		return nil, err
-	}
 	var err error
 	if g.http, err = newHTTPServer(o.Options); err != nil {
 		return nil, err

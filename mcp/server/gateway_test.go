@@ -291,7 +291,7 @@ func TestResourcesOfTheFirstAgentWin(t *testing.T) {
 	if err != nil || res.Contents[0].Text != "amy" {
 		t.Errorf("%s %v", fixture.MustJSON(t, res), err)
 	}
-	if log := s.log.String(); !strings.Contains(log, "doc://x") || !strings.Contains(log, "left_out=zoe") {
+	if log := s.log.String(); !strings.Contains(log, "doc://x") || !strings.Contains(log, "agent=zoe") {
 		t.Error(log)
 	}
 }

@@ -42,10 +42,10 @@ func soleEndpoint(o Options, info agent.Info, caller agent.Caller, gate *gate.Ga
 }
 
 func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
-	e := &endpoint{o: c.Options, agent: c.agent, open: c.open, caller: c.caller, gate: c.gate, name: GatewayName,
+	e := &endpoint{o: c.Options, agent: c.agent, open: c.open, caller: c.caller, gate: c.gate, name: gatewayNames,
 		watch: c.watch, key: newStateKey()}
 	if c.agent != "" {
-		e.name = bareName
+		e.name = bareNames
 	}
 	e.self = &sdk.Implementation{Name: c.title, Version: c.Version}
 	e.selfJSON, _ = json.Marshal(e.self) // strings: cannot fail
@@ -64,7 +64,7 @@ func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
 	})
 	e.server.AddReceivingMiddleware(e.receive)
 	e.server.AddSendingMiddleware(sendOnPost)
-	e.catalog.Store(newCatalog(nil, e.name, c.Logger))
+	e.catalog.Store(newCatalog(nil, e.name))
 	e.refresh(agents)
 	return e
 }
@@ -74,8 +74,14 @@ func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
 func (e *endpoint) refresh(agents []agent.Info) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	old, now := e.catalog.Load(), newCatalog(agents, e.name, e.o.Logger)
+	old, now := e.catalog.Load(), newCatalog(agents, e.name)
 	e.catalog.Store(now)
+	for n := range now.notes {
+		if !old.notes[n] {
+			e.o.Logger.Warn("a "+n.kind+" cannot be offered as it is", "agent", n.agent, "name", n.name, "reason",
+				n.what)
+		}
+	}
 	diff(old.tools, now.tools, e.server.RemoveTools, func(name string, t tool) {
 		addOrWarn(e.o.Logger, "tool", name, func() {
 			e.server.AddTool(codec.ToTool(t.info, name),
