@@ -23,7 +23,8 @@ func (e *endpoint) newRound(said *codec.ReservedMeta) (*round, *clientInfo) {
 	level := ""
 	if said.LogLevel != nil {
 		var ok bool
-		if level, ok = rawjson.Unquote(said.LogLevel); !ok || level != "info" && codec.FromLevel(level) == slog.LevelInfo {
+		if level, ok = rawjson.Unquote(said.LogLevel); !ok ||
+			level != "info" && codec.FromLevel(level) == slog.LevelInfo {
 			return nil, nil
 		}
 	}

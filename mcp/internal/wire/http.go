@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/openmas/openmas/mcp/internal/post"
 )
 
 // HTTPOptions configures the client of [NewHTTPClient]. Zero values select the defaults.
@@ -46,7 +48,7 @@ func NewHTTPClient(o HTTPOptions) (*http.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("an HTTP client's origin: %w", err)
 	}
-	var rt http.RoundTripper = &TraceTransport{Base: t, direct: newDirect(u, t, dialer)}
+	var rt http.RoundTripper = &TraceTransport{Base: t, post: post.New(u, t, dialer)}
 	if len(o.Header) > 0 {
 		rt = &headerTransport{base: rt, origin: u, header: o.Header.Clone()}
 	}
@@ -137,8 +139,8 @@ func closeIdle(rt http.RoundTripper) {
 // TraceTransport keeps the [Trace] of each request whose context has one: whether its body was
 // sent, and the answer if that is no success. It goes below an SDK client, which loses both.
 type TraceTransport struct {
-	Base   http.RoundTripper
-	direct *direct // for the requests that it takes
+	Base http.RoundTripper
+	post *post.Client // for the requests that it takes
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -147,8 +149,8 @@ func (t *TraceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	var resp *http.Response
 	var err error
 	switch {
-	case t.direct.takes(r):
-		resp, err = t.direct.roundTrip(r, tr)
+	case t.post.Takes(r):
+		resp, err = t.post.RoundTrip(r, tr)
 	case tr == nil:
 		return t.Base.RoundTrip(r)
 	default:
@@ -166,7 +168,7 @@ func (t *TraceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // CloseIdleConnections is called by [http.Client.CloseIdleConnections].
 func (t *TraceTransport) CloseIdleConnections() {
-	t.direct.closeIdle()
+	t.post.CloseIdle()
 	closeIdle(t.Base)
 }
 

@@ -129,7 +129,7 @@ func (o *outbox) take() batchOut {
 	for i := len(b.marks) - 1; i >= 0; i-- {
 		m := &b.marks[i]
 		var ok bool
-		if m.own, ok = m.trace.claim(); !ok {
+		if m.own, ok = m.trace.Claim(); !ok {
 			b.cut(i)
 		}
 	}
@@ -151,7 +151,7 @@ func (b *batchOut) cut(i int) {
 func (o *outbox) sent(b batchOut, n int) {
 	for i := range b.marks {
 		if m := &b.marks[i]; m.start >= n {
-			m.trace.undo(m.own)
+			m.trace.Undo(m.own)
 		}
 		b.marks[i] = mark{}
 	}

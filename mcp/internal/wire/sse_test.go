@@ -141,7 +141,7 @@ func openStream(t *testing.T, url string, header ...string) *rawStream {
 	return s
 }
 
-func post(t *testing.T, url, contentType, body string, header ...string) (int, string, http.Header) {
+func postTo(t *testing.T, url, contentType, body string, header ...string) (int, string, http.Header) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
@@ -175,7 +175,7 @@ func TestSSEServerLayout(t *testing.T) {
 			t.Errorf("%s: endpoint %q", prefix, s.endpoint)
 		}
 		for _, endpoint := range []string{s.endpoint, strings.Replace(s.endpoint, "/messages/?", "/messages?", 1)} {
-			status, body, _ := post(t, url+endpoint, "application/json; charset=utf-8", " "+pingLine+"\r\n")
+			status, body, _ := postTo(t, url+endpoint, "application/json; charset=utf-8", " "+pingLine+"\r\n")
 			if status != http.StatusAccepted || body != "" {
 				t.Errorf("POST: %d %q", status, body)
 			}
@@ -217,7 +217,7 @@ func TestSSEServerRefuses(t *testing.T) {
 		{"and yet it lives", ep, js, pingLine, "ann", 202, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			status, body, _ := post(t, c.url, c.contentType, c.body, "X-User", c.user)
+			status, body, _ := postTo(t, c.url, c.contentType, c.body, "X-User", c.user)
 			if status != c.status || !strings.Contains(body, c.text) {
 				t.Errorf("%d %s", status, body)
 			}
@@ -349,7 +349,7 @@ func TestSSEServerRequestAndHook(t *testing.T) {
 	}
 	s := openStream(t, url+"/sse", "X-User", "x")
 	<-conns
-	if status, _, _ := post(t, url+s.endpoint, "application/json", `{"jsonrpc":"2.0","id":"h","method":"mine"}`,
+	if status, _, _ := postTo(t, url+s.endpoint, "application/json", `{"jsonrpc":"2.0","id":"h","method":"mine"}`,
 		"X-User", "x"); status != 202 {
 		t.Errorf("status %d", status)
 	}
@@ -466,7 +466,7 @@ func TestSSEServerDropsClientThatDoesNotRead(t *testing.T) {
 			`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"echo","arguments":{"text":"t","size":4000000}}}`, i))
 	}
 	for _, msg := range msgs {
-		if status, body, _ := post(t, url+stream.endpoint, "application/json", msg); status != 202 && status != 404 {
+		if status, body, _ := postTo(t, url+stream.endpoint, "application/json", msg); status != 202 && status != 404 {
 			t.Errorf("POST %s: %d %s", msg, status, body)
 		}
 	}

@@ -109,10 +109,8 @@ func (t *Trace) answered(e *Envelope) bool {
 	return true
 }
 
-// claim is asked before the first byte is written: not ok means that the request was withdrawn and
-// must not be. own is true for the one that first claimed it: only it may take that back with undo,
-// when nothing was written after all.
-func (t *Trace) claim() (own, ok bool) {
+// Claim implements [post.Evidence], for all who write the request.
+func (t *Trace) Claim() (own, ok bool) {
 	if t == nil {
 		return false, true
 	}
@@ -120,7 +118,8 @@ func (t *Trace) claim() (own, ok bool) {
 	return own, own || t.state.Load() == traceSent
 }
 
-func (t *Trace) undo(own bool) {
+// Undo implements [post.Evidence].
+func (t *Trace) Undo(own bool) {
 	if own {
 		t.state.CompareAndSwap(traceSent, traceIdle)
 	}
@@ -138,7 +137,7 @@ type tracedBody struct {
 
 func (b *tracedBody) Read(p []byte) (int, error) {
 	if !b.claimed {
-		own, ok := b.t.claim()
+		own, ok := b.t.Claim()
 		if !ok {
 			return 0, context.Canceled
 		}
@@ -165,7 +164,7 @@ func traced(r *http.Request, t *Trace) *http.Request {
 func claimOnConn(r *http.Request, t *Trace) *http.Request {
 	var own atomic.Bool
 	hooks := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
-		if mine, _ := t.claim(); mine {
+		if mine, _ := t.Claim(); mine {
 			own.Store(true)
 		}
 	}}
@@ -173,7 +172,7 @@ func claimOnConn(r *http.Request, t *Trace) *http.Request {
 	if get := r.GetBody; get != nil {
 		// See traceBody.
 		r.GetBody = func() (io.ReadCloser, error) {
-			t.undo(own.Swap(false))
+			t.Undo(own.Swap(false))
 			return get()
 		}
 	}
@@ -204,7 +203,7 @@ func traceBody(r *http.Request, t *Trace) {
 			if err != nil {
 				return nil, err
 			}
-			t.undo(cur.own.Load())
+			t.Undo(cur.own.Load())
 			cur = &tracedBody{ReadCloser: body, t: t}
 			return cur, nil
 		}

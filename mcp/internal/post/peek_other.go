@@ -1,6 +1,6 @@
 //go:build !unix
 
-package wire
+package post
 
 // canPeek: without a look at idle connections, a request might be sent on one that the server has
 // closed.

@@ -1,6 +1,6 @@
 //go:build unix
 
-package wire
+package post
 
 import (
 	"bufio"
@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -70,18 +71,38 @@ func newRawServer(t *testing.T, answer string, last bool) *rawServer {
 	return s
 }
 
-func directClient(t *testing.T, url string) *http.Client {
+// client sends what a Client takes with it, and the rest by net/http.
+type client struct {
+	*Client
+	base *http.Transport
+}
+
+func newClient(t *testing.T, origin string) *client {
 	t.Helper()
-	hc, err := NewHTTPClient(HTTPOptions{Origin: url})
+	u, err := url.Parse(origin)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(hc.CloseIdleConnections)
-	if hc.Transport.(*TraceTransport).direct == nil {
-		t.Fatal("not direct")
-	}
-	return hc
+	base := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableCompression: true,
+		MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute}
+	c := &client{New(u, base, net.Dialer{}), base}
+	t.Cleanup(func() { c.CloseIdle(); base.CloseIdleConnections() })
+	return c
 }
+
+// RoundTrip implements [http.RoundTripper].
+func (c *client) RoundTrip(r *http.Request) (*http.Response, error) {
+	if c.Takes(r) {
+		return c.Client.RoundTrip(r, unasked{})
+	}
+	return c.base.RoundTrip(r)
+}
+
+// unasked is the evidence of a request that nobody asks about.
+type unasked struct{}
+
+func (unasked) Claim() (own, ok bool) { return false, true }
+func (unasked) Undo(bool)             {}
 
 // sendPost returns the status and the body.
 func sendPost(ctx context.Context, rt http.RoundTripper, url, body string) (string, error) {
@@ -101,7 +122,7 @@ func sendPost(ctx context.Context, rt http.RoundTripper, url, body string) (stri
 
 // What a server says is understood as net/http does, and connections are used again when they are
 // there.
-func TestDirectIsAsNetHTTP(t *testing.T) {
+func TestAnswersAreAsNetHTTP(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer string
 		last   bool
@@ -144,7 +165,7 @@ func TestDirectIsAsNetHTTP(t *testing.T) {
 				o.conns, o.reqs = s.conns.Load(), s.reqs.Load()
 				return o
 			}
-			ours := try(func(url string) http.RoundTripper { return directClient(t, url).Transport })
+			ours := try(func(url string) http.RoundTripper { return newClient(t, url) })
 			theirs := try(func(string) http.RoundTripper {
 				tr := &http.Transport{DisableCompression: true}
 				t.Cleanup(tr.CloseIdleConnections)
@@ -159,9 +180,9 @@ func TestDirectIsAsNetHTTP(t *testing.T) {
 
 // A connection that said more than its answer is not used again. What net/http makes of it depends
 // on whether one of its goroutines has seen that before the next request.
-func TestDirectDropsAConnectionThatSaidMore(t *testing.T) {
+func TestDropsAConnectionThatSaidMore(t *testing.T) {
 	s := newRawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi and more", false)
-	tr := directClient(t, s.url).Transport
+	tr := newClient(t, s.url)
 	for range 2 {
 		if said, err := sendPost(t.Context(), tr, s.url, "{}"); err != nil || !strings.HasSuffix(said, "hi") {
 			t.Errorf("%q %v", said, err)
@@ -173,7 +194,7 @@ func TestDirectDropsAConnectionThatSaidMore(t *testing.T) {
 }
 
 // A server gets the same bytes of meaning, whichever way a request took.
-func TestDirectRequestsAreAsNetHTTP(t *testing.T) {
+func TestRequestsAreAsNetHTTP(t *testing.T) {
 	got := make(chan string, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -188,7 +209,7 @@ func TestDirectRequestsAreAsNetHTTP(t *testing.T) {
 	defer srv.Close()
 	plain := &http.Transport{DisableCompression: true}
 	defer plain.CloseIdleConnections()
-	ours := directClient(t, srv.URL).Transport.(*TraceTransport)
+	ours := newClient(t, srv.URL)
 	for name, c := range map[string]struct {
 		url    string
 		header http.Header
@@ -205,7 +226,7 @@ func TestDirectRequestsAreAsNetHTTP(t *testing.T) {
 		"nor any":         {"/", http.Header{"User-Agent": nil}, "{}"},
 		"fields of ours": {"/", http.Header{"Host": {"elsewhere"}, "Content-Length": {"7"},
 			"Transfer-Encoding": {"chunked"}, "Trailer": {"X"}}, "{}"},
-		"a large body": {"/", nil, strings.Repeat("x", directBody)},
+		"a large body": {"/", nil, strings.Repeat("x", maxBody)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			send := func(rt http.RoundTripper) string {
@@ -217,8 +238,8 @@ func TestDirectRequestsAreAsNetHTTP(t *testing.T) {
 				if c.header != nil {
 					r.Header = c.header.Clone()
 				}
-				if rt == ours && !ours.direct.takes(r) {
-					t.Error("it is not sent directly")
+				if rt == ours && !ours.Takes(r) {
+					t.Error("it is not taken")
 				}
 				resp, err := rt.RoundTrip(r)
 				if err != nil {
@@ -251,9 +272,9 @@ func TestDirectRequestsAreAsNetHTTP(t *testing.T) {
 	})
 }
 
-func TestDirectTakesPlainPOSTs(t *testing.T) {
+func TestTakesPlainPOSTs(t *testing.T) {
 	const host = "http://127.0.0.1:8000"
-	d := directClient(t, host).Transport.(*TraceTransport).direct
+	d := newClient(t, host).Client
 	request := func(change func(r *http.Request)) *http.Request {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, host+"/mcp", strings.NewReader("{}"))
 		if err != nil {
@@ -262,7 +283,7 @@ func TestDirectTakesPlainPOSTs(t *testing.T) {
 		change(r)
 		return r
 	}
-	if !d.takes(request(func(*http.Request) {})) {
+	if !d.Takes(request(func(*http.Request) {})) {
 		t.Error("not taken")
 	}
 	for name, change := range map[string]func(r *http.Request){
@@ -270,105 +291,33 @@ func TestDirectTakesPlainPOSTs(t *testing.T) {
 		"another host": func(r *http.Request) { r.URL.Host = "127.0.0.1:8001" },
 		"TLS":          func(r *http.Request) { r.URL.Scheme = "https" },
 		"streamed":     func(r *http.Request) { r.GetBody = nil },
-		"large":        func(r *http.Request) { r.ContentLength = directBody + 1 },
+		"large":        func(r *http.Request) { r.ContentLength = maxBody + 1 },
 		"no length":    func(r *http.Request) { r.ContentLength = -1 },
 		"expecting":    func(r *http.Request) { r.Header.Set("Expect", "100-continue") },
 		"upgrading":    func(r *http.Request) { r.Header.Set("Upgrade", "h2c") },
 	} {
-		if d.takes(request(change)) {
+		if d.Takes(request(change)) {
 			t.Errorf("%s: taken", name)
 		}
 	}
-	if hc, err := NewHTTPClient(HTTPOptions{Origin: "http://bücher.example:8000"}); err != nil ||
-		hc.Transport.(*TraceTransport).direct != nil {
-		t.Errorf("a name that net/http has to encode is direct: %v", err)
-	}
-	if hc, err := NewHTTPClient(HTTPOptions{Origin: "https://127.0.0.1:8000"}); err != nil ||
-		hc.Transport.(*TraceTransport).direct != nil {
-		t.Errorf("TLS is direct: %v", err)
-	}
-}
-
-// What no header can hold is an error, as with net/http, and not something else that is sent.
-func TestDirectRefusesBadHeaders(t *testing.T) {
-	s := newRawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", false)
-	hc := directClient(t, s.url)
-	for name, value := range map[string]string{"Authorization": "Bearer secret\n", "X-B": "b\r\nX-Evil: yes",
-		"X-A": "a\x00b", "X A": "b", "": "b"} {
-		ctx, trace := WithTrace(t.Context())
-		r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, strings.NewReader("{}"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header[name] = []string{value}
-		resp, err := hc.Transport.RoundTrip(r)
-		if err == nil {
-			resp.Body.Close()
-			t.Errorf("%s: %q was sent", name, value)
-			continue
-		}
-		if trace.Sent() || strings.Contains(err.Error(), "secret") || s.reqs.Load() != 0 {
-			t.Errorf("%s: sent %v, %v", name, trace.Sent(), err)
+	for why, origin := range map[string]string{"a name that net/http has to encode": "http://bücher.example:8000",
+		"TLS": "https://127.0.0.1:8000"} {
+		if newClient(t, origin).Client != nil {
+			t.Errorf("%s: there is a client", why)
 		}
 	}
-}
-
-// The evidence about a request that was not answered.
-func TestDirectTrace(t *testing.T) {
-	t.Run("no server", func(t *testing.T) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		url := "http://" + l.Addr().String()
-		l.Close()
-		ctx, trace := WithTrace(t.Context())
-		if _, err := sendPost(ctx, directClient(t, url).Transport, url, "{}"); err == nil || trace.Sent() {
-			t.Errorf("%v, sent %v", err, trace.Sent())
-		}
-	})
-	t.Run("no answer", func(t *testing.T) {
-		s := newRawServer(t, "", true)
-		ctx, trace := WithTrace(t.Context())
-		if _, err := sendPost(ctx, directClient(t, s.url).Transport, s.url, "{}"); !errors.Is(err,
-			io.ErrUnexpectedEOF) || !trace.Sent() {
-			t.Errorf("%v, sent %v", err, trace.Sent())
-		}
-	})
-	t.Run("withdrawn", func(t *testing.T) {
-		s := newRawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", false)
-		ctx, trace := WithTrace(t.Context())
-		if trace.Sent() {
-			t.Fatal("sent")
-		}
-		hc := directClient(t, s.url)
-		if _, err := sendPost(ctx, hc.Transport, s.url, "{}"); err == nil || s.reqs.Load() != 0 {
-			t.Errorf("%v, %d requests", err, s.reqs.Load())
-		}
-		if _, err := sendPost(t.Context(), hc.Transport, s.url, "{}"); err != nil || s.conns.Load() != 1 {
-			t.Errorf("%v, %d connections: the unused one serves", err, s.conns.Load())
-		}
-	})
-	t.Run("refused", func(t *testing.T) {
-		s := newRawServer(t, "HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n", false)
-		ctx, trace := WithTrace(t.Context())
-		_, err := sendPost(ctx, directClient(t, s.url).Transport, s.url, "{}")
-		if he := trace.HTTPError(); err != nil || he == nil || !he.Refused() || he.RetryAfter != 7*time.Second {
-			t.Errorf("%v, %v", err, trace.HTTPError())
-		}
-	})
 }
 
 // A server may close a connection that is idle at any time.
-func TestDirectLeavesDeadConnections(t *testing.T) {
+func TestLeavesDeadConnections(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "hi")
 	}))
 	defer srv.Close()
-	hc := directClient(t, srv.URL)
-	d := hc.Transport.(*TraceTransport).direct
+	hc := newClient(t, srv.URL)
+	d := hc.Client
 	for i := range 3 {
-		if _, err := sendPost(t.Context(), hc.Transport, srv.URL, "{}"); err != nil {
+		if _, err := sendPost(t.Context(), hc, srv.URL, "{}"); err != nil {
 			t.Fatal(i, err)
 		}
 		srv.CloseClientConnections()
@@ -380,9 +329,9 @@ func TestDirectLeavesDeadConnections(t *testing.T) {
 	t.Run("that speak unasked", func(t *testing.T) {
 		s := newRawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 408 Request "+
 			"Timeout\r\nContent-Length: 0\r\n\r\n", false)
-		hc := directClient(t, s.url)
+		hc := newClient(t, s.url)
 		for range 3 {
-			if said, err := sendPost(t.Context(), hc.Transport, s.url, "{}"); err != nil ||
+			if said, err := sendPost(t.Context(), hc, s.url, "{}"); err != nil ||
 				!strings.HasPrefix(said, "200") {
 				t.Errorf("%q, %v", said, err)
 			}
@@ -390,7 +339,7 @@ func TestDirectLeavesDeadConnections(t *testing.T) {
 	})
 }
 
-func TestDirectEndsWithItsContext(t *testing.T) {
+func TestEndsWithItsContext(t *testing.T) {
 	reached, release := make(chan struct{}, 1), make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/body" {
@@ -402,13 +351,13 @@ func TestDirectEndsWithItsContext(t *testing.T) {
 	}))
 	defer srv.Close()
 	defer close(release)
-	hc := directClient(t, srv.URL)
+	hc := newClient(t, srv.URL)
 	why := errors.New("that is why")
 	for _, path := range []string{"/header", "/body"} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		done := make(chan error, 1)
 		go func() {
-			_, err := sendPost(ctx, hc.Transport, srv.URL+path, "{}")
+			_, err := sendPost(ctx, hc, srv.URL+path, "{}")
 			done <- err
 		}()
 		<-reached
@@ -418,11 +367,11 @@ func TestDirectEndsWithItsContext(t *testing.T) {
 			if !errors.Is(err, why) {
 				t.Errorf("%s: %v", path, err)
 			}
-		case <-time.After(hang):
+		case <-time.After(30 * time.Second):
 			t.Fatal(path, "hangs")
 		}
 	}
-	if _, err := sendPost(canceled(t), hc.Transport, srv.URL, "{}"); !errors.Is(err, context.Canceled) {
+	if _, err := sendPost(canceled(t), hc, srv.URL, "{}"); !errors.Is(err, context.Canceled) {
 		t.Errorf("before it is sent: %v", err)
 	}
 	t.Run("closed while it is read", func(t *testing.T) {
@@ -430,7 +379,7 @@ func TestDirectEndsWithItsContext(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resp, err := hc.Transport.RoundTrip(r)
+		resp, err := hc.RoundTrip(r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -446,7 +395,7 @@ func TestDirectEndsWithItsContext(t *testing.T) {
 			if err == nil {
 				t.Error("that was the end of the body")
 			}
-		case <-time.After(hang):
+		case <-time.After(30 * time.Second):
 			t.Fatal("hangs")
 		}
 		if _, err := resp.Body.Read(make([]byte, 1)); !errors.Is(err, http.ErrBodyReadAfterClose) {
@@ -461,19 +410,19 @@ func canceled(t *testing.T) context.Context {
 	return ctx
 }
 
-func TestDirectBounds(t *testing.T) {
+func TestBounds(t *testing.T) {
 	t.Run("headers", func(t *testing.T) {
-		s := newRawServer(t, "HTTP/1.1 200 OK\r\nX-A: "+strings.Repeat("x", directHeader)+"\r\nContent-Length: "+
+		s := newRawServer(t, "HTTP/1.1 200 OK\r\nX-A: "+strings.Repeat("x", maxHeader)+"\r\nContent-Length: "+
 			"0\r\n\r\n", true)
-		if _, err := sendPost(t.Context(), directClient(t, s.url).Transport, s.url, "{}"); !errors.Is(err, errHeaders) {
+		if _, err := sendPost(t.Context(), newClient(t, s.url), s.url, "{}"); !errors.Is(err, errHeaders) {
 			t.Error(err)
 		}
 	})
 	t.Run("a body has its own", func(t *testing.T) {
-		size := 2 * directHeader
+		size := 2 * maxHeader
 		s := newRawServer(t, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", size,
 			bytes.Repeat([]byte("x"), size)), false)
-		if said, err := sendPost(t.Context(), directClient(t, s.url).Transport, s.url, "{}"); err != nil ||
+		if said, err := sendPost(t.Context(), newClient(t, s.url), s.url, "{}"); err != nil ||
 			len(said) < size {
 			t.Error(len(said), err)
 		}
@@ -490,12 +439,12 @@ func TestDirectBounds(t *testing.T) {
 			<-together
 		}))
 		defer srv.Close()
-		hc := directClient(t, srv.URL)
-		d := hc.Transport.(*TraceTransport).direct
+		hc := newClient(t, srv.URL)
+		d := hc.Client
 		d.keep, d.idle = 2, time.Minute
 		for range callers {
 			all.Go(func() {
-				if _, err := sendPost(t.Context(), hc.Transport, srv.URL, "{}"); err != nil {
+				if _, err := sendPost(t.Context(), hc, srv.URL, "{}"); err != nil {
 					t.Error(err)
 				}
 			})
@@ -516,7 +465,7 @@ func TestDirectBounds(t *testing.T) {
 		if n := free(); n != 1 {
 			t.Errorf("%d are kept after their time", n)
 		}
-		hc.CloseIdleConnections()
+		hc.CloseIdle()
 		if n := free(); n != 0 {
 			t.Errorf("%d are left", n)
 		}
@@ -524,25 +473,25 @@ func TestDirectBounds(t *testing.T) {
 }
 
 // What was in use when the client was closed is not kept after that.
-func TestDirectKeepsNothingOnceClosed(t *testing.T) {
+func TestKeepsNothingOnceClosed(t *testing.T) {
 	reached, release := make(chan struct{}, 1), make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		reached <- struct{}{}
 		<-release
 	}))
 	defer srv.Close()
-	hc := directClient(t, srv.URL)
-	d := hc.Transport.(*TraceTransport).direct
+	hc := newClient(t, srv.URL)
+	d := hc.Client
 	free := func() int {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		return len(d.free)
 	}
 	done := make(chan error, 1)
-	post := func() { _, err := sendPost(t.Context(), hc.Transport, srv.URL, "{}"); done <- err }
+	post := func() { _, err := sendPost(t.Context(), hc, srv.URL, "{}"); done <- err }
 	go post()
 	<-reached
-	hc.CloseIdleConnections()
+	hc.CloseIdle()
 	close(release)
 	if err := <-done; err != nil || free() != 0 {
 		t.Errorf("%v, %d connections are kept", err, free())
@@ -554,12 +503,12 @@ func TestDirectKeepsNothingOnceClosed(t *testing.T) {
 }
 
 // While a machine sleeps no timer runs, and what was idle may have been forgotten on the way.
-func TestDirectLeavesOldConnections(t *testing.T) {
+func TestLeavesOldConnections(t *testing.T) {
 	s := newRawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", false)
-	hc := directClient(t, s.url)
-	d := hc.Transport.(*TraceTransport).direct
+	hc := newClient(t, s.url)
+	d := hc.Client
 	for range 2 {
-		if _, err := sendPost(t.Context(), hc.Transport, s.url, "{}"); err != nil {
+		if _, err := sendPost(t.Context(), hc, s.url, "{}"); err != nil {
 			t.Fatal(err)
 		}
 		d.mu.Lock()
@@ -572,7 +521,7 @@ func TestDirectLeavesOldConnections(t *testing.T) {
 }
 
 // A connection can be lost at any moment, and its request then says so.
-func TestDirectManyAtOnce(t *testing.T) {
+func TestManyAtOnce(t *testing.T) {
 	var served atomic.Int32
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, err := io.ReadAll(r.Body)
@@ -586,14 +535,14 @@ func TestDirectManyAtOnce(t *testing.T) {
 	}))
 	srv.Config.ErrorLog = nil
 	defer srv.Close()
-	hc := directClient(t, srv.URL)
+	hc := newClient(t, srv.URL)
 	var all sync.WaitGroup
 	var lost atomic.Int32
 	for i := range 16 {
 		all.Go(func() {
 			for k := range 100 {
 				want := fmt.Sprintf("%d/%d", i, k)
-				said, err := sendPost(t.Context(), hc.Transport, srv.URL, want)
+				said, err := sendPost(t.Context(), hc, srv.URL, want)
 				if err != nil {
 					lost.Add(1)
 				} else if !strings.HasSuffix(said, " "+want) {

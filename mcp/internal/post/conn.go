@@ -1,4 +1,4 @@
-package wire
+package post
 
 import (
 	"bufio"
@@ -16,17 +16,17 @@ import (
 )
 
 const (
-	// directHeader bounds the headers of an answer, in bytes; as net/http's servers bound those of
+	// maxHeader bounds the headers of an answer, in bytes; as net/http's servers bound those of
 	// requests.
-	directHeader = 1 << 20
+	maxHeader = 1 << 20
 	// maxInformational is how many 1xx answers may precede the answer, as in net/http.
 	maxInformational = 5
 )
 
-// directConn is a connection, used by one request at a time.
-type directConn struct {
-	d     *direct
+// conn is a connection, used by one request at a time.
+type conn struct {
 	nc    net.Conn
+	keep  func(*conn) // for the next request
 	in    *bufio.Reader
 	room  int64 // bytes that may still be read
 	out   bytes.Buffer
@@ -38,8 +38,8 @@ type directConn struct {
 	silent bool // what peek found: open, and nothing to read
 }
 
-func newDirectConn(d *direct, nc net.Conn) (*directConn, error) {
-	c := &directConn{d: d, nc: nc, cut: func() { _ = nc.SetDeadline(longAgo) }} // fails when it is closed
+func newConn(nc net.Conn, keep func(*conn)) (*conn, error) {
+	c := &conn{nc: nc, keep: keep, cut: func() { _ = nc.SetDeadline(longAgo) }} // fails when it is closed
 	c.in = bufio.NewReader(c)
 	c.peek = func(fd uintptr) bool {
 		c.silent = nothingToRead(fd)
@@ -52,17 +52,17 @@ func newDirectConn(d *direct, nc net.Conn) (*directConn, error) {
 	return c, nil
 }
 
-func (c *directConn) close() { _ = c.nc.Close() } // nobody waits for what it says
+func (c *conn) close() { _ = c.nc.Close() } // nobody waits for what it says
 
 // alive reports whether the server keeps an idle connection open, and has said nothing on it.
-func (c *directConn) alive() bool {
+func (c *conn) alive() bool {
 	return c.raw.Read(c.peek) == nil && c.silent
 }
 
-var errHeaders = fmt.Errorf("the headers of the answer exceed %d bytes", directHeader)
+var errHeaders = fmt.Errorf("the headers of the answer exceed %d bytes", maxHeader)
 
 // Read is what the buffer reads from.
-func (c *directConn) Read(p []byte) (int, error) {
+func (c *conn) Read(p []byte) (int, error) {
 	if c.room <= 0 {
 		return 0, errHeaders
 	}
@@ -76,7 +76,7 @@ var longAgo = time.Unix(1, 0)
 
 // exchange sends the request and reads the answer up to its body. After an error the connection is
 // closed; wrote says whether the server may have got any of the request.
-func (c *directConn) exchange(r *http.Request) (resp *http.Response, wrote bool, err error) {
+func (c *conn) exchange(r *http.Request) (resp *http.Response, wrote bool, err error) {
 	ctx := r.Context()
 	release := context.AfterFunc(ctx, c.cut)
 	defer func() {
@@ -97,7 +97,7 @@ func (c *directConn) exchange(r *http.Request) (resp *http.Response, wrote bool,
 	if err != nil {
 		return nil, n > 0, err
 	}
-	c.room = directHeader
+	c.room = maxHeader
 	for tries := 0; ; tries++ {
 		resp, err = http.ReadResponse(c.in, r)
 		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
@@ -114,7 +114,7 @@ func (c *directConn) exchange(r *http.Request) (resp *http.Response, wrote bool,
 		}
 	}
 	c.room = math.MaxInt64
-	b := &directResponse{ReadCloser: resp.Body, c: c, ctx: ctx, release: release, reusable: !resp.Close &&
+	b := &body{ReadCloser: resp.Body, c: c, ctx: ctx, release: release, reusable: !resp.Close &&
 		resp.ProtoAtLeast(1, 1)}
 	if resp.Body == http.NoBody {
 		b.finish()
@@ -124,11 +124,11 @@ func (c *directConn) exchange(r *http.Request) (resp *http.Response, wrote bool,
 	return resp, true, nil
 }
 
-// directResponse is the body of an answer. When it was read to its end, the connection serves the
+// body is the body of an answer. When it was read to its end, the connection serves the
 // next request; when it is closed before, so is the connection, which ends a Read under way.
-type directResponse struct {
+type body struct {
 	io.ReadCloser
-	c        *directConn
+	c        *conn
 	ctx      context.Context
 	release  func() bool
 	reusable bool
@@ -136,16 +136,16 @@ type directResponse struct {
 }
 
 const (
-	directOpen int32 = iota
-	directRead       // to its end
-	directClosed
+	bodyOpen int32 = iota
+	bodyRead       // to its end
+	bodyClosed
 )
 
-func (b *directResponse) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (int, error) {
 	switch b.state.Load() {
-	case directRead:
+	case bodyRead:
 		return 0, io.EOF
-	case directClosed:
+	case bodyClosed:
 		return 0, http.ErrBodyReadAfterClose
 	}
 	n, err := b.ReadCloser.Read(p)
@@ -159,20 +159,20 @@ func (b *directResponse) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *directResponse) finish() {
-	if !b.state.CompareAndSwap(directOpen, directRead) {
+func (b *body) finish() {
+	if !b.state.CompareAndSwap(bodyOpen, bodyRead) {
 		return
 	}
 	if b.release() && b.reusable && b.c.in.Buffered() == 0 {
-		b.c.d.put(b.c)
+		b.c.keep(b.c)
 	} else {
 		b.c.close()
 	}
 }
 
 // Close implements [io.Closer]. It does not read what is left, which may be endless.
-func (b *directResponse) Close() error {
-	if b.state.CompareAndSwap(directOpen, directClosed) {
+func (b *body) Close() error {
+	if b.state.CompareAndSwap(bodyOpen, bodyClosed) {
 		b.release()
 		b.c.close()
 	}

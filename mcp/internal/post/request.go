@@ -1,22 +1,22 @@
-package wire
+package post
 
 import (
 	"net/http"
 	"strings"
 )
 
-// directBody is the largest body, in bytes, of a request that is sent directly: it fits into the
+// maxBody is the largest body, in bytes, of a request that a client takes: it fits into the
 // buffers between the two ends, so a server that answers before it has read it does not keep the
 // answer from being read.
-const directBody = 64 << 10
+const maxBody = 64 << 10
 
-// takes reports whether a request can be sent directly.
-func (d *direct) takes(r *http.Request) bool {
-	if d == nil || r.Method != http.MethodPost || r.URL.Scheme != "http" || r.URL.Host != d.host || r.GetBody == nil ||
-		r.ContentLength <= 0 || r.ContentLength > directBody {
+// Takes reports whether the client can send a request; a nil client takes none.
+func (c *Client) Takes(r *http.Request) bool {
+	if c == nil || r.Method != http.MethodPost || r.URL.Scheme != "http" || r.URL.Host != c.host || r.GetBody == nil ||
+		r.ContentLength <= 0 || r.ContentLength > maxBody {
 		return false
 	}
-	if r.Host != "" && r.Host != d.host || r.URL.Opaque != "" {
+	if r.Host != "" && r.Host != c.host || r.URL.Opaque != "" {
 		return false
 	}
 	h := r.Header
