@@ -19,6 +19,7 @@ import (
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/internal/route"
+	"github.com/openmas/openmas/runtime/internal/supervise"
 )
 
 // ChildVar is set in the environment of a child process of this program: its main calls
@@ -52,7 +53,7 @@ func (r *Runtime) own(t *client.Target, p planned, i *route.Instance, n int) err
 		Token: r.private.tokens.Issue(server.Identity{
 			Identity: agent.Identity{Agent: p.name, Instance: i.ID, Trusted: true}}),
 		Timeout: r.longestTimeout(), Run: p.runner && (n == 0 || p.cfg.Run == "all"),
-		Restart:   restartPolicy(r.cfg.Restart),
+		Restart:   supervise.Policy(r.cfg.Restart),
 		Telemetry: r.cfg.Telemetry, LogLevel: r.logLevel(), Limits: privateLimits(r.cfg.MCP),
 		NoFastPath: noFastPath(r.cfg.MCP)}
 	var err error

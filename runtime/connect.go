@@ -91,8 +91,8 @@ var transports = map[string]mcp.Transport{project.OverStdio: mcp.Stdio, project.
 	project.OverHTTP: mcp.Streamable}
 
 func (r *Runtime) connectOptions() client.Options {
-	return client.Options{Logger: r.log, HandshakeTimeout: r.cfg.Connect.Timeout, MaxFrame: int(r.cfg.MCP.MaxFrame),
-		MaxBody:    int(r.cfg.MCP.MaxBody),
+	return client.Options{Logger: r.log, HandshakeTimeout: r.cfg.Connect.Timeout,
+		PingInterval: r.cfg.MCP.PingInterval, MaxFrame: int(r.cfg.MCP.MaxFrame), MaxBody: int(r.cfg.MCP.MaxBody),
 		StdinGrace: r.cfg.Child.StdinWait, TermGrace: r.cfg.Child.TermWait, OnChanged: func(agent.Info) {
 			r.refresh()
 		}, NoFastPath: noFastPath(r.cfg.MCP)}

@@ -8,8 +8,10 @@ import (
 	"log"
 	"log/slog"
 	"net"
+	"net/http"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/access"
@@ -94,6 +96,26 @@ func (r *Runtime) readiness() error {
 func (r *Runtime) hostOptions() server.Options {
 	return server.Options{Logger: r.log, Version: r.opts.Version, Limits: gatewayLimits(r.cfg.MCP),
 		NoFastPath: noFastPath(r.cfg.MCP)}
+}
+
+// serveHTTP serves until it is taken back. By then sessions have been ended by those who own them;
+// what is left is cut.
+func (r *Runtime) serveHTTP(what string, ln net.Listener, h http.Handler) {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: r.cfg.MCP.HeaderTimeout, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: httpLog(r.log)}
+	r.tasks.Go(func() {
+		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			r.log.Error("a listener broke", "listener", what, "error", err)
+		}
+	})
+	r.onClose(what, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if err := srv.Shutdown(ctx); err != nil {
+			return srv.Close()
+		}
+		return nil
+	})
 }
 
 // httpLog gives net/http's own complaints (broken TLS, panics of handlers) to the log.

@@ -165,8 +165,8 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 			return err == nil && say(t, next) == nil
 		})
 	})
-	t.Run("ping", func(t *testing.T) {
-		s, _ := limited(t, project.MCP{KeepAlive: 5 * time.Millisecond})
+	t.Run("comment_interval", func(t *testing.T) {
+		s, _ := limited(t, project.MCP{CommentInterval: 5 * time.Millisecond})
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Status().URL+"/sse", nil)
 		if err != nil {
 			t.Fatal(err)

@@ -15,7 +15,7 @@ func noFastPath(m project.MCP) bool { return m.FastPath != nil && !*m.FastPath }
 func gatewayLimits(m project.MCP) server.Limits {
 	l := privateLimits(m)
 	l.Sessions, l.Calls, l.SessionCalls = m.MaxSessions, m.MaxCalls, m.MaxSessionCalls
-	l.Idle, l.Lifetime, l.Ping = orNever(m.SessionIdle), m.SessionLifetime, orNever(m.KeepAlive)
+	l.Idle, l.Lifetime, l.CommentInterval = orNever(m.SessionIdle), m.SessionLifetime, orNever(m.CommentInterval)
 	l.Resume, l.Poll = int(max(m.Resume, 0)), max(m.Poll, 0)
 	return l
 }

@@ -5,6 +5,9 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/openmas/openmas/internal/lifecycle"
+	"github.com/openmas/openmas/mcp/client"
+	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -12,7 +15,7 @@ import (
 // server would do by itself.
 func TestLimitsAreHandedOn(t *testing.T) {
 	all := project.MCP{MaxBody: 1, MaxFrame: 2, MaxSessions: 3, MaxCalls: 4, MaxSessionCalls: 5, SessionIdle: 6,
-		SessionLifetime: 7, HeaderTimeout: 8, ReadTimeout: 9, WriteTimeout: 10, KeepAlive: 11, Linger: 12, Resume: 13,
+		SessionLifetime: 7, HeaderTimeout: 8, ReadTimeout: 9, WriteTimeout: 10, CommentInterval: 11, Linger: 12, Resume: 13,
 		Poll: 14}
 	limits := reflect.ValueOf(gatewayLimits(all))
 	seen := map[int64]string{}
@@ -24,9 +27,32 @@ func TestLimitsAreHandedOn(t *testing.T) {
 		seen[value] = name
 	}
 
-	off := gatewayLimits(project.MCP{SessionIdle: project.Off, SessionLifetime: project.Off, KeepAlive: project.Off,
+	r := &Runtime{cfg: &project.Config{MCP: project.MCP{PingInterval: 15}}}
+	if every := r.connectOptions().PingInterval; every != 15 {
+		t.Errorf("a ping every %d", every)
+	}
+
+	off := gatewayLimits(project.MCP{SessionIdle: project.Off, SessionLifetime: project.Off, CommentInterval: project.Off,
 		Resume: project.Off, Poll: project.Off})
-	if off.Idle != math.MaxInt64 || off.Lifetime >= 0 || off.Ping != math.MaxInt64 || off.Resume != 0 || off.Poll != 0 {
+	if off.Idle != math.MaxInt64 || off.Lifetime >= 0 || off.CommentInterval != math.MaxInt64 || off.Resume != 0 ||
+		off.Poll != 0 {
 		t.Errorf("what is off: %+v", off)
+	}
+}
+
+// TestDefaultsAgree: what the project file has by default is what each package does by itself.
+func TestDefaultsAgree(t *testing.T) {
+	c, client := project.Default(), client.Options{}.WithDefaults()
+	for key, d := range map[string][2]any{
+		"mcp":               {gatewayLimits(c.MCP), server.Limits{}.WithDefaults()},
+		"mcp.max_body":      {int(c.MCP.MaxBody), client.MaxBody},
+		"mcp.max_frame":     {int(c.MCP.MaxFrame), client.MaxFrame},
+		"mcp.ping_interval": {c.MCP.PingInterval, client.PingInterval},
+		"connect.timeout":   {c.Connect.Timeout, client.HandshakeTimeout},
+		"timeout":           {c.Defaults.Timeout, lifecycle.DefaultTimeout},
+	} {
+		if d[0] != d[1] {
+			t.Errorf("%s is %v by default, and by itself %v", key, d[0], d[1])
+		}
 	}
 }

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"time"
 
 	"github.com/openmas/openmas/communicator"
-	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/access"
@@ -67,15 +65,14 @@ func (r *Runtime) startPrivate(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.Handle("/", gw)
 	p.hosted = map[string]communicator.Communicator{}
-	for over, transport := range map[string]mcp.Transport{project.OverSSE: mcp.SSE, project.OverHTTP: mcp.Streamable} {
-		prefix := "/hosted/" + string(transport)
+	for _, over := range []string{project.OverSSE, project.OverHTTP} {
+		prefix := "/hosted/" + over
 		h, err := server.NewHTTP(host)
 		if err != nil {
 			return errors.Join(fmt.Errorf("private listener: %w", err), ln.Close())
 		}
-		p.hosted[over] = &overHTTP{h, &client.Dialer{Transport: transport, Token: self,
-			BaseURL: func() string { return p.url + prefix }, Options: client.Options{Logger: host.Logger,
-				MaxFrame: host.Limits.MaxFrame, MaxBody: host.Limits.MaxBody, NoFastPath: host.NoFastPath}}}
+		p.hosted[over] = &overHTTP{h, &client.Dialer{Transport: transports[over], Token: self,
+			BaseURL: func() string { return p.url + prefix }, Options: r.connectOptions()}}
 		mux.Handle(prefix+"/", h)
 	}
 	r.serveHTTP("private listener", ln, mux)
@@ -84,24 +81,4 @@ func (r *Runtime) startPrivate(ctx context.Context) error {
 	}
 	r.onClose("calls back from children", gw.Drain)
 	return nil
-}
-
-// serveHTTP serves until it is taken back. By then sessions have been ended by those who own them;
-// what is left is cut.
-func (r *Runtime) serveHTTP(what string, ln net.Listener, h http.Handler) {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: r.cfg.MCP.HeaderTimeout, IdleTimeout: 2 * time.Minute,
-		MaxHeaderBytes: 64 << 10, ErrorLog: httpLog(r.log)}
-	r.tasks.Go(func() {
-		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			r.log.Error("a listener broke", "listener", what, "error", err)
-		}
-	})
-	r.onClose(what, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		if err := srv.Shutdown(ctx); err != nil {
-			return srv.Close()
-		}
-		return nil
-	})
 }

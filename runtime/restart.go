@@ -7,7 +7,6 @@ import (
 
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/supervise"
-	"github.com/openmas/openmas/runtime/project"
 )
 
 // restart keeps a child process running: whenever it ends it is started again, as often as the
@@ -25,7 +24,7 @@ func (s *session) restart(ctx context.Context) {
 		}
 		return err
 	}
-	policy, i := restartPolicy(s.r.cfg.Restart), s.instance
+	policy, i := supervise.Policy(s.r.cfg.Restart), s.instance
 	err := supervise.Loop(ctx, policy, i.ID, s.r.log, life, func(st supervise.Status) {
 		i.SetRestarts(st.Restarts)
 		if st.State == supervise.Restarting || st.State == supervise.Backoff {
@@ -39,12 +38,6 @@ func (s *session) restart(ctx context.Context) {
 		}
 		s.r.giveUp(s.agent, err)
 	}
-}
-
-func restartPolicy(c project.Restart) supervise.Policy {
-	p := supervise.DefaultPolicy()
-	p.Restarts, p.Within, p.Backoff, p.GiveUpAfter = c.Limit, c.Window, c.Backoff, c.GiveUpAfter
-	return p
 }
 
 // giveUp is called when an agent is not restarted any more. A critical one ends the run.

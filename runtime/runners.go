@@ -125,7 +125,7 @@ func (r *Runtime) startRunners(base context.Context) <-chan struct{} {
 		}
 		r.tasks.Go(func() {
 			x.set(StateRunning, nil)
-			err := supervise.Loop(ctx, restartPolicy(r.cfg.Restart), x.instance, r.log, r.tel.Runner(x.agent, x.run),
+			err := supervise.Loop(ctx, supervise.Policy(r.cfg.Restart), x.instance, r.log, r.tel.Runner(x.agent, x.run),
 				func(s supervise.Status) {
 					if !s.State.Final() {
 						x.set(State(s.State), s.Err)

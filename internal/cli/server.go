@@ -36,10 +36,7 @@ func (u *URLFlags) Target(environ []string) (client.Target, error) {
 	if at.User != nil {
 		return client.Target{}, Usage(errors.New("--url: no user and password in it, please: they end up in logs"))
 	}
-	t := client.Target{Transport: mcp.Streamable, URL: u.URL}
-	if strings.HasSuffix(strings.TrimSuffix(at.Path, "/"), "/sse") {
-		t.Transport = mcp.SSE
-	}
+	t := client.Target{Transport: mcp.TransportOf(at.Path), URL: u.URL}
 	if u.TokenEnv != "" {
 		i := slices.IndexFunc(environ, func(kv string) bool { return strings.HasPrefix(kv, u.TokenEnv+"=") })
 		if i < 0 || environ[i] == u.TokenEnv+"=" {

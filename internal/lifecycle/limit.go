@@ -11,7 +11,8 @@ import (
 const (
 	// MaxDepth ends call circles: A asks B asks A …
 	MaxDepth = 16
-	// DefaultTimeout is the deadline of a call where nothing else is configured.
+	// DefaultTimeout is the deadline of a call in agenttest; a test of runtime says that it is that
+	// of the project file too.
 	DefaultTimeout = 30 * time.Second
 )
 

@@ -38,9 +38,8 @@ func (d *Dialer) Dial(ctx context.Context, name string) (communicator.Peer, erro
 	if err := agent.CheckAgentName(name); err != nil {
 		return nil, err
 	}
-	leaf := map[mcp.Transport]string{mcp.SSE: "/sse", mcp.Streamable: "/mcp"}[d.Transport]
-	t := Target{Name: name, Transport: d.Transport, URL: strings.TrimSuffix(d.BaseURL(), "/") + "/" + name + leaf,
-		Trusted: true}
+	t := Target{Name: name, Transport: d.Transport, Trusted: true,
+		URL: strings.TrimSuffix(d.BaseURL(), "/") + "/" + name + d.Transport.Endpoint()}
 	if d.Token != "" {
 		t.Headers = map[string]string{"Authorization": "Bearer " + d.Token}
 	}

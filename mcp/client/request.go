@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"sync/atomic"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -21,6 +22,36 @@ type request struct {
 	responses sdk.InputResponseMap
 	state     string
 }
+
+// A note is what the round tripper learns about one call.
+type note struct {
+	trace   *wire.Trace
+	hook    wire.Hook              // gets the messages that are not the answer
+	refusal atomic.Pointer[string] // the body of an answer that is no success
+	failed  atomic.Pointer[error]  // why the SDK got no answer
+	direct  bool                   // the SDK does not make the call
+}
+
+func withNote(ctx context.Context, trace *wire.Trace, hook wire.Hook) (context.Context, *note) {
+	n := &notedContext{Context: ctx, note: note{trace: trace, hook: hook}}
+	return n, &n.note
+}
+
+// notedContext is a context and its note in one piece.
+type notedContext struct {
+	context.Context
+	note note
+}
+
+// Value implements [context.Context].
+func (n *notedContext) Value(key any) any {
+	if key == (noteKey{}) {
+		return &n.note
+	}
+	return n.Context.Value(key)
+}
+
+type noteKey struct{}
 
 // metaOf is what a request says about its call.
 func (s *Session) metaOf(ctx context.Context, out request) sdk.Meta {

@@ -171,33 +171,3 @@ func (b *body) Close() error {
 	b.end()
 	return err
 }
-
-// A note is what the round tripper learns about one call.
-type note struct {
-	trace   *wire.Trace
-	hook    wire.Hook              // gets the messages that are not the answer
-	refusal atomic.Pointer[string] // the body of an answer that is no success
-	failed  atomic.Pointer[error]  // why the SDK got no answer
-	direct  bool                   // the SDK does not make the call
-}
-
-func withNote(ctx context.Context, trace *wire.Trace, hook wire.Hook) (context.Context, *note) {
-	n := &notedContext{Context: ctx, note: note{trace: trace, hook: hook}}
-	return n, &n.note
-}
-
-// notedContext is a context and its note in one piece.
-type notedContext struct {
-	context.Context
-	note note
-}
-
-// Value implements [context.Context].
-func (n *notedContext) Value(key any) any {
-	if key == (noteKey{}) {
-		return &n.note
-	}
-	return n.Context.Value(key)
-}
-
-type noteKey struct{}

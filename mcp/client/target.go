@@ -16,9 +16,6 @@ import (
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
-// The transports.
-const ()
-
 // A Target is an MCP server and the way to it: a URL, a program that speaks on stdin and stdout, or
 // a program that is a server of SSE or streamable HTTP and announces its address as
 // SSE_SERVER_URL=http://host:port on its output. Headers, Env, Hello and the arguments of Command
@@ -112,6 +109,7 @@ func (t *Target) String() string {
 	}
 	return t.Name + " (" + where + ")"
 }
+
 func bareURL(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -139,7 +137,7 @@ func (t *Target) Endpoint(announced string) (string, error) {
 		return "", fmt.Errorf("%s is no URL of http or https", bareURL(raw))
 	}
 	if u.Path == "" || u.Path == "/" {
-		u.Path = map[mcp.Transport]string{mcp.SSE: "/sse", mcp.Streamable: "/mcp"}[t.Transport]
+		u.Path = t.Transport.Endpoint()
 	}
 	return u.String(), nil
 }

@@ -1,6 +1,7 @@
 package mcptest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,11 +15,7 @@ import (
 
 // endpoint is where the server's transport is.
 func (s *Server) endpoint() string {
-	path := s.o.Path
-	if path == "" {
-		path = map[mcp.Transport]string{mcp.SSE: "/sse", mcp.Streamable: "/mcp"}[s.o.Transport]
-	}
-	return strings.TrimSuffix(s.url, "/") + path
+	return strings.TrimSuffix(s.url, "/") + cmp.Or(s.o.Path, s.o.Transport.Endpoint())
 }
 
 // answers waits until the endpoint does: many servers announce an address before they listen to it.

@@ -7,9 +7,22 @@ import (
 	"maps"
 	"runtime/debug"
 
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
+
+// serveRequest is serveCall with a back-channel through the client's session.
+func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *session, r request) (*agent.Result,
+	error) {
+	back := newBackChannel(ctx, ss, c, r)
+	defer back.close()
+	if r.round != nil {
+		return e.serveRounds(ctx, c, r, back)
+	}
+	return e.serveCall(ctx, c, r, back)
+}
 
 // serveCall is the one way of a request into an agent: the SDK's handlers and the fast path
 // beside them come through here, so that limits, identity, deadline, drain and panics are the same
@@ -114,56 +127,6 @@ func (c *session) keyOf(r request) string {
 		return c.id + "/" + r.meta.Key
 	}
 	return r.meta.Key
-}
-
-// resolve finds what a name stands for.
-func (e *endpoint) resolve(op agent.Op, name string) (target, error) {
-	cat := e.catalog.Load()
-	var to target
-	var ok bool
-	kind := "tool"
-	switch op {
-	case agent.OpTool:
-		to, ok = cat.tool(name)
-	case agent.OpPrompt:
-		kind = "prompt"
-		to, ok = cat.prompt(name)
-	case agent.OpResource:
-		if e.agent != "" {
-			return target{e.agent, name}, nil // the agent knows its templates best
-		}
-		kind = "resource"
-		to, ok = cat.resource(name)
-	case agent.OpComplete:
-		kind = "prompt or resource template"
-		if to, ok = cat.prompt(name); !ok {
-			to, ok = cat.template(name)
-		}
-	}
-	if !ok && e.open && op != agent.OpResource {
-		to.agent, to.name, ok = agent.SplitName(name)
-	}
-	if !ok {
-		return to, &unknownError{kind, name}
-	}
-	return to, nil
-}
-
-// rounds makes the call, and again with the client's answers as long as it asks for input.
-func (e *endpoint) rounds(ctx context.Context, call *agent.Call, back agent.BackChannel) (*agent.Result, error) {
-	for range codec.MaxRounds {
-		res, err := e.call(ctx, call)
-		if err != nil || res.Pending == nil {
-			return res, err
-		}
-		next := *call
-		if next.Inputs, err = codec.CollectInputs(ctx, back, res.Pending); err != nil {
-			return nil, agent.AsError(err)
-		}
-		next.State = res.Pending.State
-		call = &next
-	}
-	return nil, agent.Errorf(agent.CodeResourceExhausted, "%s asked for input %d times", call.Target(), codec.MaxRounds)
 }
 
 // call makes one call: there is a result or an *agent.Error. It recovers what the caller behind the

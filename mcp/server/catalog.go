@@ -157,3 +157,36 @@ func (c *catalog) template(key string) (target, bool) {
 	r, ok := c.resources[key]
 	return target{r.agent, key}, ok
 }
+
+// resolve finds what a name stands for.
+func (e *endpoint) resolve(op agent.Op, name string) (target, error) {
+	cat := e.catalog.Load()
+	var to target
+	var ok bool
+	kind := "tool"
+	switch op {
+	case agent.OpTool:
+		to, ok = cat.tool(name)
+	case agent.OpPrompt:
+		kind = "prompt"
+		to, ok = cat.prompt(name)
+	case agent.OpResource:
+		if e.agent != "" {
+			return target{e.agent, name}, nil // the agent knows its templates best
+		}
+		kind = "resource"
+		to, ok = cat.resource(name)
+	case agent.OpComplete:
+		kind = "prompt or resource template"
+		if to, ok = cat.prompt(name); !ok {
+			to, ok = cat.template(name)
+		}
+	}
+	if !ok && e.open && op != agent.OpResource {
+		to.agent, to.name, ok = agent.SplitName(name)
+	}
+	if !ok {
+		return to, &unknownError{kind, name}
+	}
+	return to, nil
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -46,11 +47,12 @@ func NewHTTP(o Options) (*HTTP, error) {
 // ServeHTTP implements http.Handler. Mount it under any prefix, without http.StripPrefix.
 func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.handler.ServeHTTP(w, r) }
 
-// route finds the agent: the path ends in NAME/LEAF, whatever is before.
+// route finds the agent: the path ends in NAME/ENDPOINT, whatever is before.
 func (h *HTTP) route(w http.ResponseWriter, r *http.Request) {
-	rest, leaf, ok := cutLast(strings.TrimSuffix(r.URL.Path, "/"))
-	_, name, found := cutLast(rest)
-	if !ok || !found || leaf != "sse" && leaf != "messages" && leaf != "mcp" {
+	rest, at := cutLast(strings.TrimSuffix(r.URL.Path, "/"))
+	_, name := cutLast(rest)
+	name = strings.TrimPrefix(name, "/")
+	if name == "" || !slices.Contains(endpoints, at) {
 		http.NotFound(w, r)
 		return
 	}
@@ -59,7 +61,7 @@ func (h *HTTP) route(w http.ResponseWriter, r *http.Request) {
 	h.mu.Unlock()
 	switch {
 	case b != nil:
-		h.http.serve(w, r, b.ep, leaf)
+		h.http.serve(w, r, b.ep, at)
 	case closed:
 		refuse(w, errEnding)
 	default:
@@ -67,12 +69,10 @@ func (h *HTTP) route(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func cutLast(path string) (before, after string, ok bool) {
-	i := strings.LastIndexByte(path, '/')
-	if i < 0 {
-		return "", path, false
-	}
-	return path[:i], path[i+1:], true
+// cutLast cuts the last element off a path, with its slash.
+func cutLast(path string) (before, last string) {
+	i := max(strings.LastIndexByte(path, '/'), 0)
+	return path[:i], path[i:]
 }
 
 // Serve implements [communicator.Server].

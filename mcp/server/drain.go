@@ -19,6 +19,31 @@ const (
 	closeDelay = 50 * time.Millisecond
 )
 
+// Drain ends the service without losing a call: new sessions are turned away (503 with Retry-After)
+// and new calls refused (unavailable, not executed), those running are waited for and answered,
+// then all sessions end. When ctx ends first, what is still running is cancelled and the error says
+// so. The gateway serves nothing after it.
+func (g *Gateway) Drain(ctx context.Context) error {
+	g.gate.Shut()
+	g.http.drain()
+	err := g.gate.Wait(ctx)
+	if err != nil {
+		err = fmt.Errorf("drain the gateway: %w", err)
+	}
+	var all sync.WaitGroup
+	for _, ep := range g.endpoints() {
+		all.Go(func() { g.http.settle(ctx, ep) })
+	}
+	all.Wait()
+	g.once.Do(func() { close(g.drained) })
+	if ctx.Err() == nil {
+		return errors.Join(err, g.http.close(ctx))
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	return errors.Join(err, g.http.close(closing))
+}
+
 // drain turns new sessions away from now on.
 func (h *httpServer) drain() {
 	h.mu.Lock()

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -161,46 +159,6 @@ func (g *Gateway) FastCalls() (n int64) {
 
 // InFlight is the number of calls running now.
 func (g *Gateway) InFlight() int { return g.gate.InFlight() }
-
-// ServeStdio serves all agents on a pair of streams, as [ServeStdio] does one, to an anonymous
-// client. It also returns when the gateway was drained.
-func (g *Gateway) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-g.drained:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return serveLine(ctx, g.all, in, out, Identity{})
-}
-
-// Drain ends the service without losing a call: new sessions are turned away (503 with Retry-After)
-// and new calls refused (unavailable, not executed), those running are waited for and answered,
-// then all sessions end. When ctx ends first, what is still running is cancelled and the error says
-// so. The gateway serves nothing after it.
-func (g *Gateway) Drain(ctx context.Context) error {
-	g.gate.Shut()
-	g.http.drain()
-	err := g.gate.Wait(ctx)
-	if err != nil {
-		err = fmt.Errorf("drain the gateway: %w", err)
-	}
-	var all sync.WaitGroup
-	for _, ep := range g.endpoints() {
-		all.Go(func() { g.http.settle(ctx, ep) })
-	}
-	all.Wait()
-	g.once.Do(func() { close(g.drained) })
-	if ctx.Err() == nil {
-		return errors.Join(err, g.http.close(ctx))
-	}
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	return errors.Join(err, g.http.close(closing))
-}
 
 // ready says why the gateway takes no work; nil if it does.
 func (g *Gateway) ready() error {

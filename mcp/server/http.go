@@ -47,7 +47,7 @@ func newHTTPServer(o Options) (*httpServer, error) {
 		},
 		// counted here, with the others
 		MaxBody: o.Limits.MaxBody, MaxFrame: o.Limits.MaxFrame, MaxSessions: o.Limits.Sessions + 1,
-		Ping: o.Limits.Ping, WriteTimeout: o.Limits.WriteTimeout, ReadTimeout: o.Limits.ReadTimeout,
+		CommentInterval: o.Limits.CommentInterval, WriteTimeout: o.Limits.WriteTimeout, ReadTimeout: o.Limits.ReadTimeout,
 		Lifetime: o.Limits.Lifetime, Logger: o.Logger,
 	})
 	if err != nil {

@@ -54,17 +54,17 @@ func (i Identity) fill(c *agent.Call, m codec.CallMeta) {
 
 // Limits bound what clients can cost a server. A zero value selects its default.
 type Limits struct {
-	MaxBody      int           // bytes of a POST; 4 MiB
-	MaxFrame     int           // bytes of any other message, in either direction; 16 MiB
-	Sessions     int           // open at once over HTTP; 1000
-	SessionCalls int           // running at once on one session; 4096
-	Calls        int           // running at once on one server; 16384
-	Idle         time.Duration // of a session without an open stream or a call, then it ends; 10 min
-	Lifetime     time.Duration // of a session over HTTP, then it ends as soon as it has no call; 1 h, negative: none
-	Ping         time.Duration // of silence on an SSE stream, then a comment is sent; 15 s
-	WriteTimeout time.Duration // for a client to take what is sent; 30 s
-	ReadTimeout  time.Duration // for the body of a POST to arrive; 30 s
-	Linger       time.Duration // for calls still running when stdio's input ends or its context does; 20 s
+	MaxBody         int           // bytes of a POST; 4 MiB
+	MaxFrame        int           // bytes of any other message, in either direction; 16 MiB
+	Sessions        int           // open at once over HTTP; 1000
+	SessionCalls    int           // running at once on one session; 4096
+	Calls           int           // running at once on one server; 16384
+	Idle            time.Duration // of a session without an open stream or a call, then it ends; 10 min
+	Lifetime        time.Duration // of a session over HTTP, then it ends as soon as it has no call; 1 h, negative: none
+	CommentInterval time.Duration // of silence on an SSE stream, then a comment is sent; 15 s
+	WriteTimeout    time.Duration // for a client to take what is sent; 30 s
+	ReadTimeout     time.Duration // for the body of a POST to arrive; 30 s
+	Linger          time.Duration // for calls still running when stdio's input ends or its context does; 20 s
 	// Resume is how many bytes of what was sent over streamable HTTP are kept, in all, for clients
 	// that lose a connection and come back for the rest; one session has a quarter at most. 0: none
 	// is, and nothing can be resumed.
@@ -75,14 +75,15 @@ type Limits struct {
 	Poll time.Duration
 }
 
-func (l Limits) withDefaults() Limits {
+// WithDefaults returns l with a default in each place that is empty.
+func (l Limits) WithDefaults() Limits {
 	return Limits{
 		MaxBody: orDefault(l.MaxBody, wire.DefaultMaxBody), MaxFrame: orDefault(l.MaxFrame, wire.DefaultMaxFrame),
 		Sessions: orDefault(l.Sessions, 1000), SessionCalls: orDefault(l.SessionCalls, 4096),
 		Calls: orDefault(l.Calls, 16384),
 		Idle:  orDefault(l.Idle, 10*time.Minute), Lifetime: cmp.Or(l.Lifetime, time.Hour),
-		Ping:         orDefault(l.Ping, 15*time.Second),
-		WriteTimeout: orDefault(l.WriteTimeout, 30*time.Second), ReadTimeout: orDefault(l.ReadTimeout, 30*time.Second),
+		CommentInterval: orDefault(l.CommentInterval, 15*time.Second),
+		WriteTimeout:    orDefault(l.WriteTimeout, 30*time.Second), ReadTimeout: orDefault(l.ReadTimeout, 30*time.Second),
 		Linger: orDefault(l.Linger, 20*time.Second), Resume: l.Resume, Poll: l.Poll,
 	}
 }
@@ -116,7 +117,7 @@ func (o Options) withDefaults() Options {
 		o.Logger = slog.Default()
 	}
 	o.Version = cmp.Or(o.Version, "dev")
-	o.Limits = o.Limits.withDefaults()
+	o.Limits = o.Limits.WithDefaults()
 	return o
 }
 

@@ -48,6 +48,23 @@ type roundState struct {
 	State  string                     `json:"s,omitempty"`
 }
 
+// rounds makes the call, and again with the client's answers as long as it asks for input.
+func (e *endpoint) rounds(ctx context.Context, call *agent.Call, back agent.BackChannel) (*agent.Result, error) {
+	for range codec.MaxRounds {
+		res, err := e.call(ctx, call)
+		if err != nil || res.Pending == nil {
+			return res, err
+		}
+		next := *call
+		if next.Inputs, err = codec.CollectInputs(ctx, back, res.Pending); err != nil {
+			return nil, agent.AsError(err)
+		}
+		next.State = res.Pending.State
+		call = &next
+	}
+	return nil, agent.Errorf(agent.CodeResourceExhausted, "%s asked for input %d times", call.Target(), codec.MaxRounds)
+}
+
 // serveRounds is serveCall for a client that is asked by results.
 func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notices *backChannel) (*agent.Result,
 	error) {
@@ -258,15 +275,4 @@ func cannotAnswer(kind, lack string) error {
 		return agent.Errorf(agent.CodeUnavailable, "the client does not answer %q requests with tools", kind)
 	}
 	return agent.Errorf(agent.CodeUnavailable, "the client does not answer %q requests", kind)
-}
-
-// serveRequest is serveCall with a back-channel through the client's session.
-func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *session, r request) (*agent.Result,
-	error) {
-	back := newBackChannel(ctx, ss, c, r)
-	defer back.close()
-	if r.round != nil {
-		return e.serveRounds(ctx, c, r, back)
-	}
-	return e.serveCall(ctx, c, r, back)
 }

@@ -10,8 +10,7 @@ import (
 )
 
 // routes are the paths of a gateway: its health, and for all agents together and for each of them
-// the transports of MCP. POSTs of HTTP+SSE go to /messages/, which the first event of a stream
-// names.
+// the transports of MCP. The endpoints stand in package mcp.
 func (g *Gateway) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", g.health)
@@ -19,8 +18,8 @@ func (g *Gateway) routes() *http.ServeMux {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	mux.HandleFunc("GET /readyz", g.readyz)
-	for _, leaf := range []string{"sse", "messages", "mcp"} {
-		serveAll := func(w http.ResponseWriter, r *http.Request) { g.http.serve(w, r, g.all, leaf) }
+	for _, at := range endpoints {
+		serveAll := func(w http.ResponseWriter, r *http.Request) { g.http.serve(w, r, g.all, at) }
 		serveOne := func(w http.ResponseWriter, r *http.Request) {
 			ep := g.endpoint(r.PathValue("name"))
 			if ep == nil {
@@ -28,11 +27,11 @@ func (g *Gateway) routes() *http.ServeMux {
 					map[string]string{"error": fmt.Sprintf("no agent %q here", r.PathValue("name"))})
 				return
 			}
-			g.http.serve(w, r, ep, leaf)
+			g.http.serve(w, r, ep, at)
 		}
 		for _, end := range []string{"", "/{$}"} {
-			mux.HandleFunc("/"+leaf+end, serveAll)
-			mux.HandleFunc("/agents/{name}/"+leaf+end, serveOne)
+			mux.HandleFunc(at+end, serveAll)
+			mux.HandleFunc("/agents/{name}"+at+end, serveOne)
 		}
 	}
 	return mux
@@ -53,18 +52,21 @@ func (h *httpServer) authenticate(w http.ResponseWriter, r *http.Request) (id Id
 	return id, false
 }
 
-// serve serves one of an endpoint's paths: leaf is sse, messages or mcp.
-func (h *httpServer) serve(w http.ResponseWriter, r *http.Request, ep *endpoint, leaf string) {
+// endpoints are the paths that serve takes.
+var endpoints = []string{mcp.SSEEndpoint, mcp.MessagesEndpoint, mcp.StreamableEndpoint}
+
+// serve serves one of the paths of ep.
+func (h *httpServer) serve(w http.ResponseWriter, r *http.Request, ep *endpoint, at string) {
 	id, ok := h.authenticate(w, r)
 	if !ok {
 		return
 	}
-	if leaf == "mcp" {
+	if at == mcp.StreamableEndpoint {
 		h.serveStreamable(w, r, ep, id)
 		return
 	}
 	switch {
-	case leaf == "sse" && r.Method == http.MethodGet:
+	case at == mcp.SSEEndpoint && r.Method == http.MethodGet:
 		c := newSession(r.Context(), ep, mcp.SSE, id, r.Header)
 		defer c.cancel()
 		if err := h.admit(c); err != nil {

@@ -34,6 +34,21 @@ func ServeStdio(ctx context.Context, s communicator.Service, in io.Reader, out i
 	return serveLine(ctx, ep, in, out, id)
 }
 
+// ServeStdio serves all agents on a pair of streams, as [ServeStdio] does one, to an anonymous
+// client. It also returns when the gateway was drained.
+func (g *Gateway) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-g.drained:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return serveLine(ctx, g.all, in, out, Identity{})
+}
+
 // serveLine serves an endpoint on a pair of streams.
 func serveLine(ctx context.Context, ep *endpoint, in io.Reader, out io.Writer, id Identity) error {
 	limits := ep.o.Limits

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/openmas/openmas/mcp"
 )
 
 // How the process that hosts an agent reaches it: the words of the communicator key.
@@ -156,7 +158,7 @@ func (a *Agent) defaultCommunicator() string {
 	case known == nil:
 		return ""
 	case a.URL != "":
-		if u, err := url.Parse(a.URL); err == nil && strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "/sse") {
+		if u, err := url.Parse(a.URL); err == nil && mcp.TransportOf(u.Path) == mcp.SSE {
 			return known[1]
 		}
 	}

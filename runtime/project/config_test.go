@@ -84,7 +84,7 @@ func TestValidateGo(t *testing.T) {
 			MCP: MCP{MaxBody: Off, MaxCalls: -3}},
 			"defaults.timeout: must be more than 0, not -2ns\nmcp.max_body: cannot be off\n" +
 				"mcp.max_calls: must be more than 0, not -3\ndrain.timeout: cannot be off"},
-		{"off", Config{Agents: agents, MCP: MCP{SessionIdle: Off, KeepAlive: Off, Resume: Off, Poll: Off}}, ""},
+		{"off", Config{Agents: agents, MCP: MCP{SessionIdle: Off, CommentInterval: Off, Resume: Off, Poll: Off}}, ""},
 		{"not a number", Config{Agents: agents, Reconnect: Reconnect{Multiplier: math.NaN()}},
 			"reconnect.multiplier: must be 1 to 1000, not NaN"},
 		{"waits", Config{Agents: agents, Defaults: Policy{Retry: Retry{Initial: -1}},

@@ -107,7 +107,8 @@ func TestOff(t *testing.T) {
 defaults: {retry: off}
 gateway: off
 telemetry: off
-mcp: {session_idle: off, session_lifetime: off, keep_alive: off, resume: off, poll: off, sampling: off, fast_path: off}
+mcp: {session_idle: off, session_lifetime: off, comment_interval: off, ping_interval: off,
+      resume: off, poll: off, sampling: off, fast_path: off}
 `})
 	c := mustLoad(t, "p.yaml", Options{})
 	a := c.Agents["a"]
@@ -116,8 +117,8 @@ mcp: {session_idle: off, session_lifetime: off, keep_alive: off, resume: off, po
 		t.Errorf("agent %+v, defaults %+v, gateway %+v, telemetry %+v", a, c.Defaults, c.Gateway, c.Telemetry)
 	}
 	m := c.MCP
-	if m.SessionIdle != Off || m.SessionLifetime != Off || m.KeepAlive != Off || m.Resume != Off || m.Poll != Off ||
-		m.Sampling != "" || *m.FastPath {
+	if m.SessionIdle != Off || m.SessionLifetime != Off || m.CommentInterval != Off ||
+		m.PingInterval != Off || m.Resume != Off || m.Poll != Off || m.Sampling != "" || *m.FastPath {
 		t.Errorf("mcp %+v", m)
 	}
 	for _, key := range []string{"defaults.timeout", "drain.timeout", "mcp.max_body", "agents.a.replicas"} {

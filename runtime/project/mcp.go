@@ -31,8 +31,12 @@ type MCP struct {
 	ReadTimeout time.Duration `yaml:"read_timeout" default:"30s"`
 	// How long a client may take to read what is sent to it.
 	WriteTimeout time.Duration `yaml:"write_timeout" default:"30s"`
-	// After this time of silence on an SSE stream a comment is sent, which keeps it open.
-	KeepAlive time.Duration `yaml:"keep_alive" default:"15s" off:"-1"`
+	// After this time of silence on an SSE stream of the gateway a comment is sent, which keeps the
+	// stream open.
+	CommentInterval time.Duration `yaml:"comment_interval" default:"15s" off:"-1"`
+	// How often an MCP server with no call in flight is pinged. After three pings without an answer
+	// within 5 s its session is over.
+	PingInterval time.Duration `yaml:"ping_interval" default:"15s" off:"-1"`
 	// How long calls may still run when stdin ends.
 	Linger time.Duration `yaml:"linger" default:"20s"`
 	// How much of what was sent over streamable HTTP is kept, for clients of the gateway that lose

@@ -15,6 +15,8 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/mcp"
 )
 
 // SSEClientOptions configures an [SSEClient]. Zero values select the defaults.
@@ -61,7 +63,7 @@ func SSEURL(raw string) (string, error) {
 		return "", err
 	}
 	if u.Path == "" || u.Path == "/" {
-		u.Path = "/sse"
+		u.Path = mcp.SSEEndpoint
 	}
 	return u.String(), nil
 }

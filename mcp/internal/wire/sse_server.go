@@ -21,6 +21,8 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/mcp"
 )
 
 // SSEServerOptions configures an [SSEServer]. Zero values select the defaults.
@@ -28,17 +30,17 @@ type SSEServerOptions struct {
 	// Connect starts the SDK's session for a new client: `return server.Connect(ctx, conn, nil)`,
 	// after it has looked at conn.Request and perhaps set a hook. ctx ends when the client goes. An
 	// error becomes a 500 answer. Required.
-	Connect      func(ctx context.Context, conn *SSEConn) (*sdk.ServerSession, error)
-	MaxBody      int           // bytes of a POST; DefaultMaxBody
-	MaxFrame     int           // bytes of an outgoing message; DefaultMaxFrame
-	MaxQueue     int           // bytes that wait for a client before writers wait too; 256 KiB
-	MaxSessions  int           // 1000
-	Ping         time.Duration // of silence, then a comment is sent; 15 s
-	WriteTimeout time.Duration // for a client to take 64 KiB or one event, or lose its session; 30 s
-	ReadTimeout  time.Duration // for the body of a POST; 30 s
-	Lifetime     time.Duration // of a session, then it is closed when no call is in flight; 3600 s, negative: none
-	Idle         time.Duration // without a POST and a call in flight, then the session is closed; 0: never
-	Logger       *slog.Logger  // slog.Default()
+	Connect         func(ctx context.Context, conn *SSEConn) (*sdk.ServerSession, error)
+	MaxBody         int           // bytes of a POST; DefaultMaxBody
+	MaxFrame        int           // bytes of an outgoing message; DefaultMaxFrame
+	MaxQueue        int           // bytes that wait for a client before writers wait too; 256 KiB
+	MaxSessions     int           // 1000
+	CommentInterval time.Duration // of silence, then a comment is sent; 15 s
+	WriteTimeout    time.Duration // for a client to take 64 KiB or one event, or lose its session; 30 s
+	ReadTimeout     time.Duration // for the body of a POST; 30 s
+	Lifetime        time.Duration // of a session, then it is closed when no call is in flight; 3600 s, negative: none
+	Idle            time.Duration // without a POST and a call in flight, then the session is closed; 0: never
+	Logger          *slog.Logger  // slog.Default()
 }
 
 // SSEServer serves the HTTP+SSE transport of protocol 2024-11-05: GET …/sse opens a session, POST
@@ -69,7 +71,7 @@ func NewSSEServer(o SSEServerOptions) (*SSEServer, error) {
 	o.MaxFrame = orDefault(o.MaxFrame, DefaultMaxFrame)
 	o.MaxQueue = orDefault(o.MaxQueue, defaultSSEQueue)
 	o.MaxSessions = orDefault(o.MaxSessions, 1000)
-	o.Ping = orDefault(o.Ping, 15*time.Second)
+	o.CommentInterval = orDefault(o.CommentInterval, 15*time.Second)
 	o.WriteTimeout = orDefault(o.WriteTimeout, 30*time.Second)
 	o.ReadTimeout = orDefault(o.ReadTimeout, 30*time.Second)
 	if o.Lifetime == 0 {
@@ -122,13 +124,13 @@ func (s *SSEServer) Shutdown(ctx context.Context) error {
 func (s *SSEServer) Serve(w http.ResponseWriter, r *http.Request, identity any) {
 	// escaped: what goes into the endpoint event has no line breaks
 	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
-	if prefix, ok := strings.CutSuffix(path, "/sse"); ok {
+	if prefix, ok := strings.CutSuffix(path, mcp.SSEEndpoint); ok {
 		if r.Method != http.MethodGet {
 			notAllowed(w, http.MethodGet)
 			return
 		}
 		s.open(w, r, prefix, identity)
-	} else if prefix, ok := strings.CutSuffix(path, "/messages"); ok {
+	} else if prefix, ok := strings.CutSuffix(path, mcp.MessagesEndpoint); ok {
 		if r.Method != http.MethodPost {
 			notAllowed(w, http.MethodPost)
 			return

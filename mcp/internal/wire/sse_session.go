@@ -11,6 +11,8 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/mcp"
 )
 
 // SSEConn is the server's connection to one SSE client. An [SSEServer] makes it; its Connect
@@ -134,12 +136,12 @@ func (c *SSEConn) stream(w http.ResponseWriter) error {
 	h.Set("Connection", "keep-alive")
 	h.Set("X-Accel-Buffering", "no")
 	s := eventStream{w: w, rc: http.NewResponseController(w), timeout: c.o.WriteTimeout}
-	if _, err := s.write([]byte("event: endpoint\ndata: " + c.prefix + "/messages/?session_id=" + c.id +
+	if _, err := s.write([]byte("event: endpoint\ndata: " + c.prefix + mcp.MessagesEndpoint + "/?session_id=" + c.id +
 		"\n\n")); err != nil {
 		return err
 	}
-	ping := time.NewTimer(c.o.Ping)
-	defer ping.Stop()
+	comment := time.NewTimer(c.o.CommentInterval)
+	defer comment.Stop()
 	life, idle := timer(c.o.Lifetime), timer(c.o.Idle)
 	defer life.Stop()
 	defer idle.Stop()
@@ -158,10 +160,10 @@ func (c *SSEConn) stream(w http.ResponseWriter) error {
 			return err
 		case <-c.out.wake:
 			err = s.flush(c.out)
-			ping.Reset(c.o.Ping)
-		case <-ping.C:
+			comment.Reset(c.o.CommentInterval)
+		case <-comment.C:
 			_, err = s.write([]byte(": ping\n\n"))
-			ping.Reset(c.o.Ping)
+			comment.Reset(c.o.CommentInterval)
 		case <-life.C:
 			quiet = c.Idle()
 		case <-quiet:

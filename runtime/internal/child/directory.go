@@ -102,9 +102,9 @@ func (d *directory) session(ctx context.Context, l *line, name string) (*client.
 		}
 	}
 	s, err := client.Connect(ctx,
-		client.Target{Name: name, Transport: mcp.Streamable, URL: d.hello.URL + "/agents/" + url.PathEscape(name) +
-			"/mcp",
-			Headers: map[string]string{"Authorization": "Bearer " + d.hello.Token}, Trusted: true},
+		client.Target{Name: name, Transport: mcp.Streamable, Trusted: true,
+			URL:     d.hello.URL + "/agents/" + url.PathEscape(name) + mcp.StreamableEndpoint,
+			Headers: map[string]string{"Authorization": "Bearer " + d.hello.Token}},
 		client.Options{Logger: d.log, MaxBody: d.hello.Limits.MaxBody, NoFastPath: d.hello.NoFastPath})
 	if err != nil {
 		var e *agent.Error

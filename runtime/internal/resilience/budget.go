@@ -3,8 +3,6 @@ package resilience
 import (
 	"container/list"
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,19 +22,6 @@ type BudgetPolicy struct {
 
 // DefaultBudgetPolicy is 20 % of what is in flight, and at least 3.
 func DefaultBudgetPolicy() BudgetPolicy { return BudgetPolicy{Ratio: 0.2, Least: 3} }
-
-// Validate returns everything that is wrong with the policy, in the words of the project file; nil
-// if nothing.
-func (p BudgetPolicy) Validate() error {
-	var errs []error
-	if !(p.Ratio >= 0 && p.Ratio <= 1) {
-		errs = append(errs, fmt.Errorf("retry budget: ratio is %v: from 0 to 1", p.Ratio))
-	}
-	if p.Least < 1 {
-		errs = append(errs, fmt.Errorf("retry budget: least is %d: at least 1", p.Least))
-	}
-	return errors.Join(errs...)
-}
 
 // A Budget bounds the retries of everyone who shares it, so that a callee in trouble gets little
 // more load than it had. A retry beyond the budget is not dropped: it waits for its turn, first

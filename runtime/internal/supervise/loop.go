@@ -50,9 +50,8 @@ type Status struct {
 	Err error
 }
 
-// Loop runs run, and again whenever it returns an error or panics, as the policy has it (see
-// [Policy.Validate] for what a valid one is). It owns no goroutine: it returns when run does for
-// the last time:
+// Loop runs run, and again whenever it returns an error or panics, as the policy has it. It owns no
+// goroutine: it returns when run does for the last time:
 //   - nil: run returned nil, and is done;
 //   - the cause of ctx: ctx ended, and run, whatever it returned then, was stopped;
 //   - an error that wraps [ErrGaveUp] and run's last error: it failed too often.

@@ -41,7 +41,7 @@ func TestLoopGivesUpAfterTheThirdBackoff(t *testing.T) {
 		var began []time.Duration
 		var told states
 		t0 := time.Now()
-		err := Loop(t.Context(), DefaultPolicy(), "editor", quiet, func(context.Context) error {
+		err := Loop(t.Context(), usual, "editor", quiet, func(context.Context) error {
 			began = append(began, time.Since(t0))
 			return errBoom
 		}, told.add)
@@ -73,7 +73,7 @@ func TestLoopDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var told states
 		n := 0
-		err := Loop(t.Context(), DefaultPolicy(), "r", quiet, func(context.Context) error {
+		err := Loop(t.Context(), usual, "r", quiet, func(context.Context) error {
 			if n++; n < 3 {
 				return context.Canceled // a foreign context's: ours goes on
 			}
@@ -101,7 +101,7 @@ func TestLoopStops(t *testing.T) {
 				time.AfterFunc(5*time.Second, func() { cancel(cause) })
 				var told states
 				var log bytes.Buffer
-				err := Loop(ctx, DefaultPolicy(), "r", slog.New(slog.NewTextHandler(&log, nil)), run, told.add)
+				err := Loop(ctx, usual, "r", slog.New(slog.NewTextHandler(&log, nil)), run, told.add)
 				if err != cause || told[len(told)-1].State != Stopped {
 					t.Errorf("%v, %v", err, told.names())
 				}
@@ -109,7 +109,7 @@ func TestLoopStops(t *testing.T) {
 					name == "panics") {
 					t.Errorf("the log says:\n%s", log.String())
 				}
-				if again := Loop(ctx, DefaultPolicy(), "r", quiet, func(context.Context) error {
+				if again := Loop(ctx, usual, "r", quiet, func(context.Context) error {
 					t.Error("it ran")
 					return nil
 				}, nil); again != cause {
@@ -125,7 +125,7 @@ func TestLoopRestartsAfterAPanicAndLogsItsStack(t *testing.T) {
 		var log bytes.Buffer
 		n := 0
 		var told states
-		err := Loop(t.Context(), DefaultPolicy(), "editor", slog.New(slog.NewTextHandler(&log, nil)),
+		err := Loop(t.Context(), usual, "editor", slog.New(slog.NewTextHandler(&log, nil)),
 			func(context.Context) error {
 				if n++; n == 1 {
 					panic(errBoom)
@@ -150,7 +150,7 @@ func TestLoopRestartsAfterAPanicAndLogsItsStack(t *testing.T) {
 func TestALongRunEarnsItsRestartsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
-		err := Loop(t.Context(), DefaultPolicy(), "r", quiet, func(context.Context) error {
+		err := Loop(t.Context(), usual, "r", quiet, func(context.Context) error {
 			if n++; n == 500 {
 				return nil
 			}
@@ -169,14 +169,10 @@ func TestALongRunEarnsItsRestartsBack(t *testing.T) {
 func TestMachineProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := Policy{
-			Restarts:    rapid.IntRange(0, 6).Draw(t, "restarts"),
-			Within:      time.Duration(rapid.IntRange(1, 60).Draw(t, "within")) * time.Second,
+			Limit:       rapid.IntRange(0, 6).Draw(t, "restarts"),
+			Window:      time.Duration(rapid.IntRange(1, 60).Draw(t, "within")) * time.Second,
 			Backoff:     time.Duration(rapid.IntRange(0, 30).Draw(t, "backoff")) * time.Second,
 			GiveUpAfter: rapid.IntRange(0, 4).Draw(t, "give up"),
-			Delay:       time.Duration(rapid.IntRange(0, 2000).Draw(t, "delay")) * time.Millisecond,
-		}
-		if err := p.Validate(); err != nil {
-			t.Fatal(err)
 		}
 		runs := rapid.SliceOfN(rapid.IntRange(0, 70), 1, 80).Draw(t, "seconds of each run")
 		m := &machine{policy: p}
@@ -188,19 +184,19 @@ func TestMachineProperties(t *testing.T) {
 			ran := time.Duration(sec) * time.Second
 			now = now.Add(ran)
 			state, wait := m.fail(now)
-			if ran >= p.Within {
+			if ran >= p.Window {
 				restarts, backoffs = nil, 0
 			}
 			recent := 0
 			for _, r := range restarts {
-				if now.Sub(r) < p.Within {
+				if now.Sub(r) < p.Window {
 					recent++
 				}
 			}
 			switch {
-			case recent < p.Restarts:
+			case recent < p.Limit:
 				if state != Restarting {
-					t.Fatalf("%s after %d restarts of %d", state, recent, p.Restarts)
+					t.Fatalf("%s after %d restarts of %d", state, recent, p.Limit)
 				}
 				if wait < 0 || wait > p.Backoff || recent == 0 && wait != 0 {
 					t.Fatalf("waits %v for restart %d", wait, recent+1)
@@ -217,7 +213,7 @@ func TestMachineProperties(t *testing.T) {
 				}
 				return
 			}
-			if len(m.restarts) > p.Restarts {
+			if len(m.restarts) > p.Limit {
 				t.Fatalf("remembers %d times", len(m.restarts))
 			}
 			now = now.Add(wait)
@@ -225,13 +221,13 @@ func TestMachineProperties(t *testing.T) {
 	})
 }
 
-// Whatever it does, what runs shorter than Within is started a bounded number of times, and no more
+// Whatever it does, what runs shorter than Window is started a bounded number of times, and no more
 // often than the policy says between two backoffs.
 func TestLoopStartsAreBounded(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		p := Policy{Restarts: rapid.IntRange(0, 5).Draw(rt, "restarts"), Within: 30 * time.Second,
+		p := Policy{Limit: rapid.IntRange(0, 5).Draw(rt, "restarts"), Window: 30 * time.Second,
 			Backoff:     15 * time.Second,
-			GiveUpAfter: rapid.IntRange(0, 3).Draw(rt, "give up"), Delay: 100 * time.Millisecond}
+			GiveUpAfter: rapid.IntRange(0, 3).Draw(rt, "give up")}
 		runs := rapid.SliceOfN(rapid.IntRange(0, 5000), 1, 10).Draw(rt, "ms of the runs, over and over")
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
@@ -246,34 +242,24 @@ func TestLoopStartsAreBounded(t *testing.T) {
 				switch s.State {
 				case Running:
 					burst = append(burst, time.Now())
-					if n := len(burst); n > p.Restarts+1 && burst[n-1].Sub(burst[n-p.Restarts-2]) < p.Within {
-						rt.Errorf("%d starts in %v", p.Restarts+2, burst[n-1].Sub(burst[n-p.Restarts-2]))
+					if n := len(burst); n > p.Limit+1 && burst[n-1].Sub(burst[n-p.Limit-2]) < p.Window {
+						rt.Errorf("%d starts in %v", p.Limit+2, burst[n-1].Sub(burst[n-p.Limit-2]))
 					}
 				case Backoff:
 					burst = nil
 				}
 			})
-			if ctx.Err() == nil && starts < (p.Restarts+1)*(p.GiveUpAfter+1) {
+			if ctx.Err() == nil && starts < (p.Limit+1)*(p.GiveUpAfter+1) {
 				rt.Errorf("given up after %d starts", starts)
 			}
 		})
 	})
 }
 
-var growing = backoff.Policy{Initial: time.Second, Multiplier: 1.6, Max: 30 * time.Second, Jitter: 0.2}
+// usual is what the project file has by default.
+var usual = Policy{Limit: 5, Window: 30 * time.Second, Backoff: 15 * time.Second, GiveUpAfter: 3}
 
-func TestValidate(t *testing.T) {
-	if err := DefaultPolicy().Validate(); err != nil {
-		t.Error(err)
-	}
-	err := Policy{Restarts: -1, Within: 0, Backoff: -1, GiveUpAfter: -2, Delay: -1}.Validate()
-	for _, want := range []string{"restarts is -1", "within is 0s", "backoff is -1ns", "give_up_after is -2",
-		"delay is -1ns"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v lacks %q", err, want)
-		}
-	}
-}
+var growing = backoff.Policy{Initial: time.Second, Multiplier: 1.6, Max: 30 * time.Second, Jitter: 0.2}
 
 func TestStateFinal(t *testing.T) {
 	for _, s := range []State{Running, Restarting, Backoff, Done, Failed, Stopped} {

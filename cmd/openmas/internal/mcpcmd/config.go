@@ -162,7 +162,7 @@ func (e *entry) reach(raw, exe string, stdio bool) error {
 		return nil
 	}
 	if u.Path == "" || u.Path == "/" {
-		u.Path = "/mcp"
+		u.Path = mcp.StreamableEndpoint
 	}
 	e.url, e.sse = u.String(), t.Transport == mcp.SSE
 	return nil

@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/openmas/openmas/internal/cli"
+	"github.com/openmas/openmas/mcp"
 )
 
 // maxImport bounds the file that import reads.
@@ -217,7 +217,7 @@ func (im *importer) url(address, kind string) {
 	if query != "" || strings.Contains(address, "@") {
 		im.note("%s: look at its url: what is secret in it belongs into headers or token, as ${env:NAME}", im.name)
 	}
-	sse := path.Base(bare) == "sse"
+	sse := mcp.TransportOf(bare) == mcp.SSE
 	switch strings.ToLower(kind) {
 	case "sse":
 		if !sse {
