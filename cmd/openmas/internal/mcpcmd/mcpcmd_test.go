@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
-	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
-
-	"github.com/openmas/openmas/runtime/project"
 )
 
 // compact is JSON on one line, this program's path as EXE.
@@ -103,106 +101,58 @@ func TestMCPConfig(t *testing.T) {
 	}
 }
 
-const clientFile = `{
-  // an editor's settings
-  "mcpServers": {
-    "GitHub Copilot": {"command": "npx", "args": ["-y", "server-github", "--api-key=abc123", "--token", "t0ken", "--level", "debug"],
-      "env": {"GITHUB_PERSONAL_ACCESS_TOKEN": "ghp_secret1", "LOG_LEVEL": "info", "HOME_DIR": "${workspaceFolder}/x", "N": 5, "API_KEY": "${input:api-key}", "URL": "${BASE:-http://x}"}, "cwd": "/srv"},
-    "remote": {"type": "sse", "url": "https://x.example/mcp?x=1", "headers": {"Authorization": "Bearer ey-secret2", "X-Api-Key": "secret3", "X-Team": "core"}, "alwaysAllow": ["a"]},
-    "github-copilot": {"serverUrl": "https://y.example/sse", "disabled": true,},
-    "7up": {"type": "http", "url": "https://z.example/sse", "timeout": 60},
-    "odd": {"image": "x"},
-    "openmas": {"command": "a", "args": ["$HOME", "${weird stuff}"], "env": {"NOTHING": null}}, /* the last */
-  },
-  "theme": "dark",
-}`
+const clientFile = `{"mcpServers": {
+  "Notes App": {"command": "notes", "args": ["--token", "t0ken"]},
+  "kept": {"url": "https://bob:pw1@h.example/mcp"},
+  "off": {"command": "x", "disabled": true}, // a comment
+}}`
 
 func TestImport(t *testing.T) {
 	r := run(t, clientFile, "mcp", "import", "-")
-	if r.code != 0 {
-		t.Fatal(r.err)
+	if r.code != 0 || !strings.Contains(r.out, `  notes-app:
+    command: ["notes", "--token", "${env:NOTES_APP_TOKEN}"]`) || !strings.Contains(r.out, "  # off:\n") ||
+		!strings.Contains(r.err, "set the environment variable NOTES_APP_TOKEN") ||
+		strings.Contains(r.out+r.err, "t0ken") || strings.Contains(r.out+r.err, "pw1") {
+		t.Errorf("exit %d\n%s\n%s", r.code, r.out, r.err)
 	}
-	for _, want := range []string{
-		"  github-copilot:\n", `    command: ["npx", "-y", "server-github", "--api-key=${env:GITHUB_COPILOT_API_KEY}", "--token", "${env:GITHUB_COPILOT_TOKEN}", "--level", "debug"]` + "\n",
-		`"GITHUB_PERSONAL_ACCESS_TOKEN": "${env:GITHUB_PERSONAL_ACCESS_TOKEN}"`, `"LOG_LEVEL": "info"`,
-		`"HOME_DIR": "./x"`, `"N": "5"`, `"API_KEY": "${env:API_KEY}"`, `"URL": "${env:BASE}"`, `    dir: "/srv"`,
-		"  remote:\n", "    communicator: mcp-sse\n", `    token: "${env:REMOTE_TOKEN}"`,
-		`"X-Api-Key": "${env:REMOTE_X_API_KEY}"`, `"X-Team": "core"`, `# left out: alwaysAllow: ["a"]`,
-		"  # github-copilot-2:\n", "  #   url: \"https://y.example/sse\"\n", "  mcp-7up:\n",
-		"    communicator: mcp-http\n", "# left out: timeout: 60", "  # odd:\n", `# left out: image: "x"`,
-		"  openmas-mcp:\n", `["a", "$HOME", "$${weird stuff}"]`, "# left out: env: NOTHING",
-	} {
-		if !strings.Contains(r.out, want) {
-			t.Errorf("no %q", want)
+	r = run(t, clientFile, "mcp", "import", "--keep-secrets", "--disabled", "-")
+	if r.code != 0 || !strings.Contains(r.out, `"t0ken"`) || !strings.Contains(r.out, "  off:\n") ||
+		!strings.Contains(r.out, `headers: {"Authorization": "Basic Ym9iOnB3MQ=="}`) {
+		t.Errorf("exit %d\n%s\n%s", r.code, r.out, r.err)
+	}
+	for args, want := range map[string]string{"absent.json": "absent.json",
+		"--into /no/such/folder/x.yaml -": "no such file"} {
+		if r := run(t, clientFile, append([]string{"mcp", "import"}, strings.Fields(args)...)...); r.code == 0 ||
+			!strings.Contains(r.err, want) || r.out != "" {
+			t.Errorf("%s: exit %d, %s", args, r.code, r.err)
 		}
 	}
-	for _, want := range []string{`server "GitHub Copilot" becomes agent github-copilot`, "set the environment " +
-		"variable GITHUB_PERSONAL_ACCESS_TOKEN", "set the environment variable REMOTE_TOKEN",
-		"set the environment variable API_KEY",
-		`no default "http://x"`, "look at its url", "is disabled", `server "odd" has neither`,
-		"remote: left out alwaysAllow", `"theme" at the top`, "${weird stuff} stays as it is"} {
-		if !strings.Contains(r.err, want) {
-			t.Errorf("no note %q", want)
-		}
+	if r := run(t, `{"mcpServers": {"off": {"command": "x", "disabled": true}}}`, "mcp", "import", "-"); r.code != 1 ||
+		r.out != "" || !strings.Contains(r.err, "none of its 1 servers") {
+		t.Errorf("exit %d, %q, %s", r.code, r.out, r.err)
 	}
-	if strings.Contains(r.out+r.err, "secret1") || strings.Contains(r.out+r.err, "secret2") ||
-		strings.Contains(r.out+r.err, "secret3") || strings.Contains(r.out+r.err, "t0ken") ||
-		strings.Contains(r.out+r.err, "abc123") {
-		t.Error("a secret went over")
-	}
-	if t.Failed() {
-		t.Logf("%s\n%s", r.out, r.err)
-	}
-	path := filepath.Join(t.TempDir(), "openmas.yaml")
-	if err := os.WriteFile(path, []byte(r.out), 0o600); err != nil {
+}
+
+func TestImportInto(t *testing.T) {
+	path := projectFile(t, "# mine\nagents:\n  a: {type: greeter} # first\n")
+	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	environ := []string{"HOME=/h"}
-	for _, name := range []string{"GITHUB_COPILOT_API_KEY", "GITHUB_COPILOT_TOKEN", "GITHUB_PERSONAL_ACCESS_TOKEN",
-		"API_KEY", "BASE", "REMOTE_TOKEN", "REMOTE_X_API_KEY"} {
-		environ = append(environ, name+"=value-of-"+name)
-	}
-	cfg, err := project.Load(path, project.Options{Environ: environ})
-	if err != nil {
-		t.Fatalf("what was printed does not load: %v\n%s", err, r.out)
-	}
-	if a := cfg.Agents["remote"]; len(cfg.Agents) != 4 || a.Communicator != project.OverSSE ||
-		a.Token != "value-of-REMOTE_TOKEN" {
-		t.Errorf("%+v", cfg.Agents)
-	}
-}
-
-func TestImportOfOtherFiles(t *testing.T) {
-	for text, want := range map[string]string{
-		`{"servers": {"a": {"type": "stdio", "command": "x"}}, "inputs": []}`: "agents:\n  a:\n    command: " +
-			"[\"x\"]\n    # left out: type: stdio\n",
-		`{"servers": {"a": {"type": "sse", "command": "x"}}}`: "agents:\n  a:\n    command: [\"x\"]\n    # left out: " +
-			"type: sse\n",
-		`{"mcp": {"servers": {"a": {"command": "x"}}}}`: "agents:\n  a:\n    command: [\"x\"]\n",
-		`[]`:                 "",
-		`{"mcpServers": {}}`: "",
-		`{"mcpServers": 5}`:  "",
-		`{"a": "`:            "",
-		``:                   "",
-		`/* "`:               "",
-	} {
-		r := run(t, text, "mcp", "import", "-")
-		if want = strings.Replace(want, "    # left out: type: stdio\n", "", 1); r.out != want ||
-			(r.code == 0) != (want != "") {
-			t.Errorf("%s: exit %d, %q, %s", text, r.code, r.out, r.err)
+	for range 2 { // the second time changes nothing
+		r := run(t, clientFile, "mcp", "import", "--into", path, "-")
+		text, err := os.ReadFile(path)
+		if r.code != 0 || r.out != "" || err != nil || strings.Count(string(text), "  notes-app:\n") != 1 ||
+			!strings.HasPrefix(string(text), "# mine\nagents:\n  a: {type: greeter} # first\n  kept:\n") {
+			t.Fatalf("exit %d, %v\n%s\n%s", r.code, err, text, r.err)
 		}
 	}
-	if r := run(t, "", "mcp", "import", "absent.json"); r.code != 2 {
-		t.Errorf("exit %d, %s", r.code, r.err)
+	if info, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o640 {
+		t.Errorf("%v %v", info.Mode(), err)
 	}
-}
-
-func FuzzImport(f *testing.F) {
-	f.Add(clientFile)
-	f.Add(`{"servers": {"a": {"command": "x", "args": ["${"], "env": {"": ""}}}}`)
-	f.Fuzz(func(t *testing.T, text string) {
-		_, _, _ = importServers([]byte(text)) // it must not panic
-	})
+	environ := []string{"NOTES_APP_TOKEN=a", "KEPT_LOGIN=b"}
+	if r := runWith(t.Context(), "", environ, "validate", path); r.code != 0 {
+		t.Error(r.err)
+	}
 }
 
 func TestConnect(t *testing.T) {
