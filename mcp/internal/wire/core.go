@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"sync"
@@ -274,4 +275,20 @@ func (c *core) Read(ctx context.Context) (jsonrpc.Message, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// Response is the answer to request id for the SDK, whose call ends with it. What t keeps is not
+// the SDK's affair: it gets an empty result. What it could not decode is an error.
+func (e *Envelope) Response(id int64, t *Trace) *jsonrpc.Response {
+	out := &jsonrpc.Response{Result: json.RawMessage(`{}`)}
+	out.ID, _ = jsonrpc.MakeID(float64(id)) // numbers are fine
+	if t.answered(e) {
+		return out
+	}
+	result, err := e.ReadAnswer()
+	if bad := (*AnswerError)(nil); errors.As(err, &bad) {
+		err = &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: err.Error()}
+	}
+	out.Result, out.Error = result, err
+	return out
 }

@@ -2,6 +2,12 @@ package wire
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"strconv"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
 	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
@@ -55,4 +61,135 @@ func (e *Envelope) Scan(msg []byte) bool {
 		return true
 	})
 	return ok && tagged
+}
+
+// AnswerID is the id of the request that a message answers. Requests of ours have integers; some
+// peers give them back as strings, or with a fraction or an exponent. ok is false if the message is
+// no answer, or one to nobody of ours.
+func (e *Envelope) AnswerID() (id int64, ok bool) {
+	raw := e.ID
+	if e.Method != nil || len(raw) == 0 {
+		return 0, false
+	}
+	quoted := raw[0] == '"'
+	if quoted {
+		raw = raw[1 : len(raw)-1]
+	}
+	id, err := strconv.ParseInt(string(raw), 10, 64)
+	if err == nil || quoted {
+		return id, err == nil
+	}
+	f, err := strconv.ParseFloat(string(raw), 64)
+	return int64(f), err == nil && f == math.Trunc(f) && math.Abs(f) <= 1<<53
+}
+
+// ReadAnswer is what an answer says: a copy of the result, or an error, which is a [*jsonrpc.Error]
+// or an [*AnswerError].
+func (e *Envelope) ReadAnswer() (json.RawMessage, error) {
+	if e.Error != nil && string(e.Error) != "null" {
+		rpc := new(jsonrpc.Error)
+		if err := json.Unmarshal(e.Error, rpc); err != nil {
+			return nil, &AnswerError{Cause: err}
+		}
+		return nil, rpc
+	}
+	if e.Result == nil {
+		return nil, &AnswerError{Cause: errNoResult}
+	}
+	return bytes.Clone(e.Result), nil
+}
+
+// fill makes e the envelope of a message that the SDK's decoder has read.
+func (e *Envelope) fill(msg jsonrpc.Message) (err error) {
+	var id jsonrpc.ID
+	switch msg := msg.(type) {
+	case *jsonrpc.Request:
+		*e = Envelope{Method: append([]byte{}, msg.Method...), Params: msg.Params} // a method may be empty
+		id = msg.ID
+	case *jsonrpc.Response:
+		*e = Envelope{Result: msg.Result}
+		if id = msg.ID; msg.Error != nil {
+			e.Error, err = json.Marshal(msg.Error)
+		}
+	}
+	if id.IsValid() && err == nil {
+		e.ID, err = json.Marshal(id.Raw())
+	}
+	return err
+}
+
+// usual reports whether the SDK surely takes a message that was scanned.
+func (e *Envelope) usual() bool {
+	if e.Method == nil {
+		_, ok := e.AnswerID()
+		return ok
+	}
+	_, ok := e.id()
+	return ok && e.Result == nil && e.Error == nil && (e.Params == nil || e.Params[0] == '{' || e.Params[0] == '[')
+}
+
+// encode is the message that an envelope describes. The SDK's encoder leaves out a method that is
+// empty, which makes a request an answer.
+func (e *Envelope) encode() ([]byte, error) {
+	var method *string
+	if e.Method != nil {
+		method = new(string(e.Method))
+	}
+	return json.Marshal(struct {
+		Version string          `json:"jsonrpc"`
+		ID      json.RawMessage `json:"id,omitempty"`
+		Method  *string         `json:"method,omitempty"`
+		Params  json.RawMessage `json:"params,omitempty"`
+		Result  json.RawMessage `json:"result,omitempty"`
+		Error   json.RawMessage `json:"error,omitempty"`
+	}{"2.0", e.ID, method, e.Params, e.Result, e.Error})
+}
+
+// Messages calls each for the message that data holds, or for those of a batch, and bad for what
+// cannot be read. What is written unusually is passed on as the SDK would understand it.
+func Messages(data []byte, each func(raw []byte, env *Envelope), bad func(raw []byte, why error)) {
+	var env Envelope
+	one := func(raw []byte) bool {
+		if env.Scan(raw) && env.usual() {
+			each(raw, &env)
+			return true
+		}
+		msg, err := jsonrpc.DecodeMessage(bytes.Clone(raw))
+		if err == nil {
+			err = env.fill(msg)
+		}
+		if err == nil {
+			raw, err = env.encode()
+		}
+		if err == nil {
+			each(raw, &env)
+		} else {
+			bad(raw, err)
+		}
+		return true
+	}
+	if len(data) == 0 || data[0] != '[' {
+		one(data)
+	} else if !rawjson.Array(data, one) {
+		bad(data, errors.New("a batch that is not a JSON array"))
+	}
+}
+
+// id reads a plain string or an integer that a float64 holds exactly; no id is the zero ID.
+func (e *Envelope) id() (jsonrpc.ID, bool) {
+	var v any
+	switch raw := e.ID; {
+	case raw == nil:
+		return jsonrpc.ID{}, true
+	case raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0:
+		v = string(raw[1 : len(raw)-1])
+	default:
+		n, err := strconv.ParseInt(string(raw), 10, 64)
+		if err != nil || n > 1<<53 || n < -1<<53 {
+			return jsonrpc.ID{}, false
+		}
+		v = float64(n)
+	}
+	id, err := jsonrpc.MakeID(v)
+	return id, err == nil
 }

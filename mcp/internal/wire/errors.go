@@ -4,10 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 )
@@ -67,46 +64,6 @@ func (e *TooLargeError) Error() string {
 		return fmt.Sprintf("the peer sent a message of more than %d bytes, the limit", e.Limit)
 	}
 	return fmt.Sprintf("a message of %d bytes exceeds the limit of %d", e.Size, e.Limit)
-}
-
-// HTTPError is an HTTP answer that is not a success.
-type HTTPError struct {
-	Status     int           // the status code
-	RetryAfter time.Duration // from the Retry-After header; 0 if there was none
-	Body       string        // the start of the body, at most 512 bytes; empty where the SDK reads the body
-	Op         string        // what was asked: method and URL without its query, which may hold a secret
-}
-
-func (e *HTTPError) Error() string {
-	s := fmt.Sprintf("%s: %d %s", e.Op, e.Status, http.StatusText(e.Status))
-	if e.Body != "" {
-		s += ": " + e.Body
-	}
-	return s
-}
-
-// Refused reports whether the status means that the server turned the request away before it acted
-// on it: 4xx and 503.
-func (e *HTTPError) Refused() bool {
-	return e.Status >= 400 && e.Status < 500 || e.Status == http.StatusServiceUnavailable
-}
-
-// httpError describes an answer of status 400 and above; body may be nil.
-func httpError(op string, resp *http.Response, body []byte) *HTTPError {
-	return &HTTPError{Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header, time.Now()), Body: clip(body, 512),
-		Op: op}
-}
-
-// retryAfter reads the Retry-After header: seconds or a date.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	v := h.Get("Retry-After")
-	if n, err := strconv.ParseUint(v, 10, 31); err == nil {
-		return time.Duration(n) * time.Second
-	}
-	if t, err := http.ParseTime(v); err == nil && t.After(now) {
-		return t.Sub(now)
-	}
-	return 0
 }
 
 // clip is the start of b as valid text for logs and errors.

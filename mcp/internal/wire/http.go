@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -170,25 +169,4 @@ func (t *TraceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 func (t *TraceTransport) CloseIdleConnections() {
 	t.post.CloseIdle()
 	closeIdle(t.Base)
-}
-
-// op names a request without its query, where session ids and tokens stand.
-func op(r *http.Request) string {
-	return r.Method + " " + bare(r.URL)
-}
-
-func bare(u *url.URL) string {
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
-}
-
-// doError is the cause of a failed http.Client.Do without the URL that it repeats.
-func doError(r *http.Request, err error) error {
-	if ue := (*url.Error)(nil); errors.As(err, &ue) {
-		err = ue.Err
-	}
-	if cause := context.Cause(r.Context()); cause != nil && errors.Is(err, r.Context().Err()) &&
-		!errors.Is(cause, err) {
-		err = fmt.Errorf("%w: %w", cause, err)
-	}
-	return fmt.Errorf("%s: %w", op(r), err)
 }

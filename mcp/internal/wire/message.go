@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 )
@@ -35,25 +34,6 @@ func (e *Envelope) message() jsonrpc.Message {
 		return &jsonrpc.Response{ID: id, Result: bytes.Clone(e.Result)}
 	}
 	return nil
-}
-
-// id reads a plain string or an integer that a float64 holds exactly; no id is the zero ID.
-func (e *Envelope) id() (jsonrpc.ID, bool) {
-	var v any
-	switch raw := e.ID; {
-	case raw == nil:
-		return jsonrpc.ID{}, true
-	case raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0:
-		v = string(raw[1 : len(raw)-1])
-	default:
-		n, err := strconv.ParseInt(string(raw), 10, 64)
-		if err != nil || n > 1<<53 || n < -1<<53 {
-			return jsonrpc.ID{}, false
-		}
-		v = float64(n)
-	}
-	id, err := jsonrpc.MakeID(v)
-	return id, err == nil
 }
 
 // encode is the wire form of msg, or a NotSentError.

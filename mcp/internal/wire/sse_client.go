@@ -56,6 +56,8 @@ type SSEClient struct {
 	receipts receipts
 }
 
+var _ Conn = (*SSEClient)(nil)
+
 // SSEURL completes the URL of an SSE server: one without a path gets /sse.
 func SSEURL(raw string) (string, error) {
 	u, err := httpURL(raw)

@@ -11,12 +11,6 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 )
 
-func readHTTPError(op string, resp *http.Response) *HTTPError {
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // a description; the status is what counts
-	resp.Body.Close()
-	return httpError(op, resp, bytes.TrimSpace(body))
-}
-
 // Write implements [sdk.Connection]: it POSTs the message and waits for the receipt.
 func (c *SSEClient) Write(ctx context.Context, msg jsonrpc.Message) error {
 	data, err := encode(msg)

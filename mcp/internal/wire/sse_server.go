@@ -18,30 +18,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/modelcontextprotocol/go-sdk/auth"
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/mcp"
 )
-
-// SSEServerOptions configures an [SSEServer]. Zero values select the defaults.
-type SSEServerOptions struct {
-	// Connect starts the SDK's session for a new client: `return server.Connect(ctx, conn, nil)`,
-	// after it has looked at conn.Request and perhaps set a hook. ctx ends when the client goes. An
-	// error becomes a 500 answer. Required.
-	Connect         func(ctx context.Context, conn *SSEConn) (*sdk.ServerSession, error)
-	MaxBody         int           // bytes of a POST; DefaultMaxBody
-	MaxFrame        int           // bytes of an outgoing message; DefaultMaxFrame
-	MaxQueue        int           // bytes that wait for a client before writers wait too; 256 KiB
-	MaxSessions     int           // 1000
-	CommentInterval time.Duration // of silence, then a comment is sent; 15 s
-	WriteTimeout    time.Duration // for a client to take 64 KiB or one event, or lose its session; 30 s
-	ReadTimeout     time.Duration // for the body of a POST; 30 s
-	Lifetime        time.Duration // of a session, then it is closed when no call is in flight; 3600 s, negative: none
-	Idle            time.Duration // without a POST and a call in flight, then the session is closed; 0: never
-	Logger          *slog.Logger  // slog.Default()
-}
 
 // SSEServer serves the HTTP+SSE transport of protocol 2024-11-05: GET …/sse opens a session, POST
 // …/messages/?session_id= brings its messages. Mount it for the paths sse, messages and messages/
@@ -294,12 +274,4 @@ func (s *SSEServer) post(w http.ResponseWriter, r *http.Request, prefix string, 
 	// without a body: clients that do not read one, as the official SDK's, would need a new
 	// connection for each message
 	w.WriteHeader(http.StatusAccepted)
-}
-
-// extra lets a tool see the headers and the token of the POST that called it, as it does on
-// streamable HTTP.
-func extra(msg jsonrpc.Message, r *http.Request) {
-	if req, ok := msg.(*jsonrpc.Request); ok {
-		req.Extra = &sdk.RequestExtra{Header: r.Header, TokenInfo: auth.TokenInfoFromContext(r.Context())}
-	}
 }

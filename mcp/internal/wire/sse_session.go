@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
+	"github.com/modelcontextprotocol/go-sdk/auth"
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -27,6 +29,8 @@ type SSEConn struct {
 	out      *outbox
 	lastUse  atomic.Int64 // Unix nanoseconds
 }
+
+var _ Conn = (*SSEConn)(nil)
 
 func newSSEConn(o *SSEServerOptions, r *http.Request, id, prefix string, identity any) *SSEConn {
 	c := &SSEConn{o: o, req: r, id: id, prefix: prefix, identity: identity,
@@ -193,43 +197,28 @@ func timer(d time.Duration) *time.Timer {
 	return t
 }
 
-// eventStream writes to a response under a deadline for each piece.
-type eventStream struct {
-	w       http.ResponseWriter
-	rc      *http.ResponseController
-	timeout time.Duration
+// SSEServerOptions configures an [SSEServer]. Zero values select the defaults.
+type SSEServerOptions struct {
+	// Connect starts the SDK's session for a new client: `return server.Connect(ctx, conn, nil)`,
+	// after it has looked at conn.Request and perhaps set a hook. ctx ends when the client goes. An
+	// error becomes a 500 answer. Required.
+	Connect         func(ctx context.Context, conn *SSEConn) (*sdk.ServerSession, error)
+	MaxBody         int           // bytes of a POST; DefaultMaxBody
+	MaxFrame        int           // bytes of an outgoing message; DefaultMaxFrame
+	MaxQueue        int           // bytes that wait for a client before writers wait too; 256 KiB
+	MaxSessions     int           // 1000
+	CommentInterval time.Duration // of silence, then a comment is sent; 15 s
+	WriteTimeout    time.Duration // for a client to take 64 KiB or one event, or lose its session; 30 s
+	ReadTimeout     time.Duration // for the body of a POST; 30 s
+	Lifetime        time.Duration // of a session, then it is closed when no call is in flight; 3600 s, negative: none
+	Idle            time.Duration // without a POST and a call in flight, then the session is closed; 0: never
+	Logger          *slog.Logger  // slog.Default()
 }
 
-func (s *eventStream) extend() {
-	_ = s.rc.SetWriteDeadline(time.Now().Add(s.timeout)) // not every writer has deadlines; then the server's hold
-}
-
-// flush sends what is queued.
-func (s *eventStream) flush(out *outbox) error {
-	for {
-		b := out.take()
-		if len(b.data) == 0 {
-			return nil
-		}
-		n, err := s.write(b.data)
-		out.sent(b, n)
-		if err != nil {
-			return err
-		}
+// extra lets a tool see the headers and the token of the POST that called it, as it does on
+// streamable HTTP.
+func extra(msg jsonrpc.Message, r *http.Request) {
+	if req, ok := msg.(*jsonrpc.Request); ok {
+		req.Extra = &sdk.RequestExtra{Header: r.Header, TokenInfo: auth.TokenInfoFromContext(r.Context())}
 	}
-}
-
-// write sends p in pieces: a slow client may take long for much, but one that stalls must not.
-func (s *eventStream) write(p []byte) (n int, err error) {
-	for n < len(p) {
-		s.extend()
-		k, err := s.w.Write(p[n:min(len(p), n+64<<10)])
-		if n += k; err == nil {
-			err = s.rc.Flush()
-		}
-		if err != nil {
-			return n, fmt.Errorf("the client does not take its events: %w", err)
-		}
-	}
-	return n, nil
 }

@@ -11,6 +11,7 @@ package wire
 
 import (
 	"context"
+	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -62,8 +63,10 @@ type Conn interface {
 	Err() error
 }
 
-var (
-	_ Conn = (*Line)(nil)
-	_ Conn = (*SSEConn)(nil)
-	_ Conn = (*SSEClient)(nil)
-)
+// orDefault is v, or def where v was left out.
+func orDefault[T int | int64 | time.Duration](v, def T) T {
+	if v <= 0 {
+		return def
+	}
+	return v
+}
