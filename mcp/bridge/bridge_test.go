@@ -16,10 +16,10 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/internal/codec"
-	"github.com/openmas/openmas/mcp/internal/fixture"
 	"github.com/openmas/openmas/mcp/server"
 )
 

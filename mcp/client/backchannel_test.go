@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/mcp/internal/fixture"
+	"github.com/openmas/openmas/internal/testkit/fixture"
 )
 
 // answers is a back-channel that answers everything in the name of who.

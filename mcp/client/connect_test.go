@@ -15,8 +15,8 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
-	"github.com/openmas/openmas/mcp/internal/fixture"
 )
 
 func TestConnectLaunched(t *testing.T) {

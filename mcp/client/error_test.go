@@ -12,8 +12,8 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
-	"github.com/openmas/openmas/mcp/internal/fixture"
 )
 
 // moody is a server over HTTP that can be told to answer POSTs otherwise.

@@ -16,8 +16,8 @@ import (
 
 	"github.com/openmas/openmas/internal/startup"
 	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
-	"github.com/openmas/openmas/mcp/internal/fixture"
 )
 
 // roleVariable tells a process of the test binary which program it is.

@@ -15,9 +15,9 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
-	"github.com/openmas/openmas/mcp/internal/fixture"
 )
 
 // newestWays runs test over the transports that have protocol 2026-07-28.

@@ -16,8 +16,8 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp/internal/codec"
-	"github.com/openmas/openmas/mcp/internal/fixture"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 

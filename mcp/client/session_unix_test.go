@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
-	"github.com/openmas/openmas/mcp/internal/fixture"
 )
 
 // TestKilledChild: the calls in flight are over at once, and it is known that they may have run.

@@ -13,8 +13,8 @@ import (
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/communicator/communicatortest"
 	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
-	"github.com/openmas/openmas/mcp/internal/fixture"
 	"github.com/openmas/openmas/mcp/server"
 )
 

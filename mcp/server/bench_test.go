@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
-	"github.com/openmas/openmas/mcp/internal/fixture"
 )
 
 // BenchmarkFastPath calls a tool over each HTTP transport, both ends in this process.

@@ -16,9 +16,9 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
-	"github.com/openmas/openmas/mcp/internal/fixture"
 )
 
 func TestCancellationReachesTheTool(t *testing.T) {

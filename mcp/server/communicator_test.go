@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"github.com/openmas/openmas/communicator/communicatortest"
+	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
-	"github.com/openmas/openmas/mcp/internal/fixture"
 )
 
 // TestHTTPKeepsTheContract runs the suite of all communicators over both HTTP transports, through a

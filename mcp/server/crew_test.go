@@ -12,9 +12,9 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
-	"github.com/openmas/openmas/mcp/internal/fixture"
 )
 
 // tokens is an Identify hook: Bearer NAME is that user, !NAME one of our runtimes, =NAME a child of

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/mcp/internal/fixture"
+	"github.com/openmas/openmas/internal/testkit/fixture"
 )
 
 func TestServersTakeTheFastPath(t *testing.T) {

@@ -12,9 +12,9 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
-	"github.com/openmas/openmas/mcp/internal/fixture"
 )
 
 func TestGatewayNames(t *testing.T) {

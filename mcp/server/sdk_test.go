@@ -13,8 +13,8 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp/internal/codec"
-	"github.com/openmas/openmas/mcp/internal/fixture"
 )
 
 // These tests hold the SDK alone against what sdk.go works round. One that fails after an upgrade

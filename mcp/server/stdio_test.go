@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/openmas/openmas/mcp/internal/fixture"
+	"github.com/openmas/openmas/internal/testkit/fixture"
 )
 
 // lines serves an agent on pipes; what the test writes goes in, each line that comes out is passed

@@ -13,7 +13,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/mcp/internal/fixture"
+	"github.com/openmas/openmas/internal/testkit/fixture"
 )
 
 // overTheWire encodes a result and decodes it as a client of the SDK does.
