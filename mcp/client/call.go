@@ -6,7 +6,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
 // Call makes one call. It returns at the end of ctx at the latest, whatever the server does; the
@@ -35,9 +34,8 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 
 	f := s.backs.open(ctx, c)
 	defer s.backs.close(ctx, f)
-	ctx, trace := wire.WithTrace(ctx)
-	ctx, note := withNote(ctx, trace, s.hook)
-	out := request{Call: c, trace: trace, note: note}
+	ctx, note := withNote(ctx)
+	out := request{Call: c, note: note}
 	if f != nil {
 		out.token = f.token
 	}
@@ -46,7 +44,7 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 		err = *why
 	}
 	if err != nil {
-		return nil, s.failure(ctx, c, trace, note, err)
+		return nil, s.failure(ctx, c, note, err)
 	}
 	return res, nil
 }

@@ -62,6 +62,9 @@ func open(ctx context.Context, t Target, o Options, l *link, era string) (*Sessi
 	if l.conn != nil {
 		l.conn.SetHook(s.hook)
 	}
+	if l.http != nil {
+		l.http.hook = s.hook
+	}
 	client := sdk.NewClient(&sdk.Implementation{Name: clientName, Version: o.Version}, s.clientOptions())
 	client.AddReceivingMiddleware(s.receive)
 	client.AddSendingMiddleware(s.recordDiscover)

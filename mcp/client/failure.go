@@ -19,7 +19,7 @@ import (
 
 // failure says what the failure of a call means: the server's own error, or what is known about
 // whether the call ran.
-func (s *Session) failure(ctx context.Context, c *agent.Call, trace *wire.Trace, n *note, err error) *agent.Error {
+func (s *Session) failure(ctx context.Context, c *agent.Call, n *note, err error) *agent.Error {
 	var e *agent.Error
 	if errors.As(err, &e) {
 		return e
@@ -27,11 +27,11 @@ func (s *Session) failure(ctx context.Context, c *agent.Call, trace *wire.Trace,
 	if errors.Is(err, sdk.ErrSessionMissing) {
 		s.end(fmt.Errorf("the session ended: %w", sdk.ErrSessionMissing)) // at once, so that nobody calls on it again
 	}
-	sent := trace.Sent()
+	sent := n.Sent()
 	if sent && ctx.Err() != nil {
 		s.abandoned.Store(true)
 	}
-	status := trace.HTTPError()
+	status := n.HTTPError()
 	var large *wire.TooLargeError
 	switch {
 	case errors.As(err, &large) && !large.Inbound:

@@ -22,22 +22,18 @@ func (s *Session) callFast(ctx context.Context, out request, name string, argume
 		// as the SDK does in later rounds of the call: servers bind a call's state to what it says
 		arguments = codec.Compact(arguments)
 	}
-	var room [512]byte
-	meta, err := codec.AppendRequestMeta(ctx, room[:0], out.Call, s.target.Trusted, out.token, s.statelessMeta)
-	if err != nil {
-		return nil, err
-	}
 	id, answer := s.pending.Begin()
 	defer s.pending.End(id)
 	buf := messages.Get().(*[]byte)
-	*buf = codec.AppendCall((*buf)[:0], id, name, arguments, meta)
+	*buf = codec.AppendCall(ctx, (*buf)[:0], id, name, arguments, codec.FastMeta{Call: out.Call,
+		Trusted: s.target.Trusted, Progress: out.token, Members: s.statelessMeta})
 	s.fastCalls.Add(1)
 	resp, err := s.fast.call(ctx, id, answer, name, *buf)
 	if cap(*buf) <= 64<<10 {
 		messages.Put(buf)
 	}
 	if err != nil {
-		if ctx.Err() != nil && out.trace.Sent() && !s.keepCancels.Load() {
+		if ctx.Err() != nil && out.note.Sent() && !s.keepCancels.Load() {
 			s.fast.cancel(ctx, id)
 		}
 		if errors.Is(err, errNotTaken) {

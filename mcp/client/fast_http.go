@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"maps"
 	"net/http"
-	"net/url"
 	"sync/atomic"
 
 	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/post"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
@@ -18,10 +17,9 @@ import (
 // What else the response says goes where the session's other messages go.
 type postSender struct {
 	http       *roundTripper
-	url        *url.URL
-	header     http.Header // not changed
-	stateless  bool        // the protocol has no sessions
-	redirected atomic.Bool // there are redirects
+	template   *http.Request // of the POSTs
+	stateless  bool          // the protocol has no sessions
+	redirected atomic.Bool   // there are redirects
 	after      *background
 	// other gets the messages of a response that are not its answer, valid during the call.
 	other func(ctx context.Context, raw []byte, env *wire.Envelope)
@@ -46,19 +44,7 @@ func newPostSender(l *link, own map[string]string, version, session string) *pos
 		pass, _ := user.Password()
 		(&http.Request{Header: h}).SetBasicAuth(user.Username(), pass)
 	}
-	return &postSender{http: l.http, url: l.endpoint, header: h, stateless: stateless}
-}
-
-func (c *postSender) request(ctx context.Context, method string, header http.Header, msg []byte) *http.Request {
-	r := &http.Request{Method: method, URL: c.url, Host: c.url.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: header}
-	if msg != nil {
-		msg = bytes.Clone(msg) // it may be read after the response has come
-		r.ContentLength = int64(len(msg))
-		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(msg)), nil }
-		r.Body = io.NopCloser(bytes.NewReader(msg))
-	}
-	return r.WithContext(ctx)
+	return &postSender{http: l.http, template: post.Template(l.endpoint, h), stateless: stateless}
 }
 
 func (c *postSender) call(ctx context.Context, id codec.FastID, _ <-chan codec.Response, name string,
@@ -66,12 +52,13 @@ func (c *postSender) call(ctx context.Context, id codec.FastID, _ <-chan codec.R
 	if c.redirected.Load() {
 		return answer, errNotTaken
 	}
-	h := c.header
+	// A copy: it may be read after the response has come.
+	r := post.NewRequest(ctx, c.template, bytes.Clone(msg))
 	if c.stateless {
-		h = maps.Clone(h)
-		h[codec.NameHeader] = []string{name}
+		r.Header = maps.Clone(r.Header)
+		r.Header[codec.NameHeader] = []string{name}
 	}
-	resp, err := c.http.post(c.request(ctx, http.MethodPost, h, msg)) //nolint:bodyclose // read closes it
+	resp, err := c.http.post(r) //nolint:bodyclose // read closes it
 	if err != nil {
 		return answer, err
 	}
@@ -89,12 +76,12 @@ func (c *postSender) cancel(_ context.Context, id codec.FastID) {
 		return // the connection has been closed, which says it
 	}
 	c.after.run(func(ctx context.Context) {
-		if resp, err := c.http.RoundTrip(c.request(ctx, http.MethodPost, c.header, cancellation(id))); err == nil {
+		if resp, err := c.http.RoundTrip(post.NewRequest(ctx, c.template, cancellation(id))); err == nil {
 			_ = resp.Body.Close() // the server's opinion of it does not matter
 		}
 	})
 }
 
 func (c *postSender) resume(ctx context.Context, lastEvent string) (*http.Response, error) {
-	return c.http.RoundTrip(c.request(ctx, http.MethodGet, resumeHeader(c.header, lastEvent), nil))
+	return c.http.RoundTrip(resumeRequest(ctx, c.template, lastEvent))
 }

@@ -59,11 +59,11 @@ func (s *Session) callTool(ctx context.Context, out request, name string, argume
 		}
 		out.note.direct = false
 	}
-	out.trace.KeepAnswer()
+	out.note.KeepAnswer()
 	// The SDK changes the parameters it is given: they are never shared.
 	res, err := s.sdk.CallTool(ctx, &sdk.CallToolParams{Meta: s.metaOf(ctx, out), Name: name, Arguments: arguments,
 		InputResponses: out.responses, RequestState: out.state})
-	if answer := out.trace.Answer(); answer != nil {
+	if answer := out.note.Answer(); answer != nil {
 		return s.result(out, codec.ReadResponse(answer))
 	}
 	if err != nil {
@@ -79,10 +79,13 @@ func (s *Session) result(out request, answer codec.Response) (res *agent.Result,
 	} else if e, ok := codec.FromRPCError(err, s.target.Trusted); ok {
 		return nil, e
 	}
-	if e := (*agent.Error)(nil); err != nil && !errors.As(err, &e) {
-		return nil, agent.Errorf(agent.CodeInternal, "%s: %w", out.Target(), err)
+	if err == nil {
+		return res, nil
 	}
-	return res, err
+	if e := (*agent.Error)(nil); !errors.As(err, &e) {
+		err = agent.Errorf(agent.CodeInternal, "%s: %w", out.Target(), err)
+	}
+	return nil, err
 }
 
 func (s *Session) getPrompt(ctx context.Context, out request) (*agent.Result, error) {

@@ -27,7 +27,7 @@ const roleVariable = "OPENMAS_TEST_ROLE"
 const buildTime = 4 * time.Second
 
 // role is a target that runs this test binary as another program.
-func role(t *testing.T, name string, transport mcp.Transport) Target {
+func role(t testing.TB, name string, transport mcp.Transport) Target {
 	t.Helper()
 	testkit.Processes(t)
 	self, err := os.Executable()

@@ -108,7 +108,7 @@ func connectPipes(ctx context.Context, p pipe, target Target, o Options) (*Sessi
 	return s, nil
 }
 
-func mustConnect(t *testing.T, target Target, o Options) *Session {
+func mustConnect(t testing.TB, target Target, o Options) *Session {
 	t.Helper()
 	o.Logger, o.NoFastPath = fixture.Quiet, o.NoFastPath || fixture.NoFastPath
 	s, err := Connect(t.Context(), target, o)
@@ -119,7 +119,7 @@ func mustConnect(t *testing.T, target Target, o Options) *Session {
 	return s
 }
 
-func closeAtEnd(t *testing.T, s *Session) {
+func closeAtEnd(t testing.TB, s *Session) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), fixture.Patience)
 		defer cancel()

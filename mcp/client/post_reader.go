@@ -135,11 +135,12 @@ func (p *postReader) messages(data []byte) {
 	})
 }
 
-// resumeHeader is the header of a request for what follows an event, made from that of the POST.
-func resumeHeader(h http.Header, lastEvent string) http.Header {
-	h = h.Clone()
-	h.Del("Content-Type")
-	h.Set("Accept", "text/event-stream")
-	h.Set(codec.LastEventHeader, lastEvent)
-	return h
+// resumeRequest asks for what follows an event of the response to a POST.
+func resumeRequest(ctx context.Context, post *http.Request, lastEvent string) *http.Request {
+	r := post.Clone(ctx)
+	r.Method, r.Body, r.GetBody, r.ContentLength = http.MethodGet, nil, nil, 0
+	r.Header.Del("Content-Type")
+	r.Header.Set("Accept", "text/event-stream")
+	r.Header.Set(codec.LastEventHeader, lastEvent)
+	return r
 }

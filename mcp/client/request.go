@@ -16,30 +16,30 @@ import (
 type request struct {
 	*agent.Call
 	token string // for progress; empty: nobody listens
-	trace *wire.Trace
 	note  *note
 	// With protocol 2026-07-28: the answers to what an earlier result wanted, and its state.
 	responses sdk.InputResponseMap
 	state     string
 }
 
-// A note is what the round tripper learns about one call.
+// A note is what the round tripper learns about one call, beside its trace.
 type note struct {
-	trace   *wire.Trace
-	hook    wire.Hook              // gets the messages that are not the answer
+	*wire.Trace
 	refusal atomic.Pointer[string] // the body of an answer that is no success
 	failed  atomic.Pointer[error]  // why the SDK got no answer
 	direct  bool                   // the SDK does not make the call
 }
 
-func withNote(ctx context.Context, trace *wire.Trace, hook wire.Hook) (context.Context, *note) {
-	n := &notedContext{Context: ctx, note: note{trace: trace, hook: hook}}
+// withNote returns a context that carries a new note and its trace.
+func withNote(ctx context.Context) (context.Context, *note) {
+	n := &notedContext{TracedContext: wire.TracedContext{Context: ctx}}
+	n.note.Trace = &n.Trace
 	return n, &n.note
 }
 
-// notedContext is a context and its note in one piece.
+// notedContext is a context, its trace and its note in one piece.
 type notedContext struct {
-	context.Context
+	wire.TracedContext
 	note note
 }
 
@@ -48,7 +48,7 @@ func (n *notedContext) Value(key any) any {
 	if key == (noteKey{}) {
 		return &n.note
 	}
-	return n.Context.Value(key)
+	return n.TracedContext.Value(key)
 }
 
 type noteKey struct{}

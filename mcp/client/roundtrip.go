@@ -26,6 +26,7 @@ type roundTripper struct {
 	maxFrame    int64
 	ctx         context.Context // of all requests
 	abort       context.CancelFunc
+	hook        wire.Hook              // gets the messages of a response that are not the answer
 	oddMedia    atomic.Pointer[string] // the last media type that no MCP server would answer with
 	keepCancels atomic.Bool            // the server is not told of cancellations
 }

@@ -145,17 +145,14 @@ func (t *roundTripper) readForSDK(r *http.Request, id int64, n *note, resp *http
 		}
 	}
 	p := &postReader{id: id, log: t.log, maxFrame: t.maxFrame,
-		answer: func(env *wire.Envelope) { reply(env.Response(id, n.trace)) },
+		answer: func(env *wire.Envelope) { reply(env.Response(id, n.Trace)) },
 		other: func(raw []byte, env *wire.Envelope) {
-			if !n.hook(raw, env) {
+			if !t.hook(raw, env) {
 				send(raw)
 			}
 		},
 		resume: func(ctx context.Context, lastEvent string) (*http.Response, error) {
-			get := r.Clone(ctx)
-			get.Method, get.Body, get.GetBody, get.ContentLength = http.MethodGet, nil, nil, 0
-			get.Header = resumeHeader(r.Header, lastEvent)
-			return t.RoundTrip(get)
+			return t.RoundTrip(resumeRequest(ctx, r, lastEvent))
 		}}
 	done := make(chan struct{})
 	go func() { // Close of the body waits for it

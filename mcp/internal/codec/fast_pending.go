@@ -34,7 +34,10 @@ type PendingCalls struct {
 	mu    sync.Mutex
 	begun FastID // how many, modulo their range
 	calls map[FastID]chan Response
+	free  []chan Response // empty ones, to be used again: at most maxFree
 }
+
+const maxFree = 64
 
 // Response is the answer to a request: Err is a [*jsonrpc.Error], or a [*wire.AnswerError] where
 // there is nothing to understand.
@@ -44,13 +47,18 @@ type Response struct {
 }
 
 // Begin gives a request an id that no pending one has, and the channel on which [Deliver] puts the
-// answer. End must follow.
+// answer. End must follow: the channel is not the request's any more then.
 func (p *PendingCalls) Begin() (FastID, <-chan Response) {
-	answer := make(chan Response, 1)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.calls == nil {
 		p.calls = map[FastID]chan Response{}
+	}
+	var answer chan Response
+	if n := len(p.free); n > 0 {
+		answer, p.free = p.free[n-1], p.free[:n-1]
+	} else {
+		answer = make(chan Response, 1)
 	}
 	for {
 		id := firstFastID + p.begun
@@ -66,7 +74,15 @@ func (p *PendingCalls) Begin() (FastID, <-chan Response) {
 func (p *PendingCalls) End(id FastID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	answer := p.calls[id]
 	delete(p.calls, id)
+	select {
+	case <-answer: // which nobody took
+	default:
+	}
+	if len(p.free) < maxFree {
+		p.free = append(p.free, answer)
+	}
 }
 
 // Deliver takes a message that answers a request of the fast path, also one that came too late.
@@ -75,14 +91,12 @@ func (p *PendingCalls) Deliver(env *wire.Envelope) bool {
 	if !ours {
 		return false
 	}
+	r := ReadResponse(env)
 	p.mu.Lock()
-	answer := p.calls[id]
-	p.mu.Unlock()
-	if answer != nil {
-		select {
-		case answer <- ReadResponse(env):
-		default: // the second answer to one request
-		}
+	defer p.mu.Unlock() // or it could reach the next request on the same channel
+	select {
+	case p.calls[id] <- r:
+	default: // nobody waits for it, or it is the second answer to one request
 	}
 	return true
 }

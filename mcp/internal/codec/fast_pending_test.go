@@ -40,14 +40,23 @@ func deliver(t *testing.T, p *PendingCalls, id FastID, rest string) bool {
 func TestPendingCalls(t *testing.T) {
 	var p PendingCalls
 	p.begun = lastFastID - firstFastID
-	last, ofLast := p.Begin()
+	last, _ := p.Begin()
 	first, ofFirst := p.Begin() // the range begins anew
 	if last != lastFastID || first != firstFastID {
 		t.Fatalf("%d, %d", last, first)
 	}
+	if !deliver(t, &p, last, `"result":{}`) {
+		t.Error("an answer is not taken")
+	}
 	p.End(last)
+	if !deliver(t, &p, last, `"result":{}`) {
+		t.Error("an answer that came too late is not taken")
+	}
 	p.begun = lastFastID - firstFastID
-	again, _ := p.Begin()
+	again, ofAgain := p.Begin()
+	if len(ofAgain) != 0 {
+		t.Error("an answer to another call waits for the next one")
+	}
 	second, ofSecond := p.Begin()
 	if again != lastFastID || second != firstFastID+1 {
 		t.Errorf("%d, %d: a pending id was given again, or a free one was not", again, second)
@@ -60,8 +69,8 @@ func TestPendingCalls(t *testing.T) {
 	if r := <-ofFirst; string(r.Result) != `{"a":1}` || r.Err != nil {
 		t.Errorf("%s, %v", r.Result, r.Err)
 	}
-	if !deliver(t, &p, again, `"error":{"code":-7,"message":"no"}`) || len(ofLast) != 0 {
-		t.Error("an answer came to a call that has ended")
+	if !deliver(t, &p, again, `"error":{"code":-7,"message":"no"}`) || len(ofAgain) != 1 {
+		t.Error("an answer did not come")
 	}
 	if !deliver(t, &p, second, `"error":{"code":"x"}`) {
 		t.Error("an answer that does not decode is none")

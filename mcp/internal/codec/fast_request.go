@@ -111,14 +111,16 @@ func (m *CallMeta) scanOurs(k, v []byte) (ok bool) {
 		n, ok = scanInt(v)
 		m.Attempt = atLeast(n, 1)
 	case metaInputs:
-		var in string
-		if in, ok = rawjson.Unquote(v); ok {
-			ok = json.Unmarshal([]byte(in), &m.Inputs) == nil
-		}
+		m.Inputs, ok = scanInputs(v)
 	default:
 		ok = true
 	}
 	return ok
+}
+
+func scanInputs(raw []byte) (in map[string]json.RawMessage, ok bool) {
+	s, ok := rawjson.Unquote(raw)
+	return in, ok && json.Unmarshal([]byte(s), &in) == nil
 }
 
 // scanToken reads a progress token: a string, or an integer.
@@ -134,58 +136,67 @@ func scanToken(raw []byte, token *any) bool {
 	return true
 }
 
-// AppendCall appends the message of a tools/call, whose `_meta` is that of requestMeta.
-func AppendCall(dst []byte, id FastID, name string, args json.RawMessage, meta []byte) []byte {
+// FastMeta is what the `_meta` of a request is built from: that of [RequestMeta], and what the SDK
+// adds.
+type FastMeta struct {
+	*agent.Call
+	Trusted  bool
+	Progress string // the progress token; empty: none
+	Members  []byte // more members, as JSON without the braces
+}
+
+// AppendCall appends the message of a tools/call.
+func AppendCall(ctx context.Context, dst []byte, id FastID, name string, args json.RawMessage, m FastMeta) []byte {
 	dst = append(id.Append(append(dst, `{"jsonrpc":"2.0","id":`...)), `,"method":"`+MethodCall+`","params":{`...)
-	if len(meta) > 0 {
-		dst = append(append(append(dst, `"_meta":`...), meta...), ',')
-	}
+	dst = m.append(ctx, dst)
 	dst = rawjson.AppendQuote(append(dst, `"name":`...), name)
 	return append(AppendOneLine(append(dst, `,"arguments":`...), args), `}}`...)
 }
 
-// AppendRequestMeta appends the `_meta` that RequestMeta builds, with the members that the era
-// wants and a progress token if there is one; nothing when it is empty.
-func AppendRequestMeta(ctx context.Context, dst []byte, c *agent.Call, trusted bool, token string, says []byte) ([]byte,
-	error) {
-	m := metaWriter{dst: dst, start: len(dst)}
-	if len(says) > 0 {
-		m.dst = append(append(m.dst, '{'), says...)
+// append appends the member `_meta` and a comma; nothing when it is empty.
+func (f FastMeta) append(ctx context.Context, dst []byte) []byte {
+	begun := append(dst, `"_meta":`...)
+	m := metaWriter{dst: begun, start: len(begun)}
+	if len(f.Members) > 0 {
+		m.dst = append(append(m.dst, '{'), f.Members...)
 	}
 	for _, k := range traceKeys {
-		m.text(k, c.Meta[k])
+		m.text(k, f.Meta[k])
 	}
-	m.text("progressToken", token)
-	if trusted {
-		if at, ok := ctx.Deadline(); ok {
-			m.number(MetaTimeout, max(time.Until(at).Milliseconds(), 1))
-		}
-		m.text(MetaID, c.ID)
-		m.text(MetaCaller, c.From.Agent)
-		m.text(MetaInstance, c.From.Instance)
-		m.text(MetaUser, c.From.User)
-		if !c.From.Trusted {
-			m.dst = append(m.key(MetaUntrusted), "true"...)
-		}
-		m.text(MetaRoot, calltree.WriteRoot(c.Root, c.ID))
-		m.text(MetaPath, calltree.JoinPath(c.Path, c.From.Agent))
-		m.text(MetaKey, c.Key)
-		m.text(metaKeeper, c.Keeper)
-		m.text(metaState, c.State)
-		m.number(MetaDepth, int64(max(c.Depth, 0)))
-		if c.Attempt > 1 {
-			m.number(MetaAttempt, int64(c.Attempt))
-		}
-		if len(c.Inputs) > 0 {
-			b, err := json.Marshal(c.Inputs)
-			if err != nil {
-				return dst, err
-			}
+	m.text("progressToken", f.Progress)
+	if f.Trusted {
+		m.call(ctx, f.Call)
+	}
+	if len(m.dst) == m.start {
+		return dst
+	}
+	return append(m.dst, `},`...)
+}
+
+// call writes what only our own runtimes are told.
+func (m *metaWriter) call(ctx context.Context, c *agent.Call) {
+	if at, ok := ctx.Deadline(); ok {
+		m.number(MetaTimeout, max(time.Until(at).Milliseconds(), 1))
+	}
+	m.text(MetaID, c.ID)
+	m.text(MetaCaller, c.From.Agent)
+	m.text(MetaInstance, c.From.Instance)
+	m.text(MetaUser, c.From.User)
+	if !c.From.Trusted {
+		m.dst = append(m.key(MetaUntrusted), "true"...)
+	}
+	m.text(MetaRoot, calltree.WriteRoot(c.Root, c.ID))
+	m.text(MetaPath, calltree.JoinPath(c.Path, c.From.Agent))
+	m.text(MetaKey, c.Key)
+	m.text(metaKeeper, c.Keeper)
+	m.text(metaState, c.State)
+	m.number(MetaDepth, int64(max(c.Depth, 0)))
+	if c.Attempt > 1 {
+		m.number(MetaAttempt, int64(c.Attempt))
+	}
+	if len(c.Inputs) > 0 {
+		if b, err := json.Marshal(c.Inputs); err == nil { // else they are no JSON, and the server asks again
 			m.text(metaInputs, string(b))
 		}
 	}
-	if len(m.dst) > m.start {
-		m.dst = append(m.dst, '}')
-	}
-	return m.dst, nil
 }

@@ -90,7 +90,7 @@ func (c *conn) exchange(r *http.Request) (resp *http.Response, wrote bool, err e
 		}
 	}()
 	c.out.Reset()
-	if err := r.Write(&c.out); err != nil { // nothing of a request is sent that cannot be written whole
+	if err := appendRequest(&c.out, r); err != nil { // nothing of a request is sent that cannot be written whole
 		return nil, false, err
 	}
 	n, err := c.nc.Write(c.out.Bytes())

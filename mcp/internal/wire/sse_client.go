@@ -17,6 +17,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/post"
 )
 
 // SSEClientOptions configures an [SSEClient]. Zero values select the defaults.
@@ -43,12 +44,12 @@ type SSEClientOptions struct {
 // session that the server no longer knows ends the connection.
 type SSEClient struct {
 	core
-	o          SSEClientOptions
-	url        *url.URL
-	http       http.Client
-	own        bool // http is ours to close
-	endpoint   *url.URL
-	postHeader http.Header // not changed
+	o         SSEClientOptions
+	url       *url.URL
+	http      http.Client
+	own       bool          // http is ours to close
+	template  *http.Request // of the POSTs
+	noReceipt error         // ends those that are not answered in time
 
 	ctx      context.Context // of the stream and of every POST
 	stop     context.CancelCauseFunc
@@ -92,8 +93,7 @@ func NewSSEClient(o SSEClientOptions) (*SSEClient, error) {
 	c.http = *o.Client
 	c.http.CheckRedirect = sameOriginRedirect
 	c.http.Timeout = 0 // it would end the stream
-	c.postHeader = http.Header{"Content-Type": {"application/json"}}
-	addHeader(c.postHeader, o.Header)
+	c.noReceipt = fmt.Errorf("no receipt within %v", o.PostTimeout)
 	c.init(o.Logger)
 	c.ctx, c.stop = context.WithCancelCause(context.Background())
 	return c, nil
@@ -158,13 +158,17 @@ func (c *SSEClient) dial() error {
 	if name != "endpoint" {
 		return fail(fmt.Errorf("the first event is %q, not the endpoint", name))
 	}
-	if c.endpoint, err = resp.Request.URL.Parse(string(data)); err != nil {
+	endpoint, err := resp.Request.URL.Parse(string(data))
+	if err != nil {
 		return fail(errors.New("the server announced an endpoint that is no URL"))
 	}
-	if !sameOrigin(c.endpoint, c.url) {
+	if !sameOrigin(endpoint, c.url) {
 		return fail(fmt.Errorf("the server announced an endpoint of another origin, %s://%s: refused",
-			c.endpoint.Scheme, c.endpoint.Host))
+			endpoint.Scheme, endpoint.Host))
 	}
+	header := http.Header{"Content-Type": {"application/json"}}
+	addHeader(header, c.o.Header)
+	c.template = post.Template(endpoint, header)
 	c.running.Go(func() {
 		defer resp.Body.Close() // what it could say, the read error said
 		err := c.readAll(events)

@@ -9,6 +9,8 @@ import (
 	"net/http"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+
+	"github.com/openmas/openmas/mcp/internal/post"
 )
 
 // Write implements [sdk.Connection]: it POSTs the message and waits for the receipt.
@@ -55,10 +57,10 @@ func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
 	}
 	t.late.Store(true)
 	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, traceKey{}, t), c.o.PostTimeout,
-		fmt.Errorf("no receipt within %v", c.o.PostTimeout))
+		c.noReceipt)
 	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()
-	r := c.request(data).WithContext(ctx)
+	r := post.NewRequest(ctx, c.template, data)
 	resp, err := c.do(r)
 	if err != nil {
 		err = doError(r, err)
@@ -85,14 +87,6 @@ func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
 		return &NotSentError{Cause: he}
 	}
 	return &sentError{he}
-}
-
-// request is http.NewRequest without parsing the endpoint each time.
-func (c *SSEClient) request(data []byte) *http.Request {
-	return &http.Request{Method: http.MethodPost, URL: c.endpoint, Host: c.endpoint.Host, Proto: "HTTP/1.1",
-		ProtoMajor: 1, ProtoMinor: 1, Header: c.postHeader,
-		ContentLength: int64(len(data)), Body: io.NopCloser(bytes.NewReader(data)),
-		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
 }
 
 // do is http.Client.Do, which prepares for redirects at some cost, for requests that are hardly

@@ -669,7 +669,7 @@ func TestSSEClientPostLost(t *testing.T) {
 		!errors.As(err, new(*NotSentError)) || trace.Sent() {
 		t.Errorf("a message over the limit: %v, sent %v", err, trace.Sent())
 	}
-	client.endpoint.Host = "127.0.0.1:1" // nobody listens there
+	client.template.URL.Host = "127.0.0.1:1" // nobody listens there
 	ctx, trace = WithTrace(t.Context())
 	if err := client.Write(ctx, request(t, "1", "a")); !errors.As(err, new(*NotSentError)) || trace.Sent() ||
 		trace.HTTPError() != nil {

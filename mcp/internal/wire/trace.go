@@ -35,18 +35,18 @@ type traceKey struct{}
 
 // WithTrace returns a context that carries a new Trace. It hides an outer one.
 func WithTrace(ctx context.Context) (context.Context, *Trace) {
-	t := &tracedContext{Context: ctx}
+	t := &TracedContext{Context: ctx}
 	return t, &t.Trace
 }
 
-// tracedContext is a context and its Trace in one piece.
-type tracedContext struct {
+// TracedContext is a context that carries its Trace, see [WithTrace].
+type TracedContext struct {
 	context.Context
 	Trace Trace
 }
 
 // Value implements [context.Context].
-func (t *tracedContext) Value(key any) any {
+func (t *TracedContext) Value(key any) any {
 	if key == (traceKey{}) {
 		return &t.Trace
 	}
