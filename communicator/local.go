@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 // Local is the in-process communicator: a call is a function call, without encoding, goroutine or
@@ -80,7 +80,7 @@ type localBinding struct {
 	l    *Local
 	name string
 	s    Service
-	gate gate.Gate
+	gate calls.Gate
 }
 
 func (b *localBinding) Close(ctx context.Context) error {

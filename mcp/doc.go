@@ -1,5 +1,6 @@
-// Package mcp names the transports of the Model Context Protocol. How agents speak it stands in the
-// packages below:
+// Package mcp has the words that the packages below share: the transports of the Model Context
+// Protocol, their endpoints, and the lines with which a server program says that it is ready. How
+// agents speak the protocol stands in the packages below:
 //
 //   - client makes sessions to MCP servers, child processes on stdio or a URL;
 //   - server offers agents to any MCP client: over HTTP, as a gateway or each at an endpoint of its

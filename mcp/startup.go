@@ -1,7 +1,7 @@
-// Package startup has the lines that a program writes to standard error while it starts. The
-// program that started it waits for them.
-package startup
+package mcp
 
+// The lines that a server program writes to standard error while it starts. The program that
+// started it waits for them.
 const (
 	// Building begins the line of an openmas command that builds its project's Go package first.
 	// The package's name follows. Until the line that begins with [Built], the time that the

@@ -14,7 +14,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/delivery"
-	"github.com/openmas/openmas/internal/startup"
+	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/child"
@@ -129,7 +129,7 @@ func (r *Runtime) childLog(name, instance string) func([]byte) {
 
 // announced takes the readiness lines of children apart: whoever started us looks for ours among
 // what we log.
-var announced = strings.NewReplacer(startup.SSEURL, "serves SSE at ", startup.StdioReady, "is ready on stdio")
+var announced = strings.NewReplacer(mcp.SSEURL, "serves SSE at ", mcp.StdioReady, "is ready on stdio")
 
 // askHealth asks the child process of an instance how it is.
 func askHealth(ctx context.Context, i *route.Instance) error {

@@ -5,7 +5,7 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/openmas/openmas/internal/lifecycle"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/project"
@@ -49,7 +49,7 @@ func TestDefaultsAgree(t *testing.T) {
 		"mcp.max_frame":     {int(c.MCP.MaxFrame), client.MaxFrame},
 		"mcp.ping_interval": {c.MCP.PingInterval, client.PingInterval},
 		"connect.timeout":   {c.Connect.Timeout, client.HandshakeTimeout},
-		"timeout":           {c.Defaults.Timeout, lifecycle.DefaultTimeout},
+		"timeout":           {c.Defaults.Timeout, calls.DefaultTimeout},
 	} {
 		if d[0] != d[1] {
 			t.Errorf("%s is %v by default, and by itself %v", key, d[0], d[1])

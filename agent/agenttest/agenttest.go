@@ -17,6 +17,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/internal/lifecycle"
 )
 
@@ -89,7 +90,7 @@ func Run(t testing.TB, agents Agents, opts ...Option) *System {
 // Start is [Run] for a test that expects the start to fail.
 func Start(t testing.TB, agents Agents, opts ...Option) (*System, error) {
 	t.Helper()
-	s := &System{t: t, local: communicator.NewLocal(), timeout: lifecycle.DefaultTimeout, agents: map[string]*running{},
+	s := &System{t: t, local: communicator.NewLocal(), timeout: calls.DefaultTimeout, agents: map[string]*running{},
 		log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	// which ends before t.Cleanup, and so before what is under way
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(t.Context()))
@@ -174,7 +175,7 @@ func (s *System) start(r *running) error {
 	if err != nil {
 		return err
 	}
-	r.chain = agent.Chain(peer, lifecycle.Limit(s.timeout))
+	r.chain = agent.Chain(peer, calls.Limit(s.timeout))
 	s.mu.Lock()
 	s.agents[r.name], s.order = r, append(s.order, r)
 	s.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 // toy is the smallest communicator with a wire: JSON lines over TCP. The suite is tried on it, as
@@ -136,7 +136,7 @@ type toyBinding struct {
 	communicator.Service
 	toy    *toy
 	name   string
-	gate   gate.Gate
+	gate   calls.Gate
 	ctx    context.Context
 	cancel func()
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/bus"
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 // Serve implements [communicator.Server]. Other processes may serve the same name; in this
@@ -50,7 +50,7 @@ type binding struct {
 	s           communicator.Service
 	stopCalls   func() error // once, as stopControl
 	stopControl func() error
-	gate        gate.Gate       // counts calls from their acceptance to their reply
+	gate        calls.Gate      // counts calls from their acceptance to their reply
 	ctx         context.Context // of every call
 	cancel      context.CancelFunc
 

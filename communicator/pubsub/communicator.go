@@ -12,7 +12,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/bus"
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 // Options configures a [Communicator].
@@ -57,7 +57,7 @@ type Communicator struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	// answering counts the questions of callees that are being answered.
-	answering gate.Gate
+	answering calls.Gate
 
 	mu        sync.Mutex
 	closed    bool

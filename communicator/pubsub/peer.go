@@ -12,7 +12,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/bus"
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 // Dial implements [communicator.Dialer]. It asks the agent what it offers; that is what
@@ -63,7 +63,7 @@ type peer struct {
 	name     string
 	subject  string
 	info     atomic.Pointer[agent.Info] // set by Dial
-	gate     gate.Gate
+	gate     calls.Gate
 	once     sync.Once
 	done     chan struct{} // closed by Close
 	lastSign atomic.Int64  // the tick of the last sign of life of any instance

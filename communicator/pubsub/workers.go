@@ -3,7 +3,7 @@ package pubsub
 import (
 	"context"
 
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 // workers run the calls of all bindings of a communicator, each in a goroutine. How many at once,
@@ -12,7 +12,7 @@ type workers struct {
 	calls chan *acceptedCall
 	idle  chan struct{} // a slot for each idle worker
 	done  chan struct{}
-	gate  gate.Gate // counts workers
+	gate  calls.Gate // counts workers
 }
 
 func newWorkers() *workers {

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/calltree"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 // maxTimeout bounds the milliseconds that a frame may claim, so that no sum overflows: 34 years.
@@ -25,8 +25,8 @@ func CallFrame(c *agent.Call) (Frame, error) {
 	f := Frame{
 		Kind: KindCall, Op: string(c.Op), Agent: c.Agent, Name: c.Name, ID: c.ID, Key: c.Key, Keeper: c.Keeper,
 		Caller: c.From.Agent, Instance: c.From.Instance, User: c.From.User, Untrusted: !c.From.Trusted,
-		Path: calltree.JoinPath(c.Path, c.From.Agent),
-		Root: calltree.WriteRoot(c.Root, c.ID), Depth: c.Depth,
+		Path: calls.JoinPath(c.Path, c.From.Agent),
+		Root: calls.WriteRoot(c.Root, c.ID), Depth: c.Depth,
 		Attempt: c.Attempt, Back: c.Back != nil, Meta: c.Meta, Payload: c.Input,
 	}
 	if len(c.Inputs) == 0 && c.State == "" {
@@ -47,10 +47,10 @@ func (f *Frame) Call() (agent.Call, error) {
 		// Who can send to the project's subjects is one of its processes. It passes on calls of
 		// others too, whom it does not trust.
 		From: agent.Identity{Agent: f.Caller, Instance: f.Instance, User: f.User, Trusted: !f.Untrusted},
-		Root: calltree.ReadRoot(f.Root, f.ID), Depth: f.Depth, Attempt: f.Attempt, Meta: f.Meta,
+		Root: calls.ReadRoot(f.Root, f.ID), Depth: f.Depth, Attempt: f.Attempt, Meta: f.Meta,
 	}
 	var ok bool
-	if c.Path, ok = calltree.SplitPath(f.Path, f.Caller); !ok {
+	if c.Path, ok = calls.SplitPath(f.Path, f.Caller); !ok {
 		return c, fmt.Errorf("a malformed message: path is %.40q", f.Path)
 	}
 	switch f.Body {

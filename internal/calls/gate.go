@@ -1,4 +1,7 @@
-package gate
+// Package calls is what all that carry calls share, in the runtime, in its children and in
+// agenttest: how calls in flight are counted and refused, how a call is bounded, and how its place
+// in the tree of calls is written on a wire.
+package calls
 
 import (
 	"context"

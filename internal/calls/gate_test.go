@@ -1,4 +1,4 @@
-package gate_test
+package calls_test
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 // A Gate is a number and a flag, whatever the order of what is done to it.
@@ -19,7 +19,7 @@ func TestGateIsANumberAndAFlag(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	rapid.Check(t, func(t *rapid.T) {
-		var g gate.Gate
+		var g calls.Gate
 		inside, shut := 0, false
 		t.Repeat(map[string]func(*rapid.T){
 			"enter": func(t *rapid.T) {
@@ -53,7 +53,7 @@ func TestGateIsANumberAndAFlag(t *testing.T) {
 
 func TestGateWaitsForTheLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var g gate.Gate
+		var g calls.Gate
 		g.Enter()
 		g.Enter()
 		var waiting sync.WaitGroup
@@ -80,7 +80,7 @@ func TestGateWaitsForTheLast(t *testing.T) {
 // Nobody is inside once Wait has returned, however the calls race with Shut.
 func TestGateUnderRace(t *testing.T) {
 	for range 50 {
-		var g gate.Gate
+		var g calls.Gate
 		var inside, served atomic.Int64
 		var callers sync.WaitGroup
 		for range 8 {

@@ -1,16 +1,16 @@
-// Package calltree is how a call's place in the tree of calls is written on every wire.
-package calltree
+package calls
 
 import (
 	"cmp"
 	"strings"
 )
 
-// Bounds of what is read from a wire.
+// The place of a call in the tree of calls is written alike on every wire. These are the bounds of
+// what is read from one.
 const (
 	// maxPath is how many agents a path may name: four times the limit of depth, so that a process
 	// with a higher limit than ours is still understood.
-	maxPath = 64
+	maxPath = 4 * MaxDepth
 	maxName = 32 // as in package agent
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/openmas/openmas/internal/startup"
+	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -109,7 +109,7 @@ func (a *App) runStdio(ctx context.Context, r *runtime.Runtime) error {
 		return err
 	case <-r.Ready():
 	}
-	fmt.Fprintln(a.Err, startup.StdioReady)
+	fmt.Fprintln(a.Err, mcp.StdioReady)
 	served := make(chan error, 1)
 	go func() { served <- r.ServeStdio(ctx, a.In, a.Out) }()
 	var err error

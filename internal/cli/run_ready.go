@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/openmas/openmas/internal/startup"
+	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -36,6 +36,6 @@ func showReady(w io.Writer, log *slog.Logger, s runtime.Status) {
 			time.Since(s.Started).Round(time.Millisecond))
 	}
 	if s.URL != "" {
-		fmt.Fprintf(w, "%s%s\n", startup.SSEURL, s.URL)
+		fmt.Fprintf(w, "%s%s\n", mcp.SSEURL, s.URL)
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/backoff"
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 // The defaults of [Options].
@@ -55,7 +55,7 @@ type Dispatcher struct {
 	fn    Handler
 	slots chan struct{}
 	order Order
-	gate  gate.Gate // counts events from Accept to the end of their handling
+	gate  calls.Gate // counts events from Accept to the end of their handling
 }
 
 // New returns a Dispatcher that calls fn. It starts nothing.

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/openmas/openmas/internal/startup"
+	"github.com/openmas/openmas/mcp"
 )
 
 // A console block is a transcript. A line that begins with "$ " is a command, of words and quotes;
@@ -106,7 +106,7 @@ func splitWords(line string) (words []string, err error) {
 
 // ofBuilds is what openmas and make say of a build that takes a while.
 var ofBuilds = regexp.MustCompile("^(make: building |building: \\d|compiled \\d|" +
-	regexp.QuoteMeta(startup.Building) + "|" + regexp.QuoteMeta(startup.Built) + ")")
+	regexp.QuoteMeta(mcp.Building) + "|" + regexp.QuoteMeta(mcp.Built) + ")")
 
 // matches compares what was printed with what a document says.
 func matches(want []string, got string) bool {

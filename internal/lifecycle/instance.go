@@ -1,5 +1,5 @@
-// Package lifecycle is how agents start, are limited and end, the same wherever they run: in the
-// runtime, in a child process of it, and in agenttest.
+// Package lifecycle is how agents start and end, the same wherever they run: in the runtime, in a
+// child process of it, and in agenttest.
 package lifecycle
 
 import (

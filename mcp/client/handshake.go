@@ -6,11 +6,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/openmas/openmas/internal/startup"
+	"github.com/openmas/openmas/mcp"
 )
 
 // maxBuild bounds how long a program may say that it is being built: between the lines
-// [startup.Building] and [startup.Built] the handshake's time does not pass.
+// [mcp.Building] and [mcp.Built] the handshake's time does not pass.
 const maxBuild = 10 * time.Minute
 
 // handshakeContext bounds a handshake by d, like context.WithTimeoutCause. For a launched program
@@ -25,8 +25,8 @@ func handshakeContext(ctx context.Context, t *Target, d time.Duration) (context.
 	heard, building, over := t.Stderr, false, false
 	t.Stderr = func(line []byte) {
 		mu.Lock()
-		if begins := bytes.HasPrefix(line, []byte(startup.Building)); !over &&
-			(begins && !building || building && bytes.HasPrefix(line, []byte(startup.Built))) {
+		if begins := bytes.HasPrefix(line, []byte(mcp.Building)); !over &&
+			(begins && !building || building && bytes.HasPrefix(line, []byte(mcp.Built))) {
 			wait := d
 			if building = begins; begins {
 				wait = maxBuild

@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/openmas/openmas/internal/startup"
 	"github.com/openmas/openmas/mcp"
 )
 
@@ -25,14 +24,14 @@ func TestBuildingIsNoHandshake(t *testing.T) {
 		end  time.Duration
 	}{
 		"nothing":        {nil, d},
-		"something else": {[]says{{time.Second, "building castles"}, {2 * time.Second, startup.Built + "x"}}, d},
-		"built": {[]says{{time.Second, startup.Building + "x"}, {time.Minute, startup.Built + "x"}},
+		"something else": {[]says{{time.Second, "building castles"}, {2 * time.Second, mcp.Built + "x"}}, d},
+		"built": {[]says{{time.Second, mcp.Building + "x"}, {time.Minute, mcp.Built + "x"}},
 			time.Minute + d},
-		"twice": {[]says{{time.Second, startup.Building + "x"}, {time.Minute, startup.Built + "x"},
-			{time.Minute + time.Second, startup.Building + "x"}}, time.Minute + d},
-		"building and no end": {[]says{{time.Second, startup.Building + "x"}, {time.Minute, startup.Building + "x"}},
+		"twice": {[]says{{time.Second, mcp.Building + "x"}, {time.Minute, mcp.Built + "x"},
+			{time.Minute + time.Second, mcp.Building + "x"}}, time.Minute + d},
+		"building and no end": {[]says{{time.Second, mcp.Building + "x"}, {time.Minute, mcp.Building + "x"}},
 			time.Second + maxBuild},
-		"too late": {[]says{{d + time.Second, startup.Building + "x"}}, d},
+		"too late": {[]says{{d + time.Second, mcp.Building + "x"}}, d},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -16,7 +16,7 @@ type Options struct {
 	Version string
 	// HandshakeTimeout bounds the connecting, from the start of the program to the lists of tools,
 	// 10 s by default, and each later refresh of the lists. A program that says that it is being
-	// built gets the time that this takes: see [startup.Building].
+	// built gets the time that this takes: see [mcp.Building].
 	HandshakeTimeout time.Duration
 	// MaxFrame is the largest message in bytes that the server may send, and on stdio the largest
 	// that is sent to it; 16 MiB by default.

@@ -14,7 +14,6 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"github.com/openmas/openmas/internal/startup"
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
@@ -54,9 +53,9 @@ func playRole(name string) int {
 		f.AddTool(&sdk.Tool{Name: string(line[:len(line)-1]), InputSchema: map[string]any{"type": "object"}}, nil)
 		return serveStdin(f)
 	case "built":
-		fmt.Fprintln(os.Stderr, startup.Building+"x")
+		fmt.Fprintln(os.Stderr, mcp.Building+"x")
 		<-time.After(buildTime)
-		fmt.Fprintln(os.Stderr, startup.Built+"x")
+		fmt.Fprintln(os.Stderr, mcp.Built+"x")
 		return serveStdin(fixture.NewForeign())
 	case "chatty":
 		fmt.Println("Welcome to the server!")

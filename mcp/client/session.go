@@ -13,7 +13,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
@@ -28,8 +28,8 @@ type Session struct {
 	sdk    *sdk.ClientSession
 	limit  int // bytes of a call's input
 
-	gate      gate.Gate
-	calls     calls
+	gate      calls.Gate
+	calls     cancels
 	backs     backChannels
 	fast      fastSender         // nil: the SDK sends everything
 	pending   codec.PendingCalls // of the fast path

@@ -7,9 +7,9 @@ import (
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
-// calls are those in flight: they end with the session. A watcher for each would cost more than
+// cancels end the calls in flight with the session. A watcher for each call would cost more than
 // this.
-type calls struct {
+type cancels struct {
 	mu   sync.Mutex
 	last uint64
 	open map[uint64]context.CancelCauseFunc
@@ -17,7 +17,7 @@ type calls struct {
 }
 
 // add must be followed by remove.
-func (c *calls) add(cancel context.CancelCauseFunc) uint64 {
+func (c *cancels) add(cancel context.CancelCauseFunc) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over != nil {
@@ -31,13 +31,13 @@ func (c *calls) add(cancel context.CancelCauseFunc) uint64 {
 	return c.last
 }
 
-func (c *calls) remove(n uint64) {
+func (c *cancels) remove(n uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.open, n)
 }
 
-func (c *calls) end(why error) {
+func (c *cancels) end(why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over = why

@@ -12,7 +12,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/communicator/communicatortest"
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/server"
@@ -49,7 +49,7 @@ func newStdioComm() *stdioComm {
 type stdioBinding struct {
 	communicator.Service
 	comm   *stdioComm
-	gate   gate.Gate
+	gate   calls.Gate
 	ctx    context.Context // of the calls
 	cancel context.CancelFunc
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 // HTTP offers each agent that it serves at NAME/{sse,messages/,mcp} below the path where it is
@@ -125,7 +125,7 @@ type httpBinding struct {
 	h    *HTTP
 	name string
 	ep   *endpoint
-	gate gate.Gate
+	gate calls.Gate
 }
 
 // Close implements [communicator.Binding].

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp"
 )
 
@@ -46,7 +46,7 @@ func TestTheEndOfASessionEndsItsCalls(t *testing.T) {
 			})
 			info := agent.Info{Name: "a",
 				Tools: []agent.ToolInfo{{Name: "wait", InputSchema: json.RawMessage(`{"type":"object"}`)}}}
-			ep := soleEndpoint(Options{}.withDefaults(), info, s, new(gate.Gate), nil)
+			ep := soleEndpoint(Options{}.withDefaults(), info, s, new(calls.Gate), nil)
 			c := newSession(t.Context(), ep, mcp.Streamable, Identity{}, nil)
 			r := request{op: agent.OpTool, name: "wait"}
 			r.meta.Timeout = timeout

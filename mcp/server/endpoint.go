@@ -8,7 +8,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 // endpoint is one MCP server: some agents under one naming, whatever transports its sessions use.
@@ -18,8 +18,8 @@ type endpoint struct {
 	agent  string // the only agent; empty: several, with gateway names
 	open   bool   // agents that are not listed can be called as agent.tool
 	caller agent.Caller
-	gate   *gate.Gate // of calls
-	posts  gate.Gate  // of HTTP requests that bring messages
+	gate   *calls.Gate // of calls
+	posts  calls.Gate  // of HTTP requests that bring messages
 	server *sdk.Server
 	key    []byte // signs what clients carry from one round of a call to the next
 	name   naming

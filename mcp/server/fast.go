@@ -12,7 +12,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
@@ -29,7 +29,7 @@ type fastCall struct {
 
 // hookFast makes the fast path see the messages of a connection before the SDK does. running counts
 // the calls until their answers are on their way.
-func (c *session) hookFast(conn wire.Conn, running *gate.Gate) {
+func (c *session) hookFast(conn wire.Conn, running *calls.Gate) {
 	if c.ep.o.NoFastPath {
 		return
 	}

@@ -11,7 +11,7 @@ import (
 	"sync"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 // GatewayOptions configures a [Gateway].
@@ -49,7 +49,7 @@ type Gateway struct {
 	dir     agent.Directory
 	expose  exposure
 	hide    exposure
-	gate    gate.Gate
+	gate    calls.Gate
 	http    *httpServer
 	handler http.Handler
 	all     *endpoint

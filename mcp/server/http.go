@@ -10,7 +10,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
@@ -29,7 +29,7 @@ type httpServer struct {
 	sessions map[*session]struct{}
 	byID     map[string]*session // of streamable HTTP, by Mcp-Session-Id
 	ending   sync.WaitGroup      // sessions of streamable HTTP that the SDK is closing
-	fast     gate.Gate           // calls of SSE sessions that the SDK does not know of
+	fast     calls.Gate          // calls of SSE sessions that the SDK does not know of
 }
 
 func newHTTPServer(o Options) (*httpServer, error) {

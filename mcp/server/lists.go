@@ -12,7 +12,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
@@ -21,7 +21,7 @@ type endpointConfig struct {
 	agent        string
 	open         bool
 	caller       agent.Caller
-	gate         *gate.Gate
+	gate         *calls.Gate
 	title        string
 	instructions string
 	experimental map[string]any
@@ -33,7 +33,7 @@ type endpointConfig struct {
 const pageSize = 1000
 
 // soleEndpoint is that of one agent.
-func soleEndpoint(o Options, info agent.Info, caller agent.Caller, gate *gate.Gate,
+func soleEndpoint(o Options, info agent.Info, caller agent.Caller, gate *calls.Gate,
 	watch func(ctx context.Context, agent, uri string) error) *endpoint {
 	o.Version = cmp.Or(info.Version, o.Version)
 	return newEndpoint(endpointConfig{Options: o, agent: info.Name, caller: caller, gate: gate, title: info.Name,

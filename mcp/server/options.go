@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/calltree"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
@@ -45,7 +45,7 @@ func (i Identity) fill(c *agent.Call, m codec.CallMeta) {
 			c.From.Agent, c.From.Instance = m.Caller, m.Instance
 		}
 		c.From.User, c.From.Trusted = m.User, !m.Untrusted
-		c.Root, c.Path, c.Depth = calltree.ReadRoot(m.Root, c.ID), m.Path, m.Depth
+		c.Root, c.Path, c.Depth = calls.ReadRoot(m.Root, c.ID), m.Path, m.Depth
 	}
 	if c.Path == nil && c.From.Agent != "" {
 		c.Path = []string{c.From.Agent}

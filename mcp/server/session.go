@@ -12,7 +12,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
@@ -37,7 +37,7 @@ type session struct {
 	identity  Identity
 	opened    time.Time
 	meta      map[string]string // what tools may know of the session; not changed once calls come
-	gate      gate.Gate         // its calls
+	gate      calls.Gate        // its calls
 
 	// ctx ends the session's calls: the SDK does that only when a connection breaks.
 	ctx    context.Context

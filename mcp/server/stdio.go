@@ -10,7 +10,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/communicator"
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
@@ -30,7 +30,7 @@ const closeTimeout = 2 * time.Second
 func ServeStdio(ctx context.Context, s communicator.Service, in io.Reader, out io.Writer, o Options,
 	id Identity) error {
 	o = o.withDefaults()
-	ep := soleEndpoint(o, s.Info(), s, new(gate.Gate), nil)
+	ep := soleEndpoint(o, s.Info(), s, new(calls.Gate), nil)
 	return serveLine(ctx, ep, in, out, id)
 }
 
@@ -57,7 +57,7 @@ func serveLine(ctx context.Context, ep *endpoint, in io.Reader, out io.Writer, i
 			Logger: ep.o.Logger})
 	c := newSession(context.WithoutCancel(ctx), ep, mcp.Stdio, id, nil)
 	defer c.cancel()
-	var fast gate.Gate
+	var fast calls.Gate
 	c.hookFast(line, &fast)
 	ss, err := ep.server.Connect(withSession(context.WithoutCancel(ctx), c), line, nil)
 	if err != nil {
@@ -86,7 +86,7 @@ func serveLine(ctx context.Context, ep *endpoint, in io.Reader, out io.Writer, i
 
 // waitSession waits until the SDK's handlers and the calls of the fast path have ended; a tool
 // that ignores its context is left behind.
-func waitSession(ss *sdk.ServerSession, fast *gate.Gate) {
+func waitSession(ss *sdk.ServerSession, fast *calls.Gate) {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
 	done := make(chan struct{})

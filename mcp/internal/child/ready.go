@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/openmas/openmas/internal/startup"
+	"github.com/openmas/openmas/mcp"
 )
 
 // SSEURL is a Spec.Ready for servers that announce SSE_SERVER_URL=http://host:port on their stderr;
@@ -19,7 +19,7 @@ import (
 // address that means "all addresses" (0.0.0.0, ::), which is where a server listens, not where one
 // connects, becomes the loopback address of its kind.
 func SSEURL(line string, complete bool) (string, bool) {
-	for rest := range marked(line, startup.SSEURL) {
+	for rest := range marked(line, mcp.SSEURL) {
 		end := strings.IndexFunc(rest, endsURL)
 		if end < 0 {
 			if !complete {
@@ -37,7 +37,7 @@ func SSEURL(line string, complete bool) (string, bool) {
 // StdioReady is a Spec.Ready for servers that print STDIO_SERVER_READY on their stderr before they
 // read stdin; the value is empty. It is as tolerant as [SSEURL].
 func StdioReady(line string, complete bool) (string, bool) {
-	for rest := range marked(line, startup.StdioReady) {
+	for rest := range marked(line, mcp.StdioReady) {
 		if rest == "" && complete || rest != "" && !isWord(rest[0]) {
 			return "", true
 		}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/calltree"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
@@ -98,7 +98,7 @@ func (m *CallMeta) scanOurs(k, v []byte) (ok bool) {
 	case MetaPath:
 		var path string
 		if path, ok = rawjson.Unquote(v); ok && path != "" {
-			m.Path, _ = calltree.SplitPath(path, "")
+			m.Path, _ = calls.SplitPath(path, "")
 		}
 	case metaKeeper:
 		m.Keeper, ok = rawjson.Unquote(v)
@@ -185,8 +185,8 @@ func (m *metaWriter) call(ctx context.Context, c *agent.Call) {
 	if !c.From.Trusted {
 		m.dst = append(m.key(MetaUntrusted), "true"...)
 	}
-	m.text(MetaRoot, calltree.WriteRoot(c.Root, c.ID))
-	m.text(MetaPath, calltree.JoinPath(c.Path, c.From.Agent))
+	m.text(MetaRoot, calls.WriteRoot(c.Root, c.ID))
+	m.text(MetaPath, calls.JoinPath(c.Path, c.From.Agent))
 	m.text(MetaKey, c.Key)
 	m.text(metaKeeper, c.Keeper)
 	m.text(metaState, c.State)

@@ -10,7 +10,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/calltree"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 // Keys of our own in `_meta`. Those of requests are sent to our own runtimes only, and believed
@@ -92,8 +92,8 @@ func RequestMeta(ctx context.Context, c *agent.Call, trusted bool) sdk.Meta {
 		m[MetaTimeout] = max(time.Until(at).Milliseconds(), 1)
 	}
 	for k, v := range map[string]string{MetaID: c.ID, MetaCaller: c.From.Agent, MetaInstance: c.From.Instance,
-		MetaUser: c.From.User, MetaRoot: calltree.WriteRoot(c.Root, c.ID),
-		MetaPath: calltree.JoinPath(c.Path, c.From.Agent), MetaKey: c.Key,
+		MetaUser: c.From.User, MetaRoot: calls.WriteRoot(c.Root, c.ID),
+		MetaPath: calls.JoinPath(c.Path, c.From.Agent), MetaKey: c.Key,
 		metaKeeper: c.Keeper, metaState: c.State} {
 		if v != "" {
 			m[k] = v
@@ -144,7 +144,7 @@ func ReadMeta(m map[string]any, trusted bool) CallMeta {
 	out.Untrusted, _ = m[MetaUntrusted].(bool)
 	out.Root, _ = m[MetaRoot].(string)
 	if path, _ := m[MetaPath].(string); path != "" {
-		out.Path, _ = calltree.SplitPath(path, "")
+		out.Path, _ = calls.SplitPath(path, "")
 	}
 	out.Keeper, _ = m[metaKeeper].(string)
 	out.Depth = atLeast(metaInt(m, MetaDepth), 0)

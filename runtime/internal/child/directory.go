@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/internal/delivery"
-	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
@@ -79,7 +79,7 @@ func (d *directory) line(name string) (*line, error) {
 			return s.Call(ctx, c)
 		})
 		l.chain = agent.Chain(attempt, d.tel.Client(telemetry.Hop{Communicator: project.OverHTTP}),
-			lifecycle.Limit(d.hello.Timeout))
+			calls.Limit(d.hello.Timeout))
 		d.lines[name] = l
 	}
 	return l, nil

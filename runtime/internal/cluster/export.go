@@ -9,7 +9,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/project"
@@ -20,7 +20,7 @@ type export struct {
 	callee   *route.Callee
 	binding  communicator.Binding
 	served   agent.Caller
-	gate     gate.Gate
+	gate     calls.Gate
 	draining func() bool
 }
 

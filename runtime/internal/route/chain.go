@@ -7,7 +7,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/backoff"
-	"github.com/openmas/openmas/internal/lifecycle"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -43,7 +43,7 @@ func (c *Callee) build(p project.Policy) agent.Caller {
 	mw := []agent.Middleware{
 		c.Telemetry.Client(c.Hop),
 		masked(c.Mask),
-		lifecycle.Limit(p.Timeout),
+		calls.Limit(p.Timeout),
 	}
 	if c.Over != project.OverLocal && p.Retry.Attempts > 1 {
 		mw = append(mw, c.keyed, resilience.Retry(

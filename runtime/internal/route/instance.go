@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/openmas/openmas/communicator"
-	"github.com/openmas/openmas/internal/gate"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 // State is what an instance of an agent is doing.
@@ -31,7 +31,7 @@ type Instance struct {
 	// call.
 	Health func(context.Context) error
 
-	gate     gate.Gate
+	gate     calls.Gate
 	restarts atomic.Int64
 	served   atomic.Int64
 

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/internal/cli"
-	"github.com/openmas/openmas/internal/startup"
+	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -94,10 +94,10 @@ func announced(errOut io.Writer, name string, build func() error) error {
 		return err
 	case <-time.After(quiet):
 	}
-	fmt.Fprintf(errOut, "%s%s\n", startup.Building, name)
+	fmt.Fprintf(errOut, "%s%s\n", mcp.Building, name)
 	err := <-done
 	if err == nil {
-		fmt.Fprintf(errOut, "%s%s in %v\n", startup.Built, name, time.Since(began).Round(100*time.Millisecond))
+		fmt.Fprintf(errOut, "%s%s in %v\n", mcp.Built, name, time.Since(began).Round(100*time.Millisecond))
 	}
 	return err
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/internal/cli"
-	"github.com/openmas/openmas/internal/startup"
 	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/mcp"
 )
 
 // mainVar in the environment makes the test binary an openmas command that becomes packages.
@@ -72,7 +72,7 @@ func openmas(t *testing.T, environ []string, args ...string) result {
 func unannounced(s string) string {
 	var out strings.Builder
 	for line := range strings.Lines(s) {
-		if !strings.HasPrefix(line, startup.Building) && !strings.HasPrefix(line, startup.Built) {
+		if !strings.HasPrefix(line, mcp.Building) && !strings.HasPrefix(line, mcp.Built) {
 			out.WriteString(line)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/openmas/openmas/internal/cli"
-	"github.com/openmas/openmas/internal/startup"
+	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/bridge"
 	"github.com/openmas/openmas/mcp/client"
 )
@@ -43,7 +43,7 @@ A URL without a path leads to /mcp. Write /sse at its end for a server of HTTP+S
 			if err != nil {
 				return fmt.Errorf("connect to %s: %w", &t, err)
 			}
-			fmt.Fprintln(a.Err, startup.StdioReady)
+			fmt.Fprintln(a.Err, mcp.StdioReady)
 			return bridge.Run(c.Context())
 		},
 	}

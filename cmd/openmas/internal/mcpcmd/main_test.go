@@ -15,7 +15,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/cli"
-	"github.com/openmas/openmas/internal/startup"
+	"github.com/openmas/openmas/mcp"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -102,7 +102,7 @@ func (w *urlWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.text.Write(p)
-	if _, rest, ok := strings.Cut(w.text.String(), startup.SSEURL); ok && strings.Contains(rest, "\n") {
+	if _, rest, ok := strings.Cut(w.text.String(), mcp.SSEURL); ok && strings.Contains(rest, "\n") {
 		url, _, _ := strings.Cut(rest, "\n")
 		w.once.Do(func() { w.url <- url })
 	}
