@@ -15,7 +15,7 @@ type batches struct {
 	mu       sync.Mutex
 	unsolved map[jsonrpc.ID]*batch
 	initID   jsonrpc.ID // of the client's initialize, until it is answered
-	version  string     // negotiated; the SDK tells it to its own connections only
+	version  string     // negotiated; the SDK reports it to its own connections only
 }
 
 type batch struct {
@@ -29,7 +29,7 @@ func invalidBatch(format string, args ...any) error {
 	return &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "invalid batch: " + fmt.Sprintf(format, args...)}
 }
 
-// seen learns from a client's single request.
+// seen notes the id of initialize, whose answer has the version.
 func (b *batches) seen(req *jsonrpc.Request) {
 	if req.Method == "initialize" {
 		b.mu.Lock()
@@ -38,7 +38,8 @@ func (b *batches) seen(req *jsonrpc.Request) {
 	}
 }
 
-// parse reads a batch and tracks its calls. All of it is refused for one bad message.
+// parse reads a batch and notes its calls. One bad message refuses all of it, before any of its
+// calls has begun.
 func (b *batches) parse(line []byte) ([]jsonrpc.Message, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

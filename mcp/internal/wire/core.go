@@ -2,10 +2,8 @@ package wire
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -13,23 +11,23 @@ import (
 	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
-// core is what every connection does towards the SDK: it queues inbound messages for Read, knows
-// which inbound calls are not answered yet, and remembers why the connection ended.
+// core is what all connections share: the queue of inbound messages for the SDK's Read, the inbound
+// calls that are not answered yet, and why the connection ended.
+//
+// A connection ends in one of two ways. After end, Read still returns what is queued: the peer sent
+// it before it left. After abort it does not: this side has closed the connection, and what is
+// queued must not start work.
 type core struct {
-	log  *slog.Logger
-	hook Hook
-	in   chan jsonrpc.Message
-	done chan struct{} // closed when err is set: nothing more comes in
-	// aborted: what is queued for Read is void as well.
-	aborted   atomic.Bool
+	log       *slog.Logger
+	hook      Hook
+	in        chan jsonrpc.Message
+	done      chan struct{} // closed when err is set: nothing more comes in
+	aborted   atomic.Bool   // what is queued for Read is dropped
 	connected atomic.Bool
 
-	mu    sync.Mutex
-	err   error
-	calls map[jsonrpc.ID]struct{}
-	kept  map[int64]*Trace // requests of the SDK's whose answers are kept
-	holds int
-	idle  chan struct{} // closed when the last call is answered; nil while nobody waits
+	inflight                  // its mu guards what follows too
+	err      error            // why nothing more comes in
+	kept     map[int64]*Trace // by request: who keeps the answer
 }
 
 func (c *core) init(log *slog.Logger) {
@@ -61,8 +59,7 @@ func (c *core) Err() error {
 	return c.err
 }
 
-// end notes that nothing more comes in; Read still returns what is queued, then err. The first
-// error stays.
+// end lets Read return what is queued, then err. The first error stays.
 func (c *core) end(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,17 +73,18 @@ func (c *core) endLocked(err error) {
 	}
 }
 
-// abort is end at once: what is queued is dropped.
+// abort lets Read return err at once.
 func (c *core) abort(err error) {
 	c.aborted.Store(true)
 	c.end(err)
 }
 
-// abortIdle aborts if no call is in flight. A call that comes later finds the connection closed.
+// abortIdle aborts if no call is in flight. The check and the end are one step: a call that comes
+// later finds the connection closed and is not lost.
 func (c *core) abortIdle(err error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.calls)+c.holds > 0 {
+	if !c.idleLocked() {
 		return false
 	}
 	c.aborted.Store(true)
@@ -94,8 +92,8 @@ func (c *core) abortIdle(err error) bool {
 	return true
 }
 
-// receive scans one message and offers it to the hook; what is left is for the SDK. A nil message
-// was taken. An answer is offered however it is written: nobody else may know its request.
+// receive scans one message and offers it to the hook; what is left is for the SDK. The message is
+// nil if the hook took it.
 func (c *core) receive(raw []byte, env *Envelope) (jsonrpc.Message, error) {
 	scanned := env.Scan(raw)
 	if scanned && c.hook != nil && c.hook(raw, env) {
@@ -109,6 +107,8 @@ func (c *core) receive(raw []byte, env *Envelope) (jsonrpc.Message, error) {
 	if !answer || scanned || env.fill(resp) != nil {
 		return msg, err
 	}
+	// An answer that is written in an unusual way: the hook gets it as the SDK reads it, since only
+	// the hook may know the request.
 	if raw, bad := jsonrpc.EncodeMessage(resp); bad == nil && c.hook != nil && c.hook(raw, env) {
 		return nil, nil
 	}
@@ -118,33 +118,61 @@ func (c *core) receive(raw []byte, env *Envelope) (jsonrpc.Message, error) {
 	return msg, nil
 }
 
-// receiveBatch receives the messages of a JSON array, as servers of protocol 2025-03-26 may send
-// them. One that cannot be read costs itself only.
-func (c *core) receiveBatch(raw []byte, push func(jsonrpc.Message)) error {
-	var env Envelope
-	if !rawjson.Array(raw, func(item []byte) bool {
-		msg, err := c.receive(item, &env)
-		switch {
-		case err != nil:
+// accept receives what a server sends, a message or, in protocol 2025-03-26, a JSON array of
+// messages, and queues it. A message of an array that cannot be read costs itself only.
+func (c *core) accept(ctx context.Context, data []byte, env *Envelope) error {
+	one := func(raw []byte) error {
+		msg, err := c.receive(raw, env)
+		if err == nil && msg != nil {
+			_ = c.push(ctx, msg) // fails only when the connection has ended
+		}
+		return err
+	}
+	if len(data) == 0 || data[0] != '[' {
+		return one(data)
+	}
+	if !rawjson.Array(data, func(item []byte) bool {
+		if err := one(item); err != nil {
 			c.log.Warn("skipped a part of a batch that is not an MCP message", "data", clip(item, 200), "reason", err)
-		case msg != nil:
-			push(msg)
 		}
 		return true
 	}) {
-		return errors.New("a batch that is not a JSON array")
+		return errBatch
 	}
 	return nil
 }
 
-// keepAnswer notes that the answer to a request is to be kept.
-func (c *core) keepAnswer(t *Trace, msg jsonrpc.Message) {
-	req, ok := msg.(*jsonrpc.Request)
-	if !ok || t == nil || !t.keep.Load() {
-		return
+// outbound encodes a message of the SDK's and finds the Trace of its call. A result over the limit
+// is replaced by an error answer, or the other side would wait until its deadline; the error then
+// comes with data to send.
+func (c *core) outbound(ctx context.Context, msg jsonrpc.Message, limit int) (data []byte, t *Trace, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, &NotSentError{Cause: err}
 	}
+	if data, err = jsonrpc.EncodeMessage(msg); err != nil {
+		return nil, nil, &NotSentError{Cause: err}
+	}
+	resp, answer := msg.(*jsonrpc.Response)
+	if size := len(data); size > limit {
+		err = &NotSentError{Cause: &TooLargeError{Size: size, Limit: limit}}
+		if !answer {
+			return nil, nil, err
+		}
+		data = tooLargeReply(resp, size, limit)
+	}
+	// Only a call has a Trace: what else is sent on its behalf, such as its cancellation, is not
+	// what the caller asks about.
+	if req, ok := msg.(*jsonrpc.Request); ok && req.IsCall() {
+		t = traceOf(ctx)
+		c.keepAnswer(t, req)
+	}
+	return data, t, err
+}
+
+// keepAnswer notes that t keeps the answer to req, if it does.
+func (c *core) keepAnswer(t *Trace, req *jsonrpc.Request) {
 	n, ok := req.ID.Raw().(int64)
-	if !ok {
+	if !ok || t == nil || !t.keep.Load() {
 		return
 	}
 	t.mu.Lock()
@@ -158,7 +186,7 @@ func (c *core) keepAnswer(t *Trace, msg jsonrpc.Message) {
 	c.kept[n] = t
 }
 
-// keeper takes whoever keeps the answer to request n; nil: nobody does.
+// keeper returns the Trace that keeps the answer to request n, once; nil if there is none.
 func (c *core) keeper(n int64) *Trace {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -167,11 +195,12 @@ func (c *core) keeper(n int64) *Trace {
 	return t
 }
 
-// methodListen is a call that lasts as long as its client wants: nobody waits for its end.
+// methodListen is a call that lasts as long as its client wants. It does not count as in flight: no
+// session would ever be idle.
 const methodListen = "subscriptions/listen"
 
-// push queues a message for Read. It waits while the queue is full; it fails when the connection or
-// ctx ends.
+// push queues a message for Read, and counts it if it is a call. It waits while the queue is full,
+// no longer than the connection and ctx last.
 func (c *core) push(ctx context.Context, msg jsonrpc.Message) error {
 	req, _ := msg.(*jsonrpc.Request)
 	call := req != nil && req.IsCall() && req.Method != methodListen
@@ -181,10 +210,7 @@ func (c *core) push(ctx context.Context, msg jsonrpc.Message) error {
 			defer c.mu.Unlock()
 			return c.err
 		}
-		if c.calls == nil {
-			c.calls = make(map[jsonrpc.ID]struct{})
-		}
-		c.calls[req.ID] = struct{}{}
+		c.beginLocked(req.ID)
 		c.mu.Unlock()
 	}
 	select {
@@ -198,58 +224,6 @@ func (c *core) push(ctx context.Context, msg jsonrpc.Message) error {
 		}
 		return ctx.Err()
 	}
-}
-
-// answered notes that an inbound call is over.
-func (c *core) answered(id jsonrpc.ID) {
-	c.mu.Lock()
-	delete(c.calls, id)
-	c.settleLocked()
-	c.mu.Unlock()
-}
-
-// Hold implements [Conn].
-func (c *core) Hold() {
-	c.mu.Lock()
-	c.holds++
-	c.mu.Unlock()
-}
-
-// Release implements [Conn].
-func (c *core) Release() {
-	c.mu.Lock()
-	c.holds--
-	c.settleLocked()
-	c.mu.Unlock()
-}
-
-func (c *core) settleLocked() {
-	if c.idle != nil && len(c.calls)+c.holds == 0 {
-		close(c.idle)
-		c.idle = nil
-	}
-}
-
-// InFlight implements [Conn].
-func (c *core) InFlight() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.calls) + c.holds
-}
-
-var closedChan = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
-
-// Idle implements [Conn]: it is closed at the next moment without a call in flight.
-func (c *core) Idle() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.calls)+c.holds == 0 {
-		return closedChan
-	}
-	if c.idle == nil {
-		c.idle = make(chan struct{})
-	}
-	return c.idle
 }
 
 // Read implements [sdk.Connection].
@@ -275,20 +249,4 @@ func (c *core) Read(ctx context.Context) (jsonrpc.Message, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-}
-
-// Response is the answer to request id for the SDK, whose call ends with it. What t keeps is not
-// the SDK's affair: it gets an empty result. What it could not decode is an error.
-func (e *Envelope) Response(id int64, t *Trace) *jsonrpc.Response {
-	out := &jsonrpc.Response{Result: json.RawMessage(`{}`)}
-	out.ID, _ = jsonrpc.MakeID(float64(id)) // numbers are fine
-	if t.answered(e) {
-		return out
-	}
-	result, err := e.ReadAnswer()
-	if bad := (*AnswerError)(nil); errors.As(err, &bad) {
-		err = &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: err.Error()}
-	}
-	out.Result, out.Error = result, err
-	return out
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
-// Envelope holds the members of a JSON-RPC 2.0 message as they stand in the raw message, without
-// copies. A member that is absent is nil.
+// Envelope holds the members of a JSON-RPC 2.0 message as slices of the raw message. A member that
+// is absent is nil.
 type Envelope struct {
 	ID     []byte // raw JSON
 	Method []byte // the string's content, without quotes
@@ -22,10 +22,9 @@ type Envelope struct {
 	Error  []byte // raw JSON
 }
 
-// Scan fills e from msg, without allocating. True means that msg is one valid JSON object, tagged
-// as version 2.0, in which every member is where it seems to be. False means only that something is
-// unusual (a known member twice, an escape in a key or the method, deep nesting, bytes that are not
-// JSON): another decoder has the last word then.
+// Scan fills e from msg, without allocating. True means that msg is surely one valid JSON object of
+// version 2.0. False means only that something is unusual (a known member twice, an escape in a key
+// or the method, deep nesting, bytes that are not JSON): the SDK's decoder decides then.
 func (e *Envelope) Scan(msg []byte) bool {
 	*e = Envelope{}
 	tagged := false
@@ -63,9 +62,9 @@ func (e *Envelope) Scan(msg []byte) bool {
 	return ok && tagged
 }
 
-// AnswerID is the id of the request that a message answers. Requests of ours have integers; some
-// peers give them back as strings, or with a fraction or an exponent. ok is false if the message is
-// no answer, or one to nobody of ours.
+// AnswerID is the id of the request that a message answers. Our requests have integers; some peers
+// return them as strings, or with a fraction or an exponent. ok is false if the message is no
+// answer, or does not answer a request of ours.
 func (e *Envelope) AnswerID() (id int64, ok bool) {
 	raw := e.ID
 	if e.Method != nil || len(raw) == 0 {
@@ -83,8 +82,8 @@ func (e *Envelope) AnswerID() (id int64, ok bool) {
 	return int64(f), err == nil && f == math.Trunc(f) && math.Abs(f) <= 1<<53
 }
 
-// ReadAnswer is what an answer says: a copy of the result, or an error, which is a [*jsonrpc.Error]
-// or an [*AnswerError].
+// ReadAnswer returns a copy of the result of an answer, or its error: a [*jsonrpc.Error], or an
+// [*AnswerError] for an answer that holds neither.
 func (e *Envelope) ReadAnswer() (json.RawMessage, error) {
 	if e.Error != nil && string(e.Error) != "null" {
 		rpc := new(jsonrpc.Error)
@@ -118,7 +117,7 @@ func (e *Envelope) fill(msg jsonrpc.Message) (err error) {
 	return err
 }
 
-// usual reports whether the SDK surely takes a message that was scanned.
+// usual reports whether the SDK surely accepts a message that was scanned.
 func (e *Envelope) usual() bool {
 	if e.Method == nil {
 		_, ok := e.AnswerID()
@@ -145,8 +144,10 @@ func (e *Envelope) encode() ([]byte, error) {
 	}{"2.0", e.ID, method, e.Params, e.Result, e.Error})
 }
 
-// Messages calls each for the message that data holds, or for those of a batch, and bad for what
-// cannot be read. What is written unusually is passed on as the SDK would understand it.
+var errBatch = errors.New("a batch that is not a JSON array")
+
+// Messages calls each for the message in data, or for those of a batch, and bad for what cannot be
+// read. A message with an unusual envelope is passed on as the SDK reads it.
 func Messages(data []byte, each func(raw []byte, env *Envelope), bad func(raw []byte, why error)) {
 	var env Envelope
 	one := func(raw []byte) bool {
@@ -171,7 +172,7 @@ func Messages(data []byte, each func(raw []byte, env *Envelope), bad func(raw []
 	if len(data) == 0 || data[0] != '[' {
 		one(data)
 	} else if !rawjson.Array(data, one) {
-		bad(data, errors.New("a batch that is not a JSON array"))
+		bad(data, errBatch)
 	}
 }
 

@@ -21,14 +21,14 @@ var (
 	ErrGarbage = errors.New("too much of what the peer sends is not JSON-RPC")
 )
 
-// errRejected is how a Write tells the SDK that this message failed but the connection is well (its
-// jsonrpc2 package compares by code). Without it one failed message would end the session and every
-// other call on it.
+// errRejected in the error of a Write means to the SDK that this message failed and the connection
+// goes on (its jsonrpc2 package compares by code). Without it one failed message would end the
+// session and every other call on it.
 var errRejected = &jsonrpc.Error{Code: -32005, Message: "rejected by transport"}
 
-// NotSentError says that the peer did not get the message: no byte of it was written, or the peer
-// refused it before it was dispatched ([HTTPError]). Repeating it is safe. Any other error of a
-// Write means that it may have been sent.
+// NotSentError means that the message did not reach the peer: no byte of it was written, or the
+// peer refused it before it was dispatched ([HTTPError]). Repeating it is safe. Any other error of
+// a Write means that it may have been sent.
 type NotSentError struct {
 	Cause error
 }
@@ -36,7 +36,7 @@ type NotSentError struct {
 func (e *NotSentError) Error() string   { return "not sent: " + e.Cause.Error() }
 func (e *NotSentError) Unwrap() []error { return []error{e.Cause, errRejected} }
 
-// AnswerError says that a request was answered, with something that cannot be understood.
+// AnswerError is an answer that cannot be understood.
 type AnswerError struct{ Cause error }
 
 func (e *AnswerError) Error() string { return "the answer cannot be understood: " + e.Cause.Error() }
@@ -52,7 +52,7 @@ type sentError struct{ cause error }
 func (e *sentError) Error() string   { return "sent, but not acknowledged: " + e.cause.Error() }
 func (e *sentError) Unwrap() []error { return []error{e.cause, errRejected} }
 
-// TooLargeError says that a message is over the limit of its connection.
+// TooLargeError is a message over the limit of its connection.
 type TooLargeError struct {
 	Size    int // bytes; 0 if unknown, for a message that was not read to its end
 	Limit   int // bytes

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// maxEventID is the length of an id that is remembered: it becomes a header.
+// maxEventID is the longest id that is kept, in bytes: it becomes a header.
 const maxEventID = 4 << 10
 
 // EventReader reads server-sent events.
 type EventReader struct {
-	// LastID is that of the newest event that has one and came whole: a stream that breaks goes on
-	// from there. Retry is how long the server wants to be left alone before.
+	// LastID is the id of the newest complete event that has one: a broken stream resumes after it.
+	// Retry is how long the server wants a client to wait before that.
 	LastID string
 	Retry  time.Duration
 
@@ -32,8 +32,8 @@ func NewEventReader(r io.Reader, limit int) *EventReader {
 	return &EventReader{r: bufio.NewReaderSize(r, 16<<10), limit: limit}
 }
 
-// Next returns the next event that has data; data is valid until the next call. Comments and
-// unknown fields are passed over, and so is an event that the end of the stream cuts off.
+// Next returns the next event that has data; data is valid until the next call. Comments, unknown
+// fields and an event that the end of the stream cuts off are ignored.
 func (e *EventReader) Next() (name string, data []byte, err error) {
 	e.data = e.data[:0]
 	if cap(e.data) > 1<<20 {

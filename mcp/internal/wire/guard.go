@@ -20,9 +20,9 @@ type GuardOptions struct {
 	Origins []string
 }
 
-// Guard keeps web pages away from next, on every path and for every method: a page that a name
-// resolved to this machine brought here (DNS rebinding), and a page of another origin. Requests of
-// programs, which send no Origin header, pass. What is turned away gets 403.
+// Guard refuses the requests of web pages with 403, on every path and for every method: those of a
+// page whose host name was made to resolve to this machine (DNS rebinding), and those of another
+// origin. Requests of programs, which send no Origin header, pass.
 func Guard(next http.Handler, o GuardOptions) (http.Handler, error) {
 	cross := http.NewCrossOriginProtection()
 	for _, origin := range o.Origins {

@@ -25,9 +25,9 @@ type HTTPOptions struct {
 	TLS         *tls.Config   // nil: the system's
 }
 
-// NewHTTPClient returns a client for one MCP server with a transport of its own, no overall timeout
-// (streams last), and a [Trace] kept for each request whose context has one. It follows redirects
-// within one origin only. Close it with CloseIdleConnections.
+// NewHTTPClient returns a client for one MCP server with a transport of its own and without an
+// overall timeout, since streams last. It fills the [Trace] of each request whose context has one,
+// and follows redirects within one origin only. Close it with CloseIdleConnections.
 func NewHTTPClient(o HTTPOptions) (*http.Client, error) {
 	dialer := net.Dialer{Timeout: orDefault(o.DialTimeout, 10*time.Second), KeepAlive: 15 * time.Second}
 	t := &http.Transport{
@@ -36,7 +36,7 @@ func NewHTTPClient(o HTTPOptions) (*http.Client, error) {
 		TLSClientConfig:     o.TLS,
 		TLSHandshakeTimeout: orDefault(o.TLSTimeout, 10*time.Second),
 		ForceAttemptHTTP2:   true,
-		// it would hold events back, and costs more than it saves where most servers are
+		// compression delays events, and costs more than it saves on the networks of most servers
 		DisableCompression:    true,
 		MaxIdleConns:          orDefault(o.Concurrency, 64) + 2, // and the streams
 		MaxIdleConnsPerHost:   orDefault(o.Concurrency, 64) + 2,
@@ -47,7 +47,7 @@ func NewHTTPClient(o HTTPOptions) (*http.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("an HTTP client's origin: %w", err)
 	}
-	var rt http.RoundTripper = &TraceTransport{Base: t, post: post.New(u, t, dialer)}
+	var rt http.RoundTripper = &traceTransport{base: t, post: post.New(u, t, dialer)}
 	if len(o.Header) > 0 {
 		rt = &headerTransport{base: rt, origin: u, header: o.Header.Clone()}
 	}
@@ -111,7 +111,7 @@ func (t *headerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 // CloseIdleConnections is called by [http.Client.CloseIdleConnections].
 func (t *headerTransport) CloseIdleConnections() { closeIdle(t.base) }
 
-// hasHeader reports whether there is nothing that addHeader would add.
+// hasHeader reports whether addHeader would add nothing.
 func hasHeader(have, want http.Header) bool {
 	for k := range want {
 		if _, has := have[http.CanonicalHeaderKey(k)]; !has {
@@ -135,15 +135,15 @@ func closeIdle(rt http.RoundTripper) {
 	}
 }
 
-// TraceTransport keeps the [Trace] of each request whose context has one: whether its body was
-// sent, and the answer if that is no success. It goes below an SDK client, which loses both.
-type TraceTransport struct {
-	Base http.RoundTripper
+// traceTransport fills the [Trace] of each request whose context has one: whether its body was
+// sent, and the answer if that is no success. It stands below an SDK client, which loses both.
+type traceTransport struct {
+	base http.RoundTripper
 	post *post.Client // for the requests that it takes
 }
 
 // RoundTrip implements [http.RoundTripper].
-func (t *TraceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+func (t *traceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	tr := traceOf(r.Context())
 	var resp *http.Response
 	var err error
@@ -151,9 +151,9 @@ func (t *TraceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	case t.post.Takes(r):
 		resp, err = t.post.RoundTrip(r, tr)
 	case tr == nil:
-		return t.Base.RoundTrip(r)
+		return t.base.RoundTrip(r)
 	default:
-		resp, err = t.Base.RoundTrip(traced(r, tr))
+		resp, err = t.base.RoundTrip(traced(r, tr))
 	}
 	switch {
 	case err != nil:
@@ -166,7 +166,7 @@ func (t *TraceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections is called by [http.Client.CloseIdleConnections].
-func (t *TraceTransport) CloseIdleConnections() {
+func (t *traceTransport) CloseIdleConnections() {
 	t.post.CloseIdle()
-	closeIdle(t.Base)
+	closeIdle(t.base)
 }

@@ -17,7 +17,7 @@ type HTTPError struct {
 	Status     int           // the status code
 	RetryAfter time.Duration // from the Retry-After header; 0 if there was none
 	Body       string        // the start of the body, at most 512 bytes; empty where the SDK reads the body
-	Op         string        // what was asked: method and URL without its query, which may hold a secret
+	Op         string        // the request: method and URL without its query, which may hold a secret
 }
 
 func (e *HTTPError) Error() string {
@@ -28,8 +28,8 @@ func (e *HTTPError) Error() string {
 	return s
 }
 
-// Refused reports whether the status means that the server turned the request away before it acted
-// on it: 4xx and 503.
+// Refused reports whether the status means that the server refused the request before it acted on
+// it: 4xx and 503.
 func (e *HTTPError) Refused() bool {
 	return e.Status >= 400 && e.Status < 500 || e.Status == http.StatusServiceUnavailable
 }
@@ -67,7 +67,7 @@ func bare(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// doError is the cause of a failed http.Client.Do without the URL that it repeats.
+// doError is the cause of a failed http.Client.Do without its URL, whose query may hold a secret.
 func doError(r *http.Request, err error) error {
 	if ue := (*url.Error)(nil); errors.As(err, &ue) {
 		err = ue.Err

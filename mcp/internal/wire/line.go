@@ -21,23 +21,22 @@ import (
 
 // LineOptions configures a [Line]. Zero values select the defaults.
 type LineOptions struct {
-	// Server says that the SDK's server is on this end: an unreadable message is answered with a
-	// JSON-RPC error. A client only logs it, since programs that speak MCP on stdout print other
-	// things there too.
+	// Server is set where this end is a server: it answers an unreadable message with a JSON-RPC
+	// error. A client only logs it, since servers print other things to their stdout too.
 	Server bool
-	// MaxFrame is the largest message in bytes, in either direction; DefaultMaxFrame. An outgoing
-	// one above it is refused and nothing is sent; an incoming one ends the connection.
+	// MaxFrame is the largest message in bytes, in either direction; DefaultMaxFrame. A larger one
+	// is not sent, and one that is received ends the connection.
 	MaxFrame int
 	// MaxQueue is how many bytes may wait for the peer before Write waits too; 1 MiB.
 	MaxQueue int
 	// MaxGarbage is how many unreadable messages in a row end the connection; 1000.
 	MaxGarbage int
-	// Linger is how long, after the end of the input, calls in flight may still be answered; 0
-	// cancels them at once. With it `printf … | server` gets its answers.
+	// Linger is how long calls in flight may run on after the end of the input, so that
+	// `printf … | server` gets its answers; 0 cancels them at once.
 	Linger time.Duration
-	// KeepReader leaves the reader open on Close: what still comes is read and dropped until its
-	// owner closes it. A program that is being stopped can so say its last words. The owner then
-	// waits for Finished.
+	// KeepReader leaves the reader open on Close: what still comes is read and dropped until the
+	// owner of the reader closes it, so that a program that is being stopped does not block on a
+	// full pipe. The owner then waits for Finished.
 	KeepReader bool
 	Logger     *slog.Logger // slog.Default()
 }
@@ -47,11 +46,10 @@ const (
 	closeTimeout = 2 * time.Second // for a reader and a writer to return after they were closed
 )
 
-// Line is a connection of newline-delimited JSON. Make it with [NewLine], give it to the SDK as a
-// transport.
+// Line is a connection of newline-delimited JSON, over stdio or pipes.
 //
-// Write queues a message and returns; whether it was sent is for a [Trace] to say. It waits only
-// while the queue is full, and no longer than its context. The connection ends with the input, at a
+// Write queues a message and returns; a [Trace] reports whether it was sent. Write waits only while
+// the queue is full, and no longer than its context. The connection ends with the input, at a
 // message over the limit, or soon after a failed write.
 type Line struct {
 	core
@@ -61,24 +59,23 @@ type Line struct {
 	out     *outbox
 	batches batches
 
-	input, output sync.WaitGroup
-	finished      chan struct{}
-	inputDone     chan struct{}
-	closing       sync.Once
-	closeErr      error
+	inputDone, outputDone, finished chan struct{} // closed when the goroutines have ended
+
+	closing  sync.Once
+	closeErr error
 }
 
 var _ Conn = (*Line)(nil)
 
 // NewLine returns a connection over r and w that starts with Connect. Close closes r and w where
 // they are io.Closers; if they cannot be closed, or a blocked Read or Write does not return when
-// they are, Close says so after two seconds.
+// they are, Close reports that after two seconds.
 func NewLine(r io.Reader, w io.Writer, o LineOptions) *Line {
 	o.MaxFrame = orDefault(o.MaxFrame, DefaultMaxFrame)
 	o.MaxQueue = orDefault(o.MaxQueue, defaultMaxQueue)
 	o.MaxGarbage = orDefault(o.MaxGarbage, defaultMaxGarbage)
-	l := &Line{opts: o, r: r, w: w, out: newOutbox("", "\n", o.MaxQueue), finished: make(chan struct{}),
-		inputDone: make(chan struct{})}
+	l := &Line{opts: o, r: r, w: w, out: newOutbox("", "\n", o.MaxQueue), inputDone: make(chan struct{}),
+		outputDone: make(chan struct{}), finished: make(chan struct{})}
 	l.init(o.Logger)
 	return l
 }
@@ -88,14 +85,10 @@ func (l *Line) Connect(context.Context) (sdk.Connection, error) {
 	if err := l.connect(); err != nil {
 		return nil, err
 	}
-	l.input.Go(l.readAll)
-	l.output.Go(l.writeAll)
-	go func() { // owned by Finished, which Close waits for
-		l.input.Wait()
-		close(l.inputDone)
-		l.output.Wait()
-		close(l.finished)
-	}()
+	// Finished reports the end of all three, and Close waits for it.
+	go func() { defer close(l.inputDone); l.readAll() }()
+	go func() { defer close(l.outputDone); l.writeAll() }()
+	go func() { defer close(l.finished); <-l.inputDone; <-l.outputDone }()
 	return l, nil
 }
 
@@ -107,26 +100,19 @@ func (l *Line) Finished() <-chan struct{} { return l.finished }
 
 // Write implements [sdk.Connection]. See [Line] and [NotSentError].
 func (l *Line) Write(ctx context.Context, msg jsonrpc.Message) error {
-	if err := ctx.Err(); err != nil {
-		return &NotSentError{Cause: err}
+	resp, answer := msg.(*jsonrpc.Response)
+	if answer {
+		defer l.answered(resp.ID)
 	}
-	data, err := encode(msg)
-	if err != nil {
+	data, t, err := l.outbound(ctx, msg, l.opts.MaxFrame)
+	if data == nil {
 		return err
 	}
-	resp, ok := msg.(*jsonrpc.Response)
-	if !ok {
-		t := callTrace(ctx, msg)
-		l.keepAnswer(t, msg)
-		return l.send(ctx, t, data)
-	}
-	defer l.answered(resp.ID)
-	if size := len(data); size > l.opts.MaxFrame {
-		err = &NotSentError{Cause: &TooLargeError{Size: size, Limit: l.opts.MaxFrame}}
-		data = tooLargeReply(resp, size, l.opts.MaxFrame)
+	if !answer {
+		return l.out.put(ctx, t, data)
 	}
 	for _, frame := range l.batches.answer(resp, data, l.opts.MaxFrame) {
-		err = errors.Join(err, l.send(ctx, nil, frame))
+		err = errors.Join(err, l.out.put(ctx, nil, frame))
 	}
 	return err
 }
@@ -136,31 +122,16 @@ func (l *Line) WriteRaw(ctx context.Context, msg []byte) error {
 	if err := checkRaw(msg, l.opts.MaxFrame); err != nil {
 		return err
 	}
-	return l.send(ctx, traceOf(ctx), msg)
-}
-
-func (l *Line) send(ctx context.Context, t *Trace, data []byte) error {
-	if len(data) > l.opts.MaxFrame {
-		return &NotSentError{Cause: &TooLargeError{Size: len(data), Limit: l.opts.MaxFrame}}
-	}
-	return l.out.put(ctx, t, data)
+	return l.out.put(ctx, traceOf(ctx), msg)
 }
 
 // writeAll sends what is queued until the outbox is closed and empty, or a write fails.
 func (l *Line) writeAll() {
 	for range l.out.wake {
-		last := l.out.closed() // before what is queued is taken: more may come until then
-		for {
-			b := l.out.take()
-			if len(b.data) == 0 {
-				break
-			}
-			n, err := l.w.Write(b.data)
-			l.out.sent(b, n)
-			if err != nil {
-				l.writeFailed(fmt.Errorf("write to the peer: %w", err))
-				return
-			}
+		last := l.out.failure() != nil // before what is queued is taken: more may come until then
+		if err := l.out.flush(l.w); err != nil {
+			l.writeFailed(fmt.Errorf("write to the peer: %w", err))
+			return
 		}
 		if last {
 			return
@@ -168,14 +139,11 @@ func (l *Line) writeAll() {
 	}
 }
 
-// writeFailed ends the connection, but not before the answers are read that the peer sent before it
-// went away.
+// writeFailed ends the connection, but first lets the answers be read that the peer sent before it
+// left.
 func (l *Line) writeFailed(err error) {
 	l.out.close(err)
-	select {
-	case <-l.done:
-	case <-time.After(flushTimeout):
-	}
+	within(flushTimeout, l.done)
 	l.end(err)
 }
 
@@ -187,38 +155,31 @@ func (l *Line) Close() error {
 		l.abort(ErrClosed)
 		l.out.close(ErrClosed)
 		started := l.connected.Swap(true)
-		if started {
-			waitFor(flushTimeout, &l.output)
+		if !started {
+			close(l.inputDone)
+			close(l.outputDone)
+			close(l.finished)
 		}
+		within(flushTimeout, l.outputDone)
 		errs := []error{closeStream("output", l.w)}
 		if !l.opts.KeepReader {
 			errs = append(errs, closeStream("input", l.r))
 		}
-		if started {
-			if !waitFor(closeTimeout, &l.output) {
-				errs = append(errs, errors.New("a write to the peer is stuck"))
-			}
-			if !l.opts.KeepReader {
-				select {
-				case <-l.inputDone:
-				case <-time.After(closeTimeout):
-					errs = append(errs, errors.New("a read from the peer is stuck"))
-				}
-			}
-		} else {
-			close(l.finished)
+		if !within(closeTimeout, l.outputDone) {
+			errs = append(errs, errors.New("a write to the peer is stuck"))
+		}
+		if !l.opts.KeepReader && !within(closeTimeout, l.inputDone) {
+			errs = append(errs, errors.New("a read from the peer is stuck"))
 		}
 		l.closeErr = errors.Join(errs...)
 	})
 	return l.closeErr
 }
 
-// waitFor waits for wg, but no longer than d.
-func waitFor(d time.Duration, wg *sync.WaitGroup) bool {
-	done := make(chan struct{})
-	go func() { wg.Wait(); close(done) }()
+// within waits for c to be closed, but no longer than d.
+func within(d time.Duration, c <-chan struct{}) bool {
 	select {
-	case <-done:
+	case <-c:
 		return true
 	case <-time.After(d):
 		return false
@@ -240,18 +201,17 @@ func closeStream(name string, s any) error {
 func (l *Line) readAll() {
 	err := l.readMessages()
 	if errors.Is(err, io.EOF) {
-		if err = ErrPeerClosed; l.opts.Linger > 0 {
+		err = ErrPeerClosed
+		if l.opts.Linger > 0 {
 			select {
 			case <-l.Idle():
 			case <-time.After(l.opts.Linger):
 			case <-l.done:
 			}
 		}
-		l.out.mu.Lock()
-		if l.out.err != nil && !errors.Is(l.out.err, ErrClosed) {
-			err = fmt.Errorf("%w (%w)", ErrPeerClosed, l.out.err)
+		if cause := l.out.failure(); cause != nil && !errors.Is(cause, ErrClosed) {
+			err = fmt.Errorf("%w (%w)", ErrPeerClosed, cause) // what failed first is the reason
 		}
-		l.out.mu.Unlock()
 	}
 	l.out.close(err) // or an answer that waits for room would keep the SDK from closing
 	l.end(err)
@@ -292,37 +252,36 @@ func (l *Line) readMessages() error {
 	}
 }
 
-// accept passes one line on. The error says why it could not be read.
+// accept queues what one line holds. The error is the reason why it could not be read.
 func (l *Line) accept(line []byte, env *Envelope) error {
-	if l.opts.Server && !utf8.Valid(line) {
+	ctx := context.Background() // a push ends with the connection
+	if !l.opts.Server {
+		return l.core.accept(ctx, line, env)
+	}
+	if !utf8.Valid(line) {
 		env.Scan(line)
 		return &jsonrpc.Error{Code: jsonrpc.CodeParseError, Message: "parse error: invalid UTF-8"}
-	}
-	if line[0] == '[' && !l.opts.Server {
-		return l.receiveBatch(line, func(msg jsonrpc.Message) { _ = l.push(context.Background(), msg) }) // see below
 	}
 	if line[0] == '[' {
 		*env = Envelope{}
 		msgs, err := l.batches.parse(line)
 		for _, msg := range msgs {
-			_ = l.push(context.Background(), msg) // fails only when the connection has ended
+			_ = l.push(ctx, msg) // fails only when the connection has ended
 		}
 		return err
 	}
 	msg, err := l.receive(line, env)
-	if err != nil {
+	if err != nil || msg == nil {
 		return err
 	}
-	if msg != nil {
-		if req, ok := msg.(*jsonrpc.Request); ok && l.opts.Server {
-			l.batches.seen(req)
-		}
-		_ = l.push(context.Background(), msg) // fails only when the connection has ended
+	if req, ok := msg.(*jsonrpc.Request); ok {
+		l.batches.seen(req)
 	}
+	_ = l.push(ctx, msg) // as above
 	return nil
 }
 
-// refuse tells the log, and a client, of a line that could not be read.
+// refuse reports a line that could not be read, to the log and to a client.
 func (l *Line) refuse(line []byte, env *Envelope, why error, nth int) {
 	level := slog.LevelWarn
 	if nth > 10 {

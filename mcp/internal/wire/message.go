@@ -9,9 +9,9 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 )
 
-// decode turns raw into an SDK message. The common shapes are built from the scanned envelope; the
-// SDK's own decoder, which allocates 32 KiB and takes some ten microseconds, gets the rest and
-// words the errors. raw may be reused after.
+// decode turns raw into an SDK message; raw may be reused after. The common shapes are built from
+// the scanned envelope. The rest is for the SDK's own decoder, whose errors are the ones that users
+// know: it allocates 32 KiB and takes some ten microseconds.
 func decode(raw []byte, env *Envelope, scanned bool) (jsonrpc.Message, error) {
 	if scanned {
 		if msg := env.message(); msg != nil {
@@ -21,7 +21,7 @@ func decode(raw []byte, env *Envelope, scanned bool) (jsonrpc.Message, error) {
 	return jsonrpc.DecodeMessage(bytes.Clone(raw))
 }
 
-// message builds the SDK's message, or nil where its decoder might judge otherwise.
+// message builds the SDK's message. It is nil where the SDK's decoder might decide otherwise.
 func (e *Envelope) message() jsonrpc.Message {
 	id, ok := e.id()
 	switch {
@@ -36,16 +36,7 @@ func (e *Envelope) message() jsonrpc.Message {
 	return nil
 }
 
-// encode is the wire form of msg, or a NotSentError.
-func encode(msg jsonrpc.Message) ([]byte, error) {
-	b, err := jsonrpc.EncodeMessage(msg)
-	if err != nil {
-		return nil, &NotSentError{Cause: err}
-	}
-	return b, nil
-}
-
-// checkRaw is what WriteRaw asks of a message before it is sent.
+// checkRaw checks a message of WriteRaw.
 func checkRaw(msg []byte, limit int) error {
 	if len(msg) > limit {
 		return &NotSentError{Cause: &TooLargeError{Size: len(msg), Limit: limit}}
@@ -73,8 +64,7 @@ func errorReply(id []byte, code int64, format string, args ...any) []byte {
 	return b
 }
 
-// tooLargeReply stands in for a result that is over the limit: without it the caller would wait
-// until its deadline.
+// tooLargeReply stands in for a result that is over the limit.
 func tooLargeReply(resp *jsonrpc.Response, size, limit int) []byte {
 	id, err := json.Marshal(resp.ID.Raw())
 	if err != nil {

@@ -2,12 +2,13 @@ package wire
 
 import (
 	"context"
+	"io"
 	"sync"
 )
 
 // outbox is the bounded queue of one stream's outgoing messages. Any number of writers put; one
-// goroutine takes, and so sends together what has gathered while it was sending. A writer waits for
-// room no longer than its context allows, so a peer that never reads holds up nobody.
+// goroutine flushes, and sends together what has gathered while it was sending. A writer waits for
+// room no longer than its context allows, so a peer that never reads blocks nobody for ever.
 type outbox struct {
 	prefix, suffix string        // around each message
 	limit          int           // bytes queued before writers wait; one message of any size always fits an empty queue
@@ -57,12 +58,12 @@ func (o *outbox) put(ctx context.Context, t *Trace, msg []byte) error {
 	return o.add(t, msg)
 }
 
-// tryPut is put for what may be lost: it does not wait.
+// tryPut is put for a message that may be lost: it does not wait.
 func (o *outbox) tryPut(msg []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.fits(len(o.prefix) + len(msg) + len(o.suffix)) {
-		_ = o.add(nil, msg) // it is lost then
+		_ = o.add(nil, msg) // see above
 	}
 }
 
@@ -105,10 +106,26 @@ func (o *outbox) close(err error) {
 	o.signal()
 }
 
-func (o *outbox) closed() bool {
+// failure is the reason why nothing can be put any more; nil if it can.
+func (o *outbox) failure() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.err != nil
+	return o.err
+}
+
+// flush writes what is queued to w.
+func (o *outbox) flush(w io.Writer) error {
+	for {
+		b := o.take()
+		if len(b.data) == 0 {
+			return nil
+		}
+		n, err := w.Write(b.data)
+		o.sent(b, n)
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // take returns what is queued, without the messages whose callers have withdrawn them. It may be
@@ -147,7 +164,7 @@ func (b *batchOut) cut(i int) {
 	}
 }
 
-// sent gives a batch back after n bytes of it were written.
+// sent notes that n bytes of a batch were written, and takes its memory back.
 func (o *outbox) sent(b batchOut, n int) {
 	for i := range b.marks {
 		if m := &b.marks[i]; m.start >= n {
@@ -155,7 +172,7 @@ func (o *outbox) sent(b batchOut, n int) {
 		}
 		b.marks[i] = mark{}
 	}
-	if cap(b.data) > 256<<10 { // let go of what one large message grew
+	if cap(b.data) > 256<<10 { // what one large message grew is not kept
 		return
 	}
 	o.mu.Lock()

@@ -13,41 +13,38 @@ import (
 	"sync"
 	"time"
 
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/post"
 )
 
 // SSEClientOptions configures an [SSEClient]. Zero values select the defaults.
 type SSEClientOptions struct {
-	URL    string       // of the stream, see [SSEURL]; required
+	URL    string       // of the stream, required
 	Client *http.Client // its redirects are bound to the origin of URL; default: one of its own, see [NewHTTPClient]
 	Header http.Header  // sent with every request, where the client does not set the field itself
 	// ConnectTimeout is for the answer to the GET and the first event, the endpoint; 10 s.
 	ConnectTimeout time.Duration
 	// PostTimeout is for the answer to a POST, which is only a receipt; 30 s.
 	PostTimeout time.Duration
-	MaxFrame    int          // bytes of an incoming message; above it the connection ends; DefaultMaxFrame
-	MaxBody     int          // bytes of an outgoing message; above it it is refused unsent; DefaultMaxBody
+	MaxFrame    int          // bytes of an incoming message; a larger one ends the connection; DefaultMaxFrame
+	MaxBody     int          // bytes of an outgoing message; a larger one is not sent; DefaultMaxBody
 	MaxGarbage  int          // unreadable events in a row that end the connection; 1000
 	Logger      *slog.Logger // slog.Default()
 }
 
-// SSEClient is a connection to an MCP server over HTTP+SSE. Make it with [NewSSEClient], give it to
-// the SDK as a transport. It lives until its stream ends or it is closed, whatever becomes of the
-// context it was connected with.
+// SSEClient is a connection to an MCP server over HTTP+SSE. It lasts until its stream ends or it is
+// closed, and does not end with the context of Connect.
 //
-// A POST that fails fails its own call: a [NotSentError] if the server surely did not take the
-// message (no byte was sent, or it answered 4xx or 503: then the cause is an [HTTPError]). Only a
-// session that the server no longer knows ends the connection.
+// A POST that fails fails its own call only. The error is a [NotSentError] if the server surely did
+// not accept the message: no byte was sent, or it answered 4xx or 503, and then the cause is an
+// [HTTPError]. The connection ends if the server does not know the session any more.
 type SSEClient struct {
 	core
 	o         SSEClientOptions
 	url       *url.URL
 	http      http.Client
-	own       bool          // http is ours to close
+	own       bool          // http was made here, and is closed here
 	template  *http.Request // of the POSTs
 	noReceipt error         // ends those that are not answered in time
 
@@ -58,18 +55,6 @@ type SSEClient struct {
 }
 
 var _ Conn = (*SSEClient)(nil)
-
-// SSEURL completes the URL of an SSE server: one without a path gets /sse.
-func SSEURL(raw string) (string, error) {
-	u, err := httpURL(raw)
-	if err != nil {
-		return "", err
-	}
-	if u.Path == "" || u.Path == "/" {
-		u.Path = mcp.SSEEndpoint
-	}
-	return u.String(), nil
-}
 
 // NewSSEClient checks the options and returns a connection that is made with Connect.
 func NewSSEClient(o SSEClientOptions) (*SSEClient, error) {
@@ -92,7 +77,7 @@ func NewSSEClient(o SSEClientOptions) (*SSEClient, error) {
 	}
 	c.http = *o.Client
 	c.http.CheckRedirect = sameOriginRedirect
-	c.http.Timeout = 0 // it would end the stream
+	c.http.Timeout = 0 // a timeout would end the stream
 	c.noReceipt = fmt.Errorf("no receipt within %v", o.PostTimeout)
 	c.init(o.Logger)
 	c.ctx, c.stop = context.WithCancelCause(context.Background())
@@ -118,7 +103,7 @@ func (c *SSEClient) Connect(ctx context.Context) (sdk.Connection, error) {
 	if err != nil {
 		err = fmt.Errorf("connect to %s: %w", bare(c.url), err)
 		c.abort(err)
-		_ = c.Close() // err is what is to be said
+		_ = c.Close() // err is the reason
 		return nil, err
 	}
 	return c, nil
@@ -170,8 +155,10 @@ func (c *SSEClient) dial() error {
 	addHeader(header, c.o.Header)
 	c.template = post.Template(endpoint, header)
 	c.running.Go(func() {
-		defer resp.Body.Close() // what it could say, the read error said
+		defer resp.Body.Close() // its error is that of the read
 		err := c.readAll(events)
+		// A server that ends a session refuses the POSTs that come too late, and a refusal is
+		// evidence that a call did not run. So the connection ends when they have been answered.
 		if errors.Is(err, ErrPeerClosed) {
 			select {
 			case <-c.receipts.stop(err):
@@ -200,7 +187,7 @@ func (c *SSEClient) readAll(events *EventReader) error {
 		case name != "" && name != "message":
 			continue
 		}
-		if err := c.accept(bytes.TrimSpace(data), &env); err != nil {
+		if err := c.accept(c.ctx, bytes.TrimSpace(data), &env); err != nil {
 			if garbage++; garbage > c.o.MaxGarbage {
 				return fmt.Errorf("%w: %d events in a row, the last was %q", ErrGarbage, garbage, clip(data, 100))
 			}
@@ -212,20 +199,8 @@ func (c *SSEClient) readAll(events *EventReader) error {
 	}
 }
 
-// accept passes the data of one event on. The error says why it could not be read.
-func (c *SSEClient) accept(data []byte, env *Envelope) error {
-	push := func(msg jsonrpc.Message) { _ = c.push(c.ctx, msg) } // fails only when the connection has ended
-	if len(data) > 0 && data[0] == '[' {
-		return c.receiveBatch(data, push)
-	}
-	msg, err := c.receive(data, env)
-	if err == nil && msg != nil {
-		push(msg)
-	}
-	return err
-}
-
-// SessionID implements [sdk.Connection]; what the endpoint holds is the server's affair.
+// SessionID implements [sdk.Connection]. The id is part of the endpoint, whose form is up to the
+// server.
 func (c *SSEClient) SessionID() string { return "" }
 
 func cmpErr(a, b error) error {

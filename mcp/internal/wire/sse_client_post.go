@@ -15,22 +15,14 @@ import (
 
 // Write implements [sdk.Connection]: it POSTs the message and waits for the receipt.
 func (c *SSEClient) Write(ctx context.Context, msg jsonrpc.Message) error {
-	data, err := encode(msg)
-	if err != nil {
+	if resp, ok := msg.(*jsonrpc.Response); ok {
+		defer c.answered(resp.ID)
+	}
+	data, t, err := c.outbound(ctx, msg, c.o.MaxBody)
+	if data == nil {
 		return err
 	}
-	resp, ok := msg.(*jsonrpc.Response)
-	if !ok {
-		t := callTrace(ctx, msg)
-		c.keepAnswer(t, msg)
-		return c.post(ctx, t, data)
-	}
-	defer c.answered(resp.ID)
-	if size := len(data); size > c.o.MaxBody {
-		err = &NotSentError{Cause: &TooLargeError{Size: size, Limit: c.o.MaxBody}}
-		data = tooLargeReply(resp, size, c.o.MaxBody)
-	}
-	return errors.Join(err, c.post(ctx, nil, data))
+	return errors.Join(err, c.post(ctx, t, data))
 }
 
 // WriteRaw implements [Conn].
@@ -42,9 +34,6 @@ func (c *SSEClient) WriteRaw(ctx context.Context, msg []byte) error {
 }
 
 func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
-	if len(data) > c.o.MaxBody {
-		return &NotSentError{Cause: &TooLargeError{Size: len(data), Limit: c.o.MaxBody}}
-	}
 	if err := cmpErr(ctx.Err(), c.Err()); err != nil {
 		return &NotSentError{Cause: err}
 	}
@@ -56,8 +45,7 @@ func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
 		t = new(Trace)
 	}
 	t.late.Store(true)
-	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, traceKey{}, t), c.o.PostTimeout,
-		c.noReceipt)
+	ctx, cancel := context.WithTimeoutCause(context.WithValue(ctx, traceKey{}, t), c.o.PostTimeout, c.noReceipt)
 	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()
 	r := post.NewRequest(ctx, c.template, data)
@@ -80,7 +68,7 @@ func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
 	he := readHTTPError(op(r), resp)
 	t.responded(he)
 	if he.Status == http.StatusNotFound || he.Status == http.StatusGone {
-		// Not wrapped: other calls end with this error, and they were not refused.
+		// Not wrapped: this error ends other calls too, and those were not refused.
 		c.abort(fmt.Errorf("the server does not know the session any more: %v", he)) //nolint:errorlint // see above
 	}
 	if he.Refused() {
@@ -89,8 +77,8 @@ func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
 	return &sentError{he}
 }
 
-// do is http.Client.Do, which prepares for redirects at some cost, for requests that are hardly
-// ever redirected.
+// do is http.Client.Do without what that prepares for redirects, which costs some and is hardly
+// ever needed.
 func (c *SSEClient) do(r *http.Request) (*http.Response, error) {
 	if c.http.Transport == nil || c.http.Jar != nil || r.URL.User != nil {
 		return c.http.Do(r)
@@ -103,6 +91,6 @@ func (c *SSEClient) do(r *http.Request) (*http.Response, error) {
 	if again.Body, err = r.GetBody(); err != nil {
 		return nil, errors.Join(err, resp.Body.Close())
 	}
-	_ = resp.Body.Close() // what it says is asked for again
+	_ = resp.Body.Close() // the request is made again
 	return c.http.Do(again)
 }

@@ -5,17 +5,16 @@ import (
 	"time"
 )
 
-// receiptTime is how long the receipts of POSTs under way may take when the server has ended the
+// receiptTime bounds the wait for the receipts of POSTs under way when the server has ended the
 // stream.
 const receiptTime = time.Second
 
-// receipts counts the POSTs under way. A server that ends a session turns away what comes too late,
-// and that answer is proof that the message was not acted on: so an ending connection waits for it.
+// receipts counts the POSTs under way: those whose receipt, the HTTP answer, has not come yet.
 type receipts struct {
 	mu    sync.Mutex
 	n     int
 	err   error         // why no POST may begin any more
-	quiet chan struct{} // closed when the last one is over; made with err
+	quiet chan struct{} // closed when none is under way; made with err
 }
 
 func (r *receipts) begin() error {
@@ -35,7 +34,7 @@ func (r *receipts) end() {
 	}
 }
 
-// stop lets no POST begin, and returns a channel that is closed when none is under way.
+// stop makes begin fail with err, and returns a channel that is closed when no POST is under way.
 func (r *receipts) stop(err error) <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -25,8 +25,8 @@ import (
 
 // SSEServer serves the HTTP+SSE transport of protocol 2024-11-05: GET …/sse opens a session, POST
 // …/messages/?session_id= brings its messages. Mount it for the paths sse, messages and messages/
-// under any prefix, without http.StripPrefix: the endpoint it announces has the prefix of the GET,
-// and only there are its POSTs accepted.
+// under any prefix, without http.StripPrefix: a session accepts POSTs under the prefix of its GET
+// only, and announces its endpoint there.
 //
 // It is safe for concurrent use. Wrap it with [Guard].
 type SSEServer struct {
@@ -79,7 +79,7 @@ func (s *SSEServer) Drain() {
 
 // Shutdown refuses new sessions, ends all that are open, which cancels their calls, and waits for
 // the SDK's sessions, or for ctx. Call it when no call is in flight any more, and before the
-// Shutdown of the HTTP server.
+// Shutdown of the HTTP server, which would wait for the streams.
 func (s *SSEServer) Shutdown(ctx context.Context) error {
 	s.Drain()
 	s.mu.Lock()
@@ -99,8 +99,8 @@ func (s *SSEServer) Shutdown(ctx context.Context) error {
 }
 
 // Serve serves both endpoints, told apart by the end of the path, as an http.Handler does. identity
-// is a comparable value that says who sends the request: a session is open to the identity that
-// opened it alone.
+// is a comparable value for the user of the request: a session accepts only the POSTs of the
+// identity that opened it.
 func (s *SSEServer) Serve(w http.ResponseWriter, r *http.Request, identity any) {
 	// escaped: what goes into the endpoint event has no line breaks
 	path := strings.TrimSuffix(r.URL.EscapedPath(), "/")
@@ -133,7 +133,7 @@ func refuseJSON(w http.ResponseWriter, status int, retryAfter time.Duration, msg
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"error": msg}) // the client may be gone: nobody is left to tell
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": msg}) // fails only if the client has left
 }
 
 // open serves a session's stream until one side ends it.
@@ -166,7 +166,8 @@ func (s *SSEServer) open(w http.ResponseWriter, r *http.Request, prefix string, 
 		why)
 }
 
-// admit makes a session known, within the limits. It is to be followed by forget and ended.
+// admit adds a session, within the limits. forget and ended must follow: forget when its stream
+// ends, ended when the SDK's session does, which may take longer.
 func (s *SSEServer) admit(r *http.Request, prefix string, identity any) (*SSEConn, int, error) {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails, by its documentation
@@ -216,7 +217,7 @@ func (s *SSEServer) start(c *SSEConn) (session *sdk.ServerSession, err error) {
 
 var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// post hands one message to its session.
+// post delivers one message to its session.
 func (s *SSEServer) post(w http.ResponseWriter, r *http.Request, prefix string, identity any) {
 	id, alone := strings.CutPrefix(r.URL.RawQuery, "session_id=")
 	if !alone || strings.ContainsAny(id, "%&+;") {
@@ -252,7 +253,7 @@ func (s *SSEServer) post(w http.ResponseWriter, r *http.Request, prefix string, 
 		}
 	}()
 	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(s.o.ReadTimeout)) // not every writer has deadlines; then the server's hold
+	_ = rc.SetReadDeadline(time.Now().Add(s.o.ReadTimeout)) // without deadlines in w, the server's apply
 	body := io.Reader(r.Body)
 	if n := r.ContentLength; n < 0 || n > int64(s.o.MaxBody) {
 		body = http.MaxBytesReader(w, r.Body, int64(s.o.MaxBody))

@@ -17,6 +17,24 @@ import (
 	"github.com/openmas/openmas/mcp"
 )
 
+// SSEServerOptions configures an [SSEServer]. Zero values select the defaults.
+type SSEServerOptions struct {
+	// Connect starts the SDK's session for a new client: `return server.Connect(ctx, conn, nil)`,
+	// perhaps after it has set a hook. ctx ends when the client leaves. An error becomes a 500
+	// answer. Required.
+	Connect         func(ctx context.Context, conn *SSEConn) (*sdk.ServerSession, error)
+	MaxBody         int           // bytes of a POST; DefaultMaxBody
+	MaxFrame        int           // bytes of an outgoing message; DefaultMaxFrame
+	MaxQueue        int           // bytes that wait for a client before writers wait too; 256 KiB
+	MaxSessions     int           // 1000
+	CommentInterval time.Duration // of silence, then a comment is sent; 15 s
+	WriteTimeout    time.Duration // for a client to take 64 KiB or one event, or lose its session; 30 s
+	ReadTimeout     time.Duration // for the body of a POST; 30 s
+	Lifetime        time.Duration // of a session, then it is closed when no call is in flight; 3600 s, negative: none
+	Idle            time.Duration // without a POST and a call in flight, then the session is closed; 0: never
+	Logger          *slog.Logger  // slog.Default()
+}
+
 // SSEConn is the server's connection to one SSE client. An [SSEServer] makes it; its Connect
 // function passes it to the SDK. The goroutine of the client's GET does all the writing.
 type SSEConn struct {
@@ -43,7 +61,7 @@ func newSSEConn(o *SSEServerOptions, r *http.Request, id, prefix string, identit
 // Request is the GET that opened the session. Its body must not be read.
 func (c *SSEConn) Request() *http.Request { return c.req }
 
-// Identity is who opened the session.
+// Identity is that of the request that opened the session.
 func (c *SSEConn) Identity() any { return c.identity }
 
 // Connect implements [sdk.Transport].
@@ -58,33 +76,22 @@ func (c *SSEConn) Connect(context.Context) (sdk.Connection, error) {
 // transport.
 func (c *SSEConn) SupportsProtocolVersion(v string) bool { return v < "2026-07-28" }
 
-// SessionID implements [sdk.Connection]. It is the start of the id that clients use, and no secret
-// as that is.
+// SessionID implements [sdk.Connection]. It is only the start of the id that the client sends,
+// which is a secret.
 func (c *SSEConn) SessionID() string { return c.id[:8] }
 
-// Write implements [sdk.Connection]: it queues an event, waiting for room no longer than ctx and
+// Write implements [sdk.Connection]: it queues an event, and waits for room no longer than ctx and
 // the session last.
 func (c *SSEConn) Write(ctx context.Context, msg jsonrpc.Message) error {
-	if err := ctx.Err(); err != nil {
-		return &NotSentError{Cause: err}
-	}
-	data, err := encode(msg)
-	if err != nil {
-		return err
-	}
-	resp, _ := msg.(*jsonrpc.Response)
-	if resp != nil {
+	if resp, ok := msg.(*jsonrpc.Response); ok {
 		c.lastUse.Store(time.Now().UnixNano())
 		defer c.answered(resp.ID)
 	}
-	if size := len(data); size > c.o.MaxFrame {
-		err = &NotSentError{Cause: &TooLargeError{Size: size, Limit: c.o.MaxFrame}}
-		if resp == nil {
-			return err
-		}
-		data = tooLargeReply(resp, size, c.o.MaxFrame)
+	data, t, err := c.outbound(ctx, msg, c.o.MaxFrame)
+	if data == nil {
+		return err
 	}
-	return errors.Join(err, c.out.put(ctx, callTrace(ctx, msg), data))
+	return errors.Join(err, c.out.put(ctx, t, data))
 }
 
 // WriteRaw implements [Conn].
@@ -101,14 +108,14 @@ func (c *SSEConn) Close() error {
 	return nil
 }
 
-// kill ends the session at once: Read fails, so the SDK cancels the client's tools, and writers
-// wait no longer.
+// kill ends the session at once. Read fails, so that the SDK cancels the client's calls, and
+// writers wait no longer.
 func (c *SSEConn) kill(err error) {
 	c.out.close(err)
 	c.abort(err)
 }
 
-// deliver takes the message of one POST, or says with which status it is refused.
+// deliver queues the message of one POST for the SDK. status is that of a refusal.
 func (c *SSEConn) deliver(r *http.Request, body []byte) (status int, err error) {
 	if err := c.Err(); err != nil {
 		return http.StatusNotFound, fmt.Errorf("the session has ended: %w", err)
@@ -132,7 +139,11 @@ func (c *SSEConn) deliver(r *http.Request, body []byte) (status int, err error) 
 	return 0, nil
 }
 
-// stream writes events until the session ends and returns why.
+// stream writes events until the session ends, and returns the reason.
+//
+// A session whose lifetime is over ends at the next moment without a call in flight, so that no
+// call is lost. Idle counts from the last POST or answer: an open stream alone does not keep a
+// session.
 func (c *SSEConn) stream(w http.ResponseWriter) error {
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
@@ -140,7 +151,7 @@ func (c *SSEConn) stream(w http.ResponseWriter) error {
 	h.Set("Connection", "keep-alive")
 	h.Set("X-Accel-Buffering", "no")
 	s := eventStream{w: w, rc: http.NewResponseController(w), timeout: c.o.WriteTimeout}
-	if _, err := s.write([]byte("event: endpoint\ndata: " + c.prefix + mcp.MessagesEndpoint + "/?session_id=" + c.id +
+	if _, err := s.Write([]byte("event: endpoint\ndata: " + c.prefix + mcp.MessagesEndpoint + "/?session_id=" + c.id +
 		"\n\n")); err != nil {
 		return err
 	}
@@ -149,7 +160,7 @@ func (c *SSEConn) stream(w http.ResponseWriter) error {
 	life, idle := timer(c.o.Lifetime), timer(c.o.Idle)
 	defer life.Stop()
 	defer idle.Stop()
-	var quiet <-chan struct{} // set once the lifetime is over
+	var quiet <-chan struct{} // no call is in flight; set once the lifetime is over
 	for {
 		var err error
 		select {
@@ -157,24 +168,22 @@ func (c *SSEConn) stream(w http.ResponseWriter) error {
 			return ErrPeerClosed
 		case <-c.done:
 			c.out.close(c.Err())
-			if err = s.flush(c.out); err == nil {
+			if err = c.out.flush(&s); err == nil {
 				err = c.Err()
 			}
 			s.extend() // for the end of the response
 			return err
 		case <-c.out.wake:
-			err = s.flush(c.out)
+			err = c.out.flush(&s)
 			comment.Reset(c.o.CommentInterval)
 		case <-comment.C:
-			_, err = s.write([]byte(": ping\n\n"))
+			_, err = s.Write([]byte(": ping\n\n"))
 			comment.Reset(c.o.CommentInterval)
 		case <-life.C:
 			quiet = c.Idle()
 		case <-quiet:
-			if c.abortIdle(fmt.Errorf("its lifetime of %v is over", c.o.Lifetime)) {
-				quiet = nil
-			} else {
-				quiet = c.Idle()
+			if quiet = nil; !c.abortIdle(fmt.Errorf("its lifetime of %v is over", c.o.Lifetime)) {
+				quiet = c.Idle() // a call came in between
 			}
 		case <-idle.C:
 			unused := time.Since(time.Unix(0, c.lastUse.Load()))
@@ -195,24 +204,6 @@ func timer(d time.Duration) *time.Timer {
 		t.Reset(d)
 	}
 	return t
-}
-
-// SSEServerOptions configures an [SSEServer]. Zero values select the defaults.
-type SSEServerOptions struct {
-	// Connect starts the SDK's session for a new client: `return server.Connect(ctx, conn, nil)`,
-	// after it has looked at conn.Request and perhaps set a hook. ctx ends when the client goes. An
-	// error becomes a 500 answer. Required.
-	Connect         func(ctx context.Context, conn *SSEConn) (*sdk.ServerSession, error)
-	MaxBody         int           // bytes of a POST; DefaultMaxBody
-	MaxFrame        int           // bytes of an outgoing message; DefaultMaxFrame
-	MaxQueue        int           // bytes that wait for a client before writers wait too; 256 KiB
-	MaxSessions     int           // 1000
-	CommentInterval time.Duration // of silence, then a comment is sent; 15 s
-	WriteTimeout    time.Duration // for a client to take 64 KiB or one event, or lose its session; 30 s
-	ReadTimeout     time.Duration // for the body of a POST; 30 s
-	Lifetime        time.Duration // of a session, then it is closed when no call is in flight; 3600 s, negative: none
-	Idle            time.Duration // without a POST and a call in flight, then the session is closed; 0: never
-	Logger          *slog.Logger  // slog.Default()
 }
 
 // extra lets a tool see the headers and the token of the POST that called it, as it does on

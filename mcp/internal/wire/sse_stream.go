@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// eventStream writes to a response under a deadline for each piece.
+// eventStream writes to the response that carries a session's events.
 type eventStream struct {
 	w       http.ResponseWriter
 	rc      *http.ResponseController
@@ -14,26 +14,12 @@ type eventStream struct {
 }
 
 func (s *eventStream) extend() {
-	_ = s.rc.SetWriteDeadline(time.Now().Add(s.timeout)) // not every writer has deadlines; then the server's hold
+	_ = s.rc.SetWriteDeadline(time.Now().Add(s.timeout)) // without deadlines in the writer, the server's apply
 }
 
-// flush sends what is queued.
-func (s *eventStream) flush(out *outbox) error {
-	for {
-		b := out.take()
-		if len(b.data) == 0 {
-			return nil
-		}
-		n, err := s.write(b.data)
-		out.sent(b, n)
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// write sends p in pieces: a slow client may take long for much, but one that stalls must not.
-func (s *eventStream) write(p []byte) (n int, err error) {
+// Write sends p in pieces, each with a deadline of its own: a slow client may take long for much
+// data, but one that stalls loses its session.
+func (s *eventStream) Write(p []byte) (n int, err error) {
 	for n < len(p) {
 		s.extend()
 		k, err := s.w.Write(p[n:min(len(p), n+64<<10)])

@@ -474,22 +474,6 @@ func TestSSEServerDropsClientThatDoesNotRead(t *testing.T) {
 	mustEcho(t, other)
 }
 
-func TestSSEURL(t *testing.T) {
-	for in, want := range map[string]string{
-		"http://h:1":           "http://h:1/sse",
-		"http://h:1/":          "http://h:1/sse",
-		"http://h:1/?a=b":      "http://h:1/sse?a=b",
-		"https://h/sse":        "https://h/sse",
-		"https://h/mcp/events": "https://h/mcp/events",
-		"h:1":                  "", "ftp://h": "", "http://": "", "": "", "http://u:secret@[bad": "",
-	} {
-		got, err := SSEURL(in)
-		if got != want || (err == nil) != (want != "") || err != nil && strings.Contains(err.Error(), "secret") {
-			t.Errorf("SSEURL(%q) = %q, %v", in, got, err)
-		}
-	}
-}
-
 func TestEventReader(t *testing.T) {
 	stream := "\xef\xbb\xbfevent: a\r\ndata: 1\r\n\r\n: comment\n\nevent: lost\n\ndata:2\nid: 5\ndata: 3\nretry: " +
 		"1\nwhat\n\ndata\n\ndata: " + strings.Repeat("x", 100) + "\n\ndata: cut off"

@@ -3,26 +3,31 @@ package wire
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"sync"
 	"sync/atomic"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 )
 
-// A Trace gathers what the connections of this package learn about one call: whether its request
-// was sent, and what HTTP said. The SDK reduces all of it to one error code, and to ctx.Err() once
-// the context is done.
+// A Trace is the evidence about one call: whether its request was sent, and how the HTTP server
+// answered. The SDK reduces all of it to one error code, and to ctx.Err() once the context is done.
+//
+// Its state goes from idle to sent when a writer claims the request, or to revoked when the caller
+// asks first: a request is written, or reported as not sent, but never both. A writer that fails
+// before its first byte goes back from sent to idle.
 //
 // Make one per attempt with [WithTrace] and pass the context to the SDK. Its methods may be called
 // concurrently.
 type Trace struct {
 	state atomic.Int32
 	late  atomic.Bool // nobody asks before the request has returned
-	keep  atomic.Bool // what the request is answered with
+	keep  atomic.Bool // the answer is kept
 	mu    sync.Mutex
 	http  *HTTPError
-	got   *Envelope // what the request was answered with, if that is kept
-	drop  func()    // forgets a request that was not answered
+	got   *Envelope // the answer that was kept
+	drop  func()    // removes the request from those whose answers are kept
 }
 
 const (
@@ -58,15 +63,15 @@ func traceOf(ctx context.Context) *Trace {
 	return t
 }
 
-// Sent reports whether a byte of the request may have been written. False is a promise: a request
-// that still waits in a queue is withdrawn by the question. So ask once the call has returned, not
+// Sent reports whether a byte of the request may have been written. False is a promise: if the
+// request still waits in a queue, Sent withdraws it. So call it when the call has returned, not
 // before.
 func (t *Trace) Sent() bool {
 	return !t.state.CompareAndSwap(traceIdle, traceRevoked) && t.state.Load() == traceSent
 }
 
-// HTTPError is the last HTTP answer to the request if that was no success, else nil. A sent request
-// that was [HTTPError.Refused] did not run.
+// HTTPError is the last HTTP answer to the request if it has status 400 or above, else nil. A sent
+// request that was [HTTPError.Refused] did not run.
 func (t *Trace) HTTPError() *HTTPError {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -81,11 +86,12 @@ func (t *Trace) responded(e *HTTPError) {
 	}
 }
 
-// KeepAnswer makes a connection keep what the next request is answered with, for Answer. The SDK
+// KeepAnswer makes the connection keep the answer to the next request, for [Trace.Answer]. The SDK
 // gets an empty result in its place.
 func (t *Trace) KeepAnswer() { t.keep.Store(true) }
 
-// Answer is the answer that was kept, nil if there was none. Call it when the request is over.
+// Answer returns the answer that was kept, once; nil if there was none. Call it when the request is
+// over.
 func (t *Trace) Answer() *Envelope {
 	t.mu.Lock()
 	got, drop := t.got, t.drop
@@ -108,7 +114,24 @@ func (t *Trace) answered(e *Envelope) bool {
 	return true
 }
 
-// Claim implements [post.Evidence], for all who write the request.
+// Response is the answer to request id as the SDK gets it. t, which may be nil, keeps the answer if
+// it is to, and the SDK then gets an empty result. An answer that the SDK could not decode is an
+// error.
+func (e *Envelope) Response(id int64, t *Trace) *jsonrpc.Response {
+	out := &jsonrpc.Response{Result: json.RawMessage(`{}`)}
+	out.ID, _ = jsonrpc.MakeID(float64(id)) // fails for other types only
+	if t.answered(e) {
+		return out
+	}
+	result, err := e.ReadAnswer()
+	if bad := (*AnswerError)(nil); errors.As(err, &bad) {
+		err = &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: err.Error()}
+	}
+	out.Result, out.Error = result, err
+	return out
+}
+
+// Claim implements [post.Evidence]. Everything that writes the request calls it first.
 func (t *Trace) Claim() (own, ok bool) {
 	if t == nil {
 		return false, true
@@ -122,13 +145,4 @@ func (t *Trace) Undo(own bool) {
 	if own {
 		t.state.CompareAndSwap(traceSent, traceIdle)
 	}
-}
-
-// callTrace is the Trace of ctx if msg is a call: what else is sent on its behalf is not what its
-// caller asks about.
-func callTrace(ctx context.Context, msg jsonrpc.Message) *Trace {
-	if req, ok := msg.(*jsonrpc.Request); ok && req.IsCall() {
-		return traceOf(ctx)
-	}
-	return nil
 }

@@ -1,12 +1,14 @@
 // Package wire carries MCP messages: the connections that openmas puts under the official SDK.
 //
-// [Line] speaks newline-delimited JSON over a reader and a writer (stdio, pipes), [SSEServer] and
-// [SSEClient] the two ends of HTTP+SSE as protocol 2024-11-05 has it. Each is an [sdk.Connection]
-// and its own [sdk.Transport]. Beyond what the SDK's connections do, they bound what a peer can
-// cost (frames, queues, sessions, time), say whether a request that failed was sent
-// ([NotSentError], [Trace]), survive garbage, and scan each message once ([Envelope]) so that a
-// [Hook] can take it before the SDK decodes it. For streamable HTTP, where the SDK's client cannot
-// be wrapped, [NewHTTPClient] gathers the same evidence below it.
+// [Line] is newline-delimited JSON over a reader and a writer (stdio, pipes); [SSEServer] and
+// [SSEClient] are the two ends of HTTP+SSE of protocol 2024-11-05. Each is an [sdk.Connection] and
+// its own [sdk.Transport]. The program at the other end, client or server, is the peer.
+//
+// Beyond what the SDK's connections do, these bound what a peer can cost (frames, queues, sessions,
+// time), report whether a request that failed was sent ([NotSentError], [Trace]), survive garbage,
+// and scan each message once ([Envelope]) so that a [Hook] can take it before the SDK decodes it.
+// For streamable HTTP, where the SDK's client cannot be wrapped, [NewHTTPClient] gathers the same
+// evidence below it.
 package wire
 
 import (
@@ -27,13 +29,12 @@ const (
 	defaultMaxGarbage = 1000 // unreadable messages in a row
 )
 
-// A Hook sees each inbound message before the SDK. It is called with the whole message and its
-// envelope; both are valid only during the call. True means that the hook took the message and the
-// SDK must not see it. A request or notification whose envelope is unusual in any way is not
-// offered, nor is one in a batch that a server receives. Answers always are: nobody else may know
-// the request.
+// A Hook gets each inbound message before the SDK, whole and with its envelope; both are valid only
+// during the call. True means that the hook took the message, and the SDK does not get it. Requests
+// and notifications with an unusual envelope go to the SDK only, and so does what a server receives
+// in a batch. Answers always come to the hook first, since only it may know their requests.
 //
-// A hook is called by the goroutine that reads (on [SSEConn] by concurrent POSTs): it must not
+// The goroutine that reads calls the hook (on [SSEConn], those of concurrent POSTs): it must not
 // block, and must not close the connection or call its SDK session.
 type Hook func(raw []byte, env *Envelope) (taken bool)
 
@@ -48,17 +49,15 @@ type Conn interface {
 	// WriteRaw sends one message that is already encoded: a JSON object without line breaks. Errors
 	// are those of Write.
 	WriteRaw(ctx context.Context, msg []byte) error
-	// Hold counts a call in flight that the SDK does not know of, because a hook took it; Release
-	// ends it. A connection that waits for a moment without calls (see the options) waits for these
-	// too.
+	// Hold counts a call in flight that the SDK does not know, because a hook took it; Release ends
+	// it. [LineOptions.Linger] and [SSEServerOptions.Lifetime] wait for these calls too.
 	Hold()
 	Release()
-	// InFlight is the number of inbound calls whose answers are not yet written, or queued for
-	// that.
+	// InFlight is the number of inbound calls whose answers are not queued yet.
 	InFlight() int
 	// Idle returns a channel that is closed at the next moment in which InFlight is 0.
 	Idle() <-chan struct{}
-	// Done is closed when nothing more will be read, and Err then says why; before it is nil.
+	// Done is closed when nothing more will be read. Err then is the reason; before it is nil.
 	Done() <-chan struct{}
 	Err() error
 }
