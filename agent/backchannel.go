@@ -3,7 +3,11 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
+	"math"
+	"slices"
+	"sync"
 )
 
 // A BackChannel leads from a running call back to whoever made it. Both methods may be used
@@ -19,6 +23,11 @@ type BackChannel interface {
 	// unavailable error.
 	Request(ctx context.Context, r Request) (json.RawMessage, error)
 }
+
+// ErrAnswersFollow is the cause with which the context of a call ends when its caller was asked
+// something, and is to make the call again with the answers. The call has not used its [Call.Key]
+// then.
+var ErrAnswersFollow = errors.New("the client is asked, and makes the call again with its answer")
 
 // A Notice is one of its members.
 type Notice struct {
@@ -224,4 +233,92 @@ func (w watched) Request(ctx context.Context, r Request) (json.RawMessage, error
 		return nil, Errorf(CodeUnavailable, "the caller does not answer %q requests", r.Kind)
 	}
 	return w.back.Request(ctx, r)
+}
+
+// callers is the back-channel to all who wait for one call: see [Results]. All of them are told,
+// and the one that has waited longest is asked, as long as it waits.
+type callers struct {
+	mu      sync.Mutex
+	waiting []*caller
+}
+
+// A caller is one of them. back may be nil.
+type caller struct {
+	ctx   context.Context
+	back  BackChannel
+	using sync.WaitGroup // what is being told or asked
+	left  chan struct{}  // closed when it waits no longer; if it was the last, the work is canceled before
+}
+
+func (l *callers) add(c *caller) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting = append(l.waiting, c)
+}
+
+// remove takes one out, and reports whether it was the last. What it is being told or asked goes on
+// for a moment.
+func (l *callers) remove(c *caller) (last bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting = slices.DeleteFunc(l.waiting, func(other *caller) bool { return other == c })
+	return len(l.waiting) == 0
+}
+
+// end takes all out.
+func (l *callers) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting = nil
+}
+
+// use returns those with a back-channel whose calls have not ended. using must be given up.
+func (l *callers) use(atMost int) (in []*caller) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.waiting {
+		if c.back != nil && c.ctx.Err() == nil && len(in) < atMost {
+			c.using.Add(1)
+			in = append(in, c)
+		}
+	}
+	return in
+}
+
+func (l *callers) Notify(ctx context.Context, n Notice) {
+	for _, c := range l.use(math.MaxInt) {
+		c.notify(ctx, n)
+	}
+}
+
+func (c *caller) notify(ctx context.Context, n Notice) {
+	defer c.using.Done()
+	c.back.Notify(ctx, n)
+}
+
+func (l *callers) Request(ctx context.Context, r Request) (json.RawMessage, error) {
+	err := error(Errorf(CodeUnavailable, "nobody to ask: the caller does not answer %q requests", r.Kind))
+	for {
+		next := l.use(1)
+		if len(next) == 0 {
+			return nil, err
+		}
+		raw, failed := next[0].request(ctx, r)
+		if failed == nil || ctx.Err() != nil || next[0].ctx.Err() == nil {
+			return raw, failed
+		}
+		select { // it is about to leave: the next one may know
+		case <-next[0].left:
+		case <-ctx.Done():
+		}
+		err = failed
+	}
+}
+
+func (c *caller) request(ctx context.Context, r Request) (json.RawMessage, error) {
+	defer c.using.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c.ctx, cancel)()
+	return c.back.Request(ctx, r)
 }

@@ -89,7 +89,7 @@ func (h *Host) Call(ctx context.Context, c *Call) (*Result, error) {
 		return nil, Refusedf(CodeOf(err), "%s: %w before it began", c.Target(), err)
 	}
 	if c.Key != "" && c.Op == OpTool {
-		return h.results.do(ctx, c, func(ctx context.Context) (*Result, error) { return h.serve(ctx, c) })
+		return h.results.do(ctx, c, h.serve)
 	}
 	return h.serve(ctx, c)
 }

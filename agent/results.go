@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -42,6 +43,8 @@ type Results struct {
 	bytes int       // of the outcomes kept
 	// strangers is how many works are of callers that are not trusted.
 	strangers int
+	// sweeping: a timer runs, at whose end the oldest are forgotten.
+	sweeping bool
 }
 
 // NewResults returns Results without any.
@@ -50,19 +53,18 @@ func NewResults() *Results { return &Results{id: newID()} }
 // A work is what the calls with one key are about:
 //
 //	runs -> ended, its outcome kept -> outcome dropped -> forgotten
-//	     -> refused before it began: forgotten at once
+//	     -> refused before it began, or to be made anew: forgotten at once
 type work struct {
 	id, arguments digest
-	ctx           context.Context // of the first call, without its cancellation
-	cancel        context.CancelFunc
-	done          chan struct{} // closed when it has ended
 	stranger      bool
+	callers       callers       // those that wait for it
+	done          chan struct{} // closed when it has ended
 
 	// under Results.mu
-	waiting int       // calls that wait for it
-	out     *outcome  // filled in before done is closed; nil when it was dropped
-	cut     bool      // its context ended before it
-	expires time.Time // zero while it runs
+	cancel  context.CancelFunc // ends its context; nil when it has ended, so that nothing of the call is held
+	anew    bool               // its last caller left in order to make the call anew
+	out     *outcome           // filled in before done is closed; nil when it was dropped
+	expires time.Time
 	kept    *list.Element
 }
 
@@ -70,40 +72,57 @@ type work struct {
 type outcome struct {
 	res *Result
 	err error
+	// cut: its context had ended when it failed, so the failure says nothing about it.
+	cut bool
+	// anew: it counts for its own caller only.
+	anew bool
 }
 
 // do runs the call, unless one with its key runs or has run: then that one's outcome is the answer.
 // The work goes on as long as any call waits for it, until the deadline of the first.
-func (k *Results) do(ctx context.Context, c *Call, run func(context.Context) (*Result, error)) (*Result, error) {
+//
+// A caller may end its call in order to make it anew: see [ErrAnswersFollow].
+func (k *Results) do(ctx context.Context, c *Call, run func(context.Context, *Call) (*Result, error)) (*Result, error) {
 	if len(c.Key) > MaxKey {
 		return nil, Refusedf(CodeInvalidArgument, "%s: an idempotency key of %d bytes, at most %d are allowed",
-			c.Target(),
-			len(c.Key), MaxKey)
+			c.Target(), len(c.Key), MaxKey)
 	}
-	w, out, first, err := k.join(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	if first {
-		go func() { k.end(w, run) }() // do waits for it, and so does whoever else joins
-	}
-	select {
-	case <-w.done:
-	case <-ctx.Done():
-		if !k.leave(w) {
-			return nil, Errorf(CodeOf(ctx.Err()), "%s: the call with this idempotency key runs on: %w", c.Target(),
-				ctx.Err())
+	for {
+		me := &caller{ctx: ctx, back: c.Back, left: make(chan struct{})}
+		w, out, mine, err := k.join(me, c)
+		if err != nil {
+			return nil, err
 		}
-		<-w.done
+		first := mine != nil
+		if first {
+			go k.run(mine, w, c, run) // do waits for it, and so does whoever else joins
+		}
+		select {
+		case <-w.done:
+			close(me.left)
+		case <-ctx.Done():
+			if !k.leave(w, me) {
+				return nil, Errorf(CodeOf(ctx.Err()), "%s: the call with this idempotency key runs on: %w", c.Target(),
+					ctx.Err())
+			}
+			<-w.done
+		}
+		switch {
+		case first:
+			return out.res, out.err
+		case (out.anew || out.cut) && ctx.Err() != nil:
+			return nil, Errorf(CodeOf(ctx.Err()), "%s: %w", c.Target(), ctx.Err())
+		case out.anew:
+			continue
+		case out.cut:
+			return nil, unknownWork(c, "was cancelled, or ran out of time")
+		}
+		return out.res, out.err
 	}
-	if !first && k.wasCut(w) {
-		return nil, unknownWork(c, "was cancelled, or ran out of time")
-	}
-	return out.res, out.err
 }
 
-// join finds the work that c is about, or makes it: then c is the first.
-func (k *Results) join(ctx context.Context, c *Call) (w *work, out *outcome, first bool, err error) {
+// join finds the work that c is about, or makes it: then mine is the context for it.
+func (k *Results) join(me *caller, c *Call) (w *work, out *outcome, mine context.Context, err error) {
 	id, arguments := workOf(c), argumentsOf(c)
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -111,17 +130,16 @@ func (k *Results) join(ctx context.Context, c *Call) (w *work, out *outcome, fir
 	if w = k.works[id]; w != nil {
 		switch {
 		case w.arguments != arguments:
-			return nil, nil, false, Refusedf(CodeInvalidArgument, "%s: the idempotency key %q stands for a call with "+
-				"other "+
+			return nil, nil, nil, Refusedf(CodeInvalidArgument, "%s: the idempotency key %q stands for a call with other "+
 				"arguments", c.Target(), c.Key)
 		case w.out == nil:
-			return nil, nil, false, unknownWork(c, "has run, and its result is not kept any more")
+			return nil, nil, nil, unknownWork(c, "has run, and its result is not kept any more")
 		}
-		w.waiting++
-		return w, w.out, false, nil
+		w.callers.add(me)
+		return w, w.out, nil, nil
 	}
 	if c.Keeper != "" && c.Keeper != k.id {
-		return nil, nil, false, Refusedf(CodeUnavailable, "%s: the instance that the call is for is gone", c.Target())
+		return nil, nil, nil, Refusedf(CodeUnavailable, "%s: the instance that the call is for is gone", c.Target())
 	}
 	if len(k.works) >= MaxKeyed || !c.From.Trusted && k.strangers >= MaxKeyedStrangers {
 		full := Refusedf(CodeResourceExhausted, "%s: %d calls with idempotency keys are remembered, the limit",
@@ -129,14 +147,15 @@ func (k *Results) join(ctx context.Context, c *Call) (w *work, out *outcome, fir
 		if oldest := k.ended.Front(); oldest != nil {
 			full.RetryAfter = time.Until(oldest.Value.(*work).expires)
 		}
-		return nil, nil, false, full
+		return nil, nil, nil, full
 	}
-	w = &work{id: id, arguments: arguments, done: make(chan struct{}), waiting: 1, out: &outcome{}}
-	w.ctx = context.WithoutCancel(ctx)
-	if at, ok := ctx.Deadline(); ok {
-		w.ctx, w.cancel = context.WithDeadline(w.ctx, at)
+	w = &work{id: id, arguments: arguments, done: make(chan struct{}), out: &outcome{}}
+	w.callers.add(me)
+	mine = context.WithoutCancel(me.ctx)
+	if at, ok := me.ctx.Deadline(); ok {
+		mine, w.cancel = context.WithDeadline(mine, at)
 	} else {
-		w.ctx, w.cancel = context.WithCancel(w.ctx)
+		mine, w.cancel = context.WithCancel(mine)
 	}
 	if k.works == nil {
 		k.works = map[digest]*work{}
@@ -145,48 +164,69 @@ func (k *Results) join(ctx context.Context, c *Call) (w *work, out *outcome, fir
 	if w.stranger = !c.From.Trusted; w.stranger {
 		k.strangers++
 	}
-	return w, w.out, true, nil
+	return w, w.out, mine, nil
 }
 
 // leave takes a call off the work, and reports whether it was the last: then the work is cancelled.
-func (k *Results) leave(w *work) (last bool) {
+// The call's back-channel is not used any more.
+func (k *Results) leave(w *work, me *caller) (last bool) {
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	if w.waiting--; w.waiting > 0 {
-		return false
+	if last = w.callers.remove(me); last && w.cancel != nil {
+		w.anew = errors.Is(context.Cause(me.ctx), ErrAnswersFollow)
+		w.cancel()
 	}
-	if w.expires.IsZero() {
-		w.cut = true
-	}
-	w.cancel()
-	return true
+	k.mu.Unlock()
+	close(me.left)
+	me.using.Wait()
+	return last
 }
 
-func (k *Results) wasCut(w *work) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return w.cut
+// run runs the work. What ends its goroutine is an error, so that nobody waits for ever.
+func (k *Results) run(ctx context.Context, w *work, c *Call, run func(context.Context, *Call) (*Result, error)) {
+	out := outcome{err: Errorf(CodeInternal, "%s ended its goroutine", c.Target())}
+	defer func() { k.end(ctx, w, out) }()
+	own := *c
+	own.Back = &w.callers
+	out.res, out.err = run(ctx, &own)
 }
 
-// end runs the work and keeps its outcome.
-func (k *Results) end(w *work, run func(context.Context) (*Result, error)) {
-	res, err := run(w.ctx)
+// end keeps the outcome of a work.
+func (k *Results) end(ctx context.Context, w *work, out outcome) {
+	w.callers.end()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	defer close(w.done)
-	defer w.cancel()
-	*w.out = outcome{res, err}
-	w.cut = w.cut || err != nil && w.ctx.Err() != nil
-	w.expires = time.Now().Add(KeyedFor)
-	if err != nil && AsError(err).NotExecuted {
+	out.cut, out.anew = out.err != nil && ctx.Err() != nil, w.anew
+	*w.out = out
+	w.cancel()
+	w.cancel = nil
+	if out.anew || out.err != nil && AsError(out.err).NotExecuted {
 		k.remove(w)
 		return
 	}
+	w.expires = time.Now().Add(KeyedFor)
 	k.ended.PushBack(w)
 	w.kept = k.kept.PushBack(w)
 	for k.bytes += w.out.size(); k.bytes > MaxKeyedBytes; {
 		k.drop(k.kept.Front().Value.(*work))
 	}
+	k.sweepLater()
+}
+
+// sweepLater has the oldest forgotten at their time, if there are any.
+func (k *Results) sweepLater() {
+	oldest := k.ended.Front()
+	if oldest == nil || k.sweeping {
+		return
+	}
+	k.sweeping = true
+	time.AfterFunc(time.Until(oldest.Value.(*work).expires), func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.sweeping = false
+		k.forget(time.Now())
+		k.sweepLater()
+	})
 }
 
 // drop gives up the outcome of a work that has ended, and remembers that it has.
@@ -224,19 +264,27 @@ func unknownWork(c *Call, what string) *Error {
 
 // size is about what an outcome holds, in bytes.
 func (o *outcome) size() int {
-	n := 256
+	const each = 256 // of what has no length of its own
+	n := each
 	if o.err != nil {
 		e := AsError(o.err)
 		return n + len(e.Message) + len(e.Details)
 	}
 	n += len(o.res.Structured) + len(o.res.Raw)
-	for _, m := range o.res.Meta {
-		n += len(m)
+	for name, m := range o.res.Meta {
+		n += each + len(name) + len(m)
 	}
 	for _, c := range o.res.Content {
-		n += 256 + len(c.Text) + len(c.Data) + len(c.Raw)
-		if c.Resource != nil {
-			n += len(c.Resource.Text) + len(c.Resource.Blob)
+		n += each + len(c.Text) + len(c.Data) + len(c.URI) + len(c.Name) + len(c.Title) + len(c.Description) +
+			len(c.Annotations) + len(c.Meta) + len(c.Raw)
+		if r := c.Resource; r != nil {
+			n += len(r.URI) + len(r.Text) + len(r.Blob) + len(r.Meta)
+		}
+	}
+	if p := o.res.Pending; p != nil {
+		n += len(p.State)
+		for id, r := range p.Requests {
+			n += each + len(id) + len(r.Params)
 		}
 	}
 	return n

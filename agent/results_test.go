@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/openmas/openmas/agent"
 )
@@ -286,5 +288,275 @@ func TestInstancesShareResults(t *testing.T) {
 	}
 	if a, b := hosts[0].Info().Keeper, hosts[1].Info().Keeper; a == "" || a != b {
 		t.Errorf("they are the generations %q and %q", a, b)
+	}
+}
+
+// A tool that ends well although nobody waits any more has a result like any other: that is what a
+// call which is made again is for.
+func TestAResultThatNobodyWaitedForIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTill(t, func(_ context.Context, _ json.RawMessage, n int64) (*agent.Result, error) {
+			time.Sleep(time.Minute) // and does not look at its context
+			return agent.TextResult(fmt.Sprint("run ", n)), nil
+		})
+		for _, wait := range []time.Duration{time.Second, time.Hour} {
+			ctx, end := context.WithTimeout(t.Context(), wait)
+			if res, err := x.Call(ctx, charge()); err != nil || res.Text() != "run 1" {
+				t.Errorf("%v, %v", res, err)
+			}
+			end()
+		}
+	})
+}
+
+// told is the back-channel of a caller who answers questions with its name, while it is there.
+type told struct {
+	name  string
+	leave context.CancelFunc // called when it is asked, in place of an answer; nil: it answers
+	over  atomic.Bool        // its call has returned
+	late  atomic.Bool        // it was told or asked something after that
+	heard atomic.Int64
+}
+
+func (b *told) Notify(context.Context, agent.Notice) {
+	b.heard.Add(1)
+	b.late.Store(b.late.Load() || b.over.Load())
+}
+
+func (b *told) Request(ctx context.Context, _ agent.Request) (json.RawMessage, error) {
+	b.late.Store(b.late.Load() || b.over.Load())
+	if b.leave != nil {
+		b.leave()
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return json.RawMessage(`{"roots":[{"uri":"` + b.name + `"}]}`), nil
+}
+
+// Whoever waits for a call is told what it tells, and the one that has waited longest is asked.
+// Nobody is after its own call has returned.
+func TestTheCallersThatWaitAreToldAndAsked(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		callers []string // "leaves" when it is asked, "left" before, "mute" without a back-channel, or its answer
+		want    string
+	}{
+		{"the first", []string{"a", "b"}, "a"},
+		{"the next", []string{"mute", "b", "c"}, "b"},
+		{"one has left before", []string{"left", "b"}, "b"},
+		{"one leaves while it is asked", []string{"leaves", "leaves", "c"}, "c"},
+		{"nobody can be asked", []string{"mute", "mute"}, "unavailable"},
+		{"all leave", []string{"leaves", "leaves"}, "canceled"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				x := newTill(t, func(ctx context.Context, _ json.RawMessage, _ int64) (*agent.Result, error) {
+					time.Sleep(time.Minute)
+					agent.Progress(ctx, 1, 2, "half")
+					roots, err := agent.Roots(ctx)
+					if err != nil {
+						return nil, err
+					}
+					return agent.TextResult(roots[0].URI), nil
+				})
+				var all sync.WaitGroup
+				backs := make([]*told, len(tt.callers))
+				for n, name := range tt.callers {
+					ctx, leave := context.WithCancel(t.Context())
+					defer leave()
+					b := &told{name: name}
+					if name == "leaves" {
+						b.leave = leave
+					}
+					if name == "left" {
+						time.AfterFunc(time.Second, leave)
+					}
+					backs[n] = b
+					all.Go(func() {
+						res, err := x.Call(ctx, charge(func(c *agent.Call) {
+							if name != "mute" {
+								c.Back = b
+							}
+						}))
+						b.over.Store(true)
+						switch got := string(agent.CodeOf(err)); {
+						case name == "left" || name == "leaves":
+							if got != "canceled" {
+								t.Errorf("%s got %v, %v", name, res, err)
+							}
+						case err == nil && res.Text() != tt.want || err != nil && got != tt.want:
+							t.Errorf("%s got %v, %v, want %s", name, res, err, tt.want)
+						}
+					})
+					synctest.Wait()
+				}
+				all.Wait()
+				for n, b := range backs {
+					want := int64(1)
+					if name := tt.callers[n]; name == "mute" || name == "left" {
+						want = 0
+					}
+					if b.heard.Load() != want || b.late.Load() {
+						t.Errorf("%s was told %d times; after its call: %v", b.name, b.heard.Load(), b.late.Load())
+					}
+				}
+			})
+		})
+	}
+}
+
+// A caller that ends its call in order to make it anew, as one that is asked by results does, has
+// not used its key.
+func TestACallThatIsToBeMadeAnewIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTill(t, func(ctx context.Context, _ json.RawMessage, n int64) (*agent.Result, error) {
+			if n < 3 {
+				<-ctx.Done()
+				time.Sleep(time.Second) // while it ends
+				return nil, ctx.Err()
+			}
+			return agent.TextResult(fmt.Sprint("run ", n)), nil
+		})
+		for range 2 {
+			ctx, stop := context.WithCancelCause(t.Context())
+			time.AfterFunc(time.Second, func() { stop(agent.Errorf(agent.CodeCanceled, "asked: %w", agent.ErrAnswersFollow)) })
+			_, err := x.Call(ctx, charge())
+			wantCode(t, err, agent.CodeCanceled, false)
+		}
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				if res, err := x.Call(t.Context(), charge()); err != nil || res.Text() != "run 3" {
+					t.Errorf("%v, %v", res, err)
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+// One that comes while such a call ends runs for itself.
+func TestACallThatComesWhileAnotherIsToBeMadeAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTill(t, func(ctx context.Context, _ json.RawMessage, n int64) (*agent.Result, error) {
+			if n == 1 {
+				<-ctx.Done()
+				time.Sleep(time.Minute)
+				return nil, ctx.Err()
+			}
+			return agent.TextResult(fmt.Sprint("run ", n)), nil
+		})
+		ctx, stop := context.WithCancelCause(t.Context())
+		var first sync.WaitGroup
+		first.Go(func() {
+			_, err := x.Call(ctx, charge())
+			wantCode(t, err, agent.CodeCanceled, false)
+		})
+		synctest.Wait()
+		stop(agent.ErrAnswersFollow)
+		synctest.Wait()
+		if res, err := x.Call(t.Context(), charge()); err != nil || res.Text() != "run 2" {
+			t.Errorf("%v, %v", res, err)
+		}
+		first.Wait()
+	})
+}
+
+// What a call came with and what it gave is not held longer than it is kept, also when no other
+// call comes.
+func TestCallsWithKeysAreLetGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type mark struct{}
+		with := &[1 << 10]byte{}
+		gone, kept := weak.Make(with), weak.Pointer[agent.Result]{}
+		x := newTill(t, func(context.Context, json.RawMessage, int64) (*agent.Result, error) {
+			res := agent.TextResult("paid")
+			kept = weak.Make(res)
+			return res, nil
+		})
+		if _, err := x.Call(context.WithValue(t.Context(), mark{}, with), charge()); err != nil {
+			t.Fatal(err)
+		}
+		with = nil
+		synctest.Wait()
+		runtime.GC()
+		if gone.Value() != nil {
+			t.Error("the context of a call that has ended is held")
+		}
+		for _, tt := range []struct {
+			wait time.Duration
+			held bool
+		}{{agent.KeyedFor - 1, true}, {2, false}} {
+			time.Sleep(tt.wait)
+			synctest.Wait()
+			runtime.GC()
+			if held := kept.Value() != nil; held != tt.held {
+				t.Errorf("the result is held: %v", held)
+			}
+		}
+		runtime.KeepAlive(x)
+	})
+}
+
+// A tool that ends its goroutine fails, and so do the calls that wait for it.
+func TestAToolThatEndsItsGoroutine(t *testing.T) {
+	x := newTill(t, func(context.Context, json.RawMessage, int64) (*agent.Result, error) {
+		runtime.Goexit()
+		return nil, nil
+	})
+	for range 2 {
+		ctx, end := context.WithTimeout(t.Context(), 10*time.Second)
+		_, err := x.Call(ctx, charge())
+		wantCode(t, err, agent.CodeInternal, false)
+		end()
+	}
+	if n := x.ran.Load(); n != 1 {
+		t.Errorf("%d runs", n)
+	}
+}
+
+// All of a result counts against the bound, wherever it is.
+func TestAllOfAResultCounts(t *testing.T) {
+	big := strings.Repeat("x", agent.MaxKeyedBytes)
+	quoted := json.RawMessage(`"` + big + `"`)
+	for name, res := range map[string]*agent.Result{
+		"structured":  {Structured: quoted},
+		"raw":         {Raw: quoted},
+		"meta":        {Meta: map[string]json.RawMessage{"m": quoted}},
+		"state":       {Pending: &agent.Pending{State: big}},
+		"question":    {Pending: &agent.Pending{Requests: map[string]agent.Request{"q": {Params: quoted}}}},
+		"text":        {Content: []agent.Content{agent.Text(big)}},
+		"data":        {Content: []agent.Content{agent.Image([]byte(big), "image/png")}},
+		"raw block":   {Content: []agent.Content{{Raw: quoted}}},
+		"link":        {Content: []agent.Content{agent.Link(big, "")}},
+		"name":        {Content: []agent.Content{agent.Link("", big)}},
+		"title":       {Content: []agent.Content{{Title: big}}},
+		"description": {Content: []agent.Content{{Description: big}}},
+		"annotations": {Content: []agent.Content{{Annotations: quoted}}},
+		"block meta":  {Content: []agent.Content{{Meta: quoted}}},
+		"resource":    {Content: []agent.Content{agent.Embed(agent.ResourceContents{Text: big})}},
+		"blob":        {Content: []agent.Content{agent.Embed(agent.ResourceContents{Blob: []byte(big)})}},
+		"uri":         {Content: []agent.Content{agent.Embed(agent.ResourceContents{URI: big})}},
+		"its meta":    {Content: []agent.Content{agent.Embed(agent.ResourceContents{Meta: quoted})}},
+	} {
+		x := newTill(t, func(context.Context, json.RawMessage, int64) (*agent.Result, error) { return res, nil })
+		if _, err := x.Call(t.Context(), charge()); err != nil {
+			t.Fatal(err)
+		}
+		_, err := x.Call(t.Context(), charge())
+		if agent.CodeOf(err) != agent.CodeOutcomeUnknown {
+			t.Errorf("%s: kept although it is too large: %v", name, err)
+		}
+	}
+	for name, failure := range map[string]*agent.Error{
+		"message": agent.Errorf(agent.CodeToolFailed, "%s", big),
+		"details": {Code: agent.CodeToolFailed, Details: quoted},
+	} {
+		x := newTill(t, func(context.Context, json.RawMessage, int64) (*agent.Result, error) { return nil, failure })
+		for _, want := range []agent.Code{agent.CodeToolFailed, agent.CodeOutcomeUnknown} {
+			if _, err := x.Call(t.Context(), charge()); agent.CodeOf(err) != want {
+				t.Errorf("%s: %.100v", name, err)
+			}
+		}
 	}
 }

@@ -235,7 +235,7 @@ func (q *questions) Request(_ context.Context, r agent.Request) (json.RawMessage
 		return nil, agent.Errorf(agent.CodeResourceExhausted, "more than %d questions at once", maxQuestions)
 	}
 	q.open[id] = r
-	err := agent.Errorf(agent.CodeCanceled, "%s: the client is asked, and makes the call again with its answer", r.Kind)
+	err := agent.Errorf(agent.CodeCanceled, "%s: %w", r.Kind, agent.ErrAnswersFollow)
 	q.stop(err)
 	return nil, err
 }
