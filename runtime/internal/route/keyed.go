@@ -10,14 +10,14 @@ import (
 
 // keyed ties a call with an idempotency key to the instance that is to run it, as the generation
 // that it is now: see [agent.Call.Keeper]. So it may be made again when its outcome is unknown. A
-// call that nobody keeps the result of is tied to none.
+// call that nobody keeps the result of is tied to none. One that another process has tied stays so:
+// that process may make it again, and relies on it.
 func (c *Callee) keyed(next agent.Caller) agent.Caller {
 	return agent.CallerFunc(func(ctx context.Context, call *agent.Call) (*agent.Result, error) {
-		if !hasKey(call) {
+		if !hasKey(call) || call.Keeper != "" {
 			return next.Call(ctx, call)
 		}
 		tied := *call
-		tied.Keeper = ""
 		if p, ok := c.Route.(*Pool); ok && c.Trusted && (c.Alone == nil || c.Alone()) {
 			if _, s := p.byKey(&tied); s != nil {
 				tied.Keeper = s.Info().Keeper

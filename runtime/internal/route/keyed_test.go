@@ -129,3 +129,41 @@ func TestKeysChooseAnInstance(t *testing.T) {
 		t.Errorf("the agent says that %q keeps its results", got)
 	}
 }
+
+// A call that an earlier process has tied to a generation stays tied: that process makes it again,
+// and counts on it.
+func TestAnEarlierTieHolds(t *testing.T) {
+	retry := project.Policy{Timeout: time.Minute}
+	retry.Retry.Attempts, retry.Retry.Initial, retry.Retry.Max = 3, time.Second, time.Minute
+	for _, tt := range []struct {
+		name, keeper string
+		change       func(o *Options)
+		code         agent.Code
+		calls        int
+	}{
+		{"this generation", "g2", func(*Options) {}, "", 1},
+		{"another", "g1", func(*Options) {}, agent.CodeUnavailable, 0},
+		{"another, several processes", "g1", func(o *Options) { o.Alone = func() bool { return false } },
+			agent.CodeUnavailable, 0},
+		{"another, not trusted", "g1", func(o *Options) { o.Trusted = false }, agent.CodeUnavailable, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p, s := NewPool("a", 1), &keeping{keeper: "g2"}
+				p.Instances()[0].Up(s)
+				o := Options{Over: project.OverStdio, Route: p, Shown: p, Policy: retry, Trusted: true}
+				tt.change(&o)
+				_, err := callee(o).Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "a", Name: "write", Key: "k",
+					Keeper: tt.keeper, Attempt: 2})
+				if agent.CodeOf(err) != tt.code || len(s.calls) != tt.calls {
+					t.Errorf("%v after %d calls", err, len(s.calls))
+				}
+				for _, c := range s.calls {
+					if c.Keeper != tt.keeper {
+						t.Errorf("the call is tied to %q", c.Keeper)
+					}
+				}
+			})
+		})
+	}
+}
