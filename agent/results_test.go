@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"sync"
@@ -559,4 +560,50 @@ func TestAllOfAResultCounts(t *testing.T) {
 			}
 		}
 	}
+}
+
+// However calls with few keys come and go, no work runs twice, and all that get a result get the
+// same.
+func TestManyCallsWithFewKeys(t *testing.T) {
+	const keys, callers, calls = 50, 16, 200
+	var ran [keys]atomic.Int64
+	x := newTill(t, func(ctx context.Context, in json.RawMessage, _ int64) (*agent.Result, error) {
+		var key struct{ Sum int }
+		if err := json.Unmarshal(in, &key); err != nil {
+			return nil, err
+		}
+		agent.Progress(ctx, 1, 1, "")
+		if _, err := agent.Roots(ctx); err != nil && key.Sum%2 == 0 {
+			return nil, err
+		}
+		return agent.TextResult(fmt.Sprint(key.Sum, " ", ran[key.Sum].Add(1))), nil
+	})
+	var all sync.WaitGroup
+	for n := range callers {
+		all.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(n), 0))
+			for range calls {
+				key := random.IntN(keys)
+				ctx, end := context.WithCancel(t.Context())
+				b := &told{name: "x"}
+				if random.IntN(3) == 0 {
+					b.leave = end
+				}
+				res, err := x.Call(ctx, charge(func(c *agent.Call) {
+					c.Key, c.Input, c.Back = fmt.Sprint(key), json.RawMessage(fmt.Sprintf(`{"sum":%d}`, key)), b
+				}))
+				b.over.Store(true)
+				end()
+				switch code := agent.CodeOf(err); {
+				case err == nil && res.Text() != fmt.Sprint(key, " 1"):
+					t.Errorf("the key %d gave %s", key, res.Text())
+				case err != nil && code != agent.CodeCanceled && code != agent.CodeOutcomeUnknown:
+					t.Errorf("the key %d gave %v", key, err)
+				case b.late.Load():
+					t.Error("a caller was told something after its call")
+				}
+			}
+		})
+	}
+	all.Wait()
 }

@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -10,6 +12,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
@@ -117,16 +120,29 @@ func (e *endpoint) newCall(c *session, r request) (*agent.Call, error) {
 	return call, nil
 }
 
-// keyOf is the idempotency key of a request. Those of anonymous clients count for their session
-// only. Where a call runs anew for each answer to its questions, a key cannot count.
+// keyOf is the idempotency key of a request, among the calls of its user. Those of an anonymous
+// client count for its session only, and not at all where each request is a session of its own. In
+// the era without questions, a key stands for the call with the answers that it has so far: with
+// each more, the tool runs anew.
 func (c *session) keyOf(r request) string {
-	switch {
-	case r.meta.Key == "" || r.round != nil:
-		return ""
-	case c.identity.name() == agent.Anonymous:
-		return c.id + "/" + r.meta.Key
+	key, scope := r.meta.Key, ""
+	if key == "" || len(key) > agent.MaxKey { // one that is too long is refused by the callee
+		return key
 	}
-	return r.meta.Key
+	if c.identity.name() == agent.Anonymous {
+		if r.round != nil && c.transport == mcp.Streamable {
+			return ""
+		}
+		scope = c.id + "/"
+	}
+	if r.round != nil && r.round.answered != "" {
+		scope += r.round.answered + "/"
+	}
+	if len(scope)+len(key) > agent.MaxKey {
+		sum := sha256.Sum256([]byte(key))
+		key = base64.RawURLEncoding.EncodeToString(sum[:])
+	}
+	return scope + key
 }
 
 // call makes one call: there is a result or an *agent.Error. It recovers what the caller behind the

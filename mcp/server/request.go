@@ -72,6 +72,9 @@ type round struct {
 	caps    *sdk.ClientCapabilities
 	answers map[string]json.RawMessage // by the ids of the questions
 	state   string                     // empty: the first
+	// answered names the answers of this round and those before it, to questions of the tool. It is
+	// empty without any.
+	answered string
 	// On the fast path: what sends its notices, and from which level on log messages are wanted
 	// (empty: none). Else the SDK knows.
 	send  func(ctx context.Context, msg []byte) error

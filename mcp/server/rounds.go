@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,6 +95,7 @@ func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notic
 		return nil, agent.Errorf(agent.CodeResourceExhausted, "%s asked for input %d times", r.name, codec.MaxRounds)
 	}
 	r.meta.Inputs, r.meta.State = own, now.State
+	r.round.answered = nameOf(now.Answers)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	q := &questions{backChannel: notices, caps: r.round.caps, answers: now.Answers, stop: stop}
@@ -126,6 +128,18 @@ func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notic
 		return nil, err
 	}
 	return &agent.Result{Pending: &agent.Pending{Requests: open, State: state}}, nil
+}
+
+// nameOf is a short text that differs when answers do; empty without any.
+func nameOf(answers map[string]json.RawMessage) string {
+	if len(answers) == 0 {
+		return ""
+	}
+	sum := sha256.New()
+	for _, id := range slices.Sorted(maps.Keys(answers)) {
+		_, _ = fmt.Fprintf(sum, "%d:%s%d:%s", len(id), id, len(answers[id]), answers[id]) // never fails
+	}
+	return base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:12])
 }
 
 // boundTo is the call that a state belongs to: nobody else's, and no other.

@@ -92,8 +92,13 @@ func TestQuestionsWithoutASession(t *testing.T) {
 func (s *site) statelessRequest(t *testing.T, ctx context.Context, token, method string, params map[string]any,
 	capabilities string) *http.Request {
 	t.Helper()
-	params["_meta"] = map[string]any{sdk.MetaKeyProtocolVersion: codec.Version20260728,
+	meta := map[string]any{sdk.MetaKeyProtocolVersion: codec.Version20260728,
 		sdk.MetaKeyClientCapabilities: json.RawMessage(capabilities)}
+	if key, ok := params["key"]; ok {
+		meta[codec.MetaKey] = key
+	}
+	delete(params, "key")
+	params["_meta"] = meta
 	body := fixture.MustJSON(t, map[string]any{"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/mcp", strings.NewReader(body))
 	if err != nil {
