@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 )
 
 // An Event is what an agent publishes: a fact about a topic, for whoever listens.
@@ -39,3 +40,50 @@ func EventKey(key string) PublishOption { return publishOption(func(e *Event) { 
 // EventID sets the event's ID, so that publishing again after a failure can be recognised as the
 // same event.
 func EventID(id string) PublishOption { return publishOption(func(e *Event) { e.ID = id }) }
+
+// A Subscription is a topic that an agent listens to, with the handler for its events. Make one
+// with [On].
+type Subscription struct {
+	info    SubscriptionInfo
+	handler Caller
+	err     error
+}
+
+// SubscriptionInfo describes what an agent listens to.
+type SubscriptionInfo struct {
+	Topic string `json:"topic"`
+}
+
+// On subscribes to a topic with a typed handler. Handlers run concurrently, bounded by the
+// communicator; an error asks for redelivery where the broker promises that, and is logged where it
+// does not. [CallFrom] returns the event's stable ID, who published it (From), and which Attempt
+// this is.
+func On[T any](topic string, fn func(context.Context, T) error) Subscription {
+	s := Subscription{info: SubscriptionInfo{Topic: topic}, err: CheckTopic(topic)}
+	if fn == nil {
+		s.err = errors.Join(s.err, errors.New("the function is nil"))
+	}
+	s.handler = CallerFunc(func(ctx context.Context, c *Call) (*Result, error) {
+		var v T
+		if err := json.Unmarshal(c.Input, &v); err != nil {
+			return nil, Refusedf(CodeInvalidArgument, "event %s: the payload does not decode into %T: %w", c.Name, v,
+				err)
+		}
+		if err := fn(ctx, v); err != nil {
+			return nil, toolError(ctx, err)
+		}
+		return &Result{}, nil
+	})
+	return s
+}
+
+// Info describes the subscription.
+func (s Subscription) Info() SubscriptionInfo { return s.info }
+
+// Err is what is wrong with the definition; nil if nothing.
+func (s Subscription) Err() error {
+	if s.handler == nil && s.err == nil {
+		return errors.New("a subscription without a handler: make it with agent.On")
+	}
+	return s.err
+}

@@ -3,8 +3,18 @@
 package child
 
 import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/supervise"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // Runtime is the runtime as an agent: its children publish events by delivering them to it.
@@ -25,4 +35,61 @@ type RunnerStatus struct {
 	Instance string          `json:"instance"`
 	State    supervise.State `json:"state"`
 	Error    string          `json:"error,omitempty"`
+}
+
+// Version changes when a child could misread its hello. Parent and child are the same program,
+// so that this guards against an executable that was replaced in between.
+const Version = 1
+
+// maxHello bounds the line; the config of an agent is in it.
+const maxHello = 4 << 20
+
+// A Hello is the line of JSON that a child reads before MCP begins: who it is and where to call
+// back. It holds secrets.
+type Hello struct {
+	Version    int               `json:"openmas"`
+	Program    string            `json:"program,omitempty"`
+	Project    string            `json:"project"`
+	Agent      string            `json:"agent"`
+	Instance   string            `json:"instance"`
+	Type       string            `json:"type"`
+	Config     map[string]any    `json:"config,omitempty"`
+	StateDir   string            `json:"stateDir"`
+	Dir        string            `json:"dir"`
+	Broker     string            `json:"broker"`
+	URL        string            `json:"url"`
+	Token      string            `json:"token"`
+	Timeout    time.Duration     `json:"timeout"` // of the calls that the child makes
+	Run        bool              `json:"run"`     // whether its Runner is to run
+	Restart    supervise.Policy  `json:"restart"`
+	Telemetry  project.Telemetry `json:"telemetry"`
+	LogLevel   slog.Level        `json:"logLevel"`
+	Limits     server.Limits     `json:"limits"`
+	NoFastPath bool              `json:"noFastPath,omitempty"`
+}
+
+// ReadHello reads the line and leaves what follows in the reader that it returns.
+func ReadHello(in io.Reader) (Hello, io.Reader, error) {
+	br := bufio.NewReaderSize(in, 64<<10)
+	var line []byte
+	for {
+		part, err := br.ReadSlice('\n')
+		line = append(line, part...)
+		switch {
+		case err == nil:
+			var h Hello
+			if err := json.Unmarshal(line, &h); err != nil {
+				return h, nil, fmt.Errorf("read the parent's hello: %w", err)
+			}
+			if h.Version != Version {
+				return h, nil, fmt.Errorf("the parent speaks version %d of the child protocol, this program %d: was "+
+					"the executable replaced while it ran?", h.Version, Version)
+			}
+			return h, br, nil
+		case len(line) > maxHello:
+			return Hello{}, nil, fmt.Errorf("the parent's hello is over %d bytes", maxHello)
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return Hello{}, nil, fmt.Errorf("read the parent's hello from stdin: %w", err)
+		}
+	}
 }

@@ -146,3 +146,12 @@ func lastError(err error, n int, mayHaveRun bool, why string) error {
 	out.NotExecuted = out.NotExecuted && !mayHaveRun
 	return &out
 }
+
+// A Policy is how often a call is tried and how long to wait in between.
+type Policy struct {
+	// Attempts at a call in all, the first one included; 1 turns retries off.
+	Attempts int
+	// Backoff is the wait before each further attempt. Its Max also bounds the wait for a turn of
+	// the budget.
+	Backoff backoff.Policy
+}
