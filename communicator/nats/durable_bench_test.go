@@ -17,6 +17,7 @@ func BenchmarkDurableBacklog(b *testing.B) {
 		keep(b, v, agent.Event{ID: strconv.Itoa(i), Topic: "file.found", Payload: payload})
 	}
 	handled := make(chan struct{}, b.N)
+	b.ReportAllocs()
 	b.ResetTimer()
 	listen(b, v, "editor", "file.found", func(context.Context, agent.Event, int) error {
 		handled <- struct{}{}
@@ -35,6 +36,7 @@ func BenchmarkDurableLatency(b *testing.B) {
 		handled <- struct{}{}
 		return nil
 	})
+	b.ReportAllocs()
 	b.ResetTimer()
 	for i := range b.N {
 		keep(b, v, agent.Event{ID: strconv.Itoa(i), Topic: "file.found"})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/nats-io/nats.go/jetstream"
@@ -30,19 +32,35 @@ func (s *durableSubscription) take(raw jetstream.Msg) (waiting uint64) {
 	}
 	e.key = e.m.Metadata["key"]
 	e.turn = s.order.Take(e.key)
-	handled, end := context.WithCancel(context.Background())
-	s.work.Go(func() { // else the broker redelivers the event after AckWait
-		for backoff.Sleep(handled, s.v.o.AckWait/3) == nil {
-			s.settle(e, e.raw.InProgress())
-		}
-	})
+	s.mu.Lock()
+	s.inHand[e] = struct{}{}
+	s.mu.Unlock()
 	s.work.Go(func() {
 		defer func() { <-s.slots }()
-		defer end()
+		defer s.letGo(e)
 		defer e.turn.Done()
 		s.handle(e)
 	})
 	return waiting
+}
+
+func (s *durableSubscription) letGo(e *durableEvent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.inHand, e)
+}
+
+// keepAlive tells the broker of the events in hand until ctx ends: else it redelivers them after
+// AckWait.
+func (s *durableSubscription) keepAlive(ctx context.Context) {
+	for backoff.Sleep(ctx, s.v.o.AckWait/3) == nil {
+		s.mu.Lock()
+		events := slices.Collect(maps.Keys(s.inHand))
+		s.mu.Unlock()
+		for _, e := range events {
+			s.settle(e, e.raw.InProgress())
+		}
+	}
 }
 
 // handle runs the handler and settles the event with the broker:

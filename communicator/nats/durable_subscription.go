@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/sourcegraph/conc"
@@ -19,7 +20,8 @@ import (
 // second time.
 //
 //	reserve a slot -> ask for one event, and wait -> hand it to a handler
-//	                                              -> ask for as many as there are, and have slots
+//	                                              -> ask for those behind it that have slots, until
+//	                                                 none is left
 //	the iterator fails, or the consumer was deleted -> make both anew, after a wait
 //	stop -> return what still comes -> wait for the handlers
 type durableSubscription struct {
@@ -35,13 +37,16 @@ type durableSubscription struct {
 	work     conc.WaitGroup // what is done for events in hand
 	done     chan struct{}  // closed when run has ended
 
+	mu     sync.Mutex
+	inHand map[*durableEvent]struct{}
+
 	order delivery.Order
 }
 
 func (v *Durable) subscribe(group, topic string,
 	fn func(context.Context, *durableEvent) error) (*durableSubscription, error) {
 	s := &durableSubscription{v: v, group: group, topic: topic, fn: fn, slots: make(chan struct{}, v.o.Concurrency),
-		done: make(chan struct{})}
+		done: make(chan struct{}), inHand: map[*durableEvent]struct{}{}}
 	fail := func(err error) error {
 		return agent.Errorf(agent.CodeUnavailable, "%s subscribes to the durable events %s: %w", group, topic,
 			v.d.o.redact(err))
@@ -83,6 +88,11 @@ func (s *durableSubscription) consumer(ctx context.Context) (jetstream.Consumer,
 // consumer meanwhile, it makes it anew.
 func (s *durableSubscription) run(consumer jetstream.Consumer) {
 	defer close(s.done)
+	handled, end := context.WithCancel(context.Background())
+	var alive conc.WaitGroup
+	alive.Go(func() { s.keepAlive(handled) })
+	defer alive.Wait()
+	defer end()
 	defer s.work.Wait()
 	waits := backoff.New(consumerWaits)
 	for s.stopped.Err() == nil {
@@ -111,12 +121,7 @@ func (s *durableSubscription) consume(consumer jetstream.Consumer, waits *backof
 		return err
 	}
 	defer s.drain(events)
-	for {
-		select {
-		case s.slots <- struct{}{}:
-		case <-s.stopped.Done():
-			return nil
-		}
+	for s.reserve(1) == 1 {
 		m, err := events.Next(jetstream.NextContext(s.stopped)) // asks for one event, and for no more
 		if err != nil {
 			<-s.slots
@@ -127,35 +132,55 @@ func (s *durableSubscription) consume(consumer jetstream.Consumer, waits *backof
 			return err
 		}
 	}
+	return nil
 }
 
-// takeMore asks at once for the events that were waiting behind one, as many as have slots: a
-// backlog costs no round trip for each.
+// takeMore asks at once for the events that were waiting behind one, as many as have slots, until
+// none is left: a backlog costs no round trip for each.
 func (s *durableSubscription) takeMore(consumer jetstream.Consumer, waiting uint64) error {
-	var free int
-	for ; uint64(free) < waiting; free++ {
+	for waiting > 0 {
+		free := s.reserve(waiting)
+		if free == 0 {
+			return nil
+		}
+		batch, err := consumer.FetchNoWait(free)
+		waiting = 0
+		if err == nil {
+			for m := range batch.Messages() {
+				waiting = s.take(m)
+				free--
+			}
+			err = batch.Error()
+		}
+		for range free {
+			<-s.slots
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reserve takes the slots that are free, at most n; if there is none it waits for one. It returns 0
+// at stop.
+func (s *durableSubscription) reserve(n uint64) (got int) {
+	if s.stopped.Err() != nil {
+		return 0
+	}
+	select {
+	case s.slots <- struct{}{}:
+	case <-s.stopped.Done():
+		return 0
+	}
+	for got = 1; uint64(got) < n; got++ {
 		select {
 		case s.slots <- struct{}{}:
-			continue
 		default:
+			return got
 		}
-		break
 	}
-	if free == 0 {
-		return nil
-	}
-	batch, err := consumer.FetchNoWait(free)
-	if err == nil {
-		for m := range batch.Messages() {
-			s.take(m)
-			free--
-		}
-		err = batch.Error()
-	}
-	for range free {
-		<-s.slots
-	}
-	return err
+	return got
 }
 
 // drain ends the iterator and returns the events that it still got to the broker, so that they go
