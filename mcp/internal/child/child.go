@@ -35,22 +35,23 @@ type Spec struct {
 	// like its stderr.
 	Stdio bool
 
-	// Log gets each line of the child's output (stderr, and stdout without Stdio) without its line
-	// end, cut at 64 KiB. Calls never overlap. The line is valid during the call only. Log must
-	// return: while it does not, the child blocks on a full pipe, and Done waits. May be nil.
+	// Log is called with each line of the child's output (stderr, and stdout without Stdio),
+	// without its line end and cut at 64 KiB. Calls never overlap. The line is valid during the
+	// call only. Log must return: while it does not, the child blocks on a full pipe, and Done
+	// waits. May be nil.
 	Log func(line []byte)
 
-	// Ready recognises the line of output that says the child is ready, see [Process.Ready];
-	// [SSEURL] and [StdioReady] are two. It is called until it says ok once. complete is false for
-	// a line whose end has not been read yet: then it should say ok only if nothing that may follow
-	// can change the value. Calls never overlap. Nil: ready as soon as started.
+	// Ready recognises the line of output with which the child reports that it is ready, see
+	// [Process.Ready]; [SSEURL] and [StdioReady] are two. It is called until it returns ok.
+	// complete is false for a line whose end has not been read yet: then ok means that nothing that
+	// may follow can change the value. Calls never overlap. Nil: ready as soon as started.
 	Ready func(line string, complete bool) (value string, ok bool)
 
-	// Grace says how long each stage of [Process.Stop] waits.
+	// Grace is how long each stage of [Process.Stop] waits.
 	Grace Grace
 }
 
-// Grace is the patience of [Process.Stop]. Zero means the default, negative means none.
+// Grace is how long the stages of [Process.Stop] wait. Zero means the default, negative not at all.
 type Grace struct {
 	Stdin time.Duration // from closing stdin to SIGTERM, with Stdio only; 2 s by default
 	Term  time.Duration // from SIGTERM to SIGKILL; 3 s by default

@@ -14,8 +14,8 @@ import (
 	"syscall"
 )
 
-// inherited are the parent's variables that a child may see. A short list, so that no secret of the
-// parent reaches a server that has no business with it.
+// inherited are the parent's variables that a child gets. The list is short, so that no secret of
+// the parent reaches a server that does not need it.
 var inherited = []string{"PATH", "HOME", "LANG", "TZ", "VIRTUAL_ENV"}
 
 // inheritedWindows are those without which programs on Windows do not start, find no home or no
@@ -26,7 +26,7 @@ var inheritedWindows = []string{
 	"PROCESSOR_ARCHITECTURE",
 }
 
-// startError is a message for users around a cause for errors.Is.
+// startError is a message for users, with a cause for errors.Is that the message does not show.
 type startError struct {
 	msg   string
 	cause error

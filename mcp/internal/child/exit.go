@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// ExitError tells how a process ended.
+// ExitError is how a process ended.
 type ExitError struct {
 	Name    string   // the program, Spec.Command[0]
 	Pid     int      // its number
@@ -15,10 +15,10 @@ type ExitError struct {
 	Tail    []string // the last lines of output, see [Process.Tail]
 }
 
-// Success tells whether the exit code is 0.
+// Success reports whether the exit code is 0.
 func (e *ExitError) Success() bool { return e.Code == 0 }
 
-// Error says how the process ended and shows its last lines.
+// Error includes the last lines of output.
 func (e *ExitError) Error() string {
 	how := fmt.Sprintf("exited with code %d", e.Code)
 	switch {

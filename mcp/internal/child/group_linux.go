@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DiesWithParent tells whether this platform ends a child when its parent is killed without a
+// DiesWithParent reports whether this platform ends a child when its parent is killed without a
 // chance to stop it.
 const DiesWithParent = true
 

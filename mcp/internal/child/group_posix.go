@@ -4,7 +4,7 @@ package child
 
 import "syscall"
 
-// DiesWithParent tells whether this platform ends a child when its parent is killed without a
+// DiesWithParent reports whether this platform ends a child when its parent is killed without a
 // chance to stop it.
 const DiesWithParent = false
 

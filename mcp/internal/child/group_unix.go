@@ -29,7 +29,8 @@ func (g *group) adopt(p *os.Process) error {
 	return nil
 }
 
-// terminate asks the group to end. A stopped (SIGSTOP) process could not hear it, so it is woken.
+// terminate asks the group to end. A stopped (SIGSTOP) process handles SIGTERM only when it
+// continues.
 func (g *group) terminate() {
 	g.signal(unix.SIGTERM)
 	g.signal(unix.SIGCONT)
@@ -37,9 +38,9 @@ func (g *group) terminate() {
 
 func (g *group) kill() { g.signal(unix.SIGKILL) }
 
-// signal goes to the group, and to the child itself where it has left its group; SIGKILL goes to
-// both, to be sure. It fails only for who is gone, which is what was wanted, or has changed its
-// user, and then nothing else can be done.
+// signal signals the group, and the child itself if it has left its group; SIGKILL always goes to
+// both. It fails only for processes that have ended, or that have changed their user: nothing can
+// be done about those.
 func (g *group) signal(s syscall.Signal) {
 	err := unix.Kill(-g.pid, s)
 	if !g.reaped && (s == unix.SIGKILL || errors.Is(err, unix.ESRCH)) {

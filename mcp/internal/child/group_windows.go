@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// DiesWithParent tells whether this platform ends a child when its parent is killed without a
+// DiesWithParent reports whether this platform ends a child when its parent is killed without a
 // chance to stop it.
 const DiesWithParent = true
 
@@ -69,7 +69,7 @@ func (g *group) terminate() {
 }
 
 func (g *group) kill() {
-	windows.TerminateJobObject(g.job, 1) //nolint:errcheck // nobody is left in it
+	windows.TerminateJobObject(g.job, 1) //nolint:errcheck // fails if nothing is left in it
 }
 
 func (g *group) close() {

@@ -13,7 +13,7 @@ import (
 
 const (
 	maxLine     = 64 << 10 // a longer line is cut, its rest dropped
-	maxPartial  = 4 << 10  // an unfinished line is shown up to this size
+	maxPartial  = 4 << 10  // an unfinished line is emitted up to this size
 	tailLines   = 20
 	maxTailLine = 500
 )
@@ -44,8 +44,8 @@ func (p *pump) run() {
 }
 
 // lineCutter cuts a stream into lines of at most max bytes, without "\n" or "\r\n". After each
-// write it also shows what it has of an unfinished line: a program may say that it is ready without
-// ending the line.
+// write it also emits the start of an unfinished line: a program may report that it is ready
+// without ending the line.
 type lineCutter struct {
 	max  int
 	emit func(line []byte, complete bool)
@@ -74,7 +74,7 @@ func (c *lineCutter) write(b []byte) {
 	}
 }
 
-// flush hands out what the stream ended with.
+// flush emits a last line without an end.
 func (c *lineCutter) flush() {
 	if len(c.buf) > 0 {
 		c.flushLine()
@@ -115,8 +115,8 @@ func (t *tail) lines() []string {
 	return all
 }
 
-// printable makes a foreign program's line fit for an error message: it must not steer the terminal
-// of who reads it.
+// printable makes a foreign program's line fit for an error message: without control characters,
+// which would steer the reader's terminal.
 func printable(line []byte) string {
 	if n := maxTailLine; len(line) > n {
 		for n > maxTailLine-utf8.UTFMax && !utf8.RuneStart(line[n]) {
@@ -136,7 +136,8 @@ func printable(line []byte) string {
 	return strings.TrimRightFunc(text, unicode.IsSpace)
 }
 
-// protocolReader is the parent's end of a protocol's stdout. It notices the end, whoever reads it.
+// protocolReader is the parent's end of a protocol's stdout. ended is closed when its reader has
+// read it to its end, or closed it.
 type protocolReader struct {
 	file  *os.File
 	once  sync.Once

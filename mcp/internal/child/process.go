@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	// orphanGrace is how long the rest of a group gets between SIGTERM and SIGKILL after its leader
-	// has ended unasked.
+	// orphanGrace is the time between SIGTERM and SIGKILL for the rest of a group whose leader has
+	// ended without Stop.
 	orphanGrace = time.Second
-	// drainGrace is how long pipes may stay open after the whole group is dead: for what is still
-	// in them to be read, and as the bound for a process that left the group and kept them.
+	// drainGrace bounds how long pipes are read after the whole group has ended: what is in them is
+	// read, but a process that left the group may keep them open.
 	drainGrace = time.Second
 )
 
@@ -34,7 +34,7 @@ type Process struct {
 	pumps  []*pump
 
 	log   func(line []byte)
-	logMu sync.Mutex // keeps calls of log and ready.match apart
+	logMu sync.Mutex // calls of log and ready.match never overlap
 	tail  tail
 	ready readiness
 
@@ -96,15 +96,15 @@ func (p *Process) run(cmd *exec.Cmd, childEnds []*os.File, started chan<- error)
 	}
 	started <- nil
 
-	// While the leader is dead but not reaped, its number cannot be taken by anybody else, and the
-	// group can be killed safely. Where that cannot be had, the number stays reserved for as long
-	// as the group has a member.
+	// While the leader has ended and is not reaped, no other process can get its number, and the
+	// group can be killed safely. Where the platform cannot wait without reaping, the number stays
+	// reserved for as long as the group has a member.
 	held := awaitExit(p.pid)
 	if !held {
 		cmd.Wait() //nolint:errcheck // the outcome is in cmd.ProcessState
 	}
-	// Others of the group may still be at it: the real server behind a wrapper, a helper. As long
-	// as they hold our pipes they get time to end well.
+	// Others of the group may still run: the real server behind a wrapper, a helper. As long as
+	// they hold our pipes they have time to end in order.
 	p.mu.Lock()
 	p.ended = true
 	p.group.reaped = !held
@@ -149,8 +149,8 @@ func (p *Process) launch(cmd *exec.Cmd) error {
 		return err
 	}
 	if err := group.adopt(cmd.Process); err != nil {
-		cmd.Process.Kill() //nolint:errcheck // it has ended already, then
-		cmd.Wait()         //nolint:errcheck // the error to tell is the one of adopt
+		cmd.Process.Kill() //nolint:errcheck // fails if it has ended already
+		cmd.Wait()         //nolint:errcheck // the error is that of adopt
 		group.close()
 		return err
 	}
@@ -167,7 +167,7 @@ func (p *Process) awaitOutput(limit time.Duration, cut <-chan struct{}) bool {
 	return await(limit, cut, all...)
 }
 
-// await waits for all of the channels and tells whether it saw them closed before the limit and
+// await waits for all of the channels, and reports whether they were closed before the limit and
 // before cut was.
 func await(limit time.Duration, cut <-chan struct{}, all ...<-chan struct{}) bool {
 	timer := time.NewTimer(limit)
@@ -184,7 +184,7 @@ func await(limit time.Duration, cut <-chan struct{}, all ...<-chan struct{}) boo
 	return true
 }
 
-// output takes what the pumps read.
+// output is called with what the pumps read.
 func (p *Process) output(line []byte, complete bool) {
 	p.logMu.Lock()
 	defer p.logMu.Unlock()
@@ -198,7 +198,7 @@ func (p *Process) output(line []byte, complete bool) {
 	}
 }
 
-// String names the process for people: its program and number, never its arguments.
+// String is the program and number of the process, without its arguments, which may hold secrets.
 func (p *Process) String() string { return fmt.Sprintf("%s (pid %d)", p.name, p.pid) }
 
 // Pid is the process's number, on Unix also the number of its group.
@@ -208,9 +208,8 @@ func (p *Process) Pid() int { return p.pid }
 // child does not read, until SetWriteDeadline's time, Close, Stop's first step or the child's end.
 func (p *Process) Stdin() *os.File { return p.stdin }
 
-// Stdout reads the child's stdout; nil without Spec.Stdio. Read it to its end (io.EOF), or close it
-// when nobody wants it any more: else Done comes a second later than it could, and what was not
-// read by then is lost.
+// Stdout reads the child's stdout; nil without Spec.Stdio. Read it to its end (io.EOF), or close
+// it: otherwise Done comes a second later, and what was not read by then is lost.
 func (p *Process) Stdout() io.ReadCloser {
 	if p.stdout == nil {
 		return nil
@@ -254,7 +253,7 @@ func (p *Process) Ready(ctx context.Context) (string, error) {
 	case <-p.done:
 		err = fmt.Errorf("not ready: %w", p.exit)
 	case <-ctx.Done():
-		err = fmt.Errorf("%s did not say that it is ready: %w%s", p, context.Cause(ctx), quoteTail(p.Tail()))
+		err = fmt.Errorf("%s did not report that it is ready: %w%s", p, context.Cause(ctx), quoteTail(p.Tail()))
 	}
 	select {
 	case <-p.ready.found: // several were true
@@ -274,7 +273,7 @@ func (p *Process) outcome(state *os.ProcessState) *ExitError {
 	return e
 }
 
-func closeAll[C io.Closer](all []C) {
+func closeAll(all []*os.File) {
 	for _, c := range all {
 		c.Close() // pipes: closing twice is fine, and nothing is buffered
 	}

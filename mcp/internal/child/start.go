@@ -10,9 +10,9 @@ import (
 // Start starts the program. It ends early with ctx; once started, the process lives on when ctx
 // ends. The caller must see to it that the process ends, usually by Stop, and wait for Done.
 //
-// Errors say which program was looked for, where, and what to do. errors.Is tells their kinds
-// apart: [fs.ErrNotExist] for a command or folder that is missing, [fs.ErrPermission] for a file
-// that is not executable.
+// Errors name the program, where it was looked for, and what to do. errors.Is finds their kind:
+// [fs.ErrNotExist] for a command or folder that is missing, [fs.ErrPermission] for a file that is
+// not executable.
 func Start(ctx context.Context, spec Spec) (*Process, error) {
 	cmd, err := spec.command()
 	if err != nil {
@@ -39,8 +39,8 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	return p, nil
 }
 
-// connect makes the pipes, keeps the parent's ends in p and gives the child's ends to cmd and to
-// the caller, who closes them.
+// connect makes the pipes. The parent's ends are kept in p, the child's are set in cmd and returned
+// to the caller, who closes them.
 func (p *Process) connect(cmd *exec.Cmd) (childEnds []*os.File, err error) {
 	defer func() {
 		if err != nil {
@@ -48,47 +48,31 @@ func (p *Process) connect(cmd *exec.Cmd) (childEnds []*os.File, err error) {
 			closeAll(p.ends)
 		}
 	}()
-	pipe := func() (r, w *os.File) {
-		if err == nil {
-			r, w, err = os.Pipe()
+	pipe := func(toChild bool) (parent, child *os.File) {
+		if err != nil {
+			return nil, nil
 		}
-		return r, w
+		if parent, child, err = os.Pipe(); err != nil {
+			return nil, nil
+		}
+		if toChild {
+			parent, child = child, parent
+		}
+		p.ends, childEnds = append(p.ends, parent), append(childEnds, child)
+		return parent, child
 	}
 	output := func() *os.File {
-		r, w := pipe()
-		if err != nil {
-			return nil
-		}
-		p.ends, childEnds = append(p.ends, r), append(childEnds, w)
-		p.pumps = append(p.pumps, newPump(r, p.output))
-		return w
+		parent, child := pipe(false)
+		p.pumps = append(p.pumps, newPump(parent, p.output))
+		return child
 	}
-
-	stderr := output()
-	if err != nil {
-		return childEnds, err
-	}
-	cmd.Stderr = stderr
+	cmd.Stderr = output()
 	if !p.stdio {
-		stdout := output()
-		if err != nil {
-			return childEnds, err
-		}
-		cmd.Stdout = stdout
-		return childEnds, nil
-	}
-
-	inR, inW := pipe()
-	if err != nil {
+		cmd.Stdout = output()
 		return childEnds, err
 	}
-	cmd.Stdin, p.stdin = inR, inW
-	p.ends, childEnds = append(p.ends, inW), append(childEnds, inR)
-	outR, outW := pipe()
-	if err != nil {
-		return childEnds, err
-	}
-	cmd.Stdout, p.stdout = outW, &protocolReader{file: outR, ended: make(chan struct{})}
-	p.ends, childEnds = append(p.ends, outR), append(childEnds, outW)
-	return childEnds, nil
+	p.stdout = &protocolReader{ended: make(chan struct{})}
+	p.stdin, cmd.Stdin = pipe(true)
+	p.stdout.file, cmd.Stdout = pipe(false)
+	return childEnds, err
 }

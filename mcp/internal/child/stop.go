@@ -11,7 +11,7 @@ import (
 // dead disk or network share, takes longer.
 const killLimit = 10 * time.Second
 
-// ErrKilled says that a process did not end when it was asked to.
+// ErrKilled means that a process did not end when it was asked to.
 var ErrKilled = errors.New("did not end when asked to and was killed")
 
 // Stop ends the process and its group: stdin is closed, after Grace.Stdin comes SIGTERM, after
@@ -19,8 +19,8 @@ var ErrKilled = errors.New("did not end when asked to and was killed")
 // error is nil if the process ended before it had to be killed, whatever its exit code, or had
 // ended already; else it is [ErrKilled].
 //
-// Stop may be called often and concurrently: the stages run once, and the first ctx that ends cuts
-// them short.
+// Stop may be called often and concurrently: the stages run once, and the first ctx that ends
+// brings SIGKILL.
 //
 // On Windows CTRL_BREAK stands for SIGTERM.
 func (p *Process) Stop(ctx context.Context) error {
@@ -51,7 +51,7 @@ func (p *Process) Stop(ctx context.Context) error {
 
 func (p *Process) stopInStages() {
 	if p.stdin != nil {
-		p.stdin.Close() // the protocol has closed it, then
+		p.stdin.Close() // fails if the protocol has closed it already
 		if await(p.grace.Stdin, p.killed, p.exited) {
 			return
 		}
@@ -66,8 +66,8 @@ func (p *Process) stopInStages() {
 	}
 }
 
-// Kill sends SIGKILL to the process and its group at once and does not wait: Done tells. It works
-// on a stopped (SIGSTOP) process too. It does nothing when the process is gone.
+// Kill sends SIGKILL to the process and its group at once and does not wait for Done. It works on a
+// stopped (SIGSTOP) process too. It does nothing when the process is gone.
 func (p *Process) Kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -35,7 +35,7 @@ type conn struct {
 
 	raw    syscall.RawConn
 	peek   func(fd uintptr) bool
-	silent bool // what peek found: open, and nothing to read
+	silent bool // the result of peek: open, and nothing to read
 }
 
 func newConn(nc net.Conn, keep func(*conn)) (*conn, error) {
@@ -52,9 +52,9 @@ func newConn(nc net.Conn, keep func(*conn)) (*conn, error) {
 	return c, nil
 }
 
-func (c *conn) close() { _ = c.nc.Close() } // nobody waits for what it says
+func (c *conn) close() { _ = c.nc.Close() } // its error changes nothing
 
-// alive reports whether the server keeps an idle connection open, and has said nothing on it.
+// alive reports whether the server keeps an idle connection open, and has sent nothing on it.
 func (c *conn) alive() bool {
 	return c.raw.Read(c.peek) == nil && c.silent
 }
@@ -75,7 +75,7 @@ func (c *conn) Read(p []byte) (int, error) {
 var longAgo = time.Unix(1, 0)
 
 // exchange sends the request and reads the answer up to its body. After an error the connection is
-// closed; wrote says whether the server may have got any of the request.
+// closed; wrote reports whether a byte of the request may have reached the server.
 func (c *conn) exchange(r *http.Request) (resp *http.Response, wrote bool, err error) {
 	ctx := r.Context()
 	release := context.AfterFunc(ctx, c.cut)

@@ -93,7 +93,7 @@ func (c *Client) RoundTrip(r *http.Request, e Evidence) (*http.Response, error) 
 	}
 }
 
-// take takes the connection used last, or makes one.
+// take returns the connection used last, or a new one.
 func (c *Client) take(ctx context.Context) (cn *conn, used bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, false, context.Cause(ctx)
@@ -172,4 +172,19 @@ func (c *Client) CloseIdle() {
 	if c.expiry != nil {
 		c.expiry.Stop()
 	}
+}
+
+// Takes reports whether the client can send a request; a nil client takes none.
+func (c *Client) Takes(r *http.Request) bool {
+	if c == nil || r.Method != http.MethodPost || r.URL.Scheme != "http" || r.URL.Host != c.host || r.GetBody == nil ||
+		r.ContentLength <= 0 || r.ContentLength > maxBody {
+		return false
+	}
+	if r.Host != "" && r.Host != c.host || r.URL.Opaque != "" ||
+		strings.ContainsFunc(r.URL.RawQuery, notInValue) {
+		return false
+	}
+	h := r.Header
+	return !r.Close && r.Trailer == nil && r.TransferEncoding == nil && h["Expect"] == nil && h["Connection"] == nil &&
+		h["Upgrade"] == nil && plainHeader(h)
 }

@@ -17,21 +17,6 @@ import (
 // answer from being read.
 const maxBody = 64 << 10
 
-// Takes reports whether the client can send a request; a nil client takes none.
-func (c *Client) Takes(r *http.Request) bool {
-	if c == nil || r.Method != http.MethodPost || r.URL.Scheme != "http" || r.URL.Host != c.host || r.GetBody == nil ||
-		r.ContentLength <= 0 || r.ContentLength > maxBody {
-		return false
-	}
-	if r.Host != "" && r.Host != c.host || r.URL.Opaque != "" ||
-		strings.ContainsFunc(r.URL.RawQuery, notInValue) {
-		return false
-	}
-	h := r.Header
-	return !r.Close && r.Trailer == nil && r.TransferEncoding == nil && h["Expect"] == nil && h["Connection"] == nil &&
-		h["Upgrade"] == nil && plainHeader(h)
-}
-
 // plainHeader reports whether there is nothing in h that net/http would refuse: written as it is,
 // that would be left out or become something else.
 func plainHeader(h http.Header) bool {
