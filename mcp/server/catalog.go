@@ -1,65 +1,48 @@
 package server
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"iter"
+	"reflect"
 	"slices"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/listing"
+	"github.com/openmas/openmas/mcp/internal/schema"
 )
 
 // target is what an exported name stands for.
 type target struct{ agent, name string }
 
-// A catalog is what one endpoint offers: which exported name or URI leads to which agent. It does
-// not change; a new one replaces it.
+// A catalog is what one endpoint offers: which exported name or URI leads to which agent, and how
+// it is listed. It does not change; a new one replaces it.
 type catalog struct {
-	tools     map[string]tool
-	prompts   map[string]prompt
-	resources map[string]resource // by URI or template
-	templates []resource          // in the order in which they are tried
-	own       map[target]bool     // tools and prompts by their own names
-	notes     map[note]bool       // what is not offered as its agent has it
+	tools   map[string]*tool
+	prompts map[string]*prompt
+	own     map[target]bool // tools and prompts by their own names
+	resourceCatalog
+	lists map[string]listing.List // by the member of the result that has it
+	notes map[note]bool           // what is not offered as its agent has it
 }
 
 // A note says what happened to one thing of an agent.
 type note struct{ agent, kind, name, what string }
 
-// name finds the exported names of an agent's tools or prompts, by their places in the list.
-func (c *catalog) name(by naming, agentName, kind string, names []string) iter.Seq2[int, string] {
-	return func(yield func(int, string) bool) {
-		seen := map[string]bool{}
-		for i, n := range by(agentName, names) {
-			if seen[names[i]] {
-				c.notes[note{agentName, kind, names[i], "left out: the agent has two of this name"}] = true
-				continue
-			}
-			seen[names[i]] = true
-			if n.why != "" {
-				c.notes[note{agentName, kind, names[i], "offered as " + n.exported + ": " + n.why}] = true
-			}
-			if !yield(i, n.exported) {
-				return
-			}
-		}
-	}
-}
-
 type tool struct {
 	target
-	info  agent.ToolInfo
-	heads bool // requests over HTTP say some of its arguments in headers as well
+	info agent.ToolInfo
+	item *listing.Item
+	what string // is wrong with its description
+	// heads is its schema if requests over HTTP say some of its arguments in headers as well.
+	heads json.RawMessage
 }
 
 type prompt struct {
 	target
-	info agent.PromptInfo
-}
-
-type resource struct {
-	agent string
-	info  agent.ResourceInfo
+	item *listing.Item
 }
 
 // naming gives the exported names of an agent's tools or prompts.
@@ -74,47 +57,84 @@ func bareNames(_ string, names []string) []exportedName {
 	return out
 }
 
-func namesOf[T any](list []T, name func(T) string) []string {
-	out := make([]string, len(list))
-	for i, v := range list {
-		out[i] = name(v)
+// newCatalog lists what the agents offer. What was listed in old in the same way is not made anew.
+func newCatalog(agents []agent.Info, name naming, old *catalog, check *schema.Checker) *catalog {
+	c := &catalog{tools: map[string]*tool{}, prompts: map[string]*prompt{}, own: map[target]bool{},
+		lists: map[string]listing.List{}, notes: map[note]bool{}}
+	agents = slices.SortedFunc(slices.Values(agents), func(a, b agent.Info) int { return cmp.Compare(a.Name, b.Name) })
+	c.addResources(agents)
+	var tools, prompts []*listing.Item
+	for _, a := range agents {
+		for i, exported := range names(c, name, a.Name, "tool", a.Tools, func(t agent.ToolInfo) string {
+			return t.Name
+		}) {
+			t := c.newTool(a, a.Tools[i], exported, old, check)
+			c.tools[exported], c.own[t.target] = t, true
+			tools = append(tools, t.item)
+		}
+		for i, exported := range names(c, name, a.Name, "prompt", a.Prompts, func(p agent.PromptInfo) string {
+			return p.Name
+		}) {
+			p := &prompt{target{a.Name, a.Prompts[i].Name}, listing.Prompt(a.Prompts[i], exported)}
+			c.prompts[exported], c.own[p.target] = p, true
+			prompts = append(prompts, p.item)
+		}
 	}
-	return out
+	c.lists[listTools], c.lists[listPrompts] = listing.NewList(tools), listing.NewList(prompts)
+	return c
 }
 
-// newCatalog lists what the agents offer. Of two with the same exported name or URI, that of the
-// first agent by name is offered.
-func newCatalog(agents []agent.Info, name naming) *catalog {
-	c := &catalog{tools: map[string]tool{}, prompts: map[string]prompt{}, resources: map[string]resource{},
-		own: map[target]bool{}, notes: map[note]bool{}}
-	agents = slices.SortedFunc(slices.Values(agents), func(a, b agent.Info) int { return cmp.Compare(a.Name, b.Name) })
-	for _, a := range agents {
-		for i, exported := range c.name(name, a.Name, "tool", namesOf(a.Tools, func(t agent.ToolInfo) string {
-			return t.Name
-		})) {
-			t := a.Tools[i]
-			to := target{a.Name, t.Name}
-			c.tools[exported], c.own[to] = tool{to, t, codec.WantsHeaders(t.InputSchema)}, true
-		}
-		for i, exported := range c.name(name, a.Name, "prompt", namesOf(a.Prompts, func(p agent.PromptInfo) string {
-			return p.Name
-		})) {
-			p := a.Prompts[i]
-			to := target{a.Name, p.Name}
-			c.prompts[exported], c.own[to] = prompt{to, p}, true
-		}
-		for _, r := range a.Resources {
-			if other, dup := c.resources[r.Key()]; dup {
-				c.notes[note{a.Name, "resource", r.Key(), "left out: agent " + other.agent + " offers the same"}] = true
+// The members of the results that have the lists.
+const (
+	listTools     = "tools"
+	listPrompts   = "prompts"
+	listResources = "resources"
+	listTemplates = "resourceTemplates"
+)
+
+// names finds the exported names of an agent's tools or prompts, by their places in the list.
+func names[T any](c *catalog, by naming, agentName, kind string, list []T, name func(T) string) iter.Seq2[int, string] {
+	own := make([]string, len(list))
+	for i, v := range list {
+		own[i] = name(v)
+	}
+	return func(yield func(int, string) bool) {
+		seen := map[string]bool{}
+		for i, n := range by(agentName, own) {
+			if seen[own[i]] {
+				c.notes[note{agentName, kind, own[i], "left out: the agent has two of this name"}] = true
 				continue
 			}
-			c.resources[r.Key()] = resource{a.Name, r}
-			if r.Template != "" {
-				c.templates = append(c.templates, resource{a.Name, r})
+			seen[own[i]] = true
+			if n.why != "" {
+				c.notes[note{agentName, kind, own[i], "offered as " + n.exported + ": " + n.why}] = true
+			}
+			if !yield(i, n.exported) {
+				return
 			}
 		}
 	}
-	return c
+}
+
+// newTool describes a tool, or takes the description over from old.
+func (c *catalog) newTool(a agent.Info, t agent.ToolInfo, exported string, old *catalog, check *schema.Checker) *tool {
+	to := target{a.Name, t.Name}
+	// what it links to may have another URI now
+	linked := bytes.Contains(t.Raw, []byte(`"_meta"`))
+	made := old.tools[exported]
+	if made == nil || linked || made.target != to || !reflect.DeepEqual(made.info, t) {
+		made = &tool{target: to, info: t}
+		made.item, made.what = listing.Tool(t, exported, func(uri string) string {
+			return c.exportedURI(a.Name, uri)
+		}, check)
+		if in := made.item.InputSchema; codec.WantsHeaders(in) {
+			made.heads = in
+		}
+	}
+	if made.what != "" {
+		c.notes[note{a.Name, "tool", t.Name, made.what}] = true
+	}
+	return made
 }
 
 // tool finds a tool by its exported name, or as agent.tool.
@@ -123,6 +143,12 @@ func (c *catalog) tool(name string) (target, bool) {
 		return t.target, true
 	}
 	return c.dotted(name)
+}
+
+// wantsHeaders reports whether requests over HTTP say some arguments of a tool in headers.
+func (c *catalog) wantsHeaders(name string) bool {
+	t := c.tools[name]
+	return t != nil && t.heads != nil
 }
 
 // prompt finds a prompt by its exported name, or as agent.prompt.
@@ -139,25 +165,6 @@ func (c *catalog) dotted(name string) (target, bool) {
 	return t, ok && c.own[t]
 }
 
-// resource finds the agent that serves a URI.
-func (c *catalog) resource(uri string) (target, bool) {
-	if r, ok := c.resources[uri]; ok && r.info.Template == "" {
-		return target{r.agent, uri}, true
-	}
-	for _, r := range c.templates {
-		if r.info.Matches(uri) {
-			return target{r.agent, uri}, true
-		}
-	}
-	return target{}, false
-}
-
-// template finds the agent that completes the variables of a template, or of a resource.
-func (c *catalog) template(key string) (target, bool) {
-	r, ok := c.resources[key]
-	return target{r.agent, key}, ok
-}
-
 // resolve finds what a name stands for.
 func (e *endpoint) resolve(op agent.Op, name string) (target, error) {
 	cat := e.catalog.Load()
@@ -171,11 +178,12 @@ func (e *endpoint) resolve(op agent.Op, name string) (target, error) {
 		kind = "prompt"
 		to, ok = cat.prompt(name)
 	case agent.OpResource:
-		if e.agent != "" {
+		kind = "resource"
+		if e.agent == "" {
+			to, ok = cat.resource(name)
+		} else if to, ok = cat.listed(name); !ok {
 			return target{e.agent, name}, nil // the agent knows its templates best
 		}
-		kind = "resource"
-		to, ok = cat.resource(name)
 	case agent.OpComplete:
 		kind = "prompt or resource template"
 		if to, ok = cat.prompt(name); !ok {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/mcp/internal/schema"
 )
 
 // endpoint is one MCP server: some agents under one naming, whatever transports its sessions use.
@@ -23,7 +24,9 @@ type endpoint struct {
 	server *sdk.Server
 	key    []byte // signs what clients carry from one round of a call to the next
 	name   naming
-	watch  func(ctx context.Context, agent, uri string) error // a client subscribes; may be nil
+	// schemas checks what is listed.
+	schemas schema.Checker
+	watch   func(ctx context.Context, agent, uri string) error // a client subscribes; may be nil
 
 	self     *sdk.Implementation // what results of protocol 2026-07-28 are signed with
 	selfJSON []byte

@@ -6,14 +6,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"strings"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/listing"
 )
 
 type endpointConfig struct {
@@ -27,10 +28,6 @@ type endpointConfig struct {
 	experimental map[string]any
 	watch        func(ctx context.Context, agent, uri string) error
 }
-
-// pageSize is large: some clients read the first page of a list only, and a page of a thousand is
-// still far below the limit of messages.
-const pageSize = 1000
 
 // soleEndpoint is that of one agent.
 func soleEndpoint(o Options, info agent.Info, caller agent.Caller, gate *calls.Gate,
@@ -59,12 +56,11 @@ func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
 				Subscribe: true},
 			Experimental: c.experimental,
 		},
-		PageSize:         pageSize,
 		SubscribeHandler: e.subscribe, UnsubscribeHandler: e.unsubscribe,
 	})
 	e.server.AddReceivingMiddleware(e.receive)
 	e.server.AddSendingMiddleware(sendOnPost)
-	e.catalog.Store(newCatalog(nil, e.name))
+	e.catalog.Store(&catalog{})
 	e.refresh(agents)
 	return e
 }
@@ -74,7 +70,8 @@ func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
 func (e *endpoint) refresh(agents []agent.Info) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	old, now := e.catalog.Load(), newCatalog(agents, e.name)
+	old := e.catalog.Load()
+	now := newCatalog(agents, e.name, old, &e.schemas)
 	e.catalog.Store(now)
 	for n := range now.notes {
 		if !old.notes[n] {
@@ -82,55 +79,35 @@ func (e *endpoint) refresh(agents []agent.Info) {
 				n.what)
 		}
 	}
-	diff(old.tools, now.tools, e.server.RemoveTools, func(name string, t tool) {
-		addOrWarn(e.o.Logger, "tool", name, func() {
-			e.server.AddTool(codec.ToTool(t.info, name),
-				func(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-					return e.callTool(ctx, req.Session, req.Params)
-				})
-		})
-	})
-	diff(old.prompts, now.prompts, e.server.RemovePrompts, func(name string, p prompt) {
-		addOrWarn(e.o.Logger, "prompt", name, func() {
-			e.server.AddPrompt(codec.ToPrompt(p.info, name),
-				func(ctx context.Context, req *sdk.GetPromptRequest) (*sdk.GetPromptResult, error) {
-					return e.getPrompt(ctx, req.Session, req.Params)
-				})
-		})
-	})
-	read := func(ctx context.Context, req *sdk.ReadResourceRequest) (*sdk.ReadResourceResult, error) {
-		return e.readResource(ctx, req.Session, req.Params)
+	for name, t := range old.tools {
+		if t.heads != nil && (now.tools[name] == nil || now.tools[name].heads == nil) {
+			e.server.RemoveTools(name)
+		}
 	}
-	diff(old.resources, now.resources, func(keys ...string) {
-		e.server.RemoveResources(keys...)
-		e.server.RemoveResourceTemplates(keys...)
-	}, func(key string, r resource) {
-		addOrWarn(e.o.Logger, "resource", key, func() {
-			if r.info.Template != "" {
-				e.server.AddResourceTemplate(codec.ToTemplate(r.info), read)
-			} else {
-				e.server.AddResource(codec.ToResource(r.info), read)
-			}
-		})
-	})
+	for name, t := range now.tools {
+		if t.heads != nil && old.tools[name] != t {
+			addOrWarn(e.o.Logger, "tool", name, func() {
+				e.server.AddTool(&sdk.Tool{Name: name, InputSchema: t.heads}, nil)
+			})
+		}
+	}
+	for _, list := range []string{listTools, listPrompts, listResources, listTemplates} {
+		if !old.lists[list].Equal(now.lists[list]) {
+			announce(e.server, list)
+		}
+	}
 }
 
-// diff removes what is gone and adds what is new or different.
-func diff[V any](old, now map[string]V, remove func(...string), add func(string, V)) {
-	var gone []string
-	for name := range old {
-		if _, ok := now[name]; !ok {
-			gone = append(gone, name)
-		}
+// list answers a request for a page of a list. The SDK has none of them.
+func (e *endpoint) list(member, cursor string, meta sdk.Meta) (sdk.Result, error) {
+	version, _ := meta[sdk.MetaKeyProtocolVersion].(string)
+	items, next, ok := e.catalog.Load().lists[member].Page(cursor, version > codec.Version20251125)
+	if !ok {
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the cursor is none of this list"}
 	}
-	if len(gone) > 0 {
-		remove(gone...)
-	}
-	for name, v := range now {
-		if o, ok := old[name]; !ok || !reflect.DeepEqual(o, v) {
-			add(name, v)
-		}
-	}
+	page := &listing.Page{Member: member, Items: items}
+	page.NextCursor = next
+	return page, nil
 }
 
 // describe is what a gateway tells its clients about its agents.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime/debug"
@@ -48,6 +49,18 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 			return orError(e.readResource(ctx, ss, p))
 		case *sdk.CompleteParams:
 			return orError(e.complete(ctx, ss, p))
+		case *sdk.ListToolsParams:
+			p = cmp.Or(p, &sdk.ListToolsParams{})
+			return e.list(listTools, p.Cursor, p.Meta)
+		case *sdk.ListPromptsParams:
+			p = cmp.Or(p, &sdk.ListPromptsParams{})
+			return e.list(listPrompts, p.Cursor, p.Meta)
+		case *sdk.ListResourcesParams:
+			p = cmp.Or(p, &sdk.ListResourcesParams{})
+			return e.list(listResources, p.Cursor, p.Meta)
+		case *sdk.ListResourceTemplatesParams:
+			p = cmp.Or(p, &sdk.ListResourceTemplatesParams{})
+			return e.list(listTemplates, p.Cursor, p.Meta)
 		case *sdk.CancelledParams:
 			if c := sessionFrom(ctx); c != nil {
 				c.fast.cancelCall(p)

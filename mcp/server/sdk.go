@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/mcp/internal/schema"
 )
 
 // This file holds what works round the SDK. Each piece has a test in sdk_test.go that fails when an
@@ -94,12 +96,29 @@ func setFirstLevel(ctx context.Context, next sdk.MethodHandler, ss *sdk.ServerSe
 	return err
 }
 
-// addOrWarn adds one thing to the SDK's lists. The SDK panics at what it cannot list, and foreign
-// servers describe all sorts of things.
+// announce makes the SDK tell the clients that a list has changed. It does when its own lists do,
+// which nobody sees.
+func announce(s *sdk.Server, list string) {
+	const name = "openmas.changed"
+	switch list {
+	case listTools:
+		s.AddTool(&sdk.Tool{Name: name, InputSchema: schema.Any}, nil)
+		s.RemoveTools(name)
+	case listPrompts:
+		s.AddPrompt(&sdk.Prompt{Name: name}, nil)
+		s.RemovePrompts(name)
+	default: // one notification is for both
+		s.AddResource(&sdk.Resource{URI: "openmas:changed", Name: name}, nil)
+		s.RemoveResources("openmas:changed")
+	}
+}
+
+// addOrWarn adds a tool to those whose headers the SDK checks. The SDK panics at what it does not
+// like, and foreign servers describe all sorts of things.
 func addOrWarn(log *slog.Logger, kind, name string, add func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			log.Warn("a "+kind+" cannot be listed", "name", name, "reason", fmt.Sprint(p))
+			log.Warn("clients of protocol 2026-07-28 may leave out a "+kind, "name", name, "reason", fmt.Sprint(p))
 		}
 	}()
 	add()
