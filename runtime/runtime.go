@@ -56,10 +56,11 @@ type Options struct {
 
 // A Runtime runs the agents of one project. Make it with [New]; it runs once.
 type Runtime struct {
-	cfg  *project.Config
-	opts Options
-	log  *slog.Logger
-	plan []planned
+	cfg     *project.Config
+	opts    Options
+	log     *slog.Logger
+	plan    []planned
+	program agent.Env // of the program around the runtime, see Context
 
 	dir     *route.Directory
 	budget  *resilience.Budget
@@ -121,6 +122,7 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	r.process, r.state = newProcess(), cfg.StateDir()
 	r.phase.Store("starting")
 	r.url.Store("")
+	r.program = r.programEnv()
 	return r, nil
 }
 
