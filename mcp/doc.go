@@ -8,7 +8,7 @@
 //   - bridge lets a client on stdio use a server that is reached by URL;
 //   - mcptest starts a server process for a test.
 //
-// The protocol itself, its types and its eras are the official SDK's. What crosses between two
+// The protocol itself, its types and its versions are the official SDK's. What crosses between two
 // openmas runtimes beyond it (who calls, how long there is left, error codes) travels in `_meta`,
 // where other implementations ignore it.
 package mcp

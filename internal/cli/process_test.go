@@ -151,7 +151,7 @@ func TestRunStdio(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	defer cancel()
 	client := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, nil)
-	// 1.6.0 of the Python SDK is not the only client that wants an era to be named
+	// 1.6.0 of the Python SDK is not the only client that wants a version to be named
 	s, err := client.Connect(ctx, &sdk.IOTransport{Reader: fromServer, Writer: p.in},
 		&sdk.ClientSessionOptions{ProtocolVersion: "2025-11-25"})
 	if err != nil {

@@ -122,7 +122,7 @@ func overBridge(t *testing.T, target client.Target, in string) ([]map[string]any
 
 const hello = `{"jsonrpc":"2.0","id":"a","method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}` + "\n"
 
-func TestBridgeDeclinesTheNewestEra(t *testing.T) {
+func TestBridgeDeclinesTheNewestVersion(t *testing.T) {
 	s := newSite(t, &fixture.Crew{}, server.Options{})
 	request := func(id, method, version string) string {
 		return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":%q,"params":{"_meta":{"io.modelcontextprotocol/protocolVersion":%q}}}`+"\n", id, method, version)

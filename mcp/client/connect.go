@@ -44,12 +44,12 @@ func Connect(ctx context.Context, t Target, o Options) (*Session, error) {
 }
 
 // attempt is Connect with one protocol.
-func attempt(ctx context.Context, t Target, o Options, era string) (*Session, error) {
+func attempt(ctx context.Context, t Target, o Options, version string) (*Session, error) {
 	ctx, trace := wire.WithTrace(ctx)
 	l, err := dial(ctx, t, o)
 	if err == nil {
 		var s *Session
-		if s, err = open(ctx, t, o, l, era); err == nil {
+		if s, err = open(ctx, t, o, l, version); err == nil {
 			return s, nil
 		}
 	}
@@ -57,7 +57,7 @@ func attempt(ctx context.Context, t Target, o Options, era string) (*Session, er
 }
 
 // open initializes a session on the link and starts its goroutines.
-func open(ctx context.Context, t Target, o Options, l *link, era string) (*Session, error) {
+func open(ctx context.Context, t Target, o Options, l *link, version string) (*Session, error) {
 	s := newSession(t, o, l)
 	if l.conn != nil {
 		l.conn.SetHook(s.hook)
@@ -79,7 +79,7 @@ func open(ctx context.Context, t Target, o Options, l *link, era string) (*Sessi
 		s.keepCancels = new(atomic.Bool)
 		transport = &cancelFilter{transport, s.keepCancels}
 	}
-	cs, err := client.Connect(ctx, transport, &sdk.ClientSessionOptions{ProtocolVersion: era})
+	cs, err := client.Connect(ctx, transport, &sdk.ClientSessionOptions{ProtocolVersion: version})
 	if err == nil {
 		s.sdk = cs
 		if !s.stateless() {

@@ -88,8 +88,9 @@ func TestFastPathWithoutHandshake(t *testing.T) {
 	}
 }
 
-// TestCancellationInTheNewestEra: on stdio a notice does it, over HTTP the end of the connection.
-func TestCancellationInTheNewestEra(t *testing.T) {
+// TestCancellationInTheNewestVersion: on stdio a notice does it, over HTTP the end of the
+// connection.
+func TestCancellationInTheNewestVersion(t *testing.T) {
 	p, dir := fixture.NewProbe(), &fixture.Crew{}
 	dir.Add(t, "echo", fixture.EchoCaps(p))
 	g, url := newSite(t, dir)

@@ -23,8 +23,8 @@ import (
 
 func TestClientsTakeTheFastPath(t *testing.T) {
 	for _, off := range []bool{fixture.NoFastPath, true} {
-		for _, era := range []string{"", codec.Version20260728} {
-			everyWay(t, Target{Protocol: era}, Options{NoFastPath: off},
+		for _, version := range []string{"", codec.Version20260728} {
+			everyWay(t, Target{Protocol: version}, Options{NoFastPath: off},
 				func(t *testing.T, _ *fixture.Foreign, s *Session) {
 					for range 3 {
 						if res := mustCall(t, s, "echo", map[string]int{"n": 1},

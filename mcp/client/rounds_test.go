@@ -80,8 +80,8 @@ func (o ownerBack) Request(ctx context.Context, r agent.Request) (json.RawMessag
 	return o.h.Load().Request(ctx, r)
 }
 
-// TestNoticesInTheNewestEra: progress, log lines and changed lists come without a session.
-func TestNoticesInTheNewestEra(t *testing.T) {
+// TestNoticesInTheNewestVersion: progress, log lines and changed lists come without a session.
+func TestNoticesInTheNewestVersion(t *testing.T) {
 	newestWays(t, Options{}, func(t *testing.T, _ *fixture.Foreign, s *Session) {
 		var progress, logs atomic.Int64
 		back := agent.BackChannelFuncs{OnProgress: func(agent.ProgressNotice) {
@@ -97,8 +97,8 @@ func TestNoticesInTheNewestEra(t *testing.T) {
 	})
 }
 
-// TestTheNewestEraFallsBack: who does not know it is asked again in the earlier way.
-func TestTheNewestEraFallsBack(t *testing.T) {
+// TestTheNewestVersionFallsBack: a server that does not know it is asked again in an earlier one.
+func TestTheNewestVersionFallsBack(t *testing.T) {
 	f := fixture.NewForeign()
 	srv := httptest.NewServer(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return f.Server }, nil))
 	t.Cleanup(func() { f.HangUp(srv) })

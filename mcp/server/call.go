@@ -122,8 +122,8 @@ func (e *endpoint) newCall(c *session, r request) (*agent.Call, error) {
 
 // keyOf is the idempotency key of a request, among the calls of its user. Those of an anonymous
 // client count for its session only, and not at all where each request is a session of its own. In
-// the era without questions, a key stands for the call with the answers that it has so far: with
-// each more, the tool runs anew.
+// protocol 2026-07-28, where a tool cannot ask during a call, a key stands for the call with the
+// answers that it has so far: with each more, the tool runs anew.
 func (c *session) keyOf(r request) string {
 	key, scope := r.meta.Key, ""
 	if key == "" || len(key) > agent.MaxKey { // one that is too long is refused by the callee

@@ -102,7 +102,8 @@ func (s *site) tryJoin(t *testing.T, w way, o *sdk.ClientOptions) (*sdk.ClientSe
 	return fixture.ConnectSDK(t, tr, w.version, o)
 }
 
-// everyClient is each transport in its oldest and newest era, and as an unpinned client finds it.
+// everyClient is each transport in its oldest and newest version, and as an unpinned client finds
+// it.
 func everyClient() []way {
 	return []way{{mcp.Stdio, codec.Version20241105, "", ""}, {mcp.Stdio, codec.Version20251125, "", ""},
 		{mcp.Stdio, "", "", ""},

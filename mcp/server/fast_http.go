@@ -87,13 +87,13 @@ func (c *session) plainPost(h http.Header) bool {
 			return false
 		}
 	}
-	era, _ := c.protocol()
+	protocol, _ := c.protocol()
 	if c.fast.stateless.Load() {
-		era = codec.Version20260728
+		protocol = codec.Version20260728
 	}
 	return len(accept) == 1 && strings.Contains(accept[0], "application/json") &&
 		strings.Contains(accept[0], "text/event-stream") &&
-		(len(version) == 0 && era != codec.Version20260728 || len(version) == 1 && version[0] == era) &&
+		(len(version) == 0 && protocol != codec.Version20260728 || len(version) == 1 && version[0] == protocol) &&
 		h["Last-Event-Id"] == nil
 }
 

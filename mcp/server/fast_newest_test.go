@@ -290,9 +290,9 @@ func TestTheFirstRequestIsTheSDKs(t *testing.T) {
 	}
 }
 
-// TestCancellationInTheNewestEra: on stdio a notice does it, over HTTP the end of the connection,
-// as the SDK's client has it.
-func TestCancellationInTheNewestEra(t *testing.T) {
+// TestCancellationInTheNewestVersion: on stdio a notice does it, over HTTP the end of the
+// connection, as the SDK's client has it.
+func TestCancellationInTheNewestVersion(t *testing.T) {
 	p, dir := fixture.NewProbe(), &fixture.Crew{}
 	dir.Add(t, "echo", fixture.EchoCaps(p))
 	s := newSite(t, dir, GatewayOptions{})

@@ -164,9 +164,9 @@ func (e *endpoint) serve(ctx context.Context, ss *sdk.ServerSession, op agent.Op
 		res, err := e.serveRequest(ctx, ss, c, r)
 		return res, codec.ResultFormat{Version: codec.Version20260728, Trusted: c.identity.Trusted}, err
 	}
-	era, _ := c.protocol()
+	version, _ := c.protocol()
 	res, err := e.serveRequest(ctx, ss, c, r)
-	return res, codec.ResultFormat{Version: era, Trusted: c.identity.Trusted}, err
+	return res, codec.ResultFormat{Version: version, Trusted: c.identity.Trusted}, err
 }
 
 // fits refuses a result that is too large to be sent: on some transports the message would end its

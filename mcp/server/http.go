@@ -19,8 +19,8 @@ import (
 type httpServer struct {
 	o   Options
 	sse *wire.SSEServer
-	// mcp keeps the sessions of streamable HTTP; stateless serves the requests of the era that has
-	// none.
+	// mcp keeps the sessions of streamable HTTP; stateless serves the requests of the protocol
+	// version that has none.
 	mcp, stateless *sdk.StreamableHTTPHandler
 	events         *eventStore // what streams have said; nil: they cannot be resumed
 

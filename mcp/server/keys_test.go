@@ -36,8 +36,8 @@ func newTill(t *testing.T, o GatewayOptions) *site {
 	return newSite(t, dir, o)
 }
 
-// In the era without sessions and questions, a key counts among the calls of its user, and stands
-// for the call with the answers that it has.
+// In the version without sessions and questions, a key counts among the calls of its user, and
+// stands for the call with the answers that it has.
 func TestKeysWithoutASession(t *testing.T) {
 	s := newTill(t, GatewayOptions{Options: Options{Identify: tokens}})
 	var first, other string // states

@@ -78,9 +78,9 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 		}
 		switch method {
 		case codec.MethodInitialized:
-			era, _ := c.protocol()
+			version, _ := c.protocol()
 			// not before: the SDK's session refuses to ask anything until now
-			c.fast.open.Store(era != codec.VersionUnknown && era <= codec.Version20251125)
+			c.fast.open.Store(version != codec.VersionUnknown && version <= codec.Version20251125)
 		case codec.MethodDiscover:
 			// else the transport does not speak it
 			if p := ss.InitializeParams(); p != nil && p.ProtocolVersion > codec.Version20251125 {

@@ -67,7 +67,7 @@ func isProtocolError(err error) bool {
 	return errors.As(err, &unknown) || errors.As(err, &state) || errors.As(err, &missing)
 }
 
-// A round is what a request of that era says beyond its call.
+// A round is what a request of protocol 2026-07-28 carries besides its call.
 type round struct {
 	caps    *sdk.ClientCapabilities
 	answers map[string]json.RawMessage // by the ids of the questions

@@ -67,7 +67,7 @@ func (h *httpServer) serveStream(w *deadlineWriter, r *http.Request, c *session)
 
 // takesStream reports whether there is nothing about a GET that the SDK would refuse.
 func (c *session) takesStream(h http.Header) bool {
-	era, _ := c.protocol()
+	negotiated, _ := c.protocol()
 	version := h.Get(codec.VersionHeader)
-	return strings.Contains(h.Get("Accept"), "text/event-stream") && (version == "" || version == era)
+	return strings.Contains(h.Get("Accept"), "text/event-stream") && (version == "" || version == negotiated)
 }

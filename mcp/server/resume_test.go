@@ -164,7 +164,7 @@ const wholeWalk = "[progress 2 progress 3 progress 4 progress 5 walked to town]"
 
 // TestAnAnswerCanBeFetched: a client loses its connection while its call runs, and comes back:
 // before the answer, after it, and while the server thinks that it is still there. It gets what it
-// has missed, once, in each era that has it.
+// has missed, once, in each version that has it.
 func TestAnAnswerCanBeFetched(t *testing.T) {
 	a, dir := newSteps(), &fixture.Crew{}
 	dir.Add(t, "agent", a.caps())
@@ -580,7 +580,7 @@ func theirCall(t *testing.T, cs *sdk.ClientSession) string {
 }
 
 // TestLongStreamsAreClosed: a client of protocol 2026-07-28 with sessions has to come back for its
-// answer, and does; one of an earlier era keeps its stream.
+// answer, and does; one of an earlier version keeps its stream.
 func TestLongStreamsAreClosed(t *testing.T) {
 	a, dir := newSteps(), &fixture.Crew{}
 	dir.Add(t, "agent", a.caps())
@@ -624,7 +624,7 @@ func TestResumptionIsAChoice(t *testing.T) {
 	if got := r.open("GET", "", codec.LastEventHeader, "x_1").status; got != 400 {
 		t.Errorf("%d", got)
 	}
-	// Nor does it concern the era without sessions.
+	// Nor does it concern the version without sessions.
 	s = newSite(t, dir, resumable(1<<20))
 	cs := s.join(t, way{transport: mcp.Streamable, token: "ann"}, nil)
 	a.on <- true

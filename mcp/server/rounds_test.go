@@ -22,7 +22,7 @@ import (
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
-// TestQuestionsWithoutASession: what a tool asks reaches a client of each era, and what was
+// TestQuestionsWithoutASession: what a tool asks reaches a client of each version, and what was
 // answered once is not asked again.
 func TestQuestionsWithoutASession(t *testing.T) {
 	var runs atomic.Int64
@@ -221,8 +221,8 @@ func TestStateOfACallIsBound(t *testing.T) {
 	}
 }
 
-// TestStatelessRequestsAreGuarded: identity, limits and drain hold in the era without sessions, and
-// a connection that closes cancels its call.
+// TestStatelessRequestsAreGuarded: identity, limits and drain hold in the version without sessions,
+// and a connection that closes cancels its call.
 func TestStatelessRequestsAreGuarded(t *testing.T) {
 	p, dir := fixture.NewProbe(), &fixture.Crew{}
 	dir.Add(t, "echo", fixture.EchoCaps(p))

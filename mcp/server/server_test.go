@@ -18,7 +18,7 @@ import (
 )
 
 // TestEveryClientGetsEverything runs each power of an agent over each transport, in its oldest and
-// newest era.
+// newest version.
 func TestEveryClientGetsEverything(t *testing.T) {
 	p, dir := fixture.NewProbe(), &fixture.Crew{}
 	dir.Add(t, "echo", fixture.EchoCaps(p))

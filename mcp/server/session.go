@@ -162,8 +162,8 @@ func (c *session) nameLocked(info *sdk.Implementation) {
 	c.meta["client.name"] = c.name
 }
 
-// protocol is the era of the session's protocol, and its metadata.
-func (c *session) protocol() (era string, meta map[string]string) {
+// protocol is the version of the session's protocol, and its metadata.
+func (c *session) protocol() (version string, meta map[string]string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.version, c.meta

@@ -151,16 +151,16 @@ func (h *httpServer) endIfIdle(c *session) {
 
 const methodListen = "subscriptions/listen"
 
-// isStateless reports whether a request is of an era without sessions, which says so in a header,
-// and again in the message.
+// isStateless reports whether a request is of a protocol version without sessions. A header names
+// the version, and the message does too.
 func isStateless(r *http.Request, body []byte) bool {
 	return r.Header.Get(codec.VersionHeader) > codec.Version20251125 || r.Header.Get(codec.SessionHeader) == "" &&
 		bytes.Contains(body, []byte(`"`+sdk.MetaKeyProtocolVersion+`"`))
 }
 
-// serveStateless serves one request of such an era. It is a client of its own: it says by itself
-// who it is and what it can do, and its call ends with its connection. Only one that listens for
-// changes stays, and counts as a session.
+// serveStateless serves one request of such a version. It is a client of its own: it names itself
+// and what it can do, and its call ends with its connection. Only one that listens for changes
+// stays, and counts as a session.
 func (h *httpServer) serveStateless(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity, body []byte) {
 	waited := r.Method == http.MethodPost // at a drain
 	if waited && !ep.posts.Enter() {

@@ -11,17 +11,17 @@ import (
 )
 
 // toContent is never nil: the protocol wants a list.
-func toContent(blocks []agent.Content, era string) []sdk.Content {
+func toContent(blocks []agent.Content, version string) []sdk.Content {
 	out := make([]sdk.Content, len(blocks))
 	for i, c := range blocks {
-		out[i] = toBlock(c, era)
+		out[i] = toBlock(c, version)
 	}
 	return out
 }
 
-// toBlock says one block. Clients of eras that do not know its type raise an error on the whole
+// toBlock converts one block. Clients of versions that do not know its type fail on the whole
 // result, so they get a line of text instead.
-func toBlock(c agent.Content, era string) sdk.Content {
+func toBlock(c agent.Content, version string) sdk.Content {
 	var notes *sdk.Annotations
 	var meta sdk.Meta
 	decodeOptional(c.Annotations, &notes)
@@ -31,12 +31,12 @@ func toBlock(c agent.Content, era string) sdk.Content {
 		return &sdk.TextContent{Text: c.Text, Annotations: notes, Meta: meta}
 	case c.Type == agent.ContentImage:
 		return &sdk.ImageContent{Data: c.Data, MIMEType: c.MIMEType, Annotations: notes, Meta: meta}
-	case c.Type == agent.ContentAudio && era != Version20241105:
+	case c.Type == agent.ContentAudio && version != Version20241105:
 		return &sdk.AudioContent{Data: c.Data, MIMEType: c.MIMEType, Annotations: notes, Meta: meta}
 	case c.Type == agent.ContentAudio:
 		return &sdk.TextContent{Text: fmt.Sprintf(
 			"[audio, %s, %d bytes: the client's protocol version cannot carry it]", c.MIMEType, len(c.Data))}
-	case c.Type == agent.ContentResourceLink && (era == VersionUnknown || era >= Version20250618):
+	case c.Type == agent.ContentResourceLink && (version == VersionUnknown || version >= Version20250618):
 		link := &sdk.ResourceLink{URI: c.URI, Name: c.Name, Title: c.Title, Description: c.Description,
 			MIMEType: c.MIMEType, Annotations: notes, Meta: meta}
 		if c.Size > 0 {

@@ -13,7 +13,7 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// CodeResourceNotFound is what the eras with a handshake say of a URI that nothing stands for.
+// CodeResourceNotFound is the error for an unknown URI in the versions with a handshake.
 const CodeResourceNotFound = -32002
 
 // RPCErrorData is the data of our JSON-RPC errors.

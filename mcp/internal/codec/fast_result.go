@@ -11,9 +11,9 @@ import (
 	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
-// AppendToolResult appends what toToolResult says of a plain result, as JSON without line breaks.
-// It does not pass through the SDK's types. self is the server's name, which results of the newest
-// era tell.
+// AppendToolResult appends a plain result as [ToToolResult] converts it, as JSON without line
+// breaks. It does not pass through the SDK's types. self is the server's name, which results of the
+// newest version carry.
 func AppendToolResult(dst []byte, res *agent.Result, s ResultFormat, self []byte) (msg []byte, ok bool) {
 	if res == nil || res.Pending != nil || len(res.Meta) > 0 || !plainContent(res.Content) || len(res.Structured) > 0 &&
 		!rawjson.Valid(res.Structured) {

@@ -51,16 +51,16 @@ func results() []*agent.Result {
 
 func TestFastResultsAreTheSDKs(t *testing.T) {
 	self, plain := json.RawMessage(`{"name":"tester"}`), 0
-	for _, era := range []string{Version20241105, Version20250326, Version20250618, Version20251125, Version20260728} {
+	for _, version := range []string{Version20241105, Version20250326, Version20250618, Version20251125, Version20260728} {
 		for _, ours := range []bool{false, true} {
 			for _, res := range results() {
-				got, ok := AppendToolResult([]byte("before"), res, ResultFormat{era, ours}, self)
+				got, ok := AppendToolResult([]byte("before"), res, ResultFormat{version, ours}, self)
 				if !ok {
 					continue // the SDK's types say it
 				}
 				plain++
-				sdkSays := ToToolResult(res, era, ours)
-				if era == Version20260728 {
+				sdkSays := ToToolResult(res, version, ours)
+				if version == Version20260728 {
 					sdkSays = CompleteToolResult(sdkSays)
 					sdkSays.Meta = maps.Clone(sdkSays.Meta)
 					if sdkSays.Meta == nil {
@@ -74,7 +74,7 @@ func TestFastResultsAreTheSDKs(t *testing.T) {
 				}
 				got = bytes.TrimPrefix(got, []byte("before"))
 				if !reflect.DeepEqual(fixture.Tree(t, got), fixture.Tree(t, want)) {
-					t.Errorf("%s, ours %v:\n got %s\nwant %s", era, ours, got, want)
+					t.Errorf("%s, ours %v:\n got %s\nwant %s", version, ours, got, want)
 				}
 				if bytes.ContainsAny(got, "\r\n") {
 					t.Errorf("more than a line: %q", got)

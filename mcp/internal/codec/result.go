@@ -9,18 +9,18 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// ToToolResult says res in MCP, in the words of era. Our own clients get a structured value once,
-// as text, which keeps every digit of its numbers; others get it twice, as the protocol wants. One
-// that wants input (Pending) says so to our own only: for others that is settled before. A value
+// ToToolResult converts res to MCP of that version. Our own clients get a structured value once, as
+// text, which keeps every digit of its numbers; others get it twice, as the protocol wants. That a
+// result wants input (Pending) is sent to our own only: for others that is settled before. A value
 // that is no JSON is an internal error.
-func ToToolResult(res *agent.Result, era string, ours bool) *sdk.CallToolResult {
+func ToToolResult(res *agent.Result, version string, ours bool) *sdk.CallToolResult {
 	if res == nil {
 		res = &agent.Result{}
 	}
 	if len(res.Structured) > 0 && !json.Valid(res.Structured) {
 		return ToErrorResult(agent.Errorf(agent.CodeInternal, "the structured value of the result is no JSON"))
 	}
-	out := &sdk.CallToolResult{Meta: resultMeta(res.Meta), Content: toContent(res.Content, era)}
+	out := &sdk.CallToolResult{Meta: resultMeta(res.Meta), Content: toContent(res.Content, version)}
 	switch alone := len(res.Content) == 0; {
 	case len(res.Structured) == 0:
 	case alone:
@@ -86,7 +86,7 @@ func FromToolResult(res *sdk.CallToolResult, trusted bool) (*agent.Result, error
 }
 
 // ToPromptResult says the result of a call of agent.OpPrompt in MCP.
-func ToPromptResult(res *agent.Result, era string) (*sdk.GetPromptResult, error) {
+func ToPromptResult(res *agent.Result, version string) (*sdk.GetPromptResult, error) {
 	p, err := res.Prompt()
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func ToPromptResult(res *agent.Result, era string) (*sdk.GetPromptResult, error)
 	out := &sdk.GetPromptResult{Description: p.Description, Messages: make([]*sdk.PromptMessage, 0, len(p.Messages))}
 	for _, m := range p.Messages {
 		out.Messages = append(out.Messages,
-			&sdk.PromptMessage{Role: sdk.Role(m.Role), Content: toBlock(m.Content, era)})
+			&sdk.PromptMessage{Role: sdk.Role(m.Role), Content: toBlock(m.Content, version)})
 	}
 	return out, nil
 }

@@ -92,24 +92,24 @@ func TestForeignClientsGetPlainMCP(t *testing.T) {
 	}
 }
 
-func TestOldErasGetTextForBlocksTheyRaiseOn(t *testing.T) {
+func TestOldVersionsGetTextForUnknownBlocks(t *testing.T) {
 	in := &agent.Result{Content: []agent.Content{agent.Audio([]byte("abc"), "audio/wav"),
 		agent.Link("file:///x", "notes")}}
-	for era, want := range map[string]string{Version20241105: "text text", Version20250326: "audio text",
+	for version, want := range map[string]string{Version20241105: "text text", Version20250326: "audio text",
 		Version20250618: "audio resource_link", Version20251125: "audio resource_link"} {
 		var types []string
-		for _, b := range ToToolResult(in, era, false).Content {
+		for _, b := range ToToolResult(in, version, false).Content {
 			types = append(types, FromBlock(b).Type)
 		}
 		if got := strings.Join(types, " "); got != want {
-			t.Errorf("%s: %s, want %s", era, got, want)
+			t.Errorf("%s: %s, want %s", version, got, want)
 		}
 	}
 	for requested, want := range map[string]string{"2024-11-05": Version20241105, "2025-06-18": Version20250618,
 		"2030-01-01": Version20251125,
 		"2026-07-28": Version20251125, "1": Version20251125, "": Version20251125} {
 		if got := NegotiatedVersion(requested); got != want {
-			t.Errorf("eraFor(%q) = %s", requested, got)
+			t.Errorf("NegotiatedVersion(%q) = %s", requested, got)
 		}
 	}
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// declined is the answer to a request of an era without a handshake; nil for any other. Its
-// messages cannot pass unchanged, since over HTTP they say in headers what they say over stdio in
-// themselves, and HTTP+SSE does not have it. Clients ask first whether a server speaks it, and fall
-// back to the handshake at this answer.
+// declined is the answer to a request of a protocol version without a handshake; nil for any other.
+// Such requests cannot pass unchanged, since over HTTP they repeat parts of themselves in headers,
+// and HTTP+SSE does not have that version. Clients ask first whether a server has it, and fall back
+// to the handshake at this answer.
 func declined(env *wire.Envelope) []byte {
 	if env.ID == nil || env.Method == nil {
 		return nil
