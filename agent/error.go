@@ -68,6 +68,10 @@ type Error struct {
 	RetryAfter time.Duration
 	// Details is JSON for programs, or empty.
 	Details json.RawMessage
+	// Raw is the result with isError that a foreign server sent, of which the error was made: it
+	// may hold more than a text. It is what is passed on to MCP clients; empty for errors of our
+	// own.
+	Raw json.RawMessage
 	// NotExecuted is evidence: the callee certainly did not begin to execute the call, since
 	// nothing was sent or it was refused before dispatch. It makes any call safe to repeat. A
 	// tool's own error never carries it.
@@ -161,18 +165,19 @@ type wireError struct {
 	Message     string          `json:"message,omitempty"`
 	RetryAfter  int64           `json:"retryAfter,omitempty"`
 	Details     json.RawMessage `json:"details,omitempty"`
+	Raw         json.RawMessage `json:"raw,omitempty"`
 	NotExecuted bool            `json:"notExecuted,omitempty"`
 }
 
-// MarshalJSON writes {code, message, retryAfter (ms), details, notExecuted}; empty members are left
-// out. Details that are no JSON are written as a string: a defect in them must not cost the error
-// itself.
+// MarshalJSON writes {code, message, retryAfter (ms), details, raw, notExecuted}; empty members are
+// left out. Details that are no JSON are written as a string: a defect in them must not cost the
+// error itself.
 func (e *Error) MarshalJSON() ([]byte, error) {
 	details := e.Details
 	if len(details) > 0 && !json.Valid(details) {
 		details, _ = json.Marshal(string(details)) // a string always encodes
 	}
-	return json.Marshal(wireError{e.Code, e.Message, e.RetryAfter.Milliseconds(), details, e.NotExecuted})
+	return json.Marshal(wireError{e.Code, e.Message, e.RetryAfter.Milliseconds(), details, e.Raw, e.NotExecuted})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes. An unknown code becomes internal.
@@ -183,6 +188,6 @@ func (e *Error) UnmarshalJSON(b []byte) error {
 	}
 	wait := min(max(w.RetryAfter, 0), int64(math.MaxInt64/time.Millisecond))
 	*e = Error{Code: ParseCode(string(w.Code)), Message: w.Message, RetryAfter: time.Duration(wait) * time.Millisecond,
-		Details: w.Details, NotExecuted: w.NotExecuted}
+		Details: w.Details, Raw: w.Raw, NotExecuted: w.NotExecuted}
 	return nil
 }

@@ -60,10 +60,10 @@ func errorBody(e *agent.Error) (payload []byte, body string) {
 	return b, BodyError
 }
 
-// shortened is e as small as it gets: without details, the message cut.
+// shortened is e as small as it gets: without details and raw form, the message cut.
 func shortened(e *agent.Error) *agent.Error {
 	short := *e
-	short.Details = nil
+	short.Details, short.Raw = nil, nil
 	if len(short.Message) > maxErrorText {
 		short.Message = strings.ToValidUTF8(short.Message[:maxErrorText], "") + " ..."
 	}

@@ -108,6 +108,7 @@ func open(ctx context.Context, t Target, o Options, l *link, version string) (*S
 		if cs != nil {
 			s.endSession()
 		}
+		s.work.Wait()
 		return nil, err
 	}
 	s.start()
@@ -119,7 +120,7 @@ const clientName = "openmas"
 
 // start begins the session's own goroutines. Close waits for them.
 func (s *Session) start() {
-	s.work.Go(s.refreshLists)
+	s.work.Go(s.relist)
 	s.work.Go(s.keepAlive)
 	go s.supervise() // owned by gone
 }
@@ -159,7 +160,7 @@ func (s *Session) clientOptions() *sdk.ClientOptions {
 		ToolListChangedHandler:   func(context.Context, *sdk.ToolListChangedRequest) { s.listChanged(listTools) },
 		PromptListChangedHandler: func(context.Context, *sdk.PromptListChangedRequest) { s.listChanged(listPrompts) },
 		ResourceListChangedHandler: func(context.Context, *sdk.ResourceListChangedRequest) {
-			s.listChanged(listResources)
+			s.listChanged(listResources, listTemplates)
 		},
 	}
 }

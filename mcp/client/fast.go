@@ -42,7 +42,7 @@ func (s *Session) callFast(ctx context.Context, out request, name string, argume
 		}
 		return nil, err
 	}
-	return s.result(out, resp)
+	return s.result(out, resp, s.decodeTool)
 }
 
 // messages are buffers: no sender keeps what it has sent.

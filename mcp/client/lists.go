@@ -5,287 +5,204 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
-	"strings"
-	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// The lists of a server, as bits.
+// A list is one of a server's lists.
+type list int
+
 const (
-	listTools uint32 = 1 << iota
+	listTools list = iota
 	listPrompts
 	listResources
-	listAll = listTools | listPrompts | listResources
+	listTemplates
+	lists // how many there are
 )
 
+// method is what a list is asked for with, and what people know it by.
+func (l list) method() string {
+	return [lists]string{"tools/list", "prompts/list", "resources/list", "resources/templates/list"}[l]
+}
+
+// kind is what a list holds.
+func (l list) kind() string { return [lists]string{"tool", "prompt", "resource", "template"}[l] }
+
+// bit marks a list in a set of them.
+func (l list) bit() uint32 { return 1 << l }
+
+// in reports whether a server says that it has the list.
+func (l list) in(has *sdk.ServerCapabilities) bool {
+	return [lists]bool{has.Tools != nil, has.Prompts != nil, has.Resources != nil, has.Resources != nil}[l]
+}
+
+// Bounds that no sane server reaches.
 const (
-	maxPages  = 100
-	maxListed = 10_000
-	// refreshDelay is how long changes gather before the lists are read again: servers announce
-	// each of a hundred new tools.
-	refreshDelay = 50 * time.Millisecond
+	maxPages   = 100
+	maxListed  = 10_000
+	maxLeftOut = 100
 )
 
-// finishHandshake finishes the handshake: it asks for log messages and reads the lists.
-func (s *Session) finishHandshake(ctx context.Context) error {
-	hello := s.sdk.InitializeResult()
-	if hello.Capabilities == nil {
-		hello.Capabilities = &sdk.ServerCapabilities{}
-	}
-	if hello.Capabilities.Logging != nil && !s.stateless() {
-		if err := s.sdk.SetLoggingLevel(ctx, &sdk.SetLoggingLevelParams{Level: s.logLevel()}); err != nil {
-			if ctx.Err() != nil {
+// A reading is what a server says of one of its lists.
+type reading struct {
+	list    list
+	put     func(*offer) // puts the items in their place
+	leftOut []agent.LeftOut
+	err     error // there is no list
+}
+
+// read asks the server for a list.
+func (s *Session) read(ctx context.Context, l list) reading {
+	r := reading{list: l}
+	switch l {
+	case listTools:
+		tools := pages(ctx, s, &r, "tools", codec.ReadTool, func(t agent.ToolInfo) string { return t.Name },
+			func(ctx context.Context, cursor string) error {
+				_, err := s.sdk.ListTools(ctx, &sdk.ListToolsParams{Cursor: cursor})
 				return err
-			}
-			s.log.DebugContext(ctx, "the server does not take a log level", "error", err)
-		}
+			})
+		r.put = func(o *offer) { o.tools = tools }
+	case listPrompts:
+		prompts := pages(ctx, s, &r, "prompts", codec.ReadPrompt, func(p agent.PromptInfo) string { return p.Name },
+			func(ctx context.Context, cursor string) error {
+				_, err := s.sdk.ListPrompts(ctx, &sdk.ListPromptsParams{Cursor: cursor})
+				return err
+			})
+		r.put = func(o *offer) { o.prompts = prompts }
+	case listResources:
+		resources := pages(ctx, s, &r, "resources", codec.ReadResource, agent.ResourceInfo.Key,
+			func(ctx context.Context, cursor string) error {
+				_, err := s.sdk.ListResources(ctx, &sdk.ListResourcesParams{Cursor: cursor})
+				return err
+			})
+		r.put = func(o *offer) { o.resources = resources }
+	case listTemplates:
+		templates := pages(ctx, s, &r, "resourceTemplates", codec.ReadTemplate, agent.ResourceInfo.Key,
+			func(ctx context.Context, cursor string) error {
+				_, err := s.sdk.ListResourceTemplates(ctx, &sdk.ListResourceTemplatesParams{Cursor: cursor})
+				return err
+			})
+		r.put = func(o *offer) { o.templates = templates }
 	}
-	info := agent.Info{Name: s.target.Name, Description: hello.Instructions}
+	return r
+}
+
+// pages reads a list to its end, or to a bound. What cannot be used is left out: an item that does
+// not decode, the second one of a name, the rest of a list of which a page fails. A server that has
+// the capability but not the method has an empty list.
+func pages[T any](ctx context.Context, s *Session, r *reading, member string, decode func(json.RawMessage) (T, error),
+	nameOf func(T) string, send func(ctx context.Context, cursor string) error) (all []T) {
 	if s.target.Trusted {
-		codec.FromExperimental(hello.Capabilities, &info, s.target.Trusted)
+		decode = asOurs(decode)
 	}
-	if hello.ServerInfo != nil {
-		info.Version = hello.ServerInfo.Version
-	}
-	info, err := s.list(ctx, info, listAll)
-	if err != nil {
-		return err
-	}
-	s.setInfo(&info)
-	return nil
-}
-
-// logLevel is that of the messages that the server is to send.
-func (s *Session) logLevel() sdk.LoggingLevel {
-	if s.target.Trusted {
-		return "debug" // ours logs what its agents say to their caller, who decides
-	}
-	return "info"
-}
-
-// listChanged notes that lists have to be read again.
-func (s *Session) listChanged(lists uint32) {
-	s.stale.Or(lists)
-	select {
-	case s.refresh <- struct{}{}:
-	default: // it is about to happen
-	}
-}
-
-// refreshLists reads changed lists again, until the session ends.
-func (s *Session) refreshLists() {
-	for {
-		select {
-		case <-s.refresh:
-		case <-s.ctx.Done():
-			return
-		}
-		timer := time.NewTimer(refreshDelay)
-		select {
-		case <-timer.C:
-		case <-s.ctx.Done():
-			timer.Stop()
-			return
-		}
-		for uri := range s.updates.take() {
-			s.opts.OnUpdated(uri)
-		}
-		if lists := s.stale.Swap(0); lists != 0 {
-			s.refreshNow(lists)
-		}
-	}
-}
-
-func (s *Session) refreshNow(lists uint32) {
-	ctx, cancel := context.WithTimeout(s.ctx, s.opts.HandshakeTimeout)
-	defer cancel()
-	old := s.Info()
-	info, err := s.list(ctx, old, lists)
-	if err != nil {
-		if s.ctx.Err() == nil {
-			s.log.Warn("the server's lists have changed but cannot be read; the old ones stay", "error",
-				codec.WithoutURL(err))
-		}
-		return
-	}
-	if reflect.DeepEqual(old, info) {
-		return
-	}
-	s.setInfo(&info)
-	if s.opts.OnChanged != nil {
-		s.opts.OnChanged(info)
-	}
-}
-
-// list returns info with those lists as the server gives them now. It asks only for what the server
-// has.
-func (s *Session) list(ctx context.Context, info agent.Info, lists uint32) (agent.Info, error) {
-	has := s.sdk.InitializeResult().Capabilities
-	var err error
-	if lists&listTools != 0 && has.Tools != nil {
-		info.Tools, err = pages(s, "tools", toolName, func(cursor string) ([]agent.ToolInfo, string, error) {
-			res, err := s.sdk.ListTools(ctx, &sdk.ListToolsParams{Cursor: cursor})
-			if err != nil {
-				return nil, "", err
-			}
-			return convert(res.Tools, codec.FromTool), res.NextCursor, nil
-		})
-		if err != nil {
-			return info, err
-		}
-	}
-	if lists&listPrompts != 0 && has.Prompts != nil {
-		info.Prompts, err = pages(s, "prompts", promptName, func(cursor string) ([]agent.PromptInfo, string, error) {
-			res, err := s.sdk.ListPrompts(ctx, &sdk.ListPromptsParams{Cursor: cursor})
-			if err != nil {
-				return nil, "", err
-			}
-			return convert(res.Prompts, codec.FromPrompt), res.NextCursor, nil
-		})
-		if err != nil {
-			return info, err
-		}
-	}
-	if lists&listResources != 0 && has.Resources != nil {
-		info.Resources, err = s.listResources(ctx)
-	}
-	return info, err
-}
-
-func (s *Session) listResources(ctx context.Context) ([]agent.ResourceInfo, error) {
-	fixed, err := pages(s, "resources", agent.ResourceInfo.Key,
-		func(cursor string) ([]agent.ResourceInfo, string, error) {
-			res, err := s.sdk.ListResources(ctx, &sdk.ListResourcesParams{Cursor: cursor})
-			if err != nil {
-				return nil, "", err
-			}
-			return convert(res.Resources, codec.FromResource), res.NextCursor, nil
-		})
-	if err != nil {
-		return nil, err
-	}
-	templates, err := pages(s, "resources/templates", agent.ResourceInfo.Key,
-		func(cursor string) ([]agent.ResourceInfo, string, error) {
-			res, err := s.sdk.ListResourceTemplates(ctx, &sdk.ListResourceTemplatesParams{Cursor: cursor})
-			if err != nil {
-				return nil, "", err
-			}
-			return convert(res.ResourceTemplates, codec.FromTemplate), res.NextCursor, nil
-		})
-	return append(fixed, templates...), err
-}
-
-func toolName(t agent.ToolInfo) string     { return t.Name }
-func promptName(p agent.PromptInfo) string { return p.Name }
-
-// convert leaves out the nulls that some servers list.
-func convert[In, Out any](in []*In, f func(*In) Out) []Out {
-	var out []Out
-	for _, v := range in {
-		if v != nil {
-			out = append(out, f(v))
-		}
-	}
-	return out
-}
-
-// pages reads a list to its end, or to a bound that no sane server reaches. Of two things of one
-// name it keeps the first; what is reserved to ourselves is left out. A server that has the
-// capability but not the method has an empty list.
-func pages[T any](s *Session, what string, name func(T) string, fetch func(cursor string) ([]T, string, error)) ([]T,
-	error) {
-	var all []T
 	seen := map[string]bool{}
-	cursor := ""
-	for range maxPages {
-		items, next, err := fetch(cursor)
+	cursor, n := "", 0
+	for page := range maxPages {
+		items, next, err := s.page(ctx, r.list, member, func(ctx context.Context) error { return send(ctx, cursor) })
 		var rpc *jsonrpc.Error
 		switch {
-		case errors.As(err, &rpc) && rpc.Code == jsonrpc.CodeMethodNotFound:
-			return all, nil
-		case err != nil:
-			return nil, fmt.Errorf("%s/list: %w", what, err)
+		case err == nil:
+		case page == 0 && errors.As(err, &rpc) && rpc.Code == jsonrpc.CodeMethodNotFound:
+			return nil
+		case page == 0:
+			r.err = err
+			return nil
+		default:
+			r.leaveOut("list", r.list.method(), fmt.Sprintf("page %d cannot be read: %v", page+1, err))
+			return all
 		}
-		for _, item := range items {
-			n := name(item)
+		for _, raw := range items {
+			n++
+			item, err := decode(raw)
+			name := nameOf(item)
 			switch {
-			case n == "" || strings.HasPrefix(n, reservedNames):
-				continue
-			case seen[n]:
-				s.log.Warn("the server lists a name twice; the first one counts", "list", what, "name", n)
-				continue
-			case len(all) == maxListed:
-				s.log.Warn("the server lists too much; the rest is left out", "list", what, "limit", maxListed)
-				return all, nil
+			case name == codec.EventTool:
+				continue // not a tool
+			case err == nil && seen[name]:
+				err = errors.New("its name is listed twice; the first one counts")
+			case err == nil && len(all) == maxListed:
+				r.leaveOut("list", r.list.method(), fmt.Sprintf("it has more than %d items, the limit", maxListed))
+				return all
 			}
-			seen[n] = true
-			all = append(all, item)
+			if err == nil {
+				seen[name] = true
+				all = append(all, item)
+				continue
+			}
+			if name == "" {
+				name = fmt.Sprintf("#%d", n)
+			}
+			r.leaveOut(r.list.kind(), name, err.Error())
 		}
 		if next == "" || next == cursor {
-			return all, nil
+			return all
 		}
 		cursor = next
 	}
-	s.log.Warn("the server's list has too many pages; the rest is left out", "list", what, "pages", maxPages)
-	return all, nil
+	r.leaveOut("list", r.list.method(), fmt.Sprintf("it has more than %d pages, the limit", maxPages))
+	return all
 }
 
-// reservedNames begin the names of tools that are no tools: [codec.EventTool].
-const reservedNames = "openmas."
-
-// setInfo notes what the server offers.
-func (s *Session) setInfo(info *agent.Info) {
-	heads := map[string]bool{}
-	for _, t := range info.Tools {
-		if codec.WantsHeaders(t.InputSchema) {
-			heads[t.Name] = true
+// asOurs is decode for one of our own servers: it keeps no more of a definition than our types
+// hold, if that is all.
+func asOurs[T any](decode func(json.RawMessage) (T, error)) func(json.RawMessage) (T, error) {
+	return func(raw json.RawMessage) (T, error) {
+		item, err := decode(raw)
+		var ours T
+		if err != nil || json.Unmarshal(raw, &ours) != nil {
+			return item, err
 		}
+		return ours, nil
 	}
-	s.headerTools.Store(&heads)
-	s.info.Store(info)
 }
 
-// Subscribe asks the server to tell of changes of a resource: see [Options.OnUpdated].
-// unimplemented: it does not do that.
-func (s *Session) Subscribe(ctx context.Context, uri string) error {
-	if caps := s.sdk.InitializeResult().Capabilities; caps == nil || caps.Resources == nil ||
-		!caps.Resources.Subscribe {
-		return agent.Refusedf(agent.CodeUnimplemented, "%s tells nobody of changed resources", &s.target)
+// leaveOut notes what is left out, up to a bound.
+func (r *reading) leaveOut(kind, name, reason string) {
+	if len(r.leftOut) < maxLeftOut {
+		r.leftOut = append(r.leftOut, agent.LeftOut{Kind: kind, Name: name, Reason: reason})
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.opts.HandshakeTimeout)
-	defer cancel()
-	if err := s.sdk.Subscribe(ctx, &sdk.SubscribeParams{URI: uri}); err != nil {
-		if e, ok := codec.FromRPCError(err, s.target.Trusted); ok {
-			return e
-		}
-		return agent.Errorf(agent.CodeUnavailable, "subscribe to %s of %s: %w", uri, &s.target, codec.WithoutURL(err))
-	}
-	return nil
 }
 
-// onUpdated notes that a resource has changed; keepLists tells.
-func (s *Session) onUpdated(params json.RawMessage) {
-	var p agent.ResourceUpdate
-	if s.opts.OnUpdated == nil || json.Unmarshal(params, &p) != nil {
-		return
+// page asks for one page of a list. Its items are as the server wrote them.
+func (s *Session) page(ctx context.Context, l list, member string,
+	send func(context.Context) error) (items []json.RawMessage, next string, err error) {
+	var stand wire.StandIn
+	if l == listTools && s.stateless() && s.link.http != nil {
+		stand = codec.HeaderTools
 	}
-	s.noteUpdate(p.URI)
+	raw, err := s.askFor(ctx, stand, send)
+	if err == nil {
+		items, next, err = codec.ReadPage(raw, member)
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", l.method(), err)
+	}
+	return items, next, nil
 }
 
-func (s *Session) noteUpdate(uri string) {
-	s.updates.mu.Lock()
-	if s.updates.uris == nil {
-		s.updates.uris = map[string]bool{}
+// askFor sends a request that is no call by the SDK, and returns the result as it came.
+func (s *Session) askFor(ctx context.Context, stand wire.StandIn,
+	send func(context.Context) error) (json.RawMessage, error) {
+	ctx, note := withNote(ctx)
+	note.KeepAnswer(stand)
+	err := send(ctx)
+	if answer := note.Answer(); answer != nil {
+		r := codec.ReadResponse(answer)
+		return r.Result, r.Err
 	}
-	if len(s.updates.uris) < maxUpdates {
-		s.updates.uris[uri] = true
+	if why := note.failed.Load(); why != nil && err != nil {
+		err = *why
 	}
-	s.updates.mu.Unlock()
-	s.listChanged(0)
+	if status := note.HTTPError(); status != nil && err != nil && !errors.Is(err, sdk.ErrSessionMissing) {
+		err = status
+	}
+	if err == nil {
+		err = errors.New("the answer was lost") // cannot happen
+	}
+	return nil, err
 }

@@ -50,7 +50,7 @@ func (s *Session) hook(_ []byte, env *wire.Envelope) bool {
 	case "notifications/prompts/list_changed":
 		s.listChanged(listPrompts)
 	case "notifications/resources/list_changed":
-		s.listChanged(listResources)
+		s.listChanged(listResources, listTemplates)
 	case "notifications/resources/updated":
 		s.onUpdated(env.Params)
 	default:

@@ -21,14 +21,11 @@ func (s *Session) send(ctx context.Context, out request) (*agent.Result, error) 
 	case agent.OpPrompt:
 		return s.getPrompt(ctx, out)
 	case agent.OpResource:
-		res, err := s.sdk.ReadResource(ctx, &sdk.ReadResourceParams{Meta: s.metaOf(ctx, out), URI: out.Name,
-			InputResponses: out.responses, RequestState: out.state})
-		if err != nil {
-			return nil, err
-		}
-		got := codec.FromResourceResult(res)
-		got.Pending, err = codec.DecodePending(res.NeedsInput(), res.InputRequests, res.RequestState)
-		return got, err
+		return s.exchange(out, codec.ReadResourceResult, func() error {
+			_, err := s.sdk.ReadResource(ctx, &sdk.ReadResourceParams{Meta: s.metaOf(ctx, out), URI: out.Name,
+				InputResponses: out.responses, RequestState: out.state})
+			return err
+		})
 	case agent.OpComplete:
 		return s.complete(ctx, out)
 	case agent.OpEvent:
@@ -59,23 +56,37 @@ func (s *Session) callTool(ctx context.Context, out request, name string, argume
 		}
 		out.note.direct = false
 	}
-	out.note.KeepAnswer()
 	// The SDK changes the parameters it is given: they are never shared.
-	res, err := s.sdk.CallTool(ctx, &sdk.CallToolParams{Meta: s.metaOf(ctx, out), Name: name, Arguments: arguments,
-		InputResponses: out.responses, RequestState: out.state})
-	if answer := out.note.Answer(); answer != nil {
-		return s.result(out, codec.ReadResponse(answer))
-	}
-	if err != nil {
-		return nil, err
-	}
-	return codec.FromToolResult(res, s.target.Trusted)
+	return s.exchange(out, s.decodeTool, func() error {
+		_, err := s.sdk.CallTool(ctx, &sdk.CallToolParams{Meta: s.metaOf(ctx, out), Name: name, Arguments: arguments,
+			InputResponses: out.responses, RequestState: out.state})
+		return err
+	})
 }
 
-// result is what the answer to a call of a tool means. The error is an [*agent.Error].
-func (s *Session) result(out request, answer codec.Response) (res *agent.Result, err error) {
+func (s *Session) decodeTool(raw json.RawMessage) (*agent.Result, error) {
+	return codec.DecodeToolResult(raw, s.target.Trusted)
+}
+
+// exchange sends a request by the SDK, and reads what it is answered with as it came.
+func (s *Session) exchange(out request, decode func(json.RawMessage) (*agent.Result, error),
+	send func() error) (*agent.Result, error) {
+	out.note.KeepAnswer(nil)
+	err := send()
+	if answer := out.note.Answer(); answer != nil {
+		return s.result(out, codec.ReadResponse(answer), decode)
+	}
+	if err == nil {
+		err = agent.Errorf(agent.CodeInternal, "%s: the answer was lost", out.Target()) // cannot happen
+	}
+	return nil, err
+}
+
+// result is what the answer to a request means. The error is an [*agent.Error].
+func (s *Session) result(out request, answer codec.Response,
+	decode func(json.RawMessage) (*agent.Result, error)) (res *agent.Result, err error) {
 	if err = answer.Err; err == nil {
-		res, err = codec.DecodeToolResult(answer.Result, s.target.Trusted)
+		res, err = decode(answer.Result)
 	} else if e, ok := codec.FromRPCError(err, s.target.Trusted); ok {
 		return nil, e
 	}
@@ -94,16 +105,11 @@ func (s *Session) getPrompt(ctx context.Context, out request) (*agent.Result, er
 		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: the arguments of a prompt are an object of "+
 			"strings: %w", out.Target(), err)
 	}
-	res, err := s.sdk.GetPrompt(ctx, &sdk.GetPromptParams{Meta: s.metaOf(ctx, out), Name: out.Name, Arguments: args,
-		InputResponses: out.responses, RequestState: out.state})
-	if err != nil {
-		return nil, err
-	}
-	got, err := codec.FromPromptResult(res)
-	if err == nil && res.NeedsInput() {
-		got.Pending, err = codec.DecodePending(true, res.InputRequests, res.RequestState)
-	}
-	return got, err
+	return s.exchange(out, codec.ReadPromptResult, func() error {
+		_, err := s.sdk.GetPrompt(ctx, &sdk.GetPromptParams{Meta: s.metaOf(ctx, out), Name: out.Name, Arguments: args,
+			InputResponses: out.responses, RequestState: out.state})
+		return err
+	})
 }
 
 func (s *Session) complete(ctx context.Context, out request) (*agent.Result, error) {
@@ -116,9 +122,8 @@ func (s *Session) complete(ctx context.Context, out request) (*agent.Result, err
 	if len(req.Others) > 0 {
 		params.Context = &sdk.CompleteContext{Arguments: req.Others}
 	}
-	res, err := s.sdk.Complete(ctx, params)
-	if err != nil {
-		return nil, err
-	}
-	return codec.FromCompleteResult(res)
+	return s.exchange(out, codec.ReadCompleteResult, func() error {
+		_, err := s.sdk.Complete(ctx, params)
+		return err
+	})
 }

@@ -43,10 +43,14 @@ type Session struct {
 	abandoned     atomic.Bool                     // a call was sent and not waited for
 	questions     chan struct{}                   // a token for each question of the server that is being answered
 
-	info    atomic.Pointer[agent.Info]
-	stale   atomic.Uint32 // the lists that have changed
-	refresh chan struct{}
-	updates changedResources
+	info       atomic.Pointer[agent.Info]
+	offer      offer
+	readings   chan reading
+	listed     chan struct{} // closed when each list was read once
+	listedOnce sync.Once
+	stale      atomic.Uint32 // the lists that have changed
+	refresh    chan struct{}
+	updates    changedResources
 
 	ctx      context.Context // of all calls, questions and refreshes
 	end      context.CancelCauseFunc
@@ -67,7 +71,8 @@ const maxQuestions = 64
 func newSession(t Target, o Options, l *link) *Session {
 	s := &Session{target: t, opts: o, log: o.Logger, link: l, limit: o.inputLimit(t.Transport),
 		questions: make(chan struct{}, maxQuestions),
-		refresh:   make(chan struct{}, 1), done: make(chan struct{}), closed: make(chan struct{})}
+		readings:  make(chan reading, lists), listed: make(chan struct{}),
+		refresh: make(chan struct{}, 1), done: make(chan struct{}), closed: make(chan struct{})}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	context.AfterFunc(s.ctx, func() { s.calls.end(context.Cause(s.ctx)) })
 	s.closing, s.cutShort = context.WithCancel(context.Background())

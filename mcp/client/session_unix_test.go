@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
 )
@@ -25,7 +26,8 @@ func TestKilledChild(t *testing.T) {
 			errs <- err
 		}()
 	}
-	mustCall(t, s, "echo", nil, nil)
+	testkit.Eventually(t, "the calls are made", func() bool { return s.gate.InFlight() == cap(errs) })
+	mustCall(t, s, "echo", nil, nil) // which is sent after them
 	if err := syscall.Kill(s.Pid(), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

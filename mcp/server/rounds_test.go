@@ -76,7 +76,7 @@ func TestQuestionsWithoutASession(t *testing.T) {
 			}
 			asked = nil
 			p, err := cs.GetPrompt(t.Context(), &sdk.GetPromptParams{Name: "quiz_riddle"})
-			if err != nil || len(p.Messages) != 1 || codec.FromBlock(p.Messages[0].Content).Text != "riddle 1" {
+			if err != nil || len(p.Messages) != 1 || fixture.Block(t, p.Messages[0].Content).Text != "riddle 1" {
 				t.Errorf("prompt: %s %v", fixture.MustJSON(t, p), err)
 			}
 			asked = nil

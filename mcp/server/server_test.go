@@ -88,8 +88,8 @@ func checkTools(t *testing.T, cs *sdk.ClientSession, version string) {
 		t.Errorf("%s", fixture.MustJSON(t, res))
 	}
 	var types []string
-	for _, b := range codec.FromContent(fixture.CallTool(t, cs, "echo_blocks", fixture.Word{}).Content) {
-		types = append(types, b.Type)
+	for _, b := range fixture.CallTool(t, cs, "echo_blocks", fixture.Word{}).Content {
+		types = append(types, fixture.Block(t, b).Type)
 	}
 	want := "text image audio resource_link resource"
 	switch version {
@@ -126,7 +126,8 @@ func checkErrors(t *testing.T, cs *sdk.ClientSession) {
 			t.Errorf("%s: %s", name, fixture.MustJSON(t, res))
 		}
 	}
-	_, err := codec.FromToolResult(fixture.CallTool(t, cs, "echo_busy", fixture.Word{}), true)
+	_, err := codec.DecodeToolResult([]byte(fixture.MustJSON(t, fixture.CallTool(t, cs, "echo_busy", fixture.Word{}))),
+		true)
 	if e := agent.AsError(err); e.RetryAfter.Seconds() != 3 || string(e.Details) != `{"queue":7}` || e.NotExecuted {
 		t.Errorf("%s", fixture.MustJSON(t, e))
 	}
@@ -151,7 +152,7 @@ func checkPrompts(t *testing.T, cs *sdk.ClientSession) {
 		res, err := cs.GetPrompt(t.Context(),
 			&sdk.GetPromptParams{Name: name, Arguments: map[string]string{"name": "Ada"}})
 		if err != nil || len(res.Messages) != 1 || res.Description != "d" ||
-			codec.FromBlock(res.Messages[0].Content).Text != "hello Ada" {
+			fixture.Block(t, res.Messages[0].Content).Text != "hello Ada" {
 			t.Fatalf("%s: %s %v", name, fixture.MustJSON(t, res), err)
 		}
 	}
@@ -220,7 +221,7 @@ func TestToolsCanTurnToTheClient(t *testing.T) {
 					asked <- r.Params.Meta
 					return &sdk.CreateMessageResult{Role: "assistant", Model: "m1",
 							Content: &sdk.TextContent{Text: "re: " +
-								codec.FromBlock(r.Params.Messages[0].Content).Text}},
+								fixture.Block(t, r.Params.Messages[0].Content).Text}},
 						nil
 				},
 			})

@@ -55,62 +55,10 @@ func toBlock(c agent.Content, version string) sdk.Content {
 	return &sdk.TextContent{Text: string(b)}
 }
 
-// FromContent is content as an agent has it.
-func FromContent(blocks []sdk.Content) []agent.Content {
-	var out []agent.Content
-	for _, b := range blocks {
-		out = append(out, FromBlock(b))
-	}
-	return out
-}
-
-// FromBlock is one block of content as an agent has it.
-func FromBlock(b sdk.Content) agent.Content {
-	switch b := b.(type) {
-	case *sdk.TextContent:
-		return agent.Content{Type: agent.ContentText, Text: b.Text, Annotations: encodeOptional(b.Annotations),
-			Meta: encodeOptional(b.Meta)}
-	case *sdk.ImageContent:
-		return agent.Content{Type: agent.ContentImage, Data: b.Data, MIMEType: b.MIMEType,
-			Annotations: encodeOptional(b.Annotations), Meta: encodeOptional(b.Meta)}
-	case *sdk.AudioContent:
-		return agent.Content{Type: agent.ContentAudio, Data: b.Data, MIMEType: b.MIMEType,
-			Annotations: encodeOptional(b.Annotations), Meta: encodeOptional(b.Meta)}
-	case *sdk.ResourceLink:
-		c := agent.Content{Type: agent.ContentResourceLink, URI: b.URI, Name: b.Name, Title: b.Title,
-			Description: b.Description, MIMEType: b.MIMEType,
-			Annotations: encodeOptional(b.Annotations), Meta: encodeOptional(b.Meta)}
-		if b.Size != nil {
-			c.Size = *b.Size
-		}
-		return c
-	case *sdk.EmbeddedResource:
-		c := agent.Content{Type: agent.ContentResource, Annotations: encodeOptional(b.Annotations),
-			Meta: encodeOptional(b.Meta)}
-		if b.Resource != nil {
-			r := fromContents(b.Resource)
-			c.Resource = &r
-		}
-		return c
-	case nil:
-		return agent.Text("")
-	}
-	raw, err := b.MarshalJSON()
-	if err != nil {
-		return agent.Text(fmt.Sprintf("[a content block that does not encode: %v]", err))
-	}
-	return agent.Text(string(raw))
-}
-
 func toContents(r *agent.ResourceContents) *sdk.ResourceContents {
 	out := &sdk.ResourceContents{URI: r.URI, MIMEType: r.MIMEType, Text: r.Text, Blob: r.Blob}
 	decodeOptional(r.Meta, &out.Meta)
 	return out
-}
-
-func fromContents(r *sdk.ResourceContents) agent.ResourceContents {
-	return agent.ResourceContents{URI: r.URI, MIMEType: r.MIMEType, Text: r.Text, Blob: r.Blob,
-		Meta: encodeOptional(r.Meta)}
 }
 
 // decodeOptional reads what an agent carries as raw JSON. What does not decode is left out: it
@@ -119,12 +67,4 @@ func decodeOptional(raw json.RawMessage, out any) {
 	if len(raw) > 0 {
 		_ = json.Unmarshal(raw, out)
 	}
-}
-
-func encodeOptional[T *sdk.Annotations | sdk.Meta](v T) json.RawMessage {
-	b, err := json.Marshal(v)
-	if err != nil || string(b) == "null" || string(b) == "{}" {
-		return nil
-	}
-	return b
 }

@@ -2,7 +2,6 @@ package codec
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -73,19 +72,7 @@ func appendTexts(dst []byte, blocks []agent.Content) []byte {
 	return append(dst, ']')
 }
 
-// DecodeToolResult is fromToolResult for the raw answer, of which the result keeps slices. Plain
-// results do not pass through the SDK's types.
-func DecodeToolResult(raw []byte, trusted bool) (*agent.Result, error) {
-	if res, ok := scanToolResult(raw, trusted); ok {
-		return res, nil
-	}
-	var res sdk.CallToolResult
-	if err := json.Unmarshal(raw, &res); err != nil {
-		return nil, fmt.Errorf("the result does not decode: %w", err)
-	}
-	return FromToolResult(&res, trusted)
-}
-
+// scanToolResult is [DecodeToolResult] for plain results, of which it keeps slices.
 func scanToolResult(raw []byte, trusted bool) (*agent.Result, bool) {
 	var out agent.Result
 	var content, structured, failed, meta, kind []byte
@@ -94,7 +81,7 @@ func scanToolResult(raw []byte, trusted bool) (*agent.Result, bool) {
 		case "content":
 			return SetOnce(&content, v)
 		case "structuredContent":
-			return SetOnce(&structured, v)
+			return SetOnce(&structured, v) && v[0] != 'n'
 		case "isError":
 			return SetOnce(&failed, v) && string(v) == "false"
 		case "_meta":
@@ -104,7 +91,7 @@ func scanToolResult(raw []byte, trusted bool) (*agent.Result, bool) {
 		}
 		return false
 	})
-	if !ok || content != nil && !scanTexts(content, &out.Content) {
+	if !ok || content == nil || !scanTexts(content, &out.Content) {
 		return nil, false
 	}
 	generated, text := false, ""
@@ -129,14 +116,19 @@ func scanToolResult(raw []byte, trusted bool) (*agent.Result, bool) {
 		return nil, false
 	}
 	switch {
+	case !trusted && (generated || text != ""):
+		return nil, false
 	case trusted && generated && len(out.Content) == 1:
 		out.Structured, out.Content = json.RawMessage(out.Content[0].Text), nil
 		return &out, rawjson.Valid(out.Structured)
 	case trusted && text != "":
 		out.Structured = json.RawMessage(text)
 		return &out, rawjson.Valid(out.Structured)
-	case structured != nil && string(structured) != "null":
+	case structured != nil:
 		out.Structured = Compact(structured)
+	}
+	if !trusted {
+		out.Raw = raw
 	}
 	return &out, true
 }

@@ -22,20 +22,6 @@ func ToTool(t agent.ToolInfo, name string) *sdk.Tool {
 	return out
 }
 
-// FromTool describes a tool of a server.
-func FromTool(t *sdk.Tool) agent.ToolInfo {
-	out := agent.ToolInfo{Name: t.Name, Title: t.Title, Description: t.Description,
-		InputSchema: encodeSchema(t.InputSchema), OutputSchema: encodeSchema(t.OutputSchema)}
-	if a := t.Annotations; a != nil {
-		out.Annotations = &agent.Annotations{ReadOnly: a.ReadOnlyHint, Idempotent: a.IdempotentHint,
-			Destructive: a.DestructiveHint, OpenWorld: a.OpenWorldHint}
-		if out.Title == "" {
-			out.Title = a.Title
-		}
-	}
-	return out
-}
-
 // ToPrompt is a prompt as MCP lists it, under a name.
 func ToPrompt(p agent.PromptInfo, name string) *sdk.Prompt {
 	out := &sdk.Prompt{Name: name, Title: p.Title, Description: p.Description}
@@ -46,36 +32,14 @@ func ToPrompt(p agent.PromptInfo, name string) *sdk.Prompt {
 	return out
 }
 
-// FromPrompt is a prompt that a server lists.
-func FromPrompt(p *sdk.Prompt) agent.PromptInfo {
-	out := agent.PromptInfo{Name: p.Name, Title: p.Title, Description: p.Description}
-	for _, a := range p.Arguments {
-		out.Arguments = append(out.Arguments,
-			agent.PromptArgument{Name: a.Name, Title: a.Title, Description: a.Description, Required: a.Required})
-	}
-	return out
-}
-
 // ToResource is a resource as MCP lists it.
 func ToResource(r agent.ResourceInfo) *sdk.Resource {
 	return &sdk.Resource{URI: r.URI, Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MIMEType}
 }
 
-// FromResource is a resource that a server lists.
-func FromResource(r *sdk.Resource) agent.ResourceInfo {
-	return agent.ResourceInfo{URI: r.URI, Name: r.Name, Title: r.Title, Description: r.Description,
-		MIMEType: r.MIMEType}
-}
-
 // ToTemplate is a resource template as MCP lists it.
 func ToTemplate(r agent.ResourceInfo) *sdk.ResourceTemplate {
 	return &sdk.ResourceTemplate{URITemplate: r.Template, Name: r.Name, Title: r.Title, Description: r.Description,
-		MIMEType: r.MIMEType}
-}
-
-// FromTemplate is a resource template that a server lists.
-func FromTemplate(r *sdk.ResourceTemplate) agent.ResourceInfo {
-	return agent.ResourceInfo{Template: r.URITemplate, Name: r.Name, Title: r.Title, Description: r.Description,
 		MIMEType: r.MIMEType}
 }
 
@@ -106,18 +70,6 @@ func schemaType(raw json.RawMessage) string {
 	}
 	t, _ := s.Type.(string)
 	return t
-}
-
-// encodeSchema is a schema as the SDK's client decoded it; empty when there is none.
-func encodeSchema(v any) json.RawMessage {
-	if v == nil {
-		return nil
-	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return nil
-	}
-	return b
 }
 
 // experimental is the key of what an agent of ours says about itself beyond MCP, in the

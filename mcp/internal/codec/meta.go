@@ -193,29 +193,6 @@ func resultMeta(in map[string]json.RawMessage) sdk.Meta {
 	return out
 }
 
-// rawMeta is resultMeta in the other direction; nil when nothing is left.
-func rawMeta(in map[string]any) map[string]json.RawMessage { return rawMembers(in, MetaPrefix) }
-
-// rawMembers encodes the members of what was decoded from JSON, except those with a prefix; nil
-// when none is left.
-func rawMembers(in map[string]any, except string) map[string]json.RawMessage {
-	var out map[string]json.RawMessage
-	for k, v := range in {
-		if except != "" && strings.HasPrefix(k, except) {
-			continue
-		}
-		b, err := json.Marshal(v)
-		if err != nil {
-			continue // cannot happen to what was decoded from JSON
-		}
-		if out == nil {
-			out = map[string]json.RawMessage{}
-		}
-		out[k] = b
-	}
-	return out
-}
-
 // EventArgs are the arguments of a call to eventTool.
 type EventArgs struct {
 	Topic   string          `json:"topic"`

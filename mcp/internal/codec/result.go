@@ -43,48 +43,6 @@ func ToToolResult(res *agent.Result, version string, ours bool) *sdk.CallToolRes
 	return out
 }
 
-// FromToolResult reads the answer to tools/call: a result, or the error that an isError result
-// stands for. What our own servers say beyond MCP counts only when the peer is trusted. The error
-// is an *agent.Error.
-func FromToolResult(res *sdk.CallToolResult, trusted bool) (*agent.Result, error) {
-	if res.IsError {
-		return nil, fromErrorResult(res, trusted)
-	}
-	out := &agent.Result{Content: FromContent(res.Content), Meta: rawMeta(res.Meta)}
-	if v, ok := res.Meta[metaPending]; ok && trusted {
-		out.Pending = &agent.Pending{}
-		if err := reencode(v, out.Pending); err != nil {
-			return nil, agent.Errorf(agent.CodeInternal, "the result wants input, but does not say which: %w", err)
-		}
-	}
-	if res.NeedsInput() {
-		var err error
-		if out.Pending, err = DecodePending(true, res.InputRequests, res.RequestState); err != nil {
-			return nil, err
-		}
-	}
-	// Text is exact where the SDK has decoded the structured content and lost the digits of large
-	// numbers.
-	if generated, _ := res.Meta[metaGenerated].(bool); generated && trusted && len(out.Content) == 1 &&
-		json.Valid([]byte(out.Content[0].Text)) {
-		out.Structured, out.Content = json.RawMessage(out.Content[0].Text), nil
-		return out, nil
-	}
-	if text, ok := res.Meta[metaStructured].(string); ok && trusted && json.Valid([]byte(text)) {
-		out.Structured = json.RawMessage(text)
-		return out, nil
-	}
-	structured := res.StructuredContent
-	if structured != nil {
-		raw, err := json.Marshal(structured)
-		if err != nil {
-			return nil, agent.Errorf(agent.CodeInternal, "the structured content does not encode: %w", err)
-		}
-		out.Structured = raw
-	}
-	return out, nil
-}
-
 // ToPromptResult says the result of a call of agent.OpPrompt in MCP.
 func ToPromptResult(res *agent.Result, version string) (*sdk.GetPromptResult, error) {
 	p, err := res.Prompt()
@@ -99,15 +57,6 @@ func ToPromptResult(res *agent.Result, version string) (*sdk.GetPromptResult, er
 	return out, nil
 }
 
-// FromPromptResult is the result of a call of agent.OpPrompt.
-func FromPromptResult(res *sdk.GetPromptResult) (*agent.Result, error) {
-	out := agent.PromptResult{Description: res.Description, Messages: make([]agent.Message, 0, len(res.Messages))}
-	for _, m := range res.Messages {
-		out.Messages = append(out.Messages, agent.Message{Role: string(m.Role), Content: FromBlock(m.Content)})
-	}
-	return asResult(out)
-}
-
 // ToResourceResult says the result of a call of agent.OpResource in MCP.
 func ToResourceResult(res *agent.Result) *sdk.ReadResourceResult {
 	out := &sdk.ReadResourceResult{Contents: []*sdk.ResourceContents{}}
@@ -115,15 +64,6 @@ func ToResourceResult(res *agent.Result) *sdk.ReadResourceResult {
 		if c.Resource != nil {
 			out.Contents = append(out.Contents, toContents(c.Resource))
 		}
-	}
-	return out
-}
-
-// FromResourceResult is the result of a call of agent.OpResource.
-func FromResourceResult(res *sdk.ReadResourceResult) *agent.Result {
-	out := &agent.Result{}
-	for _, c := range res.Contents {
-		out.Content = append(out.Content, agent.Embed(fromContents(c)))
 	}
 	return out
 }
@@ -141,12 +81,6 @@ func ToCompleteResult(res *agent.Result) (*sdk.CompleteResult, error) {
 		HasMore: c.HasMore}}, nil
 }
 
-// FromCompleteResult is the result of a call of agent.OpComplete.
-func FromCompleteResult(res *sdk.CompleteResult) (*agent.Result, error) {
-	return asResult(agent.Completion{Values: res.Completion.Values, Total: res.Completion.Total,
-		HasMore: res.Completion.HasMore})
-}
-
 // CompleteRef says what a call of agent.OpComplete is about: a prompt, or the template of resources
 // that name spells.
 func CompleteRef(name string) *sdk.CompleteReference {
@@ -154,14 +88,6 @@ func CompleteRef(name string) *sdk.CompleteReference {
 		return &sdk.CompleteReference{Type: "ref/resource", URI: name}
 	}
 	return &sdk.CompleteReference{Type: "ref/prompt", Name: name}
-}
-
-func asResult(v any) (*agent.Result, error) {
-	res, err := agent.JSONResult(v)
-	if err != nil {
-		return nil, agent.Errorf(agent.CodeInternal, "%w", err)
-	}
-	return res, nil
 }
 
 // reencode decodes into out what was decoded from JSON before.

@@ -20,31 +20,6 @@ import (
 var askMethods = map[string]string{agent.AskSample: "sampling/createMessage", agent.AskElicit: "elicitation/create",
 	agent.AskRoots: "roots/list"}
 
-// DecodePending reads what a server wants before a call can go on; nil if that is nothing.
-func DecodePending(wants bool, requests sdk.InputRequestMap, state string) (*agent.Pending, error) {
-	if !wants {
-		return nil, nil
-	}
-	p := &agent.Pending{State: state, Requests: map[string]agent.Request{}}
-	for id, r := range requests {
-		kind := ""
-		switch r.(type) {
-		case *sdk.ElicitParams:
-			kind = agent.AskElicit
-		case *sdk.CreateMessageParams, *sdk.CreateMessageWithToolsParams:
-			kind = agent.AskSample
-		case *sdk.ListRootsParams:
-			kind = agent.AskRoots
-		}
-		params, err := json.Marshal(r)
-		if err != nil {
-			return nil, agent.Errorf(agent.CodeInternal, "the input that the server wants: %w", err)
-		}
-		p.Requests[id] = agent.Request{Kind: kind, Params: params}
-	}
-	return p, nil
-}
-
 // FromInputResponses are a client's answers, as JSON.
 func FromInputResponses(m sdk.InputResponseMap) (map[string]json.RawMessage, error) {
 	if len(m) == 0 {

@@ -12,6 +12,9 @@ import (
 // which the SDK keeps to itself but reads from JSON. sdk_test.go fails when an upgrade makes it
 // needless.
 
+// inputRequiredType is the type of a result that wants input.
+const inputRequiredType = "input_required"
+
 type inputRequired struct {
 	ResultType string                `json:"resultType"`
 	Requests   map[string]askedInput `json:"inputRequests,omitempty"`
@@ -25,7 +28,7 @@ type askedInput struct {
 
 // EncodePending makes res, a result of the SDK, say that it wants input.
 func EncodePending(p *agent.Pending, res any) error {
-	out := inputRequired{ResultType: "input_required", Requests: map[string]askedInput{}, State: p.State}
+	out := inputRequired{ResultType: inputRequiredType, Requests: map[string]askedInput{}, State: p.State}
 	for id, r := range p.Requests {
 		method, ok := askMethods[r.Kind]
 		if !ok {

@@ -27,6 +27,7 @@ type Trace struct {
 	mu    sync.Mutex
 	http  *HTTPError
 	got   *Envelope // the answer that was kept
+	stand StandIn   // nil: an empty result
 	drop  func()    // removes the request from those whose answers are kept
 }
 
@@ -86,9 +87,17 @@ func (t *Trace) responded(e *HTTPError) {
 	}
 }
 
+// A StandIn makes of a result that is kept what the SDK gets in its place.
+type StandIn func(result json.RawMessage) json.RawMessage
+
 // KeepAnswer makes the connection keep the answer to the next request, for [Trace.Answer]. The SDK
-// gets an empty result in its place.
-func (t *Trace) KeepAnswer() { t.keep.Store(true) }
+// gets what stand makes of the result, or an empty one if stand is nil.
+func (t *Trace) KeepAnswer(stand StandIn) {
+	t.mu.Lock()
+	t.stand = stand
+	t.mu.Unlock()
+	t.keep.Store(true)
+}
 
 // Answer returns the answer that was kept, once; nil if there was none. Call it when the request is
 // over.
@@ -103,24 +112,28 @@ func (t *Trace) Answer() *Envelope {
 	return got
 }
 
-// answered keeps a copy of an answer, if it is to be kept.
-func (t *Trace) answered(e *Envelope) bool {
+// answered keeps a copy of an answer, if it is to be kept, and returns what stands in for it.
+func (t *Trace) answered(e *Envelope) (instead json.RawMessage, ok bool) {
 	if t == nil || !t.keep.Load() {
-		return false
+		return nil, false
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.got = &Envelope{ID: bytes.Clone(e.ID), Result: bytes.Clone(e.Result), Error: bytes.Clone(e.Error)}
-	return true
+	if t.stand != nil && e.Result != nil {
+		return t.stand(t.got.Result), true
+	}
+	return json.RawMessage(`{}`), true
 }
 
 // Response is the answer to request id as the SDK gets it. t, which may be nil, keeps the answer if
-// it is to, and the SDK then gets an empty result. An answer that the SDK could not decode is an
+// it is to, and the SDK then gets a stand-in. An answer that the SDK could not decode is an
 // error.
 func (e *Envelope) Response(id int64, t *Trace) *jsonrpc.Response {
-	out := &jsonrpc.Response{Result: json.RawMessage(`{}`)}
+	out := &jsonrpc.Response{}
 	out.ID, _ = jsonrpc.MakeID(float64(id)) // fails for other types only
-	if t.answered(e) {
+	if instead, kept := t.answered(e); kept {
+		out.Result = instead
 		return out
 	}
 	result, err := e.ReadAnswer()

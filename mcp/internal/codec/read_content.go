@@ -1,0 +1,126 @@
+package codec
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// readContent reads the blocks of a result, and makes them in it ones that clients can read.
+func readContent(o *Object) (out []agent.Content, err error) {
+	raw := o.Get("content")
+	v := orEmptyList(raw)
+	changed := raw == nil || kindOf(raw) == "null"
+	if kindOf(v) == anObject {
+		v, changed = writeArray([]json.RawMessage{v}), true // one block, which is not in a list
+	}
+	items, err := readArray(v)
+	if err != nil {
+		return nil, fmt.Errorf("its content is %s, not a list of blocks", kindOf(v))
+	}
+	for i, item := range items {
+		block, c := readBlock(item)
+		if block != nil {
+			items[i], changed = block, true
+		}
+		out = append(out, c)
+	}
+	if changed {
+		o.Set("content", writeArray(items))
+	}
+	return out, nil
+}
+
+// readBlock reads one block. One that nobody can read becomes the text that it is written in, so
+// that the others are not lost; changed is what it becomes, nil if it stays.
+func readBlock(raw json.RawMessage) (changed json.RawMessage, c agent.Content) {
+	o, err := ReadObject(raw)
+	if err != nil || mendBlock(o) != nil {
+		return asText(raw)
+	}
+	if o.Changed() {
+		changed = o.JSON()
+		raw = changed
+	}
+	if json.Unmarshal(raw, &c) != nil {
+		return asText(raw)
+	}
+	return changed, c
+}
+
+func mendBlock(o *Object) error {
+	typ := o.text("type")
+	if typ == "" {
+		return errors.New("it has no type")
+	}
+	shape, known := blockShapes[typ]
+	if !known {
+		return nil
+	}
+	if err := shape.fit(o, true); err != nil {
+		return err
+	}
+	switch typ {
+	case agent.ContentImage, agent.ContentAudio:
+		return mendBase64(o, "data")
+	case agent.ContentResource:
+		inner, err := ReadObject(o.Get("resource"))
+		if err == nil {
+			err = mendContents(inner)
+		}
+		if err == nil && inner.Changed() {
+			o.Set("resource", inner.JSON())
+		}
+		return err
+	}
+	return nil
+}
+
+// mendContents makes the contents of a resource ones that clients can read.
+func mendContents(o *Object) error {
+	if err := contentsShape.fit(o, true); err != nil {
+		return err
+	}
+	if o.Get("text") == nil && o.Get("blob") == nil {
+		o.Set("text", json.RawMessage(`""`))
+	}
+	return mendBase64(o, "blob")
+}
+
+func asText(raw json.RawMessage) (json.RawMessage, agent.Content) {
+	if raw == nil {
+		raw = json.RawMessage(`""`)
+	}
+	c := agent.Text(string(Compact(raw)))
+	block, _ := json.Marshal(c) // text always encodes
+	return block, c
+}
+
+var errNotBase64 = errors.New("its data is not base64")
+
+// mendBase64 writes the base64 of a member in the alphabet and with the padding of RFC 4648, in
+// which clients want it. Some servers use that of URLs, or write a whole data: URL.
+func mendBase64(o *Object, name string) error {
+	raw := o.Get(name)
+	if raw == nil {
+		return nil
+	}
+	s := o.text(name)
+	if _, err := base64.StdEncoding.DecodeString(s); err == nil {
+		return nil
+	}
+	if strings.HasPrefix(s, "data:") {
+		_, s, _ = strings.Cut(s, ",")
+	}
+	s = strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(s), "=")
+	data, err := base64.RawStdEncoding.DecodeString(s)
+	if err != nil {
+		return errNotBase64
+	}
+	o.Set(name, json.RawMessage(`"`+base64.StdEncoding.EncodeToString(data)+`"`))
+	return nil
+}

@@ -1,0 +1,175 @@
+package codec
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// The definitions that servers list are read here one by one, and kept as Raw. An error says why
+// one cannot be offered, in words that follow its name.
+
+// ErrTask is for a tool that runs as a task only.
+var ErrTask = errors.New("it runs as a task only (execution.taskSupport is required), and tasks are not supported")
+
+// ReadTool reads a tool. A missing or empty input schema allows any object, as PHP's servers and
+// others mean it.
+func ReadTool(raw json.RawMessage) (t agent.ToolInfo, err error) {
+	o, err := readDefinition(raw, toolShape)
+	t.Name = o.text("name")
+	if err == nil && t.Name == "" {
+		err = errors.New("its name is empty")
+	}
+	if err != nil {
+		return t, err
+	}
+	if t.InputSchema, err = inputSchema(o.Get("inputSchema")); err != nil {
+		return t, err
+	}
+	if v := o.Get("outputSchema"); v != nil && kindOf(v) == anObject {
+		t.OutputSchema = v
+	}
+	t.Title, t.Description = o.text("title"), o.text("description")
+	if execution, err := ReadObject(o.Get("execution")); err == nil && execution.text("taskSupport") == "required" {
+		return t, ErrTask
+	}
+	if a, err := ReadObject(o.Get("annotations")); err == nil {
+		t.Annotations = &agent.Annotations{ReadOnly: a.is("readOnlyHint"), Idempotent: a.is("idempotentHint"),
+			Destructive: a.flag("destructiveHint"), OpenWorld: a.flag("openWorldHint")}
+	}
+	t.Raw = Compact(o.JSON())
+	return t, nil
+}
+
+// ReadPrompt reads a prompt.
+func ReadPrompt(raw json.RawMessage) (p agent.PromptInfo, err error) {
+	o, err := readDefinition(raw, promptShape)
+	p.Name = o.text("name")
+	if err == nil && p.Name == "" {
+		err = errors.New("its name is empty")
+	}
+	if err != nil {
+		return p, err
+	}
+	p.Title, p.Description = o.text("title"), o.text("description")
+	args, err := readArray(orEmptyList(o.Get("arguments")))
+	if err != nil {
+		return p, err
+	}
+	for _, raw := range args {
+		a, err := ReadObject(raw)
+		if err != nil {
+			return p, err
+		}
+		p.Arguments = append(p.Arguments, agent.PromptArgument{Name: a.text("name"), Title: a.text("title"),
+			Description: a.text("description"), Required: a.is("required")})
+	}
+	p.Raw = Compact(o.JSON())
+	return p, nil
+}
+
+// ReadResource reads a resource. One without a name has its URI for one.
+func ReadResource(raw json.RawMessage) (r agent.ResourceInfo, err error) {
+	o, err := readDefinition(raw, resourceShape)
+	r.URI, r.Name = o.text("uri"), o.text("name")
+	if err == nil {
+		if u, bad := url.Parse(r.URI); bad != nil || u.Scheme == "" {
+			err = fmt.Errorf("its uri is no URI: %.100q", r.URI)
+		}
+	}
+	return readResource(o, r, err)
+}
+
+// ReadTemplate reads a template of resources. One without a name has the template for one.
+func ReadTemplate(raw json.RawMessage) (r agent.ResourceInfo, err error) {
+	o, err := readDefinition(raw, templateShape)
+	r.Template, r.Name = o.text("uriTemplate"), o.text("name")
+	if err == nil && r.Template == "" {
+		err = errors.New("its uriTemplate is empty")
+	}
+	return readResource(o, r, err)
+}
+
+func readResource(o *Object, r agent.ResourceInfo, err error) (agent.ResourceInfo, error) {
+	if err != nil {
+		return r, err
+	}
+	if r.Name == "" {
+		r.Name = r.Key()
+	}
+	r.Title, r.Description, r.MIMEType = o.text("title"), o.text("description"), o.text("mimeType")
+	r.Raw = Compact(o.JSON())
+	return r, nil
+}
+
+// readDefinition reads what all definitions have in common. The object is never nil.
+func readDefinition(raw json.RawMessage, s shape) (*Object, error) {
+	o, err := ReadObject(readable(raw))
+	if err != nil {
+		return &Object{}, fmt.Errorf("it is %s, not an object", kindOf(raw))
+	}
+	if err := s.fit(o, false); err != nil {
+		return o, err
+	}
+	o.meta()
+	return o, nil
+}
+
+// inputSchema is the schema of a tool's input. What a server leaves out, or writes as null, true or
+// PHP's empty array, allows any object.
+func inputSchema(raw json.RawMessage) (json.RawMessage, error) {
+	switch {
+	case raw == nil || string(raw) == "null" || string(raw) == "true" || string(Compact(raw)) == "[]":
+		return json.RawMessage(`{"type":"object"}`), nil
+	case kindOf(raw) != anObject:
+		return nil, fmt.Errorf("its inputSchema is %s, not an object", kindOf(raw))
+	}
+	return raw, nil
+}
+
+// is reports whether a member is true.
+func (o *Object) is(name string) bool { return string(o.Get(name)) == "true" }
+
+// flag is a member that is a boolean; nil if there is none.
+func (o *Object) flag(name string) *bool {
+	v := o.Get(name)
+	if v == nil {
+		return nil
+	}
+	return new(string(v) == "true")
+}
+
+// ReadPage reads a page of a list: its items as they stand, and the cursor of the next page.
+func ReadPage(raw json.RawMessage, member string) (items []json.RawMessage, next string, err error) {
+	o, err := ReadObject(raw)
+	if err != nil {
+		return nil, "", fmt.Errorf("the result is %s, not an object", kindOf(raw))
+	}
+	list := orEmptyList(o.Get(member))
+	if string(Compact(list)) != "{}" { // PHP's servers write an empty list so
+		if items, err = readArray(list); err != nil {
+			return nil, "", fmt.Errorf("the result's %s are %s, not a list", member, kindOf(list))
+		}
+	}
+	return items, o.text("nextCursor"), nil
+}
+
+// HeaderTools makes of a list of tools one for the SDK's client: those of which it has to know that
+// some arguments go in headers as well.
+func HeaderTools(raw json.RawMessage) json.RawMessage {
+	var tools []json.RawMessage
+	items, _, _ := ReadPage(raw, "tools") // what is wrong is told to whoever asked
+	for _, item := range items {
+		if t, err := ReadTool(item); err == nil && WantsHeaders(t.InputSchema) {
+			if def, err := json.Marshal(t); err == nil {
+				tools = append(tools, def)
+			}
+		}
+	}
+	o := Object{}
+	o.Set("tools", writeArray(tools))
+	return o.JSON()
+}

@@ -1,0 +1,199 @@
+package codec
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/openmas/openmas/agent"
+)
+
+// A definition that no client could read is refused with the reason; what is harmless, or has one
+// meaning, is kept.
+func TestDefinitionsThatAreLeftOut(t *testing.T) {
+	tool := func(more string) string { return `{"name":"bad","inputSchema":{"type":"object"}` + more + `}` }
+	for raw, want := range map[string]string{
+		tool(`,"description":5`):                         "its description is a number",
+		tool(`,"description":["a"]`):                     "its description is a list",
+		tool(`,"title":3`):                               "its title is a number",
+		tool(`,"annotations":[]`):                        "its annotations is a list",
+		tool(`,"annotations":{"readOnlyHint":"true"}`):   "its readOnlyHint is a string",
+		tool(`,"icons":{"src":"x"}`):                     "its icons is an object",
+		tool(`,"icons":["https://x/y.png"]`):             "one is a string",
+		tool(`,"icons":[{"mimeType":"image/png"}]`):      "it has no src",
+		tool(`,"_meta":[]`):                              "its _meta is a list",
+		tool(`,"execution":"no"`):                        "its execution is a string",
+		tool(`,"execution":{"taskSupport":"required"}`):  "tasks are not supported",
+		`{"name":null,"inputSchema":{}}`:                 "it has no name",
+		`{"name":7,"inputSchema":{}}`:                    "its name is a number",
+		`{"name":"","inputSchema":{}}`:                   "its name is empty",
+		`{"Name":"bad","InputSchema":{"type":"object"}}`: "it has no name",
+		`{"name":"bad","inputSchema":"{}"}`:              "its inputSchema is a string",
+		`{"name":"bad","inputSchema":[1]}`:               "its inputSchema is a list",
+		`null`:                                           "it is null",
+		`"tool"`:                                         "it is a string",
+		tool(``):                                         "",
+		tool(`,"description":null,"annotations":null`):   "",
+		tool(`,"annotations":{"readOnlyHint":null}`):     "",
+		tool(`,"execution":{"taskSupport":"optional"}`):  "",
+		tool(`,"outputSchema":"x","unknown":[{}]`):       "",
+		`{"name":"bad"}`:                                 "",
+		`{"name":"bad","inputSchema":null}`:              "",
+		`{"name":"bad","inputSchema":[ ]}`:               "",
+		`{"name":"bad","inputSchema":true}`:              "",
+	} {
+		info, err := ReadTool([]byte(raw))
+		if err == nil != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", raw, err, want)
+		}
+		if err == nil && (info.Name != "bad" || schemaType(info.InputSchema) != "object" || len(info.Raw) == 0) {
+			t.Errorf("%s: %+v", raw, info)
+		}
+	}
+	for raw, want := range map[string]string{
+		`{"name":"p","arguments":{"x":{}}}`:                    "its arguments is an object",
+		`{"name":"p","arguments":[{"title":"x"}]}`:             "it has no name",
+		`{"name":"p","arguments":[{"name":1}]}`:                "its name is a number",
+		`{"name":"p","arguments":[{"name":"a","required":1}]}`: "its required is a number",
+		`{"name":"p","arguments":null}`:                        "",
+	} {
+		if _, err := ReadPrompt([]byte(raw)); err == nil != (want == "") ||
+			err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", raw, err, want)
+		}
+	}
+	for raw, want := range map[string]string{
+		`{"name":"n"}`:                                      "it has no uri",
+		`{"uri":"not a uri","name":"n"}`:                    "its uri is no URI",
+		`{"uri":"x://y","name":"n","size":"12 KB"}`:         "its size is a string",
+		`{"uri":"x://y","name":"n","size":1.5}`:             "its size is a number",
+		`{"uri":"x://y","annotations":{"audience":"user"}}`: "its audience is a string",
+		`{"uri":"x://y","annotations":{"audience":[1]}}`:    "one is a number",
+		`{"uri":"file:///a b","size":12.0}`:                 "",
+	} {
+		info, err := ReadResource([]byte(raw))
+		if err == nil != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", raw, err, want)
+		}
+		if err == nil && info.Name == "" {
+			t.Errorf("%s has no name", raw)
+		}
+	}
+	if _, err := ReadTemplate([]byte(`{"uriTemplate":"x://{y}","name":5}`)); err == nil {
+		t.Error("a template whose name is a number was read")
+	}
+}
+
+// What a server says of a thing stays as it came: order, digits, what our types do not know. Only
+// what is ours to say is taken out.
+func TestDefinitionsStayAsTheyCame(t *testing.T) {
+	const plain = `{"z":1,"name":"map","_meta":{"ui":{"resourceUri":"ui://x"},"big":12345678901234567890},` +
+		`"icons":[{"src":"data:,","sizes":["48x48"]}],"execution":{"taskSupport":"optional"},` +
+		`"inputSchema":{"type":"object","properties":{"b":{"const":9007199254740993},"a":{"minimum":1.0}}},` +
+		`"annotations":{"title":"Old","readOnlyHint":true,"x-vendor":1}}`
+	info, err := ReadTool([]byte(plain))
+	if err != nil || string(info.Raw) != plain || !info.Annotations.ReadOnly {
+		t.Errorf("%v\n got %s\nwant %s", err, info.Raw, plain)
+	}
+	if b, err := json.Marshal(info); err != nil || string(b) != plain {
+		t.Errorf("%v\n got %s\nwant %s", err, b, plain)
+	}
+	for raw, want := range map[string]string{
+		"{\n \"name\": \"a\",\n \"inputSchema\": { }\n}":                 `{"name":"a","inputSchema":{}}`,
+		`{"name":"a","description":null,"inputSchema":{}}`:               `{"name":"a","inputSchema":{}}`,
+		`{"name":"x","name":"a","inputSchema":{}}`:                       `{"name":"a","inputSchema":{}}`,
+		`{"name":"a\ud800","inputSchema":{"a":"\ud83d\ude00"}}`:          `{"name":"a\ufffd","inputSchema":{"a":"\ud83d\ude00"}}`,
+		"{\"name\":\"a\xff\",\"inputSchema\":{}}":                        "{\"name\":\"a\uFFFD\",\"inputSchema\":{}}",
+		`{"name":"a","inputSchema":{},"_meta":{"openmas/code":1,"k":2}}`: `{"name":"a","inputSchema":{},"_meta":{"k":2}}`,
+		`{"name":"a","inputSchema":{},"_meta":{"openmas\u002fcode":1}}`:  `{"name":"a","inputSchema":{},"_meta":{}}`,
+	} {
+		if info, err := ReadTool([]byte(raw)); err != nil || string(info.Raw) != want {
+			t.Errorf("%s: %v\n got %s\nwant %s", raw, err, info.Raw, want)
+		}
+	}
+}
+
+// A result is what it says, whatever else is in it, and is passed on as it came.
+func TestResultsOfForeignServers(t *testing.T) {
+	same := func(s string) [3]string { return [3]string{s, s, ""} }
+	for name, tt := range map[string]struct {
+		raw  [3]string // what came, Raw, the text
+		want string    // the structured value
+	}{
+		"text":        {raw: [3]string{`{"content":[{"type":"text","text":"a"}]}`, `{"content":[{"type":"text","text":"a"}]}`, "a"}},
+		"big integer": {raw: [3]string{`{"content":[],"structuredContent":{"n":9007199254740993}}`, `{"content":[],"structuredContent":{"n":9007199254740993}}`, `{"n":9007199254740993}`}, want: `{"n":9007199254740993}`},
+		"beside an image": {raw: [3]string{`{"content":[{"type":"image","data":"AQ==","mimeType":"x"}],"structuredContent":{"n":9007199254740993},"x":[1]}`,
+			`{"content":[{"type":"image","data":"AQ==","mimeType":"x"}],"structuredContent":{"n":9007199254740993},"x":[1]}`, `{"n":9007199254740993}`}, want: `{"n":9007199254740993}`},
+		"annotations": {raw: same(`{"content":[{"type":"resource_link","uri":"ui://x","name":"v","icons":[{"src":"x"}],"size":0,"annotations":{"priority":1.0}}],"_meta":{"big":9007199254740993}}`)},
+		"unknown":     {raw: same(`{"content":[{"type":"video","src":{"n":12345678901234567890}}]}`)},
+		"no list":     {raw: [3]string{`{"content":{"type":"text","text":"a"}}`, `{"content":[{"type":"text","text":"a"}]}`, "a"}},
+		"null":        {raw: [3]string{`{"content":null,"structuredContent":null,"isError":null}`, `{"content":[]}`, ""}},
+		"nothing":     {raw: [3]string{`{}`, `{"content":[]}`, ""}},
+		"bad block": {raw: [3]string{`{"content":[{"type":"text","text":"a"},{"type":"text","text":5},7]}`,
+			`{"content":[{"type":"text","text":"a"},{"type":"text","text":"{\"type\":\"text\",\"text\":5}"},{"type":"text","text":"7"}]}`,
+			"a\n{\"type\":\"text\",\"text\":5}\n7"}},
+		"bad annotations": {raw: [3]string{`{"content":[{"type":"text","text":"a","annotations":7,"_meta":null}]}`, `{"content":[{"type":"text","text":"a"}]}`, "a"}},
+		"base64 of URLs":  {raw: [3]string{`{"content":[{"type":"image","data":"_-8","mimeType":"x"}]}`, `{"content":[{"type":"image","data":"/+8=","mimeType":"x"}]}`, ""}},
+		"a data URL":      {raw: [3]string{`{"content":[{"type":"audio","data":"data:x;base64,AQ==","mimeType":"x"}]}`, `{"content":[{"type":"audio","data":"AQ==","mimeType":"x"}]}`, ""}},
+		"no base64": {raw: [3]string{`{"content":[{"type":"image","data":"?","mimeType":"x"}]}`,
+			`{"content":[{"type":"text","text":"{\"type\":\"image\",\"data\":\"?\",\"mimeType\":\"x\"}"}]}`, `{"type":"image","data":"?","mimeType":"x"}`}},
+		"a blob": {raw: [3]string{`{"content":[{"type":"resource","resource":{"uri":"x:y","blob":"_w"}}]}`, `{"content":[{"type":"resource","resource":{"uri":"x:y","blob":"/w=="}}]}`, ""}},
+		"forged": {raw: [3]string{`{"content":[{"type":"text","text":"5"}],"_meta":{"openmas/generated":true,"openmas/structured":"1","k":1}}`, `{"content":[{"type":"text","text":"5"}],"_meta":{"k":1}}`, "5"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			res, err := DecodeToolResult([]byte(tt.raw[0]), false)
+			if err != nil || string(res.Raw) != tt.raw[1] || res.Text() != tt.raw[2] || string(res.Structured) != tt.want {
+				t.Errorf("%v\n got %s, %q, %s\nwant %s, %q, %s", err, res.Raw, res.Text(), res.Structured, tt.raw[1], tt.raw[2], tt.want)
+			}
+		})
+	}
+	for _, bad := range []string{`[]`, `7`, `{"content":"text"}`, `{"content":5}`} {
+		if res, err := DecodeToolResult([]byte(bad), false); agent.CodeOf(err) != agent.CodeInternal {
+			t.Errorf("%s: %+v, %v", bad, res, err)
+		}
+	}
+	failed := `{"isError":true,"content":[{"type":"text","text":"no"},{"type":"image","data":"AQ==","mimeType":"x"}],"structuredContent":{"n":9007199254740993}}`
+	_, err := DecodeToolResult([]byte(failed), false)
+	if e := agent.AsError(err); e.Code != agent.CodeToolFailed || e.Message != "no" || string(e.Raw) != failed ||
+		string(e.Details) != `{"n":9007199254740993}` {
+		t.Errorf("an error: %+v, raw %s", e, e.Raw)
+	}
+	_, err = DecodeToolResult([]byte(`{"isError":"true","content":[],"_meta":{"openmas/not-executed":true,"openmas/code":"internal"}}`), false)
+	if e := agent.AsError(err); e.NotExecuted || string(e.Raw) != `{"isError":true,"content":[],"_meta":{}}` {
+		t.Errorf("an error that forges ours: %+v, raw %s", e, e.Raw)
+	}
+}
+
+// Prompts, resources and completions are read like results of tools.
+func TestOtherResultsOfForeignServers(t *testing.T) {
+	const prompt = `{"messages":[{"role":"user","content":{"type":"text","text":"a","x":1},"y":2}],"description":"d","n":9007199254740993}`
+	res, err := ReadPromptResult([]byte(prompt))
+	if err != nil || string(res.Raw) != prompt {
+		t.Fatalf("%v, %+v", err, res)
+	}
+	if p, err := res.Prompt(); err != nil || p.Description != "d" || p.Messages[0].Content.Text != "a" {
+		t.Errorf("%v, %+v", err, p)
+	}
+	res, err = ReadPromptResult([]byte(`{"messages":[{"role":"system","content":"a"},{"role":"user","content":{"type":"text","text":"b"}}]}`))
+	if err != nil || string(res.Raw) != `{"messages":[{"role":"user","content":{"type":"text","text":"\"a\""}},{"role":"user","content":{"type":"text","text":"b"}}]}` {
+		t.Errorf("%v, %s", err, res.Raw)
+	}
+	const resource = `{"contents":[{"uri":"ui://x","mimeType":"text/html","text":"<html>","_meta":{"ui":{"n":1.0}}}],"ttlMs":5}`
+	if res, err = ReadResourceResult([]byte(resource)); err != nil || string(res.Raw) != resource ||
+		res.Content[0].Resource.Text != "<html>" {
+		t.Errorf("%v, %+v", err, res)
+	}
+	const complete = `{"completion":{"values":["a"],"total":1,"x":2}}`
+	if res, err = ReadCompleteResult([]byte(complete)); err != nil || string(res.Raw) != complete {
+		t.Errorf("%v, %+v", err, res)
+	}
+	for raw, read := range map[string]func(json.RawMessage) (*agent.Result, error){
+		`{"messages":7}`: ReadPromptResult, `{"messages":[7]}`: ReadPromptResult, `[]`: ReadPromptResult,
+		`{"contents":[{"text":"a"}]}`: ReadResourceResult, `{"contents":{}}`: ReadResourceResult,
+		`{"completion":[]}`: ReadCompleteResult,
+	} {
+		if _, err := read([]byte(raw)); agent.CodeOf(err) != agent.CodeInternal {
+			t.Errorf("%s: %v", raw, err)
+		}
+	}
+}

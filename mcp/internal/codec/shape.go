@@ -1,0 +1,190 @@
+package codec
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/openmas/openmas/mcp/internal/rawjson"
+)
+
+// A shape is what MCP says about the members of an object, as far as official clients check it: one
+// member of the wrong type makes them refuse a whole list, or a whole result. Members that no shape
+// names are anything.
+type shape []field
+
+type field struct {
+	name string
+	kind kind
+	must bool
+	of   shape // of an object, or of the objects in a list
+}
+
+// A kind is a type of JSON value, in words for people.
+type kind string
+
+const (
+	aString  kind = "a string"
+	aNumber  kind = "a number"
+	anInt    kind = "a whole number"
+	aBoolean kind = "a boolean"
+	anObject kind = "an object"
+	strs     kind = "a list of strings"
+	objects  kind = "a list of objects"
+)
+
+var iconsShape = shape{{name: "src", kind: aString, must: true}, {name: "mimeType", kind: aString},
+	{name: "sizes", kind: strs}, {name: "theme", kind: aString}}
+
+// common is in all definitions.
+var common = shape{{name: "title", kind: aString}, {name: "description", kind: aString},
+	{name: "icons", kind: objects, of: iconsShape}, {name: "_meta", kind: anObject}}
+
+var audience = field{name: "annotations", kind: anObject, of: shape{{name: "audience", kind: strs},
+	{name: "priority", kind: aNumber}, {name: "lastModified", kind: aString}}}
+
+var (
+	toolShape = append(shape{{name: "name", kind: aString, must: true},
+		{name: "annotations", kind: anObject, of: shape{{name: "title", kind: aString},
+			{name: "readOnlyHint", kind: aBoolean}, {name: "destructiveHint", kind: aBoolean},
+			{name: "idempotentHint", kind: aBoolean}, {name: "openWorldHint", kind: aBoolean}}},
+		{name: "execution", kind: anObject, of: shape{{name: "taskSupport", kind: aString}}}}, common...)
+	promptShape = append(shape{{name: "name", kind: aString, must: true},
+		{name: "arguments", kind: objects, of: shape{{name: "name", kind: aString, must: true},
+			{name: "title", kind: aString}, {name: "description", kind: aString},
+			{name: "required", kind: aBoolean}}}}, common...)
+	resourceShape = append(shape{{name: "uri", kind: aString, must: true}, {name: "name", kind: aString},
+		{name: "mimeType", kind: aString}, {name: "size", kind: anInt}, audience}, common...)
+	templateShape = append(shape{{name: "uriTemplate", kind: aString, must: true}, {name: "name", kind: aString},
+		{name: "mimeType", kind: aString}, audience}, common...)
+)
+
+var contentsShape = shape{{name: "uri", kind: aString, must: true}, {name: "mimeType", kind: aString},
+	{name: "text", kind: aString}, {name: "blob", kind: aString}, {name: "_meta", kind: anObject}}
+
+// blockShapes are those of the blocks that we know; others are anything.
+var blockShapes = map[string]shape{
+	"text":  {{name: "text", kind: aString, must: true}, audience, {name: "_meta", kind: anObject}},
+	"image": mediaShape, "audio": mediaShape,
+	"resource_link": append(shape{{name: "name", kind: aString, must: true}}, resourceShape...),
+	"resource": {{name: "resource", kind: anObject, must: true}, audience,
+		{name: "_meta", kind: anObject}},
+}
+
+var mediaShape = shape{{name: "data", kind: aString, must: true}, {name: "mimeType", kind: aString, must: true},
+	audience, {name: "_meta", kind: anObject}}
+
+// fit holds o against the shape. What is null counts as absent, and is taken out. An error says
+// what is wrong. With mend, members that need not be there are taken out instead.
+func (s shape) fit(o *Object, mend bool) error {
+	for _, f := range s {
+		v := o.Get(f.name)
+		if string(v) == "null" {
+			o.Delete(f.name)
+			v = nil
+		}
+		if v == nil {
+			if f.must {
+				return fmt.Errorf("it has no %s", f.name)
+			}
+			continue
+		}
+		if now, err := f.fit(v, mend); err == nil {
+			if now != nil {
+				o.Set(f.name, now)
+			}
+		} else if f.must || !mend {
+			return err
+		} else {
+			o.Delete(f.name)
+		}
+	}
+	return nil
+}
+
+// fit returns what the value becomes; nil: it stays.
+func (f field) fit(v json.RawMessage, mend bool) (json.RawMessage, error) {
+	wrong := fmt.Errorf("its %s is %s, not %s", f.name, kindOf(v), f.kind)
+	switch f.kind {
+	case strs, objects:
+		items, err := readArray(v)
+		if err != nil {
+			return nil, wrong
+		}
+		want, changed := aString, false
+		if f.kind == objects {
+			want = anObject
+		}
+		for i, item := range items {
+			if kindOf(item) != want {
+				return nil, fmt.Errorf("its %s are not %s: one is %s", f.name, f.kind, kindOf(item))
+			}
+			now, err := field{f.name, want, true, f.of}.fit(item, mend)
+			if err != nil {
+				return nil, err
+			}
+			if now != nil {
+				items[i], changed = now, true
+			}
+		}
+		if changed {
+			return writeArray(items), nil
+		}
+		return nil, nil
+	case anObject:
+		if v[0] != '{' {
+			return nil, wrong
+		}
+		if f.of == nil {
+			return nil, nil
+		}
+		o, err := ReadObject(v)
+		if err == nil {
+			err = f.of.fit(o, mend)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("in its %s: %w", f.name, err)
+		}
+		if o.Changed() {
+			return o.JSON(), nil
+		}
+		return nil, nil
+	case anInt:
+		if n, err := strconv.ParseFloat(string(v), 64); err != nil || n != math.Trunc(n) {
+			return nil, wrong
+		}
+	default:
+		if kindOf(v) != f.kind {
+			return nil, wrong
+		}
+	}
+	return nil, nil
+}
+
+// kindOf is what a JSON value is, by its first byte.
+func kindOf(raw json.RawMessage) kind {
+	switch raw[0] {
+	case '{':
+		return anObject
+	case '[':
+		return "a list"
+	case '"':
+		return aString
+	case 't', 'f':
+		return aBoolean
+	case 'n':
+		return "null"
+	}
+	return aNumber
+}
+
+// text is a member that is a string; empty if it is none.
+func (o *Object) text(name string) string {
+	raw := o.Get(name)
+	s, ok := rawjson.Unquote(raw)
+	if !ok && len(raw) > 0 && raw[0] == '"' {
+		_ = json.Unmarshal(raw, &s) // what is not UTF-8 becomes U+FFFD
+	}
+	return s
+}
