@@ -14,7 +14,7 @@ LINT    := $(TOOLS)/golangci-lint-$(LINT_VERSION)
 RACE := $(shell CGO_ENABLED=$$($(GO) env CGO_ENABLED) && [ "$$CGO_ENABLED" = 1 ] && command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke build install test quick lint cross fuzz interop cluster redis bench bench-mcp clean $(BIN)
+.PHONY: help run smoke build install test quick lint cross fuzz interop real cluster redis bench bench-mcp clean $(BIN)
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,7 +51,7 @@ quick: ## what a change breaks first: no race detector, no other processes
 	@$(PROGRESS) test $(AT_ONCE) -short $(PACKAGES)
 
 # Modules of their own: what they need is none of ours. Nothing else builds them.
-NESTED := internal/bench contrib/redis
+NESTED := internal/bench internal/interop/mcpgo contrib/redis
 
 lint: $(LINT) ## gofmt, go.mod tidiness and golangci-lint, of the nested modules too
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:" >&2; gofmt -l . >&2; exit 1; }
@@ -70,8 +70,11 @@ fuzz: ## every fuzz test for FUZZTIME each
 	@for pkg in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz'); do \
 	  echo "$$pkg $$f" && $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done; done
 
-interop: ## real MCP programs in Python and TypeScript, the Inspector, the conformance suite: installed once, in the cache folder
-	@$(GO) run ./internal/interop/run
+interop: ## real MCP programs in Python, TypeScript and Go, the Inspector, the conformance suite: installed once, in the cache folder
+	@$(GO) run ./internal/interop/run -skip '^TestReal'
+
+real: ## eight servers that people use as the agents of one project, called by official clients through the gateway
+	@$(GO) run ./internal/interop/run -run '^TestReal'
 
 cluster: SHELL := bash
 cluster: .SHELLFLAGS := -o pipefail -c

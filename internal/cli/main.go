@@ -25,6 +25,7 @@ func Main(p Program) int {
 	if os.Getenv(runtime.ChildVar) == "" {
 		return Run(ctx, p, os.Args[1:], Streams{In: os.Stdin, Out: out, Err: os.Stderr})
 	}
+	defer SurviveBrokenPipes()()
 	// Standard output is the protocol's alone: a stray print must not corrupt it.
 	os.Stdout = os.Stderr
 	if err := runtime.ServeChild(ctx, p.Types, os.Stdin, out, os.Stderr); err != nil {
@@ -32,6 +33,15 @@ func Main(p Program) int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// SurviveBrokenPipes makes a write to a standard output or error that nobody reads any more an error,
+// where the system would end the process: a client that closes both must not cut off what is in
+// flight. Only for programs that serve; the function that it returns ends it.
+func SurviveBrokenPipes() func() {
+	got := make(chan os.Signal, 1) // nobody reads it: that the signal is wanted is what changes writes
+	signal.Notify(got, syscall.SIGPIPE)
+	return func() { signal.Stop(got) }
 }
 
 // signals returns a context that ends at the first SIGINT or SIGTERM. The second ends the process.

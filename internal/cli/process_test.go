@@ -20,6 +20,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/mcp"
 )
 
 // process is the openmas program of these tests as a process of its own.
@@ -187,6 +188,32 @@ func TestRunStdio(t *testing.T) {
 	}
 	if n := strings.Count(p.err.String(), "a stray print"); n != 2 {
 		t.Errorf("the stray prints are %d times in the log:\n%s", n, &p.err)
+	}
+}
+
+// A client that closes standard error before stdin cuts nothing off: the exit code is 0.
+func TestClientClosesStandardError(t *testing.T) {
+	p := program(t, io.Discard, "run", projectFile(t, crew), "--stdio")
+	stderr, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Stderr = write
+	p.start()
+	_ = write.Close() // the process has its own
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() && lines.Text() != mcp.StdioReady {
+		continue
+	}
+	_ = stderr.Close() // from here on nobody reads it
+	_ = p.in.Close()
+	select {
+	case <-p.ended:
+	case <-time.After(30 * time.Second):
+		t.Fatal("it does not end")
+	}
+	if p.ProcessState.ExitCode() != 0 {
+		t.Errorf("ended by %s", p.ProcessState)
 	}
 }
 

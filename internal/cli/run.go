@@ -32,6 +32,7 @@ When everything is up, standard error has a line that says so, and SSE_SERVER_UR
 project has a gateway.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			defer SurviveBrokenPipes()()
 			if err := p.argument(args); err != nil {
 				return err
 			}

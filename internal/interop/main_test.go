@@ -30,6 +30,8 @@ var (
 	conformant = program("./fixture/conformant")
 	sdkServer  = program("github.com/modelcontextprotocol/go-sdk/conformance/everything-server") // the yardsticks
 	sdkClient  = program("github.com/modelcontextprotocol/go-sdk/conformance/everything-client")
+	// a module of its own
+	mcpGo = program("./mcpgo")
 )
 
 // program gives the path of a Go program, which is built at the first call.
@@ -39,7 +41,11 @@ func program(pkg string) func(t *testing.T) string {
 		if runtime.GOOS == "windows" {
 			out += ".exe"
 		}
-		said, err := exec.Command("go", "build", "-o", out, pkg).CombinedOutput()
+		build := exec.Command("go", "build", "-o", out, pkg)
+		if _, err := os.Stat(filepath.Join(pkg, "go.mod")); err == nil {
+			build = exec.Command("go", "build", "-C", pkg, "-o", out, ".")
+		}
+		said, err := build.CombinedOutput()
 		if err != nil {
 			return "", fmt.Errorf("build %s: %w\n%s", pkg, err, said)
 		}

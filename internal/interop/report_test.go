@@ -39,6 +39,8 @@ func (r *report) add(t *testing.T, peer, version, direction, transport string) *
 			line.result = "SKIPPED"
 		case line.result == "":
 			line.result = "ok"
+		case !strings.HasPrefix(line.result, "ok"):
+			line.result = "ok, " + line.result
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -28,6 +28,8 @@ type server struct {
 	command       func(t *testing.T) []string // without the transport
 	// of the tool fail; newer Python SDKs keep an exception's text to themselves
 	failText string
+	// its sessions over SSE have no sampling
+	noSampling bool
 }
 
 func (s server) name() string { return fmt.Sprintf("%s %s %s", s.peer, s.version, s.transport) }
@@ -45,7 +47,7 @@ func servers() []server {
 					t.Fatal(err)
 				}
 				return []string{toolbox.PythonIn(folder(tool)), script}
-			}, failText})
+			}, failText, false})
 		}
 		return out
 	}
@@ -56,7 +58,10 @@ func servers() []server {
 		out = append(out, server{"TypeScript SDK", toolbox.TypeScriptVersion,
 			[]*toolbox.Tool{toolbox.Node, toolbox.Peers}, tr, func(t *testing.T) []string {
 				return []string{nodeProgram(t), filepath.Join(bench.scripts, "server.mjs")}
-			}, "as asked"})
+			}, "as asked", false})
+		out = append(out, server{"mcp-go", mcpGoVersion(), nil, tr, func(t *testing.T) []string {
+			return []string{mcpGo(t), "server"}
+		}, "as asked", tr == mcp.SSE})
 	}
 	return out
 }
@@ -154,7 +159,9 @@ func use(t *testing.T, peer communicator.Peer, s server) {
 	checkNested(t, peer)
 	checkTogether(t, peer)
 	checkProgress(t, peer)
-	checkSampling(t, peer)
+	if !s.noSampling {
+		checkSampling(t, peer)
+	}
 	checkPromptAndResource(t, peer)
 }
 

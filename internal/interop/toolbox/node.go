@@ -16,6 +16,7 @@ const NodeVersion = "22.23.3"
 // Versions of what package.json pins, for people.
 const (
 	TypeScriptVersion  = "1.32.2"
+	RealServersVersion = "2026.8.31"
 	InspectorVersion   = "2.12.0"
 	ConformanceVersion = "0.1.16"
 	// NewestConformanceVersion knows protocol 2026-07-28.
@@ -27,6 +28,10 @@ var (
 	packagePins []byte
 	//go:embed pins/node/package-lock.json
 	packageLock []byte
+	//go:embed pins/node-real/package.json
+	realNodePins []byte
+	//go:embed pins/node-real/package-lock.json
+	realNodeLock []byte
 	//go:embed pins/node-newest/package.json
 	newestPins []byte
 	//go:embed pins/node-newest/package-lock.json
@@ -46,6 +51,8 @@ var (
 		}}
 	Peers  = packages("npm peers", packagePins, packageLock)
 	Newest = packages("npm newest conformance", newestPins, newestLock)
+	// RealNode has servers that people use.
+	RealNode = packages("npm servers", realNodePins, realNodeLock)
 )
 
 // packages is a folder of npm packages in locked versions.

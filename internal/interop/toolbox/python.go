@@ -3,7 +3,6 @@ package toolbox
 import (
 	"context"
 	_ "embed" // the pins
-	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,22 +15,37 @@ const (
 	PythonNewVersion = "2.3.0"
 )
 
-// PythonOld and PythonNew are virtual environments with the Python SDK, FastAPI and uvicorn.
+// FastMCPVersion is the newest fastmcp, whose client many Python programs use.
+const FastMCPVersion = "4.2.3"
+
+// PythonOld and PythonNew are virtual environments with the Python SDK, FastAPI and uvicorn, FastMCP
+// is one with fastmcp. RealPython has servers that people use; the one for SQLite needs an SDK of
+// its own.
 var (
-	PythonOld = python(PythonOldVersion, pythonOldPins)
-	PythonNew = python(PythonNewVersion, pythonNewPins)
+	PythonOld  = python("mcp "+PythonOldVersion, pythonOldPins, "mcp=="+PythonOldVersion, "fastapi", "uvicorn")
+	PythonNew  = python("mcp "+PythonNewVersion, pythonNewPins, "mcp=="+PythonNewVersion, "fastapi", "uvicorn")
+	FastMCP    = python("fastmcp "+FastMCPVersion, fastMCPPins, "fastmcp=="+FastMCPVersion)
+	RealPython = python("servers", realPythonPins, "mcp-server-time", "mcp-server-git", "mcp-server-fetch")
+	RealSQLite = python("sqlite server", realSQLitePins, "mcp-server-sqlite")
 )
 
 var (
+	//go:embed pins/python-fastmcp.txt
+	fastMCPPins []byte
+	//go:embed pins/python-real.txt
+	realPythonPins []byte
+	//go:embed pins/python-sqlite.txt
+	realSQLitePins []byte
 	//go:embed pins/python-old.txt
 	pythonOldPins []byte
 	//go:embed pins/python-new.txt
 	pythonNewPins []byte
 )
 
-func python(version string, constraints []byte) *Tool {
+// python is a virtual environment with packages, in the versions of the constraints.
+func python(name string, constraints []byte, packages ...string) *Tool {
 	return &Tool{
-		name: "python mcp " + version,
+		name: "python " + name,
 		pins: [][]byte{constraints},
 		install: func(ctx context.Context, dir string) error {
 			python, err := need("python3")
@@ -50,14 +64,14 @@ func python(version string, constraints []byte) *Tool {
 			if err := os.WriteFile(list, constraints, 0o644); err != nil {
 				return err
 			}
-			return run(ctx, dir, PythonIn(dir), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-				"--no-input",
-				"--constraint", list, fmt.Sprintf("mcp==%s", version), "fastapi", "uvicorn")
+			return run(ctx, dir, append([]string{PythonIn(dir), "-m", "pip", "install", "--quiet",
+				"--disable-pip-version-check", "--no-input", "--constraint", list}, packages...)...)
 		},
 	}
 }
 
-// PythonIn is the interpreter of a virtual environment.
+// PythonIn is the interpreter of a virtual environment. Programs of packages are started with it and
+// -m: their own scripts know the folder that the environment was made in, before it was moved.
 func PythonIn(dir string) string {
 	if runtime.GOOS == "windows" {
 		return filepath.Join(dir, "Scripts", "python.exe")

@@ -31,7 +31,9 @@ type Tool struct {
 }
 
 // Tools lists everything, in the order in which it is best installed.
-func Tools() []*Tool { return []*Tool{PythonOld, PythonNew, Peers, Newest, Node} }
+func Tools() []*Tool {
+	return []*Tool{PythonOld, PythonNew, FastMCP, RealPython, RealSQLite, Peers, Newest, RealNode, Node}
+}
 
 // Name says what the tool is, with its version.
 func (t *Tool) Name() string { return t.name }

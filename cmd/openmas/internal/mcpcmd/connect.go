@@ -28,6 +28,7 @@ A URL without a path leads to /mcp. Write /sse at its end for a server of HTTP+S
   openmas mcp connect --url https://agents.example.org --token-env OPENMAS_TOKEN`,
 		Args: cli.NoArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
+			defer cli.SurviveBrokenPipes()()
 			if !stdio {
 				return cli.Usage(errors.New("--stdio=false: there is no other way to connect"))
 			}

@@ -1,6 +1,6 @@
 // A client of the TypeScript SDK, written the way its users write them. It prints what it saw as one line of JSON, as client.py does.
 //
-//   node client.mjs [--transport sse|http|stdio] [--prefix P] [--clients N] [--abrupt] [--cut] [--extras] URL | COMMAND ARG...
+//   node client.mjs [--transport sse|http|stdio] [--prefix P] [--clients N] [--abrupt] [--cut] [--extras] [--calls JSON] URL | COMMAND ARG...
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
@@ -13,7 +13,7 @@ const { values: opts } = parseArgs({
   args: process.argv.slice(2, cut),
   options: {
     transport: { type: 'string', default: 'sse' }, prefix: { type: 'string', default: '' }, clients: { type: 'string', default: '0' },
-    abrupt: { type: 'boolean' }, cut: { type: 'boolean' }, extras: { type: 'boolean' },
+    abrupt: { type: 'boolean' }, cut: { type: 'boolean' }, extras: { type: 'boolean' }, calls: { type: 'string' },
   },
 });
 const target = process.argv.slice(cut + 1);
@@ -89,6 +89,31 @@ async function cutOff() {
   return { protocol, slow: { is_error: !!result.isError, text: result.content[0].text } };
 }
 
+// All pages of a list.
+async function listing(method, of) {
+  const items = [];
+  let cursor;
+  do {
+    const page = await method(cursor ? { cursor } : {});
+    items.push(...page[of]);
+    cursor = page.nextCursor;
+  } while (cursor);
+  return items;
+}
+
+// Everything that the server has, and the calls that --calls lists as [TOOL, ARGUMENTS].
+async function calls() {
+  const { client, protocol } = await connect();
+  const seen = { protocol, tools: (await listing((p) => client.listTools(p), 'tools')).map((t) => t.name) };
+  seen.prompts = (await listing((p) => client.listPrompts(p), 'prompts')).map((p) => p.name);
+  seen.resources = (await listing((p) => client.listResources(p), 'resources')).map((r) => r.uri);
+  seen.answers = {};
+  for (const [tool, args] of JSON.parse(opts.calls)) seen.answers[tool] = await call(client, tool, args, 60000);
+  await client.close();
+  seen.closed = true;
+  return seen;
+}
+
 async function oneOfMany(i) {
   const { client } = await connect();
   const answer = await call(client, 'echo', { message: i });
@@ -98,7 +123,7 @@ async function oneOfMany(i) {
 
 try {
   const many = Number(opts.clients);
-  const seen = many ? { good: (await Promise.all([...Array(many).keys()].map(oneOfMany))).filter(Boolean).length } : opts.cut ? await cutOff() : await wholeProgram();
+  const seen = many ? { good: (await Promise.all([...Array(many).keys()].map(oneOfMany))).filter(Boolean).length } : opts.calls ? await calls() : opts.cut ? await cutOff() : await wholeProgram();
   console.log(JSON.stringify(seen));
 } catch (e) {
   console.log(JSON.stringify({ broken: String(e.stack ?? e) }));

@@ -1,9 +1,10 @@
 """An MCP client, written the way the SDK's users write them. It does what a program does with a server, and prints what it saw as one line of JSON.
 
-    client.py [--transport sse|http|stdio] [--prefix P] [--api session|client] [--clients N] [--abrupt] (URL | COMMAND ARG...)
+    client.py [--transport sse|http|stdio] [--prefix P] [--api session|client|fastmcp] [--clients N] [--abrupt] (URL | COMMAND ARG...)
 
 --prefix goes before each tool's name. --api client takes the newest SDK's high-level Client, which probes for the newest protocol first. --clients opens
 that many sessions at once. --abrupt ends the process after the first call, without a goodbye. --cut calls one slow tool, and says on stderr when it runs.
+--calls takes a JSON list of [TOOL, ARGUMENTS]; the program lists everything that the server has, and makes these calls. --api fastmcp takes fastmcp's client.
 """
 
 import argparse
@@ -45,6 +46,18 @@ async def model(context, params):
 @contextlib.asynccontextmanager
 async def connect(opts):
     """Yields the session, the protocol's version and the server's name."""
+    if opts.api == "fastmcp":
+        from fastmcp import Client
+        from fastmcp.client.transports import SSETransport, StdioTransport, StreamableHttpTransport
+
+        async def repeat(messages, params, context):
+            return f"you asked {messages[0].content.text}"
+
+        target = {"stdio": lambda: StdioTransport(opts.target[0], opts.target[1:]), "sse": lambda: SSETransport(opts.target[0]),
+                  "http": lambda: StreamableHttpTransport(opts.target[0])}[opts.transport]()
+        async with Client(target, sampling_handler=repeat) as client:
+            yield FastMCP(client), client.protocol_version, getattr(client.server_info, "name", "")
+        return
     if opts.api == "client":
         from mcp import Client
 
@@ -56,6 +69,19 @@ async def connect(opts):
         async with ClientSession(streams[0], streams[1], sampling_callback=model) as session:
             hello = await asyncio.wait_for(session.initialize(), timeout=15)
             yield session, read(hello, "protocol_version", "protocolVersion"), read(hello, "server_info", "serverInfo").name
+
+
+class FastMCP:
+    """fastmcp's client, with the methods of a session that this program uses."""
+
+    def __init__(self, client):
+        self.client = client
+
+    async def call_tool(self, name, arguments, progress_callback=None):
+        return await self.client.call_tool_mcp(name, arguments, progress_handler=progress_callback)
+
+    def __getattr__(self, name):
+        return getattr(self.client, name + "_mcp")
 
 
 async def call(session, opts, tool, arguments, timeout=15):
@@ -106,6 +132,27 @@ async def whole_program(opts):
     return seen
 
 
+async def listing(session, name, of):
+    """All pages of a list."""
+    items, cursor = [], None
+    while True:
+        page = await asyncio.wait_for(getattr(session, name)(cursor=cursor) if cursor else getattr(session, name)(), timeout=15)
+        items += getattr(page, of)
+        cursor = read(page, "next_cursor", "nextCursor")
+        if not cursor:
+            return items
+
+
+async def calls(opts):
+    async with connect(opts) as (session, protocol, _):
+        seen = {"protocol": protocol, "tools": [t.name for t in await listing(session, "list_tools", "tools")]}
+        seen["prompts"] = [p.name for p in await listing(session, "list_prompts", "prompts")]
+        seen["resources"] = [str(r.uri) for r in await listing(session, "list_resources", "resources")]
+        seen["answers"] = {tool: await call(session, opts, tool, arguments, timeout=60) for tool, arguments in json.loads(opts.calls)}
+    seen["closed"] = True
+    return seen
+
+
 async def one_of_many(opts, i):
     async with connect(opts) as (session, _, _):
         answer = await call(session, opts, "echo", {"message": i})
@@ -125,10 +172,11 @@ async def main():
     args = argparse.ArgumentParser()
     args.add_argument("--transport", choices=["stdio", "sse", "http"], default="sse")
     args.add_argument("--prefix", default="")
-    args.add_argument("--api", choices=["session", "client"], default="session")
+    args.add_argument("--api", choices=["session", "client", "fastmcp"], default="session")
     args.add_argument("--clients", type=int, default=0)
     args.add_argument("--abrupt", action="store_true")
     args.add_argument("--cut", action="store_true")
+    args.add_argument("--calls", default="")
     args.add_argument("--extras", action="store_true", help="a prompt and a resource as well")
     args.add_argument("target", nargs=argparse.REMAINDER)
     opts = args.parse_args()
@@ -136,6 +184,9 @@ async def main():
         opts.target = opts.target[1:]
     if opts.cut:
         print(json.dumps(await cut(opts)))
+        return
+    if opts.calls:
+        print(json.dumps(await calls(opts)))
         return
     if opts.clients:
         good = await asyncio.gather(*(one_of_many(opts, i) for i in range(opts.clients)))
@@ -146,7 +197,7 @@ async def main():
 
 if __name__ == "__main__":
     try:
-        asyncio.run(asyncio.wait_for(main(), timeout=60))
+        asyncio.run(asyncio.wait_for(main(), timeout=120))
     except Exception as e:
         print(json.dumps({"broken": repr(e)}))
         raise
