@@ -35,9 +35,9 @@ func Main(p Program) int {
 	return exitOK
 }
 
-// SurviveBrokenPipes makes a write to a standard output or error that nobody reads any more an error,
-// where the system would end the process: a client that closes both must not cut off what is in
-// flight. Only for programs that serve; the function that it returns ends it.
+// SurviveBrokenPipes makes a write to a standard output or error that nobody reads any more an
+// error, where the system would end the process: a client that closes both must not cut off what is
+// in flight. Only for programs that serve; the function that it returns ends it.
 func SurviveBrokenPipes() func() {
 	got := make(chan os.Signal, 1) // nobody reads it: that the signal is wanted is what changes writes
 	signal.Notify(got, syscall.SIGPIPE)

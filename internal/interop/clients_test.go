@@ -181,8 +181,8 @@ func TestClientsOfABridge(t *testing.T) {
 // Clients whose connections break while a tool runs come back for its answer.
 func TestClientsThatLoseTheirConnection(t *testing.T) {
 	for _, c := range clients() {
-		// Clients of the newest protocol have no handshake, and so nothing to come back for. mcp-go's does
-		// not ask for the rest of a stream that broke.
+		// Clients of the newest protocol have no handshake, and so nothing to come back for.
+		// mcp-go's does not ask for the rest of a stream that broke.
 		if !slices.Contains(c.transports, "http") || strings.HasSuffix(c.peer, "Client") || c.peer == "mcp-go" {
 			continue
 		}

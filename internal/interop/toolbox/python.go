@@ -18,9 +18,9 @@ const (
 // FastMCPVersion is the newest fastmcp, whose client many Python programs use.
 const FastMCPVersion = "4.2.3"
 
-// PythonOld and PythonNew are virtual environments with the Python SDK, FastAPI and uvicorn, FastMCP
-// is one with fastmcp. RealPython has servers that people use; the one for SQLite needs an SDK of
-// its own.
+// PythonOld and PythonNew are virtual environments with the Python SDK, FastAPI and uvicorn,
+// FastMCP is one with fastmcp. RealPython has servers that people use; the one for SQLite needs an
+// SDK of its own.
 var (
 	PythonOld  = python("mcp "+PythonOldVersion, pythonOldPins, "mcp=="+PythonOldVersion, "fastapi", "uvicorn")
 	PythonNew  = python("mcp "+PythonNewVersion, pythonNewPins, "mcp=="+PythonNewVersion, "fastapi", "uvicorn")
@@ -70,8 +70,8 @@ func python(name string, constraints []byte, packages ...string) *Tool {
 	}
 }
 
-// PythonIn is the interpreter of a virtual environment. Programs of packages are started with it and
-// -m: their own scripts know the folder that the environment was made in, before it was moved.
+// PythonIn is the interpreter of a virtual environment. Programs of packages are started with it
+// and -m: their own scripts know the folder that the environment was made in, before it was moved.
 func PythonIn(dir string) string {
 	if runtime.GOOS == "windows" {
 		return filepath.Join(dir, "Scripts", "python.exe")
