@@ -67,7 +67,13 @@ type Call struct {
 }
 
 // Target is how people write the callee: "agent.tool", or the agent and the URI of a resource.
-func (c *Call) Target() string { return c.Agent + "." + c.Name }
+// Where no agent is named, as on a session to one server, it is the name alone.
+func (c *Call) Target() string {
+	if c.Agent == "" {
+		return c.Name
+	}
+	return c.Agent + "." + c.Name
+}
 
 // A Caller takes a call and answers it. Tools, middleware, directories, communicators and peer
 // sessions are Callers, as everything in net/http is a Handler. A Caller may be used concurrently
