@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -56,6 +57,9 @@ func (a *App) exit(err error) int {
 		code = exitUsage
 	}
 	text := strings.TrimRight(err.Error(), "\n")
+	if lines := client.LastLines(err); len(lines) > 0 {
+		text += "\nthe program's last lines:\n    " + strings.Join(lines, "\n    ")
+	}
 	if a.cfg != nil {
 		text = a.cfg.Redact(text)
 	}

@@ -73,6 +73,7 @@ func (a *App) connect(ctx context.Context, s *serverFlags, log *slog.Logger) (*c
 		if err != nil {
 			return nil, Usage(fmt.Errorf("--command: %w", err))
 		}
+		o.HandshakeTimeout = time.Minute // it may have to be installed first
 		show := func(line []byte) { fmt.Fprintf(a.Err, "%s\n", line) }
 		return client.Connect(ctx, client.Target{Transport: mcp.Stdio, Command: argv, Stderr: show}, o)
 	}

@@ -46,18 +46,19 @@ func Connect(ctx context.Context, t Target, o Options) (*Session, error) {
 // attempt is Connect with one protocol.
 func attempt(ctx context.Context, t Target, o Options, version string) (*Session, error) {
 	ctx, trace := wire.WithTrace(ctx)
-	l, err := dial(ctx, t, o)
+	st := &steps{tell: o.OnStep}
+	l, err := dial(ctx, t, o, st)
 	if err == nil {
 		var s *Session
-		if s, err = open(ctx, t, o, l, version); err == nil {
+		if s, err = open(ctx, t, o, l, version, st); err == nil {
 			return s, nil
 		}
 	}
-	return nil, explain(ctx, &t, o, l, trace, err)
+	return nil, explain(ctx, &t, o, l, trace, st.last(), err)
 }
 
 // open initializes a session on the link and starts its goroutines.
-func open(ctx context.Context, t Target, o Options, l *link, version string) (*Session, error) {
+func open(ctx context.Context, t Target, o Options, l *link, version string, st *steps) (*Session, error) {
 	s := newSession(t, o, l)
 	if l.conn != nil {
 		l.conn.SetHook(s.hook)
@@ -67,7 +68,9 @@ func open(ctx context.Context, t Target, o Options, l *link, version string) (*S
 	}
 	client := sdk.NewClient(&sdk.Implementation{Name: clientName, Version: o.Version}, s.clientOptions())
 	client.AddReceivingMiddleware(s.receive)
-	client.AddSendingMiddleware(s.recordDiscover)
+	var over atomic.Bool
+	defer over.Store(true)
+	client.AddSendingMiddleware(s.recordDiscover, st.asked(&over))
 
 	done := abortable(ctx, l.abort)
 	// Unless the owner says so, servers are asked nothing that older ones do not know: some crash
@@ -166,9 +169,9 @@ func (s *Session) clientOptions() *sdk.ClientOptions {
 }
 
 // dial makes the link. On an error the link holds what was started nevertheless.
-func dial(ctx context.Context, t Target, o Options) (*link, error) {
+func dial(ctx context.Context, t Target, o Options, st *steps) (*link, error) {
 	if t.Transport == mcp.Stdio {
 		return dialStdio(ctx, t, o)
 	}
-	return dialHTTP(ctx, t, o)
+	return dialHTTP(ctx, t, o, st)
 }

@@ -2,12 +2,14 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"reflect"
 	"strings"
-	"sync"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
@@ -44,7 +46,9 @@ const (
 	ReasonTimeout   Reason = "timeout"    // no answer in time, or the caller gave up
 	ReasonExited    Reason = "exited"     // the program ended before it answered
 	ReasonStatus    Reason = "status"     // an HTTP status that is no success, see Status
-	ReasonNotMCP    Reason = "not mcp"    // what answers does not speak the protocol
+	ReasonVersion   Reason = "version"    // there is no version of the protocol that both know
+	ReasonError     Reason = "error"      // the server answered with an error of JSON-RPC
+	ReasonNotMCP    Reason = "not mcp"    // what answers does not speak the protocol, or not well
 	ReasonFailed    Reason = "failed"     // anything else
 )
 
@@ -55,47 +59,61 @@ type ConnectError struct {
 	Reason Reason
 	Status int // the HTTP status, else 0
 	Err    error
+
+	lines []string
 }
 
-// Error says all of it.
+// Error says all of it, but for what the program printed: see [LastLines].
 func (e *ConnectError) Error() string { return fmt.Sprintf("connect to %s: %v", e.Target, e.Err) }
 
 // Unwrap returns the cause.
 func (e *ConnectError) Unwrap() error { return e.Err }
 
-// explain turns the failure of a handshake into one error for people, and clears up.
-func explain(ctx context.Context, t *Target, o Options, l *link, trace *wire.Trace, err error) error {
+// LastLines is for [LastLines].
+func (e *ConnectError) LastLines() []string { return e.lines }
+
+// LastLines is what the program behind a failed connection or an ended session wrote last to its
+// standard error, at most 20 lines. It is for those who run the program, and in no error's text.
+func LastLines(err error) []string {
+	var e interface{ LastLines() []string }
+	if errors.As(err, &e) {
+		return e.LastLines()
+	}
+	return nil
+}
+
+// explain turns the failure of a handshake into one error for people, and clears up. asked is what
+// the server was to do then.
+func explain(ctx context.Context, t *Target, o Options, l *link, trace *wire.Trace, asked step, err error) error {
 	out := &ConnectError{Target: t.String(), Reason: ReasonFailed, Err: codec.WithoutURL(err)}
 	code := agent.CodeUnavailable
-	tail := sync.OnceValue(func() string { return lastLines(l) })
-
 	var exit *child.ExitError
 	var status *wire.HTTPError
-	switch {
-	case errors.As(err, &exit):
-	case ctx.Err() == nil:
-		exit = l.awaitExit()
-	}
 	if !errors.As(err, &status) {
 		status = trace.HTTPError()
 	}
+	if !errors.As(err, &exit) && ctx.Err() == nil && errors.Is(err, io.EOF) {
+		exit = l.awaitExit() // else its end is our doing
+	}
 	var start *startError
+	var rpc *jsonrpc.Error
 	if l != nil && l.http != nil && status == nil {
 		if odd := l.http.oddMedia.Load(); odd != nil {
 			err = fmt.Errorf("%w of type %s", errNotMCP, *odd)
 		}
 	}
+	refused, where := versionRefused(err), undecodable(err)
 	switch {
 	case errors.As(err, &start):
 		out.Reason, code, out.Err = ReasonNoProgram, agent.CodeNotFound, start.err
 	case exit != nil:
-		out.Reason, out.Err = ReasonExited, fmt.Errorf("the program ended before it answered: %w", exit)
+		out.Reason, out.Err = ReasonExited, fmt.Errorf("%w before it %s", exit, asked.past())
 	case ctx.Err() != nil && errors.Is(context.Cause(ctx), errHandshake):
 		out.Reason = ReasonTimeout
-		out.Err = fmt.Errorf("no answer to the handshake within %v: %w%s", o.HandshakeTimeout, errHandshake, tail())
+		out.Err = fmt.Errorf("it did not %s within %v%s", asked, o.HandshakeTimeout, inBrackets(o.TimeoutKey))
 	case ctx.Err() != nil:
 		out.Reason, code = ReasonTimeout, agent.CodeOf(ctx.Err())
-		out.Err = fmt.Errorf("given up: %w%s", context.Cause(ctx), tail())
+		out.Err = fmt.Errorf("given up before it %s: %w", asked.past(), context.Cause(ctx))
 	case status != nil:
 		out.Reason, out.Status, code = ReasonStatus, status.Status, statusCode(status.Status, false)
 		out.Err = fmt.Errorf("the server answered %w%s", status, statusHint(t, status.Status))
@@ -103,11 +121,20 @@ func explain(ctx context.Context, t *Target, o Options, l *link, trace *wire.Tra
 		out.Reason = ReasonRefused
 		out.Err = fmt.Errorf("nothing listens there (%w): is the server running, on this host and port?",
 			codec.WithoutURL(err))
+	case refused != "":
+		out.Reason, code, out.Err = ReasonVersion, agent.CodeUnimplemented, errors.New(refused)
 	case isNotMCP(err):
 		out.Reason, code = ReasonNotMCP, agent.CodeUnimplemented
-		out.Err = fmt.Errorf("what answers is no MCP server of this transport: %w%s", codec.WithoutURL(err), tail())
-	default:
-		out.Err = fmt.Errorf("%w%s", codec.WithoutURL(err), tail())
+		out.Err = fmt.Errorf("what answers is no MCP server of this transport: %w", codec.WithoutURL(err))
+	case where != "":
+		out.Reason, code = ReasonNotMCP, agent.CodeUnimplemented
+		out.Err = fmt.Errorf("its answer to %s does not decode: %s", asked.what(), where)
+	case errors.As(err, &rpc) && !isLocal(err):
+		out.Reason = ReasonError
+		out.Err = fmt.Errorf("it %s with error %d: %w", asked.past(), rpc.Code, rpc)
+	}
+	if l != nil && l.child != nil {
+		out.lines = l.child.Tail()
 	}
 	l.discard(context.WithoutCancel(ctx))
 	e := agent.Refusedf(code, "%w", out)
@@ -115,6 +142,47 @@ func explain(ctx context.Context, t *Target, o Options, l *link, trace *wire.Tra
 		e.RetryAfter = status.RetryAfter
 	}
 	return e
+}
+
+func inBrackets(key string) string {
+	if key == "" {
+		return ""
+	}
+	return " (" + key + ")"
+}
+
+// undecodable says where an answer does not decode; empty: that is not what is wrong.
+func undecodable(err error) string {
+	var odd *json.UnmarshalTypeError
+	var answer *wire.AnswerError
+	switch {
+	case errors.As(err, &odd) && odd.Field != "":
+		return fmt.Sprintf("%s should be %s", odd.Field, jsonType(odd.Type))
+	case errors.As(err, &odd):
+		return "the result should be " + jsonType(odd.Type)
+	case errors.As(err, &answer):
+		return answer.Cause.Error()
+	}
+	// what goes through the SDK is an error of JSON-RPC
+	if _, why, ok := strings.Cut(fmt.Sprint(err), (&wire.AnswerError{Cause: errors.New("")}).Error()); ok {
+		return why
+	}
+	return ""
+}
+
+// jsonType is what JSON has for a type of Go.
+func jsonType(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	case reflect.Struct, reflect.Map, reflect.Pointer, reflect.Interface:
+		return "an object"
+	}
+	return "a number"
 }
 
 // statusHint says what to look at when a server answers the handshake with that status.
@@ -143,16 +211,4 @@ func isNotMCP(err error) bool {
 	var rpc *jsonrpc.Error
 	return errors.Is(err, wire.ErrGarbage) || errors.Is(err, errNotMCP) || errors.As(err, &rpc) &&
 		rpc.Code == jsonrpc.CodeMethodNotFound
-}
-
-// lastLines is what a program said last, for an error.
-func lastLines(l *link) string {
-	if l == nil || l.child == nil {
-		return ""
-	}
-	lines := l.child.Tail()
-	if len(lines) == 0 {
-		return "; the program printed nothing"
-	}
-	return "; the program's last lines:\n    " + strings.Join(lines, "\n    ")
 }

@@ -3,11 +3,59 @@ package client
 import (
 	"bytes"
 	"context"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/openmas/openmas/mcp"
 )
+
+// A step of a handshake is what the server is to do next: "answer initialize".
+type step string
+
+// what is what it is to answer.
+func (s step) what() string { return strings.TrimPrefix(string(s), "answer ") }
+
+// past is the step as something that was done: "answered initialize".
+func (s step) past() string {
+	verb, rest, _ := strings.Cut(string(s), " ")
+	return strings.TrimRight(strings.TrimSuffix(verb, "e")+"ed "+rest, " ")
+}
+
+// steps follows a handshake.
+type steps struct {
+	now  atomic.Pointer[step]
+	tell func(string) // nil: nobody wants to know
+}
+
+func (s *steps) next(to step) {
+	s.now.Store(&to)
+	if s.tell != nil {
+		s.tell("it did not " + string(to) + " yet")
+	}
+}
+
+// last is the step that the handshake came to.
+func (s *steps) last() step {
+	if now := s.now.Load(); now != nil {
+		return *now
+	}
+	return "start"
+}
+
+// asked takes the requests of the SDK's client for steps, until over is set.
+func (s *steps) asked(over *atomic.Bool) sdk.Middleware {
+	return func(next sdk.MethodHandler) sdk.MethodHandler {
+		return func(ctx context.Context, method string, r sdk.Request) (sdk.Result, error) {
+			if !over.Load() && !strings.HasPrefix(method, "notifications/") {
+				s.next(step("answer " + method))
+			}
+			return next(ctx, method, r)
+		}
+	}
+}
 
 // maxBuild bounds how long a program may say that it is being built: between the lines
 // [mcp.Building] and [mcp.Built] the handshake's time does not pass.

@@ -16,7 +16,7 @@ import (
 )
 
 // dialHTTP starts the server, if it is to be started, and prepares the way to it.
-func dialHTTP(ctx context.Context, t Target, o Options) (*link, error) {
+func dialHTTP(ctx context.Context, t Target, o Options, st *steps) (*link, error) {
 	l := &link{}
 	announced := ""
 	if len(t.Command) > 0 {
@@ -25,6 +25,7 @@ func dialHTTP(ctx context.Context, t Target, o Options) (*link, error) {
 			return nil, err
 		}
 		l.child = p
+		st.next("announce its address with " + mcp.SSEURL + "http://host:port")
 		if announced, err = p.Ready(ctx); err != nil {
 			return l, err
 		}
@@ -37,6 +38,7 @@ func dialHTTP(ctx context.Context, t Target, o Options) (*link, error) {
 		return l, err
 	}
 	if l.child != nil {
+		st.next("open the port that it announced")
 		if err := awaitListener(ctx, endpoint, l.child); err != nil {
 			return l, err
 		}

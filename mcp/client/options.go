@@ -18,6 +18,12 @@ type Options struct {
 	// 10 s by default, and each later refresh of the lists. A program that says that it is being
 	// built gets the time that this takes: see [mcp.Building].
 	HandshakeTimeout time.Duration
+	// TimeoutKey names the setting of HandshakeTimeout, for the error when it is over; empty: none
+	// is named.
+	TimeoutKey string
+	// OnStep is told what the handshake waits for, each time that changes: "it did not answer
+	// initialize yet". It must be quick. nil: nobody wants to know.
+	OnStep func(waitsFor string)
 	// MaxFrame is the largest message in bytes that the server may send, and on stdio the largest
 	// that is sent to it; 16 MiB by default.
 	MaxFrame int

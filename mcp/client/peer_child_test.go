@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -93,6 +95,8 @@ func playRole(name string) int {
 			return 1
 		}
 		return 0
+	case "raw":
+		return answerRaw(os.Getenv(rawVariable))
 	case "sse":
 		f := fixture.NewForeign()
 		return serveHTTP(sdk.NewSSEHandler(func(*http.Request) *sdk.Server { return f.Server }, nil), "/sse")
@@ -102,6 +106,34 @@ func playRole(name string) int {
 	}
 	fmt.Fprintf(os.Stderr, "no role %q\n", name)
 	return 2
+}
+
+// rawVariable has the answers of the role "raw": a JSON object of method to line, in which ID
+// stands for the request's. "exit" ends the program; a method that is not there gets no answer.
+const rawVariable = "OPENMAS_TEST_RAW"
+
+func answerRaw(answers string) int {
+	var lines map[string]string
+	if err := json.Unmarshal([]byte(answers), &lines); err != nil {
+		return 1
+	}
+	fmt.Fprintln(os.Stderr, "a line for operators")
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		var req struct {
+			ID     json.RawMessage
+			Method string
+		}
+		if err := json.Unmarshal(in.Bytes(), &req); err != nil {
+			return 1
+		}
+		switch line, ok := lines[req.Method]; {
+		case line == "exit":
+			return 4
+		case ok && req.ID != nil:
+			fmt.Println(strings.ReplaceAll(line, "ID", string(req.ID)))
+		}
+	}
+	return 0
 }
 
 func serveStdin(f *fixture.Foreign) int {

@@ -101,9 +101,9 @@ func connectPipes(ctx context.Context, p pipe, target Target, o Options) (*Sessi
 	defer cancel()
 	ctx, trace := wire.WithTrace(ctx)
 	l := &link{transport: line, conn: line, line: line}
-	s, err := open(ctx, target, o, l, cmp.Or(target.Protocol, codec.Version20251125))
+	s, err := open(ctx, target, o, l, cmp.Or(target.Protocol, codec.Version20251125), &steps{})
 	if err != nil {
-		return nil, explain(ctx, &target, o, l, trace, err)
+		return nil, explain(ctx, &target, o, l, trace, "", err)
 	}
 	return s, nil
 }

@@ -77,6 +77,22 @@ func isOptionalStream(r *http.Request) bool {
 
 func noStream(r *http.Request) *http.Response { return madeUp(r, http.StatusMethodNotAllowed, "", "") }
 
+// versionRefused says how a handshake failed for want of a version of the protocol that both know;
+// empty: it did not. The SDK's own error for it is not exported.
+func versionRefused(err error) string {
+	var rpc *jsonrpc.Error
+	const own = "unsupported protocol version: "
+	if errors.As(err, &rpc) {
+		if rpc.Code == sdk.CodeUnsupportedProtocolVersion || strings.Contains(strings.ToLower(rpc.Message),
+			"protocol version") {
+			return fmt.Sprintf("it refused protocol version %s: %s", codec.Version20251125, rpc.Message)
+		}
+	} else if at := strings.Index(fmt.Sprint(err), own); at >= 0 {
+		return fmt.Sprintf("it chose protocol version %s, which openmas does not know", err.Error()[at+len(own):])
+	}
+	return ""
+}
+
 // isLocal reports whether err holds a JSON-RPC error that no server sent: the mark that the SDK and
 // the connections of package wire put on a message that failed by itself. The SDK does not export
 // it.

@@ -116,10 +116,19 @@ func Run(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{o: o, p: p}
 	if err := s.ready(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("mcptest: %w", err), s.Stop())
+		return nil, errors.Join(fmt.Errorf("mcptest: %w%s", err, s.said()), s.Stop())
 	}
 	o.Logf("ready: process %d%s", p.Pid(), strings.TrimRight(" at "+s.url, " at"))
 	return s, nil
+}
+
+// said continues an error with what the server printed.
+func (s *Server) said() string {
+	lines := s.Output()
+	if len(lines) == 0 {
+		return "; it printed nothing"
+	}
+	return "; its last lines:\n    " + strings.Join(lines, "\n    ")
 }
 
 func (s *Server) ready(ctx context.Context) error {

@@ -88,8 +88,7 @@ func TestExitError(t *testing.T) {
 	if len(exit.Tail) != 20 || exit.Tail[0] != "line 10" || exit.Tail[19] != "line 29" {
 		t.Errorf("tail %q", exit.Tail)
 	}
-	contains(t, err.Error(), "not ready", os.Args[0], fmt.Sprintf("pid %d", p.Pid()), "exited with code 3",
-		"its last lines:\n", "line 29")
+	contains(t, err.Error(), "not ready", os.Args[0], fmt.Sprintf("pid %d", p.Pid()), "exited with code 3")
 	wait(t, p)
 	if p.Err() != error(exit) {
 		t.Errorf("Err is %v", p.Err())
@@ -107,7 +106,7 @@ func TestReadyFailsOnExitZero(t *testing.T) {
 	if err == nil {
 		t.Fatal("ready")
 	}
-	contains(t, err.Error(), "exited with code 0; it printed nothing")
+	contains(t, err.Error(), "exited with code 0")
 	if p.Err() != nil {
 		t.Errorf("Err is %v", p.Err())
 	}
@@ -129,7 +128,8 @@ func TestReadyEndsWithContext(t *testing.T) {
 	if err == nil {
 		t.Fatal("ready")
 	}
-	contains(t, err.Error(), "no patience", "still thinking")
+	contains(t, err.Error(), "no patience")
+	contains(t, strings.Join(p.Tail(), ""), "still thinking")
 	p.Kill()
 	wait(t, p)
 }

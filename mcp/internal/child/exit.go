@@ -1,9 +1,6 @@
 package child
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // ExitError is how a process ended.
 type ExitError struct {
@@ -18,7 +15,10 @@ type ExitError struct {
 // Success reports whether the exit code is 0.
 func (e *ExitError) Success() bool { return e.Code == 0 }
 
-// Error includes the last lines of output.
+// LastLines is Tail, for [client.LastLines].
+func (e *ExitError) LastLines() []string { return e.Tail }
+
+// Error says how the process ended. Its last lines are not for everybody who reads an error.
 func (e *ExitError) Error() string {
 	how := fmt.Sprintf("exited with code %d", e.Code)
 	switch {
@@ -27,13 +27,5 @@ func (e *ExitError) Error() string {
 	case e.Code < 0:
 		how = "ended, its exit code is not known"
 	}
-	return fmt.Sprintf("%s (pid %d) %s%s", e.Name, e.Pid, how, quoteTail(e.Tail))
-}
-
-// quoteTail continues a message with the last lines of output.
-func quoteTail(lines []string) string {
-	if len(lines) == 0 {
-		return "; it printed nothing"
-	}
-	return "; its last lines:\n    " + strings.Join(lines, "\n    ")
+	return fmt.Sprintf("%s (pid %d) %s", e.Name, e.Pid, how)
 }

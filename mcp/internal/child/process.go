@@ -241,7 +241,7 @@ func (p *Process) Tail() []string { return p.tail.lines() }
 
 // Ready waits until Spec.Ready has recognised a line and returns its value. It does not matter
 // whether the line came before or after the call. It fails at once when the process ends first,
-// with an [*ExitError], and when ctx ends; both errors show the last lines of output.
+// with an [*ExitError], and when ctx ends. What it printed until then is in [Process.Tail].
 func (p *Process) Ready(ctx context.Context) (string, error) {
 	if p.ready.match == nil {
 		return "", nil
@@ -253,7 +253,7 @@ func (p *Process) Ready(ctx context.Context) (string, error) {
 	case <-p.done:
 		err = fmt.Errorf("not ready: %w", p.exit)
 	case <-ctx.Done():
-		err = fmt.Errorf("%s did not report that it is ready: %w%s", p, context.Cause(ctx), quoteTail(p.Tail()))
+		err = fmt.Errorf("%s did not say that it is ready: %w", p, context.Cause(ctx))
 	}
 	select {
 	case <-p.ready.found: // several were true

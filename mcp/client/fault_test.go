@@ -1,0 +1,81 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit/fixture"
+	"github.com/openmas/openmas/mcp"
+)
+
+// TestHandshakeFaults: the error of a handshake on stdio names what went wrong.
+func TestHandshakeFaults(t *testing.T) {
+	const hello = `{"jsonrpc":"2.0","id":ID,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},` +
+		`"serverInfo":{"name":"raw","version":"1"}}}`
+	for name, tc := range map[string]struct {
+		answers map[string]string
+		reason  Reason
+		code    agent.Code
+		says    string
+	}{
+		"another version": {map[string]string{"initialize": strings.ReplaceAll(hello, "2025-06-18", "1999-01-01")},
+			ReasonVersion, agent.CodeUnimplemented, `it chose protocol version "1999-01-01", which openmas does not know`},
+		"version refused": {map[string]string{"initialize": `{"jsonrpc":"2.0","id":ID,"error":{"code":-32022,` +
+			`"message":"Unsupported protocol version","data":{"supported":["2024-10-07"],"requested":"2025-11-25"}}}`},
+			ReasonVersion, agent.CodeUnimplemented, `it refused protocol version 2025-11-25: Unsupported protocol version`},
+		"error": {map[string]string{"initialize": `{"jsonrpc":"2.0","id":ID,"error":{"code":-32603,` +
+			`"message":"the licence has run out"}}`},
+			ReasonError, agent.CodeUnavailable, `it answered initialize with error -32603: the licence has run out`},
+		"not decodable": {map[string]string{"initialize": `{"jsonrpc":"2.0","id":ID,"result":{"protocolVersion":5}}`},
+			ReasonNotMCP, agent.CodeUnimplemented, "its answer to initialize does not decode: "},
+		"not an object": {map[string]string{"initialize": `{"jsonrpc":"2.0","id":ID,"result":"hello"}`},
+			ReasonNotMCP, agent.CodeUnimplemented, "its answer to initialize does not decode: "},
+		"no result": {map[string]string{"initialize": `{"jsonrpc":"2.0","id":ID}`},
+			ReasonNotMCP, agent.CodeUnimplemented, "its answer to initialize does not decode: "},
+		"list fails": {map[string]string{"initialize": hello, "tools/list": `{"jsonrpc":"2.0","id":ID,"error":` +
+			`{"code":-32000,"message":"no database"}}`},
+			ReasonError, agent.CodeUnavailable, `it answered tools/list with error -32000: no database`},
+		"list not decodable": {map[string]string{"initialize": hello,
+			"tools/list": `{"jsonrpc":"2.0","id":ID,"result":{"tools":7}}`},
+			ReasonNotMCP, agent.CodeUnimplemented, "its answer to tools/list does not decode: "},
+		"ends": {map[string]string{"initialize": "exit"},
+			ReasonExited, agent.CodeUnavailable, "exited with code 4 before it answered initialize"},
+		"ends at the list": {map[string]string{"initialize": hello, "tools/list": "exit"},
+			ReasonExited, agent.CodeUnavailable, "exited with code 4 before it answered tools/list"},
+		"silent": {nil, ReasonTimeout, agent.CodeUnavailable,
+			"it did not answer initialize within 300ms (start.timeout)"},
+		"silent at the list": {map[string]string{"initialize": hello}, ReasonTimeout, agent.CodeUnavailable,
+			"it did not answer tools/list within 300ms (start.timeout)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			target := role(t, "raw", mcp.Stdio)
+			raw, err := json.Marshal(tc.answers)
+			if err != nil {
+				t.Fatal(err)
+			}
+			target.Env[rawVariable] = string(raw)
+			o := Options{Logger: fixture.Quiet, TimeoutKey: "start.timeout", HandshakeTimeout: time.Minute}
+			if tc.reason == ReasonTimeout {
+				o.HandshakeTimeout = 300 * time.Millisecond
+			}
+			s, err := Connect(t.Context(), target, o)
+			if err == nil {
+				_ = s.Close(t.Context())
+				t.Fatal("connected")
+			}
+			fixture.WantError(t, err, tc.code, true)
+			var ce *ConnectError
+			if !errors.As(err, &ce) || ce.Reason != tc.reason || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("%v\nwant reason %q and %q", err, tc.reason, tc.says)
+			}
+			if lines := LastLines(err); len(lines) != 1 || strings.Contains(err.Error(), lines[0]) {
+				t.Errorf("the last lines: %q", lines)
+			}
+		})
+	}
+}
