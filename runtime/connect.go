@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"maps"
+	"sync/atomic"
 
 	concpool "github.com/sourcegraph/conc/pool"
 
@@ -19,8 +20,8 @@ import (
 // connect reaches agents in other processes: children of our own types, MCP server programs, MCP
 // servers elsewhere.
 func (r *Runtime) connect(ctx, base context.Context, p planned) (*route.Callee, error) {
-	sessions := route.NewPool(p.name, max(p.cfg.Replicas, p.cfg.Sessions, 1))
-	if p.kind != project.KindType {
+	sessions := route.NewPool(p.name, p.sessions())
+	if p.foreign() {
 		p.subscriptions = &resourceSubscriptions{}
 		r.subscriptions.Store(p.name, p.subscriptions)
 	}
@@ -33,12 +34,23 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*route.Callee, 
 		if err != nil {
 			return nil, err
 		}
-		opts := r.connectOptions()
-		if p.kind != project.KindType {
+		opts := r.connectOptions(p)
+		if p.foreign() {
 			opts.Back = r.backChannel(p)
 			opts.OnUpdated = func(uri string) { r.resourceUpdated(base, p.name, uri) }
 		}
 		dial := func(ctx context.Context) (communicator.Peer, error) {
+			if p.cfg.Child() {
+				done, err := r.turn(ctx, i.ID)
+				if err != nil {
+					return nil, err
+				}
+				defer done()
+			}
+			opts, step := opts, atomic.Pointer[string]{}
+			opts.OnStep = func(s string) { step.Store(&s) }
+			opts.OnStep("the MCP handshake has not ended")
+			defer r.waits.begin(i.ID, func() string { return *step.Load() })()
 			s, err := client.Connect(ctx, target, opts)
 			if err != nil {
 				return nil, err
@@ -90,10 +102,13 @@ func (r *Runtime) target(p planned, i *route.Instance, n int) (client.Target, er
 var transports = map[string]mcp.Transport{project.OverStdio: mcp.Stdio, project.OverSSE: mcp.SSE,
 	project.OverHTTP: mcp.Streamable}
 
-func (r *Runtime) connectOptions() client.Options {
-	return client.Options{Logger: r.log, HandshakeTimeout: r.cfg.Connect.Timeout,
+func (r *Runtime) connectOptions(p planned) client.Options {
+	o := client.Options{Logger: r.log, HandshakeTimeout: r.cfg.StartTimeout(p.name), TimeoutKey: "start.timeout",
 		PingInterval: r.cfg.MCP.PingInterval, MaxFrame: int(r.cfg.MCP.MaxFrame), MaxBody: int(r.cfg.MCP.MaxBody),
-		StdinGrace: r.cfg.Child.StdinWait, TermGrace: r.cfg.Child.TermWait, OnChanged: func(agent.Info) {
-			r.refresh()
-		}, NoFastPath: noFastPath(r.cfg.MCP)}
+		StdinGrace: r.cfg.Child.StdinWait, TermGrace: r.cfg.Child.TermWait,
+		OnChanged: func(agent.Info) { r.refresh() }, NoFastPath: noFastPath(r.cfg.MCP)}
+	if p.kind == project.KindURL {
+		o.HandshakeTimeout, o.TimeoutKey = r.cfg.Connect.Timeout, "connect.timeout"
+	}
+	return o
 }

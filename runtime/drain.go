@@ -9,6 +9,8 @@ import (
 // inFlightShare is the part of the drain's time that work in flight may take.
 const inFlightShare = 0.8
 
+func share(d time.Duration, of float64) time.Duration { return time.Duration(float64(d) * of) }
+
 func (r *Runtime) draining() bool { return r.phase.Load() == "draining" }
 
 // drain stops everything in order, within the time that the config allows:
@@ -27,7 +29,7 @@ func (r *Runtime) drain(base context.Context, hard context.CancelFunc) error {
 	limit := r.cfg.Drain.Timeout
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(base), limit)
 	defer cancel()
-	inFlight, stopWaiting := context.WithTimeout(ctx, time.Duration(float64(limit)*inFlightShare))
+	inFlight, stopWaiting := context.WithTimeout(ctx, share(limit, inFlightShare))
 	defer stopWaiting()
 	var errs []error
 	if r.cluster != nil {

@@ -15,14 +15,10 @@ import (
 // A program that calls for somebody whom it has authenticated says so:
 //
 //	ctx = agent.WithEnv(ctx, agent.Env{User: "ann", Directory: r.Directory()})
-func (r *Runtime) Context(ctx context.Context) context.Context { return agent.WithEnv(ctx, r.program) }
-
-// programEnv is what Context carries, made once: to lend a directory costs more than a context.
-func (r *Runtime) programEnv() agent.Env {
+func (r *Runtime) Context(ctx context.Context) context.Context {
 	p := program{r}
-	env, _ := agent.EnvFrom(agent.WithEnv(context.Background(), agent.Env{Name: child.Runtime, Logger: r.log,
-		Directory: p, Publisher: p, Dir: r.cfg.Dir, Output: r.opts.Output}))
-	return env
+	return agent.WithEnv(ctx, agent.Env{Name: child.Runtime, Logger: r.log, Directory: p, Publisher: p,
+		Dir: r.cfg.Dir, Output: r.opts.Output})
 }
 
 // Call calls the tool "agent.tool" with in as its arguments, like [agent.CallTool] in

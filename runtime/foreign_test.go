@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,8 +20,12 @@ import (
 )
 
 // foreignVar makes the test binary an MCP server that knows nothing of openmas: "stdio", or "sse"
-// on a port of its own.
-const foreignVar = "RUNTIME_TEST_FOREIGN"
+// on a port of its own. One that "exits" or is "silent" never gets that far. With lateVar it waits
+// for that file first.
+const (
+	foreignVar = "RUNTIME_TEST_FOREIGN"
+	lateVar    = "RUNTIME_TEST_LATE"
+)
 
 func foreign() *sdk.Server {
 	s := sdk.NewServer(&sdk.Implementation{Name: "foreign", Version: "1"}, nil)
@@ -65,11 +70,20 @@ func callBack(ctx context.Context, _ *sdk.CallToolRequest, in back) (*sdk.CallTo
 }
 
 func foreignServer(kind string) int {
+	if file := os.Getenv(lateVar); file != "" && appears(context.Background(), file) != nil {
+		return 1
+	}
 	switch kind {
 	case "stdio":
 		if err := foreign().Run(context.Background(), &sdk.StdioTransport{}); err != nil {
 			return 1
 		}
+	case "exits":
+		fmt.Fprintln(os.Stderr, "no such database")
+		return 3
+	case "silent":
+		fmt.Fprintln(os.Stderr, "thinking")
+		_, _ = io.Copy(io.Discard, os.Stdin)
 	case "sse":
 		srv := httptest.NewServer(sdk.NewSSEHandler(func(*http.Request) *sdk.Server { return foreign() }, nil))
 		fmt.Fprintf(os.Stderr, "SSE_SERVER_URL=%s\\n", srv.URL) // the guide's way: a literal backslash and n
@@ -151,8 +165,11 @@ func TestRequiredToolOfAServerThatIsDown(t *testing.T) {
 	if got := s.agentStatus("reader").State; got != runtime.StateReady {
 		t.Errorf("reader is %s", got)
 	}
-	if !strings.Contains(s.log.String(), "requires a tool of a server that cannot be reached yet") {
+	if !strings.Contains(s.log.String(), "an agent waits for what it requires\" agent=reader requires=docs.docs.search") {
 		t.Errorf("the log does not say so:\n%s", s.log)
+	}
+	if got := s.agentStatus("reader").WaitsFor; len(got) != 1 || got[0] != "docs.docs.search" {
+		t.Errorf("reader waits for %q", got)
 	}
 }
 

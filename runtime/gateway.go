@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -33,13 +34,28 @@ func (r *Runtime) listen(ctx context.Context) error {
 		return fmt.Errorf("gateway: listen on %s: %w", addr, err)
 	}
 	r.listener = ln
-	r.onClose("gateway port", func(context.Context) error {
-		if err := ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			return err
-		}
-		return nil
-	})
+	r.serveHTTP("gateway", ln, r.Handler())
 	return nil
+}
+
+// Handler serves the gateway's endpoints, for programs that bring their own HTTP server instead of
+// the project file's listener. Before the system is ready it answers 503 and what is waited for,
+// but for /livez.
+func (r *Runtime) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if g := r.gateway.Load(); g != nil {
+			g.ServeHTTP(w, req)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if req.URL.Path == "/livez" {
+			_, _ = io.WriteString(w, `{"status":"ok"}`+"\n") // who is gone does not matter
+			return
+		}
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_ = json.NewEncoder(w).Encode(map[string]string{"status": "not ready", "reason": r.readiness().Error()})
+	})
 }
 
 // serveGateway lets clients in, once every agent is up.
@@ -59,7 +75,6 @@ func (r *Runtime) serveGateway() error {
 	r.gateway.Store(gw)
 	r.onClose("gateway", gw.Drain)
 	if r.listener != nil {
-		r.serveHTTP("gateway", r.listener, gw)
 		r.url.Store("http://" + r.listener.Addr().String())
 	}
 	return nil
@@ -77,11 +92,18 @@ func (r *Runtime) refresh() {
 
 // readiness is why /readyz answers 503; nil: the system is ready.
 func (r *Runtime) readiness() error {
-	if p := r.phase.Load().(string); p != "ready" {
+	switch p := r.phase.Load().(string); p {
+	case "ready":
+	case "starting":
+		if names := r.waits.names(); names != "" {
+			return fmt.Errorf("the system is starting: it waits for %s", names)
+		}
+		fallthrough
+	default:
 		return fmt.Errorf("the system is %s", p)
 	}
 	for _, c := range r.dir.All() {
-		if s := statusOf(c); s.State == StateFailed {
+		if c.Shown.GaveUp() {
 			return fmt.Errorf("agent %s has failed", c.Name)
 		}
 		if sick := c.Unhealthy(context.Background()); len(sick) > 0 && len(sick) == len(c.Shown.Instances()) {

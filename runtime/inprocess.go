@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	concpool "github.com/sourcegraph/conc/pool"
 
@@ -86,7 +87,7 @@ func (r *Runtime) startAgent(ctx context.Context, p planned, i *route.Instance, 
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Start(ctx); err != nil {
+	if err := r.startInTime(ctx, p, a); err != nil {
 		return nil, err
 	}
 	i.Health = a.Health()
@@ -101,6 +102,40 @@ func (r *Runtime) startAgent(ctx context.Context, p planned, i *route.Instance, 
 	}
 	return a.Host, nil
 }
+
+// startInTime calls an agent's Start. One that goes on although its time is up, or the start is
+// given up, is left behind: nobody can end it, and the process is about to end.
+func (r *Runtime) startInTime(ctx context.Context, p planned, a *lifecycle.Instance) error {
+	limit, id := r.cfg.StartTimeout(p.name), a.Env().Instance
+	defer r.waits.begin(id, because("its Start has not returned"))()
+	bounded, cancel := context.WithTimeoutCause(ctx, limit,
+		fmt.Errorf("its Start did not return within %v (start.timeout)", limit))
+	defer cancel()
+	started := make(chan error, 1)
+	go func() { started <- a.Start(bounded) }()
+	var err error
+	select {
+	case err = <-started:
+	case <-bounded.Done():
+		grace := time.NewTimer(share(r.cfg.Drain.Timeout, startShare))
+		defer grace.Stop()
+		select {
+		case err = <-started:
+		case <-grace.C:
+			return fmt.Errorf("start agent %s: %w, and ignores that its context has ended", id, context.Cause(bounded))
+		}
+	}
+	switch {
+	case err == nil || bounded.Err() == nil:
+		return err
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", r.givenUp(ctx), err)
+	}
+	return fmt.Errorf("start agent %s: %w: %w", id, context.Cause(bounded), err)
+}
+
+// startShare is the part of the drain's time that a Start may take to notice that it is given up.
+const startShare = 0.1
 
 // instance makes the agent's instance n.
 func (p planned) instance(n int, env agent.Env) (*lifecycle.Instance, error) {

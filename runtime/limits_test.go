@@ -28,7 +28,7 @@ func TestLimitsAreHandedOn(t *testing.T) {
 	}
 
 	r := &Runtime{cfg: &project.Config{MCP: project.MCP{PingInterval: 15}}}
-	if every := r.connectOptions().PingInterval; every != 15 {
+	if every := r.connectOptions(planned{}).PingInterval; every != 15 {
 		t.Errorf("a ping every %d", every)
 	}
 

@@ -34,6 +34,8 @@ type planned struct {
 	healther bool
 	// level is 0 for an agent that requires none here, else one more than the highest of those.
 	level int
+	// arrival of a command or url; nil for a type, which is there when the system is.
+	arrival *arrival
 	// undo takes back what was started of it; set when that begins.
 	undo *lifecycle.Undo
 	// subscriptions of clients to the resources of a foreign server; nil for our own types, which
@@ -117,6 +119,7 @@ func planAgent(cfg *project.Config, types agent.Types, name string) (*planned, e
 	if p.kind != project.KindType {
 		var err error
 		p.tls, err = access.TLS(cfg, name)
+		p.arrival = newArrival(p.sessions(), ac.Critical)
 		return p, err
 	}
 	construct, ok := types[ac.Type]
@@ -180,5 +183,8 @@ func checkOffer(all map[string]*planned, callee, tool string) (wrong, hint strin
 	}
 	return "", ""
 }
+
+// sessions is how many the agent is reached through.
+func (p *planned) sessions() int { return max(p.cfg.Replicas, p.cfg.Sessions, 1) }
 
 func offers(info agent.Info, tool string) bool { _, ok := info.Tool(tool); return ok }

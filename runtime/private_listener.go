@@ -72,7 +72,7 @@ func (r *Runtime) startPrivate(ctx context.Context) error {
 			return errors.Join(fmt.Errorf("private listener: %w", err), ln.Close())
 		}
 		p.hosted[over] = &overHTTP{h, &client.Dialer{Transport: transports[over], Token: self,
-			BaseURL: func() string { return p.url + prefix }, Options: r.connectOptions()}}
+			BaseURL: func() string { return p.url + prefix }, Options: r.connectOptions(planned{})}}
 		mux.Handle(prefix+"/", h)
 	}
 	r.serveHTTP("private listener", ln, mux)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/supervise"
 )
@@ -15,14 +14,12 @@ const reconnectJitter = 0.2
 // reconnect keeps the session to an agent that lives elsewhere, or here behind an endpoint: there
 // is nothing to restart, so it never gives up.
 func (s *session) reconnect(ctx context.Context) {
-	c := s.r.cfg.Reconnect
-	waits := backoff.Policy{Initial: c.Initial, Multiplier: c.Multiplier, Max: c.Max, Jitter: reconnectJitter}
 	for {
 		if s.peer == nil {
-			err := supervise.Reconnect(ctx, waits, s.redial, func(n int, wait time.Duration, err error) {
-				s.instance.Down(route.Restarting, err)
-				s.r.log.Warn("agent cannot be reached", "agent", s.agent.name, "attempt", n, "next",
-					wait.Round(time.Millisecond), "error", err)
+			err := supervise.Reconnect(ctx, s.r.reconnectWaits(), s.comeBack, func(n int, wait time.Duration, err error) {
+				s.instance.DownFor(wait, route.Restarting, err)
+				s.r.log.Warn("agent cannot be reached", append(failure(err), "agent", s.agent.name, "attempt", n, "next",
+					wait.Round(time.Millisecond))...)
 			})
 			if err != nil {
 				return
@@ -34,6 +31,6 @@ func (s *session) reconnect(ctx context.Context) {
 		}
 		s.instance.Restarted()
 		s.instance.Down(route.Restarting, err)
-		s.r.log.Warn("session lost", "agent", s.agent.name, "error", err)
+		s.r.log.Warn("session lost", append(failure(err), "agent", s.agent.name)...)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -15,17 +16,15 @@ func (r *Runtime) awaitRequired(ctx context.Context) error {
 	if r.cluster == nil {
 		return nil
 	}
-	var logged time.Time
+	defer r.waits.begin("other processes", func() string {
+		return "no process hosts " + strings.Join(r.missing(), ", ") + " yet"
+	})()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		missing := r.missing()
 		if len(missing) == 0 {
 			return nil
-		}
-		if time.Since(logged) > 5*time.Second {
-			logged = time.Now()
-			r.log.Warn("waiting for agents that other processes host", "agents", strings.Join(missing, ","))
 		}
 		select {
 		case <-tick.C:
@@ -51,22 +50,81 @@ func (r *Runtime) missing() []string {
 }
 
 // checkForeignRequirements looks at what could not be known before foreign servers were connected.
+// Those that are not there yet may come later.
 func (r *Runtime) checkForeignRequirements() error {
 	for _, p := range r.hosted() {
 		for _, req := range p.requires {
-			callee, tool := req.Agent(), req.Tool()
-			info, ok := r.dir.Agent(callee)
-			if c := r.dir.Find(callee); c != nil && r.cfg.Agents[callee].Kind() == project.KindURL &&
-				!c.Shown.Known() {
-				r.log.Warn("an agent requires a tool of a server that cannot be reached yet", "agent", p.name,
-					"requires", req.String())
+			if why := r.waitsFor(req); why != nil {
+				r.log.Warn("an agent waits for what it requires", "agent", p.name, "requires", req.String(), "why", why)
 				continue
 			}
-			if tool != "" && (!ok || !offers(info, tool)) {
-				return fmt.Errorf("agent %s requires %s, and %s offers %s", p.name, req, callee,
-					strings.Join(append(toolNames(info), "nothing else"), ", "))
+			if err := r.checkOffered(p.name, req); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// checkOffered returns an error when a tool that is required is not offered.
+func (r *Runtime) checkOffered(name string, req agent.Requirement) error {
+	info, ok := r.dir.Agent(req.Agent())
+	if req.Tool() == "" || ok && offers(info, req.Tool()) {
+		return nil
+	}
+	return fmt.Errorf("agent %s requires %s, and %s offers %s", name, req, req.Agent(),
+		strings.Join(append(toolNames(info), "nothing else"), ", "))
+}
+
+// waitsFor says why what is required of a foreign agent is not there yet; nil: it is, or should be.
+func (r *Runtime) waitsFor(req agent.Requirement) error {
+	c := r.dir.Find(req.Agent())
+	if c == nil || !r.foreign(req.Agent()) || c.Shown.Known() {
+		return nil
+	}
+	return r.mask(c.Shown.Down())
+}
+
+// waiting lists, for each agent of this process, what it requires and is not there yet.
+func (r *Runtime) waiting() map[string][]string {
+	waiting := map[string][]string{}
+	for _, p := range r.hosted() {
+		for _, req := range p.requires {
+			if r.waitsFor(req) != nil {
+				waiting[p.name] = append(waiting[p.name], req.String())
+			}
+		}
+	}
+	return waiting
+}
+
+// foreign reports whether an agent of the project is a command or url.
+func (r *Runtime) foreign(name string) bool {
+	a, ok := r.cfg.Agents[name]
+	return ok && a.Kind() != project.KindType
+}
+
+// come logs for whom an agent is there at last.
+func (r *Runtime) come(name string) {
+	for _, p := range r.hosted() {
+		for _, req := range p.requires {
+			if req.Agent() != name {
+				continue
+			}
+			if err := r.checkOffered(p.name, req); err != nil {
+				r.log.Warn("what an agent requires has come without it", "error", err)
+				continue
+			}
+			r.log.Info("what an agent requires is there", "agent", p.name, "requires", req.String())
+		}
+	}
+}
+
+// requiredAgents are the agents that p requires.
+func (p planned) requiredAgents() []string {
+	var names []string
+	for _, req := range p.requires {
+		names = append(names, req.Agent())
+	}
+	return names
 }

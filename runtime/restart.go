@@ -14,7 +14,7 @@ import (
 func (s *session) restart(ctx context.Context) {
 	life := func(ctx context.Context) error {
 		if s.peer == nil {
-			if err := s.redial(ctx); err != nil {
+			if err := s.comeBack(ctx); err != nil {
 				return err
 			}
 		}
@@ -28,7 +28,7 @@ func (s *session) restart(ctx context.Context) {
 	err := supervise.Loop(ctx, policy, i.ID, s.r.log, life, func(st supervise.Status) {
 		i.SetRestarts(st.Restarts)
 		if st.State == supervise.Restarting || st.State == supervise.Backoff {
-			i.Down(route.State(st.State), st.Err)
+			i.DownFor(st.Wait, route.State(st.State), st.Err)
 		}
 	})
 	if errors.Is(err, supervise.ErrGaveUp) {
@@ -44,9 +44,14 @@ func (s *session) restart(ctx context.Context) {
 func (r *Runtime) giveUp(p planned, err error) {
 	r.log.Error("agent has failed for good", "agent", p.name, "critical", p.cfg.Critical, "error", err)
 	if p.cfg.Critical {
-		select {
-		case r.fatal <- fmt.Errorf("critical agent %s: %w", p.name, err):
-		default: // one is enough to end the run
-		}
+		r.fail(fmt.Errorf("critical agent %s: %w", p.name, err))
+	}
+}
+
+// fail ends the run.
+func (r *Runtime) fail(why error) {
+	select {
+	case r.fatal <- why:
+	default: // one is enough
 	}
 }

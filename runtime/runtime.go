@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -46,6 +45,9 @@ type Options struct {
 	BrokerWait time.Duration
 	// Drivers are brokers of the program's own, by the word under broker.type that chooses one.
 	Drivers map[string]NewDriver
+	// Strict fails the start when any agent cannot be reached at first, as if all were critical
+	// until the system is ready.
+	Strict bool
 	// OnReady is called once, when every agent is up and the gateway answers.
 	OnReady func(Status)
 	// Child starts a child process of this program that ends up in [ServeChild]: argv, and
@@ -56,11 +58,10 @@ type Options struct {
 
 // A Runtime runs the agents of one project. Make it with [New]; it runs once.
 type Runtime struct {
-	cfg     *project.Config
-	opts    Options
-	log     *slog.Logger
-	plan    []planned
-	program agent.Env // of the program around the runtime, see Context
+	cfg  *project.Config
+	opts Options
+	log  *slog.Logger
+	plan []planned
 
 	dir     *route.Directory
 	budget  *resilience.Budget
@@ -84,6 +85,11 @@ type Runtime struct {
 	listener  net.Listener
 
 	undo lifecycle.Undo
+	// waits are what the start waits for, and patience is when it waits no longer for agents that
+	// may come later; turns bounds how many child processes start at the same time.
+	waits    waits
+	patience time.Time
+	turns    chan struct{}
 	// subscriptions to resources of foreign servers: agent to *resourceSubscriptions.
 	subscriptions sync.Map
 	// tasks are the goroutines that keep sessions alive; each ends when what it serves is taken
@@ -117,12 +123,17 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	}
 	r := &Runtime{cfg: cfg, opts: o, log: o.Logger, plan: plan, dir: &route.Directory{}, local: communicator.NewLocal(),
 		ready:  make(chan struct{}),
+		turns:  make(chan struct{}, cfg.Start.Parallel),
 		fatal:  make(chan error, 1),
 		budget: resilience.NewBudget(resilience.DefaultBudgetPolicy())}
+	for _, p := range plan {
+		if p.arrival != nil && o.Strict {
+			p.arrival.must = true
+		}
+	}
 	r.process, r.state = newProcess(), cfg.StateDir()
 	r.phase.Store("starting")
 	r.url.Store("")
-	r.program = r.programEnv()
 	return r, nil
 }
 
@@ -143,7 +154,7 @@ func (r *Runtime) Status() Status {
 	default:
 		return s // what starts is not to be looked at yet
 	}
-	elsewhere := r.elsewhere()
+	elsewhere, waiting := r.elsewhere(), r.waiting()
 	for _, c := range r.dir.All() {
 		if c.Name == selfName {
 			continue
@@ -156,7 +167,7 @@ func (r *Runtime) Status() Status {
 			}
 		}
 		st.merge(elsewhere[c.Name])
-		st.Runner = r.runners.state(c.Name)
+		st.Runner, st.WaitsFor = r.runners.state(c.Name), waiting[c.Name]
 		s.Agents = append(s.Agents, st)
 	}
 	return s
@@ -176,10 +187,14 @@ func (r *Runtime) run(ctx context.Context) error {
 	// Agents and sessions outlive ctx: they end in the order of the drain.
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	if err := r.start(ctx, base); err != nil {
+	err := r.startAndReport(ctx, base)
+	if err != nil {
 		r.phase.Store("draining")
-		undo, cancel := context.WithTimeout(base, r.cfg.Drain.Timeout)
+		undo, cancel := context.WithTimeout(base, share(r.cfg.Drain.Timeout, inFlightShare))
 		defer cancel()
+		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+			err = fmt.Errorf("start given up (%w): %w", cause, err)
+		}
 		return errors.Join(err, r.closeAll(undo))
 	}
 	r.phase.Store("ready")
@@ -202,20 +217,6 @@ func (r *Runtime) run(ctx context.Context) error {
 		r.log.Debug("every runner has returned")
 	}
 	return errors.Join(cause, r.drain(base, cancel))
-}
-
-// Handler serves the gateway's endpoints, for programs that bring their own HTTP server instead of
-// the project file's listener. Before the system is ready it answers 503.
-func (r *Runtime) Handler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		select {
-		case <-r.ready:
-			r.gateway.Load().ServeHTTP(w, req)
-		default:
-			w.Header().Set("Retry-After", "1")
-			http.Error(w, "the system is starting", http.StatusServiceUnavailable)
-		}
-	})
 }
 
 func (r *Runtime) onClose(what string, f func(context.Context) error) { r.undo.Add(what, f) }

@@ -3,11 +3,12 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime/internal/route"
-	"github.com/openmas/openmas/runtime/project"
 )
 
 // A dial makes one session to one instance of an agent: a connection, or a child process.
@@ -30,24 +31,25 @@ type session struct {
 	peer     communicator.Peer // nil while there is none
 }
 
-// openSession connects instance n of a pool, and keeps it connected until it is taken back. A first
-// dial that fails fails the start, except to a server that runs elsewhere: that one may come later.
+// openSession connects instance n of a pool, and keeps it connected until it is taken back. Where
+// the agent is ours, a first dial that fails fails the start. A foreign one may come later: see
+// [arrival].
 func (r *Runtime) openSession(ctx, base context.Context, p planned, pool *route.Pool, n int, d dial) error {
 	s := &session{r: r, agent: p, pool: pool, instance: pool.Instances()[n], dial: d}
-	peer, err := d(ctx)
-	switch {
-	case err == nil:
+	if p.arrival == nil {
+		peer, err := d(ctx)
+		if err != nil {
+			return fmt.Errorf("agent %s: %w", s.instance.ID, err)
+		}
 		s.up(ctx, peer)
-	case p.kind == project.KindURL && ctx.Err() == nil:
-		s.instance.Down(route.Restarting, err)
-		r.log.Warn("agent cannot be reached, trying on", "agent", p.name, "error", err)
-	default:
-		return fmt.Errorf("agent %s: %w", s.instance.ID, err)
 	}
 	ctx, cancel := context.WithCancel(base)
 	over := make(chan struct{})
 	r.tasks.Go(func() {
 		defer close(over)
+		if p.arrival != nil && s.arrive(ctx) != nil {
+			return
+		}
 		if p.cfg.Child() {
 			s.restart(ctx)
 		} else {
@@ -55,6 +57,9 @@ func (r *Runtime) openSession(ctx, base context.Context, p planned, pool *route.
 		}
 	})
 	p.undo.Add("session to "+s.instance.ID, func(closeCtx context.Context) error {
+		if s.instance.Session() == nil {
+			cancel() // an attempt to start it may be under way
+		}
 		err := s.instance.Stop(closeCtx)
 		cancel()
 		<-over
@@ -74,14 +79,19 @@ func (s *session) up(ctx context.Context, peer communicator.Peer) {
 	}
 }
 
-// redial makes the session anew. While the system drains, nothing is started again: it returns when
-// the agent's turn to stop comes.
-func (s *session) redial(ctx context.Context) error {
+// redial makes a session. While the system drains, nothing is started again: it returns when the
+// agent's turn to stop comes.
+func (s *session) redial(ctx context.Context) (communicator.Peer, error) {
 	if s.r.draining() {
 		<-ctx.Done()
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
-	peer, err := s.dial(ctx)
+	return s.dial(ctx)
+}
+
+// comeBack makes the session anew.
+func (s *session) comeBack(ctx context.Context) error {
+	peer, err := s.redial(ctx)
 	if err != nil {
 		return err
 	}
@@ -131,4 +141,12 @@ func (s *session) release(ctx context.Context) {
 		s.r.log.Debug("closing a session", "instance", s.instance.ID, "error", err)
 	}
 	s.peer = nil
+}
+
+// failure describes an error in the log, with what the program that failed wrote last.
+func failure(err error) []any {
+	if lines := client.LastLines(err); len(lines) > 0 {
+		return []any{"error", err, "stderr", strings.Join(lines, "\n")}
+	}
+	return []any{"error", err}
 }

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
+	"time"
 
+	"github.com/sourcegraph/conc"
 	concpool "github.com/sourcegraph/conc/pool"
 
 	"github.com/openmas/openmas/agent"
@@ -16,6 +19,16 @@ import (
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 	"github.com/openmas/openmas/runtime/project"
 )
+
+// startAndReport is start, with a line in the log now and then while it waits.
+func (r *Runtime) startAndReport(ctx, base context.Context) error {
+	reporting, stop := context.WithCancel(base)
+	var reporter conc.WaitGroup
+	reporter.Go(func() { r.waits.report(reporting, r.log) })
+	defer reporter.Wait()
+	defer stop()
+	return r.start(ctx, base)
+}
 
 // start brings everything up, in order: the gateway's port first, since a port in use must start
 // nothing; then what agents need; then the agents, each after those that it requires. ctx abandons
@@ -52,6 +65,7 @@ func (r *Runtime) start(ctx, base context.Context) error {
 	if err := r.forwardResourceUpdates(); err != nil {
 		return err
 	}
+	r.patience = time.Now().Add(max(r.cfg.Start.Wait, 0))
 	for first := r.hosted(); len(first) > 0; {
 		level := first[0].level
 		n := slices.IndexFunc(first, func(p planned) bool { return p.level != level })
@@ -66,6 +80,9 @@ func (r *Runtime) start(ctx, base context.Context) error {
 	if err := r.awaitRequired(ctx); err != nil {
 		return err
 	}
+	if err := r.awaitArrivals(ctx, slices.Collect(maps.Keys(r.cfg.Agents))); err != nil {
+		return err
+	}
 	if err := r.checkForeignRequirements(); err != nil {
 		return err
 	}
@@ -76,6 +93,8 @@ func (r *Runtime) start(ctx, base context.Context) error {
 // other, and those in other processes, which take their time, at the same time. They are stopped in
 // the same way.
 func (r *Runtime) startLevel(ctx, base context.Context, level []planned) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	others := concpool.New().WithContext(ctx).WithCancelOnError().WithFirstError().WithMaxGoroutines(startsAtOnce)
 	var lists []*lifecycle.Undo
 	for _, p := range level {
@@ -91,6 +110,7 @@ func (r *Runtime) startLevel(ctx, base context.Context, level []planned) error {
 		if p.kind == project.KindType && p.cfg.Communicator != project.OverStdio {
 			p.undo = &r.undo
 			if err = r.deploy(ctx, base, p); err != nil {
+				cancel()
 				break
 			}
 		}
@@ -116,8 +136,11 @@ func (r *Runtime) hosted() []planned {
 
 // deploy brings one agent up and makes it callable.
 func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("start given up: %w", err)
+	if ctx.Err() != nil {
+		return r.givenUp(ctx)
+	}
+	if err := r.awaitArrivals(ctx, p.requiredAgents()); err != nil {
+		return err
 	}
 	var c *route.Callee
 	var err error
@@ -129,7 +152,9 @@ func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
 	if err != nil {
 		return err
 	}
-	r.log.Debug("agent is up", "agent", p.name, "communicator", p.cfg.Communicator)
+	if p.arrival == nil {
+		r.log.Debug("agent is up", "agent", p.name, "communicator", p.cfg.Communicator)
+	}
 	r.dir.Add(c)
 	p.undo.Add("routing to "+p.name, func(context.Context) error { r.dir.Remove(p.name); return nil })
 	if err := r.subscribe(c, p); err != nil {
@@ -151,7 +176,7 @@ func (r *Runtime) callee(p planned, next agent.Caller, shown *route.Pool) route.
 		own[tool] = r.cfg.PolicyFor(p.name, tool)
 	}
 	return route.Options{Name: p.name, Over: p.cfg.Communicator, Route: next, Shown: shown,
-		Policy: r.cfg.PolicyFor(p.name, ""), ToolPolicies: own, Trusted: p.kind == project.KindType, Mask: r.mask,
+		Policy: r.cfg.PolicyFor(p.name, ""), ToolPolicies: own, Trusted: !p.foreign(), Mask: r.mask,
 		Telemetry: r.tel, Hop: r.hop(p.cfg.Communicator), Budget: r.budget}
 }
 

@@ -1,9 +1,11 @@
 package runtime
 
 import (
+	"errors"
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime/internal/route"
 )
 
@@ -16,7 +18,7 @@ const (
 	StateReady      State = "ready"
 	StateRestarting State = "restarting" // or being reconnected
 	StateBackoff    State = "backoff"    // failed too often in a row; waits
-	StateFailed     State = "failed"     // given up
+	StateFailed     State = "failed"     // given up, or could not start: see InstanceStatus.Next
 	StateStopped    State = "stopped"
 )
 
@@ -72,6 +74,8 @@ type AgentStatus struct {
 	BusyMS       int64            `json:"busyMs"` // time that callers waited, all calls added up
 	Instances    []InstanceStatus `json:"instances"`
 	Runner       State            `json:"runner,omitempty"`
+	// WaitsFor are the agents and tools that it requires and that are not there yet.
+	WaitsFor []string `json:"waitsFor,omitempty"`
 
 	remote bool
 }
@@ -85,6 +89,11 @@ type InstanceStatus struct {
 	Served   int64  `json:"served"`
 	Restarts int64  `json:"restarts"`
 	Error    string `json:"error,omitempty"`
+	// LastLines are what its program wrote last to standard error before it ended. The tool
+	// openmas.status gives them to this program only.
+	LastLines []string `json:"lastLines,omitempty"`
+	// Next is when it is tried again; zero: not, or now.
+	Next time.Time `json:"next,omitzero"`
 	// Unhealthy is what the agent itself reports to be wrong with it.
 	Unhealthy string `json:"unhealthy,omitempty"`
 	// Process, Host, Version and Since (when its process started) of an instance in another process
@@ -95,6 +104,20 @@ type InstanceStatus struct {
 	Since   time.Time `json:"since,omitzero"`
 }
 
+// shownTo is the status as a caller may read it: what programs wrote to standard error is for those
+// who run them.
+func (s Status) shownTo(c *agent.Call) Status {
+	if c != nil && c.From.Trusted && c.From.Agent == selfName && c.From.User == "" {
+		return s
+	}
+	for _, a := range s.Agents {
+		for i := range a.Instances {
+			a.Instances[i].LastLines = nil
+		}
+	}
+	return s
+}
+
 // statusOf looks at an agent as this process sees it.
 func statusOf(c *route.Callee) AgentStatus {
 	seen := c.Stats()
@@ -103,11 +126,14 @@ func statusOf(c *route.Callee) AgentStatus {
 		State: StateReady}
 	up := 0
 	for _, i := range c.Shown.Instances() {
-		state, err := i.Look()
-		is := InstanceStatus{ID: i.ID, State: State(state), InFlight: i.InFlight(), Served: i.Served(),
-			Restarts: i.Restarts()}
-		if err = c.Mask(err); err != nil {
+		now := i.Look()
+		is := InstanceStatus{ID: i.ID, State: State(now.State), InFlight: i.InFlight(), Served: i.Served(),
+			Restarts: i.Restarts(), Next: now.Next}
+		if err := c.Mask(now.Err); err != nil {
 			is.Error = err.Error()
+			for _, line := range client.LastLines(now.Err) {
+				is.LastLines = append(is.LastLines, c.Mask(errors.New(line)).Error())
+			}
 		}
 		if p, ok := i.Session().(interface{ Pid() int }); ok {
 			is.PID = p.Pid()

@@ -20,12 +20,12 @@ func (r *Runtime) serveSelf(ctx context.Context) error {
 			Description: "The runtime of this system: what runs in it, and how it does.",
 			Tools: []agent.Tool{
 				agent.NewTool("status", "Say which agents run, where, in which state, and what their callers saw.",
-					func(context.Context, none) (Status, error) {
-						return r.Status(), nil
+					func(ctx context.Context, _ none) (Status, error) {
+						return r.Status().shownTo(agent.CallFrom(ctx)), nil
 					}, agent.ReadOnly(), agent.OpenWorld(false)),
 				agent.NewTool("list", "List the agents of the system with their tools, prompts and resources.",
-					func(context.Context, none) (Listing, error) {
-						return r.Listing(), nil
+					func(ctx context.Context, _ none) (Listing, error) {
+						return r.listing(r.Status().shownTo(agent.CallFrom(ctx))), nil
 					}, agent.ReadOnly(), agent.OpenWorld(false)),
 			},
 		})
@@ -62,9 +62,11 @@ type Listing struct {
 }
 
 // Listing lists what the agents offer, and where they are.
-func (r *Runtime) Listing() Listing {
+func (r *Runtime) Listing() Listing { return r.listing(r.Status()) }
+
+func (r *Runtime) listing(s Status) Listing {
 	l := Listing{Agents: r.dir.Agents(), Instances: map[string][]InstanceStatus{}}
-	for _, a := range r.Status().Agents {
+	for _, a := range s.Agents {
 		l.Instances[a.Name] = a.Instances
 	}
 	return l

@@ -39,9 +39,12 @@ else as text), or - for JSON on standard input.`,
 			if err != nil {
 				return Usage(err)
 			}
-			ctx, cancel := context.WithTimeout(c.Context(), timeout)
+			ctx, cancel := context.WithTimeoutCause(c.Context(), timeout, fmt.Errorf("over after %v (--timeout)", timeout))
 			defer cancel()
 			return a.withTarget(ctx, &t, func(ctx context.Context, t target) error {
+				if err := t.tried(ctx, args[0]); err != nil {
+					return err
+				}
 				res, err := t.call(ctx, args[0], agent.Call{Input: input, Back: a.backChannel()})
 				if err != nil {
 					return fmt.Errorf("%s: %w", args[0], err)
@@ -51,7 +54,8 @@ else as text), or - for JSON on standard input.`,
 		},
 	}
 	t.register(c)
-	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "give up after this `TIME`")
+	c.Flags().DurationVar(&timeout, "timeout", 5*time.Minute, "give up after this `TIME`, the start of what is called "+
+		"included")
 	f.register(c, "print the whole result as JSON")
 	return c
 }

@@ -29,9 +29,10 @@ without its Runners and its gateway.`,
 		Args: NoArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var found runtime.Listing
-			if err := a.withTarget(c.Context(), &t, func(_ context.Context, t target) error {
+			if err := a.withTarget(c.Context(), &t, func(ctx context.Context, t target) error {
+				err := t.tried(ctx, "")
 				found = t.list()
-				return nil
+				return err
 			}); err != nil {
 				return err
 			}

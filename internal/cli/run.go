@@ -71,6 +71,8 @@ project has a gateway.`,
 	c.Flags().Lookup("wait").DefValue = "0s" // which pflag does not show
 	c.Flags().BoolVar(&stdio, "stdio", false, "serve the agents over MCP on stdin and stdout; the end of stdin stops "+
 		"the system")
+	c.Flags().BoolVar(&o.Strict, "strict", false, "end when an agent cannot start at first, instead of trying "+
+		"again")
 	c.Flags().BoolVar(&once, "once", false, "stop when every Runner has returned")
 	return c
 }

@@ -20,7 +20,7 @@ func showReady(w io.Writer, log *slog.Logger, s runtime.Status) {
 		out := newTable(w)
 		out.row("  AGENT", "COMMUNICATOR", "INSTANCES", "TOOLS")
 		for _, a := range s.Agents {
-			out.row("  "+a.Name, a.Communicator, len(a.Instances), strings.Join(a.Tools, ", "))
+			out.row("  "+a.Name, a.Communicator, len(a.Instances), offered(a))
 		}
 		_ = out.flush() // a terminal that is gone is noticed by the next write that matters
 		if s.URL != "" {
@@ -29,6 +29,11 @@ func showReady(w io.Writer, log *slog.Logger, s runtime.Status) {
 		}
 	} else {
 		for _, a := range s.Agents {
+			if a.State != runtime.StateReady {
+				log.Warn("agent is not up yet", "agent", a.Name, "communicator", a.Communicator, "state", a.State, "error",
+					reason(a))
+				continue
+			}
 			log.Info("agent is up", "agent", a.Name, "communicator", a.Communicator, "instances", len(a.Instances),
 				"tools", strings.Join(a.Tools, ","))
 		}
@@ -38,4 +43,27 @@ func showReady(w io.Writer, log *slog.Logger, s runtime.Status) {
 	if s.URL != "" {
 		fmt.Fprintf(w, "%s%s\n", mcp.SSEURL, s.URL)
 	}
+}
+
+// offered are the tools of an agent, or why there are none yet.
+func offered(a runtime.AgentStatus) string {
+	if a.State == runtime.StateReady {
+		return strings.Join(a.Tools, ", ")
+	}
+	return strings.TrimSuffix(fmt.Sprintf("(%s: %s", a.State, reason(a)), ": ") + ")"
+}
+
+// reason is why an agent is not up, as far as it is known, and when it is tried next.
+func reason(a runtime.AgentStatus) string {
+	for _, i := range a.Instances {
+		if i.Error == "" {
+			continue
+		}
+		text, _, _ := strings.Cut(i.Error, "\n")
+		if wait := time.Until(i.Next); wait > 0 {
+			text += fmt.Sprintf("; tried again in %v", wait.Round(time.Second))
+		}
+		return text
+	}
+	return ""
 }

@@ -14,6 +14,9 @@ import (
 // A target is what list and call work on: the system of a project, or an MCP server.
 type target struct {
 	list func() runtime.Listing
+	// tried waits until the agent of a tool has been started, or could not be; that of all without
+	// one.
+	tried func(ctx context.Context, tool string) error
 	// call calls a tool by the name that the user wrote.
 	call func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error)
 }
@@ -46,7 +49,11 @@ func (a *App) withTarget(ctx context.Context, t *targetFlags, f func(context.Con
 	}
 	if !t.server.given() {
 		return a.inProject(ctx, &t.project, &t.log, func(ctx context.Context, r *runtime.Runtime) error {
-			return f(r.Context(ctx), target{r.Listing, callDirectory})
+			return f(r.Context(ctx), target{list: r.Listing, call: callDirectory,
+				tried: func(ctx context.Context, tool string) error {
+					name, _, _ := agent.SplitName(tool)
+					return r.Tried(ctx, name)
+				}})
 		})
 	}
 	log, err := a.Logger(&t.log)
@@ -82,7 +89,8 @@ func callDirectory(ctx context.Context, tool string, c agent.Call) (*agent.Resul
 
 func serverTarget(ctx context.Context, s *client.Session) target {
 	return target{
-		list: func() runtime.Listing { return listServer(ctx, s) },
+		tried: func(context.Context, string) error { return nil },
+		list:  func() runtime.Listing { return listServer(ctx, s) },
 		call: func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
 			c.Op, c.Name, c.Attempt = agent.OpTool, tool, 1
 			return s.Call(ctx, &c)

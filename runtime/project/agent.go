@@ -80,8 +80,10 @@ type Agent struct {
 	Replicas int `yaml:"replicas" default:"1" min:"1" max:"1024" only:"hosted; a url runs elsewhere"`
 	// Which replicas of a Runner run: the first one, or all.
 	Run string `yaml:"run" default:"first" oneof:"first all" only:"type; nothing else has a Runner"`
-	// When the agent has failed for good, the whole run ends with exit code 1.
-	Critical bool `yaml:"critical" only:"hosted; a url never fails for good, it is tried for ever"`
+	// When the agent cannot start, or has failed for good, the whole run ends with exit code 1.
+	Critical bool `yaml:"critical"`
+	// What is particular to its start.
+	Start AgentStart `yaml:"start" only:"hosted; a url has connect.timeout"`
 	// How the agent's tools are called, where that differs from the project's defaults.
 	Policy `yaml:",inline" inherit:"defaults"`
 	// What is particular to single tools, by the tool's name.

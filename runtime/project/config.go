@@ -1,6 +1,7 @@
 package project
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -34,7 +35,9 @@ type Config struct {
 	// Limits of the MCP endpoints of this process, and what MCP servers may ask of it.
 	MCP MCP `yaml:"mcp"`
 
-	// The first contact with a command or url.
+	// The start of agents.
+	Start Start `yaml:"start"`
+	// The first contact with a url.
 	Connect Connect `yaml:"connect"`
 	// The waits between attempts to reach a lost agent again, for ever.
 	Reconnect Reconnect `yaml:"reconnect"`
@@ -68,10 +71,34 @@ type Telemetry struct {
 	Protocol string `yaml:"protocol" oneof:"http grpc"`
 }
 
-// Connect bounds the first contact with a command or url.
+// Start bounds the start of agents.
+type Start struct {
+	// How long one agent may take: the Start of a type, or a child process from its start to the
+	// end of the MCP handshake. Agents can have their own. The time in which a process waits for
+	// its turn does not count.
+	Timeout time.Duration `yaml:"timeout" default:"60s"`
+	// How many child processes start at the same time. The others wait for their turn. One that
+	// takes longer than 10 s lets the next one begin.
+	Parallel int `yaml:"parallel" default:"4" max:"256"`
+	// How long the system waits for the first attempt of a command or url that is not critical.
+	// After it the system is ready without that agent, which comes later. "off" does not wait.
+	Wait time.Duration `yaml:"wait" default:"30s" off:"-1"`
+}
+
+// StartTimeout returns how long the start of an agent may take.
+func (c *Config) StartTimeout(agent string) time.Duration {
+	return cmp.Or(c.Agents[agent].Start.Timeout, c.Start.Timeout)
+}
+
+// AgentStart is what is particular to the start of one agent.
+type AgentStart struct {
+	// How long this agent may take to start, where that differs from the project's start.timeout.
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+// Connect bounds the first contact with a url.
 type Connect struct {
-	// How long it may take from the start of a program, or the dial, to the end of the MCP
-	// handshake.
+	// How long it may take from the dial to the end of the MCP handshake.
 	Timeout time.Duration `yaml:"timeout" default:"10s"`
 }
 

@@ -92,7 +92,7 @@ func TestConfigErrors(t *testing.T) {
 		{name: "no kind, two kinds", file: "agents:\n  a: {communicator: local}\n  b: {type: x, url: \"http://x\"}\n " +
 			" c: {type: x, command: [y], url: \"http://x\"}\n"},
 		{name: "keys that have no effect", file: "agents:\n  a: {type: x, env: {A: b}, dir: d, headers: {H: v}}\n  " +
-			"b: {url: \"http://x\", replicas: 2, run: all, config: {}, critical: true}\n  c: {command: [x], headers: " +
+			"b: {url: \"http://x\", replicas: 2, run: all, config: {}, start: {timeout: 5s}}\n  c: {command: [x], headers: " +
 			"{H: v}}\n"},
 		{name: "names", file: "project: My Project\nagents:\n  Linter: {type: x}\n  a_b: {type: x}\n  openmas: " +
 			"{type: x}\n"},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/calls"
@@ -19,9 +20,18 @@ const (
 	Ready      State = "ready"
 	Restarting State = "restarting" // or being reconnected
 	Backoff    State = "backoff"    // failed too often in a row; waits
-	Failed     State = "failed"     // given up
+	Failed     State = "failed"     // given up, or could not start and waits for the next attempt
 	Stopped    State = "stopped"
 )
+
+// A Condition is how an instance is at one moment.
+type Condition struct {
+	State State
+	// Err is why it is not ready, or why its last session ended; nil while it is ready.
+	Err error
+	// Next is when it is tried again; zero: not, or now.
+	Next time.Time
+}
 
 // An Instance is one running copy of an agent, reached through one session at a time.
 type Instance struct {
@@ -36,32 +46,37 @@ type Instance struct {
 	served   atomic.Int64
 
 	mu      sync.Mutex
-	state   State
-	lastErr error
+	now     Condition
 	asked   *answer                           // the open question about its health
 	session atomic.Pointer[communicator.Peer] // nil: down
 }
 
 func newInstance(name string, n int) *Instance {
-	return &Instance{ID: fmt.Sprintf("%s/%d", name, n), state: Starting}
+	return &Instance{ID: fmt.Sprintf("%s/%d", name, n), now: Condition{State: Starting}}
 }
 
 // Up gives the instance a fresh session, for new calls.
 func (i *Instance) Up(p communicator.Peer) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.state, i.lastErr = Ready, nil
+	i.now = Condition{State: Ready}
 	i.session.Store(&p)
 }
 
 // Down ends the instance's session for new calls. err is why; nil keeps what was known.
-func (i *Instance) Down(s State, err error) {
+func (i *Instance) Down(s State, err error) { i.DownFor(0, s, err) }
+
+// DownFor is Down when the instance is tried again after a wait.
+func (i *Instance) DownFor(wait time.Duration, s State, err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.session.Store(nil)
-	i.state = s
-	if err != nil {
-		i.lastErr = err
+	if err == nil {
+		err = i.now.Err
+	}
+	i.now = Condition{State: s, Err: err}
+	if wait > 0 {
+		i.now.Next = time.Now().Add(wait)
 	}
 }
 
@@ -76,11 +91,11 @@ func (i *Instance) Stop(ctx context.Context) error {
 	return err
 }
 
-// Look returns the state, and why the last session ended.
-func (i *Instance) Look() (State, error) {
+// Look returns how the instance is now.
+func (i *Instance) Look() Condition {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.state, i.lastErr
+	return i.now
 }
 
 // Session returns the session; nil while it is down.

@@ -2,7 +2,10 @@ package route
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
@@ -93,9 +96,62 @@ func (p *Pool) unavailable(c *agent.Call) *agent.Error {
 			"gone",
 			c.Target(), p.name)
 	}
-	state, why := p.instances[0].Look()
-	if why != nil {
-		return agent.Refusedf(agent.CodeUnavailable, "%s: agent %s is %s after: %v", c.Target(), p.name, state, why)
-	}
-	return agent.Refusedf(agent.CodeUnavailable, "%s: agent %s is %s", c.Target(), p.name, state)
+	return agent.Refusedf(agent.CodeUnavailable, "%s: %w", c.Target(), p.Down())
 }
+
+// GaveUp reports whether all instances have failed for good.
+func (p *Pool) GaveUp() bool {
+	for _, i := range p.instances {
+		if now := i.Look(); now.State != Failed || !now.Next.IsZero() {
+			return false
+		}
+	}
+	return true
+}
+
+// Down says why no instance takes calls: its state, the reason, and when it is tried next. nil: one
+// does.
+func (p *Pool) Down() error {
+	var first error
+	for _, i := range p.instances {
+		if i.session.Load() != nil {
+			return nil
+		}
+		if now := i.Look(); first == nil || now.State == Starting {
+			first = now.why(p.name)
+		}
+	}
+	return first
+}
+
+// why puts the condition of an agent that takes no calls in words.
+func (c Condition) why(name string) error {
+	how := "is " + string(c.State)
+	switch {
+	case c.State == Failed:
+		how = "has failed"
+	case c.State == Starting && c.Err != nil:
+		how = "is starting, its last attempt failed"
+	}
+	next := ""
+	if wait := time.Until(c.Next); wait > 0 {
+		next = fmt.Sprintf("; it is tried again in %v", max(wait.Round(time.Second), time.Second))
+	}
+	if c.Err == nil {
+		return fmt.Errorf("agent %s %s%s", name, how, next)
+	}
+	return fmt.Errorf("agent %s %s: %w%s", name, how, plain{c.Err}, next)
+}
+
+// plain is an error without the code before its text, which the error around it has.
+type plain struct{ error }
+
+func (p plain) Error() string {
+	var e *agent.Error
+	if errors.As(p.error, &e) && p.error == error(e) {
+		return e.Message
+	}
+	return p.error.Error()
+}
+
+func (p plain) Unwrap() error { return p.error }

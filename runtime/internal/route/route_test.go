@@ -93,8 +93,21 @@ func TestAPoolWithoutSessions(t *testing.T) {
 		!agent.AsError(err).NotExecuted || !strings.Contains(err.Error(), "agent a is starting") {
 		t.Error(p.Info(), err)
 	}
-	p.Instances()[0].Down(Failed, errors.New("no luck"))
-	if _, err := p.Call(t.Context(), &agent.Call{}); !strings.Contains(err.Error(), "is failed after: no luck") {
+	p.Instances()[1].Down(Failed, nil)
+	for want, why := range map[string]error{"agent a has failed: no luck": errors.New("no luck"),
+		"agent a has failed: gone": agent.Errorf(agent.CodeNotFound, "gone")} {
+		p.Instances()[0].Down(Failed, why)
+		if _, err := p.Call(t.Context(), &agent.Call{Agent: "a", Name: "x"}); err.Error() != "unavailable: a.x: "+want {
+			t.Error(err)
+		}
+	}
+	p.Instances()[0].DownFor(time.Minute, Failed, nil)
+	if err := p.Down(); !strings.HasSuffix(err.Error(), "gone; it is tried again in 1m0s") &&
+		!strings.HasSuffix(err.Error(), "no luck; it is tried again in 1m0s") {
+		t.Error(err)
+	}
+	p.Instances()[0].Down(Starting, nil)
+	if err := p.Down(); !strings.HasPrefix(err.Error(), "agent a is starting, its last attempt failed: ") {
 		t.Error(err)
 	}
 	i := p.Instances()[1]
@@ -102,8 +115,8 @@ func TestAPoolWithoutSessions(t *testing.T) {
 	if err := i.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if state, _ := i.Look(); state != Stopped || i.Session() != nil {
-		t.Error(state, "after Stop")
+	if now := i.Look(); now.State != Stopped || i.Session() != nil {
+		t.Error(now.State, "after Stop")
 	}
 }
 
