@@ -150,8 +150,10 @@ func TestCriticalAndStrict(t *testing.T) {
 		"strict silence":   {stranger(t, "silent", nil), true, "within 300ms"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := &project.Config{Agents: map[string]project.Agent{"bad": c.agent, "far": {Type: "probe"}},
-				Start: project.Start{Timeout: 300 * time.Millisecond}}
+			cfg := &project.Config{Agents: map[string]project.Agent{"bad": c.agent, "far": {Type: "probe"}}}
+			if strings.Contains(c.says, "300ms") {
+				cfg.Start.Timeout = 300 * time.Millisecond
+			}
 			s := prepare(t, cfg, nil, func(o *runtime.Options) { o.Strict = c.strict })
 			err := s.Run(t.Context())
 			if err == nil || !strings.Contains(err.Error(), "agent bad") || !strings.Contains(err.Error(), c.says) {
