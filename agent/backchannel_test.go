@@ -11,7 +11,7 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// talk is a tool that tells and asks whoever called, then calls on in turn.
+// talk is a tool that notifies and asks its caller, then calls the next.
 func talk(name, next string) agent.Tool {
 	return agent.NewTool("talk", "", func(ctx context.Context, _ struct{}) (string, error) {
 		agent.Progress(ctx, 1, 2, name)
@@ -166,7 +166,7 @@ func (a answers) Request(context.Context, agent.Request) (json.RawMessage, error
 	return json.RawMessage(a), nil
 }
 
-// Outside a call there is nobody to tell or ask, and no harm in trying.
+// Outside a call there is nobody to notify or ask, and no harm in trying.
 func TestBackChannelOutsideACall(t *testing.T) {
 	for name, ctx := range map[string]context.Context{"a bare context": t.Context(),
 		"an agent's own context": agent.WithEnv(t.Context(), agent.Env{Name: "me"})} {

@@ -315,7 +315,7 @@ type told struct {
 	name  string
 	leave context.CancelFunc // called when it is asked, in place of an answer; nil: it answers
 	over  atomic.Bool        // its call has returned
-	late  atomic.Bool        // it was told or asked something after that
+	late  atomic.Bool        // it was notified or asked after that
 	heard atomic.Int64
 }
 
@@ -334,9 +334,9 @@ func (b *told) Request(ctx context.Context, _ agent.Request) (json.RawMessage, e
 	return json.RawMessage(`{"roots":[{"uri":"` + b.name + `"}]}`), nil
 }
 
-// Whoever waits for a call is told what it tells, and the one that has waited longest is asked.
+// All callers that wait for a call get its notices, and the one that has waited longest is asked.
 // Nobody is after its own call has returned.
-func TestTheCallersThatWaitAreToldAndAsked(t *testing.T) {
+func TestWaitingCallersGetNoticesAndQuestions(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		callers []string // "leaves" when it is asked, "left" before, "mute" without a back-channel, or its answer
@@ -463,9 +463,9 @@ func TestACallThatComesWhileAnotherIsToBeMadeAnew(t *testing.T) {
 	})
 }
 
-// What a call came with and what it gave is not held longer than it is kept, also when no other
+// The arguments and the result of a call are not held longer than it is kept, also when no other
 // call comes.
-func TestCallsWithKeysAreLetGo(t *testing.T) {
+func TestCallsWithKeysAreReleased(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type mark struct{}
 		with := &[1 << 10]byte{}

@@ -13,7 +13,7 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// readVars serves a template and gives the variables of a URI; ok is false when it does not cover
+// readVars serves a template and returns the variables of a URI; ok is false when it does not cover
 // it.
 func readVars(t *testing.T, template, uri string) (vars map[string]string, ok bool) {
 	t.Helper()

@@ -23,8 +23,8 @@ type note struct {
 // tools.
 type probe struct {
 	Peer   string `json:"peer"`   // whom relay and publish involve
-	Prefix string `json:"prefix"` // of what it says
-	Sick   string `json:"sick"`   // what it says is wrong with it
+	Prefix string `json:"prefix"` // of its answers
+	Sick   string `json:"sick"`   // what its health reports
 
 	env    agent.Env
 	mu     sync.Mutex

@@ -84,7 +84,7 @@ func claim(ctx context.Context, in forged) (string, error) {
 }
 
 // A child process has the token of one agent, and cannot pass for another.
-func TestAChildSpeaksForItselfOnly(t *testing.T) {
+func TestAChildCallsAsItselfOnly(t *testing.T) {
 	for _, fast := range []bool{true, false} {
 		t.Run(fmt.Sprintf("fast path %v", fast), func(t *testing.T) {
 			s := start(t, &project.Config{MCP: project.MCP{FastPath: &fast},
@@ -158,7 +158,7 @@ func TestADoneRunnerIsNotRunAgain(t *testing.T) {
 	}
 }
 
-// A Runner whose child died while it ran runs again, and its end is told by the new process.
+// A Runner whose child died while it ran runs again, and the new process reports its end.
 func TestARunnerGoesOnInANewChild(t *testing.T) {
 	cfg := &project.Config{Agents: map[string]project.Agent{
 		"a": {Type: "worker", Communicator: project.OverStdio,

@@ -70,7 +70,7 @@ func TestProcessesShareAProject(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, name := range []string{"near", "far"} {
-				testkit.Eventually(t, name+" hears the event", func() bool {
+				testkit.Eventually(t, name+" receives the event", func() bool {
 					heard, err := agent.Ask[[]string](a.ctx, name+".heard", nil)
 					return err == nil && slices.Equal(heard, []string{"news"})
 				})

@@ -155,7 +155,7 @@ func TestSameAgentOverEveryCommunicator(t *testing.T) {
 						}
 					}
 					for _, name := range []string{"near", "far"} {
-						testkit.Eventually(t, name+" hears both events", func() bool {
+						testkit.Eventually(t, name+" receives both events", func() bool {
 							heard, err := agent.Ask[[]string](s.ctx, name+".heard", nil)
 							return err == nil && slices.Contains(heard, "from near") &&
 								slices.Contains(heard, "from far")

@@ -73,7 +73,7 @@ func TestDrainLosesNothing(t *testing.T) {
 	}
 }
 
-func TestReadinessSaysWhenItDrains(t *testing.T) {
+func TestReadinessReportsADrain(t *testing.T) {
 	t.Parallel()
 	cfg := pair(project.OverLocal)
 	cfg.Gateway = &project.Gateway{Listen: "127.0.0.1:0"}
@@ -171,7 +171,8 @@ func TestAgentsAreClosedAfterTheirRun(t *testing.T) {
 	}
 }
 
-// A child that dies while the system drains is not started again, and the status says so at once.
+// A child that dies while the system drains is not started again, and the status reports it at
+// once.
 func TestAChildThatDiesInADrainIsStopped(t *testing.T) {
 	t.Parallel()
 	cfg := pair(project.OverStdio)

@@ -44,7 +44,7 @@ func foreign() *sdk.Server {
 	return s
 }
 
-// back is a call of a tool of the system by a foreign child, with whatever it likes to say about
+// back is a call of a tool of the system by a foreign child, with whatever it writes about
 // itself.
 type back struct {
 	Agent string         `json:"agent"`
@@ -173,8 +173,8 @@ func TestRequiredToolOfAServerThatIsDown(t *testing.T) {
 	}
 }
 
-// A program that is not ours has a token to call the others with. What it says in our own words
-// about its calls counts for nothing, and it gets what any client gets.
+// A program that is not ours has a token to call the others with. What it writes in our own
+// metadata about its calls counts for nothing, and it gets what any client gets.
 func TestAForeignChildIsNotTrusted(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {

@@ -83,9 +83,9 @@ func TestEveryEndpointWantsTheToken(t *testing.T) {
 		}
 	}
 	for path, agents := range map[string]bool{"/": true, "/livez": false, "/readyz": false} {
-		status, stranger := ask(t, http.MethodGet, url+path, "", nil)
-		if status != http.StatusOK || strings.Contains(stranger, "near") {
-			t.Errorf("%s tells a stranger: %d %s", path, status, stranger)
+		status, anonymous := ask(t, http.MethodGet, url+path, "", nil)
+		if status != http.StatusOK || strings.Contains(anonymous, "near") {
+			t.Errorf("%s shows an anonymous client: %d %s", path, status, anonymous)
 		}
 		if status, known := ask(t, http.MethodGet, url+path, "",
 			map[string]string{"Authorization": "Bearer token-of-ann"}); status != http.StatusOK ||

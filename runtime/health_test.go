@@ -9,7 +9,7 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-func TestAgentsSayHowTheyAre(t *testing.T) {
+func TestHealthOfAgentsIsReported(t *testing.T) {
 	t.Parallel()
 	for _, over := range overs {
 		t.Run(over, func(t *testing.T) {

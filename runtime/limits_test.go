@@ -11,7 +11,7 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-// TestLimitsAreHandedOn: what the project file says of the gateway counts, and not what package
+// TestLimitsAreHandedOn: what the project file sets for the gateway counts, and not what package
 // server would do by itself.
 func TestLimitsAreHandedOn(t *testing.T) {
 	all := project.MCP{MaxBody: 1, MaxFrame: 2, MaxSessions: 3, MaxCalls: 4, MaxSessionCalls: 5, SessionIdle: 6,

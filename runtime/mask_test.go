@@ -21,7 +21,7 @@ import (
 
 const sesame = "sesame-open"
 
-// leaky is an agent that tells a secret wherever it can.
+// leaky is an agent that prints a secret wherever it can.
 type leaky struct{}
 
 func (leaky) Capabilities() agent.Capabilities {
@@ -116,7 +116,7 @@ func TestSecretsStayInside(t *testing.T) {
 	}
 }
 
-// breaks is an agent that tells a secret as it breaks.
+// breaks is an agent that prints a secret as it breaks.
 type breaks struct{ at string }
 
 func (b *breaks) fail(at string) error {

@@ -206,7 +206,7 @@ func TestTokenAndTLSOfAURL(t *testing.T) {
 	}
 }
 
-// TestOAuthClientCredentials: the server says where its authorization server is; ours gets a token
+// TestOAuthClientCredentials: the server names its authorization server; ours gets a token
 // there, once for all that needs one.
 func TestOAuthClientCredentials(t *testing.T) {
 	granted := atomic.Int64{}

@@ -57,7 +57,7 @@ func (*board) Run(ctx context.Context) error {
 	}
 }
 
-// subscriber is a client of the gateway that hears of resources and log lines.
+// subscriber is a client of the gateway that receives updates of resources and log lines.
 func subscriber(t *testing.T, url string, updates chan string, logs chan string) *sdk.ClientSession {
 	t.Helper()
 	c := sdk.NewClient(&sdk.Implementation{Name: "t", Version: "1"}, &sdk.ClientOptions{
@@ -83,16 +83,16 @@ func subscriber(t *testing.T, url string, updates chan string, logs chan string)
 	return cs
 }
 
-// hears waits for a URI, and fails when one comes that is not expected.
-func hears(t *testing.T, updates chan string, want string) {
+// receives waits for a URI, and fails when one comes that is not expected.
+func receives(t *testing.T, updates chan string, want string) {
 	t.Helper()
 	select {
 	case got := <-updates:
 		if got != want {
-			t.Errorf("heard of %s, want %s", got, want)
+			t.Errorf("received %s, want %s", got, want)
 		}
 	case <-time.After(hang):
-		t.Errorf("did not hear of %s", want)
+		t.Errorf("did not receive %s", want)
 	}
 }
 
@@ -121,14 +121,14 @@ func TestSubscriptions(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				hears(t, updates, "board://main")
+				receives(t, updates, "board://main")
 				if err := cs.Unsubscribe(t.Context(), &sdk.UnsubscribeParams{URI: "board://main"}); err != nil {
 					t.Fatal(err)
 				}
 				if err := subscribe("board://notes/run"); err != nil {
 					t.Fatal(err)
 				}
-				hears(t, updates, "board://notes/run") // from the Runner
+				receives(t, updates, "board://notes/run") // from the Runner
 			})
 		}
 		s.stop()
@@ -172,13 +172,13 @@ func TestSubscriptionsToForeignResources(t *testing.T) {
 		}
 	}
 	update()
-	hears(t, updates, "far://x")
+	receives(t, updates, "far://x")
 	for session := range far.mcp.Sessions() {
 		go func() { _ = session.Close() }()
 	}
 	testkit.Eventually(t, "the new session subscribes too", func() bool { return subscribed.Load() >= 2 })
 	update()
-	hears(t, updates, "far://x")
+	receives(t, updates, "far://x")
 }
 
 func TestTheClientSetsTheLogLevel(t *testing.T) {

@@ -26,7 +26,7 @@ type city struct {
 
 type position struct{ Lat, Lon float64 }
 
-// weather asks geo, and tells whoever listens.
+// weather asks geo, and publishes it.
 type weather struct{ steps *steps }
 
 func (w *weather) Capabilities() agent.Capabilities {

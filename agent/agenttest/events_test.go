@@ -13,7 +13,7 @@ import (
 	"github.com/openmas/openmas/agent/agenttest"
 )
 
-// listener hears of forecasts, and tells of it in turn.
+// listener handles forecasts, and publishes an event for each.
 type listener struct {
 	steps *steps
 	fail  bool

@@ -33,7 +33,7 @@ func TestUnknownCommands(t *testing.T) {
 	}
 }
 
-// What a user's own program says that only openmas has, openmas has.
+// Openmas has the commands for which a user's own program refers to it.
 func TestOpenmasHasWhatOtherProgramsHaveNot(t *testing.T) {
 	for _, name := range cli.OnlyOpenmas {
 		if code, out, err := run(t, name, "--help"); code != 0 || !strings.Contains(out, "openmas "+name) {

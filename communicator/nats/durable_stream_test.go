@@ -20,7 +20,7 @@ func TestStreamsAreMadeOnce(t *testing.T) {
 	if err := admit(so, "test", "secret"); err != nil {
 		t.Fatal(err)
 	}
-	// A project may not listen to what the server says of its streams.
+	// A project may not subscribe to what the server reports about its streams.
 	so.Users = append(so.Users, &server.User{Username: "watcher", Password: "secret", Account: so.Accounts[0]})
 	srv, err := start(so, slog.New(slog.DiscardHandler))
 	if err != nil {

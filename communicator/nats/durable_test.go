@@ -90,7 +90,7 @@ func TestDurableEvents(t *testing.T) {
 	}
 }
 
-func TestDeadEvents(t *testing.T) {
+func TestDeadLetteredEvents(t *testing.T) {
 	told := make(chan DeadLetter, 10)
 	v := durable(t, open(t, testBroker(t).options()),
 		DurableOptions{Attempts: 3, Backoff: time.Millisecond, OnDeadLetter: func(d DeadLetter) {

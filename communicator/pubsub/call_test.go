@@ -97,7 +97,7 @@ func TestPanicsAndBadResults(t *testing.T) {
 	}
 }
 
-func TestNobodyListens(t *testing.T) {
+func TestNoSubscriber(t *testing.T) {
 	drivers(t, func(t *testing.T, d Driver) {
 		server, client := process(t, d, Options{}), process(t, d, Options{})
 		if _, err := client.Dial(context.Background(), "callee"); err == nil {

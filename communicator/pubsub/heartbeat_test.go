@@ -132,7 +132,7 @@ func TestHeartbeatsStop(t *testing.T) {
 
 // A call that nobody waits for is cancelled: by the caller's process, or through the broker when
 // that is gone.
-func TestHeartbeatsOfOrphans(t *testing.T) {
+func TestCallsWithoutACallerAreCancelled(t *testing.T) {
 	t.Run("forgotten", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFar(t)
@@ -171,7 +171,7 @@ func TestHeartbeatsOfOrphans(t *testing.T) {
 	})
 }
 
-func TestUnheardLater(t *testing.T) {
+func TestDialOfNobodyIsUnavailable(t *testing.T) {
 	c := process(t, newFar(t), Options{})
 	began := time.Now()
 	_, err := c.Dial(context.Background(), "callee")
@@ -181,7 +181,7 @@ func TestUnheardLater(t *testing.T) {
 }
 
 // The heartbeat clock stops while there is nothing to watch.
-func TestPulseSleeps(t *testing.T) {
+func TestHeartbeatsRestWithoutCalls(t *testing.T) {
 	f := newFar(t)
 	server := process(t, f, Options{})
 	serve(t, server, service{"callee", func(context.Context, *agent.Call) (*agent.Result, error) {

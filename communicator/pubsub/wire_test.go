@@ -14,17 +14,17 @@ import (
 	"github.com/openmas/openmas/internal/testkit"
 )
 
-// stranger is a process that speaks the wire format by hand: it sends calls and reads what comes
+// byHand is a process that writes the wire format by hand: it sends calls and reads what comes
 // back.
-type stranger struct {
+type byHand struct {
 	t       *testing.T
 	d       Driver
 	inbox   string
 	replies chan bus.Frame
 }
 
-func newStranger(t *testing.T, d Driver) *stranger {
-	s := &stranger{t: t, d: d, inbox: "om.1.test.reply.stranger", replies: make(chan bus.Frame, 10)}
+func newByHand(t *testing.T, d Driver) *byHand {
+	s := &byHand{t: t, d: d, inbox: "om.1.test.reply.stranger", replies: make(chan bus.Frame, 10)}
 	stop, err := bus.Receive(d, "", s.inbox, func(m *message.Message) {
 		f, err := bus.Decode(m)
 		if err != nil {
@@ -39,7 +39,7 @@ func newStranger(t *testing.T, d Driver) *stranger {
 	return s
 }
 
-func (s *stranger) send(subject string, metadata map[string]string, payload string) {
+func (s *byHand) send(subject string, metadata map[string]string, payload string) {
 	s.t.Helper()
 	if err := s.d.Publish(subject, &message.Message{Metadata: metadata, Payload: []byte(payload)}); err != nil {
 		s.t.Fatal(err)
@@ -58,7 +58,7 @@ func TestRawCalls(t *testing.T) {
 		}
 		return &agent.Result{Structured: c.Input}, nil
 	}})
-	s := newStranger(t, d)
+	s := newByHand(t, d)
 	calls := 0
 	call := func(change map[string]string) {
 		calls++ // a ref is never used twice
@@ -119,9 +119,9 @@ func TestRawCalls(t *testing.T) {
 func TestRawReplies(t *testing.T) {
 	d := NewMemory(MemoryOptions{})
 	defer d.Close()
-	// The callee is a stranger: the test makes its answers.
+	// The test makes the answers of the callee.
 	answers := make(chan map[string]string, 1)
-	s := newStranger(t, d)
+	s := newByHand(t, d)
 	stop, err := bus.Receive(d, "callee", "om.1.test.call.callee", func(m *message.Message) {
 		f, _ := bus.Decode(m)
 		if f.Op == bus.OpInfo {

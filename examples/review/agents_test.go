@@ -113,7 +113,7 @@ func TestHistorian(t *testing.T) {
 	}
 }
 
-// The editor asks in batches, says how far it is, and ranks by complexity times commits.
+// The editor asks in batches, reports its progress, and ranks by complexity times commits.
 func TestEditorFansOut(t *testing.T) {
 	var paths []string
 	for i := range 100 {

@@ -112,7 +112,7 @@ func TestNoGitAtAll(t *testing.T) {
 	}
 }
 
-// A tree that is not there is the caller's mistake, said as one.
+// A tree that is not there is the caller's mistake, and reported as one.
 func TestNoTree(t *testing.T) {
 	sys := crew(t, nil)
 	for _, root := range []string{filepath.Join(t.TempDir(), "nowhere"), filepath.Join(tree(t), "price.go")} {

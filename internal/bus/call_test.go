@@ -49,7 +49,7 @@ func TestDeadlines(t *testing.T) {
 	for _, c := range []struct {
 		name           string
 		deadline, read time.Duration // after it was sent
-		skew           bool          // the frame does not say when it was sent
+		skew           bool          // the frame has no time of sending
 		want           time.Duration // after read; 0: it is over
 	}{
 		{"at once", 30 * time.Second, 0, false, 30 * time.Second},

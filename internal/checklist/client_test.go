@@ -171,7 +171,7 @@ func TestChecklist19(t *testing.T) { // isError, then content, then its type
 	}
 }
 
-func TestChecklist20(t *testing.T) { // errors are told apart, cancellation propagates
+func TestChecklist20(t *testing.T) { // errors are distinguished, cancellation propagates
 	_, err := client.Connect(t.Context(), client.Target{Transport: mcp.SSE, URL: "http://127.0.0.1:1"},
 		client.Options{})
 	var why *client.ConnectError
@@ -204,7 +204,7 @@ func TestChecklist20(t *testing.T) { // errors are told apart, cancellation prop
 	if err := <-done; agent.CodeOf(err) != agent.CodeCanceled {
 		t.Errorf("cancelled: %v", err)
 	}
-	testkit.Eventually(t, "the tool has heard of it", func() bool { return running() == 0 })
+	testkit.Eventually(t, "the tool is cancelled", func() bool { return running() == 0 })
 }
 
 func TestChecklist21(t *testing.T) { // sessions are pooled

@@ -42,7 +42,7 @@ func TestChecklist34(t *testing.T) { // it waits for the readiness line, for a t
 	if _, err := mcptest.Run(t.Context(), o); err == nil {
 		t.Error("a server that never says its address is ready")
 	}
-	o.Transport, o.ReadyTimeout = mcp.Stdio, 30*time.Second // where it says that it is ready, and nothing else
+	o.Transport, o.ReadyTimeout = mcp.Stdio, 30*time.Second // where it prints that it is ready, and nothing else
 	s := start(t, o)
 	// the line is noted just after it was recognised
 	testkit.Eventually(t, "output", func() bool { return len(s.Output()) > 0 })
@@ -292,7 +292,7 @@ func TestChecklist45(t *testing.T) { // minimal standalone examples of a server 
 	}
 }
 
-func TestChecklist46(t *testing.T) { // the docs say what is supported, and how that is tested
+func TestChecklist46(t *testing.T) { // the docs list what is supported, and how that is tested
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "mcp.md"))
 	if err != nil {
 		t.Fatal(err)

@@ -220,7 +220,7 @@ func request(t *testing.T, method, url, body string) (*http.Response, string) {
 	return res, string(b)
 }
 
-// status is what the runtime says about itself.
+// status is what the runtime reports about itself.
 func status(t *testing.T, s *mcptest.Server) runtime.Status {
 	t.Helper()
 	one, err := client.Connect(t.Context(),

@@ -117,7 +117,7 @@ func (r *rawClient) ask(method, params string, result any) error {
 	}
 }
 
-// echo calls a tool, and checks what it says.
+// echo calls a tool, and checks its answer.
 func (r *rawClient) echo(word string) error {
 	var res struct {
 		Content []struct{ Text string } `json:"content"`

@@ -123,7 +123,7 @@ func TestChecklist06(t *testing.T) { // POST /messages/
 	_, endpoint := firstEvent(t, res)
 	for path, want := range map[string]int{endpoint: 202, "/messages/": 400,
 		"/messages/?session_id=0123456789abcdef0123456789abcdef": 404, "/messages/?session_id=": 400} {
-		// a refusal says why, a receipt has nothing to say
+		// a refusal has a reason, a receipt is empty
 		if res, body := request(t, http.MethodPost, s.URL()+path,
 			`{"jsonrpc":"2.0","id":1,"method":"ping"}`); res.StatusCode != want ||
 			(body == "") != (want == http.StatusAccepted) {
@@ -169,7 +169,7 @@ func TestChecklist08(t *testing.T) { // the address, and its default
 	}
 }
 
-// output starts the command, and gives its standard error line by line.
+// output starts the command, and returns its standard error line by line.
 func output(t *testing.T, args ...string) (*exec.Cmd, <-chan string) {
 	t.Helper()
 	o := command(args...)

@@ -377,7 +377,7 @@ func TestDurableEvents(t *testing.T) {
 	}
 }
 
-// Other commands find the processes that run, and say where everything is.
+// Other commands find the processes that run, and print where everything is.
 func TestListAndCallInACluster(t *testing.T) {
 	t.Parallel()
 	path := projectFile(t, shared)

@@ -157,7 +157,7 @@ func TestLogFormatJSON(t *testing.T) {
 	}
 }
 
-// A running system, the project itself and the program on stdio give the same list and the same
+// A running system, the project itself and the program on stdio return the same list and the same
 // answers.
 func TestListAndCall(t *testing.T) {
 	path := projectFile(t, crew)

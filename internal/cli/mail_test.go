@@ -28,7 +28,7 @@ func (post) Capabilities() agent.Capabilities {
 		})}}
 }
 
-// delivery is what a handler of an event is told.
+// delivery is what a handler of an event gets.
 type delivery struct {
 	Text    string `json:"text"`
 	ID      string `json:"id"`

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Every mistake in a project is one line that says where and what; nothing is started, and the exit
-// code is 2.
+// Every mistake in a project is one line that names the place and the cause; nothing is started,
+// and the exit code is 2.
 func TestMistakesInTheProject(t *testing.T) {
 	tests := map[string]struct{ yaml, want string }{
 		"a typo in a key": {"agents:\n  a: {type: once, comunicator: local}\n",

@@ -228,7 +228,7 @@ func TestRunStdioSIGTERM(t *testing.T) {
 	}
 }
 
-// A server program needs no project: list and call start it, talk to it and stop it.
+// A server program needs no project: list and call start it, call it and stop it.
 func TestCommand(t *testing.T) {
 	testkit.Processes(t)
 	exe, err := os.Executable()

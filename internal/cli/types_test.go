@@ -114,7 +114,7 @@ func (w *worker) Capabilities() agent.Capabilities {
 	}}
 }
 
-// once is a Runner that says a result and is done.
+// once is a Runner that prints a result and is done.
 type once struct{ env agent.Env }
 
 func (o *once) Capabilities() agent.Capabilities             { return agent.Capabilities{} }

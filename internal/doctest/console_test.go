@@ -16,7 +16,7 @@ import (
 
 // A console block is a transcript. A line that begins with "$ " is a command, of words and quotes;
 // the lines below are what it prints on a terminal, where blanks count as one, empty lines do not
-// count and neither does what is said of a build that takes a while, "..." stands for any text in a
+// count and neither does the lines about a build that takes a while, "..." stands for any text in a
 // line, and a line of "..." for any lines. The exit code is 0, unless the command ends in "# exit
 // code N".
 //
@@ -104,11 +104,11 @@ func splitWords(line string) (words []string, err error) {
 	return words, nil
 }
 
-// ofBuilds is what openmas and make say of a build that takes a while.
+// ofBuilds is what openmas and make print about a build that takes a while.
 var ofBuilds = regexp.MustCompile("^(make: building |building: \\d|compiled \\d|" +
 	regexp.QuoteMeta(mcp.Building) + "|" + regexp.QuoteMeta(mcp.Built) + ")")
 
-// matches compares what was printed with what a document says.
+// matches compares what was printed with what a document shows.
 func matches(want []string, got string) bool {
 	pattern := ""
 	for _, line := range want {

@@ -12,7 +12,7 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-// Every fenced block of the documentation is run. A block's language says how:
+// Every fenced block of the documentation is run. A block's language decides how:
 //
 //	```go          a complete file, compiled and vetted in a module of its own that depends on this one
 //	```yaml        a project file, or some keys of one: it is loaded, and where it names a package,
@@ -104,7 +104,7 @@ func parseBlocks(text string) ([]block, error) {
 	return out, nil
 }
 
-// check runs every block of a document and gives what is wrong.
+// check runs every block of a document and returns what is wrong.
 func (c *docChecker) check(t *testing.T, name, text string) []error {
 	t.Helper()
 	blocks, err := parseBlocks(text)

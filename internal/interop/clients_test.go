@@ -21,7 +21,7 @@ agents:
 gateway: {listen: "127.0.0.1:0"}
 `
 
-// serve runs a project and gives its gateway's URL.
+// serve runs a project and returns the URL of its gateway.
 func serve(t *testing.T, yaml string) string {
 	t.Helper()
 	return start(t, nil, system(t), "run", projectFile(t, yaml), "--log-format", "text").url(t)
@@ -143,7 +143,7 @@ func TestClientsOfARunningSystem(t *testing.T) {
 					t.Errorf("the client that vanishes: %+v", gone)
 				}
 				// Nothing about these clients is unusual: most of their calls pass beside the SDK,
-				// in whatever version they speak.
+				// in whatever version they use.
 				if n := fastCalls(t, url); n < 20 {
 					t.Errorf("%d calls took the fast path", n)
 				}

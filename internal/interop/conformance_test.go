@@ -112,7 +112,7 @@ func TestNewestConformanceOfTheClient(t *testing.T) {
 // scenario is a line of the suite's summary.
 var scenario = regexp.MustCompile(`(?m)^[✓✗] (\S+): (\d+) passed, (\d+) failed`)
 
-// conformance runs the suite and reads its summary. Its exit code says only whether all is well.
+// conformance runs the suite and reads its summary. Its exit code is only whether all is well.
 func conformance(t *testing.T, suite *toolbox.Tool, args ...string) map[string]score {
 	t.Helper()
 	argv := []string{nodeProgram(t), filepath.Join(folder(suite), "node_modules", "@modelcontextprotocol",
@@ -122,7 +122,7 @@ func conformance(t *testing.T, suite *toolbox.Tool, args ...string) map[string]s
 	out := p.finish(t)
 	scores := map[string]score{}
 	for _, m := range scenario.FindAllStringSubmatch(out, -1) {
-		passed, _ := strconv.Atoi(m[2]) // digits, says the expression
+		passed, _ := strconv.Atoi(m[2]) // digits, by the expression
 		failed, _ := strconv.Atoi(m[3])
 		scores[m[1]] = score{passed, failed, map[string]bool{}}
 	}

@@ -34,7 +34,7 @@ var (
 	mcpGo = program("./mcpgo")
 )
 
-// program gives the path of a Go program, which is built at the first call.
+// program returns the path of a Go program, which is built at the first call.
 func program(pkg string) func(t *testing.T) string {
 	built := sync.OnceValues(func() (string, error) {
 		out := filepath.Join(bench.dir, path.Base(pkg))
@@ -65,7 +65,7 @@ func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
 	if os.Getenv("OPENMAS_INTEROP") != "1" {
-		return m.Run() // every test says why it is skipped
+		return m.Run() // every test prints why it is skipped
 	}
 	dir, err := os.MkdirTemp("", "openmas-interop-")
 	if err == nil {

@@ -84,7 +84,7 @@ func (p *process) stderr() string {
 // those of its servers within its lines.
 var address = regexp.MustCompile(`^SSE_SERVER_URL=(http://[^\\\s]+)`)
 
-// url waits until the program has said where it listens.
+// url waits until the program has printed where it listens.
 func (p *process) url(t *testing.T) string {
 	t.Helper()
 	limit := time.After(hang)
@@ -104,7 +104,7 @@ func (p *process) url(t *testing.T) string {
 	}
 }
 
-// await waits until the program has said a line on stderr.
+// await waits until the program has printed a line on stderr.
 func (p *process) await(t *testing.T, said string) {
 	t.Helper()
 	limit := time.After(hang)
@@ -124,7 +124,7 @@ func (p *process) await(t *testing.T, said string) {
 	}
 }
 
-// finish waits for the end of the program, whatever its exit code, and gives its output.
+// finish waits for the end of the program, whatever its exit code, and returns its output.
 func (p *process) finish(t *testing.T) string {
 	t.Helper()
 	select {

@@ -66,7 +66,7 @@ func servers() []server {
 	return out
 }
 
-// values are what echo has to give back unchanged. No text that is JSON itself: Python servers read
+// values are what echo has to return unchanged. No text that is JSON itself: Python servers read
 // arguments leniently.
 var values = []any{"hello", 42.0, 2.5, true, nil, []any{1.0, "two", []any{3.0}},
 	map[string]any{"k": map[string]any{"n": nil}}, "grüße 🦊 日本語", ""}

@@ -35,7 +35,7 @@ func TestServersAsAgents(t *testing.T) {
 	project := []string{"project: interop", "gateway: {listen: '127.0.0.1:0'}", "connect: {timeout: 60s}", "agents:"}
 	for _, p := range all {
 		if !installed(p.needs) {
-			continue // the part of the test below says so
+			continue // the part of the test below checks it
 		}
 		if p.how == "command" {
 			argv, err := json.Marshal(p.argv(t)) // JSON is YAML

@@ -13,7 +13,7 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// wild panics wherever it is told to.
+// wild panics wherever the test wants.
 type wild struct{ at string }
 
 func (w *wild) do(what string) error {

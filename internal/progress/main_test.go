@@ -11,7 +11,7 @@ import (
 	"github.com/openmas/openmas/internal/testkit"
 )
 
-// What the compiler says is kept apart from the names of the packages.
+// The output of the compiler is kept apart from the names of the packages.
 func TestBuild(t *testing.T) {
 	testkit.Processes(t)
 	t.Chdir(t.TempDir())

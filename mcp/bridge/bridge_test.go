@@ -222,7 +222,7 @@ func TestBridgeEndsWithTheSession(t *testing.T) {
 			t.Error(err)
 		}
 		cancel()
-		if tr == mcp.Streamable { // which hears of it with its next request
+		if tr == mcp.Streamable { // which learns it with its next request
 			_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":9,"method":"ping"}`+"\n")
 			_ = w.Close()
 		}

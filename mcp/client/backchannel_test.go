@@ -108,8 +108,8 @@ func TestBackChannelRouting(t *testing.T) {
 	})
 }
 
-// TestBackChannelAmbiguous: a foreign server does not say which of two calls its question is about,
-// so neither is asked.
+// TestBackChannelAmbiguous: a foreign server does not name which of two calls its question is
+// about, so neither is asked.
 func TestBackChannelAmbiguous(t *testing.T) {
 	everyWay(t, Target{}, Options{}, func(t *testing.T, f *fixture.Foreign, s *Session) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -150,8 +150,8 @@ func (r *record) handlers() agent.BackChannelFuncs {
 	}
 }
 
-// TestBackChannelNotices: all that was said before the answer is heard before the call returns, in
-// order.
+// TestBackChannelNotices: all that was sent before the answer is received before the call returns,
+// in order.
 func TestBackChannelNotices(t *testing.T) {
 	everyWay(t, Target{Trusted: true}, Options{}, func(t *testing.T, _ *fixture.Foreign, s *Session) {
 		for range 20 {

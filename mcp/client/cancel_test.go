@@ -22,7 +22,7 @@ import (
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
-func TestServersThatDieOfCancelAreKnown(t *testing.T) {
+func TestServersThatEndAtACancellationAreNoted(t *testing.T) {
 	for hello, want := range map[string]bool{
 		// Python SDK 1.6.0
 		`{"capabilities":{"experimental":{},"tools":{"listChanged":false}},"protocolVersion":"2024-11-05"}`: true,
@@ -100,7 +100,7 @@ func disguise(h http.Handler, cancelled *atomic.Int32) http.Handler {
 }
 
 // A call that was given up must not take a session of the Python SDK 1.x with it.
-func TestServersThatDieOfCancelAreSpared(t *testing.T) {
+func TestServersThatEndAtACancellationGetNone(t *testing.T) {
 	var cancelled atomic.Int32
 	for name, open := range map[string]func(t *testing.T, f *fixture.Foreign) *Session{
 		"stdio": func(t *testing.T, f *fixture.Foreign) *Session {

@@ -73,7 +73,7 @@ func TestConnectStderr(t *testing.T) {
 	}
 }
 
-// TestConnectFails tells the ways to fail apart.
+// TestConnectFails: each way to fail has an error of its own.
 func TestConnectFails(t *testing.T) {
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/openmas/openmas/mcp"
 )
 
-// moody is a server over HTTP that can be told to answer POSTs otherwise.
+// moody is a server over HTTP that can be made to answer POSTs otherwise.
 type moody struct {
 	*fixture.Foreign
 	*httptest.Server
@@ -43,7 +43,7 @@ func newMoody(t *testing.T, transport mcp.Transport) (*moody, *Session) {
 
 func (m *moody) set(h http.HandlerFunc) { m.mood.Store(&h) }
 
-// TestEvidenceOfStatus: what HTTP says about one call, and that the session and its other calls
+// TestEvidenceOfStatus: what HTTP reports about one call, and that the session and its other calls
 // outlive it.
 func TestEvidenceOfStatus(t *testing.T) {
 	for _, transport := range []mcp.Transport{mcp.SSE, mcp.Streamable} {
@@ -92,7 +92,7 @@ func TestEvidenceOfStatus(t *testing.T) {
 	}
 }
 
-// TestEvidenceOfOurOwnRefusal: a JSON-RPC error beside the status says it better.
+// TestEvidenceOfOurOwnRefusal: a JSON-RPC error beside the status is more exact.
 func TestEvidenceOfOurOwnRefusal(t *testing.T) {
 	m, s := newMoody(t, mcp.Streamable)
 	m.set(func(w http.ResponseWriter, _ *http.Request) {

@@ -40,9 +40,9 @@ func TestClientsTakeTheFastPath(t *testing.T) {
 	}
 }
 
-// TestAStreamThatBreaksGoesOn: the server numbers its events, so that the answer comes although its
+// TestABrokenStreamResumes: the server numbers its events, so that the answer comes although its
 // stream was cut.
-func TestAStreamThatBreaksGoesOn(t *testing.T) {
+func TestABrokenStreamResumes(t *testing.T) {
 	f := fixture.NewForeign()
 	handler := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return f.Server }, nil)
 	resumed := make(chan string, 1)
@@ -78,8 +78,8 @@ func TestAStreamThatBreaksGoesOn(t *testing.T) {
 	}
 }
 
-// TestABrokenCallIsNotMadeAgain: whatever a server says when a broken stream is to go on, the call
-// was sent, and may have run.
+// TestABrokenCallIsNotMadeAgain: whatever a server answers when a broken stream is to resume, the
+// call was sent, and may have run.
 func TestABrokenCallIsNotMadeAgain(t *testing.T) {
 	for _, status := range []int{http.StatusTemporaryRedirect, http.StatusFound, http.StatusBadRequest,
 		http.StatusNotFound} {
@@ -120,7 +120,7 @@ func TestABrokenCallIsNotMadeAgain(t *testing.T) {
 
 // TestServersThatKeepIntegers: some servers answer integer ids only, some keep them in 32 bits.
 func TestServersThatKeepIntegers(t *testing.T) {
-	// answer is what such a server says, and the HTTP status that goes with it.
+	// answer is what such a server sends, and the HTTP status that goes with it.
 	answer := func(msg []byte) (string, int) {
 		var req struct {
 			ID     *int32

@@ -11,8 +11,8 @@ import (
 	"github.com/openmas/openmas/mcp"
 )
 
-// The time of a handshake does not count while the program says that it is being built, which it
-// may say once.
+// The time of a handshake does not count while the program reports that it is being built, which it
+// may do once.
 func TestBuildingIsNoHandshake(t *testing.T) {
 	const d = 10 * time.Second
 	type says struct {

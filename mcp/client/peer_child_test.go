@@ -21,7 +21,7 @@ import (
 	"github.com/openmas/openmas/mcp"
 )
 
-// roleVariable tells a process of the test binary which program it is.
+// roleVariable names the program that a process of the test binary is to be.
 const roleVariable = "OPENMAS_TEST_ROLE"
 
 // buildTime is how long the role "built" takes before it serves.

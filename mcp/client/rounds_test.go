@@ -134,9 +134,9 @@ func TestTheNewestVersionFallsBack(t *testing.T) {
 	}
 }
 
-// TestRoundsOfOneCallSayTheSame: the first round takes the fast path and the others do not. A
+// TestRoundsOfOneCallSendTheSame: the first round takes the fast path and the others do not. A
 // server that binds its state to the arguments, as ours does, must see the same.
-func TestRoundsOfOneCallSayTheSame(t *testing.T) {
+func TestRoundsOfOneCallSendTheSame(t *testing.T) {
 	dir := &fixture.Crew{}
 	dir.Add(t, "quiz", fixture.Quizzer(new(atomic.Int64)))
 	_, url := newSite(t, dir)

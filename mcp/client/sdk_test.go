@@ -22,7 +22,7 @@ import (
 )
 
 // These tests hold the SDK alone against what sdk.go works round. One that fails after an upgrade
-// says that its piece of sdk.go is needless, or has to change.
+// reports that its piece of sdk.go is needless, or has to change.
 
 // bareSDK connects the SDK's client over streamable HTTP, by rt.
 func bareSDK(t *testing.T, h http.HandlerFunc, rt http.RoundTripper, o *sdk.ClientOptions) *sdk.ClientSession {
@@ -279,7 +279,7 @@ func TestSDKDropsCancellations(t *testing.T) {
 }
 
 // rootsParams: a request without parameters has a nil pointer for them.
-func TestSDKGivesNilParams(t *testing.T) {
+func TestSDKPassesNilParams(t *testing.T) {
 	got := make(chan sdk.Params, 1)
 	near, far := sdk.NewInMemoryTransports()
 	server := sdk.NewServer(&sdk.Implementation{Name: "s"}, nil)

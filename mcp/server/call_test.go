@@ -68,9 +68,9 @@ func TestTheDeadlineOfAnyCallerIsKept(t *testing.T) {
 	}
 }
 
-// TestAClientThatVanishesTakesItsCallsAlong is an SSE or stdio client that hangs up in the middle
+// TestCallsEndWithTheirClient is an SSE or stdio client that hangs up in the middle
 // of a call.
-func TestAClientThatVanishesTakesItsCallsAlong(t *testing.T) {
+func TestCallsEndWithTheirClient(t *testing.T) {
 	p, dir := fixture.NewProbe(), &fixture.Crew{}
 	dir.Add(t, "echo", fixture.EchoCaps(p))
 	s := newSite(t, dir, GatewayOptions{})
@@ -127,7 +127,7 @@ func who(t *testing.T, cs *sdk.ClientSession, tool string, meta sdk.Meta) (w who
 	return w
 }
 
-func TestOnlyOurOwnAreBelieved(t *testing.T) {
+func TestOnlyOurOwnAreTrusted(t *testing.T) {
 	dir := &fixture.Crew{}
 	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
 	s := newSite(t, dir, GatewayOptions{Options: Options{Identify: tokens}})
@@ -218,14 +218,14 @@ func TestKeysOfClients(t *testing.T) {
 			return s.join(t, way{tr, version, token, ""}, nil)
 		}
 		ann := join(named, mcp.SSE, codec.Version20251125, "ann")
-		stranger := join(open, mcp.Streamable, codec.Version20251125, "")
+		other := join(open, mcp.Streamable, codec.Version20251125, "")
 		for i, c := range []struct {
 			cs   *sdk.ClientSession
 			want string
 		}{
 			{ann, "run 1"}, {ann, "run 1"}, {join(named, mcp.Streamable, codec.Version20251125, "ann"), "run 1"},
 			{join(named, mcp.SSE, codec.Version20251125, "bob"), "run 2"},
-			{stranger, "run 3"}, {stranger, "run 3"}, {join(open, mcp.Streamable, codec.Version20251125, ""), "run 4"},
+			{other, "run 3"}, {other, "run 3"}, {join(open, mcp.Streamable, codec.Version20251125, ""), "run 4"},
 		} {
 			res, err := c.cs.CallTool(t.Context(), &sdk.CallToolParams{Name: "till_charge", Arguments: map[string]any{},
 				Meta: sdk.Meta{codec.MetaKey: key}})
@@ -264,9 +264,9 @@ func TestEventsComeInAsAHiddenTool(t *testing.T) {
 		!strings.Contains(fixture.MustJSON(t, tools), `"say"`) {
 		t.Errorf("%s %v", fixture.MustJSON(t, tools), err)
 	}
-	if _, err := serve(Identity{Identity: agent.Identity{User: "stranger"}}).CallTool(t.Context(), event); err == nil ||
+	if _, err := serve(Identity{Identity: agent.Identity{User: "other"}}).CallTool(t.Context(), event); err == nil ||
 		!strings.Contains(err.Error(), "unknown tool") {
-		t.Errorf("a stranger's event: %v", err)
+		t.Errorf("the event of another user: %v", err)
 	}
 }
 

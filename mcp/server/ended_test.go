@@ -13,7 +13,7 @@ import (
 	"github.com/openmas/openmas/mcp"
 )
 
-// A client may answer a question as long as the state says, and not a second longer.
+// A client may answer a question as long as its state allows, and not a second longer.
 func TestAStateExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{key: newStateKey()}

@@ -21,7 +21,7 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// newestMeta is what a request of protocol 2026-07-28 has to say, and what else it says.
+// newestMeta is what a request of protocol 2026-07-28 has to contain, and what else it contains.
 func newestMeta(more string) string {
 	return `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"raw","version":"1"},"io.modelcontextprotocol/clientCapabilities":{"elicitation":{"form":{}}}` + more + `}`
 }
@@ -106,14 +106,15 @@ func headerCases() map[string]newestCase {
 	}
 }
 
-// conversation is all that a server says to a request: a status over HTTP, its notices, its answer.
+// conversation is all that a server sends for a request: a status over HTTP, its notices, its
+// answer.
 type conversation struct {
 	status int
 	said   []any
 }
 
-// hear adds a message without what differs from server to server and from call to call.
-func (c *conversation) hear(t *testing.T, raw []byte) (answered bool) {
+// add adds a message without what differs from server to server and from call to call.
+func (c *conversation) add(t *testing.T, raw []byte) (answered bool) {
 	t.Helper()
 	msg, ok := fixture.Tree(t, raw).(map[string]any)
 	if !ok {
@@ -168,12 +169,12 @@ func (s *site) postNewest(t *testing.T, c newestCase) (out conversation) {
 			if err != nil {
 				return out
 			}
-			if out.hear(t, data) {
+			if out.add(t, data) {
 				return out
 			}
 		}
 	case "application/json":
-		out.hear(t, body)
+		out.add(t, body)
 	default:
 		out.said = append(out.said, string(body))
 	}
@@ -262,7 +263,7 @@ func (l *lineClient) ask(t *testing.T, method, params string) (out conversation)
 	t.Helper()
 	l.send(t, method, params)
 	for l.r.Scan() {
-		if out.hear(t, l.r.Bytes()) {
+		if out.add(t, l.r.Bytes()) {
 			return out
 		}
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
-// newTill is a site with an agent whose tools say how often they ran: one that asks first, and one
-// that does not.
+// newTill is a site with an agent whose tools count how often they ran: one that asks first, and
+// one that does not.
 func newTill(t *testing.T, o GatewayOptions) *site {
 	t.Helper()
 	var runs atomic.Int64

@@ -65,8 +65,8 @@ func TestEventStoreReplays(t *testing.T) {
 	}
 }
 
-// TestEventStoreHolds floods it from one session, beside one that says little.
-func TestEventStoreHolds(t *testing.T) {
+// TestEventStoreHasBounds floods it from one session, beside one that sends little.
+func TestEventStoreHasBounds(t *testing.T) {
 	const size = 64 << 10
 	s := newEventStore(size)
 	open1(t, s, "quiet", "q")
@@ -108,7 +108,7 @@ func TestEventStoreHolds(t *testing.T) {
 	if _, err := s.from("loud", "s0", 0); err == nil {
 		t.Error("an answer of long ago is still there")
 	}
-	// What a call says that still runs can be had again, from where it is kept.
+	// The notices of a call that still runs can be had again, from where they are kept.
 	add(t, s, "loud", "long", "more")
 	if at, err := s.from("loud", "long", 0); at != 0 || err != nil {
 		t.Error(at, err)

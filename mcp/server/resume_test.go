@@ -27,7 +27,7 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// steps is an agent whose tool says how far it is: 1, then, when go comes, the rest up to 5.
+// steps is an agent whose tool reports its progress: 1, then, when go comes, the rest up to 5.
 type steps struct {
 	runs atomic.Int64
 	said chan bool
@@ -58,7 +58,7 @@ func resumable(size int) GatewayOptions {
 	return GatewayOptions{Options: Options{Identify: tokens, Limits: Limits{Resume: size}}}
 }
 
-// rawSession speaks streamable HTTP by hand.
+// rawSession writes streamable HTTP by hand.
 type rawSession struct {
 	t      *testing.T
 	url    string
@@ -298,7 +298,7 @@ func TestOnlyTheOwnerResumes(t *testing.T) {
 	}
 }
 
-// TestWhatIsKeptIsBounded pushes an answer out with others; it is said clearly, and the session
+// TestWhatIsKeptIsBounded pushes an answer out with others; the error is clear, and the session
 // goes on.
 func TestWhatIsKeptIsBounded(t *testing.T) {
 	a, dir := newSteps(), &fixture.Crew{}
@@ -375,9 +375,9 @@ func TestRefusedRequestsLeaveNothing(t *testing.T) {
 	}
 }
 
-// TestAGetThatIsRefusedHearsNothing: what was said when nobody listened waits for somebody who
-// does.
-func TestAGetThatIsRefusedHearsNothing(t *testing.T) {
+// TestARefusedGetReceivesNothing: what is sent while no stream is open waits for one that
+// is accepted.
+func TestARefusedGetReceivesNothing(t *testing.T) {
 	s := newSite(t, &fixture.Crew{}, resumable(64<<10))
 	r := s.rawSession(t, codec.Version20251125)
 	clients := s.http.where(func(*session) bool { return true })
@@ -402,9 +402,9 @@ func TestAGetThatIsRefusedHearsNothing(t *testing.T) {
 	}
 }
 
-// TestWhatNobodyHeardIsSaidOnce: a session's own stream begins with what was said when it was not
-// open.
-func TestWhatNobodyHeardIsSaidOnce(t *testing.T) {
+// TestNotificationsWaitForTheStreamOnce: a session's own stream begins with what was sent while
+// it was not open.
+func TestNotificationsWaitForTheStreamOnce(t *testing.T) {
 	dir := &fixture.Crew{}
 	s := newSite(t, dir, resumable(1<<20))
 	r := s.rawSession(t, codec.Version20251125)
@@ -461,9 +461,9 @@ func TestWhatNobodyHeardIsSaidOnce(t *testing.T) {
 	}
 }
 
-// TestClientsComeBack cuts the connections of clients while a call runs, one of ours by each way
+// TestClientsReconnect cuts the connections of clients while a call runs, one of ours by each way
 // and the SDK's. The tool runs once, and each of its notices comes once.
-func TestClientsComeBack(t *testing.T) {
+func TestClientsReconnect(t *testing.T) {
 	t.Parallel()
 	ours := func(token string, noFastPath bool) func(*testing.T, string, chan float64) func() string {
 		return func(t *testing.T, u string, seen chan float64) func() string {

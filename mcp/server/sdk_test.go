@@ -18,7 +18,7 @@ import (
 )
 
 // These tests hold the SDK alone against what sdk.go works round. One that fails after an upgrade
-// says that its piece of sdk.go is needless, or has to change.
+// reports that its piece of sdk.go is needless, or has to change.
 
 type requestKey struct{}
 
@@ -97,7 +97,7 @@ func TestSDKPanicsAtWhatItCannotList(t *testing.T) {
 		InputSchema: json.RawMessage(`{"type":"array"}`)}, nil)
 }
 
-// debugLog: the SDK tells of each session at level info.
+// debugLog: the SDK logs each session at level info.
 func TestSDKLogsSessions(t *testing.T) {
 	var log bytes.Buffer
 	s := sdk.NewServer(&sdk.Implementation{Name: "s"},
@@ -118,7 +118,7 @@ func TestSDKLogsSessions(t *testing.T) {
 	}
 }
 
-// aboutClient: what a request says about its client is not exported for a bare `_meta`.
+// aboutClient: what a request contains about its client is not exported for a bare `_meta`.
 func TestSDKReadsMetaOfRequestsOnly(t *testing.T) {
 	info, caps := aboutClient(sdk.Meta{sdk.MetaKeyClientInfo: map[string]any{"name": "n", "version": "1"},
 		sdk.MetaKeyClientCapabilities: map[string]any{"sampling": map[string]any{}}})

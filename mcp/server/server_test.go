@@ -196,8 +196,8 @@ func checkResources(t *testing.T, cs *sdk.ClientSession, missing int64) {
 	}
 }
 
-// TestToolsCanTurnToTheClient is progress, log, elicitation, sampling, roots and pending results.
-func TestToolsCanTurnToTheClient(t *testing.T) {
+// TestToolsCanAskTheClient is progress, log, elicitation, sampling, roots and pending results.
+func TestToolsCanAskTheClient(t *testing.T) {
 	dir := &fixture.Crew{}
 	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
 	s := newSite(t, dir, GatewayOptions{})

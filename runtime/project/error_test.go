@@ -190,7 +190,7 @@ func TestConfigErrors(t *testing.T) {
 	}
 }
 
-// TestManyErrors: a file that is all wrong says so in a screen or two.
+// TestManyErrors: the errors of a file that is all wrong fit on a screen or two.
 func TestManyErrors(t *testing.T) {
 	project(t, map[string]string{"p.yaml": "agents:\n  a: {type: x}\n" + strings.Repeat("x: 1\n", 205)})
 	_, err := Load("p.yaml", Options{Environ: []string{}})

@@ -121,7 +121,7 @@ func (e entry) defaultText() string {
 	return valueText(e.def)
 }
 
-// meaning is the sentence, and what else the declaration says.
+// meaning is the sentence, and the rest of the declaration.
 func (e entry) meaning() string {
 	s := quoted.ReplaceAllString(docFile.ReplaceAllString(e.sentence, "[$1]($1.md)"), "`$1`")
 	var more []string
@@ -154,7 +154,7 @@ func (e entry) row() string {
 // A table stands between a comment that names its keys and an empty line.
 var table = regexp.MustCompile(`(?m)(<!-- keys: (.*) -->\n\n)(?:\|.*\n)*`)
 
-// TestReference: docs/project-file.md has every key, and says of it what its declaration says. go
+// TestReference: docs/project-file.md has every key, with the text of its declaration. go
 // test ./runtime/project -run Reference -update writes it.
 func TestReference(t *testing.T) {
 	all := entries(t, sentences(t), "", reflect.TypeFor[Config]())

@@ -90,7 +90,7 @@ func FuzzReady(f *testing.F) {
 				t.Errorf("%q: %q, %v", line, value, err)
 			}
 		}
-		// What is said of an unfinished line stays true, whatever follows.
+		// The value for an unfinished line stays, whatever follows.
 		if early, ok := SSEURL(line, false); ok {
 			if late, ok := SSEURL(line+rest, true); !ok || late != early {
 				t.Errorf("%q: first %q, with %q then %q", line, early, rest, late)

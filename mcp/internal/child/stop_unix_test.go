@@ -44,8 +44,8 @@ func platformRoles() map[string]func() {
 		os.Stdout.Close()
 	}
 	return map[string]func(){
-		"deaf":     func() { announce(); forever() }, // to the end of stdin
-		"stubborn": func() { signal.Ignore(unix.SIGTERM); announce(); forever() },
+		"ignores stdin": func() { announce(); forever() }, // to the end of stdin
+		"stubborn":      func() { signal.Ignore(unix.SIGTERM); announce(); forever() },
 		"polite": func() {
 			asked := make(chan os.Signal, 2)
 			signal.Notify(asked, unix.SIGTERM)
@@ -118,7 +118,7 @@ func alive(pid int) bool {
 	if err := unix.Kill(pid, 0); errors.Is(err, unix.ESRCH) {
 		return false
 	}
-	// An orphan that is dead and waits for init to reap it.
+	// A process that has ended and waits for init to reap it.
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err != nil || !strings.Contains(string(stat), ") Z ")
 }
@@ -133,9 +133,9 @@ func TestStop(t *testing.T) {
 		killed bool
 	}{
 		"at the end of stdin":     {"echo", true, Grace{Stdin: never}, "", false},
-		"by SIGTERM, after stdin": {"deaf", true, Grace{Stdin: short, Term: never}, "SIGTERM", false},
-		"by SIGTERM at once":      {"deaf", true, Grace{Stdin: -1, Term: never}, "SIGTERM", false},
-		"by SIGTERM, no stdin":    {"deaf", false, Grace{Stdin: never, Term: never}, "SIGTERM", false},
+		"by SIGTERM, after stdin": {"ignores stdin", true, Grace{Stdin: short, Term: never}, "SIGTERM", false},
+		"by SIGTERM at once":      {"ignores stdin", true, Grace{Stdin: -1, Term: never}, "SIGTERM", false},
+		"by SIGTERM, no stdin":    {"ignores stdin", false, Grace{Stdin: never, Term: never}, "SIGTERM", false},
 		"cleans up on SIGTERM":    {"polite", false, Grace{Term: never}, "", false},
 		"ignores SIGTERM":         {"stubborn", true, Grace{Stdin: short, Term: short}, "SIGKILL", true},
 		"no patience":             {"stubborn", true, Grace{Stdin: -1, Term: -1}, "SIGKILL", true},
@@ -165,8 +165,8 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// A child that was stopped from outside still hears SIGTERM.
-func TestStopWakesTheSleeping(t *testing.T) {
+// A child that was stopped from outside still gets SIGTERM.
+func TestStopReachesAStoppedChild(t *testing.T) {
 	spec := as("polite")
 	spec.Grace.Term = time.Hour
 	p, pid := starting(t, spec)
@@ -241,7 +241,7 @@ func TestKill(t *testing.T) {
 }
 
 func TestOwnGroup(t *testing.T) {
-	p, pid := starting(t, as("deaf"))
+	p, pid := starting(t, as("ignores stdin"))
 	if group, err := unix.Getpgid(pid); group != pid || pid != p.Pid() || err != nil {
 		t.Errorf("its group is %d, %v, not %d", group, err, p.Pid())
 	}
@@ -298,7 +298,7 @@ func TestWrappedServerEndsWell(t *testing.T) {
 }
 
 // When ctx ends, nobody waits for what the leader has left behind, in its group or out of it.
-func TestStopCutsTheRestShort(t *testing.T) {
+func TestStopKillsTheRestWhenItsContextEnds(t *testing.T) {
 	for _, role := range []string{"parent of stubborn", "parent of escaped"} {
 		spec := as(role)
 		spec.Grace.Term = time.Hour

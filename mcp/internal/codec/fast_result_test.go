@@ -56,7 +56,7 @@ func TestFastResultsAreTheSDKs(t *testing.T) {
 			for _, res := range results() {
 				got, ok := AppendToolResult([]byte("before"), res, ResultFormat{version, ours}, self)
 				if !ok {
-					continue // the SDK's types say it
+					continue // the SDK's types differ
 				}
 				plain++
 				sdkSays := ToToolResult(res, version, ours)

@@ -84,7 +84,7 @@ func TestForeignClientsGetPlainMCP(t *testing.T) {
 		false)); !res.IsError || res.Meta[MetaCode] != "internal" {
 		t.Errorf("a broken value: %s", fixture.MustJSON(t, res))
 	}
-	// A stranger's markers are not believed.
+	// The markers of a foreign server are ignored.
 	got, err := DecodeToolResult(encoded(t, &sdk.CallToolResult{Meta: sdk.Meta{metaGenerated: true, metaStructured: "1"},
 		Content: []sdk.Content{&sdk.TextContent{Text: "5"}}}), false)
 	if err != nil || got.Structured != nil || got.Text() != "5" {
@@ -170,7 +170,7 @@ func TestForeignErrorsAreTranslated(t *testing.T) {
 	}
 }
 
-func TestMetaIsBelievedFromOurOwnOnly(t *testing.T) {
+func TestMetaIsTrustedFromOurOwnOnly(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 	defer cancel()
 	c := &agent.Call{ID: "i", From: agent.Identity{Agent: "editor", Instance: "editor/1", User: "ann"}, Root: "r",

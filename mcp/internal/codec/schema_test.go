@@ -7,7 +7,7 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-func TestPropertiesAreSaidAsObjects(t *testing.T) {
+func TestPropertiesAreWrittenAsObjects(t *testing.T) {
 	for in, want := range map[string]string{
 		`{"type":"object","properties":{"b":{"type":"string"},"a":true,"c":false},"required":["a"]}`: `{"properties":{"a":{},"b":{"type":"string"},"c":{"not":{}}},"required":["a"],"type":"object"}`,
 		`{"type":"object","properties":{"b":{"type":"string"}, "a":{}}}`:                             `{"type":"object","properties":{"b":{"type":"string"}, "a":{}}}`,

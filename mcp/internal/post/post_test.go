@@ -120,7 +120,7 @@ func sendPost(ctx context.Context, rt http.RoundTripper, url, body string) (stri
 	return fmt.Sprint(resp.StatusCode, " ", resp.ContentLength, " ", resp.Header.Get("X-A"), " ", string(b)), err
 }
 
-// What a server says is understood as net/http does, and connections are used again when they are
+// An answer is understood as net/http does, and connections are used again when they are
 // there.
 func TestAnswersAreAsNetHTTP(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -178,9 +178,9 @@ func TestAnswersAreAsNetHTTP(t *testing.T) {
 	}
 }
 
-// A connection that said more than its answer is not used again. What net/http makes of it depends
+// A connection with more data than its answer is not used again. What net/http makes of it depends
 // on whether one of its goroutines has seen that before the next request.
-func TestDropsAConnectionThatSaidMore(t *testing.T) {
+func TestDropsAConnectionWithMoreThanItsAnswer(t *testing.T) {
 	s := newRawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi and more", false)
 	tr := newClient(t, s.url)
 	for range 2 {
@@ -326,7 +326,7 @@ func TestLeavesDeadConnections(t *testing.T) {
 		d.mu.Unlock()
 		testkit.Eventually(t, "the connection to be seen closed", func() bool { return !c.alive() })
 	}
-	t.Run("that speak unasked", func(t *testing.T) {
+	t.Run("with unasked data", func(t *testing.T) {
 		s := newRawServer(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 408 Request "+
 			"Timeout\r\nContent-Length: 0\r\n\r\n", false)
 		hc := newClient(t, s.url)
@@ -520,7 +520,7 @@ func TestLeavesOldConnections(t *testing.T) {
 	}
 }
 
-// A connection can be lost at any moment, and its request then says so.
+// A connection can be lost at any moment, and its request then fails.
 func TestManyAtOnce(t *testing.T) {
 	var served atomic.Int32
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -66,8 +66,8 @@ func TestHTTPClientHeadersAndRedirects(t *testing.T) {
 	}
 }
 
-// TestTraceBelowStreamable shows what the SDK's streamable client tells of a call, and what the
-// trace adds.
+// TestTraceBelowStreamable shows what the SDK's streamable client reports about a call, and what
+// the trace adds.
 func TestTraceBelowStreamable(t *testing.T) {
 	f := newFixture()
 	status := make(chan int, 1)

@@ -495,7 +495,7 @@ func TestLineBrokenPipe(t *testing.T) {
 			if err := l.Write(ctx, request(t, "1", "a")); err != nil {
 				t.Fatal(err)
 			}
-			// What the peer said before it went is still read.
+			// What the peer sent before it left is still read.
 			send(t, in, `{"jsonrpc":"2.0","method":"last words"}`+"\n")
 			if m, err := l.Read(t.Context()); err != nil || m.(*jsonrpc.Request).Method != "last words" {
 				t.Errorf("Read: %v, %v", m, err)

@@ -22,8 +22,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// slowParent is the directory of a parent that takes the end of a Runner only when it is told for
-// the third time.
+// slowParent is the directory of a parent that takes the end of a Runner only when it is reported
+// for the third time.
 type slowParent struct {
 	mu      sync.Mutex
 	reports []string // of the end
@@ -56,8 +56,8 @@ type brief struct{ err error }
 func (brief) Capabilities() agent.Capabilities { return agent.Capabilities{} }
 func (b brief) Run(context.Context) error      { return b.err }
 
-// The end of a Runner in a child is told until the parent has taken it.
-func TestTheEndOfARunnerIsToldUntilItIsHeard(t *testing.T) {
+// The end of a Runner in a child is reported until the parent has taken it.
+func TestTheEndOfARunnerIsReportedUntilItIsReceived(t *testing.T) {
 	for name, c := range map[string]struct {
 		err  error
 		want string

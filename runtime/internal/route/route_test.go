@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// session is a peer that does as the test says.
+// session is a session that does what the test wants.
 type session struct {
 	name string
 	call func(context.Context) error

@@ -24,7 +24,7 @@ var (
 	errBoom = errors.New("boom")
 )
 
-// states collects what Loop tells.
+// states collects what Loop reports.
 type states []Status
 
 func (s *states) add(st Status) { *s = append(*s, st) }
@@ -147,7 +147,7 @@ func TestLoopRestartsAfterAPanicAndLogsItsStack(t *testing.T) {
 	})
 }
 
-func TestALongRunEarnsItsRestartsBack(t *testing.T) {
+func TestALongRunResetsTheRestarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := 0
 		err := Loop(t.Context(), usual, "r", quiet, func(context.Context) error {
@@ -222,7 +222,7 @@ func TestMachineProperties(t *testing.T) {
 }
 
 // Whatever it does, what runs shorter than Window is started a bounded number of times, and no more
-// often than the policy says between two backoffs.
+// often than the policy allows between two backoffs.
 func TestLoopStartsAreBounded(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		p := Policy{Limit: rapid.IntRange(0, 5).Draw(rt, "restarts"), Window: 30 * time.Second,

@@ -215,7 +215,7 @@ func TestReceiverDown(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
 			began := time.Now()
-			_ = tel.Shutdown(ctx) // an error or not, as the log already told of them
+			_ = tel.Shutdown(ctx) // an error or not, as the log already has them
 			if d := time.Since(began); d > 20*time.Second {
 				t.Errorf("shutting down took %v", d)
 			}
@@ -231,7 +231,7 @@ func (f exportFunc) ExportSpans(ctx context.Context, s []sdktrace.ReadOnlySpan) 
 }
 func (exportFunc) Shutdown(context.Context) error { return nil }
 
-func TestDownIsALineAMinute(t *testing.T) {
+func TestAnExporterThatIsDownIsALineAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		e := newExporter(exportFunc(func(context.Context, int) error {

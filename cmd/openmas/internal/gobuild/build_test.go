@@ -68,7 +68,7 @@ func openmas(t *testing.T, environ []string, args ...string) result {
 	return result{cmd.ProcessState.ExitCode(), out.String(), unannounced(errOut.String())}
 }
 
-// unannounced leaves out what is said where a build takes a while.
+// unannounced leaves out the lines about a build that takes a while.
 func unannounced(s string) string {
 	var out strings.Builder
 	for line := range strings.Lines(s) {
@@ -124,7 +124,7 @@ func main() {
 	}
 }
 
-// What the compiler says is shown as it wrote it, and nothing else.
+// The output of the compiler is shown as it wrote it, and nothing else.
 func TestBuildError(t *testing.T) {
 	project := projectOf(t, "package main\n\nfunc main() { undefinedHere() }\n")
 	r := openmas(t, nil, "run", project)

@@ -123,7 +123,7 @@ func TestHoldAndRemove(t *testing.T) {
 	all.Wait()
 }
 
-// What takes no time is not talked about.
+// A build that takes no time is not announced.
 func TestBuildsAreAnnounced(t *testing.T) {
 	broken := errors.New("it does not compile")
 	for name, c := range map[string]struct {
