@@ -133,14 +133,16 @@ func TestLimitsOfTheProjectFile(t *testing.T) {
 		})
 	}
 	t.Run("session_idle", func(t *testing.T) {
-		s, other := limited(t, project.MCP{SessionIdle: 50 * time.Millisecond})
-		status, _ := ask(t, http.MethodPost, s.Status().URL+"/mcp", initialize, nil) // and never comes back
-		if status != http.StatusOK {
-			t.Fatal(status)
+		s, other := limited(t, project.MCP{MaxSessions: 2, SessionIdle: time.Nanosecond})
+		for range 2 { // neither comes back, and the second takes the place of the first
+			if status, body := ask(t, http.MethodPost, s.Status().URL+"/mcp", initialize,
+				nil); status != http.StatusOK {
+				t.Fatal(status, body)
+			}
 		}
-		testkit.Eventually(t, "the idle session ends", func() bool {
-			return strings.Contains(s.log.String(), "reason=idle")
-		})
+		if log := s.log.String(); !strings.Contains(log, "idle, and 2 sessions are open") {
+			t.Error(log)
+		}
 		fine(t, other)
 	})
 	t.Run("session_lifetime", func(t *testing.T) {

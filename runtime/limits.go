@@ -15,7 +15,8 @@ func noFastPath(m project.MCP) bool { return m.FastPath != nil && !*m.FastPath }
 func gatewayLimits(m project.MCP) server.Limits {
 	l := privateLimits(m)
 	l.Sessions, l.Calls, l.SessionCalls = m.MaxSessions, m.MaxCalls, m.MaxSessionCalls
-	l.Idle, l.Lifetime, l.CommentInterval = orNever(m.SessionIdle), m.SessionLifetime, orNever(m.CommentInterval)
+	l.Idle, l.Lifetime, l.CommentInterval = orNever(m.SessionIdle), max(m.SessionLifetime, 0),
+		orNever(m.CommentInterval)
 	l.Resume, l.Poll = int(max(m.Resume, 0)), max(m.Poll, 0)
 	return l
 }
@@ -31,6 +32,6 @@ func orNever(d time.Duration) time.Duration {
 // privateLimits are those between processes of this system: what bounds how much strangers may ask
 // for must not stop the agents' calls to each other.
 func privateLimits(m project.MCP) server.Limits {
-	return server.Limits{MaxBody: int(m.MaxBody), MaxFrame: int(m.MaxFrame), Lifetime: -1, ReadTimeout: m.ReadTimeout,
+	return server.Limits{MaxBody: int(m.MaxBody), MaxFrame: int(m.MaxFrame), ReadTimeout: m.ReadTimeout,
 		WriteTimeout: m.WriteTimeout, Linger: m.Linger}
 }

@@ -15,8 +15,9 @@ import (
 // server would do by itself.
 func TestLimitsAreHandedOn(t *testing.T) {
 	all := project.MCP{MaxBody: 1, MaxFrame: 2, MaxSessions: 3, MaxCalls: 4, MaxSessionCalls: 5, SessionIdle: 6,
-		SessionLifetime: 7, HeaderTimeout: 8, ReadTimeout: 9, WriteTimeout: 10, CommentInterval: 11, Linger: 12, Resume: 13,
-		Poll: 14}
+		SessionLifetime: 7, HeaderTimeout: 8, ReadTimeout: 9, WriteTimeout: 10, CommentInterval: 11, Linger: 12,
+		Resume: 13,
+		Poll:   14}
 	limits := reflect.ValueOf(gatewayLimits(all))
 	seen := map[int64]string{}
 	for i := range limits.NumField() {
@@ -32,9 +33,10 @@ func TestLimitsAreHandedOn(t *testing.T) {
 		t.Errorf("a ping every %d", every)
 	}
 
-	off := gatewayLimits(project.MCP{SessionIdle: project.Off, SessionLifetime: project.Off, CommentInterval: project.Off,
-		Resume: project.Off, Poll: project.Off})
-	if off.Idle != math.MaxInt64 || off.Lifetime >= 0 || off.CommentInterval != math.MaxInt64 || off.Resume != 0 ||
+	off := gatewayLimits(project.MCP{SessionIdle: project.Off, SessionLifetime: project.Off,
+		CommentInterval: project.Off,
+		Resume:          project.Off, Poll: project.Off})
+	if off.Idle != math.MaxInt64 || off.Lifetime != 0 || off.CommentInterval != math.MaxInt64 || off.Resume != 0 ||
 		off.Poll != 0 {
 		t.Errorf("what is off: %+v", off)
 	}

@@ -47,8 +47,9 @@ func newHTTPServer(o Options) (*httpServer, error) {
 		},
 		// counted here, with the others
 		MaxBody: o.Limits.MaxBody, MaxFrame: o.Limits.MaxFrame, MaxSessions: o.Limits.Sessions + 1,
-		CommentInterval: o.Limits.CommentInterval, WriteTimeout: o.Limits.WriteTimeout, ReadTimeout: o.Limits.ReadTimeout,
-		Lifetime: o.Limits.Lifetime, Logger: o.Logger,
+		CommentInterval: o.Limits.CommentInterval, WriteTimeout: o.Limits.WriteTimeout,
+		ReadTimeout: o.Limits.ReadTimeout,
+		Lifetime:    o.Limits.Lifetime, Logger: o.Logger,
 	})
 	if err != nil {
 		return nil, err
@@ -86,7 +87,8 @@ func refuse(w http.ResponseWriter, err error) {
 	writeJSON(w, http.StatusServiceUnavailable, map[string]string{"error": err.Error()})
 }
 
-// admit counts a new session.
+// admit counts a new session. At the limit one that is not used makes room for it; else no session
+// ends for being idle: many clients do not open a new one.
 func (h *httpServer) admit(c *session) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -94,7 +96,14 @@ func (h *httpServer) admit(c *session) error {
 		return errEnding
 	}
 	if n := len(h.sessions); n >= h.o.Limits.Sessions {
-		return fmt.Errorf("too many sessions: %d are open, the limit; try again later", n)
+		idle := h.longestIdle()
+		if idle == nil {
+			return fmt.Errorf("too many sessions: %d are open, the limit; try again later", n)
+		}
+		h.o.Logger.Warn("session ended", "session", idle.id, "transport", idle.transport, "reason",
+			fmt.Sprintf("idle, and %d sessions are open, the limit", n))
+		h.forgetLocked(idle)
+		h.ending.Go(func() { h.endSession(idle) })
 	}
 	h.sessions[c] = struct{}{}
 	return nil
@@ -103,6 +112,10 @@ func (h *httpServer) admit(c *session) error {
 func (h *httpServer) forget(c *session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.forgetLocked(c)
+}
+
+func (h *httpServer) forgetLocked(c *session) {
 	if _, known := h.sessions[c]; known {
 		delete(h.sessions, c)
 		close(c.forgotten)

@@ -125,8 +125,7 @@ func TestSessionsBeyondTheLimitAreRefused(t *testing.T) {
 func TestStreamableSessionsEndBetweenCalls(t *testing.T) {
 	p, dir := fixture.NewProbe(), &fixture.Crew{}
 	dir.Add(t, "echo", fixture.EchoCaps(p))
-	for name, limits := range map[string]Limits{"idle": {Idle: 50 * time.Millisecond},
-		"lifetime": {Lifetime: 50 * time.Millisecond}} {
+	for name, limits := range map[string]Limits{"lifetime": {Lifetime: 50 * time.Millisecond}} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, dir, GatewayOptions{Options: Options{Limits: limits}})
 			status, h, _ := send(t, "POST", s.url+"/mcp", streamableHeaders(nil), initialize)
@@ -158,6 +157,46 @@ func TestStreamableSessionsEndBetweenCalls(t *testing.T) {
 				t.Error("the log does not tell")
 			}
 		})
+	}
+}
+
+// A session that is not used ends only when another needs its place: the one that was used last
+// stays, and so does one whose client listens.
+func TestIdleSessionsMakeRoom(t *testing.T) {
+	dir := &fixture.Crew{}
+	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
+	s := newSite(t, dir, GatewayOptions{Options: Options{Limits: Limits{Sessions: 3, Idle: time.Millisecond}}})
+	listens := s.join(t, way{transport: mcp.Streamable, version: codec.Version20251125}, nil)
+	testkit.Eventually(t, "the client listens", func() bool {
+		all := s.http.where(func(*session) bool { return true })
+		return len(all) == 1 && all[0].use.listening()
+	})
+	first, second := s.dial(t, "", codec.Version20251125), s.dial(t, "", codec.Version20251125)
+	idle := func() bool {
+		s.http.mu.Lock()
+		defer s.http.mu.Unlock()
+		return s.http.longestIdle() != nil
+	}
+	testkit.Eventually(t, "one is idle", idle)
+	if got := first.ask(t, "ping", "{}"); !strings.Contains(got, `"result"`) {
+		t.Fatalf("it ended though nobody needs its place: %s", got)
+	}
+	testkit.Eventually(t, "the other is idle", idle)
+	third := s.dial(t, "", codec.Version20251125)
+	if status, _, _ := send(t, "POST", second.url, second.header,
+		`{"jsonrpc":"2.0","id":3,"method":"ping"}`); status != 404 {
+		t.Errorf("the session that was idle longest: %d", status)
+	}
+	for _, c := range []*rawClient{first, third} {
+		if got := c.ask(t, "ping", "{}"); !strings.Contains(got, `"result"`) {
+			t.Error(got)
+		}
+	}
+	if err := listens.Ping(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+	if log := s.log.String(); !strings.Contains(log, "idle, and 3 sessions are open, the limit") {
+		t.Error(log)
 	}
 }
 

@@ -59,8 +59,8 @@ type Limits struct {
 	Sessions        int           // open at once over HTTP; 1000
 	SessionCalls    int           // running at once on one session; 4096
 	Calls           int           // running at once on one server; 16384
-	Idle            time.Duration // of a session without an open stream or a call, then it ends; 10 min
-	Lifetime        time.Duration // of a session over HTTP, then it ends as soon as it has no call; 1 h, negative: none
+	Idle            time.Duration // without an open stream or a call, then a session may make room for another; 10 min
+	Lifetime        time.Duration // of a session over HTTP, then it ends as soon as it has no call; 0: none
 	CommentInterval time.Duration // of silence on an SSE stream, then a comment is sent; 15 s
 	WriteTimeout    time.Duration // for a client to take what is sent; 30 s
 	ReadTimeout     time.Duration // for the body of a POST to arrive; 30 s
@@ -81,10 +81,11 @@ func (l Limits) WithDefaults() Limits {
 		MaxBody: orDefault(l.MaxBody, wire.DefaultMaxBody), MaxFrame: orDefault(l.MaxFrame, wire.DefaultMaxFrame),
 		Sessions: orDefault(l.Sessions, 1000), SessionCalls: orDefault(l.SessionCalls, 4096),
 		Calls: orDefault(l.Calls, 16384),
-		Idle:  orDefault(l.Idle, 10*time.Minute), Lifetime: cmp.Or(l.Lifetime, time.Hour),
+		Idle:  orDefault(l.Idle, 10*time.Minute), Lifetime: max(l.Lifetime, 0),
 		CommentInterval: orDefault(l.CommentInterval, 15*time.Second),
-		WriteTimeout:    orDefault(l.WriteTimeout, 30*time.Second), ReadTimeout: orDefault(l.ReadTimeout, 30*time.Second),
-		Linger: orDefault(l.Linger, 20*time.Second), Resume: l.Resume, Poll: l.Poll,
+		WriteTimeout:    orDefault(l.WriteTimeout, 30*time.Second),
+		ReadTimeout:     orDefault(l.ReadTimeout, 30*time.Second),
+		Linger:          orDefault(l.Linger, 20*time.Second), Resume: l.Resume, Poll: l.Poll,
 	}
 }
 

@@ -66,6 +66,7 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 				c.fast.cancelCall(p)
 			}
 		case *sdk.InitializeParams:
+			negotiateHandshake(p)
 			if res, err = next(ctx, method, req); err == nil {
 				e.afterInitialize(ctx, next, ss, p)
 			}

@@ -10,6 +10,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/schema"
 )
 
@@ -86,6 +87,15 @@ func (p *postIndex) contextOf(extra *sdk.RequestExtra) context.Context {
 		return r.Context()
 	}
 	return nil
+}
+
+// negotiateHandshake makes the SDK take a client that begins with a handshake for one of an era
+// that has it. It answers in that era whatever the client asked for, but looks at what was asked
+// for when it has something to ask or to tell: clients that asked for a later version got nothing.
+func negotiateHandshake(p *sdk.InitializeParams) {
+	if p != nil && p.ProtocolVersion > codec.Version20251125 {
+		p.ProtocolVersion = codec.Version20251125
+	}
 }
 
 // setFirstLevel makes the SDK send log messages from level info on before the client asks for any:

@@ -10,7 +10,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/internal/testkit/fixture"
@@ -129,5 +131,34 @@ func TestSDKReadsMetaOfRequestsOnly(t *testing.T) {
 		if m.Name != "GetMeta" && m.Name != "SetMeta" {
 			t.Errorf("Meta.%s is new: aboutClient may be needless", m.Name)
 		}
+	}
+}
+
+// negotiateHandshake: the SDK looks at the version that a client asked for, not at the one it gave.
+func TestSDKAsksNothingOfClientsThatWantedMore(t *testing.T) {
+	s := sdk.NewServer(&sdk.Implementation{Name: "s"}, nil)
+	near, far := sdk.NewInMemoryTransports()
+	ss, err := s.Connect(t.Context(), far, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ss.Close() }()
+	conn, err := near.Connect(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	id, _ := jsonrpc.MakeID("1")
+	if err := conn.Write(t.Context(), &jsonrpc.Request{ID: id, Method: methodInitialize, Params: json.RawMessage(
+		`{"protocolVersion":"2026-07-28","capabilities":{"roots":{}},"clientInfo":{"name":"c","version":"1"}}`)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := ss.ListRoots(ctx, nil); err == nil || ctx.Err() != nil {
+		t.Errorf("%v: it asks: negotiateHandshake is needless", err)
 	}
 }

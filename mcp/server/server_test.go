@@ -1,9 +1,12 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -331,6 +334,96 @@ func TestListsFollowTheDirectory(t *testing.T) {
 				t.Error("an agent that is gone was called")
 			}
 		})
+	}
+}
+
+// later is a connection of a client that begins with a handshake of a later version than has one.
+type later struct {
+	http.RoundTripper
+	io.Writer
+	to string
+}
+
+func (l later) rewrite(b []byte) []byte {
+	return bytes.ReplaceAll(b, []byte(`"protocolVersion":"`+codec.Version20251125), []byte(`"protocolVersion":"`+l.to))
+}
+
+func (l later) Write(b []byte) (int, error) {
+	if _, err := l.Writer.Write(l.rewrite(b)); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+func (l later) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		b = l.rewrite(b)
+		r = r.Clone(r.Context())
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(b)), int64(len(b))
+		if bytes.Contains(b, []byte(`"protocolVersion":"`+l.to)) {
+			r.Header.Set(codec.VersionHeader, l.to) // some say it here as well
+		}
+	}
+	return l.RoundTripper.RoundTrip(r)
+}
+
+// A client whose handshake asks for a version without handshakes gets the last one that has them,
+// and all that belongs to it.
+func TestAHandshakeOfALaterVersion(t *testing.T) {
+	dir := &fixture.Crew{}
+	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
+	s := newSite(t, dir, GatewayOptions{})
+	base := &http.Transport{}
+	t.Cleanup(base.CloseIdleConnections)
+	for _, version := range []string{codec.Version20260728, "2099-12-31"} {
+		l := later{RoundTripper: base, to: version}
+		hc := &http.Client{Transport: l}
+		pipes := fixture.SDKPipes(t, s.ServeStdio)
+		pipes.Writer = struct {
+			io.Writer
+			io.Closer
+		}{later{Writer: pipes.Writer, to: version}, pipes.Writer}
+		for kind, tr := range map[mcp.Transport]sdk.Transport{mcp.Stdio: pipes,
+			mcp.SSE:        &sdk.SSEClientTransport{Endpoint: s.url + "/sse", HTTPClient: hc},
+			mcp.Streamable: &sdk.StreamableClientTransport{Endpoint: s.url + "/mcp", HTTPClient: hc, MaxRetries: -1}} {
+			t.Run(string(kind)+" "+version, func(t *testing.T) {
+				changed := make(chan struct{}, 10)
+				cs, err := fixture.ConnectSDK(t, tr, codec.Version20251125, &sdk.ClientOptions{
+					Capabilities: &sdk.ClientCapabilities{RootsV2: &sdk.RootCapabilities{}},
+					ElicitationHandler: func(context.Context, *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
+						return &sdk.ElicitResult{Action: "accept", Content: map[string]any{"word": "yes"}}, nil
+					},
+					CreateMessageHandler: func(context.Context, *sdk.CreateMessageRequest) (*sdk.CreateMessageResult,
+						error) {
+						return &sdk.CreateMessageResult{Role: "assistant", Model: "m",
+							Content: &sdk.TextContent{Text: "yes"}}, nil
+					},
+					ToolListChangedHandler: func(context.Context, *sdk.ToolListChangedRequest) {
+						changed <- struct{}{}
+					},
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := cs.InitializeResult().ProtocolVersion; got != codec.Version20251125 {
+					t.Errorf("the version is %s", got)
+				}
+				for _, name := range []string{"elicit", "sample", "roots"} {
+					if res := fixture.CallTool(t, cs, "echo_"+name, fixture.Word{Word: "w"}); res.IsError {
+						t.Errorf("%s: %s", name, fixture.MustJSON(t, res))
+					}
+				}
+				dir.Add(t, "other", fixture.OtherCaps())
+				s.Refresh()
+				fixture.Receive(t, "listChanged", changed)
+				dir.Remove("other")
+				s.Refresh()
+			})
+		}
 	}
 }
 

@@ -26,6 +26,9 @@ func (h *httpServer) serveStreamable(w http.ResponseWriter, r *http.Request, ep 
 			return
 		}
 	}
+	if post && beginsSession(body) {
+		r.Header.Del(codec.VersionHeader) // it may be a later one: the handshake says which it is to be
+	}
 	if isStateless(r, body) {
 		h.serveStateless(pw, r, ep, id, body)
 		return
@@ -108,48 +111,65 @@ func (h *httpServer) register(c *session, ss *sdk.ServerSession) {
 	u := &c.use
 	u.mu.Lock()
 	u.id, u.last = ss.ID(), time.Now()
-	u.timer = time.AfterFunc(h.o.Limits.untilCheck(), func() { h.endIfIdle(c) })
+	if l := h.o.Limits.Lifetime; l > 0 {
+		u.timer = time.AfterFunc(l, func() { h.endIfUnused(c) })
+	}
 	u.mu.Unlock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.byID[ss.ID()] = c
 }
 
-func (l Limits) untilCheck() time.Duration {
-	d := l.Idle
-	if l.Lifetime > 0 {
-		d = min(d, l.Lifetime)
-	}
-	return max(d/8, time.Millisecond)
-}
-
-// endIfIdle ends a session that is idle or has lived long enough, between its calls.
-func (h *httpServer) endIfIdle(c *session) {
-	u, l := &c.use, h.o.Limits
+// endIfUnused ends a session that has lived long enough, between its calls.
+func (h *httpServer) endIfUnused(c *session) {
+	u := &c.use
 	u.mu.Lock()
-	var reason string
 	switch {
 	case u.timer == nil:
 		u.mu.Unlock()
 		return
-	case u.openLocked() > 0 || h.events != nil && c.gate.InFlight() > 0: // a client may be coming back for it
-	case l.Lifetime > 0 && time.Since(c.opened) >= l.Lifetime:
-		reason = "its lifetime is over"
-	case u.streams == 0 && time.Since(u.last) >= l.Idle:
-		reason = "idle"
-	}
-	if reason == "" {
-		u.timer.Reset(l.untilCheck())
+	case h.busyLocked(c):
+		u.timer.Reset(max(h.o.Limits.Lifetime/8, time.Millisecond))
 		u.mu.Unlock()
 		return
 	}
 	u.timer = nil
 	u.mu.Unlock()
-	h.o.Logger.Warn("session ended", "session", c.id, "transport", mcp.Streamable, "reason", reason)
+	h.o.Logger.Warn("session ended", "session", c.id, "transport", mcp.Streamable, "reason", "its lifetime is over")
 	h.endSession(c)
 }
 
-const methodListen = "subscriptions/listen"
+// busyLocked reports whether a session has a call, or an answer that its client may come back for.
+// Its use is locked.
+func (h *httpServer) busyLocked(c *session) bool {
+	return c.use.openLocked() > 0 || h.events != nil && c.gate.InFlight() > 0
+}
+
+// longestIdle is the session that has been without an open stream and a call for the longest time,
+// if that is longer than the limit; nil if there is none. The server is locked.
+func (h *httpServer) longestIdle() (found *session) {
+	since := time.Now().Add(-h.o.Limits.Idle)
+	for _, c := range h.byID {
+		c.use.mu.Lock()
+		if c.use.streams == 0 && !h.busyLocked(c) && c.use.last.Before(since) {
+			found, since = c, c.use.last
+		}
+		c.use.mu.Unlock()
+	}
+	return found
+}
+
+const (
+	methodInitialize = "initialize"
+	methodListen     = "subscriptions/listen"
+)
+
+// beginsSession reports whether a message is the handshake of an era that has sessions.
+func beginsSession(body []byte) bool {
+	var env wire.Envelope
+	return env.Scan(body) && string(env.Method) == methodInitialize &&
+		!bytes.Contains(env.Params, []byte(`"`+sdk.MetaKeyProtocolVersion+`"`))
+}
 
 // isStateless reports whether a request is of a protocol version without sessions. A header names
 // the version, and the message does too.

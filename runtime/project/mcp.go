@@ -15,16 +15,19 @@ type MCP struct {
 	MaxBody Size `yaml:"max_body" default:"4MiB"`
 	// Size of any other message, in either direction.
 	MaxFrame Size `yaml:"max_frame" default:"16MiB"`
-	// How many sessions are open at once on the gateway. One more gets 503.
+	// How many sessions are open at once on the gateway. One more takes the place of one that is
+	// not used, see session_idle, or gets 503.
 	MaxSessions int `yaml:"max_sessions" default:"1000"`
 	// How many calls run at once on the gateway. One more is refused with "resource_exhausted".
 	MaxCalls int `yaml:"max_calls" default:"16384"`
 	// How many calls run at once on one session of the gateway. One more is refused likewise.
 	MaxSessionCalls int `yaml:"max_session_calls" default:"4096"`
-	// A session ends after this time without an open stream or a call.
+	// After this time without an open stream or a call a session may end: when max_sessions is
+	// reached and another wants to open, the one that was not used for longest. "off" refuses the
+	// other.
 	SessionIdle time.Duration `yaml:"session_idle" default:"10m" off:"-1"`
-	// A session ends after this time, as soon as it has no call.
-	SessionLifetime time.Duration `yaml:"session_lifetime" default:"1h" off:"-1"`
+	// A session ends after this time, as soon as it has no call. Many clients do not open another.
+	SessionLifetime time.Duration `yaml:"session_lifetime" default:"off" off:"-1"`
 	// How long the headers of an HTTP request may take to arrive.
 	HeaderTimeout time.Duration `yaml:"header_timeout" default:"5s"`
 	// How long the body of an HTTP request may take to arrive.

@@ -54,9 +54,6 @@ func NewSSEServer(o SSEServerOptions) (*SSEServer, error) {
 	o.CommentInterval = orDefault(o.CommentInterval, 15*time.Second)
 	o.WriteTimeout = orDefault(o.WriteTimeout, 30*time.Second)
 	o.ReadTimeout = orDefault(o.ReadTimeout, 30*time.Second)
-	if o.Lifetime == 0 {
-		o.Lifetime = time.Hour
-	}
 	return &SSEServer{o: o, sessions: make(map[string]*SSEConn)}, nil
 }
 

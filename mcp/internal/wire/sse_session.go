@@ -30,7 +30,7 @@ type SSEServerOptions struct {
 	CommentInterval time.Duration // of silence, then a comment is sent; 15 s
 	WriteTimeout    time.Duration // for a client to take 64 KiB or one event, or lose its session; 30 s
 	ReadTimeout     time.Duration // for the body of a POST; 30 s
-	Lifetime        time.Duration // of a session, then it is closed when no call is in flight; 3600 s, negative: none
+	Lifetime        time.Duration // of a session, then it is closed when no call is in flight; 0: none
 	Idle            time.Duration // without a POST and a call in flight, then the session is closed; 0: never
 	Logger          *slog.Logger  // slog.Default()
 }

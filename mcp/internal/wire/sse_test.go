@@ -388,7 +388,7 @@ func TestSSEServerTime(t *testing.T) {
 		lastsFor time.Duration
 	}{
 		{"lifetime, call in flight", SSEServerOptions{Lifetime: 60 * minutes}, false, 600 * minutes},
-		{"lifetime, unused", SSEServerOptions{}, true, 59 * minutes},
+		{"lifetime, unused", SSEServerOptions{Lifetime: 60 * minutes}, true, 59 * minutes},
 		{"no lifetime", SSEServerOptions{Lifetime: -1}, false, 600 * minutes},
 		{"idle, call in flight", SSEServerOptions{Lifetime: -1, Idle: 10 * minutes}, false, 600 * minutes},
 		{"idle, unused", SSEServerOptions{Idle: 10 * minutes}, true, 9 * minutes},
