@@ -2,6 +2,7 @@ package resilience
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -122,4 +123,61 @@ func TestBudgetSurvivesAPanic(t *testing.T) {
 	if u := b.Use(); u != (BudgetUse{}) {
 		t.Errorf("left in use: %+v", u)
 	}
+}
+
+// So many wait for their turn, in the order in which they came; one more is refused at once, and
+// who gives up makes room.
+func TestOnlySoManyWaitForATurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(BudgetPolicy{Least: 1})
+		if !b.turn(t.Context(), time.Hour) {
+			t.Fatal("no turn in an empty budget")
+		}
+		var mu sync.Mutex
+		var came []int
+		ctx, leave := context.WithCancel(t.Context())
+		defer leave()
+		var all sync.WaitGroup
+		for n := range maxWaiting {
+			all.Go(func() {
+				ctx := ctx
+				if n > 0 {
+					ctx = t.Context()
+				}
+				if b.turn(ctx, time.Hour) {
+					mu.Lock()
+					came = append(came, n)
+					mu.Unlock()
+					b.release()
+				}
+			})
+			synctest.Wait()
+		}
+		began := time.Now()
+		if b.turn(t.Context(), time.Hour) || time.Since(began) != 0 {
+			t.Errorf("one more waited for %v", time.Since(began))
+		}
+		leave()
+		synctest.Wait()
+		if u := b.Use(); u.Waiting != maxWaiting-1 || u.Retries != 1 {
+			t.Errorf("when one has left: %+v", u)
+		}
+		all.Go(func() {
+			if b.turn(t.Context(), time.Hour) {
+				mu.Lock()
+				came = append(came, maxWaiting)
+				mu.Unlock()
+				b.release()
+			}
+		})
+		synctest.Wait()
+		b.release()
+		all.Wait()
+		if len(came) != maxWaiting || !slices.IsSorted(came) {
+			t.Errorf("%d turns came, in order: %v", len(came), slices.IsSorted(came))
+		}
+		if u := b.Use(); u != (BudgetUse{}) {
+			t.Errorf("left in use: %+v", u)
+		}
+	})
 }

@@ -112,12 +112,7 @@ func (r *retrier) retry(ctx context.Context, release func(), c *agent.Call, n in
 }
 
 // sum adds what is not negative; a RetryAfter off a wire may be anything.
-func sum(a, b time.Duration) time.Duration {
-	if a > math.MaxInt64-b {
-		return math.MaxInt64
-	}
-	return a + b
-}
+func sum(a, b time.Duration) time.Duration { return min(a, math.MaxInt64-b) + b }
 
 // sleep waits for d and reports whether it did: false at once when d is longer than ctx lasts, and
 // as soon as ctx ends.

@@ -182,6 +182,25 @@ func TestRetryWaitsAtLeastRetryAfter(t *testing.T) {
 	})
 }
 
+// A wait that would end with the deadline is not begun; one that ends before it is.
+func TestRetryWaitsUntilBeforeTheDeadline(t *testing.T) {
+	for _, tt := range []struct {
+		deadline time.Duration
+		attempts int
+		ends     time.Duration
+	}{{100 * time.Millisecond, 1, 0}, {100*time.Millisecond + 1, 2, 100 * time.Millisecond}} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), tt.deadline)
+			defer cancel()
+			s := &script{errs: []error{refused}}
+			_, err := newRetrier(growing, Options{}, s).Call(ctx, &agent.Call{})
+			if len(s.calls) != tt.attempts || time.Since(s.began) != tt.ends || (err == nil) != (tt.attempts == 2) {
+				t.Errorf("with %v, %d attempts end after %v: %v", tt.deadline, len(s.calls), time.Since(s.began), err)
+			}
+		})
+	}
+}
+
 func TestRetryEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

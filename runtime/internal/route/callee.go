@@ -56,12 +56,9 @@ type Callee struct {
 
 // New returns a Callee.
 func New(o Options) *Callee {
-	c := &Callee{Options: o}
-	if len(o.ToolPolicies) > 0 {
-		c.byTool = make(map[string]*chain, len(o.ToolPolicies))
-		for tool := range o.ToolPolicies {
-			c.byTool[tool] = &chain{}
-		}
+	c := &Callee{Options: o, byTool: make(map[string]*chain, len(o.ToolPolicies))}
+	for tool := range o.ToolPolicies {
+		c.byTool[tool] = &chain{}
 	}
 	return c
 }

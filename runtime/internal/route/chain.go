@@ -25,7 +25,7 @@ type chain struct {
 // name and operation share one.
 func (c *Callee) chainOf(call *agent.Call) agent.Caller {
 	ch, policy := &c.chain, &c.Policy
-	if c.byTool != nil && call.Op == agent.OpTool {
+	if call.Op == agent.OpTool {
 		if own := c.byTool[call.Name]; own != nil {
 			p := c.ToolPolicies[call.Name]
 			ch, policy = own, &p

@@ -54,6 +54,8 @@ func TestCallsWithKeysAreMadeAgain(t *testing.T) {
 		{"no key", func(*Options, *Pool, *keeping) {}, "", agent.CodeOutcomeUnknown, 1},
 		{"not trusted", func(o *Options, _ *Pool, _ *keeping) { o.Trusted = false }, "k", agent.CodeOutcomeUnknown, 1},
 		{"nobody keeps it", func(_ *Options, _ *Pool, s *keeping) { s.keeper = "" }, "k", agent.CodeOutcomeUnknown, 1},
+		{"retry is off", func(o *Options, _ *Pool, _ *keeping) { o.Policy.Retry.Attempts = 1 }, "k",
+			agent.CodeOutcomeUnknown, 1},
 		{"several processes", func(o *Options, _ *Pool, _ *keeping) { o.Alone = func() bool { return false } }, "k",
 			agent.CodeOutcomeUnknown, 1},
 		{"one process", func(o *Options, _ *Pool, _ *keeping) { o.Alone = func() bool { return true } }, "k", "", 2},
@@ -74,6 +76,9 @@ func TestCallsWithKeysAreMadeAgain(t *testing.T) {
 				}
 				if err != nil && agent.AsError(err).NotExecuted {
 					t.Errorf("it may have run: %v", err)
+				}
+				if tied := s.calls[0].Keeper; (tied != "") != (tt.code != agent.CodeOutcomeUnknown) {
+					t.Errorf("a call that ends with %q was tied to %q", tt.code, tied)
 				}
 			})
 		})

@@ -44,9 +44,7 @@ func (p *Pool) Info() agent.Info {
 	for _, i := range p.instances {
 		if s := i.session.Load(); s != nil {
 			info := (*s).Info()
-			if info.Keeper != "" && len(p.instances) > 1 {
-				info.Keeper = p.keeper(info.Keeper)
-			}
+			info.Keeper = p.keeper(info.Keeper)
 			return info
 		}
 	}

@@ -191,6 +191,27 @@ func TestRepeatable(t *testing.T) {
 	}
 }
 
+// Errors lose their secrets, of calls and about health; what is no error is not looked at.
+func TestErrorsAreMasked(t *testing.T) {
+	p := NewPool("a", 1)
+	fails := errors.New("token=hunter2")
+	p.Instances()[0].Up(&session{call: func(context.Context) error { return fails }})
+	p.Instances()[0].Health = func(context.Context) error { return fails }
+	c := callee(Options{Route: p, Shown: p, Over: project.OverLocal})
+	c.Mask = func(err error) error { return errors.New(strings.ReplaceAll(err.Error(), "hunter2", "***")) }
+	if _, err := c.Call(t.Context(), &agent.Call{Op: agent.OpTool, Name: "read"}); err == nil ||
+		err.Error() != "token=***" {
+		t.Error(err)
+	}
+	if got := fmt.Sprint(c.Unhealthy(t.Context())); got != "map[a/0:token=***]" {
+		t.Error(got)
+	}
+	fails = nil
+	if res, err := c.Call(t.Context(), &agent.Call{Op: agent.OpTool, Name: "read"}); err != nil || res == nil {
+		t.Error(res, err)
+	}
+}
+
 func TestUnhealthy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := NewPool("a", 4)

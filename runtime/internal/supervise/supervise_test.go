@@ -165,6 +165,34 @@ func TestALongRunResetsTheRestarts(t *testing.T) {
 	})
 }
 
+// A restart counts as long as it is younger than the window.
+func TestARestartIsForgottenAfterTheWindow(t *testing.T) {
+	for _, tt := range []struct {
+		last time.Duration // when the run after the second restart fails
+		want State
+	}{{30*time.Second - 1, Backoff}, {30 * time.Second, Restarting}} {
+		synctest.Test(t, func(t *testing.T) {
+			p := usual
+			p.Limit = 2
+			ends := []time.Duration{0, 10 * time.Second, tt.last} // its restarts are at 0 and a bit after 10 s
+			began := time.Now()
+			var told states
+			_ = Loop(t.Context(), p, "r", quiet, func(context.Context) error {
+				if len(ends) == 0 {
+					return nil
+				}
+				time.Sleep(time.Until(began.Add(ends[0])))
+				ends = ends[1:]
+				return errBoom
+			}, told.add)
+			if want := []State{Running, Restarting, Running, Restarting, Running, tt.want, Running, Done}; !slices.Equal(
+				told.names(), want) {
+				t.Errorf("a failure at %v: %v", tt.last, told.names())
+			}
+		})
+	}
+}
+
 // The machine against a plain reading of the policy: the whole history is kept, and searched.
 func TestMachineProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
