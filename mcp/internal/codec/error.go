@@ -59,7 +59,7 @@ func FromRPCError(err error, trusted bool) (e *agent.Error, ok bool) {
 		return nil, false
 	}
 	var data RPCErrorData
-	if len(rpc.Data) > 0 && json.Unmarshal(rpc.Data, &data) == nil && data.Error != nil {
+	if json.Unmarshal(rpc.Data, &data) == nil && data.Error != nil {
 		data.Error.NotExecuted = data.Error.NotExecuted && trusted
 		return data.Error, true
 	}

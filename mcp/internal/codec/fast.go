@@ -31,7 +31,7 @@ func PlainID(raw []byte) bool {
 		return false
 	}
 	if raw[0] == '"' {
-		return bytes.IndexByte(raw, '\\') < 0
+		return !bytes.ContainsRune(raw, '\\')
 	}
 	_, err := strconv.ParseInt(string(raw), 10, 54)
 	return err == nil && string(raw) != "-0"

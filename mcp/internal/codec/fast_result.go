@@ -19,7 +19,7 @@ func AppendToolResult(dst []byte, res *agent.Result, s ResultFormat, self []byte
 		return dst, false
 	}
 	structured, alone := []byte(res.Structured), len(res.Content) == 0
-	object := len(structured) > 0 && !s.Trusted && isObject(res.Structured)
+	object := !s.Trusted && isObject(res.Structured)
 	dst = append(dst, '{')
 	m := metaWriter{dst: append(dst, `"_meta":`...)}
 	m.start = len(m.dst)

@@ -12,7 +12,7 @@ import (
 func ToTool(t agent.ToolInfo, name string) *sdk.Tool {
 	out := &sdk.Tool{Name: name, Title: t.Title, Description: t.Description,
 		InputSchema: plainProperties(objectSchema(t.InputSchema))}
-	if len(t.OutputSchema) > 0 && schemaType(t.OutputSchema) == "object" {
+	if schemaType(t.OutputSchema) == "object" {
 		out.OutputSchema = plainProperties(t.OutputSchema) // the versions with a handshake know objects only
 	}
 	if a := t.Annotations; a != nil {
