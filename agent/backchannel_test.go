@@ -179,3 +179,43 @@ func TestBackChannelOutsideACall(t *testing.T) {
 	}
 	agent.Log(agent.WithBackChannel(t.Context(), answers("")), slog.LevelInfo, make(chan int))
 }
+
+// A notice reaches the function for what it holds, and is dropped where there is none.
+func TestNoticesReachTheirFunctions(t *testing.T) {
+	notices := []agent.Notice{{Progress: &agent.ProgressNotice{Message: "half"}}, {Log: &agent.LogNotice{Logger: "a"}},
+		{Content: []agent.Content{agent.Text("part")}}, {Content: []agent.Content{}}, {}}
+	var heard []string
+	for _, tt := range []struct {
+		back agent.BackChannelFuncs
+		want []string
+	}{
+		{agent.BackChannelFuncs{OnProgress: func(p agent.ProgressNotice) { heard = append(heard, p.Message) }},
+			[]string{"half"}},
+		{agent.BackChannelFuncs{OnLog: func(l agent.LogNotice) { heard = append(heard, l.Logger) }}, []string{"a"}},
+		{agent.BackChannelFuncs{OnContent: func(c []agent.Content) { heard = append(heard, c[0].Text) }},
+			[]string{"part"}},
+		{agent.BackChannelFuncs{}, nil},
+	} {
+		heard = nil
+		for _, n := range notices {
+			tt.back.Notify(t.Context(), n)
+		}
+		if !slices.Equal(heard, tt.want) {
+			t.Errorf("heard %v, want %v", heard, tt.want)
+		}
+	}
+}
+
+// A log notice that does not encode costs itself only, and the agent's own log has it.
+func TestALogNoticeThatDoesNotEncode(t *testing.T) {
+	var own strings.Builder
+	var heard []string
+	back := agent.BackChannelFuncs{OnLog: func(l agent.LogNotice) { heard = append(heard, string(l.Data)) }}
+	ctx := agent.WithBackChannel(agent.WithEnv(t.Context(), agent.Env{Name: "a",
+		Logger: slog.New(slog.NewTextHandler(&own, nil))}), back)
+	agent.Log(ctx, slog.LevelInfo, func() {})
+	agent.Log(ctx, slog.LevelInfo, "fine")
+	if !slices.Equal(heard, []string{`"fine"`}) || !strings.Contains(own.String(), "a log notice does not encode") {
+		t.Errorf("heard %v; the log says %q", heard, own.String())
+	}
+}

@@ -200,6 +200,14 @@ func TestKeysAreForgotten(t *testing.T) {
 	})
 }
 
+// The documentation promises these.
+func TestBoundsOfKeys(t *testing.T) {
+	if agent.KeyedFor != 10*time.Minute || agent.MaxKeyed != 65_536 || agent.MaxKeyedStrangers != 16_384 ||
+		agent.MaxKeyedBytes != 16<<20 || agent.MaxKey != 256 {
+		t.Error("docs/errors.md has other bounds")
+	}
+}
+
 func TestOnlySoManyKeys(t *testing.T) {
 	if testing.Short() {
 		t.Skip("65,536 calls")

@@ -242,3 +242,17 @@ func TestOneHourTimeout(t *testing.T) {
 		}
 	})
 }
+
+// A call without an input has that of a zero value.
+func TestCallsWithoutAnInput(t *testing.T) {
+	sys := agenttest.Run(t, agenttest.Agents{"geo": agenttest.Script{
+		"locate": agenttest.Func(func(_ context.Context, c city) (string, error) { return "[" + c.Name + "]", nil })}})
+	call := &agent.Call{Op: agent.OpTool, Agent: "geo", Name: "locate"}
+	env, _ := agent.EnvFrom(sys.Ctx())
+	if res, err := env.Directory.Call(sys.Ctx(), call); err != nil || res.Text() != "[]" {
+		t.Errorf("%v, %v", res, err)
+	}
+	if got := agenttest.Inputs[city](sys, "geo.locate"); !slices.Equal(got, []city{{}}) {
+		t.Errorf("%v", got)
+	}
+}

@@ -97,3 +97,59 @@ func TestASlowSubscriberHasABound(t *testing.T) {
 		sys.Close()
 	})
 }
+
+// parting says good-bye at its end, and listens to good-byes.
+type parting struct {
+	agenttest.Script
+	requires string
+}
+
+func (p *parting) Capabilities() agent.Capabilities {
+	caps := p.Script.Capabilities()
+	if p.requires != "" {
+		caps.Requires = []agent.Requirement{agent.Require(p.requires)}
+	}
+	return caps
+}
+
+func (p *parting) Close(ctx context.Context) error {
+	env, _ := agent.EnvFrom(ctx)
+	return agent.Publish(ctx, "bye", city{env.Name})
+}
+
+// An agent that has stopped gets no more events, and those that still run get what it says then.
+func TestAnAgentThatHasStoppedGetsNoEvents(t *testing.T) {
+	var heard steps
+	listens := func(who string) agenttest.Script {
+		return agenttest.Script{"on": agent.On("bye", func(_ context.Context, c city) error {
+			heard.add(who + " hears " + c.Name)
+			return nil
+		})}
+	}
+	sys := agenttest.Run(t, agenttest.Agents{"first": &parting{Script: listens("first")},
+		"second": &parting{listens("second"), "first"}, "third": &parting{listens("third"), "second"}})
+	sys.Close()
+	got := heard.list()
+	slices.Sort(got)
+	if want := []string{"first hears second", "first hears third", "second hears third"}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// An event that nobody listens to is published, and there is nothing to wait for.
+func TestAnEventThatNobodyListensTo(t *testing.T) {
+	sys := agenttest.Run(t, agenttest.Agents{"listener": &listener{steps: &steps{}}})
+	for range 2 {
+		if err := agent.Publish(sys.Ctx(), "nobody.hears", city{"Bern"}); err != nil {
+			t.Error(err)
+		}
+		sys.Settle()
+		if err := agent.Publish(sys.Ctx(), "forecast.made", city{"Bern"}); err != nil {
+			t.Error(err)
+		}
+		sys.Settle()
+	}
+	if n := len(sys.Published("nobody.hears")); n != 2 {
+		t.Errorf("%d events were published", n)
+	}
+}
