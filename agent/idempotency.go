@@ -108,16 +108,11 @@ func (k *Results) do(ctx context.Context, c *Call, run func(context.Context, *Ca
 			<-w.done
 		}
 		switch {
-		case first:
+		case first || ctx.Err() != nil || !out.cut && !out.anew:
 			return out.res, out.err
-		case (out.anew || out.cut) && ctx.Err() != nil:
-			return nil, Errorf(CodeOf(ctx.Err()), "%s: %w", c.Target(), ctx.Err())
-		case out.anew:
-			continue
-		case out.cut:
+		case !out.anew:
 			return nil, unknownWork(c, "was cancelled, or ran out of time")
 		}
-		return out.res, out.err
 	}
 }
 

@@ -93,27 +93,30 @@ func TestCallsWithOneKeyRunOnce(t *testing.T) {
 		{"a key that is too long", func(c *agent.Call) {
 			c.Key = strings.Repeat("k", agent.MaxKey+1)
 		}, "invalid_argument: till.charge: an idempotency key of", 6},
+		{"a key as long as may be", func(c *agent.Call) {
+			c.Key, c.Op = strings.Repeat("k", agent.MaxKey), agent.OpTool
+		}, "run 7", 7},
 		{"a failure", func(c *agent.Call) {
 			c.Key, c.Input = "f", json.RawMessage(`{"sum":13}`)
-		}, "tool_failed: unlucky", 7},
+		}, "tool_failed: unlucky", 8},
 		{"the failure again", func(c *agent.Call) {
 			c.Key, c.Input = "f", json.RawMessage(`{"sum":13}`)
-		}, "tool_failed: unlucky", 7},
+		}, "tool_failed: unlucky", 8},
 		{"what is refused before it runs", func(c *agent.Call) {
 			c.Key, c.Input = "r", json.RawMessage(`{"sum":"x"}`)
-		}, "invalid_argument", 7},
-		{"and is right then", func(c *agent.Call) { c.Key = "r" }, "run 8", 8},
-		{"for this generation", func(c *agent.Call) { c.Key, c.Keeper = "g", x.Info().Keeper }, "run 9", 9},
+		}, "invalid_argument", 8},
+		{"and is right then", func(c *agent.Call) { c.Key = "r" }, "run 9", 9},
+		{"for this generation", func(c *agent.Call) { c.Key, c.Keeper = "g", x.Info().Keeper }, "run 10", 10},
 		{"for another generation", func(c *agent.Call) {
 			c.Key, c.Keeper = "h", "another"
-		}, "unavailable: till.charge: the instance", 9},
-		{"for another generation, and known here", func(c *agent.Call) { c.Keeper = "another" }, "run 1", 9},
-		{"with an answer to what it wanted", func(c *agent.Call) { c.State = "s" }, "run 10", 10},
+		}, "unavailable: till.charge: the instance", 10},
+		{"for another generation, and known here", func(c *agent.Call) { c.Keeper = "another" }, "run 1", 10},
+		{"with an answer to what it wanted", func(c *agent.Call) { c.State = "s" }, "run 11", 11},
 		{"with another answer", func(c *agent.Call) {
 			c.State, c.Inputs = "s", map[string]json.RawMessage{"q": json.RawMessage(`1`)}
-		}, "run 11", 11},
-		{"an event", func(c *agent.Call) { c.Op, c.Name = agent.OpEvent, "paid" }, "", 12},
-		{"an event with the same order key", func(c *agent.Call) { c.Op, c.Name = agent.OpEvent, "paid" }, "", 13},
+		}, "run 12", 12},
+		{"an event", func(c *agent.Call) { c.Op, c.Name = agent.OpEvent, "paid" }, "", 13},
+		{"an event with the same order key", func(c *agent.Call) { c.Op, c.Name = agent.OpEvent, "paid" }, "", 14},
 	} {
 		res, err := x.Call(t.Context(), charge(tt.change))
 		got := ""
@@ -131,6 +134,34 @@ func TestCallsWithOneKeyRunOnce(t *testing.T) {
 			t.Errorf("%s: NotExecuted is %v: %v", tt.name, !refused, err)
 		}
 	}
+}
+
+// What a tool leaves behind may still ask for a while, and is not kept waiting when nobody is there.
+func TestAQuestionThatOutlivesItsCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, leave := context.WithCancel(t.Context())
+		asked := make(chan error, 1)
+		x := newTill(t, func(ctx context.Context, _ json.RawMessage, _ int64) (*agent.Result, error) {
+			go func() {
+				_, err := agent.Roots(context.WithoutCancel(ctx))
+				asked <- err
+			}()
+			synctest.Wait()
+			return agent.TextResult("done"), nil
+		})
+		back := agent.BackChannelFuncs{Roots: func(ctx context.Context) ([]agent.Root, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}}
+		res, err := x.Call(ctx, charge(func(c *agent.Call) { c.Back = back }))
+		if err != nil || res.Text() != "done" {
+			t.Errorf("%v, %v", res, err)
+		}
+		leave()
+		if err := <-asked; agent.CodeOf(err) != agent.CodeCanceled {
+			t.Error(err)
+		}
+	})
 }
 
 // Calls with one key that come while the first runs wait for it, and the work goes on as long as
@@ -235,8 +266,10 @@ func TestOnlySoManyKeys(t *testing.T) {
 			t.Errorf("to be tried again after %v", e.RetryAfter)
 		}
 		time.Sleep(agent.AsError(err).RetryAfter)
-		if err := call(agent.MaxKeyed); err != nil {
-			t.Error(err)
+		for _, i := range []int{agent.MaxKeyed, agent.MaxKeyed + 1, 0} { // the last are strangers'
+			if err := call(i); err != nil {
+				t.Error(i, err)
+			}
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -226,6 +227,38 @@ func TestUnhealthy(t *testing.T) {
 			t.Errorf("%s after %v", got, time.Since(began))
 		}
 		time.Sleep(2 * time.Second)
+	})
+}
+
+// Health is asked for anew each time, and those who ask at the same time share one answer.
+func TestHealthIsAskedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool("a", 1)
+		asked, unwell := 0, errors.New("unwell")
+		p.Instances()[0].Health = func(context.Context) error {
+			asked++
+			err := unwell
+			time.Sleep(time.Second / 2)
+			return err
+		}
+		c := callee(Options{Shown: p})
+		for n, want := range []string{"map[a/0:unwell]", "map[]", "map[a/0:again]"} {
+			var both sync.WaitGroup
+			for range 2 {
+				both.Go(func() {
+					if got := fmt.Sprint(c.Unhealthy(t.Context())); got != want {
+						t.Errorf("%s, want %s", got, want)
+					}
+				})
+			}
+			both.Wait()
+			if asked != n+1 {
+				t.Errorf("asked %d times, want %d", asked, n+1)
+			}
+			if unwell = nil; n == 1 {
+				unwell = errors.New("again")
+			}
+		}
 	})
 }
 
