@@ -153,7 +153,10 @@ func TestFailures(t *testing.T) {
 func TestStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		b := newBench(Options{Concurrency: 4}, func(ctx context.Context, _ agent.Event, _ int) error {
+		b := newBench(Options{Concurrency: 4}, func(ctx context.Context, p agent.Event, _ int) error {
+			if p.ID != "first" {
+				t.Errorf("%s is tried after the end", p.ID)
+			}
 			<-ctx.Done()
 			return ctx.Err()
 		})

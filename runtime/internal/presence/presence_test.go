@@ -212,3 +212,82 @@ func TestPresenceAsksWhoIsThere(t *testing.T) {
 		a.stop()
 	})
 }
+
+// announced is what another process sends.
+func announced(t *testing.T, kind, process, description string) *message.Message {
+	t.Helper()
+	f := bus.Frame{Kind: bus.KindPresence, Name: kind, Source: process}
+	if description != "" {
+		f.Payload = []byte(description)
+	}
+	m, refused := f.Encode(1 << 20)
+	if refused != nil {
+		t.Fatal(refused)
+	}
+	return m
+}
+
+// registry is one that does not run.
+func registry(t *testing.T, d pubsub.Driver, changed func(Member, bool)) *Registry {
+	t.Helper()
+	r, err := New(d, Options{Project: "test", Process: "a", OnChange: changed,
+		Describe: func() []byte { return []byte("a") }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.stop() })
+	return r
+}
+
+// A description is kept as it was received, though its message is used again.
+func TestADescriptionOutlivesItsMessage(t *testing.T) {
+	d := pubsub.NewMemory(pubsub.MemoryOptions{})
+	defer d.Close()
+	r := registry(t, d, func(Member, bool) {})
+	m := announced(t, bus.PresenceHere, "b", "b1")
+	r.receive(m)
+	copy(m.Payload, "xx")
+	if got := r.Members(); len(got) != 1 || string(got[0].Description) != "b1" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// So many processes are remembered; those that are known stay, and one that leaves makes room.
+func TestOnlySoManyMembers(t *testing.T) {
+	d := pubsub.NewMemory(pubsub.MemoryOptions{})
+	defer d.Close()
+	came := 0
+	r := registry(t, d, func(Member, bool) { came++ })
+	for n := range maxMembers {
+		r.receive(announced(t, bus.PresenceHere, fmt.Sprint("p", n), "x"))
+	}
+	r.receive(announced(t, bus.PresenceHere, "more", "x"))
+	r.receive(announced(t, bus.PresenceHere, "p0", "y"))
+	if n := len(r.Members()); n != maxMembers || came != maxMembers+1 {
+		t.Errorf("%d members after %d changes", n, came)
+	}
+	r.receive(announced(t, bus.PresenceGone, "p0", ""))
+	r.receive(announced(t, bus.PresenceHere, "more", "x"))
+	if n := len(r.Members()); n != maxMembers || came != maxMembers+3 {
+		t.Errorf("%d members after %d changes", n, came)
+	}
+}
+
+// An announcement that asks the others to announce themselves still does when another becomes due
+// before it is made.
+func TestAHelloThatIsDueIsMade(t *testing.T) {
+	d := pubsub.NewMemory(pubsub.MemoryOptions{})
+	defer d.Close()
+	for _, first := range []func(*Registry){func(*Registry) {}, (*Registry).Changed} {
+		r := registry(t, d, func(Member, bool) {})
+		first(r)
+		r.receive(announced(t, bus.PresenceHere, "unknown", "")) // it is to describe itself
+		r.Changed()
+		if kind := r.takeNext(); kind != bus.PresenceHello {
+			t.Errorf("announced is %q", kind)
+		}
+		if kind := r.takeNext(); kind != bus.PresenceHere {
+			t.Errorf("announced after it is %q", kind)
+		}
+	}
+}

@@ -73,7 +73,11 @@ func TestBudgetRefusesWhenNobodyLeaves(t *testing.T) {
 			t.Fatal("no turn in an empty budget")
 		}
 		s := &script{errs: []error{refused}}
+		began := time.Now()
 		_, err := newRetrier(growing, Options{Budget: b}, s).Call(t.Context(), &agent.Call{})
+		if took := time.Since(began); took != growing.Backoff.Initial+growing.Backoff.Max {
+			t.Errorf("it waited for %v", took)
+		}
 		if e := agent.AsError(err); len(s.calls) != 1 || e.Code != agent.CodeUnavailable ||
 			!strings.Contains(e.Message, "no retry budget") {
 			t.Errorf("%d attempts, %v", len(s.calls), err)
@@ -178,6 +182,54 @@ func TestOnlySoManyWaitForATurn(t *testing.T) {
 		}
 		if u := b.Use(); u != (BudgetUse{}) {
 			t.Errorf("left in use: %+v", u)
+		}
+	})
+}
+
+// Each attempt counts as long as it is made, a retry as one too.
+func TestAttemptsAreInFlight(t *testing.T) {
+	b := NewBudget(DefaultBudgetPolicy())
+	var seen []BudgetUse
+	r := newRetrier(Policy{Attempts: 2, Backoff: backoff.Policy{Initial: 1, Multiplier: 1, Max: 1}}, Options{Budget: b},
+		agent.CallerFunc(func(context.Context, *agent.Call) (*agent.Result, error) {
+			seen = append(seen, b.Use())
+			return nil, refused
+		}))
+	_, _ = r.Call(t.Context(), &agent.Call{})
+	if want := []BudgetUse{{InFlight: 1}, {InFlight: 1, Retries: 1}}; !slices.Equal(seen, want) {
+		t.Errorf("in use were %+v, want %+v", seen, want)
+	}
+}
+
+// A turn that comes at the moment when somebody stops to wait for it is not lost, and whose call has
+// ended does not make it again.
+func TestATurnThatComesAtTheLastMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(BudgetPolicy{Least: 1})
+		for range 1000 {
+			if !b.turn(t.Context(), time.Hour) {
+				t.Fatal("a turn was lost")
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			s := &script{errs: []error{refused}}
+			var waiter sync.WaitGroup
+			waiter.Go(func() {
+				_, err := newRetrier(growing, Options{Budget: b}, s).Call(ctx, &agent.Call{})
+				if err == nil || len(s.calls) != 1 {
+					t.Errorf("%v after %d attempts", err, len(s.calls))
+				}
+			})
+			time.Sleep(growing.Backoff.Initial + 1)
+			synctest.Wait()
+			if b.Use().Waiting != 1 {
+				t.Fatal("it does not wait for its turn")
+			}
+			cancel()
+			b.release()
+			waiter.Wait()
+			if u := b.Use(); u != (BudgetUse{}) {
+				t.Fatalf("left in use: %+v", u)
+			}
 		}
 	})
 }

@@ -121,6 +121,37 @@ func TestAPoolWithoutSessions(t *testing.T) {
 	}
 }
 
+// An instance that stops takes no more calls, and answers those that it has.
+func TestAnInstanceThatStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool("a", 1)
+		i, hold := p.Instances()[0], make(chan struct{})
+		i.Up(&session{call: func(context.Context) error { <-hold; return nil }})
+		var all sync.WaitGroup
+		all.Go(func() {
+			if _, err := p.Call(t.Context(), &agent.Call{}); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		all.Go(func() {
+			if err := i.Stop(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		if _, err := p.Call(t.Context(), &agent.Call{}); agent.CodeOf(err) != agent.CodeUnavailable ||
+			!agent.AsError(err).NotExecuted || i.Served() != 1 {
+			t.Errorf("a call while it stops: %v, of %d", err, i.Served())
+		}
+		close(hold)
+		all.Wait()
+		if state, _ := i.Look(); state != Stopped {
+			t.Error(state)
+		}
+	})
+}
+
 // A tool with a policy of its own has its deadline, all others that of the agent.
 func TestToolsHaveTheirOwnDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
