@@ -274,6 +274,28 @@ func TestOnlySoManyKeys(t *testing.T) {
 	})
 }
 
+// What is refused before it runs takes no place.
+func TestRefusedCallsTakeNoPlace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("16,385 calls")
+	}
+	x := newTill(t, counted)
+	call := func(key int, input string) error {
+		_, err := x.Call(t.Context(), charge(func(c *agent.Call) {
+			c.Key, c.From.Trusted, c.Input = fmt.Sprint(key), false, json.RawMessage(input)
+		}))
+		return err
+	}
+	for key := range agent.MaxKeyedStrangers {
+		if err := call(key, `{"sum":"much"}`); agent.CodeOf(err) != agent.CodeInvalidArgument {
+			t.Fatal(key, err)
+		}
+	}
+	if err := call(0, `{"sum":1}`); err != nil {
+		t.Error(err)
+	}
+}
+
 // A result that there is no room for is not kept, but its call is remembered.
 func TestOnlySoManyResults(t *testing.T) {
 	big := strings.Repeat("x", agent.MaxKeyedBytes/4)

@@ -115,6 +115,40 @@ func TestValidateGo(t *testing.T) {
 	}
 }
 
+// The wait between attempts has room to grow at each level, with what the level inherits.
+func TestWaitsHaveRoomToGrow(t *testing.T) {
+	const too = "retry.max: 1ms is shorter than initial, 1s"
+	least, second := Policy{Retry: Retry{Max: time.Millisecond}}, Policy{Retry: Retry{Initial: time.Second}}
+	both := Policy{Retry: Retry{Initial: time.Second, Max: time.Second}}
+	for _, tt := range []struct {
+		name               string
+		level, agent, tool Policy
+		want               string
+	}{
+		{"defaults", Policy{Retry: Retry{Initial: time.Second, Max: time.Millisecond}}, Policy{}, Policy{},
+			"defaults." + too},
+		{"agent, max", second, least, Policy{}, "agents.a." + too},
+		{"agent, initial", Policy{Retry: Retry{Initial: time.Millisecond, Max: time.Millisecond}}, second, Policy{},
+			"agents.a." + too},
+		{"tool, max", Policy{}, second, least, "agents.a.tools.t." + too},
+		{"tool, initial", Policy{}, Policy{Retry: Retry{Initial: 1, Max: time.Millisecond}}, second,
+			"agents.a.tools.t." + too},
+		{"equal", both, both, both, ""},
+		{"each fits what it inherits", second, both, Policy{Retry: Retry{Initial: time.Millisecond}}, ""},
+		{"no word about waits", Policy{}, Policy{}, Policy{Timeout: time.Second}, ""},
+	} {
+		c := &Config{Defaults: tt.level, Agents: map[string]Agent{"a": {Type: "x", Policy: tt.agent,
+			Tools: map[string]Policy{"t": tt.tool}}}}
+		got := ""
+		if err := c.Validate(); err != nil {
+			got = err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestSize(t *testing.T) {
 	for text, want := range map[string]Size{"4MiB": 4 * MiB, "64 KiB": 64 * KiB, "1GiB": GiB, "1000": 1000,
 		"1000B": 1000} {
