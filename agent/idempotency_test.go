@@ -136,7 +136,8 @@ func TestCallsWithOneKeyRunOnce(t *testing.T) {
 	}
 }
 
-// What a tool leaves behind may still ask for a while, and is not kept waiting when nobody is there.
+// What a tool leaves behind may still ask for a while, and is not kept waiting when nobody is
+// there.
 func TestAQuestionThatOutlivesItsCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())

@@ -201,8 +201,8 @@ func TestAttemptsAreInFlight(t *testing.T) {
 	}
 }
 
-// A turn that comes at the moment when somebody stops to wait for it is not lost, and whose call has
-// ended does not make it again.
+// A turn that comes at the moment when somebody stops to wait for it is not lost, and a call that
+// has ended is not made again.
 func TestATurnThatComesAtTheLastMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(BudgetPolicy{Least: 1})
