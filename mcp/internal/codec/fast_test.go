@@ -106,7 +106,7 @@ func TestResultsAreReadAlike(t *testing.T) {
 		`{"content":[{"type":"text","text":"a"}],"resultType":"complete"}`:                 "*a",
 		`{"content":[],"structuredContent":{"a":1}}`:                                       `*{"a":1}`,
 		`{"content":[],"structuredContent":{ "a" : 1 }}`:                                   `*{"a":1}`,
-		`{"content":[],"structuredContent":null}`:                                          "*",
+		`{"content":[],"structuredContent":null}`:                                          "",
 		`{"content":[{"type":"text","text":"7"}],"_meta":{"openmas/generated":true}}`:      "*7",
 		`{"content":[{"type":"text","text":"7"}],"_meta":{"openmas/generated":false}}`:     "7",
 		`{"content":[{"type":"text","text":"7"}],"_meta":{"k":1}}`:                         "*7",
