@@ -146,7 +146,7 @@ func TestAnInstanceThatStops(t *testing.T) {
 		}
 		close(hold)
 		all.Wait()
-		if state, _ := i.Look(); state != Stopped {
+		if state := i.Look().State; state != Stopped {
 			t.Error(state)
 		}
 	})
