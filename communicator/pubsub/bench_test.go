@@ -3,6 +3,7 @@ package pubsub
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 
@@ -55,5 +56,34 @@ func BenchmarkCall(b *testing.B)          { benchmarkCall(b, NewMemory(MemoryOpt
 func BenchmarkCall64Callers(b *testing.B) { benchmarkCall(b, NewMemory(MemoryOptions{}), 32) }
 func BenchmarkCallChannel(b *testing.B)   { benchmarkCall(b, plain{NewMemory(MemoryOptions{})}, 1) }
 func BenchmarkCallChannel64(b *testing.B) { benchmarkCall(b, plain{NewMemory(MemoryOptions{})}, 32) }
+
+// BenchmarkEvent publishes an event and waits for its one handler.
+func BenchmarkEvent(b *testing.B) {
+	e, err := NewEvents(NewMemory(MemoryOptions{}), EventsOptions{Project: "bench"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ran := make(chan error, 1)
+	go func() { ran <- e.Run(context.Background()) }()
+	handled := make(chan struct{}, 1)
+	if _, err := e.Subscribe("editor", "file.found", func(context.Context, agent.Event, int) error {
+		handled <- struct{}{}
+		return nil
+	}); err != nil {
+		b.Fatal(err)
+	}
+	payload := json.RawMessage(`{"path":"a/b/c.go"}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := e.Publish(b.Context(), agent.Event{ID: "1f2e3d4c5b6a7", Topic: "file.found", Source: "bench",
+			Payload: payload}); err != nil {
+			b.Fatal(err)
+		}
+		<-handled
+	}
+	if err := errors.Join(e.Close(context.Background()), <-ran); err != nil {
+		b.Error(err)
+	}
+}
 
 var _ communicator.Service = service{}
