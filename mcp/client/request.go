@@ -55,10 +55,7 @@ type noteKey struct{}
 
 // metaOf is what a request says about its call.
 func (s *Session) metaOf(ctx context.Context, out request) sdk.Meta {
-	m := codec.RequestMeta(ctx, out.Call, s.target.Trusted)
-	if out.token != "" {
-		m["progressToken"] = out.token
-	}
+	m := codec.RequestMeta{Call: out.Call, Trusted: s.target.Trusted, Progress: out.token}.Decoded(ctx)
 	if s.stateless() {
 		m[sdk.MetaKeyLogLevel] = string(s.logLevel())
 	}

@@ -3,6 +3,7 @@ package codec
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"strconv"
 
 	"github.com/openmas/openmas/mcp/internal/rawjson"
@@ -17,9 +18,16 @@ func SetOnce(dst *[]byte, v []byte) bool {
 	return true
 }
 
-func scanInt(raw []byte) (int64, bool) {
+// scanInt reads an integer. For any other number plain is false, and n the integer next to 0 of it.
+func scanInt(raw []byte) (n int64, plain bool) {
 	n, err := strconv.ParseInt(string(raw), 10, 54)
-	return n, err == nil
+	if err == nil {
+		return n, true
+	}
+	if f, err := strconv.ParseFloat(string(raw), 64); err == nil && f >= math.MinInt64 && f < math.MaxInt64 {
+		return int64(f), false
+	}
+	return 0, false
 }
 
 // metaWriter writes an object's members; empty ones are left out.

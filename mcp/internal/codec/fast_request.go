@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"time"
 
-	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
@@ -39,44 +37,45 @@ func ScanCall(params []byte, trusted bool) (name string, args json.RawMessage, m
 	return
 }
 
-// scanMeta is readMeta for what was not decoded. ok is false for what is not plain.
+// scanMeta reads the `_meta` of a request as far as the caller is believed. ok is false for what is
+// not plain.
 func scanMeta(raw []byte, trusted bool) (m CallMeta, said ReservedMeta, ok bool) {
 	m.Attempt = 1
 	if raw == nil {
 		return m, said, true
 	}
 	ok = rawjson.Object(raw, func(k, v []byte) bool {
-		switch string(k) {
-		case "traceparent", "tracestate", "baggage":
-			s, ok := rawjson.Unquote(v)
-			if ok && s != "" {
-				if m.Trace == nil {
-					m.Trace = make(map[string]string, len(traceKeys))
-				}
-				m.Trace[string(k)] = s
-			}
-			return ok
-		case "progressToken":
-			return scanToken(v, &m.Progress)
-		case MetaTimeout:
-			ms, ok := scanInt(v)
-			m.Timeout = milliseconds(ms)
-			return ok
-		case MetaKey:
-			m.Key, ok = rawjson.Unquote(v)
-			return ok
-		}
-		switch {
-		case bytes.HasPrefix(k, []byte(reservedMeta)):
+		if bytes.HasPrefix(k, []byte(reservedMeta)) {
 			return said.set(string(k), v)
-		case !bytes.HasPrefix(k, []byte(MetaPrefix)):
-			return true
-		case !trusted:
-			return true
 		}
-		return m.scanOurs(k, v)
+		return m.scan(k, v, trusted)
 	})
 	return m, said, ok
+}
+
+// scan reads a member, if the caller is believed there. What is not plain has no value then.
+func (m *CallMeta) scan(k, v []byte, trusted bool) (ok bool) {
+	switch string(k) {
+	case "traceparent", "tracestate", "baggage":
+		s, ok := rawjson.Unquote(v)
+		if ok && s != "" {
+			if m.Trace == nil {
+				m.Trace = make(map[string]string, len(traceKeys))
+			}
+			m.Trace[string(k)] = s
+		}
+		return ok
+	case "progressToken":
+		return scanToken(v, &m.Progress)
+	case MetaTimeout:
+		ms, ok := scanInt(v)
+		m.Timeout = milliseconds(ms)
+		return ok
+	case MetaKey:
+		m.Key, ok = rawjson.Unquote(v)
+		return ok
+	}
+	return !trusted || m.scanOurs(k, v)
 }
 
 // scanOurs reads a member that only our own runtimes are believed.
@@ -120,7 +119,10 @@ func (m *CallMeta) scanOurs(k, v []byte) (ok bool) {
 
 func scanInputs(raw []byte) (in map[string]json.RawMessage, ok bool) {
 	s, ok := rawjson.Unquote(raw)
-	return in, ok && json.Unmarshal([]byte(s), &in) == nil
+	if !ok || json.Unmarshal([]byte(s), &in) != nil {
+		return nil, false
+	}
+	return in, true
 }
 
 // scanToken reads a progress token: a string, or an integer.
@@ -136,67 +138,13 @@ func scanToken(raw []byte, token *any) bool {
 	return true
 }
 
-// FastMeta is what the `_meta` of a request is built from: that of [RequestMeta], and what the SDK
-// adds.
-type FastMeta struct {
-	*agent.Call
-	Trusted  bool
-	Progress string // the progress token; empty: none
-	Members  []byte // more members, as JSON without the braces
-}
-
 // AppendCall appends the message of a tools/call.
-func AppendCall(ctx context.Context, dst []byte, id FastID, name string, args json.RawMessage, m FastMeta) []byte {
+func AppendCall(ctx context.Context, dst []byte, id FastID, name string, args json.RawMessage, m RequestMeta) []byte {
 	dst = append(id.Append(append(dst, `{"jsonrpc":"2.0","id":`...)), `,"method":"`+MethodCall+`","params":{`...)
-	dst = m.append(ctx, dst)
+	begun := append(dst, `"_meta":`...)
+	if meta := m.append(ctx, begun); len(meta) > len(begun) {
+		dst = append(meta, ',')
+	}
 	dst = rawjson.AppendQuote(append(dst, `"name":`...), name)
 	return append(AppendOneLine(append(dst, `,"arguments":`...), args), `}}`...)
-}
-
-// append appends the member `_meta` and a comma; nothing when it is empty.
-func (f FastMeta) append(ctx context.Context, dst []byte) []byte {
-	begun := append(dst, `"_meta":`...)
-	m := metaWriter{dst: begun, start: len(begun)}
-	if len(f.Members) > 0 {
-		m.dst = append(append(m.dst, '{'), f.Members...)
-	}
-	for _, k := range traceKeys {
-		m.text(k, f.Meta[k])
-	}
-	m.text("progressToken", f.Progress)
-	if f.Trusted {
-		m.call(ctx, f.Call)
-	}
-	if len(m.dst) == m.start {
-		return dst
-	}
-	return append(m.dst, `},`...)
-}
-
-// call writes what only our own runtimes are told.
-func (m *metaWriter) call(ctx context.Context, c *agent.Call) {
-	if at, ok := ctx.Deadline(); ok {
-		m.number(MetaTimeout, max(time.Until(at).Milliseconds(), 1))
-	}
-	m.text(MetaID, c.ID)
-	m.text(MetaCaller, c.From.Agent)
-	m.text(MetaInstance, c.From.Instance)
-	m.text(MetaUser, c.From.User)
-	if !c.From.Trusted {
-		m.dst = append(m.key(MetaUntrusted), "true"...)
-	}
-	m.text(MetaRoot, calls.WriteRoot(c.Root, c.ID))
-	m.text(MetaPath, calls.JoinPath(c.Path, c.From.Agent))
-	m.text(MetaKey, c.Key)
-	m.text(metaKeeper, c.Keeper)
-	m.text(metaState, c.State)
-	m.number(MetaDepth, int64(max(c.Depth, 0)))
-	if c.Attempt > 1 {
-		m.number(MetaAttempt, int64(c.Attempt))
-	}
-	if len(c.Inputs) > 0 {
-		if b, err := json.Marshal(c.Inputs); err == nil { // else they are no JSON, and the server asks again
-			m.text(metaInputs, string(b))
-		}
-	}
 }

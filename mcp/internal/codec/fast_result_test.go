@@ -143,45 +143,52 @@ func FuzzResult(f *testing.F) {
 	})
 }
 
-func TestFastMetaIsTheSDKs(t *testing.T) {
-	long, cancel := context.WithTimeout(t.Context(), time.Hour)
-	defer cancel()
-	calls := []agent.Call{{}, {ID: "i", From: agent.Identity{Agent: "c", Trusted: true}, Root: "i",
-		Path: []string{"c"}},
-		{ID: "i", From: agent.Identity{Agent: "c", Instance: "c/0", User: "Ö\"\n"}, Root: "r", Path: []string{"b", "c"},
-			Key: "k \"q\"", Depth: 3, Attempt: 2,
-			State: "s\n"},
-		{Attempt: 1, Meta: map[string]string{"traceparent": "00-1", "tracestate": "a=b", "baggage": "", "other": "x"}},
-		{ID: "i", Inputs: map[string]json.RawMessage{"q": json.RawMessage(`{"a":[1]}`)}},
-		{ID: "i", Inputs: map[string]json.RawMessage{"q": json.RawMessage(`no JSON`)}}}
-	for _, c := range calls {
-		for _, trusted := range []bool{false, true} {
-			for _, token := range []string{"", "om-1"} {
-				want := RequestMeta(long, &c, trusted)
-				if token != "" {
-					want["progressToken"] = token
-				}
-				got := FastMeta{Call: &c, Trusted: trusted, Progress: token}.append(long, nil)
-				if len(got) == 0 {
-					got = []byte(`"_meta":{},`)
-				}
-				got = got[len(`"_meta":`) : len(got)-1]
-				wantRaw, err := json.Marshal(want)
-				if err != nil {
-					t.Fatal(err)
-				}
-				a, b := fixture.Tree(t, got).(map[string]any), fixture.Tree(t, wantRaw).(map[string]any)
-				for _, m := range []map[string]any{a, b} { // the time moves on
-					if m[MetaTimeout] != nil {
-						m[MetaTimeout] = "some"
-					}
-				}
-				if !reflect.DeepEqual(a, b) {
-					t.Errorf("sent %s, want %s", got, wantRaw)
-				}
-				checkMeta(t, got)
+// What a request says of its call. Both ways write it and understand it alike.
+func TestRequestMeta(t *testing.T) {
+	for _, c := range []struct {
+		call            agent.Call
+		foreign, wanted string // what a foreign server is told, and one of ours
+	}{
+		{agent.Call{}, ``, `{"openmas/untrusted":true}`},
+		{agent.Call{ID: "i", From: agent.Identity{Agent: "c", Trusted: true}, Root: "i", Path: []string{"c"}}, ``,
+			`{"openmas/id":"i","openmas/caller":"c"}`},
+		{agent.Call{ID: "i", From: agent.Identity{Agent: "c", Instance: "c/0", User: "Ö\"\n"}, Root: "r",
+			Path: []string{"b", "c"}, Key: "k \"q\"", Keeper: "g", Depth: 3, Attempt: 2, State: "s\n"}, ``,
+			`{"openmas/id":"i","openmas/caller":"c","openmas/instance":"c/0","openmas/user":"Ö\"\n","openmas/untrusted":true,` +
+				`"openmas/root":"r","openmas/path":"b,c","openmas/key":"k \"q\"","openmas/keeper":"g","openmas/state":"s\n",` +
+				`"openmas/depth":3,"openmas/attempt":2}`},
+		{agent.Call{From: agent.Identity{Trusted: true}, Attempt: 1, Meta: map[string]string{"traceparent": "00-1",
+			"tracestate": "a=b", "baggage": "", "other": "x"}}, `{"traceparent":"00-1","tracestate":"a=b"}`,
+			`{"traceparent":"00-1","tracestate":"a=b"}`},
+		{agent.Call{From: agent.Identity{Trusted: true},
+			Inputs: map[string]json.RawMessage{"q": json.RawMessage(`{"a":[1]}`)}}, ``,
+			`{"openmas/inputs":"{\"q\":{\"a\":[1]}}"}`},
+		{agent.Call{From: agent.Identity{Trusted: true},
+			Inputs: map[string]json.RawMessage{"q": json.RawMessage(`no JSON`)}}, ``, ``},
+	} {
+		for trusted, want := range map[bool]string{false: c.foreign, true: c.wanted} {
+			m := RequestMeta{Call: &c.call, Trusted: trusted}
+			raw := m.append(t.Context(), nil)
+			if string(raw) != want {
+				t.Errorf("%+v, trusted %v:\n got %s\nwant %s", c.call, trusted, raw, want)
+			}
+			if len(raw) > 0 {
+				checkMeta(t, raw)
+			}
+			m.Progress, m.Members = "om-1", []byte(`"a":1`)
+			if d := m.Decoded(t.Context()); d["progressToken"] != "om-1" || d["a"] != 1.0 {
+				t.Errorf("decoded: %v", d)
 			}
 		}
+	}
+	long, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	m := RequestMeta{Call: &agent.Call{}, Trusted: true}
+	if ms, _ := m.Decoded(long)[MetaTimeout].(float64); ms <= 3500_000 || ms > 3600_000 {
+		t.Errorf("%v ms of an hour", ms)
+	}
+	if d := (RequestMeta{Call: &agent.Call{}}).Decoded(long); d == nil || len(d) != 0 {
+		t.Errorf("a foreign server is told %v", d)
 	}
 }
 

@@ -75,84 +75,86 @@ type CallMeta struct {
 	Progress       any // the progress token, a string or a number; nil: the client did not ask for progress
 }
 
-// RequestMeta builds the `_meta` of the request for c. A peer that is not ours gets the trace
-// context only. The deadline is that of ctx. The result is never nil, so that a progress token can
-// be added.
-func RequestMeta(ctx context.Context, c *agent.Call, trusted bool) sdk.Meta {
+// RequestMeta is what the `_meta` of a request is made from. A peer that is not ours gets the trace
+// context only.
+type RequestMeta struct {
+	*agent.Call
+	Trusted  bool
+	Progress string // the progress token; empty: none
+	Members  []byte // more members, as JSON without the braces
+}
+
+// Decoded is the `_meta` as the SDK takes it, never nil. The deadline is that of ctx.
+func (r RequestMeta) Decoded(ctx context.Context) sdk.Meta {
 	m := sdk.Meta{}
-	for _, k := range traceKeys {
-		if v := c.Meta[k]; v != "" {
-			m[k] = v
-		}
-	}
-	if !trusted {
-		return m
-	}
-	if at, ok := ctx.Deadline(); ok {
-		m[MetaTimeout] = max(time.Until(at).Milliseconds(), 1)
-	}
-	for k, v := range map[string]string{MetaID: c.ID, MetaCaller: c.From.Agent, MetaInstance: c.From.Instance,
-		MetaUser: c.From.User, MetaRoot: calls.WriteRoot(c.Root, c.ID),
-		MetaPath: calls.JoinPath(c.Path, c.From.Agent), MetaKey: c.Key,
-		metaKeeper: c.Keeper, metaState: c.State} {
-		if v != "" {
-			m[k] = v
-		}
-	}
-	if !c.From.Trusted {
-		m[MetaUntrusted] = true
-	}
-	if c.Depth > 0 {
-		m[MetaDepth] = c.Depth
-	}
-	if c.Attempt > 1 {
-		m[MetaAttempt] = c.Attempt
-	}
-	if len(c.Inputs) > 0 {
-		if b, err := json.Marshal(c.Inputs); err == nil { // else they are no JSON, and the server asks again
-			m[metaInputs] = string(b)
-		}
+	if raw := r.append(ctx, nil); len(raw) > 0 {
+		_ = json.Unmarshal(raw, &m) // it was just encoded
 	}
 	return m
 }
 
-// ReadMeta reads the `_meta` of a request as far as the caller is believed. Members of the wrong
-// type count as absent.
+// append appends it as JSON; nothing when it is empty.
+func (r RequestMeta) append(ctx context.Context, dst []byte) []byte {
+	m := metaWriter{dst: dst, start: len(dst)}
+	if len(r.Members) > 0 {
+		m.dst = append(append(m.dst, '{'), r.Members...)
+	}
+	for _, k := range traceKeys {
+		m.text(k, r.Meta[k])
+	}
+	m.text("progressToken", r.Progress)
+	if r.Trusted {
+		m.call(ctx, r.Call)
+	}
+	if len(m.dst) == m.start {
+		return dst
+	}
+	return append(m.dst, '}')
+}
+
+// call writes what only our own runtimes are told.
+func (m *metaWriter) call(ctx context.Context, c *agent.Call) {
+	if at, ok := ctx.Deadline(); ok {
+		m.number(MetaTimeout, max(time.Until(at).Milliseconds(), 1))
+	}
+	m.text(MetaID, c.ID)
+	m.text(MetaCaller, c.From.Agent)
+	m.text(MetaInstance, c.From.Instance)
+	m.text(MetaUser, c.From.User)
+	if !c.From.Trusted {
+		m.dst = append(m.key(MetaUntrusted), "true"...)
+	}
+	m.text(MetaRoot, calls.WriteRoot(c.Root, c.ID))
+	m.text(MetaPath, calls.JoinPath(c.Path, c.From.Agent))
+	m.text(MetaKey, c.Key)
+	m.text(metaKeeper, c.Keeper)
+	m.text(metaState, c.State)
+	m.number(MetaDepth, int64(max(c.Depth, 0)))
+	if c.Attempt > 1 {
+		m.number(MetaAttempt, int64(c.Attempt))
+	}
+	if len(c.Inputs) > 0 {
+		if b, err := json.Marshal(c.Inputs); err == nil { // else they are no JSON, and the server asks again
+			m.text(metaInputs, string(b))
+		}
+	}
+}
+
+// ReadMeta reads the `_meta` of a request that the SDK has decoded, as far as the caller is
+// believed. Members of the wrong type count as absent.
 func ReadMeta(m map[string]any, trusted bool) CallMeta {
 	out := CallMeta{Attempt: 1}
-	for _, k := range traceKeys {
-		if v, ok := m[k].(string); ok && v != "" {
-			if out.Trace == nil {
-				out.Trace = make(map[string]string, len(traceKeys))
-			}
-			out.Trace[k] = v
+	for k, v := range m {
+		if raw, err := json.Marshal(v); err == nil {
+			out.scan([]byte(k), raw, trusted)
 		}
 	}
 	switch t := m["progressToken"].(type) {
 	case string, float64, int64, int, json.Number:
-		out.Progress = t
+		out.Progress = t // the SDK's word on what a token is
+	default:
+		out.Progress = nil
 	}
-	out.Timeout = milliseconds(metaInt(m, MetaTimeout))
-	out.Key, _ = m[MetaKey].(string)
-	if !trusted {
-		return out
-	}
-	out.ID, _ = m[MetaID].(string)
-	out.Caller, _ = m[MetaCaller].(string)
-	out.Instance, _ = m[MetaInstance].(string)
-	out.User, _ = m[MetaUser].(string)
-	out.Untrusted, _ = m[MetaUntrusted].(bool)
-	out.Root, _ = m[MetaRoot].(string)
-	if path, _ := m[MetaPath].(string); path != "" {
-		out.Path, _ = calls.SplitPath(path, "")
-	}
-	out.Keeper, _ = m[metaKeeper].(string)
-	out.Depth = atLeast(metaInt(m, MetaDepth), 0)
-	out.State, _ = m[metaState].(string)
-	if in, ok := m[metaInputs].(string); ok && json.Unmarshal([]byte(in), &out.Inputs) != nil {
-		out.Inputs = nil
-	}
-	out.Attempt = atLeast(metaInt(m, MetaAttempt), 1)
 	return out
 }
 
@@ -163,24 +165,6 @@ func milliseconds(n int64) time.Duration {
 
 // atLeast bounds a small number that a peer named.
 func atLeast(n, least int64) int { return int(min(max(n, least), math.MaxInt32)) }
-
-// metaInt reads a number however it was decoded; 0 when there is none.
-func metaInt(m map[string]any, key string) int64 {
-	switch n := m[key].(type) {
-	case float64:
-		if n >= math.MinInt64 && n < math.MaxInt64 {
-			return int64(n)
-		}
-	case int64:
-		return n
-	case int:
-		return int64(n)
-	case json.Number:
-		i, _ := n.Int64()
-		return i
-	}
-	return 0
-}
 
 // resultMeta copies the metadata of a result, leaving out what is ours to say.
 func resultMeta(in map[string]json.RawMessage) sdk.Meta {

@@ -183,7 +183,7 @@ func TestMetaIsTrustedFromOurOwnOnly(t *testing.T) {
 		}
 		return out
 	}
-	sent := decoded(RequestMeta(ctx, c, true))
+	sent := decoded(RequestMeta{Call: c, Trusted: true}.Decoded(ctx))
 	got := ReadMeta(sent, true)
 	if got.ID != "i" || got.Caller != "editor" || got.Instance != "editor/1" || got.User != "ann" || !got.Untrusted ||
 		got.Root != "r" || len(got.Path) != 2 || got.Key != "k" || got.Keeper != "g" || got.Depth != 3 ||
@@ -201,7 +201,7 @@ func TestMetaIsTrustedFromOurOwnOnly(t *testing.T) {
 		got.Inputs != nil || got.Timeout == 0 || got.Trace["baggage"] != "b" {
 		t.Errorf("not trusted: %+v", got)
 	}
-	if m := RequestMeta(ctx, c, false); len(m) != 2 {
+	if m := (RequestMeta{Call: c}).Decoded(ctx); len(m) != 2 {
 		t.Errorf("a foreign peer got %v", m)
 	}
 	got = ReadMeta(map[string]any{MetaID: 1, MetaTimeout: "x", MetaDepth: -4.0, MetaAttempt: 1e300,
