@@ -10,7 +10,7 @@ import (
 // A tree is what was written, with its places: nested maps whose values are *leaf.
 //
 // Layers are merged by koanf, which knows nothing of a leaf and puts the later one in the place of
-// the earlier. A koanf.Koanf, which merges with the same function, gives back deep copies only: they
+// the earlier. A koanf.Koanf merges with the same function, but gives back deep copies only: they
 // have lost the positions, and take longer than all the rest. See docs/decisions/0013.
 type tree struct {
 	root   map[string]any
