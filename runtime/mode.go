@@ -27,7 +27,8 @@ const (
 	ModeOnce
 	// ModePassive is for a program that wants to call the agents and nothing else.
 	ModePassive
-	// ModeObserve reaches what other processes of the project host.
+	// ModeObserve reaches what other processes of the project host. It is ready when those that run
+	// have reported: half a second after the last one, or a second after the start.
 	ModeObserve
 )
 

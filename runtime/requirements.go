@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/runtime/project"
@@ -19,15 +18,13 @@ func (r *Runtime) awaitRequired(ctx context.Context) error {
 	defer r.waits.begin("other processes", func() string {
 		return "no process hosts " + strings.Join(r.missing(), ", ") + " yet"
 	})()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
 	for {
-		missing := r.missing()
+		settled, missing := r.cluster.Settled(), r.missing()
 		if len(missing) == 0 {
 			return nil
 		}
 		select {
-		case <-tick.C:
+		case <-settled:
 		case <-ctx.Done():
 			return fmt.Errorf("start given up while waiting for %s, which no process hosts: %w",
 				strings.Join(missing, ", "), ctx.Err())

@@ -83,6 +83,9 @@ func (r *Runtime) start(ctx, base context.Context) error {
 	if err := r.awaitArrivals(ctx, slices.Collect(maps.Keys(r.cfg.Agents))); err != nil {
 		return err
 	}
+	if r.opts.Mode == ModeObserve {
+		r.cluster.AwaitOthers(ctx)
+	}
 	if err := r.checkForeignRequirements(); err != nil {
 		return err
 	}

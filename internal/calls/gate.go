@@ -14,10 +14,11 @@ import (
 // calls and to wait for the running ones. The zero Gate is open.
 type Gate struct {
 	// n is the number of calls inside, and gateShut when no more may enter.
-	n    atomic.Int64
-	once sync.Once
-	mu   sync.Mutex
-	idle chan struct{} // made by the first waiter, closed when the last call left
+	n      atomic.Int64
+	once   sync.Once
+	onLeft atomic.Pointer[func()]
+	mu     sync.Mutex
+	idle   chan struct{} // made by the first waiter, closed when the last call left
 }
 
 const gateShut = int64(1) << 62
@@ -36,7 +37,13 @@ func (g *Gate) Leave() {
 	if g.n.Add(-1) == gateShut {
 		g.signal()
 	}
+	if f := g.onLeft.Load(); f != nil {
+		(*f)()
+	}
 }
+
+// OnLeave has f called whenever a call has left, from now on. It must be quick.
+func (g *Gate) OnLeave(f func()) { g.onLeft.Store(&f) }
 
 // InFlight is the number of calls inside.
 func (g *Gate) InFlight() int { return int(g.n.Load() &^ gateShut) }

@@ -10,14 +10,8 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-const (
-	// brokerWait is how long a command that only has a question waits for a broker.
-	brokerWait = 5 * time.Second
-	// processWait is how long it waits for a first process of the project, processQuiet for another
-	// one after the last. They answer within 100 ms, unless the machine is busy.
-	processWait  = time.Second
-	processQuiet = 400 * time.Millisecond
-)
+// brokerWait is how long a command that only has a question waits for a broker.
+const brokerWait = 5 * time.Second
 
 // errAlone means that no other process of the project runs.
 var errAlone = errors.New("no process of the project runs")
@@ -31,7 +25,7 @@ func (a *App) inSystem(ctx context.Context, cfg *project.Config, log *slog.Logge
 		watch := o
 		watch.Mode = runtime.ModeObserve
 		err := a.whileUp(ctx, cfg, watch, func(ctx context.Context, r *runtime.Runtime) error {
-			if !awaitProcesses(ctx, r) {
+			if len(r.Listing().Instances) == 0 {
 				return errAlone
 			}
 			return f(ctx, r)
@@ -41,32 +35,6 @@ func (a *App) inSystem(ctx context.Context, cfg *project.Config, log *slog.Logge
 		}
 	}
 	return a.whileUp(ctx, cfg, o, f)
-}
-
-// awaitProcesses waits until the other processes of the project have reported what they host, and
-// reports whether there are any.
-func awaitProcesses(ctx context.Context, r *runtime.Runtime) bool {
-	tick, end := time.NewTicker(20*time.Millisecond), time.After(processWait)
-	defer tick.Stop()
-	known, since := 0, time.Now()
-	for {
-		n := 0
-		for _, all := range r.Listing().Instances {
-			n += len(all)
-		}
-		if n != known {
-			known, since = n, time.Now()
-		} else if n > 0 && time.Since(since) > processQuiet {
-			return true
-		}
-		select {
-		case <-tick.C:
-		case <-end:
-			return known > 0
-		case <-ctx.Done():
-			return false
-		}
-	}
 }
 
 // whileUp runs the project, calls f once it is up, and stops it.

@@ -7,16 +7,19 @@ import (
 	"sync"
 	"time"
 
+	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
 const (
 	// A server that ends, once its calls are over: settleTime is how long all that follows may
-	// take, pingTime how long clients may take to show that they have read their answers, and
-	// closeDelay what those get who cannot.
+	// take, and pingTime how long clients may take to show that they have read their answers.
 	settleTime = 3 * time.Second
 	pingTime   = time.Second
-	closeDelay = 50 * time.Millisecond
+	// readTime is what a client of streamable HTTP gets to read its last answer. A ping goes over
+	// another stream and says nothing about that.
+	readTime = 100 * time.Millisecond
 )
 
 // Drain ends the service without losing a call: new sessions are turned away (503 with Retry-After)
@@ -52,23 +55,29 @@ func (h *httpServer) drain() {
 	h.sse.Drain()
 }
 
-// settle waits, after an endpoint's calls have ended, until their answers are written and read, and
-// turns all further requests away. What is refused from then on was certainly not executed; without
-// this, a request could still be taken by a session that is about to end, and never be answered.
+// settle turns all further requests away, after an endpoint's calls have ended, and waits until
+// the answers to those that were taken are written and read. What is refused from then on was
+// certainly not executed; without this, a request could still be taken by a session that is about to
+// end, and never be answered.
 func (h *httpServer) settle(ctx context.Context, ep *endpoint) {
 	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
-	h.awaitAnswers(ctx, ep)
-	if ctx.Err() == nil {
-		h.pingClients(ctx, ep)
-	}
 	ep.posts.Shut()
 	_ = ep.posts.Wait(ctx) // what is slower than settleTime is not waited for
 	h.awaitAnswers(ctx, ep)
-	select {
-	case <-time.After(closeDelay):
-	case <-ctx.Done():
+	for _, c := range h.where(func(c *session) bool { return c.ep == ep }) {
+		_ = backoff.Sleep(ctx, time.Until(c.use.lastUse().Add(readTime)))
 	}
+	if ctx.Err() == nil {
+		h.pingClients(ctx, ep)
+	}
+}
+
+// isAnswer reports whether a message answers a request of ours, such as a ping. It is taken until
+// the session ends.
+func isAnswer(body []byte) bool {
+	var env wire.Envelope
+	return env.Scan(body) && len(env.Method) == 0 && len(env.ID) > 0
 }
 
 // pingClients pings the clients of an endpoint. Many drop what they have received but not read when

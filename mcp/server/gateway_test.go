@@ -1,7 +1,9 @@
 package server
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -188,14 +190,14 @@ func TestDrainLosesNothing(t *testing.T) {
 		t.Run(string(tr), func(t *testing.T) {
 			dir := &fixture.Crew{}
 			dir.Add(t, "other", fixture.OtherCaps())
-			started := make(chan struct{}, calls)
+			started, release := make(chan struct{}, calls), make(chan struct{})
 			dir.Add(t, "slow", agent.Capabilities{Tools: []agent.Tool{agent.NewTool("work", "works",
 				func(ctx context.Context, w fixture.Word) (string, error) {
 					started <- struct{}{}
 					select {
 					case <-ctx.Done():
 						return "", ctx.Err()
-					case <-time.After(300 * time.Millisecond):
+					case <-release:
 					}
 					out, err := agent.Ask[map[string]any](ctx, "other.say", w)
 					return fmt.Sprint(out["other"]), err
@@ -232,6 +234,7 @@ func TestDrainLosesNothing(t *testing.T) {
 				res.Meta[codec.MetaRetryAfter] == nil {
 				t.Errorf("a late call: %s %v", fixture.MustJSON(t, res), err)
 			}
+			close(release)
 			wg.Wait()
 			if err := fixture.Receive(t, "the drain", drained); err != nil {
 				t.Error(err)
@@ -243,6 +246,56 @@ func TestDrainLosesNothing(t *testing.T) {
 				testkit.Eventually(t, "sessions end", func() bool { return len(s.Sessions()) == 0 })
 			}
 		})
+	}
+}
+
+// TestDrainPingsClients: a session ends when its client has answered a ping, and so has read all
+// that came before it. New requests are refused by then, and the answer to the ping is not.
+func TestDrainPingsClients(t *testing.T) {
+	dir := &fixture.Crew{}
+	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
+	s := newSite(t, dir, GatewayOptions{})
+	r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/sse", nil)
+	tr := &http.Transport{}
+	defer tr.CloseIdleConnections()
+	res, err := tr.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	lines := bufio.NewScanner(res.Body)
+	event := func(having string) (data string) {
+		t.Helper()
+		for lines.Scan() {
+			if d, ok := strings.CutPrefix(lines.Text(), "data: "); ok && strings.Contains(d, having) {
+				return d
+			}
+		}
+		t.Fatalf("the stream ended: %v", lines.Err())
+		return ""
+	}
+	endpoint := s.url + event("session_id")
+	post := func(body string) int {
+		status, _, _ := send(t, "POST", endpoint, map[string]string{"Content-Type": "application/json"}, body)
+		return status
+	}
+	post(initialize)
+	event(`"result"`)
+	post(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	drained := make(chan error, 1)
+	go func() { drained <- s.Drain(t.Context()) }()
+	var ping struct{ ID json.RawMessage }
+	if err := json.Unmarshal([]byte(event(`"ping"`)), &ping); err != nil {
+		t.Fatal(err)
+	}
+	if got := post(`{"jsonrpc":"2.0","id":7,"method":"tools/list"}`); got != http.StatusServiceUnavailable {
+		t.Errorf("a new request: %d", got)
+	}
+	if got := post(`{"jsonrpc":"2.0","id":` + string(ping.ID) + `,"result":{}}`); got != http.StatusAccepted {
+		t.Errorf("the answer to the ping: %d", got)
+	}
+	if err := fixture.Receive(t, "the drain", drained); err != nil {
+		t.Error(err)
 	}
 }
 

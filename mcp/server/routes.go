@@ -75,10 +75,16 @@ func (h *httpServer) serve(w http.ResponseWriter, r *http.Request, ep *endpoint,
 		}
 		defer h.forget(c)
 		h.sse.Serve(w, r.WithContext(withSession(r.Context(), c)), id) // returns when the session ends
-	case !ep.posts.Enter():
-		refuse(w, errEnding)
-	default:
+	case ep.posts.Enter():
 		defer ep.posts.Leave()
 		h.sse.Serve(w, r, id)
+	default:
+		body, ok := readBody(newDeadlineWriter(w, h.o.Limits.WriteTimeout), r, h.o.Limits)
+		if ok && !isAnswer(body) {
+			refuse(w, errEnding)
+		} else if ok {
+			restoreBody(r, body)
+			h.sse.Serve(w, r, id)
+		}
 	}
 }

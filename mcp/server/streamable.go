@@ -34,11 +34,12 @@ func (h *httpServer) serveStreamable(w http.ResponseWriter, r *http.Request, ep 
 		return
 	}
 	if post {
-		if !ep.posts.Enter() {
+		if ep.posts.Enter() {
+			defer ep.posts.Leave()
+		} else if !isAnswer(body) {
 			refuse(w, errEnding)
 			return
 		}
-		defer ep.posts.Leave()
 	}
 	sid := r.Header.Get(codec.SessionHeader)
 	if sid == "" {

@@ -81,6 +81,7 @@ type Cluster struct {
 	mu      sync.Mutex
 	members map[string]Member
 	exports []*export
+	settled chan struct{} // closed when the directory is in step again
 
 	foreign map[string]*foreign // agents hosted elsewhere only; follow's own
 	ends    conc.WaitGroup      // of sessions that are not used any more
@@ -89,7 +90,7 @@ type Cluster struct {
 // New begins to listen to the other processes. Run announces this one.
 func New(o Options) (*Cluster, error) {
 	c := &Cluster{o: o, changed: make(chan struct{}, 1), here: map[string]bool{}, members: map[string]Member{},
-		foreign: map[string]*foreign{}}
+		settled: make(chan struct{}), foreign: map[string]*foreign{}}
 	for _, name := range o.Here {
 		c.here[name] = true
 	}
@@ -200,4 +201,41 @@ func (c *Cluster) Members() []Member {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.SortedFunc(maps.Values(c.members), func(a, b Member) int { return cmp.Compare(a.Process, b.Process) })
+}
+
+// Settled is closed the next time that the directory was brought in step with what the others host.
+func (c *Cluster) Settled() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.settled
+}
+
+// How long AwaitOthers waits: for a first process that hosts agents, and for another one after the
+// last. They answer within 100 ms, unless the machine is busy.
+const (
+	firstWait = time.Second
+	quietTime = 400 * time.Millisecond
+)
+
+// AwaitOthers waits until the processes of the project that run have reported what they host.
+func (c *Cluster) AwaitOthers(ctx context.Context) {
+	end := time.NewTimer(firstWait)
+	defer end.Stop()
+	quiet := time.NewTimer(firstWait)
+	defer quiet.Stop()
+	for {
+		settled := c.Settled()
+		if slices.ContainsFunc(c.Members(), func(m Member) bool { return len(m.Agents) > 0 }) {
+			quiet.Reset(quietTime)
+		}
+		select {
+		case <-settled:
+		case <-quiet.C:
+			return
+		case <-end.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }

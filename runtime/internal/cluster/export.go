@@ -81,23 +81,38 @@ func (c *Cluster) AwaitHandOver() { c.ends.Wait() }
 
 // AwaitQuiet waits until no call of another process is in flight here.
 func (c *Cluster) AwaitQuiet(ctx context.Context) error {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
+	c.mu.Lock()
+	exports := slices.Clone(c.exports)
+	c.mu.Unlock()
+	left := make(chan struct{}, 1)
+	for _, e := range exports {
+		e.onLeave(func() {
+			select {
+			case left <- struct{}{}:
+			default: // somebody is about to look
+			}
+		})
+	}
 	for {
 		n := 0
-		c.mu.Lock()
-		for _, e := range c.exports {
+		for _, e := range exports {
 			n += e.inFlight()
 		}
-		c.mu.Unlock()
 		if n == 0 {
 			return nil
 		}
 		select {
-		case <-tick.C:
+		case <-left:
 		case <-ctx.Done():
 			return errors.Join(fmt.Errorf("%d calls of other processes still in flight", n), ctx.Err())
 		}
+	}
+}
+
+func (e *export) onLeave(f func()) {
+	e.gate.OnLeave(f)
+	for _, i := range e.callee.Shown.Instances() {
+		i.OnLeave(f)
 	}
 }
 

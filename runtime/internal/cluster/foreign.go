@@ -44,6 +44,10 @@ func (c *Cluster) follow(ctx context.Context) {
 		} else {
 			again.Reset(askAgain)
 		}
+		c.mu.Lock()
+		close(c.settled)
+		c.settled = make(chan struct{})
+		c.mu.Unlock()
 	}
 }
 

@@ -109,6 +109,9 @@ func (i *Instance) Session() communicator.Peer {
 // InFlight is how many calls it serves now.
 func (i *Instance) InFlight() int { return i.gate.InFlight() }
 
+// OnLeave has f called whenever a call has ended, from now on. It must be quick.
+func (i *Instance) OnLeave(f func()) { i.gate.OnLeave(f) }
+
 // Served is how many calls it was given so far.
 func (i *Instance) Served() int64 { return i.served.Load() }
 
