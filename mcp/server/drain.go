@@ -55,10 +55,10 @@ func (h *httpServer) drain() {
 	h.sse.Drain()
 }
 
-// settle turns all further requests away, after an endpoint's calls have ended, and waits until
-// the answers to those that were taken are written and read. What is refused from then on was
-// certainly not executed; without this, a request could still be taken by a session that is about to
-// end, and never be answered.
+// settle turns all further requests away, after an endpoint's calls have ended, and waits until the
+// answers to those that were taken are written and read. What is refused from then on was certainly
+// not executed; without this, a request could still be taken by a session that is about to end, and
+// never be answered.
 func (h *httpServer) settle(ctx context.Context, ep *endpoint) {
 	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
