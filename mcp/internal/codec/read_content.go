@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/jsonedit"
 )
 
 // readContent reads the blocks of a result, and makes them in it ones that clients can read.
@@ -16,10 +17,10 @@ func readContent(o *Object) (out []agent.Content, err error) {
 	v := orEmptyList(raw)
 	changed := raw == nil || kindOf(raw) == "null"
 	if kindOf(v) == anObject {
-		v, changed = writeArray([]json.RawMessage{v}), true // one block, which is not in a list
+		v, changed = jsonedit.Array([]json.RawMessage{v}), true // one block, which is not in a list
 	}
-	items, err := readArray(v)
-	if err != nil {
+	items, ok := jsonedit.ParseArray(v)
+	if !ok {
 		return nil, fmt.Errorf("its content is %s, not a list of blocks", kindOf(v))
 	}
 	for i, item := range items {
@@ -30,7 +31,7 @@ func readContent(o *Object) (out []agent.Content, err error) {
 		out = append(out, c)
 	}
 	if changed {
-		o.Set("content", writeArray(items))
+		o.Set("content", jsonedit.Array(items))
 	}
 	return out, nil
 }
@@ -43,7 +44,7 @@ func readBlock(raw json.RawMessage) (changed json.RawMessage, c agent.Content) {
 		return asText(raw)
 	}
 	if o.Changed() {
-		changed = o.JSON()
+		changed = o.Raw()
 		raw = changed
 	}
 	if json.Unmarshal(raw, &c) != nil {
@@ -73,7 +74,7 @@ func mendBlock(o *Object) error {
 			err = mendContents(inner)
 		}
 		if err == nil && inner.Changed() {
-			o.Set("resource", inner.JSON())
+			o.Set("resource", inner.Raw())
 		}
 		return err
 	}

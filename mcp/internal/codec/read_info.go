@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/jsonedit"
 )
 
 // The definitions that servers list are read here one by one, and kept as Raw. An error says why
@@ -40,7 +41,7 @@ func ReadTool(raw json.RawMessage) (t agent.ToolInfo, err error) {
 		t.Annotations = &agent.Annotations{ReadOnly: a.is("readOnlyHint"), Idempotent: a.is("idempotentHint"),
 			Destructive: a.flag("destructiveHint"), OpenWorld: a.flag("openWorldHint")}
 	}
-	t.Raw = Compact(o.JSON())
+	t.Raw = Compact(o.Raw())
 	return t, nil
 }
 
@@ -55,8 +56,8 @@ func ReadPrompt(raw json.RawMessage) (p agent.PromptInfo, err error) {
 		return p, err
 	}
 	p.Title, p.Description = o.text("title"), o.text("description")
-	args, err := readArray(orEmptyList(o.Get("arguments")))
-	if err != nil {
+	args, ok := jsonedit.ParseArray(orEmptyList(o.Get("arguments")))
+	if !ok {
 		return p, err
 	}
 	for _, raw := range args {
@@ -67,7 +68,7 @@ func ReadPrompt(raw json.RawMessage) (p agent.PromptInfo, err error) {
 		p.Arguments = append(p.Arguments, agent.PromptArgument{Name: a.text("name"), Title: a.text("title"),
 			Description: a.text("description"), Required: a.is("required")})
 	}
-	p.Raw = Compact(o.JSON())
+	p.Raw = Compact(o.Raw())
 	return p, nil
 }
 
@@ -101,7 +102,7 @@ func readResource(o *Object, r agent.ResourceInfo, err error) (agent.ResourceInf
 		r.Name = r.Key()
 	}
 	r.Title, r.Description, r.MIMEType = o.text("title"), o.text("description"), o.text("mimeType")
-	r.Raw = Compact(o.JSON())
+	r.Raw = Compact(o.Raw())
 	return r, nil
 }
 
@@ -150,7 +151,8 @@ func ReadPage(raw json.RawMessage, member string) (items []json.RawMessage, next
 	}
 	list := orEmptyList(o.Get(member))
 	if string(Compact(list)) != "{}" { // PHP's servers write an empty list so
-		if items, err = readArray(list); err != nil {
+		var ok bool
+		if items, ok = jsonedit.ParseArray(list); !ok {
 			return nil, "", fmt.Errorf("the result's %s are %s, not a list", member, kindOf(list))
 		}
 	}
@@ -170,6 +172,6 @@ func HeaderTools(raw json.RawMessage) json.RawMessage {
 		}
 	}
 	o := Object{}
-	o.Set("tools", writeArray(tools))
-	return o.JSON()
+	o.Set("tools", jsonedit.Array(tools))
+	return o.Raw()
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/jsonedit"
 )
 
 // What servers answer is read here, and not by the SDK, whose types lose what they do not know. It
@@ -28,7 +29,9 @@ func DecodeToolResult(raw json.RawMessage, trusted bool) (*agent.Result, error) 
 }
 
 func readToolResult(o *Object, raw json.RawMessage, trusted bool) (_ *agent.Result, err error) {
-	plain := !slices.ContainsFunc(o.members, func(m member) bool { return !slices.Contains(toolResultMembers, m.name) })
+	plain := !slices.ContainsFunc(o.Object, func(m jsonedit.Member) bool {
+		return !slices.Contains(toolResultMembers, m.Key)
+	})
 	out := &agent.Result{}
 	if out.Content, err = readContent(o); err != nil {
 		return nil, notMCP(err)
@@ -98,15 +101,15 @@ func readOurs(out *agent.Result, meta *Object) (done bool, err error) {
 
 // foreignMeta is a result's metadata without what is ours to say; nil when nothing is left.
 func foreignMeta(meta *Object) (out map[string]json.RawMessage) {
-	meta.each(func(name string, value json.RawMessage) {
-		if strings.HasPrefix(name, MetaPrefix) {
-			return
+	for _, m := range meta.Object {
+		if strings.HasPrefix(m.Key, MetaPrefix) {
+			continue
 		}
 		if out == nil {
 			out = map[string]json.RawMessage{}
 		}
-		out[name] = value
-	})
+		out[m.Key] = m.Value
+	}
 	return out
 }
 
@@ -173,7 +176,7 @@ func ReadResourceResult(raw json.RawMessage) (*agent.Result, error) {
 			return err
 		}
 		var r agent.ResourceContents
-		err := json.Unmarshal(c.JSON(), &r)
+		err := json.Unmarshal(c.Raw(), &r)
 		res.Content = append(res.Content, agent.Embed(r))
 		return err
 	}); err != nil {
@@ -224,7 +227,7 @@ func finish(o *Object, raw json.RawMessage, res *agent.Result, v any) (*agent.Re
 // from is the object as it is now, which is raw if it was not changed.
 func (o *Object) from(raw json.RawMessage) json.RawMessage {
 	if o.Changed() {
-		return o.JSON()
+		return o.Raw()
 	}
 	return raw
 }
@@ -239,10 +242,11 @@ func (o *Object) meta() *Object {
 		}
 		return &Object{}
 	}
-	kept := &Object{members: slices.Clone(meta.members)}
-	kept.deleteAll(func(name string) bool { return strings.HasPrefix(name, MetaPrefix) })
-	if kept.Changed() {
-		o.Set("_meta", kept.JSON())
+	kept := slices.DeleteFunc(slices.Clone(meta.Object), func(m jsonedit.Member) bool {
+		return strings.HasPrefix(m.Key, MetaPrefix)
+	})
+	if meta.changed || len(kept) < len(meta.Object) {
+		o.Set("_meta", kept.Raw())
 	}
 	return meta
 }
@@ -250,8 +254,8 @@ func (o *Object) meta() *Object {
 // mendItems calls f for each object of a list, and writes what it changes.
 func (o *Object) mendItems(name string, f func(*Object) error) error {
 	raw := orEmptyList(o.Get(name))
-	items, err := readArray(raw)
-	if err != nil {
+	items, ok := jsonedit.ParseArray(raw)
+	if !ok {
 		return notMCP(fmt.Errorf("its %s are %s, not a list", name, kindOf(raw)))
 	}
 	changed := o.Get(name) == nil || kindOf(o.Get(name)) == "null"
@@ -264,11 +268,11 @@ func (o *Object) mendItems(name string, f func(*Object) error) error {
 			return notMCP(fmt.Errorf("its %s, number %d: %w", name, i+1, err))
 		}
 		if one.Changed() {
-			items[i], changed = one.JSON(), true
+			items[i], changed = one.Raw(), true
 		}
 	}
 	if changed {
-		o.Set(name, writeArray(items))
+		o.Set(name, jsonedit.Array(items))
 	}
 	return nil
 }

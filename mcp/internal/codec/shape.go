@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 
+	"github.com/openmas/openmas/mcp/internal/jsonedit"
 	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
@@ -108,8 +109,8 @@ func (f field) fit(v json.RawMessage, mend bool) (json.RawMessage, error) {
 	wrong := fmt.Errorf("its %s is %s, not %s", f.name, kindOf(v), f.kind)
 	switch f.kind {
 	case strs, objects:
-		items, err := readArray(v)
-		if err != nil {
+		items, ok := jsonedit.ParseArray(v)
+		if !ok {
 			return nil, wrong
 		}
 		want, changed := aString, false
@@ -129,7 +130,7 @@ func (f field) fit(v json.RawMessage, mend bool) (json.RawMessage, error) {
 			}
 		}
 		if changed {
-			return writeArray(items), nil
+			return jsonedit.Array(items), nil
 		}
 		return nil, nil
 	case anObject:
@@ -147,7 +148,7 @@ func (f field) fit(v json.RawMessage, mend bool) (json.RawMessage, error) {
 			return nil, fmt.Errorf("in its %s: %w", f.name, err)
 		}
 		if o.Changed() {
-			return o.JSON(), nil
+			return o.Raw(), nil
 		}
 		return nil, nil
 	case anInt:

@@ -5,6 +5,7 @@ package jsonedit
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strconv"
 
 	"github.com/openmas/openmas/mcp/internal/rawjson"
@@ -19,29 +20,55 @@ type Member struct {
 // An Object is the members of a JSON object, in order, each key once.
 type Object []Member
 
-// ParseObject reads an object; ok is false for anything else. The values are slices of raw. Of two
-// members with one key the last counts, in the place of the first, as decoders have it.
+// ParseObject reads an object; ok is false for anything else. See [ReadObject].
 func ParseObject(raw []byte) (o Object, ok bool) {
-	if rawjson.Object(raw, func(k, v []byte) bool { o.Set(string(k), v); return true }) {
-		return o, true
+	o, _, err := ReadObject(raw)
+	return o, err == nil
+}
+
+// ReadObject reads an object. The values are slices of raw where they can be. Of two members with
+// one key the last counts, in the place of the first, as decoders have it; repeated reports that
+// there were some.
+func ReadObject(raw []byte) (o Object, repeated bool, err error) {
+	if !rawjson.Object(raw, func(k, v []byte) bool { o = append(o, Member{string(k), v}); return true }) {
+		// a key is spelled with escapes, or the object is very deep; or it is none
+		if o, err = decodeObject(raw); err != nil {
+			return nil, false, err
+		}
 	}
-	// a key is spelled with escapes, or the object is very deep; or it is none
-	o = nil
+	at := make(map[string]int, len(o))
+	kept := o[:0]
+	for _, m := range o {
+		if i, again := at[m.Key]; again {
+			kept[i].Value = m.Value
+		} else {
+			at[m.Key] = len(kept)
+			kept = append(kept, m)
+		}
+	}
+	return kept, len(kept) < len(o), nil
+}
+
+func decodeObject(raw []byte) (o Object, err error) {
+	if !json.Valid(raw) {
+		return nil, errors.New("it is no JSON")
+	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, false
+		return nil, errors.New("it is no JSON object")
 	}
 	for d.More() {
 		key, err := d.Token()
-		name, isKey := key.(string)
-		var value json.RawMessage
-		if err != nil || !isKey || d.Decode(&value) != nil {
-			return nil, false
+		if err != nil {
+			return nil, err
 		}
-		o.Set(name, value)
+		m := Member{Key: key.(string)} // the decoder allows nothing else there
+		if err := d.Decode(&m.Value); err != nil {
+			return nil, err
+		}
+		o = append(o, m)
 	}
-	_, err := d.Token()
-	return o, err == nil
+	return o, nil
 }
 
 func (o Object) index(key string) int {
