@@ -177,7 +177,9 @@ func (s *Session) page(ctx context.Context, l list, member string,
 	}
 	raw, err := s.askFor(ctx, stand, send)
 	if err == nil {
-		items, next, err = codec.ReadPage(raw, member)
+		if items, next, err = codec.ReadPage(raw, member); err != nil {
+			err = &wire.AnswerError{Cause: err}
+		}
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %w", l.method(), err)
