@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Spec says what to start and how to treat it. It is read by [Start] only; a zero value in any
+// Spec is what to start and how to treat it. It is read by [Start] only; a zero value in any
 // field but Command is fine.
 type Spec struct {
 	// Command is the argument vector. Command[0] is a path if it contains a slash, relative to Dir;

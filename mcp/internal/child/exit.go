@@ -18,7 +18,7 @@ func (e *ExitError) Success() bool { return e.Code == 0 }
 // LastLines is Tail, for [client.LastLines].
 func (e *ExitError) LastLines() []string { return e.Tail }
 
-// Error says how the process ended. Its last lines are not for everybody who reads an error.
+// Error is how the process ended. Its last lines are not for everybody who reads an error.
 func (e *ExitError) Error() string {
 	how := fmt.Sprintf("exited with code %d", e.Code)
 	switch {

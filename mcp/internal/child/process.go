@@ -253,7 +253,7 @@ func (p *Process) Ready(ctx context.Context) (string, error) {
 	case <-p.done:
 		err = fmt.Errorf("not ready: %w", p.exit)
 	case <-ctx.Done():
-		err = fmt.Errorf("%s did not say that it is ready: %w", p, context.Cause(ctx))
+		err = fmt.Errorf("%s did not report that it is ready: %w", p, context.Cause(ctx))
 	}
 	select {
 	case <-p.ready.found: // several were true

@@ -39,7 +39,7 @@ func notInName(c rune) bool {
 
 func notInValue(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
-// userAgent is that of net/http: some servers tell programs apart by it.
+// userAgent is that of net/http: some servers distinguish programs by it.
 const userAgent = "Go-http-client/1.1"
 
 // notCopied are the header fields that are written from elsewhere.

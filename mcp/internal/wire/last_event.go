@@ -22,7 +22,7 @@ const (
 // numbers its events, a broken stream resumes from there.
 type LastEvent struct {
 	ID    string
-	Retry time.Duration // how long the server wants a client to wait; 0: it does not say
+	Retry time.Duration // how long the server wants a client to wait; 0: not set
 	tries int           // since the last event
 }
 
