@@ -14,6 +14,7 @@ func keys() []test {
 	return []test{
 		{"calls with one key run once", nil, oneKey},
 		{"a call with a key waits for the one that runs", nil, waitsForKey},
+		{"a caller of a key leaves while another waits", nil, firstOfKeyLeaves},
 		{"a call with a key for another generation", nil, otherGeneration},
 		{"a call with a key, made again after a loss", []Feature{Connection}, keyAfterLoss},
 	}
@@ -79,6 +80,76 @@ func waitsForKey(b *bench) {
 		if a := wait(b, answers, "an answer"); a.err != nil || a.res.Text() != `{"run":1}` {
 			b.Errorf("one of the calls gave %v", a)
 		}
+	}
+}
+
+// firstOfKeyLeaves: the tool tells all who wait for it, and what it asks when the first has left, it
+// asks the other, who gets the result.
+func firstOfKeyLeaves(b *bench) {
+	var ran atomic.Int64
+	tell, ask := make(chan struct{}), make(chan struct{})
+	b.tools(raw("pay", func(ctx context.Context, _ *agent.Call) (*agent.Result, error) {
+		ran.Add(1)
+		for told := 1.0; ; told++ {
+			select {
+			case <-tell:
+				agent.Progress(ctx, told, 0, "")
+				continue
+			case <-ask:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+			roots, err := agent.Roots(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return agent.TextResult(roots[0].URI), nil
+		}
+	}))
+	heard := map[string]*atomic.Int64{"first": {}, "second": {}}
+	call := func(ctx context.Context, who string) <-chan answer {
+		c := b.keyed("k", `{}`)
+		c.Name, c.ID = "pay", who
+		c.Back = agent.BackChannelFuncs{OnProgress: func(agent.ProgressNotice) { heard[who].Add(1) },
+			Roots: func(context.Context) ([]agent.Root, error) {
+				return []agent.Root{{URI: "file:///" + who}}, nil
+			}}
+		got := make(chan answer, 1)
+		go func() {
+			res, err := b.dir.Call(ctx, c)
+			got <- answer{res, err}
+		}()
+		return got
+	}
+	hears := func(who string) {
+		b.eventually(who+" is told", func() bool {
+			select {
+			case tell <- struct{}{}:
+			default:
+			}
+			return heard[who].Load() > 0
+		})
+	}
+	ctx, leave := context.WithCancel(b.ctx())
+	defer leave()
+	first := call(ctx, "first")
+	hears("first")
+	second := call(b.ctx(), "second")
+	hears("second")
+	leave()
+	a := wait(b, first, "the end of the first call")
+	b.want(b.failed(a.res, a.err), false, agent.CodeCanceled)
+	b.eventually("only the second is told", func() bool {
+		before := [2]int64{heard["first"].Load(), heard["second"].Load()}
+		select {
+		case tell <- struct{}{}:
+		default:
+		}
+		return heard["second"].Load() > before[1] && heard["first"].Load() == before[0]
+	})
+	close(ask)
+	if a := wait(b, second, "the result"); a.err != nil || a.res.Text() != "file:///second" || ran.Load() != 1 {
+		b.Errorf("the second got %v after %d runs", a, ran.Load())
 	}
 }
 
