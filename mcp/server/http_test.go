@@ -2,6 +2,7 @@ package server
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -157,6 +158,41 @@ func TestStreamableSessionsEndBetweenCalls(t *testing.T) {
 				t.Error("the log does not tell")
 			}
 		})
+	}
+}
+
+// A request that opens no session leaves none behind: however many there are, clients find a place.
+func TestRequestsWithoutASessionLeaveNone(t *testing.T) {
+	dir := &fixture.Crew{}
+	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
+	s := newSite(t, dir, GatewayOptions{Options: Options{Limits: Limits{Sessions: 1}}})
+	for _, body := range []string{`{"jsonrpc":"2.0","id":1,"method":"ping"}`, `{"jsonrpc":"2.0","id":1}`, `nonsense`,
+		`{"jsonrpc":"2.0","id":1,"method":"initialize","params":7}`} {
+		if status, _, _ := send(t, "POST", s.url+"/mcp", streamableHeaders(nil), body); len(s.Sessions()) != 0 {
+			t.Errorf("%s: %d, and a session is left", body, status)
+		}
+	}
+	s.join(t, way{transport: mcp.Streamable, version: codec.Version20251125}, nil)
+}
+
+// Tools see the headers of their client's own making, and nothing that could be a credential.
+func TestTheHeadersThatToolsSee(t *testing.T) {
+	h := http.Header{}
+	for k, v := range map[string]string{"User-Agent": "tester/7", "X-Shift": "night", "X-Long": strings.Repeat("x", 1024),
+		"X-Too-Long": strings.Repeat("x", 1025), "X-Api-Key": "1", "X-Auth-User": "2", "X-Amz-Security-Token": "3",
+		"X-Client-Secret": "4", "Authorization": "5", "Cookie": "6", "Accept": "7"} {
+		h.Set(k, v)
+	}
+	got := headerMeta(h)
+	if want := map[string]string{"user-agent": "tester/7", "x-shift": "night",
+		"x-long": strings.Repeat("x", 1024)}; !maps.Equal(got, want) {
+		t.Errorf("%.200q", fmt.Sprint(got))
+	}
+	for n := range 40 {
+		h.Set(fmt.Sprint("X-", n), "y")
+	}
+	if n := len(headerMeta(h)); n != 32 {
+		t.Errorf("%d headers", n)
 	}
 }
 
