@@ -41,10 +41,15 @@ func TestLoopGivesUpAfterTheThirdBackoff(t *testing.T) {
 		var began []time.Duration
 		var told states
 		t0 := time.Now()
-		err := Loop(t.Context(), usual, "editor", quiet, func(context.Context) error {
+		var log bytes.Buffer
+		err := Loop(t.Context(), usual, "editor", slog.New(slog.NewTextHandler(&log, nil)), func(context.Context) error {
 			began = append(began, time.Since(t0))
 			return errBoom
 		}, told.add)
+		if n := strings.Count(log.String(), "level=ERROR"); n != 1 || !strings.Contains(log.String(),
+			"failed too often, not restarted any more\" name=editor error=boom restarts=23") {
+			t.Errorf("%d errors in the log:\n%s", n, log.String())
+		}
 		if !errors.Is(err, ErrGaveUp) || !errors.Is(err, errBoom) || !strings.Contains(err.Error(), "editor") {
 			t.Error(err)
 		}
@@ -105,9 +110,12 @@ func TestLoopStops(t *testing.T) {
 				if err != cause || told[len(told)-1].State != Stopped {
 					t.Errorf("%v, %v", err, told.names())
 				}
-				if late := strings.Contains(log.String(), "while being stopped"); late != (name == "returns another" ||
-					name == "panics") {
+				wants := name == "returns another" || name == "panics"
+				if late := strings.Contains(log.String(), "while being stopped"); late != wants {
 					t.Errorf("the log says:\n%s", log.String())
+				}
+				if told := told[len(told)-1].Err; (told != nil) != (wants || name == "in its backoff") {
+					t.Errorf("the status has the error %v", told)
 				}
 				if again := Loop(ctx, usual, "r", quiet, func(context.Context) error {
 					t.Error("it ran")
