@@ -470,6 +470,35 @@ func TestWaitingCallersGetNoticesAndQuestions(t *testing.T) {
 	}
 }
 
+// A call that leaves does not return while its back-channel is used, which is lent for the call
+// only.
+func TestACallerLeavesWithItsBackChannel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTill(t, func(ctx context.Context, _ json.RawMessage, _ int64) (*agent.Result, error) {
+			time.Sleep(time.Second)
+			agent.Progress(ctx, 1, 2, "half")
+			return agent.TextResult("done"), nil
+		})
+		ctx, leave := context.WithTimeout(t.Context(), 2*time.Second)
+		defer leave()
+		began := time.Now()
+		var all sync.WaitGroup
+		all.Go(func() {
+			back := agent.BackChannelFuncs{OnProgress: func(agent.ProgressNotice) { time.Sleep(time.Minute) }}
+			_, err := x.Call(ctx, charge(func(c *agent.Call) { c.Back = back }))
+			wantCode(t, err, agent.CodeDeadlineExceeded, false)
+			if took := time.Since(began); took != time.Minute+time.Second {
+				t.Errorf("it returned after %v, while it was being told", took)
+			}
+		})
+		synctest.Wait()
+		if _, err := x.Call(t.Context(), charge()); err != nil {
+			t.Error(err)
+		}
+		all.Wait()
+	})
+}
+
 // A caller that ends its call in order to make it anew, as one that is asked by results does, has
 // not used its key.
 func TestACallThatIsToBeMadeAnewIsForgotten(t *testing.T) {

@@ -83,7 +83,7 @@ func waitsForKey(b *bench) {
 	}
 }
 
-// firstOfKeyLeaves: the tool tells all who wait for it, and what it asks when the first has left, it
+// firstOfKeyLeaves: the tool tells all who wait for it. What it asks when the first has left, it
 // asks the other, who gets the result.
 func firstOfKeyLeaves(b *bench) {
 	var ran atomic.Int64
