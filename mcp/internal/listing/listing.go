@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	// maxItems is large: some clients read the first page of a list only.
-	maxItems = 1000
-	// maxBytes bounds a page, which some clients take in one message only up to some size. An item
+	// pageItems is large: some clients read the first page of a list only.
+	pageItems = 1000
+	// pageBytes bounds a page, which some clients take in one message only up to some size. An item
 	// that is larger is a page of its own.
-	maxBytes = 256 << 10
+	pageBytes = 256 << 10
 )
 
 // An Item is one of a list. It does not change.
@@ -70,7 +70,7 @@ func (l List) Page(cursor string, newest bool) (items []json.RawMessage, next st
 	size := 0
 	for i, item := range l[from:] {
 		raw := item.in(newest)
-		if i > 0 && (size+len(raw) > maxBytes || i == maxItems) {
+		if i > 0 && (size+len(raw) > pageBytes || i == pageItems) {
 			return items, base64.RawURLEncoding.EncodeToString([]byte(l[from+i-1].Key)), true
 		}
 		items, size = append(items, raw), size+len(raw)+1
