@@ -181,7 +181,7 @@ func (c *Client) Takes(r *http.Request) bool {
 		return false
 	}
 	if r.Host != "" && r.Host != c.host || r.URL.Opaque != "" ||
-		strings.ContainsFunc(r.URL.RawQuery, notInValue) {
+		strings.ContainsFunc(r.URL.RawQuery, notInQuery) {
 		return false
 	}
 	h := r.Header

@@ -287,14 +287,16 @@ func TestTakesPlainPOSTs(t *testing.T) {
 		t.Error("not taken")
 	}
 	for name, change := range map[string]func(r *http.Request){
-		"GET":          func(r *http.Request) { r.Method = http.MethodGet },
-		"another host": func(r *http.Request) { r.URL.Host = "127.0.0.1:8001" },
-		"TLS":          func(r *http.Request) { r.URL.Scheme = "https" },
-		"streamed":     func(r *http.Request) { r.GetBody = nil },
-		"large":        func(r *http.Request) { r.ContentLength = maxBody + 1 },
-		"no length":    func(r *http.Request) { r.ContentLength = -1 },
-		"expecting":    func(r *http.Request) { r.Header.Set("Expect", "100-continue") },
-		"upgrading":    func(r *http.Request) { r.Header.Set("Upgrade", "h2c") },
+		"GET":                       func(r *http.Request) { r.Method = http.MethodGet },
+		"another host":              func(r *http.Request) { r.URL.Host = "127.0.0.1:8001" },
+		"TLS":                       func(r *http.Request) { r.URL.Scheme = "https" },
+		"streamed":                  func(r *http.Request) { r.GetBody = nil },
+		"large":                     func(r *http.Request) { r.ContentLength = maxBody + 1 },
+		"no length":                 func(r *http.Request) { r.ContentLength = -1 },
+		"expecting":                 func(r *http.Request) { r.Header.Set("Expect", "100-continue") },
+		"upgrading":                 func(r *http.Request) { r.Header.Set("Upgrade", "h2c") },
+		"a query that is two lines": func(r *http.Request) { r.URL.RawQuery = "a=1 HTTP/1.1\r\nX-Evil: yes" },
+		"a tab in the query":        func(r *http.Request) { r.URL.RawQuery = "a=\t" },
 	} {
 		if d.Takes(request(change)) {
 			t.Errorf("%s: taken", name)

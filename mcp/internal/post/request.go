@@ -37,6 +37,8 @@ func notInName(c rune) bool {
 	return (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '-' && c != '_'
 }
 
+func notInQuery(c rune) bool { return c <= ' ' || c == 0x7f }
+
 func notInValue(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
 
 // userAgent is that of net/http: some servers distinguish programs by it.
