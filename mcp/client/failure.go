@@ -114,8 +114,3 @@ func statusCode(status int, session bool) agent.Code {
 	}
 	return agent.CodeUnavailable
 }
-
-var errNotMCP = errors.New("unexpected answer")
-
-// errClosed is why a session ended that its owner closed.
-var errClosed = errors.New("the session was closed")

@@ -8,7 +8,6 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
@@ -17,7 +16,7 @@ import (
 func (s *Session) FastCalls() int64 { return s.fastCalls.Load() }
 
 // callFast calls a tool beside the SDK. errNotTaken: nothing has happened.
-func (s *Session) callFast(ctx context.Context, out request, name string, arguments json.RawMessage) (*agent.Result,
+func (s *Session) callFast(ctx context.Context, out request, name string, arguments json.RawMessage) (codec.Response,
 	error) {
 	if s.stateless() {
 		// as the SDK does in later rounds of the call: servers bind a call's state to what it says
@@ -40,9 +39,8 @@ func (s *Session) callFast(ctx context.Context, out request, name string, argume
 		if errors.Is(err, errNotTaken) {
 			s.fastCalls.Add(-1)
 		}
-		return nil, err
 	}
-	return s.result(out, resp, s.decodeTool)
+	return resp, err
 }
 
 // messages are buffers: no sender keeps what it has sent.
@@ -84,21 +82,6 @@ func plainName(name string) bool {
 	}
 	return name != ""
 }
-
-// A fastSender carries calls of the fast path to the server, under ids that the caller chose.
-type fastSender interface {
-	// call sends the request id, a call of the tool name, and waits for its answer; msg is valid
-	// until then. What the session's hook gets for the request comes on answer. An error says why
-	// there is no answer.
-	call(ctx context.Context, id codec.FastID, answer <-chan codec.Response, name string, msg []byte) (codec.Response,
-		error)
-	// cancel tells the server that the answer to a call that was sent, and whose ctx has ended, is
-	// not waited for. It may be lost.
-	cancel(ctx context.Context, id codec.FastID)
-}
-
-// errNotTaken: the message was not taken, and only the SDK knows what to do next.
-var errNotTaken = errors.New("the server is elsewhere")
 
 // connSender carries calls over a connection whose messages the session's hook sees.
 type connSender struct {

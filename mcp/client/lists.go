@@ -14,47 +14,12 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// A list is one of a server's lists.
-type list int
-
-const (
-	listTools list = iota
-	listPrompts
-	listResources
-	listTemplates
-	lists // how many there are
-)
-
-// method is what a list is asked for with, and what people know it by.
-func (l list) method() string {
-	return [lists]string{"tools/list", "prompts/list", "resources/list", "resources/templates/list"}[l]
-}
-
-// kind is what a list holds.
-func (l list) kind() string { return [lists]string{"tool", "prompt", "resource", "template"}[l] }
-
-// bit marks a list in a set of them.
-func (l list) bit() uint32 { return 1 << l }
-
-// in reports whether a server says that it has the list.
-func (l list) in(has *sdk.ServerCapabilities) bool {
-	return [lists]bool{has.Tools != nil, has.Prompts != nil, has.Resources != nil, has.Resources != nil}[l]
-}
-
 // Bounds that no sane server reaches.
 const (
 	maxPages   = 100
 	maxListed  = 10_000
 	maxLeftOut = 100
 )
-
-// A reading is what a server says of one of its lists.
-type reading struct {
-	list    list
-	put     func(*offer) // puts the items in their place
-	leftOut []agent.LeftOut
-	err     error // there is no list
-}
 
 // read asks the server for a list.
 func (s *Session) read(ctx context.Context, l list) reading {

@@ -50,9 +50,12 @@ func (s *Session) send(ctx context.Context, out request) (*agent.Result, error) 
 func (s *Session) callTool(ctx context.Context, out request, name string, arguments json.RawMessage) (*agent.Result,
 	error) {
 	if out.note.direct = s.takesFast(out, name); out.note.direct {
-		res, err := s.callFast(ctx, out, name, arguments)
+		answer, err := s.callFast(ctx, out, name, arguments)
+		if err == nil {
+			return s.result(out, answer, s.decodeTool)
+		}
 		if !errors.Is(err, errNotTaken) {
-			return res, err
+			return nil, err
 		}
 		out.note.direct = false
 	}
@@ -126,4 +129,13 @@ func (s *Session) complete(ctx context.Context, out request) (*agent.Result, err
 		_, err := s.sdk.Complete(ctx, params)
 		return err
 	})
+}
+
+// metaOf is what a request says about its call.
+func (s *Session) metaOf(ctx context.Context, out request) sdk.Meta {
+	m := codec.RequestMeta{Call: out.Call, Trusted: s.target.Trusted, Progress: out.token}.Decoded(ctx)
+	if s.stateless() {
+		m[sdk.MetaKeyLogLevel] = string(s.logLevel())
+	}
+	return m
 }

@@ -144,3 +144,8 @@ func resumeRequest(ctx context.Context, post *http.Request, lastEvent string) *h
 	r.Header.Set(codec.LastEventHeader, lastEvent)
 	return r
 }
+
+// errNotTaken: the message was not taken, and only the SDK knows what to do next.
+var errNotTaken = errors.New("the server is elsewhere")
+
+var errNotMCP = errors.New("unexpected answer")

@@ -25,31 +25,6 @@ const (
 	listsGrace = time.Second
 )
 
-// An offer is what a server offers, list by list. One goroutine has it: Connect's, then
-// relist.
-type offer struct {
-	base      agent.Info // without lists
-	tools     []agent.ToolInfo
-	prompts   []agent.PromptInfo
-	resources []agent.ResourceInfo
-	templates []agent.ResourceInfo
-	leftOut   [lists][]agent.LeftOut
-	// lists that are being read, and those that have changed since that began
-	reading, again uint32
-	first          uint32 // lists that were not read yet
-}
-
-// info is all of it.
-func (o *offer) info() agent.Info {
-	out := o.base
-	out.Tools, out.Prompts = o.tools, o.prompts
-	out.Resources = slices.Concat(o.resources, o.templates)
-	for _, l := range o.leftOut {
-		out.LeftOut = append(out.LeftOut, l...)
-	}
-	return out
-}
-
 // finishHandshake finishes the handshake: it reads the lists of what the server offers. There is no
 // session without the list of tools, if the server has tools. All others are optional: a server
 // that fails at one, or does not answer, is of use nevertheless.
@@ -119,14 +94,6 @@ func (s *Session) setLogLevel() {
 	default:
 		s.log.Warn("the server takes no log level, and may log too much or nothing", "error", codec.WithoutURL(err))
 	}
-}
-
-// logLevel is that of the messages that the server is to send.
-func (s *Session) logLevel() sdk.LoggingLevel {
-	if s.target.Trusted {
-		return "debug" // ours logs what its agents say to their caller, who decides
-	}
-	return "info"
 }
 
 // readAside reads a list in the background, if the server has it. One that is being read is read

@@ -8,7 +8,6 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
@@ -52,15 +51,6 @@ func (n *notedContext) Value(key any) any {
 }
 
 type noteKey struct{}
-
-// metaOf is what a request says about its call.
-func (s *Session) metaOf(ctx context.Context, out request) sdk.Meta {
-	m := codec.RequestMeta{Call: out.Call, Trusted: s.target.Trusted, Progress: out.token}.Decoded(ctx)
-	if s.stateless() {
-		m[sdk.MetaKeyLogLevel] = string(s.logLevel())
-	}
-	return m
-}
 
 func objectOrEmpty(in json.RawMessage) json.RawMessage {
 	if len(in) == 0 || string(in) == "null" {

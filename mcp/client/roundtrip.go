@@ -3,12 +3,15 @@ package client
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"mime"
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/wire"
@@ -171,4 +174,46 @@ func (b *body) Close() error {
 	err := b.ReadCloser.Close()
 	b.end()
 	return err
+}
+
+// readForSDK gives the SDK the response to its call id as events, of which each is a message that
+// it understands. It would end the session, for everybody, at one that it does not, and wait until
+// the call's deadline where there is no answer. end ends the request.
+func (t *roundTripper) readForSDK(r *http.Request, id int64, n *note, resp *http.Response, end func()) *http.Response {
+	out := *resp
+	out.Header = resp.Header.Clone()
+	out.Header.Set("Content-Type", "text/event-stream")
+	out.ContentLength = -1
+	pr, pw := io.Pipe()
+	send := func(raw []byte) {
+		// fails when the SDK has closed its end
+		_, _ = fmt.Fprintf(pw, "data: %s\n\n", codec.AppendOneLine(nil, raw))
+	}
+	reply := func(msg *jsonrpc.Response) {
+		if raw, err := jsonrpc.EncodeMessage(msg); err == nil {
+			send(raw)
+		}
+	}
+	p := &postReader{id: id, log: t.log, maxFrame: t.maxFrame,
+		answer: func(env *wire.Envelope) { reply(env.Response(id, n.Trace)) },
+		other: func(raw []byte, env *wire.Envelope) {
+			if !t.hook(raw, env) {
+				send(raw)
+			}
+		},
+		resume: func(ctx context.Context, lastEvent string) (*http.Response, error) {
+			return t.RoundTrip(resumeRequest(ctx, r, lastEvent))
+		}}
+	done := make(chan struct{})
+	go func() { // Close of the body waits for it
+		defer close(done)
+		if err := p.read(r.Context(), resp); err != nil {
+			n.failed.Store(&err)
+			env := wire.Envelope{}
+			reply(env.Response(id, nil)) // an error, in whose place the caller gets err
+		}
+		_ = pw.Close() // never fails
+	}()
+	out.Body = &body{ReadCloser: pr, end: func() { end(); <-done }}
+	return &out
 }

@@ -222,3 +222,23 @@ func (s *Session) Close(ctx context.Context) error {
 // closeGrace is for what a Close without time cannot do at once: reap a killed program, end a
 // callback.
 const closeGrace = 5 * time.Second
+
+// A fastSender carries calls of the fast path to the server, under ids that the caller chose.
+type fastSender interface {
+	// call sends the request id, a call of the tool name, and waits for its answer; msg is valid
+	// until then. What the session's hook gets for the request comes on answer. An error says why
+	// there is no answer.
+	call(ctx context.Context, id codec.FastID, answer <-chan codec.Response, name string, msg []byte) (codec.Response,
+		error)
+	// cancel tells the server that the answer to a call that was sent, and whose ctx has ended, is
+	// not waited for. It may be lost.
+	cancel(ctx context.Context, id codec.FastID)
+}
+
+// logLevel is that of the messages that the server is to send.
+func (s *Session) logLevel() sdk.LoggingLevel {
+	if s.target.Trusted {
+		return "debug" // ours logs what its agents say to their caller, who decides
+	}
+	return "info"
+}

@@ -2,8 +2,13 @@ package client
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
@@ -90,5 +95,68 @@ func (u *changedResources) take() map[string]bool {
 	defer u.mu.Unlock()
 	out := u.uris
 	u.uris = nil
+	return out
+}
+
+// errClosed is why a session ended that its owner closed.
+var errClosed = errors.New("the session was closed")
+
+// A list is one of a server's lists.
+type list int
+
+const (
+	listTools list = iota
+	listPrompts
+	listResources
+	listTemplates
+	lists // how many there are
+)
+
+// method is what a list is asked for with, and what people know it by.
+func (l list) method() string {
+	return [lists]string{"tools/list", "prompts/list", "resources/list", "resources/templates/list"}[l]
+}
+
+// kind is what a list holds.
+func (l list) kind() string { return [lists]string{"tool", "prompt", "resource", "template"}[l] }
+
+// bit marks a list in a set of them.
+func (l list) bit() uint32 { return 1 << l }
+
+// in reports whether a server says that it has the list.
+func (l list) in(has *sdk.ServerCapabilities) bool {
+	return [lists]bool{has.Tools != nil, has.Prompts != nil, has.Resources != nil, has.Resources != nil}[l]
+}
+
+// A reading is what a server says of one of its lists.
+type reading struct {
+	list    list
+	put     func(*offer) // puts the items in their place
+	leftOut []agent.LeftOut
+	err     error // there is no list
+}
+
+// An offer is what a server offers, list by list. One goroutine has it: Connect's, then
+// relist.
+type offer struct {
+	base      agent.Info // without lists
+	tools     []agent.ToolInfo
+	prompts   []agent.PromptInfo
+	resources []agent.ResourceInfo
+	templates []agent.ResourceInfo
+	leftOut   [lists][]agent.LeftOut
+	// lists that are being read, and those that have changed since that began
+	reading, again uint32
+	first          uint32 // lists that were not read yet
+}
+
+// info is all of it.
+func (o *offer) info() agent.Info {
+	out := o.base
+	out.Tools, out.Prompts = o.tools, o.prompts
+	out.Resources = slices.Concat(o.resources, o.templates)
+	for _, l := range o.leftOut {
+		out.LeftOut = append(out.LeftOut, l...)
+	}
 	return out
 }
