@@ -57,9 +57,14 @@ func (e *endpoint) serveCall(ctx context.Context, c *session, r request, back ag
 		}
 	}
 	if r.round != nil || r.op == agent.OpTool && c.identity.Trusted {
-		return e.call(ctx, call) // the client answers a result that wants input itself
+		res, err = e.call(ctx, call) // the client answers a result that wants input itself
+	} else {
+		res, err = e.rounds(ctx, call, back)
 	}
-	return e.rounds(ctx, call, back)
+	if err != nil {
+		return nil, err
+	}
+	return e.export(c, call, res), nil
 }
 
 // enter counts a call in, on the server and on its session, or refuses it.
@@ -112,7 +117,7 @@ func (e *endpoint) newCall(c *session, r request) (*agent.Call, error) {
 		call.Agent = e.agent
 		return call, nil
 	}
-	to, err := e.resolve(r.op, r.name)
+	to, err := e.resolve(c, r.op, r.name)
 	if err != nil {
 		return nil, err
 	}

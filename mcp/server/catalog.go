@@ -166,7 +166,7 @@ func (c *catalog) dotted(name string) (target, bool) {
 }
 
 // resolve finds what a name stands for.
-func (e *endpoint) resolve(op agent.Op, name string) (target, error) {
+func (e *endpoint) resolve(c *session, op agent.Op, name string) (target, error) {
 	cat := e.catalog.Load()
 	var to target
 	var ok bool
@@ -179,11 +179,7 @@ func (e *endpoint) resolve(op agent.Op, name string) (target, error) {
 		to, ok = cat.prompt(name)
 	case agent.OpResource:
 		kind = "resource"
-		if e.agent == "" {
-			to, ok = cat.resource(name)
-		} else if to, ok = cat.listed(name); !ok {
-			return target{e.agent, name}, nil // the agent knows its templates best
-		}
+		to, ok = e.resource(c, name)
 	case agent.OpComplete:
 		kind = "prompt or resource template"
 		if to, ok = cat.prompt(name); !ok {

@@ -247,7 +247,13 @@ type rawClient struct {
 
 func (s *site) dial(t *testing.T, path, version string) *rawClient {
 	t.Helper()
-	c := &rawClient{s.url + path + "/mcp", version, streamableHeaders(map[string]string{codec.VersionHeader: version})}
+	return s.dialAs(t, path, version, "ann")
+}
+
+func (s *site) dialAs(t *testing.T, path, version, token string) *rawClient {
+	t.Helper()
+	c := &rawClient{s.url + path + "/mcp", version,
+		streamableHeaders(map[string]string{codec.VersionHeader: version, "Authorization": "Bearer " + token})}
 	if version > codec.Version20251125 {
 		return c
 	}

@@ -28,6 +28,13 @@ type endpoint struct {
 	schemas schema.Checker
 	watch   func(ctx context.Context, agent, uri string) error // a client subscribes; may be nil
 
+	// readable reports whether all of an agent is offered, and so what its tools link to; nil:
+	// none.
+	readable func(agent string) bool
+	spelled  links // the URIs of subscriptions that are not spelled as they are listed
+	linksMu  sync.Mutex
+	linksOf  map[string]*links // see identityLinks
+
 	self     *sdk.Implementation // what results of protocol 2026-07-28 are signed with
 	selfJSON []byte
 

@@ -158,7 +158,7 @@ func (x *fastCall) answer(dst []byte) (msg []byte) {
 
 // appendAnswer appends the result that answers a call of a tool. An error is one of the protocol.
 func (e *endpoint) appendAnswer(dst []byte, res *agent.Result, s codec.ResultFormat, err error) ([]byte, error) {
-	if err == nil {
+	if err == nil && len(res.Raw) == 0 {
 		if msg, ok := codec.AppendToolResult(dst, res, s, e.selfJSON); ok {
 			if err = e.fitsIn(len(msg) - len(dst)); err == nil {
 				return msg, nil
@@ -169,8 +169,13 @@ func (e *endpoint) appendAnswer(dst []byte, res *agent.Result, s codec.ResultFor
 	if err != nil {
 		return nil, err
 	}
-	if s.Version > codec.Version20251125 {
-		out = e.addServerInfo(out)
+	switch out := out.(type) {
+	case *rawResult:
+		return codec.AppendOneLine(dst, out.json), nil
+	case *sdk.CallToolResult:
+		if s.Version > codec.Version20251125 {
+			e.addServerInfo(out)
+		}
 	}
 	if dst, err = codec.AppendJSON(dst, out); err != nil { // its metadata is no JSON, or the details of an error
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: err.Error()}

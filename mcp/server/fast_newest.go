@@ -62,12 +62,11 @@ func (e *endpoint) readClientInfo(said *codec.ReservedMeta) *clientInfo {
 }
 
 // addServerInfo adds the server's name to a result, as the SDK does.
-func (e *endpoint) addServerInfo(res *sdk.CallToolResult) *sdk.CallToolResult {
+func (e *endpoint) addServerInfo(res *sdk.CallToolResult) {
 	if res.Meta == nil {
 		res.Meta = sdk.Meta{}
 	}
 	if _, said := res.Meta[sdk.MetaKeyServerInfo]; !said {
 		res.Meta[sdk.MetaKeyServerInfo] = e.self
 	}
-	return res
 }

@@ -72,7 +72,9 @@ func NewGateway(dir agent.Directory, o GatewayOptions) (*Gateway, error) {
 	}
 	g.all = newEndpoint(endpointConfig{Options: o.Options, open: o.Private, caller: dir, gate: &g.gate,
 		title:        cmp.Or(o.Project, "openmas"),
-		instructions: describe(agents), watch: o.Watch}, agents)
+		instructions: describe(agents), watch: o.Watch,
+		readable: func(name string) bool { return g.expose.whole(name) && (len(g.hide) == 0 || !g.hide.whole(name)) },
+	}, agents)
 	if g.handler, err = o.guard(g.routes()); err != nil {
 		return nil, err
 	}

@@ -14,20 +14,47 @@ import (
 
 // The requests that lead to an agent, as the SDK has decoded them.
 
-func (e *endpoint) callTool(ctx context.Context, ss *sdk.ServerSession, p *sdk.CallToolParamsRaw) (*sdk.CallToolResult,
-	error) {
+func (e *endpoint) callTool(ctx context.Context, ss *sdk.ServerSession, p *sdk.CallToolParamsRaw) (sdk.Result, error) {
 	res, s, err := e.serve(ctx, ss, agent.OpTool, p.Name, p.Arguments,
 		requestMeta{p.Meta, p.InputResponses, p.RequestState})
 	return e.toolResult(res, s, err)
 }
 
+// A rawResult is one that is JSON already. For the SDK it is some result.
+type rawResult struct {
+	sdk.CallToolResult
+	json json.RawMessage
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (r *rawResult) MarshalJSON() ([]byte, error) { return r.json, nil }
+
+// raw is a result as a foreign server sent it, for a client.
+func (e *endpoint) raw(s codec.ResultFormat, form func(codec.RawFormat, json.RawMessage) (json.RawMessage, error),
+	raw json.RawMessage) (sdk.Result, error) {
+	out, err := form(codec.RawFormat{ResultFormat: s, Self: e.selfJSON}, raw)
+	if err == nil {
+		err = e.fitsIn(len(out))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &rawResult{json: out}, nil
+}
+
 // toolResult is what a call of a tool is answered with. An error is one of the protocol.
-func (e *endpoint) toolResult(res *agent.Result, s codec.ResultFormat, err error) (*sdk.CallToolResult, error) {
+func (e *endpoint) toolResult(res *agent.Result, s codec.ResultFormat, err error) (sdk.Result, error) {
 	var out *sdk.CallToolResult
 	if err == nil && s.WantsInput(res) {
 		out = new(sdk.CallToolResult)
 		if err = codec.EncodePending(res.Pending, out); err == nil {
 			return out, nil
+		}
+	}
+	if err == nil && len(res.Raw) > 0 && res.Pending == nil {
+		var raw sdk.Result
+		if raw, err = e.raw(s, codec.RawFormat.ToolResult, res.Raw); err == nil {
+			return raw, nil
 		}
 	}
 	if err == nil {
@@ -38,7 +65,14 @@ func (e *endpoint) toolResult(res *agent.Result, s codec.ResultFormat, err error
 		if isProtocolError(err) {
 			return nil, rpcError(err, "")
 		}
-		out = codec.ToErrorResult(err)
+		failed := agent.AsError(err)
+		if len(failed.Raw) > 0 {
+			form := func(f codec.RawFormat, _ json.RawMessage) (json.RawMessage, error) { return f.ErrorResult(failed) }
+			if raw, err := e.raw(s, form, failed.Raw); err == nil { // else its text is what fits
+				return raw, nil
+			}
+		}
+		out = codec.ToErrorResult(failed)
 	}
 	if s.Version > codec.Version20251125 {
 		return codec.CompleteToolResult(out), nil
@@ -46,8 +80,7 @@ func (e *endpoint) toolResult(res *agent.Result, s codec.ResultFormat, err error
 	return out, nil
 }
 
-func (e *endpoint) getPrompt(ctx context.Context, ss *sdk.ServerSession, p *sdk.GetPromptParams) (*sdk.GetPromptResult,
-	error) {
+func (e *endpoint) getPrompt(ctx context.Context, ss *sdk.ServerSession, p *sdk.GetPromptParams) (sdk.Result, error) {
 	args := p.Arguments
 	if args == nil {
 		args = map[string]string{}
@@ -67,6 +100,13 @@ func (e *endpoint) getPrompt(ctx context.Context, ss *sdk.ServerSession, p *sdk.
 		}
 		return out, nil
 	}
+	if len(res.Raw) > 0 {
+		raw, err := e.raw(s, codec.RawFormat.PromptResult, res.Raw)
+		if err != nil {
+			return nil, codec.ToRPCError(err, "")
+		}
+		return raw, nil
+	}
 	out, err := codec.ToPromptResult(res, s.Version)
 	if err == nil {
 		err = e.fits(res, out)
@@ -81,7 +121,7 @@ func (e *endpoint) getPrompt(ctx context.Context, ss *sdk.ServerSession, p *sdk.
 }
 
 func (e *endpoint) readResource(ctx context.Context, ss *sdk.ServerSession,
-	p *sdk.ReadResourceParams) (*sdk.ReadResourceResult, error) {
+	p *sdk.ReadResourceParams) (sdk.Result, error) {
 	res, s, err := e.serve(ctx, ss, agent.OpResource, p.URI, nil, requestMeta{p.Meta, p.InputResponses, p.RequestState})
 	if err != nil {
 		err = rpcError(err, p.URI)
@@ -98,6 +138,13 @@ func (e *endpoint) readResource(ctx context.Context, ss *sdk.ServerSession,
 		}
 		return out, nil
 	}
+	if len(res.Raw) > 0 {
+		raw, err := e.raw(s, codec.RawFormat.ResourceResult, res.Raw)
+		if err != nil {
+			return nil, codec.ToRPCError(err, p.URI)
+		}
+		return raw, nil
+	}
 	out := codec.ToResourceResult(res)
 	if err := e.fits(res, out); err != nil {
 		return nil, codec.ToRPCError(err, p.URI)
@@ -109,8 +156,7 @@ func (e *endpoint) readResource(ctx context.Context, ss *sdk.ServerSession,
 	return out, nil
 }
 
-func (e *endpoint) complete(ctx context.Context, ss *sdk.ServerSession, p *sdk.CompleteParams) (*sdk.CompleteResult,
-	error) {
+func (e *endpoint) complete(ctx context.Context, ss *sdk.ServerSession, p *sdk.CompleteParams) (sdk.Result, error) {
 	if p.Ref == nil || p.Argument.Name == "" {
 		return nil, codec.ToRPCError(agent.Refusedf(agent.CodeInvalidArgument, "completion/complete wants ref and "+
 			"argument.name"), "")
@@ -127,9 +173,16 @@ func (e *endpoint) complete(ctx context.Context, ss *sdk.ServerSession, p *sdk.C
 	if p.Ref.Type == "ref/resource" {
 		name = p.Ref.URI
 	}
-	res, _, err := e.serve(ctx, ss, agent.OpComplete, name, in, requestMeta{meta: p.Meta})
+	res, s, err := e.serve(ctx, ss, agent.OpComplete, name, in, requestMeta{meta: p.Meta})
 	if err != nil {
 		return nil, rpcError(err, "")
+	}
+	if len(res.Raw) > 0 {
+		raw, err := e.raw(s, codec.RawFormat.CompleteResult, res.Raw)
+		if err != nil {
+			return nil, codec.ToRPCError(err, "")
+		}
+		return raw, nil
 	}
 	out, err := codec.ToCompleteResult(res)
 	if err != nil {

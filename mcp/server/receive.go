@@ -149,18 +149,21 @@ func (e *endpoint) subscribe(ctx context.Context, r *sdk.SubscribeRequest) error
 	if c == nil {
 		return codec.ToRPCError(agent.Refusedf(agent.CodeInternal, "%w", errNoSession), uri)
 	}
-	to, ok := e.catalog.Load().resource(uri)
+	to, ok := e.resource(c, uri)
 	if !ok {
 		return rpcError(&unknownError{"resource", uri}, uri)
 	}
 	err := c.subs.add(uri)
 	if err == nil && e.watch != nil {
-		if err = e.watch(ctx, to.agent, uri); err != nil {
+		if err = e.watch(ctx, to.agent, to.name); err != nil {
 			c.subs.remove(uri)
 		}
 	}
 	if err != nil {
 		return codec.ToRPCError(err, uri)
+	}
+	if uri != e.catalog.Load().exportedURI(to.agent, to.name) {
+		e.spelled.add(uri, to)
 	}
 	return nil
 }
@@ -172,12 +175,22 @@ func (e *endpoint) unsubscribe(ctx context.Context, r *sdk.UnsubscribeRequest) e
 	return nil
 }
 
-// updated tells the subscribers of a resource, if it is the agent's and offered here.
+// updated tells the subscribers of a resource, if it is the agent's and offered here. uri is what
+// the agent calls it.
 func (e *endpoint) updated(ctx context.Context, agentName, uri string) {
-	if to, ok := e.catalog.Load().resource(uri); !ok || to.agent != agentName {
-		return
+	cat := e.catalog.Load()
+	exported, this := cat.exportedURI(agentName, uri), target{agentName, uri}
+	to, ok := cat.listed(exported)
+	if !ok {
+		to, ok = cat.templated(exported)
 	}
-	if err := e.server.ResourceUpdated(ctx, &sdk.ResourceUpdatedNotificationParams{URI: uri}); err != nil {
-		e.o.Logger.DebugContext(ctx, "tell of a resource that has changed", "uri", uri, "error", err)
+	known := e.spelled.of(this)
+	if ok && to == this {
+		known = append(known, exported)
+	}
+	for _, u := range known {
+		if err := e.server.ResourceUpdated(ctx, &sdk.ResourceUpdatedNotificationParams{URI: u}); err != nil {
+			e.o.Logger.DebugContext(ctx, "tell of a resource that has changed", "uri", u, "error", err)
+		}
 	}
 }

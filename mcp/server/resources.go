@@ -18,6 +18,7 @@ type resourceCatalog struct {
 	spelled   map[string]*resource // by the canonical form of a URI; nil: it is that of several
 	templates []*resource          // in the order in which they are tried
 	keys      map[target]string    // the exported URIs and templates by the agents' own
+	renamed   map[string]bool      // the agents for which they differ
 }
 
 // A resource is one that an agent lists, or a template of them. Its target's name is the agent's
@@ -32,7 +33,7 @@ type resource struct {
 // with the same URI the first keeps it, and that of the other has the agent's name in front.
 func (c *catalog) addResources(agents []agent.Info) {
 	c.resourceCatalog = resourceCatalog{agents: map[string]bool{}, resources: map[string]*resource{},
-		spelled: map[string]*resource{}, keys: map[target]string{}}
+		spelled: map[string]*resource{}, keys: map[target]string{}, renamed: map[string]bool{}}
 	var fixed, templates []*listing.Item
 	for _, a := range agents {
 		for _, info := range a.Resources {
@@ -42,6 +43,7 @@ func (c *catalog) addResources(agents []agent.Info) {
 				continue
 			}
 			if r.exported != r.name {
+				c.renamed[a.Name] = true
 				c.notes[note{a.Name, kind, r.name, "offered as " + r.exported + ": agent " +
 					c.resources[r.name].agent + " has the same URI"}] = true
 			}
@@ -155,12 +157,20 @@ func (c *resourceCatalog) templated(sent string) (target, bool) {
 	return target{}, false
 }
 
-// resource finds the agent that serves a URI.
-func (c *resourceCatalog) resource(sent string) (target, bool) {
-	if to, ok := c.listed(sent); ok {
+// resource finds the agent that serves a URI: one that lists it, or that has given it to the
+// client, or that has a template for it.
+func (e *endpoint) resource(c *session, sent string) (target, bool) {
+	cat := e.catalog.Load()
+	if to, ok := cat.listed(sent); ok {
 		return to, true
 	}
-	return c.templated(sent)
+	if e.agent != "" {
+		return target{e.agent, sent}, true // the agent knows its templates best
+	}
+	if to, ok := e.given(c).find(uri.Canonical(sent)); ok && e.readable != nil && e.readable(to.agent) {
+		return to, true
+	}
+	return cat.templated(sent)
 }
 
 // template finds the agent that completes the variables of a template, or of a resource.

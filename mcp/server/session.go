@@ -51,8 +51,10 @@ type session struct {
 	conn counting // counts what is not answered yet; nil on streamable HTTP, where use does
 	use  streamableUse
 	subs subscriptions
-	fast fastPath
-	keep func(*sdk.ServerSession) // called by the handshake; may be nil
+	// links are what its calls returned, and no agent lists.
+	links links
+	fast  fastPath
+	keep  func(*sdk.ServerSession) // called by the handshake; may be nil
 
 	forgotten chan struct{} // closed when the HTTP server does not know the session any more
 }

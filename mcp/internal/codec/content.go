@@ -2,7 +2,6 @@ package codec
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -34,8 +33,7 @@ func toBlock(c agent.Content, version string) sdk.Content {
 	case c.Type == agent.ContentAudio && version != Version20241105:
 		return &sdk.AudioContent{Data: c.Data, MIMEType: c.MIMEType, Annotations: notes, Meta: meta}
 	case c.Type == agent.ContentAudio:
-		return &sdk.TextContent{Text: fmt.Sprintf(
-			"[audio, %s, %d bytes: the client's protocol version cannot carry it]", c.MIMEType, len(c.Data))}
+		return &sdk.TextContent{Text: noAudio(c.MIMEType, len(c.Data))}
 	case c.Type == agent.ContentResourceLink && (version == VersionUnknown || version >= Version20250618):
 		link := &sdk.ResourceLink{URI: c.URI, Name: c.Name, Title: c.Title, Description: c.Description,
 			MIMEType: c.MIMEType, Annotations: notes, Meta: meta}

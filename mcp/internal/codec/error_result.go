@@ -15,6 +15,11 @@ func ToErrorResult(err error) *sdk.CallToolResult {
 	if e.Code == agent.CodeToolFailed && e.Message != "" {
 		text = e.Message
 	}
+	return &sdk.CallToolResult{IsError: true, Content: []sdk.Content{&sdk.TextContent{Text: text}}, Meta: errorMeta(e)}
+}
+
+// errorMeta is what results say of an error beyond MCP.
+func errorMeta(e *agent.Error) sdk.Meta {
 	meta := sdk.Meta{MetaCode: string(e.Code)}
 	if e.RetryAfter > 0 {
 		meta[MetaRetryAfter] = e.RetryAfter.Milliseconds()
@@ -25,7 +30,7 @@ func ToErrorResult(err error) *sdk.CallToolResult {
 	if e.NotExecuted {
 		meta[MetaNotExecuted] = true
 	}
-	return &sdk.CallToolResult{IsError: true, Content: []sdk.Content{&sdk.TextContent{Text: text}}, Meta: meta}
+	return meta
 }
 
 // plainMessage takes the code off a text of the form "code: message".

@@ -40,7 +40,7 @@ func Tool(t agent.ToolInfo, name string, exported func(uri string) string, check
 		}
 	}
 	if meta := o.Get("_meta"); meta != nil {
-		o.Set("_meta", linkViews(meta, exported))
+		o.Set("_meta", codec.MapViews(meta, exported))
 	}
 	item = &Item{Key: name, JSON: codec.Compact(o.Raw()), InputSchema: in}
 	// the eras with a handshake know objects only
@@ -50,27 +50,6 @@ func Tool(t agent.ToolInfo, name string, exported func(uri string) string, check
 		item.JSON = codec.Compact(o.Raw())
 	}
 	return item, what
-}
-
-// views are the members of a tool's `_meta` that name the resource which shows its results: of MCP
-// Apps, as they are and as they were, and of another client.
-var views = [][]string{{"ui", "resourceUri"}, {"ui/resourceUri"}, {"openai/outputTemplate"}}
-
-// linkViews makes the links of a `_meta` lead to where clients read the resources.
-func linkViews(meta json.RawMessage, exported func(string) string) json.RawMessage {
-	for _, path := range views {
-		if _, ok := jsonedit.ParseObject(meta); !ok {
-			break
-		}
-		meta = jsonedit.Edit(meta, path, func(old json.RawMessage) json.RawMessage {
-			var uri string
-			if json.Unmarshal(old, &uri) != nil || exported(uri) == uri {
-				return old
-			}
-			return jsonedit.String(exported(uri))
-		})
-	}
-	return meta
 }
 
 // Prompt is a prompt under the name that clients see.

@@ -1,0 +1,192 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit/fixture"
+	"github.com/openmas/openmas/mcp/internal/codec"
+)
+
+// answering is a foreign agent whose answers are given.
+func answering(name string, answer func(c *agent.Call) (*agent.Result, error)) *foreign {
+	return &foreign{infos: []agent.Info{{Name: name, Tools: []agent.ToolInfo{{Name: "t"}},
+		Prompts:   []agent.PromptInfo{{Name: "p"}},
+		Resources: []agent.ResourceInfo{{URI: "r://1", Name: "r"}}}},
+		Caller: agent.CallerFunc(func(_ context.Context, c *agent.Call) (*agent.Result, error) { return answer(c) })}
+}
+
+// read is the result that a client of package mcp/client makes of a server's answer.
+func read(t *testing.T, op agent.Op, raw string) (res *agent.Result, err error) {
+	t.Helper()
+	switch op {
+	case agent.OpPrompt:
+		return codec.ReadPromptResult(json.RawMessage(raw))
+	case agent.OpResource:
+		return codec.ReadResourceResult(json.RawMessage(raw))
+	case agent.OpComplete:
+		return codec.ReadCompleteResult(json.RawMessage(raw))
+	}
+	return codec.DecodeToolResult(json.RawMessage(raw), false)
+}
+
+func TestForeignResultsAreSentAsTheyCame(t *testing.T) {
+	const text = `{"later":1.50,"text":"\u00e9 <b>","type":"text","annotations":{"priority":1.0},"_meta":{"n":9007199254740993}}`
+	const image = `{"type":"image","data":"aGk=","mimeType":"image/png","annotations":{"priority":0.10,"x":12345678901234567890}}`
+	const audio, link = `{"type":"audio","data":"aGk=","mimeType":"audio/wav"}`,
+		`{"type":"resource_link","icons":[],"uri":"x://1","name":"n"}`
+	for _, c := range []struct{ name, method, params, raw, oldest, later, newest string }{
+		{"a plain tool", "tools/call", `{"name":"a_t"}`, `{"content":[{"type":"text","text":"w"}]}`, "", "", ""},
+		{"everything", "tools/call", `{"name":"a_t"}`,
+			`{"structuredContent":{"z":12345678901234567890.0,"a":1e400},"own":[1.0],"content":[` + text + `,` + image +
+				`],"_meta":{"k":{"b":1,"a":1.0}}}`, "", "", ""},
+		{"isError false", "tools/call", `{"name":"a_t"}`, `{"isError":false,"content":[]}`, "", "", ""},
+		{"an unknown block", "tools/call", `{"name":"a_t"}`,
+			`{"content":[{"type":"video","url":"x"},{"type":"text","text":"w"}]}`, "", "", ""},
+		{"blocks that are too new", "tools/call", `{"name":"a_t"}`, `{"content":[` + audio + `,` + link + `]}`,
+			`{"content":[` + audio + `,{"type":"text","text":"n x://1"}]}`, "", ""},
+		{"an array", "tools/call", `{"name":"a_t"}`, `{"structuredContent":[1.0],"content":[` + image + `]}`,
+			`{"content":[` + image + `]}`, `{"content":[` + image + `]}`, ""},
+		{"what each server says for itself", "tools/call", `{"name":"a_t"}`,
+			`{"resultType":"complete","content":[],"_meta":{"openmas/code":"internal","io.modelcontextprotocol/serverInfo":{"name":"far"},"k":1.0}}`,
+			`{"content":[],"_meta":{"k":1.0}}`, `{"content":[],"_meta":{"k":1.0}}`, `{"content":[],"_meta":{"k":1.0}}`},
+		{"an error", "tools/call", `{"name":"a_t"}`,
+			`{"structuredContent":{"n":9007199254740993},"isError":true,"content":[` + text + `,` + image + `],"x":1}`,
+			`{"structuredContent":{"n":9007199254740993},"isError":true,"content":[` + text + `,` + image +
+				`],"x":1,"_meta":{"openmas/code":"tool_failed"}}`,
+			`{"structuredContent":{"n":9007199254740993},"isError":true,"content":[` + text + `,` + image +
+				`],"x":1,"_meta":{"openmas/code":"tool_failed"}}`,
+			`{"structuredContent":{"n":9007199254740993},"isError":true,"content":[` + text + `,` + image +
+				`],"x":1,"_meta":{"openmas/code":"tool_failed"}}`},
+		{"a prompt", "prompts/get", `{"name":"a_p"}`, `{"messages":[{"content":` + text +
+			`,"role":"user","x":1.0}],"description":"d","_meta":{"k":1.0}}`, "", "", ""},
+		{"a prompt that is too new", "prompts/get", `{"name":"a_p"}`, `{"messages":[{"role":"user","content":` + link +
+			`}]}`,
+			`{"messages":[{"role":"user","content":{"type":"text","text":"n x://1"}}]}`, "", ""},
+		{"a resource", "resources/read", `{"uri":"r://1"}`,
+			`{"contents":[{"text":"\u00e9","uri":"r://1","_meta":{"n":1.0},"x":2.0}],"ttlMs":5000,"y":1.0}`,
+			`{"contents":[{"text":"\u00e9","uri":"r://1","_meta":{"n":1.0},"x":2.0}],"y":1.0}`,
+			`{"contents":[{"text":"\u00e9","uri":"r://1","_meta":{"n":1.0},"x":2.0}],"y":1.0}`,
+			`{"contents":[{"text":"\u00e9","uri":"r://1","_meta":{"n":1.0},"x":2.0}],"ttlMs":0,"y":1.0,"cacheScope":"private"}`},
+		{"a completion", "completion/complete",
+			`{"ref":{"type":"ref/prompt","name":"a_p"},"argument":{"name":"x","value":""}}`,
+			`{"completion":{"values":["\u00e9"],"total":1},"_meta":{"k":1.0}}`, "", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := answering("a", func(call *agent.Call) (*agent.Result, error) { return read(t, call.Op, c.raw) })
+			for _, fast := range []bool{true, false} {
+				s := newSite(t, dir, GatewayOptions{Options: Options{NoFastPath: !fast}})
+				for version, want := range map[string]string{codec.Version20250326: c.oldest,
+					codec.Version20251125: c.later,
+					codec.Version20260728: c.newest} {
+					got := s.ask(t, "", version, c.method, c.params)
+					if version == codec.Version20260728 {
+						got = withoutOurs(t, got, s)
+					}
+					if want = `"result":` + cmp.Or(want, c.raw) + `}`; !strings.HasSuffix(got, want) {
+						t.Errorf("%s, fast path %v: %s\nwant %s", version, fast, got, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// withoutOurs takes out of an answer of protocol 2026-07-28 what each server says for itself.
+func withoutOurs(t *testing.T, answer string, s *site) string {
+	t.Helper()
+	msg, err := jsonObject(answer)
+	result, bad := jsonObject(string(msg.Get("result")))
+	meta, none := jsonObject(string(result.Get("_meta")))
+	if err != nil || bad != nil || none != nil || string(meta.Get("io.modelcontextprotocol/serverInfo")) != string(
+		s.all.selfJSON) ||
+		string(result.Get("resultType")) != `"complete"` {
+		t.Errorf("the server does not say what it has to: %s", answer)
+	}
+	meta.Delete("io.modelcontextprotocol/serverInfo")
+	result.Delete("resultType")
+	if result.Set("_meta", meta.Raw()); string(meta.Raw()) == "{}" {
+		result.Delete("_meta")
+	}
+	msg.Set("result", result.Raw())
+	return string(msg.Raw())
+}
+
+func jsonObject(s string) (*codec.Object, error) {
+	o, err := codec.ReadObject([]byte(s))
+	if err != nil {
+		return &codec.Object{}, err
+	}
+	return o, nil
+}
+
+// A link that a tool has returned is read at its agent, by the session that got it.
+func TestLinksThatAToolHasReturned(t *testing.T) {
+	answer := func(c *agent.Call) (*agent.Result, error) {
+		if c.Op == agent.OpResource {
+			return codec.ReadResourceResult(
+				json.RawMessage(fmt.Sprintf(`{"contents":[{"uri":%q,"text":%q}]}`, c.Name, c.Target())))
+		}
+		return codec.DecodeToolResult(
+			json.RawMessage(`{"content":[{"type":"resource_link","uri":"made://one off","name":"n"},
+			{"type":"resource","resource":{"uri":"r://1","text":"x"}}],"_meta":{"ui":{"resourceUri":"r://1"}}}`), false)
+	}
+	dir := answering("zoe", answer)
+	dir.infos = append(dir.infos, agent.Info{Name: "amy", Resources: []agent.ResourceInfo{{URI: "r://1", Name: "r"}}})
+	s := newSite(t, dir, GatewayOptions{Options: Options{Identify: tokens}})
+	for _, version := range []string{codec.Version20251125, codec.Version20260728} {
+		t.Run(version, func(t *testing.T) {
+			c, other := s.dialAs(t, "", version, "ann"), s.dialAs(t, "", version, "bob")
+			if got := c.ask(t, "resources/read", `{"uri":"made://one off"}`); !strings.Contains(got, "error") {
+				t.Errorf("before it was returned: %s", got)
+			}
+			// amy has r://1 as well
+			if got := c.ask(t, "tools/call", `{"name":"zoe_t"}`); !strings.Contains(got, `"made://one off"`) ||
+				!strings.Contains(got, `"uri":"r://zoe/1"`) ||
+				!strings.Contains(got, `"ui":{"resourceUri":"r://zoe/1"}`) {
+				t.Error(got)
+			}
+			for sent, want := range map[string]string{"made://one off": "zoe.made://one off",
+				"made://one%20off": "zoe.made://one off",
+				"r://zoe/1":        "zoe.r://1", "r://1": "amy.r://1"} {
+				if got := c.ask(t, "resources/read",
+					fixture.MustJSON(t, map[string]string{"uri": sent})); !strings.Contains(got, `"text":"`+want+`"`) {
+					t.Errorf("%s: %s", sent, got)
+				}
+			}
+			if got := c.ask(t, "resources/read", `{"uri":"r://zoe/1"}`); !strings.Contains(got, `"uri":"r://zoe/1"`) {
+				t.Errorf("the contents have another URI: %s", got)
+			}
+			if got := other.ask(t, "resources/read", `{"uri":"made://one off"}`); !strings.Contains(got, "error") {
+				t.Errorf("another client: %s", got)
+			}
+		})
+	}
+	t.Run("not exposed", func(t *testing.T) {
+		s := newSite(t, dir, GatewayOptions{Expose: []string{"zoe.t"}})
+		c := s.dial(t, "", codec.Version20251125)
+		c.ask(t, "tools/call", `{"name":"zoe_t"}`)
+		if got := c.ask(t, "resources/read", `{"uri":"made://one off"}`); !strings.Contains(got, "error") {
+			t.Error(got)
+		}
+	})
+}
+
+func TestLinksAreBounded(t *testing.T) {
+	var l links
+	for i := range maxLinks + 5 {
+		l.add(fmt.Sprintf("x://%d", i), target{"a", fmt.Sprint(i)})
+		l.add(fmt.Sprintf("x://%d", i), target{"a", fmt.Sprint(i)})
+	}
+	if _, ok := l.find("x://4"); ok || len(l.to) != maxLinks || len(l.order) != maxLinks {
+		t.Errorf("%d %d", len(l.to), len(l.order))
+	}
+	if to, ok := l.find("x://5"); !ok || to.name != "5" {
+		t.Error(to)
+	}
+}
