@@ -562,16 +562,22 @@ func TestCallsWithKeysAreReleased(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type mark struct{}
 		with := &[1 << 10]byte{}
-		gone, kept := weak.Make(with), weak.Pointer[agent.Result]{}
+		gone := weak.Make(with)
+		var kept []weak.Pointer[agent.Result]
 		x := newTill(t, func(context.Context, json.RawMessage, int64) (*agent.Result, error) {
 			res := agent.TextResult("paid")
-			kept = weak.Make(res)
+			kept = append(kept, weak.Make(res))
 			return res, nil
 		})
-		if _, err := x.Call(context.WithValue(t.Context(), mark{}, with), charge()); err != nil {
-			t.Fatal(err)
+		call := func(ctx context.Context) {
+			if _, err := x.Call(ctx, charge(func(c *agent.Call) { c.Key = fmt.Sprint(len(kept)) })); err != nil {
+				t.Fatal(err)
+			}
 		}
+		call(context.WithValue(t.Context(), mark{}, with))
 		with = nil
+		time.Sleep(time.Minute)
+		call(t.Context())
 		synctest.Wait()
 		runtime.GC()
 		if gone.Value() != nil {
@@ -579,14 +585,27 @@ func TestCallsWithKeysAreReleased(t *testing.T) {
 		}
 		for _, tt := range []struct {
 			wait time.Duration
-			held bool
-		}{{agent.KeyedFor - 1, true}, {2, false}} {
+			held []bool
+		}{
+			{agent.KeyedFor - time.Minute - 1, []bool{true, true}},
+			{2, []bool{false, true}},
+			{time.Minute - 3, []bool{false, true}},
+			{3, []bool{false, false}},
+		} {
 			time.Sleep(tt.wait)
 			synctest.Wait()
 			runtime.GC()
-			if held := kept.Value() != nil; held != tt.held {
-				t.Errorf("the result is held: %v", held)
+			for n, held := range tt.held {
+				if (kept[n].Value() != nil) != held {
+					t.Errorf("the result %d is held: %v", n, !held)
+				}
 			}
+		}
+		call(t.Context())
+		time.Sleep(agent.KeyedFor + 1)
+		synctest.Wait()
+		if runtime.GC(); kept[2].Value() != nil {
+			t.Error("a result is held that came after all others were forgotten")
 		}
 		runtime.KeepAlive(x)
 	})
