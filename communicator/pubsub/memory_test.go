@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -304,5 +308,75 @@ func TestMemoryForgetsNothing(t *testing.T) {
 	}
 	if n == 0 {
 		t.Fatal("nothing was accepted")
+	}
+}
+
+// What the zero options and the negative ones mean.
+func TestMemoryDefaults(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		d := NewMemory(MemoryOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		defer d.Close()
+		ch, stop := subscribe(t, d, "", "t")
+		defer stop()
+		began := time.Now()
+		if err := d.Publish("t", msg("bad")); err != nil {
+			t.Fatal(err)
+		}
+		var at []time.Duration
+		for range 4 {
+			(<-ch).Nack()
+			at = append(at, time.Since(began))
+		}
+		const ms = time.Millisecond
+		if want := []time.Duration{0, 10 * ms, 30 * ms, 70 * ms}; !slices.Equal(at, want) {
+			t.Errorf("delivered at %v, want %v", at, want)
+		}
+		synctest.Wait()
+		if !strings.Contains(log.String(), "dead-lettered") || !strings.Contains(log.String(), "nacked too often") {
+			t.Errorf("the log says %q", log.String())
+		}
+		// One is on its way to the subscriber, the others are queued.
+		fits := func() (n int) {
+			for ; ; n++ {
+				m, done := msg("x"), make(chan error, 1)
+				ctx, cancel := context.WithCancel(t.Context())
+				m.SetContext(ctx)
+				go func() { done <- d.Publish("t", m) }()
+				synctest.Wait()
+				cancel()
+				if err := <-done; err != nil {
+					if !errors.Is(err, ErrNotSent) {
+						t.Error(err)
+					}
+					return n
+				}
+			}
+		}
+		if n := fits(); n != 1+1024 {
+			t.Errorf("%d messages fit", n)
+		}
+	})
+	for limit, sizes := range map[int]map[int]bool{0: {4 << 20: true, 4<<20 + 1: false}, 10: {10: true, 11: false},
+		-1: {4<<20 + 1: true}} {
+		d := NewMemory(MemoryOptions{MaxPayload: limit})
+		for size, fits := range sizes {
+			err := d.Publish("nobody", message.NewMessage("", make([]byte, size)))
+			if errors.Is(err, ErrNoSubscribers) != fits || !errors.Is(err, ErrNotSent) {
+				t.Errorf("with the limit %d, %d bytes: %v", limit, size, err)
+			}
+		}
+		_ = d.Close()
+	}
+	d := NewMemory(MemoryOptions{Redeliver: -1, OnDeadLetter: func(string, *message.Message, error) {}})
+	defer d.Close()
+	ch, stop := subscribe(t, d, "", "t")
+	defer stop()
+	if err := d.Publish("t", msg("bad"), msg("good")); err != nil {
+		t.Fatal(err)
+	}
+	(<-ch).Nack()
+	if m := <-ch; string(m.Payload) != "good" {
+		t.Errorf("%s is delivered again", m.Payload)
 	}
 }
