@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
@@ -17,9 +16,9 @@ const (
 	// take, and pingTime how long clients may take to show that they have read their answers.
 	settleTime = 3 * time.Second
 	pingTime   = time.Second
-	// readTime is what a client of streamable HTTP gets to read its last answer. A ping goes over
-	// another stream and says nothing about that.
-	readTime = 100 * time.Millisecond
+	// pingRounds is how often clients are pinged: one that is busy with many answers at once may
+	// answer a ping before it has come to the last of them.
+	pingRounds = 5
 )
 
 // Drain ends the service without losing a call: new sessions are turned away (503 with Retry-After)
@@ -65,9 +64,6 @@ func (h *httpServer) settle(ctx context.Context, ep *endpoint) {
 	ep.posts.Shut()
 	_ = ep.posts.Wait(ctx) // what is slower than settleTime is not waited for
 	h.awaitAnswers(ctx, ep)
-	for _, c := range h.where(func(c *session) bool { return c.ep == ep }) {
-		_ = backoff.Sleep(ctx, time.Until(c.use.lastUse().Add(readTime)))
-	}
 	if ctx.Err() == nil {
 		h.pingClients(ctx, ep)
 	}
@@ -89,7 +85,13 @@ func (h *httpServer) pingClients(ctx context.Context, ep *endpoint) {
 	var all sync.WaitGroup
 	for _, c := range h.where(func(c *session) bool { return c.ep == ep }) {
 		if ss, conn := c.parts(); ss != nil && (conn != nil || c.use.listening()) {
-			all.Go(func() { _ = ss.Ping(ctx, nil) }) // no answer is no worse than a late one
+			all.Go(func() {
+				for range pingRounds {
+					if ss.Ping(ctx, nil) != nil {
+						return // no answer is no worse than a late one
+					}
+				}
+			})
 		}
 	}
 	all.Wait()

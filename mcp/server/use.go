@@ -84,14 +84,6 @@ func (u *streamableUse) of(extra *sdk.RequestExtra) context.Context {
 	return u.posts.contextOf(extra)
 }
 
-// lastUse is when the session was opened, or its last request answered or stream closed; the zero
-// time with another transport.
-func (u *streamableUse) lastUse() time.Time {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.last
-}
-
 // stream notes a GET while it is open.
 func (u *streamableUse) stream() (end func()) {
 	u.mu.Lock()
