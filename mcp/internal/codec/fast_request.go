@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 
-	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
@@ -51,91 +50,6 @@ func scanMeta(raw []byte, trusted bool) (m CallMeta, said ReservedMeta, ok bool)
 		return m.scan(k, v, trusted)
 	})
 	return m, said, ok
-}
-
-// scan reads a member, if the caller is believed there. What is not plain has no value then.
-func (m *CallMeta) scan(k, v []byte, trusted bool) (ok bool) {
-	switch string(k) {
-	case "traceparent", "tracestate", "baggage":
-		s, ok := rawjson.Unquote(v)
-		if ok && s != "" {
-			if m.Trace == nil {
-				m.Trace = make(map[string]string, len(traceKeys))
-			}
-			m.Trace[string(k)] = s
-		}
-		return ok
-	case "progressToken":
-		return scanToken(v, &m.Progress)
-	case MetaTimeout:
-		ms, ok := scanInt(v)
-		m.Timeout = milliseconds(ms)
-		return ok
-	case MetaKey:
-		m.Key, ok = rawjson.Unquote(v)
-		return ok
-	}
-	return !trusted || m.scanOurs(k, v)
-}
-
-// scanOurs reads a member that only our own runtimes are believed.
-func (m *CallMeta) scanOurs(k, v []byte) (ok bool) {
-	var n int64
-	switch string(k) {
-	case MetaID:
-		m.ID, ok = rawjson.Unquote(v)
-	case MetaCaller:
-		m.Caller, ok = rawjson.Unquote(v)
-	case MetaInstance:
-		m.Instance, ok = rawjson.Unquote(v)
-	case MetaUser:
-		m.User, ok = rawjson.Unquote(v)
-	case MetaUntrusted:
-		m.Untrusted, ok = string(v) == "true", string(v) == "true" || string(v) == "false"
-	case MetaRoot:
-		m.Root, ok = rawjson.Unquote(v)
-	case MetaPath:
-		var path string
-		if path, ok = rawjson.Unquote(v); ok && path != "" {
-			m.Path, _ = calls.SplitPath(path, "")
-		}
-	case metaKeeper:
-		m.Keeper, ok = rawjson.Unquote(v)
-	case metaState:
-		m.State, ok = rawjson.Unquote(v)
-	case MetaDepth:
-		n, ok = scanInt(v)
-		m.Depth = atLeast(n, 0)
-	case MetaAttempt:
-		n, ok = scanInt(v)
-		m.Attempt = atLeast(n, 1)
-	case metaInputs:
-		m.Inputs, ok = scanInputs(v)
-	default:
-		ok = true
-	}
-	return ok
-}
-
-func scanInputs(raw []byte) (in map[string]json.RawMessage, ok bool) {
-	s, ok := rawjson.Unquote(raw)
-	if !ok || json.Unmarshal([]byte(s), &in) != nil {
-		return nil, false
-	}
-	return in, true
-}
-
-// scanToken reads a progress token: a string, or an integer.
-func scanToken(raw []byte, token *any) bool {
-	if !PlainID(raw) {
-		return false
-	}
-	if s, ok := rawjson.Unquote(raw); ok {
-		*token = s
-	} else {
-		*token = json.Number(raw)
-	}
-	return true
 }
 
 // AppendCall appends the message of a tools/call.

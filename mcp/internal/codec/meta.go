@@ -11,6 +11,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
 // Keys of our own in `_meta`. Those of requests are sent to our own runtimes only, and believed
@@ -205,4 +206,89 @@ type ResultFormat struct {
 // WantsInput reports whether a result asks the client, in words that it knows.
 func (s ResultFormat) WantsInput(res *agent.Result) bool {
 	return s.Version > Version20251125 && res.Pending != nil
+}
+
+// scan reads a member, if the caller is believed there. What is not plain has no value then.
+func (m *CallMeta) scan(k, v []byte, trusted bool) (ok bool) {
+	switch string(k) {
+	case "traceparent", "tracestate", "baggage":
+		s, ok := rawjson.Unquote(v)
+		if ok && s != "" {
+			if m.Trace == nil {
+				m.Trace = make(map[string]string, len(traceKeys))
+			}
+			m.Trace[string(k)] = s
+		}
+		return ok
+	case "progressToken":
+		return scanToken(v, &m.Progress)
+	case MetaTimeout:
+		ms, ok := scanInt(v)
+		m.Timeout = milliseconds(ms)
+		return ok
+	case MetaKey:
+		m.Key, ok = rawjson.Unquote(v)
+		return ok
+	}
+	return !trusted || m.scanOurs(k, v)
+}
+
+// scanOurs reads a member that only our own runtimes are believed.
+func (m *CallMeta) scanOurs(k, v []byte) (ok bool) {
+	var n int64
+	switch string(k) {
+	case MetaID:
+		m.ID, ok = rawjson.Unquote(v)
+	case MetaCaller:
+		m.Caller, ok = rawjson.Unquote(v)
+	case MetaInstance:
+		m.Instance, ok = rawjson.Unquote(v)
+	case MetaUser:
+		m.User, ok = rawjson.Unquote(v)
+	case MetaUntrusted:
+		m.Untrusted, ok = string(v) == "true", string(v) == "true" || string(v) == "false"
+	case MetaRoot:
+		m.Root, ok = rawjson.Unquote(v)
+	case MetaPath:
+		var path string
+		if path, ok = rawjson.Unquote(v); ok && path != "" {
+			m.Path, _ = calls.SplitPath(path, "")
+		}
+	case metaKeeper:
+		m.Keeper, ok = rawjson.Unquote(v)
+	case metaState:
+		m.State, ok = rawjson.Unquote(v)
+	case MetaDepth:
+		n, ok = scanInt(v)
+		m.Depth = atLeast(n, 0)
+	case MetaAttempt:
+		n, ok = scanInt(v)
+		m.Attempt = atLeast(n, 1)
+	case metaInputs:
+		m.Inputs, ok = scanInputs(v)
+	default:
+		ok = true
+	}
+	return ok
+}
+
+func scanInputs(raw []byte) (in map[string]json.RawMessage, ok bool) {
+	s, ok := rawjson.Unquote(raw)
+	if !ok || json.Unmarshal([]byte(s), &in) != nil {
+		return nil, false
+	}
+	return in, true
+}
+
+// scanToken reads a progress token: a string, or an integer.
+func scanToken(raw []byte, token *any) bool {
+	if !PlainID(raw) {
+		return false
+	}
+	if s, ok := rawjson.Unquote(raw); ok {
+		*token = s
+	} else {
+		*token = json.Number(raw)
+	}
+	return true
 }

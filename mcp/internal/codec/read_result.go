@@ -277,13 +277,6 @@ func (o *Object) mendItems(name string, f func(*Object) error) error {
 	return nil
 }
 
-func orEmptyList(raw json.RawMessage) json.RawMessage {
-	if raw == nil || string(raw) == "null" {
-		return json.RawMessage("[]")
-	}
-	return raw
-}
-
 // readPending reads what a server wants before a call can go on; nil if that is nothing.
 func readPending(o *Object) (*agent.Pending, error) {
 	if o.text("resultType") != inputRequiredType {

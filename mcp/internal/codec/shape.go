@@ -189,3 +189,10 @@ func (o *Object) text(name string) string {
 	}
 	return s
 }
+
+func orEmptyList(raw json.RawMessage) json.RawMessage {
+	if raw == nil || string(raw) == "null" {
+		return json.RawMessage("[]")
+	}
+	return raw
+}

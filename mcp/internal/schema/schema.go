@@ -6,11 +6,7 @@ package schema
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"slices"
 	"strings"
-	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -19,107 +15,6 @@ import (
 
 // Any is a schema that every input fits.
 var Any = json.RawMessage(`{"type":"object"}`)
-
-// A Checker checks schemas. The zero value is ready. It is safe for concurrent use.
-type Checker struct {
-	mu   sync.Mutex
-	meta map[string]*jsonschema.Schema // by the URL of the draft
-}
-
-// drafts are the meta-schemas; the first is that of schemas that do not say.
-var drafts = []string{"https://json-schema.org/draft/2020-12/schema", "https://json-schema.org/draft/2019-09/schema",
-	"http://json-schema.org/draft-07/schema", "http://json-schema.org/draft-06/schema",
-	"http://json-schema.org/draft-04/schema"}
-
-// draftOf is the draft that a schema says it is of.
-func draftOf(doc any) string {
-	root, _ := doc.(map[string]any)
-	said, _ := root["$schema"].(string)
-	said = strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(said, "https:"), "http:"), "#")
-	for _, d := range drafts {
-		if said != "" && strings.HasSuffix(d, said) && strings.HasPrefix(said, "//") {
-			return d
-		}
-	}
-	return drafts[0]
-}
-
-// metaSchema compiles a draft's meta-schema when it is first needed.
-func (c *Checker) metaSchema(draft string) (*jsonschema.Schema, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if s := c.meta[draft]; s != nil {
-		return s, nil
-	}
-	s, err := compiler().Compile(draft)
-	if err != nil {
-		return nil, err
-	}
-	if c.meta == nil {
-		c.meta = map[string]*jsonschema.Schema{}
-	}
-	c.meta[draft] = s
-	return s, nil
-}
-
-// compiler loads nothing, and takes every regular expression: Go knows fewer of them than clients.
-func compiler() *jsonschema.Compiler {
-	c := jsonschema.NewCompiler()
-	c.UseLoader(noLoader{})
-	c.UseRegexpEngine(func(s string) (jsonschema.Regexp, error) { return anyRegexp(s), nil })
-	return c
-}
-
-type noLoader struct{}
-
-// Load implements [jsonschema.URLLoader].
-func (noLoader) Load(url string) (any, error) { return nil, fmt.Errorf("%s is elsewhere", url) }
-
-type anyRegexp string
-
-// MatchString implements [jsonschema.Regexp].
-func (anyRegexp) MatchString(string) bool { return true }
-
-// String implements [jsonschema.Regexp].
-func (r anyRegexp) String() string { return string(r) }
-
-// check finds where raw is no schema: the places of the innermost faults, and a sentence on the
-// first.
-func (c *Checker) check(raw json.RawMessage) (places [][]string, why string) {
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-	if err != nil {
-		return [][]string{{}}, "it is no JSON"
-	}
-	meta, err := c.metaSchema(draftOf(doc))
-	if err != nil {
-		return [][]string{{}}, err.Error()
-	}
-	var bad *jsonschema.ValidationError
-	if err = meta.Validate(doc); err == nil {
-		return nil, ""
-	}
-	if !errors.As(err, &bad) {
-		return [][]string{{}}, err.Error()
-	}
-	var walk func(*jsonschema.ValidationError)
-	walk = func(e *jsonschema.ValidationError) {
-		for _, cause := range e.Causes {
-			walk(cause)
-		}
-		if len(e.Causes) > 0 {
-			return
-		}
-		if !slices.ContainsFunc(places, func(p []string) bool { return slices.Equal(p, e.InstanceLocation) }) {
-			places = append(places, e.InstanceLocation)
-		}
-		if why == "" {
-			lines := strings.Split(e.Error(), "\n")
-			why = strings.TrimPrefix(strings.TrimSpace(lines[len(lines)-1]), "- ")
-		}
-	}
-	walk(bad)
-	return places, why
-}
 
 // Input is a schema of a tool's input as every client takes it: raw itself where that is right,
 // or repaired, or [Any]. what says what was wrong; it is empty if nothing was.
