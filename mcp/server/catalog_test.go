@@ -239,6 +239,39 @@ func TestResourcesAsClientsSpellThem(t *testing.T) {
 	}
 }
 
+// A client is told of a resource under the URI that it subscribed to, however it spells that.
+func TestSubscriptionsAsClientsSpellThem(t *testing.T) {
+	dir := serving(agent.Info{Name: "zoe", Resources: []agent.ResourceInfo{{URI: "file:///a b", Name: "x"},
+		{URI: "r://1", Name: "r"}}},
+		agent.Info{Name: "amy", Resources: []agent.ResourceInfo{{URI: "r://1", Name: "r"}}})
+	watched := make(chan string, 10)
+	s := newSite(t, dir, GatewayOptions{Watch: func(_ context.Context, agent, uri string) error {
+		watched <- agent + " " + uri
+		return nil
+	}})
+	told := make(chan string, 10)
+	cs := s.join(t, way{transport: mcp.Streamable, version: codec.Version20251125}, &sdk.ClientOptions{
+		ResourceUpdatedHandler: func(_ context.Context, r *sdk.ResourceUpdatedNotificationRequest) {
+			told <- r.Params.URI
+		}})
+	for sent, own := range map[string]string{"file:///a%20b": "file:///a b", "r://zoe/1": "r://1"} {
+		if err := cs.Subscribe(t.Context(), &sdk.SubscribeParams{URI: sent}); err != nil {
+			t.Fatal(err)
+		}
+		if got := fixture.Receive(t, "the watch", watched); got != "zoe "+own {
+			t.Errorf("watched is %s", got)
+		}
+		s.ResourceUpdated(t.Context(), "amy", own) // nobody subscribed to that
+		s.ResourceUpdated(t.Context(), "zoe", own)
+		if got := fixture.Receive(t, "the notice", told); got != sent {
+			t.Errorf("told of %s, subscribed to %s", got, sent)
+		}
+	}
+	if len(told) > 0 {
+		t.Errorf("told of %s too", <-told)
+	}
+}
+
 // A rawClient sends requests by hand and reads answers as they stand in the message.
 type rawClient struct {
 	url, version string

@@ -74,10 +74,14 @@ func (e *endpoint) refresh(agents []agent.Info) {
 	old := e.catalog.Load()
 	now := newCatalog(agents, e.name, old, &e.schemas)
 	e.catalog.Store(now)
+	level := slog.LevelDebug // the gateway of all agents tells
+	if e.agent == "" && !e.open {
+		level = slog.LevelWarn
+	}
 	for n := range now.notes {
 		if !old.notes[n] {
-			e.o.Logger.Warn("a "+n.kind+" cannot be offered as it is", "agent", n.agent, "name", n.name, "reason",
-				n.what)
+			e.o.Logger.Log(context.Background(), level, "a "+n.kind+" cannot be offered as it is", "agent", n.agent,
+				"name", n.name, "reason", n.what)
 		}
 	}
 	for name, t := range old.tools {

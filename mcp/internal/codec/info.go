@@ -11,9 +11,9 @@ import (
 // ToTool describes a tool under the name that clients see.
 func ToTool(t agent.ToolInfo, name string) *sdk.Tool {
 	out := &sdk.Tool{Name: name, Title: t.Title, Description: t.Description,
-		InputSchema: plainProperties(objectSchema(t.InputSchema))}
+		InputSchema: objectSchema(t.InputSchema)}
 	if schemaType(t.OutputSchema) == "object" {
-		out.OutputSchema = plainProperties(t.OutputSchema) // the versions with a handshake know objects only
+		out.OutputSchema = t.OutputSchema // the versions with a handshake know objects only
 	}
 	if a := t.Annotations; a != nil {
 		out.Annotations = &sdk.ToolAnnotations{ReadOnlyHint: a.ReadOnly, IdempotentHint: a.Idempotent,
