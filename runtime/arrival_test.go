@@ -88,6 +88,18 @@ func TestAForeignAgentThatCannotStartYet(t *testing.T) {
 		t.Errorf("readyz: %v, %v", resp, err)
 	}
 
+	for path, name := range map[string]string{"/mcp": "docs_docs_search", "/agents/docs/mcp": "docs.search"} {
+		c, err := client.Connect(t.Context(), &sdk.StreamableClientTransport{Endpoint: s.Status().URL + path}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		res, err := c.CallTool(t.Context(), &sdk.CallToolParams{Name: name})
+		if err != nil || !res.IsError || !strings.Contains(res.Content[0].(*sdk.TextContent).Text, "there is no "+file) {
+			t.Errorf("%s on %s: %+v, %v", name, path, res, err)
+		}
+	}
+
 	if err := os.Symlink(exe, file); err != nil {
 		t.Skip(err)
 	}

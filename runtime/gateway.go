@@ -61,7 +61,7 @@ func (r *Runtime) Handler() http.Handler {
 // serveGateway lets clients in, once every agent is up.
 func (r *Runtime) serveGateway() error {
 	o := server.GatewayOptions{Options: r.hostOptions(), Project: r.cfg.Project, Ready: r.readiness,
-		Watch: r.subscribeResource}
+		Watch: r.subscribeResource, Down: r.down}
 	if g := r.cfg.Gateway; g != nil {
 		o.Hosts, o.Origins, o.Identify = g.Hosts, g.Origins, access.Identify(g)
 		if g.Expose != nil {
@@ -78,6 +78,15 @@ func (r *Runtime) serveGateway() error {
 		r.url.Store("http://" + r.listener.Addr().String())
 	}
 	return nil
+}
+
+// down says why an agent of which nobody knows yet what it offers takes no calls.
+func (r *Runtime) down(name string) error {
+	c := r.dir.Find(name)
+	if c == nil || c.Shown.Known() {
+		return nil
+	}
+	return r.mask(c.Shown.Down())
 }
 
 // refresh has the gateways list anew what agents offer.

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
@@ -190,7 +191,23 @@ func (e *endpoint) resolve(c *session, op agent.Op, name string) (target, error)
 		to.agent, to.name, ok = agent.SplitName(name)
 	}
 	if !ok {
-		return to, &unknownError{kind, name}
+		return to, e.unknown(kind, name)
 	}
 	return to, nil
+}
+
+// unknown says why a name stands for nothing: there is no such thing, or its agent is not there yet.
+func (e *endpoint) unknown(kind, name string) error {
+	a, n := e.agent, name
+	if a == "" {
+		if at := strings.IndexAny(name, "._"); at > 0 { // agents have neither
+			a, n = name[:at], name[at+1:]
+		}
+	}
+	if e.down != nil && a != "" {
+		if why := e.down(a, n); why != nil {
+			return agent.Refusedf(agent.CodeUnavailable, "%s: %w", name, why)
+		}
+	}
+	return &unknownError{kind, name}
 }

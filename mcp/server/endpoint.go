@@ -27,6 +27,7 @@ type endpoint struct {
 	// schemas checks what is listed.
 	schemas schema.Checker
 	watch   func(ctx context.Context, agent, uri string) error // a client subscribes; may be nil
+	down    func(agent, name string) error                     // why a name is not known yet; may be nil
 
 	// readable reports whether all of an agent is offered, and so what its tools link to; nil:
 	// none.

@@ -27,6 +27,9 @@ type GatewayOptions struct {
 	// Watch is asked when a client subscribes to a resource of an agent, which
 	// [Gateway.ResourceUpdated] tells of; its error is the client's. nil: all is fine.
 	Watch func(ctx context.Context, agent, uri string) error
+	// Down says why an agent of which nobody knows yet what it offers takes no calls; nil, or a nil
+	// error: it is known. It must be quick.
+	Down func(agent string) error
 	// Ready says why the system cannot take work; nil, or a nil error: it can. It must be quick.
 	Ready func() error
 	// Private makes the gateway one for the system's own processes: agents that the directory does
@@ -72,7 +75,7 @@ func NewGateway(dir agent.Directory, o GatewayOptions) (*Gateway, error) {
 	}
 	g.all = newEndpoint(endpointConfig{Options: o.Options, open: o.Private, caller: dir, gate: &g.gate,
 		title:        cmp.Or(o.Project, "openmas"),
-		instructions: describe(agents), watch: o.Watch,
+		instructions: describe(agents), watch: o.Watch, down: g.down,
 		readable: func(name string) bool { return g.expose.whole(name) && (len(g.hide) == 0 || !g.hide.whole(name)) },
 	}, agents)
 	if g.handler, err = o.guard(g.routes()); err != nil {
@@ -118,8 +121,17 @@ func (g *Gateway) endpoint(name string) *endpoint {
 		return ep
 	}
 	ep := soleEndpoint(g.o.Options, g.expose.filter([]agent.Info{info})[0], g.dir, &g.gate, g.o.Watch)
+	ep.down = g.down
 	g.one[name] = ep
 	return ep
+}
+
+// down says why what an agent may offer as name cannot be called yet.
+func (g *Gateway) down(agentName, name string) error {
+	if g.o.Down == nil || !g.expose.member(agentName, name) {
+		return nil
+	}
+	return g.o.Down(agentName)
 }
 
 func (g *Gateway) endpoints() []*endpoint {

@@ -28,6 +28,7 @@ type endpointConfig struct {
 	experimental map[string]any
 	watch        func(ctx context.Context, agent, uri string) error
 	readable     func(agent string) bool
+	down         func(agent, name string) error
 }
 
 // soleEndpoint is that of one agent.
@@ -41,7 +42,7 @@ func soleEndpoint(o Options, info agent.Info, caller agent.Caller, gate *calls.G
 
 func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
 	e := &endpoint{o: c.Options, agent: c.agent, open: c.open, caller: c.caller, gate: c.gate, name: gatewayNames,
-		watch: c.watch, readable: c.readable, key: newStateKey()}
+		watch: c.watch, readable: c.readable, down: c.down, key: newStateKey()}
 	if c.agent != "" {
 		e.name = bareNames
 	}
