@@ -2,6 +2,7 @@ package communicator
 
 import (
 	"context"
+	"errors"
 
 	"github.com/openmas/openmas/agent"
 )
@@ -49,6 +50,10 @@ type Peer interface {
 	// Close ends the session; calls in flight fail. Safe to call twice and concurrently.
 	Close(ctx context.Context) error
 }
+
+// ErrForgotten is in the error of a call that did not run because the other side does not know the
+// session any more. A new session may be made at once, and the call made again.
+var ErrForgotten = errors.New("the server does not know the session any more")
 
 // A Communicator is one way for calls to travel, both ends of it. It is safe for concurrent use.
 type Communicator interface {

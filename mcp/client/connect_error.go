@@ -133,10 +133,10 @@ func explain(ctx context.Context, t *Target, o Options, l *link, trace *wire.Tra
 		out.Reason = ReasonError
 		out.Err = fmt.Errorf("it %s with error %d: %w", asked.past(), rpc.Code, rpc)
 	}
-	if l != nil && l.child != nil {
-		out.lines = l.child.Tail()
-	}
 	l.discard(context.WithoutCancel(ctx))
+	if l != nil && l.child != nil {
+		out.lines = l.child.Tail() // all of them, now
+	}
 	e := agent.Refusedf(code, "%w", out)
 	if status != nil {
 		e.RetryAfter = status.RetryAfter

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
-	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp"
@@ -21,11 +20,11 @@ import (
 // whether the call ran.
 func (s *Session) failure(ctx context.Context, c *agent.Call, n *note, err error) *agent.Error {
 	var e *agent.Error
+	if lost := s.forgotten(ctx, c, n, err); lost != nil {
+		return lost
+	}
 	if errors.As(err, &e) {
 		return e
-	}
-	if errors.Is(err, sdk.ErrSessionMissing) {
-		s.end(fmt.Errorf("the session ended: %w", sdk.ErrSessionMissing)) // at once, so that nobody calls on it again
 	}
 	sent := n.Sent()
 	if sent && ctx.Err() != nil {

@@ -41,7 +41,7 @@ func TestHandshakeFaults(t *testing.T) {
 			ReasonError, agent.CodeUnavailable, `it answered tools/list with error -32000: no database`},
 		"list not decodable": {map[string]string{"initialize": hello,
 			"tools/list": `{"jsonrpc":"2.0","id":ID,"result":{"tools":7}}`},
-			ReasonNotMCP, agent.CodeUnimplemented, "its answer to tools/list does not decode: "},
+			ReasonFailed, agent.CodeUnavailable, "tools/list: the result's tools are a number, not a list"},
 		"ends": {map[string]string{"initialize": "exit"},
 			ReasonExited, agent.CodeUnavailable, "exited with code 4 before it answered initialize"},
 		"ends at the list": {map[string]string{"initialize": hello, "tools/list": "exit"},

@@ -1,12 +1,8 @@
 package client
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 )
 
 const (
@@ -31,7 +27,7 @@ func (s *Session) keepAlive() {
 		}
 		switch {
 		case s.gate.InFlight() > 0:
-		case s.ping():
+		case s.probe(s.ctx).alive:
 			misses = 0
 		default:
 			if misses++; misses == maxMisses {
@@ -40,13 +36,4 @@ func (s *Session) keepAlive() {
 			}
 		}
 	}
-}
-
-// ping reports whether the server answers, be it that it knows no ping.
-func (s *Session) ping() bool {
-	ctx, cancel := context.WithTimeout(s.ctx, pingTimeout)
-	defer cancel()
-	err := s.sdk.Ping(ctx, nil)
-	var rpc *jsonrpc.Error
-	return err == nil || errors.As(err, &rpc) && !isLocal(err)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
@@ -91,6 +92,9 @@ func (s *Session) result(out request, answer codec.Response,
 	if err = answer.Err; err == nil {
 		res, err = decode(answer.Result)
 	} else if e, ok := codec.FromRPCError(err, s.target.Trusted); ok {
+		if rpc := (*jsonrpc.Error)(nil); errors.As(err, &rpc) {
+			out.note.rpc.Store(rpc)
+		}
 		return nil, e
 	}
 	if err == nil {

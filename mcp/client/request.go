@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"sync/atomic"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
@@ -24,9 +25,10 @@ type request struct {
 // A note is what the round tripper learns about one call, beside its trace.
 type note struct {
 	*wire.Trace
-	refusal atomic.Pointer[string] // the body of an answer that is no success
-	failed  atomic.Pointer[error]  // why the SDK got no answer
-	direct  bool                   // the SDK does not make the call
+	refusal atomic.Pointer[string]        // the body of an answer that is no success
+	failed  atomic.Pointer[error]         // why the SDK got no answer
+	rpc     atomic.Pointer[jsonrpc.Error] // the error that it was answered with
+	direct  bool                          // the SDK does not make the call
 }
 
 // withNote returns a context that carries a new note and its trace.

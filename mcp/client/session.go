@@ -40,8 +40,9 @@ type Session struct {
 	headerTools   atomic.Pointer[map[string]bool] // tools that want some of their arguments in headers as well
 	keepCancels   *atomic.Bool                    // the server is not told of cancellations
 	owner         *backChannel                    // hears and answers what belongs to no call; nil: nobody does
-	abandoned     atomic.Bool                     // a call was sent and not waited for
-	questions     chan struct{}                   // a token for each question of the server that is being answered
+	prober        prober
+	abandoned     atomic.Bool   // a call was sent and not waited for
+	questions     chan struct{} // a token for each question of the server that is being answered
 
 	info       atomic.Pointer[agent.Info]
 	offer      offer
@@ -73,6 +74,7 @@ func newSession(t Target, o Options, l *link) *Session {
 		questions: make(chan struct{}, maxQuestions),
 		readings:  make(chan reading, lists), listed: make(chan struct{}),
 		refresh: make(chan struct{}, 1), done: make(chan struct{}), closed: make(chan struct{})}
+	s.prober.turn = make(chan struct{}, 1)
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	context.AfterFunc(s.ctx, func() { s.calls.end(context.Cause(s.ctx)) })
 	s.closing, s.cutShort = context.WithCancel(context.Background())

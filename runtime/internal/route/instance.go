@@ -47,6 +47,7 @@ type Instance struct {
 
 	mu      sync.Mutex
 	now     Condition
+	changed chan struct{}                     // closed when now changes; nil: nobody waits for it
 	asked   *answer                           // the open question about its health
 	session atomic.Pointer[communicator.Peer] // nil: down
 }
@@ -59,8 +60,17 @@ func newInstance(name string, n int) *Instance {
 func (i *Instance) Up(p communicator.Peer) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.now = Condition{State: Ready}
 	i.session.Store(&p)
+	i.become(Condition{State: Ready})
+}
+
+// become is called with mu held.
+func (i *Instance) become(now Condition) {
+	i.now = now
+	if i.changed != nil {
+		close(i.changed)
+		i.changed = nil
+	}
 }
 
 // Down ends the instance's session for new calls. err is why; nil keeps what was known.
@@ -74,9 +84,39 @@ func (i *Instance) DownFor(wait time.Duration, s State, err error) {
 	if err == nil {
 		err = i.now.Err
 	}
-	i.now = Condition{State: s, Err: err}
+	now := Condition{State: s, Err: err}
 	if wait > 0 {
-		i.now.Next = time.Now().Add(wait)
+		now.Next = time.Now().Add(wait)
+	}
+	i.become(now)
+}
+
+// reopenTime is how long a call waits for the session that follows one that was forgotten.
+const reopenTime = 10 * time.Second
+
+// reopened waits for the session after old. nil: there is none soon.
+func (i *Instance) reopened(ctx context.Context, old communicator.Peer) communicator.Peer {
+	ctx, cancel := context.WithTimeout(ctx, reopenTime)
+	defer cancel()
+	for {
+		i.mu.Lock()
+		s, now := i.Session(), i.now
+		if i.changed == nil {
+			i.changed = make(chan struct{})
+		}
+		changed := i.changed
+		i.mu.Unlock()
+		switch {
+		case s != nil && s != old:
+			return s
+		case now.State == Stopped || now.State == Failed || !now.Next.IsZero():
+			return nil // it was tried
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
 	}
 }
 

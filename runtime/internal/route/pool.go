@@ -63,7 +63,13 @@ func (p *Pool) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 	}
 	defer i.gate.Leave()
 	i.served.Add(1)
-	return s.Call(ctx, c)
+	res, err := s.Call(ctx, c)
+	if err != nil && errors.Is(err, communicator.ErrForgotten) {
+		if fresh := i.reopened(ctx, s); fresh != nil && (c.Keeper == "" || c.Keeper == fresh.Info().Keeper) {
+			return fresh.Call(ctx, c) // the first one did not run
+		}
+	}
+	return res, err
 }
 
 func (p *Pool) choose(c *agent.Call) (*Instance, communicator.Peer) {
