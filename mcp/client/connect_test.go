@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
 )
@@ -188,6 +190,39 @@ func TestConnectGivenUp(t *testing.T) {
 			fixture.WantError(t, err, agent.CodeCanceled, true)
 		})
 	}
+}
+
+// TestConnectStreamThatComesLate: what a server says is heard however long the headers of the
+// optional stream take; some send them with its first event.
+func TestConnectStreamThatComesLate(t *testing.T) {
+	f := fixture.NewForeign()
+	h := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return f.Server }, nil)
+	release := make(chan struct{})
+	asked := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			<-release
+			if asked++; asked == 1 {
+				http.Error(w, "try again", http.StatusBadGateway)
+				return
+			}
+		}
+		h.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { f.HangUp(srv) })
+	changed := make(chan agent.Info, 10)
+	s := mustConnect(t, Target{Transport: mcp.Streamable, URL: srv.URL},
+		Options{OnChanged: func(i agent.Info) { changed <- i }})
+	mustCall(t, s, "echo", nil, nil)
+	close(release)
+	mustCall(t, s, "echo", nil, nil)
+	n := 0
+	testkit.Eventually(t, "the notification", func() bool { // a change before the stream is open is told to nobody
+		if n++; n%20 == 0 {
+			f.AddTool(&sdk.Tool{Name: fmt.Sprint("late", n), InputSchema: map[string]any{"type": "object"}}, nil)
+		}
+		return len(changed) > 0
+	})
 }
 
 // TestConnectStreamThatHangs: a server that never answers the GET of the optional stream is used

@@ -2,13 +2,16 @@ package client
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
@@ -61,5 +64,50 @@ func TestSessionPing(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// An error in answer to a ping, but for an unknown method, is no sign of life for a session that the
+// server keeps; a program that answers anything lives.
+func TestSignsOfLife(t *testing.T) {
+	rpc := func(code int) string {
+		return fmt.Sprintf(`{"jsonrpc":"2.0","id":ID,"error":{"code":%d,"message":"no"}}`, code)
+	}
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		want   sign
+	}{
+		"a result":             {200, `{"jsonrpc":"2.0","id":ID,"result":{}}`, sign{alive: true}},
+		"an unknown method":    {200, rpc(-32601), sign{alive: true}},
+		"an error":             {200, rpc(-32600), sign{refused: true}},
+		"404":                  {404, "", sign{refused: true}},
+		"400":                  {400, "", sign{refused: true}},
+		"out of order for now": {503, "", sign{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, s := newMoody(t, mcp.Streamable)
+			m.set(func(w http.ResponseWriter, r *http.Request) {
+				var msg struct{ ID json.RawMessage }
+				if err := json.NewDecoder(r.Body).Decode(&msg); err != nil {
+					t.Error(err)
+				}
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(c.status)
+				_, _ = io.WriteString(w, strings.ReplaceAll(c.body, "ID", string(msg.ID)))
+			})
+			got := s.probe(t.Context())
+			if got.alive != c.want.alive || got.refused != c.want.refused {
+				t.Errorf("%+v, want %+v", got, c.want)
+			}
+			m.mood.Store(nil)
+		})
+	}
+	target := role(t, "raw", mcp.Stdio)
+	target.Env[rawVariable] = `{"initialize":"{\"jsonrpc\":\"2.0\",\"id\":ID,\"result\":{\"protocolVersion\":` +
+		`\"2025-06-18\",\"capabilities\":{},\"serverInfo\":{\"name\":\"raw\",\"version\":\"1\"}}}","ping":` +
+		`"{\"jsonrpc\":\"2.0\",\"id\":ID,\"error\":{\"code\":-32600,\"message\":\"no\"}}"}`
+	if got := mustConnect(t, target, Options{}).probe(t.Context()); !got.alive {
+		t.Errorf("on stdio: %+v", got)
 	}
 }

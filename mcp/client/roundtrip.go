@@ -13,6 +13,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
+	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
@@ -68,10 +69,8 @@ func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !post {
 		ctx, _ = wire.WithTrace(ctx) // not the handshake's: what becomes of streams is no evidence about calls
 	}
-	optional := t.streamable && isOptionalStream(r)
-	var patience *time.Timer
-	if optional {
-		patience = time.AfterFunc(optionalStreamTimeout, cancel)
+	if t.streamable && isOptionalStream(r) {
+		return t.openStream(r.WithContext(ctx), end)
 	}
 	n, _ := r.Context().Value(noteKey{}).(*note)
 	id, call := int64(0), false
@@ -80,13 +79,6 @@ func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r = r.WithContext(ctx)
 	resp, err := t.base.RoundTrip(r)
-	if patience != nil && !patience.Stop() || err != nil && t.ctx.Err() != nil && optional {
-		if err == nil {
-			_ = resp.Body.Close() // the request was cancelled
-		}
-		end()
-		return noStream(r), nil
-	}
 	if err != nil {
 		end()
 		return nil, err
@@ -96,10 +88,8 @@ func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	body := &body{ReadCloser: resp.Body, end: end}
 	resp.Body = body
-	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // what does not parse is odd as well
+	media := t.media(resp)
 	switch {
-	case resp.StatusCode < 300 && media != "" && media != "application/json" && media != "text/event-stream":
-		t.oddMedia.Store(&media)
 	case !post || !t.streamable:
 	case resp.StatusCode >= 400:
 		return t.refused(r, resp), nil
@@ -107,6 +97,84 @@ func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		body.limit = t.maxFrame
 	}
 	return resp, nil
+}
+
+// media is the type of a response, which is noted if no MCP server would answer with it.
+func (t *roundTripper) media(resp *http.Response) string {
+	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // what does not parse is odd as well
+	if resp.StatusCode < 300 && media != "" && media != "application/json" && media != "text/event-stream" {
+		t.oddMedia.Store(&media)
+	}
+	return media
+}
+
+// openStream asks for the stream of what the server says outside of calls, which may take for ever
+// to begin. end ends the request.
+func (t *roundTripper) openStream(r *http.Request, end func()) (*http.Response, error) {
+	came := make(chan streamAnswer, 1)
+	go func() { // ends with the request
+		resp, err := t.base.RoundTrip(r)
+		came <- streamAnswer{resp, err}
+	}()
+	patience := time.NewTimer(streamPatience)
+	defer patience.Stop()
+	select {
+	case a := <-came:
+		switch {
+		case a.err == nil:
+			a.resp.Body = &body{ReadCloser: a.resp.Body, end: end}
+			t.media(a.resp)
+			return a.resp, nil
+		case t.ctx.Err() != nil:
+			end()
+			return noStream(r), nil
+		}
+		end()
+		return nil, a.err
+	case <-patience.C:
+	}
+	resp := madeUp(r, http.StatusOK, "text/event-stream", "")
+	resp.ContentLength = -1
+	pr, pw := io.Pipe()
+	done := make(chan struct{})
+	go func() { // Close of the body waits for it
+		defer close(done)
+		_ = pw.CloseWithError(t.followStream(r, came, pw)) // never fails
+	}()
+	resp.Body = &body{ReadCloser: pr, end: func() { end(); <-done }}
+	return resp, nil
+}
+
+type streamAnswer struct {
+	resp *http.Response
+	err  error
+}
+
+// streamWaits are those before a stream is asked for again.
+var streamWaits = backoff.Policy{Initial: time.Second, Multiplier: 2, Max: 30 * time.Second, Jitter: 0.2}
+
+// followStream writes the stream to w once it has come, and returns when it ends, with the request
+// at the latest. A server that has no such stream says nothing on it.
+func (t *roundTripper) followStream(r *http.Request, came <-chan streamAnswer, w io.Writer) error {
+	ctx := r.Context()
+	a := <-came
+	for n := 1; ; n++ {
+		if a.err == nil && a.resp.StatusCode == http.StatusOK && t.media(a.resp) == "text/event-stream" {
+			defer a.resp.Body.Close() // it was read
+			_, err := io.Copy(w, a.resp.Body)
+			return err
+		}
+		if a.err == nil {
+			_ = a.resp.Body.Close() // what it says is of no interest
+		}
+		if a.err == nil && a.resp.StatusCode < http.StatusInternalServerError {
+			<-ctx.Done()
+		}
+		if err := backoff.Sleep(ctx, streamWaits.Wait(n)); err != nil {
+			return err
+		}
+		a.resp, a.err = t.base.RoundTrip(r.Clone(ctx))
+	}
 }
 
 // post sends a POST of the fast path, whose context ends with the session. Its answers are not

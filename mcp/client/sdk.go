@@ -65,16 +65,19 @@ func passing(r *http.Request, resp *http.Response) {
 	}
 }
 
-// optionalStreamTimeout is for the answer to the GET of a stream that is optional.
-const optionalStreamTimeout = 3 * time.Second
+// streamPatience is how long the SDK waits for the headers of the stream that is optional. After it
+// it gets headers that no server sent, and the stream later: some servers send them with the first
+// event.
+const streamPatience = time.Second
 
 // isOptionalStream reports whether r asks for the stream of what the server says outside of calls.
-// The SDK waits for the answer for ever, and when there is none tries again for half a minute. It
-// is told that the server has no such stream ([noStream]); the session works without.
+// The SDK waits for the answer for ever, and when there is none tries again for half a minute, or
+// ends the session. See [roundTripper.openStream].
 func isOptionalStream(r *http.Request) bool {
 	return r.Method == http.MethodGet && r.Header.Get(codec.LastEventHeader) == ""
 }
 
+// noStream says that the server has no such stream.
 func noStream(r *http.Request) *http.Response { return madeUp(r, http.StatusMethodNotAllowed, "", "") }
 
 // versionRefused says how a handshake failed for want of a version of the protocol that both know;
