@@ -67,8 +67,8 @@ func TestSessionPing(t *testing.T) {
 	}
 }
 
-// An error in answer to a ping, but for an unknown method, is no sign of life for a session that the
-// server keeps; a program that answers anything lives.
+// An error in answer to a ping, but for an unknown method, is no sign of life for a session that
+// the server keeps; a program that answers anything lives.
 func TestSignsOfLife(t *testing.T) {
 	rpc := func(code int) string {
 		return fmt.Sprintf(`{"jsonrpc":"2.0","id":ID,"error":{"code":%d,"message":"no"}}`, code)

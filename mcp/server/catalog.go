@@ -196,7 +196,8 @@ func (e *endpoint) resolve(c *session, op agent.Op, name string) (target, error)
 	return to, nil
 }
 
-// unknown says why a name stands for nothing: there is no such thing, or its agent is not there yet.
+// unknown says why a name stands for nothing: there is no such thing, or its agent is not there
+// yet.
 func (e *endpoint) unknown(kind, name string) error {
 	a, n := e.agent, name
 	if a == "" {
