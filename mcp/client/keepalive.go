@@ -1,8 +1,20 @@
 package client
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net/http"
+	"sync/atomic"
 	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
 const (
@@ -36,4 +48,156 @@ func (s *Session) keepAlive() {
 			}
 		}
 	}
+}
+
+// Servers that have forgotten a session, after a restart for example, answer its requests with 404,
+// as the protocol has it, or with 400, 401, or 200 and an error. What is not 404 may as well be
+// about the call alone: a ping, which can do nothing wrong, tells.
+
+// probeAgain is how long a ping that was answered well counts.
+const probeAgain = time.Second
+
+// A prober asks for signs of life, one question at a time.
+type prober struct {
+	turn chan struct{}
+	last sign
+	well time.Time // when the session was last known to live
+	// refused are the calls that wait for the others to end.
+	refused atomic.Int32
+}
+
+// A sign is the answer to a ping.
+type sign struct {
+	alive   bool
+	refused bool           // answered as no session that the server knows is
+	rpc     *jsonrpc.Error // the error that it was answered with
+}
+
+// hasSession reports whether the server keeps a session for us, which it can forget.
+func (s *Session) hasSession() bool {
+	return s.link.http != nil && !s.stateless() && (s.target.Transport == mcp.SSE || s.sdk.ID() != "")
+}
+
+// probe asks the server whether it knows the session.
+func (s *Session) probe(ctx context.Context) sign {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	ctx, n := withNote(ctx)
+	err := s.sdk.Ping(ctx, nil)
+	var rpc *jsonrpc.Error
+	switch status := n.HTTPError(); {
+	case err == nil:
+		return sign{alive: true}
+	case errors.Is(err, sdk.ErrSessionMissing):
+		return sign{refused: true}
+	case status != nil:
+		return sign{refused: saysForgotten(status.Status)}
+	case !errors.As(err, &rpc) || isLocal(err):
+		return sign{}
+	case rpc.Code == jsonrpc.CodeMethodNotFound || !s.hasSession():
+		return sign{alive: true} // it answers, which is all that there is to know
+	}
+	return sign{refused: true, rpc: rpc}
+}
+
+// saysForgotten reports whether an HTTP status may mean that the server does not know the session.
+func saysForgotten(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusNotFound, http.StatusGone:
+		return true
+	}
+	return false
+}
+
+// forgotten ends the session if the answer to a call means that the server does not know it any
+// more, and returns the error of a call that certainly did not run; nil: the call has an answer of
+// its own.
+func (s *Session) forgotten(ctx context.Context, c *agent.Call, n *note, err error) *agent.Error {
+	ended := s.ctx.Err() != nil // and the call with it
+	if !s.hasSession() || ctx.Err() != nil && !(ended && errors.Is(context.Cause(ctx), context.Cause(s.ctx))) {
+		return nil
+	}
+	var rpc *jsonrpc.Error
+	if rpc = n.rpc.Load(); rpc == nil && errors.As(err, &rpc) && isLocal(err) {
+		rpc = nil
+	}
+	status := n.HTTPError()
+	switch missing := errors.Is(err, sdk.ErrSessionMissing); {
+	case missing && status == nil: // the call was taken, and what was to follow is gone
+		s.forget("404 Not Found")
+		return nil
+	case missing:
+		return s.refusedForGood(c, status, n)
+	case status != nil && saysForgotten(status.Status):
+		if s.lost(ctx).refused && s.mayEnd(ctx) {
+			return s.refusedForGood(c, status, n)
+		}
+	case status == nil && rpc != nil && rpc.Code != jsonrpc.CodeMethodNotFound:
+		sign := s.lost(ctx)
+		if !sign.refused || !s.mayEnd(ctx) {
+			return nil
+		}
+		s.forget(fmt.Sprintf("error %d: %s", rpc.Code, rpc.Message))
+		if sign.rpc != nil && sign.rpc.Code == rpc.Code && sign.rpc.Message == rpc.Message { // nor did a ping do more
+			return agent.Refusedf(agent.CodeUnavailable, "%s: %s (%w)", c.Target(), rpc.Message,
+				communicator.ErrForgotten)
+		}
+	}
+	return nil
+}
+
+// lost returns a sign of the session's life: an earlier one, or the answer to a ping.
+func (s *Session) lost(ctx context.Context) sign {
+	enough := ctx.Done()
+	if s.ctx.Err() != nil { // whoever found it out is done in a moment
+		enough = nil
+	}
+	p := &s.prober
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-enough:
+		return sign{}
+	}
+	if s.ctx.Err() == nil && time.Since(p.well) >= probeAgain {
+		if p.last = s.probe(ctx); p.last.alive {
+			p.well = time.Now()
+		}
+	}
+	return p.last
+}
+
+// mayEnd reports whether no call is in flight that the end of the session would cut short. Calls
+// that are refused as well will be known in a moment.
+func (s *Session) mayEnd(ctx context.Context) bool {
+	refused := &s.prober.refused
+	refused.Add(1)
+	defer refused.Add(-1)
+	if s.gate.InFlight() <= int(refused.Load()) {
+		return true
+	}
+	timer := time.NewTimer(probeAgain)
+	defer timer.Stop()
+	select {
+	case <-s.ctx.Done():
+		return true
+	case <-ctx.Done():
+		return s.ctx.Err() != nil
+	case <-timer.C:
+		return s.gate.InFlight() <= int(refused.Load())
+	}
+}
+
+// refusedForGood is the error of a call that was refused as all others will be.
+func (s *Session) refusedForGood(c *agent.Call, status *wire.HTTPError, n *note) *agent.Error {
+	s.forget(fmt.Sprintf("%d %s", status.Status, http.StatusText(status.Status)))
+	e := s.refusal(c, status, n)
+	out := agent.Refusedf(e.Code, "%s (%w)", e.Message, communicator.ErrForgotten)
+	out.Details, out.RetryAfter = e.Details, e.RetryAfter
+	return out
+}
+
+// forget ends the session, at once, so that nobody calls on it again.
+func (s *Session) forget(answered string) {
+	s.end(fmt.Errorf("the session ended: %w: it answered %s", communicator.ErrForgotten, answered))
 }
