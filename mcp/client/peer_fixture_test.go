@@ -94,8 +94,11 @@ func overPipes(t *testing.T, p pipe, target Target, o Options) *Session {
 
 func connectPipes(ctx context.Context, p pipe, target Target, o Options) (*Session, error) {
 	target.Transport = mcp.Stdio
+	if o.Logger == nil {
+		o.Logger = fixture.Quiet
+	}
 	o = o.WithDefaults()
-	o.Logger, o.NoFastPath = fixture.Quiet, o.NoFastPath || fixture.NoFastPath
+	o.NoFastPath = o.NoFastPath || fixture.NoFastPath
 	line := wire.NewLine(p.Reader, p.Writer, wire.LineOptions{MaxFrame: o.MaxFrame, Logger: fixture.Quiet})
 	ctx, cancel := context.WithTimeoutCause(ctx, o.HandshakeTimeout, errHandshake)
 	defer cancel()

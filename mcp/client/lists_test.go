@@ -1,0 +1,275 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/wire"
+)
+
+// A raw is a server without an SDK. Its members are the results, or errors, of methods: `{"result":…}`
+// or `{"error":…}`; what it has none for gets no answer.
+type raw struct {
+	mu      sync.Mutex
+	answers map[string]string
+	say     func(string) // sends a message; stdio only
+}
+
+const (
+	twoTools = `{"result":{"tools":[{"name":"good","inputSchema":{"type":"object"}},{"name":"bad","inputSchema":{"type":"object"},"icons":["x"]}]}}`
+	oneTool  = `{"result":{"tools":[{"name":"good","inputSchema":{"type":"object"}}]}}`
+)
+
+func newRaw(more map[string]string) *raw {
+	r := &raw{answers: map[string]string{
+		"initialize": `{"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{},"prompts":{},"resources":{},` +
+			`"logging":{}},"serverInfo":{"name":"raw","version":"1"}}}`,
+		"logging/setLevel":         `{"result":{}}`,
+		"tools/list":               oneTool,
+		"prompts/list":             `{"result":{"prompts":[{"name":"p"}]}}`,
+		"resources/list":           `{"result":{"resources":[{"uri":"x://y","name":"n"}]}}`,
+		"resources/templates/list": `{"result":{"resourceTemplates":[{"uriTemplate":"x://{y}","name":"n"}]}}`,
+		"tools/call":               `{"result":{"content":[{"type":"text","text":"fine"}]}}`,
+		"ping":                     `{"result":{}}`,
+	}}
+	for k, v := range more {
+		r.answers[k] = v
+	}
+	return r
+}
+
+func (r *raw) set(method, answer string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answers[method] = answer
+}
+
+// answer is what is said to a message; empty: nothing.
+func (r *raw) answer(msg []byte) string {
+	var env wire.Envelope
+	if !env.Scan(msg) || env.ID == nil {
+		return ""
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if a := r.answers[string(env.Method)]; a != "" {
+		return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,%s`, env.ID, a[1:])
+	}
+	return ""
+}
+
+// serve answers on pipes, of which it returns the client's end.
+func (r *raw) serve(t *testing.T) pipe {
+	near, far := pipes(t)
+	var mu sync.Mutex
+	r.say = func(msg string) {
+		mu.Lock()
+		defer mu.Unlock()
+		_, _ = io.WriteString(far.Writer, msg+"\n") // fails when the test is over
+	}
+	go func() {
+		for sc := bufio.NewScanner(far.Reader); sc.Scan(); {
+			if text := r.answer(sc.Bytes()); text != "" {
+				r.say(text)
+			}
+		}
+	}()
+	return near
+}
+
+// stdio is a session over pipes.
+func (r *raw) stdio(t *testing.T, o Options) *Session {
+	return overPipes(t, r.serve(t), Target{Name: "raw"}, o)
+}
+
+// http is one over streamable HTTP, with answers that are JSON.
+func (r *raw) http(t *testing.T, o Options) *Session {
+	ended := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Method != http.MethodPost {
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		var env wire.Envelope
+		text := r.answer(body)
+		switch {
+		case text != "":
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, text)
+		case env.Scan(body) && env.ID != nil: // silence
+			select {
+			case <-ended:
+			case <-req.Context().Done():
+			}
+		default:
+			w.WriteHeader(http.StatusAccepted)
+		}
+	}))
+	t.Cleanup(func() { close(ended); srv.CloseClientConnections(); srv.Close() })
+	return mustConnect(t, Target{Name: "raw", Transport: mcp.Streamable, URL: srv.URL}, o)
+}
+
+// names are what a session offers, and what is left out.
+func names(s *Session) (offered []string, leftOut []agent.LeftOut) {
+	info := s.Info()
+	for _, t := range info.Tools {
+		offered = append(offered, t.Name)
+	}
+	for _, p := range info.Prompts {
+		offered = append(offered, p.Name)
+	}
+	for _, r := range info.Resources {
+		offered = append(offered, r.Key())
+	}
+	return offered, info.LeftOut
+}
+
+// A list that fails, or an item that nobody can read, costs itself only. It is told with its
+// reason. Tools are there at once, whatever becomes of the other lists.
+func TestOneBadThingCostsItselfOnly(t *testing.T) {
+	const wrong = `{"error":{"code":-32603,"message":"'NoneType' object is not iterable"}}`
+	for name, tt := range map[string]struct {
+		method, answer string
+		want           string // of what is offered
+		left           string // kind, name and reason of what is left out
+	}{
+		"all is well":    {"tools/list", oneTool, "good p x://y x://{y}", ""},
+		"a bad tool":     {"tools/list", twoTools, "good p x://y x://{y}", "tool bad: its icons are not a list of objects: one is a string"},
+		"no names":       {"tools/list", `{"result":{"tools":[null,{"name":5},{"name":"good"},{"name":"good"}]}}`, "good p x://y x://{y}", "tool #1: it is null, not an object; tool #2: its name is a number, not a string; tool good: its name is listed twice; the first one counts"},
+		"prompts fail":   {"prompts/list", wrong, "good x://y x://{y}", "list prompts/list: prompts/list: 'NoneType' object is not iterable"},
+		"code 0":         {"resources/list", `{"error":{"code":0,"message":"not implemented"}}`, "good p x://{y}", "list resources/list: resources/list: not implemented"},
+		"no such method": {"resources/templates/list", `{"error":{"code":-32601,"message":"Method not found"}}`, "good p x://y", ""},
+		"silence":        {"prompts/list", "", "good x://y x://{y}", "list prompts/list: prompts/list: no answer within 3s"},
+		"no list":        {"prompts/list", `{"result":{"prompts":7}}`, "good x://y x://{y}", "list prompts/list: prompts/list: the result's prompts are a number, not a list"},
+		"PHP's nothing":  {"prompts/list", `{"result":{"prompts":{}}}`, "good x://y x://{y}", ""},
+		"null":           {"prompts/list", `{"result":{"prompts":null}}`, "good x://y x://{y}", ""},
+		"a bad prompt":   {"prompts/list", `{"result":{"prompts":[{"name":"p","arguments":{"x":{}}},{"name":"q"}]}}`, "good q x://y x://{y}", "prompt p: its arguments is an object, not a list of objects"},
+		"a bad resource": {"resources/list", `{"result":{"resources":[{"name":"no uri"},{"uri":"x://z"}]}}`, "good p x://z x://{y}", "resource #1: it has no uri"},
+		"a bad template": {"resources/templates/list", `{"result":{"resourceTemplates":[{"uriTemplate":"x://{y}","name":5}]}}`, "good p x://y", "template x://{y}: its name is a number, not a string"},
+		"no log level":   {"logging/setLevel", wrong, "good p x://y x://{y}", ""},
+		"silent level":   {"logging/setLevel", "", "good p x://y x://{y}", ""},
+	} {
+		for way, connect := range map[string]func(*raw, *testing.T, Options) *Session{"stdio": (*raw).stdio,
+			"http": (*raw).http} {
+			for _, off := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/%s/%v", name, way, !off), func(t *testing.T) {
+					t.Parallel() // some wait
+					s := connect(newRaw(map[string]string{tt.method: tt.answer}), t,
+						Options{NoFastPath: off, HandshakeTimeout: 3 * time.Second})
+					if _, ok := s.Info().Tool("good"); !ok {
+						t.Error("no tool when the session is there")
+					}
+					s.Listed(t.Context())
+					offered, leftOut := names(s)
+					var left []string
+					for _, l := range leftOut {
+						left = append(left, l.Kind+" "+l.Name+": "+l.Reason)
+					}
+					if got, out := strings.Join(offered, " "), strings.Join(left, "; "); got != tt.want || out != tt.left {
+						t.Errorf("\n got %s; left out %s\nwant %s; left out %s", got, out, tt.want, tt.left)
+					}
+					if got := mustCall(t, s, "good", nil, nil).Text(); got != "fine" {
+						t.Errorf("%s", got)
+					}
+				})
+			}
+		}
+	}
+}
+
+// A server with tools that cannot list them is of no use; the error says what it answered.
+func TestNoToolsNoSession(t *testing.T) {
+	near := newRaw(map[string]string{"tools/list": `{"error":{"code":-32603,"message":"out of tools"}}`}).serve(t)
+	_, err := connectPipes(t.Context(), near, Target{Name: "raw"}, Options{})
+	if err == nil || !strings.Contains(err.Error(), "tools/list: out of tools") {
+		t.Errorf("%v", err)
+	}
+}
+
+// What is left out is said once, not with each list that is read again. A list that fails later
+// leaves the one before.
+func TestWhatIsLeftOutIsSaidOnce(t *testing.T) {
+	log := &lockedLog{}
+	changed := make(chan agent.Info, 10)
+	r := newRaw(map[string]string{"tools/list": twoTools})
+	s := r.stdio(t, Options{Logger: slog.New(slog.NewTextHandler(log, nil)),
+		OnChanged: func(i agent.Info) { changed <- i }})
+	more := strings.Replace(twoTools, `{"tools":[`, `{"tools":[{"name":"more","inputSchema":{}},`, 1)
+	r.set("tools/list", more)
+	const notice = `{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`
+	r.say(notice)
+	if info := testkit.Receive(t, changed); len(info.Tools) != 2 || len(info.LeftOut) != 1 {
+		t.Errorf("%+v", info)
+	}
+	r.set("tools/list", `{"error":{"code":-32603,"message":"not now"}}`)
+	r.say(notice)
+	if info := testkit.Receive(t, changed); len(info.Tools) != 2 || len(info.LeftOut) != 1 ||
+		info.LeftOut[0] != (agent.LeftOut{Kind: "list", Name: "tools/list", Reason: "tools/list: not now"}) {
+		t.Errorf("%+v", info)
+	}
+	r.set("tools/list", more)
+	r.say(notice)
+	if info := testkit.Receive(t, changed); len(info.Tools) != 2 || len(info.LeftOut) != 1 || info.LeftOut[0].Name != "bad" {
+		t.Errorf("%+v", info)
+	}
+	if n := strings.Count(log.String(), "name=bad"); n != 2 || s.Err() != nil { // the list in between failed
+		t.Errorf("%d warnings, %v\n%s", n, s.Err(), log)
+	}
+}
+
+// A list that takes its time comes later, and is announced.
+func TestSlowListsFollow(t *testing.T) {
+	changed := make(chan agent.Info, 10)
+	r := newRaw(map[string]string{"prompts/list": "", "resources/list": ""})
+	s := r.stdio(t, Options{OnChanged: func(i agent.Info) { changed <- i }})
+	if offered, _ := names(s); !slices.Equal(offered, []string{"good", "x://{y}"}) {
+		t.Errorf("at first: %q", offered)
+	}
+	// The requests that wait have the ids of the SDK's first ones, in some order.
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Hang)
+	defer cancel()
+	for id := range 10 {
+		r.say(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"result":{"prompts":[{"name":"late"}],"resources":[{"uri":"x://late","name":"n"}]}}`, id))
+	}
+	s.Listed(ctx)
+	if offered, left := names(s); !slices.Equal(offered, []string{"good", "late", "x://late", "x://{y}"}) || left != nil {
+		t.Errorf("later: %q, left out %v", offered, left)
+	}
+	testkit.Receive(t, changed)
+}
+
+// lockedLog is a log that a test reads.
+type lockedLog struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+// Write implements [io.Writer].
+func (l *lockedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
