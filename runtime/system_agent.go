@@ -53,21 +53,3 @@ func (r *Runtime) serveSelf(ctx context.Context) error {
 	r.dir.Add(route.New(r.callee(self, peer, shown)))
 	return nil
 }
-
-// Listing is what the tool openmas.list returns.
-type Listing struct {
-	Agents []agent.Info `json:"agents"`
-	// Instances of each agent, in this process and in others.
-	Instances map[string][]InstanceStatus `json:"instances,omitempty"`
-}
-
-// Listing lists what the agents offer, and where they are.
-func (r *Runtime) Listing() Listing { return r.listing(r.Status()) }
-
-func (r *Runtime) listing(s Status) Listing {
-	l := Listing{Agents: r.dir.Agents(), Instances: map[string][]InstanceStatus{}}
-	for _, a := range s.Agents {
-		l.Instances[a.Name] = a.Instances
-	}
-	return l
-}

@@ -24,7 +24,7 @@ func (a *App) callCommand() *cobra.Command {
 		Short:      "Call a tool and print its result",
 		Long: `Call a tool of an agent of a project, of a running system or any MCP server (--url), or of a server
 program (--command). A project that does not run yet is started for the call, without its Runners and its
-gateway. A plain server's tool has its bare name.
+gateway. A plain server's tool has its bare name. AGENT_TOOL, the name on the gateway, is understood as well.
 
 Arguments are one JSON object, or key=value pairs (a value that is JSON is taken as JSON, anything
 else as text), or - for JSON on standard input.`,
@@ -32,7 +32,7 @@ else as text), or - for JSON on standard input.`,
   openmas call echo '{"message": [1, 2]}' --command 'python3 server.py'`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if _, _, ok := agent.SplitName(args[0]); !ok && !t.server.given() {
+			if !strings.ContainsAny(args[0], "._") && !t.server.given() {
 				return Usage(fmt.Errorf("%s: name the tool as AGENT.TOOL", args[0]))
 			}
 			input, err := arguments(args[1:], a.In)
@@ -49,7 +49,7 @@ else as text), or - for JSON on standard input.`,
 				if err != nil {
 					return fmt.Errorf("%s: %w", args[0], err)
 				}
-				return f.print(a.Out, res, func(w io.Writer) error { return showResult(w, res) })
+				return f.print(a.Out, wholeResult{res, res.Raw}, func(w io.Writer) error { return showResult(w, res) })
 			})
 		},
 	}
@@ -58,6 +58,12 @@ else as text), or - for JSON on standard input.`,
 		"included")
 	f.register(c, "print the whole result as JSON")
 	return c
+}
+
+// wholeResult is a result as JSON, with what a foreign server answered, as it came.
+type wholeResult struct {
+	*agent.Result
+	Raw json.RawMessage `json:"raw,omitempty"`
 }
 
 // backChannel shows what a tool reports while it runs. It answers no questions: there may be nobody

@@ -31,7 +31,7 @@ without its Runners and its gateway.`,
 			var found runtime.Listing
 			if err := a.withTarget(c.Context(), &t, func(ctx context.Context, t target) error {
 				err := t.tried(ctx, "")
-				found = t.list()
+				found = t.list(ctx)
 				return err
 			}); err != nil {
 				return err
@@ -55,7 +55,7 @@ func showList(w io.Writer, l runtime.Listing) error {
 		}
 		for _, t := range info.Tools {
 			out.row(fmt.Sprintf("  %s%s(%s)", prefix, t.Name, strings.Join(parameters(t.InputSchema), ", ")),
-				firstLine(t.Description))
+				firstLine(onGateway(l, info.Name, t.Name)+t.Description))
 		}
 		for _, p := range info.Prompts {
 			var names []string
@@ -63,7 +63,7 @@ func showList(w io.Writer, l runtime.Listing) error {
 				names = append(names, optional(arg.Name, arg.Required))
 			}
 			out.row(fmt.Sprintf("  prompt %s%s(%s)", prefix, p.Name, strings.Join(names, ", ")),
-				firstLine(p.Description))
+				firstLine(onGateway(l, info.Name, p.Name)+p.Description))
 		}
 		for _, r := range info.Resources {
 			out.row("  resource "+r.Key(), firstLine(r.Description))
@@ -71,11 +71,22 @@ func showList(w io.Writer, l runtime.Listing) error {
 		for _, s := range info.Subscriptions {
 			out.row("  subscription "+s.Topic, "")
 		}
+		for _, x := range info.LeftOut {
+			out.row(fmt.Sprintf("  left out: %s %s", x.Kind, x.Name), firstLine(x.Reason))
+		}
 	}
 	if err := out.flush(); err != nil {
 		return err
 	}
 	return showInstances(w, l)
+}
+
+// onGateway is the name that clients see, where it is not agent_name.
+func onGateway(l runtime.Listing, agentName, name string) string {
+	if exported, other := l.GatewayNames[agentName][name]; other {
+		return "[" + exported + "] "
+	}
+	return ""
 }
 
 // showInstances says where the agents of a project are that several processes share.
@@ -88,7 +99,8 @@ func showInstances(w io.Writer, l runtime.Listing) error {
 		return nil
 	}
 	out := newTable(w)
-	out.row("\nINSTANCE", "STATE", "PROCESS", "HOST", "VERSION", "AGE", "IN FLIGHT", "SERVED")
+	out.row()
+	out.row("INSTANCE", "STATE", "PROCESS", "HOST", "VERSION", "AGE", "IN FLIGHT", "SERVED")
 	for _, name := range slices.Sorted(maps.Keys(l.Instances)) {
 		for _, i := range l.Instances[name] {
 			process, age := cmp.Or(i.Process, "asked"), ""

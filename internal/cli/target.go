@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,7 +15,7 @@ import (
 
 // A target is what list and call work on: the system of a project, or an MCP server.
 type target struct {
-	list func() runtime.Listing
+	list func(context.Context) runtime.Listing
 	// tried waits until the agent of a tool has been started, or could not be; that of all without
 	// one.
 	tried func(ctx context.Context, tool string) error
@@ -49,11 +51,7 @@ func (a *App) withTarget(ctx context.Context, t *targetFlags, f func(context.Con
 	}
 	if !t.server.given() {
 		return a.inProject(ctx, &t.project, &t.log, func(ctx context.Context, r *runtime.Runtime) error {
-			return f(r.Context(ctx), target{list: r.Listing, call: callDirectory,
-				tried: func(ctx context.Context, tool string) error {
-					name, _, _ := agent.SplitName(tool)
-					return r.Tried(ctx, name)
-				}})
+			return f(r.Context(ctx), systemTarget(r))
 		})
 	}
 	log, err := a.Logger(&t.log)
@@ -64,7 +62,7 @@ func (a *App) withTarget(ctx context.Context, t *targetFlags, f func(context.Con
 	if err != nil {
 		return err
 	}
-	return errors.Join(f(ctx, serverTarget(ctx, session)), closing(ctx, session))
+	return errors.Join(f(ctx, serverTarget(session)), closing(ctx, session))
 }
 
 // inProject reads the project file and calls f in the project's system.
@@ -81,16 +79,44 @@ func (a *App) inProject(ctx context.Context, p *ProjectFlags, l *LogFlags,
 	return a.inSystem(ctx, cfg, log, f)
 }
 
-func callDirectory(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
-	name, bare, _ := agent.SplitName(tool)
-	c.Op, c.Agent, c.Name = agent.OpTool, name, bare
-	return agent.Do(ctx, c, c.Input)
+// listsWait is how long list waits for prompts and resources of servers that take their time. What
+// is not there then is listed as left out.
+const listsWait = 5 * time.Second
+
+func systemTarget(r *runtime.Runtime) target {
+	return target{
+		tried: func(ctx context.Context, tool string) error {
+			name, _, ok := agent.SplitName(tool)
+			if !ok {
+				name, _, _ = strings.Cut(tool, "_")
+			}
+			return r.Tried(ctx, name)
+		},
+		list: func(ctx context.Context) runtime.Listing {
+			wait, cancel := context.WithTimeout(ctx, listsWait)
+			defer cancel()
+			r.AwaitLists(wait)
+			return r.Listing()
+		},
+		call: func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
+			var ok bool
+			if c.Agent, c.Name, ok = agent.SplitName(tool); !ok {
+				if c.Agent, c.Name, ok = r.Listing().Tool(tool); !ok {
+					return nil, Usage(errors.New("name the tool as AGENT.TOOL, or as `openmas list` shows it"))
+				}
+			} else if a, original, known := r.Listing().Tool(c.Name); known && a == c.Agent {
+				c.Name = original
+			}
+			c.Op = agent.OpTool
+			return agent.Do(ctx, c, c.Input)
+		},
+	}
 }
 
-func serverTarget(ctx context.Context, s *client.Session) target {
+func serverTarget(s *client.Session) target {
 	return target{
 		tried: func(context.Context, string) error { return nil },
-		list:  func() runtime.Listing { return listServer(ctx, s) },
+		list:  func(ctx context.Context) runtime.Listing { return listServer(ctx, s) },
 		call: func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
 			c.Op, c.Name, c.Attempt = agent.OpTool, tool, 1
 			return s.Call(ctx, &c)
@@ -108,5 +134,8 @@ func listServer(ctx context.Context, s *client.Session) runtime.Listing {
 			return l
 		}
 	}
+	wait, cancel := context.WithTimeout(ctx, listsWait)
+	defer cancel()
+	s.Listed(wait)
 	return runtime.Listing{Agents: []agent.Info{s.Info()}}
 }

@@ -146,10 +146,7 @@ func (s *Session) page(ctx context.Context, l list, member string,
 			err = &wire.AnswerError{Cause: err}
 		}
 	}
-	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", l.method(), err)
-	}
-	return items, next, nil
+	return items, next, err
 }
 
 // askFor sends a request that is no call by the SDK, and returns the result as it came.

@@ -43,7 +43,7 @@ func (s *Session) finishHandshake(ctx context.Context) error {
 	if listTools.in(hello.Capabilities) {
 		tools := s.read(ctx, listTools)
 		if tools.err != nil {
-			return tools.err
+			return fmt.Errorf("%s: %w", listTools.method(), tools.err)
 		}
 		s.apply(tools)
 	}
@@ -112,7 +112,8 @@ func (s *Session) readAside(l list) {
 		defer cancel()
 		r := s.read(ctx, l)
 		if errors.Is(context.Cause(ctx), errHandshake) && r.err != nil {
-			r.err = fmt.Errorf("%s: no answer within %v", l.method(), s.opts.HandshakeTimeout)
+			r.err = fmt.Errorf("no answer within %v%s", s.opts.HandshakeTimeout,
+				inBrackets(s.opts.TimeoutKey))
 		}
 		s.readings <- r // has room for one of each list
 	})

@@ -155,8 +155,12 @@ func (o *offer) info() agent.Info {
 	out := o.base
 	out.Tools, out.Prompts = o.tools, o.prompts
 	out.Resources = slices.Concat(o.resources, o.templates)
-	for _, l := range o.leftOut {
-		out.LeftOut = append(out.LeftOut, l...)
+	for l := range lists {
+		out.LeftOut = append(out.LeftOut, o.leftOut[l]...)
+		if o.first&l.bit() != 0 {
+			out.LeftOut = append(out.LeftOut, agent.LeftOut{Kind: "list", Name: l.method(),
+				Reason: "the server has not answered yet"})
+		}
 	}
 	return out
 }
