@@ -10,8 +10,9 @@ import (
 // Listing is what the tool openmas.list returns.
 type Listing struct {
 	Agents []agent.Info `json:"agents"`
-	// GatewayNames are the names that MCP clients see, by agent and by a tool's or prompt's own name,
-	// where such a name is not agent_name: those of foreign servers may have other characters.
+	// GatewayNames are the names that MCP clients see, by agent and by a tool's or prompt's own
+	// name, where such a name is not agent_name: those of foreign servers may have other
+	// characters.
 	GatewayNames map[string]map[string]string `json:"gatewayNames,omitempty"`
 	// Instances of each agent, in this process and in others.
 	Instances map[string][]InstanceStatus `json:"instances,omitempty"`

@@ -74,7 +74,8 @@ func TestForeignServers(t *testing.T) {
 			}
 		}
 		if left := l.Agents[0].LeftOut; len(l.Agents[0].Tools) != 4 || len(left) != 2 ||
-			left[0] != (agent.LeftOut{Kind: "tool", Name: "bad", Reason: "its icons are not a list of objects: one is a string"}) {
+			left[0] != (agent.LeftOut{Kind: "tool", Name: "bad", Reason: "its icons are not a list of objects: one " +
+				"is a string"}) {
 			t.Errorf("%v: %+v", flags, l.Agents[0])
 		}
 	}

@@ -20,8 +20,8 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// A raw is a server without an SDK. Its members are the results, or errors, of methods: `{"result":…}`
-// or `{"error":…}`; what it has none for gets no answer.
+// A raw is a server without an SDK. Its members are the results, or errors, of methods:
+// `{"result":…}` or `{"error":…}`; what it has none for gets no answer.
 type raw struct {
 	mu      sync.Mutex
 	answers map[string]string
@@ -150,21 +150,32 @@ func TestOneBadThingCostsItselfOnly(t *testing.T) {
 		want           string // of what is offered
 		left           string // kind, name and reason of what is left out
 	}{
-		"all is well":    {"tools/list", oneTool, "good p x://y x://{y}", ""},
-		"a bad tool":     {"tools/list", twoTools, "good p x://y x://{y}", "tool bad: its icons are not a list of objects: one is a string"},
-		"no names":       {"tools/list", `{"result":{"tools":[null,{"name":5},{"name":"good"},{"name":"good"}]}}`, "good p x://y x://{y}", "tool #1: it is null, not an object; tool #2: its name is a number, not a string; tool good: its name is listed twice; the first one counts"},
-		"prompts fail":   {"prompts/list", wrong, "good x://y x://{y}", "list prompts/list: 'NoneType' object is not iterable"},
-		"code 0":         {"resources/list", `{"error":{"code":0,"message":"not implemented"}}`, "good p x://{y}", "list resources/list: not implemented"},
-		"no such method": {"resources/templates/list", `{"error":{"code":-32601,"message":"Method not found"}}`, "good p x://y", ""},
-		"silence":        {"prompts/list", "", "good x://y x://{y}", "list prompts/list: no answer within 3s"},
-		"no list":        {"prompts/list", `{"result":{"prompts":7}}`, "good x://y x://{y}", "list prompts/list: the answer cannot be understood: the result's prompts are a number, not a list"},
-		"PHP's nothing":  {"prompts/list", `{"result":{"prompts":{}}}`, "good x://y x://{y}", ""},
-		"null":           {"prompts/list", `{"result":{"prompts":null}}`, "good x://y x://{y}", ""},
-		"a bad prompt":   {"prompts/list", `{"result":{"prompts":[{"name":"p","arguments":{"x":{}}},{"name":"q"}]}}`, "good q x://y x://{y}", "prompt p: its arguments is an object, not a list of objects"},
-		"a bad resource": {"resources/list", `{"result":{"resources":[{"name":"no uri"},{"uri":"x://z"}]}}`, "good p x://z x://{y}", "resource #1: it has no uri"},
-		"a bad template": {"resources/templates/list", `{"result":{"resourceTemplates":[{"uriTemplate":"x://{y}","name":5}]}}`, "good p x://y", "template x://{y}: its name is a number, not a string"},
-		"no log level":   {"logging/setLevel", wrong, "good p x://y x://{y}", ""},
-		"silent level":   {"logging/setLevel", "", "good p x://y x://{y}", ""},
+		"all is well": {"tools/list", oneTool, "good p x://y x://{y}", ""},
+		"a bad tool": {"tools/list", twoTools, "good p x://y x://{y}", "tool bad: its icons are not a list of " +
+			"objects: one is a string"},
+		"no names": {"tools/list", `{"result":{"tools":[null,{"name":5},{"name":"good"},{"name":"good"}]}}`,
+			"good p x://y x://{y}", "tool #1: it is null, not an object; tool #2: its name is a number, not a " +
+				"string; tool good: its name is listed twice; the first one counts"},
+		"prompts fail": {"prompts/list", wrong, "good x://y x://{y}", "list prompts/list: 'NoneType' object is not " +
+			"iterable"},
+		"code 0": {"resources/list", `{"error":{"code":0,"message":"not implemented"}}`, "good p x://{y}",
+			"list resources/list: not implemented"},
+		"no such method": {"resources/templates/list", `{"error":{"code":-32601,"message":"Method not found"}}`,
+			"good p x://y", ""},
+		"silence": {"prompts/list", "", "good x://y x://{y}", "list prompts/list: no answer within 3s"},
+		"no list": {"prompts/list", `{"result":{"prompts":7}}`, "good x://y x://{y}", "list prompts/list: the " +
+			"answer cannot be understood: the result's prompts are a number, not a list"},
+		"PHP's nothing": {"prompts/list", `{"result":{"prompts":{}}}`, "good x://y x://{y}", ""},
+		"null":          {"prompts/list", `{"result":{"prompts":null}}`, "good x://y x://{y}", ""},
+		"a bad prompt": {"prompts/list", `{"result":{"prompts":[{"name":"p","arguments":{"x":{}}},{"name":"q"}]}}`,
+			"good q x://y x://{y}", "prompt p: its arguments is an object, not a list of objects"},
+		"a bad resource": {"resources/list", `{"result":{"resources":[{"name":"no uri"},{"uri":"x://z"}]}}`,
+			"good p x://z x://{y}", "resource #1: it has no uri"},
+		"a bad template": {"resources/templates/list",
+			`{"result":{"resourceTemplates":[{"uriTemplate":"x://{y}","name":5}]}}`, "good p x://y",
+			"template x://{y}: its name is a number, not a string"},
+		"no log level": {"logging/setLevel", wrong, "good p x://y x://{y}", ""},
+		"silent level": {"logging/setLevel", "", "good p x://y x://{y}", ""},
 	} {
 		for way, connect := range map[string]func(*raw, *testing.T, Options) *Session{"stdio": (*raw).stdio,
 			"http": (*raw).http} {
@@ -182,7 +193,8 @@ func TestOneBadThingCostsItselfOnly(t *testing.T) {
 					for _, l := range leftOut {
 						left = append(left, l.Kind+" "+l.Name+": "+l.Reason)
 					}
-					if got, out := strings.Join(offered, " "), strings.Join(left, "; "); got != tt.want || out != tt.left {
+					if got, out := strings.Join(offered, " "), strings.Join(left, "; "); got != tt.want ||
+						out != tt.left {
 						t.Errorf("\n got %s; left out %s\nwant %s; left out %s", got, out, tt.want, tt.left)
 					}
 					if got := mustCall(t, s, "good", nil, nil).Text(); got != "fine" {
@@ -217,7 +229,8 @@ func TestWhatIsLeftOutIsSaidOnce(t *testing.T) {
 	}
 	r.set("tools/list", more)
 	r.say(notice)
-	if info := testkit.Receive(t, changed); len(info.Tools) != 2 || len(info.LeftOut) != 1 || info.LeftOut[0].Name != "bad" {
+	if info := testkit.Receive(t, changed); len(info.Tools) != 2 || len(info.LeftOut) != 1 ||
+		info.LeftOut[0].Name != "bad" {
 		t.Errorf("%+v", info)
 	}
 	if n := strings.Count(log.String(), "name=bad"); n != 2 || s.Err() != nil { // the list in between failed
@@ -241,7 +254,8 @@ func TestSlowListsFollow(t *testing.T) {
 		r.say(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"result":{"prompts":[{"name":"late"}],"resources":[{"uri":"x://late","name":"n"}]}}`, id))
 	}
 	s.Listed(ctx)
-	if offered, left := names(s); !slices.Equal(offered, []string{"good", "late", "x://late", "x://{y}"}) || left != nil {
+	if offered, left := names(s); !slices.Equal(offered, []string{"good", "late", "x://late", "x://{y}"}) ||
+		left != nil {
 		t.Errorf("later: %q, left out %v", offered, left)
 	}
 	testkit.Receive(t, changed)

@@ -85,8 +85,9 @@ func TestForeignClientsGetPlainMCP(t *testing.T) {
 		t.Errorf("a broken value: %s", fixture.MustJSON(t, res))
 	}
 	// The markers of a foreign server are ignored.
-	got, err := DecodeToolResult(encoded(t, &sdk.CallToolResult{Meta: sdk.Meta{metaGenerated: true, metaStructured: "1"},
-		Content: []sdk.Content{&sdk.TextContent{Text: "5"}}}), false)
+	got, err := DecodeToolResult(
+		encoded(t, &sdk.CallToolResult{Meta: sdk.Meta{metaGenerated: true, metaStructured: "1"},
+			Content: []sdk.Content{&sdk.TextContent{Text: "5"}}}), false)
 	if err != nil || got.Structured != nil || got.Text() != "5" {
 		t.Errorf("%+v %v", got, err)
 	}
