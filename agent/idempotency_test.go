@@ -395,6 +395,9 @@ func (b *told) Request(ctx context.Context, _ agent.Request) (json.RawMessage, e
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
+	if b.name == "refuses" {
+		return nil, agent.Errorf(agent.CodeUnavailable, "no answer")
+	}
 	return json.RawMessage(`{"roots":[{"uri":"` + b.name + `"}]}`), nil
 }
 
@@ -410,6 +413,7 @@ func TestWaitingCallersGetNoticesAndQuestions(t *testing.T) {
 		{"the next", []string{"mute", "b", "c"}, "b"},
 		{"one has left before", []string{"left", "b"}, "b"},
 		{"one leaves while it is asked", []string{"leaves", "leaves", "c"}, "c"},
+		{"one that stays does not answer", []string{"refuses", "b"}, "unavailable"},
 		{"nobody can be asked", []string{"mute", "mute"}, "unavailable"},
 		{"all leave", []string{"leaves", "leaves"}, "canceled"},
 	} {
@@ -524,6 +528,37 @@ func TestACallThatIsToBeMadeAnewIsForgotten(t *testing.T) {
 					t.Errorf("%v, %v", res, err)
 				}
 			})
+		}
+		all.Wait()
+	})
+}
+
+// An answer counts, though whoever gave it has left since.
+func TestAnAnswerOfACallerThatLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newTill(t, func(ctx context.Context, _ json.RawMessage, _ int64) (*agent.Result, error) {
+			time.Sleep(time.Second)
+			roots, err := agent.Roots(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return agent.TextResult(roots[0].URI), nil
+		})
+		var all sync.WaitGroup
+		for _, name := range []string{"first", "second"} {
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			back := agent.BackChannelFuncs{Roots: func(context.Context) ([]agent.Root, error) {
+				leave()
+				return []agent.Root{{URI: name}}, nil
+			}}
+			all.Go(func() {
+				res, err := x.Call(ctx, charge(func(c *agent.Call) { c.Back = back }))
+				if name == "second" && (err != nil || res.Text() != "first") {
+					t.Errorf("%v, %v", res, err)
+				}
+			})
+			synctest.Wait()
 		}
 		all.Wait()
 	})

@@ -380,3 +380,90 @@ func TestMemoryDefaults(t *testing.T) {
 		t.Errorf("%s is delivered again", m.Payload)
 	}
 }
+
+// What becomes of a message whose subscribers have no room: nothing is lost in silence, and nothing
+// is delivered twice.
+func TestMemoryWithoutRoom(t *testing.T) {
+	bubble := func(name string, f func(t *testing.T, d *Memory, publish func(string) <-chan error)) {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := NewMemory(MemoryOptions{Queue: 1, OnDeadLetter: func(string, *message.Message, error) {}})
+				defer d.Close()
+				f(t, d, func(s string) <-chan error {
+					m, done := msg(s), make(chan error, 1)
+					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+					m.SetContext(ctx)
+					go func() { defer cancel(); done <- d.Publish("t", m) }()
+					synctest.Wait()
+					return done
+				})
+			})
+		})
+	}
+	bubble("one group of two", func(t *testing.T, d *Memory, publish func(string) <-chan error) {
+		_, stop := subscribe(t, d, "full", "t")
+		defer stop()
+		ch, stopOther := subscribe(t, d, "other", "t")
+		defer stopOther()
+		for _, s := range []string{"in hand", "queued"} {
+			if err := <-publish(s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		take(t, ch, 2)
+		if err := <-publish("third"); err == nil || errors.Is(err, ErrNotSent) || !strings.Contains(err.Error(), "not every group") {
+			t.Errorf("%v: it reached one group, and not the other", err)
+		}
+		if got := take(t, ch, 1); got[0] != "third" {
+			t.Error(got)
+		}
+	})
+	bubble("both members of a group", func(t *testing.T, d *Memory, publish func(string) <-chan error) {
+		a, stopA := subscribe(t, d, "g", "t")
+		defer stopA()
+		b, stopB := subscribe(t, d, "g", "t")
+		defer stopB()
+		for n := range 4 {
+			if err := <-publish(fmt.Sprint(n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		last := publish("last")
+		got := append(take(t, a, 1), take(t, b, 1)...)
+		if err := <-last; err != nil {
+			t.Error(err)
+		}
+		for {
+			synctest.Wait()
+			select {
+			case m := <-a:
+				got = append(got, string(m.Payload))
+				m.Ack()
+				continue
+			case m := <-b:
+				got = append(got, string(m.Payload))
+				m.Ack()
+				continue
+			default:
+			}
+			break
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, []string{"0", "1", "2", "3", "last"}) {
+			t.Errorf("delivered %v", got)
+		}
+	})
+	bubble("the only one leaves", func(t *testing.T, d *Memory, publish func(string) <-chan error) {
+		_, stop := subscribe(t, d, "", "t")
+		for _, s := range []string{"in hand", "queued"} {
+			if err := <-publish(s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		last := publish("last")
+		stop()
+		if err := <-last; !errors.Is(err, ErrNoSubscribers) {
+			t.Error(err)
+		}
+	})
+}
