@@ -125,8 +125,8 @@ func (k *Results) join(me *caller, c *Call) (w *work, out *outcome, mine context
 	if w = k.works[id]; w != nil {
 		switch {
 		case w.arguments != arguments:
-			return nil, nil, nil, Refusedf(CodeInvalidArgument, "%s: the idempotency key %q stands for a call with other "+
-				"arguments", c.Target(), c.Key)
+			return nil, nil, nil, Refusedf(CodeInvalidArgument,
+				"%s: the idempotency key %q stands for a call with other arguments", c.Target(), c.Key)
 		case w.out == nil:
 			return nil, nil, nil, unknownWork(c, "has run, and its result is not kept any more")
 		}

@@ -517,7 +517,9 @@ func TestACallThatIsToBeMadeAnewIsForgotten(t *testing.T) {
 		})
 		for range 2 {
 			ctx, stop := context.WithCancelCause(t.Context())
-			time.AfterFunc(time.Second, func() { stop(agent.Errorf(agent.CodeCanceled, "asked: %w", agent.ErrAnswersFollow)) })
+			time.AfterFunc(time.Second, func() {
+				stop(agent.Errorf(agent.CodeCanceled, "asked: %w", agent.ErrAnswersFollow))
+			})
 			_, err := x.Call(ctx, charge())
 			wantCode(t, err, agent.CodeCanceled, false)
 		}
@@ -610,7 +612,6 @@ func TestCallsWithKeysAreReleased(t *testing.T) {
 			}
 		}
 		call(context.WithValue(t.Context(), mark{}, with))
-		with = nil
 		time.Sleep(time.Minute)
 		call(t.Context())
 		synctest.Wait()

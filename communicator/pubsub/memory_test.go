@@ -411,7 +411,8 @@ func TestMemoryWithoutRoom(t *testing.T) {
 			}
 		}
 		take(t, ch, 2)
-		if err := <-publish("third"); err == nil || errors.Is(err, ErrNotSent) || !strings.Contains(err.Error(), "not every group") {
+		if err := <-publish("third"); err == nil || errors.Is(err, ErrNotSent) ||
+			!strings.Contains(err.Error(), "not every group") {
 			t.Errorf("%v: it reached one group, and not the other", err)
 		}
 		if got := take(t, ch, 1); got[0] != "third" {

@@ -302,7 +302,9 @@ func TestCallsBeyondTheLimitAreRefused(t *testing.T) {
 				}
 			}
 			for range 3 { // calls that have ended do not count
-				testkit.Eventually(t, "no call runs", func() bool { return s.InFlight() == 0 && s.Sessions()[0].Calls == 0 })
+				testkit.Eventually(t, "no call runs", func() bool {
+					return s.InFlight() == 0 && s.Sessions()[0].Calls == 0
+				})
 				if res := fixture.CallTool(t, cs, "echo_say", fixture.Word{Word: "w"}); res.IsError {
 					t.Errorf("after the others: %s", fixture.TextOf(res))
 				}

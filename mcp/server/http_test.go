@@ -178,7 +178,8 @@ func TestRequestsWithoutASessionLeaveNone(t *testing.T) {
 // Tools see the headers of their client's own making, and nothing that could be a credential.
 func TestTheHeadersThatToolsSee(t *testing.T) {
 	h := http.Header{}
-	for k, v := range map[string]string{"User-Agent": "tester/7", "X-Shift": "night", "X-Long": strings.Repeat("x", 1024),
+	for k, v := range map[string]string{"User-Agent": "tester/7", "X-Shift": "night",
+		"X-Long":     strings.Repeat("x", 1024),
 		"X-Too-Long": strings.Repeat("x", 1025), "X-Api-Key": "1", "X-Auth-User": "2", "X-Amz-Security-Token": "3",
 		"X-Client-Secret": "4", "Authorization": "5", "Cookie": "6", "Accept": "7"} {
 		h.Set(k, v)

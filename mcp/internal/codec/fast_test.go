@@ -13,7 +13,8 @@ import (
 
 func TestPlainID(t *testing.T) {
 	for id, want := range map[string]bool{`""`: true, `"a"`: true, `"grüß"`: true, `"\u0061"`: false, `"a\\"`: false,
-		`1`: true, `0`: true, `-1`: true, `-0`: false, `9007199254740991`: true, `9007199254740993`: false, `1.5`: false,
+		`1`: true, `0`: true, `-1`: true, `-0`: false, `9007199254740991`: true, `9007199254740993`: false,
+		`1.5`: false,
 		`1e3`: false, `null`: false, `{}`: false, ``: false,
 		`"` + strings.Repeat("a", 254) + `"`: true, `"` + strings.Repeat("a", 255) + `"`: false} {
 		if got := PlainID([]byte(id)); got != want {
@@ -73,7 +74,8 @@ func TestWhatIsAPlainCall(t *testing.T) {
 
 // The fast path writes a result in which nothing is unusual.
 func TestWhatIsAPlainResultToWrite(t *testing.T) {
-	text := agent.Text("a")
+	text, noted, marked := agent.Text("a"), agent.Text("a"), agent.Text("a")
+	noted.Annotations, marked.Meta = json.RawMessage(`{}`), json.RawMessage(`{}`)
 	for name, tt := range map[string]struct {
 		res  *agent.Result
 		want bool
@@ -86,8 +88,8 @@ func TestWhatIsAPlainResultToWrite(t *testing.T) {
 		"metadata":           {&agent.Result{Meta: map[string]json.RawMessage{"k": json.RawMessage(`1`)}}, false},
 		"wants input":        {&agent.Result{Pending: &agent.Pending{}}, false},
 		"image":              {&agent.Result{Content: []agent.Content{agent.Image(nil, "image/png")}}, false},
-		"annotations":        {&agent.Result{Content: []agent.Content{{Type: agent.ContentText, Annotations: json.RawMessage(`{}`)}}}, false},
-		"a block's metadata": {&agent.Result{Content: []agent.Content{{Type: agent.ContentText, Meta: json.RawMessage(`{}`)}}}, false},
+		"annotations":        {&agent.Result{Content: []agent.Content{noted}}, false},
+		"a block's metadata": {&agent.Result{Content: []agent.Content{marked}}, false},
 		"nothing":            {nil, false},
 	} {
 		if _, ok := AppendToolResult(nil, tt.res, ResultFormat{Version20251125, false}, nil); ok != tt.want {

@@ -42,7 +42,8 @@ func TestLoopGivesUpAfterTheThirdBackoff(t *testing.T) {
 		var told states
 		t0 := time.Now()
 		var log bytes.Buffer
-		err := Loop(t.Context(), usual, "editor", slog.New(slog.NewTextHandler(&log, nil)), func(context.Context) error {
+		logger := slog.New(slog.NewTextHandler(&log, nil))
+		err := Loop(t.Context(), usual, "editor", logger, func(context.Context) error {
 			began = append(began, time.Since(t0))
 			return errBoom
 		}, told.add)
@@ -193,8 +194,8 @@ func TestARestartIsForgottenAfterTheWindow(t *testing.T) {
 				ends = ends[1:]
 				return errBoom
 			}, told.add)
-			if want := []State{Running, Restarting, Running, Restarting, Running, tt.want, Running, Done}; !slices.Equal(
-				told.names(), want) {
+			want := []State{Running, Restarting, Running, Restarting, Running, tt.want, Running, Done}
+			if !slices.Equal(told.names(), want) {
 				t.Errorf("a failure at %v: %v", tt.last, told.names())
 			}
 		})
