@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"math"
 	"slices"
 	"sync"
 )
@@ -236,7 +235,7 @@ func (w watched) Request(ctx context.Context, r Request) (json.RawMessage, error
 }
 
 // callers is the back-channel to all who wait for one call: see [Results]. All of them are told,
-// and the one that has waited longest is asked, as long as it waits.
+// and the one that has waited longest is asked, then the next, until one can answer.
 type callers struct {
 	mu      sync.Mutex
 	waiting []*caller
@@ -273,11 +272,11 @@ func (l *callers) end() {
 }
 
 // use returns those with a back-channel whose calls have not ended. using must be given up.
-func (l *callers) use(atMost int) (in []*caller) {
+func (l *callers) use() (in []*caller) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.waiting {
-		if c.back != nil && c.ctx.Err() == nil && len(in) < atMost {
+		if c.back != nil && c.ctx.Err() == nil {
 			c.using.Add(1)
 			in = append(in, c)
 		}
@@ -285,8 +284,21 @@ func (l *callers) use(atMost int) (in []*caller) {
 	return in
 }
 
+// useNext is use of the first that was not asked.
+func (l *callers) useNext(asked []*caller) *caller {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.waiting {
+		if c.back != nil && c.ctx.Err() == nil && !slices.Contains(asked, c) {
+			c.using.Add(1)
+			return c
+		}
+	}
+	return nil
+}
+
 func (l *callers) Notify(ctx context.Context, n Notice) {
-	for _, c := range l.use(math.MaxInt) {
+	for _, c := range l.use() {
 		c.notify(ctx, n)
 	}
 }
@@ -297,19 +309,26 @@ func (c *caller) notify(ctx context.Context, n Notice) {
 }
 
 func (l *callers) Request(ctx context.Context, r Request) (json.RawMessage, error) {
+	var asked []*caller
 	err := error(Errorf(CodeUnavailable, "nobody to ask: the caller does not answer %q requests", r.Kind))
 	for {
-		next := l.use(1)
-		if len(next) == 0 {
+		next := l.useNext(asked)
+		if next == nil {
 			return nil, err
 		}
-		raw, failed := next[0].request(ctx, r)
-		if failed == nil || ctx.Err() != nil || next[0].ctx.Err() == nil {
+		asked = append(asked, next)
+		raw, failed := next.request(ctx, r)
+		switch code := CodeOf(failed); {
+		case failed == nil || ctx.Err() != nil:
 			return raw, failed
-		}
-		select { // it is about to leave: the next one may know
-		case <-next[0].left:
-		case <-ctx.Done():
+		case next.ctx.Err() != nil: // it is about to leave
+			select {
+			case <-next.left:
+			case <-ctx.Done():
+			}
+		case code == CodeUnavailable || code == CodeCanceled: // it cannot answer, or its end is on its way
+		default:
+			return nil, failed
 		}
 		err = failed
 	}

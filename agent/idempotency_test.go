@@ -395,8 +395,14 @@ func (b *told) Request(ctx context.Context, _ agent.Request) (json.RawMessage, e
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	if b.name == "refuses" {
+	if b.name == "over" {
+		return nil, agent.Errorf(agent.CodeCanceled, "the call is over")
+	}
+	if b.name == "cannot" {
 		return nil, agent.Errorf(agent.CodeUnavailable, "no answer")
+	}
+	if b.name == "declines" {
+		return nil, agent.Errorf(agent.CodePermissionDenied, "no")
 	}
 	return json.RawMessage(`{"roots":[{"uri":"` + b.name + `"}]}`), nil
 }
@@ -413,7 +419,11 @@ func TestWaitingCallersGetNoticesAndQuestions(t *testing.T) {
 		{"the next", []string{"mute", "b", "c"}, "b"},
 		{"one has left before", []string{"left", "b"}, "b"},
 		{"one leaves while it is asked", []string{"leaves", "leaves", "c"}, "c"},
-		{"one that stays does not answer", []string{"refuses", "b"}, "unavailable"},
+		{"one whose end is not known yet", []string{"over", "b"}, "b"},
+		{"the end of both is not known yet", []string{"over", "over"}, "canceled"},
+		{"one that cannot answer", []string{"cannot", "b"}, "b"},
+		{"nobody can answer", []string{"cannot", "cannot"}, "unavailable"},
+		{"one that declines", []string{"declines", "b"}, "permission_denied"},
 		{"nobody can be asked", []string{"mute", "mute"}, "unavailable"},
 		{"all leave", []string{"leaves", "leaves"}, "canceled"},
 	} {
