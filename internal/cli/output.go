@@ -95,5 +95,5 @@ func plural(n int, what string) string {
 
 func firstLine(s string) string {
 	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
-	return s
+	return strings.TrimSpace(s)
 }

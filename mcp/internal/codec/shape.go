@@ -165,6 +165,9 @@ func (f field) fit(v json.RawMessage, mend bool) (json.RawMessage, error) {
 
 // kindOf is what a JSON value is, by its first byte.
 func kindOf(raw json.RawMessage) kind {
+	if len(raw) == 0 {
+		return "nothing"
+	}
 	switch raw[0] {
 	case '{':
 		return anObject
