@@ -95,7 +95,8 @@ func TestAForeignAgentThatCannotStartYet(t *testing.T) {
 		}
 		defer c.Close()
 		res, err := c.CallTool(t.Context(), &sdk.CallToolParams{Name: name})
-		if err != nil || !res.IsError || !strings.Contains(res.Content[0].(*sdk.TextContent).Text, "there is no "+file) {
+		if err != nil || !res.IsError ||
+			!strings.Contains(res.Content[0].(*sdk.TextContent).Text, "there is no "+file) {
 			t.Errorf("%s on %s: %+v, %v", name, path, res, err)
 		}
 	}

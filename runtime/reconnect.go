@@ -16,10 +16,11 @@ const reconnectJitter = 0.2
 func (s *session) reconnect(ctx context.Context) {
 	for {
 		if s.peer == nil {
-			err := supervise.Reconnect(ctx, s.r.reconnectWaits(), s.comeBack, func(n int, wait time.Duration, err error) {
+			err := supervise.Reconnect(ctx, s.r.reconnectWaits(), s.comeBack, func(n int, wait time.Duration,
+				err error) {
 				s.instance.DownFor(wait, route.Restarting, err)
-				s.r.log.Warn("agent cannot be reached", append(failure(err), "agent", s.agent.name, "attempt", n, "next",
-					wait.Round(time.Millisecond))...)
+				s.r.log.Warn("agent cannot be reached", append(failure(err), "agent", s.agent.name, "attempt", n,
+					"next", wait.Round(time.Millisecond))...)
 			})
 			if err != nil {
 				return

@@ -39,7 +39,8 @@ else as text), or - for JSON on standard input.`,
 			if err != nil {
 				return Usage(err)
 			}
-			ctx, cancel := context.WithTimeoutCause(c.Context(), timeout, fmt.Errorf("over after %v (--timeout)", timeout))
+			ctx, cancel := context.WithTimeoutCause(c.Context(), timeout,
+				fmt.Errorf("over after %v (--timeout)", timeout))
 			defer cancel()
 			return a.withTarget(ctx, &t, func(ctx context.Context, t target) error {
 				if err := t.tried(ctx, args[0]); err != nil {

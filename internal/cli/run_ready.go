@@ -30,8 +30,8 @@ func showReady(w io.Writer, log *slog.Logger, s runtime.Status) {
 	} else {
 		for _, a := range s.Agents {
 			if a.State != runtime.StateReady {
-				log.Warn("agent is not up yet", "agent", a.Name, "communicator", a.Communicator, "state", a.State, "error",
-					reason(a))
+				log.Warn("agent is not up yet", "agent", a.Name, "communicator", a.Communicator, "state", a.State,
+					"error", reason(a))
 				continue
 			}
 			log.Info("agent is up", "agent", a.Name, "communicator", a.Communicator, "instances", len(a.Instances),

@@ -22,8 +22,8 @@ func TestAProgramThatDoesNotStart(t *testing.T) {
 		!strings.Contains(r.err, "over after 500ms (--timeout)") || !strings.Contains(r.err, "mute/0: ") {
 		t.Errorf("after %v: %+v", time.Since(began), r)
 	}
-	for _, args := range [][]string{{"call", "zz.say", "-p", path}, {"run", path, "--strict", "--set", "start.wait=1m", "--set",
-		"agents.another={command: [sh, -c, 'cat >/dev/null']}"}} {
+	for _, args := range [][]string{{"call", "zz.say", "-p", path}, {"run", path, "--strict", "--set", "start.wait=1m",
+		"--set", "agents.another={command: [sh, -c, 'cat >/dev/null']}"}} {
 		r := run(t, "", args...)
 		if r.code != exitFailed || !strings.Contains(r.err, "exited with code 3") ||
 			!strings.HasSuffix(r.err, "the program's last lines:\n    no such table\n") {

@@ -40,7 +40,8 @@ func TestConnectLaunched(t *testing.T) {
 			fixture.WantError(t, err, agent.CodeOutcomeUnknown, false)
 			await(t, s.Done(), "Done")
 			if err := s.Err(); !strings.Contains(err.Error(), "exited with code 3") ||
-				strings.Contains(err.Error(), "badly wrong") || !strings.Contains(strings.Join(LastLines(err), "\n"), "badly wrong") {
+				strings.Contains(err.Error(), "badly wrong") ||
+				!strings.Contains(strings.Join(LastLines(err), "\n"), "badly wrong") {
 				t.Errorf("why it ended: %v; last lines: %q", err, LastLines(err))
 			}
 			_, err = call(t.Context(), s, "echo", nil, nil)
@@ -156,7 +157,8 @@ func TestConnectFails(t *testing.T) {
 			if !errors.As(err, &ce) || ce.Reason != tc.reason {
 				t.Errorf("%+v, want reason %q", ce, tc.reason)
 			}
-			if !strings.Contains(err.Error()+strings.Join(LastLines(err), "\n"), tc.says) || !strings.Contains(err.Error(), tc.target.Name) {
+			if !strings.Contains(err.Error()+strings.Join(LastLines(err), "\n"), tc.says) ||
+				!strings.Contains(err.Error(), tc.target.Name) {
 				t.Errorf("%q does not say %q", err, tc.says)
 			}
 			if strings.Contains(err.Error(), "secret") {

@@ -113,7 +113,7 @@ func (t *roundTripper) media(resp *http.Response) string {
 func (t *roundTripper) openStream(r *http.Request, end func()) (*http.Response, error) {
 	came := make(chan streamAnswer, 1)
 	go func() { // ends with the request
-		resp, err := t.base.RoundTrip(r)
+		resp, err := t.base.RoundTrip(r) //nolint:bodyclose // who takes it from came does
 		came <- streamAnswer{resp, err}
 	}()
 	patience := time.NewTimer(streamPatience)
@@ -173,7 +173,7 @@ func (t *roundTripper) followStream(r *http.Request, came <-chan streamAnswer, w
 		if err := backoff.Sleep(ctx, streamWaits.Wait(n)); err != nil {
 			return err
 		}
-		a.resp, a.err = t.base.RoundTrip(r.Clone(ctx))
+		a.resp, a.err = t.base.RoundTrip(r.Clone(ctx)) //nolint:bodyclose // the next turn does
 	}
 }
 

@@ -149,7 +149,11 @@ func (e *endpoint) subscribe(ctx context.Context, r *sdk.SubscribeRequest) error
 	if c == nil {
 		return codec.ToRPCError(agent.Refusedf(agent.CodeInternal, "%w", errNoSession), uri)
 	}
-	to, ok := e.resource(c, uri)
+	// Reading asks the agent whether there is such a resource. Nobody can be asked here.
+	to, ok := e.catalog.Load().listed(uri)
+	if !ok {
+		to, ok = e.unlisted(c, uri)
+	}
 	if !ok {
 		return rpcError(&unknownError{"resource", uri}, uri)
 	}

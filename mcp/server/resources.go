@@ -167,10 +167,17 @@ func (e *endpoint) resource(c *session, sent string) (target, bool) {
 	if e.agent != "" {
 		return target{e.agent, sent}, true // the agent knows its templates best
 	}
-	if to, ok := e.given(c).find(uri.Canonical(sent)); ok && e.readable != nil && e.readable(to.agent) {
+	return e.unlisted(c, sent)
+}
+
+// unlisted finds a resource that no list has: the session's tools have returned it, or a template
+// matches.
+func (e *endpoint) unlisted(c *session, sent string) (target, bool) {
+	if to, ok := e.given(c).find(uri.Canonical(sent)); ok &&
+		(to.agent == e.agent || e.readable != nil && e.readable(to.agent)) {
 		return to, true
 	}
-	return cat.templated(sent)
+	return e.catalog.Load().templated(sent)
 }
 
 // template finds the agent that completes the variables of a template, or of a resource.

@@ -51,7 +51,8 @@ func results() []*agent.Result {
 
 func TestFastResultsAreTheSDKs(t *testing.T) {
 	self, plain := json.RawMessage(`{"name":"tester"}`), 0
-	for _, version := range []string{Version20241105, Version20250326, Version20250618, Version20251125, Version20260728} {
+	for _, version := range []string{Version20241105, Version20250326, Version20250618, Version20251125,
+		Version20260728} {
 		for _, ours := range []bool{false, true} {
 			for _, res := range results() {
 				got, ok := AppendToolResult([]byte("before"), res, ResultFormat{version, ours}, self)

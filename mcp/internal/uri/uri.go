@@ -15,7 +15,7 @@ func Check(s string) error {
 	case err != nil:
 		return errors.Unwrap(err) // without the URI again
 	case u.Scheme == "":
-		return errors.New("it has no scheme, such as file:")
+		return errors.New("it has no scheme, as in file:///x")
 	case (u.Scheme == "http" || u.Scheme == "https") && u.Host == "":
 		return errors.New("it has no host")
 	}

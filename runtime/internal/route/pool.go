@@ -152,7 +152,7 @@ type plain struct{ error }
 
 func (p plain) Error() string {
 	var e *agent.Error
-	if errors.As(p.error, &e) && p.error == error(e) {
+	if errors.As(p.error, &e) && p.error == error(e) { //nolint:errorlint // only the error itself may go without its code
 		return e.Message
 	}
 	return p.error.Error()
