@@ -26,7 +26,7 @@ func (s *Session) read(ctx context.Context, l list) reading {
 	r := reading{list: l}
 	switch l {
 	case listTools:
-		tools := pages(ctx, s, &r, "tools", codec.ReadTool, func(t agent.ToolInfo) string { return t.Name },
+		tools := pages(ctx, s, &r, "tools", s.readTool, func(t agent.ToolInfo) string { return t.Name },
 			func(ctx context.Context, cursor string) error {
 				_, err := s.sdk.ListTools(ctx, &sdk.ListToolsParams{Cursor: cursor})
 				return err
@@ -124,6 +124,16 @@ func asOurs[T any](decode func(json.RawMessage) (T, error)) func(json.RawMessage
 		}
 		return ours, nil
 	}
+}
+
+// readTool reads a definition, and refuses one whose arguments cannot go in headers where they
+// must.
+func (s *Session) readTool(raw json.RawMessage) (agent.ToolInfo, error) {
+	t, err := codec.ReadTool(raw)
+	if err == nil && s.stateless() && s.link.http != nil {
+		err = codec.CheckHeaders(t.InputSchema)
+	}
+	return t, err
 }
 
 // leaveOut notes what is left out, up to a bound.
