@@ -84,7 +84,9 @@ type Cluster struct {
 	settled chan struct{} // closed when the directory is in step again
 
 	foreign map[string]*foreign // agents hosted elsewhere only; follow's own
-	ends    conc.WaitGroup      // of sessions that are not used any more
+	ends    conc.WaitGroup      // of sessions that are not used any more; Run adds to it
+	// handOver is waited for while Run goes on, which may not add to it.
+	handOver conc.WaitGroup
 }
 
 // New begins to listen to the other processes. Run announces this one.

@@ -68,7 +68,7 @@ func (c *Cluster) HandOver(ctx context.Context) {
 			continue
 		}
 		c.withdraw(e)
-		c.ends.Go(func() {
+		c.handOver.Go(func() {
 			if err := e.binding.Close(ctx); err != nil {
 				c.o.Logger.Debug("hand over", "agent", e.callee.Name, "error", err)
 			}
@@ -77,7 +77,7 @@ func (c *Cluster) HandOver(ctx context.Context) {
 }
 
 // AwaitHandOver returns when HandOver's ctx has ended, or what it began.
-func (c *Cluster) AwaitHandOver() { c.ends.Wait() }
+func (c *Cluster) AwaitHandOver() { c.handOver.Wait() }
 
 // AwaitQuiet waits until no call of another process is in flight here.
 func (c *Cluster) AwaitQuiet(ctx context.Context) error {
