@@ -112,8 +112,6 @@ func count(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, err
 				return nil, err
 			}
 		}
-		// Notifications are sent by another goroutine than answers, which could overtake them.
-		<-time.After(50 * time.Millisecond)
 	}
 	return mcp.NewToolResultText(fmt.Sprintf("counted to %d", to)), nil
 }
