@@ -47,6 +47,11 @@ func (r *Runtime) openSession(ctx, base context.Context, p planned, pool *route.
 	over := make(chan struct{})
 	r.tasks.Go(func() {
 		defer close(over)
+		defer func() {
+			if s.peer != nil { // it came at the moment in which it was taken back
+				s.release(ctx)
+			}
+		}()
 		if p.arrival != nil && s.arrive(ctx) != nil {
 			return
 		}
