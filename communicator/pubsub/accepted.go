@@ -9,6 +9,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/bus"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 // An acceptedCall is a call that a binding has accepted and not answered yet:
@@ -110,14 +111,14 @@ func (b *binding) next(done *acceptedCall) *acceptedCall {
 // run calls the agent. A service that is not an agent.Host may panic, which must not end the
 // process.
 func (b *binding) run(a *acceptedCall) (res *agent.Result, err error) {
-	var ctx context.Context
-	var cancel context.CancelFunc
-	if a.deadline.IsZero() {
-		ctx, cancel = context.WithCancel(b.ctx)
-	} else {
-		ctx, cancel = context.WithDeadline(b.ctx, a.deadline)
-	}
+	ctx, cancel := context.WithCancel(b.ctx)
 	defer cancel()
+	call := &a.call
+	if !a.deadline.IsZero() {
+		var end func()
+		ctx, call, end = calls.Bound(ctx, call, time.Until(a.deadline))
+		defer end()
+	}
 	b.mu.Lock()
 	a.cancel = cancel
 	canceled := a.canceled
@@ -135,5 +136,5 @@ func (b *binding) run(a *acceptedCall) (res *agent.Result, err error) {
 			res, err = nil, agent.Errorf(agent.CodeInternal, "%s panicked: %v", a.call.Target(), p)
 		}
 	}()
-	return b.s.Call(ctx, &a.call)
+	return b.s.Call(ctx, call)
 }

@@ -26,7 +26,12 @@ func Bound(ctx context.Context, call *agent.Call, timeout time.Duration) (contex
 	b.unlink = context.AfterFunc(ctx, func() { b.end(ctx.Err()) })
 	own := *call
 	own.Back = b
-	return b, &own, func() { b.end(context.Canceled) }
+	// What is made of the context below hangs on one of the standard library, at no cost.
+	below, cancel := context.WithCancel(b)
+	return below, &own, func() {
+		cancel()
+		b.end(context.Canceled)
+	}
 }
 
 // bound is the context of a call and the back-channel that it asks through. The contexts of the

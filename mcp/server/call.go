@@ -12,6 +12,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
@@ -46,20 +47,21 @@ func (e *endpoint) serveCall(ctx context.Context, c *session, r request, back ag
 	call.Back = back
 	if !r.bound {
 		var cancel context.CancelFunc
-		if r.meta.Timeout > 0 {
-			ctx, cancel = context.WithTimeout(ctx, r.meta.Timeout)
-		} else {
-			ctx, cancel = context.WithCancel(ctx)
-		}
+		ctx, cancel = context.WithCancel(ctx)
 		defer cancel()
 		if c.ctx != nil {
 			defer context.AfterFunc(c.ctx, cancel)()
 		}
 	}
-	if r.round != nil || r.op == agent.OpTool && c.identity.Trusted {
+	if r.meta.Timeout > 0 {
+		var end func()
+		ctx, call, end = calls.Bound(ctx, call, r.meta.Timeout)
+		defer end()
+	}
+	if r.op == agent.OpTool && c.identity.Trusted {
 		res, err = e.call(ctx, call) // the client answers a result that wants input itself
 	} else {
-		res, err = e.rounds(ctx, call, back)
+		res, err = e.rounds(ctx, call, call.Back)
 	}
 	if err != nil {
 		return nil, err

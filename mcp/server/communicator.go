@@ -131,11 +131,13 @@ type httpBinding struct {
 // Close implements [communicator.Binding].
 func (b *httpBinding) Close(ctx context.Context) error {
 	b.gate.Shut()
+	b.ep.held.drain()
 	err := b.gate.Wait(ctx)
 	if err != nil {
 		err = fmt.Errorf("close %s: %w", b.name, err)
 	}
 	b.h.http.settle(ctx, b.ep)
+	b.ep.held.close(ctx)
 	b.h.mu.Lock()
 	if b.h.bound[b.name] == b {
 		delete(b.h.bound, b.name)

@@ -28,13 +28,19 @@ const (
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.gate.Shut()
 	g.http.drain()
+	for _, ep := range g.endpoints() {
+		ep.held.drain()
+	}
 	err := g.gate.Wait(ctx)
 	if err != nil {
 		err = fmt.Errorf("drain the gateway: %w", err)
 	}
 	var all sync.WaitGroup
 	for _, ep := range g.endpoints() {
-		all.Go(func() { g.http.settle(ctx, ep) })
+		all.Go(func() {
+			g.http.settle(ctx, ep)
+			ep.held.close(ctx)
+		})
 	}
 	all.Wait()
 	g.once.Do(func() { close(g.drained) })

@@ -17,7 +17,7 @@ import (
 func TestAStateExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &endpoint{key: newStateKey()}
-		bound := boundTo(Identity{}, request{op: agent.OpTool, name: "a"})
+		bound := e.boundTo(Identity{}, request{op: agent.OpTool, name: "a"})
 		sealed, err := e.sealState(roundState{Bound: bound})
 		if err != nil {
 			t.Fatal(err)

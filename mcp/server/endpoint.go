@@ -39,6 +39,7 @@ type endpoint struct {
 	self     *sdk.Implementation // what results of protocol 2026-07-28 are signed with
 	selfJSON []byte
 
+	held       heldCalls    // of protocol 2026-07-28
 	fastCalls  atomic.Int64 // calls that took the fast path
 	lastClient atomic.Pointer[clientInfo]
 

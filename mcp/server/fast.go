@@ -117,11 +117,7 @@ func (x *fastCall) start(ctx context.Context, send func(context.Context, []byte)
 	if l.calls == nil {
 		l.calls = map[string]context.CancelFunc{}
 	}
-	if t := x.req.meta.Timeout; t > 0 {
-		x.ctx, x.cancel = context.WithTimeout(ctx, t)
-	} else {
-		x.ctx, x.cancel = context.WithCancel(ctx)
-	}
+	x.ctx, x.cancel = context.WithCancel(ctx)
 	l.calls[x.id] = x.cancel
 	x.ep.fastCalls.Add(1)
 	return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"strconv"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
 // A request is what a client wants, however its message was decoded.
@@ -22,8 +24,7 @@ type request struct {
 	input json.RawMessage
 	meta  codec.CallMeta
 	round *round // nil: the client can be asked while the call runs
-	// the context given to serveCall ends with the session, at the call's deadline, and when it has
-	// been served
+	// the context given to serveCall ends with the session, and when it has been served
 	bound bool
 }
 
@@ -108,4 +109,65 @@ func (e *capabilityError) rpc() *jsonrpc.Error {
 		data = nil // details that are no JSON
 	}
 	return &jsonrpc.Error{Code: sdk.CodeMissingRequiredClientCapabilities, Message: e.Error(), Data: data}
+}
+
+// Protocol 2026-07-28 on the fast path. It has no handshake: each request says who its client is
+// and what that can do, each result what server it is from, and over HTTP the headers say again
+// what is called.
+
+const (
+	maxIntroduction = 8 << 10 // bytes that a client may take to say who it is
+)
+
+// newRound reads what a request says beside its call; nil: the SDK has to judge.
+func (e *endpoint) newRound(said *codec.ReservedMeta) (*round, *clientInfo) {
+	level := ""
+	if said.LogLevel != nil {
+		var ok bool
+		if level, ok = rawjson.Unquote(said.LogLevel); !ok ||
+			level != "info" && codec.FromLevel(level) == slog.LevelInfo {
+			return nil, nil
+		}
+	}
+	who := e.readClientInfo(said)
+	if string(said.Version) != `"`+codec.Version20260728+`"` || who == nil {
+		return nil, nil
+	}
+	return &round{caps: who.can, level: level}, who
+}
+
+// readClientInfo decodes an introduction, unless it is the last one again.
+func (e *endpoint) readClientInfo(said *codec.ReservedMeta) *clientInfo {
+	if last := e.lastClient.Load(); last != nil && last.info == string(said.Info) &&
+		last.capabilities == string(said.Capabilities) {
+		return last
+	}
+	if len(said.Info)+len(said.Capabilities) > maxIntroduction {
+		return nil
+	}
+	meta := sdk.Meta{}
+	for k, raw := range map[string][]byte{sdk.MetaKeyClientInfo: said.Info,
+		sdk.MetaKeyClientCapabilities: said.Capabilities} {
+		var v any
+		if raw != nil && json.Unmarshal(raw, &v) == nil {
+			meta[k] = v
+		}
+	}
+	info, caps := aboutClient(meta)
+	i := &clientInfo{string(said.Info), string(said.Capabilities), info, caps}
+	if i.can == nil || i.client == nil && said.Info != nil {
+		return nil
+	}
+	e.lastClient.Store(i)
+	return i
+}
+
+// addServerInfo adds the server's name to a result, as the SDK does.
+func (e *endpoint) addServerInfo(res *sdk.CallToolResult) {
+	if res.Meta == nil {
+		res.Meta = sdk.Meta{}
+	}
+	if _, said := res.Meta[sdk.MetaKeyServerInfo]; !said {
+		res.Meta[sdk.MetaKeyServerInfo] = e.self
+	}
 }

@@ -7,27 +7,22 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
-
-	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
-// A client of protocol 2026-07-28 cannot be asked while its call runs. What a tool asks ends the
-// call with a result that wants input; the client makes the call again with the answers, and the
-// tool runs again, from its start. The questions that were answered before get the same answers at
-// once; so a tool that asks should do so before it changes anything. What was said in earlier
-// rounds is in the state that the client carries from one to the next, signed: the server keeps
-// nothing.
+// A client of protocol 2026-07-28 cannot be asked while its request waits. What a tool asks ends the
+// request with a result that wants input; the client makes the call again with the answers. The
+// running call waits for that (held.go). Where it is gone, because the process ended or too many
+// wait, a tool that is safe to repeat runs again from its start, and gets the answers so far at once.
+// They are in the state that the client carries from one round to the next, signed.
 
 const (
 	roundsLife    = time.Hour // of a state: users take their time
@@ -42,6 +37,9 @@ type roundState struct {
 	Round   int                        `json:"r"`
 	Asked   []string                   `json:"q,omitempty"` // questions that are open
 	Answers map[string]json.RawMessage `json:"a,omitempty"` // to those that are not
+	// Held names the running call that waits, and Turn says which of its answers is the next.
+	Held string `json:"h,omitempty"`
+	Turn int    `json:"n,omitempty"`
 	// Own is set when the callee itself gave a result that wants input, and gets State and the
 	// answers. Else Inputs and State are those that it had when it asked.
 	Own    bool                       `json:"o,omitempty"`
@@ -69,14 +67,49 @@ func (e *endpoint) rounds(ctx context.Context, call *agent.Call, back agent.Back
 // serveRounds is serveCall for a client that is asked by results.
 func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notices *backChannel) (*agent.Result,
 	error) {
-	var now roundState
-	own := r.round.answers
-	if r.round.state != "" {
-		now.Bound = boundTo(c.identity, r)
-		if err := e.openState(r.round.state, &now); err != nil {
-			return nil, err
+	now, err := e.readRound(c, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.enter(c); err != nil {
+		return nil, err
+	}
+	defer e.gate.Leave()
+	defer c.gate.Leave()
+	if now.Held != "" {
+		if h := e.held.find(now.Held); h != nil {
+			return h.serve(ctx, now, r.round.answers, notices)
 		}
-		own = map[string]json.RawMessage{}
+		if !e.repeatable(c, r) {
+			return nil, agent.Errorf(agent.CodeOutcomeUnknown, "%s waited for the answer to a question and is gone: "+
+				"its process has ended, or %s have passed; it is not safe to repeat, so it does not run again", r.name,
+				heldLife)
+		}
+	}
+	r.meta.Inputs, r.meta.State = now.Inputs, now.State
+	r.round.answered = nameOf(now.Answers)
+	call, err := e.newCall(c, r)
+	if err != nil {
+		return nil, err
+	}
+	h := &held{e: e, session: c, call: call, timeout: r.meta.Timeout, state: now, request: r,
+		finished: make(chan struct{})}
+	h.questions = questions{held: h, caps: r.round.caps, answers: now.Answers, asked: make(chan struct{}, 1)}
+	if first := e.held.begin(h); first != h {
+		return first.serve(ctx, roundState{}, nil, notices)
+	}
+	h.start(ctx)
+	return h.serve(ctx, now, nil, notices)
+}
+
+// readRound reads what the client carried, with its answers in it.
+func (e *endpoint) readRound(c *session, r request) (roundState, error) {
+	now := roundState{Bound: e.boundTo(c.identity, r), Inputs: r.round.answers}
+	if r.round.state != "" {
+		if err := e.openState(r.round.state, &now); err != nil {
+			return now, err
+		}
+		own := map[string]json.RawMessage{}
 		for id, answer := range r.round.answers {
 			if !now.Own && slices.Contains(now.Asked, id) {
 				if now.Answers == nil {
@@ -87,47 +120,32 @@ func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notic
 				own[id] = answer
 			}
 		}
-		if !now.Own {
-			own = now.Inputs
+		if now.Own {
+			now.Inputs = own
 		}
 	}
 	if now.Round++; now.Round > codec.MaxRounds {
-		return nil, agent.Errorf(agent.CodeResourceExhausted, "%s asked for input %d times", r.name, codec.MaxRounds)
+		return now, agent.Errorf(agent.CodeResourceExhausted, "%s asked for input %d times", r.name, codec.MaxRounds)
 	}
-	r.meta.Inputs, r.meta.State = own, now.State
-	r.round.answered = nameOf(now.Answers)
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	q := &questions{backChannel: notices, caps: r.round.caps, answers: now.Answers, stop: stop}
-	res, err := e.serveCall(ctx, c, r, q)
-	open, refused := q.end()
-	if err == nil && res.Pending != nil && len(open) == 0 {
-		for _, question := range res.Pending.Requests {
-			if lack := lacks(r.round.caps, question); lack != "" {
-				err, refused = cannotAnswer(question.Kind, lack), lack
-			}
+	return now, nil
+}
+
+// repeatable reports whether a call may run again from its start: reading may, and a tool that says
+// so.
+func (e *endpoint) repeatable(c *session, r request) bool {
+	if r.op != agent.OpTool {
+		return true
+	}
+	to, err := e.resolve(c, r.op, r.name)
+	if err != nil {
+		return false
+	}
+	for _, t := range e.catalog.Load().tools {
+		if t.target == to {
+			return t.info.Repeatable()
 		}
 	}
-	switch {
-	case len(open) == 0 && refused != "" && errors.Is(err, agent.CodeUnavailable):
-		return nil, &capabilityError{refused, agent.AsError(err)}
-	case len(open) > 0: // whatever the callee made of the error
-		now.Own, now.Inputs = false, own
-	case err != nil || res.Pending == nil:
-		return res, err
-	default:
-		open, now.Own, now.Inputs, now.State = res.Pending.Requests, true, nil, res.Pending.State
-	}
-	now.Asked = nil
-	for id := range open {
-		now.Asked = append(now.Asked, id)
-	}
-	now.Bound = boundTo(c.identity, r)
-	state, err := e.sealState(now)
-	if err != nil {
-		return nil, err
-	}
-	return &agent.Result{Pending: &agent.Pending{Requests: open, State: state}}, nil
+	return false
 }
 
 // nameOf is a short text that differs when answers do; empty without any.
@@ -143,9 +161,9 @@ func nameOf(answers map[string]json.RawMessage) string {
 }
 
 // boundTo is the call that a state belongs to: nobody else's, and no other.
-func boundTo(id Identity, r request) []byte {
+func (e *endpoint) boundTo(id Identity, r request) []byte {
 	sum := sha256.New()
-	for _, part := range []string{id.Agent, id.User, strconv.FormatBool(id.Trusted), string(r.op), r.name,
+	for _, part := range []string{e.agent, id.Agent, id.User, strconv.FormatBool(id.Trusted), string(r.op), r.name,
 		string(r.input)} {
 		_, _ = fmt.Fprintf(sum, "%d:%s", len(part), part) // never fails
 	}
@@ -201,92 +219,4 @@ func newStateKey() []byte {
 	key := make([]byte, sha256.Size)
 	_, _ = rand.Read(key) // never fails
 	return key
-}
-
-// questions is the back-channel of a call whose client is asked by its result.
-type questions struct {
-	*backChannel // tells the client
-	caps         *sdk.ClientCapabilities
-	answers      map[string]json.RawMessage
-	stop         context.CancelCauseFunc
-
-	mu   sync.Mutex
-	over bool
-	seen map[string]int // how often the same was asked
-	open map[string]agent.Request
-
-	refused string // the capability that the client lacks for a question
-}
-
-// Request implements [agent.BackChannel]. Without an answer it ends the call, which is made again
-// when there is one.
-func (q *questions) Request(_ context.Context, r agent.Request) (json.RawMessage, error) {
-	if lack := lacks(q.caps, r); lack != "" {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		q.refused = lack
-		return nil, cannotAnswer(r.Kind, lack)
-	}
-	// A question is known by what it asks: a call that runs again may ask in another order.
-	sum := sha256.Sum256(append([]byte(r.Kind+" "), r.Params...))
-	id := r.Kind + "-" + base64.RawURLEncoding.EncodeToString(sum[:9])
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.over {
-		return nil, agent.Errorf(agent.CodeUnavailable, "%s: the call is over, its caller can no longer be asked",
-			r.Kind)
-	}
-	if q.seen == nil {
-		q.seen, q.open = map[string]int{}, map[string]agent.Request{}
-	}
-	if q.seen[id]++; q.seen[id] > 1 {
-		id += "-" + strconv.Itoa(q.seen[id])
-	}
-	if answer, ok := q.answers[id]; ok {
-		return answer, nil
-	}
-	if len(q.open) >= maxQuestions {
-		return nil, agent.Errorf(agent.CodeResourceExhausted, "more than %d questions at once", maxQuestions)
-	}
-	q.open[id] = r
-	err := agent.Errorf(agent.CodeCanceled, "%s: %w", r.Kind, agent.ErrAnswersFollow)
-	q.stop(err)
-	return nil, err
-}
-
-// end takes no more questions, and gives those without an answer.
-func (q *questions) end() (open map[string]agent.Request, refused string) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.over = true
-	return q.open, q.refused
-}
-
-const samplingTools = "sampling.tools"
-
-// lacks is the capability that a client would need to answer a question; empty when it has it.
-func lacks(caps *sdk.ClientCapabilities, r agent.Request) string {
-	if caps == nil {
-		caps = &sdk.ClientCapabilities{}
-	}
-	switch {
-	case r.Kind == agent.AskSample && caps.Sampling == nil:
-		return "sampling"
-	case r.Kind == agent.AskSample && caps.Sampling.Tools == nil && codec.SamplesWithTools(r.Params):
-		return samplingTools
-	case r.Kind == agent.AskElicit && caps.Elicitation == nil:
-		return "elicitation"
-	case r.Kind == agent.AskRoots && caps.RootsV2 == nil:
-		return "roots"
-	case r.Kind == agent.AskSample || r.Kind == agent.AskElicit || r.Kind == agent.AskRoots:
-		return ""
-	}
-	return r.Kind // a question that MCP does not have
-}
-
-func cannotAnswer(kind, lack string) error {
-	if lack == samplingTools {
-		return agent.Errorf(agent.CodeUnavailable, "the client does not answer %q requests with tools", kind)
-	}
-	return agent.Errorf(agent.CodeUnavailable, "the client does not answer %q requests", kind)
 }

@@ -31,6 +31,11 @@ func ServeStdio(ctx context.Context, s communicator.Service, in io.Reader, out i
 	id Identity) error {
 	o = o.withDefaults()
 	ep := soleEndpoint(o, s.Info(), s, new(calls.Gate), nil)
+	defer func() {
+		end, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		ep.held.close(end)
+	}()
 	return serveLine(ctx, ep, in, out, id)
 }
 

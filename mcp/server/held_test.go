@@ -1,0 +1,212 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/mcp"
+)
+
+// A form is an endpoint with two tools that ask twice, one of which is safe to repeat, and a client
+// of protocol 2026-07-28 that makes requests of its own.
+type form struct {
+	ep   *endpoint
+	runs atomic.Int64 // of both
+	// ended are the errors that questions without an answer ended with.
+	mu    sync.Mutex
+	ended []error
+}
+
+func newForm() *form {
+	f := &form{}
+	schema := json.RawMessage(`{"type":"object"}`)
+	info := agent.Info{Name: "form", Tools: []agent.ToolInfo{{Name: "fill", InputSchema: schema},
+		{Name: "look", InputSchema: schema, Annotations: &agent.Annotations{ReadOnly: true}}}}
+	f.ep = soleEndpoint(Options{}.withDefaults(), info, agent.CallerFunc(f.call), new(calls.Gate), nil)
+	return f
+}
+
+func (f *form) call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+	run := f.runs.Add(1)
+	var all []string
+	for _, q := range []string{"name", "town"} {
+		answer, err := c.Back.Request(ctx, agent.Request{Kind: agent.AskElicit,
+			Params: json.RawMessage(fmt.Sprintf(`{"message":%q}`, q))})
+		if err != nil {
+			f.mu.Lock()
+			f.ended = append(f.ended, err)
+			f.mu.Unlock()
+			return nil, err
+		}
+		all = append(all, string(answer))
+	}
+	return agent.TextResult(fmt.Sprintf("run %d: %s", run, strings.Join(all, " "))), nil
+}
+
+// request is one request of the client: the answer goes to every question that is open.
+func (f *form) request(ctx context.Context, tool string, p *agent.Pending, answer string) (*agent.Result, error) {
+	c := newSession(ctx, f.ep, mcp.Streamable, Identity{}, nil)
+	defer c.cancel()
+	r := request{op: agent.OpTool, name: tool, round: &round{caps: &sdk.ClientCapabilities{
+		Elicitation: &sdk.ElicitationCapabilities{}}}}
+	r.meta.Timeout = 10 * time.Second
+	if p != nil {
+		r.round.state, r.round.answers = p.State, map[string]json.RawMessage{}
+		for id := range p.Requests {
+			r.round.answers[id] = json.RawMessage(answer)
+		}
+	}
+	return f.ep.serveRequest(ctx, nil, c, r)
+}
+
+// asked makes a request that must end with one question.
+func (f *form) asked(t *testing.T, tool string, p *agent.Pending, answer, want string) *agent.Pending {
+	t.Helper()
+	res, err := f.request(t.Context(), tool, p, answer)
+	if err != nil || res.Pending == nil || len(res.Pending.Requests) != 1 {
+		t.Fatalf("%+v %v", res, err)
+	}
+	for _, q := range res.Pending.Requests {
+		if !strings.Contains(string(q.Params), want) {
+			t.Fatalf("asked %s, want %s", q.Params, want)
+		}
+	}
+	return res.Pending
+}
+
+func (f *form) text(t *testing.T, tool string, p *agent.Pending, answer string) string {
+	t.Helper()
+	res, err := f.request(t.Context(), tool, p, answer)
+	if err != nil {
+		return string(agent.CodeOf(err)) + ": " + err.Error()
+	}
+	return res.Text()
+}
+
+// A tool that asks twice runs once, however long people think; what is asked again is answered
+// alike.
+func TestAHeldCallRunsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newForm()
+		defer f.ep.held.close(t.Context())
+		first := f.asked(t, "fill", nil, "", "name")
+		time.Sleep(9 * time.Minute) //nolint:forbidigo // its timeout is 10 s, and stands still
+		second := f.asked(t, "fill", first, `"Ada"`, "town")
+		if again := f.asked(t, "fill", first, `"Bob"`, "town"); again.State != second.State {
+			t.Error("another state for the same request")
+		}
+		time.Sleep(9 * time.Minute) //nolint:forbidigo // as above
+		for range 3 {
+			if got := f.text(t, "fill", second, `"Rome"`); got != `run 1: "Ada" "Rome"` {
+				t.Error(got)
+			}
+		}
+		if f.runs.Load() != 1 {
+			t.Errorf("it ran %d times", f.runs.Load())
+		}
+		if n := f.ep.gate.InFlight(); n != 0 {
+			t.Errorf("%d calls in flight", n)
+		}
+	})
+}
+
+// When the call is gone, one that is safe to repeat runs again with the answers, and no other does.
+func TestAHeldCallThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newForm()
+		defer f.ep.held.close(t.Context())
+		states := map[string]*agent.Pending{}
+		for _, tool := range []string{"fill", "look"} {
+			states[tool] = f.asked(t, tool, f.asked(t, tool, nil, "", "name"), `"Ada"`, "town")
+		}
+		time.Sleep(heldLife + time.Second) //nolint:forbidigo // nobody answers
+		synctest.Wait()
+		if f.mu.Lock(); len(f.ended) != 2 || agent.CodeOf(f.ended[0]) != agent.CodeDeadlineExceeded {
+			t.Errorf("ended with %v", f.ended)
+		}
+		f.mu.Unlock()
+		if got := f.text(t, "fill", states["fill"], `"Rome"`); !strings.HasPrefix(got, "outcome_unknown: ") {
+			t.Error(got)
+		}
+		if got := f.text(t, "look", states["look"], `"Rome"`); got != `run 3: "Ada" "Rome"` {
+			t.Error(got)
+		}
+	})
+}
+
+// Beyond the bound a call that is safe to repeat goes without being held; another cannot ask.
+func TestHeldCallsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newForm()
+		defer f.ep.held.close(t.Context())
+		held := make([]*agent.Pending, maxHeld)
+		for i := range held {
+			held[i] = f.asked(t, "fill", nil, "", "name")
+		}
+		if got := f.text(t, "fill", nil, ""); !strings.Contains(got, "1000 calls wait") {
+			t.Error(got)
+		}
+		p := f.asked(t, "look", f.asked(t, "look", nil, "", "name"), `"Ada"`, "town")
+		if got := f.text(t, "look", p, `"Rome"`); !strings.HasSuffix(got, `: "Ada" "Rome"`) || f.runs.Load() != maxHeld+4 {
+			t.Errorf("%s after %d runs", got, f.runs.Load())
+		}
+		// One that has ended makes room.
+		f.text(t, "fill", f.asked(t, "fill", held[0], `"Ada"`, "town"), `"Rome"`)
+		f.asked(t, "fill", nil, "", "name")
+	})
+}
+
+// A drain waits for no answer of a person, and a client that goes away ends its call.
+func TestWhatEndsAHeldCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newForm()
+		first := f.asked(t, "fill", nil, "", "name")
+		f.ep.held.drain()
+		synctest.Wait()
+		if got := f.text(t, "fill", first, `"Ada"`); !strings.HasPrefix(got, "unavailable: ") {
+			t.Error(got)
+		}
+		f.ep.held.close(t.Context())
+
+		slow := newForm()
+		slow.ep.caller = agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+			if _, err := c.Back.Request(ctx, agent.Request{Kind: agent.AskElicit}); err != nil {
+				return nil, err
+			}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		})
+		defer slow.ep.held.close(t.Context())
+		res, err := slow.request(t.Context(), "fill", nil, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan error)
+		go func() {
+			_, err := slow.request(ctx, "fill", res.Pending, "1")
+			over <- err
+		}()
+		synctest.Wait()
+		cancel()
+		if err := <-over; agent.CodeOf(err) != agent.CodeCanceled {
+			t.Error(err)
+		}
+		if left := slices.Collect(maps.Keys(slow.ep.held.byID)); len(left) != 1 {
+			t.Errorf("%v", left)
+		}
+	})
+}
