@@ -97,6 +97,15 @@ func useBackChannel(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	case "elicit":
+		// A call's timeout stands still while it asks, so that the tool says how long it waits.
+		var in struct {
+			Within int `json:"within"` // ms
+		}
+		if json.Unmarshal(c.Input, &in) == nil && in.Within > 0 {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, time.Duration(in.Within)*time.Millisecond)
+			defer cancel()
+		}
 		return ask(agent.AskElicit, elicitParams)
 	case "sample":
 		return ask(agent.AskSample,
