@@ -12,9 +12,10 @@ import (
 // A BackChannel leads from a running call back to whoever made it. Both methods may be used
 // concurrently, until the call has been answered.
 //
-// Some callers cannot be asked while their call runs: MCP clients of protocol 2026-07-28. A tool
-// that asks one is canceled, and runs again from its start when the answer has come; what it asked
-// before then gets the same answer as before. So a tool should ask first, and change things after.
+// Some callers cannot be asked while their request waits: MCP clients of protocol 2026-07-28. Their
+// call waits between two requests, up to 10 minutes. Where too many wait, a tool that is safe to
+// repeat is canceled, and runs again from its start when the answer has come; what it asked before
+// then gets the same answer as before. The call's timeout stands still while a question is open.
 type BackChannel interface {
 	// Notify tells the caller something. It is best effort and does not wait for the caller.
 	Notify(ctx context.Context, n Notice)

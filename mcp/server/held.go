@@ -20,8 +20,9 @@ const (
 	heldLife = 10 * time.Minute // since the last request about one
 )
 
-// heldCalls are the calls of protocol 2026-07-28 that have asked something. Each runs in a goroutine
-// of its own, since the request that began it is answered before it ends. The zero value is empty.
+// heldCalls are the calls of protocol 2026-07-28 that have asked something. Each runs in a
+// goroutine of its own, since the request that began it is answered before it ends. The zero value
+// is empty.
 type heldCalls struct {
 	mu      sync.Mutex
 	byID    map[string]*held

@@ -18,11 +18,11 @@ import (
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
-// A client of protocol 2026-07-28 cannot be asked while its request waits. What a tool asks ends the
-// request with a result that wants input; the client makes the call again with the answers. The
+// A client of protocol 2026-07-28 cannot be asked while its request waits. What a tool asks ends
+// the request with a result that wants input; the client makes the call again with the answers. The
 // running call waits for that (held.go). Where it is gone, because the process ended or too many
-// wait, a tool that is safe to repeat runs again from its start, and gets the answers so far at once.
-// They are in the state that the client carries from one round to the next, signed.
+// wait, a tool that is safe to repeat runs again from its start, and gets the answers so far at
+// once. They are in the state that the client carries from one round to the next, signed.
 
 const (
 	roundsLife    = time.Hour // of a state: users take their time
