@@ -33,7 +33,7 @@ func TestTimeStandsStillDuringQuestions(t *testing.T) {
 		defer end()
 		below, cancel := context.WithCancel(ctx)
 		defer cancel()
-		time.Sleep(4 * time.Second) //nolint:forbidigo // the time of this test is made up
+		time.Sleep(4 * time.Second) // the time of this test is made up
 		for range 2 {
 			if _, err := call.Back.Request(ctx, agent.Request{}); err != nil {
 				t.Fatal(err)

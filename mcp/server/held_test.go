@@ -103,12 +103,12 @@ func TestAHeldCallRunsOnce(t *testing.T) {
 		f := newForm()
 		defer f.ep.held.close(t.Context())
 		first := f.asked(t, "fill", nil, "", "name")
-		time.Sleep(9 * time.Minute) //nolint:forbidigo // its timeout is 10 s, and stands still
+		time.Sleep(9 * time.Minute) // its timeout is 10 s, and stands still
 		second := f.asked(t, "fill", first, `"Ada"`, "town")
 		if again := f.asked(t, "fill", first, `"Bob"`, "town"); again.State != second.State {
 			t.Error("another state for the same request")
 		}
-		time.Sleep(9 * time.Minute) //nolint:forbidigo // as above
+		time.Sleep(9 * time.Minute) // as above
 		for range 3 {
 			if got := f.text(t, "fill", second, `"Rome"`); got != `run 1: "Ada" "Rome"` {
 				t.Error(got)
@@ -132,7 +132,7 @@ func TestAHeldCallThatIsGone(t *testing.T) {
 		for _, tool := range []string{"fill", "look"} {
 			states[tool] = f.asked(t, tool, f.asked(t, tool, nil, "", "name"), `"Ada"`, "town")
 		}
-		time.Sleep(heldLife + time.Second) //nolint:forbidigo // nobody answers
+		time.Sleep(heldLife + time.Second) // nobody answers
 		synctest.Wait()
 		if f.mu.Lock(); len(f.ended) != 2 || agent.CodeOf(f.ended[0]) != agent.CodeDeadlineExceeded {
 			t.Errorf("ended with %v", f.ended)
@@ -160,7 +160,8 @@ func TestHeldCallsAreBounded(t *testing.T) {
 			t.Error(got)
 		}
 		p := f.asked(t, "look", f.asked(t, "look", nil, "", "name"), `"Ada"`, "town")
-		if got := f.text(t, "look", p, `"Rome"`); !strings.HasSuffix(got, `: "Ada" "Rome"`) || f.runs.Load() != maxHeld+4 {
+		if got := f.text(t, "look", p, `"Rome"`); !strings.HasSuffix(got, `: "Ada" "Rome"`) ||
+			f.runs.Load() != maxHeld+4 {
 			t.Errorf("%s after %d runs", got, f.runs.Load())
 		}
 		// One that has ended makes room.
