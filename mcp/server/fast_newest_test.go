@@ -53,7 +53,7 @@ func newestCases() map[string]newestCase {
 			newestMeta(`,"io.modelcontextprotocol/logLevel":"error"`))},
 		"no notices":         {params: tool("echo_report", newestMeta(""))},
 		"a question":         {params: tool("quiz_row", newestMeta(""))},
-		"questions":          {params: tool("quiz_both", newestMeta(""))},
+		"questions":          {params: tool("quiz_stubborn", newestMeta(""))},
 		"a question behind":  {params: tool("quiz_nested", newestMeta(""))},
 		"a state of its own": {params: tool("echo_pending", newestMeta(""))},
 		"nobody to ask":      {params: tool("quiz_row", bareMeta)},

@@ -18,6 +18,8 @@ import (
 const (
 	maxHeld  = 1000             // calls that wait for answers, or have ended and may be asked about again
 	heldLife = 10 * time.Minute // since the last request about one
+	// gatherTime is how long the first question waits for others that are asked at the same time.
+	gatherTime = 5 * time.Millisecond
 )
 
 // heldCalls are the calls of protocol 2026-07-28 that have asked something. Each runs in a
@@ -219,13 +221,21 @@ func (h *held) touch() {
 
 // next is the call's result, or what it asks before.
 func (h *held) next(n int) (*agent.Result, error) {
-	for {
+	for gathered := false; ; {
 		select {
 		case <-h.finished:
 			return h.result()
 		default:
 		}
 		if open := h.unanswered(); len(open) > 0 && !h.runsAgain() {
+			if !gathered { // a tool may ask more at once
+				gathered = true
+				select {
+				case <-time.After(gatherTime):
+				case <-h.finished:
+				}
+				continue
+			}
 			state := h.state
 			state.Held, state.Turn, state.Round = h.id, n+1, h.state.Round+n
 			state.Own = false

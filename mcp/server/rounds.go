@@ -94,7 +94,8 @@ func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notic
 	}
 	h := &held{e: e, session: c, call: call, timeout: r.meta.Timeout, state: now, request: r,
 		finished: make(chan struct{})}
-	h.questions = questions{held: h, caps: r.round.caps, answers: now.Answers, asked: make(chan struct{}, 1)}
+	h.questions = questions{held: h, caps: r.round.caps, answers: now.Answers, asked: make(chan struct{}, 1),
+		back: notices}
 	if first := e.held.begin(h); first != h {
 		return first.serve(ctx, roundState{}, nil, notices)
 	}
