@@ -23,7 +23,9 @@ func (s *Session) failure(ctx context.Context, c *agent.Call, n *note, err error
 	if lost := s.forgotten(ctx, c, n, err); lost != nil {
 		return lost
 	}
-	if errors.As(err, &e) {
+	// The server may answer a call that is canceled before the cancellation is noticed here.
+	late := ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.Cause(s.ctx))
+	if errors.As(err, &e) && (!late || e.NotExecuted) {
 		return e
 	}
 	sent := n.Sent()
@@ -35,7 +37,7 @@ func (s *Session) failure(ctx context.Context, c *agent.Call, n *note, err error
 	switch {
 	case errors.As(err, &large) && !large.Inbound:
 		return agent.Refusedf(agent.CodeResourceExhausted, "%s: %w", c.Target(), large)
-	case ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.Cause(s.ctx)):
+	case late:
 		e = agent.Errorf(agent.CodeOf(ctx.Err()), "%s: %w", c.Target(), ctx.Err())
 		e.NotExecuted = !sent
 		return e
