@@ -22,8 +22,10 @@ func Bound(ctx context.Context, call *agent.Call, timeout time.Duration) (contex
 		return ctx, call, cancel
 	}
 	b := &bound{parent: ctx, back: call.Back, done: make(chan struct{}), ends: time.Now().Add(timeout)}
+	b.mu.Lock() // either may end b before both are set
 	b.timer = time.AfterFunc(timeout, func() { b.end(context.DeadlineExceeded) })
 	b.unlink = context.AfterFunc(ctx, func() { b.end(ctx.Err()) })
+	b.mu.Unlock()
 	own := *call
 	own.Back = b
 	// What is made of the context below hangs on one of the standard library, at no cost.

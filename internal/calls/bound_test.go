@@ -121,3 +121,16 @@ func TestBoundEnds(t *testing.T) {
 		<-late
 	})
 }
+
+// A parent that has ended ends a call while Bound still makes it: the race detector watches.
+func TestBoundOfWhatHasEnded(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 1000 {
+		for _, parent := range []context.Context{ended, t.Context()} {
+			ctx, _, end := calls.Bound(parent, &agent.Call{Back: slow(0)}, 0)
+			<-ctx.Done()
+			end()
+		}
+	}
+}
