@@ -44,6 +44,9 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 		err = *why
 	}
 	if err != nil {
+		if lost := s.forgotten(ctx, c, note, err); lost != nil {
+			return nil, lost
+		}
 		return nil, s.failure(ctx, c, note, err)
 	}
 	return res, nil

@@ -20,9 +20,6 @@ import (
 // whether the call ran.
 func (s *Session) failure(ctx context.Context, c *agent.Call, n *note, err error) *agent.Error {
 	var e *agent.Error
-	if lost := s.forgotten(ctx, c, n, err); lost != nil {
-		return lost
-	}
 	// The server may answer a call that is canceled before the cancellation is noticed here.
 	late := ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.Cause(s.ctx))
 	if errors.As(err, &e) && (!late || e.NotExecuted) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -56,22 +55,6 @@ func (s *Session) keepAlive() {
 
 // probeAgain is how long a ping that was answered well counts.
 const probeAgain = time.Second
-
-// A prober asks for signs of life, one question at a time.
-type prober struct {
-	turn chan struct{}
-	last sign
-	well time.Time // when the session was last known to live
-	// refused are the calls that wait for the others to end.
-	refused atomic.Int32
-}
-
-// A sign is the answer to a ping.
-type sign struct {
-	alive   bool
-	refused bool           // answered as no session that the server knows is
-	rpc     *jsonrpc.Error // the error that it was answered with
-}
 
 // hasSession reports whether the server keeps a session for us, which it can forget.
 func (s *Session) hasSession() bool {

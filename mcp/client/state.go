@@ -5,7 +5,10 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
@@ -163,4 +166,20 @@ func (o *offer) info() agent.Info {
 		}
 	}
 	return out
+}
+
+// A prober asks for signs of life, one question at a time.
+type prober struct {
+	turn chan struct{}
+	last sign
+	well time.Time // when the session was last known to live
+	// refused are the calls that wait for the others to end.
+	refused atomic.Int32
+}
+
+// A sign is the answer to a ping.
+type sign struct {
+	alive   bool
+	refused bool           // answered as no session that the server knows is
+	rpc     *jsonrpc.Error // the error that it was answered with
 }

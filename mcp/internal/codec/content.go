@@ -2,6 +2,7 @@ package codec
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -65,4 +66,9 @@ func decodeOptional(raw json.RawMessage, out any) {
 	if len(raw) > 0 {
 		_ = json.Unmarshal(raw, out)
 	}
+}
+
+// noAudio stands for a sound of size bytes.
+func noAudio(mimeType string, size int) string {
+	return fmt.Sprintf("[audio, %s, %d bytes: the client's protocol version cannot carry it]", mimeType, size)
 }

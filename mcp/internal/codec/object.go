@@ -2,6 +2,7 @@ package codec
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/openmas/openmas/mcp/internal/jsonedit"
 )
@@ -34,3 +35,9 @@ func (o *Object) Delete(name string) { o.changed = o.Object.Delete(name) || o.ch
 
 // Changed reports whether Raw differs from what was read by more than white space.
 func (o *Object) Changed() bool { return o.changed }
+
+// isObject reports whether valid JSON is an object.
+func isObject(raw json.RawMessage) bool {
+	trimmed := strings.TrimLeft(string(raw[:min(len(raw), 64)]), " \t\r\n")
+	return strings.HasPrefix(trimmed, "{")
+}

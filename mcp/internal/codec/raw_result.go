@@ -3,7 +3,6 @@ package codec
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -220,10 +219,6 @@ func (f RawFormat) block(o *Object) json.RawMessage {
 		}
 	}
 	return nil
-}
-
-func noAudio(mimeType string, size int) string {
-	return fmt.Sprintf("[audio, %s, %d bytes: the client's protocol version cannot carry it]", mimeType, size)
 }
 
 func textBlock(text string) json.RawMessage {

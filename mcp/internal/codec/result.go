@@ -98,8 +98,3 @@ func reencode(v, out any) error {
 	}
 	return json.Unmarshal(b, out)
 }
-
-func isObject(raw json.RawMessage) bool {
-	trimmed := strings.TrimLeft(string(raw[:min(len(raw), 64)]), " \t\r\n")
-	return strings.HasPrefix(trimmed, "{")
-}
