@@ -127,3 +127,47 @@ func Do(ctx context.Context, c Call, in any, opts ...CallOption) (*Result, error
 	}
 	return dir.dir.Call(ctx, &c)
 }
+
+// offered is the back-channel of a call that is made in the frame.
+func (f *frame) offered() BackChannel {
+	if f.back == nil || f.chosen {
+		return f.back
+	}
+	return below{f.back}
+}
+
+// below is the back-channel of a call that a tool makes in turn. Questions and log lines reach
+// whoever made the first call; progress and content are about the call itself and stay here.
+type below struct{ outer BackChannel }
+
+func (b below) Notify(ctx context.Context, n Notice) {
+	if n.Log != nil {
+		b.outer.Notify(ctx, Notice{Log: n.Log})
+	}
+}
+
+func (b below) Request(ctx context.Context, r Request) (json.RawMessage, error) {
+	return b.outer.Request(ctx, r)
+}
+
+// watched is a back-channel, or none, with somebody who watches the progress of the call.
+type watched struct {
+	back     BackChannel
+	progress func(ProgressNotice)
+}
+
+func (w watched) Notify(ctx context.Context, n Notice) {
+	if n.Progress != nil {
+		w.progress(*n.Progress)
+	}
+	if w.back != nil {
+		w.back.Notify(ctx, n)
+	}
+}
+
+func (w watched) Request(ctx context.Context, r Request) (json.RawMessage, error) {
+	if w.back == nil {
+		return nil, Errorf(CodeUnavailable, "the caller does not answer %q requests", r.Kind)
+	}
+	return w.back.Request(ctx, r)
+}

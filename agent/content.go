@@ -211,3 +211,27 @@ func deref[T any](p *T) (v T) {
 	}
 	return v
 }
+
+// Blocks are content blocks where MCP takes one or several. One is written alone, which all
+// versions of MCP read, and either form is read.
+type Blocks []Content
+
+// Text joins the text blocks with newlines.
+func (bs Blocks) Text() string { return textOf(bs) }
+
+// MarshalJSON implements [json.Marshaler].
+func (bs Blocks) MarshalJSON() ([]byte, error) {
+	if len(bs) == 1 {
+		return json.Marshal(bs[0])
+	}
+	return json.Marshal(append([]Content{}, bs...)) // nil would be null
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (bs *Blocks) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '{' {
+		*bs = make(Blocks, 1)
+		return json.Unmarshal(b, &(*bs)[0])
+	}
+	return json.Unmarshal(b, (*[]Content)(bs))
+}

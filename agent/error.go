@@ -191,3 +191,30 @@ func (e *Error) UnmarshalJSON(b []byte) error {
 		Details: w.Details, Raw: w.Raw, NotExecuted: w.NotExecuted}
 	return nil
 }
+
+// toolError is a handler's error as it leaves the agent. It says nothing about NotExecuted: the
+// handler ran.
+func toolError(ctx context.Context, err error) *Error {
+	var e *Error
+	var code Code
+	switch {
+	case errors.As(err, &e), errors.As(err, &code):
+		out := AsError(err)
+		if out.NotExecuted {
+			ran := *out
+			ran.NotExecuted, ran.cause = false, err
+			return &ran
+		}
+		return out
+	case ctx.Err() != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)):
+		return AsError(err)
+	}
+	return Errorf(CodeToolFailed, "%w", err)
+}
+
+func wrapErr(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}

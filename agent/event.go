@@ -49,11 +49,6 @@ type Subscription struct {
 	err     error
 }
 
-// SubscriptionInfo describes what an agent listens to.
-type SubscriptionInfo struct {
-	Topic string `json:"topic"`
-}
-
 // On subscribes to a topic with a typed handler. Handlers run concurrently, bounded by the
 // communicator; an error asks for redelivery where the broker promises that, and is logged where it
 // does not. [CallFrom] returns the event's stable ID, who published it (From), and which Attempt

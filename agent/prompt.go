@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,40 +13,6 @@ type Prompt struct {
 	handler   Caller
 	completes map[string]CompleteFunc
 	err       error
-}
-
-// PromptInfo describes a prompt; its JSON is that of MCP.
-type PromptInfo struct {
-	Name        string           `json:"name"`
-	Title       string           `json:"title,omitempty"`
-	Description string           `json:"description,omitempty"`
-	Arguments   []PromptArgument `json:"arguments,omitempty"`
-	// Raw is the description as a foreign server sent it, empty for what is declared here. It is
-	// written with the JSON of the description: of its members, those that the other fields say
-	// otherwise are replaced, and all that they do not know stays.
-	Raw json.RawMessage `json:"-"`
-}
-
-type barePromptInfo PromptInfo
-
-// MarshalJSON writes MCP's form, over Raw where there is one.
-func (p PromptInfo) MarshalJSON() ([]byte, error) { return encodeOver(p.Raw, barePromptInfo(p)) }
-
-// UnmarshalJSON reads MCP's form. What has members that no field holds is kept as Raw.
-func (p *PromptInfo) UnmarshalJSON(b []byte) error {
-	v, all, err := decodeAll[barePromptInfo](b)
-	if *p = PromptInfo(v); !all {
-		p.Raw = bytes.Clone(b)
-	}
-	return err
-}
-
-// PromptArgument describes one argument, always a string.
-type PromptArgument struct {
-	Name        string `json:"name"`
-	Title       string `json:"title,omitempty"`
-	Description string `json:"description,omitempty"`
-	Required    bool   `json:"required,omitempty"`
 }
 
 // The roles of a message.

@@ -134,3 +134,10 @@ func (ms object) encode() ([]byte, error) {
 	b.WriteByte('}')
 	return b.Bytes(), nil
 }
+
+func objectOr(in json.RawMessage) json.RawMessage {
+	if len(in) == 0 || string(in) == "null" {
+		return json.RawMessage("{}")
+	}
+	return in
+}

@@ -1,9 +1,7 @@
 package agent
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -19,35 +17,6 @@ type Resource struct {
 	match     *regexp.Regexp // of a template
 	completes map[string]CompleteFunc
 	err       error
-}
-
-// ResourceInfo describes a resource (URI set) or a template of resources (Template set, with RFC
-// 6570 variables {name} and {+path}).
-type ResourceInfo struct {
-	URI         string `json:"uri,omitempty"`
-	Template    string `json:"uriTemplate,omitempty"`
-	Name        string `json:"name"`
-	Title       string `json:"title,omitempty"`
-	Description string `json:"description,omitempty"`
-	MIMEType    string `json:"mimeType,omitempty"`
-	// Raw is the description as a foreign server sent it, empty for what is declared here. It is
-	// written with the JSON of the description: of its members, those that the other fields say
-	// otherwise are replaced, and all that they do not know stays.
-	Raw json.RawMessage `json:"-"`
-}
-
-type bareResourceInfo ResourceInfo
-
-// MarshalJSON writes MCP's form, over Raw where there is one.
-func (i ResourceInfo) MarshalJSON() ([]byte, error) { return encodeOver(i.Raw, bareResourceInfo(i)) }
-
-// UnmarshalJSON reads MCP's form. What has members that no field holds is kept as Raw.
-func (i *ResourceInfo) UnmarshalJSON(b []byte) error {
-	v, all, err := decodeAll[bareResourceInfo](b)
-	if *i = ResourceInfo(v); !all {
-		i.Raw = bytes.Clone(b)
-	}
-	return err
 }
 
 // ReadFunc reads the resource of that URI. vars are the values of a template's variables, decoded;
@@ -132,23 +101,6 @@ func (r Resource) Err() error {
 		return errors.New("a resource without a function: make it with agent.NewResource")
 	}
 	return r.err
-}
-
-// Key is what names the resource: its URI or template.
-func (i ResourceInfo) Key() string {
-	if i.Template != "" {
-		return i.Template
-	}
-	return i.URI
-}
-
-// Matches reports whether the description covers uri.
-func (i ResourceInfo) Matches(uri string) bool {
-	if i.Template == "" {
-		return i.URI == uri
-	}
-	re, err := compileTemplate(i.Template)
-	return err == nil && re.MatchString(uri)
 }
 
 // vars matches uri; ok is false when the resource does not cover it.

@@ -53,9 +53,6 @@ func TestTemplates(t *testing.T) {
 		if ok != (tt.vars != nil) || !maps.Equal(vars, tt.vars) {
 			t.Errorf("%s covers %s: %v, with %v; want %v", tt.template, tt.uri, ok, vars, tt.vars)
 		}
-		if info := (agent.ResourceInfo{Template: tt.template}); ok && !info.Matches(tt.uri) {
-			t.Errorf("Matches says otherwise: %s, %s", tt.template, tt.uri)
-		}
 	}
 }
 
@@ -80,10 +77,10 @@ func TestResourceDefinitions(t *testing.T) {
 	if i := fixed.Info(); fixed.Err() != nil ||
 		!reflect.DeepEqual(i, agent.ResourceInfo{URI: "f://x", Name: "n", Title: "T", Description: "d",
 			MIMEType: "text/x"}) ||
-		i.Key() != "f://x" || !i.Matches("f://x") || i.Matches("f://y") {
+		i.Key() != "f://x" {
 		t.Errorf("the resource is %+v, %v", i, fixed.Err())
 	}
-	if i := template.Info(); template.Err() != nil || i.URI != "" || i.Key() != "f://{x}" || i.Matches("g://x") {
+	if i := template.Info(); template.Err() != nil || i.URI != "" || i.Key() != "f://{x}" {
 		t.Errorf("the template is %+v, %v", i, template.Err())
 	}
 }
@@ -151,7 +148,11 @@ func FuzzTemplate(f *testing.F) {
 func FuzzTemplateCompiles(f *testing.F) {
 	f.Add("f://{a}{+b}", "f://x")
 	f.Add("{", "}")
-	f.Fuzz(func(_ *testing.T, template, uri string) {
-		agent.ResourceInfo{Template: template}.Matches(uri)
+	f.Fuzz(func(t *testing.T, template, uri string) {
+		r := agent.NewResourceFunc(template, "n", "", "",
+			func(context.Context, string, map[string]string) ([]agent.ResourceContents, error) { return nil, nil })
+		if r.Err() == nil {
+			_, _ = agent.ReadResource(one(t, agent.Capabilities{Resources: []agent.Resource{r}}), "callee", uri)
+		}
 	})
 }

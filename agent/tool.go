@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,58 +14,6 @@ type Tool struct {
 	info    ToolInfo
 	handler Caller
 	err     error
-}
-
-// ToolInfo describes a tool; its JSON is that of MCP.
-type ToolInfo struct {
-	Name        string `json:"name"`
-	Title       string `json:"title,omitempty"`
-	Description string `json:"description,omitempty"`
-	// InputSchema and OutputSchema are JSON schemas (draft 2020-12). The input's is of type object;
-	// the output's may be empty.
-	InputSchema  json.RawMessage `json:"inputSchema"`
-	OutputSchema json.RawMessage `json:"outputSchema,omitempty"`
-	Annotations  *Annotations    `json:"annotations,omitempty"`
-	// Raw is the description as a foreign server sent it, empty for what is declared here. It is
-	// written with the JSON of the description: of its members, those that the other fields say
-	// otherwise are replaced, and all that they do not know stays.
-	Raw json.RawMessage `json:"-"`
-}
-
-type bareToolInfo ToolInfo
-
-// MarshalJSON writes MCP's form, over Raw where there is one.
-func (t ToolInfo) MarshalJSON() ([]byte, error) { return encodeOver(t.Raw, bareToolInfo(t)) }
-
-// UnmarshalJSON reads MCP's form. What has members that no field holds is kept as Raw.
-func (t *ToolInfo) UnmarshalJSON(b []byte) error {
-	v, all, err := decodeAll[bareToolInfo](b)
-	if *t = ToolInfo(v); !all {
-		t.Raw = bytes.Clone(b)
-	}
-	return err
-}
-
-// Annotations are what a tool declares about its effects. A caller may rely on them only where it
-// trusts the callee.
-type Annotations struct {
-	// ReadOnly: the tool changes nothing. A read-only tool is safe to repeat.
-	ReadOnly bool `json:"readOnlyHint,omitempty"`
-	// Idempotent: calling again with equal arguments has no further effect. An idempotent tool is
-	// safe to repeat.
-	Idempotent bool `json:"idempotentHint,omitempty"`
-	// Destructive: the tool may destroy, not only add. nil is unknown, which MCP takes for true
-	// unless ReadOnly.
-	Destructive *bool `json:"destructiveHint,omitempty"`
-	// OpenWorld: the tool deals with things outside the system. nil is unknown, which MCP takes for
-	// true.
-	OpenWorld *bool `json:"openWorldHint,omitempty"`
-}
-
-// Repeatable reports whether the tool declares that calling it again with equal arguments does no
-// harm.
-func (t ToolInfo) Repeatable() bool {
-	return t.Annotations != nil && (t.Annotations.ReadOnly || t.Annotations.Idempotent)
 }
 
 // A ToolOption refines a tool.
@@ -237,38 +184,4 @@ func checked(check func(json.RawMessage) error, next Caller) Caller {
 		}
 		return next.Call(ctx, c)
 	})
-}
-
-// toolError is a handler's error as it leaves the agent. It says nothing about NotExecuted: the
-// handler ran.
-func toolError(ctx context.Context, err error) *Error {
-	var e *Error
-	var code Code
-	switch {
-	case errors.As(err, &e), errors.As(err, &code):
-		out := AsError(err)
-		if out.NotExecuted {
-			ran := *out
-			ran.NotExecuted, ran.cause = false, err
-			return &ran
-		}
-		return out
-	case ctx.Err() != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)):
-		return AsError(err)
-	}
-	return Errorf(CodeToolFailed, "%w", err)
-}
-
-func objectOr(in json.RawMessage) json.RawMessage {
-	if len(in) == 0 || string(in) == "null" {
-		return json.RawMessage("{}")
-	}
-	return in
-}
-
-func wrapErr(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", what, err)
 }

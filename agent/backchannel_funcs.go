@@ -1,0 +1,61 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// BackChannelFuncs is a [BackChannel] made of functions, for programs that call tools. What is nil
+// is not offered: notices of it are dropped, requests are unavailable. The functions are called
+// concurrently.
+type BackChannelFuncs struct {
+	OnProgress func(ProgressNotice)
+	OnLog      func(LogNotice)
+	OnContent  func([]Content)
+	Sample     func(context.Context, SampleRequest) (SampleResult, error)
+	Elicit     func(context.Context, ElicitRequest) (ElicitResult, error)
+	Roots      func(context.Context) ([]Root, error)
+}
+
+// Notify implements [BackChannel].
+func (h BackChannelFuncs) Notify(_ context.Context, n Notice) {
+	if n.Progress != nil && h.OnProgress != nil {
+		h.OnProgress(*n.Progress)
+	}
+	if n.Log != nil && h.OnLog != nil {
+		h.OnLog(*n.Log)
+	}
+	if len(n.Content) > 0 && h.OnContent != nil {
+		h.OnContent(n.Content)
+	}
+}
+
+// Request implements [BackChannel].
+func (h BackChannelFuncs) Request(ctx context.Context, r Request) (json.RawMessage, error) {
+	switch {
+	case r.Kind == AskSample && h.Sample != nil:
+		return answer(ctx, r, h.Sample)
+	case r.Kind == AskElicit && h.Elicit != nil:
+		return answer(ctx, r, h.Elicit)
+	case r.Kind == AskRoots && h.Roots != nil:
+		roots, err := h.Roots(ctx)
+		if err != nil {
+			return nil, AsError(err)
+		}
+		return json.Marshal(rootList{append([]Root{}, roots...)})
+	}
+	return nil, Errorf(CodeUnavailable, "the caller does not answer %q requests", r.Kind)
+}
+
+func answer[In, Out any](ctx context.Context, r Request, fn func(context.Context, In) (Out, error)) (json.RawMessage,
+	error) {
+	var in In
+	if err := json.Unmarshal(objectOr(r.Params), &in); err != nil {
+		return nil, Errorf(CodeInvalidArgument, "decode a %s request: %w", r.Kind, err)
+	}
+	out, err := fn(ctx, in)
+	if err != nil {
+		return nil, AsError(err)
+	}
+	return json.Marshal(out)
+}
