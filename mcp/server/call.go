@@ -123,7 +123,7 @@ func (e *endpoint) newCall(c *session, r request) (*agent.Call, error) {
 	if err != nil {
 		return nil, err
 	}
-	call.Agent, call.Name = to.agent, to.name
+	call.Agent, call.Name = to.Agent, to.Name
 	return call, nil
 }
 

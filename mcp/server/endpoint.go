@@ -10,6 +10,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/internal/schema"
+	"github.com/openmas/openmas/mcp/server/internal/catalog"
 )
 
 // endpoint is one MCP server: some agents under one naming, whatever transports its sessions use.
@@ -23,7 +24,7 @@ type endpoint struct {
 	posts  calls.Gate  // of HTTP requests that bring messages
 	server *sdk.Server
 	key    []byte // signs what clients carry from one round of a call to the next
-	name   naming
+	name   catalog.Naming
 	// schemas checks what is listed.
 	schemas schema.Checker
 	watch   func(ctx context.Context, agent, uri string) error // a client subscribes; may be nil
@@ -32,9 +33,9 @@ type endpoint struct {
 	// readable reports whether all of an agent is offered, and so what its tools link to; nil:
 	// none.
 	readable func(agent string) bool
-	spelled  links // the URIs of subscriptions that are not spelled as they are listed
+	spelled  catalog.Links // the URIs of subscriptions that are not spelled as they are listed
 	linksMu  sync.Mutex
-	linksOf  map[string]*links // see identityLinks
+	linksOf  map[string]*catalog.Links // see identityLinks
 
 	self     *sdk.Implementation // what results of protocol 2026-07-28 are signed with
 	selfJSON []byte
@@ -43,7 +44,7 @@ type endpoint struct {
 	fastCalls  atomic.Int64 // calls that took the fast path
 	lastClient atomic.Pointer[clientInfo]
 
-	catalog atomic.Pointer[catalog]
+	catalog atomic.Pointer[catalog.Catalog]
 	mu      sync.Mutex // held while the catalog and the SDK's lists change
 }
 

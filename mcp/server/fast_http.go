@@ -236,5 +236,5 @@ func (s *postStream) ask(ctx context.Context, method string, params, res any) er
 func (x *fastCall) plainHeaders(h http.Header) bool {
 	method, name := h[codec.MethodHeader], h[codec.NameHeader]
 	return len(method) == 1 && method[0] == codec.MethodCall && len(name) == 1 && name[0] == x.req.name &&
-		name[0] != "" && !x.ep.catalog.Load().wantsHeaders(name[0])
+		name[0] != "" && x.ep.catalog.Load().Heads[name[0]] == nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/mcp/server/internal/catalog"
 )
 
 // GatewayOptions configures a [Gateway].
@@ -50,8 +51,8 @@ type GatewayOptions struct {
 type Gateway struct {
 	o       GatewayOptions
 	dir     agent.Directory
-	expose  exposure
-	hide    exposure
+	expose  catalog.Exposure
+	hide    catalog.Exposure
 	gate    calls.Gate
 	http    *httpServer
 	handler http.Handler
@@ -66,7 +67,7 @@ type Gateway struct {
 // NewGateway checks the options and lists what dir offers now.
 func NewGateway(dir agent.Directory, o GatewayOptions) (*Gateway, error) {
 	o.Options = o.withDefaults()
-	g := &Gateway{o: o, dir: dir, expose: newExposure(o.Expose), hide: newExposure(o.Hide),
+	g := &Gateway{o: o, dir: dir, expose: catalog.NewExposure(o.Expose), hide: catalog.NewExposure(o.Hide),
 		drained: make(chan struct{}), one: map[string]*endpoint{}}
 	agents := g.listed()
 	var err error
@@ -76,7 +77,7 @@ func NewGateway(dir agent.Directory, o GatewayOptions) (*Gateway, error) {
 	g.all = newEndpoint(endpointConfig{Options: o.Options, open: o.Private, caller: dir, gate: &g.gate,
 		title:        cmp.Or(o.Project, "openmas"),
 		instructions: describe(agents), watch: o.Watch, down: g.down,
-		readable: func(name string) bool { return g.expose.whole(name) && (len(g.hide) == 0 || !g.hide.whole(name)) },
+		readable: func(name string) bool { return g.expose.Whole(name) && (len(g.hide) == 0 || !g.hide.Whole(name)) },
 	}, agents)
 	if g.handler, err = o.guard(g.routes()); err != nil {
 		return nil, err
@@ -89,20 +90,20 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.
 
 // listed is what the endpoint of all agents offers.
 func (g *Gateway) listed() []agent.Info {
-	infos := g.expose.filter(g.dir.Agents())
+	infos := g.expose.Filter(g.dir.Agents())
 	if len(g.hide) == 0 {
 		return infos
 	}
 	var out []agent.Info
 	for _, in := range infos {
-		if g.hide.whole(in.Name) {
+		if g.hide.Whole(in.Name) {
 			continue
 		}
 		in.Tools = slices.DeleteFunc(slices.Clone(in.Tools), func(t agent.ToolInfo) bool {
-			return g.hide.member(in.Name, t.Name)
+			return g.hide.Member(in.Name, t.Name)
 		})
 		in.Prompts = slices.DeleteFunc(slices.Clone(in.Prompts), func(p agent.PromptInfo) bool {
-			return g.hide.member(in.Name, p.Name)
+			return g.hide.Member(in.Name, p.Name)
 		})
 		out = append(out, in)
 	}
@@ -112,7 +113,7 @@ func (g *Gateway) listed() []agent.Info {
 // endpoint is that of one agent; nil when there is no such agent to offer.
 func (g *Gateway) endpoint(name string) *endpoint {
 	info, ok := g.dir.Agent(name)
-	if !ok || !g.expose.agent(name) {
+	if !ok || !g.expose.Agent(name) {
 		return nil
 	}
 	g.mu.Lock()
@@ -120,7 +121,7 @@ func (g *Gateway) endpoint(name string) *endpoint {
 	if ep := g.one[name]; ep != nil {
 		return ep
 	}
-	ep := soleEndpoint(g.o.Options, g.expose.filter([]agent.Info{info})[0], g.dir, &g.gate, g.o.Watch)
+	ep := soleEndpoint(g.o.Options, g.expose.Filter([]agent.Info{info})[0], g.dir, &g.gate, g.o.Watch)
 	ep.down = g.down
 	g.one[name] = ep
 	return ep
@@ -128,7 +129,7 @@ func (g *Gateway) endpoint(name string) *endpoint {
 
 // down says why what an agent may offer as name cannot be called yet.
 func (g *Gateway) down(agentName, name string) error {
-	if g.o.Down == nil || !g.expose.member(agentName, name) {
+	if g.o.Down == nil || !g.expose.Member(agentName, name) {
 		return nil
 	}
 	return g.o.Down(agentName)
@@ -148,7 +149,7 @@ func (g *Gateway) Refresh() {
 	defer g.mu.Unlock()
 	for name, ep := range g.one {
 		if info, ok := g.dir.Agent(name); ok {
-			ep.refresh(g.expose.filter([]agent.Info{info}))
+			ep.refresh(g.expose.Filter([]agent.Info{info}))
 		} else {
 			ep.refresh(nil)
 		}
@@ -202,7 +203,7 @@ func (g *Gateway) health(w http.ResponseWriter, r *http.Request) {
 	}
 	if _, err := g.o.identify(r); err == nil {
 		h.Project = g.o.Project
-		for _, a := range g.expose.filter(g.dir.Agents()) {
+		for _, a := range g.expose.Filter(g.dir.Agents()) {
 			h.Agents = append(h.Agents, a.Name)
 		}
 	}
@@ -228,4 +229,21 @@ func (g *Gateway) ResourceUpdated(ctx context.Context, agentName, uri string) {
 	if one != nil {
 		one.updated(ctx, agentName, uri)
 	}
+}
+
+// GatewayNames are the names of an agent's tools, or of its prompts, where many agents are offered
+// together: one for each of names, in their order, all of them different and none longer than 64
+// characters.
+//
+// A name is agent_tool. Agent names have no underscore, so the first one separates. Characters
+// other than [a-zA-Z0-9_-] become _. A name that would be too long, has other characters than those
+// of ASCII, or would be that of another tool as well, ends in a hash of the original. Which
+// names get one follows from the set of names alone: every start gives the same, in whatever order
+// a server lists its tools.
+func GatewayNames(agentName string, names []string) []string {
+	out := make([]string, len(names))
+	for i, n := range catalog.GatewayNames(agentName, names) {
+		out[i] = n.Exported
+	}
+	return out
 }

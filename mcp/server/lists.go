@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -15,6 +16,7 @@ import (
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/listing"
+	"github.com/openmas/openmas/mcp/server/internal/catalog"
 )
 
 type endpointConfig struct {
@@ -41,10 +43,10 @@ func soleEndpoint(o Options, info agent.Info, caller agent.Caller, gate *calls.G
 }
 
 func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
-	e := &endpoint{o: c.Options, agent: c.agent, open: c.open, caller: c.caller, gate: c.gate, name: gatewayNames,
-		watch: c.watch, readable: c.readable, down: c.down, key: newStateKey()}
+	e := &endpoint{o: c.Options, agent: c.agent, open: c.open, caller: c.caller, gate: c.gate,
+		name: catalog.GatewayNames, watch: c.watch, readable: c.readable, down: c.down, key: newStateKey()}
 	if c.agent != "" {
-		e.name = bareNames
+		e.name = catalog.BareNames
 	}
 	e.self = &sdk.Implementation{Name: c.title, Version: c.Version}
 	e.selfJSON, _ = json.Marshal(e.self) // strings: cannot fail
@@ -62,7 +64,7 @@ func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
 	})
 	e.server.AddReceivingMiddleware(e.receive)
 	e.server.AddSendingMiddleware(sendOnPost)
-	e.catalog.Store(&catalog{})
+	e.catalog.Store(&catalog.Catalog{})
 	e.refresh(agents)
 	return e
 }
@@ -73,32 +75,32 @@ func (e *endpoint) refresh(agents []agent.Info) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	old := e.catalog.Load()
-	now := newCatalog(agents, e.name, old, &e.schemas)
+	now := catalog.New(agents, e.name, old, &e.schemas)
 	e.catalog.Store(now)
 	level := slog.LevelDebug // the gateway of all agents tells
 	if e.agent == "" && !e.open {
 		level = slog.LevelWarn
 	}
-	for n := range now.notes {
-		if !old.notes[n] {
-			e.o.Logger.Log(context.Background(), level, "a "+n.kind+" cannot be offered as it is", "agent", n.agent,
-				"name", n.name, "reason", n.what)
+	for n := range now.Notes {
+		if !old.Notes[n] {
+			e.o.Logger.Log(context.Background(), level, "a "+n.Kind+" cannot be offered as it is", "agent", n.Agent,
+				"name", n.Name, "reason", n.What)
 		}
 	}
-	for name, t := range old.tools {
-		if t.heads != nil && (now.tools[name] == nil || now.tools[name].heads == nil) {
+	for name := range old.Heads {
+		if now.Heads[name] == nil {
 			e.server.RemoveTools(name)
 		}
 	}
-	for name, t := range now.tools {
-		if t.heads != nil && old.tools[name] != t {
+	for name, schema := range now.Heads {
+		if !bytes.Equal(old.Heads[name], schema) {
 			addOrWarn(e.o.Logger, "tool", name, func() {
-				e.server.AddTool(&sdk.Tool{Name: name, InputSchema: t.heads}, nil)
+				e.server.AddTool(&sdk.Tool{Name: name, InputSchema: schema}, nil)
 			})
 		}
 	}
-	for _, list := range []string{listTools, listPrompts, listResources, listTemplates} {
-		if !old.lists[list].Equal(now.lists[list]) {
+	for _, list := range []string{catalog.Tools, catalog.Prompts, catalog.Resources, catalog.Templates} {
+		if !old.Lists[list].Equal(now.Lists[list]) {
 			announce(e.server, list)
 		}
 	}
@@ -107,7 +109,7 @@ func (e *endpoint) refresh(agents []agent.Info) {
 // list answers a request for a page of a list. The SDK has none of them.
 func (e *endpoint) list(member, cursor string, meta sdk.Meta) (sdk.Result, error) {
 	version, _ := meta[sdk.MetaKeyProtocolVersion].(string)
-	items, next, ok := e.catalog.Load().lists[member].Page(cursor, version > codec.Version20251125)
+	items, next, ok := e.catalog.Load().Lists[member].Page(cursor, version > codec.Version20251125)
 	if !ok {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the cursor is none of this list"}
 	}

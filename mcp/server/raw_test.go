@@ -176,17 +176,3 @@ func TestLinksThatAToolHasReturned(t *testing.T) {
 		}
 	})
 }
-
-func TestLinksAreBounded(t *testing.T) {
-	var l links
-	for i := range maxLinks + 5 {
-		l.add(fmt.Sprintf("x://%d", i), target{"a", fmt.Sprint(i)})
-		l.add(fmt.Sprintf("x://%d", i), target{"a", fmt.Sprint(i)})
-	}
-	if _, ok := l.find("x://4"); ok || len(l.to) != maxLinks || len(l.order) != maxLinks {
-		t.Errorf("%d %d", len(l.to), len(l.order))
-	}
-	if to, ok := l.find("x://5"); !ok || to.name != "5" {
-		t.Error(to)
-	}
-}

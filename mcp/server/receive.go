@@ -12,6 +12,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/server/internal/catalog"
 )
 
 // receive is the SDK's middleware. What leads to an agent is served here and not by the SDK's
@@ -51,16 +52,16 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 			return orError(e.complete(ctx, ss, p))
 		case *sdk.ListToolsParams:
 			p = cmp.Or(p, &sdk.ListToolsParams{})
-			return e.list(listTools, p.Cursor, p.Meta)
+			return e.list(catalog.Tools, p.Cursor, p.Meta)
 		case *sdk.ListPromptsParams:
 			p = cmp.Or(p, &sdk.ListPromptsParams{})
-			return e.list(listPrompts, p.Cursor, p.Meta)
+			return e.list(catalog.Prompts, p.Cursor, p.Meta)
 		case *sdk.ListResourcesParams:
 			p = cmp.Or(p, &sdk.ListResourcesParams{})
-			return e.list(listResources, p.Cursor, p.Meta)
+			return e.list(catalog.Resources, p.Cursor, p.Meta)
 		case *sdk.ListResourceTemplatesParams:
 			p = cmp.Or(p, &sdk.ListResourceTemplatesParams{})
-			return e.list(listTemplates, p.Cursor, p.Meta)
+			return e.list(catalog.Templates, p.Cursor, p.Meta)
 		case *sdk.CancelledParams:
 			if c := sessionFrom(ctx); c != nil {
 				c.fast.cancelCall(p)
@@ -150,7 +151,7 @@ func (e *endpoint) subscribe(ctx context.Context, r *sdk.SubscribeRequest) error
 		return codec.ToRPCError(agent.Refusedf(agent.CodeInternal, "%w", errNoSession), uri)
 	}
 	// Reading asks the agent whether there is such a resource. Nobody can be asked here.
-	to, ok := e.catalog.Load().listed(uri)
+	to, ok := e.catalog.Load().Listed(uri)
 	if !ok {
 		to, ok = e.unlisted(c, uri)
 	}
@@ -159,15 +160,15 @@ func (e *endpoint) subscribe(ctx context.Context, r *sdk.SubscribeRequest) error
 	}
 	err := c.subs.add(uri)
 	if err == nil && e.watch != nil {
-		if err = e.watch(ctx, to.agent, to.name); err != nil {
+		if err = e.watch(ctx, to.Agent, to.Name); err != nil {
 			c.subs.remove(uri)
 		}
 	}
 	if err != nil {
 		return codec.ToRPCError(err, uri)
 	}
-	if uri != e.catalog.Load().exportedURI(to.agent, to.name) {
-		e.spelled.add(uri, to)
+	if uri != e.catalog.Load().ExportedURI(to.Agent, to.Name) {
+		e.spelled.Add(uri, to)
 	}
 	return nil
 }
@@ -183,12 +184,12 @@ func (e *endpoint) unsubscribe(ctx context.Context, r *sdk.UnsubscribeRequest) e
 // the agent calls it.
 func (e *endpoint) updated(ctx context.Context, agentName, uri string) {
 	cat := e.catalog.Load()
-	exported, this := cat.exportedURI(agentName, uri), target{agentName, uri}
-	to, ok := cat.listed(exported)
+	exported, this := cat.ExportedURI(agentName, uri), catalog.Target{Agent: agentName, Name: uri}
+	to, ok := cat.Listed(exported)
 	if !ok {
-		to, ok = cat.templated(exported)
+		to, ok = cat.Templated(exported)
 	}
-	known := e.spelled.of(this)
+	known := e.spelled.Of(this)
 	if ok && to == this {
 		known = append(known, exported)
 	}

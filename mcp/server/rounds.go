@@ -138,15 +138,7 @@ func (e *endpoint) repeatable(c *session, r request) bool {
 		return true
 	}
 	to, err := e.resolve(c, r.op, r.name)
-	if err != nil {
-		return false
-	}
-	for _, t := range e.catalog.Load().tools {
-		if t.target == to {
-			return t.info.Repeatable()
-		}
-	}
-	return false
+	return err == nil && e.catalog.Load().Repeatable(to)
 }
 
 // nameOf is a short text that differs when answers do; empty without any.

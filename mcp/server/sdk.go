@@ -12,6 +12,7 @@ import (
 
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/schema"
+	"github.com/openmas/openmas/mcp/server/internal/catalog"
 )
 
 // This file holds what works round the SDK. Each piece has a test in sdk_test.go that fails when an
@@ -111,10 +112,10 @@ func setFirstLevel(ctx context.Context, next sdk.MethodHandler, ss *sdk.ServerSe
 func announce(s *sdk.Server, list string) {
 	const name = "openmas.changed"
 	switch list {
-	case listTools:
+	case catalog.Tools:
 		s.AddTool(&sdk.Tool{Name: name, InputSchema: schema.Any}, nil)
 		s.RemoveTools(name)
-	case listPrompts:
+	case catalog.Prompts:
 		s.AddPrompt(&sdk.Prompt{Name: name}, nil)
 		s.RemovePrompts(name)
 	default: // one notification is for both

@@ -15,6 +15,7 @@ import (
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/server/internal/catalog"
 )
 
 // SessionInfo describes a client's session on the server.
@@ -52,7 +53,7 @@ type session struct {
 	use  streamableUse
 	subs subscriptions
 	// links are what its calls returned, and no agent lists.
-	links links
+	links catalog.Links
 	fast  fastPath
 	keep  func(*sdk.ServerSession) // called by the handshake; may be nil
 
