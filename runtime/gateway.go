@@ -126,7 +126,7 @@ func (r *Runtime) readiness() error {
 
 func (r *Runtime) hostOptions() server.Options {
 	return server.Options{Logger: r.log, Version: r.opts.Version, Limits: gatewayLimits(r.cfg.MCP),
-		NoFastPath: noFastPath(r.cfg.MCP)}
+		NoFastPath: noFastPath(r.cfg.MCP), Process: r.shared}
 }
 
 // serveHTTP serves until it is taken back. By then sessions have been ended by those who own them;

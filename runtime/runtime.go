@@ -23,6 +23,7 @@ import (
 	"github.com/openmas/openmas/runtime/internal/mask"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/route"
+	"github.com/openmas/openmas/runtime/internal/statekey"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -78,7 +79,8 @@ type Runtime struct {
 	local     *communicator.Local
 	cluster   *cluster.Cluster // nil with a broker of our own
 	process   string
-	state     string // the folder for what is kept
+	state     string          // the folder for what is kept
+	shared    *server.Process // by all MCP endpoints
 	private   *private
 	gateway   atomic.Pointer[server.Gateway]
 	publisher agent.Publisher
@@ -132,6 +134,8 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 		}
 	}
 	r.process, r.state = newProcess(), cfg.StateDir()
+	r.shared = server.NewProcess(r.process, statekey.Source{Project: cfg.Project, Secrets: cfg.MCP.RequestStateKeys,
+		Dir: r.state, Logger: r.log}.Keys())
 	r.phase.Store("starting")
 	r.url.Store("")
 	return r, nil

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,27 +11,6 @@ import (
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp"
 )
-
-// A client may answer a question as long as its state allows, and not a second longer.
-func TestAStateExpires(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e := &endpoint{key: newStateKey()}
-		bound := e.boundTo(Identity{}, request{op: agent.OpTool, name: "a"})
-		sealed, err := e.sealState(roundState{Bound: bound})
-		if err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(roundsLife)
-		if err := e.openState(sealed, &roundState{Bound: bound}); err != nil {
-			t.Errorf("at its last moment: %v", err)
-		}
-		time.Sleep(time.Second)
-		var expired *stateError
-		if err := e.openState(sealed, &roundState{Bound: bound}); !errors.As(err, &expired) {
-			t.Errorf("a second later: %v", err)
-		}
-	})
-}
 
 // The end of a session ends its calls, whatever their own request or connection is up to.
 func TestTheEndOfASessionEndsItsCalls(t *testing.T) {

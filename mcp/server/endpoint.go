@@ -23,7 +23,6 @@ type endpoint struct {
 	gate   *calls.Gate // of calls
 	posts  calls.Gate  // of HTTP requests that bring messages
 	server *sdk.Server
-	key    []byte // signs what clients carry from one round of a call to the next
 	name   catalog.Naming
 	// schemas checks what is listed.
 	schemas schema.Checker

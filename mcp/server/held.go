@@ -13,18 +13,19 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/requeststate"
 )
 
 const (
-	maxHeld  = 1000             // calls that wait for answers, or have ended and may be asked about again
-	heldLife = 10 * time.Minute // since the last request about one
+	heldLife     = 10 * time.Minute // since the last request about a call that waits
+	maxQuestions = 64               // open at once, of one call
 	// gatherTime is how long the first question waits for others that are asked at the same time.
 	gatherTime = 5 * time.Millisecond
 )
 
 // heldCalls are the calls of protocol 2026-07-28 that have asked something. Each runs in a
 // goroutine of its own, since the request that began it is answered before it ends. The zero value
-// is empty.
+// is empty. The places are those of the [Process].
 type heldCalls struct {
 	mu      sync.Mutex
 	byID    map[string]*held
@@ -39,8 +40,8 @@ type held struct {
 	e       *endpoint
 	session *session // of the request that began it
 	call    *agent.Call
-	timeout time.Duration // that the client set
-	state   roundState    // with which it began
+	timeout time.Duration      // that the client set
+	state   requeststate.State // with which it began
 	request request
 
 	ctx    context.Context
@@ -51,6 +52,7 @@ type held struct {
 	err      error
 
 	id      string      // empty: it has asked nothing yet
+	at      *place      // nil: see id
 	expires *time.Timer // nil: see id
 
 	turns struct {
@@ -95,48 +97,48 @@ func (s *heldCalls) begin(h *held) *held {
 
 func (h *held) keyed() string { return string(h.state.Bound) + h.call.Key }
 
-// keep makes a call one that waits. It reports whether it may.
-func (h *held) keep() bool {
-	s := &h.e.held
+// keep makes a call one that waits. The error says why it may not. It is called by one goroutine at
+// a time.
+func (h *held) keep() error {
+	if h.at != nil {
+		return nil
+	}
+	s, process := &h.e.held, h.e.o.Process
+	at := process.take(h.finished, func() { s.forget(h) })
+	if at == nil {
+		return agent.Errorf(agent.CodeUnavailable, "%d calls wait for answers in this process, the limit", maxHeld)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case h.id != "":
-		return true
-	case s.shut || len(s.byID) >= maxHeld && !s.evictLocked():
-		return false
+	if s.shut {
+		process.leave(at)
+		return shuttingDown()
 	}
 	if s.byID == nil {
 		s.byID = map[string]*held{}
 	}
-	h.id = rand.Text()
+	h.id, h.at = rand.Text(), at
 	s.byID[h.id] = h
 	h.expires = time.AfterFunc(heldLife, func() {
 		h.cancel(agent.Errorf(agent.CodeDeadlineExceeded, "%s: nobody answered its question within %s", h.call.Target(),
 			heldLife))
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.forgetLocked(h)
+		s.forget(h)
 	})
-	return true
+	return nil
 }
 
-// evictLocked makes room by forgetting a call that has ended.
-func (s *heldCalls) evictLocked() bool {
-	for _, h := range s.byID {
-		select {
-		case <-h.finished:
-			h.expires.Stop()
-			s.forgetLocked(h)
-			return true
-		default:
-		}
-	}
-	return false
+func (s *heldCalls) forget(h *held) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forgetLocked(h)
 }
 
 func (s *heldCalls) forgetLocked(h *held) {
-	delete(s.byID, h.id)
+	if h.at != nil {
+		h.expires.Stop()
+		h.e.o.Process.leave(h.at)
+		delete(s.byID, h.id)
+	}
 	if key := h.keyed(); s.byKey[key] == h {
 		delete(s.byKey, key)
 	}
@@ -179,7 +181,7 @@ func (h *held) run() {
 }
 
 // serve answers a request about the call: the first, or one with a state of it.
-func (h *held) serve(ctx context.Context, now roundState, answers map[string]json.RawMessage,
+func (h *held) serve(ctx context.Context, now requeststate.State, answers map[string]json.RawMessage,
 	back *backChannel) (*agent.Result, error) {
 	n := now.Turn
 	h.turns.Lock()
@@ -276,9 +278,9 @@ func (h *held) result() (*agent.Result, error) {
 }
 
 // ask is the result that asks the client.
-func (h *held) ask(state roundState, open map[string]agent.Request) (*agent.Result, error) {
+func (h *held) ask(state requeststate.State, open map[string]agent.Request) (*agent.Result, error) {
 	state.Asked = slices.Collect(maps.Keys(open))
-	sealed, err := h.e.sealState(state)
+	sealed, err := h.e.o.Process.sealer.Seal(state)
 	if err != nil {
 		h.cancel(err)
 		return nil, err
@@ -286,13 +288,17 @@ func (h *held) ask(state roundState, open map[string]agent.Request) (*agent.Resu
 	return &agent.Result{Pending: &agent.Pending{Requests: open, State: sealed}}, nil
 }
 
+// end lets no further call wait. It returns those that do, or ended lately.
+func (s *heldCalls) end() []*held {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shut = true
+	return slices.Collect(maps.Values(s.byID))
+}
+
 // drain cancels the calls that wait for an answer: nobody waits for people.
 func (s *heldCalls) drain() {
-	s.mu.Lock()
-	s.shut = true
-	all := slices.Collect(maps.Values(s.byID))
-	s.mu.Unlock()
-	for _, h := range all {
+	for _, h := range s.end() {
 		if len(h.unanswered()) > 0 {
 			h.cancel(shuttingDown())
 		}
@@ -301,13 +307,10 @@ func (s *heldCalls) drain() {
 
 // close cancels all calls and waits for them until ctx ends.
 func (s *heldCalls) close(ctx context.Context) {
-	s.mu.Lock()
-	s.shut = true
-	for _, h := range s.byID {
-		h.expires.Stop()
+	for _, h := range s.end() {
 		h.cancel(shuttingDown())
+		s.forget(h)
 	}
-	s.mu.Unlock()
 	done := make(chan struct{})
 	go func() { s.running.Wait(); close(done) }() // ends with the last call
 	select {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/requeststate"
 )
 
 // A form is an endpoint with two tools that ask twice, one of which is safe to repeat, and a client
@@ -30,12 +32,15 @@ type form struct {
 	ended []error
 }
 
-func newForm() *form {
+func newForm() *form { return newFormWith(nil) }
+
+// newFormWith is one whose calls wait in a process; nil: of its own.
+func newFormWith(process *Process) *form {
 	f := &form{}
 	schema := json.RawMessage(`{"type":"object"}`)
 	info := agent.Info{Name: "form", Tools: []agent.ToolInfo{{Name: "fill", InputSchema: schema},
 		{Name: "look", InputSchema: schema, Annotations: &agent.Annotations{ReadOnly: true}}}}
-	f.ep = soleEndpoint(Options{}.withDefaults(), info, agent.CallerFunc(f.call), new(calls.Gate), nil)
+	f.ep = soleEndpoint(Options{Process: process}.withDefaults(), info, agent.CallerFunc(f.call), new(calls.Gate), nil)
 	return f
 }
 
@@ -147,26 +152,107 @@ func TestAHeldCallThatIsGone(t *testing.T) {
 	})
 }
 
-// Beyond the bound a call that is safe to repeat goes without being held; another cannot ask.
+// Beyond the bound, which is that of the process, a call that is safe to repeat goes without being
+// held; another cannot ask.
 func TestHeldCallsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newForm()
+		process := NewProcess("p1", nil)
+		f, other := newFormWith(process), newFormWith(process)
 		defer f.ep.held.close(t.Context())
 		held := make([]*agent.Pending, maxHeld)
 		for i := range held {
-			held[i] = f.asked(t, "fill", nil, "", "name")
+			held[i] = []*form{f, other}[i%2].asked(t, "fill", nil, "", "name")
 		}
 		if got := f.text(t, "fill", nil, ""); !strings.Contains(got, "1000 calls wait") {
 			t.Error(got)
 		}
 		p := f.asked(t, "look", f.asked(t, "look", nil, "", "name"), `"Ada"`, "town")
 		if got := f.text(t, "look", p, `"Rome"`); !strings.HasSuffix(got, `: "Ada" "Rome"`) ||
-			f.runs.Load() != maxHeld+4 {
+			f.runs.Load() != maxHeld/2+4 {
 			t.Errorf("%s after %d runs", got, f.runs.Load())
 		}
-		// One that has ended makes room.
-		f.text(t, "fill", f.asked(t, "fill", held[0], `"Ada"`, "town"), `"Rome"`)
+		// One that has ended makes room, at whatever server.
+		other.text(t, "fill", other.asked(t, "fill", held[1], `"Ada"`, "town"), `"Rome"`)
 		f.asked(t, "fill", nil, "", "name")
+		// So does a server that ends, and it ends no calls of others.
+		other.ep.held.close(t.Context())
+		if n := len(process.held); n != maxHeld/2+1 {
+			t.Errorf("%d calls wait", n)
+		}
+		f.asked(t, "fill", held[0], `"Ada"`, "town")
+	})
+}
+
+// A state of another process of the project, or of a life before a restart, is known. What waits
+// there does not run here unless it is safe to repeat. A state of another project is refused.
+func TestStatesOfOtherProcesses(t *testing.T) {
+	key := func(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
+	process := func(name string, keys ...[]byte) *form {
+		return newFormWith(NewProcess(name, func() [][]byte { return keys }))
+	}
+	synctest.Test(t, func(t *testing.T) {
+		p1, p2 := process("p1", key(1)), process("p2", key(1))
+		rotated, other := process("p3", key(2), key(1)), process("p4", key(2))
+		for _, f := range []*form{p1, p2, rotated, other} {
+			defer f.ep.held.close(t.Context())
+		}
+		states := map[string]*agent.Pending{}
+		for _, tool := range []string{"fill", "look"} {
+			states[tool] = p1.asked(t, tool, p1.asked(t, tool, nil, "", "name"), `"Ada"`, "town")
+		}
+		for _, f := range []*form{p2, rotated} {
+			if got := f.text(t, "fill", states["fill"], `"Rome"`); !strings.HasPrefix(got, "outcome_unknown: ") ||
+				!strings.Contains(got, "it ran in process p1") {
+				t.Error(got)
+			}
+			if got := f.text(t, "look", states["look"], `"Rome"`); got != `run 1: "Ada" "Rome"` {
+				t.Error(got)
+			}
+		}
+		for _, tool := range []string{"fill", "look"} {
+			if got := other.text(t, tool, states[tool], `"Rome"`); !strings.Contains(got, "not made by this system") {
+				t.Error(got)
+			}
+		}
+		if other.runs.Load() != 0 {
+			t.Error("it ran for a state that is not ours")
+		}
+		if got := p1.text(t, "fill", states["fill"], `"Rome"`); got != `run 1: "Ada" "Rome"` {
+			t.Error(got)
+		}
+
+		again := p1.asked(t, "fill", nil, "", "name")
+		look := p1.asked(t, "look", nil, "", "name")
+		time.Sleep(requeststate.Life + time.Second)
+		for _, f := range []*form{p1, p2} {
+			if got := f.text(t, "fill", again, `"Ada"`); !strings.HasPrefix(got, "outcome_unknown: ") {
+				t.Error(got)
+			}
+			if got := f.text(t, "look", look, `"Ada"`); !strings.Contains(got, "has expired: make the call anew") {
+				t.Error(got)
+			}
+		}
+	})
+}
+
+// A question that its tool has given up is not asked any more.
+func TestAQuestionIsWithdrawn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newForm()
+		f.ep.caller = agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+			short, cancel := context.WithTimeout(ctx, time.Second) // less than what is left to the call
+			defer cancel()
+			_, late := c.Back.Request(short, agent.Request{Kind: agent.AskElicit, Params: json.RawMessage(`"quick?"`)})
+			answer, err := c.Back.Request(ctx, agent.Request{Kind: agent.AskElicit, Params: json.RawMessage(`"slow?"`)})
+			return agent.TextResult(fmt.Sprint(agent.CodeOf(late), " ", string(answer))), err
+		})
+		defer f.ep.held.close(t.Context())
+		first := f.asked(t, "fill", nil, "", "quick?")
+		time.Sleep(2 * time.Second)
+		first.Requests = nil // the client answers nothing
+		if got := f.text(t, "fill", f.asked(t, "fill", first, "", "slow?"), `2`); got != "deadline_exceeded 2" {
+			t.Error(got)
+		}
 	})
 }
 

@@ -44,7 +44,7 @@ func soleEndpoint(o Options, info agent.Info, caller agent.Caller, gate *calls.G
 
 func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
 	e := &endpoint{o: c.Options, agent: c.agent, open: c.open, caller: c.caller, gate: c.gate,
-		name: catalog.GatewayNames, watch: c.watch, readable: c.readable, down: c.down, key: newStateKey()}
+		name: catalog.GatewayNames, watch: c.watch, readable: c.readable, down: c.down}
 	if c.agent != "" {
 		e.name = catalog.BareNames
 	}

@@ -2,10 +2,12 @@ package server
 
 import (
 	"cmp"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/openmas/openmas/agent"
@@ -109,6 +111,8 @@ type Options struct {
 	// Origins are web origins whose pages may send requests, such as https://app.example.org.
 	// Programs send no origin.
 	Hosts, Origins []string
+	// Process is what this server shares with the others of its process. nil: nothing.
+	Process *Process
 	// NoFastPath leaves all messages to the SDK. Calls of tools are slower then, and do the same.
 	NoFastPath bool
 }
@@ -119,6 +123,9 @@ func (o Options) withDefaults() Options {
 	}
 	o.Version = cmp.Or(o.Version, "dev")
 	o.Limits = o.Limits.WithDefaults()
+	if o.Process == nil {
+		o.Process = NewProcess(strings.ToLower(rand.Text()[:10]), nil)
+	}
 	return o
 }
 

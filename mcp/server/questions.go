@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"strconv"
 	"sync"
@@ -52,6 +53,7 @@ func (q *questions) Request(ctx context.Context, r agent.Request) (json.RawMessa
 	case answer := <-wait:
 		return answer, nil
 	case <-ctx.Done():
+		q.withdraw(wait)
 		return nil, agent.AsError(context.Cause(ctx))
 	case <-q.held.ctx.Done():
 		return nil, agent.AsError(context.Cause(q.held.ctx))
@@ -87,8 +89,8 @@ func (q *questions) ask(r agent.Request) (wait chan json.RawMessage, answer json
 	if len(q.open) >= maxQuestions {
 		return nil, nil, agent.Errorf(agent.CodeResourceExhausted, "more than %d questions at once", maxQuestions)
 	}
-	switch held := q.held.keep(); {
-	case held:
+	switch full := q.held.keep(); {
+	case full == nil:
 		wait = make(chan json.RawMessage, 1)
 		q.waiting[id] = wait
 	case q.held.e.repeatable(q.held.session, q.held.request):
@@ -96,8 +98,7 @@ func (q *questions) ask(r agent.Request) (wait chan json.RawMessage, answer json
 		err = agent.Errorf(agent.CodeCanceled, "%s: %w", r.Kind, agent.ErrAnswersFollow)
 		q.held.cancel(err)
 	default:
-		return nil, nil, agent.Errorf(agent.CodeUnavailable, "%s: %d calls wait for answers on this server, the limit",
-			r.Kind, maxHeld)
+		return nil, nil, fmt.Errorf("%s: %w", r.Kind, full)
 	}
 	q.open[id] = r
 	select {
@@ -105,6 +106,19 @@ func (q *questions) ask(r agent.Request) (wait chan json.RawMessage, answer json
 	default: // one is there
 	}
 	return wait, nil, err
+}
+
+// withdraw takes a question back whose answer nobody waits for any more: whoever asked it has
+// ended.
+func (q *questions) withdraw(wait chan json.RawMessage) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for id, w := range q.waiting {
+		if w == wait {
+			delete(q.waiting, id)
+			delete(q.open, id)
+		}
+	}
 }
 
 // answer gives the client's answers to those who wait for them.

@@ -83,9 +83,9 @@ type round struct {
 }
 
 // stateError says that a state is none of ours, or not for this call.
-type stateError struct{ why string }
+type stateError struct{ why error }
 
-func (e *stateError) Error() string { return "requestState: " + e.why }
+func (e *stateError) Error() string { return "requestState: " + e.why.Error() }
 
 // capabilityError says that a call failed because the client lacks a capability.
 type capabilityError struct {

@@ -2,20 +2,18 @@ package server
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/requeststate"
 )
 
 // A client of protocol 2026-07-28 cannot be asked while its request waits. What a tool asks ends
@@ -23,29 +21,6 @@ import (
 // running call waits for that (held.go). Where it is gone, because the process ended or too many
 // wait, a tool that is safe to repeat runs again from its start, and gets the answers so far at
 // once. They are in the state that the client carries from one round to the next, signed.
-
-const (
-	roundsLife    = time.Hour // of a state: users take their time
-	maxRoundState = 256 << 10 // bytes of a state
-	maxQuestions  = 64        // open at once, of one call
-)
-
-// roundState is what the client carries, unread and unchanged.
-type roundState struct {
-	Bound   []byte                     `json:"b"` // to what it belongs: identity, what is called, its input
-	Expires int64                      `json:"x"` // seconds since 1970
-	Round   int                        `json:"r"`
-	Asked   []string                   `json:"q,omitempty"` // questions that are open
-	Answers map[string]json.RawMessage `json:"a,omitempty"` // to those that are not
-	// Held names the running call that waits, and Turn says which of its answers is the next.
-	Held string `json:"h,omitempty"`
-	Turn int    `json:"n,omitempty"`
-	// Own is set when the callee itself gave a result that wants input, and gets State and the
-	// answers. Else Inputs and State are those that it had when it asked.
-	Own    bool                       `json:"o,omitempty"`
-	Inputs map[string]json.RawMessage `json:"i,omitempty"`
-	State  string                     `json:"s,omitempty"`
-}
 
 // rounds makes the call, and again with the client's answers as long as it asks for input.
 func (e *endpoint) rounds(ctx context.Context, call *agent.Call, back agent.BackChannel) (*agent.Result, error) {
@@ -81,9 +56,7 @@ func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notic
 			return h.serve(ctx, now, r.round.answers, notices)
 		}
 		if !e.repeatable(c, r) {
-			return nil, agent.Errorf(agent.CodeOutcomeUnknown, "%s waited for the answer to a question and is gone: "+
-				"its process has ended, or %s have passed; it is not safe to repeat, so it does not run again", r.name,
-				heldLife)
+			return nil, e.gone(now, r)
 		}
 	}
 	r.meta.Inputs, r.meta.State = now.Inputs, now.State
@@ -97,18 +70,22 @@ func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notic
 	h.questions = questions{held: h, caps: r.round.caps, answers: now.Answers, asked: make(chan struct{}, 1),
 		back: notices}
 	if first := e.held.begin(h); first != h {
-		return first.serve(ctx, roundState{}, nil, notices)
+		return first.serve(ctx, requeststate.State{}, nil, notices)
 	}
 	h.start(ctx)
 	return h.serve(ctx, now, nil, notices)
 }
 
 // readRound reads what the client carried, with its answers in it.
-func (e *endpoint) readRound(c *session, r request) (roundState, error) {
-	now := roundState{Bound: e.boundTo(c.identity, r), Inputs: r.round.answers}
+func (e *endpoint) readRound(c *session, r request) (now requeststate.State, err error) {
+	now = requeststate.State{Bound: e.boundTo(c.identity, r), Inputs: r.round.answers}
 	if r.round.state != "" {
-		if err := e.openState(r.round.state, &now); err != nil {
-			return now, err
+		now, err = e.o.Process.sealer.Open(r.round.state, now.Bound)
+		switch {
+		case errors.Is(err, requeststate.ErrExpired) && now.Held != "" && !e.repeatable(c, r):
+			return now, e.gone(now, r) // "make the call anew" would be wrong
+		case err != nil:
+			return now, &stateError{err}
 		}
 		own := map[string]json.RawMessage{}
 		for id, answer := range r.round.answers {
@@ -129,6 +106,16 @@ func (e *endpoint) readRound(c *session, r request) (roundState, error) {
 		return now, agent.Errorf(agent.CodeResourceExhausted, "%s asked for input %d times", r.name, codec.MaxRounds)
 	}
 	return now, nil
+}
+
+// gone is the outcome of a call that waited, is there no more and must not run again.
+func (e *endpoint) gone(state requeststate.State, r request) error {
+	why := fmt.Sprintf("its question was open for more than %s, or it has ended and made room for others", heldLife)
+	if mine := e.o.Process.sealer.Process(); state.Process != mine {
+		why = fmt.Sprintf("it ran in process %s, which has ended or is not this one, %s", state.Process, mine)
+	}
+	return agent.Errorf(agent.CodeOutcomeUnknown, "%s waited for the answer to a question and is not here: %s; it is "+
+		"not safe to repeat, so it does not run again", r.name, why)
 }
 
 // repeatable reports whether a call may run again from its start: reading may, and a tool that says
@@ -161,55 +148,4 @@ func (e *endpoint) boundTo(id Identity, r request) []byte {
 		_, _ = fmt.Fprintf(sum, "%d:%s", len(part), part) // never fails
 	}
 	return sum.Sum(nil)
-}
-
-func (e *endpoint) sign(body string) string {
-	mac := hmac.New(sha256.New, e.key)
-	mac.Write([]byte(body))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-}
-
-// sealState makes what the client carries.
-func (e *endpoint) sealState(s roundState) (string, error) {
-	s.Expires = time.Now().Add(roundsLife).Unix()
-	raw, err := json.Marshal(s)
-	if err != nil {
-		return "", agent.Errorf(agent.CodeInternal, "encode the state of a call: %w", err)
-	}
-	body := base64.RawURLEncoding.EncodeToString(raw)
-	if len(body) > maxRoundState {
-		return "", agent.Errorf(agent.CodeResourceExhausted, "the answers so far have %d bytes, over the limit of %d",
-			len(body), maxRoundState)
-	}
-	return body + "." + e.sign(body), nil
-}
-
-// openState reads a state for the call that s is bound to.
-func (e *endpoint) openState(sealed string, s *roundState) error {
-	body, mac, ok := strings.Cut(sealed, ".")
-	if !ok || len(body) > maxRoundState || !hmac.Equal([]byte(mac), []byte(e.sign(body))) {
-		return &stateError{"it was not made by this server, or has been changed"}
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(body)
-	var in roundState
-	if err == nil {
-		err = json.Unmarshal(raw, &in)
-	}
-	switch {
-	case err != nil:
-		return &stateError{err.Error()}
-	case !hmac.Equal(in.Bound, s.Bound):
-		return &stateError{"it belongs to another call"}
-	case time.Now().Unix() > in.Expires:
-		return &stateError{"it has expired: make the call anew"}
-	}
-	*s = in
-	return nil
-}
-
-// newStateKey is for the states of this process.
-func newStateKey() []byte {
-	key := make([]byte, sha256.Size)
-	_, _ = rand.Read(key) // never fails
-	return key
 }

@@ -115,6 +115,8 @@ func TestConfigErrors(t *testing.T) {
 		{name: "resumption", file: ok + "mcp: {resume: 1KiB, poll: 200ms}\n"},
 		{name: "polling without resumption", file: ok + "mcp: {poll: 30s}\n"},
 		{name: "nothing resumed", file: ok + "mcp: {resume: 0, poll: 0s}\n"},
+		{name: "keys that can be guessed", file: ok + "mcp: {request_state_keys: [\"${env:K}\", \"\", " +
+			"sesame-9-of-thirty-two-characters]}\n", opts: Options{Environ: []string{"K=sesame"}}},
 		{name: "sampling", file: ok + "mcp: {sampling: llm}\n"},
 		{name: "sampling by nobody", file: ok + "mcp: {sampling: b.complete}\n"},
 		{name: "peers", file: "agents:\n  a: {type: x, token: sesame-1, tls: {ca_file: ca}, oauth: {client_id: me}, " +

@@ -50,6 +50,13 @@ type MCP struct {
 	// After this time a call without an answer closes its stream, and a client of protocol
 	// 2025-11-25 comes back for the answer: for proxies that cut long requests. Needs mcp.resume.
 	Poll time.Duration `yaml:"poll" default:"off" min:"1s" off:"-1"`
+	// Secrets of at least 32 characters, such as "${env:OPENMAS_STATE_KEY}". They sign what clients
+	// of protocol 2026-07-28 carry between the requests of a call that asks them something. The
+	// first one signs, the others are accepted as well, so that a key can be replaced. Left out:
+	// the processes of the project on this machine share a key in the state folder.
+	//
+	// The key in the folder is made when it is first needed, in the file request-state.key.
+	RequestStateKeys []string `yaml:"request_state_keys" secret:"yes"`
 	// The tool, as "agent.tool", that answers MCP servers that ask for a model when the caller has
 	// none. Left out: such requests are refused.
 	//
@@ -60,11 +67,20 @@ type MCP struct {
 	FastPath *bool `yaml:"fast_path" default:"true"`
 }
 
+// minStateKey is the least number of characters of a key that signs.
+const minStateKey = 32
+
 func (v *validator) mcp() {
 	m := v.c.MCP
 	if m.Poll > 0 && m.Resume < 0 {
 		v.fail([]string{"mcp", "poll"}, `write mcp: {resume: 16MiB} too`, "has no effect without mcp.resume: the "+
 			"client could not come back")
+	}
+	for i, key := range m.RequestStateKeys {
+		if len(key) < minStateKey {
+			v.fail([]string{"mcp", "request_state_keys", item(i)}, `make one with "openssl rand -hex 32"`,
+				"a key of %d characters can be guessed: it needs at least %d", len(key), minStateKey)
+		}
 	}
 	if m.Sampling == "" {
 		return

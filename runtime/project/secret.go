@@ -51,6 +51,10 @@ func secretsOf(section reflect.Value, out []string) []string {
 		case field.IsZero():
 		case k.secret && field.Kind() == reflect.String:
 			out = append(out, field.String())
+		case k.secret && field.Kind() == reflect.Slice:
+			for i := range field.Len() {
+				out = append(out, field.Index(i).String())
+			}
 		case k.secret:
 			for it := field.MapRange(); it.Next(); {
 				out = append(out, it.Value().String())
