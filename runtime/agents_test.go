@@ -205,6 +205,7 @@ func types(extra agent.Types) agent.Types {
 		"runs":   func() agent.Agent { return &runs{} },
 		"worker": func() agent.Agent { return &worker{} },
 		"board":  func() agent.Agent { return &board{} },
+		"form":   func() agent.Agent { return &form{} },
 	}
 	for name, f := range extra {
 		t[name] = f

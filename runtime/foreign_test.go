@@ -19,9 +19,9 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-// foreignVar makes the test binary an MCP server that knows nothing of openmas: "stdio", or "sse"
-// on a port of its own. One that "exits" or is "silent" never gets that far. With lateVar it waits
-// for that file first.
+// foreignVar makes the test binary an MCP server that knows nothing of openmas: "stdio", "form", or
+// "sse" on a port of its own. One that "exits" or is "silent" never gets that far. With lateVar it
+// waits for that file first.
 const (
 	foreignVar = "RUNTIME_TEST_FOREIGN"
 	lateVar    = "RUNTIME_TEST_LATE"
@@ -76,6 +76,10 @@ func foreignServer(kind string) int {
 	switch kind {
 	case "stdio":
 		if err := foreign().Run(context.Background(), &sdk.StdioTransport{}); err != nil {
+			return 1
+		}
+	case "form":
+		if err := oldForm(os.Stdin, os.Stdout); err != nil {
 			return 1
 		}
 	case "exits":
