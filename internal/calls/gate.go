@@ -57,6 +57,9 @@ func (g *Gate) Shut() {
 	})
 }
 
+// IsShut reports whether Enter refuses.
+func (g *Gate) IsShut() bool { return g.n.Load()&gateShut != 0 }
+
 // Wait returns when the gate is shut and empty, or with an error when ctx ends before.
 func (g *Gate) Wait(ctx context.Context) error {
 	select {

@@ -57,8 +57,8 @@ func (p *Pool) Info() agent.Info {
 // Call implements [agent.Caller]: the least loaded instance that is up serves, in turn among
 // equals; those with one idempotency key go to one instance.
 func (p *Pool) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-	i, s := p.choose(c)
-	if i == nil || !i.gate.Enter() {
+	i, s := p.enter(c)
+	if i == nil {
 		return nil, p.unavailable(c)
 	}
 	defer i.gate.Leave()
@@ -72,10 +72,26 @@ func (p *Pool) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 	return res, err
 }
 
-func (p *Pool) choose(c *agent.Call) (*Instance, communicator.Peer) {
+// enter chooses an instance and takes a place at it, which the caller leaves. nil: none takes
+// calls.
+func (p *Pool) enter(c *agent.Call) (*Instance, communicator.Peer) {
 	if hasKey(c) {
-		return p.byKey(c)
+		// Even while it stops, no other one has the results that it keeps.
+		if i, s := p.byKey(c); i != nil && i.gate.Enter() {
+			return i, s
+		}
+		return nil, nil
 	}
+	for range p.instances { // each may begin to stop at the moment in which it is chosen
+		if i, s := p.choose(); i != nil && i.gate.Enter() {
+			return i, s
+		}
+	}
+	return nil, nil
+}
+
+// choose returns the least loaded instance that is up and does not stop, in turn among equals.
+func (p *Pool) choose() (*Instance, communicator.Peer) {
 	if len(p.instances) == 1 {
 		if s := p.instances[0].session.Load(); s != nil {
 			return p.instances[0], *s
@@ -87,7 +103,8 @@ func (p *Pool) choose(c *agent.Call) (*Instance, communicator.Peer) {
 	first := int(p.turn.Add(1))
 	for n := range p.instances {
 		i := p.instances[(first+n)%len(p.instances)]
-		if s := i.session.Load(); s != nil && (best == nil || i.gate.InFlight() < best.gate.InFlight()) {
+		if s := i.session.Load(); s != nil && !i.gate.IsShut() &&
+			(best == nil || i.gate.InFlight() < best.gate.InFlight()) {
 			best, session = i, *s
 		}
 	}
@@ -118,10 +135,12 @@ func (p *Pool) GaveUp() bool {
 func (p *Pool) Down() error {
 	var first error
 	for _, i := range p.instances {
-		if i.session.Load() != nil {
+		switch up, now := i.session.Load() != nil, i.Look(); {
+		case up && !i.gate.IsShut():
 			return nil
-		}
-		if now := i.Look(); first == nil || now.State == Starting {
+		case up:
+			first = fmt.Errorf("agent %s is stopping", p.name)
+		case first == nil || now.State == Starting:
 			first = now.why(p.name)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -141,7 +142,8 @@ func TestAnInstanceThatStops(t *testing.T) {
 		})
 		synctest.Wait()
 		if _, err := p.Call(t.Context(), &agent.Call{}); agent.CodeOf(err) != agent.CodeUnavailable ||
-			!agent.AsError(err).NotExecuted || i.Served() != 1 {
+			!agent.AsError(err).NotExecuted || i.Served() != 1 ||
+			!strings.HasSuffix(err.Error(), "agent a is stopping") {
 			t.Errorf("a call while it stops: %v, of %d", err, i.Served())
 		}
 		close(hold)
@@ -149,6 +151,51 @@ func TestAnInstanceThatStops(t *testing.T) {
 		if state := i.Look().State; state != Stopped {
 			t.Error(state)
 		}
+	})
+}
+
+// While an instance stops, the others get the calls, though it has the fewest. Those with a key
+// stay with the instance that keeps their results.
+func TestTheOthersServeWhileOneStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool("a", 2)
+		stops, hold := p.Instances()[0], make(chan struct{})
+		for _, i := range p.Instances() {
+			i.Up(&session{call: func(context.Context) error { <-hold; return nil }})
+		}
+		var all sync.WaitGroup
+		call := func() {
+			if _, err := p.Call(t.Context(), &agent.Call{}); err != nil {
+				t.Error(err)
+			}
+		}
+		for range 2 {
+			all.Go(call) // one at each
+			synctest.Wait()
+		}
+		all.Go(func() {
+			if err := stops.Stop(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		for range 3 {
+			all.Go(call)
+			synctest.Wait()
+		}
+		if one, other := stops.Served(), p.Instances()[1].Served(); one != 1 || other != 4 {
+			t.Errorf("it served %d calls, the other one %d", one, other)
+		}
+		for n := range 20 {
+			c := &agent.Call{Op: agent.OpTool, Key: strconv.Itoa(n)}
+			if i, _ := p.byKey(c); i == stops {
+				if _, err := p.Call(t.Context(), c); agent.CodeOf(err) != agent.CodeUnavailable {
+					t.Error(err)
+				}
+			}
+		}
+		close(hold)
+		all.Wait()
 	})
 }
 
