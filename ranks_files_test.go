@@ -37,7 +37,6 @@ var inCircles = map[string]int{
 	"internal/progress":                   2,
 	"mcp/mcptest":                         2,
 	"mcp/server":                          21,
-	"runtime":                             23,
 	"runtime/internal/child":              2,
 	"runtime/internal/cluster":            3,
 	"runtime/internal/presence":           2,

@@ -118,6 +118,3 @@ func (r *Runtime) startEvents(ctx, base context.Context, driver pubsub.Driver) e
 	}
 	return nil
 }
-
-// brokerSystem is the broker as OpenTelemetry's messaging.system.
-func (r *Runtime) brokerSystem() string { return r.cfg.Broker.Type }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/internal/cluster"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/project"
@@ -20,7 +21,7 @@ func (r *Runtime) startCluster(base context.Context) error {
 	if r.cfg.Broker.Type == project.BrokerMemory {
 		return nil
 	}
-	here := []string{selfName} // each process has one
+	here := []string{child.Runtime} // each process has one
 	for _, p := range r.hosted() {
 		here = append(here, p.name)
 	}

@@ -3,25 +3,11 @@ package runtime
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"time"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/communicator/nats"
 )
-
-// errNotDurable is returned when there can be no dead letters.
-var errNotDurable = errors.New("no topic of this project is durable: events: {TOPIC: {durable: true}} in the project " +
-	"file makes one so")
-
-// any returns one of the durable routes: the dead letters of all are in one stream.
-func (e *eventRoutes) any() (*nats.Durable, error) {
-	for _, d := range e.durable {
-		return d, nil
-	}
-	return nil, errNotDurable
-}
 
 // A DeadLetter is a durable event that an agent could not handle in any of its attempts.
 type DeadLetter struct {

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -10,8 +11,6 @@ import (
 const inFlightShare = 0.8
 
 func share(d time.Duration, of float64) time.Duration { return time.Duration(float64(d) * of) }
-
-func (r *Runtime) draining() bool { return r.phase.Load() == "draining" }
 
 // drain stops everything in order, within the time that the config allows:
 //
@@ -53,4 +52,25 @@ func (r *Runtime) drain(base context.Context, hard context.CancelFunc) error {
 	err := errors.Join(errs...)
 	r.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond))
 	return err
+}
+
+// closeAll stops what was started.
+func (r *Runtime) closeAll(ctx context.Context) error {
+	err := r.undo.Run(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.tasks.Wait()
+	}()
+	select {
+	case <-ended:
+		return err
+	case <-ctx.Done():
+		select {
+		case <-ended: // what ends with ctx gets a moment
+			return err
+		case <-time.After(time.Second):
+			return errors.Join(err, fmt.Errorf("something does not end although its context has: %w", ctx.Err()))
+		}
+	}
 }

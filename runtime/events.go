@@ -2,12 +2,11 @@ package runtime
 
 import (
 	"context"
+	"errors"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator/nats"
 	"github.com/openmas/openmas/communicator/pubsub"
-	"github.com/openmas/openmas/internal/delivery"
-	"github.com/openmas/openmas/runtime/internal/route"
 )
 
 // eventRoutes sends each topic's events the way that the project file sets. Its routes are fixed
@@ -42,18 +41,14 @@ func (e *eventRoutes) subscribe(group, topic string, fn pubsub.EventHandler) (st
 	return e.best.Subscribe(group, topic, fn)
 }
 
-// subscribe hands an agent the events that it subscribes to, until it is about to be closed.
-func (r *Runtime) subscribe(c *route.Callee, p planned) error {
-	for _, e := range p.info.Subscriptions {
-		stop, err := r.events.subscribe(p.name, e.Topic,
-			func(ctx context.Context, pub agent.Event, attempt int) error {
-				_, err := c.Call(ctx, delivery.Call(p.name, pub, attempt))
-				return err
-			})
-		if err != nil {
-			return err
-		}
-		p.undo.Add("the events "+e.Topic+" of "+p.name, stop)
+// errNotDurable is returned when there can be no dead letters.
+var errNotDurable = errors.New("no topic of this project is durable: events: {TOPIC: {durable: true}} in the project " +
+	"file makes one so")
+
+// any returns one of the durable routes: the dead letters of all are in one stream.
+func (e *eventRoutes) any() (*nats.Durable, error) {
+	for _, d := range e.durable {
+		return d, nil
 	}
-	return nil
+	return nil, errNotDurable
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/access"
+	"github.com/openmas/openmas/runtime/internal/child"
 )
 
 // listen takes the gateway's port. It comes before everything else, so that a port in use starts
@@ -65,7 +66,7 @@ func (r *Runtime) serveGateway() error {
 	if g := r.cfg.Gateway; g != nil {
 		o.Hosts, o.Origins, o.Identify = g.Hosts, g.Origins, access.Identify(g)
 		if g.Expose != nil {
-			o.Expose = append(slices.Clone(g.Expose), selfName)
+			o.Expose = append(slices.Clone(g.Expose), child.Runtime)
 		}
 	}
 	gw, err := server.NewGateway(r.dir, o)

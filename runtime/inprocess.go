@@ -137,18 +137,6 @@ func (r *Runtime) startInTime(ctx context.Context, p planned, a *lifecycle.Insta
 // startShare is the part of the drain's time that a Start may take to notice that it is given up.
 const startShare = 0.1
 
-// instance makes the agent's instance n.
-func (p planned) instance(n int, env agent.Env) (*lifecycle.Instance, error) {
-	if n == 0 {
-		return p.first, p.first.Lend(env)
-	}
-	a, err := p.make()
-	if err != nil {
-		return nil, err
-	}
-	return lifecycle.New(a, env)
-}
-
 // env is what an instance in this process is lent.
 func (r *Runtime) env(name string, n int) agent.Env {
 	return agent.Env{Name: name, Instance: fmt.Sprintf("%s/%d", name, n), Logger: r.log.With("agent", name),

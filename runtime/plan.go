@@ -8,11 +8,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/internal/nearest"
 	"github.com/openmas/openmas/runtime/internal/access"
+	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -173,7 +175,7 @@ func checkRequirement(cfg *project.Config, all map[string]*planned, name string,
 func checkOffer(all map[string]*planned, callee, tool string) (wrong, hint string) {
 	p := all[callee]
 	switch {
-	case callee == selfName:
+	case callee == child.Runtime:
 		return "", ""
 	case p == nil:
 		return fmt.Sprintf("there is no agent %q", callee), nearest.Hint(callee, slices.Collect(maps.Keys(all)))
@@ -188,3 +190,50 @@ func checkOffer(all map[string]*planned, callee, tool string) (wrong, hint strin
 func (p *planned) sessions() int { return max(p.cfg.Replicas, p.cfg.Sessions, 1) }
 
 func offers(info agent.Info, tool string) bool { _, ok := info.Tool(tool); return ok }
+
+// An arrival is the first attempt to start a foreign agent. The start waits for it for some time
+// only, and goes on when it fails: the agent may come later. One that must come fails the start.
+type arrival struct {
+	must bool
+	// tried is closed when the first attempt of each instance has ended.
+	tried chan struct{}
+
+	left atomic.Int32
+}
+
+func newArrival(instances int, must bool) *arrival {
+	a := &arrival{must: must, tried: make(chan struct{})}
+	a.left.Store(int32(instances))
+	return a
+}
+
+// ended notes that the first attempt of an instance has ended.
+func (a *arrival) ended() {
+	if a.left.Add(-1) == 0 {
+		close(a.tried)
+	}
+}
+
+// foreign reports whether the agent is a program or server that is not ours.
+func (p planned) foreign() bool { return p.kind != project.KindType }
+
+// requiredAgents are the agents that p requires.
+func (p planned) requiredAgents() []string {
+	var names []string
+	for _, req := range p.requires {
+		names = append(names, req.Agent())
+	}
+	return names
+}
+
+// instance makes the agent's instance n.
+func (p planned) instance(n int, env agent.Env) (*lifecycle.Instance, error) {
+	if n == 0 {
+		return p.first, p.first.Lend(env)
+	}
+	a, err := p.make()
+	if err != nil {
+		return nil, err
+	}
+	return lifecycle.New(a, env)
+}

@@ -10,20 +10,9 @@ import (
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/server"
-	"github.com/openmas/openmas/runtime/internal/access"
 	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/project"
 )
-
-// private is the listener for the processes of this system: children call back through it, and
-// agents that live here but are reached over HTTP have their endpoints on it. It is on loopback, on
-// a port of the system's choice, and takes nothing without a token.
-type private struct {
-	url     string
-	gateway *server.Gateway
-	hosted  map[string]communicator.Communicator // by Over… word
-	tokens  access.Tokens
-}
 
 // overHTTP is the communicator of agents that live here and are reached through endpoints of
 // theirs.

@@ -116,12 +116,3 @@ func (r *Runtime) come(name string) {
 		}
 	}
 }
-
-// requiredAgents are the agents that p requires.
-func (p planned) requiredAgents() []string {
-	var names []string
-	for _, req := range p.requires {
-		names = append(names, req.Agent())
-	}
-	return names
-}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
-	"sync"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
@@ -14,96 +12,6 @@ import (
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/supervise"
 )
-
-// runners are the agents with work of their own. Each runs supervised on a goroutine of the
-// runtime; those in child processes run there, and their child reports when they are done.
-type runners struct {
-	mu      sync.Mutex
-	all     []*runner
-	byAgent map[string][]*runner
-	cancel  context.CancelFunc
-}
-
-type runner struct {
-	agent, instance string
-	run             func(context.Context) error // nil: in a child
-	mu              sync.Mutex
-	st              State
-	err             error
-	once            sync.Once
-	done            chan struct{}
-}
-
-func (rs *runners) add(name, instance string, run func(context.Context) error) {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	x := &runner{agent: name, instance: instance, run: run, st: StateStarting, done: make(chan struct{})}
-	rs.all = append(rs.all, x)
-	if rs.byAgent == nil {
-		rs.byAgent = map[string][]*runner{}
-	}
-	rs.byAgent[name] = append(rs.byAgent[name], x)
-}
-
-func (x *runner) set(s State, err error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.st = s
-	if err != nil {
-		x.err = err
-	}
-}
-
-// finish marks the end; nil err is success.
-func (x *runner) finish(s State, err error) {
-	x.set(s, err)
-	x.once.Do(func() { close(x.done) })
-}
-
-func (x *runner) look() (State, error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.st, x.err
-}
-
-// remote finds the runner of a child process.
-func (rs *runners) remote(instance string) *runner {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	name, _, _ := strings.Cut(instance, "/")
-	for _, x := range rs.byAgent[name] {
-		if x.instance == instance && x.run == nil {
-			return x
-		}
-	}
-	return nil
-}
-
-// state sums up an agent's runners; empty when it has none.
-func (rs *runners) state(name string) State {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	var s State
-	for _, x := range rs.byAgent[name] {
-		if st, _ := x.look(); s == "" || st != StateDone {
-			s = st
-		}
-	}
-	return s
-}
-
-// failed joins the errors of the runners that were given up.
-func (rs *runners) failed() error {
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	var errs []error
-	for _, x := range rs.all {
-		if st, err := x.look(); st == StateFailed {
-			errs = append(errs, fmt.Errorf("agent %s: %w", x.agent, err))
-		}
-	}
-	return errors.Join(errs...)
-}
 
 // startRunners sets every Runner going and returns a channel that is closed when all have ended.
 func (r *Runtime) startRunners(base context.Context) <-chan struct{} {
@@ -154,25 +62,6 @@ func (r *Runtime) startRunners(base context.Context) <-chan struct{} {
 		}
 	})
 	return done
-}
-
-// await waits for the Runners of this process, whose context has ended: an agent is closed after
-// its Run has returned.
-func (rs *runners) await(ctx context.Context) error {
-	rs.mu.Lock()
-	all := slices.Clone(rs.all)
-	rs.mu.Unlock()
-	for _, x := range all {
-		if st, _ := x.look(); x.run == nil || st == StateStarting {
-			continue // it ends with its child, or never began
-		}
-		select {
-		case <-x.done:
-		case <-ctx.Done():
-			return fmt.Errorf("the Runner of %s does not end: %w", x.instance, ctx.Err())
-		}
-	}
-	return nil
 }
 
 // startRemote has the Runner of a child begin, now that every agent is up.
@@ -228,5 +117,13 @@ func (r *Runtime) runnerChanged(x *runner, st child.RunnerStatus) {
 		}
 	default:
 		x.set(State(st.State), why)
+	}
+}
+
+// giveUp is called when an agent is not restarted any more. A critical one ends the run.
+func (r *Runtime) giveUp(p planned, err error) {
+	r.log.Error("agent has failed for good", "agent", p.name, "critical", p.cfg.Critical, "error", err)
+	if p.cfg.Critical {
+		r.fail(fmt.Errorf("critical agent %s: %w", p.name, err))
 	}
 }

@@ -2,13 +2,17 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime/internal/route"
+	"github.com/openmas/openmas/runtime/internal/supervise"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // A dial makes one session to one instance of an agent: a connection, or a child process.
@@ -154,4 +158,108 @@ func failure(err error) []any {
 		return []any{"error", err, "stderr", strings.Join(lines, "\n")}
 	}
 	return []any{"error", err}
+}
+
+// reconnectWaits are those between attempts to reach an agent.
+func (r *Runtime) reconnectWaits() backoff.Policy {
+	c := r.cfg.Reconnect
+	return backoff.Policy{Initial: c.Initial, Multiplier: c.Multiplier, Max: c.Max, Jitter: reconnectJitter}
+}
+
+// reconnectJitter spreads the processes that lost the same server.
+const reconnectJitter = 0.2
+
+// arrive makes the first session of an instance, as often as it takes. The error is ctx's end.
+func (s *session) arrive(ctx context.Context) error {
+	began, first := time.Now(), true
+	tried := func() {
+		if first {
+			s.agent.arrival.ended()
+			first = false
+		}
+	}
+	err := supervise.Reconnect(ctx, s.r.reconnectWaits(), func(ctx context.Context) error {
+		s.instance.Down(route.Starting, nil)
+		peer, err := s.redial(ctx)
+		if err != nil {
+			return err
+		}
+		if s.up(ctx, peer); !first {
+			s.r.log.Info("agent has come", "agent", s.agent.name, "instance", s.instance.ID, "after",
+				time.Since(began).Round(time.Millisecond))
+			s.r.come(s.agent.name)
+		}
+		tried()
+		return nil
+	}, func(n int, wait time.Duration, err error) {
+		s.instance.DownFor(wait, route.Failed, err)
+		what := "agent cannot start, it is tried again"
+		if s.agent.kind == project.KindURL {
+			what = "agent cannot be reached, it is tried again"
+		}
+		s.r.log.Warn(what, append(failure(err), "agent", s.agent.name, "instance",
+			s.instance.ID, "attempt", n, "next", wait.Round(time.Millisecond))...)
+		if first && s.agent.arrival.must {
+			s.r.fail(fmt.Errorf("agent %s must be there at the start, and cannot start: %w", s.agent.name, err))
+		}
+		tried()
+	})
+	tried()
+	return err
+}
+
+// reconnect keeps the session to an agent that lives elsewhere, or here behind an endpoint: there
+// is nothing to restart, so it never gives up.
+func (s *session) reconnect(ctx context.Context) {
+	for {
+		if s.peer == nil {
+			err := supervise.Reconnect(ctx, s.r.reconnectWaits(), s.comeBack, func(n int, wait time.Duration,
+				err error) {
+				s.instance.DownFor(wait, route.Restarting, err)
+				s.r.log.Warn("agent cannot be reached", append(failure(err), "agent", s.agent.name, "attempt", n,
+					"next", wait.Round(time.Millisecond))...)
+			})
+			if err != nil {
+				return
+			}
+		}
+		err := s.await(ctx)
+		if ctx.Err() != nil || s.r.draining() {
+			return
+		}
+		s.instance.Restarted()
+		s.instance.Down(route.Restarting, err)
+		s.r.log.Warn("session lost", append(failure(err), "agent", s.agent.name)...)
+	}
+}
+
+// restart keeps a child process running: whenever it ends it is started again, as often as the
+// project file allows.
+func (s *session) restart(ctx context.Context) {
+	life := func(ctx context.Context) error {
+		if s.peer == nil {
+			if err := s.comeBack(ctx); err != nil {
+				return err
+			}
+		}
+		err := s.await(ctx)
+		if s.r.draining() {
+			return nil // what has ended is not started again
+		}
+		return err
+	}
+	policy, i := supervise.Policy(s.r.cfg.Restart), s.instance
+	err := supervise.Loop(ctx, policy, i.ID, s.r.log, life, func(st supervise.Status) {
+		i.SetRestarts(st.Restarts)
+		if st.State == supervise.Restarting || st.State == supervise.Backoff {
+			i.DownFor(st.Wait, route.State(st.State), st.Err)
+		}
+	})
+	if errors.Is(err, supervise.ErrGaveUp) {
+		i.Down(route.Failed, err)
+		if x := s.r.runners.remote(i.ID); x != nil {
+			x.finish(StateFailed, err)
+		}
+		s.r.giveUp(s.agent, err)
+	}
 }

@@ -13,8 +13,8 @@ import (
 	concpool "github.com/sourcegraph/conc/pool"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/delivery"
 	"github.com/openmas/openmas/internal/lifecycle"
-	"github.com/openmas/openmas/runtime/internal/mask"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 	"github.com/openmas/openmas/runtime/project"
@@ -121,22 +121,6 @@ func (r *Runtime) startLevel(ctx, base context.Context, level []planned) error {
 	return errors.Join(err, others.Wait())
 }
 
-// startsAtOnce bounds how many processes are started at the same time.
-const startsAtOnce = 16
-
-// hosted are the agents of the plan that live here.
-func (r *Runtime) hosted() []planned {
-	if r.opts.Mode == ModeObserve {
-		return nil
-	}
-	if len(r.opts.Only) == 0 {
-		return r.plan
-	}
-	return slices.DeleteFunc(slices.Clone(r.plan), func(p planned) bool {
-		return !slices.Contains(r.opts.Only, p.name)
-	})
-}
-
 // deploy brings one agent up and makes it callable.
 func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
 	if ctx.Err() != nil {
@@ -169,28 +153,18 @@ func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
 	return nil
 }
 
-// callee describes the way to an agent: calls go to next, shown are its instances.
-func (r *Runtime) callee(p planned, next agent.Caller, shown *route.Pool) route.Options {
-	var own map[string]project.Policy
-	for tool := range p.cfg.Tools {
-		if own == nil {
-			own = make(map[string]project.Policy, len(p.cfg.Tools))
+// subscribe hands an agent the events that it subscribes to, until it is about to be closed.
+func (r *Runtime) subscribe(c *route.Callee, p planned) error {
+	for _, e := range p.info.Subscriptions {
+		stop, err := r.events.subscribe(p.name, e.Topic,
+			func(ctx context.Context, pub agent.Event, attempt int) error {
+				_, err := c.Call(ctx, delivery.Call(p.name, pub, attempt))
+				return err
+			})
+		if err != nil {
+			return err
 		}
-		own[tool] = r.cfg.PolicyFor(p.name, tool)
+		p.undo.Add("the events "+e.Topic+" of "+p.name, stop)
 	}
-	return route.Options{Name: p.name, Over: p.cfg.Communicator, Route: next, Shown: shown,
-		Policy: r.cfg.PolicyFor(p.name, ""), ToolPolicies: own, Trusted: !p.foreign(), Mask: r.mask,
-		Telemetry: r.tel, Hop: r.hop(p.cfg.Communicator), Budget: r.budget}
+	return nil
 }
-
-// hop describes a way to telemetry.
-func (r *Runtime) hop(over string) telemetry.Hop {
-	h := telemetry.Hop{Communicator: over}
-	if over == project.OverPubSub {
-		h.System = r.brokerSystem()
-	}
-	return h
-}
-
-// mask takes the project's secrets out of an error.
-func (r *Runtime) mask(err error) error { return mask.Error(r.cfg, err) }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/client"
+	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/internal/route"
 )
 
@@ -48,18 +49,6 @@ type GatewayStatus struct {
 	Sessions  map[string]int `json:"sessions"`  // open over HTTP, by transport: sse, http
 	Calls     int            `json:"calls"`     // running now
 	FastCalls int64          `json:"fastCalls"` // calls of tools that passed beside the MCP SDK, so far
-}
-
-func (r *Runtime) gatewayStatus() *GatewayStatus {
-	g := r.gateway.Load()
-	if g == nil {
-		return nil
-	}
-	out := &GatewayStatus{Sessions: map[string]int{}, Calls: g.InFlight(), FastCalls: g.FastCalls()}
-	for _, s := range g.Sessions() {
-		out.Sessions[string(s.Transport)]++
-	}
-	return out
 }
 
 // AgentStatus is one agent: where it is, what it offers, and what its callers in this process saw.
@@ -107,7 +96,7 @@ type InstanceStatus struct {
 // shownTo is the status as a caller may read it: what programs wrote to standard error is for those
 // who run them.
 func (s Status) shownTo(c *agent.Call) Status {
-	if c != nil && c.From.Trusted && c.From.Agent == selfName && c.From.User == "" {
+	if c != nil && c.From.Trusted && c.From.Agent == child.Runtime && c.From.User == "" {
 		return s
 	}
 	for _, a := range s.Agents {

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"os"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/server"
@@ -10,13 +11,11 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-// selfName is the runtime as an agent.
-const selfName = child.Runtime
-
 // serveSelf makes the runtime callable. Children publish events by delivering them to it.
 func (r *Runtime) serveSelf(ctx context.Context) error {
 	type none struct{}
-	host, err := agent.NewHost(agent.Env{Name: selfName, Instance: selfName + "/0", Logger: r.log, Directory: r.dir},
+	host, err := agent.NewHost(agent.Env{Name: child.Runtime, Instance: child.Runtime + "/0", Logger: r.log,
+		Directory: r.dir},
 		agent.Capabilities{
 			Description: "The runtime of this system: what runs in it, and how it does.",
 			Tools: []agent.Tool{
@@ -33,7 +32,7 @@ func (r *Runtime) serveSelf(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	shown := route.NewPool(selfName, 1)
+	shown := route.NewPool(child.Runtime, 1)
 	shown.Instances()[0].Up(hostPeer{host})
 	served := &service{shown, agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 		if c.Op == agent.OpEvent {
@@ -46,11 +45,11 @@ func (r *Runtime) serveSelf(ctx context.Context) error {
 		return err
 	}
 	r.onClose("the runtime as an agent", binding.Close)
-	peer, err := r.local.Dial(ctx, selfName)
+	peer, err := r.local.Dial(ctx, child.Runtime)
 	if err != nil {
 		return err
 	}
-	self := planned{name: selfName, kind: project.KindType, cfg: project.Agent{Communicator: project.OverLocal}}
+	self := planned{name: child.Runtime, kind: project.KindType, cfg: project.Agent{Communicator: project.OverLocal}}
 	r.dir.Add(route.New(r.callee(self, peer, shown)))
 	return nil
 }
@@ -127,4 +126,44 @@ func (r *Runtime) AwaitLists(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// Status describes the system as it is now.
+func (r *Runtime) Status() Status {
+	s := Status{Project: r.cfg.Project, Version: r.opts.Version, PID: os.Getpid(), Started: r.started,
+		State: r.phase.Load().(string), URL: r.url.Load().(string), Gateway: r.gatewayStatus()}
+	select {
+	case <-r.ready:
+	default:
+		return s // what starts is not to be looked at yet
+	}
+	elsewhere, waiting := r.elsewhere(), r.waiting()
+	for _, c := range r.dir.All() {
+		if c.Name == child.Runtime {
+			continue
+		}
+		st := statusOf(c)
+		sick := c.Unhealthy(context.Background())
+		for n, i := range st.Instances {
+			if err := sick[i.ID]; err != nil {
+				st.Instances[n].Unhealthy = err.Error()
+			}
+		}
+		st.merge(elsewhere[c.Name])
+		st.Runner, st.WaitsFor = r.runners.state(c.Name), waiting[c.Name]
+		s.Agents = append(s.Agents, st)
+	}
+	return s
+}
+
+func (r *Runtime) gatewayStatus() *GatewayStatus {
+	g := r.gateway.Load()
+	if g == nil {
+		return nil
+	}
+	out := &GatewayStatus{Sessions: map[string]int{}, Calls: g.InFlight(), FastCalls: g.FastCalls()}
+	for _, s := range g.Sessions() {
+		out.Sessions[string(s.Transport)]++
+	}
+	return out
 }

@@ -1,0 +1,129 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/nearest"
+	"github.com/openmas/openmas/runtime/project"
+)
+
+// A Mode is what a process does for its project:
+//
+//	              hosts                     gateway's listener   Runners   Run returns
+//	ModeServe     Options.Only, else all    yes                  yes       when its context ends
+//	ModeOnce      Options.Only, else all    yes                  yes       when every Runner has ended
+//	ModePassive   Options.Only, else all    no                   no        when its context ends
+//	ModeObserve   nothing                   no                   no        when its context ends
+//
+// In every mode the context's end, or the failure of a critical agent, ends the run. Options.Only
+// and ModeObserve need a broker that other processes reach: [New] refuses them with the memory
+// broker, and Options.Only with ModeObserve.
+type Mode int
+
+const (
+	// ModeServe runs the project.
+	ModeServe Mode = iota
+	// ModeOnce runs the project as a job that has an end.
+	ModeOnce
+	// ModePassive is for a program that wants to call the agents and nothing else.
+	ModePassive
+	// ModeObserve reaches what other processes of the project host. It is ready when those that run
+	// have reported: half a second after the last one, or a second after the start.
+	ModeObserve
+)
+
+// calm: without the gateway's listener and the Runners.
+func (m Mode) calm() bool { return m == ModePassive || m == ModeObserve }
+
+// check refuses what the table of [Mode] rules out.
+func (o Options) check(cfg *project.Config) error {
+	memory := cfg.Broker.Type == project.BrokerMemory
+	switch {
+	case o.Mode < ModeServe || o.Mode > ModeObserve:
+		return fmt.Errorf("there is no mode %d", o.Mode)
+	case o.Mode == ModeObserve && len(o.Only) > 0:
+		return errors.New("a process that observes hosts nothing, and so no agents alone")
+	case len(o.Only) > 0 && memory:
+		return errors.New("--agents hosts a part of the project, which needs a broker that other processes can " +
+			"reach; the memory broker is this process's own")
+	case o.Mode == ModeObserve && memory:
+		return errors.New("there is nothing to observe: the memory broker is this process's own, and other " +
+			"processes cannot be reached over it")
+	}
+	return nil
+}
+
+// Options are what a program decides, where a [project.Config] is what a project decides. The zero
+// value will do.
+type Options struct {
+	// Logger gets the runtime's and the agents' log, the project's secrets masked. Default: none.
+	Logger *slog.Logger
+	// Output is where agents write results: see [agent.Env]. Default: standard output.
+	Output io.Writer
+	// Mode is what this process does for the project. Default: [ModeServe].
+	Mode Mode
+	// Only hosts these agents of the project; empty: all. See [Mode].
+	Only []string
+	// Version of the program, for status and MCP clients.
+	Version string
+	// BrokerWait is how long a broker that is down at start is waited for; 0: for as long as it
+	// takes, negative: not at all.
+	BrokerWait time.Duration
+	// Drivers are brokers of the program's own, by the word under broker.type that chooses one.
+	Drivers map[string]NewDriver
+	// Strict fails the start when any agent cannot be reached at first, as if all were critical
+	// until the system is ready.
+	Strict bool
+	// OnReady is called once, when every agent is up and the gateway answers.
+	OnReady func(Status)
+	// Child starts a child process of this program that ends up in [ServeChild]: argv, and
+	// variables to add to its environment. Default: the executable itself with OPENMAS_CHILD=1.
+	Child    []string
+	ChildEnv map[string]string
+}
+
+// NewDriver connects to a broker that is not built in, for a project file with that broker's name
+// under broker.type. It returns when the connection stands. The runtime closes the driver, after
+// everything that uses it. All processes of the project share the broker: see [pubsub.Driver] for
+// what it has to do.
+type NewDriver func(ctx context.Context, o DriverOptions) (pubsub.Driver, error)
+
+// DriverOptions are what a driver may need to know.
+type DriverOptions struct {
+	// Project is the project's name, which every subject has in it already, and Process the name of
+	// this process, unique in the project.
+	Project, Process string
+	// Dir is the project file's folder: relative paths start there.
+	Dir string
+	// Options are what the project file has under broker.options, references to the environment and
+	// to files resolved: a driver decodes them with [project.Fill], strictly.
+	Options map[string]any
+	// Wait is how long a broker that is down is waited for; 0: for as long as it takes, negative:
+	// not at all.
+	Wait time.Duration
+	// Logger is for what no call can return. Secrets of the project file never get out of it.
+	Logger *slog.Logger
+}
+
+// checkDriver checks that there is a driver for the project's broker.
+func checkDriver(c *project.Config, drivers map[string]NewDriver) error {
+	for name, d := range drivers {
+		if name == project.BrokerMemory || name == project.BrokerNATS || name == "" || d == nil {
+			return errors.New("a driver needs a name that is not built in, and a function: " + name)
+		}
+	}
+	if t := c.Broker.Type; t != project.BrokerMemory && t != project.BrokerNATS && drivers[t] == nil {
+		e := c.Errorf([]string{"broker", "type"}, "broker.type: this program has no broker %q", t)
+		e.Hint = nearest.Hint(t, append(slices.Sorted(maps.Keys(drivers)), project.BrokerMemory, project.BrokerNATS))
+		return e
+	}
+	return nil
+}

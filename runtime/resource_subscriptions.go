@@ -1,0 +1,71 @@
+package runtime
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
+)
+
+// maxResourceSubscriptions bounds the subscriptions to one foreign server: clients come and go, and
+// the server is not told when nobody wants updates any more.
+const maxResourceSubscriptions = 1000
+
+// resourceSubscriptions are those of the gateway's clients to the resources of one foreign server.
+// A new session to the server gets all of them again.
+type resourceSubscriptions struct {
+	mu   sync.Mutex
+	uris map[string]bool
+	peer subscriber // the session that has them; nil: none
+}
+
+// subscriber is a session to a server that can report changes.
+type subscriber interface {
+	Subscribe(ctx context.Context, uri string) error
+}
+
+// add subscribes to a resource, unless that was done.
+func (s *resourceSubscriptions) add(ctx context.Context, uri string) error {
+	s.mu.Lock()
+	known, full, peer := s.uris[uri], len(s.uris) >= maxResourceSubscriptions, s.peer
+	s.mu.Unlock()
+	switch {
+	case known:
+		return nil
+	case full:
+		return agent.Refusedf(agent.CodeResourceExhausted, "there are subscriptions to %d resources of the agent, "+
+			"the limit",
+			maxResourceSubscriptions)
+	case peer == nil:
+		return agent.Refusedf(agent.CodeUnavailable, "the agent cannot be reached now")
+	}
+	if err := peer.Subscribe(ctx, uri); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.uris == nil {
+		s.uris = map[string]bool{}
+	}
+	s.uris[uri] = true
+	return nil
+}
+
+// moveTo makes all subscriptions again with a fresh session. ctx is the session's instance's.
+func (s *resourceSubscriptions) moveTo(ctx context.Context, peer communicator.Peer, log *slog.Logger) {
+	to, _ := peer.(subscriber)
+	s.mu.Lock()
+	s.peer = to
+	uris := slices.Collect(maps.Keys(s.uris))
+	s.mu.Unlock()
+	for _, uri := range uris {
+		if err := to.Subscribe(ctx, uri); err != nil {
+			log.Warn("clients get no updates of a resource any more", "agent", peer.Info().Name, "uri", uri,
+				"error", err)
+		}
+	}
+}

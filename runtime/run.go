@@ -1,0 +1,103 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/mcp/server"
+	"github.com/openmas/openmas/runtime/internal/mask"
+	"github.com/openmas/openmas/runtime/internal/resilience"
+	"github.com/openmas/openmas/runtime/internal/route"
+	"github.com/openmas/openmas/runtime/internal/statekey"
+	"github.com/openmas/openmas/runtime/project"
+)
+
+// New checks a project against the types of this program and prepares to run it. It starts nothing:
+// no goroutine, no socket, no process. All problems are reported at once.
+func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
+	cfg, err := cfg.Complete()
+	if err != nil {
+		return nil, err
+	}
+	o.Logger = mask.Logger(cfg, o.Logger)
+	if o.Output == nil {
+		o.Output = os.Stdout
+	}
+	if err := o.check(cfg); err != nil {
+		return nil, err
+	}
+	if err := checkDriver(cfg, o.Drivers); err != nil {
+		return nil, err
+	}
+	plan, err := makePlan(cfg, types, o.Only, o.Logger)
+	if err != nil {
+		return nil, mask.Text(cfg, err)
+	}
+	r := &Runtime{cfg: cfg, opts: o, log: o.Logger, plan: plan, dir: &route.Directory{}, local: communicator.NewLocal(),
+		ready:  make(chan struct{}),
+		turns:  make(chan struct{}, cfg.Start.Parallel),
+		fatal:  make(chan error, 1),
+		budget: resilience.NewBudget(resilience.DefaultBudgetPolicy())}
+	for _, p := range plan {
+		if p.arrival != nil && o.Strict {
+			p.arrival.must = true
+		}
+	}
+	r.process, r.state = newProcess(), cfg.StateDir()
+	r.shared = server.NewProcess(r.process, statekey.Source{Project: cfg.Project, Secrets: cfg.MCP.RequestStateKeys,
+		Dir: r.state, Logger: r.log}.Keys())
+	r.phase.Store("starting")
+	r.url.Store("")
+	return r, nil
+}
+
+// Run starts the system, keeps it alive, and stops it in order: when ctx ends, when a critical
+// agent has failed for good (an error), or with [ModeOnce] when every Runner has returned. What
+// started is stopped again when starting fails halfway. The error's text has no secret of the
+// project; errors.Is and errors.As find its causes as they are.
+func (r *Runtime) Run(ctx context.Context) error { return mask.Text(r.cfg, r.run(ctx)) }
+
+func (r *Runtime) run(ctx context.Context) error {
+	if !r.ran.CompareAndSwap(false, true) {
+		return errors.New("this runtime has run already: make a new one")
+	}
+	r.started = time.Now()
+	// Agents and sessions outlive ctx: they end in the order of the drain.
+	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	err := r.startAndReport(ctx, base)
+	if err != nil {
+		r.phase.Store("draining")
+		undo, cancel := context.WithTimeout(base, share(r.cfg.Drain.Timeout, inFlightShare))
+		defer cancel()
+		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+			err = fmt.Errorf("start given up (%w): %w", cause, err)
+		}
+		return errors.Join(err, r.closeAll(undo))
+	}
+	r.phase.Store("ready")
+	close(r.ready)
+	if r.opts.OnReady != nil {
+		r.opts.OnReady(r.Status())
+	}
+	done := r.startRunners(base)
+	if r.opts.Mode != ModeOnce {
+		done = nil
+	}
+	var cause error
+	select {
+	case <-ctx.Done():
+		r.log.Info("stopping", "why", context.Cause(ctx))
+	case cause = <-r.fatal:
+		r.log.Error("stopping", "why", cause)
+	case <-done:
+		cause = r.runners.failed()
+		r.log.Debug("every runner has returned")
+	}
+	return errors.Join(cause, r.drain(base, cancel))
+}

@@ -1,0 +1,119 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// runners are the agents with work of their own. Each runs supervised on a goroutine of the
+// runtime; those in child processes run there, and their child reports when they are done.
+type runners struct {
+	mu      sync.Mutex
+	all     []*runner
+	byAgent map[string][]*runner
+	cancel  context.CancelFunc
+}
+
+type runner struct {
+	agent, instance string
+	run             func(context.Context) error // nil: in a child
+	mu              sync.Mutex
+	st              State
+	err             error
+	once            sync.Once
+	done            chan struct{}
+}
+
+func (rs *runners) add(name, instance string, run func(context.Context) error) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	x := &runner{agent: name, instance: instance, run: run, st: StateStarting, done: make(chan struct{})}
+	rs.all = append(rs.all, x)
+	if rs.byAgent == nil {
+		rs.byAgent = map[string][]*runner{}
+	}
+	rs.byAgent[name] = append(rs.byAgent[name], x)
+}
+
+func (x *runner) set(s State, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.st = s
+	if err != nil {
+		x.err = err
+	}
+}
+
+// finish marks the end; nil err is success.
+func (x *runner) finish(s State, err error) {
+	x.set(s, err)
+	x.once.Do(func() { close(x.done) })
+}
+
+func (x *runner) look() (State, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.st, x.err
+}
+
+// remote finds the runner of a child process.
+func (rs *runners) remote(instance string) *runner {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	name, _, _ := strings.Cut(instance, "/")
+	for _, x := range rs.byAgent[name] {
+		if x.instance == instance && x.run == nil {
+			return x
+		}
+	}
+	return nil
+}
+
+// state sums up an agent's runners; empty when it has none.
+func (rs *runners) state(name string) State {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	var s State
+	for _, x := range rs.byAgent[name] {
+		if st, _ := x.look(); s == "" || st != StateDone {
+			s = st
+		}
+	}
+	return s
+}
+
+// failed joins the errors of the runners that were given up.
+func (rs *runners) failed() error {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	var errs []error
+	for _, x := range rs.all {
+		if st, err := x.look(); st == StateFailed {
+			errs = append(errs, fmt.Errorf("agent %s: %w", x.agent, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// await waits for the Runners of this process, whose context has ended: an agent is closed after
+// its Run has returned.
+func (rs *runners) await(ctx context.Context) error {
+	rs.mu.Lock()
+	all := slices.Clone(rs.all)
+	rs.mu.Unlock()
+	for _, x := range all {
+		if st, _ := x.look(); x.run == nil || st == StateStarting {
+			continue // it ends with its child, or never began
+		}
+		select {
+		case <-x.done:
+		case <-ctx.Done():
+			return fmt.Errorf("the Runner of %s does not end: %w", x.instance, ctx.Err())
+		}
+	}
+	return nil
+}
