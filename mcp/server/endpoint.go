@@ -29,12 +29,11 @@ type endpoint struct {
 	watch   func(ctx context.Context, agent, uri string) error // a client subscribes; may be nil
 	down    func(agent, name string) error                     // why a name is not known yet; may be nil
 
-	// readable reports whether all of an agent is offered, and so what its tools link to; nil:
-	// none.
+	// readable reports whether all of an agent is offered, and so what it does not list; nil: all
+	// of the only agent, and of several none.
 	readable func(agent string) bool
 	spelled  catalog.Links // the URIs of subscriptions that are not spelled as they are listed
-	linksMu  sync.Mutex
-	linksOf  map[string]*catalog.Links // see identityLinks
+	linksOf  catalog.UserLinks
 
 	self     *sdk.Implementation // what results of protocol 2026-07-28 are signed with
 	selfJSON []byte

@@ -122,7 +122,7 @@ func (g *Gateway) endpoint(name string) *endpoint {
 		return ep
 	}
 	ep := soleEndpoint(g.o.Options, g.expose.Filter([]agent.Info{info})[0], g.dir, &g.gate, g.o.Watch)
-	ep.down = g.down
+	ep.down, ep.readable = g.down, g.expose.Whole
 	g.one[name] = ep
 	return ep
 }

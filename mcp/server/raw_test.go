@@ -167,12 +167,37 @@ func TestLinksThatAToolHasReturned(t *testing.T) {
 			}
 		})
 	}
+	// Anonymous clients of the version without sessions cannot be told apart.
+	t.Run("strangers", func(t *testing.T) {
+		dir := answering("zoe", answer)
+		dir.infos = append(dir.infos, agent.Info{Name: "amy", Tools: dir.infos[0].Tools,
+			Resources: []agent.ResourceInfo{{Template: "made://{+name}", Name: "t"}}},
+			agent.Info{Name: "eve", Tools: dir.infos[0].Tools})
+		s := newSite(t, dir, GatewayOptions{})
+		c, other := s.dial(t, "", codec.Version20260728), s.dial(t, "", codec.Version20260728)
+		other.ask(t, "tools/call", `{"name":"eve_t"}`)
+		read := func(uri string) string {
+			return c.ask(t, "resources/read", fmt.Sprintf(`{"uri":%q}`, uri))
+		}
+		if got := read("made://one off"); !strings.Contains(got, `"text":"amy.made://one off"`) {
+			t.Errorf("led away from the template: %s", got)
+		}
+	})
 	t.Run("not exposed", func(t *testing.T) {
 		s := newSite(t, dir, GatewayOptions{Expose: []string{"zoe.t"}})
 		c := s.dial(t, "", codec.Version20251125)
 		c.ask(t, "tools/call", `{"name":"zoe_t"}`)
 		if got := c.ask(t, "resources/read", `{"uri":"made://one off"}`); !strings.Contains(got, "error") {
 			t.Error(got)
+		}
+		alone := s.dial(t, "/agents/zoe", codec.Version20251125)
+		alone.ask(t, "tools/call", `{"name":"t"}`)
+		for _, link := range []string{"made://one off", "r://1"} {
+			for _, method := range []string{"resources/read", "resources/subscribe"} {
+				if got := alone.ask(t, method, fmt.Sprintf(`{"uri":%q}`, link)); !strings.Contains(got, "error") {
+					t.Errorf("%s: %s", method, got)
+				}
+			}
 		}
 	})
 }

@@ -63,16 +63,22 @@ func (e *endpoint) resource(c *session, sent string) (catalog.Target, bool) {
 	if to, ok := cat.Listed(sent); ok {
 		return to, true
 	}
-	if e.agent != "" {
-		return catalog.Target{Agent: e.agent, Name: sent}, true // the agent knows its templates best
+	if e.agent != "" { // the agent knows its templates best
+		return catalog.Target{Agent: e.agent, Name: sent}, e.readable == nil || e.readable(e.agent)
 	}
 	return e.unlisted(c, sent)
 }
 
 // unlisted finds a resource that no list has: the session's tools have returned it, or a template
-// matches.
+// matches. Clients that share what they were given cannot lead each other away from a template.
 func (e *endpoint) unlisted(c *session, sent string) (catalog.Target, bool) {
-	if to, ok := e.given(c).Find(uri.Canonical(sent)); ok &&
+	links := e.given(c)
+	if links.Shared {
+		if to, ok := e.catalog.Load().Templated(sent); ok {
+			return to, true
+		}
+	}
+	if to, ok := links.Find(uri.Canonical(sent)); ok &&
 		(to.Agent == e.agent || e.readable != nil && e.readable(to.Agent)) {
 		return to, true
 	}
@@ -80,27 +86,12 @@ func (e *endpoint) unlisted(c *session, sent string) (catalog.Target, bool) {
 }
 
 // given are the links that calls of the session have returned. In the version of the protocol
-// without sessions they are those of calls of the same identity.
+// without sessions they are those of calls of the same user.
 func (e *endpoint) given(c *session) *catalog.Links {
 	if c.fast.stateless.Load() {
-		return e.identityLinks(c.identity.name())
+		return e.linksOf.Of(c.identity.name())
 	}
 	return &c.links
-}
-
-// identityLinks are those of clients without a session.
-func (e *endpoint) identityLinks(identity string) *catalog.Links {
-	e.linksMu.Lock()
-	defer e.linksMu.Unlock()
-	if l := e.linksOf[identity]; l != nil {
-		return l
-	}
-	if e.linksOf == nil || len(e.linksOf) >= catalog.MaxLinks {
-		e.linksOf = map[string]*catalog.Links{} // they are forgotten, and given again
-	}
-	l := &catalog.Links{}
-	e.linksOf[identity] = l
-	return l
 }
 
 // export gives the URIs of a result the form under which clients read them here, and remembers

@@ -38,39 +38,86 @@ func RenameURIs(op agent.Op, res *agent.Result, prompt *agent.PromptResult, rena
 	return &out
 }
 
-// MaxLinks is how many links a session may be given before the oldest is forgotten.
-const MaxLinks = 1000
+const (
+	maxLinks     = 1000      // that a client is given before the oldest is forgotten
+	maxLinkBytes = 256 << 10 // of all of them; a longer one is not remembered
+	maxUsers     = 1000      // without a session, before those of the one that came first are forgotten
+)
 
 // Links are URIs and what they stand for. It is safe for concurrent use.
 type Links struct {
+	// Shared: by clients that do not know each other. What one of them is given must not take the
+	// place of what another was given.
+	Shared bool
+
 	mu    sync.Mutex
-	to    map[string]Target
+	to    map[string]Target // none: two agents have returned it, and Shared is set
 	order []string
+	size  int
 }
 
-// Add notes what a link stands for. The oldest is forgotten beyond [MaxLinks].
+// Add notes what a link stands for. The oldest are forgotten beyond a bound.
 func (l *Links) Add(link string, to Target) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.to == nil {
+	old, known := l.to[link]
+	switch {
+	case old == to:
+		return
+	case known && l.Shared:
+		to = Target{}
+	case len(link)+len(to.Name) > maxLinkBytes:
+		return
+	case l.to == nil:
 		l.to = map[string]Target{}
 	}
-	if _, known := l.to[link]; !known {
-		if len(l.order) >= MaxLinks {
-			delete(l.to, l.order[0])
-			l.order = l.order[1:]
-		}
+	if !known {
 		l.order = append(l.order, link)
+		l.size += len(link)
 	}
+	l.size += len(to.Name) - len(old.Name)
 	l.to[link] = to
+	for len(l.order) > maxLinks || l.size > maxLinkBytes {
+		oldest := l.order[0]
+		l.size -= len(oldest) + len(l.to[oldest].Name)
+		delete(l.to, oldest)
+		l.order = l.order[1:]
+	}
 }
 
 // Find returns what a link stands for.
 func (l *Links) Find(link string) (Target, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	to, ok := l.to[link]
-	return to, ok
+	to := l.to[link]
+	return to, to != Target{}
+}
+
+// UserLinks are the links of clients without a session, by the name of the user. It is safe for
+// concurrent use.
+type UserLinks struct {
+	mu    sync.Mutex
+	of    map[string]*Links
+	order []string
+}
+
+// Of returns the links of a user.
+func (u *UserLinks) Of(name string) *Links {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if l := u.of[name]; l != nil {
+		return l
+	}
+	if u.of == nil {
+		u.of = map[string]*Links{}
+	}
+	if len(u.order) >= maxUsers {
+		delete(u.of, u.order[0])
+		u.order = u.order[1:]
+	}
+	l := &Links{Shared: name == agent.Anonymous}
+	u.of[name], u.order = l, append(u.order, name)
+	return l
 }
 
 // Of are the links to a resource.
