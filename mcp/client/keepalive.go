@@ -36,16 +36,24 @@ func (s *Session) keepAlive() {
 		case <-s.ctx.Done():
 			return
 		}
-		switch {
-		case s.gate.InFlight() > 0:
-		case s.probe(s.ctx).alive:
-			misses = 0
-		default:
-			if misses++; misses == maxMisses {
-				s.end(fmt.Errorf("the session ended: the server did not answer %d pings", misses))
-				return
-			}
+		if s.gate.InFlight() > 0 {
+			continue
 		}
+		sign := s.probe(s.ctx)
+		if sign.alive {
+			misses = 0
+			continue
+		}
+		if misses++; misses < maxMisses {
+			continue
+		}
+		if sign.refused {
+			s.end(fmt.Errorf("the session ended: the server refused the last of %d pings: it has forgotten the session",
+				misses))
+		} else {
+			s.end(fmt.Errorf("the session ended: the server did not answer %d pings", misses))
+		}
+		return
 	}
 }
 

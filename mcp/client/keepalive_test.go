@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/wire"
@@ -65,6 +66,18 @@ func TestSessionPing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A session that the server has forgotten ends by its pings, and its end says why.
+func TestPingsThatAreRefused(t *testing.T) {
+	m, _ := newMoody(t, mcp.Streamable)
+	s := mustConnect(t, Target{Transport: mcp.Streamable, URL: m.URL}, Options{PingInterval: time.Millisecond})
+	m.set(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) })
+	fixture.Receive(t, "the end of the session", s.Done())
+	if !strings.Contains(s.Err().Error(), "refused the last of 3 pings") {
+		t.Error(s.Err())
+	}
+	m.mood.Store(nil)
 }
 
 // An error in answer to a ping, but for an unknown method, is no sign of life for a session that
