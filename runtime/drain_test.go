@@ -29,6 +29,8 @@ func TestDrainLosesNothing(t *testing.T) {
 				cfg := pair(over)
 				cfg.Gateway = &project.Gateway{Listen: "127.0.0.1:0"}
 				cfg.Broker.MaxInFlight = calls
+				cfg.Defaults.Timeout, cfg.Drain.Timeout = testkit.Hang, testkit.Hang
+				cfg.MCP.HeaderTimeout = testkit.Hang // clients open more connections than they use at once
 				s := start(t, cfg, nil)
 				session := connect(t, s.Status().URL+path)
 				release := filepath.Join(t.TempDir(), "go on")
@@ -44,6 +46,11 @@ func TestDrainLosesNothing(t *testing.T) {
 					}()
 				}
 				testkit.Eventually(t, "all calls are in flight", func() bool {
+					select {
+					case err := <-errs:
+						t.Fatalf("a call has ended early: %v", err)
+					default:
+					}
 					n := 0
 					for _, i := range s.agentStatus("far").Instances {
 						n += i.InFlight

@@ -131,6 +131,7 @@ type httpBinding struct {
 // Close implements [communicator.Binding].
 func (b *httpBinding) Close(ctx context.Context) error {
 	b.gate.Shut()
+	b.h.http.noteOwed(b.ep)
 	b.ep.held.drain()
 	err := b.gate.Wait(ctx)
 	if err != nil {

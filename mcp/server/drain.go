@@ -13,8 +13,9 @@ import (
 
 const (
 	// A server that ends, once its calls are over: settleTime is how long all that follows may
-	// take, and pingTime how long clients may take to show that they have read their answers.
-	settleTime = 3 * time.Second
+	// take. Within it, clients may take as long as they need to show that they have read their
+	// answers, and those that had no call in flight pingTime.
+	settleTime = 10 * time.Second
 	pingTime   = time.Second
 	// pingRounds is how often clients are pinged: one that is busy with many answers at once may
 	// answer a ping before it has come to the last of them.
@@ -29,6 +30,7 @@ func (g *Gateway) Drain(ctx context.Context) error {
 	g.gate.Shut()
 	g.http.drain()
 	for _, ep := range g.endpoints() {
+		g.http.noteOwed(ep)
 		ep.held.drain()
 	}
 	err := g.gate.Wait(ctx)
@@ -60,6 +62,13 @@ func (h *httpServer) drain() {
 	h.sse.Drain()
 }
 
+// noteOwed notes which sessions of an endpoint have answers to lose.
+func (h *httpServer) noteOwed(ep *endpoint) {
+	for _, c := range h.where(func(c *session) bool { return c.ep == ep && c.gate.InFlight() > 0 }) {
+		c.owed.Store(true)
+	}
+}
+
 // settle turns all further requests away, after an endpoint's calls have ended, and waits until the
 // answers to those that were taken are written and read. What is refused from then on was certainly
 // not executed; without this, a request could still be taken by a session that is about to end, and
@@ -84,16 +93,21 @@ func isAnswer(body []byte) bool {
 
 // pingClients pings the clients of an endpoint. Many drop what they have received but not read when
 // their session ends; one that answers has read what came before. A client without an open stream
-// cannot be pinged, and has none to lose.
+// cannot be pinged, and has none to lose. Some clients answer no pings: those that wait for nothing
+// hold up a drain for a moment only.
 func (h *httpServer) pingClients(ctx context.Context, ep *endpoint) {
-	ctx, cancel := context.WithTimeout(ctx, pingTime)
+	short, cancel := context.WithTimeout(ctx, pingTime)
 	defer cancel()
 	var all sync.WaitGroup
 	for _, c := range h.where(func(c *session) bool { return c.ep == ep }) {
 		if ss, conn := c.parts(); ss != nil && (conn != nil || c.use.listening()) {
+			wait := short
+			if c.owed.Load() {
+				wait = ctx
+			}
 			all.Go(func() {
 				for range pingRounds {
-					if ss.Ping(ctx, nil) != nil {
+					if ss.Ping(wait, nil) != nil {
 						return // no answer is no worse than a late one
 					}
 				}

@@ -249,50 +249,110 @@ func TestDrainLosesNothing(t *testing.T) {
 	}
 }
 
+// sseClient is a client of HTTP+SSE that answers nothing by itself.
+type sseClient struct {
+	t        *testing.T
+	lines    *bufio.Scanner
+	endpoint string
+}
+
+func newSSEClient(t *testing.T, url string) *sseClient {
+	t.Helper()
+	r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/sse", nil)
+	tr := &http.Transport{}
+	t.Cleanup(tr.CloseIdleConnections)
+	res, err := tr.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = res.Body.Close() })
+	c := &sseClient{t: t, lines: bufio.NewScanner(res.Body)}
+	c.endpoint = url + c.event("session_id")
+	c.post(initialize)
+	c.event(`"result"`)
+	c.post(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	return c
+}
+
+// event reads the stream until an event has a text in it.
+func (c *sseClient) event(having string) (data string) {
+	c.t.Helper()
+	for c.lines.Scan() {
+		if d, ok := strings.CutPrefix(c.lines.Text(), "data: "); ok && strings.Contains(d, having) {
+			return d
+		}
+	}
+	c.t.Fatalf("the stream ended: %v", c.lines.Err())
+	return ""
+}
+
+func (c *sseClient) post(body string) int {
+	status, _, _ := send(c.t, "POST", c.endpoint, map[string]string{"Content-Type": "application/json"}, body)
+	return status
+}
+
+// pong reads a ping and answers it after before.
+func (c *sseClient) pong(before func()) {
+	c.t.Helper()
+	var ping struct{ ID json.RawMessage }
+	if err := json.Unmarshal([]byte(c.event(`"ping"`)), &ping); err != nil {
+		c.t.Fatal(err)
+	}
+	before()
+	if got := c.post(`{"jsonrpc":"2.0","id":` + string(ping.ID) + `,"result":{}}`); got != http.StatusAccepted {
+		c.t.Errorf("the answer to the ping: %d", got)
+	}
+}
+
 // TestDrainPingsClients: a session ends when its client has answered a ping, and so has read all
 // that came before it. New requests are refused by then, and the answer to the ping is not.
 func TestDrainPingsClients(t *testing.T) {
 	dir := &fixture.Crew{}
 	dir.Add(t, "echo", fixture.EchoCaps(fixture.NewProbe()))
 	s := newSite(t, dir, GatewayOptions{})
-	r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/sse", nil)
-	tr := &http.Transport{}
-	defer tr.CloseIdleConnections()
-	res, err := tr.RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = res.Body.Close() }()
-	lines := bufio.NewScanner(res.Body)
-	event := func(having string) (data string) {
-		t.Helper()
-		for lines.Scan() {
-			if d, ok := strings.CutPrefix(lines.Text(), "data: "); ok && strings.Contains(d, having) {
-				return d
-			}
-		}
-		t.Fatalf("the stream ended: %v", lines.Err())
-		return ""
-	}
-	endpoint := s.url + event("session_id")
-	post := func(body string) int {
-		status, _, _ := send(t, "POST", endpoint, map[string]string{"Content-Type": "application/json"}, body)
-		return status
-	}
-	post(initialize)
-	event(`"result"`)
-	post(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)
+	c := newSSEClient(t, s.url)
 	drained := make(chan error, 1)
 	go func() { drained <- s.Drain(t.Context()) }()
-	var ping struct{ ID json.RawMessage }
-	if err := json.Unmarshal([]byte(event(`"ping"`)), &ping); err != nil {
-		t.Fatal(err)
+	c.pong(func() {
+		if got := c.post(`{"jsonrpc":"2.0","id":7,"method":"tools/list"}`); got != http.StatusServiceUnavailable {
+			t.Errorf("a new request: %d", got)
+		}
+	})
+	if err := fixture.Receive(t, "the drain", drained); err != nil {
+		t.Error(err)
 	}
-	if got := post(`{"jsonrpc":"2.0","id":7,"method":"tools/list"}`); got != http.StatusServiceUnavailable {
-		t.Errorf("a new request: %d", got)
-	}
-	if got := post(`{"jsonrpc":"2.0","id":` + string(ping.ID) + `,"result":{}}`); got != http.StatusAccepted {
-		t.Errorf("the answer to the ping: %d", got)
+}
+
+// TestDrainWaitsForBusyClients: a client that had a call in flight may take long to come to its
+// answer, and one that waits for nothing holds nobody up.
+func TestDrainWaitsForBusyClients(t *testing.T) {
+	dir := &fixture.Crew{}
+	started, release := make(chan struct{}), make(chan struct{})
+	dir.Add(t, "slow", agent.Capabilities{Tools: []agent.Tool{agent.NewTool("work", "works",
+		func(context.Context, struct{}) (string, error) {
+			close(started)
+			<-release
+			return "worked", nil
+		})}})
+	s := newSite(t, dir, GatewayOptions{})
+	busy, idle := newSSEClient(t, s.url), newSSEClient(t, s.url)
+	busy.post(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"slow_work","arguments":{}}}`)
+	fixture.Receive(t, "the call", started)
+	drained := make(chan error, 1)
+	go func() { drained <- s.Drain(t.Context()) }()
+	testkit.Eventually(t, "draining", func() bool { return s.ready() != nil })
+	close(release)
+	busy.event(`worked`)
+	busy.pong(func() {
+		idle.event(`"ping"`)
+		select {
+		case err := <-drained:
+			t.Fatalf("drained before the busy client has read: %v", err)
+		case <-time.After(pingTime + pingTime/4):
+		}
+	})
+	for range pingRounds - 1 {
+		busy.pong(func() {})
 	}
 	if err := fixture.Receive(t, "the drain", drained); err != nil {
 		t.Error(err)

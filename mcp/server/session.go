@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -39,6 +40,7 @@ type session struct {
 	opened    time.Time
 	meta      map[string]string // what tools may know of the session; not changed once calls come
 	gate      calls.Gate        // its calls
+	owed      atomic.Bool       // it had calls in flight when a drain began
 
 	// ctx ends the session's calls: the SDK does that only when a connection breaks.
 	ctx    context.Context
