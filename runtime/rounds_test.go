@@ -67,6 +67,9 @@ func fillIn(ledger string, ask func(string) (string, error)) (string, error) {
 func oldForm(in io.Reader, out io.WriteCloser) error {
 	s := sdk.NewServer(&sdk.Implementation{Name: "form", Version: "1"}, nil)
 	fill := func(ctx context.Context, r *sdk.CallToolRequest, _ struct{}) (*sdk.CallToolResult, any, error) {
+		if version := r.Session.InitializeParams().ProtocolVersion; version != "2025-06-18" {
+			return nil, nil, fmt.Errorf("the session has version %s", version)
+		}
 		said, err := fillIn(os.Getenv("LEDGER"), func(question string) (string, error) {
 			res, err := r.Session.Elicit(ctx, &sdk.ElicitParams{Message: question, RequestedSchema: json.RawMessage(
 				`{"type":"object","properties":{"word":{"type":"string"}},"required":["word"]}`)})

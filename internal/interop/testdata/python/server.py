@@ -1,6 +1,6 @@
 """A FastMCP server, written the way its users write them.
 
-    server.py [--transport stdio|sse|http] [--host HOST] [--port PORT]
+    server.py [--transport stdio|sse|http] [--host HOST] [--port PORT] [--newest VERSION]
 
 It runs with the Python SDK 1.6.0 and with the newest one, where FastMCP is called MCPServer.
 """
@@ -17,11 +17,13 @@ import uvicorn
 from fastapi import FastAPI, Request
 from mcp.server.sse import SseServerTransport
 from mcp.types import SamplingMessage, TextContent
+from pydantic import BaseModel
 from starlette.routing import Mount
 
 try:
     from mcp.server.fastmcp import Context, FastMCP
 except ModuleNotFoundError:
+    from mcp.server import runner
     from mcp.server.mcpserver import Context
     from mcp.server.mcpserver import MCPServer as FastMCP
 
@@ -69,6 +71,24 @@ async def ask(ctx: Context, question: str) -> str:
     message = SamplingMessage(role="user", content=TextContent(type="text", text=question))
     answer = await ctx.session.create_message([message], max_tokens=100)
     return f"the model says: {answer.content.text}"
+
+
+class Answer(BaseModel):
+    word: str
+
+
+@server.tool(description="Ask twice, and note in a file that it began and what came of it.")
+async def fill(ctx: Context, ledger: str) -> str:
+    version = ctx.session.protocol_version
+    with open(ledger, "a", encoding="utf-8") as file:
+        file.write(f"began with {version}\n")
+    words = []
+    for question in "name?", "town?":
+        answer = await ctx.elicit(question, Answer)
+        words.append(answer.data.word)
+    with open(ledger, "a", encoding="utf-8") as file:
+        file.write(f"wrote {words}\n")
+    return " of ".join(words)
 
 
 @server.prompt(description="Ask for a greeting.")
@@ -123,7 +143,11 @@ def main():
     args.add_argument("--transport", choices=["stdio", "sse", "http"], default="stdio")
     args.add_argument("--host", default="127.0.0.1")
     args.add_argument("--port", type=int, default=0)
+    args.add_argument("--newest", help="the newest version of the protocol that it speaks")
     opts = args.parse_args()
+    if opts.newest:
+        runner.HANDSHAKE_PROTOCOL_VERSIONS = [v for v in runner.HANDSHAKE_PROTOCOL_VERSIONS if v <= opts.newest]
+        runner.LATEST_HANDSHAKE_VERSION = opts.newest
     try:
         if opts.transport == "stdio":
             asyncio.run(serve_stdio())
