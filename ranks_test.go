@@ -27,6 +27,7 @@ var ranks = map[string]int{
 	"mcp":                           1,
 	"internal/calls":                2,
 	"internal/lifecycle":            2,
+	"internal/logs":                 2,
 	"internal/bus":                  3,
 	"internal/delivery":             3,
 	"internal/testkit":              3,

@@ -76,6 +76,9 @@ type Error struct {
 	// nothing was sent or it was refused before dispatch. It makes any call safe to repeat. A
 	// tool's own error never carries it.
 	NotExecuted bool
+	// Logged: a log has a line about this failure, in the runtime where it happened. Whoever passes
+	// it on need not report it again. The error of a foreign server never carries it.
+	Logged bool
 
 	cause error
 }
@@ -159,6 +162,17 @@ func AsError(err error) *Error {
 	return &Error{Code: CodeInternal, Message: err.Error(), cause: err}
 }
 
+// AsLogged is [AsError] of a failure that a log has a line about: see [Error.Logged].
+func AsLogged(err error) *Error {
+	e := AsError(err)
+	if e == nil || e.Logged {
+		return e
+	}
+	out := *e
+	out.Logged, out.cause = true, e
+	return &out
+}
+
 // wireError is an Error as it crosses a wire. Times are milliseconds.
 type wireError struct {
 	Code        Code            `json:"code"`
@@ -167,17 +181,19 @@ type wireError struct {
 	Details     json.RawMessage `json:"details,omitempty"`
 	Raw         json.RawMessage `json:"raw,omitempty"`
 	NotExecuted bool            `json:"notExecuted,omitempty"`
+	Logged      bool            `json:"logged,omitempty"`
 }
 
-// MarshalJSON writes {code, message, retryAfter (ms), details, raw, notExecuted}; empty members are
-// left out. Details that are no JSON are written as a string: a defect in them must not cost the
-// error itself.
+// MarshalJSON writes {code, message, retryAfter (ms), details, raw, notExecuted, logged}; empty
+// members are left out. Details that are no JSON are written as a string: a defect in them must not
+// cost the error itself.
 func (e *Error) MarshalJSON() ([]byte, error) {
 	details := e.Details
 	if len(details) > 0 && !json.Valid(details) {
 		details, _ = json.Marshal(string(details)) // a string always encodes
 	}
-	return json.Marshal(wireError{e.Code, e.Message, e.RetryAfter.Milliseconds(), details, e.Raw, e.NotExecuted})
+	return json.Marshal(wireError{e.Code, e.Message, e.RetryAfter.Milliseconds(), details, e.Raw, e.NotExecuted,
+		e.Logged})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes. An unknown code becomes internal.
@@ -188,7 +204,8 @@ func (e *Error) UnmarshalJSON(b []byte) error {
 	}
 	wait := min(max(w.RetryAfter, 0), int64(math.MaxInt64/time.Millisecond))
 	*e = Error{Code: ParseCode(string(w.Code)), Message: w.Message, RetryAfter: time.Duration(wait) * time.Millisecond,
-		Details: w.Details, Raw: w.Raw, NotExecuted: w.NotExecuted}
+		Details: w.Details, Raw: w.Raw, NotExecuted: w.NotExecuted,
+		Logged: w.Logged}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"slices"
 )
@@ -98,9 +99,14 @@ func (h *Host) serve(ctx context.Context, c *Call) (res *Result, err error) {
 	ctx = context.WithValue(ctx, frameKey{}, &frame{env: h.env, call: c, back: c.Back})
 	defer func() {
 		if p := recover(); p != nil {
-			h.env.log().ErrorContext(ctx, "panic in a handler", "op", c.Op, "name", c.Name, "call", c.ID, "panic",
-				fmt.Sprint(p), "stack", string(debug.Stack()))
-			res, err = nil, Errorf(CodeInternal, "%s panicked: %v", c.Target(), p)
+			failed := Errorf(CodeInternal, "%s panicked: %v", c.Target(), p)
+			if log := h.env.log(); log.Enabled(ctx, slog.LevelError) {
+				log.ErrorContext(ctx, "panic in a handler", string(c.Op), c.Name, "caller", c.From.String(), "call",
+					c.ID,
+					"code", failed.Code, "message", failed.Message, "stack", string(debug.Stack()))
+				failed.Logged = true
+			}
+			res, err = nil, failed
 		}
 	}()
 	switch res, err = h.dispatch(ctx, c); {

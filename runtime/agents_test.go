@@ -63,6 +63,17 @@ func (p *probe) Capabilities() agent.Capabilities {
 				return agent.Ask[note](ctx, p.Peer+".say", in)
 			}),
 			agent.NewTool("panic", "", func(context.Context, note) (string, error) { panic("as told") }),
+			agent.NewTool("note", "", func(ctx context.Context, in note) (string, error) {
+				p.env.Logger.InfoContext(ctx, in.Text)
+				return "noted", nil
+			}),
+			agent.NewTool("relay-fail", "", func(ctx context.Context, in note) (string, error) {
+				s, err := agent.Ask[string](ctx, p.Peer+".fail", in)
+				if err != nil {
+					err = fmt.Errorf("relay: %w", err)
+				}
+				return s, err
+			}),
 			agent.NewTool("fail", "", func(context.Context, note) (string, error) { return "", errors.New("as told") }),
 			agent.NewTool("exit", "", func(context.Context, note) (string, error) { os.Exit(7); return "", nil }),
 			agent.NewTool("exit-once", "", func(_ context.Context, in note) (string, error) {

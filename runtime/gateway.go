@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/nearest"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/access"
 	"github.com/openmas/openmas/runtime/internal/child"
@@ -127,7 +129,10 @@ func (r *Runtime) readiness() error {
 
 func (r *Runtime) hostOptions() server.Options {
 	return server.Options{Logger: r.log, Version: r.opts.Version, Limits: gatewayLimits(r.cfg.MCP),
-		NoFastPath: noFastPath(r.cfg.MCP), Process: r.shared}
+		NoFastPath: noFastPath(r.cfg.MCP), Process: r.shared,
+		OnRefused: func(ctx context.Context, c *agent.Call, why *agent.Error, known func() []string) {
+			_ = r.calls.Made(ctx, c, 0, why, func() string { return nearest.Hint(c.Name, known()) })
+		}}
 }
 
 // serveHTTP serves until it is taken back. By then sessions have been ended by those who own them;

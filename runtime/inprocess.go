@@ -27,7 +27,7 @@ func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*route.Callee,
 		}
 		i.Up(hostPeer{h})
 	}
-	served := &service{Pool: hosts, caller: r.tel.Server(r.hop(p.cfg.Communicator))(hosts)}
+	served := &service{Pool: hosts, caller: r.tel.Server(r.hop(p.cfg.Communicator))(r.served(p, hosts))}
 	comm := r.communicatorFor(p.cfg.Communicator)
 	binding, err := comm.Serve(ctx, served)
 	if err != nil {
@@ -52,6 +52,14 @@ func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*route.Callee,
 		o.Alone = r.aloneWith(p.name)
 	}
 	return route.New(o), nil
+}
+
+// served logs what fails in an agent that is not called in process: there, the caller's log has it.
+func (r *Runtime) served(p planned, hosts *route.Pool) agent.Caller {
+	if p.cfg.Communicator == project.OverLocal {
+		return hosts
+	}
+	return r.calls.Served(hosts.Info)(hosts)
 }
 
 func (r *Runtime) communicatorFor(over string) communicator.Communicator {

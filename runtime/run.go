@@ -4,16 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/internal/logs"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/mask"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/statekey"
+	"github.com/openmas/openmas/runtime/internal/telemetry"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -24,7 +28,7 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Logger = mask.Logger(cfg, o.Logger)
+	o.Logger = slog.New(logs.WithContext(mask.Logger(cfg, o.Logger).Handler(), telemetry.IDs))
 	if o.Output == nil {
 		o.Output = os.Stdout
 	}
@@ -48,6 +52,8 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 			p.arrival.must = true
 		}
 	}
+	r.calls = calls.NewLog(r.log)
+	r.dir.Log = r.calls
 	r.process, r.state = newProcess(), cfg.StateDir()
 	r.shared = server.NewProcess(r.process, statekey.Source{Project: cfg.Project, Secrets: cfg.MCP.RequestStateKeys,
 		Dir: r.state, Logger: r.log}.Keys())
@@ -70,6 +76,7 @@ func (r *Runtime) run(ctx context.Context) error {
 	// Agents and sessions outlive ctx: they end in the order of the drain.
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	r.onClose("log of calls", r.calls.Close)
 	err := r.startAndReport(ctx, base)
 	if err != nil {
 		r.phase.Store("draining")

@@ -14,6 +14,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/access"
@@ -33,6 +34,7 @@ type Runtime struct {
 	plan []planned
 
 	dir     *route.Directory
+	calls   *calls.Log
 	budget  *resilience.Budget
 	started time.Time
 	ran     atomic.Bool
@@ -124,7 +126,7 @@ func (r *Runtime) callee(p planned, next agent.Caller, shown *route.Pool) route.
 	}
 	return route.Options{Name: p.name, Over: p.cfg.Communicator, Route: next, Shown: shown,
 		Policy: r.cfg.PolicyFor(p.name, ""), ToolPolicies: own, Trusted: !p.foreign(), Mask: r.mask,
-		Telemetry: r.tel, Hop: r.hop(p.cfg.Communicator), Budget: r.budget}
+		Log: r.calls, Telemetry: r.tel, Hop: r.hop(p.cfg.Communicator), Budget: r.budget}
 }
 
 // hop describes a way to telemetry.

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime"
 )
@@ -108,7 +109,7 @@ func systemTarget(r *runtime.Runtime) target {
 				c.Name = original
 			}
 			c.Op = agent.OpTool
-			return agent.Do(ctx, c, c.Input)
+			return agent.Do(calls.Reporting(ctx), c, c.Input)
 		},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime/debug"
@@ -36,13 +37,13 @@ func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *s
 func (e *endpoint) serveCall(ctx context.Context, c *session, r request, back agent.BackChannel) (res *agent.Result,
 	err error) {
 	if err := e.enter(c); err != nil {
-		return nil, err
+		return nil, e.refused(ctx, c, r, err)
 	}
 	defer e.gate.Leave()
 	defer c.gate.Leave()
 	call, err := e.newCall(c, r)
 	if err != nil {
-		return nil, err
+		return nil, e.refused(ctx, c, r, err)
 	}
 	call.Back = back
 	if !r.bound {
@@ -67,6 +68,23 @@ func (e *endpoint) serveCall(ctx context.Context, c *session, r request, back ag
 		return nil, err
 	}
 	return e.export(c, call, res), nil
+}
+
+// refused reports a stranger's request that becomes no call, and returns its error. Our own
+// processes report what their calls end with.
+func (e *endpoint) refused(ctx context.Context, c *session, r request, err error) error {
+	if e.o.OnRefused == nil || c.identity.Trusted {
+		return err
+	}
+	call := &agent.Call{ID: r.meta.ID, Op: r.op, Agent: e.agent, Name: r.name, Attempt: r.meta.Attempt}
+	c.identity.fill(call, r.meta)
+	why, known := agent.AsError(err), func() []string { return nil }
+	if u := (*unknownError)(nil); errors.As(err, &u) {
+		why = agent.Refusedf(agent.CodeNotFound, "%w", u)
+		known = func() []string { return e.catalog.Load().Names(r.op) }
+	}
+	e.o.OnRefused(ctx, call, why, known)
+	return err
 }
 
 // enter counts a call in, on the server and on its session, or refuses it.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -102,7 +103,11 @@ func orDefault[T int | time.Duration](v, def T) T {
 type Options struct {
 	Logger  *slog.Logger // nil: slog.Default()
 	Version string       // of the program, told to clients; "dev" when empty
-	Limits  Limits
+	// OnRefused gets the requests that become no call: they are beyond a limit, or for what is not
+	// offered. known lists the names that are, for tools and prompts. Those of trusted clients are
+	// left out. It is called concurrently, and must be quick. Optional.
+	OnRefused func(ctx context.Context, c *agent.Call, why *agent.Error, known func() []string)
+	Limits    Limits
 	// Identify says who sends a request over HTTP; an error turns it away with 401 (403 where its
 	// code is permission_denied). A session belongs to the identity that opened it. nil: everybody
 	// is anonymous. It is called for every request, concurrently, and must be quick.

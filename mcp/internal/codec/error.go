@@ -61,6 +61,7 @@ func FromRPCError(err error, trusted bool) (e *agent.Error, ok bool) {
 	var data RPCErrorData
 	if json.Unmarshal(rpc.Data, &data) == nil && data.Error != nil {
 		data.Error.NotExecuted = data.Error.NotExecuted && trusted
+		data.Error.Logged = data.Error.Logged && trusted
 		return data.Error, true
 	}
 	code := agent.CodeInternal

@@ -30,6 +30,9 @@ func errorMeta(e *agent.Error) sdk.Meta {
 	if e.NotExecuted {
 		meta[MetaNotExecuted] = true
 	}
+	if e.Logged {
+		meta[metaLogged] = true
+	}
 	return meta
 }
 

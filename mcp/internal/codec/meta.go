@@ -44,6 +44,7 @@ const (
 	MetaRetryAfter  = "openmas/retry-after"  // milliseconds
 	metaDetails     = "openmas/details"      // any JSON
 	MetaNotExecuted = "openmas/not-executed" // true: refused before dispatch
+	metaLogged      = "openmas/logged"       // true: a log has a line about it
 	metaGenerated   = "openmas/generated"    // true: the content is nothing but the structured value as text
 	// a structured value beside content of its own, as JSON text: MCP has no place for it, or the
 	// SDK would round its numbers

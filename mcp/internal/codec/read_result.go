@@ -114,7 +114,7 @@ func foreignMeta(meta *Object) (out map[string]json.RawMessage) {
 }
 
 // readErrorResult is [ToErrorResult] in the other direction. Without a code it is the tool that
-// failed. Only a trusted peer's word on what did not run is taken.
+// failed. Only a trusted peer's word on what did not run, and on what is logged, is taken.
 func readErrorResult(o, meta *Object, content []agent.Content, raw json.RawMessage, trusted bool) *agent.Error {
 	text := (&agent.Result{Content: content}).Text()
 	code, structured := meta.text(MetaCode), o.Get("structuredContent")
@@ -123,6 +123,7 @@ func readErrorResult(o, meta *Object, content []agent.Content, raw json.RawMessa
 		e.Code = agent.ParseCode(code)
 		e.Message = plainMessage(e.Code, text)
 		e.NotExecuted = trusted && string(meta.Get(MetaNotExecuted)) == "true"
+		e.Logged = trusted && string(meta.Get(metaLogged)) == "true"
 		var wait int64
 		if json.Unmarshal(meta.Get(MetaRetryAfter), &wait) == nil {
 			e.RetryAfter = milliseconds(wait)

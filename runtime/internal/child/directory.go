@@ -27,6 +27,7 @@ const listTimeout = 10 * time.Second
 type directory struct {
 	hello Hello
 	tel   *telemetry.Telemetry
+	calls *calls.Log
 	log   *slog.Logger
 
 	mu     sync.Mutex
@@ -46,8 +47,8 @@ type line struct {
 	session *client.Session
 }
 
-func newDirectory(h Hello, tel *telemetry.Telemetry, log *slog.Logger) *directory {
-	return &directory{hello: h, tel: tel, log: log, lines: map[string]*line{}}
+func newDirectory(h Hello, tel *telemetry.Telemetry, made *calls.Log, log *slog.Logger) *directory {
+	return &directory{hello: h, tel: tel, calls: made, log: log, lines: map[string]*line{}}
 }
 
 // Call implements [agent.Caller].
@@ -78,7 +79,9 @@ func (d *directory) line(name string) (*line, error) {
 			}
 			return s.Call(ctx, c)
 		})
+		nothing := func() agent.Info { return agent.Info{} }
 		l.chain = agent.Chain(attempt, d.tel.Client(telemetry.Hop{Communicator: project.OverHTTP}),
+			d.calls.Served(nothing),
 			calls.Limit(d.hello.Timeout))
 		d.lines[name] = l
 	}

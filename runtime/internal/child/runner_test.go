@@ -85,7 +85,7 @@ func TestTheEndOfARunnerIsReportedUntilItIsReceived(t *testing.T) {
 			}
 			h := Hello{Agent: "a", Instance: "a/0", URL: srv.URL, Timeout: 10 * time.Second,
 				Restart: supervise.Policy{Limit: 1, Window: time.Minute, Backoff: time.Millisecond, GiveUpAfter: 1}}
-			ch := &child{Hello: h, log: log, tel: tel, dir: newDirectory(h, tel, log), runNow: make(chan struct{})}
+			ch := &child{Hello: h, log: log, tel: tel, dir: newDirectory(h, tel, nil, log), runNow: make(chan struct{})}
 			close(ch.runNow)
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()

@@ -12,7 +12,9 @@ import (
 	"github.com/sourcegraph/conc"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/internal/lifecycle"
+	"github.com/openmas/openmas/internal/logs"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 	"github.com/openmas/openmas/runtime/project"
@@ -27,23 +29,26 @@ func Serve(ctx context.Context, types agent.Types, in io.Reader, out, errOut io.
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewJSONHandler(errOut, &slog.HandlerOptions{Level: h.LogLevel}))
+	log := slog.New(logs.WithContext(slog.NewJSONHandler(errOut, &slog.HandlerOptions{Level: h.LogLevel}),
+		telemetry.IDs))
 	tel, err := telemetry.Setup(ctx, telemetry.Config{Endpoint: h.Telemetry.Endpoint, Protocol: h.Telemetry.Protocol,
 		ServiceName: h.Project, Project: h.Project, Instance: h.Instance, Logger: log})
 	if err != nil {
 		return fmt.Errorf("telemetry: %w", err)
 	}
-	dir := newDirectory(h, tel, log)
-	c := &child{Hello: h, log: log, tel: tel, dir: dir, runNow: make(chan struct{})}
+	made := calls.NewLog(log)
+	dir := newDirectory(h, tel, made, log)
+	c := &child{Hello: h, log: log, calls: made, tel: tel, dir: dir, runNow: make(chan struct{})}
 	err = c.serve(ctx, types, in, out, errOut)
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	return errors.Join(err, dir.close(end), tel.Shutdown(end))
+	return errors.Join(err, dir.close(end), made.Close(end), tel.Shutdown(end))
 }
 
 type child struct {
 	Hello
 	log    *slog.Logger
+	calls  *calls.Log
 	tel    *telemetry.Telemetry
 	dir    *directory
 	host   *agent.Host
@@ -105,5 +110,6 @@ func (c *child) Call(ctx context.Context, call *agent.Call) (*agent.Result, erro
 		c.run.Do(func() { close(c.runNow) })
 		return &agent.Result{}, nil
 	}
-	return c.tel.Server(telemetry.Hop{Communicator: project.OverStdio, Instance: c.Instance})(c.host).Call(ctx, call)
+	served := c.tel.Server(telemetry.Hop{Communicator: project.OverStdio, Instance: c.Instance})
+	return served(c.calls.Served(c.Info)(c.host)).Call(ctx, call)
 }

@@ -129,7 +129,7 @@ func lastError(err error, n int, mayHaveRun bool, why string) error {
 	if n == 1 && why == "" {
 		return err
 	}
-	out := *agent.AsError(err) // the code, the details and the cause stay
+	last := agent.AsError(err) // the code, the details and the cause stay
 	note := "after 1 attempt"
 	if n > 1 {
 		note = fmt.Sprintf("after %d attempts", n)
@@ -137,10 +137,24 @@ func lastError(err error, n int, mayHaveRun bool, why string) error {
 	if why != "" {
 		note += ", " + why
 	}
-	out.Message = strings.TrimPrefix(out.Message+" ("+note+")", " ")
-	out.NotExecuted = out.NotExecuted && !mayHaveRun
-	return &out
+	out := agent.Errorf(last.Code, "%w", &tried{last, n, strings.TrimPrefix(last.Message+" ("+note+")", " ")})
+	out.RetryAfter, out.Details, out.Raw, out.Logged = last.RetryAfter, last.Details, last.Raw, last.Logged
+	out.NotExecuted = last.NotExecuted && !mayHaveRun
+	return out
 }
+
+// tried is the cause of an error that ended several attempts.
+type tried struct {
+	last *agent.Error
+	n    int
+	text string
+}
+
+func (t *tried) Error() string { return t.text }
+func (t *tried) Unwrap() error { return t.last }
+
+// Attempts is how often the call was tried.
+func (t *tried) Attempts() int { return t.n }
 
 // A Policy is how often a call is tried and how long to wait in between.
 type Policy struct {

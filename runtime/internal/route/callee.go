@@ -9,6 +9,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 	"github.com/openmas/openmas/runtime/project"
@@ -39,6 +40,8 @@ type Options struct {
 	// Mask takes the project's secrets out of an error.
 	Mask func(error) error
 
+	// Log gets the end of each call; nil: nobody does.
+	Log       *calls.Log
 	Telemetry *telemetry.Telemetry
 	Hop       telemetry.Hop
 	Budget    *resilience.Budget
@@ -83,10 +86,21 @@ func (c *Callee) Call(ctx context.Context, call *agent.Call) (*agent.Result, err
 	}
 	c.underWay.Add(1)
 	defer c.underWay.Add(-1)
-	began := time.Now()
-	res, err := c.chainOf(call).Call(ctx, call)
-	c.stats.done(time.Since(began), err)
-	return res, err
+	return c.chainOf(call).Call(ctx, call)
+}
+
+// observed notes how calls end, in the context of their span.
+func (c *Callee) observed(next agent.Caller) agent.Caller {
+	return agent.CallerFunc(func(ctx context.Context, call *agent.Call) (*agent.Result, error) {
+		if call.Op == agent.OpEvent {
+			return next.Call(ctx, call)
+		}
+		began := time.Now()
+		res, err := next.Call(ctx, call)
+		took := time.Since(began)
+		c.stats.done(took, err)
+		return res, c.Log.Made(ctx, call, took, err, func() string { return calls.Meant(call, c.Info()) })
+	})
 }
 
 // Stats are what the callers of one agent saw.

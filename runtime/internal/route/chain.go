@@ -14,7 +14,7 @@ import (
 
 // A chain is what a call passes on its way to an agent, built on first use:
 //
-//	span -> mask -> deadline and depth -> key -> retry -> route: choose an instance, its session
+//	span -> log -> mask -> deadline and depth -> key -> retry -> route: choose an instance, its session
 //
 // A local call skips retry: nothing can get lost on the way.
 type chain struct {
@@ -42,6 +42,7 @@ func (c *Callee) chainOf(call *agent.Call) agent.Caller {
 func (c *Callee) build(p project.Policy) agent.Caller {
 	mw := []agent.Middleware{
 		c.Telemetry.Client(c.Hop),
+		c.observed,
 		masked(c.Mask),
 		calls.Limit(p.Timeout),
 	}

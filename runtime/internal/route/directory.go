@@ -7,11 +7,15 @@ import (
 	"sync"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/internal/nearest"
 )
 
 // A Directory knows the agents that this runtime reaches. Calls look one up without a lock, and
 // adding one costs the same whatever there is. The zero Directory is empty.
 type Directory struct {
+	// Log gets the calls to agents that are not there; nil: nobody does.
+	Log     *calls.Log
 	callees sync.Map // name to *Callee
 }
 
@@ -53,9 +57,18 @@ func (d *Directory) All() []*Callee {
 func (d *Directory) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 	e := d.Find(c.Agent)
 	if e == nil {
-		return nil, agent.Refusedf(agent.CodeNotFound, "there is no agent %q", c.Agent)
+		err := agent.Refusedf(agent.CodeNotFound, "there is no agent %q", c.Agent)
+		return nil, d.Log.Made(ctx, c, 0, err, func() string { return nearest.Hint(c.Agent, d.names()) })
 	}
 	return e.Call(ctx, c)
+}
+
+func (d *Directory) names() []string {
+	var out []string
+	for _, c := range d.All() {
+		out = append(out, c.Name)
+	}
+	return out
 }
 
 // Agents implements [agent.Directory].

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"iter"
+	"maps"
 	"reflect"
 	"slices"
 
@@ -142,6 +143,14 @@ func (c *Catalog) Tool(name string) (Target, bool) {
 		return t.Target, true
 	}
 	return c.dotted(name)
+}
+
+// Names are those of the prompts for op OpPrompt, else of the tools, in no order.
+func (c *Catalog) Names(op agent.Op) []string {
+	if op == agent.OpPrompt {
+		return slices.Collect(maps.Keys(c.prompts))
+	}
+	return slices.Collect(maps.Keys(c.tools))
 }
 
 // Repeatable reports whether a tool that is listed says that it may be called again.
