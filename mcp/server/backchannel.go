@@ -13,6 +13,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/server/internal/held"
 )
 
 const (
@@ -162,8 +163,8 @@ func (b *backChannel) ask(ctx context.Context, r agent.Request) (json.RawMessage
 	if p := b.ss.InitializeParams(); p != nil && p.Capabilities != nil {
 		caps = *p.Capabilities
 	}
-	if lack := lacks(&caps, r); lack != "" {
-		return nil, codec.ToRPCError(cannotAnswer(r.Kind, lack), "")
+	if lack := held.Lacks(&caps, r); lack != "" {
+		return nil, codec.ToRPCError(held.CannotAnswer(r.Kind, lack), "")
 	}
 	if len(r.Params) == 0 {
 		r.Params = json.RawMessage("{}")

@@ -29,9 +29,9 @@ func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *s
 	return e.serveCall(ctx, c, r, back)
 }
 
-// serveCall is the one way of a request into an agent: the SDK's handlers and the fast path
-// beside them come through here, so that limits, identity, deadline, drain and panics are the same
-// for all. The error is an *unknownError, a *stateError, a *capabilityError or an *agent.Error.
+// serveCall is the one way of a request into an agent: the SDK's handlers and the fast path beside
+// them come through here, so that limits, identity, deadline, drain and panics are the same for
+// all. The error is an *unknownError, a *stateError, a [*held.CapabilityError] or an *agent.Error.
 //
 // back may be nil. It must be of use until serveCall has returned.
 func (e *endpoint) serveCall(ctx context.Context, c *session, r request, back agent.BackChannel) (res *agent.Result,

@@ -132,13 +132,13 @@ type httpBinding struct {
 func (b *httpBinding) Close(ctx context.Context) error {
 	b.gate.Shut()
 	b.h.http.noteOwed(b.ep)
-	b.ep.held.drain()
+	b.ep.held.Drain(shuttingDown())
 	err := b.gate.Wait(ctx)
 	if err != nil {
 		err = fmt.Errorf("close %s: %w", b.name, err)
 	}
 	b.h.http.settle(ctx, b.ep)
-	b.ep.held.close(ctx)
+	b.ep.held.Close(ctx, shuttingDown())
 	b.h.mu.Lock()
 	if b.h.bound[b.name] == b {
 		delete(b.h.bound, b.name)

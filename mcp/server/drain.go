@@ -31,7 +31,7 @@ func (g *Gateway) Drain(ctx context.Context) error {
 	g.http.drain()
 	for _, ep := range g.endpoints() {
 		g.http.noteOwed(ep)
-		ep.held.drain()
+		ep.held.Drain(shuttingDown())
 	}
 	err := g.gate.Wait(ctx)
 	if err != nil {
@@ -41,7 +41,7 @@ func (g *Gateway) Drain(ctx context.Context) error {
 	for _, ep := range g.endpoints() {
 		all.Go(func() {
 			g.http.settle(ctx, ep)
-			ep.held.close(ctx)
+			ep.held.Close(ctx, shuttingDown())
 		})
 	}
 	all.Wait()

@@ -11,6 +11,7 @@ import (
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/internal/schema"
 	"github.com/openmas/openmas/mcp/server/internal/catalog"
+	"github.com/openmas/openmas/mcp/server/internal/held"
 )
 
 // endpoint is one MCP server: some agents under one naming, whatever transports its sessions use.
@@ -38,7 +39,7 @@ type endpoint struct {
 	self     *sdk.Implementation // what results of protocol 2026-07-28 are signed with
 	selfJSON []byte
 
-	held       heldCalls    // of protocol 2026-07-28
+	held       *held.Calls  // of protocol 2026-07-28
 	fastCalls  atomic.Int64 // calls that took the fast path
 	lastClient atomic.Pointer[clientInfo]
 

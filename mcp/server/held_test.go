@@ -5,8 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +18,7 @@ import (
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/requeststate"
+	"github.com/openmas/openmas/mcp/server/internal/held"
 )
 
 // A form is an endpoint with two tools that ask twice, one of which is safe to repeat, and a client
@@ -106,7 +105,7 @@ func (f *form) text(t *testing.T, tool string, p *agent.Pending, answer string) 
 func TestAHeldCallRunsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newForm()
-		defer f.ep.held.close(t.Context())
+		defer f.ep.held.Close(t.Context(), shuttingDown())
 		first := f.asked(t, "fill", nil, "", "name")
 		time.Sleep(9 * time.Minute) // its timeout is 10 s, and stands still
 		second := f.asked(t, "fill", first, `"Ada"`, "town")
@@ -132,12 +131,12 @@ func TestAHeldCallRunsOnce(t *testing.T) {
 func TestAHeldCallThatIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newForm()
-		defer f.ep.held.close(t.Context())
+		defer f.ep.held.Close(t.Context(), shuttingDown())
 		states := map[string]*agent.Pending{}
 		for _, tool := range []string{"fill", "look"} {
 			states[tool] = f.asked(t, tool, f.asked(t, tool, nil, "", "name"), `"Ada"`, "town")
 		}
-		time.Sleep(heldLife + time.Second) // nobody answers
+		time.Sleep(held.Life + time.Second) // nobody answers
 		synctest.Wait()
 		if f.mu.Lock(); len(f.ended) != 2 || agent.CodeOf(f.ended[0]) != agent.CodeDeadlineExceeded {
 			t.Errorf("ended with %v", f.ended)
@@ -158,28 +157,31 @@ func TestHeldCallsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		process := NewProcess("p1", nil)
 		f, other := newFormWith(process), newFormWith(process)
-		defer f.ep.held.close(t.Context())
-		held := make([]*agent.Pending, maxHeld)
-		for i := range held {
-			held[i] = []*form{f, other}[i%2].asked(t, "fill", nil, "", "name")
+		defer f.ep.held.Close(t.Context(), shuttingDown())
+		waiting := make([]*agent.Pending, held.Max)
+		for i := range waiting {
+			waiting[i] = []*form{f, other}[i%2].asked(t, "fill", nil, "", "name")
 		}
 		if got := f.text(t, "fill", nil, ""); !strings.Contains(got, "1000 calls wait") {
 			t.Error(got)
 		}
 		p := f.asked(t, "look", f.asked(t, "look", nil, "", "name"), `"Ada"`, "town")
 		if got := f.text(t, "look", p, `"Rome"`); !strings.HasSuffix(got, `: "Ada" "Rome"`) ||
-			f.runs.Load() != maxHeld/2+4 {
+			f.runs.Load() != held.Max/2+4 {
 			t.Errorf("%s after %d runs", got, f.runs.Load())
 		}
 		// One that has ended makes room, at whatever server.
-		other.text(t, "fill", other.asked(t, "fill", held[1], `"Ada"`, "town"), `"Rome"`)
+		other.text(t, "fill", other.asked(t, "fill", waiting[1], `"Ada"`, "town"), `"Rome"`)
 		f.asked(t, "fill", nil, "", "name")
 		// So does a server that ends, and it ends no calls of others.
-		other.ep.held.close(t.Context())
-		if n := len(process.held); n != maxHeld/2+1 {
-			t.Errorf("%d calls wait", n)
+		other.ep.held.Close(t.Context(), shuttingDown())
+		for range held.Max/2 - 1 {
+			f.asked(t, "fill", nil, "", "name")
 		}
-		f.asked(t, "fill", held[0], `"Ada"`, "town")
+		if got := f.text(t, "fill", nil, ""); !strings.Contains(got, "1000 calls wait") {
+			t.Error(got)
+		}
+		f.asked(t, "fill", waiting[0], `"Ada"`, "town")
 	})
 }
 
@@ -194,7 +196,7 @@ func TestStatesOfOtherProcesses(t *testing.T) {
 		p1, p2 := process("p1", key(1)), process("p2", key(1))
 		rotated, other := process("p3", key(2), key(1)), process("p4", key(2))
 		for _, f := range []*form{p1, p2, rotated, other} {
-			defer f.ep.held.close(t.Context())
+			defer f.ep.held.Close(t.Context(), shuttingDown())
 		}
 		states := map[string]*agent.Pending{}
 		for _, tool := range []string{"fill", "look"} {
@@ -246,7 +248,7 @@ func TestAQuestionIsWithdrawn(t *testing.T) {
 			answer, err := c.Back.Request(ctx, agent.Request{Kind: agent.AskElicit, Params: json.RawMessage(`"slow?"`)})
 			return agent.TextResult(fmt.Sprint(agent.CodeOf(late), " ", string(answer))), err
 		})
-		defer f.ep.held.close(t.Context())
+		defer f.ep.held.Close(t.Context(), shuttingDown())
 		first := f.asked(t, "fill", nil, "", "quick?")
 		time.Sleep(2 * time.Second)
 		first.Requests = nil // the client answers nothing
@@ -261,12 +263,12 @@ func TestWhatEndsAHeldCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newForm()
 		first := f.asked(t, "fill", nil, "", "name")
-		f.ep.held.drain()
+		f.ep.held.Drain(shuttingDown())
 		synctest.Wait()
 		if got := f.text(t, "fill", first, `"Ada"`); !strings.HasPrefix(got, "unavailable: ") {
 			t.Error(got)
 		}
-		f.ep.held.close(t.Context())
+		f.ep.held.Close(t.Context(), shuttingDown())
 
 		slow := newForm()
 		slow.ep.caller = agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
@@ -276,7 +278,7 @@ func TestWhatEndsAHeldCall(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		})
-		defer slow.ep.held.close(t.Context())
+		defer slow.ep.held.Close(t.Context(), shuttingDown())
 		res, err := slow.request(t.Context(), "fill", nil, "")
 		if err != nil {
 			t.Fatal(err)
@@ -292,8 +294,9 @@ func TestWhatEndsAHeldCall(t *testing.T) {
 		if err := <-over; agent.CodeOf(err) != agent.CodeCanceled {
 			t.Error(err)
 		}
-		if left := slices.Collect(maps.Keys(slow.ep.held.byID)); len(left) != 1 {
-			t.Errorf("%v", left)
+		// It is still known: the same request is answered alike.
+		if _, err := slow.request(t.Context(), "fill", res.Pending, "1"); agent.CodeOf(err) != agent.CodeCanceled {
+			t.Error(err)
 		}
 	})
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/listing"
 	"github.com/openmas/openmas/mcp/server/internal/catalog"
+	"github.com/openmas/openmas/mcp/server/internal/held"
 )
 
 type endpointConfig struct {
@@ -44,7 +45,8 @@ func soleEndpoint(o Options, info agent.Info, caller agent.Caller, gate *calls.G
 
 func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
 	e := &endpoint{o: c.Options, agent: c.agent, open: c.open, caller: c.caller, gate: c.gate,
-		name: catalog.GatewayNames, watch: c.watch, readable: c.readable, down: c.down}
+		name: catalog.GatewayNames, watch: c.watch, readable: c.readable, down: c.down,
+		held: held.New(&c.Process.places, c.Process.sealer)}
 	if c.agent != "" {
 		e.name = catalog.BareNames
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/rawjson"
+	"github.com/openmas/openmas/mcp/server/internal/held"
 )
 
 // A request is what a client wants, however its message was decoded.
@@ -54,8 +55,8 @@ func rpcError(err error, uri string) error {
 	if s := (*stateError)(nil); errors.As(err, &s) {
 		return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: s.Error()}
 	}
-	if m := (*capabilityError)(nil); errors.As(err, &m) {
-		return m.rpc()
+	if m := (*held.CapabilityError)(nil); errors.As(err, &m) {
+		return m.RPC()
 	}
 	return codec.ToRPCError(err, uri)
 }
@@ -64,7 +65,7 @@ func rpcError(err error, uri string) error {
 func isProtocolError(err error) bool {
 	var unknown *unknownError
 	var state *stateError
-	var missing *capabilityError
+	var missing *held.CapabilityError
 	return errors.As(err, &unknown) || errors.As(err, &state) || errors.As(err, &missing)
 }
 
@@ -86,30 +87,6 @@ type round struct {
 type stateError struct{ why error }
 
 func (e *stateError) Error() string { return "requestState: " + e.why.Error() }
-
-// capabilityError says that a call failed because the client lacks a capability.
-type capabilityError struct {
-	lack string // as lacks names it
-	err  *agent.Error
-}
-
-func (e *capabilityError) Error() string { return e.err.Error() }
-
-// rpc is what the protocol says then.
-func (e *capabilityError) rpc() *jsonrpc.Error {
-	required := map[string]any{e.lack: struct{}{}}
-	if e.lack == samplingTools {
-		required = map[string]any{"sampling": map[string]any{"tools": struct{}{}}}
-	}
-	data, err := json.Marshal(struct {
-		Required map[string]any `json:"requiredCapabilities"`
-		codec.RPCErrorData
-	}{required, codec.RPCErrorData{Error: e.err}})
-	if err != nil {
-		data = nil // details that are no JSON
-	}
-	return &jsonrpc.Error{Code: sdk.CodeMissingRequiredClientCapabilities, Message: e.Error(), Data: data}
-}
 
 // Protocol 2026-07-28 on the fast path. It has no handshake: each request says who its client is
 // and what that can do, each result what server it is from, and over HTTP the headers say again

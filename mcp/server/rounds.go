@@ -12,15 +12,17 @@ import (
 	"strconv"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/requeststate"
+	"github.com/openmas/openmas/mcp/server/internal/held"
 )
 
 // A client of protocol 2026-07-28 cannot be asked while its request waits. What a tool asks ends
 // the request with a result that wants input; the client makes the call again with the answers. The
-// running call waits for that (held.go). Where it is gone, because the process ended or too many
-// wait, a tool that is safe to repeat runs again from its start, and gets the answers so far at
-// once. They are in the state that the client carries from one round to the next, signed.
+// running call waits for that (package held). Where it is gone, because the process ended or too
+// many wait, a tool that is safe to repeat runs again from its start, and gets the answers so far
+// at once. They are in the state that the client carries from one round to the next, signed.
 
 // rounds makes the call, and again with the client's answers as long as it asks for input.
 func (e *endpoint) rounds(ctx context.Context, call *agent.Call, back agent.BackChannel) (*agent.Result, error) {
@@ -52,8 +54,8 @@ func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notic
 	defer e.gate.Leave()
 	defer c.gate.Leave()
 	if now.Held != "" {
-		if h := e.held.find(now.Held); h != nil {
-			return h.serve(ctx, now, r.round.answers, notices)
+		if h := e.held.Find(now.Held); h != nil {
+			return h.Serve(ctx, now, r.round.answers, notices)
 		}
 		if !e.repeatable(c, r) {
 			return nil, e.gone(now, r)
@@ -65,15 +67,19 @@ func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notic
 	if err != nil {
 		return nil, err
 	}
-	h := &held{e: e, session: c, call: call, timeout: r.meta.Timeout, state: now, request: r,
-		finished: make(chan struct{})}
-	h.questions = questions{held: h, caps: r.round.caps, answers: now.Answers, asked: make(chan struct{}, 1),
-		back: notices}
-	if first := e.held.begin(h); first != h {
-		return first.serve(ctx, requeststate.State{}, nil, notices)
+	o := held.Options{Call: call, Timeout: r.meta.Timeout, State: now, Caps: r.round.caps,
+		Repeatable: func() bool { return e.repeatable(c, r) },
+		Run: func(ctx context.Context, call *agent.Call) (*agent.Result, error) {
+			res, err := e.call(ctx, call)
+			if err != nil {
+				return nil, err
+			}
+			return e.export(c, call, res), nil
+		}}
+	if c.transport == mcp.Stdio { // its session outlives requests
+		o.Session = c.ctx
 	}
-	h.start(ctx)
-	return h.serve(ctx, now, nil, notices)
+	return e.held.Start(ctx, o, notices)
 }
 
 // readRound reads what the client carried, with its answers in it.
@@ -110,7 +116,7 @@ func (e *endpoint) readRound(c *session, r request) (now requeststate.State, err
 
 // gone is the outcome of a call that waited, is there no more and must not run again.
 func (e *endpoint) gone(state requeststate.State, r request) error {
-	why := fmt.Sprintf("its question was open for more than %s, or it has ended and made room for others", heldLife)
+	why := fmt.Sprintf("its question was open for more than %s, or it has ended and made room for others", held.Life)
 	if mine := e.o.Process.sealer.Process(); state.Process != mine {
 		why = fmt.Sprintf("it ran in process %s, which has ended or is not this one, %s", state.Process, mine)
 	}

@@ -34,7 +34,7 @@ func ServeStdio(ctx context.Context, s communicator.Service, in io.Reader, out i
 	defer func() {
 		end, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
-		ep.held.close(end)
+		ep.held.Close(end, shuttingDown())
 	}()
 	return serveLine(ctx, ep, in, out, id)
 }

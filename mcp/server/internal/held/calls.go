@@ -1,4 +1,6 @@
-package server
+// Package held keeps the calls of protocol 2026-07-28 that have asked their client something: they
+// run on while the client makes the request again with its answers.
+package held
 
 import (
 	"context"
@@ -12,40 +14,34 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
-	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/requeststate"
 )
 
-const (
-	heldLife     = 10 * time.Minute // since the last request about a call that waits
-	maxQuestions = 64               // open at once, of one call
-	// gatherTime is how long the first question waits for others that are asked at the same time.
-	gatherTime = 5 * time.Millisecond
-)
+// Life is how long a call waits, since the last request about it.
+const Life = 10 * time.Minute
 
-// heldCalls are the calls of protocol 2026-07-28 that have asked something. Each runs in a
-// goroutine of its own, since the request that began it is answered before it ends. The zero value
-// is empty. The places are those of the [Process].
-type heldCalls struct {
+// gatherTime is how long the first question waits for others that are asked at the same time.
+const gatherTime = 5 * time.Millisecond
+
+// Calls are the calls of protocol 2026-07-28 that have asked something. Each runs in a
+// goroutine of its own, since the request that began it is answered before it ends.
+type Calls struct {
+	places *Places
+	sealer *requeststate.Sealer
+
 	mu      sync.Mutex
-	byID    map[string]*held
-	byKey   map[string]*held // those with an idempotency key, from their beginning
-	shut    bool
+	byID    map[string]*Call
+	byKey   map[string]*Call // those with an idempotency key, from their beginning
+	shut    error            // why no further call may wait; nil: they may
 	running sync.WaitGroup
 }
 
-// A held call runs across requests.
-type held struct {
+// A Call runs across requests.
+type Call struct {
 	questions
-	e       *endpoint
-	session *session // of the request that began it
-	call    *agent.Call
-	timeout time.Duration      // that the client set
-	state   requeststate.State // with which it began
-	request request
-
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	all   *Calls
+	o     Options
+	state requeststate.State // of the next run, should this one get lost
 
 	finished chan struct{} // closed when the call has ended
 	res      *agent.Result
@@ -61,6 +57,24 @@ type held struct {
 	}
 }
 
+// New makes Calls without any, which take their places and seal their states as the others of the
+// process do.
+func New(places *Places, sealer *requeststate.Sealer) *Calls {
+	return &Calls{places: places, sealer: sealer}
+}
+
+// Start begins a call and answers its first request. notices gets what the call tells until then.
+func (s *Calls) Start(ctx context.Context, o Options, notices agent.BackChannel) (*agent.Result, error) {
+	h := &Call{all: s, o: o, state: o.State, finished: make(chan struct{})}
+	h.questions = questions{keep: h.keep, repeatable: o.Repeatable, caps: o.Caps, answers: o.State.Answers,
+		asked: make(chan struct{}, 1), back: notices}
+	if first := s.begin(h); first != h {
+		return first.Serve(ctx, requeststate.State{}, nil, notices)
+	}
+	h.start(ctx)
+	return h.Serve(ctx, o.State, nil, notices)
+}
+
 // A turn is what one request about a call was answered. A request that comes twice is answered
 // alike.
 type turn struct {
@@ -69,8 +83,8 @@ type turn struct {
 	err  error
 }
 
-// find returns a call that waits, or ended lately; nil if there is none.
-func (s *heldCalls) find(id string) *held {
+// Find returns a call that waits, or ended lately; nil if there is none.
+func (s *Calls) Find(id string) *Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.byID[id]
@@ -78,8 +92,8 @@ func (s *heldCalls) find(id string) *held {
 
 // begin notes a call that is about to start. It returns another that began with the same
 // idempotency key and is still there.
-func (s *heldCalls) begin(h *held) *held {
-	if h.call.Key == "" {
+func (s *Calls) begin(h *Call) *Call {
+	if h.o.Call.Key == "" {
 		return h
 	}
 	key := h.keyed()
@@ -89,54 +103,54 @@ func (s *heldCalls) begin(h *held) *held {
 		return first
 	}
 	if s.byKey == nil {
-		s.byKey = map[string]*held{}
+		s.byKey = map[string]*Call{}
 	}
 	s.byKey[key] = h
 	return h
 }
 
-func (h *held) keyed() string { return string(h.state.Bound) + h.call.Key }
+func (h *Call) keyed() string { return string(h.state.Bound) + h.o.Call.Key }
 
 // keep makes a call one that waits. The error says why it may not. It is called by one goroutine at
 // a time.
-func (h *held) keep() error {
+func (h *Call) keep() error {
 	if h.at != nil {
 		return nil
 	}
-	s, process := &h.e.held, h.e.o.Process
-	at := process.take(h.finished, func() { s.forget(h) })
+	s := h.all
+	at := s.places.take(h.finished, func() { s.forget(h) })
 	if at == nil {
-		return agent.Errorf(agent.CodeUnavailable, "%d calls wait for answers in this process, the limit", maxHeld)
+		return agent.Errorf(agent.CodeUnavailable, "%d calls wait for answers in this process, the limit", Max)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.shut {
-		process.leave(at)
-		return shuttingDown()
+	if s.shut != nil {
+		s.places.leave(at)
+		return s.shut
 	}
 	if s.byID == nil {
-		s.byID = map[string]*held{}
+		s.byID = map[string]*Call{}
 	}
 	h.id, h.at = rand.Text(), at
 	s.byID[h.id] = h
-	h.expires = time.AfterFunc(heldLife, func() {
-		h.cancel(agent.Errorf(agent.CodeDeadlineExceeded, "%s: nobody answered its question within %s", h.call.Target(),
-			heldLife))
+	h.expires = time.AfterFunc(Life, func() {
+		h.cancel(agent.Errorf(agent.CodeDeadlineExceeded, "%s: nobody answered its question within %s",
+			h.o.Call.Target(), Life))
 		s.forget(h)
 	})
 	return nil
 }
 
-func (s *heldCalls) forget(h *held) {
+func (s *Calls) forget(h *Call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forgetLocked(h)
 }
 
-func (s *heldCalls) forgetLocked(h *held) {
+func (s *Calls) forgetLocked(h *Call) {
 	if h.at != nil {
 		h.expires.Stop()
-		h.e.o.Process.leave(h.at)
+		s.places.leave(h.at)
 		delete(s.byID, h.id)
 	}
 	if key := h.keyed(); s.byKey[key] == h {
@@ -145,44 +159,42 @@ func (s *heldCalls) forgetLocked(h *held) {
 }
 
 // start runs the call, detached from the request that began it if it can ask anything.
-func (h *held) start(ctx context.Context) {
-	if !canBeAsked(h.caps) {
+func (h *Call) start(ctx context.Context) {
+	if !CanBeAsked(h.caps) {
 		h.ctx, h.cancel = context.WithCancelCause(ctx)
-		h.call.Back = &h.questions
+		h.o.Call.Back = &h.questions
 		h.run()
 		return
 	}
 	h.ctx, h.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	h.call.Back = &h.questions
-	h.e.held.running.Go(h.run)
+	h.o.Call.Back = &h.questions
+	h.all.running.Go(h.run)
 }
 
-func (h *held) run() {
+func (h *Call) run() {
 	defer close(h.finished)
 	defer h.cancel(nil)
-	if h.session.transport == mcp.Stdio { // its session outlives requests
-		defer context.AfterFunc(h.session.ctx, func() { h.cancel(context.Canceled) })()
+	if h.o.Session != nil {
+		defer context.AfterFunc(h.o.Session, func() { h.cancel(context.Canceled) })()
 	}
-	ctx, call := h.ctx, h.call
-	if h.timeout > 0 {
+	ctx, call := h.ctx, h.o.Call
+	if h.o.Timeout > 0 {
 		var end func()
-		ctx, call, end = calls.Bound(ctx, call, h.timeout)
+		ctx, call, end = calls.Bound(ctx, call, h.o.Timeout)
 		defer end()
 	}
-	if h.res, h.err = h.e.call(ctx, call); h.err == nil {
-		h.res = h.e.export(h.session, h.call, h.res)
-	}
-	s := &h.e.held
+	h.res, h.err = h.o.Run(ctx, call)
+	s := h.all
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if h.id == "" && h.call.Key != "" { // nobody can come back to it
+	if h.id == "" && h.o.Call.Key != "" { // nobody can come back to it
 		s.forgetLocked(h)
 	}
 }
 
-// serve answers a request about the call: the first, or one with a state of it.
-func (h *held) serve(ctx context.Context, now requeststate.State, answers map[string]json.RawMessage,
-	back *backChannel) (*agent.Result, error) {
+// Serve answers a request about the call: the first, or one with a state of it.
+func (h *Call) Serve(ctx context.Context, now requeststate.State, answers map[string]json.RawMessage,
+	back agent.BackChannel) (*agent.Result, error) {
 	n := now.Turn
 	h.turns.Lock()
 	if n < len(h.turns.list) {
@@ -213,16 +225,16 @@ func (h *held) serve(ctx context.Context, now requeststate.State, answers map[st
 }
 
 // touch lets the time of a call that waits begin anew.
-func (h *held) touch() {
-	h.e.held.mu.Lock()
-	defer h.e.held.mu.Unlock()
+func (h *Call) touch() {
+	h.all.mu.Lock()
+	defer h.all.mu.Unlock()
 	if h.expires != nil {
-		h.expires.Reset(heldLife)
+		h.expires.Reset(Life)
 	}
 }
 
 // next is the call's result, or what it asks before.
-func (h *held) next(n int) (*agent.Result, error) {
+func (h *Call) next(n int) (*agent.Result, error) {
 	for gathered := false; ; {
 		select {
 		case <-h.finished:
@@ -252,20 +264,20 @@ func (h *held) next(n int) (*agent.Result, error) {
 
 // result is how the call ended. One that wants input, by its own result or because it is to run
 // again, is no end for the client.
-func (h *held) result() (*agent.Result, error) {
+func (h *Call) result() (*agent.Result, error) {
 	open, refused := h.end()
 	err := h.err
 	if err == nil && h.res.Pending != nil && len(open) == 0 {
 		for _, question := range h.res.Pending.Requests {
-			if lack := lacks(h.caps, question); lack != "" {
-				err, refused = cannotAnswer(question.Kind, lack), lack
+			if lack := Lacks(h.caps, question); lack != "" {
+				err, refused = CannotAnswer(question.Kind, lack), lack
 			}
 		}
 	}
 	state := h.state
 	switch {
 	case len(open) == 0 && refused != "" && errors.Is(err, agent.CodeUnavailable):
-		return nil, &capabilityError{refused, agent.AsError(err)}
+		return nil, &CapabilityError{refused, agent.AsError(err)}
 	case len(open) > 0: // whatever the callee made of the error
 		state.Own = false
 	case err != nil || h.res.Pending == nil:
@@ -278,9 +290,9 @@ func (h *held) result() (*agent.Result, error) {
 }
 
 // ask is the result that asks the client.
-func (h *held) ask(state requeststate.State, open map[string]agent.Request) (*agent.Result, error) {
+func (h *Call) ask(state requeststate.State, open map[string]agent.Request) (*agent.Result, error) {
 	state.Asked = slices.Collect(maps.Keys(open))
-	sealed, err := h.e.o.Process.sealer.Seal(state)
+	sealed, err := h.all.sealer.Seal(state)
 	if err != nil {
 		h.cancel(err)
 		return nil, err
@@ -288,27 +300,27 @@ func (h *held) ask(state requeststate.State, open map[string]agent.Request) (*ag
 	return &agent.Result{Pending: &agent.Pending{Requests: open, State: sealed}}, nil
 }
 
-// end lets no further call wait. It returns those that do, or ended lately.
-func (s *heldCalls) end() []*held {
+// end lets no further call wait, and says why. It returns those that do, or ended lately.
+func (s *Calls) end(why error) []*Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.shut = true
+	s.shut = why
 	return slices.Collect(maps.Values(s.byID))
 }
 
-// drain cancels the calls that wait for an answer: nobody waits for people.
-func (s *heldCalls) drain() {
-	for _, h := range s.end() {
+// Drain cancels the calls that wait for an answer: nobody waits for people.
+func (s *Calls) Drain(why error) {
+	for _, h := range s.end(why) {
 		if len(h.unanswered()) > 0 {
-			h.cancel(shuttingDown())
+			h.cancel(why)
 		}
 	}
 }
 
-// close cancels all calls and waits for them until ctx ends.
-func (s *heldCalls) close(ctx context.Context) {
-	for _, h := range s.end() {
-		h.cancel(shuttingDown())
+// Close cancels all calls and waits for them until ctx ends.
+func (s *Calls) Close(ctx context.Context, why error) {
+	for _, h := range s.end(why) {
+		h.cancel(why)
 		s.forget(h)
 	}
 	done := make(chan struct{})

@@ -1,4 +1,4 @@
-package server
+package held
 
 import (
 	"encoding/json"
@@ -30,12 +30,12 @@ func TestWhatAClientLacksToAnswer(t *testing.T) {
 		{all, agent.Request{Kind: agent.AskRoots}, ""},
 		{all, agent.Request{Kind: "riddle"}, "riddle"},
 	} {
-		if got := lacks(c.caps, c.ask); got != c.want {
+		if got := Lacks(c.caps, c.ask); got != c.want {
 			t.Errorf("%+v, %s %s: %q, want %q", c.caps, c.ask.Kind, c.ask.Params, got, c.want)
 		}
 	}
-	e := &capabilityError{samplingTools, agent.AsError(cannotAnswer(agent.AskSample, samplingTools))}
-	if rpc := e.rpc(); !strings.Contains(string(rpc.Data), `"requiredCapabilities":{"sampling":{"tools":{}}}`) ||
+	e := &CapabilityError{samplingTools, agent.AsError(CannotAnswer(agent.AskSample, samplingTools))}
+	if rpc := e.RPC(); !strings.Contains(string(rpc.Data), `"requiredCapabilities":{"sampling":{"tools":{}}}`) ||
 		!strings.Contains(rpc.Message, "with tools") {
 		t.Errorf("%+v %s", rpc, rpc.Data)
 	}

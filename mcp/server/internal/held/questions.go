@@ -1,4 +1,4 @@
-package server
+package held
 
 import (
 	"context"
@@ -13,18 +13,23 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/mcp/internal/codec"
 )
+
+// maxQuestions is how many are open at once, of one call.
+const maxQuestions = 64
 
 // questions is the back-channel of a call whose client is asked by results.
 type questions struct {
-	held    *held
-	caps    *sdk.ClientCapabilities
-	answers map[string]json.RawMessage // to questions of an earlier run
-	asked   chan struct{}              // gets one when a question was asked
+	ctx        context.Context // of the call
+	cancel     context.CancelCauseFunc
+	keep       func() error // makes the call one that waits; the error says why it may not
+	repeatable func() bool  // the call may run again from its start
+	caps       *sdk.ClientCapabilities
+	answers    map[string]json.RawMessage // to questions of an earlier run
+	asked      chan struct{}              // gets one when a question was asked
 
 	mu      sync.Mutex
-	back    *backChannel // of the request that waits; nil: none does
+	back    agent.BackChannel // of the request that waits; nil: none does
 	over    bool
 	seen    map[string]int // how often the same was asked
 	open    map[string]agent.Request
@@ -55,8 +60,8 @@ func (q *questions) Request(ctx context.Context, r agent.Request) (json.RawMessa
 	case <-ctx.Done():
 		q.withdraw(wait)
 		return nil, agent.AsError(context.Cause(ctx))
-	case <-q.held.ctx.Done():
-		return nil, agent.AsError(context.Cause(q.held.ctx))
+	case <-q.ctx.Done():
+		return nil, agent.AsError(context.Cause(q.ctx))
 	}
 }
 
@@ -65,9 +70,9 @@ func (q *questions) Request(ctx context.Context, r agent.Request) (json.RawMessa
 func (q *questions) ask(r agent.Request) (wait chan json.RawMessage, answer json.RawMessage, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if lack := lacks(q.caps, r); lack != "" {
+	if lack := Lacks(q.caps, r); lack != "" {
 		q.refused = lack
-		return nil, nil, cannotAnswer(r.Kind, lack)
+		return nil, nil, CannotAnswer(r.Kind, lack)
 	}
 	if q.over {
 		return nil, nil, agent.Errorf(agent.CodeUnavailable,
@@ -89,14 +94,14 @@ func (q *questions) ask(r agent.Request) (wait chan json.RawMessage, answer json
 	if len(q.open) >= maxQuestions {
 		return nil, nil, agent.Errorf(agent.CodeResourceExhausted, "more than %d questions at once", maxQuestions)
 	}
-	switch full := q.held.keep(); {
+	switch full := q.keep(); {
 	case full == nil:
 		wait = make(chan json.RawMessage, 1)
 		q.waiting[id] = wait
-	case q.held.e.repeatable(q.held.session, q.held.request):
+	case q.repeatable():
 		q.again = true
 		err = agent.Errorf(agent.CodeCanceled, "%s: %w", r.Kind, agent.ErrAnswersFollow)
-		q.held.cancel(err)
+		q.cancel(err)
 	default:
 		return nil, nil, fmt.Errorf("%s: %w", r.Kind, full)
 	}
@@ -142,7 +147,7 @@ func (q *questions) runsAgain() bool {
 }
 
 // listen makes back what notices go to; nil: nothing.
-func (q *questions) listen(back *backChannel) {
+func (q *questions) listen(back agent.BackChannel) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.back = back
@@ -165,38 +170,4 @@ func (q *questions) end() (again map[string]agent.Request, refused string) {
 		again = q.open
 	}
 	return again, q.refused
-}
-
-// canBeAsked reports whether a client answers questions of any kind.
-func canBeAsked(caps *sdk.ClientCapabilities) bool {
-	return caps != nil && (caps.Sampling != nil || caps.Elicitation != nil || caps.RootsV2 != nil)
-}
-
-const samplingTools = "sampling.tools"
-
-// lacks is the capability that a client would need to answer a question; empty when it has it.
-func lacks(caps *sdk.ClientCapabilities, r agent.Request) string {
-	if caps == nil {
-		caps = &sdk.ClientCapabilities{}
-	}
-	switch {
-	case r.Kind == agent.AskSample && caps.Sampling == nil:
-		return "sampling"
-	case r.Kind == agent.AskSample && caps.Sampling.Tools == nil && codec.SamplesWithTools(r.Params):
-		return samplingTools
-	case r.Kind == agent.AskElicit && caps.Elicitation == nil:
-		return "elicitation"
-	case r.Kind == agent.AskRoots && caps.RootsV2 == nil:
-		return "roots"
-	case r.Kind == agent.AskSample || r.Kind == agent.AskElicit || r.Kind == agent.AskRoots:
-		return ""
-	}
-	return r.Kind // a question that MCP does not have
-}
-
-func cannotAnswer(kind, lack string) error {
-	if lack == samplingTools {
-		return agent.Errorf(agent.CodeUnavailable, "the client does not answer %q requests with tools", kind)
-	}
-	return agent.Errorf(agent.CodeUnavailable, "the client does not answer %q requests", kind)
 }
