@@ -108,6 +108,7 @@ func open(ctx context.Context, t Target, o Options, l *link, version string, st 
 	}
 	if err != nil {
 		s.end(err)
+		s.gate.Shut()
 		if cs != nil {
 			s.endSession()
 		}

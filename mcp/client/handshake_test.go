@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -59,4 +61,22 @@ func TestBuildingIsNoHandshake(t *testing.T) {
 func TestConnectToWhatIsBuilt(t *testing.T) {
 	mustCall(t, mustConnect(t, role(t, "built", mcp.Stdio), Options{HandshakeTimeout: buildTime / 2}), "echo", nil,
 		nil)
+}
+
+// A handshake that fails is told at once: nothing is in flight that it should wait for.
+func TestAFailedHandshakeIsToldAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r1, w1 := io.Pipe()
+		r2, w2 := io.Pipe()
+		server := newRaw(map[string]string{"tools/list": `{"error":{"code":-32000,"message":"no database"}}`})
+		server.serveOn(pipe{r2, w1})
+		began := time.Now()
+		s, err := connectPipes(t.Context(), pipe{r1, w2}, Target{Name: "raw"}, Options{})
+		if s != nil || err == nil || !strings.Contains(err.Error(), "no database") {
+			t.Error(s, err)
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+	})
 }

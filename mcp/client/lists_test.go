@@ -74,6 +74,12 @@ func (r *raw) answer(msg []byte) string {
 // serve answers on pipes, of which it returns the client's end.
 func (r *raw) serve(t *testing.T) pipe {
 	near, far := pipes(t)
+	r.serveOn(far)
+	return near
+}
+
+// serveOn answers on the server's end of pipes, until they are closed.
+func (r *raw) serveOn(far pipe) {
 	var mu sync.Mutex
 	r.say = func(msg string) {
 		mu.Lock()
@@ -87,7 +93,6 @@ func (r *raw) serve(t *testing.T) pipe {
 			}
 		}
 	}()
-	return near
 }
 
 // stdio is a session over pipes.
