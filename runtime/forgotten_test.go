@@ -30,7 +30,7 @@ type forgetful struct {
 	answer func(w http.ResponseWriter, id json.RawMessage)
 }
 
-func newForgetful(t *testing.T) *forgetful {
+func newForgetful(t *testing.T, sse bool) *forgetful {
 	t.Helper()
 	f := &forgetful{known: map[string]bool{}}
 	s := foreign()
@@ -39,7 +39,11 @@ func newForgetful(t *testing.T) *forgetful {
 			f.ran.Add(1)
 			return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: "ok"}}}, nil, nil
 		})
-	h := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return s }, nil)
+	server := func(*http.Request) *sdk.Server { return s }
+	var h http.Handler = sdk.NewStreamableHTTPHandler(server, nil)
+	if sse {
+		h = sdk.NewSSEHandler(server, nil)
+	}
 	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -56,7 +60,7 @@ func newForgetful(t *testing.T) *forgetful {
 		}
 		r.Body = io.NopCloser(strings.NewReader(string(body)))
 		f.mu.Lock()
-		id := r.Header.Get("Mcp-Session-Id")
+		id := r.Header.Get("Mcp-Session-Id") + r.URL.Query().Get("sessionid")
 		gone := f.known[id]
 		f.known[id] = gone
 		answer := f.answer
@@ -66,7 +70,7 @@ func newForgetful(t *testing.T) *forgetful {
 			http.Error(w, "bad request", http.StatusBadRequest)
 		case gone && r.Method == http.MethodPost:
 			answer(w, msg.ID)
-		case gone:
+		case gone: // over SSE there is no such request: the stream of a forgotten session stays open
 			http.NotFound(w, r)
 		default:
 			h.ServeHTTP(w, r)
@@ -80,6 +84,14 @@ func newForgetful(t *testing.T) *forgetful {
 		}
 	})
 	return f
+}
+
+// agent is the server as an agent.
+func (f *forgetful) agent(sse bool) project.Agent {
+	if sse {
+		return project.Agent{URL: f.URL, Communicator: project.OverSSE}
+	}
+	return project.Agent{URL: f.URL}
 }
 
 // forget forgets all sessions.
@@ -119,13 +131,14 @@ func TestForgottenSessions(t *testing.T) {
 		"401":               status(401, ""),
 		"200 and an error":  status(200, rpc(-32600, "Session terminated")),
 		"200, odd error":    status(200, rpc(-32602, "Invalid request parameters")),
+		"200 and no id":     status(200, strings.Replace(rpc(-32001, "Session not found"), "ID", "null", 1)),
 	} {
-		for _, fast := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s, fast path %v", name, fast), func(t *testing.T) {
+		for _, way := range []struct{ sse, fast bool }{{false, true}, {false, false}, {true, true}, {true, false}} {
+			t.Run(fmt.Sprintf("%s, SSE %v, fast path %v", name, way.sse, way.fast), func(t *testing.T) {
 				t.Parallel()
-				f := newForgetful(t)
-				s := start(t, &project.Config{Agents: map[string]project.Agent{"docs": {URL: f.URL}},
-					MCP: project.MCP{FastPath: &fast}}, nil)
+				f := newForgetful(t, way.sse)
+				s := start(t, &project.Config{Agents: map[string]project.Agent{"docs": f.agent(way.sse)},
+					MCP: project.MCP{FastPath: &way.fast}}, nil)
 				for n := range 3 {
 					if n > 0 {
 						f.forget(answer)
@@ -145,7 +158,7 @@ func TestForgottenSessions(t *testing.T) {
 		}
 	}
 	t.Run("many at once", func(t *testing.T) {
-		f := newForgetful(t)
+		f := newForgetful(t, false)
 		s := start(t, &project.Config{Agents: map[string]project.Agent{"docs": {URL: f.URL}}}, nil)
 		f.forget(status(400, "Bad Request: No valid session ID provided"))
 		var all sync.WaitGroup
@@ -162,7 +175,7 @@ func TestForgottenSessions(t *testing.T) {
 		}
 	})
 	t.Run("one call is refused", func(t *testing.T) {
-		f := newForgetful(t)
+		f := newForgetful(t, false)
 		s := start(t, &project.Config{Agents: map[string]project.Agent{"docs": {URL: f.URL}}}, nil)
 		if _, err := agent.Ask[string](s.ctx, "docs.env", note{}); agent.CodeOf(err) != agent.CodeInvalidArgument {
 			t.Error(err)

@@ -117,7 +117,7 @@ func (s *Session) forgotten(ctx context.Context, c *agent.Call, n *note, err err
 	case missing && status == nil: // the call was taken, and what was to follow is gone
 		s.forget("404 Not Found")
 		return nil
-	case missing:
+	case missing, s.target.Transport == mcp.SSE && status != nil && wire.EndsSession(status.Status):
 		return s.refusedForGood(c, status, n)
 	case status != nil && saysForgotten(status.Status):
 		if s.lost(ctx).refused && s.mayEnd(ctx) {

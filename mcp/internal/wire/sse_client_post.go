@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -62,12 +63,12 @@ func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
 	}
 	if resp.StatusCode < 300 {
 		t.responded(nil)
-		_, _ = io.CopyN(io.Discard, resp.Body, 4<<10) // so that the connection can be used again
-		return resp.Body.Close()
+		err := c.answerInReceipt(data, resp)
+		return errors.Join(err, resp.Body.Close())
 	}
 	he := readHTTPError(op(r), resp)
 	t.responded(he)
-	if he.Status == http.StatusNotFound || he.Status == http.StatusGone {
+	if EndsSession(he.Status) {
 		// Not wrapped: this error ends other calls too, and those were not refused.
 		c.abort(fmt.Errorf("the server does not know the session any more: %v", he)) //nolint:errorlint // see above
 	}
@@ -75,6 +76,34 @@ func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
 		return &NotSentError{Cause: he}
 	}
 	return &sentError{he}
+}
+
+// EndsSession reports whether an HTTP status means that the server has no such session any more.
+func EndsSession(status int) bool { return status == http.StatusNotFound || status == http.StatusGone }
+
+// answerInReceipt reads the receipt of a request, which is a word or nothing: the answer comes on
+// the stream. A server that has forgotten the session has no stream for it, and may answer here.
+func (c *SSEClient) answerInReceipt(request []byte, resp *http.Response) error {
+	if mt, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); mt != "application/json" {
+		_, _ = io.CopyN(io.Discard, resp.Body, 4<<10) // so that the connection can be used again
+		return nil
+	}
+	var asked, answer Envelope
+	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.o.MaxFrame)+1))
+	if err != nil || len(body) > c.o.MaxFrame || !asked.Scan(request) || asked.Method == nil || asked.ID == nil ||
+		!answer.Scan(body) || answer.Method != nil || answer.Result == nil && answer.Error == nil {
+		return nil //nolint:nilerr // it is a receipt
+	}
+	mine, _ := (&Envelope{ID: asked.ID}).AnswerID()
+	switch id, ok := answer.AnswerID(); {
+	case ok && id != mine:
+		return nil
+	case !ok && answer.Error == nil:
+		return nil
+	case !ok: // it does not even say which request it refuses
+		body = fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":%s}`, asked.ID, answer.Error)
+	}
+	return c.accept(c.ctx, body, &answer)
 }
 
 // do is http.Client.Do without what that prepares for redirects, which costs some and is hardly

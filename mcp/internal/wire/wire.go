@@ -34,8 +34,8 @@ const (
 // and notifications with an unusual envelope go to the SDK only, and so does what a server receives
 // in a batch. Answers always come to the hook first, since only it may know their requests.
 //
-// The goroutine that reads calls the hook (on [SSEConn], those of concurrent POSTs): it must not
-// block, and must not close the connection or call its SDK session.
+// The goroutine that reads calls the hook (on [SSEConn] and [SSEClient], those of concurrent POSTs
+// as well): it must not block, and must not close the connection or call its SDK session.
 type Hook func(raw []byte, env *Envelope) (taken bool)
 
 // Conn is what all connections of this package have in common. Its methods may be called
