@@ -33,12 +33,13 @@ func TestAPythonToolThatAsksRunsOnce(t *testing.T) {
 	run := start(t, nil, openmas(t), "run", projectFile(t, fmt.Sprintf("project: interop\ngateway: "+
 		"{listen: '127.0.0.1:0'}\nagents:\n  py: {command: %s}\n", command)), "--log-format", "text")
 	var asked []string
-	cs, err := fixture.ConnectSDK(t, &sdk.StreamableClientTransport{Endpoint: run.url(t) + "/mcp", MaxRetries: -1}, newest,
-		&sdk.ClientOptions{ElicitationHandler: func(_ context.Context, r *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
-			asked = append(asked, r.Params.Message)
-			return &sdk.ElicitResult{Action: "accept", Content: map[string]any{"word": []string{"Ada",
-				"Rome"}[len(asked)-1]}}, nil
-		}})
+	user := func(_ context.Context, r *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
+		asked = append(asked, r.Params.Message)
+		word := []string{"Ada", "Rome"}[len(asked)-1]
+		return &sdk.ElicitResult{Action: "accept", Content: map[string]any{"word": word}}, nil
+	}
+	gateway := &sdk.StreamableClientTransport{Endpoint: run.url(t) + "/mcp", MaxRetries: -1}
+	cs, err := fixture.ConnectSDK(t, gateway, newest, &sdk.ClientOptions{ElicitationHandler: user})
 	if err != nil {
 		t.Fatal(err)
 	}
