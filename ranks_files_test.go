@@ -36,7 +36,6 @@ var inCircles = map[string]int{
 	"internal/interop/toolbox":            3,
 	"internal/progress":                   2,
 	"mcp/mcptest":                         2,
-	"mcp/server":                          17,
 	"runtime/internal/child":              2,
 	"runtime/internal/cluster":            3,
 	"runtime/internal/presence":           2,

@@ -10,24 +10,11 @@ import (
 	"maps"
 	"runtime/debug"
 
-	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
-
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
-
-// serveRequest is serveCall with a back-channel through the client's session.
-func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *session, r request) (*agent.Result,
-	error) {
-	back := newBackChannel(ctx, ss, c, r)
-	defer back.close()
-	if r.round != nil {
-		return e.serveRounds(ctx, c, r, back)
-	}
-	return e.serveCall(ctx, c, r, back)
-}
 
 // serveCall is the one way of a request into an agent: the SDK's handlers and the fast path beside
 // them come through here, so that limits, identity, deadline, drain and panics are the same for
@@ -188,4 +175,21 @@ func (e *endpoint) call(ctx context.Context, call *agent.Call) (res *agent.Resul
 		return &agent.Result{}, nil
 	}
 	return res, nil
+}
+
+// rounds makes the call, and again with the client's answers as long as it asks for input.
+func (e *endpoint) rounds(ctx context.Context, call *agent.Call, back agent.BackChannel) (*agent.Result, error) {
+	for range codec.MaxRounds {
+		res, err := e.call(ctx, call)
+		if err != nil || res.Pending == nil {
+			return res, err
+		}
+		next := *call
+		if next.Inputs, err = codec.CollectInputs(ctx, back, res.Pending); err != nil {
+			return nil, agent.AsError(err)
+		}
+		next.State = res.Pending.State
+		call = &next
+	}
+	return nil, agent.Errorf(agent.CodeResourceExhausted, "%s asked for input %d times", call.Target(), codec.MaxRounds)
 }

@@ -22,38 +22,6 @@ const (
 	pingRounds = 5
 )
 
-// Drain ends the service without losing a call: new sessions are turned away (503 with Retry-After)
-// and new calls refused (unavailable, not executed), those running are waited for and answered,
-// then all sessions end. When ctx ends first, what is still running is cancelled and the error says
-// so. The gateway serves nothing after it.
-func (g *Gateway) Drain(ctx context.Context) error {
-	g.gate.Shut()
-	g.http.drain()
-	for _, ep := range g.endpoints() {
-		g.http.noteOwed(ep)
-		ep.held.Drain(shuttingDown())
-	}
-	err := g.gate.Wait(ctx)
-	if err != nil {
-		err = fmt.Errorf("drain the gateway: %w", err)
-	}
-	var all sync.WaitGroup
-	for _, ep := range g.endpoints() {
-		all.Go(func() {
-			g.http.settle(ctx, ep)
-			ep.held.Close(ctx, shuttingDown())
-		})
-	}
-	all.Wait()
-	g.once.Do(func() { close(g.drained) })
-	if ctx.Err() == nil {
-		return errors.Join(err, g.http.close(ctx))
-	}
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	return errors.Join(err, g.http.close(closing))
-}
-
 // drain turns new sessions away from now on.
 func (h *httpServer) drain() {
 	h.mu.Lock()
@@ -151,16 +119,6 @@ func (h *httpServer) end(which func(*session) bool) {
 	}
 }
 
-func (h *httpServer) endSession(c *session) {
-	c.use.stop()
-	c.cancel()
-	ss, conn := c.parts()
-	if conn != nil {
-		_ = conn.Close() // sends what is queued; the session is forgotten when its stream ends
-		return
-	}
-	h.forget(c)
-	if ss != nil {
-		h.ending.Go(func() { _ = ss.Close() }) // it has no reason to fail that anybody could act on
-	}
-}
+// closeTimeout bounds how long calls that were cancelled may take to end before they are left
+// behind.
+const closeTimeout = 2 * time.Second

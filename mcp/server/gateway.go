@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -246,4 +247,64 @@ func GatewayNames(agentName string, names []string) []string {
 		out[i] = n.Exported
 	}
 	return out
+}
+
+// routes are the paths of a gateway: its health, and for all agents together and for each of them
+// the transports of MCP. The endpoints stand in package mcp.
+func (g *Gateway) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", g.health)
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	mux.HandleFunc("GET /readyz", g.readyz)
+	for _, at := range endpoints {
+		serveAll := func(w http.ResponseWriter, r *http.Request) { g.http.serve(w, r, g.all, at) }
+		serveOne := func(w http.ResponseWriter, r *http.Request) {
+			ep := g.endpoint(r.PathValue("name"))
+			if ep == nil {
+				writeJSON(w, http.StatusNotFound,
+					map[string]string{"error": fmt.Sprintf("no agent %q here", r.PathValue("name"))})
+				return
+			}
+			g.http.serve(w, r, ep, at)
+		}
+		for _, end := range []string{"", "/{$}"} {
+			mux.HandleFunc(at+end, serveAll)
+			mux.HandleFunc("/agents/{name}"+at+end, serveOne)
+		}
+	}
+	return mux
+}
+
+// Drain ends the service without losing a call: new sessions are turned away (503 with Retry-After)
+// and new calls refused (unavailable, not executed), those running are waited for and answered,
+// then all sessions end. When ctx ends first, what is still running is cancelled and the error says
+// so. The gateway serves nothing after it.
+func (g *Gateway) Drain(ctx context.Context) error {
+	g.gate.Shut()
+	g.http.drain()
+	for _, ep := range g.endpoints() {
+		g.http.noteOwed(ep)
+		ep.held.Drain(shuttingDown())
+	}
+	err := g.gate.Wait(ctx)
+	if err != nil {
+		err = fmt.Errorf("drain the gateway: %w", err)
+	}
+	var all sync.WaitGroup
+	for _, ep := range g.endpoints() {
+		all.Go(func() {
+			g.http.settle(ctx, ep)
+			ep.held.Close(ctx, shuttingDown())
+		})
+	}
+	all.Wait()
+	g.once.Do(func() { close(g.drained) })
+	if ctx.Err() == nil {
+		return errors.Join(err, g.http.close(ctx))
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	return errors.Join(err, g.http.close(closing))
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -144,4 +145,38 @@ func (h *httpServer) where(which func(*session) bool) (out []*session) {
 		}
 	}
 	return out
+}
+
+func (h *httpServer) endSession(c *session) {
+	c.use.stop()
+	c.cancel()
+	ss, conn := c.parts()
+	if conn != nil {
+		_ = conn.Close() // sends what is queued; the session is forgotten when its stream ends
+		return
+	}
+	h.forget(c)
+	if ss != nil {
+		h.ending.Go(func() { _ = ss.Close() }) // it has no reason to fail that anybody could act on
+	}
+}
+
+// busyLocked reports whether a session has a call, or an answer that its client may come back for.
+// Its use is locked.
+func (h *httpServer) busyLocked(c *session) bool {
+	return c.use.openLocked() > 0 || h.events != nil && c.gate.InFlight() > 0
+}
+
+// longestIdle is the session that has been without an open stream and a call for the longest time,
+// if that is longer than the limit; nil if there is none. The server is locked.
+func (h *httpServer) longestIdle() (found *session) {
+	since := time.Now().Add(-h.o.Limits.Idle)
+	for _, c := range h.byID {
+		c.use.mu.Lock()
+		if c.use.streams == 0 && !h.busyLocked(c) && c.use.last.Before(since) {
+			found, since = c, c.use.last
+		}
+		c.use.mu.Unlock()
+	}
+	return found
 }

@@ -9,13 +9,11 @@ import (
 	"log/slog"
 	"strings"
 
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/internal/codec"
-	"github.com/openmas/openmas/mcp/internal/listing"
 	"github.com/openmas/openmas/mcp/server/internal/catalog"
 	"github.com/openmas/openmas/mcp/server/internal/held"
 )
@@ -106,18 +104,6 @@ func (e *endpoint) refresh(agents []agent.Info) {
 			announce(e.server, list)
 		}
 	}
-}
-
-// list answers a request for a page of a list. The SDK has none of them.
-func (e *endpoint) list(member, cursor string, meta sdk.Meta) (sdk.Result, error) {
-	version, _ := meta[sdk.MetaKeyProtocolVersion].(string)
-	items, next, ok := e.catalog.Load().Lists[member].Page(cursor, version > codec.Version20251125)
-	if !ok {
-		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the cursor is none of this list"}
-	}
-	page := &listing.Page{Member: member, Items: items}
-	page.NextCursor = next
-	return page, nil
 }
 
 // describe is what a gateway tells its clients about its agents.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/listing"
 	"github.com/openmas/openmas/mcp/server/internal/catalog"
 )
 
@@ -198,4 +199,16 @@ func (e *endpoint) updated(ctx context.Context, agentName, uri string) {
 			e.o.Logger.DebugContext(ctx, "tell of a resource that has changed", "uri", u, "error", err)
 		}
 	}
+}
+
+// list answers a request for a page of a list. The SDK has none of them.
+func (e *endpoint) list(member, cursor string, meta sdk.Meta) (sdk.Result, error) {
+	version, _ := meta[sdk.MetaKeyProtocolVersion].(string)
+	items, next, ok := e.catalog.Load().Lists[member].Page(cursor, version > codec.Version20251125)
+	if !ok {
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the cursor is none of this list"}
+	}
+	page := &listing.Page{Member: member, Items: items}
+	page.NextCursor = next
+	return page, nil
 }

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
@@ -23,23 +25,6 @@ import (
 // running call waits for that (package held). Where it is gone, because the process ended or too
 // many wait, a tool that is safe to repeat runs again from its start, and gets the answers so far
 // at once. They are in the state that the client carries from one round to the next, signed.
-
-// rounds makes the call, and again with the client's answers as long as it asks for input.
-func (e *endpoint) rounds(ctx context.Context, call *agent.Call, back agent.BackChannel) (*agent.Result, error) {
-	for range codec.MaxRounds {
-		res, err := e.call(ctx, call)
-		if err != nil || res.Pending == nil {
-			return res, err
-		}
-		next := *call
-		if next.Inputs, err = codec.CollectInputs(ctx, back, res.Pending); err != nil {
-			return nil, agent.AsError(err)
-		}
-		next.State = res.Pending.State
-		call = &next
-	}
-	return nil, agent.Errorf(agent.CodeResourceExhausted, "%s asked for input %d times", call.Target(), codec.MaxRounds)
-}
 
 // serveRounds is serveCall for a client that is asked by results.
 func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notices *backChannel) (*agent.Result,
@@ -154,4 +139,15 @@ func (e *endpoint) boundTo(id Identity, r request) []byte {
 		_, _ = fmt.Fprintf(sum, "%d:%s", len(part), part) // never fails
 	}
 	return sum.Sum(nil)
+}
+
+// serveRequest is serveCall with a back-channel through the client's session.
+func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *session, r request) (*agent.Result,
+	error) {
+	back := newBackChannel(ctx, ss, c, r)
+	defer back.close()
+	if r.round != nil {
+		return e.serveRounds(ctx, c, r, back)
+	}
+	return e.serveCall(ctx, c, r, back)
 }

@@ -2,40 +2,11 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp"
 )
-
-// routes are the paths of a gateway: its health, and for all agents together and for each of them
-// the transports of MCP. The endpoints stand in package mcp.
-func (g *Gateway) routes() *http.ServeMux {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", g.health)
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
-	})
-	mux.HandleFunc("GET /readyz", g.readyz)
-	for _, at := range endpoints {
-		serveAll := func(w http.ResponseWriter, r *http.Request) { g.http.serve(w, r, g.all, at) }
-		serveOne := func(w http.ResponseWriter, r *http.Request) {
-			ep := g.endpoint(r.PathValue("name"))
-			if ep == nil {
-				writeJSON(w, http.StatusNotFound,
-					map[string]string{"error": fmt.Sprintf("no agent %q here", r.PathValue("name"))})
-				return
-			}
-			g.http.serve(w, r, ep, at)
-		}
-		for _, end := range []string{"", "/{$}"} {
-			mux.HandleFunc(at+end, serveAll)
-			mux.HandleFunc("/agents/{name}"+at+end, serveOne)
-		}
-	}
-	return mux
-}
 
 // authenticate finds out who sends r; when it has answered the request itself, ok is false.
 func (h *httpServer) authenticate(w http.ResponseWriter, r *http.Request) (id Identity, ok bool) {

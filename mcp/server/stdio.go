@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -14,10 +13,6 @@ import (
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
-
-// closeTimeout bounds how long calls that were cancelled may take to end before they are left
-// behind.
-const closeTimeout = 2 * time.Second
 
 // ServeStdio serves one agent on a pair of streams, one message a line, under its bare names;
 // nothing but MCP is written to out. It returns nil when in has ended and the calls that were

@@ -140,26 +140,6 @@ func (h *httpServer) endIfUnused(c *session) {
 	h.endSession(c)
 }
 
-// busyLocked reports whether a session has a call, or an answer that its client may come back for.
-// Its use is locked.
-func (h *httpServer) busyLocked(c *session) bool {
-	return c.use.openLocked() > 0 || h.events != nil && c.gate.InFlight() > 0
-}
-
-// longestIdle is the session that has been without an open stream and a call for the longest time,
-// if that is longer than the limit; nil if there is none. The server is locked.
-func (h *httpServer) longestIdle() (found *session) {
-	since := time.Now().Add(-h.o.Limits.Idle)
-	for _, c := range h.byID {
-		c.use.mu.Lock()
-		if c.use.streams == 0 && !h.busyLocked(c) && c.use.last.Before(since) {
-			found, since = c, c.use.last
-		}
-		c.use.mu.Unlock()
-	}
-	return found
-}
-
 const (
 	methodInitialize = "initialize"
 	methodListen     = "subscriptions/listen"
