@@ -41,6 +41,7 @@ var ranks = map[string]int{
 	"mcp/server":                    5,
 	"mcp/mcptest":                   5,
 	"mcp/bridge":                    6,
+	"internal/ops":                  6,
 	"runtime/project":               6,
 	"runtime":                       7,
 	"internal/cli":                  8,

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	concpool "github.com/sourcegraph/conc/pool"
 )
 
 // inFlightShare is the part of the drain's time that work in flight may take.
@@ -14,8 +16,8 @@ func share(d time.Duration, of float64) time.Duration { return time.Duration(flo
 
 // drain stops everything in order, within the time that the config allows:
 //
-//  1. gateway, bus and stdin refuse new work, while calls of work in flight go on; nothing is
-//     restarted
+//  1. gateway, operations socket, bus and stdin refuse new work, while calls of work in flight go
+//     on; nothing is restarted
 //  2. work in flight ends (four fifths of the time)
 //  3. Runners are cancelled
 //  4. agents, sessions, broker and children close, in reverse order of start; telemetry is flushed
@@ -34,7 +36,12 @@ func (r *Runtime) drain(base context.Context, hard context.CancelFunc) error {
 	if r.cluster != nil {
 		r.cluster.HandOver(inFlight)
 	}
-	if err := r.gateway.Load().Drain(inFlight); err != nil {
+	edges := concpool.New().WithErrors()
+	edges.Go(func() error { return r.gateway.Load().Drain(inFlight) })
+	if r.ops != nil {
+		edges.Go(func() error { return r.ops.Drain(inFlight) })
+	}
+	if err := edges.Wait(); err != nil {
 		errs = append(errs, err)
 		r.log.Warn("work in flight did not end in time", "error", err)
 	}

@@ -100,6 +100,9 @@ func (r *Runtime) refresh() {
 	if r.private != nil {
 		r.private.gateway.Refresh()
 	}
+	if r.ops != nil {
+		r.ops.Refresh()
+	}
 }
 
 // readiness is why /readyz answers 503; nil: the system is ready.

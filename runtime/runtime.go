@@ -16,6 +16,7 @@ import (
 	"github.com/openmas/openmas/communicator/pubsub"
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/internal/lifecycle"
+	"github.com/openmas/openmas/internal/ops"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/access"
 	"github.com/openmas/openmas/runtime/internal/cluster"
@@ -52,6 +53,7 @@ type Runtime struct {
 	state     string          // the folder for what is kept
 	shared    *server.Process // by all MCP endpoints
 	private   *private
+	ops       *ops.Server // nil: nobody can find this process
 	gateway   atomic.Pointer[server.Gateway]
 	publisher agent.Publisher
 	listener  net.Listener

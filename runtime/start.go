@@ -37,6 +37,9 @@ func (r *Runtime) start(ctx, base context.Context) error {
 	if err := r.listen(ctx); err != nil {
 		return err
 	}
+	if err := r.startOperations(ctx); err != nil {
+		return err
+	}
 	tel, err := telemetry.Setup(ctx,
 		telemetry.Config{Endpoint: r.cfg.Telemetry.Endpoint, Protocol: r.cfg.Telemetry.Protocol,
 			ServiceName: r.cfg.Project,

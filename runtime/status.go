@@ -31,12 +31,16 @@ const (
 
 // Status is a system at one moment, as the tool openmas.status and the CLI give it.
 type Status struct {
-	Project string    `json:"project"`
-	Version string    `json:"version"`
+	Project string `json:"project"`
+	Version string `json:"version"`
+	// Process is the name of this process in its project, for as long as it lives.
+	Process string    `json:"process"`
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
 	// State is starting, ready or draining.
 	State string `json:"state"`
+	// WaitsFor is what the start waits for, and why; empty when it does not wait.
+	WaitsFor string `json:"waitsFor,omitempty"`
 	// URL is the gateway's address, without a path; empty when there is none.
 	URL string `json:"url,omitempty"`
 	// Gateway is who uses it now; nil before it is up.
@@ -99,6 +103,7 @@ func (s Status) shownTo(c *agent.Call) Status {
 	if c != nil && c.From.Trusted && c.From.Agent == child.Runtime && c.From.User == "" {
 		return s
 	}
+	s.WaitsFor = ""
 	for _, a := range s.Agents {
 		for i := range a.Instances {
 			a.Instances[i].LastLines = nil

@@ -11,24 +11,31 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-// serveSelf makes the runtime callable. Children publish events by delivering them to it.
-func (r *Runtime) serveSelf(ctx context.Context) error {
-	type none struct{}
-	host, err := agent.NewHost(agent.Env{Name: child.Runtime, Instance: child.Runtime + "/0", Logger: r.log,
+// none are the arguments of a tool that has none.
+type none struct{}
+
+// selfHost is the runtime as an agent, with tools besides those that everybody may call. status is
+// what one of its callers may know.
+func (r *Runtime) selfHost(status func(*agent.Call) Status, more ...agent.Tool) (*agent.Host, error) {
+	return agent.NewHost(agent.Env{Name: child.Runtime, Instance: child.Runtime + "/0", Logger: r.log,
 		Directory: r.dir},
 		agent.Capabilities{
 			Description: "The runtime of this system: what runs in it, and how it does.",
-			Tools: []agent.Tool{
+			Tools: append([]agent.Tool{
 				agent.NewTool("status", "Say which agents run, where, in which state, and what their callers saw.",
-					func(ctx context.Context, _ none) (Status, error) {
-						return r.Status().shownTo(agent.CallFrom(ctx)), nil
-					}, agent.ReadOnly(), agent.OpenWorld(false)),
+					func(ctx context.Context, _ none) (Status, error) { return status(agent.CallFrom(ctx)), nil },
+					agent.ReadOnly(), agent.OpenWorld(false)),
 				agent.NewTool("list", "List the agents of the system with their tools, prompts and resources.",
 					func(ctx context.Context, _ none) (Listing, error) {
-						return r.listing(r.Status().shownTo(agent.CallFrom(ctx))), nil
+						return r.listing(status(agent.CallFrom(ctx))), nil
 					}, agent.ReadOnly(), agent.OpenWorld(false)),
-			},
+			}, more...),
 		})
+}
+
+// serveSelf makes the runtime callable. Children publish events by delivering them to it.
+func (r *Runtime) serveSelf(ctx context.Context) error {
+	host, err := r.selfHost(func(c *agent.Call) Status { return r.Status().shownTo(c) })
 	if err != nil {
 		return err
 	}
@@ -130,7 +137,8 @@ func (r *Runtime) AwaitLists(ctx context.Context) {
 
 // Status describes the system as it is now.
 func (r *Runtime) Status() Status {
-	s := Status{Project: r.cfg.Project, Version: r.opts.Version, PID: os.Getpid(), Started: r.started,
+	s := Status{Project: r.cfg.Project, Version: r.opts.Version, Process: r.process, PID: os.Getpid(),
+		Started: r.started, WaitsFor: r.waits.String(),
 		State: r.phase.Load().(string), URL: r.url.Load().(string), Gateway: r.gatewayStatus()}
 	select {
 	case <-r.ready:

@@ -23,8 +23,9 @@ func (a *App) callCommand() *cobra.Command {
 		SuggestFor: []string{"invoke", "exec", "tool"},
 		Short:      "Call a tool and print its result",
 		Long: `Call a tool of an agent of a project, of a running system or any MCP server (--url), or of a server
-program (--command). A project that does not run yet is started for the call, without its Runners and its
-gateway. A plain server's tool has its bare name. AGENT_TOOL, the name on the gateway, is understood as well.
+program (--command). A project that runs on this machine is used as it runs; one that does not is started
+for the call, without its Runners and its gateway. A line on standard error says which. A plain server's
+tool has its bare name. AGENT_TOOL, the name on the gateway, is understood as well.
 
 Arguments are one JSON object, or key=value pairs (a value that is JSON is taken as JSON, anything
 else as text), or - for JSON on standard input.`,
@@ -42,7 +43,7 @@ else as text), or - for JSON on standard input.`,
 			ctx, cancel := context.WithTimeoutCause(c.Context(), timeout,
 				fmt.Errorf("over after %v (--timeout)", timeout))
 			defer cancel()
-			return a.withTarget(ctx, &t, func(ctx context.Context, t target) error {
+			return a.withTarget(ctx, &t, args[0], func(ctx context.Context, t target) error {
 				if err := t.tried(ctx, args[0]); err != nil {
 					return err
 				}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -157,8 +158,8 @@ func TestLogFormatJSON(t *testing.T) {
 	}
 }
 
-// A running system, the project itself and the program on stdio return the same list and the same
-// answers.
+// A running system, the project that runs, the project itself and the program on stdio return the
+// same list and the same answers.
 func TestListAndCall(t *testing.T) {
 	path := projectFile(t, crew)
 	s := serve(t, path)
@@ -166,7 +167,8 @@ func TestListAndCall(t *testing.T) {
 		flags  []string
 		prefix func(agent string) string
 	}{
-		"a project":         {nil, func(a string) string { return a + "." }},
+		"a project":         {[]string{"-p", path}, func(a string) string { return a + "." }},
+		"a project alone":   {[]string{"-p", path, "--isolated"}, func(a string) string { return a + "." }},
 		"a system":          {[]string{"--url", s.url}, func(a string) string { return a + "." }},
 		"a system by SSE":   {[]string{"--url", s.url + "/sse"}, func(a string) string { return a + "." }},
 		"a system by MCP":   {[]string{"--url", s.url + "/mcp"}, func(a string) string { return a + "." }},
@@ -176,11 +178,12 @@ func TestListAndCall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			list, call := append([]string{"list"}, w.flags...), append([]string{"call", w.prefix("greeter") + "greet"},
 				w.flags...)
-			if w.flags == nil {
-				list, call = append(list, "-p", path), append(call, "--project", path)
-			}
+			note := map[string]string{
+				"a project":       fmt.Sprintf("openmas: project crew runs already: using process %d\n", os.Getpid()),
+				"a project alone": "openmas: starting project crew for this command alone\n",
+			}[name]
 			r := run(t, "", list...)
-			if r.code != exitOK || r.err != "" || !strings.Contains(r.out, w.prefix("greeter")+"greet(name, loud?)") {
+			if r.code != exitOK || r.err != note || !strings.Contains(r.out, w.prefix("greeter")+"greet(name, loud?)") {
 				t.Errorf("list: %+v", r)
 			}
 			r = run(t, "", append(list, "--json")...)
@@ -191,7 +194,7 @@ func TestListAndCall(t *testing.T) {
 			}
 			for _, args := range [][]string{{"name=Ada"}, {`{"name": "Ada"}`}, {"-"}} {
 				r := run(t, `{"name": "Ada"}`, append(call, args...)...)
-				if r.code != exitOK || r.out != "Good morning, Ada!\n" || r.err != "1/2 thinking\n" {
+				if r.code != exitOK || r.out != "Good morning, Ada!\n" || r.err != note+"1/2 thinking\n" {
 					t.Errorf("call %v: %+v", args, r)
 				}
 			}

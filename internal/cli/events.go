@@ -18,6 +18,65 @@ import (
 // maxDead bounds what one command lists or replays.
 const maxDead = 10_000
 
+// An eventSystem is a system as the commands for events need it.
+type eventSystem struct {
+	publish func(ctx context.Context, topic string, payload json.RawMessage, key string) error
+	dead    func(ctx context.Context, agent, topic string, limit int) ([]runtime.DeadLetter, error)
+	// replay delivers dead letters again; all of them when there are no seqs.
+	replay func(ctx context.Context, seqs []uint64) (int, error)
+}
+
+// inEvents calls f in the project's system.
+func (a *App) inEvents(ctx context.Context, s *systemFlags, f func(context.Context, eventSystem) error) error {
+	return a.inSystem(ctx, s, system{
+		running: func(ctx context.Context, all processes) error {
+			p := all.choose("")
+			all.note(a.Err, p)
+			return f(ctx, p.events())
+		},
+		started: func(ctx context.Context, r *runtime.Runtime) error {
+			return f(r.Context(ctx), eventSystem{
+				publish: func(ctx context.Context, topic string, payload json.RawMessage, key string) error {
+					return agent.Publish(ctx, topic, payload, agent.EventKey(key))
+				},
+				dead: r.DeadLetters,
+				replay: func(ctx context.Context, seqs []uint64) (int, error) {
+					if len(seqs) > 0 {
+						return r.ReplayEvents(ctx, seqs...)
+					}
+					dead, err := r.DeadLetters(ctx, "", "", maxDead)
+					for _, d := range dead {
+						seqs = append(seqs, d.Seq)
+					}
+					if err != nil || len(seqs) == 0 {
+						return 0, err
+					}
+					return r.ReplayEvents(ctx, seqs...)
+				},
+			})
+		},
+	})
+}
+
+// events leads to the events of a process that runs.
+func (p *runningProcess) events() eventSystem {
+	return eventSystem{
+		publish: func(ctx context.Context, topic string, payload json.RawMessage, key string) error {
+			return p.tool(ctx, "publish", map[string]any{"topic": topic, "payload": payload, "key": key}, &struct{}{})
+		},
+		dead: func(ctx context.Context, agent, topic string, limit int) ([]runtime.DeadLetter, error) {
+			var found struct{ Events []runtime.DeadLetter }
+			err := p.tool(ctx, "dead_letters", map[string]any{"agent": agent, "topic": topic, "limit": limit}, &found)
+			return found.Events, err
+		},
+		replay: func(ctx context.Context, seqs []uint64) (int, error) {
+			var done struct{ Replayed int }
+			err := p.tool(ctx, "replay_events", map[string]any{"seqs": seqs, "all": len(seqs) == 0}, &done)
+			return done.Replayed, err
+		},
+	}
+}
+
 func (a *App) eventsCommand() *cobra.Command {
 	return Group("events", "Publish events, and look after those that could not be handled",
 		`Publish events, and look after those that could not be handled. A durable event that an agent fails to handle
@@ -26,16 +85,14 @@ again and again becomes a dead-letter event: it can be listed, and delivered aga
 }
 
 func (a *App) publishCommand() *cobra.Command {
-	var p ProjectFlags
-	var l LogFlags
+	var s systemFlags
 	var key string
 	c := &cobra.Command{
 		Use:        "publish TOPIC [JSON | key=value... | -]",
 		SuggestFor: []string{"emit", "send"},
 		Short:      "Publish an event",
 		Long: `Publish an event to the agents of the project that subscribe to its topic. A project that does not run
-yet is started for the event, and stopped when its agents have handled it; so is one whose broker is memory,
-which no other process can reach.
+is started for the event, and stopped when its agents have handled it.
 
 The payload is JSON, or key=value pairs (a value that is JSON is taken as JSON, anything else as text), or
 - for JSON on standard input.`,
@@ -46,20 +103,16 @@ The payload is JSON, or key=value pairs (a value that is JSON is taken as JSON, 
 			if err != nil {
 				return Usage(err)
 			}
-			var opts []agent.PublishOption
-			if key != "" {
-				opts = append(opts, agent.EventKey(key))
-			}
-			return a.inProject(c.Context(), &p, &l, func(ctx context.Context, r *runtime.Runtime) error {
-				if err := agent.Publish(r.Context(ctx), args[0], payload, opts...); err != nil {
-					return fmt.Errorf("publish %s: %w", args[0], err)
-				}
-				return nil
+			err = a.inEvents(c.Context(), &s, func(ctx context.Context, e eventSystem) error {
+				return e.publish(ctx, args[0], payload, key)
 			})
+			if err != nil {
+				return fmt.Errorf("publish %s: %w", args[0], err)
+			}
+			return nil
 		},
 	}
-	p.Register(c)
-	l.Register(c, "warn")
+	s.register(c)
 	c.Flags().StringVar(&key, "key", "", "the event's `KEY`: events with equal keys are handled in order")
 	return c
 }
@@ -85,8 +138,7 @@ func (a *App) payload(args []string) (json.RawMessage, error) {
 }
 
 func (a *App) deadCommand() *cobra.Command {
-	var p ProjectFlags
-	var l LogFlags
+	var s systemFlags
 	var f format
 	var agentName, topic string
 	var limit int
@@ -95,8 +147,8 @@ func (a *App) deadCommand() *cobra.Command {
 		Short: "List dead-letter events, the oldest first",
 		Args:  NoArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.inProject(c.Context(), &p, &l, func(ctx context.Context, r *runtime.Runtime) error {
-				dead, err := r.DeadLetters(ctx, agentName, topic, min(limit, maxDead))
+			return a.inEvents(c.Context(), &s, func(ctx context.Context, e eventSystem) error {
+				dead, err := e.dead(ctx, agentName, topic, min(limit, maxDead))
 				if err != nil {
 					return err
 				}
@@ -104,8 +156,7 @@ func (a *App) deadCommand() *cobra.Command {
 			})
 		},
 	}
-	p.Register(c)
-	l.Register(c, "warn")
+	s.register(c)
 	c.Flags().StringVar(&agentName, "agent", "", "only those that this `AGENT` could not handle")
 	c.Flags().StringVar(&topic, "topic", "", "only those of this `TOPIC`")
 	c.Flags().IntVar(&limit, "limit", 100, "at most `N`")
@@ -123,8 +174,7 @@ func showDead(w io.Writer, dead []runtime.DeadLetter) error {
 }
 
 func (a *App) replayCommand() *cobra.Command {
-	var p ProjectFlags
-	var l LogFlags
+	var s systemFlags
 	var all bool
 	c := &cobra.Command{
 		Use:   "replay SEQ...",
@@ -143,24 +193,14 @@ func (a *App) replayCommand() *cobra.Command {
 			if (len(seqs) > 0) == all {
 				return Usage(errors.New("name the events by their numbers, or --all"))
 			}
-			return a.inProject(c.Context(), &p, &l, func(ctx context.Context, r *runtime.Runtime) error {
-				if all {
-					dead, err := r.DeadLetters(ctx, "", "", maxDead)
-					if err != nil {
-						return err
-					}
-					for _, d := range dead {
-						seqs = append(seqs, d.Seq)
-					}
-				}
-				n, err := r.ReplayEvents(ctx, seqs...)
+			return a.inEvents(c.Context(), &s, func(ctx context.Context, e eventSystem) error {
+				n, err := e.replay(ctx, seqs)
 				fmt.Fprintf(a.Out, "%s delivered again\n", plural(n, "event"))
 				return err
 			})
 		},
 	}
-	p.Register(c)
-	l.Register(c, "warn")
+	s.register(c)
 	c.Flags().BoolVar(&all, "all", false, "all of them")
 	return c
 }

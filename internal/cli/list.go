@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -24,15 +25,17 @@ func (a *App) listCommand() *cobra.Command {
 		SuggestFor: []string{"ls", "tools", "agents"},
 		Short:      "List what agents offer",
 		Long: `List the tools, prompts and resources of the agents of a project, of a running system or any MCP
-server (--url), or of a server program (--command). A project that does not run yet is started for the list,
-without its Runners and its gateway.`,
+server (--url), or of a server program (--command). A project that runs on this machine is used as it runs;
+one that does not is started for the list, without its Runners and its gateway. A line on standard error
+says which.`,
 		Args: NoArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var found runtime.Listing
-			if err := a.withTarget(c.Context(), &t, func(ctx context.Context, t target) error {
+			if err := a.withTarget(c.Context(), &t, "", func(ctx context.Context, t target) error {
 				err := t.tried(ctx, "")
-				found = t.list(ctx)
-				return err
+				var listErr error
+				found, listErr = t.list(ctx)
+				return errors.Join(err, listErr)
 			}); err != nil {
 				return err
 			}

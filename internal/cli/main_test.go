@@ -27,7 +27,17 @@ func TestMain(m *testing.M) {
 	if os.Getenv(mainVar) != "" || os.Getenv(runtime.ChildVar) != "" {
 		os.Exit(Main(Program{Types: types(), Version: testVersion}))
 	}
-	goleak.VerifyTestMain(m)
+	dir, err := os.MkdirTemp("", "openmas-cli-")
+	if err != nil {
+		panic(err)
+	}
+	if err := os.Setenv("XDG_RUNTIME_DIR", dir); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(dir) // sockets of processes that were killed
+		os.Exit(code)
+	}))
 }
 
 const testVersion = "v1.2.3-test"

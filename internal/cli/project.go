@@ -58,14 +58,23 @@ func (p *ProjectFlags) Args(cfg *project.Config) ([]string, error) {
 	return args, nil
 }
 
+// file finds the project file.
+func (p *ProjectFlags) file() (string, error) {
+	if p.path != "" {
+		return p.path, nil
+	}
+	path, err := project.Find("")
+	if err != nil {
+		return "", Usage(err)
+	}
+	return path, nil
+}
+
 // ReadProject finds and reads the project file.
 func (a *App) ReadProject(p *ProjectFlags) (*project.Config, error) {
-	path := p.path
-	if path == "" {
-		var err error
-		if path, err = project.Find(""); err != nil {
-			return nil, Usage(err)
-		}
+	path, err := p.file()
+	if err != nil {
+		return nil, err
 	}
 	cfg, err := project.Load(path, project.Options{Profile: p.profile, Environ: a.Environ, Set: p.set})
 	if err != nil {

@@ -92,13 +92,6 @@ func (a *App) connect(ctx context.Context, s *serverFlags, log *slog.Logger) (*c
 	return nil, err
 }
 
-// closing ends a session at the end of a command.
-func closing(ctx context.Context, s *client.Session) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	return s.Close(ctx)
-}
-
 // splitCommand splits a command line as a shell does, with quotes and backslashes, and expands
 // nothing.
 func splitCommand(line string) ([]string, error) {

@@ -10,13 +10,14 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/internal/ops"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime"
 )
 
 // A target is what list and call work on: the system of a project, or an MCP server.
 type target struct {
-	list func(context.Context) runtime.Listing
+	list func(context.Context) (runtime.Listing, error)
 	// tried waits until the agent of a tool has been started, or could not be; that of all without
 	// one.
 	tried func(ctx context.Context, tool string) error
@@ -24,35 +25,35 @@ type target struct {
 	call func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error)
 }
 
-// targetFlags name a target, and what is logged.
+// targetFlags name a target.
 type targetFlags struct {
-	project ProjectFlags
-	server  serverFlags
-	log     LogFlags
+	systemFlags
+	server serverFlags
 }
 
 func (t *targetFlags) register(c *cobra.Command) {
-	t.project.Register(c)
+	t.systemFlags.register(c)
 	t.server.register(c)
-	t.log.Register(c, "warn")
 }
 
 // check refuses flags that name several targets.
 func (t *targetFlags) check() error {
-	if t.server.given() && t.project.Given() || t.server.URL != "" && t.server.command != "" {
-		return Usage(errors.New("a project (--project, --profile, --set), --url or --command: one of them"))
+	if t.server.given() && (t.project.Given() || t.isolated) || t.server.URL != "" && t.server.command != "" {
+		return Usage(errors.New("a project (--project, --profile, --set, --isolated), --url or --command: one of them"))
 	}
 	return nil
 }
 
 // withTarget reaches the target, calls f, and releases the target.
-func (a *App) withTarget(ctx context.Context, t *targetFlags, f func(context.Context, target) error) error {
+func (a *App) withTarget(ctx context.Context, t *targetFlags, tool string,
+	f func(context.Context, target) error) error {
 	if err := t.check(); err != nil {
 		return err
 	}
 	if !t.server.given() {
-		return a.inProject(ctx, &t.project, &t.log, func(ctx context.Context, r *runtime.Runtime) error {
-			return f(r.Context(ctx), systemTarget(r))
+		return a.inSystem(ctx, &t.systemFlags, system{
+			running: func(ctx context.Context, all processes) error { return a.withProcess(ctx, all, tool, f) },
+			started: func(ctx context.Context, r *runtime.Runtime) error { return f(r.Context(ctx), systemTarget(r)) },
 		})
 	}
 	log, err := a.Logger(&t.log)
@@ -63,21 +64,25 @@ func (a *App) withTarget(ctx context.Context, t *targetFlags, f func(context.Con
 	if err != nil {
 		return err
 	}
-	return errors.Join(f(ctx, serverTarget(session)), closing(ctx, session))
+	return errors.Join(f(ctx, serverTarget(session, agent.Identity{})), closing(ctx, session))
 }
 
-// inProject reads the project file and calls f in the project's system.
-func (a *App) inProject(ctx context.Context, p *ProjectFlags, l *LogFlags,
-	f func(context.Context, *runtime.Runtime) error) error {
-	cfg, err := a.load(ctx, p)
+// withProcess calls f with the process that the tool is called in.
+func (a *App) withProcess(ctx context.Context, all processes, tool string,
+	f func(context.Context, target) error) error {
+	name, _, ok := agent.SplitName(tool)
+	if !ok {
+		name, _, _ = strings.Cut(tool, "_")
+	}
+	p := all.choose(name)
+	all.note(a.Err, p)
+	session, err := client.Connect(ctx, p.Target(true), client.Options{Logger: p.log})
 	if err != nil {
 		return err
 	}
-	log, err := a.Logger(l)
-	if err != nil {
-		return err
-	}
-	return a.inSystem(ctx, cfg, log, f)
+	t := serverTarget(session, ops.Operator)
+	t.list = all.list
+	return errors.Join(f(ctx, t), closing(ctx, session))
 }
 
 // listsWait is how long list waits for prompts and resources of servers that take their time. What
@@ -93,11 +98,11 @@ func systemTarget(r *runtime.Runtime) target {
 			}
 			return r.Tried(ctx, name)
 		},
-		list: func(ctx context.Context) runtime.Listing {
+		list: func(ctx context.Context) (runtime.Listing, error) {
 			wait, cancel := context.WithTimeout(ctx, listsWait)
 			defer cancel()
 			r.AwaitLists(wait)
-			return r.Listing()
+			return r.Listing(), nil
 		},
 		call: func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
 			var ok bool
@@ -114,12 +119,13 @@ func systemTarget(r *runtime.Runtime) target {
 	}
 }
 
-func serverTarget(s *client.Session) target {
+// serverTarget calls as from, where the server believes it.
+func serverTarget(s *client.Session, from agent.Identity) target {
 	return target{
 		tried: func(context.Context, string) error { return nil },
-		list:  func(ctx context.Context) runtime.Listing { return listServer(ctx, s) },
+		list:  func(ctx context.Context) (runtime.Listing, error) { return listServer(ctx, s), nil },
 		call: func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
-			c.Op, c.Name, c.Attempt = agent.OpTool, tool, 1
+			c.Op, c.Name, c.Attempt, c.From = agent.OpTool, tool, 1, from
 			return s.Call(ctx, &c)
 		},
 	}

@@ -47,7 +47,8 @@ func dialHTTP(ctx context.Context, t Target, o Options, st *steps) (*link, error
 	for k, v := range t.Headers {
 		header.Set(k, v)
 	}
-	if l.client, err = wire.NewHTTPClient(wire.HTTPOptions{Origin: endpoint, Header: header, TLS: t.TLS}); err != nil {
+	if l.client, err = wire.NewHTTPClient(wire.HTTPOptions{Origin: endpoint, Socket: t.Socket, Header: header,
+		TLS: t.TLS}); err != nil {
 		return l, err
 	}
 	if t.OAuth != nil {

@@ -27,6 +27,9 @@ type Target struct {
 	// URL of the server, for SSE and Streamable; without a path it gets /sse or /mcp. With Command
 	// it may hold the path only.
 	URL string
+	// Socket is the path of a Unix socket where the server of URL listens, in place of the URL's
+	// host and port. Empty: there is none.
+	Socket string
 	// Headers are sent with every request, to the origin of URL only.
 	Headers map[string]string
 	// TLS is for URLs of https; nil: the system's trust. It must not be changed.
@@ -66,8 +69,8 @@ func (t *Target) Check() error {
 		if len(t.Command) == 0 {
 			bad("transport stdio needs a command")
 		}
-		if t.URL != "" || len(t.Headers) > 0 {
-			bad("transport stdio has no URL and no headers")
+		if t.URL != "" || t.Socket != "" || len(t.Headers) > 0 {
+			bad("transport stdio has no URL, no socket and no headers")
 		}
 	case mcp.SSE, mcp.Streamable:
 		if t.Hello != nil {
@@ -75,6 +78,9 @@ func (t *Target) Check() error {
 		}
 		if len(t.Command) == 0 && t.URL == "" {
 			bad("transport %s needs a URL, or the command of a server that announces one", t.Transport)
+		}
+		if t.Socket != "" && (t.URL == "" || len(t.Command) > 0) {
+			bad("a socket needs a URL, and no command")
 		}
 		if u, err := url.Parse(t.URL); len(t.Command) > 0 && (err != nil || u.Host != "") {
 			bad("with a command, the URL is a path: the server announces the rest")
@@ -94,13 +100,15 @@ func (t *Target) Check() error {
 	return nil
 }
 
-// String names the target for people, without its secrets: the URL without user and query, or the
-// program without its arguments.
+// String names the target for people, without its secrets: the URL without user and query, the
+// socket, or the program without its arguments.
 func (t *Target) String() string {
 	where := "?"
 	switch {
 	case len(t.Command) > 0:
 		where = path.Base(t.Command[0])
+	case t.Socket != "":
+		where = t.Socket
 	case t.URL != "":
 		where = bareURL(t.URL)
 	}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -16,6 +17,9 @@ import (
 type HTTPOptions struct {
 	// Origin is a URL of the server, the only one that may see Header. Required.
 	Origin string
+	// Socket is the path of a Unix socket where the server of Origin listens; empty: it listens
+	// where Origin says.
+	Socket string
 	// Header is added to every request to Origin that does not have the field yet.
 	Header http.Header
 	// Concurrency is how many requests run at once, and so how many connections are kept; 64.
@@ -43,11 +47,21 @@ func NewHTTPClient(o HTTPOptions) (*http.Client, error) {
 		IdleConnTimeout:       30 * time.Second,
 		ExpectContinueTimeout: time.Second,
 	}
+	if o.Socket != "" {
+		t.Proxy = nil
+		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", o.Socket)
+		}
+	}
 	u, err := httpURL(o.Origin)
 	if err != nil {
 		return nil, fmt.Errorf("an HTTP client's origin: %w", err)
 	}
-	var rt http.RoundTripper = &traceTransport{base: t, post: post.New(u, t, dialer)}
+	traced := &traceTransport{base: t}
+	if o.Socket == "" { // what looks at idle connections knows those of TCP only
+		traced.post = post.New(u, t, dialer)
+	}
+	var rt http.RoundTripper = traced
 	if len(o.Header) > 0 {
 		rt = &headerTransport{base: rt, origin: u, header: o.Header.Clone()}
 	}

@@ -1,0 +1,224 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/ops"
+	"github.com/openmas/openmas/mcp/client"
+	"github.com/openmas/openmas/runtime"
+)
+
+// answerTime is how long a process may take to say how it is.
+const answerTime = 3 * time.Second
+
+// A runningProcess is one of a project that runs on this machine, as its operations socket shows
+// it.
+type runningProcess struct {
+	ops.Endpoint
+	status runtime.Status
+	// self leads to the runtime, with its tools under their own names.
+	self *client.Session
+	log  *slog.Logger
+}
+
+// processes are those of one project, the oldest first. They are closed by whoever asked for them.
+type processes []*runningProcess
+
+func (all processes) close(ctx context.Context) error {
+	var errs []error
+	for _, p := range all {
+		errs = append(errs, closing(ctx, p.self))
+	}
+	return errors.Join(errs...)
+}
+
+// running finds the processes that were started with the project file and run here; none is no
+// error. Those that do not answer are named on errOut. It does not read the file, whose secrets may
+// be known to whoever started it only.
+func running(ctx context.Context, file string, log *slog.Logger, errOut io.Writer) (processes, error) {
+	id, err := ops.ProjectOf(file)
+	if err != nil {
+		return nil, nil // what reads the file says what is wrong with it
+	}
+	found, err := ops.Find(ctx, id)
+	if err != nil {
+		fmt.Fprintf(errOut, "openmas: some processes may not be found: %v\n", err)
+	}
+	var mu sync.Mutex
+	var asked sync.WaitGroup
+	var all processes
+	var silent []error
+	for _, e := range found {
+		asked.Go(func() {
+			p, err := ask(ctx, e, log)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				silent = append(silent, fmt.Errorf("process %s does not answer: %w", e.Process, err))
+				return
+			}
+			all = append(all, p)
+		})
+	}
+	asked.Wait()
+	if len(all) == 0 && len(silent) > 0 {
+		return nil, fmt.Errorf("the project runs, and cannot be asked; --isolated starts another system: %w",
+			errors.Join(silent...))
+	}
+	for _, err := range silent {
+		fmt.Fprintf(errOut, "openmas: %v\n", err)
+	}
+	slices.SortFunc(all, func(a, b *runningProcess) int { return a.status.Started.Compare(b.status.Started) })
+	return all, nil
+}
+
+// ask connects to a process and asks it how it is.
+func ask(ctx context.Context, e ops.Endpoint, log *slog.Logger) (*runningProcess, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, fmt.Errorf("it was given %v", answerTime))
+	defer cancel()
+	self, err := client.Connect(ctx, e.Target(false), client.Options{Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	p := &runningProcess{Endpoint: e, self: self, log: log}
+	if err := p.tool(ctx, "status", struct{}{}, &p.status); err != nil {
+		return nil, errors.Join(err, closing(ctx, self))
+	}
+	return p, nil
+}
+
+// tool calls a tool of the runtime.
+func (p *runningProcess) tool(ctx context.Context, name string, in, out any) error {
+	input, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	res, err := p.self.Call(ctx, &agent.Call{Op: agent.OpTool, Name: name, Input: input, From: ops.Operator,
+		Attempt: 1})
+	if err != nil {
+		return err
+	}
+	return res.Decode(out)
+}
+
+// hosts reports whether an agent lives in the process.
+func (p *runningProcess) hosts(name string) bool {
+	return slices.ContainsFunc(p.status.Agents, func(a runtime.AgentStatus) bool {
+		return a.Name == name && slices.ContainsFunc(a.Instances,
+			func(i runtime.InstanceStatus) bool { return i.Process == "" })
+	})
+}
+
+// choose takes the process for a call to an agent: one that hosts it, else the oldest.
+func (all processes) choose(agentName string) *runningProcess {
+	best := slices.MaxFunc(all, func(a, b *runningProcess) int {
+		return cmp.Or(order(a.hosts(agentName), b.hosts(agentName)),
+			order(a.status.State == "ready", b.status.State == "ready"),
+			b.status.Started.Compare(a.status.Started))
+	})
+	return best
+}
+
+// order puts true above false.
+func order(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// note says which process a command works with.
+func (all processes) note(errOut io.Writer, p *runningProcess) {
+	of := ""
+	if len(all) > 1 {
+		of = fmt.Sprintf(", one of %d", len(all))
+	}
+	fmt.Fprintf(errOut, "openmas: project %s runs already: using process %d%s\n", p.status.Project, p.status.PID, of)
+}
+
+// list lists what the agents of all processes offer.
+func (all processes) list(ctx context.Context) (runtime.Listing, error) {
+	var merged runtime.Listing
+	for _, p := range all {
+		var l runtime.Listing
+		if err := p.tool(ctx, "list", struct{}{}, &l); err != nil {
+			return merged, fmt.Errorf("process %d: %w", p.status.PID, err)
+		}
+		for name, instances := range l.Instances {
+			l.Instances[name] = all.named(p, instances)
+		}
+		merged = merge(merged, l)
+	}
+	return merged, nil
+}
+
+// named writes into the instances that live in p where they live, when there are several processes,
+// and leaves out those that another process of all has told of or will.
+func (all processes) named(p *runningProcess, instances []runtime.InstanceStatus) []runtime.InstanceStatus {
+	if len(all) == 1 {
+		return instances
+	}
+	var own []runtime.InstanceStatus
+	for _, i := range instances {
+		switch {
+		case i.Process == "":
+			i.Process, i.Since, i.Version = p.Process, p.status.Started, p.status.Version
+			i.Host, _ = os.Hostname() // it is for people, and may be missing
+		case slices.ContainsFunc(all, func(other *runningProcess) bool { return other.Process == i.Process }):
+			continue
+		}
+		own = append(own, i)
+	}
+	return own
+}
+
+// merge adds what more has and l has not.
+func merge(l, more runtime.Listing) runtime.Listing {
+	if l.Agents == nil {
+		return more
+	}
+	for _, info := range more.Agents {
+		at, known := slices.BinarySearchFunc(l.Agents, info.Name,
+			func(have agent.Info, name string) int { return cmp.Compare(have.Name, name) })
+		if !known {
+			l.Agents = slices.Insert(l.Agents, at, info)
+			if names, other := more.GatewayNames[info.Name]; other {
+				if l.GatewayNames == nil {
+					l.GatewayNames = map[string]map[string]string{}
+				}
+				l.GatewayNames[info.Name] = names
+			}
+		}
+	}
+	for name, instances := range more.Instances {
+		for _, i := range instances {
+			if !slices.ContainsFunc(l.Instances[name], func(have runtime.InstanceStatus) bool {
+				return have.ID == i.ID && have.Process == i.Process
+			}) {
+				l.Instances[name] = append(l.Instances[name], i)
+			}
+		}
+	}
+	return l
+}
+
+// closing ends a session at the end of a command.
+func closing(ctx context.Context, s *client.Session) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return s.Close(ctx)
+}

@@ -1,0 +1,78 @@
+//go:build unix
+
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/openmas/openmas/runtime"
+)
+
+// Commands use the process that runs, however it is exposed, without the environment that it was
+// started with; and start a system when it has died.
+func TestTheSystemThatRuns(t *testing.T) {
+	path := projectFile(t, `project: crew
+agents:
+  greeter: {type: greeter, config: {greeting: "${env:GREETING}"}}
+  worker: {type: worker}
+gateway: {listen: "127.0.0.1:0", expose: [worker]}
+`)
+	p := program(t, io.Discard, "run", path)
+	p.Env = append(p.Env, "GREETING=Hi")
+	p.start()
+	p.err.await(t, "SSE_SERVER_URL=")
+	note := fmt.Sprintf("openmas: project crew runs already: using process %d\n", p.Process.Pid)
+	r := run(t, "", "call", "greeter.greet", "name=Ada", "-p", path)
+	if r.code != exitOK || r.out != "Hi, Ada!\n" || !strings.HasPrefix(r.err, note) {
+		t.Errorf("call: %+v", r)
+	}
+	if r := run(t, "", "list", "-p", path); r.code != exitOK || r.err != note || !strings.Contains(r.out, "greeter.greet") {
+		t.Errorf("list: %+v", r)
+	}
+	var listing runtime.Listing
+	r = run(t, "", "list", "--json", "-p", path)
+	if err := json.Unmarshal([]byte(r.out), &listing); err != nil || len(listing.Instances["greeter"]) != 1 {
+		t.Errorf("list --json: %+v, %v", r, err)
+	}
+	if r := run(t, "", "events", "publish", "guest.came", "name=Ada", "-p", path); r != (result{err: note}) {
+		t.Errorf("events publish: %+v", r)
+	}
+	for _, flags := range [][]string{{"--set", "agents.greeter.timeout=3s"}, {"--profile", "dev"}} {
+		r := run(t, "", append([]string{"call", "greeter.greet", "name=Ada", "-p", path}, flags...)...)
+		if r.code != exitUsage || !strings.Contains(r.err, "add --isolated") {
+			t.Errorf("%q: %+v", flags, r)
+		}
+	}
+	if r := run(t, "", "call", "greeter.greet", "--isolated", "--url", "http://127.0.0.1:1"); r.code != exitUsage {
+		t.Errorf("--isolated and --url: %+v", r)
+	}
+	p.signal(syscall.SIGKILL)
+	<-p.ended
+	r = runWith(t.Context(), "", []string{"GREETING=Ho"}, "call", "greeter.greet", "name=Ada", "-p", path)
+	if r.code != exitOK || r.out != "Ho, Ada!\n" ||
+		!strings.HasPrefix(r.err, "openmas: project crew does not run: starting it for this command\n") {
+		t.Errorf("call after it was killed: %+v", r)
+	}
+}
+
+// A process that is stopped is not taken for dead: no second system is started beside it.
+func TestAFrozenProcess(t *testing.T) {
+	path := projectFile(t, crew)
+	p := program(t, io.Discard, "run", path, "--listen", "127.0.0.1:0")
+	p.start()
+	p.err.await(t, "SSE_SERVER_URL=")
+	p.signal(syscall.SIGSTOP)
+	r := run(t, "", "call", "greeter.greet", "name=Ada", "-p", path)
+	if r.code != exitFailed || r.out != "" || !strings.Contains(r.err, "does not answer") {
+		t.Errorf("%+v", r)
+	}
+	p.signal(syscall.SIGCONT)
+	if r := run(t, "", "call", "greeter.greet", "name=Ada", "-p", path); r.code != exitOK {
+		t.Errorf("after it goes on: %+v", r)
+	}
+}

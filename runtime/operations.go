@@ -1,0 +1,101 @@
+package runtime
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/ops"
+)
+
+// startOperations opens the socket for whoever runs this process. Without it, the process cannot be
+// found, and does its work nevertheless. Processes that end with a command have none, and a program
+// that has no project file cannot be looked for.
+func (r *Runtime) startOperations(ctx context.Context) error {
+	if r.cfg.File == "" || r.opts.Mode.calm() {
+		return nil
+	}
+	host, err := r.operatorsRuntime()
+	if err != nil {
+		return err
+	}
+	id, err := ops.ProjectOf(r.cfg.File)
+	var ln *ops.Listener
+	if err == nil {
+		ln, err = ops.Listen(ctx, id, r.process)
+	}
+	if err != nil {
+		r.log.Warn("there is no operations socket: openmas status, list and call do not find this process",
+			"error", err)
+		return nil
+	}
+	o := r.hostOptions()
+	o.Limits, o.Identify = privateLimits(r.cfg.MCP), ln.Identify
+	r.ops = ops.NewServer(ops.ServerOptions{Options: o, Project: r.cfg.Project, Agents: r.dir, Runtime: host,
+		Up: r.ready, Ready: r.readiness})
+	r.serveHTTP("operations socket", ln, r.ops)
+	r.onClose("operations", r.ops.Close)
+	return nil
+}
+
+// operatorsRuntime is the runtime as those have it who run this process: see package ops.
+func (r *Runtime) operatorsRuntime() (*agent.Host, error) {
+	return r.selfHost(func(*agent.Call) Status { return r.Status() },
+		agent.NewTool("publish", "Publish an event to the agents that subscribe to its topic.",
+			func(ctx context.Context, e published) (none, error) {
+				return none{}, agent.Publish(r.Context(ctx), e.Topic, e.Payload, agent.EventKey(e.Key))
+			}),
+		agent.NewTool("dead_letters", "List durable events that an agent could not handle, the oldest first.",
+			func(ctx context.Context, in deadLetters) (found deadLettersFound, err error) {
+				if err = (program{r}).open(); err == nil {
+					found.Events, err = r.DeadLetters(ctx, in.Agent, in.Topic, in.Limit)
+				}
+				return found, err
+			}, agent.ReadOnly(), agent.OpenWorld(false)),
+		agent.NewTool("replay_events", "Deliver events again that an agent could not handle.",
+			func(ctx context.Context, in replay) (done replayed, err error) {
+				if err = (program{r}).open(); err != nil {
+					return done, err
+				}
+				if in.All {
+					dead, err := r.DeadLetters(ctx, "", "", maxReplay)
+					if err != nil || len(dead) == 0 {
+						return done, err
+					}
+					for _, d := range dead {
+						in.Seqs = append(in.Seqs, d.Seq)
+					}
+				}
+				done.Replayed, err = r.ReplayEvents(ctx, in.Seqs...)
+				return done, err
+			}),
+	)
+}
+
+type published struct {
+	Topic   string          `json:"topic"`
+	Payload json.RawMessage `json:"payload"`
+	Key     string          `json:"key,omitempty"`
+}
+
+type deadLetters struct {
+	Agent string `json:"agent,omitempty"`
+	Topic string `json:"topic,omitempty"`
+	Limit int    `json:"limit"`
+}
+
+type deadLettersFound struct {
+	Events []DeadLetter `json:"events"`
+}
+
+type replay struct {
+	Seqs []uint64 `json:"seqs,omitempty"`
+	All  bool     `json:"all,omitempty"`
+}
+
+// maxReplay bounds how many events are replayed at once where all are.
+const maxReplay = 10_000
+
+type replayed struct {
+	Replayed int `json:"replayed"`
+}
