@@ -46,11 +46,15 @@ func held(f *os.File, name string) bool {
 
 // remove removes a folder that nobody holds.
 func remove(dir string) error {
-	f, err := lock(filepath.Join(dir, inUse), unix.LOCK_EX|unix.LOCK_NB)
+	mark := filepath.Join(dir, inUse)
+	f, err := lock(mark, unix.LOCK_EX|unix.LOCK_NB)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	if !held(f, mark) {
+		return nil // somebody else has removed it, and what has its name now may be held
+	}
 	return discard(dir)
 }
 
