@@ -122,7 +122,8 @@ func callIn(msg string) string {
 		ID     any    `json:"id"`
 		Method string `json:"method"`
 	}
-	if json.Unmarshal([]byte(msg), &m) != nil || m.Tag != "2.0" || m.Method != "tools/call" {
+	// The SDK reads no further than the first message either.
+	if json.NewDecoder(strings.NewReader(msg)).Decode(&m) != nil || m.Tag != "2.0" || m.Method != "tools/call" {
 		return ""
 	}
 	switch id := m.ID.(type) {
