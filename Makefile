@@ -73,8 +73,8 @@ fuzz: ## every fuzz test for FUZZTIME each
 interop: ## real MCP programs in Python, TypeScript and Go, the Inspector, the conformance suite: installed once, in the cache folder
 	@$(GO) run ./internal/interop/run -skip '^TestReal'
 
-real: ## eight servers that people use as the agents of one project, called by official clients through the gateway
-	@$(GO) run ./internal/interop/run -run '^TestReal'
+real: ## eight servers that people use, called by official clients through the gateway (STARTS=10: start 16 at once, so often)
+	@OPENMAS_INTEROP_STARTS=$(STARTS) $(GO) run ./internal/interop/run -run '^TestReal$(if $(STARTS),ServersSixteen)'
 
 cluster: SHELL := bash
 cluster: .SHELLFLAGS := -o pipefail -c

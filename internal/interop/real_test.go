@@ -101,8 +101,9 @@ func realServers(t *testing.T, work string) []realServer {
 	}
 }
 
-// realProject is a project file with each server as an agent, and every setting at its default.
-func realProject(t *testing.T, servers []realServer) string {
+// realProject is a project file with each server as an agent, and every setting at its default. A
+// server may be there more than once, with other names.
+func realProject(t *testing.T, servers []realServer, suffixes ...string) string {
 	t.Helper()
 	var out strings.Builder
 	out.WriteString("project: real\ngateway: {listen: '127.0.0.1:0'}\nagents:\n")
@@ -115,9 +116,11 @@ func realProject(t *testing.T, servers []realServer) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&out, "  %s:\n    command: %s\n", s.name, argv)
-		if s.env != nil {
-			fmt.Fprintf(&out, "    env: %s\n", env)
+		for _, suffix := range append(suffixes, "") {
+			fmt.Fprintf(&out, "  %s%s:\n    command: %s\n", s.name, suffix, argv)
+			if s.env != nil {
+				fmt.Fprintf(&out, "    env: %s\n", env)
+			}
 		}
 	}
 	return out.String()
@@ -176,6 +179,38 @@ func TestRealServers(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// Sixteen servers that people use start at once, with every setting at its default, as often as
+// OPENMAS_INTEROP_STARTS says (make real STARTS=10): each time all are ready, at the first attempt.
+func TestRealServersSixteenAtOnce(t *testing.T) {
+	starts, _ := strconv.Atoi(os.Getenv("OPENMAS_INTEROP_STARTS"))
+	if starts == 0 {
+		t.Skip("OPENMAS_INTEROP_STARTS is not set: it takes half a minute for each start")
+	}
+	realNeeds(t)
+	servers := realServers(t, t.TempDir())
+	file := projectFile(t, realProject(t, servers, "-2"))
+	noted := rows.add(t, "eight real servers, twice", "", "16 at once", "stdio")
+	var took []string
+	for n := range starts {
+		began := time.Now()
+		run := start(t, nil, openmas(t), "run", file, "--strict", "--log-format", "text")
+		url := run.url(t)
+		ready := time.Since(began)
+		resp, err := http.Get(url + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("start %d: /readyz answers %s", n+1, resp.Status)
+		}
+		run.stop(t)
+		t.Logf("start %d: ready after %.1f s", n+1, ready.Seconds())
+		took = append(took, fmt.Sprintf("%.1f", ready.Seconds()))
+	}
+	noted.result = "ready after " + strings.Join(took, ", ") + " s"
 }
 
 // checkReal looks at what a client printed, and returns how many tools it saw.
