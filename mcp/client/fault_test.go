@@ -3,6 +3,7 @@ package client
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,11 @@ func TestHandshakeFaults(t *testing.T) {
 			"tools/list": `{"jsonrpc":"2.0","id":ID,"result":{"tools":7}}`},
 			ReasonNotMCP, agent.CodeUnimplemented,
 			"its answer to tools/list does not decode: the result's tools are a number, not a list"},
+		"list is no JSON": {map[string]string{"initialize": hello,
+			"tools/list": `{"jsonrpc":"2.0","id":ID,"result":{"tools":[{"name":"a","inputSchema":{"maximum":NaN}}]}}`},
+			ReasonNotMCP, agent.CodeUnimplemented, "its answer to tools/list does not decode: "},
+		"no version of JSON-RPC": {map[string]string{"initialize": strings.Replace(hello, `"jsonrpc":"2.0",`, "", 1)},
+			ReasonNotMCP, agent.CodeUnimplemented, "its answer to initialize does not decode: "},
 		"ends": {map[string]string{"initialize": "exit"},
 			ReasonExited, agent.CodeUnavailable, "exited with code 4 before it answered initialize"},
 		"ends at the list": {map[string]string{"initialize": hello, "tools/list": "exit"},
@@ -90,5 +96,30 @@ func TestHandshakeFaults(t *testing.T) {
 				t.Errorf("the last lines: %q", lines)
 			}
 		})
+	}
+}
+
+// An answer that is not JSON, or whose error is none of JSON-RPC's, fails its call at once and with
+// the reason. The session goes on.
+func TestAnswersThatCannotBeRead(t *testing.T) {
+	for name, tt := range map[string]struct{ answer, says string }{
+		"NaN":       {`{"result":{"content":[],"structuredContent":{"v":NaN}}}`, "the answer cannot be understood: "},
+		"cut short": {`{"result":{"content":[{"type":"te`, "the answer cannot be understood: "},
+		"a text":    {`{"error":"it broke"}`, `the answer cannot be understood: its error is no object: "it broke"`},
+	} {
+		for _, off := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%v", name, !off), func(t *testing.T) {
+				r := newRaw(map[string]string{"tools/call": tt.answer})
+				s := r.stdio(t, Options{NoFastPath: off})
+				_, err := call(t.Context(), s, "good", nil, nil)
+				if agent.CodeOf(err) != agent.CodeInternal || !strings.Contains(err.Error(), tt.says) {
+					t.Error(err)
+				}
+				r.set("tools/call", `{"result":{"content":[{"type":"text","text":"fine"}]}}`)
+				if got := mustCall(t, s, "good", nil, nil).Text(); got != "fine" {
+					t.Error(got)
+				}
+			})
+		}
 	}
 }

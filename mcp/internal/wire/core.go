@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"regexp"
 	"sync/atomic"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -118,11 +119,39 @@ func (c *core) receive(raw []byte, env *Envelope) (jsonrpc.Message, error) {
 	return msg, nil
 }
 
+// beginsAnswer and endsAnswer find the id of an answer that is not JSON, in the orders in which
+// programs write its members.
+var (
+	beginsAnswer = regexp.MustCompile(`^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d{1,18})\s*,\s*"(?:result|error)"\s*:`)
+	endsAnswer   = regexp.MustCompile(`^\s*\{\s*"(?:result|error)"\s*:.*"id"\s*:\s*(\d{1,18})\s*\}\s*$`)
+)
+
+// unreadable takes what could not be received for an answer if it has the looks of one, such as one
+// with NaN in it: its call fails with the reason, and need not wait for its deadline.
+func (c *core) unreadable(raw []byte, env *Envelope, why error) (jsonrpc.Message, error) {
+	id := beginsAnswer.FindSubmatch(raw)
+	if id == nil {
+		id = endsAnswer.FindSubmatch(raw)
+	}
+	if id == nil {
+		return nil, why
+	}
+	*env = Envelope{ID: id[1], unreadable: errors.New(clip([]byte(why.Error()), 200))}
+	if c.hook != nil && c.hook(raw, env) {
+		return nil, nil
+	}
+	n, _ := env.AnswerID() // it is one
+	return env.Response(n, c.keeper(n)), nil
+}
+
 // accept receives what a server sends, a message or, in protocol 2025-03-26, a JSON array of
 // messages, and queues it. A message of an array that cannot be read costs itself only.
 func (c *core) accept(ctx context.Context, data []byte, env *Envelope) error {
 	one := func(raw []byte) error {
 		msg, err := c.receive(raw, env)
+		if err != nil {
+			msg, err = c.unreadable(raw, env, err)
+		}
 		if err == nil && msg != nil {
 			_ = c.push(ctx, msg) // fails only when the connection has ended
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"strconv"
 
@@ -20,6 +21,8 @@ type Envelope struct {
 	Params []byte // raw JSON
 	Result []byte // raw JSON
 	Error  []byte // raw JSON
+
+	unreadable error // why the answer with this ID cannot be read; nil: it can
 }
 
 // Scan fills e from msg, without allocating. True means that msg is surely one valid JSON object of
@@ -85,7 +88,12 @@ func (e *Envelope) AnswerID() (id int64, ok bool) {
 // ReadAnswer returns a copy of the result of an answer, or its error: a [*jsonrpc.Error], or an
 // [*AnswerError] for an answer that holds neither.
 func (e *Envelope) ReadAnswer() (json.RawMessage, error) {
-	if e.Error != nil && string(e.Error) != "null" {
+	switch {
+	case e.unreadable != nil:
+		return nil, &AnswerError{Cause: e.unreadable}
+	case e.Error != nil && e.Error[0] != '{' && string(e.Error) != "null":
+		return nil, &AnswerError{Cause: fmt.Errorf("its error is no object: %s", clip(e.Error, 200))}
+	case e.Error != nil && string(e.Error) != "null":
 		rpc := new(jsonrpc.Error)
 		if err := json.Unmarshal(e.Error, rpc); err != nil {
 			return nil, &AnswerError{Cause: err}
