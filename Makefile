@@ -74,7 +74,7 @@ interop: ## real MCP programs in Python, TypeScript and Go, the Inspector, the c
 	@$(GO) run ./internal/interop/run -skip '^TestReal'
 
 real: ## eight servers that people use, called by official clients through the gateway (STARTS=10: start 16 at once, so often)
-	@OPENMAS_INTEROP_STARTS=$(STARTS) $(GO) run ./internal/interop/run -run '^TestReal$(if $(STARTS),ServersSixteen)'
+	@OPENMAS_INTEROP_STARTS=$(STARTS) $(GO) run ./internal/interop/run -run '^TestReal$(if $(STARTS),ServersSixteen)' $(if $(STARTS),-timeout=60m)
 
 cluster: SHELL := bash
 cluster: .SHELLFLAGS := -o pipefail -c
