@@ -131,7 +131,7 @@ func TestMemoryCloses(t *testing.T) {
 		dead      string
 	}{
 		"an idle subscriber":            {acks: true},
-		"one with a queue":              {queued: 3, acks: true, delivered: "0 1 2"},
+		"one with a queue":              {queued: 12, acks: true, delivered: "0 1 2 3 4 5 6 7 8 9 10 11"},
 		"one that does not acknowledge": {queued: 3, takes: closeGrace, delivered: "0", dead: "0 1 2"},
 		"an idle driver":                {acks: true, driver: true},
 		"a driver with a queue":         {queued: 3, driver: true, delivered: "0", dead: "0 1 2"},
