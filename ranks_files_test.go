@@ -40,7 +40,6 @@ var inCircles = map[string]int{
 	"runtime/internal/cluster":            3,
 	"runtime/internal/presence":           2,
 	"runtime/internal/route":              6,
-	"runtime/internal/telemetry":          2,
 	"runtime/project":                     19,
 }
 

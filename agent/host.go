@@ -99,11 +99,12 @@ func (h *Host) serve(ctx context.Context, c *Call) (res *Result, err error) {
 	ctx = context.WithValue(ctx, frameKey{}, &frame{env: h.env, call: c, back: c.Back})
 	defer func() {
 		if p := recover(); p != nil {
-			failed := Errorf(CodeInternal, "%s panicked: %v", c.Target(), p)
+			why := &panicError{fmt.Sprint(p), string(debug.Stack())}
+			failed := Errorf(CodeInternal, "%s panicked: %w", c.Target(), why)
 			if log := h.env.log(); log.Enabled(ctx, slog.LevelError) {
 				log.ErrorContext(ctx, "panic in a handler", string(c.Op), c.Name, "caller", c.From.String(), "call",
 					c.ID,
-					"code", failed.Code, "message", failed.Message, "stack", string(debug.Stack()))
+					"code", failed.Code, "message", failed.Message, "stack", why.stack)
 				failed.Logged = true
 			}
 			res, err = nil, failed
@@ -117,6 +118,14 @@ func (h *Host) serve(ctx context.Context, c *Call) (res *Result, err error) {
 	}
 	return res, nil
 }
+
+// A panicError is the cause of the error that a panic becomes.
+type panicError struct{ text, stack string }
+
+func (e *panicError) Error() string { return e.text }
+
+// Stack is that of the goroutine that panicked, for traces. It does not cross a wire.
+func (e *panicError) Stack() string { return e.stack }
 
 // outward is an error of dispatch as it leaves the agent. What is an [*Error] already keeps its
 // evidence: a middleware may refuse a call before its tool.

@@ -47,7 +47,8 @@ func (r *Runtime) own(t *client.Target, p planned, i *route.Instance, n int) err
 	maps.Copy(t.Env, telemetryVars())
 	maps.Copy(t.Env, r.opts.ChildEnv)
 	t.Env[ChildVar] = "1"
-	h := child.Hello{Version: child.Version, Program: r.opts.Version, Project: r.cfg.Project, Agent: p.name,
+	h := child.Hello{Version: child.Version, Program: r.opts.Version, Project: r.cfg.Project, Process: r.process,
+		Secrets: r.cfg.SecretsIn(p.cfg.Config), Agent: p.name,
 		Instance: i.ID, Type: p.cfg.Type, Config: p.cfg.Config, StateDir: r.stateDir(p.name), Dir: r.cfg.Dir,
 		Broker: r.brokerSystem(), URL: r.private.url,
 		Token: r.private.tokens.Issue(server.Identity{
@@ -155,7 +156,7 @@ func (r *Runtime) childEvent(ctx context.Context, c *agent.Call) (*agent.Result,
 		}
 		return &agent.Result{}, nil
 	}
-	if err := r.publisher.Publish(ctx, delivery.Event(c)); err != nil {
+	if err := r.events.Publish(ctx, delivery.Event(c)); err != nil { // the child has made its span
 		return nil, err
 	}
 	return &agent.Result{}, nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/internal/cluster"
 	"github.com/openmas/openmas/runtime/internal/route"
@@ -28,7 +29,7 @@ func (r *Runtime) startCluster(base context.Context) error {
 	c, err := cluster.New(cluster.Options{Project: r.cfg.Project, Process: r.process, Version: r.opts.Version,
 		Started: r.started, Here: here, Driver: r.driver, Broker: r.broker, Directory: r.dir, Callee: r.foreignCallee,
 		Instances: func(c *route.Callee) (json.RawMessage, error) { return json.Marshal(statusOf(c).Instances) },
-		Serve:     r.tel.Server(r.hop(project.OverPubSub)), Draining: r.draining, OnChange: r.refresh,
+		Serve:     r.serveOthers, Draining: r.draining, OnChange: r.refresh,
 		DialTimeout: r.cfg.Connect.Timeout, Logger: r.log})
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
@@ -47,6 +48,15 @@ func (r *Runtime) startCluster(base context.Context) error {
 		return nil
 	})
 	return nil
+}
+
+// serveOthers stands before an agent of this process when other processes call it over the broker.
+// Where it is in a process of its own, the call is only passed on, in its caller's span.
+func (r *Runtime) serveOthers(c *route.Callee) agent.Caller {
+	if c.Route == agent.Caller(c.Shown) {
+		return c.Shown
+	}
+	return r.tel.Server(r.hop(c.Name, project.OverPubSub))(c.Shown)
 }
 
 // foreignCallee makes the way to an agent that lives in other processes only.

@@ -19,6 +19,7 @@ import (
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/access"
 	"github.com/openmas/openmas/runtime/internal/child"
+	"github.com/openmas/openmas/runtime/internal/telemetry"
 )
 
 // listen takes the gateway's port. It comes before everything else, so that a port in use starts
@@ -71,7 +72,7 @@ func (r *Runtime) serveGateway() error {
 			o.Expose = append(slices.Clone(g.Expose), child.Runtime)
 		}
 	}
-	gw, err := server.NewGateway(r.dir, o)
+	gw, err := server.NewGateway(arriving{r.dir, r.tel.Server(telemetry.Hop{Service: child.Runtime})(r.dir)}, o)
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}

@@ -27,7 +27,7 @@ func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*route.Callee,
 		}
 		i.Up(hostPeer{h})
 	}
-	served := &service{Pool: hosts, caller: r.tel.Server(r.hop(p.cfg.Communicator))(r.served(p, hosts))}
+	served := &service{Pool: hosts, caller: r.tel.Server(r.hop(p.name, p.cfg.Communicator))(r.served(p, hosts))}
 	comm := r.communicatorFor(p.cfg.Communicator)
 	binding, err := comm.Serve(ctx, served)
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/openmas/openmas/communicator/pubsub"
 	"github.com/openmas/openmas/internal/nearest"
 	"github.com/openmas/openmas/runtime/project"
@@ -77,6 +79,11 @@ type Options struct {
 	// BrokerWait is how long a broker that is down at start is waited for; 0: for as long as it
 	// takes, negative: not at all.
 	BrokerWait time.Duration
+	// TracerProvider makes the spans of calls, in place of what the project file and the
+	// environment say of their export. It is for programs that have OpenTelemetry set up; they shut
+	// it down, after Run has returned. All spans are of its one service then. It is not for child
+	// processes.
+	TracerProvider trace.TracerProvider
 	// Drivers are brokers of the program's own, by the word under broker.type that chooses one.
 	Drivers map[string]NewDriver
 	// Strict fails the start when any agent cannot be reached at first, as if all were critical

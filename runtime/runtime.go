@@ -14,6 +14,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/bus"
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/internal/ops"
@@ -128,16 +129,29 @@ func (r *Runtime) callee(p planned, next agent.Caller, shown *route.Pool) route.
 	}
 	return route.Options{Name: p.name, Over: p.cfg.Communicator, Route: next, Shown: shown,
 		Policy: r.cfg.PolicyFor(p.name, ""), ToolPolicies: own, Trusted: !p.foreign(), Mask: r.mask,
-		Log: r.calls, Telemetry: r.tel, Hop: r.hop(p.cfg.Communicator), Budget: r.budget}
+		Log: r.calls, Telemetry: r.tel, Hop: r.hop(p.name, p.cfg.Communicator), Budget: r.budget}
 }
 
-// hop describes a way to telemetry.
-func (r *Runtime) hop(over string) telemetry.Hop {
+// hop describes the way to an agent to telemetry.
+func (r *Runtime) hop(name, over string) telemetry.Hop {
 	h := telemetry.Hop{Communicator: over}
 	if over == project.OverPubSub {
 		h.System = r.brokerSystem()
+		h.Destination, _ = bus.Subject(r.cfg.Project, "call."+name) // the project has a name that fits
 	}
 	return h
+}
+
+// arriving is a directory whose calls are those of the gateway's clients, which have a span for its
+// part of them.
+type arriving struct {
+	agent.Directory
+	calls agent.Caller
+}
+
+// Call implements [agent.Caller].
+func (a arriving) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+	return a.calls.Call(ctx, c)
 }
 
 // mask takes the project's secrets out of an error.

@@ -3,9 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"time"
 
@@ -40,15 +38,9 @@ func (r *Runtime) start(ctx, base context.Context) error {
 	if err := r.startOperations(ctx); err != nil {
 		return err
 	}
-	tel, err := telemetry.Setup(ctx,
-		telemetry.Config{Endpoint: r.cfg.Telemetry.Endpoint, Protocol: r.cfg.Telemetry.Protocol,
-			ServiceName: r.cfg.Project,
-			Project:     r.cfg.Project, Instance: fmt.Sprintf("%s/%d", r.cfg.Project, os.Getpid()), Logger: r.log})
-	if err != nil {
-		return fmt.Errorf("telemetry: %w", err)
+	if err := r.startTelemetry(ctx); err != nil {
+		return err
 	}
-	r.tel = tel
-	r.onClose("telemetry", tel.Shutdown)
 	if err := r.startBroker(ctx, base); err != nil {
 		return err
 	}
@@ -169,5 +161,23 @@ func (r *Runtime) subscribe(c *route.Callee, p planned) error {
 		}
 		p.undo.Add("the events "+e.Topic+" of "+p.name, stop)
 	}
+	return nil
+}
+
+// startTelemetry makes what calls are traced with.
+func (r *Runtime) startTelemetry(ctx context.Context) error {
+	c := telemetry.Config{Endpoint: r.cfg.Telemetry.Endpoint, Protocol: r.cfg.Telemetry.Protocol,
+		PerProcess: r.cfg.Telemetry.Service == project.ServicePerProcess, Content: r.cfg.Telemetry.Content,
+		ServiceName: r.cfg.Project, Project: r.cfg.Project, Process: r.process, Version: r.opts.Version, Logger: r.log,
+		Provider: r.opts.TracerProvider}
+	if r.cfg.HasSecrets() {
+		c.Mask = r.cfg.Redact
+	}
+	tel, err := telemetry.Setup(ctx, c)
+	if err != nil {
+		return err
+	}
+	r.tel = tel
+	r.onClose("telemetry", tel.Shutdown)
 	return nil
 }

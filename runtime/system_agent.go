@@ -41,11 +41,12 @@ func (r *Runtime) serveSelf(ctx context.Context) error {
 	}
 	shown := route.NewPool(child.Runtime, 1)
 	shown.Instances()[0].Up(hostPeer{host})
+	tools := r.tel.Server(r.hop(child.Runtime, project.OverLocal))(shown)
 	served := &service{shown, agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 		if c.Op == agent.OpEvent {
 			return r.childEvent(ctx, c)
 		}
-		return shown.Call(ctx, c)
+		return tools.Call(ctx, c)
 	})}
 	binding, err := r.local.Serve(ctx, served)
 	if err != nil {

@@ -69,7 +69,17 @@ type Telemetry struct {
 	Endpoint string `yaml:"endpoint" off:"off"`
 	// OTLP over HTTP with protobuf, or over gRPC. Left out: what these variables say, else "http".
 	Protocol string `yaml:"protocol" oneof:"http grpc"`
+	// What is a service in the traces: each agent, or each process. The variable OTEL_SERVICE_NAME
+	// makes it each process, under that name.
+	Service string `yaml:"service" default:"agent" oneof:"agent process"`
+	// What is recorded of the content of calls: nothing, the messages of errors and the stacks of
+	// panics, or arguments and results as well. Secrets of the project file are masked, and long
+	// texts are cut.
+	Content string `yaml:"content" default:"errors" oneof:"none errors all"`
 }
+
+// ServicePerProcess is the word for one service per process.
+const ServicePerProcess = "process"
 
 // Start bounds the start of agents.
 type Start struct {

@@ -2,6 +2,7 @@ package project
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
@@ -88,4 +89,25 @@ func replacer(secrets []string) *strings.Replacer {
 		pairs = append(pairs, w, mask)
 	}
 	return strings.NewReplacer(pairs...)
+}
+
+// SecretsIn returns what ${env:…} and ${file:…} put into a part of the configuration, for
+// [Redactor].
+func (c *Config) SecretsIn(part any) []string {
+	text := fmt.Sprint(part)
+	var out []string
+	for _, s := range c.secrets.values {
+		if strings.Contains(text, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Redactor returns what masks secrets as [Config.Redact] does; nil where none has to be masked.
+func Redactor(secrets []string) func(string) string {
+	if r := replacer(secrets); r != nil {
+		return r.Replace
+	}
+	return nil
 }

@@ -50,6 +50,8 @@ type Hello struct {
 	Version    int               `json:"openmas"`
 	Program    string            `json:"program,omitempty"`
 	Project    string            `json:"project"`
+	Process    string            `json:"process"` // the parent's
+	Secrets    []string          `json:"secrets,omitempty"`
 	Agent      string            `json:"agent"`
 	Instance   string            `json:"instance"`
 	Type       string            `json:"type"`

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -32,7 +33,9 @@ func Serve(ctx context.Context, types agent.Types, in io.Reader, out, errOut io.
 	log := slog.New(logs.WithContext(slog.NewJSONHandler(errOut, &slog.HandlerOptions{Level: h.LogLevel}),
 		telemetry.IDs))
 	tel, err := telemetry.Setup(ctx, telemetry.Config{Endpoint: h.Telemetry.Endpoint, Protocol: h.Telemetry.Protocol,
-		ServiceName: h.Project, Project: h.Project, Instance: h.Instance, Logger: log})
+		PerProcess: h.Telemetry.Service == project.ServicePerProcess, Content: h.Telemetry.Content,
+		ServiceName: h.Agent, Project: h.Project, Process: fmt.Sprintf("%s/%d", h.Process, os.Getpid()),
+		Version: h.Program, Mask: project.Redactor(h.Secrets), Logger: log})
 	if err != nil {
 		return fmt.Errorf("telemetry: %w", err)
 	}

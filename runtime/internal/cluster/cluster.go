@@ -40,8 +40,8 @@ type Options struct {
 	Callee func(name string, sessions *route.Pool) *route.Callee
 	// Instances describes an agent's instances to the other processes, as JSON.
 	Instances func(*route.Callee) (json.RawMessage, error)
-	// Serve stands before an agent that other processes call: telemetry.
-	Serve agent.Middleware
+	// Serve is an agent as other processes call it.
+	Serve func(*route.Callee) agent.Caller
 	// Draining: new calls are to go elsewhere.
 	Draining func() bool
 	// OnChange is called when agents elsewhere have come, changed or gone.

@@ -27,7 +27,7 @@ type export struct {
 // Export serves an agent of this process on the broker, and announces it, until that is undone. The
 // calls of other processes go straight to its instances: the caller's process retries.
 func (c *Cluster) Export(ctx context.Context, to *route.Callee, undo *lifecycle.Undo) error {
-	e := &export{callee: to, served: c.o.Serve(to.Shown), draining: c.o.Draining}
+	e := &export{callee: to, served: c.o.Serve(to), draining: c.o.Draining}
 	if e.binding = to.Binding; to.Over != project.OverPubSub { // else it is there already
 		var err error
 		if e.binding, err = c.o.Broker.Serve(ctx, e); err != nil {

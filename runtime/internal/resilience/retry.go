@@ -23,9 +23,10 @@ type Options struct {
 	// their keys, and so would not execute this one a second time. It is asked for calls with a key
 	// only. nil: nobody does.
 	Keyed func(*agent.Call) bool
-	// OnRetry gets each retry when it begins: which attempt it is (from 2 on), how long it
-	// had to wait, and why the attempt before it failed. c is the call as it is tried.
-	OnRetry func(ctx context.Context, c *agent.Call, attempt int, waited time.Duration, cause error)
+	// OnRetry gets each retry when it begins: how long it had to wait, and why the attempt before
+	// it failed. c is the call as it is tried, with its number, and may be changed. The attempt
+	// runs in the context that it returns; the function, if not nil, gets its end.
+	OnRetry func(ctx context.Context, c *agent.Call, waited time.Duration, cause error) (context.Context, func(error))
 }
 
 // Retry makes calls again that failed in a way that [Classify] finds safe and worthwhile. It
@@ -105,10 +106,15 @@ func (r *retrier) retry(ctx context.Context, release func(), c *agent.Call, n in
 	defer release()
 	next := *c
 	next.Attempt = max(c.Attempt, 1) + n - 1
-	if r.o.OnRetry != nil {
-		r.o.OnRetry(ctx, &next, next.Attempt, waited, cause)
+	if r.o.OnRetry == nil {
+		return r.attempt(ctx, &next)
 	}
-	return r.attempt(ctx, &next)
+	ctx, done := r.o.OnRetry(ctx, &next, waited, cause)
+	res, err := r.attempt(ctx, &next)
+	if done != nil {
+		done(err)
+	}
+	return res, err
 }
 
 // sum adds what is not negative; a RetryAfter off a wire may be anything.

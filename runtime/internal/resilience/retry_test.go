@@ -65,13 +65,15 @@ func TestRetryBacksOffUntilItSucceeds(t *testing.T) {
 		p := Policy{Attempts: 4, Backoff: backoff.Policy{Initial: 100 * time.Millisecond, Multiplier: 2,
 			Max: 350 * time.Millisecond}}
 		var told []int
+		var ended []bool
 		var waits []time.Duration
-		r := newRetrier(p, Options{OnRetry: func(_ context.Context, c *agent.Call, n int, waited time.Duration,
-			cause error) {
-			if c.Attempt != n || !errors.Is(cause, agent.CodeUnavailable) {
-				t.Errorf("attempt %d: %+v, %v", n, c, cause)
+		r := newRetrier(p, Options{OnRetry: func(ctx context.Context, c *agent.Call, waited time.Duration,
+			cause error) (context.Context, func(error)) {
+			if !errors.Is(cause, agent.CodeUnavailable) {
+				t.Errorf("attempt %d: %v", c.Attempt, cause)
 			}
-			told, waits = append(told, n), append(waits, waited)
+			told, waits = append(told, c.Attempt), append(waits, waited)
+			return ctx, func(err error) { ended = append(ended, err == nil) }
 		}}, s)
 		in := &agent.Call{ID: "x", Attempt: 1}
 		if res, err := r.Call(t.Context(), in); err != nil || res.Text() != "fine" {
@@ -84,6 +86,9 @@ func TestRetryBacksOffUntilItSucceeds(t *testing.T) {
 		if want := []time.Duration{100 * ms, 200 * ms, 350 * ms}; !slices.Equal(waits, want) ||
 			!slices.Equal(told, []int{2, 3, 4}) {
 			t.Errorf("told of %v after %v", told, waits)
+		}
+		if !slices.Equal(ended, []bool{false, false, true}) {
+			t.Errorf("attempts that succeeded: %v", ended)
 		}
 		for i, c := range s.calls {
 			if c.Attempt != i+1 || c.ID != "x" {

@@ -86,7 +86,8 @@ func (c *Callee) repeatable(call *agent.Call, idempotent *bool) bool {
 	return false
 }
 
-func (c *Callee) retried(ctx context.Context, _ *agent.Call, attempt int, delay time.Duration, err error) {
+func (c *Callee) retried(ctx context.Context, call *agent.Call, waited time.Duration,
+	cause error) (context.Context, func(error)) {
 	c.stats.retries.Add(1)
-	c.Telemetry.AddRetryEvent(ctx, attempt, delay, err)
+	return c.Telemetry.Attempt(ctx, c.Hop, call, waited, c.Mask(cause))
 }

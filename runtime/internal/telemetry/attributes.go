@@ -18,8 +18,14 @@ type Hop struct {
 	Communicator string
 	// System is the broker of a pubsub hop, as messaging.system: "nats", "memory". Otherwise empty.
 	System string
+	// Destination is where a pubsub hop's messages go, as messaging.destination.name. Otherwise
+	// empty.
+	Destination string
 	// Instance is the callee's, as "name/0"; callees set it.
 	Instance string
+	// Service is whose span a callee's is, where that is not the agent that is called: the
+	// gateway's part of a call is the runtime's.
+	Service string
 }
 
 const (
@@ -27,9 +33,13 @@ const (
 	pubsub = "pubsub"
 )
 
-// attributes are those of every span of the hop.
-func (h Hop) attributes() []attribute.KeyValue {
-	out := []attribute.KeyValue{attribute.String("openmas.communicator", h.Communicator)}
+// attributes are those of every span of the hop; operation is what is done with its messages, by
+// the messaging conventions.
+func (h Hop) attributes(operation string) []attribute.KeyValue {
+	var out []attribute.KeyValue
+	if h.Communicator != "" {
+		out = append(out, attribute.String("openmas.communicator", h.Communicator))
+	}
 	switch h.Communicator {
 	case "mcp-stdio":
 		out = append(out, attribute.String("network.transport", "pipe"))
@@ -38,9 +48,20 @@ func (h Hop) attributes() []attribute.KeyValue {
 	}
 	if h.System != "" {
 		out = append(out, attribute.String("messaging.system", h.System))
+		out = append(out, messaging(operation, h.Destination)...)
 	}
 	if h.Instance != "" {
 		out = append(out, attribute.String("openmas.instance", clean(h.Instance)))
+	}
+	return out
+}
+
+// messaging are the attributes of a message that is sent to, or processed from, a destination.
+func messaging(operation, destination string) []attribute.KeyValue {
+	out := []attribute.KeyValue{attribute.String("messaging.operation.name", operation),
+		attribute.String("messaging.operation.type", operation)}
+	if destination != "" {
+		out = append(out, attribute.String("messaging.destination.name", clean(destination)))
 	}
 	return out
 }
@@ -65,10 +86,11 @@ func spanName(c *agent.Call) string {
 
 // callAttributes describe the call. room is how many more the caller will append.
 func callAttributes(c *agent.Call, room int) []attribute.KeyValue {
-	out := make([]attribute.KeyValue, 0, 7+room)
-	out = append(out, attribute.String("openmas.agent", clean(c.Agent)),
+	out := make([]attribute.KeyValue, 0, 9+room)
+	out = append(out, attribute.String("gen_ai.agent.name", clean(c.Agent)),
 		attribute.String("openmas.caller", clean(c.From.String())),
-		attribute.String("openmas.call.id", clean(c.ID)), attribute.Int("openmas.depth", c.Depth))
+		attribute.String("openmas.call.id", clean(c.ID)), attribute.Int("openmas.depth", c.Depth),
+		attribute.Int("openmas.request.size", len(c.Input)))
 	switch c.Op {
 	case agent.OpTool:
 		out = append(out, attribute.String("mcp.method.name", "tools/call"),
@@ -82,23 +104,24 @@ func callAttributes(c *agent.Call, room int) []attribute.KeyValue {
 	case agent.OpComplete:
 		out = append(out, attribute.String("mcp.method.name", "completion/complete"))
 	case agent.OpEvent:
-		out = append(out, attribute.String("messaging.operation.name", "process"),
-			attribute.String("messaging.operation.type", "process"),
-			attribute.String("messaging.destination.name", clean(c.Name)))
+		out = append(out, attribute.String("messaging.message.id", clean(c.ID)))
 	}
 	return out
 }
 
 // clean makes s fit for a span: short, and valid UTF-8, for one bad byte would cost the whole
 // batch.
-func clean(s string) string {
-	if len(s) <= maxText && utf8.ValidString(s) {
+func clean(s string) string { return cut(s, maxText) }
+
+// cut bounds s to n bytes of valid UTF-8.
+func cut(s string, n int) string {
+	if len(s) <= n && utf8.ValidString(s) {
 		return s
 	}
-	s = strings.ToValidUTF8(s[:min(len(s), maxText)], "\uFFFD")
-	for len(s) > maxText {
-		_, n := utf8.DecodeLastRuneInString(s)
-		s = s[:len(s)-n]
+	s = strings.ToValidUTF8(s[:min(len(s), n)], "\uFFFD")
+	for len(s) > n {
+		_, last := utf8.DecodeLastRuneInString(s)
+		s = s[:len(s)-last]
 	}
 	return s
 }

@@ -91,11 +91,6 @@ func (c Config) grpc() (bool, error) {
 	return false, fmt.Errorf("%s is %q: http or grpc", name, value)
 }
 
-func (c Config) env(key string) string {
-	v, _ := c.Environ(key)
-	return strings.TrimSpace(v)
-}
-
 func (t *target) exporter(ctx context.Context, headers map[string]string) (sdktrace.SpanExporter, error) {
 	if t.grpc {
 		opts := []otlptracegrpc.Option{otlptracegrpc.WithEndpointURL(t.url.String())}
@@ -109,4 +104,10 @@ func (t *target) exporter(ctx context.Context, headers map[string]string) (sdktr
 		opts = append(opts, otlptracehttp.WithHeaders(headers))
 	}
 	return otlptracehttp.New(ctx, opts...)
+}
+
+// Check returns what is wrong with the configuration: the error that Setup would return.
+func (c Config) Check() error {
+	_, err := c.withDefaults().target()
+	return err
 }

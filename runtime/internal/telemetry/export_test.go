@@ -157,12 +157,12 @@ func TestOTLP(t *testing.T) {
 		t.Run(protocol, func(t *testing.T) {
 			tel, err := Setup(t.Context(),
 				Config{Endpoint: endpoint, Protocol: protocol, Headers: map[string]string{"x-token": "t"},
-					ServiceName: "crew", Instance: "host/1", Project: "ours", Environ: env(nil)})
+					ServiceName: "crew", Process: "p1", Project: "ours", Version: "v1", Environ: env(nil)})
 			if err != nil {
 				t.Fatal(err)
 			}
 			if _, err := tel.Client(Hop{Communicator: "local"})(ok()).Call(t.Context(),
-				&agent.Call{Op: agent.OpTool, Agent: "a", Name: "t"}); err != nil {
+				&agent.Call{Op: agent.OpTool, Agent: "a", Name: "t", From: agent.Identity{Agent: "b"}}); err != nil {
 				t.Fatal(err)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -175,7 +175,8 @@ func TestOTLP(t *testing.T) {
 				s.Spans[0].Name != "tools/call a.t" {
 				t.Errorf("%v", s)
 			}
-			for key, want := range map[string]string{"service.name": "crew", "service.instance.id": "host/1",
+			for key, want := range map[string]string{"service.name": "b", "service.instance.id": "p1/b",
+				"service.version":   "v1",
 				"service.namespace": "theirs", "deployment.environment.name": "test"} {
 				if v := resourceAttr(got.Resource.Attributes, key); v != want {
 					t.Errorf("%s is %q, want %q", key, v, want)

@@ -92,6 +92,35 @@ func extract(ctx context.Context, meta map[string]string) (context.Context, bool
 	return out, out != ctx // it gives ctx back when there is nothing valid
 }
 
+// Relay stands where calls of other processes arrive that are passed on. A call of one of our own
+// has its caller's span there: the callee's becomes a child of that, as do later attempts, and
+// nothing comes in between. When telemetry is off, it is the identity.
+func (t *Telemetry) Relay(next agent.Caller) agent.Caller {
+	if !t.On() {
+		return next
+	}
+	return agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+		if c.From.Trusted && c.Op != agent.OpEvent {
+			if out, ok := extract(ctx, c.Meta); ok {
+				ctx = context.WithValue(out, relayKey{}, trace.SpanContextFromContext(out))
+			}
+		}
+		return next.Call(ctx, c)
+	})
+}
+
+type relayKey struct{}
+
+// isRelayed reports whether the span of ctx is that of a call which is passed on.
+func isRelayed(ctx context.Context) bool {
+	now := trace.SpanContextFromContext(ctx)
+	if !now.IsRemote() {
+		return false
+	}
+	then, ok := ctx.Value(relayKey{}).(trace.SpanContext)
+	return ok && then.Equal(now)
+}
+
 // passOn is what becomes of a caller when telemetry is off: the trace of the call that is being
 // served goes on with the calls made for it, unread. Without a trace it does nothing.
 func passOn(next agent.Caller) agent.Caller {

@@ -60,12 +60,12 @@ func TestOneTraceOverLocalAndWire(t *testing.T) {
 		t.Error("remote parents are wrong")
 	}
 	wantAttrs(t, run, map[attribute.Key]string{"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "a",
-		"openmas.agent": "a", "error.type": ""})
-	wantAttrs(t, toB, map[attribute.Key]string{"openmas.agent": "b", "openmas.caller": "a",
+		"error.type": ""})
+	wantAttrs(t, toB, map[attribute.Key]string{"gen_ai.agent.name": "b", "openmas.caller": "a",
 		"openmas.communicator": "local", "openmas.attempts": "1", "openmas.depth": "0", "network.transport": ""})
 	wantAttrs(t, toC, map[attribute.Key]string{
 		"mcp.method.name": "tools/call", "gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "last",
-		"openmas.agent": "c", "openmas.caller": "b",
+		"gen_ai.agent.name": "c", "openmas.caller": "b",
 		"openmas.communicator": "mcp-stdio", "openmas.depth": "1", "network.transport": "pipe", "error.type": "",
 	})
 	wantAttrs(t, inC, map[attribute.Key]string{"openmas.instance": "c/0", "openmas.attempt": "1",
@@ -128,6 +128,56 @@ func TestAForeignTraceGoesOn(t *testing.T) {
 	}
 }
 
+// A call that is passed on for one of our own processes gets no second span of a caller, whether it
+// is sampled or not. Calls of strangers do.
+func TestARelayedCall(t *testing.T) {
+	for _, tt := range []struct {
+		name, flags string
+		trusted     bool
+		want        []string
+	}{
+		{"ours", "01", true, []string{"server tools/call b.t", "server tools/call c.t", "client tools/call c.t"}},
+		{"ours, not sampled", "00", true, nil},
+		{"a stranger's", "01", false, []string{"client tools/call b.t", "server tools/call b.t",
+			"server tools/call c.t",
+			"client tools/call c.t"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := record(t)
+			hop := Hop{Communicator: "mcp-http"}
+			end := agent.CallerFunc(func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+				if !strings.Contains(c.Meta[traceparent], foreignTrace) {
+					t.Errorf("the trace is lost: %v", c.Meta)
+				}
+				return answer, nil
+			})
+			toC := agent.Chain(end, r.Client(hop), r.Server(hop))
+			b := host(t, "b", toC, agent.NewTool("t", "d", func(ctx context.Context, _ struct{}) (string, error) {
+				return agent.Ask[string](ctx, "c.t", nil)
+			}))
+			in := agent.Chain(b, r.Relay, r.Client(hop), r.Server(hop))
+			if _, err := in.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "b", Name: "t",
+				From: agent.Identity{Agent: "a", Trusted: tt.trusted},
+				Meta: map[string]string{"traceparent": "00-" + foreignTrace + "-" + foreignSpan + "-" +
+					tt.flags}}); err != nil {
+				t.Fatal(err)
+			}
+			s := r.spans()
+			for _, name := range tt.want {
+				if _, ok := s[name]; !ok {
+					t.Errorf("no span %q", name)
+				}
+			}
+			if len(s) != len(tt.want) {
+				t.Errorf("%d spans, want %d", len(s), len(tt.want))
+			}
+			if tt.trusted && len(s) > 0 && s["server tools/call b.t"].Parent.SpanID().String() != foreignSpan {
+				t.Error("the callee's span is no child of the caller's")
+			}
+		})
+	}
+}
+
 // A call that holds the trace of another, as one does that is passed on, is sent with that of its
 // own span only.
 func TestClientReplacesStaleTraceContext(t *testing.T) {
@@ -138,7 +188,7 @@ func TestClientReplacesStaleTraceContext(t *testing.T) {
 			got = c.Meta
 			return answer, nil
 		}))
-	ctx, span := r.tracer.Start(t.Context(), "x")
+	ctx, span := r.tracer("x").Start(t.Context(), "x")
 	defer span.End()
 	meta := map[string]string{"traceparent": foreignParent, "tracestate": "v=1", "baggage": "user=ann", "other": "x"}
 	if _, err := c.Call(ctx, &agent.Call{Op: agent.OpTool, Agent: "a", Name: "t", Meta: meta}); err != nil {
@@ -153,7 +203,7 @@ func TestClientReplacesStaleTraceContext(t *testing.T) {
 
 func TestServerLinksTheAmbientSpan(t *testing.T) {
 	r := record(t)
-	ctx, ambient := r.tracer.Start(t.Context(), "POST /mcp")
+	ctx, ambient := r.tracer("x").Start(t.Context(), "POST /mcp")
 	srv := r.Server(Hop{Communicator: "mcp-http"})(ok())
 	call := func(meta map[string]string) {
 		if _, err := srv.Call(ctx, &agent.Call{Op: agent.OpTool, Agent: "a", Name: "t", Meta: meta}); err != nil {

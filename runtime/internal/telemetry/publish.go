@@ -8,6 +8,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
+var asProducer = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProducer)}
+
 // Publisher makes the span of each event, "send TOPIC", and sends its trace context along in
 // [agent.Event.Meta]; the handlers' spans are its children. system is the broker, as in
 // [Hop]. When telemetry is off, it passes on the trace context of the call that is being served.
@@ -30,19 +32,18 @@ func (p *publisher) Publish(ctx context.Context, pub agent.Event) error {
 		return p.next.Publish(ctx, pub)
 	}
 	topic := clean(pub.Topic)
-	ctx, span := p.t.tracer.Start(callerContext(ctx, &agent.Call{Meta: pub.Meta}), "send "+topic,
-		trace.WithSpanKind(trace.SpanKindProducer))
+	ctx, span := p.t.start(callerContext(ctx, &agent.Call{Meta: pub.Meta}), pub.Source, "send "+topic, asProducer)
 	pub.Meta = inject(ctx, pub.Meta)
-	if span.IsRecording() {
-		span.SetAttributes(attribute.String("messaging.system", p.system),
-			attribute.String("messaging.operation.name", "send"),
-			attribute.String("messaging.operation.type", "send"), attribute.String("messaging.destination.name", topic),
-			attribute.String("messaging.message.id", clean(pub.ID)),
-			attribute.String("openmas.agent", clean(pub.Source)))
+	if !span.IsRecording() {
+		return p.next.Publish(ctx, pub)
 	}
-	code := agent.CodeInternal // of a panic
-	defer func() { end(span, code) }()
-	err := p.next.Publish(ctx, pub)
-	code = agent.CodeOf(err)
-	return err
+	span.SetAttributes(append(messaging("send", topic), attribute.String("messaging.system", p.system),
+		attribute.String("messaging.message.id", clean(pub.ID)),
+		attribute.Int("messaging.message.body.size", len(pub.Payload)),
+		attribute.String("gen_ai.agent.name", clean(pub.Source)))...)
+	e := ending{span: span, panicked: true}
+	defer func() { p.t.end(ctx, e) }()
+	e.err = p.next.Publish(ctx, pub)
+	e.panicked = false
+	return e.err
 }

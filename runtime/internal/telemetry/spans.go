@@ -5,14 +5,25 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/openmas/openmas/agent"
 )
 
-// Client makes the caller's span of a call, all its attempts included, and sends its trace context
-// along in [agent.Call.Meta]. A local hop needs no sending: the span is in the context.
+var (
+	asClient   = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindClient)}
+	asServer   = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
+	asConsumer = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer)}
+)
+
+// Client makes the caller's span of a call and sends its trace context along in
+// [agent.Call.Meta]. A local hop needs no sending: the span is in the context. Later attempts have
+// spans of their own: see [Telemetry.Attempt].
+//
+// A call that is passed on for another process has its caller's span already, and gets no second
+// one: see [Telemetry.Relay]. Nor do events: the span of who published one is the parent of each
+// handler's.
 //
 // When telemetry is off, it passes on the trace context of the call that is being served, and costs
 // nothing where there is none.
@@ -20,10 +31,20 @@ func (t *Telemetry) Client(h Hop) agent.Middleware {
 	if !t.On() {
 		return passOn
 	}
-	start, attrs := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindClient)}, h.attributes()
+	attrs := append(h.attributes("send"), attribute.Int("openmas.attempts", 1))
 	return func(next agent.Caller) agent.Caller {
 		return agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-			ctx, span := t.tracer.Start(callerContext(ctx, c), string(c.Op), start...)
+			if c.Op == agent.OpEvent {
+				return next.Call(ctx, c)
+			}
+			relayed := isRelayed(ctx)
+			if relayed && (h.Communicator == local || c.Meta[traceparent] != "") {
+				return next.Call(ctx, c)
+			}
+			var span trace.Span = noop.Span{}
+			if !relayed {
+				ctx, span = t.start(callerContext(ctx, c), c.From.Agent, string(c.Op), asClient)
+			}
 			if h.Communicator != local {
 				c2 := *c
 				c2.Meta = inject(ctx, c.Meta)
@@ -33,11 +54,18 @@ func (t *Telemetry) Client(h Hop) agent.Middleware {
 				return next.Call(ctx, c)
 			}
 			span.SetName(spanName(c)) // not before: most calls may not be sampled
-			span.SetAttributes(append(append(callAttributes(c, len(attrs)+1), attrs...),
-				attribute.Int("openmas.attempts", 1))...)
-			return finish(ctx, span, c, next)
+			span.SetAttributes(append(append(callAttributes(c, len(attrs)+1), attrs...), left(ctx)...)...)
+			return t.finish(ctx, ending{span: span}, c, next)
 		})
 	}
+}
+
+// left is how many seconds a call has until its deadline.
+func left(ctx context.Context) []attribute.KeyValue {
+	if end, ok := ctx.Deadline(); ok {
+		return []attribute.KeyValue{attribute.Float64("openmas.deadline.left", time.Until(end).Seconds())}
+	}
+	return nil
 }
 
 // Server makes the callee's span of a call. Its parent is the trace context that the call brought
@@ -47,22 +75,24 @@ func (t *Telemetry) Server(h Hop) agent.Middleware {
 	if !t.On() {
 		return func(next agent.Caller) agent.Caller { return next }
 	}
-	server := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer)}
-	consumer := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindConsumer)}
-	attrs := h.attributes()
+	attrs, events := h.attributes("process"), h
+	events.Destination = ""
 	return func(next agent.Caller) agent.Caller {
 		return agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 			var link trace.SpanContext
-			if h.Communicator == local {
+			if h.Communicator == local && c.Op != agent.OpEvent {
 				ctx = callerContext(ctx, c)
 			} else {
 				ctx, link = calleeContext(ctx, c)
 			}
-			kind := server
-			if h.Communicator == pubsub || c.Op == agent.OpEvent {
-				kind = consumer
+			kind, service := asServer, h.Service
+			if c.Op == agent.OpEvent {
+				kind = asConsumer
 			}
-			ctx, span := t.tracer.Start(ctx, string(c.Op), kind...)
+			if service == "" {
+				service = c.Agent
+			}
+			ctx, span := t.start(ctx, service, string(c.Op), kind)
 			if !span.IsRecording() {
 				return next.Call(ctx, c)
 			}
@@ -70,30 +100,49 @@ func (t *Telemetry) Server(h Hop) agent.Middleware {
 				span.AddLink(trace.Link{SpanContext: link})
 			}
 			span.SetName(spanName(c))
-			span.SetAttributes(append(append(callAttributes(c, len(attrs)+1), attrs...),
-				attribute.Int("openmas.attempt", max(c.Attempt, 1)))...)
-			return finish(ctx, span, c, next)
+			own := append(callAttributes(c, len(attrs)+4), attribute.Int("openmas.attempt", max(c.Attempt, 1)))
+			if c.Op == agent.OpEvent {
+				own = append(append(own, events.attributes("process")...), messaging("process", c.Name)...)
+			} else {
+				own = append(own, attrs...)
+			}
+			span.SetAttributes(append(own, left(ctx)...)...)
+			if c.Back != nil {
+				c2 := *c
+				c2.Back = watched{c.Back, span}
+				c = &c2
+			}
+			return t.finish(ctx, ending{span: span, callee: true}, c, next)
 		})
 	}
 }
 
-// finish makes the call and ends its span, after a panic too.
-func finish(ctx context.Context, span trace.Span, c *agent.Call, next agent.Caller) (res *agent.Result, err error) {
-	code := agent.CodeInternal // of a panic
-	defer func() { end(span, code) }()
-	res, err = next.Call(ctx, c)
-	code = agent.CodeOf(err)
-	return res, err
+// start begins a span of a service. Below a span that is not sampled there is nothing to begin,
+// where the parent decides.
+func (t *Telemetry) start(ctx context.Context, service, name string, kind []trace.SpanStartOption) (context.Context,
+	trace.Span) {
+	if t.parentDecides {
+		span := trace.SpanFromContext(ctx)
+		if sc := span.SpanContext(); sc.IsValid() && !sc.IsSampled() {
+			return ctx, span
+		}
+	}
+	return t.tracer(service).Start(ctx, name, kind...)
 }
 
-// end ends a span with its code, empty for success. The text of an error may quote arguments, so it
-// is left out.
-func end(span trace.Span, code agent.Code) {
-	if code != "" {
-		span.SetAttributes(attribute.String("error.type", string(code)))
-		span.SetStatus(codes.Error, string(code))
+// watched shows a tool's progress on its span.
+type watched struct {
+	agent.BackChannel
+	span trace.Span
+}
+
+// Notify implements [agent.BackChannel].
+func (w watched) Notify(ctx context.Context, n agent.Notice) {
+	if p := n.Progress; p != nil {
+		w.span.AddEvent("progress", trace.WithAttributes(attribute.Float64("openmas.progress", p.Progress),
+			attribute.Float64("openmas.progress.total", p.Total)))
 	}
-	span.End()
+	w.BackChannel.Notify(ctx, n)
 }
 
 // Runner puts an agent's Run in a span of its own, "invoke_agent NAME", the root of a trace. When
@@ -102,31 +151,41 @@ func (t *Telemetry) Runner(name string, run func(context.Context) error) func(co
 	if !t.On() {
 		return run
 	}
-	name = clean(name)
 	return func(ctx context.Context) (err error) {
-		ctx, span := t.tracer.Start(ctx, "invoke_agent "+name, trace.WithNewRoot(), trace.WithAttributes(
-			attribute.String("gen_ai.operation.name", "invoke_agent"), attribute.String("gen_ai.agent.name", name),
-			attribute.String("openmas.agent", name)))
-		code := agent.CodeInternal
-		defer func() { end(span, code) }()
-		err = run(ctx)
-		code = agent.CodeOf(err)
-		return err
+		ctx, span := t.tracer(name).Start(ctx, "invoke_agent "+clean(name), trace.WithNewRoot(), trace.WithAttributes(
+			attribute.String("gen_ai.operation.name", "invoke_agent"),
+			attribute.String("gen_ai.agent.name", clean(name))))
+		e := ending{span: span, callee: true, panicked: true}
+		defer func() { t.end(ctx, e) }()
+		e.err = run(ctx)
+		e.panicked = false
+		return e.err
 	}
 }
 
-// AddRetryEvent notes on the caller's span in ctx that the call is made again: which attempt it is,
-// from 2 on, how long it had to wait, and why the one before it failed.
-func (t *Telemetry) AddRetryEvent(ctx context.Context, attempt int, waited time.Duration, cause error) {
+// Attempt begins the span of an attempt at a call, from the second on, below the call's own: it
+// carries on its trace context in c. It notes on the call's span how long the attempt had to wait,
+// and why the one before it failed. The function that it returns ends the span. When telemetry is
+// off, that is nil.
+func (t *Telemetry) Attempt(ctx context.Context, h Hop, c *agent.Call, waited time.Duration,
+	cause error) (context.Context, func(error)) {
 	if !t.On() {
-		return
+		return ctx, nil
 	}
-	span := trace.SpanFromContext(ctx)
+	code := attribute.String("openmas.code", string(agent.CodeOf(cause)))
+	wait := attribute.Float64("openmas.retry.waited", waited.Seconds())
+	attempt := attribute.Int("openmas.attempt", c.Attempt)
+	if span := trace.SpanFromContext(ctx); span.IsRecording() {
+		span.SetAttributes(attribute.Int("openmas.attempts", c.Attempt))
+		span.AddEvent("retry", trace.WithAttributes(attempt, wait, code))
+	}
+	ctx, span := t.start(ctx, c.From.Agent, "attempt", asClient)
+	c.Meta = inject(ctx, c.Meta)
 	if !span.IsRecording() {
-		return
+		return ctx, nil
 	}
-	span.SetAttributes(attribute.Int("openmas.attempts", attempt))
-	span.AddEvent("retry", trace.WithAttributes(attribute.Int("openmas.attempt", attempt),
-		attribute.Float64("openmas.retry.waited", waited.Seconds()),
-		attribute.String("error.type", string(agent.CodeOf(cause)))))
+	attrs := append(callAttributes(c, 8), h.attributes("send")...)
+	span.SetName(spanName(c))
+	span.SetAttributes(append(append(attrs, attempt, wait), left(ctx)...)...)
+	return ctx, func(err error) { t.end(ctx, ending{span: span, err: err}) }
 }

@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/openmas/openmas/agent"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
 )
 
@@ -30,10 +34,13 @@ type recorder struct {
 	exp *tracetest.InMemoryExporter
 }
 
-func record(t testing.TB) *recorder {
+func record(t testing.TB) *recorder { return recordContent(t, ContentErrors) }
+
+func recordContent(t testing.TB, content string) *recorder {
 	t.Helper()
 	exp := tracetest.NewInMemoryExporter()
-	tel, err := Setup(t.Context(), Config{Exporter: exp})
+	hide := strings.NewReplacer("s3cr3t", "***")
+	tel, err := Setup(t.Context(), Config{Exporter: exp, Content: content, Mask: hide.Replace})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,28 +111,61 @@ func host(t *testing.T, name string, dir agent.Caller, tools ...agent.Tool) agen
 
 func TestErrorsAndRetries(t *testing.T) {
 	r := record(t)
+	hop := Hop{Communicator: "pubsub", System: "nats", Destination: "om.1.p.call.a"}
+	served := agent.Chain(ok(), wire, r.Server(hop))
 	attempts := agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-		r.AddRetryEvent(ctx, 2, 150*time.Millisecond, agent.Errorf(agent.CodeUnavailable, "s3cr3t"))
-		r.AddRetryEvent(ctx, 3, time.Second, agent.Errorf(agent.CodeOutcomeUnknown, "s3cr3t"))
-		return nil, fmt.Errorf("s3cr3t: %w", agent.Errorf(agent.CodeToolFailed, "s3cr3t"))
+		second := *c
+		second.Attempt = 2
+		sub, end := r.Attempt(ctx, hop, &second, 150*time.Millisecond, agent.Errorf(agent.CodeUnavailable, "s3cr3t"))
+		_, _ = served.Call(sub, &second)
+		end(agent.Errorf(agent.CodeUnavailable, "still"))
+		return nil, fmt.Errorf("why: %w", agent.Errorf(agent.CodeToolFailed, "s3cr3t"))
 	})
-	_, err := r.Client(Hop{Communicator: "pubsub", System: "nats"})(attempts).Call(t.Context(),
-		&agent.Call{Op: agent.OpTool, Agent: "a", Name: "t"})
+	_, err := r.Client(hop)(attempts).Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "a", Name: "t"})
 	if !errors.Is(err, agent.CodeToolFailed) {
 		t.Fatal(err)
 	}
-	s := r.spans()["client tools/call a.t"]
-	wantAttrs(t, s, map[attribute.Key]string{"error.type": "tool_failed", "openmas.attempts": "3",
-		"messaging.system": "nats"})
-	if s.Status.Code != codes.Error || len(s.Events) != 2 || s.Events[0].Name != "retry" {
-		t.Fatalf("%+v", s)
+	if err := r.Flush(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	for _, kv := range s.Events[0].Attributes {
-		if want := map[attribute.Key]string{"openmas.attempt": "2", "openmas.retry.waited": "0.15",
-			"error.type": "unavailable"}[kv.Key]; kv.Value.String() != want {
-			t.Errorf("%s is %s, want %q", kv.Key, kv.Value.String(), want)
-		}
+	spans := r.exp.GetSpans() // in the order of their ends
+	if len(spans) != 3 {
+		t.Fatalf("%v", spans)
 	}
+	served2, again, call := spans[0], spans[1], spans[2]
+	wantChild(t, again, call)
+	wantChild(t, served2, again)
+	for _, s := range spans {
+		wantAttrs(t, s, map[attribute.Key]string{"messaging.system": "nats",
+			"messaging.destination.name": "om.1.p.call.a"})
+	}
+	if call.SpanKind != trace.SpanKindClient || again.SpanKind != trace.SpanKindClient ||
+		served2.SpanKind != trace.SpanKindServer {
+		t.Error("the kinds are", call.SpanKind, again.SpanKind, served2.SpanKind)
+	}
+	wantAttrs(t, call, map[attribute.Key]string{"error.type": "tool_error", "openmas.code": "tool_failed",
+		"openmas.attempts": "2", "messaging.operation.name": "send"})
+	wantAttrs(t, again, map[attribute.Key]string{"error.type": "unavailable", "openmas.attempt": "2",
+		"openmas.retry.waited": "0.15"})
+	wantAttrs(t, served2, map[attribute.Key]string{"messaging.operation.name": "process", "openmas.attempt": "2"})
+	if call.Status.Code != codes.Error || len(call.Events) != 2 || call.Events[0].Name != "retry" {
+		t.Fatalf("%+v", call)
+	}
+	wantEvent(t, call, "retry", map[attribute.Key]string{"openmas.attempt": "2", "openmas.retry.waited": "0.15",
+		"openmas.code": "unavailable"})
+	wantEvent(t, call, "exception", map[attribute.Key]string{"exception.type": "tool_error",
+		"exception.message": "why: tool_failed: ***"})
+}
+
+// wantEvent finds an event of a span and compares its attributes.
+func wantEvent(t *testing.T, s tracetest.SpanStub, name string, want map[attribute.Key]string) {
+	t.Helper()
+	i := slices.IndexFunc(s.Events, func(e sdktrace.Event) bool { return e.Name == name })
+	if i < 0 {
+		t.Errorf("%s has no event %s", s.Name, name)
+		return
+	}
+	wantAttrs(t, tracetest.SpanStub{Name: s.Name + ": " + name, Attributes: s.Events[i].Attributes}, want)
 }
 
 func TestAPanicEndsTheSpan(t *testing.T) {
@@ -156,10 +196,24 @@ func TestAPanicEndsTheSpan(t *testing.T) {
 	}
 }
 
-func TestNamesKindsAndNothingSecret(t *testing.T) {
+// A tool that panics leaves its stack on the callee's span.
+func TestTheStackOfAPanic(t *testing.T) {
 	r := record(t)
+	h := host(t, "a", nil, agent.NewTool("t", "d", func(context.Context, struct{}) (string, error) { panic("s3cr3t") }))
+	if _, err := r.Server(Hop{Communicator: "local"})(h).Call(t.Context(),
+		&agent.Call{Op: agent.OpTool, Agent: "a", Name: "t"}); err == nil {
+		t.Fatal("no error")
+	}
+	s := r.spans()["server tools/call a.t"]
+	wantEvent(t, s, "exception", map[attribute.Key]string{"exception.message": "a.t panicked: ***"})
+	if text := fmt.Sprint(s.Events); !strings.Contains(text, "TestTheStackOfAPanic") {
+		t.Error(text)
+	}
+}
+
+func TestNamesKindsAndContent(t *testing.T) {
 	fail := agent.CallerFunc(func(context.Context, *agent.Call) (*agent.Result, error) {
-		return nil, agent.Errorf(agent.CodeInvalidArgument, "s3cr3t")
+		return nil, agent.Errorf(agent.CodeInvalidArgument, "s3cr3t in the error")
 	})
 	for _, c := range []struct {
 		hop  Hop
@@ -167,33 +221,92 @@ func TestNamesKindsAndNothingSecret(t *testing.T) {
 		want string
 	}{
 		{Hop{Communicator: "mcp-sse"}, agent.Call{Op: agent.OpTool, Agent: "a", Name: "t"}, "server tools/call a.t"},
-		{Hop{Communicator: "pubsub"}, agent.Call{Op: agent.OpTool, Agent: "b", Name: "t"}, "consumer tools/call b.t"},
+		{Hop{Communicator: "pubsub"}, agent.Call{Op: agent.OpTool, Agent: "b", Name: "t"}, "server tools/call b.t"},
 		{Hop{Communicator: "mcp-sse"}, agent.Call{Op: agent.OpPrompt, Agent: "a", Name: "p"}, "server prompts/get a.p"},
-		{Hop{Communicator: "mcp-sse"}, agent.Call{Op: agent.OpResource, Agent: "a", Name: "file:///s3cr3t"},
+		{Hop{Communicator: "mcp-sse"}, agent.Call{Op: agent.OpResource, Agent: "a", Name: "file:///content"},
 			"server resources/read a"},
-		{Hop{Communicator: "mcp-sse"}, agent.Call{Op: agent.OpComplete, Agent: "a", Name: "x://s3cr3t"},
+		{Hop{Communicator: "mcp-sse"}, agent.Call{Op: agent.OpComplete, Agent: "a", Name: "x://content"},
 			"server completion/complete a"},
 		{Hop{Communicator: "local"}, agent.Call{Op: agent.OpEvent, Agent: "a", Name: "file.found"},
 			"consumer process file.found"},
-		{Hop{Communicator: "local"}, agent.Call{Op: "new", Agent: "a", Name: "s3cr3t"}, "server new a"},
+		{Hop{Communicator: "local"}, agent.Call{Op: "new", Agent: "a", Name: "content"}, "server new a"},
 		{Hop{Communicator: "local"}, agent.Call{Op: agent.OpTool, Agent: "a", Name: "\xff" + strings.Repeat("é", 200)},
 			"server tools/call a.\uFFFD" + strings.Repeat("é", 62)},
 	} {
-		c.call.Input, c.call.Meta, c.call.Key = []byte(`{"password":"s3cr3t"}`),
-			map[string]string{"authorization": "s3cr3t", "baggage": "k=s3cr3t"}, "s3cr3t"
-		if _, err := r.Server(c.hop)(fail).Call(t.Context(), &c.call); err == nil {
-			t.Error("no error")
+		for _, content := range []string{ContentNone, ContentErrors, ContentAll} {
+			r := recordContent(t, content)
+			c.call.Input, c.call.Meta, c.call.Key = []byte(`{"password":"s3cr3t","content":1}`),
+				map[string]string{"authorization": "s3cr3t", "baggage": "k=s3cr3t"}, "s3cr3t"
+			if _, err := r.Server(c.hop)(fail).Call(t.Context(), &c.call); err == nil {
+				t.Error("no error")
+			}
+			s := r.spans()
+			if _, ok := s[c.want]; !ok || len(s) != 1 {
+				t.Errorf("want %q, got %v", c.want, s)
+			}
+			wantAttrs(t, s[c.want], map[attribute.Key]string{"openmas.attempt": "1", "error.type": "",
+				"openmas.code": "invalid_argument", "openmas.request.size": "33"})
+			text := fmt.Sprintf("%+v", s)
+			if strings.Contains(text, "s3cr3t") || strings.Contains(text, "in the error") != (content != ContentNone) ||
+				strings.Contains(text, "content") != (content == ContentAll) {
+				t.Errorf("content %s: %s", content, text)
+			}
 		}
-		s := r.spans()
-		if _, ok := s[c.want]; !ok || len(s) != 1 {
-			t.Errorf("want %q, got %v", c.want, s)
-		}
-		wantAttrs(t, s[c.want], map[attribute.Key]string{"openmas.attempt": "1", "error.type": "invalid_argument"})
-		if text := fmt.Sprintf("%+v", s); strings.Contains(text, "s3cr3t") {
-			t.Error(text)
-		}
-		r.exp.Reset()
 	}
+}
+
+// What a request does wrong is an error at its caller, and none of its callee.
+func TestWhoseErrorItIs(t *testing.T) {
+	for code, callee := range map[agent.Code]codes.Code{agent.CodeInvalidArgument: codes.Unset,
+		agent.CodeNotFound: codes.Unset, agent.CodeUnimplemented: codes.Unset, agent.CodeToolFailed: codes.Error,
+		agent.CodeUnavailable: codes.Error} {
+		r := record(t)
+		fail := agent.CallerFunc(func(context.Context, *agent.Call) (*agent.Result, error) {
+			return nil, agent.Errorf(code, "no")
+		})
+		_, _ = agent.Chain(fail, r.Client(Hop{}), r.Server(Hop{})).Call(t.Context(),
+			&agent.Call{Op: agent.OpTool, Agent: "a", Name: "t"})
+		s := r.spans()
+		if got := s["client tools/call a.t"].Status.Code; got != codes.Error {
+			t.Errorf("%s: %v at the caller", code, got)
+		}
+		if got := s["server tools/call a.t"].Status.Code; got != callee {
+			t.Errorf("%s: %v at the callee", code, got)
+		}
+	}
+}
+
+// Sizes, the time that is left, progress and a deadline that the tool overran are visible.
+func TestWhatAToolDoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		exp := tracetest.NewInMemoryExporter()
+		tel, err := Setup(t.Context(), Config{Exporter: exp, Content: ContentAll, Environ: env(nil)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow := agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+			c.Back.Notify(ctx, agent.Notice{Progress: &agent.ProgressNotice{Progress: 1, Total: 2}})
+			time.Sleep(3 * time.Second)
+			return agent.TextResult("hello"), nil
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		if _, err := tel.Server(Hop{})(slow).Call(ctx, &agent.Call{Op: agent.OpTool, Agent: "a", Name: "t",
+			Input: []byte("{}"), Back: agent.BackChannelFuncs{}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := tel.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s := exp.GetSpans()[0]
+		wantAttrs(t, s, map[attribute.Key]string{"openmas.request.size": "2", "openmas.response.size": "5",
+			"openmas.deadline.left": "2", "openmas.deadline.overrun": "1", "gen_ai.tool.call.arguments": "{}",
+			"gen_ai.tool.call.result": "hello"})
+		wantEvent(t, s, "progress", map[attribute.Key]string{"openmas.progress": "1", "openmas.progress.total": "2"})
+		if err := tel.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 type publisherFunc func(context.Context, agent.Event) error
@@ -216,8 +329,8 @@ func TestEventsKeepTheTrace(t *testing.T) {
 	send, process := s["producer send file.found"], s["consumer process file.found"]
 	wantChild(t, process, send)
 	wantAttrs(t, send, map[attribute.Key]string{"messaging.system": "memory",
-		"messaging.destination.name": "file.found", "messaging.message.id": "e1", "openmas.agent": "a"})
-	wantAttrs(t, process, map[attribute.Key]string{"openmas.call.id": "e1", "openmas.attempt": "2",
+		"messaging.destination.name": "file.found", "messaging.message.id": "e1", "gen_ai.agent.name": "a"})
+	wantAttrs(t, process, map[attribute.Key]string{"messaging.message.id": "e1", "openmas.attempt": "2",
 		"messaging.operation.name": "process"})
 
 	// Off: what the served call brought along goes on.
@@ -246,7 +359,10 @@ func TestOffIsNothing(t *testing.T) {
 		if got := off.Server(Hop{})(next); got != agent.Caller(next) {
 			t.Errorf("%s: Server is %T", name, got)
 		}
-		off.AddRetryEvent(t.Context(), 2, 0, errors.New("x"))
+		c := &agent.Call{}
+		if ctx, end := off.Attempt(t.Context(), Hop{}, c, 0, errors.New("x")); ctx != t.Context() || end != nil {
+			t.Errorf("%s: an attempt has a span", name)
+		}
 		if err := errors.Join(off.Flush(t.Context()), off.Shutdown(t.Context())); err != nil || off.On() {
 			t.Error(name, err)
 		}
