@@ -76,7 +76,7 @@ func (b *Bridge) Run(ctx context.Context) error {
 	select {
 	case err = <-ended:
 		answered := make(chan struct{})
-		go func() { calls.Wait(); close(answered) }() // ends when work does at the latest
+		go func() { calls.Wait(); b.up.settle(work); close(answered) }() // ends when work does at the latest
 		timer := time.NewTimer(linger)
 		defer timer.Stop()
 		select {

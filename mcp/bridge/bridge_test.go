@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -236,5 +237,43 @@ func TestBridgeEndsWithTheSession(t *testing.T) {
 		}
 		_ = w.Close()
 		srv.Close()
+	}
+}
+
+// untilEOF closes ended when all was read.
+type untilEOF struct {
+	io.Reader
+	ended chan struct{}
+}
+
+func (r untilEOF) Read(b []byte) (int, error) {
+	n, err := r.Reader.Read(b)
+	if err != nil {
+		close(r.ended)
+	}
+	return n, err
+}
+
+// What is in flight when the input ends is answered, over SSE too, where answers come on the
+// stream.
+func TestBridgeAnswersWhatIsInFlight(t *testing.T) {
+	for _, tr := range []mcp.Transport{mcp.SSE, mcp.Streamable} {
+		ended := make(chan struct{})
+		dir := &fixture.Crew{}
+		dir.Add(t, "echo", agent.Capabilities{Tools: []agent.Tool{
+			agent.NewTool("late", "", func(context.Context, fixture.Word) (string, error) { <-ended; return "late", nil })}})
+		s := newSite(t, dir, server.Options{})
+		url := s.url + map[mcp.Transport]string{mcp.SSE: "/sse", mcp.Streamable: "/mcp"}[tr]
+		in := untilEOF{strings.NewReader(hello + `{"jsonrpc":"2.0","method":"notifications/initialized"}` + "\n" +
+			`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo_late","arguments":{"word":"x"}}}` + "\n"),
+			ended}
+		var out bytes.Buffer
+		b, err := New(t.Context(), client.Target{Transport: tr, URL: url}, client.Options{}, in, &out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Run(t.Context()); err != nil || !strings.Contains(out.String(), `"id":2,"result"`) {
+			t.Errorf("%s: %v\n%s", tr, err, &out)
+		}
 	}
 }

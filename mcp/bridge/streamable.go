@@ -45,6 +45,8 @@ func newStreamableUplink(b *Bridge, url string) *streamableUplink {
 	return u
 }
 
+func (u *streamableUplink) settle(context.Context) {} // an answer comes before send returns
+
 func (u *streamableUplink) done() <-chan struct{} { return u.ctx.Done() }
 func (u *streamableUplink) err() error            { return context.Cause(u.ctx) }
 

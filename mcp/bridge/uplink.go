@@ -32,9 +32,11 @@ type Bridge struct {
 
 // An uplink is the bridge's way to the server.
 type uplink interface {
-	// send passes a message on. For a request it returns when its answer is written, or an error
-	// when there will be none.
+	// send passes a message on. For a request it returns when its answer is written or will come
+	// by itself, or an error when there will be none.
 	send(ctx context.Context, msg []byte, env *wire.Envelope) error
+	// settle waits for the answers that come by themselves, until ctx or the session ends.
+	settle(ctx context.Context)
 	// done is closed when the session is over, and err then says why.
 	done() <-chan struct{}
 	err() error
