@@ -9,7 +9,6 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
@@ -44,7 +43,7 @@ type cancelFilterConn struct {
 }
 
 func (c *cancelFilterConn) Write(ctx context.Context, msg jsonrpc.Message) error {
-	if req, ok := msg.(*jsonrpc.Request); ok && req.Method == codec.MethodCancelled && c.keep.Load() {
+	if req, ok := msg.(*jsonrpc.Request); ok && req.Method == wire.MethodCancelled && c.keep.Load() {
 		return nil
 	}
 	return c.Connection.Write(ctx, msg)
@@ -65,5 +64,5 @@ func isCancellation(r *http.Request) bool {
 	msg, err := io.ReadAll(body)
 	_ = body.Close() // it is in memory
 	var env wire.Envelope
-	return err == nil && env.Scan(msg) && string(env.Method) == codec.MethodCancelled
+	return err == nil && env.Scan(msg) && string(env.Method) == wire.MethodCancelled
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
-	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
 func TestServersThatEndAtACancellationAreNoted(t *testing.T) {
@@ -66,7 +66,7 @@ type disguisedConn struct {
 
 func (c *disguisedConn) Read(ctx context.Context) (jsonrpc.Message, error) {
 	msg, err := c.Connection.Read(ctx)
-	if req, ok := msg.(*jsonrpc.Request); ok && req.Method == codec.MethodCancelled {
+	if req, ok := msg.(*jsonrpc.Request); ok && req.Method == wire.MethodCancelled {
 		c.cancelled.Add(1)
 	}
 	return msg, err
@@ -91,7 +91,7 @@ func (w disguisedWriter) Flush() { w.ResponseWriter.(http.Flusher).Flush() }
 func disguise(h http.Handler, cancelled *atomic.Int32) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
-		if err == nil && bytes.Contains(body, []byte(codec.MethodCancelled)) {
+		if err == nil && bytes.Contains(body, []byte(wire.MethodCancelled)) {
 			cancelled.Add(1)
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))

@@ -120,6 +120,6 @@ func (c *connSender) cancel(ctx context.Context, id codec.FastID) {
 }
 
 func cancellation(id codec.FastID) []byte {
-	msg := id.Append([]byte(`{"jsonrpc":"2.0","method":"` + codec.MethodCancelled + `","params":{"requestId":`))
+	msg := id.Append([]byte(`{"jsonrpc":"2.0","method":"` + wire.MethodCancelled + `","params":{"requestId":`))
 	return append(msg, `,"reason":"the caller gave up"}}`...)
 }

@@ -83,5 +83,5 @@ func (c *postSender) cancel(_ context.Context, id codec.FastID) {
 }
 
 func (c *postSender) resume(ctx context.Context, lastEvent string) (*http.Response, error) {
-	return c.http.RoundTrip(resumeRequest(ctx, c.template, lastEvent))
+	return c.http.roundTrip(resumeRequest(ctx, c.template, lastEvent))
 }

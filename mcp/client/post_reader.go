@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"strconv"
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -79,10 +80,13 @@ func (p *postReader) readOne(resp *http.Response) (*eventStream, error) {
 	switch media {
 	case "application/json":
 		body, err := readAll(resp, p.maxFrame)
-		if err == nil {
-			p.messages(bytes.TrimSpace(body))
+		if body = bytes.TrimSpace(body); err != nil || len(body) == 0 {
+			return nil, err
 		}
-		return nil, err
+		if p.messages(body); !p.answered {
+			p.deliver(wire.Undecodable(strconv.AppendInt(nil, p.id, 10), body, errNoAnswer))
+		}
+		return nil, nil
 	case "text/event-stream":
 		stream := &eventStream{EventReader: wire.NewEventReader(resp.Body, int(p.maxFrame))}
 		return stream, p.events(stream, resp.Body)
@@ -120,19 +124,41 @@ func (p *postReader) events(stream *eventStream, body io.ReadCloser) error {
 	return nil
 }
 
-// messages takes one message, or a batch of them.
+var errNoAnswer = errors.New("the response holds a message, but no answer to the request")
+
+// messages takes one message, or a batch of them. An error without an id is the answer too: the
+// server could not read the request, or does not return its id.
 func (p *postReader) messages(data []byte) {
 	wire.Messages(data, func(raw []byte, env *wire.Envelope) {
-		if id, ok := env.AnswerID(); ok && id == p.id && !p.answered {
-			p.answered = true
-			p.answer(env)
+		if id, ok := env.AnswerID(); ok && id == p.id {
+			p.deliver(env)
 			return
 		}
 		p.other(raw, env)
 	}, func(data []byte, why error) {
+		var env wire.Envelope
+		noID := func() bool { return env.ID == nil || string(env.ID) == "null" }
+		nobodys := env.Scan(data) && env.Method == nil && env.Error != nil && noID()
+		if !nobodys && env.Damaged(data, why) {
+			id, ok := env.AnswerID()
+			nobodys = ok && id == p.id
+		}
+		if nobodys && p.deliver(&env) {
+			return
+		}
 		p.log.Warn("skipped an answer that is not an MCP message", "data", string(data[:min(len(data), 200)]), "reason",
 			why)
 	})
+}
+
+// deliver takes the answer, if it is the first.
+func (p *postReader) deliver(env *wire.Envelope) bool {
+	if p.answered {
+		return false
+	}
+	p.answered = true
+	p.answer(env)
+	return true
 }
 
 // resumeRequest asks for what follows an event of the response to a POST.

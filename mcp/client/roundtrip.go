@@ -42,8 +42,19 @@ func newRoundTripper(base http.RoundTripper, streamable bool, o Options) *roundT
 	return t
 }
 
-// RoundTrip implements [http.RoundTripper].
+// RoundTrip implements [http.RoundTripper], for the SDK.
 func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := t.roundTrip(r)
+	n, _ := r.Context().Value(noteKey{}).(*note)
+	if err == nil && t.streamable && n == nil && resp.StatusCode < 300 && t.media(resp) == "text/event-stream" {
+		resp.Body = &filteredStream{Closer: resp.Body, hook: t.hook, log: t.log,
+			in: wire.NewEventReader(resp.Body, int(t.maxFrame))}
+	}
+	return resp, err
+}
+
+// roundTrip is RoundTrip without a filter for streams.
+func (t *roundTripper) roundTrip(r *http.Request) (*http.Response, error) {
 	if resp, ok, err := injected(r); ok {
 		return resp, err
 	}
@@ -270,7 +281,7 @@ func (t *roundTripper) readForSDK(r *http.Request, id int64, n *note, resp *http
 			}
 		},
 		resume: func(ctx context.Context, lastEvent string) (*http.Response, error) {
-			return t.RoundTrip(resumeRequest(ctx, r, lastEvent))
+			return t.roundTrip(resumeRequest(ctx, r, lastEvent))
 		}}
 	done := make(chan struct{})
 	go func() { // Close of the body waits for it

@@ -1,10 +1,12 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -143,4 +145,54 @@ func callID(r *http.Request) (id int64, ok bool) {
 		return 0, false
 	}
 	return (&wire.Envelope{ID: env.ID}).AnswerID()
+}
+
+// A filteredStream keeps from the SDK what comes on a stream of events and is no message: it would
+// end the session, for everybody, at one that it does not understand. The session's hook gets each
+// message first, as on other connections.
+type filteredStream struct {
+	io.Closer
+	hook wire.Hook
+	log  *slog.Logger
+	in   *wire.EventReader
+	out  bytes.Buffer
+	seen string // the id that the SDK knows
+	err  error
+}
+
+// Read implements [io.Reader].
+func (f *filteredStream) Read(p []byte) (int, error) {
+	for f.out.Len() == 0 {
+		if f.err != nil {
+			return 0, f.err
+		}
+		f.next()
+	}
+	return f.out.Read(p)
+}
+
+// next reads one event. The SDK goes on from the last id when the stream breaks, after the time
+// that the server wants.
+func (f *filteredStream) next() {
+	name, data, err := f.in.Next()
+	f.err = err
+	if id := f.in.LastID; id != f.seen {
+		f.seen = id
+		_, _ = fmt.Fprintf(&f.out, "id: %s\n\n", id) // never fails, as below
+	}
+	if f.in.Retry > 0 {
+		_, _ = fmt.Fprintf(&f.out, "retry: %d\n\n", f.in.Retry.Milliseconds())
+		f.in.Retry = 0
+	}
+	if data = bytes.TrimSpace(data); err != nil || len(data) == 0 || name != "" && name != "message" {
+		return
+	}
+	wire.Messages(data, func(raw []byte, env *wire.Envelope) {
+		if !f.hook(raw, env) {
+			_, _ = fmt.Fprintf(&f.out, "data: %s\n\n", codec.AppendOneLine(nil, raw))
+		}
+	}, func(raw []byte, why error) {
+		f.log.Warn("skipped an event that is not an MCP message", "data", string(raw[:min(len(raw), 200)]), "reason",
+			why)
+	})
 }

@@ -258,7 +258,7 @@ func TestSDKDropsCancellations(t *testing.T) {
 			case codec.MethodCall:
 				began <- true
 				<-r.Context().Done()
-			case codec.MethodCancelled:
+			case wire.MethodCancelled:
 				cancelled <- true
 				w.WriteHeader(http.StatusAccepted)
 			default:

@@ -22,7 +22,7 @@ type fastCall struct {
 	*session
 	id     string // raw JSON
 	ctx    context.Context
-	cancel context.CancelFunc
+	run    runningCall
 	req    request
 	status int // over HTTP, what protocol 2026-07-28 wants beside some errors; 0: none
 }
@@ -52,6 +52,9 @@ func (c *session) hookFast(conn wire.Conn, running *calls.Gate) {
 			defer conn.Release()
 			buf := answerBufs.Get().(*[]byte)
 			*buf = call.answer((*buf)[:0])
+			if call.run.cancelled.Load() {
+				return
+			}
 			if err := conn.WriteRaw(c.ctx, *buf); err != nil {
 				c.ep.o.Logger.Debug("an answer did not reach its client", "session", c.id, "call", call.req.meta.ID,
 					"error", err)
@@ -114,10 +117,10 @@ func (x *fastCall) start(ctx context.Context, send func(context.Context, []byte)
 		return errSessionEnded // the SDK knows what to say
 	}
 	if l.calls == nil {
-		l.calls = map[string]context.CancelFunc{}
+		l.calls = map[string]*runningCall{}
 	}
-	x.ctx, x.cancel = context.WithCancel(ctx)
-	l.calls[x.id] = x.cancel
+	x.ctx, x.run.cancel = context.WithCancel(ctx)
+	l.calls[x.id] = &x.run
 	x.ep.fastCalls.Add(1)
 	return nil
 }
@@ -128,7 +131,7 @@ func (x *fastCall) answer(dst []byte) (msg []byte) {
 		x.fast.mu.Lock()
 		delete(x.fast.calls, x.id)
 		x.fast.mu.Unlock()
-		x.cancel()
+		x.run.cancel()
 	}()
 	start := len(dst)
 	defer func() {

@@ -58,7 +58,11 @@ func (h *httpServer) serveFast(w http.ResponseWriter, r *http.Request, c *sessio
 	defer c.use.end()
 	buf := answerBufs.Get().(*[]byte)
 	*buf = call.answer((*buf)[:0])
-	s.end(*buf, call.status)
+	if call.run.cancelled.Load() {
+		s.endUnanswered()
+	} else {
+		s.end(*buf, call.status)
+	}
 	if cap(*buf) <= 64<<10 {
 		answerBufs.Put(buf)
 	}
@@ -119,8 +123,6 @@ func (s *postStream) Value(key any) any {
 	return s.Context.Value(key)
 }
 
-var jsonType = []string{"application/json"} // not changed
-
 var errPostOver = errors.New("the response to the call has ended")
 
 // event sends a message before the answer.
@@ -168,6 +170,17 @@ func (s *postStream) end(msg []byte, status int) {
 	}
 	if err != nil {
 		s.c.ep.o.Logger.Debug("an answer did not reach its client", "session", s.c.id, "error", err)
+	}
+}
+
+// endUnanswered ends the response as a stream that holds no answer: the client has cancelled the
+// call.
+func (s *postStream) endUnanswered() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over = true; !s.streaming {
+		s.w.Header().Set("Content-Type", "text/event-stream")
+		s.w.WriteHeader(http.StatusOK)
 	}
 }
 
@@ -225,7 +238,7 @@ func (s *postStream) ask(ctx context.Context, method string, params, res any) er
 		return json.Unmarshal(a.Result, res)
 	case <-ctx.Done():
 		// if the client still listens
-		_ = s.send(ctx, nil, codec.MethodCancelled,
+		_ = s.send(ctx, nil, wire.MethodCancelled,
 			map[string]any{"requestId": id, "reason": ctx.Err().Error()})
 		return ctx.Err()
 	}

@@ -16,9 +16,15 @@ type fastPath struct {
 	stateless atomic.Bool // there is none, and the SDK knows
 
 	mu        sync.Mutex
-	over      bool                          // the session has ended
-	calls     map[string]context.CancelFunc // those running, by the request's id as it stands in the message
-	questions codec.PendingCalls            // to requests of the server's
+	over      bool                    // the session has ended
+	calls     map[string]*runningCall // those running, by the request's id as it stands in the message
+	questions codec.PendingCalls      // to requests of the server's
+}
+
+// A runningCall is one of its calls.
+type runningCall struct {
+	cancel    context.CancelFunc
+	cancelled atomic.Bool // the client does not wait for the answer
 }
 
 // cancelAll ends the calls when the session does, where their contexts are not made from its own.
@@ -26,21 +32,22 @@ func (l *fastPath) cancelAll() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.over = true
-	for _, cancel := range l.calls {
-		cancel()
+	for _, call := range l.calls {
+		call.cancel()
 	}
 }
 
 // cancelCall cancels the call that a client gives up, if it is on the fast path. It ends by itself,
-// and is answered as on the SDK's way.
+// and is not answered.
 func (l *fastPath) cancelCall(p *sdk.CancelledParams) {
 	if p == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if cancel := l.calls[codec.RequestKey(p.RequestID)]; cancel != nil {
-		cancel()
+	if call := l.calls[codec.RequestKey(p.RequestID)]; call != nil {
+		call.cancelled.Store(true)
+		call.cancel()
 	}
 }
 

@@ -15,9 +15,10 @@ import (
 
 // serveStream serves a GET: the session's own stream, or one that the client comes back for.
 func (h *httpServer) serveStream(w *deadlineWriter, r *http.Request, c *session) {
+	aw := &answerWriter{ResponseWriter: w}
 	if h.events == nil {
 		defer c.use.stream()()
-		h.mcp.ServeHTTP(w, r)
+		h.mcp.ServeHTTP(aw, r)
 		return
 	}
 	r, mine, end := c.use.claiming(w, r)
@@ -30,7 +31,7 @@ func (h *httpServer) serveStream(w *deadlineWriter, r *http.Request, c *session)
 		c.use.claim(mine, "", false) // where there is one already, the SDK refuses the second
 		index = h.events.lastDelivered(session)
 	case err != nil || index < 0: // the SDK says what is wrong
-		h.mcp.ServeHTTP(w, r)
+		h.mcp.ServeHTTP(aw, r)
 		return
 	default:
 		if _, err = h.events.from(session, stream, index); err == nil &&
@@ -62,7 +63,7 @@ func (h *httpServer) serveStream(w *deadlineWriter, r *http.Request, c *session)
 			beginStream(w)
 		}
 	}
-	h.mcp.ServeHTTP(w, r)
+	h.mcp.ServeHTTP(aw, r)
 }
 
 // takesStream reports whether there is nothing about a GET that the SDK would refuse.

@@ -20,6 +20,7 @@ import (
 	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
 // TestQuestionsWithoutASession: what a tool asks reaches a client of each version, and what was
@@ -258,7 +259,7 @@ func TestStatelessRequestsAreGuarded(t *testing.T) {
 	<-waiting
 
 	listen := func() *http.Response {
-		return s.stateless(t, "ann", methodListen,
+		return s.stateless(t, "ann", wire.MethodListen,
 			map[string]any{"notifications": map[string]any{"toolsListChanged": true}}, "{}")
 	}
 	open := listen()

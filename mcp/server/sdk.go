@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/mcp/internal/codec"
@@ -140,4 +142,16 @@ func addOrWarn(log *slog.Logger, kind, name string, add func()) {
 func aboutClient(meta sdk.Meta) (*sdk.Implementation, *sdk.ClientCapabilities) {
 	r := sdk.ServerRequest[*sdk.PingParams]{Params: &sdk.PingParams{Meta: meta}}
 	return r.ClientInfo(), r.ClientCapabilities()
+}
+
+// refusedCode is the JSON-RPC code of what the SDK's handler of streamable HTTP says of a message
+// in plain text, where its other connections answer; 0: it says something else.
+func refusedCode(text string) int64 {
+	switch {
+	case strings.HasPrefix(text, "JSON RPC not handled"):
+		return jsonrpc.CodeMethodNotFound
+	case strings.HasPrefix(text, "invalid request: "):
+		return jsonrpc.CodeInvalidRequest
+	}
+	return 0
 }

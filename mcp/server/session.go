@@ -55,9 +55,10 @@ type session struct {
 	use  streamableUse
 	subs subscriptions
 	// links are what its calls returned, and no agent lists.
-	links catalog.Links
-	fast  fastPath
-	keep  func(*sdk.ServerSession) // called by the handshake; may be nil
+	links   catalog.Links
+	fast    fastPath
+	answers answerIndex              // of streamable HTTP, for what the SDK answers
+	keep    func(*sdk.ServerSession) // called by the handshake; may be nil
 
 	forgotten chan struct{} // closed when the HTTP server does not know the session any more
 }

@@ -43,8 +43,10 @@ func (h *httpServer) serveStreamable(w http.ResponseWriter, r *http.Request, ep 
 	}
 	sid := r.Header.Get(codec.SessionHeader)
 	if sid == "" {
-		restoreBody(r, body)
-		h.openStreamable(pw, r, ep, id)
+		aw := &answerWriter{ResponseWriter: pw}
+		restoreBody(r, aw.hideID(body, nobodys))
+		h.openStreamable(aw, r, ep, id)
+		aw.finish()
 		return
 	}
 	h.mu.Lock()
@@ -61,7 +63,9 @@ func (h *httpServer) serveStreamable(w http.ResponseWriter, r *http.Request, ep 
 	if body != nil && h.events == nil && h.serveFast(pw, r, c, body) {
 		return
 	}
-	restoreBody(r, body)
+	aw := &answerWriter{ResponseWriter: pw}
+	restoreBody(r, aw.hideID(body, c.answers.open))
+	c.answers.cancel(aw.cancels()) // before the SDK ends the request
 	r = r.WithContext(withSession(r.Context(), c))
 	switch r.Method {
 	case http.MethodDelete:
@@ -82,7 +86,9 @@ func (h *httpServer) serveStreamable(w http.ResponseWriter, r *http.Request, ep 
 			}()
 		}
 		defer c.use.post(r)()
-		h.mcp.ServeHTTP(pw, r)
+		defer c.answers.add(aw)()
+		h.mcp.ServeHTTP(aw, r)
+		aw.finish()
 	}
 }
 
@@ -140,10 +146,7 @@ func (h *httpServer) endIfUnused(c *session) {
 	h.endSession(c)
 }
 
-const (
-	methodInitialize = "initialize"
-	methodListen     = "subscriptions/listen"
-)
+const methodInitialize = "initialize"
 
 // beginsSession reports whether a message is the handshake of an era that has sessions.
 func beginsSession(body []byte) bool {
@@ -180,7 +183,7 @@ func (h *httpServer) serveStateless(w http.ResponseWriter, r *http.Request, ep *
 		return
 	}
 	var env wire.Envelope
-	if env.Scan(body) && string(env.Method) == methodListen {
+	if env.Scan(body) && string(env.Method) == wire.MethodListen {
 		if err := h.admit(c); err != nil {
 			refuse(w, err)
 			return
@@ -194,6 +197,15 @@ func (h *httpServer) serveStateless(w http.ResponseWriter, r *http.Request, ep *
 			defer time.AfterFunc(l, c.cancel).Stop()
 		}
 	}
-	restoreBody(r, body)
-	h.stateless.ServeHTTP(w, r.WithContext(withSession(c.ctx, c)))
+	aw := &answerWriter{ResponseWriter: w}
+	restoreBody(r, aw.hideID(body, nobodys))
+	if aw.env.Method != nil && aw.env.ID == nil && r.Header.Get(codec.MethodHeader) == "" {
+		r = r.Clone(r.Context()) // many clients name the method of calls only
+		r.Header.Set(codec.MethodHeader, string(aw.env.Method))
+	}
+	h.stateless.ServeHTTP(aw, r.WithContext(withSession(c.ctx, c)))
+	aw.finish()
 }
+
+// nobodys is for requests that belong to no session.
+func nobodys(string) bool { return false }

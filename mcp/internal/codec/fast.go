@@ -50,6 +50,3 @@ func RequestKey(id any) string {
 	}
 	return ""
 }
-
-// MethodCancelled tells a server that a request's answer is not waited for any more.
-const MethodCancelled = "notifications/cancelled"

@@ -19,6 +19,7 @@ type rawClient interface {
 	// send sends one message. It returns when the server has taken it.
 	send(msg string)
 	await(t testing.TB, what string, is func(msg string) bool) string
+	awaitNth(t testing.TB, what string, n int, is func(msg string) bool) string
 	// fast is the number of calls that took the fast path.
 	fast() int64
 	// finish lets everything come to its end, and returns what the server has said.
@@ -51,11 +52,21 @@ func (h *heard) all() []string {
 // await waits for a message.
 func (h *heard) await(t testing.TB, what string, is func(msg string) bool) (found string) {
 	t.Helper()
+	return h.awaitNth(t, what, 1, is)
+}
+
+// awaitNth waits for the nth message of a kind.
+func (h *heard) awaitNth(t testing.TB, what string, n int, is func(msg string) bool) (found string) {
+	t.Helper()
 	late := time.After(hang)
 	for {
 		h.mu.Lock()
+		left := n
 		for _, m := range h.said {
 			if is(m) {
+				left--
+			}
+			if left == 0 {
 				h.mu.Unlock()
 				return m
 			}

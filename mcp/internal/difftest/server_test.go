@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -90,6 +89,7 @@ func (w way) converse(t testing.TB, trusted bool, say string) (said []string, fa
 			if id := callIn(line); id != "" {
 				calls = append(calls, id)
 			}
+			calls = slices.DeleteFunc(calls, func(call string) bool { return cancelsIn(line, call) }) // no answer
 		}
 	}
 	for _, id := range calls {
@@ -118,21 +118,31 @@ func answered(id string) func(string) bool {
 // is none.
 func callIn(msg string) string {
 	var m struct {
-		Tag    string `json:"jsonrpc"`
-		ID     any    `json:"id"`
-		Method string `json:"method"`
+		Tag    string          `json:"jsonrpc"`
+		ID     json.RawMessage `json:"id"`
+		Method string          `json:"method"`
 	}
 	// The SDK reads no further than the first message either.
-	if json.NewDecoder(strings.NewReader(msg)).Decode(&m) != nil || m.Tag != "2.0" || m.Method != "tools/call" {
+	if json.NewDecoder(strings.NewReader(msg)).Decode(&m) != nil || m.Tag != "2.0" || m.Method != "tools/call" ||
+		len(m.ID) == 0 || m.ID[0] != '"' && m.ID[0] > '9' {
 		return ""
 	}
-	switch id := m.ID.(type) {
-	case string:
-		return encode(id)
-	case float64:
-		return strconv.FormatInt(int64(id), 10)
+	return string(m.ID)
+}
+
+// cancelsIn reports whether a message cancels a call.
+func cancelsIn(msg, call string) bool {
+	var m struct {
+		Method string `json:"method"`
+		Params struct {
+			ID json.RawMessage `json:"requestId"`
+		} `json:"params"`
 	}
-	return ""
+	if json.Unmarshal([]byte(msg), &m) != nil || m.Method != "notifications/cancelled" {
+		return false
+	}
+	id := string(m.Params.ID)
+	return id == call || len(call) < 10 && canon([]byte(strings.TrimSuffix(id, ".0"))) == canon([]byte(call))
 }
 
 // order is what a server has said, without what differs from way to way: answers come when they are

@@ -21,6 +21,7 @@ type batches struct {
 type batch struct {
 	open    int
 	answers [][]byte
+	single  bool // it is one message
 }
 
 const maxBatch = 1000 // messages
@@ -58,7 +59,12 @@ func (b *batches) parse(line []byte) ([]jsonrpc.Message, error) {
 	all := new(batch)
 	for i, raw := range raws {
 		var env Envelope
-		msg, err := decode(raw, &env, env.Scan(raw))
+		item := []byte(raw)
+		scanned := env.Scan(item)
+		if scanned {
+			item = env.HideID(item, func(string) bool { return true })
+		}
+		msg, err := decode(item, &env, scanned)
 		if err != nil {
 			return nil, invalidBatch("message %d: %v", i, err)
 		}
@@ -82,7 +88,8 @@ func (b *batches) parse(line []byte) ([]jsonrpc.Message, error) {
 }
 
 // answer returns what to send for one encoded response: the response, nothing while its batch is
-// incomplete, or the whole batch. A batch over the limit is sent as single messages.
+// incomplete, or the whole batch. A batch over the limit is sent as single messages. Without data
+// the call gets no answer.
 func (b *batches) answer(resp *jsonrpc.Response, data []byte, limit int) [][]byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -97,12 +104,17 @@ func (b *batches) answer(resp *jsonrpc.Response, data []byte, limit int) [][]byt
 	}
 	all := b.unsolved[resp.ID]
 	if all == nil {
-		return [][]byte{data}
+		all = &batch{open: 1, single: true}
 	}
 	delete(b.unsolved, resp.ID)
-	all.answers = append(all.answers, data)
-	if all.open--; all.open > 0 {
+	if data != nil {
+		all.answers = append(all.answers, data)
+	}
+	if all.open--; all.open > 0 || len(all.answers) == 0 {
 		return nil
+	}
+	if all.single {
+		return all.answers
 	}
 	joined := append(append([]byte{'['}, bytes.Join(all.answers, []byte{','})...), ']')
 	if len(joined) > limit {

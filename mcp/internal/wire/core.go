@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"regexp"
 	"sync/atomic"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -103,45 +102,41 @@ func (c *core) receive(raw []byte, env *Envelope) (jsonrpc.Message, error) {
 	if id, ok := env.AnswerID(); ok && scanned {
 		return env.Response(id, c.keeper(id)), nil
 	}
+	if scanned {
+		raw = env.HideID(raw, c.open)
+	}
 	msg, err := decode(raw, env, scanned)
+	if id, ok := cancelledID(msg); ok {
+		c.cancel(id)
+	}
+	if err != nil && env.Damaged(raw, err) {
+		if msg, ours := c.answer(raw, env); ours {
+			return msg, nil
+		}
+	}
 	resp, answer := msg.(*jsonrpc.Response)
 	if !answer || scanned || env.fill(resp) != nil {
 		return msg, err
 	}
 	// An answer that is written in an unusual way: the hook gets it as the SDK reads it, since only
 	// the hook may know the request.
-	if raw, bad := jsonrpc.EncodeMessage(resp); bad == nil && c.hook != nil && c.hook(raw, env) {
-		return nil, nil
-	}
-	if id, ok := env.AnswerID(); ok {
-		return env.Response(id, c.keeper(id)), nil
+	if raw, bad := jsonrpc.EncodeMessage(resp); bad == nil {
+		if out, ours := c.answer(raw, env); ours {
+			return out, nil
+		}
 	}
 	return msg, nil
 }
 
-// beginsAnswer and endsAnswer find the id of an answer that is not JSON, in the orders in which
-// programs write its members.
-var (
-	beginsAnswer = regexp.MustCompile(`^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d{1,18})\s*,\s*"(?:result|error)"\s*:`)
-	endsAnswer   = regexp.MustCompile(`^\s*\{\s*"(?:result|error)"\s*:.*"id"\s*:\s*(\d{1,18})\s*\}\s*$`)
-)
-
-// unreadable takes what could not be received for an answer if it has the looks of one, such as one
-// with NaN in it: its call fails with the reason, and need not wait for its deadline.
-func (c *core) unreadable(raw []byte, env *Envelope, why error) (jsonrpc.Message, error) {
-	id := beginsAnswer.FindSubmatch(raw)
-	if id == nil {
-		id = endsAnswer.FindSubmatch(raw)
-	}
-	if id == nil {
-		return nil, why
-	}
-	*env = Envelope{ID: id[1], unreadable: errors.New(clip([]byte(why.Error()), 200))}
+// answer offers an answer to the hook; what is left is for the SDK, if the request may be ours.
+func (c *core) answer(raw []byte, env *Envelope) (_ jsonrpc.Message, ours bool) {
 	if c.hook != nil && c.hook(raw, env) {
-		return nil, nil
+		return nil, true
 	}
-	n, _ := env.AnswerID() // it is one
-	return env.Response(n, c.keeper(n)), nil
+	if id, ok := env.AnswerID(); ok {
+		return env.Response(id, c.keeper(id)), true
+	}
+	return nil, false
 }
 
 // accept receives what a server sends, a message or, in protocol 2025-03-26, a JSON array of
@@ -149,9 +144,6 @@ func (c *core) unreadable(raw []byte, env *Envelope, why error) (jsonrpc.Message
 func (c *core) accept(ctx context.Context, data []byte, env *Envelope) error {
 	one := func(raw []byte) error {
 		msg, err := c.receive(raw, env)
-		if err != nil {
-			msg, err = c.unreadable(raw, env, err)
-		}
 		if err == nil && msg != nil {
 			_ = c.push(ctx, msg) // fails only when the connection has ended
 		}
@@ -181,13 +173,14 @@ func (c *core) outbound(ctx context.Context, msg jsonrpc.Message, limit int) (da
 	if data, err = jsonrpc.EncodeMessage(msg); err != nil {
 		return nil, nil, &NotSentError{Cause: err}
 	}
+	data = ShowID(data)
 	resp, answer := msg.(*jsonrpc.Response)
 	if size := len(data); size > limit {
 		err = &NotSentError{Cause: &TooLargeError{Size: size, Limit: limit}}
 		if !answer {
 			return nil, nil, err
 		}
-		data = tooLargeReply(resp, size, limit)
+		data = ShowID(tooLargeReply(resp, size, limit))
 	}
 	// Only a call has a Trace: what else is sent on its behalf, such as its cancellation, is not
 	// what the caller asks about.
@@ -224,15 +217,15 @@ func (c *core) keeper(n int64) *Trace {
 	return t
 }
 
-// methodListen is a call that lasts as long as its client wants. It does not count as in flight: no
+// MethodListen is a call that lasts as long as its client wants. It does not count as in flight: no
 // session would ever be idle.
-const methodListen = "subscriptions/listen"
+const MethodListen = "subscriptions/listen"
 
 // push queues a message for Read, and counts it if it is a call. It waits while the queue is full,
 // no longer than the connection and ctx last.
 func (c *core) push(ctx context.Context, msg jsonrpc.Message) error {
 	req, _ := msg.(*jsonrpc.Request)
-	call := req != nil && req.IsCall() && req.Method != methodListen
+	call := req != nil && req.IsCall() && req.Method != MethodListen
 	if call {
 		c.mu.Lock()
 		if c.err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
 	"strconv"
 
@@ -22,7 +21,7 @@ type Envelope struct {
 	Result []byte // raw JSON
 	Error  []byte // raw JSON
 
-	unreadable error // why the answer with this ID cannot be read; nil: it can
+	damage error // why an answer cannot be read
 }
 
 // Scan fills e from msg, without allocating. True means that msg is surely one valid JSON object of
@@ -86,24 +85,34 @@ func (e *Envelope) AnswerID() (id int64, ok bool) {
 }
 
 // ReadAnswer returns a copy of the result of an answer, or its error: a [*jsonrpc.Error], or an
-// [*AnswerError] for an answer that holds neither.
+// [*AnswerError] for an answer that holds neither or cannot be read.
 func (e *Envelope) ReadAnswer() (json.RawMessage, error) {
-	switch {
-	case e.unreadable != nil:
-		return nil, &AnswerError{Cause: e.unreadable}
-	case e.Error != nil && e.Error[0] != '{' && string(e.Error) != "null":
-		return nil, &AnswerError{Cause: fmt.Errorf("its error is no object: %s", clip(e.Error, 200))}
-	case e.Error != nil && string(e.Error) != "null":
-		rpc := new(jsonrpc.Error)
-		if err := json.Unmarshal(e.Error, rpc); err != nil {
-			return nil, &AnswerError{Cause: err}
-		}
-		return nil, rpc
+	if e.damage != nil {
+		return nil, &AnswerError{Cause: e.damage}
+	}
+	if e.Error != nil && string(e.Error) != "null" {
+		return nil, readError(e.Error)
 	}
 	if e.Result == nil {
 		return nil, &AnswerError{Cause: errNoResult}
 	}
 	return bytes.Clone(e.Result), nil
+}
+
+// readError reads an error. Of one that is written in a way of its own, what it says remains.
+func readError(raw []byte) *jsonrpc.Error {
+	rpc := new(jsonrpc.Error)
+	if json.Unmarshal(raw, rpc) == nil {
+		return rpc
+	}
+	var loose struct {
+		Message string          `json:"message"`
+		Data    json.RawMessage `json:"data"`
+	}
+	if json.Unmarshal(raw, &loose.Message) != nil && (json.Unmarshal(raw, &loose) != nil || loose.Message == "") {
+		loose.Message = clip(raw, 500)
+	}
+	return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: loose.Message, Data: loose.Data}
 }
 
 // fill makes e the envelope of a message that the SDK's decoder has read.

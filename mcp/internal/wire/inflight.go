@@ -9,16 +9,41 @@ import (
 // inflight counts the inbound calls of a connection that are not answered yet.
 type inflight struct {
 	mu    sync.Mutex
-	calls map[jsonrpc.ID]struct{}
-	holds int           // calls that only a hook knows
-	idle  chan struct{} // closed when the last call is answered; nil while nobody waits
+	calls map[jsonrpc.ID]bool // true: its client has cancelled it
+	holds int                 // calls that only a hook knows
+	idle  chan struct{}       // closed when the last call is answered; nil while nobody waits
 }
 
 func (f *inflight) beginLocked(id jsonrpc.ID) {
 	if f.calls == nil {
-		f.calls = make(map[jsonrpc.ID]struct{})
+		f.calls = make(map[jsonrpc.ID]bool)
 	}
-	f.calls[id] = struct{}{}
+	f.calls[id] = false
+}
+
+// cancel notes that a client does not wait for the answer to a call any more.
+func (f *inflight) cancel(id jsonrpc.ID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, known := f.calls[id]; known {
+		f.calls[id] = true
+	}
+}
+
+// open reports whether there is a call with an id that is a string.
+func (f *inflight) open(id string) bool {
+	key, err := jsonrpc.MakeID(id)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, known := f.calls[key]
+	return known && err == nil
+}
+
+// cancelled reports whether a call gets no answer.
+func (f *inflight) cancelled(id jsonrpc.ID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls[id]
 }
 
 func (f *inflight) idleLocked() bool { return len(f.calls)+f.holds == 0 }

@@ -108,6 +108,9 @@ func (l *Line) Write(ctx context.Context, msg jsonrpc.Message) error {
 	if data == nil {
 		return err
 	}
+	if answer && l.cancelled(resp.ID) {
+		data = nil // it gets no answer
+	}
 	if !answer {
 		return l.out.put(ctx, t, data)
 	}
@@ -294,8 +297,10 @@ func (l *Line) refuse(line []byte, env *Envelope, why error, nth int) {
 	if !l.opts.Server || env.Error != nil || env.Result != nil {
 		return
 	}
-	if _, ok := env.id(); !ok {
-		env.ID = nil
+	if env.ID != nil && env.ID[0] != '"' && plainID(env.ID) {
+		if _, ok := env.id(); !ok {
+			env.ID = nil // neither a number nor a string
+		}
 	}
 	code := int64(jsonrpc.CodeParseError)
 	if we := (*jsonrpc.Error)(nil); errors.As(why, &we) && we.Code != 0 {
@@ -303,5 +308,5 @@ func (l *Line) refuse(line []byte, env *Envelope, why error, nth int) {
 	} else if rawjson.Valid(line) {
 		code = jsonrpc.CodeInvalidRequest
 	}
-	l.out.tryPut(errorReply(env.ID, code, "%v", why))
+	l.out.tryPut(ShowID(errorReply(env.ID, code, "%v", why)))
 }

@@ -1,11 +1,14 @@
 package wire
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -72,6 +75,43 @@ func (c *SSEConn) Connect(context.Context) (sdk.Connection, error) {
 	return c, nil
 }
 
+// sseVersions are the versions of the protocol that have this transport.
+var sseVersions = []string{"2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"}
+
+// refuseVersion is the answer to a call of a version without this transport, nil for any other
+// message. Its client begins anew with initialize then, which the SDK would refuse after it has
+// served a call like this.
+func refuseVersion(msg jsonrpc.Message) []byte {
+	req, ok := msg.(*jsonrpc.Request)
+	if !ok || !req.IsCall() {
+		return nil
+	}
+	var params struct {
+		Meta map[string]json.RawMessage `json:"_meta"`
+	}
+	if bytes.Contains(req.Params, []byte("protocolVersion")) {
+		_ = json.Unmarshal(req.Params, &params) // what does not decode says nothing
+	}
+	var asked string
+	_ = json.Unmarshal(params.Meta[sdk.MetaKeyProtocolVersion], &asked) // as above
+	refusal := jsonrpc.Error{Code: sdk.CodeUnsupportedProtocolVersion,
+		Message: fmt.Sprintf("HTTP+SSE has no protocol %s", asked)}
+	switch data, err := json.Marshal(sdk.UnsupportedProtocolVersionData{Supported: sseVersions, Requested: asked}); {
+	case req.Method == "server/discover":
+		refusal = jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound,
+			Message: "HTTP+SSE has no server/discover: initialize"}
+	case asked == "" || slices.Contains(sseVersions, asked):
+		return nil
+	case err == nil:
+		refusal.Data = data
+	}
+	out, err := jsonrpc.EncodeMessage(&jsonrpc.Response{ID: req.ID, Error: &refusal})
+	if err != nil {
+		return nil // cannot happen
+	}
+	return out
+}
+
 // SupportsProtocolVersion implements [sdk.ProtocolVersionSupporter]: later versions have no such
 // transport.
 func (c *SSEConn) SupportsProtocolVersion(v string) bool { return v < "2026-07-28" }
@@ -88,7 +128,7 @@ func (c *SSEConn) Write(ctx context.Context, msg jsonrpc.Message) error {
 		defer c.answered(resp.ID)
 	}
 	data, t, err := c.outbound(ctx, msg, c.o.MaxFrame)
-	if data == nil {
+	if resp, ok := msg.(*jsonrpc.Response); data == nil || ok && c.cancelled(resp.ID) {
 		return err
 	}
 	return errors.Join(err, c.out.put(ctx, t, data))
@@ -130,6 +170,12 @@ func (c *SSEConn) deliver(r *http.Request, body []byte) (status int, err error) 
 		return http.StatusBadRequest, fmt.Errorf("the body is not a JSON-RPC message: %w", err)
 	}
 	if msg == nil {
+		return 0, nil
+	}
+	if refusal := refuseVersion(msg); refusal != nil {
+		if err := c.out.put(r.Context(), nil, ShowID(refusal)); err != nil {
+			return http.StatusNotFound, fmt.Errorf("the session has ended: %w", err)
+		}
 		return 0, nil
 	}
 	extra(msg, r)

@@ -120,7 +120,7 @@ func (t *Trace) answered(e *Envelope) (instead json.RawMessage, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.got = &Envelope{ID: bytes.Clone(e.ID), Result: bytes.Clone(e.Result), Error: bytes.Clone(e.Error),
-		unreadable: e.unreadable}
+		damage: e.damage}
 	if t.stand != nil && e.Result != nil {
 		return t.stand(t.got.Result), true
 	}

@@ -1,0 +1,99 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+
+	"github.com/openmas/openmas/mcp/internal/rawjson"
+)
+
+// The SDK keeps the id of a request as a string or an int64. One that it could not return as its
+// client wrote it (an integer over 2^53, a fraction, an exponent, an escape) stands, as it is
+// written, in a string that the SDK gets in its place.
+
+// MethodCancelled notifies a server that a client does not wait for an answer any more.
+const MethodCancelled = "notifications/cancelled"
+
+// hidden begins the ids that stand for others.
+const hidden = "openmas-id:"
+
+// plainID reports whether the SDK returns an id as it is written, or refuses it.
+func plainID(raw []byte) bool {
+	if raw[0] == '"' {
+		return bytes.IndexByte(raw, '\\') < 0 && !bytes.HasPrefix(raw[1:], []byte(hidden))
+	}
+	if raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
+		return true
+	}
+	n, err := strconv.ParseInt(string(raw), 10, 64)
+	return err == nil && n <= 1<<53 && n >= -1<<53 && string(raw) != "-0"
+}
+
+func hide(raw []byte) []byte { return rawjson.AppendQuote(nil, hidden+string(raw)) }
+
+// HideID returns a message that was scanned as the SDK gets it: with an id that the SDK can return.
+// A cancellation names its request in the same way, if open reports that the SDK has that one. What
+// needs no change is returned as it is. e becomes the envelope of the result.
+func (e *Envelope) HideID(msg []byte, open func(id string) bool) []byte {
+	if e.Method == nil {
+		return msg
+	}
+	changed := false
+	if e.ID != nil && !plainID(e.ID) {
+		e.ID, changed = hide(e.ID), true
+	}
+	if string(e.Method) == MethodCancelled {
+		var params map[string]json.RawMessage
+		if json.Unmarshal(e.Params, &params) == nil && len(params["requestId"]) > 0 && !plainID(params["requestId"]) &&
+			open(hidden+string(params["requestId"])) {
+			params["requestId"] = hide(params["requestId"])
+			if raw, err := json.Marshal(params); err == nil {
+				e.Params, changed = raw, true
+			}
+		}
+	}
+	if !changed {
+		return msg
+	}
+	out, err := e.encode()
+	if err != nil {
+		return msg // cannot happen to what was scanned
+	}
+	return out
+}
+
+// ShowID undoes [Envelope.HideID] in an answer of the SDK's.
+func ShowID(msg []byte) []byte {
+	const head = `{"jsonrpc":"2.0","id":`
+	if !bytes.HasPrefix(msg, []byte(head+`"`+hidden)) {
+		return msg
+	}
+	end := stringEnd(msg, len(head))
+	if end < 0 {
+		return msg
+	}
+	var id string
+	if json.Unmarshal(msg[len(head):end], &id) != nil {
+		return msg
+	}
+	return append(append([]byte(head), id[len(hidden):]...), msg[end:]...)
+}
+
+// cancelledID is the id that a cancellation names, as the SDK reads it.
+func cancelledID(msg jsonrpc.Message) (id jsonrpc.ID, ok bool) {
+	req, ok := msg.(*jsonrpc.Request)
+	if !ok || req.Method != MethodCancelled || req.IsCall() {
+		return id, false
+	}
+	var params struct {
+		ID any `json:"requestId"`
+	}
+	if json.Unmarshal(req.Params, &params) != nil {
+		return id, false
+	}
+	id, err := jsonrpc.MakeID(params.ID)
+	return id, err == nil && id.IsValid()
+}
