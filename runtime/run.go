@@ -59,6 +59,9 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 		Dir: r.state, Logger: r.log}.Keys())
 	r.phase.Store("starting")
 	r.url.Store("")
+	if err := r.telemetryConfig().Check(); err != nil {
+		return nil, mask.Text(cfg, err)
+	}
 	return r, nil
 }
 

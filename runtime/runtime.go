@@ -162,3 +162,15 @@ func (r *Runtime) brokerSystem() string { return r.cfg.Broker.Type }
 
 // startsAtOnce bounds how many processes are started at the same time.
 const startsAtOnce = 16
+
+// telemetryConfig is what calls are traced with.
+func (r *Runtime) telemetryConfig() telemetry.Config {
+	c := telemetry.Config{Endpoint: r.cfg.Telemetry.Endpoint, Protocol: r.cfg.Telemetry.Protocol,
+		PerProcess: r.cfg.Telemetry.Service == project.ServicePerProcess, Content: r.cfg.Telemetry.Content,
+		ServiceName: r.cfg.Project, Project: r.cfg.Project, Process: r.process, Version: r.opts.Version, Logger: r.log,
+		Provider: r.opts.TracerProvider}
+	if r.cfg.HasSecrets() {
+		c.Mask = r.cfg.Redact
+	}
+	return c
+}

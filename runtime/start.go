@@ -166,14 +166,7 @@ func (r *Runtime) subscribe(c *route.Callee, p planned) error {
 
 // startTelemetry makes what calls are traced with.
 func (r *Runtime) startTelemetry(ctx context.Context) error {
-	c := telemetry.Config{Endpoint: r.cfg.Telemetry.Endpoint, Protocol: r.cfg.Telemetry.Protocol,
-		PerProcess: r.cfg.Telemetry.Service == project.ServicePerProcess, Content: r.cfg.Telemetry.Content,
-		ServiceName: r.cfg.Project, Project: r.cfg.Project, Process: r.process, Version: r.opts.Version, Logger: r.log,
-		Provider: r.opts.TracerProvider}
-	if r.cfg.HasSecrets() {
-		c.Mask = r.cfg.Redact
-	}
-	tel, err := telemetry.Setup(ctx, c)
+	tel, err := telemetry.Setup(ctx, r.telemetryConfig())
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ type CallMeta struct {
 }
 
 // RequestMeta is what the `_meta` of a request is made from. A peer that is not ours gets the trace
-// context only.
+// context only, without baggage.
 type RequestMeta struct {
 	*agent.Call
 	Trusted  bool
@@ -102,7 +102,9 @@ func (r RequestMeta) append(ctx context.Context, dst []byte) []byte {
 		m.dst = append(append(m.dst, '{'), r.Members...)
 	}
 	for _, k := range traceKeys {
-		m.text(k, r.Meta[k])
+		if k != "baggage" || r.Trusted { // it may hold what is not for strangers
+			m.text(k, r.Meta[k])
+		}
 	}
 	m.text("progressToken", r.Progress)
 	if r.Trusted {

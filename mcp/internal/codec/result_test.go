@@ -202,7 +202,7 @@ func TestMetaIsTrustedFromOurOwnOnly(t *testing.T) {
 		got.Inputs != nil || got.Timeout == 0 || got.Trace["baggage"] != "b" {
 		t.Errorf("not trusted: %+v", got)
 	}
-	if m := (RequestMeta{Call: c}).Decoded(ctx); len(m) != 2 {
+	if m := (RequestMeta{Call: c}).Decoded(ctx); len(m) != 1 || m["traceparent"] != "tp" {
 		t.Errorf("a foreign peer got %v", m)
 	}
 	got = ReadMeta(map[string]any{MetaID: 1, MetaTimeout: "x", MetaDepth: -4.0, MetaAttempt: 1e300,

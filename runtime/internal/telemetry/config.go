@@ -20,7 +20,7 @@ const (
 
 // Config is where spans go and who sends them.
 type Config struct {
-	// Endpoint is the base URL of an OTLP receiver ("http://127.0.0.1:4318"). Empty:
+	// Endpoint is the base URL of an OTLP receiver ("http://127.0.0.1:4318"), or host:port. Empty:
 	// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT says it, or there are no
 	// spans. A receiver over HTTP is sent to /v1/traces below it.
 	Endpoint string

@@ -40,6 +40,9 @@ func (c Config) target() (*target, error) {
 	if value == "" || c.Endpoint == Off {
 		return nil, nil
 	}
+	if c.Endpoint != "" && !strings.Contains(value, "://") {
+		value = "http://" + value // host:port
+	}
 	u, err := url.Parse(value)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fmt.Errorf("%s: it must be a URL like http://127.0.0.1:4318, with http or https", name)
@@ -108,6 +111,9 @@ func (t *target) exporter(ctx context.Context, headers map[string]string) (sdktr
 
 // Check returns what is wrong with the configuration: the error that Setup would return.
 func (c Config) Check() error {
+	if c.Provider != nil {
+		return nil
+	}
 	_, err := c.withDefaults().target()
 	return err
 }

@@ -57,7 +57,10 @@ func TestSetupFindsTheEndpoint(t *testing.T) {
 		{name: "exporter of others", env: map[string]string{base: "http://h", "OTEL_TRACES_EXPORTER": "zipkin"}},
 		{name: "exporter otlp", env: map[string]string{base: "http://h", "OTEL_TRACES_EXPORTER": "otlp"},
 			want: "http://h/v1/traces"},
-		{name: "no scheme", conf: Config{Endpoint: "localhost:4317"}, err: "telemetry: endpoint: it must be a URL"},
+		{name: "host and port", conf: Config{Endpoint: "localhost:4317", Protocol: "grpc"},
+			want: "http://localhost:4317", grpc: true},
+		{name: "no host and port", conf: Config{Endpoint: "ftp://h"}, err: "telemetry: endpoint: it must be a URL"},
+		{name: "no scheme", env: map[string]string{base: "localhost:4317"}, err: base},
 		{name: "no host", env: map[string]string{base: "http://"}, err: base},
 		{name: "secret", env: map[string]string{traces: "http://u:s3cr3t@h"}, err: "put credentials in headers"},
 		{name: "unreadable secret", env: map[string]string{traces: "http://u:s3cr3t@h:x%"}, err: traces},
@@ -71,6 +74,9 @@ func TestSetupFindsTheEndpoint(t *testing.T) {
 			case c.err != "":
 				if err == nil || !strings.Contains(err.Error(), c.err) || strings.Contains(err.Error(), "s3cr3t") {
 					t.Errorf("%v, want %q", err, c.err)
+				}
+				if checked := c.conf.Check(); checked == nil || checked.Error() != err.Error() {
+					t.Errorf("Check says %v", checked)
 				}
 				if tel, err := Setup(t.Context(), c.conf); err == nil || tel.On() {
 					t.Error("Setup took it")
