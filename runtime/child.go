@@ -1,7 +1,6 @@
 package runtime
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,11 +8,13 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/delivery"
+	"github.com/openmas/openmas/internal/logs"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/server"
@@ -65,7 +66,7 @@ func (r *Runtime) own(t *client.Target, p planned, i *route.Instance, n int) err
 }
 
 func (r *Runtime) logLevel() slog.Level {
-	for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn} {
+	for _, l := range []slog.Level{logs.LevelTrace, slog.LevelDebug, slog.LevelInfo, slog.LevelWarn} {
 		if r.log.Enabled(context.Background(), l) {
 			return l
 		}
@@ -99,33 +100,14 @@ func telemetryVars() map[string]string {
 }
 
 // childLog takes the lines that a child writes to standard error into our log, once, with the
-// agent's name: those of our own children, and of any program that logs as slog's JSON handler
-// does, at their own level.
+// agent's name, and at their own level where it can be read from them. A traceback is one line.
 func (r *Runtime) childLog(name, instance string) func([]byte) {
 	log := r.log.With("agent", name, "instance", instance)
-	return func(line []byte) {
-		if len(bytes.TrimSpace(line)) == 0 {
-			return
-		}
-		var rec map[string]any
-		if line[0] == '{' && json.Unmarshal(line, &rec) == nil {
-			var level slog.Level
-			msg, ok := rec["msg"].(string)
-			word, _ := rec["level"].(string)
-			if ok && level.UnmarshalText([]byte(word)) == nil {
-				for _, k := range []string{"msg", "level", "time", "agent", "instance"} {
-					delete(rec, k)
-				}
-				attrs := make([]slog.Attr, 0, len(rec))
-				for k, v := range rec {
-					attrs = append(attrs, slog.Any(k, v))
-				}
-				log.LogAttrs(context.Background(), level, msg, attrs...)
-				return
-			}
-		}
-		log.Info(announced.Replace(string(line)))
-	}
+	blocks := logs.NewBlocks(func(l logs.Line) {
+		attrs := slices.DeleteFunc(l.Attrs, func(a slog.Attr) bool { return a.Key == "agent" || a.Key == "instance" })
+		log.LogAttrs(context.Background(), l.Level, announced.Replace(l.Message), attrs...)
+	})
+	return func(line []byte) { blocks.Add(string(line)) }
 }
 
 // announced takes the readiness lines of children apart: whoever started us looks for ours among

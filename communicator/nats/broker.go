@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/openmas/openmas/internal/bus"
+	"github.com/openmas/openmas/internal/logs"
 )
 
 // broker is a NATS server in this process.
@@ -103,7 +104,7 @@ func stop(s *server.Server) {
 
 func (b *broker) stop() { stop(b.Server) }
 
-// serverLog passes on the warnings and errors of the server. Its notices are for debugging.
+// serverLog passes on the warnings and errors of the server. Its notices are its own affair.
 type serverLog struct {
 	log  *slog.Logger
 	mu   sync.Mutex
@@ -116,11 +117,21 @@ func (l *serverLog) line(level slog.Level, format string, v []any) string {
 	return s
 }
 
-func (l *serverLog) Noticef(format string, v ...any) { l.line(slog.LevelDebug, format, v) }
-func (l *serverLog) Warnf(format string, v ...any)   { l.line(slog.LevelWarn, format, v) }
-func (l *serverLog) Errorf(format string, v ...any)  { l.line(slog.LevelError, format, v) }
-func (l *serverLog) Debugf(format string, v ...any)  {}
-func (l *serverLog) Tracef(format string, v ...any)  {}
+func (l *serverLog) Noticef(format string, v ...any) { l.line(logs.LevelTrace, format, v) }
+
+// Warnf leaves out what a user can do nothing about: the accounts of an embedded server and their
+// passwords are made by openmas, for connections on loopback.
+func (l *serverLog) Warnf(format string, v ...any) {
+	level := slog.LevelWarn
+	if strings.HasPrefix(format, "Plaintext passwords detected") {
+		level = logs.LevelTrace
+	}
+	l.line(level, format, v)
+}
+
+func (l *serverLog) Errorf(format string, v ...any) { l.line(slog.LevelError, format, v) }
+func (l *serverLog) Debugf(format string, v ...any) {}
+func (l *serverLog) Tracef(format string, v ...any) {}
 
 func (l *serverLog) Fatalf(format string, v ...any) {
 	s := l.line(slog.LevelError, format, v)

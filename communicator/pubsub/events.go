@@ -16,6 +16,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/bus"
 	"github.com/openmas/openmas/internal/delivery"
+	"github.com/openmas/openmas/internal/logs"
 )
 
 // EventsOptions configures [Events].
@@ -93,8 +94,7 @@ func NewEvents(d Driver, o EventsOptions) (*Events, error) {
 				d.Event.ID, "attempts", d.Attempts, "error", d.Err)
 		}
 	}
-	quiet := watermill.NewSlogLoggerWithLevelMapping(o.Logger,
-		map[slog.Level]slog.Level{slog.LevelInfo: slog.LevelDebug})
+	quiet := watermill.NewSlogLogger(slog.New(logs.Quieter(o.Logger.Handler(), logs.LevelTrace)))
 	router, err := message.NewRouter(message.RouterConfig{CloseTimeout: routerTimeout}, quiet)
 	if err != nil {
 		return nil, fmt.Errorf("make the event router: %w", err)

@@ -42,7 +42,8 @@ type Program struct {
 type App struct {
 	Program
 	Streams
-	cfg *project.Config // the project, once it was read: it knows what is secret
+	cfg     *project.Config // the project, once it was read: it knows what is secret
+	jsonErr io.Writer       // standard error, if it has JSON only: what is written to Err becomes that
 }
 
 // Run runs the command that args name, without the program's name, and returns the exit code. It

@@ -144,17 +144,30 @@ func TestLogFormatJSON(t *testing.T) {
 	}
 	messages := map[string]bool{}
 	for lines := bufio.NewScanner(strings.NewReader(s.log.String())); lines.Scan(); {
-		if lines.Text() == "SSE_SERVER_URL="+s.url {
-			continue // the line that programs wait for
+		var rec struct {
+			Time, Level, Msg string
+			URL              string `json:"SSE_SERVER_URL"`
+			Took             *float64
 		}
-		var rec struct{ Time, Level, Msg string }
 		if err := json.Unmarshal(lines.Bytes(), &rec); err != nil || rec.Time == "" || rec.Level == "" {
 			t.Errorf("no JSON log line: %s", lines.Text())
 		}
-		messages[rec.Msg] = true
+		if messages[rec.Msg] = true; rec.Msg == "ready" && (rec.URL != s.url || rec.Took == nil || *rec.Took > 60) {
+			t.Errorf("%s", lines.Text())
+		}
 	}
 	if !messages["ready"] || !messages["stopped"] {
 		t.Errorf("messages: %v", messages)
+	}
+}
+
+// With JSON, the end of a command is JSON too.
+func TestErrorsInJSON(t *testing.T) {
+	r := run(t, "", "run", projectFile(t, "agents:\n  a: {type: nothing}\n"), "--log-format", "json")
+	var rec struct{ Time, Level, Msg string }
+	if err := json.Unmarshal([]byte(r.err), &rec); err != nil || r.code != exitUsage || rec.Level != "ERROR" ||
+		!strings.Contains(rec.Msg, `no type "nothing"`) {
+		t.Errorf("%v: %+v", err, r)
 	}
 }
 

@@ -63,6 +63,10 @@ func (a *App) exit(err error) int {
 	if a.cfg != nil {
 		text = a.cfg.Redact(text)
 	}
+	if a.jsonErr != nil {
+		inJSON(a.jsonErr, text)
+		return code
+	}
 	fmt.Fprintf(a.Err, "openmas: %s\n", text)
 	return code
 }

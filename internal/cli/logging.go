@@ -1,10 +1,17 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/openmas/openmas/internal/logs"
 )
 
 // LogFlags are --log-level and --log-format.
@@ -12,29 +19,45 @@ type LogFlags struct{ level, format string }
 
 // Register adds the flags to a command, whose default level is level.
 func (l *LogFlags) Register(c *cobra.Command, level string) {
-	c.Flags().StringVar(&l.level, "log-level", level, "`LEVEL`: debug, info, warn or error")
+	c.Flags().StringVar(&l.level, "log-level", level, "`LEVEL`: trace, debug, info, warn or error")
 	c.Flags().StringVar(&l.format, "log-format", "text", "`FORMAT`: text or json")
 }
 
-// Logger makes the logger that the flags ask for. It writes to standard error.
+// Logger makes the logger that the flags ask for. It writes to standard error: for people on a
+// terminal, else as key=value or in JSON. From then on, everything else there is JSON too where the
+// log is.
 func (a *App) Logger(l *LogFlags) (*slog.Logger, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(l.level)); err != nil {
-		return nil, Usage(fmt.Errorf("--log-level %q: want debug, info, warn or error", l.level))
+	level, err := logs.ParseLevel(l.level)
+	if err != nil {
+		return nil, Usage(fmt.Errorf("--log-level %w", err))
 	}
 	switch l.format {
 	case "json":
-		return slog.New(slog.NewJSONHandler(a.Err, &slog.HandlerOptions{Level: level})), nil
+		log := slog.New(logs.NewJSON(a.Err, level))
+		a.jsonErr, a.Err = a.Err, slog.NewLogLogger(logs.NewJSON(a.Err, slog.LevelInfo), slog.LevelInfo).Writer()
+		return log, nil
 	case "text":
-		return slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: level, ReplaceAttr: shortTime})), nil
+		if onTerminal(a.Err) {
+			return slog.New(logs.NewTerminal(a.Err, level, logs.Colors(a.getenv))), nil
+		}
+		return slog.New(logs.NewLogfmt(a.Err, level)), nil
 	}
 	return nil, Usage(fmt.Errorf("--log-format %q: want text or json", l.format))
 }
 
-// shortTime leaves the time of day in lines for people.
-func shortTime(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && a.Key == slog.TimeKey {
-		a.Value = slog.StringValue(a.Value.Time().Format("15:04:05.000"))
+func (a *App) getenv(key string) string {
+	i := slices.IndexFunc(a.Environ, func(kv string) bool { return strings.HasPrefix(kv, key+"=") })
+	if i < 0 {
+		return ""
 	}
-	return a
+	return a.Environ[i][len(key)+1:]
+}
+
+// inJSON is a line of the log about the end of a command.
+func inJSON(w io.Writer, text string) {
+	_ = json.NewEncoder(w).Encode(struct { // when standard error is gone, nobody is left to tell
+		Time  time.Time `json:"time"`
+		Level string    `json:"level"`
+		Msg   string    `json:"msg"`
+	}{time.Now(), slog.LevelError.String(), text})
 }

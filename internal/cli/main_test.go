@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -122,9 +123,13 @@ func serve(t *testing.T, path string, args ...string) *served {
 			t.Fatalf("run ended with %d\n%s", c, s.log)
 		default:
 		}
-		return strings.Contains(s.log.String(), "SSE_SERVER_URL=")
+		return strings.Contains(s.log.String(), "SSE_SERVER_URL")
 	}, s.log)
-	s.url = s.log.await(t, "SSE_SERVER_URL=")
+	if slices.Contains(args, "json") { // the readiness line is a member of a JSON object
+		s.url, _, _ = strings.Cut(s.log.await(t, `"SSE_SERVER_URL":"`), `"`)
+	} else {
+		s.url = s.log.await(t, "SSE_SERVER_URL=")
+	}
 	return s
 }
 

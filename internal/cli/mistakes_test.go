@@ -145,7 +145,7 @@ func TestWrongUsage(t *testing.T) {
 		"a wrong timeout": {[]string{"call", "a.b", "--timeout", "3"},
 			"invalid argument \"3\" for \"--timeout\""},
 		"an unknown log level": {[]string{"run", path, "--log-level", "loud"},
-			`--log-level "loud": want debug, info, warn or error`},
+			`--log-level "loud": want trace, debug, info, warn or error`},
 		"an unknown log format": {[]string{"run", path, "--log-format", "xml"},
 			`--log-format "xml": want text or json`},
 		"a part, and no broker": {[]string{"run", path, "--agents", "a"}, "needs a broker that other processes can " +

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 
@@ -39,24 +40,25 @@ project has a gateway.`,
 			if listen != "" {
 				p.set = append(p.set, "gateway.listen="+listen)
 			}
-			cfg, err := a.load(c.Context(), &p)
-			if err != nil {
+			var err error
+			if o.Logger, err = a.Logger(&l); err != nil {
 				return err
 			}
-			if o.Logger, err = a.Logger(&l); err != nil {
+			cfg, err := a.load(c.Context(), &p)
+			if err != nil {
 				return err
 			}
 			if once {
 				o.Mode = runtime.ModeOnce
 			}
 			o.Output, o.BrokerWait = a.runOutput(stdio), brokerPatience(wait)
-			o.OnReady = func(s runtime.Status) { showReady(a.Err, o.Logger, s) }
+			o.OnReady = func(s runtime.Status) { showReady(a.Err, o.Logger, s, a.jsonErr != nil) }
 			r, err := a.newRuntime(cfg, o)
 			if err != nil {
 				return err
 			}
 			if stdio {
-				return a.runStdio(c.Context(), r)
+				return a.runStdio(c.Context(), r, o.Logger)
 			}
 			return r.Run(c.Context())
 		},
@@ -102,7 +104,7 @@ func (a *App) runOutput(stdio bool) io.Writer {
 }
 
 // runStdio serves the whole system on our own stdin and stdout. The end of stdin ends it.
-func (a *App) runStdio(ctx context.Context, r *runtime.Runtime) error {
+func (a *App) runStdio(ctx context.Context, r *runtime.Runtime, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ran := make(chan error, 1)
@@ -112,7 +114,11 @@ func (a *App) runStdio(ctx context.Context, r *runtime.Runtime) error {
 		return err
 	case <-r.Ready():
 	}
-	fmt.Fprintln(a.Err, mcp.StdioReady)
+	if a.jsonErr != nil {
+		log.Info("ready on stdio", mcp.StdioReady, true)
+	} else {
+		fmt.Fprintln(a.Err, mcp.StdioReady)
+	}
 	served := make(chan error, 1)
 	go func() { served <- r.ServeStdio(ctx, a.In, a.Out) }()
 	var err error

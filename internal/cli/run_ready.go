@@ -12,9 +12,9 @@ import (
 )
 
 // showReady reports what is up, in a table on a terminal and in log lines otherwise, and writes the
-// line that programs wait for.
-func showReady(w io.Writer, log *slog.Logger, s runtime.Status) {
-	if onTerminal(w) {
+// line that programs wait for. In JSON, that is a member of the line "ready".
+func showReady(w io.Writer, log *slog.Logger, s runtime.Status, inJSON bool) {
+	if onTerminal(w) && !inJSON {
 		took := time.Since(s.Started).Round(time.Millisecond)
 		fmt.Fprintf(w, "\n%s is up: %s in %s\n\n", s.Project, plural(len(s.Agents), "agent"), took)
 		out := newTable(w)
@@ -37,10 +37,14 @@ func showReady(w io.Writer, log *slog.Logger, s runtime.Status) {
 			log.Info("agent is up", "agent", a.Name, "communicator", a.Communicator, "instances", len(a.Instances),
 				"tools", strings.Join(a.Tools, ","))
 		}
-		log.Info("ready", "project", s.Project, "agents", len(s.Agents), "url", s.URL, "took",
-			time.Since(s.Started).Round(time.Millisecond))
+		ready := []any{"project", s.Project, "agents", len(s.Agents), "url", s.URL, "took",
+			time.Since(s.Started).Round(time.Millisecond)}
+		if inJSON && s.URL != "" {
+			ready = append(ready, strings.TrimSuffix(mcp.SSEURL, "="), s.URL)
+		}
+		log.Info("ready", ready...)
 	}
-	if s.URL != "" {
+	if s.URL != "" && !inJSON {
 		fmt.Fprintf(w, "%s%s\n", mcp.SSEURL, s.URL)
 	}
 }

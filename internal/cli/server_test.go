@@ -78,7 +78,7 @@ func TestWrongServers(t *testing.T) {
 		"a project's flaw": {[]string{"-p", "no-such.yaml"}, exitUsage, "there is no such file"},
 		"an unknown flag":  {[]string{"--ulr", "x"}, exitUsage, "unknown flag: --ulr"},
 		"a wrong log level": {[]string{"--url", "http://127.0.0.1:1", "--log-level", "loud"}, exitUsage,
-			"want debug, info, warn or error"},
+			"want trace, debug, info, warn or error"},
 		"a wrong format": {[]string{"--url", "http://127.0.0.1:1", "--log-format", "xml"}, exitUsage,
 			"want text or json"},
 	}

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"sync"
@@ -62,7 +61,7 @@ func newHTTPServer(o Options) (*httpServer, error) {
 		return nil
 	}
 	so := sdk.StreamableHTTPOptions{
-		Logger:                     slog.New(debugLog{o.Logger.Handler()}),
+		Logger:                     sdkLog(o.Logger),
 		MaxRequestBodyBytes:        int64(o.Limits.MaxBody),
 		DisableLocalhostProtection: true, // the guard does that, on every path
 	}

@@ -52,7 +52,7 @@ func newEndpoint(c endpointConfig, agents []agent.Info) *endpoint {
 	e.selfJSON, _ = json.Marshal(e.self) // strings: cannot fail
 	e.server = sdk.NewServer(e.self, &sdk.ServerOptions{
 		Instructions: c.instructions,
-		Logger:       slog.New(debugLog{c.Logger.Handler()}),
+		Logger:       sdkLog(c.Logger),
 		Capabilities: &sdk.ServerCapabilities{
 			Logging: &sdk.LoggingCapabilities{}, Completions: &sdk.CompletionCapabilities{},
 			Tools:   &sdk.ToolCapabilities{ListChanged: true},

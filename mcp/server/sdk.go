@@ -12,6 +12,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/openmas/openmas/internal/logs"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/schema"
 	"github.com/openmas/openmas/mcp/server/internal/catalog"
@@ -20,32 +21,10 @@ import (
 // This file holds what works round the SDK. Each piece has a test in sdk_test.go that fails when an
 // upgrade makes it needless.
 
-// debugLog is the log of the SDK: what it tells of sessions at level info is for debugging here.
-type debugLog struct{ slog.Handler }
-
-func (q debugLog) level(l slog.Level) slog.Level {
-	if l < slog.LevelWarn {
-		return slog.LevelDebug
-	}
-	return l
+// sdkLog is the log of the SDK, which reports each session at level info.
+func sdkLog(log *slog.Logger) *slog.Logger {
+	return slog.New(logs.Quieter(log.Handler(), logs.LevelTrace))
 }
-
-// Enabled implements slog.Handler.
-func (q debugLog) Enabled(ctx context.Context, l slog.Level) bool {
-	return q.Handler.Enabled(ctx, q.level(l))
-}
-
-// Handle implements slog.Handler.
-func (q debugLog) Handle(ctx context.Context, r slog.Record) error {
-	r.Level = q.level(r.Level)
-	return q.Handler.Handle(ctx, r)
-}
-
-// WithAttrs implements slog.Handler.
-func (q debugLog) WithAttrs(a []slog.Attr) slog.Handler { return debugLog{q.Handler.WithAttrs(a)} }
-
-// WithGroup implements slog.Handler.
-func (q debugLog) WithGroup(name string) slog.Handler { return debugLog{q.Handler.WithGroup(name)} }
 
 // beginStream begins a response on which there is nothing to say yet, so that the client knows that
 // it was received. The SDK does so with a session's own stream only.

@@ -99,7 +99,7 @@ func TestSDKPanicsAtWhatItCannotList(t *testing.T) {
 		InputSchema: json.RawMessage(`{"type":"array"}`)}, nil)
 }
 
-// debugLog: the SDK logs each session at level info.
+// sdkLog: the SDK logs each session at level info.
 func TestSDKLogsSessions(t *testing.T) {
 	var log bytes.Buffer
 	s := sdk.NewServer(&sdk.Implementation{Name: "s"},
@@ -116,7 +116,7 @@ func TestSDKLogsSessions(t *testing.T) {
 	_ = cs.Close()
 	_ = ss.Wait()
 	if !strings.Contains(log.String(), "level=INFO") {
-		t.Errorf("%q: debugLog is needless", log.String())
+		t.Errorf("%q: sdkLog is needless", log.String())
 	}
 }
 

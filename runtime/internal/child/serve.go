@@ -30,7 +30,7 @@ func Serve(ctx context.Context, types agent.Types, in io.Reader, out, errOut io.
 	if err != nil {
 		return err
 	}
-	log := slog.New(logs.WithContext(slog.NewJSONHandler(errOut, &slog.HandlerOptions{Level: h.LogLevel}),
+	log := slog.New(logs.WithContext(logs.NewJSON(errOut, h.LogLevel),
 		telemetry.IDs))
 	tel, err := telemetry.Setup(ctx, telemetry.Config{Endpoint: h.Telemetry.Endpoint, Protocol: h.Telemetry.Protocol,
 		PerProcess: h.Telemetry.Service == project.ServicePerProcess, Content: h.Telemetry.Content,
