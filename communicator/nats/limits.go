@@ -60,8 +60,8 @@ const (
 // The waits between attempts to reach the broker. The embedded one has clients on its machine only:
 // they may often ask whether another process runs it now.
 var (
-	reconnectWaits = backoff.Policy{Initial: time.Second, Multiplier: 1.6, Max: 30 * time.Second, Jitter: 0.2}
-	embeddedWaits  = backoff.Policy{Initial: 50 * time.Millisecond, Multiplier: 2, Max: 250 * time.Millisecond}
-	consumerWaits  = backoff.Policy{Initial: 500 * time.Millisecond, Multiplier: 2, Max: 5 * time.Second, Jitter: 0.2}
-	streamWaits    = backoff.Policy{Initial: 100 * time.Millisecond, Multiplier: 2, Max: time.Second}
+	brokerWaits   = backoff.Policy{Initial: time.Second, Multiplier: 1.6, Max: 30 * time.Second, Jitter: 0.2}
+	embeddedWaits = backoff.Policy{Initial: 50 * time.Millisecond, Multiplier: 2, Max: 250 * time.Millisecond}
+	consumerWaits = backoff.Policy{Initial: 500 * time.Millisecond, Multiplier: 2, Max: 5 * time.Second, Jitter: 0.2}
+	streamWaits   = backoff.Policy{Initial: 100 * time.Millisecond, Multiplier: 2, Max: time.Second}
 )

@@ -30,7 +30,7 @@ func Open(ctx context.Context, o Options) (*Driver, error) {
 	}
 	opts := []natsgo.Option{natsgo.Name(o.Name), natsgo.CustomInboxPrefix(inbox), natsgo.Timeout(dialTimeout),
 		natsgo.MaxReconnects(-1), natsgo.ReconnectBufSize(-1),
-		natsgo.CustomReconnectDelay(reconnectWaits.Wait), natsgo.IgnoreAuthErrorAbort(),
+		natsgo.CustomReconnectDelay(brokerWaits.Wait), natsgo.IgnoreAuthErrorAbort(),
 		natsgo.PingInterval(pingEvery), natsgo.MaxPingsOutstanding(pingsMissed),
 		natsgo.FlusherTimeout(writeTimeout), natsgo.DisconnectErrHandler(d.disconnected),
 		natsgo.ReconnectHandler(d.reconnected), natsgo.ErrorHandler(d.failed),
@@ -62,7 +62,7 @@ func Open(ctx context.Context, o Options) (*Driver, error) {
 // connect tries until it succeeds, the credentials are refused, or wait is over.
 func (d *Driver) connect(ctx context.Context, urls []string, wait time.Duration, opts []natsgo.Option) (*natsgo.Conn,
 	error) {
-	waits := reconnectWaits
+	waits := brokerWaits
 	if d.embedded != nil {
 		waits = embeddedWaits
 	}
