@@ -139,6 +139,10 @@ func TestBridgeDeclinesTheNewestVersion(t *testing.T) {
 		e, no := m["error"].(map[string]any)
 		if declined := m["id"] == "d" || m["id"] == 3.0; no != declined {
 			t.Errorf("%v", m)
+		} else if m["id"] == "d" {
+			if e["code"] != -32601.0 {
+				t.Errorf("%v", m)
+			}
 		} else if data, _ := e["data"].(map[string]any); declined && (e["code"] != -32022.0 ||
 			!strings.Contains(fmt.Sprint(data["supported"]), codec.Version20251125) ||
 			strings.Contains(fmt.Sprint(data["supported"]),
