@@ -42,7 +42,7 @@ func testBrokenBlocks(t *testing.T, c *docChecker) {
 		"fine": {"# Hi\n```text\nanything\n```\n\n```yaml\n" + hello + "```\n\n```yaml\ndefaults: {timeout: " +
 			"3s}\n```\n\n```console\n$ openmas version\nopenmas ...\n```\n" +
 			"\n```console\n$ openmas run " +
-			"examples/hello/openmas.yaml\n...\nSSE_SERVER_URL=http://127.0.0.1:8765\n^C\n...\n...msg=stopped...\n```\n",
+			"examples/hello/openmas.yaml\n...\nSSE_SERVER_URL=http://127.0.0.1:8765\n^C\n...\n...INFO  stopped...\n```\n",
 			""},
 		"go that does not compile": {"```go\npackage main\n\nfunc main() { undefined() }\n```\n", "doc.md:1: "},
 		"go that vet objects to": {"```go\npackage main\n\nimport \"fmt\"\n\nfunc main() { fmt.Printf(\"%d\", " +
