@@ -57,31 +57,63 @@ type GatewayStatus struct {
 
 // AgentStatus is one agent: where it is, what it offers, and what its callers in this process saw.
 type AgentStatus struct {
-	Name         string           `json:"name"`
-	Communicator string           `json:"communicator"`
-	State        State            `json:"state"`
-	Tools        []string         `json:"tools"`
-	Calls        int64            `json:"calls"`
-	Failures     int64            `json:"failures"`
-	Retries      int64            `json:"retries"`
-	BusyMS       int64            `json:"busyMs"` // time that callers waited, all calls added up
-	Instances    []InstanceStatus `json:"instances"`
-	Runner       State            `json:"runner,omitempty"`
+	Name         string   `json:"name"`
+	Communicator string   `json:"communicator"`
+	State        State    `json:"state"`
+	Tools        []string `json:"tools"`
+	Calls        int64    `json:"calls"`
+	Failures     int64    `json:"failures"`
+	Retries      int64    `json:"retries"`
+	BusyMS       int64    `json:"busyMs"` // time that callers waited, all calls added up
+	// P50MS and P99MS are how long half of the calls took at most, and 99 of 100, since the start: at
+	// most a quarter too long.
+	P50MS float64 `json:"p50Ms"`
+	P99MS float64 `json:"p99Ms"`
+	// InFlight are the calls of callers in this process that run now.
+	InFlight int `json:"inFlight"`
+	// LastFailure is the last call that failed. Its message is for who runs the process.
+	LastFailure *Failure         `json:"lastFailure,omitempty"`
+	ByTool      []ToolStatus     `json:"byTool,omitempty"` // tools that were called
+	Instances   []InstanceStatus `json:"instances"`
+	Runner      State            `json:"runner,omitempty"`
 	// WaitsFor are the agents and tools that it requires and that are not there yet.
 	WaitsFor []string `json:"waitsFor,omitempty"`
 
 	remote bool
 }
 
+// A Failure is a call that failed.
+type Failure struct {
+	At      time.Time  `json:"at"`
+	Tool    string     `json:"tool,omitempty"`
+	Code    agent.Code `json:"code"`
+	Message string     `json:"message,omitempty"`
+}
+
+// ToolStatus is what callers in this process saw of one tool. Tool is empty for prompts, resources
+// and names that the agent does not have.
+type ToolStatus struct {
+	Tool     string  `json:"tool,omitempty"`
+	Calls    int64   `json:"calls"`
+	Failures int64   `json:"failures"`
+	InFlight int64   `json:"inFlight"`
+	P50MS    float64 `json:"p50Ms"`
+	P99MS    float64 `json:"p99Ms"`
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
 // InstanceStatus is one instance of an agent.
 type InstanceStatus struct {
-	ID       string `json:"id"`
-	State    State  `json:"state"`
-	PID      int    `json:"pid,omitempty"` // of a child process
-	InFlight int    `json:"inFlight"`
-	Served   int64  `json:"served"`
-	Restarts int64  `json:"restarts"`
-	Error    string `json:"error,omitempty"`
+	ID    string `json:"id"`
+	State State  `json:"state"`
+	// StateSince is when it came into this state.
+	StateSince time.Time `json:"stateSince,omitzero"`
+	PID        int       `json:"pid,omitempty"` // of a child process
+	InFlight   int       `json:"inFlight"`
+	Served     int64     `json:"served"`
+	Restarts   int64     `json:"restarts"`
+	Error      string    `json:"error,omitempty"`
 	// LastLines are what its program wrote last to standard error before it ended. The tool
 	// openmas.status gives them to this program only.
 	LastLines []string `json:"lastLines,omitempty"`
@@ -104,7 +136,12 @@ func (s Status) shownTo(c *agent.Call) Status {
 		return s
 	}
 	s.WaitsFor = ""
-	for _, a := range s.Agents {
+	for n, a := range s.Agents {
+		if a.LastFailure != nil {
+			bare := *a.LastFailure
+			bare.Message = ""
+			s.Agents[n].LastFailure = &bare
+		}
 		for i := range a.Instances {
 			a.Instances[i].LastLines = nil
 		}
@@ -117,11 +154,19 @@ func statusOf(c *route.Callee) AgentStatus {
 	seen := c.Stats()
 	st := AgentStatus{remote: c.Remote, Name: c.Name, Communicator: c.Over, Tools: toolNames(c.Info()),
 		Calls: seen.Calls, Failures: seen.Failures, Retries: seen.Retries, BusyMS: seen.Busy.Milliseconds(),
+		P50MS: ms(seen.Latency.Quantile(0.5)), P99MS: ms(seen.Latency.Quantile(0.99)), InFlight: c.UnderWay(),
 		State: StateReady}
+	if seen.Last != nil {
+		st.LastFailure = (*Failure)(seen.Last)
+	}
+	for _, t := range seen.Tools {
+		st.ByTool = append(st.ByTool, ToolStatus{Tool: t.Tool, Calls: t.Calls, Failures: t.Failures,
+			InFlight: t.InFlight, P50MS: ms(t.Latency.Quantile(0.5)), P99MS: ms(t.Latency.Quantile(0.99))})
+	}
 	up := 0
 	for _, i := range c.Shown.Instances() {
 		now := i.Look()
-		is := InstanceStatus{ID: i.ID, State: State(now.State), InFlight: i.InFlight(), Served: i.Served(),
+		is := InstanceStatus{ID: i.ID, State: State(now.State), StateSince: now.Since, InFlight: i.InFlight(), Served: i.Served(),
 			Restarts: i.Restarts(), Next: now.Next}
 		if err := c.Mask(now.Err); err != nil {
 			is.Error = err.Error()

@@ -10,6 +10,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/runtime/internal/meter"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 	"github.com/openmas/openmas/runtime/project"
@@ -50,7 +51,8 @@ type Options struct {
 // A Callee is one agent as its callers in this process see it.
 type Callee struct {
 	Options
-	stats    stats
+	meter    meter.Meter
+	retries  atomic.Int64
 	underWay atomic.Int64
 
 	chain  chain
@@ -76,9 +78,6 @@ func (c *Callee) Info() agent.Info {
 // UnderWay is how many calls of this process are under way.
 func (c *Callee) UnderWay() int { return int(c.underWay.Load()) }
 
-// Stats are what callers in this process saw so far.
-func (c *Callee) Stats() Stats { return c.stats.read() }
-
 // Call implements [agent.Caller].
 func (c *Callee) Call(ctx context.Context, call *agent.Call) (*agent.Result, error) {
 	if call.Op == agent.OpEvent {
@@ -95,34 +94,46 @@ func (c *Callee) observed(next agent.Caller) agent.Caller {
 		if call.Op == agent.OpEvent {
 			return next.Call(ctx, call)
 		}
+		name := ""
+		if call.Op == agent.OpTool {
+			name = call.Name
+		}
+		tool := c.meter.Tool(name, c.offers)
+		tool.Begin()
 		began := time.Now()
 		res, err := next.Call(ctx, call)
 		took := time.Since(began)
-		c.stats.done(took, err)
+		c.meter.End(tool, name, took, err)
 		return res, c.Log.Made(ctx, call, took, err, func() string { return calls.Meant(call, c.Info()) })
 	})
 }
 
-// Stats are what the callers of one agent saw.
+func (c *Callee) offers(tool string) bool {
+	_, ok := c.Info().Tool(tool)
+	return ok
+}
+
+// Stats are what callers of one agent saw so far.
 type Stats struct {
 	Calls, Failures, Retries int64
 	// Busy is how long callers waited, all calls added up.
-	Busy time.Duration
+	Busy    time.Duration
+	Latency meter.Latency
+	// Tools are the same for each tool that was called.
+	Tools []meter.Counts
+	// Last is the last call that failed; nil: none has.
+	Last *meter.Failure
 }
 
-type stats struct {
-	calls, failures, retries, busy atomic.Int64
-}
-
-func (s *stats) done(took time.Duration, err error) {
-	s.calls.Add(1)
-	s.busy.Add(int64(took))
-	if err != nil {
-		s.failures.Add(1)
+// Stats are what callers in this process saw so far.
+func (c *Callee) Stats() Stats {
+	s := Stats{Retries: c.retries.Load()}
+	s.Tools, s.Last = c.meter.Read()
+	for _, t := range s.Tools {
+		s.Calls += t.Calls
+		s.Failures += t.Failures
+		s.Busy += t.Busy
+		s.Latency = s.Latency.Add(t.Latency)
 	}
-}
-
-func (s *stats) read() Stats {
-	return Stats{Calls: s.calls.Load(), Failures: s.failures.Load(), Retries: s.retries.Load(),
-		Busy: time.Duration(s.busy.Load())}
+	return s
 }

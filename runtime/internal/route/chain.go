@@ -88,6 +88,6 @@ func (c *Callee) repeatable(call *agent.Call, idempotent *bool) bool {
 
 func (c *Callee) retried(ctx context.Context, call *agent.Call, waited time.Duration,
 	cause error) (context.Context, func(error)) {
-	c.stats.retries.Add(1)
+	c.retries.Add(1)
 	return c.Telemetry.Attempt(ctx, c.Hop, call, waited, c.Mask(cause))
 }

@@ -27,6 +27,8 @@ const (
 // A Condition is how an instance is at one moment.
 type Condition struct {
 	State State
+	// Since is when it came into the state.
+	Since time.Time
 	// Err is why it is not ready, or why its last session ended; nil while it is ready.
 	Err error
 	// Next is when it is tried again; zero: not, or now.
@@ -53,7 +55,7 @@ type Instance struct {
 }
 
 func newInstance(name string, n int) *Instance {
-	return &Instance{ID: fmt.Sprintf("%s/%d", name, n), now: Condition{State: Starting}}
+	return &Instance{ID: fmt.Sprintf("%s/%d", name, n), now: Condition{State: Starting, Since: time.Now()}}
 }
 
 // Up gives the instance a fresh session, for new calls.
@@ -66,6 +68,10 @@ func (i *Instance) Up(p communicator.Peer) {
 
 // become is called with mu held.
 func (i *Instance) become(now Condition) {
+	now.Since = i.now.Since
+	if now.State != i.now.State || now.Since.IsZero() {
+		now.Since = time.Now()
+	}
 	i.now = now
 	if i.changed != nil {
 		close(i.changed)
