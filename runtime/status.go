@@ -65,8 +65,8 @@ type AgentStatus struct {
 	Failures     int64    `json:"failures"`
 	Retries      int64    `json:"retries"`
 	BusyMS       int64    `json:"busyMs"` // time that callers waited, all calls added up
-	// P50MS and P99MS are how long half of the calls took at most, and 99 of 100, since the start: at
-	// most a quarter too long.
+	// P50MS and P99MS are how long half of the calls took at most, and 99 of 100, since the start:
+	// at most a quarter too long.
 	P50MS float64 `json:"p50Ms"`
 	P99MS float64 `json:"p99Ms"`
 	// InFlight are the calls of callers in this process that run now.
@@ -166,8 +166,8 @@ func statusOf(c *route.Callee) AgentStatus {
 	up := 0
 	for _, i := range c.Shown.Instances() {
 		now := i.Look()
-		is := InstanceStatus{ID: i.ID, State: State(now.State), StateSince: now.Since, InFlight: i.InFlight(), Served: i.Served(),
-			Restarts: i.Restarts(), Next: now.Next}
+		is := InstanceStatus{ID: i.ID, State: State(now.State), StateSince: now.Since,
+			InFlight: i.InFlight(), Served: i.Served(), Restarts: i.Restarts(), Next: now.Next}
 		if err := c.Mask(now.Err); err != nil {
 			is.Error = err.Error()
 			for _, line := range client.LastLines(now.Err) {

@@ -3,22 +3,27 @@
 //
 // Each command is in the file of its name. What the commands share:
 //
-//	exit.go     the exit codes, and how errors are shown
+//	exit.go     the exit codes
 //	output.go   what goes to which stream; JSON and tables
 //	project.go  the project file: -p, --profile, --set
 //	server.go   an MCP server instead of a project: --url, --command, --token-env
 //	target.go   what list and call work on, one of these two
+//	running.go  the processes of a project that run on this machine
 //	system.go   how a command reaches the agents of a project
 //	unknown.go  the answer to a command, flag or argument that is unknown
 package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -67,7 +72,8 @@ over a broker, or over MCP.
   openmas run                       run the project in this folder
   openmas list                      list what its agents offer
   openmas call geo.locate city=Bern call a tool`,
-		a.runCommand(), a.validateCommand(), a.listCommand(), a.callCommand(), a.eventsCommand(), a.versionCommand())
+		a.runCommand(), a.validateCommand(), a.listCommand(), a.callCommand(), a.eventsCommand(),
+		a.statusCommand(), a.versionCommand())
 	for _, command := range a.Commands {
 		root.AddCommand(command(a))
 	}
@@ -88,4 +94,36 @@ func Group(use, short, long string, commands ...*cobra.Command) *cobra.Command {
 	}
 	c.AddCommand(commands...)
 	return c
+}
+
+// exit shows how a command ended, without secrets of the project file, and returns its exit code.
+func (a *App) exit(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	code := exitFailed
+	var exit *exitError
+	var config *project.Error
+	switch {
+	case errors.As(err, &exit):
+		code = exit.code
+		if exit.err == nil {
+			return code
+		}
+	case errors.As(err, &config):
+		code = exitUsage
+	}
+	text := strings.TrimRight(err.Error(), "\n")
+	if lines := client.LastLines(err); len(lines) > 0 {
+		text += "\nthe program's last lines:\n    " + strings.Join(lines, "\n    ")
+	}
+	if a.cfg != nil {
+		text = a.cfg.Redact(text)
+	}
+	if a.jsonErr != nil {
+		inJSON(a.jsonErr, text)
+		return code
+	}
+	fmt.Fprintf(a.Err, "openmas: %s\n", text)
+	return code
 }

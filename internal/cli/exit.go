@@ -1,12 +1,7 @@
 package cli
 
 import (
-	"errors"
 	"fmt"
-	"strings"
-
-	"github.com/openmas/openmas/mcp/client"
-	"github.com/openmas/openmas/runtime/project"
 )
 
 // The exit codes of every command, as docs/cli.md has them.
@@ -38,35 +33,3 @@ func Usage(err error) error { return &exitError{exitUsage, err} }
 
 // Exit is an error that ends the program with code and shows nothing.
 func Exit(code int) error { return &exitError{code: code} }
-
-// exit shows how a command ended, without secrets of the project file, and returns its exit code.
-func (a *App) exit(err error) int {
-	if err == nil {
-		return exitOK
-	}
-	code := exitFailed
-	var exit *exitError
-	var config *project.Error
-	switch {
-	case errors.As(err, &exit):
-		code = exit.code
-		if exit.err == nil {
-			return code
-		}
-	case errors.As(err, &config):
-		code = exitUsage
-	}
-	text := strings.TrimRight(err.Error(), "\n")
-	if lines := client.LastLines(err); len(lines) > 0 {
-		text += "\nthe program's last lines:\n    " + strings.Join(lines, "\n    ")
-	}
-	if a.cfg != nil {
-		text = a.cfg.Redact(text)
-	}
-	if a.jsonErr != nil {
-		inJSON(a.jsonErr, text)
-		return code
-	}
-	fmt.Fprintf(a.Err, "openmas: %s\n", text)
-	return code
-}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -51,8 +52,28 @@ gateway: {listen: "127.0.0.1:0", expose: [worker]}
 	if r := run(t, "", "call", "greeter.greet", "--isolated", "--url", "http://127.0.0.1:1"); r.code != exitUsage {
 		t.Errorf("--isolated and --url: %+v", r)
 	}
+	if r := run(t, "", "call", "greeter.greet", "-p", path); r.code != exitFailed {
+		t.Errorf("a call without its argument: %+v", r)
+	}
+	r = run(t, "", "status", "-p", path)
+	if r.code != exitOK || r.err != "" ||
+		!strings.Contains(r.out, fmt.Sprintf("crew: ready, process %d, up ", p.Process.Pid)) ||
+		!regexp.MustCompile(`(?m)^greeter/0 +ready +\d+s +0 +3 +0 +2 +1 +\S+ +\S+ +\d+s ago greet: invalid_argument: `).
+			MatchString(r.out) {
+		t.Errorf("status: %+v", r)
+	}
+	var all systemStatus
+	r = run(t, "", "status", "--json", "-p", path)
+	if err := json.Unmarshal([]byte(r.out), &all); err != nil || len(all.Processes) != 1 ||
+		len(all.Processes[0].Agents) != 2 || all.Processes[0].Agents[0].ByTool[0].Tool != "greet" {
+		t.Errorf("status --json: %+v, %v", r, err)
+	}
 	p.signal(syscall.SIGKILL)
 	<-p.ended
+	r = run(t, "", "status", "-p", path)
+	if r.code != exitFailed || !strings.Contains(r.err, "openmas run starts one") {
+		t.Errorf("status of what does not run: %+v", r)
+	}
 	r = runWith(t.Context(), "", []string{"GREETING=Ho"}, "call", "greeter.greet", "name=Ada", "-p", path)
 	if r.code != exitOK || r.out != "Ho, Ada!\n" ||
 		!strings.HasPrefix(r.err, "openmas: project crew does not run: starting it for this command\n") {

@@ -7,8 +7,8 @@ import (
 )
 
 // The bounds of the buckets grow by a quarter of a power of two, so a quantile is at most a quarter
-// too long. The first bucket has all that is faster than 256 ns, the last all that is slower than two
-// minutes.
+// too long. The first bucket has all that is faster than 256 ns, the last all that is slower than
+// two minutes.
 const (
 	firstBit = 8  // 256 ns
 	lastBit  = 37 // 137 s

@@ -20,7 +20,8 @@ func TestQuantile(t *testing.T) {
 			t.Errorf("%v: %v", d, got)
 		}
 	}
-	for d, want := range map[time.Duration]int{-1: 0, 0: 0, 255: 0, 256: 1, 1 << 37: buckets - 1, 1<<63 - 1: buckets - 1} {
+	for d, want := range map[time.Duration]int{-1: 0, 0: 0, 255: 0, 256: 1, 1 << 37: buckets - 1,
+		1<<63 - 1: buckets - 1} {
 		if got := bucketOf(d); got != want {
 			t.Errorf("bucket of %d: %d, want %d", d, got, want)
 		}
