@@ -181,13 +181,13 @@ func TestOnceEndsWhenAChildIsGivenUp(t *testing.T) {
 // A Runner that does not heed the drain must not keep the process.
 func TestADrainEndsWhateverRuns(t *testing.T) {
 	t.Parallel()
-	release, over := make(chan struct{}), make(chan struct{})
+	began, release, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	s := start(t, &project.Config{Drain: project.Drain{Timeout: moment},
 		Agents: map[string]project.Agent{"a": {Type: "deaf"}}},
 		agent.Types{"deaf": func() agent.Agent {
-			return &runs{run: func(context.Context) error { defer close(over); <-release; return nil }}
+			return &runs{run: func(context.Context) error { defer close(over); close(began); <-release; return nil }}
 		}})
-	testkit.Eventually(t, "it runs", func() bool { return s.agentStatus("a").Runner == runtime.StateRunning })
+	<-began // not only its state: a drain before it would not wait for it
 	s.stop()
 	err := s.wait()
 	if err == nil || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "the Runner of a/0 "+
