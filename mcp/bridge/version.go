@@ -13,6 +13,8 @@ import (
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
+const handshakeOnly = "the bridge speaks the versions of the protocol that begin with a handshake"
+
 // declined is the answer to a request of a protocol version without a handshake; nil for any other.
 // Such requests cannot pass unchanged, since over HTTP they repeat parts of themselves in headers,
 // and HTTP+SSE does not have that version. Clients ask first whether a server has it, with
@@ -23,8 +25,8 @@ func declined(env *wire.Envelope) []byte {
 		return nil
 	}
 	if string(env.Method) == "server/discover" {
-		return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":"method not found: server/discover: the bridge speaks the versions of the protocol that begin with a handshake"}}`,
-			env.ID, jsonrpc.CodeMethodNotFound)
+		return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":"method not found: %s"}}`,
+			env.ID, jsonrpc.CodeMethodNotFound, "server/discover: "+handshakeOnly)
 	}
 	var meta, version []byte
 	rawjson.Object(env.Params, func(k, v []byte) bool { return string(k) != "_meta" || codec.SetOnce(&meta, v) })
@@ -40,6 +42,6 @@ func declined(env *wire.Envelope) []byte {
 	})
 	// strings always encode
 	data, _ := json.Marshal(sdk.UnsupportedProtocolVersionData{Supported: spoken, Requested: asked})
-	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":"the bridge speaks the versions of the protocol that begin with a handshake","data":%s}}`,
-		env.ID, sdk.CodeUnsupportedProtocolVersion, data)
+	return fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":"%s","data":%s}}`,
+		env.ID, sdk.CodeUnsupportedProtocolVersion, handshakeOnly, data)
 }
