@@ -55,7 +55,7 @@ func (s *Session) endOr(err error) error {
 	if cause := context.Cause(s.ctx); cause != nil {
 		return cause
 	}
-	return codec.WithoutURL(err)
+	return codec.WithoutURL(withoutMethod(err))
 }
 
 // refusal is the error that an HTTP status stands for, in the server's words if it has some.

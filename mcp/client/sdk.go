@@ -121,6 +121,15 @@ func flushCancellations(ctx context.Context, cs *sdk.ClientSession) {
 	_ = cs.Ping(ctx, nil) // the connection is closed next, whatever the answer
 }
 
+// withoutMethod cuts off the method that the SDK puts before the failure of a request. Errors of
+// ours name its target.
+func withoutMethod(err error) error {
+	if inner := errors.Unwrap(err); inner != nil && strings.HasPrefix(err.Error(), `calling "`) {
+		return inner
+	}
+	return err
+}
+
 // rootsParams are the parameters of roots/list, which may have none: the SDK gives a nil pointer in
 // the interface then.
 func rootsParams(params sdk.Params) sdk.Params {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
 )
@@ -79,7 +80,8 @@ func (w way) open(url string) (*client.Session, error) {
 		if err != nil {
 			return nil, err
 		}
-		target.Command, target.Env = []string{exe}, map[string]string{serverVariable: w.version}
+		target.Command, target.Env = []string{exe}, map[string]string{serverVariable: w.version,
+			"GORACE": testkit.NoExitSleep}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
@@ -150,13 +152,26 @@ func try(t testing.TB, s *client.Session, sc script, asks int) (out seen) {
 	l := &listener{}
 	out.outcome = callOnce(ctx, s, "do", sc, l)
 	out.notices, out.fast = l.said, s.FastCalls()-before
+	if sc.ends {
+		select {
+		case <-s.Done():
+		case <-ctx.Done():
+			t.Fatalf("the session goes on after %s", out.outcome)
+		}
+	}
 	if out.over = s.Err(); out.over != nil {
 		return out
 	}
 	for len(out.got) < 1+asks { // our answers to the server may come later than its own
 		got, err := askWhatItGot(ctx, s)
 		if err != nil {
-			t.Fatalf("got: %v, after %q", err, out.got)
+			select {
+			case <-s.Done(): // a moment after the call
+				out.over, out.got = s.Err(), nil
+				return out
+			case <-ctx.Done():
+				t.Fatalf("got: %v, after %q", err, out.got)
+			}
 		}
 		out.got = append(out.got, got...)
 	}
@@ -175,8 +190,7 @@ func askWhatItGot(ctx context.Context, s *client.Session) (out []string, err err
 		return nil, err
 	}
 	for _, m := range got.Got {
-		// After some errors the session is asked whether it is still known. The answer counts for a
-		// while, so that it depends on the time whether a call asks.
+		// a session is asked whether it is still known after some errors, beside the call
 		if msg := withoutIDs(canon(m)); !strings.Contains(msg, `"method":"ping"`) {
 			out = append(out, msg)
 		}
@@ -192,6 +206,11 @@ func callOnce(ctx context.Context, s *client.Session, tool string, sc script, ba
 	}
 	res, err := s.Call(ctx, &agent.Call{ID: "c", Op: agent.OpTool, Agent: "scripted", Name: tool, Input: in,
 		Attempt: 1, Back: back})
+	return outcomeOf(res, err)
+}
+
+// outcomeOf is what came of a call.
+func outcomeOf(res *agent.Result, err error) string {
 	if err == nil {
 		return "result " + canon([]byte(encode(res)))
 	}
@@ -200,11 +219,12 @@ func callOnce(ctx context.Context, s *client.Session, tool string, sc script, ba
 		return "not an agent.Error: " + err.Error()
 	}
 	return fmt.Sprintf("error %s %q retry after %v, details %s, not executed %v", e.Code,
-		offset.ReplaceAllString(e.Message, "byte …"), e.RetryAfter, canon(e.Details), e.NotExecuted)
+		elsewhere.ReplaceAllString(e.Message, "…"), e.RetryAfter, canon(e.Details), e.NotExecuted)
 }
 
-// offset is a place in a message, which depends on the length of its id.
-var offset = regexp.MustCompile(`byte [0-9]+`)
+// elsewhere is a place in a message, which depends on the length of its id, an address, or a
+// process.
+var elsewhere = regexp.MustCompile(`byte [0-9]+|127\.0\.0\.1:[0-9]+|pid [0-9]+|\[[0-9]+\]`)
 
 func (a seen) differs(b seen) string {
 	switch {
@@ -218,6 +238,24 @@ func (a seen) differs(b seen) string {
 		return fmt.Sprintf("end of the session: %v, %v", a.over, b.over)
 	}
 	return ""
+}
+
+// tryBoth makes one call with the fast path and one without, on sessions that are opened anew where
+// they have ended.
+func (w way) tryBoth(t testing.TB, sessions *[2]*client.Session, urls [2]string, sc script, asks int) (both [2]seen) {
+	t.Helper()
+	for i := range both {
+		if s := sessions[i]; s == nil || s.Err() != nil {
+			closeSession(s)
+			w.fast = i == 0
+			var err error
+			if sessions[i], err = w.open(urls[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		both[i] = try(t, sessions[i], sc, asks)
+	}
+	return both
 }
 
 // What a server answers means the same with the fast path and without.
@@ -238,18 +276,7 @@ func TestAnswersMeanTheSame(t *testing.T) {
 					if !answer && !w.json {
 						sc.Say = append(sc.Say, []byte(end))
 					}
-					var both [2]seen
-					for i := range both {
-						if s := sessions[i]; s == nil || s.Err() != nil {
-							closeSession(s)
-							w.fast = i == 0
-							var err error
-							if sessions[i], err = w.open(urls[i]); err != nil {
-								t.Fatal(err)
-							}
-						}
-						both[i] = try(t, sessions[i], sc, c.options["asks"])
-					}
+					both := w.tryBoth(t, &sessions, urls, sc, c.options["asks"])
 					if d := both[0].differs(both[1]); d != "" {
 						t.Errorf("with the fast path and without, %s", d)
 					}

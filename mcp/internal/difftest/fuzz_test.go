@@ -31,19 +31,8 @@ func FuzzAnswers(f *testing.F) {
 		} else {
 			sc.Say = append(sc.Say, []byte(end))
 		}
-		var both [2]seen
-		for k := range both {
-			if s := sessions[i][k]; s == nil || s.Err() != nil {
-				closeSession(s)
-				ways[i].fast = k == 0
-				var err error
-				if sessions[i][k], err = ways[i].open(urls[i][k]); err != nil {
-					t.Fatal(err)
-				}
-			}
-			both[k] = try(t, sessions[i][k], sc, 0)
-			both[k].got = nil // what the server is asked may come later
-		}
+		both := ways[i].tryBoth(t, &sessions[i], urls[i], sc, 0)
+		both[0].got, both[1].got = nil, nil // what the server is asked may come later
 		if d := both[0].differs(both[1]); d != "" {
 			t.Errorf("%s: with the fast path and without, %s", ways[i], d)
 		}

@@ -18,6 +18,9 @@ func TestMain(m *testing.M) {
 	if version := os.Getenv(serverVariable); version != "" {
 		os.Exit(serveStdin(version))
 	}
+	if address := os.Getenv(relayVariable); address != "" {
+		os.Exit(relay(address))
+	}
 	flag.Parse()
 	_ = flag.Set("test.parallel", "32") // conversations mostly wait
 	goleak.VerifyTestMain(m)

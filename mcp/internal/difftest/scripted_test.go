@@ -33,8 +33,13 @@ type script struct {
 	Say [][]byte `json:"say"`
 	// Over streamable HTTP: Status of the response; JSON: it is the first message, not a stream of
 	// events.
-	Status int  `json:"status,omitempty"`
-	JSON   bool `json:"json,omitempty"`
+	Status int               `json:"status,omitempty"`
+	JSON   bool              `json:"json,omitempty"`
+	Header map[string]string `json:"header,omitempty"`
+	// Over stdio: the program ends then.
+	Exit bool `json:"exit,omitempty"`
+
+	ends bool // so does the session, which may be a moment after the call
 }
 
 // A scripted is a server without an SDK, with every byte under control. It speaks one version of
@@ -70,6 +75,10 @@ func (s *scripted) answer(raw []byte) script {
 		return script{Say: [][]byte{fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s,"%s":%s}`, m.ID, member, value)}}
 	}
 	result := func(text string) script { return say("result", text) }
+	if _, err := strconv.ParseInt(string(m.ID), 10, 32); err != nil && len(m.ID) > 0 && m.Method != "" {
+		// as servers that keep ids in 32 bits
+		return script{Say: [][]byte{[]byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no such id"}}`)}}
+	}
 	switch m.Method {
 	case "initialize":
 		return result(`{"protocolVersion":"` + s.version + `","capabilities":{"tools":{},"logging":{}},` +
@@ -131,10 +140,14 @@ func serveStdin(version string) (code int) {
 		if err != nil {
 			return 0
 		}
-		for _, say := range s.answer(bytes.TrimSpace(line)).Say {
+		answer := s.answer(bytes.TrimSpace(line))
+		for _, say := range answer.Say {
 			if _, err := os.Stdout.Write(append(say, '\n')); err != nil {
 				return 1
 			}
+		}
+		if answer.Exit {
+			return 3
 		}
 	}
 }
@@ -160,6 +173,9 @@ func (s *scripted) serveHTTP(t testing.TB) string {
 			w.Header().Set("Content-Type", "application/json")
 		default:
 			w.Header().Set("Content-Type", "text/event-stream")
+		}
+		for k, v := range say.Header {
+			w.Header().Set(k, v)
 		}
 		if say.Status != 0 {
 			w.WriteHeader(say.Status)

@@ -220,6 +220,9 @@ func TestServersAnswerTheSame(t *testing.T) {
 			continue
 		}
 		for _, trusted := range []bool{false, true} {
+			if trusted && w.version < eraLast {
+				continue // whom a server believes does not depend on the version
+			}
 			t.Run(fmt.Sprintf("%s trusted=%v", w, trusted), func(t *testing.T) {
 				t.Parallel()
 				for name, c := range requestCases(t) {

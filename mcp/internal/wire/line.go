@@ -242,7 +242,8 @@ func (l *Line) readMessages() error {
 			return l.Err()
 		default:
 		}
-		if line = bytes.TrimSpace(line); len(line) == 0 {
+		// some programs begin with a byte order mark
+		if line = bytes.TrimSpace(bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))); len(line) == 0 {
 			continue
 		}
 		if bad := l.accept(line, &env); bad == nil {
