@@ -2,8 +2,6 @@ package project
 
 import (
 	"net/url"
-	"slices"
-	"strings"
 
 	"github.com/openmas/openmas/mcp"
 )
@@ -165,29 +163,4 @@ func (a *Agent) defaultCommunicator() string {
 		}
 	}
 	return known[0]
-}
-
-// ChildDir returns the working directory of an agent's child process.
-func (c *Config) ChildDir(agent string) string { return c.Path(c.Agents[agent].Dir) }
-
-// ChildCommand returns the program and arguments of a command agent. A program named with a path
-// separator is found from the project file's folder, any other in PATH.
-func (c *Config) ChildCommand(agent string) []string {
-	argv := slices.Clone(c.Agents[agent].Command)
-	if len(argv) > 0 && strings.ContainsAny(argv[0], separators) {
-		argv[0] = c.Path(argv[0])
-	}
-	return argv
-}
-
-// AgentNames returns the agents' names in the order of the project file; those that it does not
-// list come last, by name.
-func (c *Config) AgentNames() []string {
-	names := sortedKeys(c.Agents)
-	if c.written != nil {
-		slices.SortStableFunc(names, func(a, b string) int {
-			return c.written.order("agents", a) - c.written.order("agents", b)
-		})
-	}
-	return names
 }

@@ -113,9 +113,3 @@ func (v *validator) events() {
 		}
 	}
 }
-
-func (v *validator) certificate(keys []string, t TLS) {
-	if (t.CertFile == "") != (t.KeyFile == "") {
-		v.fail(keys, "", "cert_file and key_file belong together")
-	}
-}

@@ -3,6 +3,7 @@ package project
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -58,9 +59,6 @@ type Config struct {
 	secrets secrets // what Redact replaces
 }
 
-// Off is the value of a number, duration or size that is off, where a key can be.
-const Off = -1
-
 // Telemetry says where traces are sent. What is left out is taken from the standard
 // OTEL_EXPORTER_OTLP_ environment variables; without an endpoint nothing is sent.
 type Telemetry struct {
@@ -89,4 +87,16 @@ func (c *Config) StartTimeout(agent string) time.Duration {
 // String names the project, not its values: some of them are secrets.
 func (c *Config) String() string {
 	return fmt.Sprintf("project %s (%d agents)", c.Project, len(c.Agents))
+}
+
+// AgentNames returns the agents' names in the order of the project file; those that it does not
+// list come last, by name.
+func (c *Config) AgentNames() []string {
+	names := sortedKeys(c.Agents)
+	if c.written != nil {
+		slices.SortStableFunc(names, func(a, b string) int {
+			return c.written.order("agents", a) - c.written.order("agents", b)
+		})
+	}
+	return names
 }

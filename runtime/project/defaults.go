@@ -9,17 +9,6 @@ import (
 // Default returns the configuration of a project that says nothing: every default, no agents.
 func Default() *Config { return (&Config{}).filled() }
 
-// Complete returns a copy of c in which every zero value has its default, or everything wrong with
-// it, as Errors. The agents' policies stay as they are: see [Config.PolicyFor]. The copy knows its
-// secrets: see [Config.Redact].
-func (c *Config) Complete() (*Config, error) {
-	c = c.filled()
-	if problems := c.problems(); len(problems) > 0 {
-		return nil, problems
-	}
-	return c, nil
-}
-
 // filled returns a copy of c with its defaults and its secrets. It is the one place where defaults
 // are applied.
 func (c *Config) filled() *Config {
@@ -66,6 +55,34 @@ func fill(section reflect.Value, a *Agent) {
 			if field := section.FieldByIndex(k.index); !field.IsNil() {
 				fill(field.Elem(), a)
 			}
+		}
+	}
+}
+
+// PolicyFor returns the policy of a call to a tool: what the tool says, then its agent, then the
+// project's defaults, then openmas itself. No field of it is zero, but for Idempotent where nobody
+// says anything. Neither the agent nor the tool need be configured.
+func (c *Config) PolicyFor(agent, tool string) Policy {
+	a := c.Agents[agent]
+	return a.Tools[tool].over(a.Policy).over(c.Defaults).over(standard.Defaults)
+}
+
+// standard is a project that says nothing.
+var standard = Default()
+
+// over fills the zero fields of p from base.
+func (p Policy) over(base Policy) Policy {
+	inherit(reflect.ValueOf(&p).Elem(), reflect.ValueOf(base))
+	return p
+}
+
+func inherit(to, from reflect.Value) {
+	for _, k := range declared.section(to.Type()).keys {
+		switch field := to.FieldByIndex(k.index); {
+		case k.typ.Kind() == reflect.Struct:
+			inherit(field, from.FieldByIndex(k.index))
+		case field.IsZero():
+			field.Set(from.FieldByIndex(k.index))
 		}
 	}
 }

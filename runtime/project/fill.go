@@ -3,8 +3,6 @@ package project
 import (
 	"fmt"
 	"reflect"
-	"strings"
-	"unicode"
 )
 
 // Fill sets the fields of the struct that target points to from an agent's config:
@@ -32,8 +30,4 @@ func Fill(target any, config map[string]any) error {
 		return Errors(sorted(d.problems, nil))
 	}
 	return nil
-}
-
-func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, unicode.IsControl), " ")
 }

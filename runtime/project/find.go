@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -55,4 +56,17 @@ func cause(err error) string {
 		return pathErr.Err.Error()
 	}
 	return err.Error()
+}
+
+// ChildDir returns the working directory of an agent's child process.
+func (c *Config) ChildDir(agent string) string { return c.Path(c.Agents[agent].Dir) }
+
+// ChildCommand returns the program and arguments of a command agent. A program named with a path
+// separator is found from the project file's folder, any other in PATH.
+func (c *Config) ChildCommand(agent string) []string {
+	argv := slices.Clone(c.Agents[agent].Command)
+	if len(argv) > 0 && strings.ContainsAny(argv[0], separators) {
+		argv[0] = c.Path(argv[0])
+	}
+	return argv
 }

@@ -1,7 +1,6 @@
 package project
 
 import (
-	"reflect"
 	"time"
 )
 
@@ -28,45 +27,4 @@ type Retry struct {
 	Multiplier float64 `yaml:"multiplier" default:"2" min:"1" max:"1000"`
 	// The longest wait does not grow beyond this.
 	Max time.Duration `yaml:"max" default:"10s"`
-}
-
-// PolicyFor returns the policy of a call to a tool: what the tool says, then its agent, then the
-// project's defaults, then openmas itself. No field of it is zero, but for Idempotent where nobody
-// says anything. Neither the agent nor the tool need be configured.
-func (c *Config) PolicyFor(agent, tool string) Policy {
-	a := c.Agents[agent]
-	return a.Tools[tool].over(a.Policy).over(c.Defaults).over(standard.Defaults)
-}
-
-// standard is a project that says nothing.
-var standard = Default()
-
-// over fills the zero fields of p from base.
-func (p Policy) over(base Policy) Policy {
-	inherit(reflect.ValueOf(&p).Elem(), reflect.ValueOf(base))
-	return p
-}
-
-func inherit(to, from reflect.Value) {
-	for _, k := range declared.section(to.Type()).keys {
-		switch field := to.FieldByIndex(k.index); {
-		case k.typ.Kind() == reflect.Struct:
-			inherit(field, from.FieldByIndex(k.index))
-		case field.IsZero():
-			field.Set(from.FieldByIndex(k.index))
-		}
-	}
-}
-
-// policy checks what one level says in the light of what it inherits.
-func (v *validator) policy(keys []string, own, resolved Policy) {
-	said := own.Retry.Initial != 0 || own.Retry.Max != 0
-	v.waits(below(keys, "retry"), said, resolved.Retry.Initial, resolved.Retry.Max)
-}
-
-// waits checks that a wait has room to grow, where anything was said about it.
-func (v *validator) waits(keys []string, said bool, initial, longest time.Duration) {
-	if said && longest < initial {
-		v.fail(below(keys, "max"), "", "%s is shorter than initial, %s", durationText(longest), durationText(initial))
-	}
 }

@@ -11,9 +11,6 @@ import (
 	"time"
 )
 
-// offText is what is written where something is off.
-const offText = "off"
-
 // scalars set the values of the kinds that are written as one word.
 var scalars = map[reflect.Kind]func(d *decoder, dst reflect.Value, v any) bool{
 	reflect.String: (*decoder).string, reflect.Bool: (*decoder).bool,
@@ -171,21 +168,4 @@ func (d *decoder) float(dst reflect.Value, v any) bool {
 	}
 	dst.SetFloat(f)
 	return d.positive(v, f > 0, "must be more than 0, not %v", f)
-}
-
-// setText sets what a tag says.
-func setText(dst reflect.Value, text string) error {
-	if dst.Kind() == reflect.Pointer {
-		dst.Set(reflect.New(dst.Type().Elem()))
-		dst = dst.Elem()
-	}
-	if i, err := strconv.ParseInt(text, 10, 64); err == nil && dst.CanInt() { // off, for a duration or size
-		dst.SetInt(i)
-		return nil
-	}
-	d := decoder{}
-	if !d.set(dst, text, nil) {
-		return d.problems[0]
-	}
-	return nil
 }

@@ -65,3 +65,9 @@ func (s *Size) UnmarshalText(text []byte) error {
 	*s = Size(n) * unit
 	return nil
 }
+
+// Off is the value of a number, duration or size that is off, where a key can be.
+const Off = -1
+
+// offText is what is written where something is off.
+const offText = "off"

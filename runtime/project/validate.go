@@ -3,30 +3,32 @@ package project
 import (
 	"fmt"
 	"math"
-	"net"
-	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
+	"unicode"
 
 	"github.com/openmas/openmas/internal/nearest"
 )
-
-// validName is what a project and an agent may be called.
-var validName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
-
-const nameRule = "lower-case letters, digits and hyphens, a letter first, at most 32"
-
-// runtimeAgent is the name of the runtime's own agent.
-const runtimeAgent = "openmas"
 
 // Validate reports everything wrong with c as Errors, or nil. Zero values count as their defaults.
 // What needs the agents' code, such as an unknown type, is not known here.
 func (c *Config) Validate() error {
 	_, err := c.Complete()
 	return err
+}
+
+// Complete returns a copy of c in which every zero value has its default, or everything wrong with
+// it, as Errors. The agents' policies stay as they are: see [Config.PolicyFor]. The copy knows its
+// secrets: see [Config.Redact].
+func (c *Config) Complete() (*Config, error) {
+	c = c.filled()
+	if problems := c.problems(); len(problems) > 0 {
+		return nil, problems
+	}
+	return c, nil
 }
 
 // problems are those of a Config whose defaults are filled in.
@@ -51,27 +53,6 @@ func (c *Config) problems() Errors {
 	v.gateway()
 	v.telemetry()
 	return v.out
-}
-
-// A validator collects what is wrong with a Config: what its declaration forbids, and what keys
-// demand of each other.
-type validator struct {
-	c   *Config
-	out Errors
-}
-
-func (v *validator) fail(keys []string, hint, format string, args ...any) {
-	e := v.c.Errorf(slices.Clone(keys), "%s: %s", joinPath(keys), fmt.Sprintf(format, args...))
-	e.Hint = hint
-	v.out = append(v.out, e)
-}
-
-// quote shows a value, masked where it holds a secret.
-func (v *validator) quote(keys []string, value string) string {
-	if v.c.written == nil {
-		return strconv.Quote(value)
-	}
-	return quote(v.c.written.at(keys...), value)
 }
 
 // bounds checks the values of a section against its declaration. a is the agent whose section it
@@ -205,28 +186,6 @@ func (v *validator) communicator(keys []string, a *Agent) {
 	}
 }
 
-func (v *validator) url(keys []string, text string) {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		v.fail(keys, `write "https://host/path"`, "%s is not an http or https URL", v.quote(keys, text))
-	case u.User != nil:
-		v.fail(keys, `write headers: {Authorization: "…"}`, "a URL must not hold a password: it appears in logs")
-	}
-}
-
-func (v *validator) address(keys []string, addr string) bool {
-	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
-	}
-	if err != nil {
-		v.fail(keys, `write host:port, like "127.0.0.1:8765"; port 0 takes a free one`, "%s is not an address",
-			v.quote(keys, addr))
-	}
-	return err == nil
-}
-
 func (v *validator) telemetry() {
 	keys := []string{"telemetry", "endpoint"}
 	switch endpoint := v.c.Telemetry.Endpoint; {
@@ -237,3 +196,81 @@ func (v *validator) telemetry() {
 		v.address(keys, endpoint)
 	}
 }
+
+// policy checks what one level says in the light of what it inherits.
+func (v *validator) policy(keys []string, own, resolved Policy) {
+	said := own.Retry.Initial != 0 || own.Retry.Max != 0
+	v.waits(below(keys, "retry"), said, resolved.Retry.Initial, resolved.Retry.Max)
+}
+
+// waits checks that a wait has room to grow, where anything was said about it.
+func (v *validator) waits(keys []string, said bool, initial, longest time.Duration) {
+	if said && longest < initial {
+		v.fail(below(keys, "max"), "", "%s is shorter than initial, %s", durationText(longest), durationText(initial))
+	}
+}
+
+// surroundings checks what a child process is given.
+func (v *validator) surroundings(keys []string, a *Agent) {
+	for _, name := range sortedKeys(a.Env) {
+		switch {
+		case name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(a.Env[name], "\x00"):
+			v.fail(below(keys, "env", name), "", "is not an environment variable")
+		case name == "OPENMAS_URL" || name == "OPENMAS_TOKEN":
+			v.fail(below(keys, "env", name), "", "openmas sets this variable itself")
+		}
+	}
+	if len(a.Command) > 0 && a.Command[0] == "" {
+		v.fail(below(keys, "command", item(0)), "", "the program is empty")
+	}
+	for i, arg := range a.Command {
+		if strings.Contains(arg, "\x00") {
+			v.fail(below(keys, "command", item(i)), "", "contains a NUL character")
+		}
+	}
+}
+
+var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+
+func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }
+
+// access checks what goes with an HTTP connection, and what is asked of servers that are not ours.
+func (v *validator) access(keys []string, a *Agent) {
+	at := func(key ...string) []string { return below(keys, key...) }
+	if a.URL != "" {
+		v.url(at("url"), a.URL)
+	}
+	for _, name := range sortedKeys(a.Headers) {
+		if !headerName.MatchString(name) || hasControl(a.Headers[name]) {
+			v.fail(at("headers", name), "", "is not a valid HTTP header")
+		}
+	}
+	auth := slices.ContainsFunc(sortedKeys(a.Headers), func(h string) bool {
+		return strings.EqualFold(h, "Authorization")
+	})
+	if a.URL != "" && (a.Token != "" || v.c.Position(at("token")...) != (Position{})) {
+		if v.token(at("token"), a.Token) && auth {
+			v.fail(at("token"), "keep one of them", "headers has an Authorization as well")
+		}
+	}
+	if o := a.OAuth; o != (OAuth{}) && a.URL != "" {
+		switch {
+		case o.ClientID == "" || o.ClientSecret == "":
+			v.fail(at("oauth"), "", "needs client_id and client_secret")
+		case auth || a.Token != "":
+			v.fail(at("oauth"), "keep one of them", "there is a token as well")
+		}
+	}
+	if a.URL != "" {
+		v.certificate(at("tls"), a.TLS)
+	}
+	for i, tool := range a.AllowTools {
+		if tool == "" {
+			v.fail(at("allow_tools", item(i)), "", "the tool's name is empty")
+		}
+	}
+	if a.Protocol != "" && a.Type == "" && a.Communicator == OverSSE {
+		v.fail(at("protocol"), "", "has no effect here: mcp-sse speaks no later protocol than 2025-11-25")
+	}
+}
+
