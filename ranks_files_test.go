@@ -40,7 +40,6 @@ var inCircles = map[string]int{
 	"runtime/internal/cluster":            3,
 	"runtime/internal/presence":           2,
 	"runtime/internal/route":              6,
-	"runtime/project":                     19,
 }
 
 // Inside a package the arrows run one way too: a file uses what those below it declare, and nothing

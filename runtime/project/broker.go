@@ -62,8 +62,7 @@ type Event struct {
 	InOrder bool `yaml:"in_order"`
 }
 
-func (v *validator) broker() {
-	b := v.c.Broker
+func (v *validator) broker(b *Broker) {
 	at := func(key ...string) []string { return append([]string{"broker"}, key...) }
 	if len(b.URLs) > 0 && b.Type != BrokerNATS {
 		v.fail(at("urls"), "set type: nats", "the %s broker has no urls", b.Type)
@@ -98,15 +97,15 @@ func (v *validator) broker() {
 	}
 }
 
-func (v *validator) events() {
-	for _, topic := range sortedKeys(v.c.Events) {
-		keys, e := []string{"events", topic}, v.c.Events[topic]
+func (v *validator) events(events map[string]Event, broker string) {
+	for _, topic := range sortedKeys(events) {
+		keys, e := []string{"events", topic}, events[topic]
 		if err := agent.CheckTopic(topic); err != nil {
 			v.fail(keys, "", "%s is no topic", v.quote(keys, topic))
 		}
-		if e.Durable && v.c.Broker.Type != BrokerNATS {
+		if e.Durable && broker != BrokerNATS {
 			v.fail(below(keys, "durable"), "set broker: {type: nats}", "durable events need a broker that keeps them, "+
-				"and %s does not", v.c.Broker.Type)
+				"and %s does not", broker)
 		}
 		if e.InOrder && !e.Durable {
 			v.fail(below(keys, "in_order"), "set durable: true", "in_order is for durable events")

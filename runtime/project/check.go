@@ -20,22 +20,30 @@ const runtimeAgent = "openmas"
 // A validator collects what is wrong with a Config: what its declaration forbids, and what keys
 // demand of each other.
 type validator struct {
-	c   *Config
-	out Errors
+	written *tree            // nil: the Config was made in Go
+	agents  map[string]Agent // of the project
+	names   []string         // of the agents, in the order of the file
+	errorf  func(keys []string, format string, args ...any) *Error
+	out     Errors
 }
 
 func (v *validator) fail(keys []string, hint, format string, args ...any) {
-	e := v.c.Errorf(slices.Clone(keys), "%s: %s", joinPath(keys), fmt.Sprintf(format, args...))
+	e := v.errorf(slices.Clone(keys), "%s: %s", joinPath(keys), fmt.Sprintf(format, args...))
 	e.Hint = hint
 	v.out = append(v.out, e)
 }
 
 // quote shows a value, masked where it holds a secret.
 func (v *validator) quote(keys []string, value string) string {
-	if v.c.written == nil {
+	if v.written == nil {
 		return strconv.Quote(value)
 	}
-	return quote(v.c.written.at(keys...), value)
+	return quote(v.written.at(keys...), value)
+}
+
+// said reports whether somebody wrote a key, be it with an empty value.
+func (v *validator) said(keys []string) bool {
+	return v.written != nil && v.written.position(keys...) != (Position{})
 }
 
 func (v *validator) url(keys []string, text string) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -55,8 +56,9 @@ type Config struct {
 	// File is the project file as it was named to Load, or "".
 	File string `yaml:"-"`
 
-	written *tree   // where each value came from; nil without Load
-	secrets secrets // what Redact replaces
+	written  *tree             // where each value came from; nil without Load
+	expanded []string          // what references put in: secrets
+	redactor *strings.Replacer // what Redact does; nil: there are no secrets
 }
 
 // Telemetry says where traces are sent. What is left out is taken from the standard

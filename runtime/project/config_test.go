@@ -251,3 +251,15 @@ func TestFill(t *testing.T) {
 }
 
 type fillFunc func()
+
+// The tags that declare a key of the project file mean nothing in an agent's struct: they may be
+// there for another library.
+func TestFillLeavesTagsOfOthersAlone(t *testing.T) {
+	var got struct {
+		Port int    `json:"port" default:"http" min:"one" max:"all"`
+		Mode string `json:"mode" off:"never" oneof:"fast slow" only:"admins"`
+	}
+	if err := Fill(&got, map[string]any{"port": 1, "mode": "off"}); err != nil || got.Port != 1 || got.Mode != "off" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}

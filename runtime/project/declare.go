@@ -8,13 +8,16 @@ import (
 
 // declared are the keys of the project file: every section that can be reached from Config.
 var declared = func() *naming {
-	n := &naming{tag: "yaml", inline: "inline", sections: map[reflect.Type]*section{}}
+	n := &naming{tag: "yaml", inline: "inline", declaration: declaration, sections: map[reflect.Type]*section{}}
 	n.declare(reflect.TypeFor[Config]())
 	return n
 }()
 
-func newKey(name string, i int, f reflect.StructField) key {
-	k := key{name: name, index: []int{i}, typ: f.Type, words: strings.Fields(f.Tag.Get("oneof"))}
+var agentType = reflect.TypeFor[Agent]()
+
+// declaration reads the tags of a field of the project file, see key.
+func declaration(k *key, f reflect.StructField) {
+	k.words = strings.Fields(f.Tag.Get("oneof"))
 	k.only, k.remark, _ = strings.Cut(f.Tag.Get("only"), "; ")
 	k.off, k.canOff = f.Tag.Lookup("off")
 	_, k.secret = f.Tag.Lookup("secret")
@@ -30,5 +33,4 @@ func newKey(name string, i int, f reflect.StructField) key {
 			}
 		}
 	}
-	return k
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"reflect"
+	"slices"
 )
 
 // Default returns the configuration of a project that says nothing: every default, no agents.
@@ -28,7 +29,7 @@ func (c *Config) filled() *Config {
 		fill(reflect.ValueOf(&a).Elem(), &a)
 		out.Agents[name] = a
 	}
-	out.secrets = out.secrets.with(out.plainSecrets())
+	out.redactor = replacer(slices.Concat(out.expanded, out.plainSecrets()))
 	return &out
 }
 

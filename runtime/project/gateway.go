@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/openmas/openmas/agent"
@@ -34,8 +35,7 @@ type Gateway struct {
 	Origins []string `yaml:"origins"`
 }
 
-func (v *validator) gateway() {
-	g := v.c.Gateway
+func (v *validator) gateway(g *Gateway) {
 	if g == nil {
 		return
 	}
@@ -44,7 +44,7 @@ func (v *validator) gateway() {
 		v.fail(at("listen"), `write gateway: {token: "${env:OPENMAS_TOKEN}"}, or listen on 127.0.0.1`,
 			"%s can be reached from other machines, so clients need a token", v.quote(at("listen"), g.Listen))
 	}
-	if g.Token != "" || v.c.Position(at("token")...) != (Position{}) { // an empty variable must not open the door
+	if g.Token != "" || v.said(at("token")) { // an empty variable must not open the door
 		v.token(at("token"), g.Token)
 	}
 	v.tokens(at("tokens"), g)
@@ -65,8 +65,8 @@ func (v *validator) gateway() {
 	for i, entry := range g.Expose {
 		keys := at("expose", item(i))
 		name, tool, cut := strings.Cut(entry, ".")
-		if _, ok := v.c.Agents[name]; !ok && name != runtimeAgent {
-			known := append(v.c.AgentNames(), runtimeAgent)
+		if _, ok := v.agents[name]; !ok && name != runtimeAgent {
+			known := append(slices.Clone(v.names), runtimeAgent)
 			v.fail(keys, nearest.Hint(name, known), "there is no agent %s", v.quote(keys, name))
 		} else if cut && tool == "" {
 			v.fail(keys, "write agent or agent.tool", "the tool after the dot is missing")

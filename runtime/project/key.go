@@ -50,7 +50,10 @@ type naming struct {
 	inline   string // its option that takes an embedded struct apart
 	untagged bool   // a field without the tag goes by its Go name; else it is no key
 	fold     bool   // keys match whatever their case, as in encoding/json
-	sections map[reflect.Type]*section
+	// declaration reads what else the tags say of a key. nil: nothing, as with structs that are not
+	// ours, whose tags may be made for somebody else.
+	declaration func(k *key, f reflect.StructField)
+	sections    map[reflect.Type]*section
 }
 
 // declare reads the sections below a type, so that they can be looked up at the same time.
@@ -109,7 +112,11 @@ func (n *naming) fields(t reflect.Type) []key {
 			name = f.Name
 		}
 		if f.IsExported() && name != "" && name != "-" {
-			out = append(out, newKey(name, i, f))
+			k := key{name: name, index: []int{i}, typ: f.Type}
+			if n.declaration != nil {
+				n.declaration(&k, f)
+			}
+			out = append(out, k)
 		}
 	}
 	return out
@@ -156,7 +163,6 @@ func isQuantity(t reflect.Type) bool {
 }
 
 var (
-	agentType    = reflect.TypeFor[Agent]()
 	durationType = reflect.TypeFor[time.Duration]()
 	sizeType     = reflect.TypeFor[Size]()
 	textType     = reflect.TypeFor[encoding.TextUnmarshaler]()

@@ -44,7 +44,7 @@ func Load(path string, opts Options) (*Config, error) {
 	}
 	l.problems = append(l.problems, l.expander.tree(nil, l.tree.root)...)
 	d := decoder{keys: declared, tree: l.tree}
-	c := &Config{Dir: dir, File: path, written: l.tree, secrets: secrets{values: l.expander.secrets}}
+	c := &Config{Dir: dir, File: path, written: l.tree, expanded: l.expander.secrets}
 	d.set(reflect.ValueOf(c).Elem(), l.tree.root, nil)
 	l.problems = append(l.problems, d.problems...)
 	c = c.filled()
@@ -231,7 +231,7 @@ func (l *loader) explained() map[string]bool {
 }
 
 func (l *loader) errors() Errors {
-	clean := (&Config{secrets: secrets{}.with(l.expander.secrets)}).Redact
+	clean := (&Config{redactor: replacer(l.expander.secrets)}).Redact
 	out := sorted(l.problems, l.files)
 	if n := len(out) - maxErrors; n > 0 {
 		out = append(slices.Clip(out[:maxErrors]), &Error{Message: fmt.Sprintf("and %d more problems", n)})

@@ -143,7 +143,8 @@ func TestPrint(t *testing.T) {
 	again := mustLoad(t, "p.yaml", Options{})
 	c.Agents["notes"].Env["DB"] = "***"
 	c.Agents["search"].Headers["Authorization"] = "Bearer ***"
-	again.written, again.secrets, again.Dir, again.File = c.written, c.secrets, c.Dir, c.File
+	again.written, again.expanded, again.redactor = c.written, c.expanded, c.redactor
+	again.Dir, again.File = c.Dir, c.File
 	if !reflect.DeepEqual(c, again) {
 		t.Errorf("printed and loaded again:\n%+v\nwas:\n%+v", again.Agents, c.Agents)
 	}

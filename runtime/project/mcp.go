@@ -70,8 +70,7 @@ type MCP struct {
 // minStateKey is the least number of characters of a key that signs.
 const minStateKey = 32
 
-func (v *validator) mcp() {
-	m := v.c.MCP
+func (v *validator) mcp(m *MCP) {
 	if m.Poll > 0 && m.Resume < 0 {
 		v.fail([]string{"mcp", "poll"}, `write mcp: {resume: 16MiB} too`, "has no effect without mcp.resume: the "+
 			"client could not come back")
@@ -87,10 +86,10 @@ func (v *validator) mcp() {
 	}
 	keys := []string{"mcp", "sampling"}
 	name, tool, ok := strings.Cut(m.Sampling, ".")
-	if a, known := v.c.Agents[name]; !ok || tool == "" {
+	if a, known := v.agents[name]; !ok || tool == "" {
 		v.fail(keys, "", "%s is not a tool: write agent.tool", v.quote(keys, m.Sampling))
 	} else if !known {
-		v.fail(keys, nearest.Hint(name, v.c.AgentNames()), "there is no agent %q", name)
+		v.fail(keys, nearest.Hint(name, v.names), "there is no agent %q", name)
 	} else if a.AllowTools != nil && !slices.Contains(a.AllowTools, tool) {
 		v.fail(keys, "", "%s is not among agents.%s.allow_tools", m.Sampling, name)
 	}

@@ -9,31 +9,20 @@ import (
 	"strings"
 )
 
-// secrets replaces the secrets of a project in a text.
-type secrets struct {
-	values   []string // what references put in
-	replacer *strings.Replacer
-}
-
-// with returns s for its own values and more.
-func (s secrets) with(more []string) secrets {
-	return secrets{s.values, replacer(slices.Concat(s.values, more))}
-}
-
 // Redact returns s with *** for every secret of the configuration: what ${env:…} or ${file:…} put
 // there, and the values of keys that are made for a secret, such as token. Values of fewer than 6
 // characters are left alone: replacing them would garble every text, and they protect nothing. A
 // Config that was not loaded knows its secrets once it is complete: see [Config.Complete]. Safe for
 // concurrent use.
 func (c *Config) Redact(s string) string {
-	if c.secrets.replacer == nil {
+	if c.redactor == nil {
 		return s
 	}
-	return c.secrets.replacer.Replace(s)
+	return c.redactor.Replace(s)
 }
 
 // HasSecrets reports whether [Config.Redact] has anything to replace.
-func (c *Config) HasSecrets() bool { return c.secrets.replacer != nil }
+func (c *Config) HasSecrets() bool { return c.redactor != nil }
 
 // plainSecrets are the values of keys that are made for a secret.
 func (c *Config) plainSecrets() (out []string) {
@@ -96,7 +85,7 @@ func replacer(secrets []string) *strings.Replacer {
 func (c *Config) SecretsIn(part any) []string {
 	text := fmt.Sprint(part)
 	var out []string
-	for _, s := range c.secrets.values {
+	for _, s := range c.expanded {
 		if strings.Contains(text, s) {
 			out = append(out, s)
 		}

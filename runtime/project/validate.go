@@ -33,7 +33,7 @@ func (c *Config) Complete() (*Config, error) {
 
 // problems are those of a Config whose defaults are filled in.
 func (c *Config) problems() Errors {
-	v := &validator{c: c}
+	v := &validator{written: c.written, agents: c.Agents, names: c.AgentNames(), errorf: c.Errorf}
 	v.bounds(nil, reflect.ValueOf(c).Elem(), nil)
 	if !validName.MatchString(c.Project) {
 		v.fail([]string{"project"}, nameRule, "%s is not a name", v.quote([]string{"project"}, c.Project))
@@ -41,17 +41,17 @@ func (c *Config) problems() Errors {
 	if len(c.Agents) == 0 {
 		v.fail([]string{"agents"}, "add one: agents: {NAME: {type: TYPE}}", "the project has no agents")
 	}
-	v.broker()
-	v.events()
+	v.broker(&c.Broker)
+	v.events(c.Events, c.Broker.Type)
 	v.policy([]string{"defaults"}, c.Defaults, c.Defaults)
-	v.mcp()
+	v.mcp(&c.MCP)
 	v.waits([]string{"reconnect"}, true, c.Reconnect.Initial, c.Reconnect.Max)
-	for _, name := range c.AgentNames() {
+	for _, name := range v.names {
 		a := c.Agents[name]
-		v.agent(name, &a)
+		v.agent(c, name, &a)
 	}
-	v.gateway()
-	v.telemetry()
+	v.gateway(c.Gateway)
+	v.telemetry(c.Telemetry.Endpoint)
 	return v.out
 }
 
@@ -121,7 +121,7 @@ func number(v reflect.Value) float64 {
 	return v.Float()
 }
 
-func (v *validator) agent(name string, a *Agent) {
+func (v *validator) agent(c *Config, name string, a *Agent) {
 	keys := []string{"agents", name}
 	switch {
 	case !validName.MatchString(name):
@@ -130,7 +130,7 @@ func (v *validator) agent(name string, a *Agent) {
 		v.fail(keys, "", "the name is taken: it is the runtime's own agent")
 	}
 	if a.Kind() == "" {
-		v.kind(keys, a)
+		v.kind(c, keys, a)
 		return
 	}
 	v.communicator(below(keys, "communicator"), a)
@@ -138,18 +138,18 @@ func (v *validator) agent(name string, a *Agent) {
 	v.surroundings(keys, a)
 	v.access(keys, a)
 	if a.Policy != (Policy{}) {
-		v.policy(keys, a.Policy, v.c.PolicyFor(name, ""))
+		v.policy(keys, a.Policy, c.PolicyFor(name, ""))
 	}
 	for _, tool := range sortedKeys(a.Tools) {
 		if tool == "" || hasControl(tool) {
 			v.fail(below(keys, "tools"), "", "%q is not a tool's name", tool)
 		}
-		v.policy(below(keys, "tools", tool), a.Tools[tool], v.c.PolicyFor(name, tool))
+		v.policy(below(keys, "tools", tool), a.Tools[tool], c.PolicyFor(name, tool))
 	}
 }
 
 // kind explains why an agent has no kind.
-func (v *validator) kind(keys []string, a *Agent) {
+func (v *validator) kind(c *Config, keys []string, a *Agent) {
 	var have []string
 	for _, kind := range []struct {
 		is  bool
@@ -164,9 +164,9 @@ func (v *validator) kind(keys []string, a *Agent) {
 		return
 	}
 	hint := "say type: (a Go struct), command: (a program) or url: (a server)"
-	if pos := v.c.Position(keys...); pos.Env != "" || pos.Set != "" { // most likely a misspelt name
+	if pos := c.Position(keys...); pos.Env != "" || pos.Set != "" { // most likely a misspelt name
 		var others []string
-		for name, other := range v.c.Agents {
+		for name, other := range c.Agents {
 			if other.Kind() != "" {
 				others = append(others, name)
 			}
@@ -186,9 +186,9 @@ func (v *validator) communicator(keys []string, a *Agent) {
 	}
 }
 
-func (v *validator) telemetry() {
+func (v *validator) telemetry(endpoint string) {
 	keys := []string{"telemetry", "endpoint"}
-	switch endpoint := v.c.Telemetry.Endpoint; {
+	switch {
 	case endpoint == "" || endpoint == offText:
 	case strings.Contains(endpoint, "://"):
 		v.url(keys, endpoint)
@@ -248,7 +248,7 @@ func (v *validator) access(keys []string, a *Agent) {
 	auth := slices.ContainsFunc(sortedKeys(a.Headers), func(h string) bool {
 		return strings.EqualFold(h, "Authorization")
 	})
-	if a.URL != "" && (a.Token != "" || v.c.Position(at("token")...) != (Position{})) {
+	if a.URL != "" && (a.Token != "" || v.said(at("token"))) {
 		if v.token(at("token"), a.Token) && auth {
 			v.fail(at("token"), "keep one of them", "headers has an Authorization as well")
 		}
@@ -273,4 +273,3 @@ func (v *validator) access(keys []string, a *Agent) {
 		v.fail(at("protocol"), "", "has no effect here: mcp-sse speaks no later protocol than 2025-11-25")
 	}
 }
-
