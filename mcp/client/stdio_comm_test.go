@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"sync"
@@ -35,11 +36,11 @@ type stdioComm struct {
 	closed   bool
 }
 
-func newStdioComm() *stdioComm {
+func newStdioComm(noFastPath bool) *stdioComm {
 	const frame = 2 << 20 // not the default, which takes its time
 	c := &stdioComm{services: map[string]*stdioBinding{}, wires: map[*cable]struct{}{},
-		sessions: map[*Session]struct{}{}, o: Options{NoFastPath: fixture.NoFastPath, MaxFrame: frame},
-		host: server.Options{Logger: fixture.Quiet, NoFastPath: fixture.NoFastPath,
+		sessions: map[*Session]struct{}{}, o: Options{NoFastPath: noFastPath, MaxFrame: frame},
+		host: server.Options{Logger: fixture.Quiet, NoFastPath: noFastPath,
 			Limits: server.Limits{MaxFrame: frame, Linger: time.Second}}}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c
@@ -243,11 +244,18 @@ func (c *stdioComm) carry(w *cable, d communicatortest.Direction) {
 }
 
 func TestStdioContract(t *testing.T) {
-	communicatortest.Run(t, communicatortest.Config{
-		New: func(t *testing.T) communicatortest.Setup {
-			c := newStdioComm()
-			return communicatortest.Setup{Communicator: c, Limit: c.o.inputLimit(mcp.Stdio), ResultLimit: 3 << 19,
-				Sever: c.Sever, Hold: c.Hold}
-		},
-	})
+	for _, noFastPath := range []bool{false, true} {
+		if noFastPath && testing.Short() || !noFastPath && fixture.NoFastPath {
+			continue
+		}
+		t.Run(fmt.Sprintf("fast=%v", !noFastPath), func(t *testing.T) {
+			communicatortest.Run(t, communicatortest.Config{
+				New: func(t *testing.T) communicatortest.Setup {
+					c := newStdioComm(noFastPath)
+					return communicatortest.Setup{Communicator: c, Limit: c.o.inputLimit(mcp.Stdio),
+						ResultLimit: 3 << 19, Sever: c.Sever, Hold: c.Hold}
+				},
+			})
+		})
+	}
 }
