@@ -30,7 +30,6 @@ var inCircles = map[string]int{
 	"communicator/nats":                   7,
 	"communicator/pubsub":                 13,
 	"examples/review":                     4,
-	"internal/cli":                        14,
 	"internal/interop/fixture":            3,
 	"internal/interop/fixture/conformant": 2,
 	"internal/interop/toolbox":            3,

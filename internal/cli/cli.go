@@ -3,6 +3,7 @@
 //
 // Each command is in the file of its name. What the commands share:
 //
+//	app.go      a program's types and version, and one run of its command
 //	exit.go     the exit codes
 //	output.go   what goes to which stream; JSON and tables
 //	project.go  the project file: -p, --profile, --set
@@ -17,39 +18,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/client"
-	"github.com/openmas/openmas/runtime"
 	"github.com/openmas/openmas/runtime/project"
 )
-
-// Program is what a main package brings.
-type Program struct {
-	Types   agent.Types
-	Version string
-	Environ []string
-	// Drivers are brokers that are not built in.
-	Drivers map[string]runtime.NewDriver
-	// Become is called with a project file that names a Go package, before anything else is done
-	// with it. A program that can build that package and turn into it does not return; nil for one
-	// that is that package already.
-	Become func(ctx context.Context, cfg *project.Config, errOut io.Writer) error
-	// Commands make the commands that this program has besides those of every program.
-	Commands []func(*App) *cobra.Command
-}
-
-// App is one run of the command. Not for concurrent use.
-type App struct {
-	Program
-	Streams
-	cfg     *project.Config // the project, once it was read: it knows what is secret
-	jsonErr io.Writer       // standard error, if it has JSON only: what is written to Err becomes that
-}
 
 // Run runs the command that args name, without the program's name, and returns the exit code. It
 // ends early, in order, when ctx does.
@@ -82,18 +57,6 @@ over a broker, or over MCP.
 	a.versionFlag(root)
 	answerUnknown(root)
 	return root
-}
-
-// Group makes a command that only holds others.
-func Group(use, short, long string, commands ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{
-		Use: use, Short: short, Long: long,
-		DisableFlagsInUseLine: true,
-		Args:                  knownCommand,
-		RunE:                  func(c *cobra.Command, _ []string) error { return c.Help() },
-	}
-	c.AddCommand(commands...)
-	return c
 }
 
 // exit shows how a command ended, without secrets of the project file, and returns its exit code.

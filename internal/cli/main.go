@@ -35,15 +35,6 @@ func Main(p Program) int {
 	return exitOK
 }
 
-// SurviveBrokenPipes makes a write to a standard output or error that nobody reads any more an
-// error, where the system would end the process: a client that closes both must not cut off what is
-// in flight. Only for programs that serve; the function that it returns ends it.
-func SurviveBrokenPipes() func() {
-	got := make(chan os.Signal, 1) // nobody reads it: that the signal is wanted is what changes writes
-	signal.Notify(got, syscall.SIGPIPE)
-	return func() { signal.Stop(got) }
-}
-
 // signals returns a context that ends at the first SIGINT or SIGTERM. The second ends the process.
 func signals(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)

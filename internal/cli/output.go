@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"unicode"
 
@@ -96,4 +98,13 @@ func plural(n int, what string) string {
 func firstLine(s string) string {
 	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
 	return strings.TrimSpace(s)
+}
+
+// SurviveBrokenPipes makes a write to a standard output or error that nobody reads any more an
+// error, where the system would end the process: a client that closes both must not cut off what is
+// in flight. Only for programs that serve; the function that it returns ends it.
+func SurviveBrokenPipes() func() {
+	got := make(chan os.Signal, 1) // nobody reads it: that the signal is wanted is what changes writes
+	signal.Notify(got, syscall.SIGPIPE)
+	return func() { signal.Stop(got) }
 }

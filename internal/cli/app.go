@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
+)
+
+// Program is what a main package brings.
+type Program struct {
+	Types   agent.Types
+	Version string
+	Environ []string
+	// Drivers are brokers that are not built in.
+	Drivers map[string]runtime.NewDriver
+	// Become is called with a project file that names a Go package, before anything else is done
+	// with it. A program that can build that package and turn into it does not return; nil for one
+	// that is that package already.
+	Become func(ctx context.Context, cfg *project.Config, errOut io.Writer) error
+	// Commands make the commands that this program has besides those of every program.
+	Commands []func(*App) *cobra.Command
+}
+
+// App is one run of the command. Not for concurrent use.
+type App struct {
+	Program
+	Streams
+	cfg     *project.Config // the project, once it was read: it knows what is secret
+	jsonErr io.Writer       // standard error, if it has JSON only: what is written to Err becomes that
+}
+
+// Group makes a command that only holds others.
+func Group(use, short, long string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, Long: long,
+		DisableFlagsInUseLine: true,
+		Args:                  knownCommand,
+		RunE:                  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(commands...)
+	return c
+}
