@@ -47,7 +47,9 @@ const (
 
 // The limits of events, besides those of package delivery.
 const (
-	routerTimeout = time.Second // for the Router's own goroutines: handlers were waited for
+	// The Router's own goroutines only have to run once more: handlers were waited for. This
+	// bounds a hang.
+	routerTimeout = 10 * time.Second
 )
 
 // The limits of the in-memory driver.
