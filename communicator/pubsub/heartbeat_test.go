@@ -75,7 +75,7 @@ func (f *far) drop() {
 func (f *far) Requests(noSubscribers func(string)) (func(topic, token string, m *message.Message) error,
 	func() error, error) {
 	return func(topic, token string, m *message.Message) error {
-		if len(f.groups(topic)) == 0 {
+		if len(f.topics.groups(topic)) == 0 {
 			noSubscribers(token)
 			return nil
 		}

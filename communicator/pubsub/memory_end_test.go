@@ -89,7 +89,7 @@ func TestMemoryMembersLeave(t *testing.T) {
 					if err := d.Publish("t", msg("x")); !errors.Is(err, ErrNoSubscribers) || len(got) > 0 {
 						t.Errorf("after all have left: %v", err)
 					}
-					if groups, kept := d.topics.Load("t"); kept {
+					if groups, kept := d.topics.all.Load("t"); kept {
 						t.Errorf("the topic is kept, with %v", groups)
 					}
 					for _, s := range subs {

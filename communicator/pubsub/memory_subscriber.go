@@ -13,8 +13,10 @@ import (
 
 // memorySubscriber is one Subscriber of a group, with any number of subscriptions.
 type memorySubscriber struct {
-	d       *Memory
+	o       *MemoryOptions
+	topics  *topics
 	group   string
+	closing func() // called at the end of Close
 	mu      sync.Mutex
 	closed  bool
 	members map[member]struct{}
@@ -22,7 +24,7 @@ type memorySubscriber struct {
 
 // Subscribe implements watermill's Subscriber.
 func (s *memorySubscriber) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
-	sub := newSubscription(ctx, s, topic)
+	sub := newSubscription(ctx, s.o, s.topics, s.group, topic, s.forget)
 	if err := s.add(topic, sub); err != nil {
 		sub.cancel()
 		return nil, fmt.Errorf("subscribe to %s: %w", topic, err)
@@ -33,7 +35,7 @@ func (s *memorySubscriber) Subscribe(ctx context.Context, topic string) (<-chan 
 
 // Receive implements [Receiver]: fn runs in the publisher's goroutine.
 func (s *memorySubscriber) Receive(topic string, fn func(*message.Message)) (func() error, error) {
-	r := &receiver{s: s, topic: topic, fn: fn}
+	r := &receiver{topics: s.topics, topic: topic, fn: fn}
 	if err := s.add(topic, r); err != nil {
 		return nil, fmt.Errorf("subscribe to %s: %w", topic, err)
 	}
@@ -50,7 +52,7 @@ func (s *memorySubscriber) add(topic string, m member) error {
 	if s.closed {
 		return errors.New("the subscriber is closed")
 	}
-	if err := s.d.join(topic, s.group, m); err != nil {
+	if err := s.topics.join(topic, s.group, m); err != nil {
 		return err
 	}
 	s.members[m] = struct{}{}
@@ -77,9 +79,7 @@ func (s *memorySubscriber) Close() error {
 		all.Go(m.end)
 	}
 	all.Wait()
-	s.d.mu.Lock()
-	defer s.d.mu.Unlock()
-	delete(s.d.subs, s)
+	s.closing()
 	return nil
 }
 
@@ -96,7 +96,7 @@ func (s *memorySubscriber) cut() {
 
 // A receiver is a member that is called.
 type receiver struct {
-	s      *memorySubscriber
+	topics *topics
 	topic  string
 	fn     func(*message.Message)
 	closed atomic.Bool
@@ -114,5 +114,5 @@ func (r *receiver) wait(*message.Message) error { return ErrNoSubscribers }
 
 func (r *receiver) end() {
 	r.closed.Store(true)
-	r.s.d.leave(r.topic, r)
+	r.topics.leave(r.topic, r)
 }

@@ -27,8 +27,11 @@ var (
 //	the context ends         -> what is queued goes to another member of the group that has room,
 //	                            or is dead-lettered
 type subscription struct {
-	s      *memorySubscriber
+	o      *MemoryOptions
+	topics *topics
+	group  string
 	topic  string
+	ended  func(member) // called when it has left
 	ctx    context.Context
 	cancel context.CancelFunc
 	room   chan struct{} // a slot for each message in the queue, taken before the message is copied
@@ -44,11 +47,12 @@ type subscription struct {
 	closing chan struct{} // closed with shut
 }
 
-func newSubscription(ctx context.Context, s *memorySubscriber, topic string) *subscription {
+func newSubscription(ctx context.Context, o *MemoryOptions, t *topics, group, topic string,
+	ended func(member)) *subscription {
 	ctx, cancel := context.WithCancel(ctx)
-	return &subscription{s: s, topic: topic, ctx: ctx, cancel: cancel, room: make(chan struct{}, s.d.o.Queue),
-		queue: make(chan *message.Message, s.d.o.Queue), out: make(chan *message.Message), done: make(chan struct{}),
-		closing: make(chan struct{})}
+	return &subscription{o: o, topics: t, group: group, topic: topic, ended: ended, ctx: ctx, cancel: cancel,
+		room: make(chan struct{}, o.Queue), queue: make(chan *message.Message, o.Queue),
+		out: make(chan *message.Message), done: make(chan struct{}), closing: make(chan struct{})}
 }
 
 func (s *subscription) offer(m *message.Message) bool {
@@ -95,7 +99,7 @@ func copyOf(m *message.Message) *message.Message {
 
 // leave takes no more messages.
 func (s *subscription) leave() {
-	s.s.d.leave(s.topic, s)
+	s.topics.leave(s.topic, s)
 	s.mu.Lock()
 	if !s.shut {
 		s.shut = true
@@ -121,7 +125,7 @@ func (s *subscription) run() {
 	for s.next() {
 	}
 	s.leave()
-	s.s.forget(s)
+	s.ended(s)
 	for len(s.queue) > 0 {
 		s.passOn(s.taken(<-s.queue))
 	}
@@ -156,7 +160,7 @@ func (s *subscription) next() bool {
 
 // deliver sends m until it is acknowledged or dead-lettered.
 func (s *subscription) deliver(m *message.Message) {
-	waits := backoff.Policy{Initial: s.s.d.o.Backoff, Multiplier: 2, Max: maxBackoff}
+	waits := backoff.Policy{Initial: s.o.Backoff, Multiplier: 2, Max: maxBackoff}
 	for try := 1; ; try++ {
 		ctx, cancel := context.WithCancel(s.ctx)
 		m.SetContext(ctx)
@@ -165,13 +169,13 @@ func (s *subscription) deliver(m *message.Message) {
 		switch {
 		case acked == nil:
 			return
-		case errors.Is(acked, errNacked) && try <= s.s.d.o.Redeliver:
+		case errors.Is(acked, errNacked) && try <= s.o.Redeliver:
 			m = copyOf(m)
 		case errors.Is(acked, errNotTaken):
 			s.passOn(m)
 			return
 		default:
-			s.s.d.o.OnDeadLetter(s.topic, m, acked)
+			s.o.OnDeadLetter(s.topic, m, acked)
 			return
 		}
 		if backoff.Sleep(s.ctx, waits.Wait(try)) != nil {
@@ -208,12 +212,12 @@ func (s *subscription) hand(m *message.Message) error {
 // passOn queues a message that the subscriber has not received at another member of the group that
 // has room.
 func (s *subscription) passOn(m *message.Message) {
-	if g, ok := s.s.d.others(s.topic, s.s.group); ok {
+	if g, ok := s.topics.others(s.topic, s.group); ok {
 		for _, other := range g.members {
 			if other != member(s) && other.offer(m) {
 				return
 			}
 		}
 	}
-	s.s.d.o.OnDeadLetter(s.topic, m, errEnded)
+	s.o.OnDeadLetter(s.topic, m, errEnded)
 }
