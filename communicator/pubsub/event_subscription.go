@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -17,9 +18,10 @@ import (
 // goroutine per message, in no order and without a bound. It passes on no more events than its
 // dispatcher has slots for.
 type eventSubscription struct {
-	e            *Events
 	group, topic string
 	dispatcher   *delivery.Dispatcher
+	deadLetter   func(p agent.Event, attempts int, err error)
+	routing      *atomic.Bool // there is a Router that takes the events
 	sub          message.Subscriber
 	in           <-chan *message.Message
 	out          chan *message.Message
@@ -34,19 +36,18 @@ type eventSubscription struct {
 
 type eventKey struct{}
 
-func newEventSubscription(e *Events, group, topic string, fn EventHandler) (*eventSubscription, error) {
-	sub, err := e.driver.Subscriber(group)
+func newEventSubscription(d Driver, subject string, o delivery.Options, fn delivery.Handler,
+	routing *atomic.Bool) (*eventSubscription, error) {
+	sub, err := d.Subscriber(o.Agent)
 	if err != nil {
 		return nil, err
 	}
-	s := &eventSubscription{e: e, group: group, topic: topic, sub: sub, out: make(chan *message.Message),
+	s := &eventSubscription{group: o.Agent, topic: o.Topic, dispatcher: delivery.New(o, fn),
+		deadLetter: o.OnDeadLetter, routing: routing, sub: sub, out: make(chan *message.Message),
 		done: make(chan struct{})}
-	s.dispatcher = delivery.New(delivery.Options{Agent: group, Topic: topic, Concurrency: e.o.Concurrency,
-		Attempts: e.o.Attempts, Backoff: e.o.Backoff, Logger: e.o.Logger, OnDeadLetter: s.deadLetter},
-		delivery.Handler(fn))
 	s.handling, s.cancel = context.WithCancel(context.Background())
 	s.stopped, s.stop = context.WithCancel(context.Background())
-	if s.in, err = sub.Subscribe(s.stopped, e.subjects.Event(topic)); err != nil {
+	if s.in, err = sub.Subscribe(s.stopped, subject); err != nil {
 		s.cancel()
 		s.stop()
 		return nil, errors.Join(err, sub.Close())
@@ -71,7 +72,7 @@ func (s *eventSubscription) Close() error {
 func (s *eventSubscription) end(ctx context.Context) error {
 	defer context.AfterFunc(ctx, s.stop)()
 	s.once.Do(func() { s.closeErr = s.sub.Close() })
-	if !s.e.routing.Load() {
+	if !s.routing.Load() {
 		s.stop()
 	}
 	<-s.done
@@ -117,8 +118,4 @@ func (s *eventSubscription) handle(m *message.Message) error {
 	ctx := m.Context()
 	s.dispatcher.Handle(ctx, ctx.Value(eventKey{}).(*delivery.Accepted))
 	return nil
-}
-
-func (s *eventSubscription) deadLetter(p agent.Event, attempts int, err error) {
-	s.e.o.OnDeadLetter(DeadLetter{Agent: s.group, Event: p, Attempts: attempts, Err: err})
 }

@@ -155,7 +155,12 @@ func (e *Events) Subscribe(group, topic string, fn EventHandler) (stop func(cont
 	if e.closed {
 		return nil, agent.Errorf(agent.CodeUnavailable, "%s subscribes to %s: the event hub is closed", group, topic)
 	}
-	s, err := newEventSubscription(e, group, topic, fn)
+	s, err := newEventSubscription(e.driver, e.subjects.Event(topic), delivery.Options{
+		Agent: group, Topic: topic, Concurrency: e.o.Concurrency, Attempts: e.o.Attempts, Backoff: e.o.Backoff,
+		Logger: e.o.Logger, OnDeadLetter: func(p agent.Event, attempts int, err error) {
+			e.o.OnDeadLetter(DeadLetter{Agent: group, Event: p, Attempts: attempts, Err: err})
+		},
+	}, delivery.Handler(fn), &e.routing)
 	if err != nil {
 		return nil, agent.Errorf(agent.CodeUnavailable, "%s subscribes to %s: %w", group, topic, err)
 	}
