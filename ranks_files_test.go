@@ -28,7 +28,6 @@ var inCircles = map[string]int{
 	"cmd/openmas/internal/mcpimport":      5,
 	"communicator/communicatortest":       13,
 	"communicator/nats":                   7,
-	"communicator/pubsub":                 13,
 	"examples/review":                     4,
 	"internal/interop/fixture":            3,
 	"internal/interop/fixture/conformant": 2,

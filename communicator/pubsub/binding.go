@@ -1,11 +1,12 @@
 package pubsub
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -15,59 +16,36 @@ import (
 	"github.com/openmas/openmas/internal/calls"
 )
 
-// Serve implements [communicator.Server]. Other processes may serve the same name; in this
-// communicator it is an error.
-func (c *Communicator) Serve(ctx context.Context, s communicator.Service) (communicator.Binding, error) {
-	name := s.Info().Name
-	if err := agent.CheckAgentName(name); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, agent.AsError(err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.start(); err != nil {
-		return nil, fmt.Errorf("serve %s: %w", name, err)
-	}
-	if _, dup := c.bound[name]; dup {
-		return nil, agent.Errorf(agent.CodeInvalidArgument, "serve %s: the name is taken", name)
-	}
-	b := &binding{c: c, name: name, s: s, calls: map[string]*acceptedCall{}}
-	b.ctx, b.cancel = context.WithCancel(context.Background())
-	if err := b.subscribe(); err != nil {
-		b.cancel()
-		return nil, agent.Errorf(agent.CodeUnavailable, "serve %s: %w", name, err)
-	}
-	c.bound[name], c.live[b] = b, struct{}{}
-	return b, nil
-}
-
 // A binding serves one agent: at most MaxInFlight calls at once, at most Queue waiting.
 type binding struct {
-	c           *Communicator
+	*link
 	name        string
 	s           communicator.Service
+	workers     *workers[served]
+	unbound     func()       // called when it takes no more calls
+	ended       func()       // called when it is closed
 	stopCalls   func() error // once, as stopControl
 	stopControl func() error
 	gate        calls.Gate      // counts calls from their acceptance to their reply
-	ctx         context.Context // of every call
+	serving     context.Context // of every call
 	cancel      context.CancelFunc
+	calls       acceptedCalls
+}
 
-	mu      sync.Mutex
-	calls   map[string]*acceptedCall // by ref, until their reply
-	waiting list.List                // of *acceptedCall
-	running int
+// served is a call with the binding that serves it: a job for a worker.
+type served struct {
+	b *binding
+	a *acceptedCall
 }
 
 // subscribe returns when the agent can be called. It subscribes to cancellations first, so that
 // none is missed.
 func (b *binding) subscribe() error {
-	control, err := bus.Receive(b.c.driver, "", b.c.subjects.Control(b.name), b.control)
+	control, err := bus.Receive(b.driver, "", b.subjects.Control(b.name), b.control)
 	if err != nil {
 		return err
 	}
-	calls, err := bus.Receive(b.c.driver, b.name, b.c.subjects.Call(b.name), b.receive)
+	calls, err := bus.Receive(b.driver, b.name, b.subjects.Call(b.name), b.receive)
 	if err != nil {
 		return errors.Join(err, control())
 	}
@@ -78,8 +56,8 @@ func (b *binding) subscribe() error {
 // receive accepts or refuses a call. It does not wait for its end.
 func (b *binding) receive(m *message.Message) {
 	f, refused := bus.Decode(m)
-	if !b.c.subjects.IsReply(f.ReplyTo) || f.Ref == "" {
-		b.c.o.Logger.Warn("a call that cannot be answered", "agent", b.name, "reply-to", f.ReplyTo, "error", refused)
+	if !b.subjects.IsReply(f.ReplyTo) || f.Ref == "" {
+		b.log.Warn("a call that cannot be answered", "agent", b.name, "reply-to", f.ReplyTo, "error", refused)
 		return
 	}
 	if refused == nil && f.Kind != bus.KindCall {
@@ -88,19 +66,19 @@ func (b *binding) receive(m *message.Message) {
 	if refused == nil && f.Op == bus.OpInfo && b.gate.Enter() {
 		defer b.gate.Leave()
 		res, err := agent.JSONResult(b.s.Info())
-		b.c.reply(f.ReplyTo, bus.KindReply, f.Ref, res, err)
+		b.reply(f.ReplyTo, bus.KindReply, f.Ref, res, err)
 		return
 	}
 	var a *acceptedCall
 	if refused == nil {
-		a, refused = b.newAcceptedCall(&f)
+		a, refused = b.read(&f)
 	}
 	if refused == nil {
 		refused = b.accept(a)
 	}
 	if refused != nil {
 		refused.Message = b.name + "." + f.Name + ": " + refused.Message
-		b.c.reply(f.ReplyTo, bus.KindReply, f.Ref, nil, refused)
+		b.reply(f.ReplyTo, bus.KindReply, f.Ref, nil, refused)
 	}
 }
 
@@ -112,72 +90,123 @@ func (b *binding) control(m *message.Message) {
 		return
 	}
 	if err != nil || f.Kind != bus.KindCancel {
-		b.c.o.Logger.Debug("a control message was ignored", "agent", b.name, "kind", f.Kind, "error", err)
+		b.log.Debug("a control message was ignored", "agent", b.name, "kind", f.Kind, "error", err)
 		return
 	}
 	b.cancelCall(f.Ref)
 }
 
+// read returns the call of a frame as its caller meant it.
+func (b *binding) read(f *bus.Frame) (*acceptedCall, *agent.Error) {
+	call, err := f.Call()
+	if err != nil {
+		return nil, agent.Refusedf(agent.CodeInternal, "%w", err)
+	}
+	call.Agent = b.name
+	deadline, refused := f.Deadline(time.Now())
+	if refused != nil {
+		return nil, refused
+	}
+	a := &acceptedCall{ref: f.Ref, replyTo: f.ReplyTo, call: call, deadline: deadline}
+	if f.Back {
+		a.call.Back = &backChannel{link: b.link, a: a}
+	}
+	return a, nil
+}
+
+// accept starts the call, queues it, or refuses it.
+func (b *binding) accept(a *acceptedCall) *agent.Error {
+	if !b.gate.Enter() {
+		return agent.Refusedf(agent.CodeUnavailable, "the agent is closed")
+	}
+	a.nextBeat = b.clock.now() + firstBeat
+	done, running, waiting := b.calls.add(a)
+	switch done {
+	case callRuns:
+		b.clock.wake()
+		if !b.workers.start(served{b, a}) { // after a Close that was not waited for
+			for ; a != nil; a = b.calls.next(a) {
+				b.refuse(a)
+			}
+		}
+	case callWaits:
+		b.clock.wake()
+	case callTwice:
+		b.gate.Leave()
+	case callRefused:
+		b.gate.Leave()
+		return agent.Refusedf(agent.CodeResourceExhausted, "%d calls are running and %d waiting", running, waiting)
+	}
+	return nil
+}
+
+// work runs a call, and then the calls that wait. It leaves the gate after the reply, so that Close
+// returns when the replies are sent.
+func (b *binding) work(a *acceptedCall) {
+	for a != nil {
+		res, err := b.run(a)
+		b.reply(a.replyTo, bus.KindReply, a.ref, res, err)
+		a = b.calls.next(a)
+		b.gate.Leave()
+	}
+}
+
+// run calls the agent. A service that is not an agent.Host may panic, which must not end the
+// process.
+func (b *binding) run(a *acceptedCall) (res *agent.Result, err error) {
+	ctx, cancel := context.WithCancel(b.serving)
+	defer cancel()
+	call := &a.call
+	if !a.deadline.IsZero() {
+		var end func()
+		ctx, call, end = calls.Bound(ctx, call, time.Until(a.deadline))
+		defer end()
+	}
+	if b.calls.begin(a, cancel) {
+		cancel()
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, agent.Refusedf(agent.CodeOf(err), "%s: %w before it began", a.call.Target(), err)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			b.log.Error("panic in a call", "agent", b.name, "call", a.call.ID, "panic", fmt.Sprint(p), "stack",
+				string(debug.Stack()))
+			res, err = nil, agent.Errorf(agent.CodeInternal, "%s panicked: %v", a.call.Target(), p)
+		}
+	}()
+	return b.s.Call(ctx, call)
+}
+
 // cancelCall ends a call that its caller does not wait for any more.
 func (b *binding) cancelCall(ref string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	a := b.calls[ref]
-	switch {
-	case a == nil:
-	case a.place != nil:
-		b.waiting.Remove(a.place)
-		delete(b.calls, a.ref)
+	if b.calls.cancel(ref) {
 		b.gate.Leave()
-	case a.cancel != nil:
-		a.cancel()
-	default:
-		a.canceled = true
 	}
 }
 
 // Close implements [communicator.Binding].
 func (b *binding) Close(ctx context.Context) error {
 	b.gate.Shut()
-	b.c.mu.Lock()
-	if b.c.bound[b.name] == b {
-		delete(b.c.bound, b.name)
-	}
-	b.c.mu.Unlock()
+	b.unbound()
 	errs := []error{b.stopCalls(), b.gate.Wait(ctx)} // calls can still be cancelled meanwhile
 	if errs[1] != nil {
-		b.abandon()
+		for _, a := range b.calls.abandon() { // those that run are cancelled
+			b.refuse(a)
+		}
 	}
 	b.cancel()
 	errs = append(errs, b.stopControl())
-	b.c.mu.Lock()
-	delete(b.c.live, b)
-	b.c.mu.Unlock()
+	b.ended()
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close %s: %w", b.name, err)
 	}
 	return nil
 }
 
-// abandon refuses the calls that wait; Close cancels those that run.
-func (b *binding) abandon() {
-	b.mu.Lock()
-	var left []*acceptedCall
-	for e := b.waiting.Front(); e != nil; e = b.waiting.Front() {
-		a := b.waiting.Remove(e).(*acceptedCall)
-		a.place = nil
-		delete(b.calls, a.ref)
-		left = append(left, a)
-	}
-	b.mu.Unlock()
-	for _, a := range left {
-		b.refuse(a)
-	}
-}
-
 // refuse ends a call that was accepted and cannot run any more.
 func (b *binding) refuse(a *acceptedCall) {
-	b.c.reply(a.replyTo, bus.KindReply, a.ref, nil, agent.Refusedf(agent.CodeUnavailable, "%s: the agent is closed",
+	b.reply(a.replyTo, bus.KindReply, a.ref, nil, agent.Refusedf(agent.CodeUnavailable, "%s: the agent is closed",
 		a.call.Target()))
 	b.gate.Leave()
 }

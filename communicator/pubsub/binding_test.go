@@ -189,9 +189,9 @@ func TestDrainTooLong(t *testing.T) {
 	testkit.Receive(t, began)
 	go call()
 	for w := b.(*binding); ; runtime.Gosched() {
-		w.mu.Lock()
-		n := w.waiting.Len()
-		w.mu.Unlock()
+		w.calls.mu.Lock()
+		n := w.calls.waiting.Len()
+		w.calls.mu.Unlock()
 		if n == 1 {
 			break
 		}

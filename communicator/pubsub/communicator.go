@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -40,22 +42,16 @@ type Options struct {
 // body is above the limit; outcome_unknown when the session was closed before the reply, or, over a
 // [Remote] driver, when the connection was lost or the callee's heartbeats stopped.
 type Communicator struct {
-	driver   Driver
-	o        Options
-	subjects bus.Subjects
-	pending  *pendingReplies
-	workers  *workers
-	inbox    string          // the subject for replies
-	clock    *heartbeatClock // nil where no heartbeats are needed
+	*link
+	o       Options
+	workers *workers[served]
+	watcher *watcher
 
 	// Set by the first Serve or Dial, where the driver is a Requester, and where it is a Remote.
-	publishRequest func(topic, token string, m *message.Message) error
-	stopRequests   func() error
-	stopLost       func()
+	stopRequests func() error
+	stopLost     func()
 
-	// ctx ends when Close has waited: it ends what still answers and publishes then.
-	ctx    context.Context
-	cancel context.CancelFunc
+	cancel context.CancelFunc // of the link
 	// answering counts the questions of callees that are being answered.
 	answering calls.Gate
 
@@ -88,14 +84,85 @@ func New(d Driver, o Options) (*Communicator, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	c := &Communicator{driver: d, o: o, subjects: s, pending: newPendingReplies(), workers: newWorkers(),
+	l := &link{driver: d, subjects: s, pending: newPendingReplies(), maxPayload: o.MaxPayload, log: o.Logger}
+	l.inbox = s.Reply(l.pending.process)
+	c := &Communicator{link: l, o: o, workers: newWorkers(func(s served) { s.b.work(s.a) }),
 		bound: map[string]*binding{}, live: map[*binding]struct{}{}, peers: map[*peer]struct{}{}}
-	c.inbox = s.Reply(c.pending.process)
+	c.watcher = &watcher{link: l, bindings: c.bindings}
 	if _, ok := d.(Remote); ok {
-		c.clock = newHeartbeatClock(c)
+		l.clock = newHeartbeatClock(c.watcher.onTick)
 	}
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	l.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil
+}
+
+// Serve implements [communicator.Server]. Other processes may serve the same name; in this
+// communicator it is an error.
+func (c *Communicator) Serve(ctx context.Context, s communicator.Service) (communicator.Binding, error) {
+	name := s.Info().Name
+	if err := agent.CheckAgentName(name); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, agent.AsError(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.start(); err != nil {
+		return nil, fmt.Errorf("serve %s: %w", name, err)
+	}
+	if _, dup := c.bound[name]; dup {
+		return nil, agent.Errorf(agent.CodeInvalidArgument, "serve %s: the name is taken", name)
+	}
+	b := &binding{link: c.link, name: name, s: s, workers: c.workers, calls: acceptedCalls{
+		maxRunning: c.o.MaxInFlight, maxWaiting: c.o.Queue, byRef: map[string]*acceptedCall{}}}
+	b.unbound = func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.bound[name] == b {
+			delete(c.bound, name)
+		}
+	}
+	b.ended = func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.live, b)
+	}
+	b.serving, b.cancel = context.WithCancel(context.Background())
+	if err := b.subscribe(); err != nil {
+		b.cancel()
+		return nil, agent.Errorf(agent.CodeUnavailable, "serve %s: %w", name, err)
+	}
+	c.bound[name], c.live[b] = b, struct{}{}
+	return b, nil
+}
+
+// Dial implements [communicator.Dialer]. It asks the agent what it offers; that is what
+// [communicator.Peer] Info returns until its Refresh(ctx) asks anew. An agent that nobody serves is
+// unavailable, at once where the driver can tell, else when ctx ends (10 s without a deadline).
+func (c *Communicator) Dial(ctx context.Context, name string) (communicator.Peer, error) {
+	if err := agent.CheckAgentName(name); err != nil {
+		return nil, err
+	}
+	p := &peer{link: c.link, session: session{agent: name}, subject: c.subjects.Call(name), done: make(chan struct{})}
+	p.left = func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.peers, p)
+	}
+	c.mu.Lock()
+	err := c.start()
+	if err == nil {
+		c.peers[p] = struct{}{}
+	}
+	c.mu.Unlock()
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", name, err)
+	}
+	if err := p.Refresh(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("dial %s: %w", name, err), p.Close(ctx))
+	}
+	return p, nil
 }
 
 // start subscribes to the replies, once. c.mu is held.
@@ -111,13 +178,13 @@ func (c *Communicator) start() error {
 		return agent.Refusedf(agent.CodeUnavailable, "listen for replies: %w", err)
 	}
 	if r, ok := c.driver.(Requester); ok {
-		if c.publishRequest, c.stopRequests, err = r.Requests(c.noSubscribers); err != nil {
+		if c.publishRequest, c.stopRequests, err = r.Requests(c.watcher.noSubscribers); err != nil {
 			return agent.Refusedf(agent.CodeUnavailable, "subscribe to reports of missing subscribers: %w",
 				errors.Join(err, stop()))
 		}
 	}
 	if r, ok := c.driver.(Remote); ok {
-		c.stopLost = r.OnLost(c.connectionLost)
+		c.stopLost = r.OnLost(c.watcher.connectionLost)
 		go c.clock.run()
 	}
 	c.stopInbox = stop
@@ -130,7 +197,7 @@ func (c *Communicator) receive(m *message.Message) {
 	f, err := bus.Decode(m)
 	if err != nil {
 		if f.Ref == "" || f.Kind == bus.KindNotice || f.Kind == bus.KindAsk {
-			c.o.Logger.Warn("a message cannot be read", "subject", c.inbox, "error", err)
+			c.log.Warn("a message cannot be read", "subject", c.inbox, "error", err)
 			return
 		}
 		err.NotExecuted = false // the call was answered, though this process cannot read it
@@ -141,61 +208,44 @@ func (c *Communicator) receive(m *message.Message) {
 	case bus.KindReply, bus.KindAnswer:
 		c.pending.finish(f.Ref, reply{payload: f.Payload, body: f.Body}, c.clock.now())
 	case bus.KindHeartbeat:
-		c.receiveHeartbeat(&f)
+		c.watcher.receive(&f)
 	case bus.KindNotice:
 		c.pending.notice(f.Ref, f.Payload)
 	case bus.KindAsk:
 		c.receiveAsk(&f)
 	default: // of a later addition to this version
-		c.o.Logger.Debug("a message of an unknown kind", "subject", c.inbox, "kind", f.Kind)
+		c.log.Debug("a message of an unknown kind", "subject", c.inbox, "kind", f.Kind)
 	}
 }
 
-// send publishes a frame about a call; its receiver may be gone. It waits for room until ctx ends.
-// A payload of more than limit bytes is refused, unless limit is 0.
-func (c *Communicator) send(ctx context.Context, subject string, f *bus.Frame, limit int) error {
-	return c.publish(ctx, f, limit, func(m *message.Message) error { return c.driver.Publish(subject, m) })
-}
-
-// publish passes a frame's message to a function of the driver. The message is used again when that
-// has returned.
-func (c *Communicator) publish(ctx context.Context, f *bus.Frame, limit int, send func(*message.Message) error) error {
-	m := messages.Get().(*message.Message)
-	defer func() {
-		if len(m.Metadata) <= maxPooled { // else the map has grown large
-			clear(m.Metadata)
-			m.UUID, m.Payload = "", nil
-			m.SetContext(context.Background())
-			messages.Put(m)
-		}
+// receiveAsk has the caller answer a question, in a goroutine that Close waits for.
+func (c *Communicator) receiveAsk(f *bus.Frame) {
+	if !c.subjects.IsReply(f.ReplyTo) || f.Ask == "" {
+		c.log.Warn("a question that cannot be answered", "reply-to", f.ReplyTo)
+		return
+	}
+	ctx, back, done, refused := c.pending.ask(f.Ref)
+	if refused != nil {
+		c.reply(f.ReplyTo, bus.KindAnswer, f.Ask, nil, refused)
+		return
+	}
+	if !c.answering.Enter() {
+		done()
+		return
+	}
+	go func() {
+		defer c.answering.Leave()
+		defer done()
+		res, err := answer(ctx, back, f.Payload)
+		c.reply(f.ReplyTo, bus.KindAnswer, f.Ask, res, err)
 	}()
-	if refused := f.Fill(m, limit); refused != nil {
-		return refused
-	}
-	m.SetContext(ctx)
-	return send(m)
 }
 
-var messages = sync.Pool{New: func() any { return &message.Message{Metadata: message.Metadata{}} }}
-
-// request is send of a frame that needs a subscriber. Where the driver is a Requester, the token
-// names the frame when there was none.
-func (c *Communicator) request(ctx context.Context, subject, token string, f *bus.Frame, limit int) error {
-	if c.publishRequest == nil {
-		return c.send(ctx, subject, f, limit)
-	}
-	return c.publish(ctx, f, limit, func(m *message.Message) error { return c.publishRequest(subject, token, m) })
-}
-
-// reply sends the result of a call or a question.
-func (c *Communicator) reply(subject, kind, ref string, res *agent.Result, err error) {
-	f := bus.ReplyFrame(kind, ref, res, err, c.o.MaxPayload)
-	switch err := c.send(c.ctx, subject, &f, 0); {
-	case errors.Is(err, ErrNoSubscribers):
-		c.o.Logger.Debug("the caller is gone", "subject", subject, "ref", ref)
-	case err != nil:
-		c.o.Logger.Warn("an answer was not sent", "subject", subject, "ref", ref, "error", err)
-	}
+// bindings are those that have calls, or may get some.
+func (c *Communicator) bindings() []*binding {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.live))
 }
 
 // Close ends every binding, waiting for the calls in flight as [communicator.Binding] says, then
@@ -233,4 +283,17 @@ func (c *Communicator) Close(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// stopHeartbeats ends what start began besides the inbox.
+func (c *Communicator) stopHeartbeats() error {
+	if c.clock != nil {
+		close(c.clock.stop)
+		<-c.clock.done
+		c.stopLost()
+	}
+	if c.stopRequests != nil {
+		return c.stopRequests()
+	}
+	return nil
 }

@@ -24,7 +24,7 @@ func (l *copying) Publish(_ string, messages ...*message.Message) error {
 // A message that is used again has nothing of what it was before.
 func TestMessagesServeAgain(t *testing.T) {
 	l := &copying{Driver: NewMemory(MemoryOptions{})}
-	c := &Communicator{driver: l}
+	c := &link{driver: l}
 	large := bus.Frame{Kind: bus.KindCall, Ref: "r", Key: "k",
 		Meta: map[string]string{"a": strings.Repeat("x", MaxMetadata)}}
 	frames := []bus.Frame{

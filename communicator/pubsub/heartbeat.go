@@ -1,28 +1,33 @@
 package pubsub
 
 import (
-	"errors"
-	"maps"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/bus"
 )
 
-// What follows the ref in the tokens of requests that are not calls.
+// Heartbeats are counted in ticks of a clock of their own, which stands still while the process
+// does: a process that was stopped for a while blames nobody for it.
 const (
-	beatToken  = "!"
-	probeToken = "!!"
+	tick = 50 * time.Millisecond
+	// firstBeat is how many ticks after its acceptance a call gets its first heartbeat: short calls
+	// need none. beatEvery is how many lie between two.
+	firstBeat = 2
+	beatEvery = 10
+	// maxSilence is how many ticks without a heartbeat end a call that had one: two are missing.
+	maxSilence = 30
+	// A call without a heartbeat yet may wait behind others. It ends after acceptSilence ticks
+	// without any sign of life from its session, and after acceptWithin ticks in all.
+	acceptSilence = 100
+	acceptWithin  = 400
 )
 
 // A heartbeatClock drives the heartbeats of a communicator over a [Remote] driver. In each tick it
 // sends the heartbeats that are due, and ends the calls that have missed theirs. It stops while
 // there is nothing to do. now and wake may be called on nil.
 type heartbeatClock struct {
-	c     *Communicator
+	// onTick does what is due, and reports whether there is more to come.
+	onTick func(now int64) bool
+
 	ticks atomic.Int64
 	idle  atomic.Bool
 	woken chan struct{}
@@ -30,8 +35,9 @@ type heartbeatClock struct {
 	done  chan struct{}
 }
 
-func newHeartbeatClock(c *Communicator) *heartbeatClock {
-	p := &heartbeatClock{c: c, woken: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+func newHeartbeatClock(onTick func(now int64) bool) *heartbeatClock {
+	p := &heartbeatClock{onTick: onTick, woken: make(chan struct{}, 1), stop: make(chan struct{}),
+		done: make(chan struct{})}
 	p.ticks.Store(1)
 	return p
 }
@@ -80,96 +86,35 @@ func (p *heartbeatClock) run() {
 	}
 }
 
-// onTick does what is due, and reports whether there is more to come.
-func (p *heartbeatClock) onTick(now int64) bool {
-	c := p.c
-	probes, more := c.pending.finishLost(now, reply{err: errNoHeartbeat})
-	for _, p := range probes {
-		f := bus.Frame{Kind: bus.KindHeartbeat, Ref: p.ref, Agent: p.agent}
-		err := c.request(c.ctx, c.subjects.Control(p.agent), p.ref+probeToken, &f, 0)
-		if errors.Is(err, ErrNoSubscribers) {
-			c.noSubscribers(p.ref + probeToken)
-		}
-	}
-	for _, b := range c.bindings() {
-		due, left := b.due(now)
-		more = more || left
-		for _, a := range due {
-			f := bus.Frame{Kind: bus.KindHeartbeat, Ref: a.ref, Agent: b.name}
-			switch err := c.request(c.ctx, a.replyTo, a.ref+beatToken, &f, 0); {
-			case errors.Is(err, ErrNoSubscribers):
-				b.cancelCall(a.ref)
-			case err != nil:
-				c.o.Logger.Debug("a heartbeat was not sent", "agent", b.name, "ref", a.ref, "error", err)
-			}
-		}
-	}
-	return more
+// A session is what a process knows of the instances of an agent that it calls.
+type session struct {
+	agent    string
+	lastSign atomic.Int64 // the tick of the last sign of life of any instance
 }
 
-// due returns the calls that need a heartbeat now, and whether there are any calls at all.
-func (b *binding) due(now int64) (due []*acceptedCall, left bool) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, a := range b.calls {
-		if a.nextBeat <= now {
-			a.nextBeat = now + beatEvery
-			due = append(due, a)
-		}
-	}
-	return due, len(b.calls) > 0
+// liveness is what a caller knows of the process that serves its call, in ticks of the heartbeat
+// clock. It is zero where no heartbeats are expected.
+//
+//	sent, no heartbeat yet -> maxSilence ticks -> probed: does any instance subscribe?
+//	                       -> acceptSilence ticks without anything for the session, or
+//	                          acceptWithin ticks in all -> lost
+//	a heartbeat came       -> maxSilence ticks without another -> lost
+type liveness struct {
+	session  *session
+	sent     int64
+	lastBeat int64 // when it was sent, or its last heartbeat came
+	accepted bool  // a heartbeat came
+	probed   bool
 }
 
-// receiveHeartbeat takes the heartbeat of a call. When this process does not wait for the call any
-// more, the callee does not know that yet: it gets a cancellation.
-func (c *Communicator) receiveHeartbeat(f *bus.Frame) {
-	if !c.pending.heartbeat(f.Ref, c.clock.now()) && agent.CheckAgentName(f.Agent) == nil {
-		c.sendCancel(f.Agent, f.Ref)
+// check reports whether the call is lost, and whether it is to be probed. A call that nobody has
+// accepted yet may wait behind others, so it gets more time while those are answered.
+func (l *liveness) check(now int64) (lost, probe bool) {
+	if l.accepted {
+		return l.lastBeat < now-maxSilence, false
 	}
-}
-
-var errNoHeartbeat = agent.Errorf(agent.CodeOutcomeUnknown, "no heartbeat: the process that got the call is gone")
-
-// noSubscribers is called for a request without subscribers: a call that did not arrive, a probe
-// for one that did, or the heartbeat of one whose caller is gone.
-func (c *Communicator) noSubscribers(token string) {
-	ref, isProbe := strings.CutSuffix(token, probeToken)
-	ref, isBeat := strings.CutSuffix(ref, beatToken)
-	switch {
-	case isProbe:
-		c.pending.finish(ref, reply{err: errNoHeartbeat}, c.clock.now())
-	case isBeat:
-		for _, b := range c.bindings() {
-			b.cancelCall(ref)
-		}
-	default:
-		c.pending.finish(ref, reply{err: agent.Refusedf(agent.CodeUnavailable, "no instance of the agent listens")},
-			c.clock.now())
-	}
-}
-
-// bindings are those that have calls, or may get some.
-func (c *Communicator) bindings() []*binding {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Collect(maps.Keys(c.live))
-}
-
-// connectionLost ends all pending calls: their replies may be lost with the connection.
-func (c *Communicator) connectionLost(err error) {
-	c.pending.finishAll(reply{err: agent.Errorf(agent.CodeOutcomeUnknown, "the connection to the broker was lost: %w",
-		err)})
-}
-
-// stopHeartbeats ends what start began besides the inbox.
-func (c *Communicator) stopHeartbeats() error {
-	if c.clock != nil {
-		close(c.clock.stop)
-		<-c.clock.done
-		c.stopLost()
-	}
-	if c.stopRequests != nil {
-		return c.stopRequests()
-	}
-	return nil
+	last := max(l.lastBeat, l.session.lastSign.Load())
+	probe = !l.probed && l.lastBeat < now-maxSilence
+	l.probed = l.probed || probe
+	return last < now-acceptSilence || l.sent < now-acceptWithin, probe
 }

@@ -29,22 +29,6 @@ const (
 	maxPooled = 64
 )
 
-// Heartbeats are counted in ticks of a clock of their own, which stands still while the process
-// does: a process that was stopped for a while blames nobody for it.
-const (
-	tick = 50 * time.Millisecond
-	// firstBeat is how many ticks after its acceptance a call gets its first heartbeat: short calls
-	// need none. beatEvery is how many lie between two.
-	firstBeat = 2
-	beatEvery = 10
-	// maxSilence is how many ticks without a heartbeat end a call that had one: two are missing.
-	maxSilence = 30
-	// A call without a heartbeat yet may wait behind others. It ends after acceptSilence ticks
-	// without any sign of life from its session, and after acceptWithin ticks in all.
-	acceptSilence = 100
-	acceptWithin  = 400
-)
-
 // The limits of events, besides those of package delivery.
 const (
 	// The Router's own goroutines only have to run once more: handlers were waited for. This

@@ -10,33 +10,32 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/bus"
 	"github.com/openmas/openmas/internal/calls"
 )
 
-// Dial implements [communicator.Dialer]. It asks the agent what it offers; that is what
-// [communicator.Peer] Info returns until its Refresh(ctx) asks anew. An agent that nobody serves is
-// unavailable, at once where the driver can tell, else when ctx ends (10 s without a deadline).
-func (c *Communicator) Dial(ctx context.Context, name string) (communicator.Peer, error) {
-	if err := agent.CheckAgentName(name); err != nil {
-		return nil, err
-	}
-	p := &peer{c: c, name: name, subject: c.subjects.Call(name), done: make(chan struct{})}
-	c.mu.Lock()
-	err := c.start()
-	if err == nil {
-		c.peers[p] = struct{}{}
-	}
-	c.mu.Unlock()
-	if err != nil {
-		return nil, fmt.Errorf("dial %s: %w", name, err)
-	}
-	if err := p.Refresh(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("dial %s: %w", name, err), p.Close(ctx))
-	}
-	return p, nil
+// A peer is a session to the instances of an agent. It holds no connection of its own.
+type peer struct {
+	*link
+	session
+	subject string
+	info    atomic.Pointer[agent.Info] // set by Dial
+	gate    calls.Gate
+	once    sync.Once
+	done    chan struct{} // closed by Close
+	left    func()        // called by Close
 }
+
+// liveness returns that of a call that begins now.
+func (p *peer) liveness() liveness {
+	if p.clock == nil {
+		return liveness{}
+	}
+	now := p.clock.now()
+	return liveness{session: &p.session, sent: now, lastBeat: now}
+}
+
+func (p *peer) Info() agent.Info { return *p.info.Load() }
 
 // Refresh asks the agent what it offers now, for Info. Calls go on meanwhile.
 func (p *peer) Refresh(ctx context.Context) error {
@@ -45,7 +44,7 @@ func (p *peer) Refresh(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, dialTimeout)
 		defer cancel()
 	}
-	res, err := p.Call(ctx, &agent.Call{Op: bus.OpInfo, Agent: p.name})
+	res, err := p.Call(ctx, &agent.Call{Op: bus.OpInfo, Agent: p.agent})
 	if err != nil {
 		return err
 	}
@@ -57,38 +56,13 @@ func (p *peer) Refresh(ctx context.Context) error {
 	return nil
 }
 
-// A peer is a session to the instances of an agent. It holds no connection of its own.
-type peer struct {
-	c        *Communicator
-	name     string
-	subject  string
-	info     atomic.Pointer[agent.Info] // set by Dial
-	gate     calls.Gate
-	once     sync.Once
-	done     chan struct{} // closed by Close
-	lastSign atomic.Int64  // the tick of the last sign of life of any instance
-}
-
-// liveness returns that of a call that begins now.
-func (p *peer) liveness() liveness {
-	if p.c.clock == nil {
-		return liveness{}
-	}
-	now := p.c.clock.now()
-	return liveness{peer: p, sent: now, lastBeat: now}
-}
-
-func (p *peer) Info() agent.Info { return *p.info.Load() }
-
 // Close implements [communicator.Peer].
 func (p *peer) Close(ctx context.Context) error {
 	p.gate.Shut()
 	p.once.Do(func() { close(p.done) })
-	p.c.mu.Lock()
-	delete(p.c.peers, p)
-	p.c.mu.Unlock()
+	p.left()
 	if err := p.gate.Wait(ctx); err != nil {
-		return fmt.Errorf("close the session to %s: %w", p.name, err)
+		return fmt.Errorf("close the session to %s: %w", p.agent, err)
 	}
 	return nil
 }
@@ -99,7 +73,6 @@ func (p *peer) Call(ctx context.Context, call *agent.Call) (*agent.Result, error
 		return nil, agent.Refusedf(agent.CodeUnavailable, "%s: the session is closed", target(call))
 	}
 	defer p.gate.Leave()
-	c := p.c
 	now := time.Now()
 	deadline, bounded := ctx.Deadline()
 	if ctx.Err() != nil || bounded && !now.Before(deadline) {
@@ -109,14 +82,14 @@ func (p *peer) Call(ctx context.Context, call *agent.Call) (*agent.Result, error
 	if err != nil {
 		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: %w", target(call), err)
 	}
-	f.Agent, f.ReplyTo = p.name, c.inbox
+	f.Agent, f.ReplyTo = p.agent, p.inbox
 	f.SetDeadline(now, deadline)
 
-	w := c.pending.add(ctx, call.Back, p.liveness())
-	defer c.pending.remove(w)
-	c.clock.wake()
-	f.Ref = c.pending.ref(w)
-	if err := c.request(ctx, p.subject, f.Ref, &f, c.o.MaxPayload); err != nil {
+	w := p.pending.add(ctx, call.Back, p.liveness())
+	defer p.pending.remove(w)
+	p.clock.wake()
+	f.Ref = p.pending.ref(w)
+	if err := p.request(ctx, p.subject, f.Ref, &f, p.maxPayload); err != nil {
 		return nil, p.notSent(ctx, call, err)
 	}
 	for {
@@ -133,10 +106,10 @@ func (p *peer) Call(ctx context.Context, call *agent.Call) (*agent.Result, error
 				return p.result(call, r)
 			default:
 			}
-			c.sendCancel(p.name, f.Ref)
+			p.sendCancel(p.agent, f.Ref)
 			return nil, agent.Errorf(agent.CodeOf(ctx.Err()), "%s: no answer yet: %w", target(call), ctx.Err())
 		case <-p.done:
-			c.sendCancel(p.name, f.Ref)
+			p.sendCancel(p.agent, f.Ref)
 			return nil, agent.Errorf(agent.CodeOutcomeUnknown, "%s: the session was closed before the answer",
 				target(call))
 		}
@@ -188,15 +161,4 @@ func refusedByContext(ctx context.Context, call *agent.Call) error {
 		err = context.DeadlineExceeded // its time is over, its timer not yet
 	}
 	return agent.Refusedf(agent.CodeOf(err), "%s: %w before it was sent", target(call), err)
-}
-
-// sendCancel cancels a call that this process does not wait for any more. It is best effort: the
-// callee's own deadline ends the call as well.
-func (c *Communicator) sendCancel(name, ref string) {
-	ctx, cancel := context.WithTimeout(c.ctx, cancelTimeout)
-	defer cancel()
-	f := bus.Frame{Kind: bus.KindCancel, Ref: ref}
-	if err := c.send(ctx, c.subjects.Control(name), &f, 0); err != nil && !errors.Is(err, ErrNoSubscribers) {
-		c.o.Logger.Debug("a cancellation was not sent", "agent", name, "error", err)
-	}
 }

@@ -33,33 +33,6 @@ type pendingReply struct {
 	live    liveness
 }
 
-// liveness is what a caller knows of the process that serves its call, in ticks of the heartbeat
-// clock. It is zero where no heartbeats are expected.
-//
-//	sent, no heartbeat yet -> maxSilence ticks -> probed: does any instance subscribe?
-//	                       -> acceptSilence ticks without anything for the session, or
-//	                          acceptWithin ticks in all -> lost
-//	a heartbeat came       -> maxSilence ticks without another -> lost
-type liveness struct {
-	peer     *peer // the session
-	sent     int64
-	lastBeat int64 // when it was sent, or its last heartbeat came
-	accepted bool  // a heartbeat came
-	probed   bool
-}
-
-// check reports whether the call is lost, and whether it is to be probed. A call that nobody has
-// accepted yet may wait behind others, so it gets more time while those are answered.
-func (l *liveness) check(now int64) (lost, probe bool) {
-	if l.accepted {
-		return l.lastBeat < now-maxSilence, false
-	}
-	last := max(l.lastBeat, l.peer.lastSign.Load())
-	probe = !l.probed && l.lastBeat < now-maxSilence
-	l.probed = l.probed || probe
-	return last < now-acceptSilence || l.sent < now-acceptWithin, probe
-}
-
 // reply is what ended a call, not yet decoded.
 type reply struct {
 	payload []byte
@@ -135,8 +108,8 @@ func (p *pendingReplies) finish(ref string, r reply, now int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if w := p.find(ref); w != nil {
-		if w.live.peer != nil {
-			w.live.peer.lastSign.Store(now)
+		if w.live.session != nil {
+			w.live.session.lastSign.Store(now)
 		}
 		delete(p.waiting, w.seq)
 		w.reply <- r
@@ -159,7 +132,7 @@ func (p *pendingReplies) finishLost(now int64, r reply) (probes []probe, left bo
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for seq, w := range p.waiting {
-		if w.live.peer == nil {
+		if w.live.session == nil {
 			continue
 		}
 		lost, ask := w.live.check(now)
@@ -169,7 +142,7 @@ func (p *pendingReplies) finishLost(now int64, r reply) (probes []probe, left bo
 			w.reply <- r
 			continue
 		case ask:
-			probes = append(probes, probe{p.ref(w), w.live.peer.name})
+			probes = append(probes, probe{p.ref(w), w.live.session.agent})
 		}
 		left = true
 	}
@@ -184,9 +157,9 @@ func (p *pendingReplies) heartbeat(ref string, now int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w := p.find(ref)
-	if w != nil && w.live.peer != nil {
+	if w != nil && w.live.session != nil {
 		w.live.lastBeat, w.live.accepted = now, true
-		w.live.peer.lastSign.Store(now)
+		w.live.session.lastSign.Store(now)
 	}
 	return w != nil
 }
