@@ -25,10 +25,12 @@ func TestHandshakeFaults(t *testing.T) {
 		says    string
 	}{
 		"another version": {map[string]string{"initialize": strings.ReplaceAll(hello, "2025-06-18", "1999-01-01")},
-			ReasonVersion, agent.CodeUnimplemented, `it chose protocol version "1999-01-01", which openmas does not know`},
+			ReasonVersion, agent.CodeUnimplemented,
+			`it chose protocol version "1999-01-01", which openmas does not know`},
 		"version refused": {map[string]string{"initialize": `{"jsonrpc":"2.0","id":ID,"error":{"code":-32022,` +
 			`"message":"Unsupported protocol version","data":{"supported":["2024-10-07"],"requested":"2025-11-25"}}}`},
-			ReasonVersion, agent.CodeUnimplemented, `it refused protocol version 2025-11-25: Unsupported protocol version`},
+			ReasonVersion, agent.CodeUnimplemented,
+			`it refused protocol version 2025-11-25: Unsupported protocol version`},
 		"error": {map[string]string{"initialize": `{"jsonrpc":"2.0","id":ID,"error":{"code":-32603,` +
 			`"message":"the licence has run out"}}`},
 			ReasonError, agent.CodeUnavailable, `it answered initialize with error -32603: the licence has run out`},
@@ -52,6 +54,8 @@ func TestHandshakeFaults(t *testing.T) {
 			ReasonNotMCP, agent.CodeUnimplemented, "its answer to initialize does not decode: "},
 		"ends": {map[string]string{"initialize": "exit"},
 			ReasonExited, agent.CodeUnavailable, "exited with code 4 before it answered initialize"},
+		"ends well": {map[string]string{"initialize": "leave"},
+			ReasonExited, agent.CodeUnavailable, ") exited with code 0 before it answered initialize"},
 		"ends at the list": {map[string]string{"initialize": hello, "tools/list": "exit"},
 			ReasonExited, agent.CodeUnavailable, "exited with code 4 before it answered tools/list"},
 		"silent": {nil, ReasonTimeout, agent.CodeUnavailable,
@@ -92,6 +96,9 @@ func TestHandshakeFaults(t *testing.T) {
 			if !errors.As(err, &ce) || ce.Reason != tc.reason || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("%v\nwant reason %q and %q", err, tc.reason, tc.says)
 			}
+			if n := strings.Count(err.Error(), "(pid "); n > 1 {
+				t.Errorf("%v: the pid %d times", err, n)
+			}
 			if lines := LastLines(err); len(lines) != 1 || strings.Contains(err.Error(), lines[0]) {
 				t.Errorf("the last lines: %q", lines)
 			}
@@ -103,21 +110,48 @@ func TestHandshakeFaults(t *testing.T) {
 // the reason. The session goes on.
 func TestAnswersThatCannotBeRead(t *testing.T) {
 	for name, tt := range map[string]struct{ answer, says string }{
-		"NaN":       {`{"result":{"content":[],"structuredContent":{"v":NaN}}}`, "the answer cannot be understood: "},
-		"cut short": {`{"result":{"content":[{"type":"te`, "the answer cannot be understood: "},
-		"a text":    {`{"error":"it broke"}`, "it broke"},
+		"NaN": {`{"result":{"content":[],"structuredContent":{"v":NaN}}}`, "the answer cannot be " +
+			"understood: "},
+		"cut short":              {`{"result":{"content":[{"type":"te`, "the answer cannot be understood: "},
+		"a text":                 {`{"error":"it broke"}`, "it broke"},
+		"no message":             {`{"error":{"code":-32000}}`, `an error without a message: {"code":-32000}`},
+		"a message that is null": {`{"error":{"code":-32001,"message":null,"data":"no database"}}`, "-32001"},
+		"a code that is a text":  {`{"error":{"code":"E_FAIL","message":"it broke"}}`, `it broke (code "E_FAIL")`},
+		"a fraction for a code":  {`{"error":{"code":1.5,"message":"it broke"}}`, `it broke (code 1.5)`},
+		"no object at all":       {`{"error":[7]}`, "an error without a message: [7]"},
 	} {
+		for way, connect := range map[string]func(*raw, *testing.T, Options) *Session{"stdio": (*raw).stdio,
+			"http": (*raw).http} {
+			for _, off := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/%s/%v", name, way, !off), func(t *testing.T) {
+					r := newRaw(map[string]string{"tools/call": tt.answer})
+					s := connect(r, t, Options{NoFastPath: off})
+					_, err := call(t.Context(), s, "good", nil, nil)
+					if agent.CodeOf(err) != agent.CodeInternal || !strings.Contains(err.Error(), tt.says) {
+						t.Error(err)
+					}
+					r.set("tools/call", `{"result":{"content":[{"type":"text","text":"fine"}]}}`)
+					if got := mustCall(t, s, "good", nil, nil).Text(); got != "fine" {
+						t.Error(got)
+					}
+				})
+			}
+		}
+	}
+}
+
+// Over HTTP an error that names no request answers the POST whose response it is.
+func TestErrorsThatNameNoRequest(t *testing.T) {
+	for name, id := range map[string]string{"null": `"id":null,`, "none": "", "empty": `"id":"",`, "zero": `"id":0,`,
+		"negative": `"id":-1,`, "a word": `"id":"server-error",`} {
 		for _, off := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/%v", name, !off), func(t *testing.T) {
-				r := newRaw(map[string]string{"tools/call": tt.answer})
-				s := r.stdio(t, Options{NoFastPath: off})
+				r := newRaw(map[string]string{"tools/call": `={"jsonrpc":"2.0",` + id +
+					`"error":{"code":-32000,"message":"the backend is down"}}`})
+				s := r.http(t, Options{NoFastPath: off})
 				_, err := call(t.Context(), s, "good", nil, nil)
-				if agent.CodeOf(err) != agent.CodeInternal || !strings.Contains(err.Error(), tt.says) {
+				if agent.CodeOf(err) != agent.CodeInternal || !strings.Contains(err.Error(), "the backend is down") {
 					t.Error(err)
-				}
-				r.set("tools/call", `{"result":{"content":[{"type":"text","text":"fine"}]}}`)
-				if got := mustCall(t, s, "good", nil, nil).Text(); got != "fine" {
-					t.Error(got)
 				}
 			})
 		}

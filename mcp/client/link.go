@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -74,11 +73,7 @@ func (l *link) awaitExit() *child.ExitError {
 	case <-timer.C:
 		return nil
 	}
-	var exit *child.ExitError
-	if !errors.As(l.child.Err(), &exit) {
-		exit = &child.ExitError{Name: l.child.String(), Pid: l.child.Pid(), Tail: l.child.Tail()}
-	}
-	return exit
+	return l.child.Exit()
 }
 
 // startError is the failure to start a program.

@@ -65,7 +65,15 @@ func pages[T any](ctx context.Context, s *Session, r *reading, member string, de
 	if s.target.Trusted {
 		decode = asOurs(decode)
 	}
-	seen := map[string]bool{}
+	seen := map[string]int{}
+	var repeated []string
+	defer func() {
+		for _, name := range repeated {
+			r.leaveOut(r.list.kind(), name, fmt.Sprintf("its name is listed %d times; the first one counts",
+				seen[name]))
+		}
+		r.leaveOutMore()
+	}()
 	cursor, n := "", 0
 	for page := range maxPages {
 		items, next, err := s.page(ctx, r.list, member, func(ctx context.Context) error { return send(ctx, cursor) })
@@ -88,14 +96,17 @@ func pages[T any](ctx context.Context, s *Session, r *reading, member string, de
 			switch {
 			case name == codec.EventTool:
 				continue // not a tool
-			case err == nil && seen[name]:
-				err = errors.New("its name is listed twice; the first one counts")
+			case err == nil && seen[name] > 0:
+				if seen[name]++; seen[name] == 2 {
+					repeated = append(repeated, name)
+				}
+				continue
 			case err == nil && len(all) == maxListed:
 				r.leaveOut("list", r.list.method(), fmt.Sprintf("it has more than %d items, the limit", maxListed))
 				return all
 			}
 			if err == nil {
-				seen[name] = true
+				seen[name] = 1
 				all = append(all, item)
 				continue
 			}
@@ -140,6 +151,16 @@ func (s *Session) readTool(raw json.RawMessage) (agent.ToolInfo, error) {
 func (r *reading) leaveOut(kind, name, reason string) {
 	if len(r.leftOut) < maxLeftOut {
 		r.leftOut = append(r.leftOut, agent.LeftOut{Kind: kind, Name: name, Reason: reason})
+	} else {
+		r.more++
+	}
+}
+
+// leaveOutMore notes how many there were beyond the bound.
+func (r *reading) leaveOutMore() {
+	if r.more > 0 {
+		r.leftOut = append(r.leftOut, agent.LeftOut{Kind: "list", Name: r.list.method(),
+			Reason: fmt.Sprintf("%d more of its items are left out", r.more)})
 	}
 }
 

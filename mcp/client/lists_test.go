@@ -21,7 +21,8 @@ import (
 )
 
 // A raw is a server without an SDK. Its members are the results, or errors, of methods:
-// `{"result":…}` or `{"error":…}`; what it has none for gets no answer.
+// `{"result":…}` or `{"error":…}`; what it has none for gets no answer. One that begins with = is
+// all that is said, with $id for the request's id.
 type raw struct {
 	mu      sync.Mutex
 	answers map[string]string
@@ -65,7 +66,11 @@ func (r *raw) answer(msg []byte) string {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if a := r.answers[string(env.Method)]; a != "" {
+	a := r.answers[string(env.Method)]
+	if all, ok := strings.CutPrefix(a, "="); ok {
+		return strings.ReplaceAll(all, "$id", string(env.ID))
+	}
+	if a != "" {
 		return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,%s`, env.ID, a[1:])
 	}
 	return ""
@@ -160,7 +165,17 @@ func TestOneBadThingCostsItselfOnly(t *testing.T) {
 			"objects: one is a string"},
 		"no names": {"tools/list", `{"result":{"tools":[null,{"name":5},{"name":"good"},{"name":"good"}]}}`,
 			"good p x://y x://{y}", "tool #1: it is null, not an object; tool #2: its name is a number, not a " +
-				"string; tool good: its name is listed twice; the first one counts"},
+				"string; tool good: its name is listed 2 times; the first one counts"},
+		"one name over and over": {"tools/list", `{"result":{"tools":[` + strings.Repeat(`{"name":"good"},`, 1999) +
+			`{"name":"good"}]}}`, "good p x://y x://{y}", "tool good: its name is listed 2000 times; the first one " +
+			"counts"},
+		"too many bad ones": {"tools/list", `{"result":{"tools":[` + strings.Repeat(`{"name":""},`, maxLeftOut+7) +
+			`{"name":"good"}]}}`, "good p x://y x://{y}", strings.Join(slices.Collect(func(yield func(string) bool) {
+			for n := range maxLeftOut {
+				yield(fmt.Sprintf("tool #%d: its name is empty", n+1))
+			}
+			yield("list tools/list: 7 more of its items are left out")
+		}), "; ")},
 		"prompts fail": {"prompts/list", wrong, "good x://y x://{y}", "list prompts/list: 'NoneType' object is not " +
 			"iterable"},
 		"code 0": {"resources/list", `{"error":{"code":0,"message":"not implemented"}}`, "good p x://{y}",

@@ -109,7 +109,8 @@ func playRole(name string) int {
 }
 
 // rawVariable has the answers of the role "raw": a JSON object of method to line, in which ID
-// stands for the request's. "exit" ends the program; a method that is not there gets no answer.
+// stands for the request's. "exit" ends the program, "leave" with code 0; a method that is not
+// there gets no answer.
 const rawVariable = "OPENMAS_TEST_RAW"
 
 func answerRaw(answers string) int {
@@ -129,6 +130,8 @@ func answerRaw(answers string) int {
 		switch line, ok := lines[req.Method]; {
 		case line == "exit":
 			return 4
+		case line == "leave":
+			return 0
 		case ok && req.ID != nil:
 			fmt.Println(strings.ReplaceAll(line, "ID", string(req.ID)))
 		}

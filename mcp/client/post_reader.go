@@ -126,11 +126,12 @@ func (p *postReader) events(stream *eventStream, body io.ReadCloser) error {
 
 var errNoAnswer = errors.New("the response holds a message, but no answer to the request")
 
-// messages takes one message, or a batch of them. An error without an id is the answer too: the
-// server could not read the request, or does not return its id.
+// messages takes one message, or a batch of them. An error with an id that no request has, or
+// without one, is the answer too: the server could not read the request, or does not return its id.
 func (p *postReader) messages(data []byte) {
 	wire.Messages(data, func(raw []byte, env *wire.Envelope) {
-		if id, ok := env.AnswerID(); ok && id == p.id {
+		id, ok := env.AnswerID()
+		if ok && id == p.id || env.Method == nil && env.Error != nil && (!ok || id <= 0) {
 			p.deliver(env)
 			return
 		}

@@ -136,6 +136,7 @@ type reading struct {
 	list    list
 	put     func(*offer) // puts the items in their place
 	leftOut []agent.LeftOut
+	more    int   // left out beyond what leftOut has
 	err     error // there is no list
 }
 

@@ -223,14 +223,20 @@ func (p *Process) Stdout() io.ReadCloser {
 // keeps a pipe open.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Err is nil until Done, and if the process ended with exit code 0. Else it is an [*ExitError].
-func (p *Process) Err() error {
+// Exit is how the process ended; nil until Done.
+func (p *Process) Exit() *ExitError {
 	select {
 	case <-p.done:
-		if !p.exit.Success() {
-			return p.exit
-		}
+		return p.exit
 	default:
+		return nil
+	}
+}
+
+// Err is nil until Done, and if the process ended with exit code 0. Else it is an [*ExitError].
+func (p *Process) Err() error {
+	if exit := p.Exit(); exit != nil && !exit.Success() {
+		return exit
 	}
 	return nil
 }

@@ -99,20 +99,29 @@ func (e *Envelope) ReadAnswer() (json.RawMessage, error) {
 	return bytes.Clone(e.Result), nil
 }
 
-// readError reads an error. Of one that is written in a way of its own, what it says remains.
+// readError reads an error. Of one that is written in a way of its own, what it says remains: all
+// of it where it has no message, and a code that is no integer.
 func readError(raw []byte) *jsonrpc.Error {
-	rpc := new(jsonrpc.Error)
-	if json.Unmarshal(raw, rpc) == nil {
+	rpc := &jsonrpc.Error{Code: jsonrpc.CodeInternalError}
+	if json.Unmarshal(raw, &rpc.Message) == nil && rpc.Message != "" {
 		return rpc
 	}
 	var loose struct {
-		Message string          `json:"message"`
+		Code    json.RawMessage `json:"code"`
+		Message json.RawMessage `json:"message"`
 		Data    json.RawMessage `json:"data"`
 	}
-	if json.Unmarshal(raw, &loose.Message) != nil && (json.Unmarshal(raw, &loose) != nil || loose.Message == "") {
-		loose.Message = clip(raw, 500)
+	if json.Unmarshal(raw, &loose) != nil || json.Unmarshal(loose.Message, &rpc.Message) != nil || rpc.Message == "" {
+		rpc.Message = "an error without a message: " + clip(raw, 500)
 	}
-	return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: loose.Message, Data: loose.Data}
+	rpc.Data = loose.Data
+	if code, err := strconv.ParseFloat(string(loose.Code), 64); err == nil && code == math.Trunc(code) &&
+		math.Abs(code) <= 1<<53 {
+		rpc.Code = int64(code)
+	} else if loose.Code != nil && string(loose.Code) != "null" {
+		rpc.Message += " (code " + clip(loose.Code, 100) + ")"
+	}
+	return rpc
 }
 
 // fill makes e the envelope of a message that the SDK's decoder has read.
