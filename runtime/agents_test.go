@@ -103,6 +103,9 @@ func (p *probe) Capabilities() agent.Capabilities {
 				return map[string]string{"name": p.env.Name, "instance": p.env.Instance, "state": p.env.StateDir,
 					"dir": p.env.Dir, "var": os.Getenv("PROBE_VAR"), "pid": fmt.Sprint(os.Getpid())}, nil
 			}),
+			agent.NewTool("otel", "", func(context.Context, note) (map[string]string, error) {
+				return otelVars(), nil
+			}),
 			agent.NewTool("agents", "", func(ctx context.Context, _ note) ([]string, error) {
 				env, _ := agent.EnvFrom(ctx)
 				var names []string

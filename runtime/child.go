@@ -45,7 +45,9 @@ func (r *Runtime) own(t *client.Target, p planned, i *route.Instance, n int) err
 		}
 		t.Command = []string{exe}
 	}
-	maps.Copy(t.Env, telemetryVars())
+	vars, headers := r.telemetryConfig().ForOwn(p.name)
+	maps.Copy(vars, t.Env) // its own win
+	t.Env = vars
 	maps.Copy(t.Env, r.opts.ChildEnv)
 	t.Env[ChildVar] = "1"
 	h := child.Hello{Version: child.Version, Program: r.opts.Version, Project: r.cfg.Project, Process: r.process,
@@ -56,7 +58,7 @@ func (r *Runtime) own(t *client.Target, p planned, i *route.Instance, n int) err
 			Identity: agent.Identity{Agent: p.name, Instance: i.ID, Trusted: true}}),
 		Timeout: r.longestTimeout(), Run: p.runner && (n == 0 || p.cfg.Run == "all"),
 		Restart:   supervise.Policy(r.cfg.Restart),
-		Telemetry: r.cfg.Telemetry, LogLevel: r.logLevel(), Limits: privateLimits(r.cfg.MCP),
+		Telemetry: r.cfg.Telemetry, ExportHeaders: headers, LogLevel: r.logLevel(), Limits: privateLimits(r.cfg.MCP),
 		NoFastPath: noFastPath(r.cfg.MCP)}
 	var err error
 	if t.Hello, err = json.Marshal(h); err != nil {
@@ -85,18 +87,6 @@ func (r *Runtime) longestTimeout() time.Duration {
 		}
 	}
 	return longest
-}
-
-// telemetryVars are the standard variables of OpenTelemetry in our environment: our own children
-// export as we do.
-func telemetryVars() map[string]string {
-	vars := map[string]string{}
-	for _, kv := range os.Environ() {
-		if key, value, _ := strings.Cut(kv, "="); strings.HasPrefix(key, "OTEL_") {
-			vars[key] = value
-		}
-	}
-	return vars
 }
 
 // childLog takes the lines that a child writes to standard error into our log, once, with the

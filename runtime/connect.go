@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	concpool "github.com/sourcegraph/conc/pool"
 
@@ -53,8 +54,10 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*route.Callee, 
 			opts.OnStep = func(s string) { step.Store(&s) }
 			opts.OnStep("the MCP handshake has not ended")
 			defer r.waits.begin(i.ID, func() string { return *step.Load() })()
+			began := time.Now()
 			s, err := client.Connect(ctx, target, opts)
 			if err != nil {
+				r.tel.Failed(ctx, r.hop(p.name, p.cfg.Communicator), p.name, "initialize", began, err)
 				return nil, err
 			}
 			return narrow(s, p.cfg.AllowTools, r.log), nil
@@ -74,7 +77,7 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*route.Callee, 
 func (r *Runtime) target(p planned, i *route.Instance, n int) (client.Target, error) {
 	t := client.Target{Name: p.name, Transport: transports[p.cfg.Communicator], URL: p.cfg.URL,
 		Protocol: p.cfg.Protocol,
-		Headers:  p.cfg.Headers, Env: maps.Clone(p.cfg.Env)}
+		Headers:  p.cfg.Headers, Env: maps.Clone(p.cfg.Env), Baggage: p.cfg.Baggage}
 	if t.Env == nil {
 		t.Env = map[string]string{}
 	}
@@ -93,6 +96,11 @@ func (r *Runtime) target(p planned, i *route.Instance, n int) (client.Target, er
 	t.Stderr = r.childLog(p.name, i.ID)
 	if p.kind == project.KindCommand {
 		t.Command = r.cfg.ChildCommand(p.name)
+		if p.cfg.Telemetry {
+			vars := r.telemetryConfig().ForForeign(p.name)
+			maps.Copy(vars, t.Env) // its own win
+			t.Env = vars
+		}
 		t.Env["OPENMAS_URL"], t.Env["OPENMAS_TOKEN"] = r.private.url,
 			r.private.tokens.Issue(server.Identity{Identity: agent.Identity{Agent: p.name, Instance: i.ID}})
 		return t, nil

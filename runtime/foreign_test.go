@@ -40,6 +40,10 @@ func foreign() *sdk.Server {
 		error) {
 		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: os.Getenv("OPENMAS_URL")}}}, nil, nil
 	})
+	sdk.AddTool(s, &sdk.Tool{Name: "otel"}, func(context.Context, *sdk.CallToolRequest, note) (*sdk.CallToolResult, any,
+		error) {
+		return nil, otelVars(), nil
+	})
 	sdk.AddTool(s, &sdk.Tool{Name: "back"}, callBack)
 	return s
 }

@@ -115,6 +115,9 @@ func (s *session) comeBack(ctx context.Context) error {
 // for.
 func (s *session) await(ctx context.Context) error {
 	err := s.ended(ctx)
+	if ping := (*client.PingError)(nil); errors.As(err, &ping) {
+		s.r.tel.Failed(ctx, s.r.hop(s.agent.name, s.agent.cfg.Communicator), s.agent.name, "ping", time.Now(), err)
+	}
 	switch {
 	case err != nil && s.r.draining():
 		s.instance.Down(route.Stopped, err) // nothing is started again

@@ -27,8 +27,9 @@ type spans struct {
 	t   *testing.T
 	url string
 
-	mu  sync.Mutex
-	all []span
+	mu      sync.Mutex
+	all     []span
+	headers []http.Header // of each export
 }
 
 type span struct {
@@ -77,6 +78,7 @@ func (s *spans) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.headers = append(s.headers, r.Header)
 	for _, res := range m.ResourceSpans {
 		for _, scope := range res.ScopeSpans {
 			for _, one := range scope.Spans {

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
 // Call makes one call. It returns at the end of ctx at the latest, whatever the server does; the
@@ -35,6 +36,9 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 	f := s.backs.open(ctx, c)
 	defer s.backs.close(ctx, f)
 	ctx, note := withNote(ctx)
+	if s.link.http != nil && !s.target.Trusted { // our own read `_meta`
+		note.traces = wire.TraceHeaders(c.Meta, s.target.Baggage)
+	}
 	out := request{Call: c, note: note}
 	if f != nil {
 		out.token = f.token

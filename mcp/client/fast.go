@@ -26,7 +26,7 @@ func (s *Session) callFast(ctx context.Context, out request, name string, argume
 	defer s.pending.End(id)
 	buf := messages.Get().(*[]byte)
 	*buf = codec.AppendCall(ctx, (*buf)[:0], id, name, arguments, codec.RequestMeta{Call: out.Call,
-		Trusted: s.target.Trusted, Progress: out.token, Members: s.statelessMeta})
+		Trusted: s.target.Trusted, Baggage: s.target.Baggage, Progress: out.token, Members: s.statelessMeta})
 	s.fastCalls.Add(1)
 	resp, err := s.fast.call(ctx, id, answer, name, *buf)
 	if cap(*buf) <= 64<<10 {

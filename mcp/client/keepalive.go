@@ -51,7 +51,7 @@ func (s *Session) keepAlive() {
 			s.end(fmt.Errorf("the session ended: the server refused the last of %d pings: it has forgotten the session",
 				misses))
 		} else {
-			s.end(fmt.Errorf("the session ended: the server did not answer %d pings", misses))
+			s.end(fmt.Errorf("the session ended: %w", &PingError{misses}))
 		}
 		return
 	}
@@ -192,3 +192,8 @@ func (s *Session) refusedForGood(c *agent.Call, status *wire.HTTPError, n *note)
 func (s *Session) forget(answered string) {
 	s.end(fmt.Errorf("the session ended: %w: it answered %s", communicator.ErrForgotten, answered))
 }
+
+// A PingError says that a session has ended because the server did not answer so many pings.
+type PingError struct{ Pings int }
+
+func (e *PingError) Error() string { return fmt.Sprintf("the server did not answer %d pings", e.Pings) }

@@ -3,6 +3,7 @@ package client
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -49,7 +50,8 @@ func TestSessionPing(t *testing.T) {
 				begin := time.Now()
 				select {
 				case <-s.Done():
-					if answers || !strings.Contains(s.Err().Error(), "3 pings") || time.Since(begin) > 2*time.Minute {
+					ping := (*PingError)(nil)
+					if answers || !errors.As(s.Err(), &ping) || ping.Pings != 3 || time.Since(begin) > 2*time.Minute {
 						t.Errorf("ended after %v: %v", time.Since(begin), s.Err())
 					}
 				case <-time.After(time.Hour):

@@ -137,7 +137,8 @@ func (s *Session) complete(ctx context.Context, out request) (*agent.Result, err
 
 // metaOf is what a request says about its call.
 func (s *Session) metaOf(ctx context.Context, out request) sdk.Meta {
-	m := codec.RequestMeta{Call: out.Call, Trusted: s.target.Trusted, Progress: out.token}.Decoded(ctx)
+	m := codec.RequestMeta{Call: out.Call, Trusted: s.target.Trusted, Baggage: s.target.Baggage,
+		Progress: out.token}.Decoded(ctx)
 	if s.stateless() {
 		m[sdk.MetaKeyLogLevel] = string(s.logLevel())
 	}

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"net/http"
 	"sync/atomic"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -29,6 +31,20 @@ type note struct {
 	failed  atomic.Pointer[error]         // why the SDK got no answer
 	rpc     atomic.Pointer[jsonrpc.Error] // the error that it was answered with
 	direct  bool                          // the SDK does not make the call
+	traces  http.Header                   // the call's trace context, for its requests; nil: they say nothing of it
+}
+
+// traced is a request of the call with the trace context in its headers, for what lies between and
+// for servers that do not look into `_meta`.
+func (n *note) traced(r *http.Request) *http.Request {
+	if n == nil || n.traces == nil {
+		return r
+	}
+	out := *r // a RoundTripper must not change the request it is given
+	out.Header = make(http.Header, len(r.Header)+len(n.traces))
+	maps.Copy(out.Header, r.Header)
+	maps.Copy(out.Header, n.traces)
+	return &out
 }
 
 // withNote returns a context that carries a new note and its trace.

@@ -58,6 +58,8 @@ func (t *roundTripper) roundTrip(r *http.Request) (*http.Response, error) {
 	if resp, ok, err := injected(r); ok {
 		return resp, err
 	}
+	n, _ := r.Context().Value(noteKey{}).(*note)
+	r = n.traced(r)
 	if t.keepCancels.Load() && isCancellation(r) {
 		_ = r.Body.Close() // nobody has read from it
 		return madeUp(r, http.StatusAccepted, "", ""), nil
@@ -83,7 +85,6 @@ func (t *roundTripper) roundTrip(r *http.Request) (*http.Response, error) {
 	if t.streamable && isOptionalStream(r) {
 		return t.openStream(r.WithContext(ctx), end)
 	}
-	n, _ := r.Context().Value(noteKey{}).(*note)
 	id, call := int64(0), false
 	if post && n != nil && !n.direct {
 		id, call = callID(r)
@@ -197,7 +198,8 @@ func (t *roundTripper) post(r *http.Request) (*http.Response, error) {
 	if err := t.ctx.Err(); err != nil {
 		return nil, &wire.NotSentError{Cause: err}
 	}
-	resp, err := wire.Send(t.base, r)
+	n, _ := r.Context().Value(noteKey{}).(*note)
+	resp, err := wire.Send(t.base, n.traced(r))
 	if err == nil && resp.StatusCode >= 400 {
 		resp = t.refused(r, resp)
 	}

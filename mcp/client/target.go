@@ -58,6 +58,9 @@ type Target struct {
 	// Trusted says that the server is one of our own runtimes: it is told who calls, and what it
 	// says about errors and about what did not run is believed.
 	Trusted bool
+	// Baggage says that a server which is not Trusted gets the W3C baggage of calls too, and not
+	// their trace context alone.
+	Baggage bool
 }
 
 // Check refuses what cannot be connected.

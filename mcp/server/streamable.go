@@ -25,6 +25,7 @@ func (h *httpServer) serveStreamable(w http.ResponseWriter, r *http.Request, ep 
 		if body, ok = readBody(pw, r, h.o.Limits); !ok {
 			return
 		}
+		body = wire.AddTraceHeaders(body, r.Header, h.o.Limits.MaxBody)
 	}
 	if post && beginsSession(body) {
 		r.Header.Del(codec.VersionHeader) // it may be a later one: the handshake says which it is to be

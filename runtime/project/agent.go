@@ -69,6 +69,11 @@ type Agent struct {
 	//
 	// It is no key of Tools, where a tool's own name could be the same.
 	AllowTools []string `yaml:"allow_tools" only:"foreign"`
+	// Whether the server gets the W3C baggage of calls too, and not their trace context alone.
+	Baggage bool `yaml:"baggage" only:"foreign"`
+	// Whether the program learns from its environment where traces go, by the standard variables of
+	// OpenTelemetry. It does not get their headers, which hold keys: give it those under env.
+	Telemetry bool `yaml:"telemetry" only:"command"`
 	// The newest version of MCP that the server is asked for. Left out: "2025-11-25". A server that
 	// does not know "2026-07-28" is asked again for an older version. Not over mcp-sse.
 	Protocol string `yaml:"protocol" oneof:"2025-11-25 2026-07-28" only:"foreign"`
@@ -116,8 +121,9 @@ type audience struct {
 
 // audiences are the words of the tag only.
 var audiences = map[string]audience{
-	"type": {"a type", func(a *Agent) bool { return a.Kind() == KindType }},
-	"url":  {"a url", func(a *Agent) bool { return a.Kind() == KindURL }},
+	"type":    {"a type", func(a *Agent) bool { return a.Kind() == KindType }},
+	"command": {"a command", func(a *Agent) bool { return a.Kind() == KindCommand }},
+	"url":     {"a url", func(a *Agent) bool { return a.Kind() == KindURL }},
 	"foreign": {"a command or url", func(a *Agent) bool {
 		return a.Kind() == KindCommand || a.Kind() == KindURL
 	}},

@@ -12,6 +12,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/internal/rawjson"
+	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
 // Keys of our own in `_meta`. Those of requests are sent to our own runtimes only, and believed
@@ -60,7 +61,7 @@ const ContentLogger = "openmas/content"
 const EventTool = "openmas.event"
 
 // traceKeys is the W3C trace context, which MCP carries unprefixed.
-var traceKeys = [...]string{"traceparent", "tracestate", "baggage"}
+var traceKeys = [...]string{wire.TraceParent, wire.TraceState, wire.Baggage}
 
 // CallMeta is what the `_meta` of a request says about its call.
 type CallMeta struct {
@@ -78,10 +79,12 @@ type CallMeta struct {
 }
 
 // RequestMeta is what the `_meta` of a request is made from. A peer that is not ours gets the trace
-// context only, without baggage.
+// context only, and the baggage in it only where Baggage says so: it may hold what is not for
+// strangers.
 type RequestMeta struct {
 	*agent.Call
 	Trusted  bool
+	Baggage  bool
 	Progress string // the progress token; empty: none
 	Members  []byte // more members, as JSON without the braces
 }
@@ -102,7 +105,7 @@ func (r RequestMeta) append(ctx context.Context, dst []byte) []byte {
 		m.dst = append(append(m.dst, '{'), r.Members...)
 	}
 	for _, k := range traceKeys {
-		if k != "baggage" || r.Trusted { // it may hold what is not for strangers
+		if k != wire.Baggage || r.Trusted || r.Baggage {
 			m.text(k, r.Meta[k])
 		}
 	}
@@ -214,7 +217,7 @@ func (s ResultFormat) WantsInput(res *agent.Result) bool {
 // scan reads a member, if the caller is believed there. What is not plain has no value then.
 func (m *CallMeta) scan(k, v []byte, trusted bool) (ok bool) {
 	switch string(k) {
-	case "traceparent", "tracestate", "baggage":
+	case wire.TraceParent, wire.TraceState, wire.Baggage:
 		s, ok := rawjson.Unquote(v)
 		if ok && s != "" {
 			if m.Trace == nil {

@@ -47,27 +47,30 @@ const maxHello = 4 << 20
 // A Hello is the line of JSON that a child reads before MCP begins: who it is and where to call
 // back. It holds secrets.
 type Hello struct {
-	Version    int               `json:"openmas"`
-	Program    string            `json:"program,omitempty"`
-	Project    string            `json:"project"`
-	Process    string            `json:"process"` // the parent's
-	Secrets    []string          `json:"secrets,omitempty"`
-	Agent      string            `json:"agent"`
-	Instance   string            `json:"instance"`
-	Type       string            `json:"type"`
-	Config     map[string]any    `json:"config,omitempty"`
-	StateDir   string            `json:"stateDir"`
-	Dir        string            `json:"dir"`
-	Broker     string            `json:"broker"`
-	URL        string            `json:"url"`
-	Token      string            `json:"token"`
-	Timeout    time.Duration     `json:"timeout"` // of the calls that the child makes
-	Run        bool              `json:"run"`     // whether its Runner is to run
-	Restart    supervise.Policy  `json:"restart"`
-	Telemetry  project.Telemetry `json:"telemetry"`
-	LogLevel   slog.Level        `json:"logLevel"`
-	Limits     server.Limits     `json:"limits"`
-	NoFastPath bool              `json:"noFastPath,omitempty"`
+	Version   int               `json:"openmas"`
+	Program   string            `json:"program,omitempty"`
+	Project   string            `json:"project"`
+	Process   string            `json:"process"` // the parent's
+	Secrets   []string          `json:"secrets,omitempty"`
+	Agent     string            `json:"agent"`
+	Instance  string            `json:"instance"`
+	Type      string            `json:"type"`
+	Config    map[string]any    `json:"config,omitempty"`
+	StateDir  string            `json:"stateDir"`
+	Dir       string            `json:"dir"`
+	Broker    string            `json:"broker"`
+	URL       string            `json:"url"`
+	Token     string            `json:"token"`
+	Timeout   time.Duration     `json:"timeout"` // of the calls that the child makes
+	Run       bool              `json:"run"`     // whether its Runner is to run
+	Restart   supervise.Policy  `json:"restart"`
+	Telemetry project.Telemetry `json:"telemetry"`
+	// ExportHeaders are sent with each export; they are not in the child's environment, where its
+	// own child processes would find them.
+	ExportHeaders map[string]string `json:"exportHeaders,omitempty"`
+	LogLevel      slog.Level        `json:"logLevel"`
+	Limits        server.Limits     `json:"limits"`
+	NoFastPath    bool              `json:"noFastPath,omitempty"`
 }
 
 // ReadHello reads the line and leaves what follows in the reader that it returns.

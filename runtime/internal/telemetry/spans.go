@@ -163,6 +163,19 @@ func (t *Telemetry) Runner(name string, run func(context.Context) error) func(co
 	}
 }
 
+// Failed makes a trace of what failed between calls: the handshake with an agent, its pings. What
+// succeeds there makes none, and nor does what ended with ctx.
+func (t *Telemetry) Failed(ctx context.Context, h Hop, name, method string, began time.Time, err error) {
+	if !t.On() || ctx.Err() != nil {
+		return
+	}
+	attrs := append(h.attributes(""), attribute.String("mcp.method.name", method),
+		attribute.String("gen_ai.agent.name", clean(name)))
+	ctx, span := t.tracer("").Start(ctx, method+" "+clean(name), trace.WithNewRoot(), trace.WithTimestamp(began),
+		trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attrs...))
+	t.end(ctx, ending{span: span, err: err})
+}
+
 // Attempt begins the span of an attempt at a call, from the second on, below the call's own: it
 // carries on its trace context in c. It notes on the call's span how long the attempt had to wait,
 // and why the one before it failed. The function that it returns ends the span. When telemetry is
