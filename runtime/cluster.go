@@ -27,7 +27,8 @@ func (r *Runtime) startCluster(base context.Context) error {
 		here = append(here, p.name)
 	}
 	c, err := cluster.New(cluster.Options{Project: r.cfg.Project, Process: r.process, Version: r.opts.Version,
-		Started: r.started, Here: here, Driver: r.driver, Broker: r.broker, Directory: r.dir, Callee: r.foreignCallee,
+		Started: *r.started.Load(), Here: here, Driver: r.driver, Broker: r.broker, Directory: r.dir,
+		Callee:    r.foreignCallee,
 		Instances: func(c *route.Callee) (json.RawMessage, error) { return json.Marshal(statusOf(c).Instances) },
 		Serve:     r.serveOthers, Draining: r.draining, OnChange: r.refresh,
 		DialTimeout: r.cfg.Connect.Timeout, Logger: r.log})

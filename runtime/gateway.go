@@ -28,18 +28,26 @@ func (r *Runtime) listen(ctx context.Context) error {
 	if r.cfg.Gateway == nil || r.opts.Mode.calm() {
 		return nil
 	}
-	addr := r.cfg.Gateway.Listen
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("gateway: %s is in use, perhaps by another openmas: stop it, or choose another port with "+
-			"--listen or gateway.listen: %w", addr, err)
-	}
+	ln, err := listenOn(ctx, "gateway", r.cfg.Gateway.Listen, "--listen or gateway.listen")
 	if err != nil {
-		return fmt.Errorf("gateway: listen on %s: %w", addr, err)
+		return err
 	}
 	r.listener = ln
 	r.serveHTTP("gateway", ln, r.Handler())
 	return nil
+}
+
+// listenOn opens a listener that the project file has an address for, under a key.
+func listenOn(ctx context.Context, what, addr, key string) (net.Listener, error) {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s: %s is in use, perhaps by another openmas: stop it, or choose another port with "+
+			"%s: %w", what, addr, key, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: listen on %s: %w", what, addr, err)
+	}
+	return ln, nil
 }
 
 // Handler serves the gateway's endpoints, for programs that bring their own HTTP server instead of
@@ -58,13 +66,14 @@ func (r *Runtime) Handler() http.Handler {
 		}
 		w.Header().Set("Retry-After", "1")
 		w.WriteHeader(http.StatusServiceUnavailable)
-		_ = json.NewEncoder(w).Encode(map[string]string{"status": "not ready", "reason": r.readiness().Error()})
+		_ = json.NewEncoder(w).Encode(map[string]string{"status": "not ready", "reason": r.readiness(false).Error()})
 	})
 }
 
 // serveGateway lets clients in, once every agent is up.
 func (r *Runtime) serveGateway() error {
-	o := server.GatewayOptions{Options: r.hostOptions(), Project: r.cfg.Project, Ready: r.readiness,
+	o := server.GatewayOptions{Options: r.hostOptions(), Project: r.cfg.Project,
+		Ready: func() error { return r.readiness(false) },
 		Watch: r.subscribeResource, Down: r.down}
 	if g := r.cfg.Gateway; g != nil {
 		o.Hosts, o.Origins, o.Identify = g.Hosts, g.Origins, access.Identify(g)
@@ -106,8 +115,9 @@ func (r *Runtime) refresh() {
 	}
 }
 
-// readiness is why /readyz answers 503; nil: the system is ready.
-func (r *Runtime) readiness() error {
+// readiness is why /readyz answers 503; nil: the system is ready. What an agent itself reports to
+// be wrong with it is told to those who run it.
+func (r *Runtime) readiness(operator bool) error {
 	switch p := r.phase.Load().(string); p {
 	case "ready":
 	case "starting":
@@ -124,6 +134,9 @@ func (r *Runtime) readiness() error {
 		}
 		if sick := c.Unhealthy(context.Background()); len(sick) > 0 && len(sick) == len(c.Shown.Instances()) {
 			for _, err := range sick {
+				if !operator {
+					return fmt.Errorf("agent %s is not healthy", c.Name)
+				}
 				return fmt.Errorf("agent %s is not healthy: %w", c.Name, err)
 			}
 		}

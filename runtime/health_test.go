@@ -25,8 +25,10 @@ func TestHealthOfAgentsIsReported(t *testing.T) {
 			if got := s.agentStatus("near").Instances[0].Unhealthy; got != "" {
 				t.Errorf("near: %q", got)
 			}
-			if code := get(t, s.Status().URL+"/readyz"); code != http.StatusServiceUnavailable {
-				t.Errorf("/readyz: %d", code)
+			code, text := ask(t, http.MethodGet, s.Status().URL+"/readyz", "", nil)
+			if code != http.StatusServiceUnavailable || !strings.Contains(text, "far is not healthy") ||
+				strings.Contains(text, "cellar") {
+				t.Errorf("/readyz: %d %s", code, text)
 			}
 		})
 	}

@@ -60,22 +60,23 @@ func TestSecretsStayInside(t *testing.T) {
 		UnsubscribeHandler: func(context.Context, *sdk.UnsubscribeRequest) error { return nil },
 	})
 	far.mcp.AddResource(&sdk.Resource{URI: "far://x", Name: "x"}, nil)
-	for _, json := range []bool{false, true} {
-		t.Run(fmt.Sprintf("JSON %v", json), func(t *testing.T) {
+	for _, inJSON := range []bool{false, true} {
+		t.Run(fmt.Sprintf("JSON %v", inJSON), func(t *testing.T) {
 			cfg := &project.Config{Gateway: &project.Gateway{Listen: "127.0.0.1:0"},
+				Ops: &project.Ops{Listen: "127.0.0.1:0"},
 				Agents: map[string]project.Agent{
 					"leaky": {Type: "leaky"}, "docs": {URL: down.URL + "/" + sesame, Token: sesame},
 					"far": {URL: far.URL}}}
 			log := &logBuffer{}
 			s := start(t, cfg, agent.Types{"leaky": func() agent.Agent { return leaky{} }}, func(o *runtime.Options) {
 				opts := &slog.HandlerOptions{Level: slog.LevelDebug}
-				if o.Logger = slog.New(slog.NewTextHandler(log, opts)); json {
+				if o.Logger = slog.New(slog.NewTextHandler(log, opts)); inJSON {
 					o.Logger = slog.New(slog.NewJSONHandler(log, opts))
 				}
 			})
 			session := connect(t, s.Status().URL+"/mcp")
 			for tool, want := range map[string]string{"leaky_fail": "refused: ***", "leaky_details": "the cause: ***",
-				"openmas_status": "ill of ***", "openmas_list": "***"} {
+				"openmas_status": "leaky", "openmas_list": "leaky"} {
 				res, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: tool, Arguments: map[string]any{}})
 				if err != nil {
 					t.Errorf("%s: %v", tool, err)
@@ -99,9 +100,15 @@ func TestSecretsStayInside(t *testing.T) {
 			} else {
 				hidden(t, "a subscription", err.Error(), "not with ***")
 			}
-			hidden(t, "/readyz", body(t, s.Status().URL+"/readyz"), "ill of ***")
+			hidden(t, "/readyz", body(t, s.Status().URL+"/readyz"), "leaky is not healthy")
+			hidden(t, "/readyz for operators", body(t, s.Status().Ops+"/readyz"), "ill of ***")
+			status, err := json.Marshal(s.Status())
+			if err != nil {
+				t.Fatal(err)
+			}
+			hidden(t, "the status for operators", string(status), "ill of ***")
 			hidden(t, "/", body(t, s.Status().URL+"/"), "")
-			_, err := agent.Ask[string](s.ctx, "docs.search", nil)
+			_, err = agent.Ask[string](s.ctx, "docs.search", nil)
 			hidden(t, "docs.search", err.Error(), "/***")
 			_, err = agent.Ask[string](s.ctx, "leaky.details", nil)
 			if e := agent.AsError(err); !errors.Is(err, errCause) || e.Code != agent.CodeUnavailable ||

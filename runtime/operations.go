@@ -6,6 +6,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/ops"
+	"github.com/openmas/openmas/mcp/server"
 )
 
 // startOperations opens the socket for whoever runs this process. Without it, the process cannot be
@@ -32,11 +33,34 @@ func (r *Runtime) startOperations(ctx context.Context) error {
 	o := r.hostOptions()
 	o.Limits, o.Identify = privateLimits(r.cfg.MCP), ln.Identify
 	r.ops = ops.NewServer(ops.ServerOptions{Options: o, Project: r.cfg.Project, Agents: r.dir, Runtime: host,
-		Up: r.ready, Ready: r.readiness})
+		Up: r.ready, Ready: r.operatorsReadiness})
 	r.serveHTTP("operations socket", ln, r.ops)
 	r.onClose("operations", r.ops.Close)
 	return nil
 }
+
+// startProbes opens the listener for probes and scrapers. It is there before anything that takes
+// its time, and until everything has ended.
+func (r *Runtime) startProbes(ctx context.Context) error {
+	o := r.cfg.Ops
+	if o == nil || r.opts.Mode.calm() {
+		return nil
+	}
+	h, err := server.Options{}.Guard(ops.Probes{Ready: r.operatorsReadiness, Token: o.Token})
+	if err != nil {
+		return err
+	}
+	ln, err := listenOn(ctx, "ops", o.Listen, "ops.listen")
+	if err != nil {
+		return err
+	}
+	r.opsURL.Store("http://" + ln.Addr().String())
+	r.serveHTTP("ops", ln, h)
+	r.log.Info("probes and scrapers are answered", "ops", r.opsURL.Load())
+	return nil
+}
+
+func (r *Runtime) operatorsReadiness() error { return r.readiness(true) }
 
 // operatorsRuntime is the runtime as those have it who run this process: see package ops.
 func (r *Runtime) operatorsRuntime() (*agent.Host, error) {

@@ -59,6 +59,7 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 		Dir: r.state, Logger: r.log}.Keys())
 	r.phase.Store("starting")
 	r.url.Store("")
+	r.opsURL.Store("")
 	if err := r.telemetryConfig().Check(); err != nil {
 		return nil, mask.Text(cfg, err)
 	}
@@ -75,7 +76,8 @@ func (r *Runtime) run(ctx context.Context) error {
 	if !r.ran.CompareAndSwap(false, true) {
 		return errors.New("this runtime has run already: make a new one")
 	}
-	r.started = time.Now()
+	now := time.Now()
+	r.started.Store(&now)
 	// Agents and sessions outlive ctx: they end in the order of the drain.
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()

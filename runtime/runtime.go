@@ -38,11 +38,12 @@ type Runtime struct {
 	dir     *route.Directory
 	calls   *calls.Log
 	budget  *resilience.Budget
-	started time.Time
+	started atomic.Pointer[time.Time] // nil: not yet
 	ran     atomic.Bool
 	phase   atomic.Value // string: see Status.State
 	ready   chan struct{}
 	url     atomic.Value // string: the gateway's
+	opsURL  atomic.Value // string: that of probes and scrapers
 
 	tel       *telemetry.Telemetry
 	driver    pubsub.Driver

@@ -35,6 +35,9 @@ func (r *Runtime) start(ctx, base context.Context) error {
 	if err := r.listen(ctx); err != nil {
 		return err
 	}
+	if err := r.startProbes(ctx); err != nil {
+		return err
+	}
 	if err := r.startOperations(ctx); err != nil {
 		return err
 	}

@@ -43,6 +43,9 @@ type Status struct {
 	WaitsFor string `json:"waitsFor,omitempty"`
 	// URL is the gateway's address, without a path; empty when there is none.
 	URL string `json:"url,omitempty"`
+	// Ops is the address for probes and scrapers, without a path; empty when there is none. It is
+	// for who runs the process.
+	Ops string `json:"ops,omitempty"`
 	// Gateway is who uses it now; nil before it is up.
 	Gateway *GatewayStatus `json:"gateway,omitempty"`
 	Agents  []AgentStatus  `json:"agents"`
@@ -114,8 +117,8 @@ type InstanceStatus struct {
 	Served     int64     `json:"served"`
 	Restarts   int64     `json:"restarts"`
 	Error      string    `json:"error,omitempty"`
-	// LastLines are what its program wrote last to standard error before it ended. The tool
-	// openmas.status gives them to this program only.
+	// LastLines are what its program wrote last to standard error before it ended. Like Error and
+	// Unhealthy they are for who runs the process.
 	LastLines []string `json:"lastLines,omitempty"`
 	// Next is when it is tried again; zero: not, or now.
 	Next time.Time `json:"next,omitzero"`
@@ -129,13 +132,13 @@ type InstanceStatus struct {
 	Since   time.Time `json:"since,omitzero"`
 }
 
-// shownTo is the status as a caller may read it: what programs wrote to standard error is for those
-// who run them.
+// shownTo is the status as a caller may read it. Texts of errors, and what programs wrote to
+// standard error, are for those who run them; others get states and codes.
 func (s Status) shownTo(c *agent.Call) Status {
 	if c != nil && c.From.Trusted && c.From.Agent == child.Runtime && c.From.User == "" {
 		return s
 	}
-	s.WaitsFor = ""
+	s.WaitsFor, s.Ops = "", ""
 	for n, a := range s.Agents {
 		if a.LastFailure != nil {
 			bare := *a.LastFailure
@@ -143,7 +146,7 @@ func (s Status) shownTo(c *agent.Call) Status {
 			s.Agents[n].LastFailure = &bare
 		}
 		for i := range a.Instances {
-			a.Instances[i].LastLines = nil
+			a.Instances[i].Error, a.Instances[i].LastLines, a.Instances[i].Unhealthy = "", nil, ""
 		}
 	}
 	return s

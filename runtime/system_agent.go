@@ -139,8 +139,11 @@ func (r *Runtime) AwaitLists(ctx context.Context) {
 // Status describes the system as it is now.
 func (r *Runtime) Status() Status {
 	s := Status{Project: r.cfg.Project, Version: r.opts.Version, Process: r.process, PID: os.Getpid(),
-		Started: r.started, WaitsFor: r.waits.String(),
-		State: r.phase.Load().(string), URL: r.url.Load().(string), Gateway: r.gatewayStatus()}
+		WaitsFor: r.waits.String(), State: r.phase.Load().(string), URL: r.url.Load().(string),
+		Ops: r.opsURL.Load().(string), Gateway: r.gatewayStatus()}
+	if began := r.started.Load(); began != nil {
+		s.Started = *began
+	}
 	select {
 	case <-r.ready:
 	default:

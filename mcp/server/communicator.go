@@ -38,7 +38,7 @@ func NewHTTP(o Options) (*HTTP, error) {
 	if h.http, err = newHTTPServer(o); err != nil {
 		return nil, err
 	}
-	if h.handler, err = o.guard(http.HandlerFunc(h.route)); err != nil {
+	if h.handler, err = o.Guard(http.HandlerFunc(h.route)); err != nil {
 		return nil, err
 	}
 	return h, nil

@@ -80,7 +80,7 @@ func NewGateway(dir agent.Directory, o GatewayOptions) (*Gateway, error) {
 		instructions: describe(agents), watch: o.Watch, down: g.down,
 		readable: func(name string) bool { return g.expose.Whole(name) && (len(g.hide) == 0 || !g.hide.Whole(name)) },
 	}, agents)
-	if g.handler, err = o.guard(g.routes()); err != nil {
+	if g.handler, err = o.Guard(g.routes()); err != nil {
 		return nil, err
 	}
 	return g, nil

@@ -76,8 +76,9 @@ func newHTTPServer(o Options) (*httpServer, error) {
 	return h, nil
 }
 
-// guard wraps a handler with what every path needs.
-func (o Options) guard(next http.Handler) (http.Handler, error) {
+// Guard wraps a handler with what every path of a server needs: the requests of web pages that have
+// no business here, by their Host or Origin header, are refused. See Options.Hosts and Origins.
+func (o Options) Guard(next http.Handler) (http.Handler, error) {
 	return wire.Guard(next, wire.GuardOptions{Hosts: o.Hosts, Origins: o.Origins})
 }
 

@@ -32,6 +32,8 @@ type Config struct {
 	Events map[string]Event `yaml:"events"`
 	// The public MCP listener. Left out: there is none.
 	Gateway *Gateway `yaml:"gateway" off:""`
+	// The listener for probes and scrapers. Left out: there is none.
+	Ops *Ops `yaml:"ops" off:""`
 	// Where traces go. "off" sends nothing, whatever the environment says.
 	Telemetry Telemetry `yaml:"telemetry" off:"endpoint"`
 	// Limits of the MCP endpoints of this process, and what MCP servers may ask of it.

@@ -18,6 +18,10 @@ func (c *Config) filled() *Config {
 		gateway := *c.Gateway
 		out.Gateway = &gateway
 	}
+	if c.Ops != nil {
+		ops := *c.Ops
+		out.Ops = &ops
+	}
 	out.Agents, out.Events = maps.Clone(c.Agents), maps.Clone(c.Events)
 	fill(reflect.ValueOf(&out).Elem(), nil)
 	for name, e := range out.Events {

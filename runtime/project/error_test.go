@@ -111,6 +111,10 @@ func TestConfigErrors(t *testing.T) {
 			opts: Options{Environ: []string{"EMPTY="}}},
 		{name: "gateway names", file: ok + "gateway: {hosts: [\"a:80\", \"\"], origins: [example.org, " +
 			"\"https://a/b\"]}\n"},
+		{name: "ops", file: ok + "ops: {listen: \":9464\", token: \"${env:EMPTY}\", hosts: [x]}\n",
+			opts: Options{Environ: []string{"EMPTY="}}},
+		{name: "ops as the gateway", file: ok + "ops: {listen: \"127.0.0.1:1\", token: sesame-1}\ngateway: {listen: " +
+			"\"127.0.0.1:1\", tokens: {ann: sesame-1}}\n"},
 		{name: "mcp limits", file: ok + "mcp: {max_calls: 0, header_timeout: 5, session_ilde: 1m}\n"},
 		{name: "resumption", file: ok + "mcp: {resume: 1KiB, poll: 200ms}\n"},
 		{name: "polling without resumption", file: ok + "mcp: {poll: 30s}\n"},

@@ -1,6 +1,8 @@
 package project
 
 import (
+	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -35,18 +37,53 @@ type Gateway struct {
 	Origins []string `yaml:"origins"`
 }
 
+// Ops is the HTTP listener for those who watch a process and call none of its tools: GET /livez,
+// /readyz and /metrics.
+type Ops struct {
+	// Address to listen on, as host:port. Port 0 takes a free one. An address that other machines
+	// reach needs a token.
+	Listen string `yaml:"listen" default:"127.0.0.1:9464"`
+	// Token that scrapers send as "Authorization: Bearer". Probes need none, but are not told the
+	// reason then. It calls no tool, and must not be one of the gateway's.
+	Token string `yaml:"token" secret:"yes"`
+}
+
+// listener checks an address to listen on, and the token without which it is for loopback only. any
+// reports whether there are other tokens.
+func (v *validator) listener(section, who, addr, token string, any bool) {
+	listen, key := []string{section, "listen"}, []string{section, "token"}
+	if v.address(listen, addr) && !onLoopback(addr) && token == "" && !any {
+		v.fail(listen, fmt.Sprintf(`write %s: {token: "${env:OPENMAS_TOKEN}"}, or listen on 127.0.0.1`, section),
+			"%s can be reached from other machines, so %s need a token", v.quote(listen, addr), who)
+	}
+	if token != "" || v.said(key) { // an empty variable must not open the door
+		v.token(key, token)
+	}
+}
+
+func (v *validator) ops(o *Ops, g *Gateway) {
+	if o == nil {
+		return
+	}
+	v.listener("ops", "scrapers", o.Listen, o.Token, false)
+	if g == nil {
+		return
+	}
+	if _, port, _ := net.SplitHostPort(o.Listen); o.Listen == g.Listen && port != "0" {
+		v.fail([]string{"ops", "listen"}, "choose another port", "%s is the gateway's",
+			v.quote([]string{"ops", "listen"}, o.Listen))
+	}
+	if o.Token != "" && (o.Token == g.Token || slices.Contains(slices.Collect(maps.Values(g.Tokens)), o.Token)) {
+		v.fail([]string{"ops", "token"}, "give scrapers one of their own", "the token opens the gateway too")
+	}
+}
+
 func (v *validator) gateway(g *Gateway) {
 	if g == nil {
 		return
 	}
 	at := func(key ...string) []string { return append([]string{"gateway"}, key...) }
-	if v.address(at("listen"), g.Listen) && !onLoopback(g.Listen) && g.Token == "" && len(g.Tokens) == 0 {
-		v.fail(at("listen"), `write gateway: {token: "${env:OPENMAS_TOKEN}"}, or listen on 127.0.0.1`,
-			"%s can be reached from other machines, so clients need a token", v.quote(at("listen"), g.Listen))
-	}
-	if g.Token != "" || v.said(at("token")) { // an empty variable must not open the door
-		v.token(at("token"), g.Token)
-	}
+	v.listener("gateway", "clients", g.Listen, g.Token, len(g.Tokens) > 0)
 	v.tokens(at("tokens"), g)
 	for i, host := range g.Hosts {
 		if keys := at("hosts", item(i)); host == "" || strings.ContainsAny(host, ":/ ") {

@@ -51,6 +51,7 @@ func (c *Config) problems() Errors {
 		v.agent(c, name, &a)
 	}
 	v.gateway(c.Gateway)
+	v.ops(c.Ops, c.Gateway)
 	v.telemetry(c.Telemetry.Endpoint)
 	return v.out
 }
