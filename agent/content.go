@@ -84,7 +84,7 @@ func (r ResourceContents) MarshalJSON() ([]byte, error) {
 	if r.Blob != nil {
 		w.Text, w.Blob = nil, &r.Blob
 	}
-	return json.Marshal(w)
+	return marshal(w)
 }
 
 // Text is a text block.
@@ -175,7 +175,7 @@ func (c Content) MarshalJSON() ([]byte, error) {
 		content := append([]Content{}, r.Content...) // nil would be null
 		w.UseID, w.Content, w.Structured, w.IsError = r.UseID, &content, r.Structured, r.IsError
 	}
-	return json.Marshal(w)
+	return marshal(w)
 }
 
 // UnmarshalJSON reads MCP's form. A block that has more than the fields hold is kept as Raw.

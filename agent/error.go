@@ -192,7 +192,7 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 	if len(details) > 0 && !json.Valid(details) {
 		details, _ = json.Marshal(string(details)) // a string always encodes
 	}
-	return json.Marshal(wireError{e.Code, e.Message, e.RetryAfter.Milliseconds(), details, e.Raw, e.NotExecuted,
+	return marshal(wireError{e.Code, e.Message, e.RetryAfter.Milliseconds(), details, e.Raw, e.NotExecuted,
 		e.Logged})
 }
 

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"encoding/json"
 )
 
@@ -65,12 +64,11 @@ type bareToolInfo ToolInfo
 // MarshalJSON writes MCP's form, over Raw where there is one.
 func (t ToolInfo) MarshalJSON() ([]byte, error) { return encodeOver(t.Raw, bareToolInfo(t)) }
 
-// UnmarshalJSON reads MCP's form. What has members that no field holds is kept as Raw.
+// UnmarshalJSON reads MCP's form. What no field holds, or in another order, is kept as Raw.
 func (t *ToolInfo) UnmarshalJSON(b []byte) error {
-	v, all, err := decodeAll[bareToolInfo](b)
-	if *t = ToolInfo(v); !all {
-		t.Raw = bytes.Clone(b)
-	}
+	v, raw, err := decodeKept[bareToolInfo](b)
+	*t = ToolInfo(v)
+	t.Raw = raw
 	return err
 }
 
@@ -113,12 +111,11 @@ type barePromptInfo PromptInfo
 // MarshalJSON writes MCP's form, over Raw where there is one.
 func (p PromptInfo) MarshalJSON() ([]byte, error) { return encodeOver(p.Raw, barePromptInfo(p)) }
 
-// UnmarshalJSON reads MCP's form. What has members that no field holds is kept as Raw.
+// UnmarshalJSON reads MCP's form. What no field holds, or in another order, is kept as Raw.
 func (p *PromptInfo) UnmarshalJSON(b []byte) error {
-	v, all, err := decodeAll[barePromptInfo](b)
-	if *p = PromptInfo(v); !all {
-		p.Raw = bytes.Clone(b)
-	}
+	v, raw, err := decodeKept[barePromptInfo](b)
+	*p = PromptInfo(v)
+	p.Raw = raw
 	return err
 }
 
@@ -150,12 +147,11 @@ type bareResourceInfo ResourceInfo
 // MarshalJSON writes MCP's form, over Raw where there is one.
 func (i ResourceInfo) MarshalJSON() ([]byte, error) { return encodeOver(i.Raw, bareResourceInfo(i)) }
 
-// UnmarshalJSON reads MCP's form. What has members that no field holds is kept as Raw.
+// UnmarshalJSON reads MCP's form. What no field holds, or in another order, is kept as Raw.
 func (i *ResourceInfo) UnmarshalJSON(b []byte) error {
-	v, all, err := decodeAll[bareResourceInfo](b)
-	if *i = ResourceInfo(v); !all {
-		i.Raw = bytes.Clone(b)
-	}
+	v, raw, err := decodeKept[bareResourceInfo](b)
+	*i = ResourceInfo(v)
+	i.Raw = raw
 	return err
 }
 

@@ -17,10 +17,34 @@ func decodeAll[T any](b []byte) (v T, all bool, err error) {
 	return loose, false, json.Unmarshal(b, &loose)
 }
 
+// decodeKept decodes b into a T, and keeps b where it says more than the T is written as: other
+// members, or another order or form of them.
+func decodeKept[T any](b []byte) (v T, raw json.RawMessage, err error) {
+	v, all, err := decodeAll[T](b)
+	if err != nil {
+		return v, nil, err
+	}
+	var plain bytes.Buffer
+	now, bad := marshal(v)
+	if !all || bad != nil || json.Compact(&plain, b) != nil || !bytes.Equal(now, plain.Bytes()) {
+		raw = bytes.Clone(b)
+	}
+	return v, raw, nil
+}
+
+// marshal is [json.Marshal] but for <, > and &, which stay what they are.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), err
+}
+
 // encodeOver encodes v where there is raw, the JSON that was decoded into a T once: raw as it is,
 // but for the members that v says otherwise.
 func encodeOver[T any](raw json.RawMessage, v T) ([]byte, error) {
-	now, err := json.Marshal(v)
+	now, err := marshal(v)
 	if err != nil || len(raw) == 0 {
 		return now, err
 	}
@@ -28,7 +52,7 @@ func encodeOver[T any](raw json.RawMessage, v T) ([]byte, error) {
 	if err := json.Unmarshal(raw, &old); err != nil {
 		return nil, err
 	}
-	was, err := json.Marshal(old)
+	was, err := marshal(old)
 	if err != nil {
 		return nil, err
 	}

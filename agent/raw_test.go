@@ -46,6 +46,11 @@ func TestDescriptionsOfForeignServers(t *testing.T) {
 			t.Errorf("%s has the raw form %s, %v", own, i.Raw, err)
 		}
 	}
+	const sorted = `{"description":"d","inputSchema":{"type":"object"},"name":"n"}` // as the Python SDK does
+	var other agent.ToolInfo
+	if err := json.Unmarshal([]byte(sorted), &other); err != nil || string(other.Raw) != sorted {
+		t.Errorf("members in another order: %s, %v", other.Raw, err)
+	}
 	all := `{"name":"a","tools":[` + tool +
 		`],"prompts":[{"name":"p","icons":[],"arguments":[{"name":"x","hint":1}]}],` +
 		`"resources":[{"uri":"u:x","name":"r","size":5}],"subscriptions":[{"topic":"t"}]}`

@@ -40,6 +40,12 @@ func (leaky) Capabilities() agent.Capabilities {
 			err.Details = []byte(`{"token":"` + sesame + `"}`)
 			return "", err
 		}),
+		agent.NewTool("raw", "", func(context.Context, note) (string, error) { // as of a foreign server
+			err := agent.Errorf(agent.CodeToolFailed, "see the picture")
+			err.Raw = []byte(`{"isError":true,"content":[{"type":"text","text":"` + sesame + `"},` +
+				`{"type":"image","data":"","mimeType":"image/png"}]}`)
+			return "", err
+		}),
 	}}
 }
 
@@ -76,7 +82,7 @@ func TestSecretsStayInside(t *testing.T) {
 			})
 			session := connect(t, s.Status().URL+"/mcp")
 			for tool, want := range map[string]string{"leaky_fail": "refused: ***", "leaky_details": "the cause: ***",
-				"openmas_status": "leaky", "openmas_list": "leaky"} {
+				"leaky_raw": `{"type":"text","text":"***"}`, "openmas_status": "leaky", "openmas_list": "leaky"} {
 				res, err := session.CallTool(t.Context(), &sdk.CallToolParams{Name: tool, Arguments: map[string]any{}})
 				if err != nil {
 					t.Errorf("%s: %v", tool, err)

@@ -17,7 +17,7 @@ type backChannel struct {
 
 // Notify implements [agent.BackChannel].
 func (r *backChannel) Notify(ctx context.Context, n agent.Notice) {
-	payload, err := json.Marshal(n)
+	payload, err := bus.Marshal(n)
 	if err == nil {
 		err = r.send(ctx, r.a.replyTo, &bus.Frame{Kind: bus.KindNotice, Ref: r.a.ref, Payload: payload},
 			r.maxPayload)
@@ -29,7 +29,7 @@ func (r *backChannel) Notify(ctx context.Context, n agent.Notice) {
 
 // Request implements [agent.BackChannel].
 func (r *backChannel) Request(ctx context.Context, q agent.Request) (json.RawMessage, error) {
-	payload, err := json.Marshal(q)
+	payload, err := bus.Marshal(q)
 	if err != nil {
 		return nil, agent.Errorf(agent.CodeInternal, "encode a %s request: %w", q.Kind, err)
 	}

@@ -65,8 +65,8 @@ func (b *binding) receive(m *message.Message) {
 	}
 	if refused == nil && f.Op == bus.OpInfo && b.gate.Enter() {
 		defer b.gate.Leave()
-		res, err := agent.JSONResult(b.s.Info())
-		b.reply(f.ReplyTo, bus.KindReply, f.Ref, res, err)
+		info, err := bus.Marshal(b.s.Info())
+		b.reply(f.ReplyTo, bus.KindReply, f.Ref, &agent.Result{Structured: info}, err)
 		return
 	}
 	var a *acceptedCall

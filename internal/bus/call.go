@@ -33,7 +33,7 @@ func CallFrame(c *agent.Call) (Frame, error) {
 		return f, nil
 	}
 	var err error
-	if f.Payload, err = json.Marshal(resumed{c.Input, c.Inputs, c.State}); err != nil {
+	if f.Payload, err = Marshal(resumed{c.Input, c.Inputs, c.State}); err != nil {
 		return Frame{}, fmt.Errorf("encode the input: %w", err)
 	}
 	f.Body = BodyResumed

@@ -1,7 +1,9 @@
 package bus
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"strconv"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -70,6 +72,16 @@ func (f *Frame) Fill(m *message.Message, maxPayload int) *agent.Error {
 	}
 	m.UUID, m.Payload = cmp.Or(f.Ref, f.ID), f.Payload
 	return nil
+}
+
+// Marshal encodes what a frame carries. It is [json.Marshal] but for <, > and &, which stay what
+// they are: in a value of a foreign program they may be written either way.
+func Marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), err
 }
 
 // fields is about how many entries the metadata will have: a map that need not grow is cheaper.

@@ -37,3 +37,48 @@ func TestForeignResultsCross(t *testing.T) {
 		t.Errorf("a result with content of ours crosses as %s %s, %v", body, payload, err)
 	}
 }
+
+// What crosses more than one broker stays as the server sent it, white space included.
+func TestForeignResultsCrossTwice(t *testing.T) {
+	const sent = "{\"content\": [ {\"type\": \"text\", \"text\": \"<b>\u2028\"} ],\n \"structuredContent\": {\"n\": 1.0,\t\"a\": \"<&>\"}, " +
+		`"_meta": {"k": [1, 2]}}`
+	res, err := foreignResult([]byte(sent))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(res.Structured) != `{"n":1.0,"a":"<&>"}` { // as a session to the server reads it
+		t.Errorf("the structured value is %s", res.Structured)
+	}
+	for hop := range 3 {
+		payload, body := resultBody(res, nil)
+		if body != BodyMCP || string(payload) != sent {
+			t.Fatalf("hop %d: %s: %s", hop, body, payload)
+		}
+		if res, err = ReadResult(payload, body); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The error that a foreign server's result became, and the input for one, cross with the literals
+// that they have.
+func TestForeignLiteralsCross(t *testing.T) {
+	const literals = "{\"a\":\"<b>&\u2028\\u003c\\/\",\"n\":1.50e3}"
+	e := &agent.Error{Code: agent.CodeToolFailed, Message: "<b>", Details: json.RawMessage(literals),
+		Raw: json.RawMessage(`{"isError":true,"content":[],"x":` + literals + `}`)}
+	for range 2 {
+		f := ReplyFrame(KindReply, "r", nil, e, 0)
+		if _, err := ReadResult(f.Payload, f.Body); !reflect.DeepEqual(err, e) {
+			t.Fatalf("%s\nis %+v", f.Payload, err)
+		}
+	}
+	call := &agent.Call{Op: agent.OpTool, Agent: "a", Name: "t", Input: json.RawMessage(literals), State: "s",
+		Inputs: map[string]json.RawMessage{"q": json.RawMessage(literals)}}
+	f, err := CallFrame(call)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := f.Call(); err != nil || string(got.Input) != literals || string(got.Inputs["q"]) != literals {
+		t.Errorf("%s, %v", f.Payload, err)
+	}
+}

@@ -1,7 +1,6 @@
 package bus
 
 import (
-	"bytes"
 	"encoding/json"
 	"strings"
 
@@ -41,21 +40,19 @@ func resultBody(res *agent.Result, err error) (payload []byte, body string) {
 	if isForeign(res) {
 		return res.Raw, BodyMCP
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false) // what is in a result stays as it is
-	if err := enc.Encode(resultWithRaw{res, res.Raw}); err != nil {
+	b, err := Marshal(resultWithRaw{res, res.Raw})
+	if err != nil {
 		return errorBody(agent.Errorf(agent.CodeInternal, "the result does not encode: %w", err))
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), BodyResult
+	return b, BodyResult
 }
 
 func errorBody(e *agent.Error) (payload []byte, body string) {
-	b, err := json.Marshal(e)
-	if err != nil { // only details can fail
+	b, err := Marshal(e)
+	if err != nil { // what it is made of is no JSON
 		plain := *e
-		plain.Details = nil
-		b, _ = json.Marshal(&plain)
+		plain.Details, plain.Raw = nil, nil
+		b, _ = Marshal(&plain)
 	}
 	return b, BodyError
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-// Error returns err as an agent's error whose message and details have no secret; err itself where
-// there is nothing to hide. Causes stay, for errors.Is and errors.As in this process.
+// Error returns err as an agent's error whose message, details and raw form have no secret; err
+// itself where there is nothing to hide. Causes stay, for errors.Is and errors.As in this process.
 func Error(c *project.Config, err error) error {
 	if err == nil || !c.HasSecrets() {
 		return err
@@ -26,9 +26,12 @@ func Error(c *project.Config, err error) error {
 		return Text(c, err)
 	}
 	clean := *agent.AsError(err)
-	message, details := c.Redact(clean.Message), c.Redact(string(clean.Details))
-	if message == clean.Message && details == string(clean.Details) {
+	message, details, raw := c.Redact(clean.Message), c.Redact(string(clean.Details)), c.Redact(string(clean.Raw))
+	if message == clean.Message && details == string(clean.Details) && raw == string(clean.Raw) {
 		return err
+	}
+	if clean.Raw = json.RawMessage(raw); len(raw) == 0 || !json.Valid(clean.Raw) {
+		clean.Raw = nil // the message and the details have what can be told
 	}
 	if clean.Message = message; len(clean.Details) > 0 {
 		clean.Details = json.RawMessage(details)
