@@ -26,7 +26,6 @@ var inCircles = map[string]int{
 	"agent/agenttest":                     4,
 	"cmd/openmas/internal/gobuild":        2,
 	"cmd/openmas/internal/mcpimport":      5,
-	"communicator/communicatortest":       13,
 	"communicator/nats":                   7,
 	"examples/review":                     4,
 	"internal/interop/fixture":            3,

@@ -201,3 +201,10 @@ func (b *bench) start(ctx context.Context, tool string, in any, opts ...agent.Ca
 	}()
 	return ch
 }
+
+// test is one promise. needs are the features without which it is skipped.
+type test struct {
+	name  string
+	needs []Feature
+	run   func(b *bench)
+}
