@@ -126,8 +126,3 @@ func (r *Review) Markdown() string {
 	}
 	return b.String()
 }
-
-func firstLine(s string) string {
-	s, _, _ = strings.Cut(s, "\n")
-	return s
-}

@@ -11,7 +11,6 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -37,29 +36,6 @@ func main() {
 	}
 	os.Exit(code)
 }
-
-const (
-	first = time.Second     // until something is printed
-	quiet = 5 * time.Second // for which nothing may be printed, after that
-)
-
-// A printer prints lines. It is used by one goroutine.
-type printer struct {
-	out         io.Writer
-	began, last time.Time
-}
-
-func newPrinter(out io.Writer) *printer {
-	return &printer{out, time.Now(), time.Now().Add(first - quiet)}
-}
-
-func (p *printer) print(format string, args ...any) {
-	fmt.Fprintf(p.out, format+"\n", args...)
-	p.last = time.Now()
-}
-
-// since is a time span as people read it.
-func since(t time.Time) time.Duration { return time.Since(t).Round(time.Second) }
 
 // build runs go build and counts the packages that it names. It returns the exit code and what the
 // compiler said.

@@ -16,6 +16,7 @@
 package mcptest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -137,7 +138,8 @@ func (s *Server) ready(ctx context.Context) error {
 		return err
 	}
 	s.url = value
-	return s.answers(ctx)
+	b := prober{endpoint: s.endpoint(), transport: s.o.Transport, p: s.p, logf: s.o.Logf}
+	return b.answers(ctx)
 }
 
 func orDefault(v, def time.Duration) time.Duration {
@@ -162,6 +164,11 @@ func (s *Server) Err() error { return s.p.Err() }
 // Output is what the server printed last: at most 20 lines of its standard error, over HTTP of its
 // standard output too.
 func (s *Server) Output() []string { return s.p.Tail() }
+
+// endpoint is where the server's transport is.
+func (s *Server) endpoint() string {
+	return strings.TrimSuffix(s.url, "/") + cmp.Or(s.o.Path, s.o.Transport.Endpoint())
+}
 
 // Transport leads to the server, for a client of the SDK. On stdio there is one only, and so one
 // client.

@@ -30,11 +30,6 @@ type Tool struct {
 	install func(ctx context.Context, dir string) error
 }
 
-// Tools lists everything, in the order in which it is best installed.
-func Tools() []*Tool {
-	return []*Tool{PythonOld, PythonNew, FastMCP, RealPython, RealSQLite, Peers, Newest, RealNode, Node}
-}
-
 // Name says what the tool is, with its version.
 func (t *Tool) Name() string { return t.name }
 

@@ -16,7 +16,6 @@ import (
 const (
 	keepNewest = 8
 	keepFor    = 30 * 24 * time.Hour
-	inUse      = ".in-use"
 )
 
 // prune removes what nobody needs from the folder of folders. What cannot be removed stays: another
@@ -50,20 +49,4 @@ func prune(folder string, now time.Time) error {
 		}
 	}
 	return nil
-}
-
-// discard removes a folder whose name somebody may take again at any time: it gets another name
-// first.
-func discard(dir string) error {
-	gone := fmt.Sprintf("%s.gone-%d", dir, os.Getpid())
-	if err := os.Rename(dir, gone); err != nil {
-		return err
-	}
-	return os.RemoveAll(gone)
-}
-
-// touch says that a folder is used now.
-func touch(mark string) error {
-	now := time.Now()
-	return os.Chtimes(mark, now, now)
 }
