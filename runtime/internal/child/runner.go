@@ -4,37 +4,54 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/runtime/internal/supervise"
+	"github.com/openmas/openmas/runtime/internal/telemetry"
 )
 
 // reportTimeout bounds one report to the parent.
 const reportTimeout = 10 * time.Second
 
+// A runner runs the agent's Runner, once the parent asks for it.
+type runner struct {
+	*Hello
+	log *slog.Logger
+	tel *telemetry.Telemetry
+	dir *directory
+
+	asked sync.Once
+	now   chan struct{} // closed when the parent has asked
+}
+
+// start is called when the parent asks for the Runner, once or more.
+func (r *runner) start() { r.asked.Do(func() { close(r.now) }) }
+
 // supervise runs the agent's Runner once the parent asks for it, and reports its state to the
 // parent.
-func (c *child) supervise(ctx context.Context, run func(context.Context) error) {
+func (r *runner) supervise(ctx context.Context, run func(context.Context) error) {
 	select {
-	case <-c.runNow:
+	case <-r.now:
 	case <-ctx.Done():
 		return
 	}
-	err := supervise.Loop(ctx, c.Restart, c.Instance, c.log,
-		c.tel.Runner(c.Agent, run), func(s supervise.Status) {
+	err := supervise.Loop(ctx, r.Restart, r.Instance, r.log,
+		r.tel.Runner(r.Agent, run), func(s supervise.Status) {
 			if !s.State.Final() {
-				if err := c.report(ctx, s.State, s.Err); err != nil && ctx.Err() == nil {
-					c.log.Warn("the parent did not get the state of the Runner", "state", s.State, "error", err)
+				if err := r.report(ctx, s.State, s.Err); err != nil && ctx.Err() == nil {
+					r.log.Warn("the parent did not get the state of the Runner", "state", s.State, "error", err)
 				}
 			}
 		})
 	switch {
 	case errors.Is(err, supervise.ErrGaveUp):
-		c.reportEnd(ctx, supervise.Failed, err)
+		r.reportEnd(ctx, supervise.Failed, err)
 	case ctx.Err() == nil:
-		c.reportEnd(ctx, supervise.Done, nil)
+		r.reportEnd(ctx, supervise.Done, nil)
 	}
 }
 
@@ -43,20 +60,20 @@ var reportWaits = backoff.Policy{Initial: 100 * time.Millisecond, Multiplier: 2,
 
 // reportEnd reports the end of the Runner until the parent has got it, or stops this process: the
 // parent has no other way to know, and a run may wait for it.
-func (c *child) reportEnd(ctx context.Context, s supervise.State, why error) {
+func (r *runner) reportEnd(ctx context.Context, s supervise.State, why error) {
 	err := supervise.Reconnect(ctx, reportWaits, func(ctx context.Context) error {
-		return c.report(ctx, s, why)
+		return r.report(ctx, s, why)
 	}, func(n int, wait time.Duration, err error) {
-		c.log.Warn("the parent did not get the state of the Runner", "state", s, "attempt", n, "next",
+		r.log.Warn("the parent did not get the state of the Runner", "state", s, "attempt", n, "next",
 			wait.Round(time.Millisecond), "error", err)
 	})
 	if err != nil {
-		c.log.Debug("the parent stopped this process before it got the state of the Runner", "state", s)
+		r.log.Debug("the parent stopped this process before it got the state of the Runner", "state", s)
 	}
 }
 
-func (c *child) report(ctx context.Context, s supervise.State, why error) error {
-	st := RunnerStatus{Instance: c.Instance, State: s}
+func (r *runner) report(ctx context.Context, s supervise.State, why error) error {
+	st := RunnerStatus{Instance: r.Instance, State: s}
 	if why != nil {
 		st.Error = why.Error()
 	}
@@ -66,7 +83,7 @@ func (c *child) report(ctx context.Context, s supervise.State, why error) error 
 	}
 	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
-	_, err = c.dir.Call(ctx, &agent.Call{Op: agent.OpEvent, Agent: Runtime, Name: TopicRunner, Input: payload,
-		From: agent.Identity{Agent: c.Agent, Instance: c.Instance, Trusted: true}, Attempt: 1})
+	_, err = r.dir.Call(ctx, &agent.Call{Op: agent.OpEvent, Agent: Runtime, Name: TopicRunner, Input: payload,
+		From: agent.Identity{Agent: r.Agent, Instance: r.Instance, Trusted: true}, Attempt: 1})
 	return err
 }

@@ -85,15 +85,15 @@ func TestTheEndOfARunnerIsReportedUntilItIsReceived(t *testing.T) {
 			}
 			h := Hello{Agent: "a", Instance: "a/0", URL: srv.URL, Timeout: 10 * time.Second,
 				Restart: supervise.Policy{Limit: 1, Window: time.Minute, Backoff: time.Millisecond, GiveUpAfter: 1}}
-			ch := &child{Hello: h, log: log, tel: tel, dir: newDirectory(h, tel, nil, log), runNow: make(chan struct{})}
-			close(ch.runNow)
+			r := runner{Hello: &h, log: log, tel: tel, dir: newDirectory(h, tel, nil, log), now: make(chan struct{})}
+			r.start()
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
-			ch.supervise(ctx, brief{c.err}.Run)
+			r.supervise(ctx, brief{c.err}.Run)
 			if want := []string{c.want, c.want, c.want}; !slices.Equal(p.reports, want) {
 				t.Errorf("told %q\nwant %q", p.reports, want)
 			}
-			if err := errors.Join(ch.dir.close(ctx), gw.Drain(ctx), tel.Shutdown(ctx)); err != nil {
+			if err := errors.Join(r.dir.close(ctx), gw.Drain(ctx), tel.Shutdown(ctx)); err != nil {
 				t.Error(err)
 			}
 		})

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/sourcegraph/conc"
@@ -42,7 +41,8 @@ func Serve(ctx context.Context, types agent.Types, in io.Reader, out, errOut io.
 	}
 	made := calls.NewLog(log)
 	dir := newDirectory(h, tel, made, log)
-	c := &child{Hello: h, log: log, calls: made, tel: tel, dir: dir, runNow: make(chan struct{})}
+	c := &child{Hello: h, log: log, calls: made, tel: tel, dir: dir,
+		runner: runner{Hello: &h, log: log, tel: tel, dir: dir, now: make(chan struct{})}}
 	err = c.serve(ctx, types, in, out, errOut)
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
@@ -57,8 +57,7 @@ type child struct {
 	dir    *directory
 	host   *agent.Host
 	health func(context.Context) error
-	run    sync.Once
-	runNow chan struct{}
+	runner runner
 }
 
 func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out, results io.Writer) error {
@@ -84,7 +83,7 @@ func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out,
 	defer stop()
 	var tasks conc.WaitGroup
 	if run := i.Runner(); run != nil && c.Run {
-		tasks.Go(func() { c.supervise(running, run) })
+		tasks.Go(func() { c.runner.supervise(running, run) })
 	}
 	err = server.ServeStdio(ctx, c, in, out,
 		server.Options{Logger: c.log, Version: c.Program, Limits: c.Limits, NoFastPath: c.NoFastPath},
@@ -111,7 +110,7 @@ func (c *child) Call(ctx context.Context, call *agent.Call) (*agent.Result, erro
 		return &agent.Result{}, nil
 	}
 	if call.Op == agent.OpEvent && call.Name == TopicRun {
-		c.run.Do(func() { close(c.runNow) })
+		c.runner.start()
 		return &agent.Result{}, nil
 	}
 	served := c.tel.Server(telemetry.Hop{Communicator: project.OverStdio, Instance: c.Instance})

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -74,25 +75,24 @@ type Hosted struct {
 type Cluster struct {
 	o        Options
 	presence *presence.Registry
-	changed  chan struct{}
 	host     string
 	here     map[string]bool
+	exports
+	abroad abroad
 
 	mu      sync.Mutex
 	members map[string]Member
-	exports []*export
 	settled chan struct{} // closed when the directory is in step again
-
-	foreign map[string]*foreign // agents hosted elsewhere only; follow's own
-	ends    conc.WaitGroup      // of sessions that are not used any more; Run adds to it
-	// handOver is waited for while Run goes on, which may not add to it.
-	handOver conc.WaitGroup
 }
 
 // New begins to listen to the other processes. Run announces this one.
 func New(o Options) (*Cluster, error) {
-	c := &Cluster{o: o, changed: make(chan struct{}, 1), here: map[string]bool{}, members: map[string]Member{},
-		settled: make(chan struct{}), foreign: map[string]*foreign{}}
+	c := &Cluster{o: o, here: map[string]bool{}, members: map[string]Member{}, settled: make(chan struct{})}
+	c.exports = exports{broker: o.Broker, serve: o.Serve, draining: o.Draining, log: o.Logger,
+		changed: func() { c.presence.Changed() }}
+	c.abroad = abroad{broker: o.Broker, directory: o.Directory, newCallee: o.Callee, dialTimeout: o.DialTimeout,
+		offered: c.offered, settled: c.settle, onChange: o.OnChange, log: o.Logger,
+		changed: make(chan struct{}, 1), agents: map[string]*foreign{}}
 	for _, name := range o.Here {
 		c.here[name] = true
 	}
@@ -112,24 +112,21 @@ func New(o Options) (*Cluster, error) {
 func (c *Cluster) Run(ctx context.Context) {
 	var both conc.WaitGroup
 	both.Go(func() { c.presence.Run(ctx) })
-	both.Go(func() { c.follow(ctx) })
+	both.Go(func() { c.abroad.follow(ctx) })
 	both.Wait()
 }
 
 // Close ends the sessions to agents elsewhere, after Run has returned. Calls in flight get until
 // ctx ends.
 func (c *Cluster) Close(ctx context.Context) {
-	c.removeForeign(ctx, slices.Collect(maps.Keys(c.foreign))...)
-	c.ends.Wait()
+	c.abroad.remove(ctx, slices.Collect(maps.Keys(c.abroad.agents))...)
+	c.abroad.ends.Wait()
 }
 
 // describe returns the announcement of this process.
 func (c *Cluster) describe() []byte {
 	m := Member{Host: c.host, PID: os.Getpid(), Version: c.o.Version, Started: c.o.Started}
-	c.mu.Lock()
-	exports := slices.Clone(c.exports)
-	c.mu.Unlock()
-	for _, e := range exports {
+	for _, e := range c.exports.list() {
 		instances, err := c.o.Instances(e.callee)
 		if err != nil {
 			c.o.Logger.Error("describe an agent to other processes", "agent", e.callee.Name, "error", err)
@@ -177,7 +174,7 @@ func (c *Cluster) memberChanged(p presence.Member, gone bool) {
 		c.o.Logger.Info("another process of the project", "process", m.Process, "host", m.Host, "pid", m.PID)
 	}
 	select {
-	case c.changed <- struct{}{}:
+	case c.abroad.changed <- struct{}{}:
 	default:
 	}
 }
@@ -205,11 +202,51 @@ func (c *Cluster) Members() []Member {
 	return slices.SortedFunc(maps.Values(c.members), func(a, b Member) int { return cmp.Compare(a.Process, b.Process) })
 }
 
+// offered returns the agents that are hosted elsewhere and not here, each with what it offers.
+func (c *Cluster) offered() map[string]string {
+	all := map[string][]string{}
+	c.mu.Lock()
+	for _, a := range c.members {
+		for _, x := range a.Agents {
+			if !c.here[x.Name] && !slices.Contains(all[x.Name], x.Offers) {
+				all[x.Name] = append(all[x.Name], x.Offers)
+			}
+		}
+	}
+	c.mu.Unlock()
+	out := make(map[string]string, len(all))
+	for name, offers := range all {
+		slices.Sort(offers)
+		out[name] = strings.Join(offers, " ")
+	}
+	return out
+}
+
+// HandOver leaves the calls that are still to come to the other processes, where those host the
+// same agents. Calls in flight end here: AwaitHandOver waits for them.
+func (c *Cluster) HandOver(ctx context.Context) {
+	elsewhere := map[string]bool{}
+	for _, m := range c.Members() {
+		for _, x := range m.Agents {
+			elsewhere[x.Name] = true
+		}
+	}
+	c.leaveTo(ctx, elsewhere)
+}
+
 // Settled is closed the next time that the directory was brought in step with what the others host.
 func (c *Cluster) Settled() <-chan struct{} {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.settled
+}
+
+// settle wakes those who wait for Settled.
+func (c *Cluster) settle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.settled)
+	c.settled = make(chan struct{})
 }
 
 // How long AwaitOthers waits: for a first process that hosts agents, and for another one after the

@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"sync"
 	"time"
+
+	"github.com/sourcegraph/conc"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
@@ -24,66 +28,76 @@ type export struct {
 	draining func() bool
 }
 
+// exports are the agents that this process offers to the others.
+type exports struct {
+	broker   communicator.Communicator
+	serve    func(*route.Callee) agent.Caller
+	draining func() bool
+	changed  func() // announces what is here
+	log      *slog.Logger
+
+	mu  sync.Mutex
+	all []*export
+	// handOver is waited for while Run goes on, which may not add to it.
+	handOver conc.WaitGroup
+}
+
+// list returns those that there are now.
+func (x *exports) list() []*export {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.Clone(x.all)
+}
+
 // Export serves an agent of this process on the broker, and announces it, until that is undone. The
 // calls of other processes go straight to its instances: the caller's process retries.
-func (c *Cluster) Export(ctx context.Context, to *route.Callee, undo *lifecycle.Undo) error {
-	e := &export{callee: to, served: c.o.Serve(to), draining: c.o.Draining}
+func (x *exports) Export(ctx context.Context, to *route.Callee, undo *lifecycle.Undo) error {
+	e := &export{callee: to, served: x.serve(to), draining: x.draining}
 	if e.binding = to.Binding; to.Over != project.OverPubSub { // else it is there already
 		var err error
-		if e.binding, err = c.o.Broker.Serve(ctx, e); err != nil {
+		if e.binding, err = x.broker.Serve(ctx, e); err != nil {
 			return err
 		}
 		undo.Add("agent "+to.Name+" for other processes", e.binding.Close)
 	}
-	c.mu.Lock()
-	c.exports = append(c.exports, e)
-	c.mu.Unlock()
-	c.presence.Changed()
-	undo.Add("the announcement of "+to.Name, func(context.Context) error { c.withdraw(e); return nil })
+	x.mu.Lock()
+	x.all = append(x.all, e)
+	x.mu.Unlock()
+	x.changed()
+	undo.Add("the announcement of "+to.Name, func(context.Context) error { x.withdraw(e); return nil })
 	return nil
 }
 
 // withdraw announces that an agent is not here any more, before it is closed.
-func (c *Cluster) withdraw(e *export) {
-	c.mu.Lock()
-	c.exports = slices.DeleteFunc(c.exports, func(x *export) bool { return x == e })
-	c.mu.Unlock()
-	c.presence.Changed()
+func (x *exports) withdraw(e *export) {
+	x.mu.Lock()
+	x.all = slices.DeleteFunc(x.all, func(other *export) bool { return other == e })
+	x.mu.Unlock()
+	x.changed()
 }
 
-// HandOver leaves the calls that are still to come to the other processes, where those host the
-// same agents. Calls in flight end here: AwaitHandOver waits for them.
-func (c *Cluster) HandOver(ctx context.Context) {
-	elsewhere := map[string]bool{}
-	for _, m := range c.Members() {
-		for _, x := range m.Agents {
-			elsewhere[x.Name] = true
-		}
-	}
-	c.mu.Lock()
-	exports := slices.Clone(c.exports)
-	c.mu.Unlock()
-	for _, e := range exports {
+// leaveTo leaves the calls that are still to come to the other processes, where those host the same
+// agents.
+func (x *exports) leaveTo(ctx context.Context, elsewhere map[string]bool) {
+	for _, e := range x.list() {
 		if !elsewhere[e.callee.Name] {
 			continue
 		}
-		c.withdraw(e)
-		c.handOver.Go(func() {
+		x.withdraw(e)
+		x.handOver.Go(func() {
 			if err := e.binding.Close(ctx); err != nil {
-				c.o.Logger.Debug("hand over", "agent", e.callee.Name, "error", err)
+				x.log.Debug("hand over", "agent", e.callee.Name, "error", err)
 			}
 		})
 	}
 }
 
 // AwaitHandOver returns when HandOver's ctx has ended, or what it began.
-func (c *Cluster) AwaitHandOver() { c.handOver.Wait() }
+func (x *exports) AwaitHandOver() { x.handOver.Wait() }
 
 // AwaitQuiet waits until no call of another process is in flight here.
-func (c *Cluster) AwaitQuiet(ctx context.Context) error {
-	c.mu.Lock()
-	exports := slices.Clone(c.exports)
-	c.mu.Unlock()
+func (x *exports) AwaitQuiet(ctx context.Context) error {
+	exports := x.list()
 	left := make(chan struct{}, 1)
 	for _, e := range exports {
 		e.onLeave(func() {

@@ -3,10 +3,10 @@ package cluster
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
+	"log/slog"
 	"time"
 
+	"github.com/sourcegraph/conc"
 	concpool "github.com/sourcegraph/conc/pool"
 
 	"github.com/openmas/openmas/communicator"
@@ -28,40 +28,54 @@ type foreign struct {
 	offers   string // of its processes, when it was last asked what it offers
 }
 
+// abroad are the agents that live in other processes only. Its fields besides changed belong to
+// follow while that runs.
+type abroad struct {
+	broker      communicator.Communicator
+	directory   *route.Directory
+	newCallee   func(name string, sessions *route.Pool) *route.Callee
+	dialTimeout time.Duration
+	offered     func() map[string]string // what is hosted elsewhere and not here, by name
+	settled     func()                   // called when the directory is in step again
+	onChange    func()
+	log         *slog.Logger
+
+	changed chan struct{}
+	agents  map[string]*foreign
+	ends    conc.WaitGroup // of sessions that are not used any more
+}
+
 // follow keeps the directory in step with what the others host.
-func (c *Cluster) follow(ctx context.Context) {
+func (a *abroad) follow(ctx context.Context) {
 	again := time.NewTimer(0)
 	defer again.Stop()
 	for {
 		select {
-		case <-c.changed:
+		case <-a.changed:
 		case <-again.C:
 		case <-ctx.Done():
 			return
 		}
-		if c.settle(ctx) {
+		if a.settle(ctx) {
 			again.Stop()
 		} else {
 			again.Reset(askAgain)
 		}
-		c.mu.Lock()
-		close(c.settled)
-		c.settled = make(chan struct{})
-		c.mu.Unlock()
+		a.settled()
 	}
 }
 
 // settle adds the agents that are hosted elsewhere only, asks those anew that offer something else,
 // and removes those that are not there any more. It reports whether all have answered.
-func (c *Cluster) settle(ctx context.Context) bool {
-	want := c.offered()
+func (a *abroad) settle(ctx context.Context) bool {
+	want := a.offered()
 	var gone []string
-	for name := range c.foreign {
+	for name := range a.agents {
 		if _, ok := want[name]; !ok {
 			gone = append(gone, name)
 		}
 	}
-	c.removeForeign(ctx, gone...)
+	a.remove(ctx, gone...)
 	type answer struct {
 		name string
 		f    *foreign
@@ -69,56 +83,35 @@ func (c *Cluster) settle(ctx context.Context) bool {
 	}
 	asks := concpool.NewWithResults[answer]().WithMaxGoroutines(dialsAtOnce)
 	for name, offers := range want {
-		if f := c.foreign[name]; f == nil {
-			asks.Go(func() answer { f, err := c.dialForeign(ctx, name, offers); return answer{name, f, err} })
+		if f := a.agents[name]; f == nil {
+			asks.Go(func() answer { f, err := a.dial(ctx, name, offers); return answer{name, f, err} })
 		} else if f.offers != offers {
-			asks.Go(func() answer { return answer{name, f, c.refresh(ctx, f, offers)} })
+			asks.Go(func() answer { return answer{name, f, a.refresh(ctx, f, offers)} })
 		}
 	}
 	answers := asks.Wait()
 	all, fresh := true, []*route.Callee(nil)
-	for _, a := range answers {
-		if a.err != nil {
+	for _, r := range answers {
+		if r.err != nil {
 			all = false
-			c.o.Logger.Warn("an agent that another process hosts does not answer", "agent", a.name, "again in",
-				askAgain,
-				"error", a.err)
-		} else if c.foreign[a.name] == nil {
-			c.foreign[a.name] = a.f
-			fresh = append(fresh, a.f.callee)
+			a.log.Warn("an agent that another process hosts does not answer", "agent", r.name, "again in",
+				askAgain, "error", r.err)
+		} else if a.agents[r.name] == nil {
+			a.agents[r.name] = r.f
+			fresh = append(fresh, r.f.callee)
 		}
 	}
 	if len(answers)+len(gone) > 0 {
-		c.o.Directory.Add(fresh...)
-		c.o.OnChange()
+		a.directory.Add(fresh...)
+		a.onChange()
 	}
 	return all
 }
 
-// offered returns the agents that are hosted elsewhere and not here, each with what it offers.
-func (c *Cluster) offered() map[string]string {
-	all := map[string][]string{}
-	c.mu.Lock()
-	for _, a := range c.members {
-		for _, x := range a.Agents {
-			if !c.here[x.Name] && !slices.Contains(all[x.Name], x.Offers) {
-				all[x.Name] = append(all[x.Name], x.Offers)
-			}
-		}
-	}
-	c.mu.Unlock()
-	out := make(map[string]string, len(all))
-	for name, offers := range all {
-		slices.Sort(offers)
-		out[name] = strings.Join(offers, " ")
-	}
-	return out
-}
-
-func (c *Cluster) dialForeign(ctx context.Context, name, offers string) (*foreign, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.o.DialTimeout)
+func (a *abroad) dial(ctx context.Context, name, offers string) (*foreign, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.dialTimeout)
 	defer cancel()
-	peer, err := c.o.Broker.Dial(ctx, name)
+	peer, err := a.broker.Dial(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +119,7 @@ func (c *Cluster) dialForeign(ctx context.Context, name, offers string) (*foreig
 	sessions.Learn(peer.Info())
 	i := sessions.Instances()[0]
 	i.Up(peer)
-	return &foreign{callee: c.o.Callee(name, sessions), instance: i, peer: peer, offers: offers}, nil
+	return &foreign{callee: a.newCallee(name, sessions), instance: i, peer: peer, offers: offers}, nil
 }
 
 // A refresher is a peer that can ask the agent anew what it offers, as those of pubsub can.
@@ -135,12 +128,12 @@ type refresher interface {
 }
 
 // refresh asks an agent anew what it offers; its calls go on.
-func (c *Cluster) refresh(ctx context.Context, f *foreign, offers string) error {
+func (a *abroad) refresh(ctx context.Context, f *foreign, offers string) error {
 	r, ok := f.peer.(refresher)
 	if !ok {
 		return errors.New("its session cannot ask")
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.o.DialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, a.dialTimeout)
 	defer cancel()
 	if err := r.Refresh(ctx); err != nil {
 		return err
@@ -149,16 +142,16 @@ func (c *Cluster) refresh(ctx context.Context, f *foreign, offers string) error 
 	return nil
 }
 
-// removeForeign takes agents out of the directory. Their sessions end when the calls that are in
+// remove takes agents out of the directory. Their sessions end when the calls that are in
 // flight have: a process that leaves in order still answers them.
-func (c *Cluster) removeForeign(ctx context.Context, names ...string) {
-	c.o.Directory.Remove(names...)
+func (a *abroad) remove(ctx context.Context, names ...string) {
+	a.directory.Remove(names...)
 	for _, name := range names {
-		f := c.foreign[name]
-		delete(c.foreign, name)
-		c.ends.Go(func() {
+		f := a.agents[name]
+		delete(a.agents, name)
+		a.ends.Go(func() {
 			if err := errors.Join(f.instance.Stop(ctx), f.peer.Close(ctx)); err != nil {
-				c.o.Logger.Debug("end the session to an agent elsewhere", "agent", name, "error", err)
+				a.log.Debug("end the session to an agent elsewhere", "agent", name, "error", err)
 			}
 		})
 	}

@@ -3,10 +3,9 @@ package presence
 import (
 	"bytes"
 	"cmp"
+	"log/slog"
 	"slices"
 	"time"
-
-	"github.com/openmas/openmas/internal/bus"
 )
 
 // A Member is another process of the project.
@@ -19,67 +18,73 @@ type Member struct {
 	Since, LastSeen time.Time
 }
 
-// Members lists the other processes, by name.
-func (r *Registry) Members() []Member {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	out := make([]Member, 0, len(r.members))
-	for _, m := range r.members {
+// maxMembers bounds what a broker can make this process remember.
+const maxMembers = 10_000
+
+// members are the other processes. Not for concurrent use.
+type members struct {
+	byProcess map[string]*Member
+	// onChange is [Options].OnChange.
+	onChange func(m Member, gone bool)
+	log      *slog.Logger
+}
+
+// list returns them by name.
+func (ms *members) list() []Member {
+	out := make([]Member, 0, len(ms.byProcess))
+	for _, m := range ms.byProcess {
 		out = append(out, *m)
 	}
 	slices.SortFunc(out, func(a, b Member) int { return cmp.Compare(a.Process, b.Process) })
 	return out
 }
 
-// update renews the lease of a process, with its description where it sent one. r.mu is held.
-func (r *Registry) update(process string, description []byte) {
+// update renews the lease of a process, with its description where it sent one. It reports whether
+// the process is known: one that is not has yet to describe itself.
+func (ms *members) update(process string, description []byte) bool {
 	now := time.Now()
-	m := r.members[process]
+	m := ms.byProcess[process]
 	switch {
 	case m != nil:
 		m.LastSeen = now
 		if len(description) == 0 || bytes.Equal(m.Description, description) {
-			return
+			return true
 		}
-	case len(description) == 0: // unknown: a hello makes it describe itself
-		r.announceSoon(bus.PresenceHello)
-		return
-	case len(r.members) == maxMembers:
-		r.o.Logger.Warn("too many processes in the project: one is ignored", "process", process, "limit", maxMembers)
-		return
+	case len(description) == 0:
+		return false
+	case len(ms.byProcess) == maxMembers:
+		ms.log.Warn("too many processes in the project: one is ignored", "process", process, "limit", maxMembers)
+		return true
 	default:
 		m = &Member{Process: process, Since: now, LastSeen: now}
-		r.members[process] = m
+		ms.byProcess[process] = m
 	}
 	m.Description = slices.Clone(description)
-	r.o.OnChange(*m, false)
+	ms.onChange(*m, false)
+	return true
 }
 
-// remove ends the membership of a process. r.mu is held.
-func (r *Registry) remove(process string) {
-	if m := r.members[process]; m != nil {
-		delete(r.members, process)
-		r.o.OnChange(*m, true)
+// remove ends the membership of a process.
+func (ms *members) remove(process string) {
+	if m := ms.byProcess[process]; m != nil {
+		delete(ms.byProcess, process)
+		ms.onChange(*m, true)
 	}
 }
 
-// endLeases removes the members that were not seen in time.
-func (r *Registry) endLeases(now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for process, m := range r.members {
-		if now.Sub(m.LastSeen) > r.o.Lease {
-			r.o.Logger.Warn("a process of the project is gone without notice", "process", process)
-			r.remove(process)
+// endLeases removes those that were not seen for longer than lease.
+func (ms *members) endLeases(now time.Time, lease time.Duration) {
+	for process, m := range ms.byProcess {
+		if now.Sub(m.LastSeen) > lease {
+			ms.log.Warn("a process of the project is gone without notice", "process", process)
+			ms.remove(process)
 		}
 	}
 }
 
 // renewLeases begins all leases anew.
-func (r *Registry) renewLeases(now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, m := range r.members {
+func (ms *members) renewLeases(now time.Time) {
+	for _, m := range ms.byProcess {
 		m.LastSeen = now
 	}
 }

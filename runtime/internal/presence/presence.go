@@ -24,8 +24,6 @@ const (
 	describeEvery = 5
 	// leaveTimeout bounds the last announcement.
 	leaveTimeout = time.Second
-	// maxMembers bounds what a broker can make this process remember.
-	maxMembers = 10_000
 )
 
 // Options configures a [Registry].
@@ -66,7 +64,7 @@ type Registry struct {
 
 	mu      sync.Mutex
 	next    string // which one; empty: none
-	members map[string]*Member
+	members members
 }
 
 // New subscribes to the announcements of other processes. Run announces this one.
@@ -80,7 +78,8 @@ func New(d pubsub.Driver, o Options) (*Registry, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	r := &Registry{d: d, o: o, subject: s.Presence(), due: make(chan struct{}, 1), members: map[string]*Member{}}
+	r := &Registry{d: d, o: o, subject: s.Presence(), due: make(chan struct{}, 1),
+		members: members{byProcess: map[string]*Member{}, onChange: o.OnChange, log: o.Logger}}
 	if r.stop, err = bus.Receive(d, "", r.subject, r.receive); err != nil {
 		return nil, fmt.Errorf("subscribe to the other processes of the project: %w", err)
 	}
@@ -115,14 +114,29 @@ func (r *Registry) Run(ctx context.Context) {
 			before := sent
 			sent = r.announce(ctx, kind, kind == bus.PresenceHello || n%describeEvery == 0)
 			stopped := now.Sub(last) >= 2*r.o.Every // this process, and with it its clock
-			if n++; before && sent && !stopped {
-				r.endLeases(now)
-			} else {
-				r.renewLeases(now)
-			}
+			n++
+			r.leases(now, before && sent && !stopped)
 			last = now
 		}
 	}
+}
+
+// leases ends those that are over, or begins all anew where this process could not hear of others.
+func (r *Registry) leases(now time.Time, end bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if end {
+		r.members.endLeases(now, r.o.Lease)
+	} else {
+		r.members.renewLeases(now)
+	}
+}
+
+// Members lists the other processes, by name.
+func (r *Registry) Members() []Member {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.members.list()
 }
 
 func (r *Registry) leave(ctx context.Context) {
@@ -190,11 +204,18 @@ func (r *Registry) receive(m *message.Message) {
 	defer r.mu.Unlock()
 	switch f.Name {
 	case bus.PresenceGone:
-		r.remove(f.Source)
+		r.members.remove(f.Source)
 	case bus.PresenceHello:
 		r.announceSoon(bus.PresenceHere)
-		r.update(f.Source, f.Payload)
+		r.update(&f)
 	default:
-		r.update(f.Source, f.Payload)
+		r.update(&f)
+	}
+}
+
+// update takes the announcement of a process that is there. r.mu is held.
+func (r *Registry) update(f *bus.Frame) {
+	if !r.members.update(f.Source, f.Payload) {
+		r.announceSoon(bus.PresenceHello) // it describes itself then
 	}
 }

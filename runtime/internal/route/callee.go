@@ -4,6 +4,7 @@ package route
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -59,6 +60,11 @@ type Callee struct {
 	byTool map[string]*chain // of tools with a policy of their own
 }
 
+// A chain is what a call passes on its way to an agent, built on first use: see chain.go.
+type chain struct {
+	built atomic.Pointer[agent.Caller]
+}
+
 // New returns a Callee.
 func New(o Options) *Callee {
 	c := &Callee{Options: o, byTool: make(map[string]*chain, len(o.ToolPolicies))}
@@ -78,14 +84,31 @@ func (c *Callee) Info() agent.Info {
 // UnderWay is how many calls of this process are under way.
 func (c *Callee) UnderWay() int { return int(c.underWay.Load()) }
 
-// Call implements [agent.Caller].
-func (c *Callee) Call(ctx context.Context, call *agent.Call) (*agent.Result, error) {
-	if call.Op == agent.OpEvent {
-		return c.chainOf(call).Call(ctx, call) // nobody waits for it: it is no work of a caller
+// Unhealthy asks every instance that implements Healther, at the same time, and returns what is
+// wrong with those that are not healthy, by ID.
+func (c *Callee) Unhealthy(ctx context.Context) map[string]error {
+	var mu sync.Mutex
+	var asked sync.WaitGroup
+	var unhealthy map[string]error
+	ask := func(i *Instance) {
+		ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+		defer cancel()
+		if err := i.health.ask(ctx, i.Health); err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			if unhealthy == nil {
+				unhealthy = map[string]error{}
+			}
+			unhealthy[i.ID] = c.Mask(err)
+		}
 	}
-	c.underWay.Add(1)
-	defer c.underWay.Add(-1)
-	return c.chainOf(call).Call(ctx, call)
+	for _, i := range c.Shown.instances {
+		if i.Health != nil {
+			asked.Go(func() { ask(i) })
+		}
+	}
+	asked.Wait()
+	return unhealthy
 }
 
 // observed notes how calls end, in the context of their span.

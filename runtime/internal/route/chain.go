@@ -2,7 +2,6 @@ package route
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"github.com/openmas/openmas/agent"
@@ -12,13 +11,14 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-// A chain is what a call passes on its way to an agent, built on first use:
-//
-//	span -> log -> mask -> deadline and depth -> key -> retry -> route: choose an instance, its session
-//
-// A local call skips retry: nothing can get lost on the way.
-type chain struct {
-	built atomic.Pointer[agent.Caller]
+// Call implements [agent.Caller].
+func (c *Callee) Call(ctx context.Context, call *agent.Call) (*agent.Result, error) {
+	if call.Op == agent.OpEvent {
+		return c.chainOf(call).Call(ctx, call) // nobody waits for it: it is no work of a caller
+	}
+	c.underWay.Add(1)
+	defer c.underWay.Add(-1)
+	return c.chainOf(call).Call(ctx, call)
 }
 
 // chainOf returns the chain of a call. A tool with a policy of its own has its own, every other
@@ -39,6 +39,11 @@ func (c *Callee) chainOf(call *agent.Call) agent.Caller {
 	return *ch.built.Load()
 }
 
+// build makes what a call passes on its way to an agent:
+//
+//	span -> log -> mask -> deadline and depth -> key -> retry -> route: choose an instance, its session
+//
+// A local call skips retry: nothing can get lost on the way.
 func (c *Callee) build(p project.Policy) agent.Caller {
 	mw := []agent.Middleware{
 		c.Telemetry.Client(c.Hop),

@@ -16,58 +16,37 @@ type answer struct {
 	err  error
 }
 
-// askHealth waits for the answer until ctx ends. Whoever asks while a question is open gets its
-// answer: an agent that ignores its context keeps one goroutine busy, for which nobody can wait,
-// and never more.
-func (i *Instance) askHealth(ctx context.Context) error {
-	i.mu.Lock()
-	a := i.asked
+// A question about the health of an instance is open once at most.
+type question struct {
+	mu   sync.Mutex
+	open *answer
+}
+
+// ask waits for the answer until ctx ends. Whoever asks while the question is open gets its answer:
+// an agent that ignores its context keeps one goroutine busy, for which nobody can wait, and never
+// more.
+func (q *question) ask(ctx context.Context, health func(context.Context) error) error {
+	q.mu.Lock()
+	a := q.open
 	if a == nil {
 		a = &answer{done: make(chan struct{})}
-		i.asked = a
+		q.open = a
 		go func() {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTimeout)
 			defer cancel()
-			err := i.Health(ctx)
-			i.mu.Lock()
-			i.asked = nil
-			i.mu.Unlock()
+			err := health(ctx)
+			q.mu.Lock()
+			q.open = nil
+			q.mu.Unlock()
 			a.err = err
 			close(a.done)
 		}()
 	}
-	i.mu.Unlock()
+	q.mu.Unlock()
 	select {
 	case <-a.done:
 		return a.err
 	case <-ctx.Done():
 		return fmt.Errorf("no answer within %v", healthTimeout)
 	}
-}
-
-// Unhealthy asks every instance that implements Healther, at the same time, and returns what is
-// wrong with those that are not healthy, by ID.
-func (c *Callee) Unhealthy(ctx context.Context) map[string]error {
-	var mu sync.Mutex
-	var asked sync.WaitGroup
-	var unhealthy map[string]error
-	ask := func(i *Instance) {
-		ctx, cancel := context.WithTimeout(ctx, healthTimeout)
-		defer cancel()
-		if err := i.askHealth(ctx); err != nil {
-			mu.Lock()
-			defer mu.Unlock()
-			if unhealthy == nil {
-				unhealthy = map[string]error{}
-			}
-			unhealthy[i.ID] = c.Mask(err)
-		}
-	}
-	for _, i := range c.Shown.instances {
-		if i.Health != nil {
-			asked.Go(func() { ask(i) })
-		}
-	}
-	asked.Wait()
-	return unhealthy
 }

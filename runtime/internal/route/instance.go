@@ -42,6 +42,7 @@ type Instance struct {
 	// Health asks whether it is healthy; nil when it cannot be asked. It is set before the first
 	// call.
 	Health func(context.Context) error
+	health question
 
 	gate     calls.Gate
 	restarts atomic.Int64
@@ -50,7 +51,6 @@ type Instance struct {
 	mu      sync.Mutex
 	now     Condition
 	changed chan struct{}                     // closed when now changes; nil: nobody waits for it
-	asked   *answer                           // the open question about its health
 	session atomic.Pointer[communicator.Peer] // nil: down
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"sync/atomic"
 	"time"
 
@@ -178,3 +179,35 @@ func (p plain) Error() string {
 }
 
 func (p plain) Unwrap() error { return p.error }
+
+// byKey chooses the instance for a call with a key: the one that the call is tied to, else always
+// the same of those that are up, so that calls with one key come together.
+func (p *Pool) byKey(c *agent.Call) (best *Instance, session communicator.Peer) {
+	var highest uint64
+	for _, i := range p.instances {
+		s := i.session.Load()
+		if s == nil || c.Keeper != "" && (*s).Info().Keeper != c.Keeper {
+			continue
+		}
+		h := fnv.New64a()
+		for _, part := range []string{c.From.User, c.From.Agent, c.Key, i.ID} {
+			_, _ = h.Write(append([]byte(part), 0)) // never fails
+		}
+		if weight := h.Sum64(); best == nil || weight > highest {
+			best, session, highest = i, *s, weight
+		}
+	}
+	return best, session
+}
+
+// keeper is the generation that all instances which are up share, or empty.
+func (p *Pool) keeper(first string) string {
+	for _, i := range p.instances {
+		if s := i.session.Load(); s == nil || (*s).Info().Keeper != first {
+			return ""
+		}
+	}
+	return first
+}
+
+func hasKey(c *agent.Call) bool { return c.Key != "" && c.Op == agent.OpTool }
