@@ -2,22 +2,17 @@ package agenttest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/sourcegraph/conc"
-
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
-	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/internal/lifecycle"
 )
 
@@ -61,128 +56,6 @@ type System struct {
 	mu     sync.RWMutex
 	order  []*running // as they were started
 	agents map[string]*running
-}
-
-// running is one agent of a System.
-type running struct {
-	*lifecycle.Instance
-	name   string
-	chain  agent.Caller // reaches it
-	wg     conc.WaitGroup
-	done   chan struct{} // its Run has returned; nil without one
-	err    error         // what Run gave
-	waited atomic.Bool   // the test has asked for err
-}
-
-// Run starts the agents, those that others require first, and runs their Runners in the background;
-// the end of the test closes everything in reverse order. A failing Start, a requirement that
-// nobody provides, a Runner's error that no [System.Wait] fetched, a failing Close: each fails the
-// test.
-func Run(t testing.TB, agents Agents, opts ...Option) *System {
-	t.Helper()
-	s, err := Start(t, agents, opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// Start is [Run] for a test that expects the start to fail.
-func Start(t testing.TB, agents Agents, opts ...Option) (*System, error) {
-	t.Helper()
-	s := &System{t: t, local: communicator.NewLocal(), timeout: calls.DefaultTimeout, agents: map[string]*running{},
-		log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}
-	// which ends before t.Cleanup, and so before what is under way
-	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(t.Context()))
-	s.runCtx, s.endRun = context.WithCancel(s.ctx)
-	s.broker.sys = s
-	s.close = sync.OnceValue(s.stop)
-	for _, o := range opts {
-		o(s)
-	}
-	t.Cleanup(s.Close)
-	order, err := s.plan(agents)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range order {
-		if err := s.start(r); err != nil {
-			return nil, errors.Join(err, s.close())
-		}
-	}
-	if !s.byHand {
-		for _, r := range s.order {
-			s.background(r)
-		}
-	}
-	return s, nil
-}
-
-// plan asks the agents what they offer and require, and puts them in the order of their start.
-func (s *System) plan(agents Agents) ([]*running, error) {
-	all, requires := make(map[string]*running, len(agents)), make(map[string][]string, len(agents))
-	for _, name := range slices.Sorted(maps.Keys(agents)) {
-		if agents[name] == nil {
-			return nil, fmt.Errorf("agent %q is nil", name)
-		}
-		i, err := lifecycle.New(agents[name], s.env(name))
-		if err != nil {
-			return nil, err
-		}
-		all[name] = &running{Instance: i, name: name}
-	}
-	var errs []error
-	for name, r := range all {
-		requires[name] = nil
-		for _, req := range r.Requires() {
-			requires[name] = append(requires[name], req.Agent())
-			if c := all[req.Agent()]; c == nil || req.Tool() != "" && !offers(c.Host, req.Tool()) {
-				errs = append(errs, fmt.Errorf("agent %q requires %q, which nobody here provides: script it "+
-					"(agenttest.Script)", name, req))
-			}
-		}
-	}
-	places, circles := lifecycle.StartOrder(requires)
-	for _, c := range circles {
-		s.t.Logf("agents require each other in a circle, and start by name: %s", strings.Join(c, ", "))
-	}
-	order := make([]*running, len(places))
-	for i, p := range places {
-		order[i] = all[p.Name]
-	}
-	return order, errors.Join(errs...)
-}
-
-func offers(h *agent.Host, tool string) bool { _, ok := h.Info().Tool(tool); return ok }
-
-func (s *System) env(name string) agent.Env {
-	return agent.Env{Name: name, Instance: name + "/0", Directory: directory{s}, Publisher: &s.broker,
-		StateDir: s.t.TempDir(), Output: &s.output, Logger: s.log.With("agent", name)}
-}
-
-// start brings an agent up as the runtime does: its Start, its tools, its subscriptions.
-func (s *System) start(r *running) error {
-	if err := r.Start(s.ctx); err != nil {
-		return err
-	}
-	s.undo.Add("agent "+r.name, r.Close)
-	binding, err := s.local.Serve(s.ctx, r.Host)
-	if err != nil {
-		return err
-	}
-	s.undo.Add("calls of "+r.name, binding.Close)
-	peer, err := s.local.Dial(s.ctx, r.name)
-	if err != nil {
-		return err
-	}
-	r.chain = agent.Chain(peer, calls.Limit(s.timeout))
-	s.mu.Lock()
-	s.agents[r.name], s.order = r, append(s.order, r)
-	s.mu.Unlock()
-	for _, e := range r.Host.Info().Subscriptions {
-		s.undo.Add("the events "+e.Topic+" of "+r.name, s.broker.subscribe(r, e.Topic))
-	}
-	return nil
 }
 
 func (s *System) lookup(name string) *running {
@@ -236,4 +109,88 @@ func (s *System) stop() error {
 	}
 	errs = append(errs, s.undo.Run(ctx), s.local.Close(ctx))
 	return errors.Join(errs...)
+}
+
+// directory reaches the agents of a System and records what goes there.
+type directory struct{ s *System }
+
+// Calls are the calls so far of "agent.tool", or of a whole "agent", or, without a target, of all,
+// in the order in which they began. An event that was delivered is a call too: "agent.topic".
+func (s *System) Calls(target ...string) []Call {
+	return s.rec.list(target)
+}
+
+// Inputs are the inputs of [System.Calls] to the target, decoded; one that does not decode fails
+// the test.
+func Inputs[In any](s *System, target string) []In {
+	s.t.Helper()
+	var out []In
+	for _, c := range s.Calls(target) {
+		var in In
+		if len(c.Input) > 0 {
+			if err := json.Unmarshal(c.Input, &in); err != nil {
+				s.t.Fatalf("the input %s of %s does not decode into %T: %v", c.Input, target, in, err)
+			}
+		}
+		out = append(out, in)
+	}
+	return out
+}
+
+// Settle waits until every event published so far, and every one that its handling published in
+// turn, has been handled.
+func (s *System) Settle() { s.broker.settle() }
+
+// Published are the events of the topic so far, or of all topics without one, in order.
+func (s *System) Published(topic ...string) []agent.Event {
+	return s.broker.list(topic)
+}
+
+// RunAgent runs the agent's Run until it returns; a panic is an error. The test calls it where
+// [ByHand] left that to it.
+func (s *System) RunAgent(ctx context.Context, name string) error {
+	s.t.Helper()
+	return s.get(name).run(ctx)
+}
+
+// Wait waits until the agent's Run, which goes on in the background, has returned, and gives its
+// error.
+func (s *System) Wait(name string) error {
+	s.t.Helper()
+	r := s.get(name)
+	if r.done == nil {
+		s.t.Fatalf("agent %q does not run in the background", name)
+	}
+	<-r.done
+	r.waited.Store(true)
+	return r.err
+}
+
+func (d directory) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+	return d.s.rec.record(ctx, c, agent.CallerFunc(d.route))
+}
+
+func (d directory) route(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+	r := d.s.lookup(c.Agent)
+	if r == nil {
+		return nil, agent.Refusedf(agent.CodeNotFound, "there is no agent %q", c.Agent)
+	}
+	return r.chain.Call(ctx, c)
+}
+
+func (d directory) Agents() []agent.Info {
+	d.s.mu.RLock()
+	defer d.s.mu.RUnlock()
+	var all []agent.Info
+	for _, name := range slices.Sorted(maps.Keys(d.s.agents)) {
+		all = append(all, d.s.agents[name].Host.Info())
+	}
+	return all
+}
+
+func (d directory) Agent(name string) (agent.Info, bool) {
+	if r := d.s.lookup(name); r != nil {
+		return r.Host.Info(), true
+	}
+	return agent.Info{}, false
 }

@@ -2,6 +2,7 @@ package agenttest
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -22,7 +23,9 @@ const (
 // broker hands each event to every agent that listens to its topic, as the runtime's brokers do,
 // but without one.
 type broker struct {
-	sys *System
+	ctx    context.Context // of deliveries
+	record func(ctx context.Context, c *agent.Call, next agent.Caller) (*agent.Result, error)
+	log    *slog.Logger
 
 	mu        sync.Mutex
 	topics    map[string][]*subscription
@@ -42,16 +45,15 @@ type subscription struct {
 
 // subscribe has the agent handle the events of a topic until stop, which waits for those that it
 // was sent.
-func (b *broker) subscribe(r *running, topic string) (stop func(context.Context) error) {
-	log := b.sys.log
+func (b *broker) subscribe(name string, to agent.Caller, topic string) (stop func(context.Context) error) {
 	s := &subscription{queue: make(chan agent.Event, maxQueue), closing: make(chan struct{})}
-	s.dispatcher = delivery.New(delivery.Options{Agent: r.name, Topic: topic, Logger: log,
+	s.dispatcher = delivery.New(delivery.Options{Agent: name, Topic: topic, Logger: b.log,
 		Concurrency: delivery.DefaultConcurrency, Attempts: delivery.DefaultAttempts, Backoff: backoff,
 		OnDeadLetter: func(p agent.Event, attempts int, err error) {
-			log.Warn("an event was not handled", "agent", r.name, "topic", p.Topic, "event", p.ID, "attempts", attempts,
+			b.log.Warn("an event was not handled", "agent", name, "topic", p.Topic, "event", p.ID, "attempts", attempts,
 				"error", err)
 		}}, func(ctx context.Context, p agent.Event, attempt int) error {
-		_, err := b.sys.rec.record(ctx, delivery.Call(r.name, p, attempt), r.chain)
+		_, err := b.record(ctx, delivery.Call(name, p, attempt), to)
 		return err
 	})
 	b.mu.Lock()
@@ -76,7 +78,7 @@ func (b *broker) subscribe(r *running, topic string) (stop func(context.Context)
 // run hands out the events of a subscription in their order. A delivery outlives the call that
 // published, and ends with the system.
 func (b *broker) run(s *subscription) {
-	ctx := b.sys.ctx
+	ctx := b.ctx
 	for p := range s.queue {
 		if !s.dispatcher.Reserve(ctx.Done(), nil) {
 			b.done()
@@ -159,16 +161,11 @@ func (b *broker) settle() {
 	}
 }
 
-// Settle waits until every event published so far, and every one that its handling published in
-// turn, has been handled.
-func (s *System) Settle() { s.broker.settle() }
-
-// Published are the events of the topic so far, or of all topics without one, in order.
-func (s *System) Published(topic ...string) []agent.Event {
-	s.broker.mu.Lock()
-	defer s.broker.mu.Unlock()
-	var out []agent.Event
-	for _, p := range s.broker.published {
+// list returns the events of some topics, or of all.
+func (b *broker) list(topic []string) (out []agent.Event) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range b.published {
 		if len(topic) == 0 || slices.Contains(topic, p.Topic) {
 			out = append(out, p)
 		}
