@@ -11,17 +11,6 @@ import (
 	"github.com/openmas/openmas/mcp"
 )
 
-// What clients call the same thing.
-var (
-	commandKeys = []string{"command", "cmd"}
-	urlKeys     = []string{"url", "serverUrl", "httpUrl", "baseUrl", "uri"}
-	kindKeys    = []string{"type", "transport", "transportType"}
-	envKeys     = []string{"env", "environment", "envs"}
-	dirKeys     = []string{"cwd", "dir"}
-	headerKeys  = []string{"headers", "http_headers"}
-	allowKeys   = []string{"includeTools", "enabled_tools", "tools", "allowed_tools"}
-)
-
 // fields are the keys of one server. Those that nobody took are told as left out.
 type fields struct {
 	values map[string]any

@@ -8,6 +8,10 @@ import (
 	"unicode"
 )
 
+// While a text is looked at, a letter of Unicode's last private area stands for each reference in
+// it, so that nothing takes a reference for a part of a secret.
+const firstPlaceholder = rune(0x100000)
+
 // A hider takes the secrets out of texts: put returns what stands for one in its place.
 type hider struct {
 	put func(name, secret string) string

@@ -15,6 +15,17 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
+// What clients call the same thing.
+var (
+	commandKeys = []string{"command", "cmd"}
+	urlKeys     = []string{"url", "serverUrl", "httpUrl", "baseUrl", "uri"}
+	kindKeys    = []string{"type", "transport", "transportType"}
+	envKeys     = []string{"env", "environment", "envs"}
+	dirKeys     = []string{"cwd", "dir"}
+	headerKeys  = []string{"headers", "http_headers"}
+	allowKeys   = []string{"includeTools", "enabled_tools", "tools", "allowed_tools"}
+)
+
 // An entry is one server of a client's file: its keys with their values, which are texts, numbers
 // (json.Number, so that 1.10 stays 1.10), booleans, lists ([]any) and objects (map[string]any).
 type entry struct {

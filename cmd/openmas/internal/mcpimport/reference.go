@@ -7,10 +7,6 @@ import (
 	"strings"
 )
 
-// While a text is looked at, a letter of Unicode's last private area stands for each reference in
-// it, so that nothing takes a reference for a part of a secret.
-const firstPlaceholder = rune(0x100000)
-
 var (
 	variable  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	unfitting = regexp.MustCompile(`[^A-Z0-9]+`)
