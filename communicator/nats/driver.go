@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -30,7 +31,7 @@ type Driver struct {
 
 	mu     sync.Mutex
 	closed bool
-	subs   map[*subscriber]struct{}
+	subs   map[io.Closer]struct{} // the subscribers
 	lost   map[int]func(error)
 	last   int
 }
@@ -153,7 +154,7 @@ func (d *Driver) Close() error {
 	first := !d.closed
 	d.closed = true
 	subs := d.subs
-	d.subs = map[*subscriber]struct{}{}
+	d.subs = map[io.Closer]struct{}{}
 	d.mu.Unlock()
 	if !first {
 		return nil
@@ -194,4 +195,12 @@ func (d *Driver) subscribed(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// where says for people which broker it is.
+func (d *Driver) where() string {
+	if d.embedded != nil {
+		return "embedded in this project (" + d.embedded.dir + ")"
+	}
+	return d.o.redactedURLs()
 }

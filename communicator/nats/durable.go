@@ -66,7 +66,15 @@ type Durable struct {
 
 	mu     sync.Mutex
 	closed bool
-	subs   map[*durableSubscription]struct{}
+	subs   map[subscription]struct{}
+}
+
+// A subscription is a [durableSubscription], as the Durable has to know it.
+type subscription interface {
+	// takeNoMore returns at once.
+	takeNoMore()
+	// end waits for the handlers, at most until ctx ends.
+	end(ctx context.Context) error
 }
 
 var _ agent.Publisher = (*Durable)(nil)
@@ -100,7 +108,7 @@ func (d *Driver) Durable(ctx context.Context, o DurableOptions) (*Durable, error
 	}
 	v := &Durable{d: d, o: o, js: js, eventStream: "om-" + d.o.Project + "-events", deadStream: "om-" + d.o.Project +
 		"-dead",
-		subs: map[*durableSubscription]struct{}{}}
+		subs: map[subscription]struct{}{}}
 	for class, s := range map[string]*string{"durable.": &v.eventPrefix, "replay.": &v.replayPrefix,
 		"dead.": &v.deadPrefix} {
 		if *s, err = bus.Subject(d.o.Project, class); err != nil {
@@ -202,40 +210,22 @@ func (v *Durable) storeMsg(ctx context.Context, m *natsgo.Msg, id string) error 
 	return v.d.o.redact(err)
 }
 
-// Subscribe calls fn with the durable events of a topic as the agent that group names: of several
-// processes, one gets each event, at least once. attempt is the number of its delivery; its ID
-// stays the same. Within a process, events of one key are handled one after the other.
-//
-// stop ends the subscription and waits for the handlers. When its context ends first, it cancels
-// them and returns an error; their events are redelivered.
-func (v *Durable) Subscribe(group, topic string, fn pubsub.EventHandler) (stop func(context.Context) error, err error) {
-	if err := errors.Join(agent.CheckAgentName(group), agent.CheckTopic(topic)); err != nil {
-		return nil, err
-	}
-	s, err := v.subscribe(group, topic, func(ctx context.Context, d *durableEvent) error {
-		p, err := bus.DecodeEvent(d.m)
-		if err != nil {
-			return agent.Errorf(agent.CodeInvalidArgument, "it cannot be read: %w", err)
-		}
-		return fn(ctx, p, d.attempt)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return s.end, nil
+// waits are those between the attempts at an event.
+func (v *Durable) waits() backoff.Policy {
+	return backoff.Policy{Initial: v.o.Backoff, Multiplier: 2, Max: max(maxDurableBackoff, v.o.Backoff)}
 }
 
 // Close ends every subscription, as its stop does. The driver stays open.
 func (v *Durable) Close(ctx context.Context) error {
 	v.mu.Lock()
 	v.closed = true
-	subs := make([]*durableSubscription, 0, len(v.subs))
+	subs := make([]subscription, 0, len(v.subs))
 	for s := range v.subs {
 		subs = append(subs, s)
 	}
 	v.mu.Unlock()
 	for _, s := range subs {
-		s.stop()
+		s.takeNoMore()
 	}
 	var errs []error
 	for _, s := range subs {

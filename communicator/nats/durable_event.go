@@ -6,9 +6,15 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/sourcegraph/conc"
 
 	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/internal/delivery"
@@ -23,9 +29,25 @@ type durableEvent struct {
 	turn    delivery.Turn
 }
 
+// A durableHandler handles the events of a [durableSubscription].
+type durableHandler struct {
+	v            *Durable
+	group, topic string
+	fn           func(context.Context, *durableEvent) error
+
+	stopped  context.Context // done: take no more
+	handling context.Context // of the handlers
+	slots    chan struct{}   // one for each event in hand
+	work     conc.WaitGroup  // what is done for events in hand
+	order    delivery.Order
+
+	mu     sync.Mutex
+	inHand map[*durableEvent]struct{}
+}
+
 // take begins to handle an event, for which the caller has reserved a slot. It returns how many
 // wait behind it.
-func (s *durableSubscription) take(raw jetstream.Msg) (waiting uint64) {
+func (s *durableHandler) take(raw jetstream.Msg) (waiting uint64) {
 	e := &durableEvent{raw: raw, m: received(raw.Headers(), raw.Data()), attempt: 1}
 	if meta, err := raw.Metadata(); err == nil {
 		e.attempt, waiting = int(meta.NumDelivered), meta.NumPending
@@ -44,7 +66,7 @@ func (s *durableSubscription) take(raw jetstream.Msg) (waiting uint64) {
 	return waiting
 }
 
-func (s *durableSubscription) letGo(e *durableEvent) {
+func (s *durableHandler) letGo(e *durableEvent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.inHand, e)
@@ -52,7 +74,7 @@ func (s *durableSubscription) letGo(e *durableEvent) {
 
 // keepAlive tells the broker of the events in hand until ctx ends: else it redelivers them after
 // AckWait.
-func (s *durableSubscription) keepAlive(ctx context.Context) {
+func (s *durableHandler) keepAlive(ctx context.Context) {
 	for backoff.Sleep(ctx, s.v.o.AckWait/3) == nil {
 		s.mu.Lock()
 		events := slices.Collect(maps.Keys(s.inHand))
@@ -74,7 +96,7 @@ func (s *durableSubscription) keepAlive(ctx context.Context) {
 //
 // An event that was delivered twice as often as it may fail is dead-lettered without a try: it ends
 // the processes of its handlers before they can report a failure.
-func (s *durableSubscription) handle(e *durableEvent) {
+func (s *durableHandler) handle(e *durableEvent) {
 	e.turn.Wait()
 	for ; ; e.attempt++ {
 		if s.handling.Err() != nil {
@@ -115,14 +137,45 @@ func (s *durableSubscription) handle(e *durableEvent) {
 }
 
 // settle notes that the broker does not know: it delivers the event again.
-func (s *durableSubscription) settle(e *durableEvent, err error) {
+func (s *durableHandler) settle(e *durableEvent, err error) {
 	if err != nil && !errors.Is(err, jetstream.ErrMsgAlreadyAckd) {
 		s.v.d.o.Logger.Debug("an event was not settled with the broker", "agent", s.group, "topic", s.topic, "event",
 			e.m.UUID, "error", err)
 	}
 }
 
-// waits are those between the attempts at an event.
-func (v *Durable) waits() backoff.Policy {
-	return backoff.Policy{Initial: v.o.Backoff, Multiplier: 2, Max: max(maxDurableBackoff, v.o.Backoff)}
+// deadLetter moves an event to the stream of dead letters. A process that dies halfway leaves it to
+// another, and the broker drops the second of two equal dead letters.
+func (s *durableHandler) deadLetter(d *durableEvent, reason error) error {
+	text := strings.Join(strings.Fields(strings.ToValidUTF8(reason.Error(), "?")), " ")
+	if len(text) > maxReason {
+		text = strings.ToValidUTF8(text[:maxReason], "") + " ..."
+	}
+	h := maps.Clone(d.raw.Headers())
+	for k := range h {
+		if strings.HasPrefix(k, "Nats-") {
+			delete(h, k)
+		}
+	}
+	if h == nil {
+		h = natsgo.Header{}
+	}
+	h.Set(deadAgent, s.group)
+	h.Set(deadAttempts, strconv.Itoa(d.attempt))
+	h.Set(deadReason, text)
+	meta, err := d.raw.Metadata()
+	if err != nil {
+		return err
+	}
+	id := fmt.Sprintf("%s/%d/%s", s.group, meta.Sequence.Stream, meta.Timestamp.Format(time.RFC3339Nano))
+	if err := s.v.storeMsg(context.Background(), &natsgo.Msg{Subject: s.v.deadPrefix + s.group + "." + s.topic,
+		Header: h,
+		Data:   d.raw.Data()}, id); err != nil {
+		return err
+	}
+	s.settle(d, d.raw.Term())
+	dead := newDeadLetter(0, h, d.raw.Data(), time.Now())
+	dead.Event.Topic = s.topic
+	s.v.o.OnDeadLetter(dead)
+	return nil
 }

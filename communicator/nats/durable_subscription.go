@@ -5,14 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/sourcegraph/conc"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator/pubsub"
 	"github.com/openmas/openmas/internal/backoff"
-	"github.com/openmas/openmas/internal/delivery"
+	"github.com/openmas/openmas/internal/bus"
 )
 
 // A durableSubscription takes events from a durable consumer of JetStream, never more than it can
@@ -25,28 +25,39 @@ import (
 //	the iterator fails, or the consumer was deleted -> make both anew, after a wait
 //	stop -> return what still comes -> wait for the handlers
 type durableSubscription struct {
-	v            *Durable
-	group, topic string
-	fn           func(context.Context, *durableEvent) error
+	durableHandler
+	stop   context.CancelFunc
+	cancel context.CancelFunc // of the handlers
+	done   chan struct{}      // closed when run has ended
+}
 
-	stopped  context.Context // done: take no more
-	stop     context.CancelFunc
-	handling context.Context // of the handlers
-	cancel   context.CancelFunc
-	slots    chan struct{}  // one for each event in hand
-	work     conc.WaitGroup // what is done for events in hand
-	done     chan struct{}  // closed when run has ended
-
-	mu     sync.Mutex
-	inHand map[*durableEvent]struct{}
-
-	order delivery.Order
+// Subscribe calls fn with the durable events of a topic as the agent that group names: of several
+// processes, one gets each event, at least once. attempt is the number of its delivery; its ID
+// stays the same. Within a process, events of one key are handled one after the other.
+//
+// stop ends the subscription and waits for the handlers. When its context ends first, it cancels
+// them and returns an error; their events are redelivered.
+func (v *Durable) Subscribe(group, topic string, fn pubsub.EventHandler) (stop func(context.Context) error, err error) {
+	if err := errors.Join(agent.CheckAgentName(group), agent.CheckTopic(topic)); err != nil {
+		return nil, err
+	}
+	s, err := v.subscribe(group, topic, func(ctx context.Context, d *durableEvent) error {
+		p, err := bus.DecodeEvent(d.m)
+		if err != nil {
+			return agent.Errorf(agent.CodeInvalidArgument, "it cannot be read: %w", err)
+		}
+		return fn(ctx, p, d.attempt)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.end, nil
 }
 
 func (v *Durable) subscribe(group, topic string,
 	fn func(context.Context, *durableEvent) error) (*durableSubscription, error) {
-	s := &durableSubscription{v: v, group: group, topic: topic, fn: fn, slots: make(chan struct{}, v.o.Concurrency),
-		done: make(chan struct{}), inHand: map[*durableEvent]struct{}{}}
+	s := &durableSubscription{done: make(chan struct{}), durableHandler: durableHandler{v: v, group: group,
+		topic: topic, fn: fn, slots: make(chan struct{}, v.o.Concurrency), inHand: map[*durableEvent]struct{}{}}}
 	fail := func(err error) error {
 		return agent.Errorf(agent.CodeUnavailable, "%s subscribes to the durable events %s: %w", group, topic,
 			v.d.o.redact(err))
@@ -201,6 +212,8 @@ func (s *durableSubscription) drain(events jetstream.MessagesContext) {
 		}
 	}
 }
+
+func (s *durableSubscription) takeNoMore() { s.stop() }
 
 // end takes no more events and waits for the handlers, at most until ctx ends: then it cancels
 // them, and they end soon or go on without anyone waiting.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	natsgo "github.com/nats-io/nats.go"
@@ -23,7 +24,7 @@ func Open(ctx context.Context, o Options) (*Driver, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	d := &Driver{o: o, lost: map[int]func(error){}, subs: map[*subscriber]struct{}{}}
+	d := &Driver{o: o, lost: map[int]func(error){}, subs: map[io.Closer]struct{}{}}
 	inbox, err := bus.Subject(o.Project, "inbox")
 	if err != nil {
 		return nil, err
@@ -106,14 +107,6 @@ func connectOnce(urls []string, opts []natsgo.Option) (*natsgo.Conn, error) {
 		}
 	}
 	return o.Connect()
-}
-
-// where says for people which broker it is.
-func (d *Driver) where() string {
-	if d.embedded != nil {
-		return "embedded in this project (" + d.embedded.dir + ")"
-	}
-	return d.o.redactedURLs()
 }
 
 func isAuth(err error) bool {
