@@ -24,6 +24,8 @@ var ranks = map[string]int{
 	"agent":                         1,
 	"internal/backoff":              1,
 	"internal/nearest":              1,
+	"internal/statedir":             1,
+	"internal/rotate":               2,
 	"mcp":                           1,
 	"internal/calls":                2,
 	"internal/lifecycle":            2,

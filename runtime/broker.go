@@ -9,6 +9,7 @@ import (
 
 	"github.com/openmas/openmas/communicator/nats"
 	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/statedir"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -60,6 +61,11 @@ func (r *Runtime) openNATS(ctx context.Context) (pubsub.Driver, error) {
 			return ""
 		}
 		return r.cfg.Path(p)
+	}
+	if len(b.URLs) == 0 {
+		if err := statedir.Make(r.state); err != nil {
+			return nil, fmt.Errorf("broker: make the state folder: %w", err)
+		}
 	}
 	var logged time.Time
 	driver, err := nats.Open(ctx, nats.Options{Project: r.cfg.Project, Name: "openmas " + r.process, URLs: b.URLs,

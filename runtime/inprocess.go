@@ -12,6 +12,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/lifecycle"
+	"github.com/openmas/openmas/internal/statedir"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -163,7 +164,11 @@ func (r *Runtime) makeStateDirs(ctx context.Context) error {
 			continue
 		}
 		makers.Go(func(context.Context) error {
-			if err := os.MkdirAll(r.stateDir(p.name), 0o700); err != nil {
+			err := statedir.Make(r.state)
+			if err == nil {
+				err = os.MkdirAll(r.stateDir(p.name), 0o700)
+			}
+			if err != nil {
 				return fmt.Errorf("agent %s: make its state folder: %w", p.name, err)
 			}
 			return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/internal/logs"
 	"github.com/openmas/openmas/mcp/server"
+	"github.com/openmas/openmas/runtime/internal/keep"
 	"github.com/openmas/openmas/runtime/internal/mask"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/route"
@@ -28,7 +29,12 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Logger = slog.New(logs.WithContext(mask.Logger(cfg, o.Logger).Handler(), telemetry.IDs))
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	process := newProcess()
+	kept, handler := keep.NewLog(cfg, process, o.Logger.Handler())
+	o.Logger = slog.New(logs.WithContext(mask.Logger(cfg, slog.New(handler)).Handler(), telemetry.IDs))
 	if o.Output == nil {
 		o.Output = os.Stdout
 	}
@@ -54,7 +60,7 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	}
 	r.calls = calls.NewLog(r.log)
 	r.dir.Log = r.calls
-	r.process, r.state = newProcess(), cfg.StateDir()
+	r.process, r.state, r.kept = process, cfg.StateDir(), kept
 	r.shared = server.NewProcess(r.process, statekey.Source{Project: cfg.Project, Secrets: cfg.MCP.RequestStateKeys,
 		Dir: r.state, Logger: r.log}.Keys())
 	r.phase.Store("starting")
@@ -72,18 +78,19 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 // project; errors.Is and errors.As find its causes as they are.
 func (r *Runtime) Run(ctx context.Context) error { return mask.Text(r.cfg, r.run(ctx)) }
 
-func (r *Runtime) run(ctx context.Context) error {
+func (r *Runtime) run(ctx context.Context) (err error) {
 	if !r.ran.CompareAndSwap(false, true) {
 		return errors.New("this runtime has run already: make a new one")
 	}
 	now := time.Now()
 	r.started.Store(&now)
+	r.kept.Start(r.opts.Mode.calm(), r.opts.Version)
+	defer func() { r.kept.Close(r.opts.Mode.calm(), err) }()
 	// Agents and sessions outlive ctx: they end in the order of the drain.
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	r.onClose("log of calls", r.calls.Close)
-	err := r.startAndReport(ctx, base)
-	if err != nil {
+	if err := r.startAndReport(ctx, base); err != nil {
 		r.phase.Store("draining")
 		undo, cancel := context.WithTimeout(base, share(r.cfg.Drain.Timeout, inFlightShare))
 		defer cancel()

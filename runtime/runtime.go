@@ -21,6 +21,7 @@ import (
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/access"
 	"github.com/openmas/openmas/runtime/internal/cluster"
+	"github.com/openmas/openmas/runtime/internal/keep"
 	"github.com/openmas/openmas/runtime/internal/mask"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/route"
@@ -53,6 +54,7 @@ type Runtime struct {
 	cluster   *cluster.Cluster // nil with a broker of our own
 	process   string
 	state     string          // the folder for what is kept
+	kept      *keep.Log       // the log in files; nil: there are none
 	shared    *server.Process // by all MCP endpoints
 	private   *private
 	ops       *ops.Server // nil: nobody can find this process

@@ -13,6 +13,9 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
+// FailedAlike is the message of the line about calls that resemble one that failed.
+const FailedAlike = "calls failed in the same way"
+
 const (
 	// burstWindow is the time in which failures of one kind count as a burst, and burstLines how
 	// many of them have a line of their own.
@@ -127,7 +130,7 @@ func (b *bursts) flush() {
 			delete(b.now, k)
 			continue
 		}
-		b.log.LogAttrs(context.Background(), x.level, "calls failed in the same way",
+		b.log.LogAttrs(context.Background(), x.level, FailedAlike,
 			append(x.last, slog.Int("count", x.more))...)
 		x.since, x.more, x.last = time.Now(), 0, nil
 	}

@@ -12,6 +12,9 @@ import (
 	"github.com/openmas/openmas/internal/nearest"
 )
 
+// Failed is the message of the line about a call that failed.
+const Failed = "call failed"
+
 // A Log writes a line for each call that failed: once, where it failed, with who called what, the
 // code, the message and the time it took. At level debug it has a line for every call. Failures
 // that resemble each other are counted once there are many. A nil *Log writes nothing. Safe for
@@ -49,7 +52,7 @@ func (l *Log) Made(ctx context.Context, c *agent.Call, took time.Duration, err e
 	}
 	e := agent.AsError(err)
 	if e.Logged { // by the callee, or by a caller further down
-		l.log.LogAttrs(ctx, slog.LevelDebug, "call failed", failure(c, e, err, took)...)
+		l.log.LogAttrs(ctx, slog.LevelDebug, Failed, failure(c, e, err, took)...)
 		return e
 	}
 	l.write(ctx, c, e, failure(c, e, err, took), hint)
@@ -71,7 +74,7 @@ func (l *Log) Served(info func() agent.Info) agent.Middleware {
 			e := agent.AsError(err)
 			attrs := failure(c, e, err, time.Since(began))
 			if e.Logged || ctx.Err() != nil {
-				l.log.LogAttrs(ctx, slog.LevelDebug, "call failed", attrs...)
+				l.log.LogAttrs(ctx, slog.LevelDebug, Failed, attrs...)
 				return res, e
 			}
 			l.write(ctx, c, e, attrs, func() string { return Meant(c, info()) })
@@ -113,7 +116,7 @@ func (l *Log) write(ctx context.Context, c *agent.Call, e *agent.Error, attrs []
 	if !l.bursts.first(l.bursts.kindOf(c, e), level, attrs) {
 		level = slog.LevelDebug
 	}
-	l.log.LogAttrs(ctx, level, "call failed", attrs...)
+	l.log.LogAttrs(ctx, level, Failed, attrs...)
 }
 
 // levelOf is info where a caller or a tool has to change something, and warn where an operator may

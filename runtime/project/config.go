@@ -36,6 +36,8 @@ type Config struct {
 	Ops *Ops `yaml:"ops" off:""`
 	// Where traces go. "off" sends nothing, whatever the environment says.
 	Telemetry Telemetry `yaml:"telemetry" off:"endpoint"`
+	// What is kept of the log, for "openmas logs".
+	Log Log `yaml:"log" off:"size"`
 	// Limits of the MCP endpoints of this process, and what MCP servers may ask of it.
 	MCP MCP `yaml:"mcp"`
 
@@ -78,6 +80,21 @@ type Telemetry struct {
 	// panics, or arguments and results as well. Secrets of the project file are masked, and long
 	// texts are cut.
 	Content string `yaml:"content" default:"errors" oneof:"none errors all"`
+}
+
+// Log is what is kept of the log in files, besides what the command shows of it. They are in the
+// folder "logs" of the state folder; `openmas logs` reads them.
+type Log struct {
+	// How large the files of all processes together become. The oldest are removed. "off" keeps
+	// none.
+	Size Size `yaml:"size" default:"64MiB" min:"64KiB" off:"-1"`
+	// How many files there are: each process has its own, and a new one after an eighth of the
+	// size.
+	Files int `yaml:"files" default:"200" min:"2" max:"10000"`
+	// After how long a file is removed that nothing is written to.
+	Age time.Duration `yaml:"age" default:"168h"`
+	// The least level of lines that are kept.
+	Level string `yaml:"level" default:"info" oneof:"trace debug info warn error"`
 }
 
 // ServicePerProcess is the word for one service per process.

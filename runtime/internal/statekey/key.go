@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"github.com/openmas/openmas/internal/statedir"
 )
 
 // File is the name of the key in the state folder of the project.
@@ -76,7 +78,7 @@ func shared(dir string) (string, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return secret, err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := statedir.Make(dir); err != nil {
 		return "", err
 	}
 	if err := create(dir, path); err != nil && !errors.Is(err, fs.ErrExist) {

@@ -53,10 +53,10 @@ func TestTheKeyOfAFolder(t *testing.T) {
 		t.Error("two projects have one key")
 	}
 	files, err := os.ReadDir(dir)
-	if err != nil || len(files) != 1 || files[0].Name() != statekey.File {
+	if err != nil || len(files) != 2 || files[1].Name() != statekey.File { // besides .gitignore
 		t.Fatalf("%v %v", files, err)
 	}
-	if info, err := files[0].Info(); err != nil || runtime.GOOS != "windows" && info.Mode() != fs.FileMode(0o600) {
+	if info, err := files[1].Info(); err != nil || runtime.GOOS != "windows" && info.Mode() != fs.FileMode(0o600) {
 		t.Errorf("%v %v", info.Mode(), err)
 	}
 	if log.Len() > 0 {
@@ -98,7 +98,7 @@ func TestOneKeyOfMany(t *testing.T) {
 			t.Fatalf("%q", got)
 		}
 	}
-	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 2 { // besides .gitignore
 		t.Errorf("%v %v", files, err)
 	}
 }
