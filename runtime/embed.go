@@ -2,9 +2,13 @@ package runtime
 
 import (
 	"context"
+	"fmt"
+	"os"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime/internal/child"
+	"github.com/openmas/openmas/runtime/internal/telemetry"
 )
 
 // Context returns a context for calls and events of the program that runs the system: with it
@@ -25,6 +29,26 @@ func (r *Runtime) Context(ctx context.Context) context.Context {
 // [Runtime.Context]. Errors are or wrap an [*agent.Error].
 func (r *Runtime) Call(ctx context.Context, tool string, in any, opts ...agent.CallOption) (*agent.Result, error) {
 	return agent.CallTool(r.Context(ctx), tool, in, opts...)
+}
+
+// Traced returns the session with the caller's span of each call, for a client of a system that
+// runs elsewhere. The standard variables of OpenTelemetry say where the spans go; environ looks
+// them up, and without them there are none. end sends what there is, and must be called.
+func Traced(ctx context.Context, s *client.Session, environ func(string) (string, bool),
+	o Options) (traced agent.Caller, end func(context.Context) error, err error) {
+	host, _ := os.Hostname() // it is for people, and may be missing
+	tel, err := telemetry.Setup(ctx, telemetry.Config{Process: fmt.Sprintf("%s/%d", host, os.Getpid()),
+		Version: o.Version, Logger: o.Logger, Environ: environ, Provider: o.TracerProvider})
+	if err != nil {
+		return nil, nil, err
+	}
+	hop := telemetry.Hop{}
+	for over, t := range transports {
+		if t == s.Transport() {
+			hop.Communicator = over
+		}
+	}
+	return tel.Client(hop)(s), tel.Shutdown, nil
 }
 
 // program is how the program around the runtime reaches the agents.

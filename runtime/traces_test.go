@@ -284,6 +284,9 @@ func TestTheSpansOfAGatewaysClient(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if _, err := c.Call(t.Context(), &agent.Call{Op: agent.OpTool, Name: "near_sing"}); err == nil {
+		t.Error("an unknown tool has answered")
+	}
 	if err := c.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -299,6 +302,23 @@ openmas server tools/call near.relay
         far server tools/call far.who`)
 	if n := len(got.find("tools/call near.relay")); n != 6 {
 		t.Errorf("%d spans of two calls", n)
+	}
+	for _, x := range got.find("tools/call near.relay") {
+		came := x.service() == "openmas" && x.Kind == trace.Span_SPAN_KIND_SERVER
+		if (x.attr("client.address") == "127.0.0.1" && len(x.attr("mcp.session.id")) == 8 &&
+			x.attr("jsonrpc.request.id") != "" && x.attr("mcp.protocol.version") == "2025-11-25") != came {
+			t.Errorf("the %v span of %s has %v", x.Kind, x.service(), x.Attributes)
+		}
+	}
+	for _, x := range got.find("tools/call far.who") {
+		if (x.attr("jsonrpc.request.id") == "") || x.attr("mcp.protocol.version") == "" {
+			t.Errorf("the %v span of %s has %v", x.Kind, x.service(), x.Attributes)
+		}
+	}
+	refused := got.find("tools/call")
+	if len(refused) != 1 || refused[0].attr("gen_ai.tool.name") != "near_sing" || refused[0].service() != "openmas" ||
+		refused[0].attr("openmas.code") != "not_found" || refused[0].attr("client.address") != "127.0.0.1" {
+		t.Errorf("the spans of a call to an unknown tool are %v", refused)
 	}
 	parents := 0
 	for _, x := range got.find("tools/call near.relay") {

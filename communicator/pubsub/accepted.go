@@ -32,6 +32,7 @@ type acceptedCall struct {
 
 	// under acceptedCalls.mu
 	place    *list.Element // in the queue; nil when it does not wait
+	queued   time.Time     // zero: it did not have to wait
 	cancel   context.CancelFunc
 	canceled bool
 	nextBeat int64 // the tick of its next heartbeat
@@ -61,7 +62,7 @@ func (q *acceptedCalls) add(a *acceptedCall) (_ admission, running, waiting int)
 		return callRuns, running, waiting
 	case waiting < q.maxWaiting:
 		q.byRef[a.ref] = a
-		a.place = q.waiting.PushBack(a)
+		a.place, a.queued = q.waiting.PushBack(a), time.Now()
 		return callWaits, running, waiting
 	}
 	return callRefused, running, waiting

@@ -162,6 +162,9 @@ func (b *binding) run(a *acceptedCall) (res *agent.Result, err error) {
 		ctx, call, end = calls.Bound(ctx, call, time.Until(a.deadline))
 		defer end()
 	}
+	if !a.queued.IsZero() {
+		ctx = calls.Arrived(ctx, &calls.Request{Queued: time.Since(a.queued)})
+	}
 	if b.calls.begin(a, cancel) {
 		cancel()
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/internal/testkit"
 )
 
@@ -102,8 +103,11 @@ func TestCanceledWhileWaiting(t *testing.T) {
 	d := NewMemory(MemoryOptions{})
 	defer d.Close()
 	release, began := make(chan struct{}), make(chan string, 10)
-	_, p := pair(t, d, Options{MaxInFlight: 1, Queue: 1},
-		func(_ context.Context, c *agent.Call) (*agent.Result, error) {
+	callee, p := pair(t, d, Options{MaxInFlight: 1, Queue: 1},
+		func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+			if came := calls.ArrivedBy(ctx); (came != nil && came.Queued > 0) != (c.Name == "last") {
+				t.Errorf("%s came with %v", c.Name, came)
+			}
 			began <- c.Name
 			<-release
 			return nil, nil
@@ -122,6 +126,12 @@ func TestCanceledWhileWaiting(t *testing.T) {
 	}
 	last := make(chan error)
 	go func() { last <- call(context.Background(), "last") }()
+	testkit.Eventually(t, "the last call waits", func() bool {
+		b := callee.(*binding)
+		b.calls.mu.Lock()
+		defer b.calls.mu.Unlock()
+		return b.calls.waiting.Len() == 1
+	})
 	close(release)
 	if err := testkit.Receive(t, last); err != nil {
 		t.Fatal(err)

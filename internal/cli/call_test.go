@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -129,5 +131,34 @@ func TestShowResult(t *testing.T) {
 				t.Errorf("got %q, %v, want %q", b.String(), err, tt.want)
 			}
 		})
+	}
+}
+
+// A call over --url has a span of its own, where the environment says where spans go. That nobody
+// is there is a warning, and the call is as good as without.
+func TestCallIsTraced(t *testing.T) {
+	s := serve(t, projectFile(t, crew))
+	exports := make(chan string, 1)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		exports <- r.URL.Path + string(body)
+	}))
+	defer receiver.Close()
+	call := func(endpoint string) result {
+		return runWith(t.Context(), "", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + endpoint}, "call", "greeter.greet",
+			"name=Ada", "--url", s.url)
+	}
+	if r := call(receiver.URL); r.code != exitOK || strings.Contains(r.err, "export") {
+		t.Errorf("%+v", r)
+	}
+	if got := <-exports; !strings.HasPrefix(got, "/v1/traces") || !strings.Contains(got, "tools/call greeter.greet") {
+		t.Errorf("the receiver got %q", got)
+	}
+	receiver.Close()
+	if r := call(receiver.URL); r.code != exitOK || !strings.Contains(r.err, "spans were not exported") {
+		t.Errorf("%+v", r)
 	}
 }

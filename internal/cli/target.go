@@ -64,8 +64,22 @@ func (a *App) withTarget(ctx context.Context, t *targetFlags, tool string,
 	if err != nil {
 		return err
 	}
-	return errors.Join(f(ctx, serverTarget(session, agent.Identity{})), closing(ctx, session))
+	environ := func(key string) (string, bool) { v := a.getenv(key); return v, v != "" }
+	traced, end, err := runtime.Traced(ctx, session, environ, runtime.Options{Version: a.Version, Logger: log})
+	if err != nil {
+		return errors.Join(err, closing(ctx, session))
+	}
+	err = f(ctx, serverTarget(session, traced, agent.Identity{}))
+	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), exportTime)
+	defer cancel()
+	if lost := end(sending); lost != nil {
+		log.Warn("the trace of this call is incomplete", "error", lost)
+	}
+	return errors.Join(err, closing(ctx, session))
 }
+
+// exportTime is how long a command waits for its spans to be sent.
+const exportTime = 2 * time.Second
 
 // withProcess calls f with the process that the tool is called in.
 func (a *App) withProcess(ctx context.Context, all processes, tool string,
@@ -80,7 +94,7 @@ func (a *App) withProcess(ctx context.Context, all processes, tool string,
 	if err != nil {
 		return err
 	}
-	t := serverTarget(session, ops.Operator)
+	t := serverTarget(session, session, ops.Operator)
 	t.list = all.list
 	return errors.Join(f(ctx, t), closing(ctx, session))
 }
@@ -119,14 +133,14 @@ func systemTarget(r *runtime.Runtime) target {
 	}
 }
 
-// serverTarget calls as from, where the server believes it.
-func serverTarget(s *client.Session, from agent.Identity) target {
+// serverTarget calls as from, where the server believes it. The calls go by way of caller.
+func serverTarget(s *client.Session, caller agent.Caller, from agent.Identity) target {
 	return target{
 		tried: func(context.Context, string) error { return nil },
 		list:  func(ctx context.Context) (runtime.Listing, error) { return listServer(ctx, s), nil },
 		call: func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
 			c.Op, c.Name, c.Attempt, c.From = agent.OpTool, tool, 1, from
-			return s.Call(ctx, &c)
+			return caller.Call(ctx, &c)
 		},
 	}
 }

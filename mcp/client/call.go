@@ -3,9 +3,11 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
@@ -44,6 +46,9 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 		out.token = f.token
 	}
 	res, err := s.callInRounds(ctx, out)
+	if sent := calls.SentBy(ctx); sent != nil {
+		s.describe(sent, note)
+	}
 	if why := note.failed.Load(); why != nil && err != nil {
 		err = *why
 	}
@@ -54,4 +59,19 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 		return nil, s.failure(ctx, c, note, err)
 	}
 	return res, nil
+}
+
+// describe tells what the call that n is about was sent as.
+func (s *Session) describe(r *calls.Request, n *note) {
+	r.Version = s.ProtocolVersion()
+	r.SetSession(s.sdk.ID())
+	if id := n.RequestID.Load(); id != 0 {
+		r.ID = strconv.FormatInt(id, 10)
+	}
+	if rpc := n.rpc.Load(); rpc != nil {
+		r.Code = int(rpc.Code)
+	}
+	if u := s.link.endpoint; u != nil {
+		r.Peer = u.Host
+	}
 }

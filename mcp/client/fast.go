@@ -28,6 +28,7 @@ func (s *Session) callFast(ctx context.Context, out request, name string, argume
 	*buf = codec.AppendCall(ctx, (*buf)[:0], id, name, arguments, codec.RequestMeta{Call: out.Call,
 		Trusted: s.target.Trusted, Baggage: s.target.Baggage, Progress: out.token, Members: s.statelessMeta})
 	s.fastCalls.Add(1)
+	out.note.RequestID.Store(int64(id))
 	resp, err := s.fast.call(ctx, id, answer, name, *buf)
 	if cap(*buf) <= 64<<10 {
 		messages.Put(buf)

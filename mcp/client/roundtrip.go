@@ -87,7 +87,9 @@ func (t *roundTripper) roundTrip(r *http.Request) (*http.Response, error) {
 	}
 	id, call := int64(0), false
 	if post && n != nil && !n.direct {
-		id, call = callID(r)
+		if id, call = callID(r); call {
+			n.RequestID.Store(id)
+		}
 	}
 	r = r.WithContext(ctx)
 	resp, err := t.base.RoundTrip(r)

@@ -14,6 +14,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
@@ -196,6 +197,9 @@ func (s *Session) Err() error {
 		return nil
 	}
 }
+
+// Transport is the one that the session was made over.
+func (s *Session) Transport() mcp.Transport { return s.target.Transport }
 
 // Close ends the session: calls in flight fail, the program is asked to end and after some time
 // made to. It returns when all of it is gone. When ctx ends first, the program is killed and

@@ -41,6 +41,9 @@ func (e *endpoint) serveCall(ctx context.Context, c *session, r request, back ag
 			defer context.AfterFunc(c.ctx, cancel)()
 		}
 	}
+	if e.o.Describe {
+		ctx = calls.Arrived(ctx, c.describe(r))
+	}
 	if r.meta.Timeout > 0 {
 		var end func()
 		ctx, call, end = calls.Bound(ctx, call, r.meta.Timeout)
@@ -63,8 +66,12 @@ func (e *endpoint) refused(ctx context.Context, c *session, r request, err error
 	if e.o.OnRefused == nil || c.identity.Trusted {
 		return err
 	}
-	call := &agent.Call{ID: r.meta.ID, Op: r.op, Agent: e.agent, Name: r.name, Attempt: r.meta.Attempt}
+	call := &agent.Call{ID: r.meta.ID, Op: r.op, Agent: e.agent, Name: r.name, Input: r.input, Meta: r.meta.Trace,
+		Attempt: r.meta.Attempt}
 	c.identity.fill(call, r.meta)
+	if e.o.Describe {
+		ctx = calls.Arrived(ctx, c.describe(r))
+	}
 	why, known := agent.AsError(err), func() []string { return nil }
 	if u := (*unknownError)(nil); errors.As(err, &u) {
 		why = agent.Refusedf(agent.CodeNotFound, "%w", u)
@@ -192,4 +199,17 @@ func (e *endpoint) rounds(ctx context.Context, call *agent.Call, back agent.Back
 		call = &next
 	}
 	return nil, agent.Errorf(agent.CodeResourceExhausted, "%s asked for input %d times", call.Target(), codec.MaxRounds)
+}
+
+// describe tells what r came with.
+func (c *session) describe(r request) *calls.Request {
+	out := &calls.Request{ID: r.id, Peer: c.client}
+	c.mu.Lock()
+	out.Version = c.version
+	ss := c.ss
+	c.mu.Unlock()
+	if ss != nil {
+		out.SetSession(ss.ID())
+	}
+	return out
 }

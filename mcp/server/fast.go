@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"sync"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -80,7 +81,7 @@ func (c *session) readFast(env *wire.Envelope) *fastCall {
 		return nil
 	}
 	call := &fastCall{session: c, id: string(env.ID), req: newRequest(agent.OpTool, name, args, meta)}
-	call.req.bound = true
+	call.req.bound, call.req.id = true, strings.Trim(call.id, `"`)
 	if said.Empty() && c.fast.open.Load() {
 		return call
 	}

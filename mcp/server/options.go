@@ -62,7 +62,10 @@ type Options struct {
 	// offered. known lists the names that are, for tools and prompts. Those of trusted clients are
 	// left out. It is called concurrently, and must be quick. Optional.
 	OnRefused func(ctx context.Context, c *agent.Call, why *agent.Error, known func() []string)
-	Limits    Limits
+	// Describe makes the server say in the context of each call what carried it, for spans: see
+	// calls.ArrivedBy.
+	Describe bool
+	Limits   Limits
 	// Identify says who sends a request over HTTP; an error turns it away with 401 (403 where its
 	// code is permission_denied). A session belongs to the identity that opened it. nil: everybody
 	// is anonymous. It is called for every request, concurrently, and must be quick.

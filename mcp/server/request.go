@@ -24,6 +24,7 @@ type request struct {
 	name  string // as the client spells it: an exported name, agent.name, or a URI
 	input json.RawMessage
 	meta  codec.CallMeta
+	id    string // of JSON-RPC, without quotes; empty: it is not known
 	round *round // nil: the client can be asked while the call runs
 	// the context given to serveCall ends with the session, and when it has been served
 	bound bool

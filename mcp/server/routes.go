@@ -38,7 +38,7 @@ func (h *httpServer) serve(w http.ResponseWriter, r *http.Request, ep *endpoint,
 	}
 	switch {
 	case at == mcp.SSEEndpoint && r.Method == http.MethodGet:
-		c := newSession(r.Context(), ep, mcp.SSE, id, r.Header)
+		c := newSession(r.Context(), ep, mcp.SSE, id, r)
 		defer c.cancel()
 		if err := h.admit(c); err != nil {
 			refuse(w, err)

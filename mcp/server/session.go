@@ -37,6 +37,7 @@ type session struct {
 	id        string
 	transport mcp.Transport
 	identity  Identity
+	client    string // its address, host:port; empty without a network
 	opened    time.Time
 	meta      map[string]string // what tools may know of the session; not changed once calls come
 	gate      calls.Gate        // its calls
@@ -63,10 +64,14 @@ type session struct {
 	forgotten chan struct{} // closed when the HTTP server does not know the session any more
 }
 
-// newSession makes a session whose calls end with ctx. Its cancel must be called.
-func newSession(ctx context.Context, ep *endpoint, t mcp.Transport, id Identity, h http.Header) *session {
-	c := &session{ep: ep, id: rand.Text()[:10], transport: t, identity: id, opened: time.Now(), meta: headerMeta(h),
+// newSession makes a session whose calls end with ctx. Its cancel must be called. r opens it; nil:
+// it is not over HTTP.
+func newSession(ctx context.Context, ep *endpoint, t mcp.Transport, id Identity, r *http.Request) *session {
+	c := &session{ep: ep, id: rand.Text()[:10], transport: t, identity: id, opened: time.Now(),
 		forgotten: make(chan struct{})}
+	if c.meta = map[string]string{}; r != nil {
+		c.meta, c.client = headerMeta(r.Header), r.RemoteAddr
+	}
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	c.meta["client.id"] = c.id
 	return c

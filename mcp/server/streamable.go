@@ -96,7 +96,7 @@ func (h *httpServer) serveStreamable(w http.ResponseWriter, r *http.Request, ep 
 // openStreamable serves a request without a session. Only a handshake leaves one behind.
 func (h *httpServer) openStreamable(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity) {
 	// the session outlives this request
-	c := newSession(context.WithoutCancel(r.Context()), ep, mcp.Streamable, id, r.Header)
+	c := newSession(context.WithoutCancel(r.Context()), ep, mcp.Streamable, id, r)
 	if err := h.admit(c); err != nil {
 		c.cancel()
 		refuse(w, err)
@@ -177,7 +177,7 @@ func (h *httpServer) serveStateless(w http.ResponseWriter, r *http.Request, ep *
 			ep.posts.Leave()
 		}
 	}()
-	c := newSession(r.Context(), ep, mcp.Streamable, id, r.Header)
+	c := newSession(r.Context(), ep, mcp.Streamable, id, r)
 	defer c.cancel()
 	c.fast.stateless.Store(true)
 	if body != nil && h.serveFast(w, r, c, body) {

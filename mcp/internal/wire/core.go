@@ -194,7 +194,11 @@ func (c *core) outbound(ctx context.Context, msg jsonrpc.Message, limit int) (da
 // keepAnswer notes that t keeps the answer to req, if it does.
 func (c *core) keepAnswer(t *Trace, req *jsonrpc.Request) {
 	n, ok := req.ID.Raw().(int64)
-	if !ok || t == nil || !t.keep.Load() {
+	if !ok || t == nil {
+		return
+	}
+	t.RequestID.Store(n)
+	if !t.keep.Load() {
 		return
 	}
 	t.mu.Lock()

@@ -21,6 +21,9 @@ import (
 // Make one per attempt with [WithTrace] and pass the context to the SDK. Its methods may be called
 // concurrently.
 type Trace struct {
+	// RequestID is the request's, once it was given one; 0: it was not.
+	RequestID atomic.Int64
+
 	state atomic.Int32
 	late  atomic.Bool // nobody asks before the request has returned
 	keep  atomic.Bool // the answer is kept

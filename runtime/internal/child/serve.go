@@ -86,7 +86,8 @@ func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out,
 		tasks.Go(func() { c.runner.supervise(running, run) })
 	}
 	err = server.ServeStdio(ctx, c, in, out,
-		server.Options{Logger: c.log, Version: c.Program, Limits: c.Limits, NoFastPath: c.NoFastPath},
+		server.Options{Logger: c.log, Version: c.Program, Limits: c.Limits, NoFastPath: c.NoFastPath,
+			Describe: c.tel.On()},
 		server.Identity{Identity: FromRuntime, Relays: true})
 	stop()
 	tasks.Wait()

@@ -1,12 +1,15 @@
 package telemetry
 
 import (
+	"net"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 // maxText bounds names from strangers: they are parts of span names.
@@ -56,6 +59,38 @@ func (h Hop) attributes(operation string) []attribute.KeyValue {
 	return out
 }
 
+// mcp reports whether the hop is a request of MCP.
+func (h Hop) mcp() bool { return strings.HasPrefix(h.Communicator, "mcp-") }
+
+// requestAttributes are what a request adds to the span of its call. peer is who is at the other
+// end of it: client or server.
+func requestAttributes(r *calls.Request, peer string) []attribute.KeyValue {
+	out := make([]attribute.KeyValue, 0, 7)
+	for key, value := range map[attribute.Key]string{"mcp.protocol.version": r.Version, "mcp.session.id": r.Session,
+		"jsonrpc.request.id": r.ID} {
+		if value != "" {
+			out = append(out, key.String(clean(value)))
+		}
+	}
+	if r.Code != 0 {
+		out = append(out, attribute.String("rpc.response.status_code", strconv.Itoa(r.Code)))
+	}
+	if r.Peer != "" {
+		host, port, err := net.SplitHostPort(r.Peer)
+		if err != nil {
+			host = r.Peer
+		}
+		out = append(out, attribute.String(peer+".address", clean(host)))
+		if n, err := strconv.Atoi(port); err == nil {
+			out = append(out, attribute.Int(peer+".port", n))
+		}
+	}
+	if r.Queued > 0 {
+		out = append(out, attribute.Float64("openmas.queue.waited", r.Queued.Seconds()))
+	}
+	return out
+}
+
 // messaging are the attributes of a message that is sent to, or processed from, a destination.
 func messaging(operation, destination string) []attribute.KeyValue {
 	out := []attribute.KeyValue{attribute.String("messaging.operation.name", operation),
@@ -71,9 +106,9 @@ func messaging(operation, destination string) []attribute.KeyValue {
 func spanName(c *agent.Call) string {
 	switch c.Op {
 	case agent.OpTool:
-		return "tools/call " + clean(c.Agent) + "." + clean(c.Name)
+		return "tools/call " + targetOf(c)
 	case agent.OpPrompt:
-		return "prompts/get " + clean(c.Agent) + "." + clean(c.Name)
+		return "prompts/get " + targetOf(c)
 	case agent.OpResource:
 		return "resources/read " + clean(c.Agent)
 	case agent.OpComplete:
@@ -84,11 +119,21 @@ func spanName(c *agent.Call) string {
 	return clean(string(c.Op)) + " " + clean(c.Agent)
 }
 
+// targetOf is AGENT.NAME; a client of a foreign system knows the name only.
+func targetOf(c *agent.Call) string {
+	if c.Agent == "" {
+		return clean(c.Name)
+	}
+	return clean(c.Agent) + "." + clean(c.Name)
+}
+
 // callAttributes describe the call. room is how many more the caller will append.
 func callAttributes(c *agent.Call, room int) []attribute.KeyValue {
 	out := make([]attribute.KeyValue, 0, 9+room)
-	out = append(out, attribute.String("gen_ai.agent.name", clean(c.Agent)),
-		attribute.String("openmas.caller", clean(c.From.String())),
+	if c.Agent != "" {
+		out = append(out, attribute.String("gen_ai.agent.name", clean(c.Agent)))
+	}
+	out = append(out, attribute.String("openmas.caller", clean(c.From.String())),
 		attribute.String("openmas.call.id", clean(c.ID)), attribute.Int("openmas.depth", c.Depth),
 		attribute.Int("openmas.request.size", len(c.Input)))
 	switch c.Op {

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 const (
@@ -27,6 +28,7 @@ type ending struct {
 	panicked bool
 	err      error
 	res      *agent.Result
+	sent     *calls.Request // what carried the call; nil: nobody says it
 }
 
 // finish makes the call and ends its span, after a panic too.
@@ -46,6 +48,9 @@ func (t *Telemetry) end(ctx context.Context, e ending) {
 	defer e.span.End()
 	if !e.span.IsRecording() {
 		return
+	}
+	if e.sent != nil {
+		e.span.SetAttributes(requestAttributes(e.sent, "server")...)
 	}
 	if at, ok := ctx.Deadline(); ok && e.callee {
 		if late := time.Since(at); late > 0 { // the tool went on, or ended with its deadline

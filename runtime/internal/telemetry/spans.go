@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -9,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 var (
@@ -55,7 +57,11 @@ func (t *Telemetry) Client(h Hop) agent.Middleware {
 			}
 			span.SetName(spanName(c)) // not before: most calls may not be sampled
 			span.SetAttributes(append(append(callAttributes(c, len(attrs)+1), attrs...), left(ctx)...)...)
-			return t.finish(ctx, ending{span: span}, c, next)
+			e := ending{span: span}
+			if h.mcp() {
+				ctx, e.sent = calls.Sent(ctx)
+			}
+			return t.finish(ctx, e, c, next)
 		})
 	}
 }
@@ -105,6 +111,10 @@ func (t *Telemetry) Server(h Hop) agent.Middleware {
 				own = append(append(own, events.attributes("process")...), messaging("process", c.Name)...)
 			} else {
 				own = append(own, attrs...)
+			}
+			if came := calls.ArrivedBy(ctx); came != nil {
+				own = append(own, requestAttributes(came, "client")...)
+				ctx = calls.Arrived(ctx, nil) // it is not what carries the calls below
 			}
 			span.SetAttributes(append(own, left(ctx)...)...)
 			if c.Back != nil {
@@ -176,6 +186,27 @@ func (t *Telemetry) Failed(ctx context.Context, h Hop, name, method string, bega
 	t.end(ctx, ending{span: span, err: err})
 }
 
+// Refused makes the span of a request to the gateway that becomes no call, with why it does not.
+// What is done in the context that it returns belongs to it. The name that was asked for is a
+// stranger's, and no part of the span's.
+func (t *Telemetry) Refused(ctx context.Context, c *agent.Call, why *agent.Error) context.Context {
+	if !t.On() {
+		return ctx
+	}
+	ctx, _ = calleeContext(ctx, c)
+	method, _, _ := strings.Cut(spanName(c), " ")
+	ctx, span := t.start(ctx, "", method, asServer)
+	if span.IsRecording() {
+		attrs := callAttributes(c, 4)
+		if came := calls.ArrivedBy(ctx); came != nil {
+			attrs = append(attrs, requestAttributes(came, "client")...)
+		}
+		span.SetAttributes(attrs...)
+		t.end(ctx, ending{span: span, callee: true, err: why})
+	}
+	return ctx
+}
+
 // Attempt begins the span of an attempt at a call, from the second on, below the call's own: it
 // carries on its trace context in c. It notes on the call's span how long the attempt had to wait,
 // and why the one before it failed. The function that it returns ends the span. When telemetry is
@@ -200,5 +231,12 @@ func (t *Telemetry) Attempt(ctx context.Context, h Hop, c *agent.Call, waited ti
 	attrs := append(callAttributes(c, 8), h.attributes("send")...)
 	span.SetName(spanName(c))
 	span.SetAttributes(append(append(attrs, attempt, wait), left(ctx)...)...)
-	return ctx, func(err error) { t.end(ctx, ending{span: span, err: err}) }
+	e := ending{span: span}
+	if h.mcp() {
+		ctx, e.sent = calls.Sent(ctx)
+	}
+	return ctx, func(err error) {
+		e.err = err
+		t.end(ctx, e)
+	}
 }

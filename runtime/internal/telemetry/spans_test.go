@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calls"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -428,4 +429,35 @@ func BenchmarkCall(b *testing.B) {
 		return on(b)
 	})
 	run("recorded", on)
+}
+
+// What carried a call is on the spans of both its ends, and on none below.
+func TestWhatCarriedACall(t *testing.T) {
+	r := record(t)
+	inner := agent.Chain(ok(), r.Client(Hop{Communicator: local}), r.Server(Hop{Communicator: local}))
+	below := agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+		return inner.Call(ctx, &agent.Call{Op: agent.OpTool, Agent: "b", Name: "t"})
+	})
+	wire := agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+		*calls.SentBy(ctx) = calls.Request{ID: "7", Version: "2025-11-25", Session: "abc", Peer: "[::1]:80",
+			Code: -32602}
+		came := &calls.Request{ID: "7", Peer: "10.0.0.1:4711", Queued: time.Second}
+		came.SetSession("0123456789")
+		return r.Server(Hop{Communicator: "mcp-http"})(below).Call(calls.Arrived(context.Background(), came), c)
+	})
+	if _, err := r.Client(Hop{Communicator: "mcp-http"})(wire).Call(t.Context(),
+		&agent.Call{Op: agent.OpTool, Agent: "a", Name: "t"}); err != nil {
+		t.Fatal(err)
+	}
+	s := r.spans()
+	wantAttrs(t, s["client tools/call a.t"], map[attribute.Key]string{"jsonrpc.request.id": "7",
+		"mcp.protocol.version": "2025-11-25", "mcp.session.id": "abc", "rpc.response.status_code": "-32602",
+		"server.address": "::1", "server.port": "80", "client.address": ""})
+	wantAttrs(t, s["server tools/call a.t"], map[attribute.Key]string{"jsonrpc.request.id": "7",
+		"mcp.session.id": "01234567", "client.address": "10.0.0.1", "client.port": "4711",
+		"openmas.queue.waited": "1", "server.address": "", "rpc.response.status_code": ""})
+	for _, name := range []string{"client tools/call b.t", "server tools/call b.t"} {
+		wantAttrs(t, s[name], map[attribute.Key]string{"gen_ai.agent.name": "b", "jsonrpc.request.id": "",
+			"client.address": "", "mcp.session.id": ""})
+	}
 }
