@@ -14,10 +14,10 @@ LINT    := $(TOOLS)/golangci-lint-$(LINT_VERSION)
 RACE := $(shell CGO_ENABLED=$$($(GO) env CGO_ENABLED) && [ "$$CGO_ENABLED" = 1 ] && command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke build install test quick lint cross fuzz interop real cluster redis bench bench-mcp clean $(BIN)
+.PHONY: help run smoke build install test quick lint cross fuzz interop real jaeger test-jaeger cluster redis bench bench-mcp clean $(BIN)
 
 help: ## what can be made
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(BIN) ## the main job: a crew of agents reviews this repository (PROJECT=other.yaml for another)
 	@exec $(BIN) run $(PROJECT)
@@ -71,10 +71,16 @@ fuzz: ## every fuzz test for FUZZTIME each
 	  echo "$$pkg $$f" && $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done; done
 
 interop: ## real MCP programs in Python, TypeScript and Go, the Inspector, the conformance suite: installed once, in the cache folder
-	@$(GO) run ./internal/interop/run -skip '^TestReal'
+	@$(GO) run ./internal/interop/run -skip '^Test(Real|Jaeger)'
 
 real: ## eight servers that people use, called by official clients through the gateway (STARTS=10: start 16 at once, so often)
 	@OPENMAS_INTEROP_STARTS=$(STARTS) $(GO) run ./internal/interop/run -run '^TestReal$(if $(STARTS),ServersSixteen)' $(if $(STARTS),-timeout=60m)
+
+jaeger: ## a Jaeger on this machine for traces (built from its Go module once, which takes minutes)
+	@$(GO) run ./internal/interop/jaeger
+
+test-jaeger: ## one trace of the crew, a Python client and a Python server in a real Jaeger (UPDATE=1 writes it into docs/tracing.md)
+	@$(GO) run ./internal/interop/run -jaeger $(if $(UPDATE),-update)
 
 cluster: SHELL := bash
 cluster: .SHELLFLAGS := -o pipefail -c

@@ -1,5 +1,6 @@
 // The program run is `make interop`: it installs the peers, runs the tests of package interop on
-// them, and prints what was tried. Its arguments go to go test: run -run TestInspector -v.
+// them, and prints what was tried. Its arguments go to go test: run -run TestInspector -v. With
+// -jaeger as the first, it is `make test-jaeger`, which needs other ones.
 package main
 
 import (
@@ -27,7 +28,11 @@ func start() int {
 }
 
 func run(ctx context.Context, args []string) error {
-	for _, t := range toolbox.Tools() {
+	tools := toolbox.Tools()
+	if len(args) > 0 && args[0] == "-jaeger" {
+		tools, args = toolbox.Traced(), append([]string{"-run", "^TestJaeger$"}, args[1:]...)
+	}
+	for _, t := range tools {
 		err := t.Install(ctx, func(what string) { fmt.Fprintf(os.Stderr, "interop: %s: %s\n", t.Name(), what) })
 		var missing *toolbox.Missing
 		switch {

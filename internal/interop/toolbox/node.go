@@ -42,7 +42,7 @@ var (
 // Newest the suite of the newest protocol. No package's install script runs.
 var (
 	Node = &Tool{name: "node " + NodeVersion, pins: [][]byte{[]byte(nodePackage())},
-		install: func(ctx context.Context, dir string) error {
+		install: func(ctx context.Context, dir string, _ note) error {
 			npm, err := npm()
 			if err != nil {
 				return err
@@ -57,7 +57,7 @@ var (
 
 // packages is a folder of npm packages in locked versions.
 func packages(name string, pins, lock []byte) *Tool {
-	return &Tool{name: name, pins: [][]byte{pins, lock}, install: func(ctx context.Context, dir string) error {
+	return &Tool{name: name, pins: [][]byte{pins, lock}, install: func(ctx context.Context, dir string, _ note) error {
 		npm, err := npm()
 		if err != nil {
 			return err

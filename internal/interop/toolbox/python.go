@@ -19,12 +19,14 @@ const (
 const FastMCPVersion = "4.2.3"
 
 // PythonOld and PythonNew are virtual environments with the Python SDK, FastAPI and uvicorn,
-// FastMCP is one with fastmcp. RealPython has servers that people use; the one for SQLite needs an
-// SDK of its own.
+// FastMCP is one with fastmcp, PythonTraced one with the newest SDK and that of OpenTelemetry.
+// RealPython has servers that people use; the one for SQLite needs an SDK of its own.
 var (
-	PythonOld  = python("mcp "+PythonOldVersion, pythonOldPins, "mcp=="+PythonOldVersion, "fastapi", "uvicorn")
-	PythonNew  = python("mcp "+PythonNewVersion, pythonNewPins, "mcp=="+PythonNewVersion, "fastapi", "uvicorn")
-	FastMCP    = python("fastmcp "+FastMCPVersion, fastMCPPins, "fastmcp=="+FastMCPVersion)
+	PythonOld    = python("mcp "+PythonOldVersion, pythonOldPins, "mcp=="+PythonOldVersion, "fastapi", "uvicorn")
+	PythonNew    = python("mcp "+PythonNewVersion, pythonNewPins, "mcp=="+PythonNewVersion, "fastapi", "uvicorn")
+	FastMCP      = python("fastmcp "+FastMCPVersion, fastMCPPins, "fastmcp=="+FastMCPVersion)
+	PythonTraced = python("traced mcp "+PythonNewVersion, pythonTracedPins, "mcp=="+PythonNewVersion,
+		"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
 	RealPython = python("servers", realPythonPins, "mcp-server-time", "mcp-server-git", "mcp-server-fetch")
 	RealSQLite = python("sqlite server", realSQLitePins, "mcp-server-sqlite")
 )
@@ -32,6 +34,8 @@ var (
 var (
 	//go:embed pins/python-fastmcp.txt
 	fastMCPPins []byte
+	//go:embed pins/python-traced.txt
+	pythonTracedPins []byte
 	//go:embed pins/python-real.txt
 	realPythonPins []byte
 	//go:embed pins/python-sqlite.txt
@@ -47,7 +51,7 @@ func python(name string, constraints []byte, packages ...string) *Tool {
 	return &Tool{
 		name: "python " + name,
 		pins: [][]byte{constraints},
-		install: func(ctx context.Context, dir string) error {
+		install: func(ctx context.Context, dir string, _ note) error {
 			python, err := need("python3")
 			if err != nil {
 				return err

@@ -27,8 +27,11 @@ func (m *Missing) Error() string {
 type Tool struct {
 	name    string
 	pins    [][]byte // whatever changes them makes another folder
-	install func(ctx context.Context, dir string) error
+	install func(ctx context.Context, dir string, note note) error
 }
+
+// A note is told what goes on.
+type note func(what string)
 
 // Name says what the tool is, with its version.
 func (t *Tool) Name() string { return t.name }
@@ -81,7 +84,7 @@ func (t *Tool) Install(ctx context.Context, note func(string)) error {
 	defer func() { _ = os.RemoveAll(work) }() // it is the folder itself by then, unless something failed
 	note("installing ...")
 	start := time.Now()
-	if err := t.install(ctx, work); err != nil {
+	if err := t.install(ctx, work, note); err != nil {
 		return fmt.Errorf("install %s: %w", t.name, err)
 	}
 	if err := os.Rename(work, dir); err != nil {
