@@ -103,6 +103,7 @@ func explain(ctx context.Context, t *Target, o Options, l *link, trace *wire.Tra
 		}
 	}
 	refused, where := versionRefused(err), undecodable(err)
+	var large *wire.TooLargeError
 	switch {
 	case errors.As(err, &start):
 		out.Reason, code, out.Err = ReasonNoProgram, agent.CodeNotFound, start.err
@@ -110,7 +111,8 @@ func explain(ctx context.Context, t *Target, o Options, l *link, trace *wire.Tra
 		out.Reason, out.Err = ReasonExited, fmt.Errorf("%w before it %s", exit, asked.past())
 	case ctx.Err() != nil && errors.Is(context.Cause(ctx), errHandshake):
 		out.Reason = ReasonTimeout
-		out.Err = fmt.Errorf("it did not %s within %v%s", asked, o.HandshakeTimeout, inBrackets(o.TimeoutKey))
+		out.Err = fmt.Errorf("it did not %s within %v%s%s", asked, o.HandshakeTimeout, inBrackets(o.TimeoutKey),
+			l.junk())
 	case ctx.Err() != nil:
 		out.Reason, code = ReasonTimeout, agent.CodeOf(ctx.Err())
 		out.Err = fmt.Errorf("given up before it %s: %w", asked.past(), context.Cause(ctx))
@@ -126,6 +128,8 @@ func explain(ctx context.Context, t *Target, o Options, l *link, trace *wire.Tra
 	case isNotMCP(err):
 		out.Reason, code = ReasonNotMCP, agent.CodeUnimplemented
 		out.Err = fmt.Errorf("what answers is no MCP server of this transport: %w", codec.WithoutURL(err))
+	case errors.As(err, &large) && large.Inbound:
+		code, out.Err = agent.CodeResourceExhausted, fmt.Errorf("%s: %s", asked.what(), o.tooLarge(large))
 	case where != "":
 		out.Reason, code = ReasonNotMCP, agent.CodeUnimplemented
 		out.Err = fmt.Errorf("its answer to %s does not decode: %s", asked.what(), where)
@@ -142,13 +146,6 @@ func explain(ctx context.Context, t *Target, o Options, l *link, trace *wire.Tra
 		e.RetryAfter = status.RetryAfter
 	}
 	return e
-}
-
-func inBrackets(key string) string {
-	if key == "" {
-		return ""
-	}
-	return " (" + key + ")"
 }
 
 // undecodable says where an answer does not decode; empty: that is not what is wrong.

@@ -1,9 +1,11 @@
 package client
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +60,10 @@ func TestHandshakeFaults(t *testing.T) {
 			ReasonExited, agent.CodeUnavailable, ") exited with code 0 before it answered initialize"},
 		"ends at the list": {map[string]string{"initialize": hello, "tools/list": "exit"},
 			ReasonExited, agent.CodeUnavailable, "exited with code 4 before it answered tools/list"},
+		"not MCP's encoding": {map[string]string{"initialize": "{\x00\"\x00j\x00"}, ReasonNotMCP, agent.CodeUnimplemented,
+			"it is UTF-16, and MCP is UTF-8"},
+		"another protocol": {map[string]string{"initialize": "220 ready"}, ReasonTimeout, agent.CodeUnavailable,
+			"(start.timeout); lines of its output that are no MCP messages: 1 (see the log)"},
 		"silent": {nil, ReasonTimeout, agent.CodeUnavailable,
 			"it did not answer initialize within TIMEOUT (start.timeout)"},
 		"silent at the list": {map[string]string{"initialize": hello}, ReasonTimeout, agent.CodeUnavailable,
@@ -152,6 +158,83 @@ func TestErrorsThatNameNoRequest(t *testing.T) {
 				_, err := call(t.Context(), s, "good", nil, nil)
 				if agent.CodeOf(err) != agent.CodeInternal || !strings.Contains(err.Error(), "the backend is down") {
 					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// An answer over the limit fails its own call, and says which limit that is. The session goes on.
+func TestAnswersOverTheLimit(t *testing.T) {
+	const limit = 64 << 10
+	text := strings.Repeat("x", limit+1)
+	first := `={"jsonrpc":"2.0","id":$id,"result":{"content":[{"type":"text","text":"` + text + `"}]}}`
+	last := `={"result":{"content":[{"type":"text","text":"` + text + `"}]},"jsonrpc":"2.0","id":$id}`
+	ways := map[string]func(*raw, *testing.T, Options) *Session{"stdio": (*raw).stdio, "http": (*raw).http}
+	for name, tt := range map[string]struct{ way, answer string }{
+		"the id first":              {"stdio", first},
+		"the id last":               {"stdio", last},
+		"an answer of its own":      {"http", first},
+		"with another id":           {"http", strings.Replace(first, "$id", `"x"`, 1)},
+		"an event":                  {"http", "=data: " + last[1:]},
+		"an event of several lines": {"http", "=data: {\ndata: " + last[2:]},
+	} {
+		for _, off := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%s/%v", tt.way, name, !off), func(t *testing.T) {
+				r := newRaw(map[string]string{"tools/call": tt.answer})
+				s := ways[tt.way](r, t, Options{NoFastPath: off, MaxFrame: limit, FrameKey: "mcp.max_frame"})
+				_, err := call(t.Context(), s, "good", nil, nil)
+				if fixture.WantError(t, err, agent.CodeResourceExhausted, false); !strings.Contains(err.Error(),
+					"the answer has more than 65536 bytes, the limit (mcp.max_frame)") {
+					t.Error(err)
+				}
+				r.set("tools/call", `{"result":{"content":[{"type":"text","text":"fine"}]}}`)
+				if got := mustCall(t, s, "good", nil, nil).Text(); got != "fine" {
+					t.Error(got)
+				}
+			})
+		}
+	}
+	// A list that is too large says so.
+	r := newRaw(map[string]string{"tools/list": `{"result":{"tools":[{"name":"` + text + `"}]}}`})
+	s, err := connectPipes(t.Context(), r.serve(t), Target{Name: "raw"}, Options{MaxFrame: limit,
+		FrameKey: "mcp.max_frame"})
+	if s != nil || agent.CodeOf(err) != agent.CodeResourceExhausted ||
+		!strings.Contains(err.Error(), "(mcp.max_frame)") {
+		t.Error(s, err)
+	}
+}
+
+// What a server prints beside messages, or in another form, costs nothing but itself.
+func TestWhatServersPrint(t *testing.T) {
+	const hello = `{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"raw","version":"1"}}`
+	for name, tt := range map[string]struct{ before, after string }{
+		"a byte order mark":     {"\xef\xbb\xbf", "\n"},
+		"a banner":              {"starting... ", "\n"},
+		"no end of the line":    {"", ""},
+		"a banner and no end":   {"starting... ", ""},
+		"2,000 lines":           {strings.Repeat("INFO processing\n", 2000), "\n"},
+		"headers":               {"Content-Length: 100\r\n\r\n", ""},
+		"two messages a line":   {"", `{"jsonrpc":"2.0","method":"notifications/x"}` + "\n"},
+		"a list of its objects": {"[\n", ",\n]\n"},
+	} {
+		for _, off := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%v", name, !off), func(t *testing.T) {
+				t.Parallel() // some wait
+				near, far := pipes(t)
+				go func() {
+					r := newRaw(map[string]string{"initialize": `{"result":` + hello + `}`})
+					for sc := bufio.NewScanner(far.Reader); sc.Scan(); {
+						if text := r.answer(sc.Bytes()); text != "" {
+							_, _ = io.WriteString(far.Writer, tt.before+text+tt.after) // fails when the test is over
+						}
+					}
+				}()
+				s := overPipes(t, near, Target{Name: "raw"}, Options{NoFastPath: off, PingInterval: -1})
+				for range 2 {
+					if got := mustCall(t, s, "good", nil, nil).Text(); got != "fine" {
+						t.Error(got)
+					}
 				}
 			})
 		}

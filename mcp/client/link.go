@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -58,6 +59,14 @@ func (l *link) discard(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	_ = l.close(ctx) // that the child had to be killed is not what the user needs to know
+}
+
+// junk says that the program printed what is no message; empty: it did not.
+func (l *link) junk() string {
+	if l == nil || l.line == nil || l.line.Junk() == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; lines of its output that are no MCP messages: %d (see the log)", l.line.Junk())
 }
 
 // awaitExit gives a child that has ended, as its silence suggests, the moment it takes to be

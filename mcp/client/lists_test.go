@@ -105,7 +105,7 @@ func (r *raw) stdio(t *testing.T, o Options) *Session {
 	return overPipes(t, r.serve(t), Target{Name: "raw"}, o)
 }
 
-// http is one over streamable HTTP, with answers that are JSON.
+// http is one over streamable HTTP, with answers that are JSON, or events if they begin with data:.
 func (r *raw) http(t *testing.T, o Options) *Session {
 	ended := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -120,6 +120,9 @@ func (r *raw) http(t *testing.T, o Options) *Session {
 		var env wire.Envelope
 		text := r.answer(body)
 		switch {
+		case strings.HasPrefix(text, "data:"):
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = io.WriteString(w, text+"\n\n")
 		case text != "":
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = io.WriteString(w, text)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
 // send makes the request and reads the answer. What every request needs was done, and what every
@@ -100,7 +101,13 @@ func (s *Session) result(out request, answer codec.Response,
 	if err == nil {
 		return res, nil
 	}
-	if e := (*agent.Error)(nil); !errors.As(err, &e) {
+	var e *agent.Error
+	var large *wire.TooLargeError
+	switch {
+	case errors.As(err, &e):
+	case errors.As(err, &large):
+		err = agent.Errorf(agent.CodeResourceExhausted, "%s: %s", out.Target(), s.opts.tooLarge(large))
+	default:
 		err = agent.Errorf(agent.CodeInternal, "%s: %w", out.Target(), err)
 	}
 	return nil, err

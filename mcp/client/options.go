@@ -1,11 +1,13 @@
 package client
 
 import (
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
 // Options are the limits and callbacks of a session. The zero value means the defaults.
@@ -25,8 +27,10 @@ type Options struct {
 	// initialize yet". It must be quick. nil: nobody wants to know.
 	OnStep func(waitsFor string)
 	// MaxFrame is the largest message in bytes that the server may send, and on stdio the largest
-	// that is sent to it; 16 MiB by default.
+	// that is sent to it; 16 MiB by default. An answer that is larger fails its own call.
 	MaxFrame int
+	// FrameKey names the setting of MaxFrame, for the error of such an answer; empty: none.
+	FrameKey string
 	// MaxBody is the largest message in bytes that is sent over HTTP; 4 MiB by default.
 	MaxBody int
 	// Back answers and hears what the server asks and says outside of any call. nil: it is refused,
@@ -72,6 +76,18 @@ func (o Options) WithDefaults() Options {
 		o.MaxBody = 4 << 20
 	}
 	return o
+}
+
+// tooLarge says which limit an answer is over.
+func (o Options) tooLarge(e *wire.TooLargeError) string {
+	return fmt.Sprintf("the answer has more than %d bytes, the limit%s", e.Limit, inBrackets(o.FrameKey))
+}
+
+func inBrackets(key string) string {
+	if key == "" {
+		return ""
+	}
+	return " (" + key + ")"
 }
 
 // inputLimit is the largest Call.Input in bytes. It is a round number below the limit of messages,

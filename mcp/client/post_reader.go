@@ -80,7 +80,11 @@ func (p *postReader) readOne(resp *http.Response) (*eventStream, error) {
 	switch media {
 	case "application/json":
 		body, err := readAll(resp, p.maxFrame)
-		if body = bytes.TrimSpace(body); err != nil || len(body) == 0 {
+		if p.tooLarge(err) {
+			return nil, nil
+		}
+		body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))) // a byte order mark
+		if err != nil || len(body) == 0 {
 			return nil, err
 		}
 		if p.messages(body); !p.answered {
@@ -110,6 +114,9 @@ func readAll(resp *http.Response, limit int64) ([]byte, error) {
 func (p *postReader) events(stream *eventStream, body io.ReadCloser) error {
 	for !p.answered {
 		name, data, err := stream.Next()
+		if p.tooLarge(err) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -122,6 +129,21 @@ func (p *postReader) events(stream *eventStream, body io.ReadCloser) error {
 	defer late.Stop()
 	_, _ = io.CopyN(io.Discard, body, 4<<10) // so that the connection can be used again
 	return nil
+}
+
+// tooLarge takes a message that was passed over since it is too large: if it is the answer, the
+// call fails.
+func (p *postReader) tooLarge(err error) bool {
+	var large *wire.TooLargeError
+	if err == nil || !errors.As(err, &large) {
+		return false
+	}
+	if env, mine := large.AnswerTo(p.id); mine {
+		p.deliver(env)
+	} else {
+		p.log.Warn("passed over a message that is larger than the limit", "bytes", large.Size, "limit", large.Limit)
+	}
+	return true
 }
 
 var errNoAnswer = errors.New("the response holds a message, but no answer to the request")

@@ -184,6 +184,10 @@ func (f *filteredStream) Read(p []byte) (int, error) {
 // that the server wants.
 func (f *filteredStream) next() {
 	name, data, err := f.in.Next()
+	if large := (*wire.TooLargeError)(nil); errors.As(err, &large) {
+		f.log.Warn("passed over a message that is larger than the limit", "bytes", large.Size, "limit", large.Limit)
+		data, err = nil, nil
+	}
 	f.err = err
 	if id := f.in.LastID; id != f.seen {
 		f.seen = id

@@ -13,7 +13,7 @@ import (
 type MCP struct {
 	// Size of the largest HTTP request to the MCP endpoints of this process.
 	MaxBody Size `yaml:"max_body" default:"4MiB"`
-	// Size of any other message, in either direction.
+	// Size of any other message, in either direction. An answer that is larger fails its own call.
 	MaxFrame Size `yaml:"max_frame" default:"16MiB"`
 	// How many sessions are open at once on the gateway. One more takes the place of one that is
 	// not used, see session_idle, or gets 503.

@@ -12,6 +12,9 @@ import (
 // encoding/json then.
 func Valid(b []byte) bool { return scanValue(b, space(b, 0)) == len(b) }
 
+// Prefix is the length of the JSON value that b begins with, or -1, see [Valid].
+func Prefix(b []byte) int { return scanValue(b, 0) }
+
 // Object calls f for each member of the JSON object b: the key's content without quotes and the raw
 // value, both slices of b. It validates what it passes and does not allocate. It is false if f was,
 // or if b is not an object, has a key with an escape, or nests deeper than 512 levels.

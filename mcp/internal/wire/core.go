@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -92,10 +93,9 @@ func (c *core) abortIdle(err error) bool {
 	return true
 }
 
-// receive scans one message and offers it to the hook; what is left is for the SDK. The message is
-// nil if the hook took it.
-func (c *core) receive(raw []byte, env *Envelope) (jsonrpc.Message, error) {
-	scanned := env.Scan(raw)
+// receive offers a message to the hook; what is left is for the SDK. The message is nil if the hook
+// took it. scanned is what [Envelope.Scan] said of it.
+func (c *core) receive(raw []byte, env *Envelope, scanned bool) (jsonrpc.Message, error) {
 	if scanned && c.hook != nil && c.hook(raw, env) {
 		return nil, nil
 	}
@@ -142,25 +142,63 @@ func (c *core) answer(raw []byte, env *Envelope) (_ jsonrpc.Message, ours bool) 
 // accept receives what a server sends, a message or, in protocol 2025-03-26, a JSON array of
 // messages, and queues it. A message of an array that cannot be read costs itself only.
 func (c *core) accept(ctx context.Context, data []byte, env *Envelope) error {
-	one := func(raw []byte) error {
-		msg, err := c.receive(raw, env)
+	return c.acceptScanned(ctx, data, env, env.Scan(data))
+}
+
+// acceptScanned is accept for what [Envelope.Scan] was called for.
+func (c *core) acceptScanned(ctx context.Context, data []byte, env *Envelope, scanned bool) error {
+	one := func(raw []byte, scanned bool) error {
+		msg, err := c.receive(raw, env, scanned)
 		if err == nil && msg != nil {
 			_ = c.push(ctx, msg) // fails only when the connection has ended
 		}
 		return err
 	}
 	if len(data) == 0 || data[0] != '[' {
-		return one(data)
+		return one(data, scanned)
 	}
+	good, bad, why := 0, []byte(nil), error(nil)
 	if !rawjson.Array(data, func(item []byte) bool {
-		if err := one(item); err != nil {
-			c.log.Warn("skipped a part of a batch that is not an MCP message", "data", clip(item, 200), "reason", err)
+		if err := one(item, env.Scan(item)); err == nil {
+			good++
+		} else {
+			bad, why = item, err
 		}
 		return true
 	}) {
 		return errBatch
 	}
+	if good == 0 {
+		return errNoBatch
+	}
+	if why != nil {
+		c.log.Warn("skipped a part of a batch that is not an MCP message", "data", clip(bad, 200), "reason", why)
+	}
 	return nil
+}
+
+// passOver notes that a message was passed over, and fails the call that it answers. It returns the
+// message's id, nil if that was not found.
+func (c *core) passOver(large *TooLargeError) (id []byte) {
+	env, answer := large.Answer()
+	what := "the answer to a call, which fails"
+	switch {
+	case large.outline.request && env.ID != nil:
+		what = "a request"
+	case large.outline.request:
+		what = "a notification"
+	case !answer:
+		what = "nobody knows, it begins " + strconv.Quote(clip(large.start, maxStart)) +
+			"; a call that waits for it fails when its time is over"
+	}
+	c.log.Warn("passed over a message that is larger than the limit", "bytes", large.Size, "limit", large.Limit, "is",
+		what, "id", string(env.ID))
+	if answer {
+		if msg, ours := c.answer(nil, env); ours && msg != nil {
+			_ = c.push(context.Background(), msg) // ends with the connection
+		}
+	}
+	return env.ID
 }
 
 // outbound encodes a message of the SDK's and finds the Trace of its call. A result over the limit

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,45 +37,11 @@ func notDecodable(msg []byte, why error) error {
 
 // damagedID finds the id of an answer, as it stands in msg.
 func damagedID(msg []byte) (id []byte, ok bool) {
-	if len(msg) == 0 || msg[0] != '{' {
-		return nil, false
+	var o outline
+	if len(msg) > 0 && msg[0] == '{' {
+		o.add(msg)
 	}
-	var tagged, others, outcome bool
-	key := true // a string here is a key of the outermost object
-	for i, depth := 1, 1; i < len(msg) && depth > 0; i++ {
-		switch msg[i] {
-		case '{', '[':
-			depth++
-		case '}', ']':
-			depth--
-		case ',':
-			key = true
-		case '"':
-			end := stringEnd(msg, i)
-			if end < 0 {
-				end = len(msg) // cut off
-			}
-			name := msg[i+1 : max(end-1, i+1)]
-			i = end - 1
-			if depth != 1 || !key {
-				continue
-			}
-			key = false
-			switch string(name) {
-			case "method":
-				return nil, false
-			case "jsonrpc":
-				tagged = true
-			case "result", "error":
-				outcome = true
-			case "id":
-				id = scalar(msg[end:])
-			default:
-				others = true
-			}
-		}
-	}
-	return id, id != nil && outcome && (tagged || !others)
+	return o.answerID()
 }
 
 // stringEnd is the index just past the string that begins at i, or -1.
@@ -90,24 +55,4 @@ func stringEnd(msg []byte, i int) int {
 		}
 	}
 	return -1
-}
-
-// scalar is the string or number after a colon; nil: there is something else.
-func scalar(b []byte) []byte {
-	b = bytes.TrimLeft(b, " \t\r\n")
-	if len(b) == 0 || b[0] != ':' {
-		return nil
-	}
-	b = bytes.TrimLeft(b[1:], " \t\r\n")
-	if len(b) > 0 && b[0] == '"' {
-		if end := stringEnd(b, 0); end > 0 {
-			return b[:end]
-		}
-		return nil
-	}
-	end := bytes.IndexAny(b, ",} \t\r\n")
-	if end <= 0 || b[0] > '9' || !json.Valid(b[:end]) { // not null, true or false
-		return nil
-	}
-	return b[:end]
 }

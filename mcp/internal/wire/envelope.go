@@ -170,7 +170,10 @@ func (e *Envelope) encode() ([]byte, error) {
 	}{"2.0", e.ID, method, e.Params, e.Result, e.Error})
 }
 
-var errBatch = errors.New("a batch that is not a JSON array")
+var (
+	errBatch   = errors.New("a batch that is not a JSON array")
+	errNoBatch = errors.New("a batch without a message")
+)
 
 // Messages calls each for the message in data, or for those of a batch, and bad for what cannot be
 // read. A message with an unusual envelope is passed on as the SDK reads it.

@@ -16,9 +16,8 @@ var (
 	// ErrPeerClosed ends a connection whose peer closed it. It is an io.EOF, which the SDK takes
 	// for a clean end.
 	ErrPeerClosed = fmt.Errorf("the peer closed the connection: %w", io.EOF)
-	// ErrGarbage ends a connection whose peer sent too many messages in a row that are not
-	// JSON-RPC.
-	ErrGarbage = errors.New("too much of what the peer sends is not JSON-RPC")
+	// ErrGarbage ends a connection whose peer has never sent a message, but much that is none.
+	ErrGarbage = errors.New("what the peer sends is not JSON-RPC")
 )
 
 // errRejected in the error of a Write means to the SDK that this message failed and the connection
@@ -51,20 +50,6 @@ type sentError struct{ cause error }
 
 func (e *sentError) Error() string   { return "sent, but not acknowledged: " + e.cause.Error() }
 func (e *sentError) Unwrap() []error { return []error{e.cause, errRejected} }
-
-// TooLargeError is a message over the limit of its connection.
-type TooLargeError struct {
-	Size    int // bytes; 0 if unknown, for a message that was not read to its end
-	Limit   int // bytes
-	Inbound bool
-}
-
-func (e *TooLargeError) Error() string {
-	if e.Inbound {
-		return fmt.Sprintf("the peer sent a message of more than %d bytes, the limit", e.Limit)
-	}
-	return fmt.Sprintf("a message of %d bytes exceeds the limit of %d", e.Size, e.Limit)
-}
 
 // clip is the start of b as valid text for logs and errors.
 func clip(b []byte, limit int) string {

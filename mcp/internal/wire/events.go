@@ -1,9 +1,7 @@
 package wire
 
 import (
-	"bufio"
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -20,32 +18,35 @@ type EventReader struct {
 	LastID string
 	Retry  time.Duration
 
-	r     *bufio.Reader
+	r     *lineReader
 	id    string // of the event that is being read
-	limit int    // bytes of one line, and of one event's data
-	long  []byte
+	limit int    // bytes of one event's data
 	data  []byte
 }
 
 // NewEventReader reads events of at most limit bytes.
 func NewEventReader(r io.Reader, limit int) *EventReader {
-	return &EventReader{r: bufio.NewReaderSize(r, 16<<10), limit: limit}
+	return &EventReader{r: newLineReader(r, limit+len("data: ")), limit: limit}
 }
 
 // Next returns the next event that has data; data is valid until the next call. Comments, unknown
-// fields and an event that the end of the stream cuts off are ignored.
+// fields and an event that the end of the stream cuts off are ignored. An event over the limit is
+// passed over and is a [TooLargeError]: the next call returns what follows it.
 func (e *EventReader) Next() (name string, data []byte, err error) {
 	e.data = e.data[:0]
 	if cap(e.data) > 1<<20 {
 		e.data = nil
 	}
 	has := false
+	var large *TooLargeError
 	for {
-		line, err := readLine(e.r, &e.long, e.limit+len("data: "))
+		line, err := e.r.next()
+		if long := tooLarge(err); long != nil {
+			large = long
+			large.Limit = e.limit
+			continue
+		}
 		if err != nil {
-			if large := (*TooLargeError)(nil); errors.As(err, &large) {
-				large.Limit = e.limit
-			}
 			return "", nil, err
 		}
 		if len(line) == 0 || line[len(line)-1] != '\n' {
@@ -54,6 +55,9 @@ func (e *EventReader) Next() (name string, data []byte, err error) {
 		line = bytes.TrimSuffix(line[:len(line)-1], []byte{'\r'})
 		if len(line) == 0 {
 			e.LastID = e.id
+			if large != nil {
+				return name, nil, large
+			}
 			if has {
 				return name, e.data, nil
 			}
@@ -79,8 +83,13 @@ func (e *EventReader) Next() (name string, data []byte, err error) {
 			if has {
 				e.data = append(e.data, '\n')
 			}
-			if len(e.data)+len(value) > e.limit {
-				return "", nil, &TooLargeError{Limit: e.limit, Inbound: true}
+			if large == nil && len(e.data)+len(value) > e.limit {
+				large = &TooLargeError{Limit: e.limit, Inbound: true}
+				large.add(e.data)
+			}
+			if large != nil {
+				large.add(value)
+				continue
 			}
 			e.data, has = append(e.data, value...), true
 		}

@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,26 +9,22 @@ import (
 	"os"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
-
-	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
 // LineOptions configures a [Line]. Zero values select the defaults.
 type LineOptions struct {
 	// Server is set where this end is a server: it answers an unreadable message with a JSON-RPC
-	// error. A client only logs it, since servers print other things to their stdout too.
+	// error. A client only logs it, since servers print other things to their stdout too, and
+	// understands messages that are not a line of their own.
 	Server bool
 	// MaxFrame is the largest message in bytes, in either direction; DefaultMaxFrame. A larger one
-	// is not sent, and one that is received ends the connection.
+	// is not sent, and one that is received fails its own call.
 	MaxFrame int
 	// MaxQueue is how many bytes may wait for the peer before Write waits too; 1 MiB.
 	MaxQueue int
-	// MaxGarbage is how many unreadable messages in a row end the connection; 1000.
-	MaxGarbage int
 	// Linger is how long calls in flight may run on after the end of the input, so that
 	// `printf … | server` gets its answers; 0 cancels them at once.
 	Linger time.Duration
@@ -49,15 +43,15 @@ const (
 // Line is a connection of newline-delimited JSON, over stdio or pipes.
 //
 // Write queues a message and returns; a [Trace] reports whether it was sent. Write waits only while
-// the queue is full, and no longer than its context. The connection ends with the input, at a
-// message over the limit, or soon after a failed write.
+// the queue is full, and no longer than its context. The connection ends with the input, or soon
+// after a failed write.
 type Line struct {
 	core
-	opts    LineOptions
-	r       io.Reader
-	w       io.Writer
-	out     *outbox
-	batches batches
+	opts LineOptions
+	r    io.Reader
+	w    io.Writer
+	out  *outbox
+	in   lineInput
 
 	inputDone, outputDone, finished chan struct{} // closed when the goroutines have ended
 
@@ -73,10 +67,11 @@ var _ Conn = (*Line)(nil)
 func NewLine(r io.Reader, w io.Writer, o LineOptions) *Line {
 	o.MaxFrame = orDefault(o.MaxFrame, DefaultMaxFrame)
 	o.MaxQueue = orDefault(o.MaxQueue, defaultMaxQueue)
-	o.MaxGarbage = orDefault(o.MaxGarbage, defaultMaxGarbage)
 	l := &Line{opts: o, r: r, w: w, out: newOutbox("", "\n", o.MaxQueue), inputDone: make(chan struct{}),
 		outputDone: make(chan struct{}), finished: make(chan struct{})}
 	l.init(o.Logger)
+	l.in.core, l.in.r, l.in.server, l.in.limit, l.in.reply = &l.core, r, o.Server, o.MaxFrame, l.out.tryPut
+	l.in.junk.log, l.in.junk.kind, l.in.junk.done = l.log, "line", l.done
 	return l
 }
 
@@ -94,6 +89,9 @@ func (l *Line) Connect(context.Context) (sdk.Connection, error) {
 
 // SessionID implements [sdk.Connection]; a line has none.
 func (l *Line) SessionID() string { return "" }
+
+// Junk is how many lines came so far that are no messages.
+func (l *Line) Junk() int64 { return l.in.junk.total.Load() }
 
 // Finished is closed when the last goroutine of a connected line has ended.
 func (l *Line) Finished() <-chan struct{} { return l.finished }
@@ -114,7 +112,7 @@ func (l *Line) Write(ctx context.Context, msg jsonrpc.Message) error {
 	if !answer {
 		return l.out.put(ctx, t, data)
 	}
-	for _, frame := range l.batches.answer(resp, data, l.opts.MaxFrame) {
+	for _, frame := range l.in.batches.answer(resp, data, l.opts.MaxFrame) {
 		err = errors.Join(err, l.out.put(ctx, nil, frame))
 	}
 	return err
@@ -179,16 +177,6 @@ func (l *Line) Close() error {
 	return l.closeErr
 }
 
-// within waits for c to be closed, but no longer than d.
-func within(d time.Duration, c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	case <-time.After(d):
-		return false
-	}
-}
-
 func closeStream(name string, s any) error {
 	c, ok := s.(io.Closer)
 	if !ok {
@@ -202,7 +190,7 @@ func closeStream(name string, s any) error {
 
 // readAll reads messages until the input ends or the connection does.
 func (l *Line) readAll() {
-	err := l.readMessages()
+	err := l.in.readMessages()
 	if errors.Is(err, io.EOF) {
 		err = ErrPeerClosed
 		if l.opts.Linger > 0 {
@@ -221,93 +209,4 @@ func (l *Line) readAll() {
 	if l.opts.KeepReader {
 		_, _ = io.Copy(io.Discard, l.r)
 	}
-}
-
-func (l *Line) readMessages() error {
-	r := bufio.NewReaderSize(l.r, 32<<10)
-	var long []byte
-	var env Envelope
-	garbage := 0
-	for {
-		line, err := readLine(r, &long, l.opts.MaxFrame)
-		if err != nil {
-			if large := (*TooLargeError)(nil); errors.As(err, &large) && l.opts.Server {
-				l.out.tryPut(errorReply(nil, jsonrpc.CodeInvalidRequest,
-					"message exceeds %d bytes, the connection ends", large.Limit))
-			}
-			return err
-		}
-		select {
-		case <-l.done:
-			return l.Err()
-		default:
-		}
-		// some programs begin with a byte order mark
-		if line = bytes.TrimSpace(bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))); len(line) == 0 {
-			continue
-		}
-		if bad := l.accept(line, &env); bad == nil {
-			garbage = 0
-		} else if garbage++; garbage > l.opts.MaxGarbage {
-			return fmt.Errorf("%w: %d messages in a row, the last was %q", ErrGarbage, garbage, clip(line, 100))
-		} else {
-			l.refuse(line, &env, bad, garbage)
-		}
-	}
-}
-
-// accept queues what one line holds. The error is the reason why it could not be read.
-func (l *Line) accept(line []byte, env *Envelope) error {
-	ctx := context.Background() // a push ends with the connection
-	if !l.opts.Server {
-		return l.core.accept(ctx, line, env)
-	}
-	if !utf8.Valid(line) {
-		env.Scan(line)
-		return &jsonrpc.Error{Code: jsonrpc.CodeParseError, Message: "parse error: invalid UTF-8"}
-	}
-	if line[0] == '[' {
-		*env = Envelope{}
-		msgs, err := l.batches.parse(line)
-		for _, msg := range msgs {
-			_ = l.push(ctx, msg) // fails only when the connection has ended
-		}
-		return err
-	}
-	msg, err := l.receive(line, env)
-	if err != nil || msg == nil {
-		return err
-	}
-	if req, ok := msg.(*jsonrpc.Request); ok {
-		l.batches.seen(req)
-	}
-	_ = l.push(ctx, msg) // as above
-	return nil
-}
-
-// refuse reports a line that could not be read, to the log and to a client.
-func (l *Line) refuse(line []byte, env *Envelope, why error, nth int) {
-	level := slog.LevelWarn
-	if nth > 10 {
-		level = slog.LevelDebug
-	}
-	l.log.Log(context.Background(), level, "skipped a line that is not an MCP message", "line", clip(line, 200),
-		"reason", why)
-	// Only what may be a request is answered: two ends that both answer errors with errors would
-	// never stop.
-	if !l.opts.Server || env.Error != nil || env.Result != nil {
-		return
-	}
-	if env.ID != nil && env.ID[0] != '"' && plainID(env.ID) {
-		if _, ok := env.id(); !ok {
-			env.ID = nil // neither a number nor a string
-		}
-	}
-	code := int64(jsonrpc.CodeParseError)
-	if we := (*jsonrpc.Error)(nil); errors.As(why, &we) && we.Code != 0 {
-		code = we.Code
-	} else if rawjson.Valid(line) {
-		code = jsonrpc.CodeInvalidRequest
-	}
-	l.out.tryPut(ShowID(errorReply(env.ID, code, "%v", why)))
 }

@@ -27,9 +27,8 @@ type SSEClientOptions struct {
 	ConnectTimeout time.Duration
 	// PostTimeout is for the answer to a POST, which is only a receipt; 30 s.
 	PostTimeout time.Duration
-	MaxFrame    int          // bytes of an incoming message; a larger one ends the connection; DefaultMaxFrame
+	MaxFrame    int          // bytes of an incoming message; a larger one fails its own call; DefaultMaxFrame
 	MaxBody     int          // bytes of an outgoing message; a larger one is not sent; DefaultMaxBody
-	MaxGarbage  int          // unreadable events in a row that end the connection; 1000
 	Logger      *slog.Logger // slog.Default()
 }
 
@@ -66,7 +65,6 @@ func NewSSEClient(o SSEClientOptions) (*SSEClient, error) {
 	o.PostTimeout = orDefault(o.PostTimeout, 30*time.Second)
 	o.MaxFrame = orDefault(o.MaxFrame, DefaultMaxFrame)
 	o.MaxBody = orDefault(o.MaxBody, DefaultMaxBody)
-	o.MaxGarbage = orDefault(o.MaxGarbage, defaultMaxGarbage)
 	o.Header = o.Header.Clone()
 	c := &SSEClient{o: o, url: u}
 	if o.Client == nil {
@@ -174,28 +172,30 @@ func (c *SSEClient) dial() error {
 // readAll reads messages until the stream ends, and returns why it did.
 func (c *SSEClient) readAll(events *EventReader) error {
 	var env Envelope
-	garbage := 0
+	junk := junk{log: c.log.With("url", bare(c.url)), kind: "event", done: c.done}
+	defer junk.end()
 	for {
 		name, data, err := events.Next()
+		large := tooLarge(err)
 		switch {
 		case c.ctx.Err() != nil:
 			return context.Cause(c.ctx)
 		case errors.Is(err, io.EOF):
 			return ErrPeerClosed
+		case large != nil:
+			c.passOver(large)
+			continue
 		case err != nil:
 			return fmt.Errorf("the event stream from %s broke: %w", bare(c.url), err)
 		case name != "" && name != "message":
 			continue
 		}
-		if err := c.accept(c.ctx, bytes.TrimSpace(data), &env); err != nil {
-			if garbage++; garbage > c.o.MaxGarbage {
-				return fmt.Errorf("%w: %d events in a row, the last was %q", ErrGarbage, garbage, clip(data, 100))
-			}
-			c.log.Warn("skipped an event that is not an MCP message", "url", bare(c.url), "data", clip(data, 200),
-				"reason", err)
-			continue
+		data = bytes.TrimPrefix(bytes.TrimSpace(data), byteOrderMark)
+		if err = c.accept(c.ctx, data, &env); err == nil {
+			junk.message()
+		} else if err = junk.add(data, err); err != nil {
+			return err
 		}
-		garbage = 0
 	}
 }
 

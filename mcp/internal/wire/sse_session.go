@@ -165,7 +165,8 @@ func (c *SSEConn) deliver(r *http.Request, body []byte) (status int, err error) 
 	}
 	c.lastUse.Store(time.Now().UnixNano())
 	var env Envelope
-	msg, err := c.receive(AddTraceHeaders(body, r.Header, c.o.MaxBody), &env)
+	body = AddTraceHeaders(body, r.Header, c.o.MaxBody)
+	msg, err := c.receive(body, &env, env.Scan(body))
 	if err != nil {
 		return http.StatusBadRequest, fmt.Errorf("the body is not a JSON-RPC message: %w", err)
 	}

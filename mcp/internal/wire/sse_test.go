@@ -706,7 +706,8 @@ func TestSSEClientTimeouts(t *testing.T) {
 func TestSSEClientStream(t *testing.T) {
 	good := "event: message\r\ndata: " + `{"jsonrpc":"2.0",` + "\r\ndata: " + `"method":"m"}` + "\r\n\r\n"
 	url := fakeSSE(t, "event: endpoint\ndata: /m\n\n: ping\n\nevent: other\ndata: x\n\ndata: garbage\n\n"+good+"data: "+
-		strings.Repeat("x", 1000)+"\n\n", nil)
+		strings.Repeat("x", 1000)+"\n\n"+strings.Repeat("data: no\n\n", 3000)+
+		`data: {"result":"`+strings.Repeat("x", 1000)+`",`+"\ndata: "+`"jsonrpc":"2.0","id":7}`+"\n\n"+good, nil)
 	client := sseClient(t, SSEClientOptions{URL: url, MaxFrame: 500})
 	if _, err := client.Connect(t.Context()); err != nil {
 		t.Fatal(err)
@@ -714,11 +715,15 @@ func TestSSEClientStream(t *testing.T) {
 	if m, err := client.Read(t.Context()); err != nil || m.(*jsonrpc.Request).Method != "m" {
 		t.Errorf("Read: %v, %v", m, err)
 	}
-	if _, err := client.Read(t.Context()); !errors.As(err, new(*TooLargeError)) {
-		t.Errorf("Read: %v", err)
+	if m, err := client.Read(t.Context()); err != nil || !strings.Contains(m.(*jsonrpc.Response).Error.Error(),
+		"more than 500 bytes, the limit") || m.(*jsonrpc.Response).ID.Raw() != int64(7) {
+		t.Errorf("Read: %v, %v", m, err)
+	}
+	if m, err := client.Read(t.Context()); err != nil || m.(*jsonrpc.Request).Method != "m" {
+		t.Errorf("Read: %v, %v", m, err)
 	}
 	garbage := sseClient(t, SSEClientOptions{URL: fakeSSE(t, "event: endpoint\ndata: /m\n\n"+
-		strings.Repeat("data: no\n\n", 3), nil), MaxGarbage: 2})
+		strings.Repeat("data: "+strings.Repeat("no", 500)+"\n\n", maxJunk/1000), nil)})
 	if _, err := garbage.Connect(t.Context()); err != nil {
 		t.Fatal(err)
 	}

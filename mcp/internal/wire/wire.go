@@ -24,9 +24,8 @@ const (
 	// DefaultMaxBody is the largest body of an HTTP POST, in bytes.
 	DefaultMaxBody = 4 << 20
 
-	defaultMaxQueue   = 1 << 20 // bytes that wait for the peer before writers wait too
-	defaultSSEQueue   = 256 << 10
-	defaultMaxGarbage = 1000 // unreadable messages in a row
+	defaultMaxQueue = 1 << 20 // bytes that wait for the peer before writers wait too
+	defaultSSEQueue = 256 << 10
 )
 
 // A Hook gets each inbound message before the SDK, whole and with its envelope; both are valid only
@@ -68,4 +67,14 @@ func orDefault[T int | int64 | time.Duration](v, def T) T {
 		return def
 	}
 	return v
+}
+
+// within waits for c to be closed, but no longer than d.
+func within(d time.Duration, c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	case <-time.After(d):
+		return false
+	}
 }
