@@ -39,7 +39,7 @@ func TestUnknownCommands(t *testing.T) {
 // Every command has a short text, and each shorthand means the same everywhere: -f is kept for
 // commands that follow something.
 func TestCommandsAreAlike(t *testing.T) {
-	shorthands := map[string]string{"f": "follow", "p": "project", "h": "help"}
+	shorthands := map[string]string{"f": "follow", "n": "lines", "p": "project", "h": "help"}
 	root := (&App{}).root()
 	n := 0
 	for c := range below(root) {

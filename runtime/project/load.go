@@ -60,6 +60,33 @@ func Load(path string, opts Options) (*Config, error) {
 	return c, nil
 }
 
+// StateDir returns the folder for what the project of a file keeps, as Load would have it. It reads
+// no other key: who looks at what was kept may not have the secrets of the project, and the file
+// may be broken by now.
+func StateDir(path string, opts Options) (string, error) {
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return "", Errors{{Pos: Position{File: path}, Message: "the working directory is not known: " + err.Error()}}
+	}
+	l := &loader{path: path, env: environment(opts.Environ), tree: newTree()}
+	l.expander = expander{lookup: l.lookup, dir: dir}
+	l.read(opts)
+	if l.broken {
+		return "", l.errors()
+	}
+	c := Config{Dir: dir}
+	if state, ok := l.tree.at("state").(*leaf); ok && !state.reset {
+		text, ok := state.value.(string)
+		if !ok {
+			return "", Errors{{Pos: state.pos, Message: "state: want the path of a folder"}}
+		}
+		if c.State, _, err = l.expander.text(text); err != nil {
+			return "", Errors{{Pos: state.pos, Message: "state: " + err.Error()}}
+		}
+	}
+	return c.StateDir(), nil
+}
+
 // A loader collects the layers of a project file.
 type loader struct {
 	path     string

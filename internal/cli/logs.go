@@ -1,0 +1,186 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/internal/logs"
+	"github.com/openmas/openmas/internal/nearest"
+	"github.com/openmas/openmas/internal/rotate"
+	"github.com/openmas/openmas/runtime/project"
+)
+
+const (
+	// followEvery is how often logs -f looks for new lines.
+	followEvery = 200 * time.Millisecond
+	logsFolder  = "logs"
+)
+
+func (a *App) logsCommand() *cobra.Command {
+	var p ProjectFlags
+	var f format
+	var q logQuery
+	c := &cobra.Command{
+		Use:        "logs [AGENT]",
+		SuggestFor: []string{"log", "tail", "journal"},
+		Short:      "Show the log of a project",
+		Long: `Show the log of a project, whether it runs or not: the last lines of all its processes on this machine, by
+time. AGENT has only the lines of one agent, the standard error of its program included.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				q.agent = args[0]
+			}
+			if q.last < 0 {
+				return Usage(errors.New("-n: want a number of lines, or 0 for all"))
+			}
+			state, err := a.stateDir(&p)
+			if err != nil {
+				return err
+			}
+			q.files = rotate.Reader{Dir: filepath.Join(state, logsFolder)}
+			q.out = a.logWriter(f.json)
+			return q.run(c.Context(), a.Err)
+		},
+	}
+	p.Register(c)
+	c.Flags().BoolVarP(&q.follow, "follow", "f", false, "go on with the lines that come, until Ctrl-C")
+	c.Flags().BoolVar(&q.failed, "failed", false, "only calls that failed")
+	c.Flags().IntVarP(&q.last, "lines", "n", 100, "how many `LINES`, the last ones; 0: all")
+	f.register(c, "one JSON object per line, as in the files")
+	return c
+}
+
+// stateDir is the state folder of the project that the flags choose.
+func (a *App) stateDir(p *ProjectFlags) (string, error) {
+	path, err := p.file()
+	if err != nil {
+		return "", err
+	}
+	state, err := project.StateDir(path, project.Options{Profile: p.profile, Environ: a.Environ, Set: p.set})
+	if err != nil {
+		return "", Usage(err)
+	}
+	return state, nil
+}
+
+// logWriter shows lines: as they are, or as on a terminal.
+func (a *App) logWriter(inJSON bool) func(rotate.Line) error {
+	if inJSON {
+		return func(l rotate.Line) error {
+			text := bytes.TrimSuffix(bytes.TrimSpace(l.Text), []byte("}"))
+			_, err := fmt.Fprintf(a.Out, "%s,\"process\":%q}\n", text, l.Process)
+			return err
+		}
+	}
+	handler := logs.NewTerminal(a.Out, logs.LevelTrace, onTerminal(a.Out) && logs.Colors(a.getenv))
+	day := time.Now().Format(time.DateOnly)
+	return func(l rotate.Line) error {
+		r := logs.ReadRecord(l.Text)
+		r.Time = r.Time.Local()
+		if d := r.Time.Format(time.DateOnly); d != day {
+			day = d
+			if _, err := io.WriteString(a.Out, d+"\n"); err != nil {
+				return err
+			}
+		}
+		return handler.Handle(context.Background(), r)
+	}
+}
+
+// A logQuery is what is asked of the log.
+type logQuery struct {
+	agent          string
+	failed, follow bool
+	last           int // lines; 0: all
+	files          rotate.Reader
+	out            func(rotate.Line) error
+
+	seen map[string]bool // agents with lines
+}
+
+func (q *logQuery) wants(l rotate.Line) bool {
+	e := logs.ReadEntry(l.Text)
+	if e.Time.IsZero() {
+		return false
+	}
+	if e.Agent != "" {
+		q.seen[e.Agent] = true
+	}
+	return (q.agent == "" || e.Agent == q.agent) &&
+		(!q.failed || e.Message == calls.Failed || e.Message == calls.FailedAlike)
+}
+
+func (q *logQuery) run(ctx context.Context, errOut io.Writer) error {
+	q.seen = map[string]bool{}
+	n, err := q.show(q.last)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		q.explain(errOut)
+	}
+	if !q.follow {
+		return nil
+	}
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if _, err := q.show(0); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// show shows the lines that are new, by time, the last most ones.
+func (q *logQuery) show(most int) (int, error) {
+	lines, err := q.files.Next(most, q.wants)
+	if err != nil {
+		return 0, fmt.Errorf("read the log: %w", err)
+	}
+	slices.SortStableFunc(lines, func(a, b rotate.Line) int {
+		return logs.ReadEntry(a.Text).Time.Compare(logs.ReadEntry(b.Text).Time)
+	})
+	if most > 0 && len(lines) > most {
+		lines = lines[len(lines)-most:]
+	}
+	for _, l := range lines {
+		if err := q.out(l); err != nil {
+			return 0, err
+		}
+	}
+	return len(lines), nil
+}
+
+// explain says why there are no lines.
+func (q *logQuery) explain(errOut io.Writer) {
+	what := "no lines"
+	if q.failed {
+		what = "no calls that failed"
+	}
+	switch {
+	case len(q.seen) == 0:
+		what += " in " + q.files.Dir
+	case q.agent != "" && !q.seen[q.agent]:
+		what += " of an agent " + q.agent
+		if hint := nearest.Word(q.agent, slices.Collect(maps.Keys(q.seen))); hint != "" {
+			what += "; did you mean " + hint + "?"
+		}
+	}
+	fmt.Fprintf(errOut, "openmas: %s\n", what)
+}

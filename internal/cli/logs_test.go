@@ -1,0 +1,94 @@
+//go:build unix
+
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/openmas/openmas/internal/testkit"
+)
+
+// The log of all processes, living and dead, is one; it can be followed, and needs neither the
+// environment of the processes nor a process that answers.
+func TestLogs(t *testing.T) {
+	path := projectFile(t, `project: crew
+agents:
+  greeter: {type: greeter, config: {greeting: "${env:GREETING}"}}
+  worker: {type: worker, communicator: mcp-stdio}
+`)
+	if r := run(t, "", "logs", "-p", path); r.code != exitOK || r.out != "" ||
+		!strings.Contains(r.err, "no lines in ") {
+		t.Errorf("before the first run: %+v", r)
+	}
+	start := func() *process {
+		p := program(t, io.Discard, "run", path, "--log-level", "error")
+		p.Env = append(p.Env, "GREETING=Hi")
+		p.start()
+		return p
+	}
+	begins := func() int { return strings.Count(run(t, "", "logs", "-p", path).out, "process begins") }
+	first := start()
+	testkit.Eventually(t, "the first process answers", func() bool {
+		return run(t, "", "status", "-p", path).code == exitOK
+	})
+	if r := run(t, "", "call", "worker.print", "-p", path); r.code != exitOK {
+		t.Errorf("call: %+v", r)
+	}
+	if r := run(t, "", "call", "greeter.greet", "-p", path); r.code != exitFailed {
+		t.Errorf("call: %+v", r)
+	}
+	r := run(t, "", "logs", "--failed", "-p", path)
+	if r.code != exitOK || r.err != "" || strings.Count(r.out, "\n") != 1 ||
+		!strings.Contains(r.out, "INFO  greeter call failed tool=greet") ||
+		!strings.Contains(r.out, "code=invalid_argument") {
+		t.Errorf("logs --failed: %+v", r)
+	}
+	r = run(t, "", "logs", "worker", "-p", path)
+	if r.code != exitOK || !strings.Contains(r.out, "worker a stray print instance=worker/0") ||
+		strings.Contains(r.out, "greeter") {
+		t.Errorf("logs worker: %+v", r)
+	}
+	if r := run(t, "", "logs", "workr", "-p", path); r.out != "" || !strings.Contains(r.err, "did you mean worker?") {
+		t.Errorf("logs workr: %+v", r)
+	}
+	first.signal(syscall.SIGSTOP)
+	second := start()
+	testkit.Eventually(t, "the second process begins", func() bool { return begins() == 2 })
+	first.signal(syscall.SIGKILL)
+	<-first.ended
+
+	var out buffer
+	ctx, cancel := context.WithCancel(t.Context())
+	followed := make(chan int, 1)
+	go func() {
+		followed <- Run(ctx, Program{Types: types(), Version: testVersion, Environ: []string{}},
+			[]string{"logs", "-f", "-n", "1", "--json", "-p", path}, Streams{Out: &out, Err: io.Discard})
+	}()
+	out.await(t, `"process":`)
+	second.signal(syscall.SIGTERM)
+	out.await(t, "process ends")
+	cancel()
+	if code := <-followed; code != exitOK {
+		t.Errorf("logs -f: exit %d", code)
+	}
+	processes := map[string]bool{}
+	r = run(t, "", "logs", "-n", "0", "--json", "-p", path)
+	for line := range strings.Lines(r.out) {
+		var l struct{ Time, Msg, Process string }
+		if err := json.Unmarshal([]byte(line), &l); err != nil || l.Process == "" || l.Time == "" || l.Msg == "" {
+			t.Errorf("%s: %v", line, err)
+		}
+		processes[l.Process] = true
+	}
+	if len(processes) != 2 {
+		t.Errorf("lines of %d processes: %s", len(processes), r.out)
+	}
+	if r := run(t, "", "logs", "-n", "1", "-p", path); !strings.Contains(r.out, "process ends") {
+		t.Errorf("the last line: %+v", r)
+	}
+}

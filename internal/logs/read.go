@@ -1,0 +1,63 @@
+package logs
+
+import (
+	"cmp"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+)
+
+// An Entry is what is looked at first of a line that [NewJSON] has written.
+type Entry struct {
+	Time    time.Time `json:"time"`
+	Message string    `json:"msg"`
+	Agent   string    `json:"agent"`
+}
+
+// ReadEntry reads a line; of one that is none of the log, there is no time.
+func ReadEntry(line []byte) Entry {
+	var e Entry
+	if json.Unmarshal(line, &e) != nil {
+		return Entry{}
+	}
+	return e
+}
+
+// ReadRecord reads a line for another handler. What were groups are groups again, durations
+// durations, and errors their messages.
+func ReadRecord(line []byte) slog.Record {
+	l := ParseLine(string(line))
+	r := slog.NewRecord(ReadEntry(line).Time, l.Level, l.Message, 0)
+	for _, a := range l.Attrs {
+		r.AddAttrs(restored(a))
+	}
+	return r
+}
+
+// durations are the keys of durations, which are seconds in JSON.
+var durations = []string{"duration", "took", "wait", "next", "every"}
+
+func restored(a slog.Attr) slog.Attr {
+	switch v := a.Value.Any().(type) {
+	case map[string]any:
+		if message, ok := v["message"].(string); ok && v["code"] != nil {
+			return slog.String(a.Key, message)
+		}
+		var in []slog.Attr
+		for _, key := range slices.SortedFunc(maps.Keys(v), cmp.Compare[string]) {
+			in = append(in, restored(slog.Any(key, plainNumber(v[key]))))
+		}
+		return slog.Attr{Key: a.Key, Value: slog.GroupValue(in...)}
+	case int64:
+		if slices.Contains(durations, a.Key) {
+			return slog.Duration(a.Key, time.Duration(v)*time.Second)
+		}
+	case float64:
+		if slices.Contains(durations, a.Key) {
+			return slog.Duration(a.Key, time.Duration(v*float64(time.Second)).Round(time.Microsecond))
+		}
+	}
+	return a
+}
