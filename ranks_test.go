@@ -23,7 +23,7 @@ const module = "github.com/openmas/openmas"
 var ranks = map[string]int{
 	"agent":                         1,
 	"internal/backoff":              1,
-	"internal/nearest":              1,
+	"internal/nearest":              0,
 	"internal/statedir":             1,
 	"internal/rotate":               2,
 	"mcp":                           1,

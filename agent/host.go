@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
+
+	"github.com/openmas/openmas/internal/nearest"
 )
 
 // A Host makes an agent callable: it finds the tool, prompt, resource or subscription that a
@@ -195,5 +197,16 @@ func (h *Host) readResource(ctx context.Context, c *Call) (*Result, error) {
 }
 
 func (h *Host) unknown(kind, name string) *Error {
-	return Refusedf(CodeNotFound, "agent %s has no %s %q", h.info.Name, kind, name)
+	var known []string
+	switch kind {
+	case "tool":
+		for _, t := range h.info.Tools {
+			known = append(known, t.Name)
+		}
+	case "prompt":
+		for _, p := range h.info.Prompts {
+			known = append(known, p.Name)
+		}
+	}
+	return Refusedf(CodeNotFound, "agent %s has no %s %q%s", h.info.Name, kind, name, nearest.Meant(name, known))
 }

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -129,10 +130,61 @@ func compileSchema(raw json.RawMessage) (func(json.RawMessage) error, error) {
 			return fmt.Errorf("the input is not JSON: %w", err)
 		}
 		if err := r.Validate(v); err != nil {
-			return fmt.Errorf("invalid input: %w", err)
+			return &inputError{err}
 		}
 		return nil
 	}, nil
+}
+
+// An inputError says what is wrong with an input, and where, in the words of whoever wrote it: the
+// library names the place by the schema's parts, and each number as a fraction.
+type inputError struct{ error }
+
+func (e *inputError) Unwrap() error { return e.error }
+
+func (e *inputError) Error() string {
+	where, what := "", e.error.Error()
+	for strings.HasPrefix(what, "validating ") {
+		place, rest, ok := strings.Cut(strings.TrimPrefix(what, "validating "), ": ")
+		if !ok {
+			break
+		}
+		where, what = place, rest
+	}
+	if aboutNumber.MatchString(what) {
+		what = wholeNumbers.ReplaceAllString(what, "$1")
+	}
+	if place := memberOf(where); place != "" {
+		return "invalid input: " + place + ": " + what
+	}
+	return "invalid input: " + what
+}
+
+var (
+	aboutNumber  = regexp.MustCompile(`^(?:exclusive)?(?:[mM]inimum|[mM]aximum|multipleOf): `)
+	wholeNumbers = regexp.MustCompile(`\b(\d+)(?:/1|\.0+)\b`) // 3/1 and 3.000000
+)
+
+// memberOf turns /properties/a/items/properties/b into a[].b. It is "" for the whole input, and for
+// what is not of such parts alone.
+func memberOf(schema string) string {
+	var out strings.Builder
+	parts := strings.Split(strings.TrimPrefix(schema, "/"), "/")
+	for i := 0; i < len(parts); i++ {
+		switch {
+		case parts[i] == "properties" && i+1 < len(parts):
+			i++
+			if out.Len() > 0 {
+				out.WriteByte('.')
+			}
+			out.WriteString(strings.NewReplacer("~1", "/", "~0", "~").Replace(parts[i]))
+		case parts[i] == "items" || parts[i] == "additionalProperties":
+			out.WriteString("[]")
+		default:
+			return ""
+		}
+	}
+	return out.String()
 }
 
 // A program makes many agents of few types, and each of them its tools anew. What follows from a Go

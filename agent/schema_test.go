@@ -262,3 +262,34 @@ func TestASchemaIsInferredOnce(t *testing.T) {
 		t.Errorf("%v allocations for a tool whose types are known", n)
 	}
 }
+
+// An error about an input names the member and the number as the caller wrote them.
+func TestInputErrorsNameTheMember(t *testing.T) {
+	tool := inputOf[json.RawMessage](agent.WithInputSchema(json.RawMessage(`{"type":"object","properties":{
+		"count":{"type":"integer","minimum":1,"maximum":10},
+		"rate":{"type":"number","exclusiveMaximum":0.5},
+		"a/b":{"type":"object","properties":{"list":{"type":"array","items":{"type":"object","properties":{
+			"name":{"type":"string"}}}}}},
+		"of":{"type":"object","additionalProperties":{"type":"string"}},
+		"word":{"enum":["3.000000"]},
+		"free":{}},"required":["count"]}`)))
+	host, err := agent.NewHost(agent.Env{Name: "a"}, agent.Capabilities{Tools: []agent.Tool{tool}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for in, want := range map[string]string{
+		`{}`:                     `invalid input: required: missing properties: ["count"]`,
+		`{"count":0}`:            `invalid input: count: minimum: 0 is less than 1`,
+		`{"count":11}`:           `invalid input: count: maximum: 11 is greater than 10`,
+		`{"count":"1/1"}`:        `invalid input: count: type: 1/1 has type "string", want "integer"`,
+		`{"count":1,"rate":0.5}`: `invalid input: rate: exclusiveMaximum: 1/2 is greater than or equal to 0.500000`,
+		`{"count":1,"a/b":{"list":[{},{"name":1}]}}`: `invalid input: a/b.list[].name: type: 1 has type "integer", want "string"`,
+		`{"count":1,"of":{"x":1}}`:                   `invalid input: of[]: type: 1 has type "integer", want "string"`,
+		`{"count":1,"word":"3.000000 "}`:             `invalid input: word: enum: 3.000000  does not equal any of: [3.000000]`,
+	} {
+		_, err := host.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "a", Name: "t", Input: json.RawMessage(in)})
+		if agent.CodeOf(err) != agent.CodeInvalidArgument || !strings.HasSuffix(err.Error(), ": "+want) {
+			t.Errorf("%s: %v, want %s", in, err, want)
+		}
+	}
+}

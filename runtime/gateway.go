@@ -41,8 +41,8 @@ func (r *Runtime) listen(ctx context.Context) error {
 func listenOn(ctx context.Context, what, addr, key string) (net.Listener, error) {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s: %s is in use, perhaps by another openmas: stop it, or choose another port with "+
-			"%s: %w", what, addr, key, err)
+		return nil, fmt.Errorf("%s: %s is in use, perhaps by another openmas: use that one (openmas mcp connect --url, "+
+			"for a client that starts programs), stop it, or choose another port with %s: %w", what, addr, key, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: listen on %s: %w", what, addr, err)

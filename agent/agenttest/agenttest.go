@@ -14,6 +14,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/lifecycle"
+	"github.com/openmas/openmas/internal/nearest"
 )
 
 // Caller is the name under which the test itself calls.
@@ -62,6 +63,12 @@ func (s *System) lookup(name string) *running {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.agents[name]
+}
+
+func (s *System) names() []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Collect(maps.Keys(s.agents))
 }
 
 func (s *System) get(name string) *running {
@@ -173,7 +180,8 @@ func (d directory) Call(ctx context.Context, c *agent.Call) (*agent.Result, erro
 func (d directory) route(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 	r := d.s.lookup(c.Agent)
 	if r == nil {
-		return nil, agent.Refusedf(agent.CodeNotFound, "there is no agent %q", c.Agent)
+		return nil, agent.Refusedf(agent.CodeNotFound, "there is no agent %q%s", c.Agent,
+			nearest.Meant(c.Agent, d.s.names()))
 	}
 	return r.chain.Call(ctx, c)
 }

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 
@@ -36,9 +33,11 @@ func (e *Editor) Capabilities() agent.Capabilities {
 			"churn.", e.Review,
 			agent.ReadOnly())},
 		Prompts: []agent.Prompt{agent.NewPrompt("explain-hot-spot", "Ask a model why a file is a hot spot, and "+
-			"what to do.", e.explain)},
+			"what to do.", func(_ context.Context, q HotSpotQuestion) (*agent.PromptResult, error) {
+			return e.report().explain(q)
+		})},
 		Resources: []agent.Resource{agent.NewResource("review://latest", "latest review", "The report of the last "+
-			"review.", "text/markdown", e.latest)},
+			"review.", "text/markdown", func(context.Context) (string, error) { return e.report().read() })},
 		Subscriptions: []agent.Subscription{agent.On("file.found", func(context.Context, Found) error {
 			e.found.Add(1)
 			return nil
@@ -57,7 +56,7 @@ func (e *Editor) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return printReview(ctx, e.env.Output, r, e.reportFile())
+	return printReview(ctx, e.env.Output, r, string(e.report()))
 }
 
 // Review asks everybody and writes the report. Reviews of several trees may go on at once.
@@ -87,7 +86,7 @@ func (e *Editor) Review(ctx context.Context, t Tree) (*Review, error) {
 		return nil, err
 	}
 	r.rank(e.Top)
-	if err := replaceFile(e.reportFile(), r.Markdown()); err != nil {
+	if err := e.report().replace(r.Markdown()); err != nil {
 		return nil, fmt.Errorf("write the report: %w", err)
 	}
 	return r, nil
@@ -114,46 +113,4 @@ func examine(ctx context.Context, r *Review, b Batch) error {
 	return p.Wait()
 }
 
-func (e *Editor) reportFile() string { return filepath.Join(e.env.StateDir, "review.md") }
-
-func (e *Editor) latest(context.Context) (string, error) {
-	b, err := os.ReadFile(e.reportFile())
-	if os.IsNotExist(err) {
-		return "", agent.NotFound("a review: call editor.review first;")
-	}
-	return string(b), err
-}
-
-// replaceFile writes a file whole: whoever reads it meanwhile gets the old one.
-func replaceFile(name, text string) error {
-	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
-}
-
-// HotSpotQuestion are the arguments of the prompt.
-type HotSpotQuestion struct {
-	Path string `json:"path" jsonschema:"a file of the last review"`
-	For  string `json:"for,omitempty" jsonschema:"who asks: maintainer, newcomer"`
-}
-
-func (e *Editor) explain(ctx context.Context, q HotSpotQuestion) (*agent.PromptResult, error) {
-	report, err := e.latest(ctx)
-	if err != nil {
-		return nil, err
-	}
-	text := fmt.Sprintf("You advise the %s of a Go project. This is its latest review:\n\n%s\n\nExplain in a few "+
-		"sentences why %s is a hot spot, and what to do about it first.",
-		cmp.Or(q.For, "maintainer"), report, q.Path)
-	return &agent.PromptResult{Description: "Why " + q.Path + " is a hot spot",
-		Messages: []agent.Message{agent.UserText(text)}}, nil
-}
+func (e *Editor) report() report { return report(filepath.Join(e.env.StateDir, "review.md")) }

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -101,25 +99,4 @@ func (h *Historian) read(ctx context.Context, root, head string) (log, error) {
 		l.Notes = append(l.Notes, fmt.Sprintf("long history: churn counts the newest %d commits", h.MaxCommits))
 	}
 	return l, nil
-}
-
-// why says in one line what git failed at.
-func why(err error) string {
-	if errors.Is(err, exec.ErrNotFound) {
-		return "git is not installed"
-	}
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok && len(exit.Stderr) > 0 {
-		return "no git history (" + firstLine(string(exit.Stderr)) + ")"
-	}
-	return "no git history (" + err.Error() + ")"
-}
-
-func git(ctx context.Context, root string, args ...string) (string, error) {
-	out, err := exec.CommandContext(ctx, "git", append([]string{"-C", root}, args...)...).Output()
-	return strings.TrimRight(string(out), "\n"), err
-}
-
-func firstLine(s string) string {
-	s, _, _ = strings.Cut(s, "\n")
-	return s
 }

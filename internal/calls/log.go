@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/openmas/openmas/agent"
@@ -109,7 +110,7 @@ func (l *Log) write(ctx context.Context, c *agent.Call, e *agent.Error, attrs []
 		return
 	}
 	if e.Code == agent.CodeNotFound {
-		if meant := hint(); meant != "" {
+		if meant := hint(); meant != "" && !strings.HasSuffix(e.Message, meant) {
 			attrs = append(attrs, slog.String("hint", meant))
 		}
 	}

@@ -43,6 +43,14 @@ func Hint(word string, known []string) string {
 	return "known: " + strings.Join(slices.SortedFunc(slices.Values(known), cmp.Compare), ", ")
 }
 
+// Meant is how an error ends that names an unknown word: the nearest known one, or "".
+func Meant(word string, known []string) string {
+	if near := Word(word, known); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
+	}
+	return ""
+}
+
 // distance counts the insertions, deletions, substitutions and swaps of neighbours between a and b.
 func distance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 { // quadratic; nobody misspells a key that long
