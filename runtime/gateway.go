@@ -146,7 +146,7 @@ func (r *Runtime) readiness(operator bool) error {
 
 func (r *Runtime) hostOptions() server.Options {
 	return server.Options{Logger: r.log, Version: r.opts.Version, Limits: gatewayLimits(r.cfg.MCP),
-		NoFastPath: noFastPath(r.cfg.MCP), Process: r.shared, Describe: r.tel.On(),
+		NoFastPath: noFastPath(r.cfg.MCP), Process: r.shared, Describe: r.tel.Wants(),
 		OnRefused: func(ctx context.Context, c *agent.Call, why *agent.Error, known func() []string) {
 			ctx = r.tel.Refused(ctx, c, why)
 			_ = r.calls.Made(ctx, c, 0, why, func() string { return nearest.Hint(c.Name, known()) })

@@ -41,7 +41,7 @@ func (e *endpoint) serveCall(ctx context.Context, c *session, r request, back ag
 			defer context.AfterFunc(c.ctx, cancel)()
 		}
 	}
-	if e.o.Describe {
+	if e.o.Describe != nil && e.o.Describe(r.meta.Trace) {
 		ctx = calls.Arrived(ctx, c.describe(r))
 	}
 	if r.meta.Timeout > 0 {
@@ -69,7 +69,7 @@ func (e *endpoint) refused(ctx context.Context, c *session, r request, err error
 	call := &agent.Call{ID: r.meta.ID, Op: r.op, Agent: e.agent, Name: r.name, Input: r.input, Meta: r.meta.Trace,
 		Attempt: r.meta.Attempt}
 	c.identity.fill(call, r.meta)
-	if e.o.Describe {
+	if e.o.Describe != nil && e.o.Describe(r.meta.Trace) {
 		ctx = calls.Arrived(ctx, c.describe(r))
 	}
 	why, known := agent.AsError(err), func() []string { return nil }

@@ -62,9 +62,10 @@ type Options struct {
 	// offered. known lists the names that are, for tools and prompts. Those of trusted clients are
 	// left out. It is called concurrently, and must be quick. Optional.
 	OnRefused func(ctx context.Context, c *agent.Call, why *agent.Error, known func() []string)
-	// Describe makes the server say in the context of each call what carried it, for spans: see
+	// Describe says of which calls, by their metadata, the server tells in the context what carried
+	// them, for spans; nil: of none. It must be quick, and may be called concurrently. See
 	// calls.ArrivedBy.
-	Describe bool
+	Describe func(meta map[string]string) bool
 	Limits   Limits
 	// Identify says who sends a request over HTTP; an error turns it away with 401 (403 where its
 	// code is permission_denied). A session belongs to the identity that opened it. nil: everybody

@@ -87,7 +87,7 @@ func (c *child) serve(ctx context.Context, types agent.Types, in io.Reader, out,
 	}
 	err = server.ServeStdio(ctx, c, in, out,
 		server.Options{Logger: c.log, Version: c.Program, Limits: c.Limits, NoFastPath: c.NoFastPath,
-			Describe: c.tel.On()},
+			Describe: c.tel.Wants()},
 		server.Identity{Identity: FromRuntime, Relays: true})
 	stop()
 	tasks.Wait()

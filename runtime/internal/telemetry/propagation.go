@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"maps"
+	"strings"
 
 	"github.com/openmas/openmas/agent"
 	"go.opentelemetry.io/otel/baggage"
@@ -90,6 +91,18 @@ func extract(ctx context.Context, meta map[string]string) (context.Context, bool
 	}
 	out := propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier(meta))
 	return out, out != ctx // it gives ctx back when there is nothing valid
+}
+
+// Wants returns what reports whether a span may be recorded of a call with the metadata: only then
+// it is of interest what carried the call. nil: of none.
+func (t *Telemetry) Wants() func(meta map[string]string) bool {
+	if !t.On() {
+		return nil
+	}
+	return func(meta map[string]string) bool {
+		p := meta[traceparent] // the flags are the end of version 00
+		return !t.parentDecides || !strings.HasPrefix(p, "00-") || !strings.HasSuffix(p, "-00")
+	}
 }
 
 // Relay stands where calls of other processes arrive that are passed on. A call of one of our own

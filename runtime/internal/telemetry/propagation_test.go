@@ -264,3 +264,21 @@ func TestOffPassesOnWhatIsMissing(t *testing.T) {
 		}
 	}
 }
+
+// What carried a call is told of those that may be recorded.
+func TestWants(t *testing.T) {
+	var off *Telemetry
+	if off.Wants() != nil {
+		t.Error("without telemetry it is of interest")
+	}
+	for _, parentDecides := range []bool{true, false} {
+		on := record(t)
+		on.parentDecides = parentDecides
+		for parent, want := range map[string]bool{"": true, foreignParent: true, "nonsense": true,
+			strings.TrimSuffix(foreignParent, "01") + "00": !parentDecides} {
+			if got := on.Wants()(map[string]string{traceparent: parent}); got != want {
+				t.Errorf("parent decides %v, %q: %v", parentDecides, parent, got)
+			}
+		}
+	}
+}
