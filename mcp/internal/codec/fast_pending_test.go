@@ -78,3 +78,21 @@ func TestPendingCalls(t *testing.T) {
 		t.Errorf("an error that does not decode: %s", r.Result)
 	}
 }
+
+// A session that had many calls at once keeps few of their channels.
+func TestChannelsToUseAgainAreBounded(t *testing.T) {
+	var p PendingCalls
+	for _, n := range []int{1, maxFree, 3 * maxFree} {
+		var ids []FastID
+		for range n {
+			id, _ := p.Begin()
+			ids = append(ids, id)
+		}
+		for _, id := range ids {
+			p.End(id)
+		}
+		if len(p.free) != min(n, maxFree) || len(p.calls) != 0 {
+			t.Errorf("after %d calls %d channels are kept, and %d calls", n, len(p.free), len(p.calls))
+		}
+	}
+}

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -181,6 +182,20 @@ func TestNumbersOfAPeer(t *testing.T) {
 		if m.Timeout != tt.timeout || m.Depth != tt.depth || m.Attempt != tt.attempt {
 			t.Errorf("%v: timeout %v, depth %d, attempt %d", tt.given, m.Timeout, m.Depth, m.Attempt)
 		}
+	}
+}
+
+func TestIntegersOfAPeer(t *testing.T) {
+	for raw, want := range map[string]int64{
+		"-9223372036854775808": math.MinInt64, "-9223372036854777856": 0,
+		"9223372036854774784": 9223372036854774784, "9223372036854775808": 0, "1e3": 1000, "-2.9": -2, `"7"`: 0,
+	} {
+		if got, plain := scanInt([]byte(raw)); got != want || plain {
+			t.Errorf("%s is %d, %v", raw, got, plain)
+		}
+	}
+	if got, plain := scanInt([]byte("-7")); got != -7 || !plain {
+		t.Errorf("-7 is %d, %v", got, plain)
 	}
 }
 

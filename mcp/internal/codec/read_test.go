@@ -56,6 +56,7 @@ func TestDefinitionsThatAreLeftOut(t *testing.T) {
 		`{"name":"p","arguments":[{"name":1}]}`:                "its name is a number",
 		`{"name":"p","arguments":[{"name":"a","required":1}]}`: "its required is a number",
 		`{"name":"p","arguments":null}`:                        "",
+		`{"name":"","arguments":[]}`:                           "its name is empty",
 	} {
 		if _, err := ReadPrompt([]byte(raw)); err == nil != (want == "") ||
 			err != nil && !strings.Contains(err.Error(), want) {
@@ -79,8 +80,19 @@ func TestDefinitionsThatAreLeftOut(t *testing.T) {
 			t.Errorf("%s has no name", raw)
 		}
 	}
-	if _, err := ReadTemplate([]byte(`{"uriTemplate":"x://{y}","name":5}`)); err == nil {
-		t.Error("a template whose name is a number was read")
+	for raw, want := range map[string]string{
+		`{"uriTemplate":"x://{y}","name":5}`: "its name is a number",
+		`{"uriTemplate":"","name":"n"}`:      "its uriTemplate is empty",
+		`{"name":"n"}`:                       "it has no uriTemplate",
+		`{"uriTemplate":"x://{y}"}`:          "",
+	} {
+		info, err := ReadTemplate([]byte(raw))
+		if err == nil != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", raw, err, want)
+		}
+		if err == nil && info.Name != info.Template {
+			t.Errorf("%s has the name %q", raw, info.Name)
+		}
 	}
 }
 
@@ -97,6 +109,14 @@ func TestDefinitionsStayAsTheyCame(t *testing.T) {
 	}
 	if b, err := json.Marshal(info); err != nil || string(b) != plain {
 		t.Errorf("%v\n got %s\nwant %s", err, b, plain)
+	}
+	for schema, want := range map[string]string{
+		`{"type":"object","const":9007199254740993}`: `{"type":"object","const":9007199254740993}`, `"x"`: "", `null`: "",
+	} {
+		info, err := ReadTool([]byte(`{"name":"a","inputSchema":{},"outputSchema":` + schema + `}`))
+		if err != nil || string(info.OutputSchema) != want {
+			t.Errorf("the output schema %s: %v, %s", schema, err, info.OutputSchema)
+		}
 	}
 	for raw, want := range map[string]string{
 		"{\n \"name\": \"a\",\n \"inputSchema\": { }\n}":                 `{"name":"a","inputSchema":{}}`,
@@ -131,8 +151,10 @@ func TestResultsOfForeignServers(t *testing.T) {
 		"unknown":     {raw: same(`{"content":[{"type":"video","src":{"n":12345678901234567890}}]}`)},
 		"no list": {raw: [3]string{`{"content":{"type":"text","text":"a"}}`,
 			`{"content":[{"type":"text","text":"a"}]}`, "a"}},
-		"null":    {raw: [3]string{`{"content":null,"structuredContent":null,"isError":null}`, `{"content":[]}`, ""}},
-		"nothing": {raw: [3]string{`{}`, `{"content":[]}`, ""}},
+		"spaces":      {raw: same("{ \"content\": [ ], \"_meta\": { \"k\": 1.0 } }")},
+		"no metadata": {raw: [3]string{`{"content":[],"_meta":7}`, `{"content":[]}`, ""}},
+		"null":        {raw: [3]string{`{"content":null,"structuredContent":null,"isError":null}`, `{"content":[]}`, ""}},
+		"nothing":     {raw: [3]string{`{}`, `{"content":[]}`, ""}},
 		"bad block": {raw: [3]string{`{"content":[{"type":"text","text":"a"},{"type":"text","text":5},7]}`,
 			`{"content":[{"type":"text","text":"a"},{"type":"text","text":"{\"type\":\"text\",\"text\":5}"},{"type":"text","text":"7"}]}`,
 			"a\n{\"type\":\"text\",\"text\":5}\n7"}},
@@ -193,6 +215,22 @@ func TestOtherResultsOfForeignServers(t *testing.T) {
 		res.Raw) != `{"messages":[{"role":"user","content":{"type":"text","text":"\"a\""}},{"role":"user","content":{"type":"text","text":"b"}}]}` {
 		t.Errorf("%v, %s", err, res.Raw)
 	}
+	for raw, want := range map[string]string{
+		`{}`:                `{"messages":[]}`,
+		`{"messages":null}`: `{"messages":[]}`,
+		`{ "messages": [ { "role": "user", "content": { "type": "text", "text": "a" } } ] }`: "",
+	} {
+		if want == "" {
+			want = raw
+		}
+		if res, err := ReadPromptResult([]byte(raw)); err != nil || string(res.Raw) != want {
+			t.Errorf("%s: %v\n got %s\nwant %s", raw, err, res.Raw, want)
+		}
+	}
+	if _, err := ReadPromptResult([]byte(`{"messages":[{"role":"user","content":"a"},7]}`)); err == nil ||
+		!strings.Contains(err.Error(), "its messages, number 2: it is no JSON object") {
+		t.Errorf("the second message is a number: %v", err)
+	}
 	const resource = `{"contents":[{"uri":"ui://x","mimeType":"text/html","text":"<html>","_meta":{"ui":{"n":1.0}}}],"ttlMs":5}`
 	if res, err = ReadResourceResult([]byte(resource)); err != nil || string(res.Raw) != resource ||
 		res.Content[0].Resource.Text != "<html>" {
@@ -209,6 +247,28 @@ func TestOtherResultsOfForeignServers(t *testing.T) {
 	} {
 		if _, err := read([]byte(raw)); agent.CodeOf(err) != agent.CodeInternal {
 			t.Errorf("%s: %v", raw, err)
+		}
+	}
+}
+
+// Texts that are not quite texts are read all the same.
+func TestTextsThatAreNotUTF8(t *testing.T) {
+	o, err := ReadObject([]byte("{\"a\":\"x\xff\",\"b\":5,\"c\":\"\"}"))
+	if err != nil || o.text("a") != "x\uFFFD" || o.text("b") != "" || o.text("c") != "" || o.text("d") != "" {
+		t.Errorf("%v: %q, %q, %q, %q", err, o.text("a"), o.text("b"), o.text("c"), o.text("d"))
+	}
+	for in, want := range map[string]string{
+		`"\ud83d\ude00"`:        `"\ud83d\ude00"`,
+		`"\ud83d \ud83d\ud83d"`: `"\ufffd \ufffd\ufffd"`,
+		`"\ude00\\ud800"`:       `"\ufffd\\ud800"`,
+		// What is cut off is no JSON, and whoever decodes it says so.
+		`"\ud800`:  `"\ufffd`,
+		`"\ud80`:   `"\ud80`,
+		`"\ud800\`: `"\ufffd\`,
+	} {
+		raw := []byte(in)
+		if got := string(readable(raw[:len(raw):len(raw)])); got != want {
+			t.Errorf("%s became %s, want %s", in, got, want)
 		}
 	}
 }

@@ -211,3 +211,20 @@ func TestMetaIsTrustedFromOurOwnOnly(t *testing.T) {
 		t.Errorf("malformed: %+v", got)
 	}
 }
+
+// A tool is listed with a schema of objects, whatever its own is.
+func TestToolsTakeObjects(t *testing.T) {
+	for schema, want := range map[string]string{
+		`{"type":"object","title":"x"}`:                   `{"type":"object","title":"x"}`,
+		`{"properties":{"a":{"const":9007199254740993}}}`: `{"properties":{"a":{"const":9007199254740993}},"type":"object"}`,
+		`{"type":"string"}`:                               `{"type":"object"}`,
+		`null`:                                            `{"type":"object"}`,
+		`true`:                                            `{"type":"object"}`,
+		``:                                                `{"type":"object"}`,
+	} {
+		got := ToTool(agent.ToolInfo{Name: "t", InputSchema: json.RawMessage(schema)}, "a.t").InputSchema
+		if text, _ := got.(json.RawMessage); string(text) != want {
+			t.Errorf("%s is listed as %s", schema, text)
+		}
+	}
+}
