@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -17,10 +19,13 @@ var (
 		`{"type":"object","properties":{"kind":{"type":"string","enum":["one","two",""]},"any":{"description":"any JSON value"},"deep":{"type":"object","properties":{"a":{"type":"object","properties":{"a":{"type":"null"}},"required":["a"]}}}}}`,
 		`{"type":"object","properties":{"data":{"type":"string","contentEncoding":"base64"},"k":{"enum":["a"]},"m":{"type":"number","maximum":0.5}}}`,
 		`{"type":"object","properties":{"y":true,"z":{"type":"integer"}}}`,
+		`{"type":"string","minLength":2,"maxLength":3}`, `{"type":"array","minItems":1,"maxItems":2}`, `{"type":"integer"}`,
+		`{"type":"boolean"}`, `{}`,
 	}
 	uncheckedSchemas = []string{
 		`{"type":"object","properties":{"s":{"type":"string","pattern":"^a"}}}`,
 		`{"type":"object","required":["elsewhere"]}`, `{"type":"object","minProperties":1}`,
+		`{"enum":[]}`, `{"type":"array","items":{"const":1}}`, `{"additionalProperties":{"const":1}}`,
 		`{"type":"object","properties":{"s":{"const":1}}}`, `{"type":"object","properties":{"s":{"enum":[1]}}}`,
 		`{"type":"object","oneOf":[{"required":["a"]}]}`,
 		`{"type":"object","properties":{"s":{"$ref":"#/$defs/t"}},"$defs":{"t":{"type":"string"}}}`,
@@ -68,7 +73,21 @@ var checkInputs = []string{`{}`, `{"msg":"a"}`, ` { "msg" : "a\n" , "n" : 9 } `,
 	`{"kind":"\u006fne"}`, `{"deep":{"a":{"a":null}}}`, `{"deep":{"a":{}}}`, `{"data":"AAA="}`, `{"k":"a"}`,
 	`{"m":0.25}`, `{"m":1}`, `{"x":1}`, `{"y":1,"z":01}`, `{"z":-0}`, `{"z":-}`, `{"z":1.}`, `[]`, `null`,
 	`{"msg":"a",}`, `{"msg":"a"} x`, "{\"msg\":\"\xff\"}", "{\"msg\":\"\x01\"}", `{"msg":"\ud800"}`,
-	`{"z":123456789012345678}`, `{"a":["a"`, `{"`, `{"msg"`, `{"msg":`}
+	`{"z":123456789012345678}`, `{"a":["a"`, `{"`, `{"msg"`, `{"msg":`,
+	`true`, `false`, `"ab"`, `"abcd"`, `[1,2]`, `[1,2,3]`, `12`, `"\"\\\/\b\f\n\r\t"`, `"\u0041b"`}
+
+// damaged calls f with all that one wrong, missing or added byte makes of in, and with its
+// beginnings.
+func damaged(in string, f func([]byte)) {
+	for i := range len(in) {
+		f([]byte(in[:i]))
+		f([]byte(in[:i] + in[i+1:]))
+		for _, c := range []byte("{}[]\",:\\0-.e9atn \x1f\xc3") {
+			f(append(append([]byte(in[:i]), c), in[i+1:]...))
+			f(append(append([]byte(in[:i]), c), in[i:]...))
+		}
+	}
+}
 
 func TestCheckAcceptsOnlyWhatIsValid(t *testing.T) {
 	for _, raw := range checkedSchemas {
@@ -79,6 +98,7 @@ func TestCheckAcceptsOnlyWhatIsValid(t *testing.T) {
 		}
 		for _, in := range checkInputs {
 			j.verify(t, []byte(in))
+			damaged(in, func(b []byte) { j.verify(t, b) })
 		}
 	}
 	for _, raw := range uncheckedSchemas {
@@ -94,9 +114,62 @@ func TestCheckAcceptsWhatIsUsual(t *testing.T) {
 		{checkedSchemas[2], `{"msg":"grüß \"dich\"\n","n":-3,"x":-1.5}`}, {checkedSchemas[3], `{"a":["é"],"b":false}`},
 		{checkedSchemas[4], ` {"kind" : "" , "any":{} } `}, {checkedSchemas[5], `{"m":0}`},
 		{checkedSchemas[6], `{"y":[],"z":999999999999999}`},
+		{checkedSchemas[2], `{"msg":"","n":9}`}, {checkedSchemas[2], `{"msg":"","x":1.00000000000001}`},
+		{checkedSchemas[2], `{"msg":"","x":-1.0000000000001}`}, {checkedSchemas[2], `{"msg":"","x":0.5}`},
+		{checkedSchemas[3], `{"a":null}`}, {checkedSchemas[3], `{"a":["ab","c"]}`},
+		{checkedSchemas[7], `"ab"`}, {checkedSchemas[7], `"äöü"`}, {checkedSchemas[7], `"\"\n"`},
+		{checkedSchemas[8], `[0]`}, {checkedSchemas[8], `[ 1 , 2 ]`},
+		{checkedSchemas[10], `true`}, {checkedSchemas[10], ` false `}, {checkedSchemas[11], `null`},
+		{checkedSchemas[11], `[]`}, {checkedSchemas[11], `{"a":{},"b":"","c":0}`},
 	} {
 		if !judge(t, c.schema).quick.accepts([]byte(c.in)) {
 			t.Errorf("%s: %s was not accepted", c.schema, c.in)
+		}
+	}
+}
+
+// A schema that nests deeper than values may, or has more members than there are bits, has no check,
+// and a value that nests deeper is not accepted.
+func TestChecksAreBounded(t *testing.T) {
+	nested := func(inner string, n int, around string) string {
+		return strings.Repeat(around, n) + inner + strings.Repeat("}", n*strings.Count(around, "{"))
+	}
+	for _, around := range []string{`{"items":`, `{"additionalProperties":`, `{"properties":{"a":`} {
+		for n, has := range map[int]bool{maxCheckDepth - 1: true, maxCheckDepth: false} {
+			if got := judge(t, nested(`{"type":"null"}`, n, around)).quick != nil; got != has {
+				t.Errorf("%d times %s: check %v", n, around, got)
+			}
+		}
+	}
+	members := func(n int) string {
+		var all []string
+		for i := range n {
+			all = append(all, fmt.Sprintf(`"m%d":{"type":"integer"}`, i))
+		}
+		return `{"properties":{` + strings.Join(all, ",") + `},"required":["m0","m` + fmt.Sprint(n-1) + `"]}`
+	}
+	for n, has := range map[int]bool{maxMembers: true, maxMembers + 1: false} {
+		j := judge(t, members(n))
+		if got := j.quick != nil; got != has {
+			t.Errorf("%d members: check %v", n, got)
+		}
+		if has && (!j.quick.accepts([]byte(`{"m63":1,"m0":2}`)) || j.quick.accepts([]byte(`{"m63":1}`))) {
+			t.Errorf("of %d members the first and the last are required", n)
+		}
+	}
+	all := judge(t, `{}`).quick
+	for n, want := range map[int]bool{maxCheckDepth: true, maxCheckDepth + 1: false} {
+		for _, in := range []string{strings.Repeat("[", n) + "0" + strings.Repeat("]", n),
+			strings.Repeat(`{"a":`, n) + "0" + strings.Repeat("}", n)} {
+			if got := all.accepts([]byte(in)); got != want {
+				t.Errorf("%d levels of %.5s: accepted %v", n, in, got)
+			}
+		}
+	}
+	for in, want := range map[string]bool{"999999999999999": true, "1000000000000000": false, "1.000000000000001": true,
+		"1.0000000000000001": false, "-1.00000000000001": true, "-1.000000000000001": false} {
+		if got := all.accepts([]byte(in)); got != want {
+			t.Errorf("%s: accepted %v", in, got)
 		}
 	}
 }
