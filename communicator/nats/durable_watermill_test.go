@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/openmas/openmas/internal/bus"
 )
 
 // Publisher is watermill's view of durable events, for its suite: topics are those of events,
@@ -58,9 +60,9 @@ func (s *durableSubscriber) Subscribe(ctx context.Context, topic string) (<-chan
 		case one <- struct{}{}:
 			defer func() { <-one }()
 		case <-ctx.Done():
-			return errEnded
+			return bus.ErrEnded
 		}
-		return deliverOnce(ctx, received(d.raw.Headers(), d.raw.Data()), out)
+		return bus.Deliver(ctx, received(d.raw.Headers(), d.raw.Data()), out)
 	})
 	if err != nil {
 		return nil, err

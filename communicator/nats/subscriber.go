@@ -12,11 +12,7 @@ import (
 
 	"github.com/openmas/openmas/communicator/pubsub"
 	"github.com/openmas/openmas/internal/backoff"
-)
-
-var (
-	errNacked = errors.New("nacked too often")
-	errEnded  = errors.New("the subscription was closed before it was acknowledged")
+	"github.com/openmas/openmas/internal/bus"
 )
 
 // A subscriber has any number of subscriptions of one queue group.
@@ -209,39 +205,16 @@ func (h *redelivery) deliver(raw *natsgo.Msg) {
 	waits := backoff.Policy{Initial: h.d.o.Backoff, Multiplier: 2, Max: maxBackoff}
 	for try := 1; ; try++ {
 		m := received(raw.Header, raw.Data)
-		err := deliverOnce(h.ctx, m, h.out)
+		err := bus.Deliver(h.ctx, m, h.out)
 		switch {
 		case err == nil:
 			return
-		case errors.Is(err, errNacked) && try <= h.d.o.Redeliver && backoff.Sleep(h.ctx, waits.Wait(try)) == nil:
+		case errors.Is(err, bus.ErrNacked) && try <= h.d.o.Redeliver && backoff.Sleep(h.ctx, waits.Wait(try)) == nil:
 			continue
+		case errors.Is(err, bus.ErrNotTaken):
+			err = bus.ErrEnded
 		}
 		h.d.o.OnDeadLetter(h.topic, m, err)
 		return
-	}
-}
-
-// deliverOnce sends m to a subscriber and waits for its acknowledgement. Then m's context ends.
-func deliverOnce(ctx context.Context, m *message.Message, out chan<- *message.Message) error {
-	mctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	m.SetContext(mctx)
-	select {
-	case out <- m:
-	case <-ctx.Done():
-		return errEnded
-	}
-	select {
-	case <-m.Acked():
-		return nil
-	case <-m.Nacked():
-		return errNacked
-	case <-ctx.Done():
-	}
-	select { // acknowledged and closed at once: it was handled
-	case <-m.Acked():
-		return nil
-	default:
-		return errEnded
 	}
 }

@@ -108,7 +108,7 @@ func (s *eventSubscription) run() {
 		select {
 		case s.out <- next:
 		case <-s.stopped.Done(): // there is no Router, or no time left for it
-			s.dispatcher.Drop(event, errEnded)
+			s.dispatcher.Drop(event, bus.ErrEnded)
 		}
 	}
 }

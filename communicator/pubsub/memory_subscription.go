@@ -11,11 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/openmas/openmas/internal/backoff"
-)
-
-var (
-	errNacked = errors.New("nacked too often")
-	errEnded  = errors.New("the subscription was closed before it was acknowledged")
+	"github.com/openmas/openmas/internal/bus"
 )
 
 // A subscription is a member with a queue. Its goroutine sends one message after the other to the
@@ -162,50 +158,23 @@ func (s *subscription) next() bool {
 func (s *subscription) deliver(m *message.Message) {
 	waits := backoff.Policy{Initial: s.o.Backoff, Multiplier: 2, Max: maxBackoff}
 	for try := 1; ; try++ {
-		ctx, cancel := context.WithCancel(s.ctx)
-		m.SetContext(ctx)
-		acked := s.hand(m)
-		cancel()
+		err := bus.Deliver(s.ctx, m, s.out)
 		switch {
-		case acked == nil:
+		case err == nil:
 			return
-		case errors.Is(acked, errNacked) && try <= s.o.Redeliver:
+		case errors.Is(err, bus.ErrNacked) && try <= s.o.Redeliver:
 			m = copyOf(m)
-		case errors.Is(acked, errNotTaken):
+		case errors.Is(err, bus.ErrNotTaken):
 			s.passOn(m)
 			return
 		default:
-			s.o.OnDeadLetter(s.topic, m, acked)
+			s.o.OnDeadLetter(s.topic, m, err)
 			return
 		}
 		if backoff.Sleep(s.ctx, waits.Wait(try)) != nil {
 			s.passOn(m)
 			return
 		}
-	}
-}
-
-var errNotTaken = errors.New("it was not taken")
-
-// hand sends m to the subscriber and waits for its acknowledgement.
-func (s *subscription) hand(m *message.Message) error {
-	select {
-	case s.out <- m:
-	case <-s.ctx.Done():
-		return errNotTaken
-	}
-	select {
-	case <-m.Acked():
-		return nil
-	case <-m.Nacked():
-		return errNacked
-	case <-s.ctx.Done():
-	}
-	select { // acknowledged and closed at once: it was handled
-	case <-m.Acked():
-		return nil
-	default:
-		return errEnded
 	}
 }
 
@@ -219,5 +188,5 @@ func (s *subscription) passOn(m *message.Message) {
 			}
 		}
 	}
-	s.o.OnDeadLetter(s.topic, m, errEnded)
+	s.o.OnDeadLetter(s.topic, m, bus.ErrEnded)
 }

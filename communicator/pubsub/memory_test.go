@@ -15,6 +15,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/openmas/openmas/internal/bus"
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/internal/testkit/drivertest"
 )
@@ -179,7 +180,7 @@ func TestMemoryNack(t *testing.T) {
 		}
 		m.Nack()
 	}
-	if got := <-deaths; got.payload != "bad" || !errors.Is(got.err, errNacked) {
+	if got := <-deaths; got.payload != "bad" || !errors.Is(got.err, bus.ErrNacked) {
 		t.Fatal(got)
 	}
 	m := <-ch
