@@ -103,3 +103,17 @@ func (a *App) newRuntime(cfg *project.Config, o runtime.Options) (*runtime.Runti
 	}
 	return r, nil
 }
+
+// start runs r in the background and returns when it is ready, or has ended already: up says which.
+// Its end comes on ran.
+func start(ctx context.Context, r *runtime.Runtime) (ran <-chan error, up bool) {
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	select {
+	case err := <-ended:
+		ended <- err
+		return ended, false
+	case <-r.Ready():
+		return ended, true
+	}
+}

@@ -107,12 +107,9 @@ func (a *App) runOutput(stdio bool) io.Writer {
 func (a *App) runStdio(ctx context.Context, r *runtime.Runtime, log *slog.Logger) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	ran := make(chan error, 1)
-	go func() { ran <- r.Run(ctx) }()
-	select {
-	case err := <-ran:
-		return err
-	case <-r.Ready():
+	ran, up := start(ctx, r)
+	if !up {
+		return <-ran
 	}
 	if a.jsonErr != nil {
 		log.Info("ready on stdio", mcp.StdioReady, true)

@@ -121,12 +121,9 @@ func (a *App) whileUp(ctx context.Context, cfg *project.Config, o runtime.Option
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	ran := make(chan error, 1)
-	go func() { ran <- r.Run(ctx) }()
-	select {
-	case err := <-ran:
-		return err
-	case <-r.Ready():
+	ran, up := start(ctx, r)
+	if !up {
+		return <-ran
 	}
 	err = f(ctx, r)
 	cancel()
