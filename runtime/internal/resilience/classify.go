@@ -19,19 +19,6 @@ const (
 	Unsafe
 )
 
-// String names the verdict for logs.
-func (v Verdict) String() string {
-	switch v {
-	case Final:
-		return "final"
-	case Again:
-		return "again"
-	case Unsafe:
-		return "unsafe"
-	}
-	return "unknown"
-}
-
 // Classify judges the error of an attempt by its evidence alone: the code,
 // [agent.Error.NotExecuted] and [agent.Error.RetryAfter] of the [agent.Error] in it; never by its
 // text. repeatable: the call may be executed any number of times, as its tool declares or the

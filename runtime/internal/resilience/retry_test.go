@@ -3,17 +3,17 @@ package resilience
 import (
 	"context"
 	"errors"
-	"maps"
 	"math"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/backoff"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/backoff"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -289,16 +289,6 @@ func TestRetryProperties(t *testing.T) {
 			rt.Errorf("budget left in use: %+v", u)
 		}
 	})
-}
-
-func TestVerdictString(t *testing.T) {
-	got := map[string]bool{}
-	for _, v := range []Verdict{Final, Again, Unsafe, 42} {
-		got[v.String()] = true
-	}
-	if len(got) != 4 {
-		t.Error(slices.Sorted(maps.Keys(got)))
-	}
 }
 
 func fine() agent.Caller {
