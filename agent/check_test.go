@@ -19,7 +19,8 @@ var (
 		`{"type":"object","properties":{"kind":{"type":"string","enum":["one","two",""]},"any":{"description":"any JSON value"},"deep":{"type":"object","properties":{"a":{"type":"object","properties":{"a":{"type":"null"}},"required":["a"]}}}}}`,
 		`{"type":"object","properties":{"data":{"type":"string","contentEncoding":"base64"},"k":{"enum":["a"]},"m":{"type":"number","maximum":0.5}}}`,
 		`{"type":"object","properties":{"y":true,"z":{"type":"integer"}}}`,
-		`{"type":"string","minLength":2,"maxLength":3}`, `{"type":"array","minItems":1,"maxItems":2}`, `{"type":"integer"}`,
+		`{"type":"string","minLength":2,"maxLength":3}`, `{"type":"array","minItems":1,"maxItems":2}`,
+		`{"type":"integer"}`,
 		`{"type":"boolean"}`, `{}`,
 	}
 	uncheckedSchemas = []string{

@@ -111,7 +111,8 @@ func TestDefinitionsStayAsTheyCame(t *testing.T) {
 		t.Errorf("%v\n got %s\nwant %s", err, b, plain)
 	}
 	for schema, want := range map[string]string{
-		`{"type":"object","const":9007199254740993}`: `{"type":"object","const":9007199254740993}`, `"x"`: "", `null`: "",
+		`{"type":"object","const":9007199254740993}`: `{"type":"object","const":9007199254740993}`,
+		`"x"`: "", `null`: "",
 	} {
 		info, err := ReadTool([]byte(`{"name":"a","inputSchema":{},"outputSchema":` + schema + `}`))
 		if err != nil || string(info.OutputSchema) != want {
