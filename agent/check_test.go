@@ -129,8 +129,8 @@ func TestCheckAcceptsWhatIsUsual(t *testing.T) {
 	}
 }
 
-// A schema that nests deeper than values may, or has more members than there are bits, has no check,
-// and a value that nests deeper is not accepted.
+// A schema that nests deeper than values may, or has more members than there are bits, has no
+// check, and a value that nests deeper is not accepted.
 func TestChecksAreBounded(t *testing.T) {
 	nested := func(inner string, n int, around string) string {
 		return strings.Repeat(around, n) + inner + strings.Repeat("}", n*strings.Count(around, "{"))
