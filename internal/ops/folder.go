@@ -8,11 +8,14 @@ import (
 	"path/filepath"
 )
 
+// folderName is the name of the folder for sockets. The places files have where it may be.
+const folderName = "openmas"
+
 // makeFolder makes the folder for sockets where it does not exist, and checks it. The first place
 // that will do is taken.
 func makeFolder() (string, error) {
 	var errs []error
-	for _, dir := range places() {
+	for _, dir := range places(folderName) {
 		err := checkParent(filepath.Dir(dir))
 		if err == nil {
 			if err = os.MkdirAll(dir, 0o700); err == nil {
@@ -31,7 +34,7 @@ func makeFolder() (string, error) {
 // environment. One that is not as it must be is in the error, and is not looked at.
 func folders() (found []string, err error) {
 	var errs []error
-	for _, dir := range places() {
+	for _, dir := range places(folderName) {
 		err := checkFolder(dir)
 		switch {
 		case err == nil:

@@ -12,10 +12,10 @@ import (
 	"syscall"
 )
 
-// places are where the folder may be, the best one first: in the runtime folder of the session, in
-// that of the user, which a service or a job of cron is not told of, or in the folder for temporary
-// files.
-func places() []string {
+// places are where the folder of that name may be, the best one first: in the runtime folder of the
+// session, in that of the user, which a service or a job of cron is not told of, or in the folder
+// for temporary files.
+func places(name string) []string {
 	user := strconv.Itoa(os.Geteuid())
 	var all []string
 	add := func(dir string) {
@@ -24,13 +24,13 @@ func places() []string {
 		}
 	}
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
-		add(filepath.Join(dir, folderName))
+		add(filepath.Join(dir, name))
 	}
 	if dir := filepath.Join("/run/user", user); exists(dir) {
-		add(filepath.Join(dir, folderName))
+		add(filepath.Join(dir, name))
 	}
 	for _, dir := range []string{os.TempDir(), "/tmp"} {
-		add(filepath.Join(dir, folderName+"-"+user))
+		add(filepath.Join(dir, name+"-"+user))
 	}
 	return all
 }

@@ -7,12 +7,12 @@ import (
 )
 
 // places: the user's profile, which other users cannot read.
-func places() []string {
+func places(name string) []string {
 	dir, err := os.UserCacheDir()
 	if err != nil {
 		return nil
 	}
-	return []string{filepath.Join(dir, folderName, "run")}
+	return []string{filepath.Join(dir, name, "run")}
 }
 
 // private has nothing to check: the folders of a profile have the profile's access list.

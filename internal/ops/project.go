@@ -18,11 +18,8 @@ import (
 	"path/filepath"
 )
 
-// folderName is the name of the folder in the user's runtime folder, suffix that of what is in it.
-const (
-	folderName = "openmas"
-	suffix     = ".sock"
-)
+// suffix ends the names of sockets.
+const suffix = ".sock"
 
 // A Project is what the processes of one project have in common: the file that they were started
 // with. It is the beginning of the names of their sockets.
