@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/openmas/openmas/communicator/nats"
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/server"
@@ -44,14 +45,23 @@ func TestLimitsAreHandedOn(t *testing.T) {
 
 // TestDefaultsAgree: what the project file has by default is what each package does by itself.
 func TestDefaultsAgree(t *testing.T) {
-	c, client := project.Default(), client.Options{}.WithDefaults()
+	c, err := (&project.Config{Agents: map[string]project.Agent{"a": {Type: "a"}},
+		Events: map[string]project.Event{"t": {}}}).Complete()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, durable := client.Options{}.WithDefaults(), nats.DurableOptions{}.WithDefaults()
 	for key, d := range map[string][2]any{
 		"mcp":               {gatewayLimits(c.MCP), server.Limits{}.WithDefaults()},
 		"mcp.max_body":      {int(c.MCP.MaxBody), client.MaxBody},
 		"mcp.max_frame":     {int(c.MCP.MaxFrame), client.MaxFrame},
 		"mcp.ping_interval": {c.MCP.PingInterval, client.PingInterval},
 		"connect.timeout":   {c.Connect.Timeout, client.HandshakeTimeout},
-		"timeout":           {c.Defaults.Timeout, calls.DefaultTimeout},
+		"child.stdin_wait":  {c.Child.StdinWait, client.StdinGrace},
+		"child.term_wait":   {c.Child.TermWait, client.TermGrace},
+		"events.*.attempts": {c.Events["t"].Attempts, durable.Attempts},
+		"events.*.backoff":  {c.Events["t"].Backoff, durable.Backoff},
+		"timeout":           {project.Default().Defaults.Timeout, calls.DefaultTimeout},
 	} {
 		if d[0] != d[1] {
 			t.Errorf("%s is %v by default, and by itself %v", key, d[0], d[1])

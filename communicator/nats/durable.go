@@ -49,6 +49,19 @@ type DurableOptions struct {
 	OnDeadLetter func(DeadLetter)
 }
 
+// WithDefaults returns o with a default in each place that is empty, but for Replicas and
+// OnDeadLetter, which depend on the driver.
+func (o DurableOptions) WithDefaults() DurableOptions {
+	o.Concurrency, o.Attempts = max(cmp.Or(o.Concurrency, defaultConcurrency), 1),
+		max(cmp.Or(o.Attempts, defaultDurableAttempts), 1)
+	o.Backoff, o.AckWait = cmp.Or(o.Backoff, defaultDurableBackoff), cmp.Or(o.AckWait, defaultAckWait)
+	o.MaxAge, o.MaxBytes = cmp.Or(o.MaxAge, defaultMaxAge), cmp.Or(o.MaxBytes, defaultMaxBytes)
+	if o.InOrder {
+		o.Concurrency = 1
+	}
+	return o
+}
+
 // Durable carries events that JetStream stores until they are handled: at least once by each agent
 // that subscribes to their topic. An event is stored when Publish has returned. An agent that
 // subscribes for the first time gets the events that are still stored. Durable is safe for
@@ -81,13 +94,7 @@ var _ agent.Publisher = (*Durable)(nil)
 
 // Durable prepares durable events. It makes the streams where they are not there yet.
 func (d *Driver) Durable(ctx context.Context, o DurableOptions) (*Durable, error) {
-	o.Concurrency, o.Attempts = max(cmp.Or(o.Concurrency, defaultConcurrency), 1),
-		max(cmp.Or(o.Attempts, defaultDurableAttempts), 1)
-	o.Backoff, o.AckWait = cmp.Or(o.Backoff, defaultDurableBackoff), cmp.Or(o.AckWait, defaultAckWait)
-	o.MaxAge, o.MaxBytes = cmp.Or(o.MaxAge, defaultMaxAge), cmp.Or(o.MaxBytes, defaultMaxBytes)
-	if o.InOrder {
-		o.Concurrency = 1
-	}
+	o = o.WithDefaults()
 	if o.Replicas == 0 {
 		o.Replicas = 1
 		if d.nc.ConnectedClusterName() != "" {

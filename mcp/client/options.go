@@ -7,6 +7,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/child"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
@@ -75,6 +76,8 @@ func (o Options) WithDefaults() Options {
 	if o.MaxBody <= 0 {
 		o.MaxBody = 4 << 20
 	}
+	grace := child.Grace{Stdin: o.StdinGrace, Term: o.TermGrace}.WithDefaults()
+	o.StdinGrace, o.TermGrace = grace.Stdin, grace.Term
 	return o
 }
 

@@ -12,6 +12,7 @@
 package child
 
 import (
+	"cmp"
 	"time"
 )
 
@@ -55,4 +56,9 @@ type Spec struct {
 type Grace struct {
 	Stdin time.Duration // from closing stdin to SIGTERM, with Stdio only; 2 s by default
 	Term  time.Duration // from SIGTERM to SIGKILL; 3 s by default
+}
+
+// WithDefaults returns g with a default in each place that is empty.
+func (g Grace) WithDefaults() Grace {
+	return Grace{Stdin: cmp.Or(g.Stdin, 2*time.Second), Term: cmp.Or(g.Term, 3*time.Second)}
 }

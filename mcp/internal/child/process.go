@@ -56,18 +56,12 @@ type Process struct {
 }
 
 func newProcess(spec Spec) *Process {
-	orDefault := func(d, byDefault time.Duration) time.Duration {
-		if d == 0 {
-			return byDefault
-		}
-		return max(d, 0)
-	}
+	grace := spec.Grace.WithDefaults()
 	p := &Process{
-		name:  spec.Command[0],
-		stdio: spec.Stdio,
-		log:   spec.Log,
-		grace: Grace{Stdin: orDefault(spec.Grace.Stdin, 2*time.Second),
-			Term: orDefault(spec.Grace.Term, 3*time.Second)},
+		name:   spec.Command[0],
+		stdio:  spec.Stdio,
+		log:    spec.Log,
+		grace:  Grace{Stdin: max(grace.Stdin, 0), Term: max(grace.Term, 0)},
 		exited: make(chan struct{}),
 		killed: make(chan struct{}),
 		done:   make(chan struct{}),
