@@ -50,7 +50,7 @@ func TestHandshakeFaults(t *testing.T) {
 			ReasonNotMCP, agent.CodeUnimplemented,
 			"its answer to tools/list does not decode: the result's tools are a number, not a list"},
 		"list is no JSON": {map[string]string{"initialize": hello,
-			"tools/list": `{"jsonrpc":"2.0","id":ID,"result":{"tools":[{"name":"a","inputSchema":{"maximum":NaN}}]}}`},
+			"tools/list": `{"jsonrpc":"2.0","id":ID,"result":{"tools":[{"name":"a","inputSchema":{"maximum":NaN}}`},
 			ReasonNotMCP, agent.CodeUnimplemented, "its answer to tools/list does not decode: "},
 		"no version of JSON-RPC": {map[string]string{"initialize": strings.Replace(hello, `"jsonrpc":"2.0",`, "", 1)},
 			ReasonNotMCP, agent.CodeUnimplemented, "its answer to initialize does not decode: "},

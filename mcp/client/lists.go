@@ -172,15 +172,22 @@ func (s *Session) page(ctx context.Context, l list, member string,
 		stand = codec.HeaderTools
 	}
 	raw, err := s.askFor(ctx, stand, send)
-	if err == nil {
-		if items, next, err = codec.ReadPage(raw, member); err != nil {
-			err = &wire.AnswerError{Cause: err}
-		}
+	if raw == nil {
+		return nil, "", err
+	}
+	// Where something in the answer is no JSON, or nests too deep, the other items are there.
+	items, next, odd := codec.ReadPage(raw, member)
+	switch {
+	case odd == nil:
+		err = nil
+	case err == nil:
+		err = &wire.AnswerError{Cause: odd}
 	}
 	return items, next, err
 }
 
-// askFor sends a request that is no call by the SDK, and returns the result as it came.
+// askFor sends a request that is no call by the SDK, and returns the result as it came. Of an
+// answer that cannot be read it returns what there is of its result, and the error.
 func (s *Session) askFor(ctx context.Context, stand wire.StandIn,
 	send func(context.Context) error) (json.RawMessage, error) {
 	ctx, note := withNote(ctx)
@@ -188,6 +195,9 @@ func (s *Session) askFor(ctx context.Context, stand wire.StandIn,
 	err := send(ctx)
 	if answer := note.Answer(); answer != nil {
 		r := codec.ReadResponse(answer)
+		if bad := (*wire.AnswerError)(nil); errors.As(r.Err, &bad) {
+			r.Result = answer.Result
+		}
 		return r.Result, r.Err
 	}
 	if why := note.failed.Load(); why != nil && err != nil {

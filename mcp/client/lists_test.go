@@ -154,6 +154,12 @@ func names(s *Session) (offered []string, leftOut []agent.LeftOut) {
 	return offered, info.LeftOut
 }
 
+// deepTools is a list with a tool whose schema nests deep.
+func deepTools(levels int) string {
+	return `{"result":{"tools":[{"name":"deep","inputSchema":` + strings.Repeat(`{"not":`, levels) + `{}` +
+		strings.Repeat(`}`, levels) + `},{"name":"good"}]}}`
+}
+
 // A list that fails, or an item that nobody can read, costs itself only. It is told with its
 // reason. Tools are there at once, whatever becomes of the other lists.
 func TestOneBadThingCostsItselfOnly(t *testing.T) {
@@ -169,6 +175,19 @@ func TestOneBadThingCostsItselfOnly(t *testing.T) {
 		"no names": {"tools/list", `{"result":{"tools":[null,{"name":5},{"name":"good"},{"name":"good"}]}}`,
 			"good p x://y x://{y}", "tool #1: it is null, not an object; tool #2: its name is a number, not a " +
 				"string; tool good: its name is listed 2 times; the first one counts"},
+		"2,000 levels": {"tools/list", deepTools(2000), "good p x://y x://{y}",
+			"tool deep: it nests 2002 levels deep, over the limit of 128"},
+		"100,000 levels": {"tools/list", deepTools(100_000), "good p x://y x://{y}",
+			"tool deep: it nests 100002 levels deep, over the limit of 128"},
+		"50 levels": {"tools/list", deepTools(50), "deep good p x://y x://{y}", ""},
+		"no JSON": {"tools/list", `{"result":{"tools":[{"name":"odd","inputSchema":{"maximum":NaN}},{"name":"good"}]}}`,
+			"good p x://y x://{y}", "tool odd: it is no JSON: invalid character 'N' looking for beginning of value"},
+		"no comma": {"prompts/list", `{"result":{"prompts":[{"name":"odd" "title":"x"},{"name":"p"}],}}`,
+			"good p x://y x://{y}", "prompt #1: it is no JSON: invalid character '\"' after object key:value pair"},
+		"undefined": {"resources/list", `{"result":{"resources":[undefined,{"uri":"x://y","name":"n",},{"uri":"x://z"}]}}`,
+			"good p x://z x://{y}", "resource #1: it is no JSON: invalid character 'u' looking for " +
+				"beginning of value; resource x://y: it is no JSON: invalid character '}' looking for beginning of " +
+				"object key string"},
 		"one name over and over": {"tools/list", `{"result":{"tools":[` + strings.Repeat(`{"name":"good"},`, 1999) +
 			`{"name":"good"}]}}`, "good p x://y x://{y}", "tool good: its name is listed 2000 times; the first one " +
 			"counts"},

@@ -8,6 +8,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/jsonedit"
+	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
 // The definitions that servers list are read here one by one, and kept as Raw. An error says why
@@ -108,6 +109,14 @@ func readResource(o *Object, r agent.ResourceInfo, err error) (agent.ResourceInf
 
 // readDefinition reads what all definitions have in common. The object is never nil.
 func readDefinition(raw json.RawMessage, s shape) (*Object, error) {
+	if depth := rawjson.Depth(raw); depth > maxDepth {
+		return looseObject(raw), fmt.Errorf("it nests %d levels deep, over the limit of %d", depth, maxDepth)
+	}
+	if !rawjson.Valid(raw) {
+		if err := json.Unmarshal(raw, new(any)); err != nil {
+			return looseObject(raw), fmt.Errorf("it is no JSON: %w", err)
+		}
+	}
 	o, err := ReadObject(readable(raw))
 	if err != nil {
 		return &Object{}, fmt.Errorf("it is %s, not an object", kindOf(raw))
@@ -117,6 +126,23 @@ func readDefinition(raw json.RawMessage, s shape) (*Object, error) {
 	}
 	o.meta()
 	return o, nil
+}
+
+// maxDepth is how deep a definition may nest. Clients in Python refuse a whole message that nests
+// 200 levels deep, with all that it lists.
+const maxDepth = 128
+
+// looseObject is what strings an object has that is no JSON: it has a name for people.
+func looseObject(raw json.RawMessage) *Object {
+	o := &Object{}
+	parts, _ := rawjson.Parts(raw)
+	for _, part := range parts {
+		key, value := rawjson.Member(part)
+		if name, ok := rawjson.Unquote(key); ok && kindOf(value) == aString && json.Valid(value) {
+			o.Set(name, value)
+		}
+	}
+	return o
 }
 
 // inputSchema is the schema of a tool's input. What a server leaves out, or writes as null, true or
@@ -147,6 +173,9 @@ func (o *Object) flag(name string) *bool {
 func ReadPage(raw json.RawMessage, member string) (items []json.RawMessage, next string, err error) {
 	o, err := ReadObject(raw)
 	if err != nil {
+		if items, next, ok := readOddPage(raw, member); ok {
+			return items, next, nil
+		}
 		return nil, "", fmt.Errorf("the result is %s, not an object", kindOf(raw))
 	}
 	list := orEmptyList(o.Get(member))
@@ -157,6 +186,28 @@ func ReadPage(raw json.RawMessage, member string) (items []json.RawMessage, next
 		}
 	}
 	return items, o.text("nextCursor"), nil
+}
+
+// readOddPage is ReadPage for a result that is no JSON, or nests too deep: something in one of the
+// items is wrong, most likely.
+func readOddPage(raw json.RawMessage, member string) (items []json.RawMessage, next string, ok bool) {
+	parts, _ := rawjson.Parts(raw)
+	for _, part := range parts {
+		key, value := rawjson.Member(part)
+		switch name, _ := rawjson.Unquote(key); name {
+		case member:
+			list, closed := rawjson.Parts(value)
+			if ok = closed && value[0] == '['; !ok {
+				return nil, "", false
+			}
+			for _, item := range list {
+				items = append(items, item)
+			}
+		case "nextCursor":
+			next, _ = rawjson.Unquote(value)
+		}
+	}
+	return items, next, ok
 }
 
 // HeaderTools makes of a list of tools one for the SDK's client: those of which it has to know that

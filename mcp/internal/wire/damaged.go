@@ -4,18 +4,27 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
 // Damaged fills e from an answer that no decoder reads, such as one that holds NaN or is cut off.
 // Its id is found by looking for keys and brackets only, so that its call fails at once, and does
 // not wait until its deadline. It is false for what does not seem to be an answer: then nobody may
-// be waiting for it. why is the decoder's reason.
+// be waiting for it. Result is where the result seems to be, for those who can do with a part of
+// it. why is the decoder's reason.
 func (e *Envelope) Damaged(msg []byte, why error) bool {
 	id, ok := damagedID(msg)
 	if !ok {
 		return false
 	}
 	*e = Envelope{ID: id, damage: notDecodable(msg, why)}
+	parts, _ := rawjson.Parts(msg)
+	for _, part := range parts {
+		if key, value := rawjson.Member(part); string(key) == `"result"` {
+			e.Result = value
+		}
+	}
 	return true
 }
 
