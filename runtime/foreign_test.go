@@ -77,6 +77,9 @@ func foreignServer(kind string) int {
 	if file := os.Getenv(lateVar); file != "" && appears(context.Background(), file) != nil {
 		return 1
 	}
+	if name, ok := strings.CutPrefix(kind, "recorded "); ok {
+		return serveRecorded(name)
+	}
 	switch kind {
 	case "stdio":
 		if err := foreign().Run(context.Background(), &sdk.StdioTransport{}); err != nil {

@@ -196,7 +196,7 @@ func TestTheSameURIAtTwoAgents(t *testing.T) {
 	for uri, want := range map[string]string{"db://users?q=1": "amy.db://users?q=1",
 		"db://zoe/users?q=1": "zoe.db://users?q=1"} {
 		res, err := cs.ReadResource(t.Context(), &sdk.ReadResourceParams{URI: uri})
-		if err != nil || res.Contents[0].Text != want {
+		if err != nil || res.Contents[0].Text != want || res.Contents[0].URI != uri {
 			t.Errorf("%s: %s %v", uri, fixture.MustJSON(t, res), err)
 		}
 	}

@@ -78,7 +78,7 @@ func TestTheGatewayOffersWhatIsExposed(t *testing.T) {
 	s := newSite(t, dir, GatewayOptions{Expose: []string{"editor", "notes.search", "openmas"},
 		Hide: []string{"openmas.restart"}})
 	cs := s.join(t, way{transport: mcp.Streamable, version: codec.Version20251125}, nil)
-	if got := toolNames(t, cs); got != "editor_polish editor_review notes_search openmas_status" {
+	if got := toolNames(t, cs); got != "editor_review editor_polish notes_search openmas_status" {
 		t.Error(got)
 	}
 	for _, name := range []string{"notes_erase", "notes.erase", "openmas_restart", "openmas.restart"} {
@@ -86,8 +86,8 @@ func TestTheGatewayOffersWhatIsExposed(t *testing.T) {
 			t.Errorf("%s was called", name)
 		}
 	}
-	for path, want := range map[string]string{"editor": "polish review", "notes": "search",
-		"openmas": "restart status"} {
+	for path, want := range map[string]string{"editor": "review polish", "notes": "search",
+		"openmas": "status restart"} {
 		for _, tr := range []mcp.Transport{mcp.SSE, mcp.Streamable} {
 			one := s.join(t, way{transport: tr, version: codec.Version20251125, path: "/agents/" + path}, nil)
 			if got := toolNames(t, one); got != want {

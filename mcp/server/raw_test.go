@@ -57,12 +57,12 @@ func TestForeignResultsAreSentAsTheyCame(t *testing.T) {
 			`{"content":[],"_meta":{"k":1.0}}`, `{"content":[],"_meta":{"k":1.0}}`, `{"content":[],"_meta":{"k":1.0}}`},
 		{"an error", "tools/call", `{"name":"a_t"}`,
 			`{"structuredContent":{"n":9007199254740993},"isError":true,"content":[` + text + `,` + image + `],"x":1}`,
-			`{"structuredContent":{"n":9007199254740993},"isError":true,"content":[` + text + `,` + image +
-				`],"x":1,"_meta":{"openmas/code":"tool_failed"}}`,
-			`{"structuredContent":{"n":9007199254740993},"isError":true,"content":[` + text + `,` + image +
-				`],"x":1,"_meta":{"openmas/code":"tool_failed"}}`,
-			`{"structuredContent":{"n":9007199254740993},"isError":true,"content":[` + text + `,` + image +
-				`],"x":1,"_meta":{"openmas/code":"tool_failed"}}`},
+			"", "", ""},
+		{"an error with a code", "tools/call", `{"name":"a_t"}`,
+			`{"isError":true,"content":[` + image + `],"_meta":{"openmas/code":"unavailable","openmas/logged":true,"k":1.0}}`,
+			`{"isError":true,"content":[` + image + `],"_meta":{"k":1.0,"openmas/code":"unavailable"}}`,
+			`{"isError":true,"content":[` + image + `],"_meta":{"k":1.0,"openmas/code":"unavailable"}}`,
+			`{"isError":true,"content":[` + image + `],"_meta":{"k":1.0,"openmas/code":"unavailable"}}`},
 		{"a prompt", "prompts/get", `{"name":"a_p"}`, `{"messages":[{"content":` + text +
 			`,"role":"user","x":1.0}],"description":"d","_meta":{"k":1.0}}`, "", "", ""},
 		{"a prompt that is too new", "prompts/get", `{"name":"a_p"}`, `{"messages":[{"role":"user","content":` + link +

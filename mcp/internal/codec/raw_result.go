@@ -3,6 +3,7 @@ package codec
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -76,7 +77,8 @@ func (f RawFormat) signed(raw json.RawMessage) json.RawMessage {
 }
 
 // ErrorResult is the result of tools/call that the error e was made of. What is known of it beyond
-// MCP is said as in the results of our own errors.
+// MCP is said as in the results of our own errors; to strangers only that it is more than a tool
+// that failed.
 func (f RawFormat) ErrorResult(e *agent.Error) (json.RawMessage, error) {
 	raw, err := f.ToolResult(e.Raw)
 	if err != nil {
@@ -86,16 +88,23 @@ func (f RawFormat) ErrorResult(e *agent.Error) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Set("isError", json.RawMessage("true"))
+	if string(o.Get("isError")) != "true" {
+		o.Set("isError", json.RawMessage("true"))
+	}
+	more := errorMeta(e)
+	if !f.Trusted {
+		delete(more, metaDetails) // they are the structured content
+		delete(more, metaLogged)
+		if e.Code == agent.CodeToolFailed && len(more) == 1 {
+			return o.from(raw), nil // what an error without a code is
+		}
+	}
 	meta, err := ReadObject(o.Get("_meta"))
 	if err != nil {
 		meta = &Object{}
 	}
-	for k, v := range errorMeta(e) {
-		if k == metaDetails && !f.Trusted {
-			continue // it is the structured content
-		}
-		said, err := json.Marshal(v)
+	for _, k := range slices.Sorted(maps.Keys(more)) {
+		said, err := json.Marshal(more[k])
 		if err != nil {
 			return nil, err
 		}

@@ -3,10 +3,12 @@
 package listing
 
 import (
-	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 const (
@@ -19,7 +21,7 @@ const (
 
 // An Item is one of a list. It does not change.
 type Item struct {
-	Key  string // by which the list is ordered: its name or URI
+	Key  string // its name or URI
 	JSON json.RawMessage
 	// Newest is what clients of protocol 2026-07-28 get; nil: the same.
 	Newest json.RawMessage
@@ -39,39 +41,35 @@ func (i *Item) Equal(other *Item) bool {
 	return i.Key == other.Key && string(i.JSON) == string(other.JSON) && string(i.Newest) == string(other.Newest)
 }
 
-// A List is items in the order of their keys. It does not change.
+// A List is items in the order in which their agents list them. It does not change.
 type List []*Item
-
-// NewList is items as a list.
-func NewList(items []*Item) List {
-	return slices.SortedFunc(slices.Values(items), func(a, b *Item) int { return cmp.Compare(a.Key, b.Key) })
-}
 
 // Equal reports whether clients see the same.
 func (l List) Equal(other List) bool { return slices.EqualFunc(l, other, (*Item).Equal) }
 
 // Page is the part of the list after cursor, which is empty for the first, and the cursor of the
 // next part, which is empty after the last. A list that has changed meanwhile goes on behind the
-// last item that the client has seen. ok is false for a cursor that no page had.
+// last item that the client has seen, or where that was. ok is false for a cursor that no page had.
 func (l List) Page(cursor string, newest bool) (items []json.RawMessage, next string, ok bool) {
 	from := 0
 	if cursor != "" {
-		after, err := base64.RawURLEncoding.DecodeString(cursor)
-		if err != nil {
+		last, err := base64.RawURLEncoding.DecodeString(cursor)
+		place, key, whole := strings.Cut(string(last), " ")
+		at, bad := strconv.Atoi(place)
+		if err != nil || bad != nil || !whole || at < 0 {
 			return nil, "", false
 		}
-		i, found := slices.BinarySearchFunc(l, string(after), func(i *Item, key string) int {
-			return cmp.Compare(i.Key, key)
-		})
-		if from = i; found {
-			from++
+		from = min(at, len(l))
+		if i := slices.IndexFunc(l, func(i *Item) bool { return i.Key == key }); i >= 0 {
+			from = i + 1
 		}
 	}
 	size := 0
 	for i, item := range l[from:] {
 		raw := item.in(newest)
 		if i > 0 && (size+len(raw) > pageBytes || i == pageItems) {
-			return items, base64.RawURLEncoding.EncodeToString([]byte(l[from+i-1].Key)), true
+			at := from + i - 1
+			return items, base64.RawURLEncoding.EncodeToString(fmt.Append(nil, at, " ", l[at].Key)), true
 		}
 		items, size = append(items, raw), size+len(raw)+1
 	}

@@ -62,7 +62,7 @@ func New(agents []agent.Info, name Naming, old *Catalog, check *schema.Checker) 
 		Lists: map[string]listing.List{}, Notes: map[Note]bool{}, Heads: map[string]json.RawMessage{}}
 	agents = slices.SortedFunc(slices.Values(agents), func(a, b agent.Info) int { return cmp.Compare(a.Name, b.Name) })
 	c.resourceCatalog, c.Lists[Resources], c.Lists[Templates] = newResources(agents, c.Notes)
-	var tools, prompts []*listing.Item
+	var tools, prompts listing.List
 	for _, a := range agents {
 		for i, exported := range names(c, name, a.Name, "tool", a.Tools, func(t agent.ToolInfo) string {
 			return t.Name
@@ -82,7 +82,7 @@ func New(agents []agent.Info, name Naming, old *Catalog, check *schema.Checker) 
 			prompts = append(prompts, p.item)
 		}
 	}
-	c.Lists[Tools], c.Lists[Prompts] = listing.NewList(tools), listing.NewList(prompts)
+	c.Lists[Tools], c.Lists[Prompts] = tools, prompts
 	return c
 }
 

@@ -26,7 +26,8 @@ type resourceCatalog struct {
 type resource struct {
 	Target
 	exported string
-	template *uri.Template
+	template *uri.Template // of the exported form
+	own      *uri.Template // of the agent's, where that is another
 }
 
 // newResources lists the resources of agents, which are in the order of their names. Of two agents
@@ -35,7 +36,7 @@ type resource struct {
 func newResources(agents []agent.Info, notes map[Note]bool) (c resourceCatalog, listed, templated listing.List) {
 	c = resourceCatalog{agents: map[string]bool{}, resources: map[string]*resource{},
 		spelled: map[string]*resource{}, keys: map[Target]string{}, renamed: map[string]bool{}}
-	var fixed, templates []*listing.Item
+	var fixed, templates listing.List
 	for _, a := range agents {
 		for _, info := range a.Resources {
 			r, kind, err := c.newResource(a.Name, info)
@@ -60,7 +61,7 @@ func newResources(agents []agent.Info, notes map[Note]bool) (c resourceCatalog, 
 	slices.SortStableFunc(c.templates, func(a, b *resource) int {
 		return cmp.Compare(b.template.Literals(), a.template.Literals())
 	})
-	return c, listing.NewList(fixed), listing.NewList(templates)
+	return c, fixed, templates
 }
 
 // newResource finds the URI or template under which an agent's resource is offered.
@@ -80,6 +81,9 @@ func (c *resourceCatalog) newResource(agentName string, info agent.ResourceInfo)
 	}
 	if info.Template != "" {
 		r.template, err = uri.ParseTemplate(r.exported)
+		if err == nil && r.exported != r.Name {
+			r.own, err = uri.ParseTemplate(r.Name)
+		}
 	} else {
 		err = uri.Check(r.exported)
 	}
@@ -108,6 +112,16 @@ func (c *resourceCatalog) ExportedURI(agentName, own string) string {
 	}
 	if other := c.resources[own]; other != nil && other.Agent != agentName {
 		return uri.AtAgent(own, agentName)
+	}
+	if c.renamed[agentName] {
+		for _, r := range c.templates {
+			if r.Agent != agentName || r.own == nil {
+				continue
+			}
+			if _, ok := r.own.Match(own); ok {
+				return uri.AtAgent(own, agentName)
+			}
+		}
 	}
 	return own
 }
