@@ -58,7 +58,7 @@ func (s *site) ask(t *testing.T, path, version, method, params string) string {
 func TestForeignDefinitionsAreListedAsTheyCame(t *testing.T) {
 	const (
 		weather = `{"_meta":{"x/y":12345678901234567890.0,"ui":{"resourceUri":"ui://weather/view"}},"name":"get weather",` +
-			`"icons":[{"src":"https://e.org/<i>.png"}],"inputSchema":{"properties":{"z":{"maximum":1e400},"a":{}},"type":"object"},` +
+			`"icons":[{"src":"https://e.org/<i>.png"}],"inputSchema":{"properties":{"z":{"maximum":1.50e300},"a":{}},"type":"object"},` +
 			`"execution":{"taskSupport":"optional"},"annotations":{"title":"T","readOnlyHint":false},"later":[1.50]}`
 		view = `{"size":9007199254740993,"uri":"ui://weather/view","name":"v","annotations":{"priority":1.0},"_meta":{"k":"\u00e9"}}`
 		tmpl = `{"uriTemplate":"w://{a}","icons":[],"name":"t"}`

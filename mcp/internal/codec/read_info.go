@@ -124,6 +124,14 @@ func readDefinition(raw json.RawMessage, s shape) (*Object, error) {
 	if err := s.fit(o, false); err != nil {
 		return o, err
 	}
+	for _, m := range o.Object {
+		if m.Key == "inputSchema" || m.Key == "outputSchema" {
+			continue // they are checked as schemas
+		}
+		if number := jsonedit.OutOfRange(m.Value); number != "" {
+			return o, fmt.Errorf("in its %s the number %.40s is out of range", m.Key, number)
+		}
+	}
 	o.meta()
 	return o, nil
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
@@ -185,4 +186,32 @@ func Edit(raw json.RawMessage, path []string, f func(old json.RawMessage) json.R
 		items = append(items[:i], items[i+1:]...)
 	}
 	return Array(items)
+}
+
+// OutOfRange is a number in valid JSON that is too large for the floating-point numbers of most
+// programs, which cannot read anything around it then; empty: there is none.
+func OutOfRange(raw []byte) string {
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case c == '"':
+			for i++; i < len(raw) && raw[i] != '"'; i++ {
+				if raw[i] == '\\' {
+					i++
+				}
+			}
+		case '0' <= c && c <= '9':
+			end := i
+			for end < len(raw) && strings.IndexByte("0123456789+-.eE", raw[end]) >= 0 {
+				end++
+			}
+			number := string(raw[i:end])
+			if len(number) > 300 || strings.ContainsAny(number, "eE") {
+				if _, err := strconv.ParseFloat(number, 64); err != nil {
+					return number
+				}
+			}
+			i = end - 1
+		}
+	}
+	return ""
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/openmas/openmas/mcp/internal/jsonedit"
 )
 
 // A Checker checks schemas. The zero value is ready. It is safe for concurrent use.
@@ -81,6 +83,9 @@ func (c *Checker) check(raw json.RawMessage) (places [][]string, why string) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
 	if err != nil {
 		return [][]string{{}}, "it is no JSON"
+	}
+	if number := jsonedit.OutOfRange(raw); number != "" {
+		return [][]string{{}}, fmt.Sprintf("the number %.40s is out of range", number)
 	}
 	meta, err := c.metaSchema(draftOf(doc))
 	if err != nil {

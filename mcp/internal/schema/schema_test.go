@@ -20,6 +20,9 @@ func TestInput(t *testing.T) {
 		{"right, booleans inside", `{"type":"object","additionalProperties":false,"properties":{"a":{"items":true}}}`,
 			""},
 
+		{"a number that clients cannot read", `{"type":"object","properties":{"a":{"minimum":1e999}}}`,
+			`{"type":"object"}`},
+
 		{"missing", ``, `{"type":"object"}`},
 		{"null", `null`, `{"type":"object"}`},
 		{"list", `[]`, `{"type":"object"}`},
