@@ -107,6 +107,7 @@ async function calls() {
   const seen = { protocol, tools: (await listing((p) => client.listTools(p), 'tools')).map((t) => t.name) };
   seen.prompts = (await listing((p) => client.listPrompts(p), 'prompts')).map((p) => p.name);
   seen.resources = (await listing((p) => client.listResources(p), 'resources')).map((r) => r.uri);
+  seen.templates = (await listing((p) => client.listResourceTemplates(p), 'resourceTemplates')).map((r) => r.uriTemplate);
   seen.answers = {};
   for (const [tool, args] of JSON.parse(opts.calls)) seen.answers[tool] = await call(client, tool, args, 60000);
   await client.close();

@@ -10,6 +10,7 @@ that many sessions at once. --abrupt ends the process after the first call, with
 import argparse
 import asyncio
 import contextlib
+import inspect
 import json
 import os
 import sys
@@ -18,6 +19,11 @@ from mcp import ClientSession
 from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.types import CreateMessageResult, TextContent
+
+try:
+    from mcp.types import PaginatedRequestParams
+except ImportError:
+    PaginatedRequestParams = None  # the first version reads the first page only
 
 VALUES = ["hello", 42, 2.5, True, None, [1, "two", [3]], {"k": {"n": None}}, "grüße 🦊 日本語", ""]
 
@@ -132,12 +138,15 @@ async def whole_program(opts):
     return seen
 
 
-async def listing(session, name, of):
+async def listing(session, name, of, old=None):
     """All pages of a list."""
+    method = getattr(session, name)
+    spelled = "cursor" if "cursor" in inspect.signature(method).parameters else "params"  # it depends on the client
+    from_cursor = str if spelled == "cursor" else lambda c: PaginatedRequestParams(cursor=c)
     items, cursor = [], None
     while True:
-        page = await asyncio.wait_for(getattr(session, name)(cursor=cursor) if cursor else getattr(session, name)(), timeout=15)
-        items += getattr(page, of)
+        page = await asyncio.wait_for(method(**({spelled: from_cursor(cursor)} if cursor else {})), timeout=15)
+        items += read(page, of, old)
         cursor = read(page, "next_cursor", "nextCursor")
         if not cursor:
             return items
@@ -148,6 +157,7 @@ async def calls(opts):
         seen = {"protocol": protocol, "tools": [t.name for t in await listing(session, "list_tools", "tools")]}
         seen["prompts"] = [p.name for p in await listing(session, "list_prompts", "prompts")]
         seen["resources"] = [str(r.uri) for r in await listing(session, "list_resources", "resources")]
+        seen["templates"] = [read(r, "uri_template", "uriTemplate") for r in await listing(session, "list_resource_templates", "resource_templates", "resourceTemplates")]
         seen["answers"] = {tool: await call(session, opts, tool, arguments, timeout=60) for tool, arguments in json.loads(opts.calls)}
     seen["closed"] = True
     return seen
