@@ -136,6 +136,9 @@ func (e *endpoint) newCall(c *session, r request) (*agent.Call, error) {
 		return nil, err
 	}
 	call.Agent, call.Name = to.Agent, to.Name
+	if call.Input, err = r.arguments(c.identity.Trusted); err != nil {
+		return nil, err
+	}
 	return call, nil
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,12 +9,14 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/jsonedit"
 	"github.com/openmas/openmas/mcp/internal/rawjson"
 	"github.com/openmas/openmas/mcp/server/internal/held"
 )
@@ -37,6 +40,25 @@ func newRequest(op agent.Op, name string, input json.RawMessage, meta codec.Call
 		r.meta.ID = strconv.FormatUint(rand.Uint64(), 36)
 	}
 	return r
+}
+
+// arguments are those of a call as any callee can read them. What is not UTF-8 in them becomes
+// U+FFFD: some servers end the session of all callers for it. Strangers' are an object: some
+// servers do not answer where they are something else.
+func (r *request) arguments(trusted bool) (json.RawMessage, error) {
+	in := r.input
+	if !utf8.Valid(in) {
+		in = bytes.ToValidUTF8(in, []byte("\uFFFD"))
+	}
+	if r.op != agent.OpTool || trusted {
+		return in, nil
+	}
+	switch jsonedit.Kind(in) {
+	case 0, 'n', '{':
+		return in, nil
+	}
+	return nil, agent.Refusedf(agent.CodeInvalidArgument,
+		"invalid input: the arguments of tool %s are no object: %.40s", r.name, in)
 }
 
 // unknownError says that an endpoint does not offer what a request names.
