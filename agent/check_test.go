@@ -21,7 +21,7 @@ var (
 		`{"type":"object","properties":{"y":true,"z":{"type":"integer"}}}`,
 		`{"type":"string","minLength":2,"maxLength":3}`, `{"type":"array","minItems":1,"maxItems":2}`,
 		`{"type":"integer"}`,
-		`{"type":"boolean"}`, `{}`,
+		`{"type":"boolean"}`, `{}`, `{"type":"object","properties":{"/":{"type":"string"}}}`,
 	}
 	uncheckedSchemas = []string{
 		`{"type":"object","properties":{"s":{"type":"string","pattern":"^a"}}}`,
@@ -75,7 +75,8 @@ var checkInputs = []string{`{}`, `{"msg":"a"}`, ` { "msg" : "a\n" , "n" : 9 } `,
 	`{"m":0.25}`, `{"m":1}`, `{"x":1}`, `{"y":1,"z":01}`, `{"z":-0}`, `{"z":-}`, `{"z":1.}`, `[]`, `null`,
 	`{"msg":"a",}`, `{"msg":"a"} x`, "{\"msg\":\"\xff\"}", "{\"msg\":\"\x01\"}", `{"msg":"\ud800"}`,
 	`{"z":123456789012345678}`, `{"a":["a"`, `{"`, `{"msg"`, `{"msg":`,
-	`true`, `false`, `"ab"`, `"abcd"`, `[1,2]`, `[1,2,3]`, `12`, `"\"\\\/\b\f\n\r\t"`, `"\u0041b"`}
+	`true`, `false`, `"ab"`, `"abcd"`, `[1,2]`, `[1,2,3]`, `12`, `"\"\\\/\b\f\n\r\t"`, `"\u0041b"`,
+	`{"\/":1}`, `{"/":"a"}`}
 
 // damaged calls f with all that one wrong, missing or added byte makes of in, and with its
 // beginnings.
