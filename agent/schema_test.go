@@ -287,7 +287,8 @@ func TestInputErrorsNameTheMember(t *testing.T) {
 		`{"count":1,"of":{"x":1}}`:                   `invalid input: of[]: type: 1 has type "integer", want "string"`,
 		`{"count":1,"word":"3.000000 "}`:             `invalid input: word: enum: 3.000000  does not equal any of: [3.000000]`,
 	} {
-		_, err := host.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "a", Name: "t", Input: json.RawMessage(in)})
+		_, err := host.Call(t.Context(),
+			&agent.Call{Op: agent.OpTool, Agent: "a", Name: "t", Input: json.RawMessage(in)})
 		if agent.CodeOf(err) != agent.CodeInvalidArgument || !strings.HasSuffix(err.Error(), ": "+want) {
 			t.Errorf("%s: %v, want %s", in, err, want)
 		}
