@@ -26,6 +26,7 @@ var ranks = map[string]int{
 	"internal/nearest":              0,
 	"internal/statedir":             1,
 	"internal/rotate":               2,
+	"internal/traces":               3,
 	"mcp":                           1,
 	"internal/calls":                2,
 	"internal/lifecycle":            2,

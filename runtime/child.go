@@ -60,6 +60,9 @@ func (r *Runtime) own(t *client.Target, p planned, i *route.Instance, n int) err
 		Restart:   supervise.Policy(r.cfg.Restart),
 		Telemetry: r.cfg.Telemetry, ExportHeaders: headers, LogLevel: r.logLevel(), Limits: privateLimits(r.cfg.MCP),
 		NoFastPath: noFastPath(r.cfg.MCP)}
+	if r.cfg.File != "" {
+		h.State = r.state
+	}
 	var err error
 	if t.Hello, err = json.Marshal(h); err != nil {
 		return fmt.Errorf("agent %s: encode its config for a child process: %w", p.name, err)

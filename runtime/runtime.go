@@ -172,6 +172,9 @@ func (r *Runtime) telemetryConfig() telemetry.Config {
 		PerProcess: r.cfg.Telemetry.Service == project.ServicePerProcess, Content: r.cfg.Telemetry.Content,
 		ServiceName: r.cfg.Project, Project: r.cfg.Project, Process: r.process, Version: r.opts.Version, Logger: r.log,
 		Provider: r.opts.TracerProvider}
+	if r.cfg.File != "" { // else nobody could find them
+		c.State, c.Recent = r.state, int64(r.cfg.Telemetry.Recent)
+	}
 	if r.cfg.HasSecrets() {
 		c.Mask = r.cfg.Redact
 	}

@@ -80,6 +80,10 @@ type Telemetry struct {
 	// panics, or arguments and results as well. Secrets of the project file are masked, and long
 	// texts are cut.
 	Content string `yaml:"content" default:"errors" oneof:"none errors all"`
+	// How large the files with recent traces become, in the folder "traces" of the state folder:
+	// "openmas trace" shows them. Left out: 64 MiB where traces are sent to a receiver, else there
+	// are none.
+	Recent Size `json:",omitempty" yaml:"recent" min:"64KiB" off:"-1"`
 }
 
 // Log is what is kept of the log in files, besides what the command shows of it. They are in the

@@ -57,6 +57,7 @@ type Hello struct {
 	Type      string            `json:"type"`
 	Config    map[string]any    `json:"config,omitempty"`
 	StateDir  string            `json:"stateDir"`
+	State     string            `json:"state,omitempty"` // of the project, for recent traces; empty: none
 	Dir       string            `json:"dir"`
 	Broker    string            `json:"broker"`
 	URL       string            `json:"url"`

@@ -33,7 +33,8 @@ func Serve(ctx context.Context, types agent.Types, in io.Reader, out, errOut io.
 		telemetry.IDs))
 	tel, err := telemetry.Setup(ctx, telemetry.Config{Endpoint: h.Telemetry.Endpoint, Protocol: h.Telemetry.Protocol,
 		PerProcess: h.Telemetry.Service == project.ServicePerProcess, Content: h.Telemetry.Content,
-		Headers:     h.ExportHeaders,
+		Headers: h.ExportHeaders,
+		State:   h.State, Recent: int64(h.Telemetry.Recent),
 		ServiceName: h.Agent, Project: h.Project, Process: fmt.Sprintf("%s/%d", h.Process, os.Getpid()),
 		Version: h.Program, Mask: project.Redactor(h.Secrets), Logger: log})
 	if err != nil {

@@ -1,12 +1,17 @@
 package telemetry
 
 import (
+	"cmp"
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
+	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/openmas/openmas/internal/rotate"
 )
 
 const scope = "github.com/openmas/openmas"
@@ -49,9 +54,35 @@ type Config struct {
 	Environ func(key string) (value string, ok bool)
 	// Logger gets a line when spans cannot be exported, one a minute at most; nil drops it.
 	Logger *slog.Logger
+	// State is the state folder of the project. Its folder [TracesFolder] has the spans of recent
+	// traces, in files of Recent bytes together. Recent 0 keeps them, 64 MiB, where spans are
+	// exported; negative, or without State, keeps none.
+	State  string
+	Recent int64
 	// Exporter, if not nil, gets the spans in place of an OTLP receiver. It is shut down with the
 	// Telemetry.
 	Exporter sdktrace.SpanExporter
+}
+
+// TracesFolder is the folder of recent traces.
+const TracesFolder = "traces"
+
+// recentSize is how large the files of recent traces are where nobody says.
+const recentSize = 64 << 20
+
+// keepsRecent reports whether the spans of recent traces are kept.
+func (c Config) keepsRecent(exported bool) bool {
+	return c.State != "" && (c.Recent > 0 || c.Recent == 0 && exported)
+}
+
+// recent makes what keeps them.
+func (c Config) recent() *recent {
+	size := cmp.Or(c.Recent, recentSize)
+	var once sync.Once
+	return newRecent(rotate.New(c.State, TracesFolder, strings.ReplaceAll(c.Process, "/", "-"),
+		rotate.Bounds{Size: size, Files: 500, Age: 7 * 24 * time.Hour}), func(err error) {
+		once.Do(func() { c.Logger.Warn("recent traces are not kept in files", "error", err) })
+	})
 }
 
 func (c Config) withDefaults() Config {

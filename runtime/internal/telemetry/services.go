@@ -81,6 +81,31 @@ type shared struct{ sdktrace.SpanProcessor }
 // Shutdown implements [sdktrace.SpanProcessor].
 func (shared) Shutdown(context.Context) error { return nil }
 
+// both hands spans to two processors.
+type both [2]sdktrace.SpanProcessor
+
+// OnStart implements [sdktrace.SpanProcessor].
+func (b both) OnStart(ctx context.Context, s sdktrace.ReadWriteSpan) {
+	b[0].OnStart(ctx, s)
+	b[1].OnStart(ctx, s)
+}
+
+// OnEnd implements [sdktrace.SpanProcessor].
+func (b both) OnEnd(s sdktrace.ReadOnlySpan) {
+	b[0].OnEnd(s)
+	b[1].OnEnd(s)
+}
+
+// ForceFlush implements [sdktrace.SpanProcessor].
+func (b both) ForceFlush(ctx context.Context) error {
+	return errors.Join(b[1].ForceFlush(ctx), b[0].ForceFlush(ctx))
+}
+
+// Shutdown implements [sdktrace.SpanProcessor].
+func (b both) Shutdown(ctx context.Context) error {
+	return errors.Join(b[1].Shutdown(ctx), b[0].Shutdown(ctx))
+}
+
 // resource describes this process. What cannot be found out is left out. When the environment names
 // a service, all is of that one.
 func (c *Config) resource(ctx context.Context) *resource.Resource {

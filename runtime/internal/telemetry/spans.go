@@ -162,7 +162,7 @@ func (t *Telemetry) Runner(name string, run func(context.Context) error) func(co
 		return run
 	}
 	return func(ctx context.Context) (err error) {
-		ctx, span := t.tracer(name).Start(ctx, "invoke_agent "+clean(name), trace.WithNewRoot(), trace.WithAttributes(
+		ctx, span := t.tracer(name).Start(ctx, runName+clean(name), trace.WithNewRoot(), trace.WithAttributes(
 			attribute.String("gen_ai.operation.name", "invoke_agent"),
 			attribute.String("gen_ai.agent.name", clean(name))))
 		e := ending{span: span, callee: true, panicked: true}

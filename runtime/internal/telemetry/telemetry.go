@@ -42,7 +42,12 @@ func Setup(ctx context.Context, c Config) (*Telemetry, error) {
 		if err != nil {
 			return nil, err
 		}
-		if target == nil {
+		switch {
+		case target == nil && c.keepsRecent(false):
+			t.describe(ctx, c)
+			t.services.processor = c.recent()
+			return t, nil
+		case target == nil:
 			return &Telemetry{}, nil
 		}
 		if next, err = target.exporter(ctx, c.Headers); err != nil {
@@ -51,11 +56,19 @@ func Setup(ctx context.Context, c Config) (*Telemetry, error) {
 		to = target.url.Redacted()
 	}
 	t.exporter = newExporter(next, to, c.Logger)
+	t.describe(ctx, c)
+	t.services.processor = sdktrace.NewBatchSpanProcessor(t.exporter)
+	if c.keepsRecent(true) {
+		t.services.processor = both{t.services.processor, c.recent()}
+	}
+	return t, nil
+}
+
+// describe notes what the providers are made with.
+func (t *Telemetry) describe(ctx context.Context, c Config) {
 	t.parentDecides = c.parentDecides()
 	t.services.base = c.resource(ctx)
 	t.services.config = c
-	t.services.processor = sdktrace.NewBatchSpanProcessor(t.exporter)
-	return t, nil
 }
 
 // On reports whether spans are made.
@@ -66,7 +79,7 @@ func (t *Telemetry) tracer(name string) trace.Tracer { return t.services.tracer(
 
 // Flush exports the spans that have ended.
 func (t *Telemetry) Flush(ctx context.Context) error {
-	if !t.On() || t.exporter == nil {
+	if !t.On() || t.services.processor == nil {
 		return nil
 	}
 	if err := t.services.processor.ForceFlush(ctx); err != nil {
@@ -79,8 +92,11 @@ func (t *Telemetry) Flush(ctx context.Context) error {
 // ends, and says how many spans were not exported since the last line in the log about it; give it
 // a deadline. Safe to call twice; later spans are dropped.
 func (t *Telemetry) Shutdown(ctx context.Context) error {
-	if !t.On() || t.exporter == nil {
+	switch {
+	case !t.On() || t.services.processor == nil:
 		return nil
+	case t.exporter == nil:
+		return t.services.processor.Shutdown(ctx)
 	}
 	// Given ctx itself, the SDK would leave its goroutine behind when ctx ends. So the exporter is
 	// told, and the goroutine waited for.
