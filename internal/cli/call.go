@@ -43,16 +43,23 @@ else as text), or - for JSON on standard input.`,
 			ctx, cancel := context.WithTimeoutCause(c.Context(), timeout,
 				fmt.Errorf("over after %v (--timeout)", timeout))
 			defer cancel()
-			return a.withTarget(ctx, &t, args[0], func(ctx context.Context, t target) error {
+			var failed time.Time // when a call that failed was made
+			err = a.withTarget(ctx, &t, args[0], func(ctx context.Context, t target) error {
 				if err := t.tried(ctx, args[0]); err != nil {
 					return err
 				}
+				began := time.Now()
 				res, err := t.call(ctx, args[0], agent.Call{Input: input, Back: a.backChannel()})
 				if err != nil {
+					failed = began
 					return fmt.Errorf("%s: %w", args[0], err)
 				}
 				return f.print(a.Out, wholeResult{res, res.Raw}, func(w io.Writer) error { return showResult(w, res) })
 			})
+			if failed.IsZero() {
+				return err
+			}
+			return a.leading(err, &t, args[0], failed) // a system that was started has written its spans
 		},
 	}
 	t.register(c)

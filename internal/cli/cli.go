@@ -48,7 +48,7 @@ over a broker, or over MCP.
   openmas list                      list what its agents offer
   openmas call geo.locate city=Bern call a tool`,
 		a.runCommand(), a.validateCommand(), a.listCommand(), a.callCommand(), a.eventsCommand(),
-		a.statusCommand(), a.logsCommand(), a.versionCommand())
+		a.statusCommand(), a.logsCommand(), a.traceCommand(), a.versionCommand())
 	for _, command := range a.Commands {
 		root.AddCommand(command(a))
 	}

@@ -78,7 +78,7 @@ func FuzzParseLine(f *testing.F) {
 		}) >= 0 && !strings.HasPrefix(s, "{") && !strings.Contains(s, "=") {
 			t.Errorf("%q says nothing", s)
 		}
-		if strings.Contains(visible(l.Message), "\x1b") {
+		if strings.Contains(Visible(l.Message), "\x1b") {
 			t.Errorf("%q steers the terminal", s)
 		}
 	})

@@ -60,10 +60,10 @@ func (t *terminal) Handle(_ context.Context, r slog.Record) error {
 	}
 	b.WriteString(t.paint(levelColor(r.Level), fmt.Sprintf("%-5s", LevelName(r.Level))) + " ")
 	if line.agent != "" {
-		b.WriteString(t.paint(agentColor(line.agent), visible(line.agent)) + " ")
+		b.WriteString(t.paint(agentColor(line.agent), Visible(line.agent)) + " ")
 	}
 	message, more, _ := strings.Cut(r.Message, "\n")
-	b.WriteString(visible(message) + line.fields + "\n")
+	b.WriteString(Visible(message) + line.fields + "\n")
 	if more != "" {
 		b.WriteString(indented(more))
 	}
@@ -89,7 +89,7 @@ func (t *terminal) WithGroup(name string) slog.Handler {
 		return t
 	}
 	out := *t
-	out.prefix += visible(name) + "."
+	out.prefix += Visible(name) + "."
 	return &out
 }
 
@@ -98,7 +98,7 @@ func (t *terminal) add(prefix string, a slog.Attr) {
 	v := a.Value.Resolve()
 	if v.Kind() == slog.KindGroup {
 		if a.Key != "" {
-			prefix += visible(a.Key) + "."
+			prefix += Visible(a.Key) + "."
 		}
 		for _, inner := range v.Group() {
 			t.add(prefix, inner)
@@ -111,9 +111,9 @@ func (t *terminal) add(prefix string, a slog.Attr) {
 	case prefix == "" && a.Key == keyAgent && t.agent == "":
 		t.agent = text
 	case strings.Contains(strings.TrimRight(text, "\n"), "\n"):
-		t.blocks += "    " + t.paint(faint, prefix+visible(a.Key)+":") + "\n" + indented(text)
+		t.blocks += "    " + t.paint(faint, prefix+Visible(a.Key)+":") + "\n" + indented(text)
 	default:
-		t.fields += " " + t.paint(faint, prefix+visible(a.Key)+"=") + quoted(text)
+		t.fields += " " + t.paint(faint, prefix+Visible(a.Key)+"=") + quoted(text)
 	}
 }
 
@@ -135,7 +135,7 @@ func quoted(s string) string {
 	if s == "" || strings.ContainsAny(s, " =\"") {
 		s = strconv.Quote(s)
 	}
-	return visible(s)
+	return Visible(s)
 }
 
 // maxBlock bounds the lines of a block.
@@ -149,7 +149,7 @@ func indented(text string) string {
 			fmt.Fprintf(&b, "    … %d lines more\n", len(lines)-i)
 			break
 		}
-		b.WriteString("    " + visible(strings.ReplaceAll(strings.TrimRight(line, "\r"), "\t", "    ")) + "\n")
+		b.WriteString("    " + Visible(strings.ReplaceAll(strings.TrimRight(line, "\r"), "\t", "    ")) + "\n")
 	}
 	return b.String()
 }

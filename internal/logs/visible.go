@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// visible is s with its control characters written out: what a stranger's program says must not
+// Visible is s with its control characters written out: what a stranger's program says must not
 // steer a terminal. Formatting characters that reverse or hide text count as such.
-func visible(s string) string {
+func Visible(s string) string {
 	if !strings.ContainsFunc(s, steers) && utf8.ValidString(s) {
 		return s
 	}

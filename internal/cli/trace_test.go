@@ -1,0 +1,96 @@
+//go:build unix
+
+package cli
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/openmas/openmas/internal/testkit"
+)
+
+const traced = `project: crew
+agents:
+  greeter: {type: greeter, communicator: mcp-stdio, config: {greeting: Hi}}
+  host: {type: host}
+telemetry: {recent: 1MiB}
+`
+
+// A call that failed leads to its trace, over processes, whether the system runs, was killed, or
+// was started for the call.
+func TestTrace(t *testing.T) {
+	testkit.Processes(t)
+	path := projectFile(t, traced)
+	p := program(t, io.Discard, "run", path)
+	p.start()
+	testkit.Eventually(t, "the system answers", func() bool {
+		return run(t, "", "status", "-p", path).code == exitOK
+	})
+	follow(t, path)
+	p.signal(syscall.SIGKILL)
+	<-p.ended
+	follow(t, path) // one that starts the system
+	r := run(t, "", "trace", "--failed", "-p", path)
+	if r.code != exitOK || strings.Count(r.out, "invalid_argument") != 2 {
+		t.Errorf("trace --failed: %+v", r)
+	}
+	if r := run(t, "", "trace", "0123", "-p", path); r.code != exitFailed || !strings.Contains(r.err, "no trace 0123") {
+		t.Errorf("trace of nothing: %+v", r)
+	}
+	r = run(t, "", "trace", "--last", "--json", "-p", path)
+	var all []struct{ Spans []struct{ Name string } }
+	if err := json.Unmarshal([]byte(r.out), &all); err != nil || len(all) != 1 || len(all[0].Spans) < 2 {
+		t.Errorf("trace --json: %+v, %v", r, err)
+	}
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".openmas", "traces", "*.jsonl"))
+	if err != nil || len(files) < 3 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	if r := run(t, "", "trace", files[0]); r.code != exitOK || !strings.Contains(r.out, "greeter.greet") {
+		t.Errorf("trace FILE: %+v", r)
+	}
+	if err := os.WriteFile(files[0], []byte("no JSON\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := run(t, "", "trace", files[0]); r.code != exitUsage || !strings.Contains(r.err, "line 1 is no OTLP") {
+		t.Errorf("trace of no trace: %+v", r)
+	}
+}
+
+// follow makes a call that fails, and looks at the trace that its error names.
+func follow(t *testing.T, path string) {
+	t.Helper()
+	r := run(t, "", "call", "greeter.greet", `{"name": 7}`, "-p", path)
+	m := regexp.MustCompile(`openmas trace ([0-9a-f]{32})`).FindStringSubmatch(r.err)
+	if r.code != exitFailed || m == nil {
+		t.Fatalf("call: %+v", r)
+	}
+	var shown result
+	testkit.Eventually(t, "the trace is there", func() bool {
+		shown = run(t, "", "trace", m[1][:12], "-p", path)
+		return shown.code == exitOK
+	})
+	if !strings.Contains(shown.out, "✗ invalid_argument: ") || !strings.Contains(shown.out, "greeter.greet") {
+		t.Errorf("trace:\n%s%s", shown.out, shown.err)
+	}
+}
+
+// Without traces an error says how to turn them on.
+func TestWithoutTraces(t *testing.T) {
+	path := projectFile(t, "agents: {greeter: {type: greeter}}")
+	r := run(t, "", "call", "greeter.greet", "-p", path)
+	if r.code != exitFailed || !strings.Contains(r.err, "telemetry: {recent: 64MiB}") ||
+		!strings.Contains(r.err, "openmas logs --failed") {
+		t.Errorf("%+v", r)
+	}
+	if r := run(t, "", "trace", "--last", "-p", path); r.code != exitFailed ||
+		!strings.Contains(r.err, "telemetry: {recent: 64MiB}") {
+		t.Errorf("%+v", r)
+	}
+}
