@@ -13,7 +13,7 @@ import (
 
 // Main is the main function of a program with p's types: it runs the command of the process's
 // arguments, or, in a child process of its own, serves one agent. It returns the exit code. The
-// first SIGINT or SIGTERM stops in order, the second at once with 130.
+// first SIGINT, SIGTERM or SIGHUP stops in order, the second at once with 130.
 func Main(p Program) int {
 	p.Environ = os.Environ()
 	if p.Version == "" {
@@ -35,11 +35,15 @@ func Main(p Program) int {
 	return exitOK
 }
 
-// signals returns a context that ends at the first SIGINT or SIGTERM. The second ends the process.
+// signals returns a context that ends at the first SIGINT, SIGTERM or SIGHUP, which a closed
+// terminal sends. The second ends the process. A SIGHUP that is ignored, as below nohup, stays so.
 func signals(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	got := make(chan os.Signal, 2)
 	signal.Notify(got, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(got, syscall.SIGHUP)
+	}
 	over, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -87,8 +87,14 @@ func (p *process) code() int {
 	}
 }
 
-// The first SIGTERM lets a call in flight end, and refuses new ones.
-func TestSIGTERMDrains(t *testing.T) {
+// The first signal lets a call in flight end, and refuses new ones.
+func TestSignalsDrain(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(s.String(), func(t *testing.T) { testDrain(t, s) })
+	}
+}
+
+func testDrain(t *testing.T, s syscall.Signal) {
 	path := projectFile(t, "agents: {worker: {type: worker}}")
 	p := program(t, io.Discard, "run", path, "--listen", "127.0.0.1:0")
 	p.start()
@@ -98,10 +104,10 @@ func TestSIGTERMDrains(t *testing.T) {
 		answer <- runWith(context.Background(), "", nil, "call", "worker.wait", "--url", url)
 	}()
 	p.err.await(t, "msg=waiting")
-	p.signal(syscall.SIGTERM)
+	p.signal(s)
 	p.err.await(t, "msg=stopping")
 	if r := run(t, "", "call", "worker.print", "--url", url); r.code != exitFailed || r.out != "" {
-		t.Errorf("a call after SIGTERM: %+v", r)
+		t.Errorf("a call after the signal: %+v", r)
 	}
 	if err := os.WriteFile(filepath.Join(filepath.Dir(path), ".openmas", "agents", "worker", "release"), nil,
 		0o600); err != nil {

@@ -175,12 +175,35 @@ func TestLinksThatAToolHasReturned(t *testing.T) {
 			agent.Info{Name: "eve", Tools: dir.infos[0].Tools})
 		s := newSite(t, dir, GatewayOptions{})
 		c, other := s.dial(t, "", codec.Version20260728), s.dial(t, "", codec.Version20260728)
-		other.ask(t, "tools/call", `{"name":"eve_t"}`)
+		if got := other.ask(t, "tools/call", `{"name":"eve_t"}`); !strings.Contains(got, `"made://eve/one off"`) {
+			t.Errorf("a link that fits another agent's template: %s", got)
+		}
 		read := func(uri string) string {
 			return c.ask(t, "resources/read", fmt.Sprintf(`{"uri":%q}`, uri))
 		}
 		if got := read("made://one off"); !strings.Contains(got, `"text":"amy.made://one off"`) {
 			t.Errorf("led away from the template: %s", got)
+		}
+	})
+	t.Run("taken", func(t *testing.T) {
+		dir := answering("amy", answer)
+		dir.infos = append(dir.infos, agent.Info{Name: "eve", Tools: dir.infos[0].Tools,
+			Resources: []agent.ResourceInfo{{Template: "own://{id}", Name: "t"}}},
+			agent.Info{Name: "zoe", Resources: []agent.ResourceInfo{{Template: "own://{id}", Name: "t"}}})
+		s := newSite(t, dir, GatewayOptions{})
+		for _, version := range []string{codec.Version20251125, codec.Version20260728} {
+			c := s.dial(t, "", version)
+			c.ask(t, "tools/call", `{"name":"amy_t"}`)
+			if got := c.ask(t, "tools/call", `{"name":"eve_t"}`); !strings.Contains(got, `"made://eve/one off"`) {
+				t.Errorf("%s: a link that another agent has returned before: %s", version, got)
+			}
+			for sent, want := range map[string]string{"made://one off": "amy.made://one off",
+				"made://eve/one off": "eve.made://one off", "own://5": "eve.own://5", "own://zoe/5": "zoe.own://5"} {
+				got := c.ask(t, "resources/read", fmt.Sprintf(`{"uri":%q}`, sent))
+				if !strings.Contains(got, `"text":"`+want+`"`) || !strings.Contains(got, fmt.Sprintf(`"uri":%q`, sent)) {
+					t.Errorf("%s: %s: %s", version, sent, got)
+				}
+			}
 		}
 	})
 	t.Run("not exposed", func(t *testing.T) {

@@ -70,19 +70,36 @@ func (e *endpoint) resource(c *session, sent string) (catalog.Target, bool) {
 }
 
 // unlisted finds a resource that no list has: the session's tools have returned it, or a template
-// matches. Clients that share what they were given cannot lead each other away from a template.
+// matches. No link leads away from another agent's template, but one that names its own agent.
 func (e *endpoint) unlisted(c *session, sent string) (catalog.Target, bool) {
-	links := e.given(c)
-	if links.Shared {
-		if to, ok := e.catalog.Load().Templated(sent); ok {
-			return to, true
-		}
+	templated, matches := e.catalog.Load().Templated(sent)
+	to, ok := e.given(c).Find(uri.Canonical(sent))
+	if !ok || to.Agent != e.agent && (e.readable == nil || !e.readable(to.Agent)) {
+		return templated, matches
 	}
-	if to, ok := links.Find(uri.Canonical(sent)); ok &&
-		(to.Agent == e.agent || e.readable != nil && e.readable(to.Agent)) {
-		return to, true
+	if at, _, _ := uri.CutAgent(sent); matches && templated.Agent != to.Agent && at != to.Agent {
+		return templated, true
 	}
-	return e.catalog.Load().Templated(sent)
+	return to, true
+}
+
+// exported is how clients read what an agent calls own. Where own leads to another agent, by a
+// list, a template or a link that the client was given before, it has the agent's name in front.
+func (e *endpoint) exported(cat *catalog.Catalog, given *catalog.Links, agentName, own string) string {
+	if exported := cat.ExportedURI(agentName, own); exported != own {
+		return exported
+	}
+	to, ok := cat.Listed(own)
+	if !ok {
+		to, ok = cat.Templated(own)
+	}
+	if !ok {
+		to, ok = given.Find(uri.Canonical(own))
+	}
+	if ok && to.Agent != agentName {
+		return uri.AtAgent(own, agentName)
+	}
+	return own
 }
 
 // given are the links that calls of the session have returned. In the version of the protocol
@@ -100,8 +117,8 @@ func (e *endpoint) export(c *session, call *agent.Call, res *agent.Result) *agen
 	if e.agent != "" || c.identity.Trusted || call.Op == agent.OpComplete {
 		return res
 	}
-	cat := e.catalog.Load()
-	rename := func(own string) string { return cat.ExportedURI(call.Agent, own) }
+	cat, given := e.catalog.Load(), e.given(c)
+	rename := func(own string) string { return e.exported(cat, given, call.Agent, own) }
 	renamed := cat.Renames(call.Agent)
 	see := func(block *agent.Content) {
 		own := &block.URI
@@ -114,7 +131,7 @@ func (e *endpoint) export(c *session, call *agent.Call, res *agent.Result) *agen
 		exported := rename(*own)
 		renamed = renamed || exported != *own
 		if to, ok := cat.Listed(exported); !ok || to.Agent != call.Agent {
-			e.given(c).Add(uri.Canonical(exported), catalog.Target{Agent: call.Agent, Name: *own})
+			given.Add(uri.Canonical(exported), catalog.Target{Agent: call.Agent, Name: *own})
 		}
 	}
 	for i := range res.Content {
