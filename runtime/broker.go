@@ -90,11 +90,14 @@ func (r *Runtime) openNATS(ctx context.Context) (pubsub.Driver, error) {
 // startEvents brings up the two ways of events: those that are delivered if possible, and those
 // that are kept.
 func (r *Runtime) startEvents(ctx, base context.Context, driver pubsub.Driver) error {
-	events, err := pubsub.NewEvents(driver, pubsub.EventsOptions{Project: r.cfg.Project, Logger: r.log})
+	events, err := pubsub.NewEvents(driver, pubsub.EventsOptions{Project: r.cfg.Project, Logger: r.log,
+		OnDeadLetter: func(d pubsub.DeadLetter) { r.metrics.Dead(d.Agent, d.Event.Topic) }})
 	if err != nil {
 		return fmt.Errorf("events: %w", err)
 	}
-	r.events = &eventRoutes{best: events}
+	r.events = &eventRoutes{best: events, sent: func(ctx context.Context, topic string, err error) {
+		r.metrics.Sent(ctx, r.brokerSystem(), topic, err)
+	}}
 	r.publisher = r.tel.Publisher(r.brokerSystem(), r.events)
 	ctx2, cancel := context.WithCancel(base)
 	r.tasks.Go(func() {
@@ -115,7 +118,7 @@ func (r *Runtime) startEvents(ctx, base context.Context, driver pubsub.Driver) e
 			return fmt.Errorf("events: %s is durable, which needs broker nats", topic)
 		}
 		durable, err := d.Durable(ctx, nats.DurableOptions{Attempts: e.Attempts, Backoff: e.Backoff,
-			InOrder: e.InOrder})
+			InOrder: e.InOrder, OnDeadLetter: func(d nats.DeadLetter) { r.metrics.Dead(d.Agent, d.Event.Topic) }})
 		if err != nil {
 			return fmt.Errorf("events: %s: %w", topic, err)
 		}

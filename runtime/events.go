@@ -12,6 +12,7 @@ import (
 // eventRoutes sends each topic's events the way that the project file sets. Its routes are fixed
 // once the system has started.
 type eventRoutes struct {
+	sent    func(ctx context.Context, topic string, err error)
 	best    *pubsub.Events
 	durable map[string]*nats.Durable
 }
@@ -25,6 +26,12 @@ func (e *eventRoutes) keep(topic string, d *nats.Durable) {
 
 // Publish implements [agent.Publisher].
 func (e *eventRoutes) Publish(ctx context.Context, p agent.Event) error {
+	err := e.publish(ctx, p)
+	e.sent(ctx, p.Topic, err)
+	return err
+}
+
+func (e *eventRoutes) publish(ctx context.Context, p agent.Event) error {
 	if d := e.durable[p.Topic]; d != nil {
 		return d.Publish(ctx, p)
 	}

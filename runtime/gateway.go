@@ -16,6 +16,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/nearest"
+	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/access"
 	"github.com/openmas/openmas/runtime/internal/child"
@@ -81,7 +82,9 @@ func (r *Runtime) serveGateway() error {
 			o.Expose = append(slices.Clone(g.Expose), child.Runtime)
 		}
 	}
-	gw, err := server.NewGateway(arriving{r.dir, r.tel.Server(telemetry.Hop{Service: child.Runtime})(r.dir)}, o)
+	o.OnSessionEnd = func(t mcp.Transport, opened time.Time) { r.metrics.ServerSession(overOf(t), time.Since(opened)) }
+	calls := r.tel.Server(telemetry.Hop{Service: child.Runtime})(r.metrics.OfClients().Measure(r.dir))
+	gw, err := server.NewGateway(arriving{r.dir, calls}, o)
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
@@ -92,6 +95,9 @@ func (r *Runtime) serveGateway() error {
 	}
 	return nil
 }
+
+// overOf is the communicator of a client's session.
+func overOf(t mcp.Transport) string { return "mcp-" + string(t) }
 
 // down says why an agent of which nobody knows yet what it offers takes no calls.
 func (r *Runtime) down(name string) error {
@@ -149,6 +155,7 @@ func (r *Runtime) hostOptions() server.Options {
 		NoFastPath: noFastPath(r.cfg.MCP), Process: r.shared, Describe: r.tel.Wants(),
 		OnRefused: func(ctx context.Context, c *agent.Call, why *agent.Error, known func() []string) {
 			ctx = r.tel.Refused(ctx, c, why)
+			r.metrics.OfClients().Record(ctx, c, "", 0, why)
 			_ = r.calls.Made(ctx, c, 0, why, func() string { return nearest.Hint(c.Name, known()) })
 		}}
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/ops"
 	"github.com/openmas/openmas/mcp/server"
+	"github.com/openmas/openmas/runtime/internal/child"
+	"github.com/openmas/openmas/runtime/internal/telemetry"
 )
 
 // startOperations opens the socket for whoever runs this process. Without it, the process cannot be
@@ -46,7 +48,8 @@ func (r *Runtime) startProbes(ctx context.Context) error {
 	if o == nil || r.opts.Mode.calm() {
 		return nil
 	}
-	h, err := server.Options{}.Guard(ops.Probes{Ready: r.operatorsReadiness, Token: o.Token})
+	h, err := server.Options{}.Guard(ops.Probes{Ready: r.operatorsReadiness, Metrics: r.metrics.Handler(),
+		Token: o.Token})
 	if err != nil {
 		return err
 	}
@@ -58,6 +61,49 @@ func (r *Runtime) startProbes(ctx context.Context) error {
 	r.serveHTTP("ops", ln, h)
 	r.log.Info("probes and scrapers are answered", "ops", r.opsURL.Load())
 	return nil
+}
+
+// startMetrics makes the instruments: before anything that is measured.
+func (r *Runtime) startMetrics(ctx context.Context) error {
+	m, err := telemetry.SetupMetrics(ctx, r.telemetryConfig(), r.cfg.Ops != nil && !r.opts.Mode.calm())
+	if err != nil {
+		return err
+	}
+	r.metrics = m
+	r.onClose("metrics", m.Shutdown)
+	return m.Observe(r.snapshot)
+}
+
+// snapshot is what instruments show that are asked for their values.
+func (r *Runtime) snapshot() (s telemetry.Snapshot) {
+	if gw := r.gateway.Load(); gw != nil {
+		s.Sessions = map[string]int{}
+		for _, open := range gw.Sessions() {
+			s.Sessions[overOf(open.Transport)]++
+		}
+	}
+	select {
+	case <-r.ready:
+	default:
+		return s // what starts is not to be looked at yet
+	}
+	for _, c := range r.dir.All() {
+		if c.Name == child.Runtime {
+			continue
+		}
+		a := telemetry.AgentSnapshot{Name: c.Name, InFlight: c.UnderWay(), Queued: r.broker.Queued(c.Name),
+			Retries: c.Retries(), Instances: map[string]int{string(StateReady): 0}}
+		for _, i := range c.Shown.Instances() {
+			a.Instances[string(i.Look().State)]++
+			if n := i.Restarts(); r.cfg.Agents[c.Name].Child() {
+				a.Restarts += n
+			} else {
+				a.Reconnects += n
+			}
+		}
+		s.Agents = append(s.Agents, a)
+	}
+	return s
 }
 
 func (r *Runtime) operatorsReadiness() error { return r.readiness(true) }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/openmas/openmas/communicator/pubsub"
@@ -84,6 +85,10 @@ type Options struct {
 	// it down, after Run has returned. All spans are of its one service then. It is not for child
 	// processes.
 	TracerProvider trace.TracerProvider
+	// MeterProvider makes the instruments, in place of /metrics and of what the project file and
+	// the environment say of their export. Whose it is shuts it down, after Run has returned. It is
+	// not for child processes.
+	MeterProvider metric.MeterProvider
 	// Drivers are brokers of the program's own, by the word under broker.type that chooses one.
 	Drivers map[string]NewDriver
 	// Strict fails the start when any agent cannot be reached at first, as if all were critical

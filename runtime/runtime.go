@@ -47,6 +47,7 @@ type Runtime struct {
 	opsURL  atomic.Value // string: that of probes and scrapers
 
 	tel       *telemetry.Telemetry
+	metrics   *telemetry.Metrics // nil: off
 	driver    pubsub.Driver
 	broker    *pubsub.Communicator
 	events    *eventRoutes
@@ -132,7 +133,8 @@ func (r *Runtime) callee(p planned, next agent.Caller, shown *route.Pool) route.
 	}
 	return route.Options{Name: p.name, Over: p.cfg.Communicator, Route: next, Shown: shown,
 		Policy: r.cfg.PolicyFor(p.name, ""), ToolPolicies: own, Trusted: !p.foreign(), Mask: r.mask,
-		Log: r.calls, Telemetry: r.tel, Hop: r.hop(p.name, p.cfg.Communicator), Budget: r.budget}
+		Log: r.calls, Telemetry: r.tel, Measured: r.metrics.OfCalls(), Hop: r.hop(p.name, p.cfg.Communicator),
+		Budget: r.budget}
 }
 
 // hop describes the way to an agent to telemetry.
@@ -171,7 +173,7 @@ func (r *Runtime) telemetryConfig() telemetry.Config {
 	c := telemetry.Config{Endpoint: r.cfg.Telemetry.Endpoint, Protocol: r.cfg.Telemetry.Protocol,
 		PerProcess: r.cfg.Telemetry.Service == project.ServicePerProcess, Content: r.cfg.Telemetry.Content,
 		ServiceName: r.cfg.Project, Project: r.cfg.Project, Process: r.process, Version: r.opts.Version, Logger: r.log,
-		Provider: r.opts.TracerProvider}
+		Provider: r.opts.TracerProvider, MeterProvider: r.opts.MeterProvider}
 	if r.cfg.File != "" { // else nobody could find them
 		c.State, c.Recent = r.state, int64(r.cfg.Telemetry.Recent)
 	}

@@ -33,6 +33,7 @@ type session struct {
 	instance *route.Instance
 	dial     dial
 	peer     communicator.Peer // nil while there is none
+	since    time.Time         // when it came
 }
 
 // openSession connects instance n of a pool, and keeps it connected until it is taken back. Where
@@ -79,7 +80,7 @@ func (r *Runtime) openSession(ctx, base context.Context, p planned, pool *route.
 
 // up puts a fresh session to work.
 func (s *session) up(ctx context.Context, peer communicator.Peer) {
-	s.peer = peer
+	s.peer, s.since = peer, time.Now()
 	s.pool.Learn(peer.Info())
 	s.instance.Up(peer)
 	s.r.refresh()
@@ -115,6 +116,7 @@ func (s *session) comeBack(ctx context.Context) error {
 // for.
 func (s *session) await(ctx context.Context) error {
 	err := s.ended(ctx)
+	s.r.metrics.ClientSession(ctx, s.agent.name, s.agent.cfg.Communicator, time.Since(s.since), err)
 	if ping := (*client.PingError)(nil); errors.As(err, &ping) {
 		s.r.tel.Failed(ctx, s.r.hop(s.agent.name, s.agent.cfg.Communicator), s.agent.name, "ping", time.Now(), err)
 	}

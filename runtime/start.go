@@ -35,6 +35,9 @@ func (r *Runtime) start(ctx, base context.Context) error {
 	if err := r.listen(ctx); err != nil {
 		return err
 	}
+	if err := r.startMetrics(ctx); err != nil {
+		return err
+	}
 	if err := r.startProbes(ctx); err != nil {
 		return err
 	}
@@ -154,9 +157,12 @@ func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
 // subscribe hands an agent the events that it subscribes to, until it is about to be closed.
 func (r *Runtime) subscribe(c *route.Callee, p planned) error {
 	for _, e := range p.info.Subscriptions {
+		r.metrics.Subscribed(p.name, e.Topic)
 		stop, err := r.events.subscribe(p.name, e.Topic,
 			func(ctx context.Context, pub agent.Event, attempt int) error {
+				began := time.Now()
 				_, err := c.Call(ctx, delivery.Call(p.name, pub, attempt))
+				r.metrics.Handled(ctx, r.brokerSystem(), p.name, pub.Topic, attempt, time.Since(began), err)
 				return err
 			})
 		if err != nil {

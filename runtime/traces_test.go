@@ -30,6 +30,7 @@ type spans struct {
 	mu      sync.Mutex
 	all     []span
 	headers []http.Header // of each export
+	metrics []byte        // the requests with metrics, as they came
 }
 
 type span struct {
@@ -68,6 +69,12 @@ func receiveSpans(t *testing.T) *spans {
 func (s *spans) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var m collector.ExportTraceServiceRequest
 	body, err := io.ReadAll(r.Body)
+	if r.URL.Path == "/v1/metrics" && err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.metrics = append(s.metrics, body...)
+		return
+	}
 	if err == nil {
 		err = proto.Unmarshal(body, &m)
 	}

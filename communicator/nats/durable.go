@@ -44,8 +44,8 @@ type DurableOptions struct {
 	// Replicas is on how many servers of a cluster events are stored. Default 3 in a cluster, else
 	// 1.
 	Replicas int
-	// OnDeadLetter gets every event that is dead-lettered. It may be called concurrently. Default:
-	// a line in the log.
+	// OnDeadLetter gets every event that is dead-lettered, besides the log. It may be called
+	// concurrently. Optional.
 	OnDeadLetter func(DeadLetter)
 }
 
@@ -101,12 +101,12 @@ func (d *Driver) Durable(ctx context.Context, o DurableOptions) (*Durable, error
 			o.Replicas = clusterReplicas
 		}
 	}
-	if o.OnDeadLetter == nil {
-		o.OnDeadLetter = func(dead DeadLetter) {
-			d.o.Logger.Error("a durable event was dead-lettered", "agent", dead.Agent, "topic", dead.Event.Topic,
-				"event",
-				dead.Event.ID, "attempts", dead.Attempts,
-				"error", dead.Reason)
+	also := o.OnDeadLetter
+	o.OnDeadLetter = func(dead DeadLetter) {
+		d.o.Logger.Error("a durable event was dead-lettered", "agent", dead.Agent, "topic", dead.Event.Topic, "event",
+			dead.Event.ID, "attempts", dead.Attempts, "error", dead.Reason)
+		if also != nil {
+			also(dead)
 		}
 	}
 	js, err := jetstream.New(d.nc)

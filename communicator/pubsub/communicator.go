@@ -137,6 +137,20 @@ func (c *Communicator) Serve(ctx context.Context, s communicator.Service) (commu
 	return b, nil
 }
 
+// Queued is how many calls of an agent that is served here wait until one of those that run has
+// ended: see Options.Queue.
+func (c *Communicator) Queued(name string) int {
+	c.mu.Lock()
+	b := c.bound[name]
+	c.mu.Unlock()
+	if b == nil {
+		return 0
+	}
+	b.calls.mu.Lock()
+	defer b.calls.mu.Unlock()
+	return b.calls.waiting.Len()
+}
+
 // Dial implements [communicator.Dialer]. It asks the agent what it offers; that is what
 // [communicator.Peer] Info returns until its Refresh(ctx) asks anew. An agent that nobody serves is
 // unavailable, at once where the driver can tell, else when ctx ends (10 s without a deadline).

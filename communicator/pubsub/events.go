@@ -33,8 +33,8 @@ type EventsOptions struct {
 	Backoff time.Duration
 	// PublishTimeout is how long Publish waits for room at a slow subscriber. Default 5 s.
 	PublishTimeout time.Duration
-	// OnDeadLetter gets the events that no attempt could handle. It may be called concurrently.
-	// Default: a line in the log.
+	// OnDeadLetter gets the events that no attempt could handle, besides the log. It may be called
+	// concurrently. Optional.
 	OnDeadLetter func(DeadLetter)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
@@ -88,10 +88,12 @@ func NewEvents(d Driver, o EventsOptions) (*Events, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.OnDeadLetter == nil {
-		o.OnDeadLetter = func(d DeadLetter) {
-			o.Logger.Error("an event was dead-lettered", "agent", d.Agent, "topic", d.Event.Topic, "event",
-				d.Event.ID, "attempts", d.Attempts, "error", d.Err)
+	also := o.OnDeadLetter
+	o.OnDeadLetter = func(d DeadLetter) {
+		o.Logger.Error("an event was dead-lettered", "agent", d.Agent, "topic", d.Event.Topic, "event",
+			d.Event.ID, "attempts", d.Attempts, "error", d.Err)
+		if also != nil {
+			also(d)
 		}
 	}
 	quiet := watermill.NewSlogLogger(slog.New(logs.Quieter(o.Logger.Handler(), logs.LevelTrace)))

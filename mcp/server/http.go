@@ -120,6 +120,9 @@ func (h *httpServer) forgetLocked(c *session) {
 	if _, known := h.sessions[c]; known {
 		delete(h.sessions, c)
 		close(c.forgotten)
+		if h.o.OnSessionEnd != nil {
+			h.o.OnSessionEnd(c.transport, c.opened)
+		}
 	}
 	delete(h.byID, c.use.sessionID())
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
@@ -66,7 +67,9 @@ type Options struct {
 	// them, for spans; nil: of none. It must be quick, and may be called concurrently. See
 	// calls.ArrivedBy.
 	Describe func(meta map[string]string) bool
-	Limits   Limits
+	// OnSessionEnd gets the sessions over HTTP that have ended. It must be quick. Optional.
+	OnSessionEnd func(over mcp.Transport, opened time.Time)
+	Limits       Limits
 	// Identify says who sends a request over HTTP; an error turns it away with 401 (403 where its
 	// code is permission_denied). A session belongs to the identity that opened it. nil: everybody
 	// is anonymous. It is called for every request, concurrently, and must be quick.

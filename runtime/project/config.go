@@ -34,7 +34,7 @@ type Config struct {
 	Gateway *Gateway `yaml:"gateway" off:""`
 	// The listener for probes and scrapers. Left out: there is none.
 	Ops *Ops `yaml:"ops" off:""`
-	// Where traces go. "off" sends nothing, whatever the environment says.
+	// Where traces and metrics go. "off" sends nothing, whatever the environment says.
 	Telemetry Telemetry `yaml:"telemetry" off:"endpoint"`
 	// What is kept of the log, for "openmas logs".
 	Log Log `yaml:"log" off:"size"`
@@ -65,11 +65,11 @@ type Config struct {
 	redactor *strings.Replacer // what Redact does; nil: there are no secrets
 }
 
-// Telemetry says where traces are sent. What is left out is taken from the standard
+// Telemetry says where traces and metrics are sent. What is left out is taken from the standard
 // OTEL_EXPORTER_OTLP_ environment variables; without an endpoint nothing is sent.
 type Telemetry struct {
-	// Receiver of traces over OTLP: a URL or host:port. Left out: what the standard environment
-	// variables OTEL_EXPORTER_OTLP_… say. Without them nothing is sent.
+	// Receiver of traces and metrics over OTLP: a URL or host:port. Left out: what the standard
+	// environment variables OTEL_EXPORTER_OTLP_… say. Without them nothing is sent.
 	Endpoint string `yaml:"endpoint" off:"off"`
 	// OTLP over HTTP with protobuf, or over gRPC. Left out: what these variables say, else "http".
 	Protocol string `yaml:"protocol" oneof:"http grpc"`

@@ -45,8 +45,10 @@ type Options struct {
 	// Log gets the end of each call; nil: nobody does.
 	Log       *calls.Log
 	Telemetry *telemetry.Telemetry
-	Hop       telemetry.Hop
-	Budget    *resilience.Budget
+	// Measured gets how long each call took; nil: nobody does.
+	Measured *telemetry.Operations
+	Hop      telemetry.Hop
+	Budget   *resilience.Budget
 }
 
 // A Callee is one agent as its callers in this process see it.
@@ -83,6 +85,9 @@ func (c *Callee) Info() agent.Info {
 
 // UnderWay is how many calls of this process are under way.
 func (c *Callee) UnderWay() int { return int(c.underWay.Load()) }
+
+// Retries is how many attempts were made after the first ones.
+func (c *Callee) Retries() int64 { return c.retries.Load() }
 
 // Unhealthy asks every instance that implements Healther, at the same time, and returns what is
 // wrong with those that are not healthy, by ID.
@@ -127,6 +132,7 @@ func (c *Callee) observed(next agent.Caller) agent.Caller {
 		res, err := next.Call(ctx, call)
 		took := time.Since(began)
 		c.meter.End(tool, name, took, err)
+		c.Measured.Record(ctx, call, c.Over, took, err)
 		return res, c.Log.Made(ctx, call, took, err, func() string { return calls.Meant(call, c.Info()) })
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -48,6 +49,9 @@ type Config struct {
 	// Provider, if not nil, makes the spans in place of providers of our own. Its owner shuts it
 	// down. What is said of the export and of services above is of no effect then.
 	Provider trace.TracerProvider
+	// MeterProvider, if not nil, makes the instruments: see [SetupMetrics]. Its owner shuts it
+	// down.
+	MeterProvider metric.MeterProvider
 	// Environ looks up the variables named here, OTEL_SDK_DISABLED and OTEL_TRACES_EXPORTER; nil is
 	// os.LookupEnv. What the SDK reads itself (OTEL_TRACES_SAMPLER, OTEL_BSP_*, timeouts,
 	// certificates) is always the environment of the process.

@@ -11,32 +11,38 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-const tracesPath = "/v1/traces"
+// A signal is what is sent: its word in the names of variables, and its path at a receiver.
+type signal struct{ env, path string }
+
+var (
+	signalTraces  = signal{"TRACES", "/v1/traces"}
+	signalMetrics = signal{"METRICS", "/v1/metrics"}
+)
 
 // Off is the endpoint of a configuration that sends nothing, whatever the environment says.
 const Off = "off"
 
-// A target is an OTLP receiver of traces.
+// A target is an OTLP receiver.
 type target struct {
 	url  *url.URL
 	grpc bool
 }
 
-// target finds the receiver in the configuration and the environment; nil when there is none, or
-// the environment turns tracing off.
-func (c Config) target() (*target, error) {
+// target finds the receiver of a signal in the configuration and the environment; nil when there is
+// none, or the environment turns it off.
+func (c Config) target(s signal) (*target, error) {
 	if strings.EqualFold(c.env("OTEL_SDK_DISABLED"), "true") {
 		return nil, nil
 	}
-	if name := c.env("OTEL_TRACES_EXPORTER"); name != "" && name != "otlp" {
-		if name != "none" {
-			c.Logger.Warn("telemetry is off: OTEL_TRACES_EXPORTER names an exporter that is not here", "want",
-				"otlp or none", "got", name)
+	if key := "OTEL_" + s.env + "_EXPORTER"; c.env(key) != "" && c.env(key) != "otlp" {
+		if name := c.env(key); name != "none" {
+			c.Logger.Warn("telemetry is off: "+key+" names an exporter that is not here", "want", "otlp or none", "got",
+				name)
 		}
 		return nil, nil
 	}
 	var t target
-	name, value, base := c.endpoint()
+	name, value, base := c.endpoint(s)
 	if value == "" || c.Endpoint == Off {
 		return nil, nil
 	}
@@ -50,23 +56,23 @@ func (c Config) target() (*target, error) {
 	if u.User != nil {
 		return nil, fmt.Errorf("%s: a URL with a user name or password is not used; put credentials in headers", name)
 	}
-	if t.grpc, err = c.grpc(); err != nil {
+	if t.grpc, err = c.grpc(s); err != nil {
 		return nil, err
 	}
-	if base && !t.grpc && !strings.HasSuffix(u.Path, tracesPath) {
-		u = u.JoinPath(tracesPath)
+	if base && !t.grpc && !strings.HasSuffix(u.Path, s.path) {
+		u = u.JoinPath(s.path)
 	}
 	t.url = u
 	return &t, nil
 }
 
 // endpoint returns which setting names the endpoint, and whether it is the base of all OTLP's URLs
-// or that for traces.
-func (c Config) endpoint() (name, value string, base bool) {
+// or that of the signal.
+func (c Config) endpoint(s signal) (name, value string, base bool) {
 	if c.Endpoint != "" {
 		return "telemetry: endpoint", c.Endpoint, true
 	}
-	name = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+	name = "OTEL_EXPORTER_OTLP_" + s.env + "_ENDPOINT"
 	if v := c.env(name); v != "" {
 		return name, v, false
 	}
@@ -74,9 +80,9 @@ func (c Config) endpoint() (name, value string, base bool) {
 	return name, c.env(name), true
 }
 
-func (c Config) grpc() (bool, error) {
+func (c Config) grpc(s signal) (bool, error) {
 	name, value := "telemetry: protocol", c.Protocol
-	for _, key := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
+	for _, key := range []string{"OTEL_EXPORTER_OTLP_" + s.env + "_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
 		if value == "" {
 			name, value = key, c.env(key)
 		}
@@ -114,6 +120,11 @@ func (c Config) Check() error {
 	if c.Provider != nil {
 		return nil
 	}
-	_, err := c.withDefaults().target()
-	return err
+	c = c.withDefaults()
+	for _, s := range []signal{signalTraces, signalMetrics} {
+		if _, err := c.target(s); err != nil {
+			return err
+		}
+	}
+	return nil
 }

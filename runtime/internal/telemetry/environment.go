@@ -39,7 +39,7 @@ func (c Config) ForOwn(name string) (vars, headers map[string]string) {
 // of the program, whose SDK would look for a receiver on this machine.
 func (c Config) ForForeign(name string) map[string]string {
 	c = c.withDefaults()
-	to, err := c.target()
+	to, err := c.target(signalTraces)
 	if err != nil || to == nil { // a start refuses what is wrong with it
 		return map[string]string{"OTEL_SDK_DISABLED": "true"}
 	}
@@ -50,11 +50,11 @@ func (c Config) ForForeign(name string) map[string]string {
 	if c.Project != "" {
 		vars[resourceVar] = "service.namespace=" + c.Project
 	}
-	if _, value, base := c.endpoint(); base {
+	if _, value, base := c.endpoint(signalTraces); base {
 		if !strings.Contains(value, "://") {
 			value = "http://" + value
 		}
-		vars["OTEL_EXPORTER_OTLP_ENDPOINT"] = strings.TrimSuffix(value, tracesPath)
+		vars["OTEL_EXPORTER_OTLP_ENDPOINT"] = strings.TrimSuffix(value, signalTraces.path)
 	} else {
 		vars["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = value
 	}

@@ -69,7 +69,7 @@ func TestSetupFindsTheEndpoint(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.conf.Environ, c.conf.Logger = env(c.env), slog.New(slog.DiscardHandler)
-			got, err := c.conf.target()
+			got, err := c.conf.target(signalTraces)
 			switch {
 			case c.err != "":
 				if err == nil || !strings.Contains(err.Error(), c.err) || strings.Contains(err.Error(), "s3cr3t") {

@@ -38,7 +38,7 @@ func Setup(ctx context.Context, c Config) (*Telemetry, error) {
 	}
 	to, next := "the given exporter", c.Exporter
 	if next == nil {
-		target, err := c.target()
+		target, err := c.target(signalTraces)
 		if err != nil {
 			return nil, err
 		}
