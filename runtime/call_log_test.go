@@ -90,7 +90,8 @@ func TestFailedCallsAreLoggedOnce(t *testing.T) {
 				}, log)
 				got := lines(t, log, slog.LevelInfo, failed)[before:]
 				for key, want := range c.want {
-					if message, _ := got[0]["message"].(string); key == "hint" && strings.HasSuffix(message, want.(string)) {
+					message, _ := got[0]["message"].(string)
+					if key == "hint" && strings.HasSuffix(message, want.(string)) {
 						continue // an error that says it already needs no hint
 					}
 					if got[0][key] != want {

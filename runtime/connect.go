@@ -114,7 +114,8 @@ var transports = map[string]mcp.Transport{project.OverStdio: mcp.Stdio, project.
 
 func (r *Runtime) connectOptions(p planned) client.Options {
 	o := client.Options{Logger: r.log, HandshakeTimeout: r.cfg.StartTimeout(p.name), TimeoutKey: "start.timeout",
-		PingInterval: r.cfg.MCP.PingInterval, MaxFrame: int(r.cfg.MCP.MaxFrame), FrameKey: "mcp.max_frame", MaxBody: int(r.cfg.MCP.MaxBody),
+		PingInterval: r.cfg.MCP.PingInterval, MaxFrame: int(r.cfg.MCP.MaxFrame), FrameKey: "mcp.max_frame",
+		MaxBody:    int(r.cfg.MCP.MaxBody),
 		StdinGrace: r.cfg.Child.StdinWait, TermGrace: r.cfg.Child.TermWait,
 		OnChanged: func(agent.Info) { r.refresh() }, NoFastPath: noFastPath(r.cfg.MCP)}
 	if p.kind == project.KindURL {

@@ -200,7 +200,8 @@ func TestLinksThatAToolHasReturned(t *testing.T) {
 			for sent, want := range map[string]string{"made://one off": "amy.made://one off",
 				"made://eve/one off": "eve.made://one off", "own://5": "eve.own://5", "own://zoe/5": "zoe.own://5"} {
 				got := c.ask(t, "resources/read", fmt.Sprintf(`{"uri":%q}`, sent))
-				if !strings.Contains(got, `"text":"`+want+`"`) || !strings.Contains(got, fmt.Sprintf(`"uri":%q`, sent)) {
+				if !strings.Contains(got, `"text":"`+want+`"`) ||
+					!strings.Contains(got, fmt.Sprintf(`"uri":%q`, sent)) {
 					t.Errorf("%s: %s: %s", version, sent, got)
 				}
 			}
