@@ -58,6 +58,7 @@ func (c *Checker) Output(raw json.RawMessage) (fixed json.RawMessage, what strin
 	// Some clients compile it when they list, all of them when they check a result.
 	compiler := compiler()
 	compiler.DefaultDraft(jsonschema.Draft2020)
+	compiler.UseRegexpEngine(scripted)
 	const self = "tool:///output"
 	if root, ok := doc.(map[string]any); ok && draftOf(doc) == drafts[0] {
 		delete(root, "$schema") // it may be one that is not known here

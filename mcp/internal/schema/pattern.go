@@ -1,0 +1,269 @@
+package schema
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// scripted takes the regular expressions that clients written in JavaScript can compile, with the
+// flag u: one that they cannot makes them refuse the whole list.
+func scripted(s string) (jsonschema.Regexp, error) {
+	p := pattern{in: []rune(s), names: groupNames(s)}
+	if err := p.check(); err != nil {
+		return nil, fmt.Errorf("the pattern %.80q is none of JavaScript: %w", s, err)
+	}
+	return anyRegexp(s), nil
+}
+
+// A pattern is a regular expression that is read by the grammar of ECMA-262 (2024), section 22.2.1,
+// as it is with the flag u.
+type pattern struct {
+	in    []rune
+	at    int
+	names []string // of its groups, in their order
+	// What can be judged at the end only: how many groups there are, and the highest number that
+	// a back reference names.
+	groups, highest int
+}
+
+const syntaxChars = `^$\.*+?()[]{}|/`
+
+func (p *pattern) check() error {
+	if i := slices.IndexFunc(p.names, func(n string) bool { return !isName(n) }); i >= 0 {
+		return fmt.Errorf("%q is no name of a group", p.names[i])
+	}
+	if len(slices.Compact(slices.Sorted(slices.Values(p.names)))) < len(p.names) {
+		return fmt.Errorf("two groups have one name")
+	}
+	if err := p.disjunction(0); err != nil {
+		return err
+	}
+	if p.at < len(p.in) {
+		return p.unexpected()
+	}
+	if p.highest > p.groups {
+		return fmt.Errorf(`\%d refers to no group`, p.highest)
+	}
+	return nil
+}
+
+// groupNames finds what stands between (?< and >, outside of classes and after no backslash.
+func groupNames(s string) (names []string) {
+	class := false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\':
+			i++
+		case class:
+			class = s[i] != ']'
+		case s[i] == '[':
+			class = true
+		default:
+			rest, ok := strings.CutPrefix(s[i:], "(?<")
+			if !ok || strings.HasPrefix(rest, "=") || strings.HasPrefix(rest, "!") {
+				continue
+			}
+			name, _, _ := strings.Cut(rest, ">")
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func isName(s string) bool {
+	for i, r := range s {
+		if !(r == '_' || r == '$' || unicode.IsLetter(r) || i > 0 && unicode.IsDigit(r)) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func (p *pattern) peek() rune {
+	if p.at < len(p.in) {
+		return p.in[p.at]
+	}
+	return -1
+}
+
+func (p *pattern) take(s string) bool {
+	if !strings.HasPrefix(string(p.in[p.at:min(len(p.in), p.at+len(s))]), s) {
+		return false
+	}
+	p.at += len(s)
+	return true
+}
+
+func (p *pattern) unexpected() error {
+	if p.at >= len(p.in) {
+		return fmt.Errorf("it ends too early")
+	}
+	return fmt.Errorf("%q at %d is out of place", p.in[p.at], p.at)
+}
+
+// maxGroups bounds how deep groups nest.
+const maxGroups = 200
+
+func (p *pattern) disjunction(depth int) error {
+	if depth > maxGroups {
+		return fmt.Errorf("its groups nest too deep")
+	}
+	for {
+		switch c := p.peek(); c {
+		case -1, ')':
+			return nil
+		case '|':
+			p.at++
+			continue
+		}
+		if err := p.term(depth); err != nil {
+			return err
+		}
+	}
+}
+
+// term reads an assertion, or an atom with its quantifier.
+func (p *pattern) term(depth int) error {
+	quantifiable := true
+	switch c := p.peek(); {
+	case c == '^' || c == '$':
+		p.at++
+		quantifiable = false
+	case c == '(':
+		p.at++
+		assertion, err := p.group(depth)
+		if err != nil {
+			return err
+		}
+		quantifiable = !assertion
+	case c == '[':
+		p.at++
+		if err := p.class(); err != nil {
+			return err
+		}
+	case c == '\\':
+		p.at++
+		if p.take("b") || p.take("B") {
+			quantifiable = false
+			break
+		}
+		if _, err := p.escape(false); err != nil {
+			return err
+		}
+	case strings.ContainsRune("*+?{}]", c):
+		return p.unexpected()
+	default:
+		p.at++
+	}
+	if !strings.ContainsRune("*+?{", p.peek()) || p.peek() == -1 {
+		return nil
+	}
+	if !quantifiable {
+		return p.unexpected()
+	}
+	return p.quantifier()
+}
+
+// group reads what follows a bracket. assertion: it looks ahead or behind.
+func (p *pattern) group(depth int) (assertion bool, err error) {
+	if p.take("?") {
+		switch {
+		case p.take(":"):
+		case p.take("="), p.take("!"), p.take("<="), p.take("<!"):
+			assertion = true
+		case p.take("<"):
+			for p.peek() != '>' && p.peek() != -1 {
+				p.at++
+			}
+			p.at++
+			p.groups++
+		default:
+			return false, p.unexpected()
+		}
+	} else {
+		p.groups++
+	}
+	if err := p.disjunction(depth + 1); err != nil {
+		return false, err
+	}
+	if !p.take(")") {
+		return false, p.unexpected()
+	}
+	return assertion, nil
+}
+
+func (p *pattern) quantifier() error {
+	if p.take("{") {
+		least, ok := p.number()
+		if !ok {
+			return p.unexpected()
+		}
+		if p.take(",") {
+			if most, ok := p.number(); ok && (len(most) < len(least) || len(most) == len(least) && most < least) {
+				return fmt.Errorf("{%s,%s} is no range", least, most)
+			}
+		}
+		if !p.take("}") {
+			return p.unexpected()
+		}
+	} else {
+		p.at++
+	}
+	p.take("?")
+	return nil
+}
+
+// number reads digits, and drops zeros in front.
+func (p *pattern) number() (digits string, ok bool) {
+	first := p.at
+	for p.peek() >= '0' && p.peek() <= '9' {
+		p.at++
+	}
+	return strings.TrimLeft(string(p.in[first:p.at]), "0"), p.at > first
+}
+
+// class reads what follows an opening bracket.
+func (p *pattern) class() error {
+	p.take("^")
+	for !p.take("]") {
+		first, err := p.classAtom()
+		if err != nil {
+			return err
+		}
+		if p.peek() != '-' || p.at+1 < len(p.in) && p.in[p.at+1] == ']' {
+			continue
+		}
+		p.at++
+		last, err := p.classAtom()
+		switch {
+		case err != nil:
+			return err
+		case first < 0 || last < 0 || first > last:
+			return fmt.Errorf("a range of a class at %d is none", p.at)
+		}
+	}
+	return nil
+}
+
+// classAtom is a character; negative: a class of them.
+func (p *pattern) classAtom() (rune, error) {
+	switch c := p.peek(); {
+	case c == -1:
+		return 0, p.unexpected()
+	case c != '\\':
+		p.at++
+		return c, nil
+	}
+	p.at++
+	switch {
+	case p.take("b"):
+		return '\b', nil
+	case p.take("-"):
+		return '-', nil
+	}
+	return p.escape(true)
+}
