@@ -26,7 +26,8 @@ import (
 type raw struct {
 	mu      sync.Mutex
 	answers map[string]string
-	say     func(string) // sends a message; stdio only
+	asked   map[string]int // how often
+	say     func(string)   // sends a message; stdio only
 }
 
 const (
@@ -35,7 +36,7 @@ const (
 )
 
 func newRaw(more map[string]string) *raw {
-	r := &raw{answers: map[string]string{
+	r := &raw{asked: map[string]int{}, answers: map[string]string{
 		"initialize": `{"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{},"prompts":{},"resources":{},` +
 			`"logging":{}},"serverInfo":{"name":"raw","version":"1"}}}`,
 		"logging/setLevel":         `{"result":{}}`,
@@ -67,6 +68,7 @@ func (r *raw) answer(msg []byte) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	a := r.answers[string(env.Method)]
+	r.asked[string(env.Method)]++
 	if all, ok := strings.CutPrefix(a, "="); ok {
 		return strings.ReplaceAll(all, "$id", string(env.ID))
 	}
@@ -277,6 +279,21 @@ func TestWhatIsLeftOutIsSaidOnce(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), "name=bad"); n != 2 || s.Err() != nil { // the list in between failed
 		t.Errorf("%d warnings, %v\n%s", n, s.Err(), log)
+	}
+}
+
+// A server that announces a change whenever its list is read is asked less and less often.
+func TestAServerThatAlwaysAnnouncesAChange(t *testing.T) {
+	log := &lockedLog{}
+	const notice = `{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`
+	r := newRaw(map[string]string{"tools/list": `={"jsonrpc":"2.0","id":$id,` + oneTool[1:] + "\n" + notice})
+	s := r.stdio(t, Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	testkit.Eventually(t, "a warning", func() bool { return strings.Contains(log.String(), "asked less often") })
+	r.mu.Lock()
+	asked := r.asked["tools/list"]
+	r.mu.Unlock()
+	if s.Err() != nil || asked > restless+2 || strings.Count(log.String(), "WARN") != 1 {
+		t.Errorf("asked %d times, %v\n%s", asked, s.Err(), log)
 	}
 }
 

@@ -13,17 +13,24 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
 const (
-	// refreshDelay is how long changes gather before the lists are read again: servers announce
-	// each of a hundred new tools.
-	refreshDelay = 50 * time.Millisecond
+	// restless is how many readings in a row that find nothing new are worth a warning.
+	restless = 5
+	// calm is how long after the last reading a change is news again.
+	calm = time.Minute
 	// listsGrace is how long Connect waits for the other lists when it has that of the tools. What
 	// takes longer follows.
 	listsGrace = time.Second
 )
+
+// refreshWaits say how long changes gather before the lists are read again: servers announce each
+// of a hundred new tools. They grow with each reading that found nothing new, since some servers
+// announce a change whenever their lists are read.
+var refreshWaits = backoff.Policy{Initial: 50 * time.Millisecond, Multiplier: 2, Max: 10 * time.Second}
 
 // finishHandshake finishes the handshake: it reads the lists of what the server offers. There is no
 // session without the list of tools, if the server has tools. All others are optional: a server
@@ -156,48 +163,62 @@ func (s *Session) listChanged(which ...list) {
 
 // relist reads changed lists again, until the session ends.
 func (s *Session) relist() {
+	var due <-chan time.Time // set while a refresh waits
+	var last time.Time       // when the last one began
+	idle := 0                // readings in a row that found nothing new
 	for {
 		if s.offer.first == 0 {
 			s.listedOnce.Do(func() { close(s.listed) })
 		}
 		select {
 		case r := <-s.readings:
+			again := s.offer.first&r.list.bit() == 0
 			s.apply(r)
-			s.publish()
-			continue
-		case <-s.refresh:
-		case <-s.ctx.Done():
-			return
-		}
-		timer := time.NewTimer(refreshDelay)
-		select {
-		case <-timer.C:
-		case <-s.ctx.Done():
-			timer.Stop()
-			return
-		}
-		for uri := range s.updates.take() {
-			s.opts.OnUpdated(uri)
-		}
-		stale := s.stale.Swap(0)
-		for l := range lists {
-			if stale&l.bit() != 0 {
-				s.readAside(l)
+			if s.publish() {
+				idle = 0
+			} else if again {
+				idle++
 			}
+			if idle == restless {
+				s.log.Warn("the server says again and again that its lists have changed, and they have not: it is "+
+					"asked less often", "list", r.list.method())
+			}
+		case <-s.refresh:
+			if due != nil {
+				continue
+			}
+			if time.Since(last) > calm {
+				idle = 0
+			}
+			due = time.After(refreshWaits.Wait(idle + 1))
+		case <-due:
+			due, last = nil, time.Now()
+			for uri := range s.updates.take() {
+				s.opts.OnUpdated(uri)
+			}
+			stale := s.stale.Swap(0)
+			for l := range lists {
+				if stale&l.bit() != 0 {
+					s.readAside(l)
+				}
+			}
+		case <-s.ctx.Done():
+			return
 		}
 	}
 }
 
-// publish makes what the server offers now known.
-func (s *Session) publish() {
+// publish makes what the server offers now known, and reports whether that is news.
+func (s *Session) publish() bool {
 	old, info := s.Info(), s.offer.info()
 	if reflect.DeepEqual(old, info) {
-		return
+		return false
 	}
 	s.setInfo(&info)
 	if s.opts.OnChanged != nil {
 		s.opts.OnChanged(info)
 	}
+	return true
 }
 
 // Listed waits until each of the server's lists was read once, or could not be: see [Session.Info].
