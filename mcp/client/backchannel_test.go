@@ -120,7 +120,7 @@ func TestBackChannelAmbiguous(t *testing.T) {
 		}()
 		await(t, f.Began, "the first call")
 		_, err := call(t.Context(), s, "ask", question{agent.AskSample, "hey"}, answers("two"))
-		if err == nil || !strings.Contains(err.Error(), "unavailable") {
+		if err == nil || !strings.Contains(err.Error(), "2 calls are in flight") {
 			t.Errorf("got %v", err)
 		}
 		cancel()

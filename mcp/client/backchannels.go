@@ -38,8 +38,8 @@ type backChannel struct {
 	drained    chan struct{} // closed when over and not busy
 }
 
-// open registers c, if it has a back-channel. land must follow.
-func (fs *backChannels) open(ctx context.Context, c *agent.Call) *backChannel {
+// add registers c, if it has a back-channel. close must follow.
+func (fs *backChannels) add(ctx context.Context, c *agent.Call) *backChannel {
 	if c.Back == nil {
 		return nil
 	}
@@ -66,7 +66,7 @@ func (fs *backChannels) tokenLocked() string {
 	return "om-" + strconv.FormatUint(fs.last, 10)
 }
 
-// close ends what open began.
+// close ends what add began.
 func (fs *backChannels) close(ctx context.Context, f *backChannel) {
 	if f == nil {
 		return
@@ -109,6 +109,13 @@ func (fs *backChannels) find(id string) *backChannel {
 	return nil
 }
 
+// open is how many calls could be asked.
+func (fs *backChannels) open() int {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	return len(fs.byToken)
+}
+
 // byProgress finds the call of a progress token.
 func (fs *backChannels) byProgress(token string) *backChannel {
 	fs.mu.Lock()
@@ -127,7 +134,7 @@ func (f *backChannel) notify(log *slog.Logger, n agent.Notice) {
 	f.queue = append(f.queue, n)
 	if !f.delivering {
 		f.delivering = true
-		go f.deliver(log) // land waits for it
+		go f.deliver(log) // close waits for it
 	}
 }
 

@@ -35,7 +35,7 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 	defer cancel(nil)
 	defer s.calls.remove(s.calls.add(cancel))
 
-	f := s.backs.open(ctx, c)
+	f := s.backs.add(ctx, c)
 	defer s.backs.close(ctx, f)
 	ctx, note := withNote(ctx)
 	if s.link.http != nil && !s.target.Trusted { // our own read `_meta`

@@ -84,7 +84,10 @@ func (s *Session) ask(ctx context.Context, kind string, params sdk.Params) (json
 		}
 		id = callIDOf(meta)
 	}
-	f := s.backChannelFor(id)
+	f, inFlight := s.backChannelFor(id), s.backs.open()
+	if f == nil && inFlight > 1 {
+		return nil, s.whoAsks(kind, inFlight)
+	}
 	if f == nil {
 		return nil, agent.Errorf(agent.CodeUnavailable, "nobody answers %q requests outside of a call", kind)
 	}
@@ -113,7 +116,19 @@ func (s *Session) ask(ctx context.Context, kind string, params sdk.Params) (json
 		// the caller cannot, but the session's owner may
 		return s.request(ctx, s.owner.back, agent.Request{Kind: kind, Params: raw})
 	}
+	if f == s.owner && inFlight > 1 && errors.Is(err, agent.CodeUnavailable) {
+		return nil, s.whoAsks(kind, inFlight)
+	}
 	return answer, err
+}
+
+// whoAsks is why a question has no answer that could have one if its call were known: MCP's
+// questions do not name the call that they belong to.
+func (s *Session) whoAsks(kind string, inFlight int) error {
+	s.log.Warn("a question of the server has no answer: several calls are in flight, and it does not say which one asks",
+		"kind", kind, "in_flight", inFlight)
+	return agent.Errorf(agent.CodeUnavailable, "%d calls are in flight, and a %q request does not say which of them "+
+		"asks: make one call at a time", inFlight, kind)
 }
 
 // request calls back, whose code is a stranger's.
