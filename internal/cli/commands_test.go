@@ -171,6 +171,15 @@ func TestErrorsInJSON(t *testing.T) {
 	}
 }
 
+// A project with durable events is started alone as well, with a broker of its own that keeps them.
+func TestAloneWithDurableEvents(t *testing.T) {
+	path := projectFile(t, "broker: {type: nats, urls: [\"nats://127.0.0.1:1\"]}\nevents: {a.b: {durable: true}}\n"+crew)
+	r := run(t, "", "call", "greeter.greet", "name=Ada", "-p", path, "--isolated")
+	if r.code != exitOK || r.out != "Good morning, Ada!\n" {
+		t.Errorf("%+v", r)
+	}
+}
+
 // A running system, the project that runs, the project itself and the program on stdio return the
 // same list and the same answers.
 func TestListAndCall(t *testing.T) {

@@ -104,6 +104,11 @@ func (a *App) alone(ctx context.Context, s *systemFlags, log *slog.Logger, do sy
 		return fmt.Errorf("make a state folder: %w", err)
 	}
 	cfg.Broker, cfg.State = project.Broker{Type: project.BrokerMemory}, state
+	for _, e := range cfg.Events {
+		if e.Durable {
+			cfg.Broker.Type = project.BrokerNATS // embedded, with its store in that folder
+		}
+	}
 	note := fmt.Sprintf("starting project %s for this command alone", cfg.Project)
 	err = a.whileUp(ctx, cfg, runtime.Options{Logger: log, Output: a.Err, Mode: runtime.ModePassive}, note, do.started)
 	return errors.Join(err, os.RemoveAll(state))
