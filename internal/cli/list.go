@@ -56,6 +56,11 @@ func showList(w io.Writer, l runtime.Listing) error {
 			prefix = info.Name + "."
 			out.row(info.Name, firstLine(info.Description))
 		}
+		for _, i := range l.Instances[info.Name] {
+			if i.State != runtime.StateReady {
+				out.row(fmt.Sprintf("  %s: %s", i.ID, i.State), firstLine(i.Error))
+			}
+		}
 		for _, t := range info.Tools {
 			out.row(fmt.Sprintf("  %s%s(%s)", prefix, t.Name, strings.Join(parameters(t.InputSchema), ", ")),
 				firstLine(onGateway(l, info.Name, t.Name)+t.Description))

@@ -22,6 +22,10 @@ func TestShowList(t *testing.T) {
 		infos []agent.Info
 		want  string
 	}{
+		"one that is not there": {[]agent.Info{{Name: "ill"}}, `
+ill
+  ill/0: failed it has no program
+`},
 		"agents": {[]agent.Info{h.Info(), {Name: "idle"}}, `
 greeter                        Greets people.
   greeter.greet(name, loud?)   Greet somebody.
@@ -40,10 +44,12 @@ idle
 `},
 		"nothing": {nil, "\n"},
 	}
+	instances := map[string][]runtime.InstanceStatus{"idle": {{ID: "idle/0", State: runtime.StateReady}},
+		"ill": {{ID: "ill/0", State: runtime.StateFailed, Error: "it has no program\nand more"}}}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer
-			if err := showList(&b, runtime.Listing{Agents: tt.infos}); err != nil {
+			if err := showList(&b, runtime.Listing{Agents: tt.infos, Instances: instances}); err != nil {
 				t.Fatal(err)
 			}
 			if got, want := words(b.String()), words(tt.want); !slices.EqualFunc(got, want, slices.Equal) {
