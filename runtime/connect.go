@@ -60,7 +60,7 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*route.Callee, 
 				r.tel.Failed(ctx, r.hop(p.name, p.cfg.Communicator), p.name, "initialize", began, err)
 				return nil, err
 			}
-			return narrow(s, p.cfg.AllowTools, r.log), nil
+			return narrow(s, p.cfg, r.log), nil
 		}
 		starts.Go(func(ctx context.Context) error { return r.openSession(ctx, base, p, sessions, n, dial) })
 		if p.runner && (n == 0 || p.cfg.Run == "all") {
@@ -130,17 +130,23 @@ type narrowed struct {
 	allow []string
 }
 
-// narrow limits a session to the tools in allow; nil allows all.
-func narrow(s *client.Session, allow []string, log *slog.Logger) communicator.Peer {
-	if allow == nil {
-		return s
-	}
-	for _, name := range allow {
-		if _, ok := s.Info().Tool(name); !ok {
-			log.Warn("allow_tools names a tool that the server does not have", "agent", s.Info().Name, "tool", name)
+// narrow limits a session to the tools that the project allows, and says which of those that it
+// names the server does not have.
+func narrow(s *client.Session, a project.Agent, log *slog.Logger) communicator.Peer {
+	missing := func(key string, names []string) {
+		for _, name := range names {
+			if info := s.Info(); !offers(info, name) {
+				log.Warn("the project file names a tool that the server does not have", "agent", info.Name,
+					"key", key, "tool", name)
+			}
 		}
 	}
-	return &narrowed{s, allow}
+	missing("tools", slices.Sorted(maps.Keys(a.Tools)))
+	missing("allow_tools", a.AllowTools)
+	if a.AllowTools == nil {
+		return s
+	}
+	return &narrowed{s, a.AllowTools}
 }
 
 // Info implements [communicator.Peer].

@@ -138,7 +138,7 @@ func TestForeignServersAskForRoots(t *testing.T) {
 func TestAllowToolsNarrowsAServer(t *testing.T) {
 	far := newElsewhere(t, httptest.NewServer)
 	s := start(t, &project.Config{Agents: map[string]project.Agent{"docs": {URL: far.URL,
-		AllowTools: []string{"docs.search", "absent"}}}}, nil)
+		AllowTools: []string{"docs.search", "absent"}, Tools: map[string]project.Policy{"docs.serch": {}}}}}, nil)
 	info, _ := s.Directory().Agent("docs")
 	if len(info.Tools) != 1 || info.Tools[0].Name != "docs.search" {
 		t.Errorf("%+v", info.Tools)
@@ -149,8 +149,10 @@ func TestAllowToolsNarrowsAServer(t *testing.T) {
 	if _, err := agent.Ask[string](s.ctx, "docs.env", note{}); agent.CodeOf(err) != agent.CodeNotFound {
 		t.Errorf("a tool that is not allowed: %v", err)
 	}
-	if !strings.Contains(s.log.String(), "tool=absent") {
-		t.Error("nobody says that the server has no tool absent")
+	for _, want := range []string{"key=allow_tools tool=absent", "key=tools tool=docs.serch"} {
+		if !strings.Contains(s.log.String(), want) {
+			t.Errorf("nobody says %s:\n%s", want, s.log)
+		}
 	}
 }
 

@@ -157,7 +157,21 @@ func planAgent(cfg *project.Config, types agent.Types, name string) (*planned, e
 	if ac.Child() {
 		p.first = nil // what was asked is not what will run
 	}
-	return p, nil
+	return p, checkTools(cfg, name, p.info)
+}
+
+// checkTools checks that an agent has the tools that the project has a policy for.
+func checkTools(cfg *project.Config, name string, info agent.Info) error {
+	var wrong []error
+	for _, tool := range slices.Sorted(maps.Keys(cfg.Agents[name].Tools)) {
+		if offers(info, tool) {
+			continue
+		}
+		e := cfg.Errorf([]string{"agents", name, "tools", tool}, "agent %s has no tool %q", name, tool)
+		e.Hint = nearest.Hint(tool, toolNames(info))
+		wrong = append(wrong, e)
+	}
+	return errors.Join(wrong...)
 }
 
 // checkRequirement checks that somebody can provide what name requires. A tool of a foreign server

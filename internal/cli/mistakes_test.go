@@ -48,6 +48,8 @@ func TestMistakesInTheProject(t *testing.T) {
 			`FILE:3:20: gateway.expose[0]: there is no agent "b"; known: a, openmas`},
 		"an unknown tool": {"agents:\n  a: {type: worker}\ngateway: {expose: [a.prnt]}\n",
 			`FILE:3:20: expose a.prnt: a has no tool "prnt"; did you mean "print"?`},
+		"a policy for an unknown tool": {"agents:\n  a: {type: worker, tools: {prnt: {timeout: 3s}}}\n",
+			`FILE:2:29: agent a has no tool "prnt"; did you mean "print"?`},
 		"no mapping": {"- a\n- b\n",
 			`FILE:1:1: a project file is a mapping ("key: value" lines), not a list; it starts with "project: NAME" and "agents:"`},
 		"no YAML": {"agents: {a: {type: once}\n",
