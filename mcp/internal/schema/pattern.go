@@ -12,7 +12,7 @@ import (
 // scripted takes the regular expressions that clients written in JavaScript can compile, with the
 // flag u: one that they cannot makes them refuse the whole list.
 func scripted(s string) (jsonschema.Regexp, error) {
-	p := pattern{in: []rune(s), names: groupNames(s)}
+	p := pattern{escapes: escapes{in: []rune(s), names: groupNames(s)}}
 	if err := p.check(); err != nil {
 		return nil, fmt.Errorf("the pattern %.80q is none of JavaScript: %w", s, err)
 	}
@@ -22,15 +22,9 @@ func scripted(s string) (jsonschema.Regexp, error) {
 // A pattern is a regular expression that is read by the grammar of ECMA-262 (2024), section 22.2.1,
 // as it is with the flag u.
 type pattern struct {
-	in    []rune
-	at    int
-	names []string // of its groups, in their order
-	// What can be judged at the end only: how many groups there are, and the highest number that
-	// a back reference names.
-	groups, highest int
+	escapes
+	groups int // so far
 }
-
-const syntaxChars = `^$\.*+?()[]{}|/`
 
 func (p *pattern) check() error {
 	if i := slices.IndexFunc(p.names, func(n string) bool { return !isName(n) }); i >= 0 {
@@ -81,28 +75,6 @@ func isName(s string) bool {
 		}
 	}
 	return s != ""
-}
-
-func (p *pattern) peek() rune {
-	if p.at < len(p.in) {
-		return p.in[p.at]
-	}
-	return -1
-}
-
-func (p *pattern) take(s string) bool {
-	if !strings.HasPrefix(string(p.in[p.at:min(len(p.in), p.at+len(s))]), s) {
-		return false
-	}
-	p.at += len(s)
-	return true
-}
-
-func (p *pattern) unexpected() error {
-	if p.at >= len(p.in) {
-		return fmt.Errorf("it ends too early")
-	}
-	return fmt.Errorf("%q at %d is out of place", p.in[p.at], p.at)
 }
 
 // maxGroups bounds how deep groups nest.
@@ -215,15 +187,6 @@ func (p *pattern) quantifier() error {
 	}
 	p.take("?")
 	return nil
-}
-
-// number reads digits, and drops zeros in front.
-func (p *pattern) number() (digits string, ok bool) {
-	first := p.at
-	for p.peek() >= '0' && p.peek() <= '9' {
-		p.at++
-	}
-	return strings.TrimLeft(string(p.in[first:p.at]), "0"), p.at > first
 }
 
 // class reads what follows an opening bracket.

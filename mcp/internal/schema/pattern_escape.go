@@ -8,8 +8,50 @@ import (
 	"unicode"
 )
 
+// escapes reads the characters of a pattern, and what follows its backslashes.
+type escapes struct {
+	in    []rune
+	at    int
+	names []string // of the groups, in their order
+	// highest is the highest number of a group that was referred to: there may be none.
+	highest int
+}
+
+const syntaxChars = `^$\.*+?()[]{}|/`
+
+func (p *escapes) peek() rune {
+	if p.at < len(p.in) {
+		return p.in[p.at]
+	}
+	return -1
+}
+
+func (p *escapes) take(s string) bool {
+	if !strings.HasPrefix(string(p.in[p.at:min(len(p.in), p.at+len(s))]), s) {
+		return false
+	}
+	p.at += len(s)
+	return true
+}
+
+func (p *escapes) unexpected() error {
+	if p.at >= len(p.in) {
+		return fmt.Errorf("it ends too early")
+	}
+	return fmt.Errorf("%q at %d is out of place", p.in[p.at], p.at)
+}
+
+// number reads digits, and drops zeros in front.
+func (p *escapes) number() (digits string, ok bool) {
+	first := p.at
+	for p.peek() >= '0' && p.peek() <= '9' {
+		p.at++
+	}
+	return strings.TrimLeft(string(p.in[first:p.at]), "0"), p.at > first
+}
+
 // escape reads what follows a backslash, and is as classAtom.
-func (p *pattern) escape(inClass bool) (rune, error) {
+func (p *escapes) escape(inClass bool) (rune, error) {
 	c := p.peek()
 	p.at++
 	switch {
@@ -51,7 +93,7 @@ func (p *pattern) escape(inClass bool) (rune, error) {
 	return 0, fmt.Errorf(`\%c at %d is no escape`, c, p.at)
 }
 
-func (p *pattern) hex(digits int) (rune, error) {
+func (p *escapes) hex(digits int) (rune, error) {
 	if p.at+digits > len(p.in) {
 		return 0, p.unexpected()
 	}
@@ -61,7 +103,7 @@ func (p *pattern) hex(digits int) (rune, error) {
 }
 
 // unicode reads what follows \u. Two halves of a pair are one character.
-func (p *pattern) unicode() (rune, error) {
+func (p *escapes) unicode() (rune, error) {
 	if p.take("{") {
 		digits, _, ok := strings.Cut(string(p.in[p.at:]), "}")
 		n, err := strconv.ParseUint(digits, 16, 32)
@@ -86,7 +128,7 @@ func (p *pattern) unicode() (rune, error) {
 }
 
 // property reads the name of a property of characters, in braces.
-func (p *pattern) property() error {
+func (p *escapes) property() error {
 	if !p.take("{") {
 		return p.unexpected()
 	}
