@@ -14,7 +14,7 @@ LINT    := $(TOOLS)/golangci-lint-$(LINT_VERSION)
 RACE := $(shell CGO_ENABLED=$$($(GO) env CGO_ENABLED) && [ "$$CGO_ENABLED" = 1 ] && command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke build install test quick lint cross fuzz interop real jaeger test-jaeger cluster redis bench bench-mcp clean $(BIN)
+.PHONY: help run smoke build install test quick lint cross fuzz interop real jaeger test-jaeger cluster chaos soak redis bench bench-mcp clean $(BIN)
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ install: ## openmas into the Go bin folder
 	$(GO) install ./cmd/openmas
 
 # Many tests wait more than they work: two more packages than processors at the same time, the longest first.
-PACKAGES := ./mcp/server ./runtime ./internal/doctest ./communicator/nats ./mcp/client ./...
+PACKAGES := ./mcp/internal/difftest ./mcp/server ./runtime ./internal/doctest ./communicator/nats ./mcp/client ./...
 AT_ONCE  := -p=$(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 2)
 
 # With the race detector, each process would sleep for a second at its end. The second run takes the SDK's way
@@ -87,6 +87,14 @@ cluster: .SHELLFLAGS := -o pipefail -c
 cluster: ## what the processes of a project promise each other, with figures: kills, takeovers, 10,000 calls, one project four ways
 	@$(GO) test -count=1 -v -timeout 10m -run 'ThreeProcesses|CalleesProcess|BrokersOwner|ABroker|WrongCredentials|TestDurableEvents|InACluster|SlowAgent|TestCluster|OwnerIsKilled|CalleeIsKilled|ProjectsAreApart' \
 	  ./examples/review ./internal/cli ./communicator/nats | grep -v '^=== '
+
+# One row alone: make chaos ROWS=child-kill. What a change has to pass: make chaos CHAOS='-short -slack 10'.
+chaos: ## what callers notice when things are killed, stopped, cut and flooded, with a ledger (ROWS=REGEXP, CHAOS='-n 10 -json -list')
+	@$(GO) run ./internal/chaos $(CHAOS) $(if $(ROWS),-run '$(ROWS)')
+
+SOAK ?= 1h
+soak: ## load on every communicator for an hour (SOAK=10m), to see that nothing grows
+	@$(GO) run ./internal/chaos -soak $(SOAK)
 
 redis: ## the driver for Redis, on a real redis-server (which it needs installed)
 	@cd contrib/redis && CI=true $(GO) test -count=1 -timeout 10m $(RACE) ./...

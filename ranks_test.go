@@ -23,7 +23,9 @@ const module = "github.com/openmas/openmas"
 var ranks = map[string]int{
 	"agent":                         1,
 	"internal/backoff":              1,
+	"internal/guard":                2,
 	"internal/nearest":              0,
+	"internal/stack":                0,
 	"internal/statedir":             1,
 	"internal/rotate":               2,
 	"internal/traces":               3,
@@ -35,6 +37,7 @@ var ranks = map[string]int{
 	"internal/delivery":             3,
 	"internal/testkit":              3,
 	"communicator":                  3,
+	"agent/pattern":                 2,
 	"agent/agenttest":               4,
 	"communicator/communicatortest": 4,
 	"communicator/pubsub":           4,

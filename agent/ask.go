@@ -142,7 +142,7 @@ type below struct{ outer BackChannel }
 
 func (b below) Notify(ctx context.Context, n Notice) {
 	if n.Log != nil {
-		b.outer.Notify(ctx, Notice{Log: n.Log})
+		b.outer.Notify(ctx, Notice{Log: n.Log, Raw: n.Raw})
 	}
 }
 

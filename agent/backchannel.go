@@ -34,6 +34,10 @@ type Notice struct {
 	// Content is a part of the result that is there before the call has ended. The result has it
 	// too: a caller that drops notices misses nothing but time.
 	Content []Content `json:"content,omitempty"`
+	// Raw are the params of the notification that a foreign server sent, of which Progress or Log
+	// was made. They are what is passed on to MCP clients, with a progress token of theirs; empty
+	// for notices of our own.
+	Raw json.RawMessage `json:"raw,omitempty"`
 }
 
 // ProgressNotice says how far a call has come. Total is 0 when unknown; Progress grows from one

@@ -13,8 +13,9 @@ type BackChannelFuncs struct {
 	OnLog      func(LogNotice)
 	OnContent  func([]Content)
 	Sample     func(context.Context, SampleRequest) (SampleResult, error)
-	Elicit     func(context.Context, ElicitRequest) (ElicitResult, error)
-	Roots      func(context.Context) ([]Root, error)
+	// Elicit may leave out fields that have a default in the schema: they are added.
+	Elicit func(context.Context, ElicitRequest) (ElicitResult, error)
+	Roots  func(context.Context) ([]Root, error)
 }
 
 // Notify implements [BackChannel].
@@ -36,7 +37,7 @@ func (h BackChannelFuncs) Request(ctx context.Context, r Request) (json.RawMessa
 	case r.Kind == AskSample && h.Sample != nil:
 		return answer(ctx, r, h.Sample)
 	case r.Kind == AskElicit && h.Elicit != nil:
-		return answer(ctx, r, h.Elicit)
+		return answer(ctx, r, h.elicit)
 	case r.Kind == AskRoots && h.Roots != nil:
 		roots, err := h.Roots(ctx)
 		if err != nil {
@@ -45,6 +46,45 @@ func (h BackChannelFuncs) Request(ctx context.Context, r Request) (json.RawMessa
 		return json.Marshal(rootList{append([]Root{}, roots...)})
 	}
 	return nil, Errorf(CodeUnavailable, "the caller does not answer %q requests", r.Kind)
+}
+
+// elicit adds what the user left out and has a default: a form would have shown it.
+func (h BackChannelFuncs) elicit(ctx context.Context, r ElicitRequest) (ElicitResult, error) {
+	res, err := h.Elicit(ctx, r)
+	if err == nil && res.Action == ElicitAccept {
+		res.Content = withDefaults(r.RequestedSchema, res.Content)
+	}
+	return res, err
+}
+
+func withDefaults(schema, content json.RawMessage) json.RawMessage {
+	var form struct {
+		Properties json.RawMessage `json:"properties"`
+	}
+	if json.Unmarshal(objectOr(schema), &form) != nil {
+		return content
+	}
+	fields, err := parseObject(objectOr(form.Properties))
+	given, bad := parseObject(objectOr(content))
+	if err != nil || bad != nil {
+		return content
+	}
+	all := given
+	for _, f := range fields {
+		var field struct {
+			Default json.RawMessage `json:"default"`
+		}
+		if json.Unmarshal(f.value, &field) == nil && field.Default != nil && given.find(f.key) == nil {
+			all = append(all, property{f.key, field.Default})
+		}
+	}
+	if len(all) == len(given) {
+		return content
+	}
+	if now, err := all.encode(); err == nil {
+		return now
+	}
+	return content
 }
 
 func answer[In, Out any](ctx context.Context, r Request, fn func(context.Context, In) (Out, error)) (json.RawMessage,
@@ -57,5 +97,5 @@ func answer[In, Out any](ctx context.Context, r Request, fn func(context.Context
 	if err != nil {
 		return nil, AsError(err)
 	}
-	return json.Marshal(out)
+	return marshal(out)
 }

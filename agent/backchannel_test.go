@@ -151,6 +151,13 @@ func TestElicit(t *testing.T) {
 			t.Errorf("%s gave %+v, %v", tt.answer, got, err)
 		}
 	}
+	type small struct {
+		N int `json:"n"`
+	}
+	huge := agent.WithBackChannel(t.Context(), answers(`{"action":"accept","content":{"n":1e30}}`))
+	if got, err := agent.Elicit[small](huge, "How many?"); agent.CodeOf(err) != agent.CodeInvalidArgument {
+		t.Errorf("a number that is too large became %v, %v", got, err)
+	}
 	_, err := agent.Ask[string](agent.WithBackChannel(ctx, answers(`{}`)), "callee.wrong", nil)
 	wantCode(t, err, agent.CodeInternal, false)
 	if err == nil || !strings.Contains(err.Error(), "struct or a map") {
@@ -178,6 +185,11 @@ func TestBackChannelOutsideACall(t *testing.T) {
 		}
 	}
 	agent.Log(agent.WithBackChannel(t.Context(), answers("")), slog.LevelInfo, make(chan int))
+	bad := agent.SampleRequest{Messages: []agent.SampleMessage{{Content: agent.Blocks{{Raw: json.RawMessage("{")}}}}}
+	back := agent.WithBackChannel(t.Context(), answers("{}"))
+	if got, err := agent.Sample(back, bad); agent.CodeOf(err) != agent.CodeInternal {
+		t.Errorf("a question that does not encode is answered with %+v, %v", got, err)
+	}
 }
 
 // A notice reaches the function for what it holds, and is dropped where there is none.

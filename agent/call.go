@@ -53,6 +53,9 @@ type Call struct {
 	// Depth counts the calls above this one: 0 for an entry call, 1 for one made by its tool, and
 	// so on.
 	Depth int
+	// Budget names what bounds the tree of calls that this one belongs to; empty: nothing does.
+	// Only the runtime reads it.
+	Budget string
 	// Attempt is 1 for the first try or delivery, 2 for the second.
 	Attempt int
 	// Meta is metadata that travels with the call: trace context (traceparent, tracestate,

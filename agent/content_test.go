@@ -85,6 +85,11 @@ func TestContentThatIsNotKnown(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"type":"text","text":"x","lang":"de"}`), &c); err != nil || c.Text != "x" {
 		t.Errorf("what is known is not read: %+v, %v", c, err)
 	}
+	const odd = `{"type":"hologram","text":"t","size":"big"}`
+	if err := json.Unmarshal([]byte(odd), &c); err != nil ||
+		!reflect.DeepEqual(c, agent.Content{Type: "hologram", Raw: json.RawMessage(odd)}) {
+		t.Errorf("members of other types than ours are read as %+v, %v", c, err)
+	}
 	if b, err := json.Marshal(agent.Content{Type: "hologram", Text: "t", Name: "n", Data: []byte{1}}); err != nil ||
 		string(b) != `{"type":"hologram","text":"t","data":"AQ==","name":"n"}` {
 		t.Errorf("a block of our own is written as %s, %v", b, err)
@@ -108,8 +113,8 @@ func TestBlocks(t *testing.T) {
 			t.Errorf("%s is written as %s, %v", tt.in, b, err)
 		}
 	}
-	for _, bad := range []string{`"text"`, `[1]`, `{"type":1}`} {
-		if err := json.Unmarshal([]byte(bad), &agent.Blocks{}); err == nil {
+	for _, bad := range []string{`"text"`, `[1]`, `{"type":1}`, ``} {
+		if err := new(agent.Blocks).UnmarshalJSON([]byte(bad)); err == nil {
 			t.Errorf("%s was read", bad)
 		}
 	}

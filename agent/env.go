@@ -19,8 +19,8 @@ type Env struct {
 	// Logger writes to the runtime's log with the agent's name attached. Never nil inside a
 	// runtime.
 	Logger *slog.Logger
-	// Directory reaches every other agent of the system. It writes From, Root, Path and Depth of
-	// each call, whatever is in them.
+	// Directory reaches every other agent of the system. It writes From, Root, Path, Depth and
+	// Budget of each call, whatever is in them.
 	Directory Directory
 	// Publisher carries events to the agents that listen to their topics. It writes their Source.
 	Publisher Publisher
@@ -163,12 +163,12 @@ func (d *lentDirectory) Call(ctx context.Context, c *Call) (*Result, error) {
 // context in which it is made, or nil.
 func (d *lentDirectory) stamp(f *frame, c *Call) {
 	c.ID, c.Attempt = newID(), max(c.Attempt, 1)
-	c.From, c.Root, c.Path, c.Depth = d.from, c.ID, d.path, 0
+	c.From, c.Root, c.Path, c.Depth, c.Budget = d.from, c.ID, d.path, 0, ""
 	if f == nil || f.call == nil {
 		return
 	}
 	above := f.call
-	c.From.User, c.Root, c.Depth = above.From.User, above.Root, above.Depth+1
+	c.From.User, c.Root, c.Depth, c.Budget = above.From.User, above.Root, above.Depth+1, above.Budget
 	if c.Root == "" { // it came from somebody who does not know of roots
 		c.Root = above.ID
 	}

@@ -72,6 +72,10 @@ type Error struct {
 	// may hold more than a text. It is what is passed on to MCP clients; empty for errors of our
 	// own.
 	Raw json.RawMessage
+	// RPCCode is the code of the JSON-RPC error that a foreign server answered with, whose data is
+	// in Details, such as -32042: the user has to visit a URL first. MCP clients get it as it came.
+	// 0: it was no such error. The error of a tool of ours never carries it.
+	RPCCode int64
 	// NotExecuted is evidence: the callee certainly did not begin to execute the call, since
 	// nothing was sent or it was refused before dispatch. It makes any call safe to repeat. A
 	// tool's own error never carries it.
@@ -79,6 +83,9 @@ type Error struct {
 	// Logged: a log has a line about this failure, in the runtime where it happened. Whoever passes
 	// it on need not report it again. The error of a foreign server never carries it.
 	Logged bool
+	// Trace is where to look for the reason: the W3C traceparent of the span in which the system
+	// that the call entered served it, 00-<trace>-<span>-01. Empty: no trace of it is recorded.
+	Trace string
 
 	cause error
 }
@@ -180,20 +187,22 @@ type wireError struct {
 	RetryAfter  int64           `json:"retryAfter,omitempty"`
 	Details     json.RawMessage `json:"details,omitempty"`
 	Raw         json.RawMessage `json:"raw,omitempty"`
+	RPCCode     int64           `json:"rpcCode,omitempty"`
 	NotExecuted bool            `json:"notExecuted,omitempty"`
 	Logged      bool            `json:"logged,omitempty"`
+	Trace       string          `json:"trace,omitempty"`
 }
 
-// MarshalJSON writes {code, message, retryAfter (ms), details, raw, notExecuted, logged}; empty
-// members are left out. Details that are no JSON are written as a string: a defect in them must not
-// cost the error itself.
+// MarshalJSON writes {code, message, retryAfter (ms), details, raw, rpcCode, notExecuted, logged,
+// trace}; empty members are left out. Details that are no JSON are written as a string: a defect in
+// them must not cost the error itself.
 func (e *Error) MarshalJSON() ([]byte, error) {
 	details := e.Details
 	if len(details) > 0 && !json.Valid(details) {
 		details, _ = json.Marshal(string(details)) // a string always encodes
 	}
-	return marshal(wireError{e.Code, e.Message, e.RetryAfter.Milliseconds(), details, e.Raw, e.NotExecuted,
-		e.Logged})
+	return marshal(wireError{e.Code, e.Message, e.RetryAfter.Milliseconds(), details, e.Raw, e.RPCCode,
+		e.NotExecuted, e.Logged, e.Trace})
 }
 
 // UnmarshalJSON reads what MarshalJSON writes. An unknown code becomes internal.
@@ -204,22 +213,22 @@ func (e *Error) UnmarshalJSON(b []byte) error {
 	}
 	wait := min(max(w.RetryAfter, 0), int64(math.MaxInt64/time.Millisecond))
 	*e = Error{Code: ParseCode(string(w.Code)), Message: w.Message, RetryAfter: time.Duration(wait) * time.Millisecond,
-		Details: w.Details, Raw: w.Raw, NotExecuted: w.NotExecuted,
-		Logged: w.Logged}
+		Details: w.Details, Raw: w.Raw, RPCCode: w.RPCCode, NotExecuted: w.NotExecuted, Logged: w.Logged,
+		Trace: w.Trace}
 	return nil
 }
 
 // toolError is a handler's error as it leaves the agent. It says nothing about NotExecuted: the
-// handler ran.
+// handler ran. What it got from a foreign server is its own error now.
 func toolError(ctx context.Context, err error) *Error {
 	var e *Error
 	var code Code
 	switch {
 	case errors.As(err, &e), errors.As(err, &code):
 		out := AsError(err)
-		if out.NotExecuted {
+		if out.NotExecuted || out.RPCCode != 0 {
 			ran := *out
-			ran.NotExecuted, ran.cause = false, err
+			ran.NotExecuted, ran.RPCCode, ran.cause = false, 0, err
 			return &ran
 		}
 		return out

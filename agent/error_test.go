@@ -134,6 +134,23 @@ func TestAsError(t *testing.T) {
 	}
 }
 
+func TestAsLogged(t *testing.T) {
+	e := agent.Errorf(agent.CodeNotFound, "gone")
+	logged := agent.AsLogged(e)
+	if !logged.Logged || e.Logged || logged.Error() != e.Error() || !errors.Is(logged, e) {
+		t.Errorf("%+v became %+v", e, logged)
+	}
+	if again := agent.AsLogged(logged); again != logged {
+		t.Errorf("logged twice: %+v", again)
+	}
+	if e := agent.AsLogged(nil); e != nil {
+		t.Errorf("nil became %v", e)
+	}
+	if e := agent.AsLogged(io.EOF); !e.Logged || e.Code != agent.CodeInternal || !errors.Is(e, io.EOF) {
+		t.Errorf("an error of somebody else became %+v", e)
+	}
+}
+
 func TestErrorText(t *testing.T) {
 	if got := agent.Refusedf(agent.CodeNotFound, "no %s", "geo").Error(); got != "not_found: no geo" {
 		t.Error(got)
@@ -166,4 +183,24 @@ func FuzzErrorJSON(f *testing.F) {
 			t.Fatalf("%s became %s, %v", out, out2, err)
 		}
 	})
+}
+
+// The code of a foreign server's error crosses every wire, and is not that of a tool that asked the
+// server.
+func TestRPCCode(t *testing.T) {
+	e := &agent.Error{Code: agent.CodeToolFailed, Message: "visit", RPCCode: -32042,
+		Details: json.RawMessage(`{"a":1}`)}
+	b, err := json.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got agent.Error
+	if err := json.Unmarshal(b, &got); err != nil || got.RPCCode != -32042 {
+		t.Errorf("%s: %d, %v", b, got.RPCCode, err)
+	}
+	ctx := tools(t, agent.NewTool("say", "", func(context.Context, struct{}) (string, error) { return "", e }))
+	_, err = agent.Ask[string](ctx, "callee.say", nil)
+	if got := agent.AsError(err); got.RPCCode != 0 || string(got.Details) != `{"a":1}` || e.RPCCode != -32042 {
+		t.Errorf("%+v", got)
+	}
 }

@@ -1,9 +1,13 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"reflect"
+	"slices"
+	"strings"
 )
 
 // An Event is what an agent publishes: a fact about a topic, for whoever listens.
@@ -54,7 +58,7 @@ type Subscription struct {
 // does not. [CallFrom] returns the event's stable ID, who published it (From), and which Attempt
 // this is.
 func On[T any](topic string, fn func(context.Context, T) error) Subscription {
-	s := Subscription{info: SubscriptionInfo{Topic: topic}, err: CheckTopic(topic)}
+	s := Subscription{info: SubscriptionInfo{Topic: topic, Fields: jsonFields[T]()}, err: CheckTopic(topic)}
 	if fn == nil {
 		s.err = errors.Join(s.err, errors.New("the function is nil"))
 	}
@@ -70,6 +74,28 @@ func On[T any](topic string, fn func(context.Context, T) error) Subscription {
 		return &Result{}, nil
 	})
 	return s
+}
+
+// jsonFields are the names that encoding/json knows of a struct, sorted; none where T is no struct,
+// or reads its JSON by itself.
+func jsonFields[T any]() []string {
+	t := reflect.TypeFor[T]()
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
+		return nil
+	}
+	var names []string
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Anonymous && name == "" || !f.IsExported() || f.Tag.Get("json") == "-" {
+			continue
+		}
+		names = append(names, cmp.Or(name, f.Name))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // Info describes the subscription.

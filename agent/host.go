@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"slices"
 
 	"github.com/openmas/openmas/internal/nearest"
+	"github.com/openmas/openmas/internal/stack"
 )
 
 // A Host makes an agent callable: it finds the tool, prompt, resource or subscription that a
@@ -101,7 +101,7 @@ func (h *Host) serve(ctx context.Context, c *Call) (res *Result, err error) {
 	ctx = context.WithValue(ctx, frameKey{}, &frame{env: h.env, call: c, back: c.Back})
 	defer func() {
 		if p := recover(); p != nil {
-			why := &panicError{fmt.Sprint(p), string(debug.Stack())}
+			why := &panicError{fmt.Sprint(p), stack.OfPanic()}
 			failed := Errorf(CodeInternal, "%s panicked: %w", c.Target(), why)
 			if log := h.env.log(); log.Enabled(ctx, slog.LevelError) {
 				log.ErrorContext(ctx, "panic in a handler", string(c.Op), c.Name, "caller", c.From.String(), "call",

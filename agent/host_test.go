@@ -52,6 +52,10 @@ func TestRequirements(t *testing.T) {
 func TestHostDescribesItself(t *testing.T) {
 	h, err := agent.NewHost(agent.Env{Name: "geo"},
 		agent.Capabilities{Description: "d", Tools: []agent.Tool{inputOf[city]()},
+			Prompts: []agent.Prompt{agent.NewPrompt("p", "",
+				func(context.Context, struct{}) (*agent.PromptResult, error) { return nil, nil })},
+			Resources: []agent.Resource{agent.NewResource("f://x", "x", "", "",
+				func(context.Context) (string, error) { return "", nil })},
 			Subscriptions: []agent.Subscription{agent.On("t", func(context.Context, any) error {
 				return nil
 			})}})
@@ -62,7 +66,8 @@ func TestHostDescribesItself(t *testing.T) {
 	tool, ok := info.Tool("t")
 	_, none := info.Tool("u")
 	if info.Name != "geo" || info.Description != "d" || !ok || none || tool.Name != "t" ||
-		len(info.Subscriptions) != 1 ||
+		len(info.Subscriptions) != 1 || len(info.Prompts) != 1 || info.Prompts[0].Name != "p" ||
+		len(info.Resources) != 1 || info.Resources[0].URI != "f://x" ||
 		h.Env().Name != "geo" {
 		t.Errorf("the host is %+v", info)
 	}
@@ -82,7 +87,7 @@ func TestHostRecoversPanics(t *testing.T) {
 	}
 	res, err := h.Call(t.Context(), &agent.Call{ID: "c1", Op: agent.OpTool, Agent: "geo", Name: "panic"})
 	wantCode(t, err, agent.CodeInternal, false)
-	if res != nil || !strings.Contains(err.Error(), "geo.panic panicked: at the disco") ||
+	if res != nil || !agent.AsError(err).Logged || !strings.Contains(err.Error(), "geo.panic panicked: at the disco") ||
 		strings.Contains(err.Error(), "goroutine") {
 		t.Errorf("%+v, %v", res, err)
 	}
@@ -90,6 +95,14 @@ func TestHostRecoversPanics(t *testing.T) {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log lacks %s: %s", want, log.String())
 		}
+	}
+	quiet, err := agent.NewHost(agent.Env{Name: "geo"}, agent.Capabilities{Tools: []agent.Tool{
+		agent.NewTool("panic", "", func(context.Context, struct{}) (string, error) { panic("again") })}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := quiet.Call(t.Context(), &agent.Call{Op: agent.OpTool, Name: "panic"}); agent.AsError(err).Logged {
+		t.Errorf("logged without a log: %v", err)
 	}
 	if res, err := h.Call(t.Context(), &agent.Call{Op: agent.OpTool, Name: "fine"}); err != nil ||
 		res.Text() != "fine" {
@@ -104,6 +117,16 @@ func TestHostRefuses(t *testing.T) {
 		c.Agent = "callee"
 		_, err := agent.Do(ctx, c, nil)
 		wantCode(t, err, agent.CodeNotFound, true)
+	}
+	meant := one(t, agent.Capabilities{
+		Tools: []agent.Tool{agent.RawTool("search", "", nil, agent.CallerFunc(nil))},
+		Prompts: []agent.Prompt{agent.NewPrompt("greet", "",
+			func(context.Context, struct{}) (*agent.PromptResult, error) { return nil, nil })}})
+	for op, name := range map[agent.Op]string{agent.OpTool: "search", agent.OpPrompt: "greet"} {
+		_, err := agent.Do(meant, agent.Call{Op: op, Agent: "callee", Name: name[1:]}, nil)
+		if want := `did you mean "` + name + `"?`; err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s %s: %v, want %s", op, name[1:], err, want)
+		}
 	}
 	_, err := agent.Do(ctx, agent.Call{Op: "dance", Agent: "callee", Name: "t"}, nil)
 	wantCode(t, err, agent.CodeUnimplemented, true)

@@ -484,6 +484,54 @@ func TestWaitingCallersGetNoticesAndQuestions(t *testing.T) {
 	}
 }
 
+func TestAQuestionsContextEndsWithIt(t *testing.T) {
+	var asked context.Context
+	x := newTill(t, func(ctx context.Context, _ json.RawMessage, _ int64) (*agent.Result, error) {
+		_, err := agent.Roots(ctx)
+		if asked.Err() == nil {
+			t.Error("the question is answered, and its context goes on")
+		}
+		return agent.TextResult("done"), err
+	})
+	if _, err := x.Call(t.Context(), charge(func(c *agent.Call) {
+		c.Back = agent.BackChannelFuncs{Roots: func(ctx context.Context) ([]agent.Root, error) {
+			asked = ctx
+			return nil, ctx.Err()
+		}}
+	})); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a tool began with the context of its call ends with the call, whoever waited for it.
+func TestAKeyedCallsContextEndsWithIt(t *testing.T) {
+	var ran context.Context
+	x := newTill(t, func(ctx context.Context, _ json.RawMessage, _ int64) (*agent.Result, error) {
+		ran = ctx
+		return agent.TextResult("done"), ctx.Err()
+	})
+	if _, err := x.Call(t.Context(), charge()); err != nil || ran.Err() == nil {
+		t.Errorf("%v; after the call its context has %v", err, ran.Err())
+	}
+}
+
+// Whose key it is, and which, is never taken for another caller's with another key.
+func TestKeysOfDifferentCallersAreDifferent(t *testing.T) {
+	x := newTill(t, counted)
+	const gap = "\x00\x00\x00\x00\x00\x00\x00\x00" // where a length would stand
+	for _, c := range []struct{ user, key, state string }{
+		{"ann", "1", ""}, {"an", "n1", ""}, {"ann1", "0", ""}, {"ann", "10", ""},
+		{"bob", "k" + gap + "s", "x"}, {"bob", "k", "s" + gap + "x"},
+	} {
+		before := x.ran.Load()
+		if _, err := x.Call(t.Context(), charge(func(call *agent.Call) {
+			call.From, call.Key, call.State = agent.Identity{User: c.user}, c.key, c.state
+		})); err != nil || x.ran.Load() != before+1 {
+			t.Errorf("%+q: the tool ran %d times, %v", c, x.ran.Load()-before, err)
+		}
+	}
+}
+
 // A call that leaves does not return while its back-channel is used, which is lent for the call
 // only.
 func TestACallerLeavesWithItsBackChannel(t *testing.T) {

@@ -166,4 +166,6 @@ func (i ResourceInfo) Key() string {
 // SubscriptionInfo describes what an agent listens to.
 type SubscriptionInfo struct {
 	Topic string `json:"topic"`
+	// Fields are the members of the payload that the handler reads; empty: any, or nobody can tell.
+	Fields []string `json:"fields,omitempty"`
 }

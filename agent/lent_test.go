@@ -82,6 +82,33 @@ func TestAnAgentCallsAsItself(t *testing.T) {
 	}
 }
 
+// A call of a client that knows nothing of roots is the root of those that it leads to.
+func TestACallWithoutARootIsOne(t *testing.T) {
+	log := &callLog{}
+	h, err := agent.NewHost(agent.Env{Name: "a", Directory: log}, agent.Capabilities{Tools: []agent.Tool{
+		agent.RawTool("ask", "", nil, agent.CallerFunc(func(ctx context.Context, _ *agent.Call) (*agent.Result, error) {
+			return agent.CallTool(ctx, "end.x", nil)
+		}))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Call(t.Context(), &agent.Call{ID: "7", Op: agent.OpTool, Name: "ask"}); err != nil {
+		t.Fatal(err)
+	}
+	if len(log.calls) != 1 || log.calls[0].Root != "7" {
+		t.Errorf("the calls below 7 are %+v", log.calls)
+	}
+}
+
+// Without a broker an event cannot be published, and the error says so.
+func TestAnAgentWithoutAPublisher(t *testing.T) {
+	ctx := agent.WithEnv(t.Context(), agent.Env{Name: "a"})
+	env, _ := agent.EnvFrom(ctx)
+	for _, err := range []error{agent.Publish(ctx, "t", nil), env.Publish(agent.WithEnv(ctx, env), "t", nil)} {
+		wantCode(t, err, agent.CodeUnavailable, false)
+	}
+}
+
 // A program that is no agent calls as the user that it names, or as itself.
 func TestProgramsCall(t *testing.T) {
 	log := &callLog{}

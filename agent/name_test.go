@@ -14,6 +14,7 @@ func TestNames(t *testing.T) {
 	}{
 		{"a", true, true, true},
 		{"geo-2", true, true, true},
+		{"zaz09", true, true, true},
 		{"read_file", false, true, true},
 		{"file.found", false, false, true},
 		{"file..found", false, false, false},

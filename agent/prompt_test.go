@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/openmas/openmas/agent"
 )
@@ -40,6 +41,21 @@ func TestPromptArguments(t *testing.T) {
 		}}
 	if p.Err() != nil || !reflect.DeepEqual(p.Info(), want) {
 		t.Errorf("the prompt is %+v, %v", p.Info(), p.Err())
+	}
+	byPointer := agent.NewPrompt("write", "Write a letter.",
+		func(context.Context, *letter) (*agent.PromptResult, error) {
+			return nil, nil
+		}, agent.PromptTitle("Write"))
+	if byPointer.Err() != nil || !reflect.DeepEqual(byPointer.Info(), want) {
+		t.Errorf("for a pointer the prompt is %+v, %v", byPointer.Info(), byPointer.Err())
+	}
+	// What no field of Go is named like is an argument as well.
+	block := agent.NewPrompt("b", "", func(context.Context, agent.Content) (*agent.PromptResult, error) {
+		return nil, nil
+	})
+	if args := block.Info().Arguments; block.Err() != nil || len(args) != 1 || args[0].Name != "type" ||
+		!args[0].Required {
+		t.Errorf("the arguments of a block are %+v, %v", args, block.Err())
 	}
 	for name, p := range map[string]agent.Prompt{
 		"are strings": agent.NewPrompt("p", "", func(context.Context, struct{ N int }) (*agent.PromptResult, error) {
@@ -88,7 +104,16 @@ func TestGetPrompt(t *testing.T) {
 	if p, err := agent.GetPrompt(ctx, "callee.silent", nil); err != nil || p.Messages == nil {
 		t.Errorf("a silent prompt gives %+v, %v", p, err)
 	}
+	log := &callLog{}
+	if _, err := agent.GetPrompt(agent.WithEnv(t.Context(), agent.Env{Directory: log}), "a.p", nil); err == nil ||
+		len(log.calls) != 1 || string(log.calls[0].Input) != `{}` {
+		t.Errorf("without arguments: %v, %+v", err, log.calls)
+	}
 	_, err = agent.GetPrompt(ctx, "write", nil)
+	wantCode(t, err, agent.CodeInvalidArgument, true)
+	when := one(t, agent.Capabilities{Prompts: []agent.Prompt{agent.NewPrompt("when", "",
+		func(context.Context, struct{ At time.Time }) (*agent.PromptResult, error) { return nil, nil })}})
+	_, err = agent.GetPrompt(when, "callee.when", map[string]string{"At": "soon"})
 	wantCode(t, err, agent.CodeInvalidArgument, true)
 	_, err = (&agent.Result{Structured: json.RawMessage(`[]`)}).Prompt()
 	wantCode(t, err, agent.CodeInternal, false)
@@ -101,6 +126,8 @@ func TestCompletions(t *testing.T) {
 			return nil, errors.New("no")
 		case "none":
 			return nil, nil
+		case "all":
+			return make([]string, 100), nil
 		}
 		all := make([]string, 150)
 		for i := range all {
@@ -129,6 +156,10 @@ func TestCompletions(t *testing.T) {
 				len(got.Values) != 0 || got.HasMore {
 				t.Errorf("%+v: %+v, %v", quiet, got, err)
 			}
+		}
+		if got, err := agent.Complete(ctx, "callee", ref.name, agent.CompleteRequest{Argument: ref.argument,
+			Value: "all"}); err != nil || len(got.Values) != 100 || got.Total != 100 || got.HasMore {
+			t.Errorf("as many as fit: %+v, %v", got, err)
 		}
 		_, err = agent.Complete(ctx, "callee", ref.name, agent.CompleteRequest{Argument: ref.argument, Value: "fail"})
 		wantCode(t, err, agent.CodeToolFailed, false)

@@ -142,18 +142,18 @@ func (ms object) without(key string) object {
 
 func (ms object) encode() ([]byte, error) {
 	var b bytes.Buffer
+	b.WriteByte('{')
 	for i, m := range ms {
 		key, err := json.Marshal(m.key)
 		if err != nil {
 			return nil, err
 		}
-		b.WriteByte("{,"[min(i, 1)])
+		if i > 0 {
+			b.WriteByte(',')
+		}
 		b.Write(key)
 		b.WriteByte(':')
 		b.Write(m.value)
-	}
-	if b.Len() == 0 {
-		b.WriteByte('{')
 	}
 	b.WriteByte('}')
 	return b.Bytes(), nil

@@ -33,13 +33,19 @@ func TestDescriptionsOfForeignServers(t *testing.T) {
 		string(b) != `{"inputSchema":{"type":"object","b":1,"a":1.0},"name":"n"}` {
 		t.Errorf("a member that was taken away: %s, %v", b, err)
 	}
-	titled.Raw = json.RawMessage(`[]`)
-	if b, err := json.Marshal(titled); err == nil {
-		t.Errorf("a description that is no object is written as %s", b)
+	for _, bad := range []string{`[]`, `null`, `7`, `{"name":7}`, `{`} {
+		titled.Raw = json.RawMessage(bad)
+		if b, err := titled.MarshalJSON(); err == nil {
+			t.Errorf("over a description that is %s it is written as %s", bad, b)
+		}
+	}
+	if b, err := (agent.ToolInfo{InputSchema: json.RawMessage("{")}).MarshalJSON(); err == nil {
+		t.Errorf("a schema that is no JSON is written as %s", b)
 	}
 	for _, own := range []string{
 		`{"name":"n","inputSchema":{"type":"object"},"annotations":{"readOnlyHint":true}}`,
 		`{"name":"n","title":"T","description":"d","inputSchema":{},"outputSchema":{"x":1}}`,
+		`{"name":"n","description":"a < b & c","inputSchema":{}}`,
 	} {
 		var i agent.ToolInfo
 		if err := json.Unmarshal([]byte(own), &i); err != nil || i.Raw != nil {
@@ -51,6 +57,12 @@ func TestDescriptionsOfForeignServers(t *testing.T) {
 	if err := json.Unmarshal([]byte(sorted), &other); err != nil || string(other.Raw) != sorted {
 		t.Errorf("members in another order: %s, %v", other.Raw, err)
 	}
+	for raw, out := range map[string]any{`{"name":1}`: &agent.ToolInfo{}, `{"title":1}`: &agent.PromptInfo{},
+		`{"uri":1}`: &agent.ResourceInfo{}} {
+		if err := json.Unmarshal([]byte(raw), out); err == nil {
+			t.Errorf("%s is read as %+v", raw, out)
+		}
+	}
 	all := `{"name":"a","tools":[` + tool +
 		`],"prompts":[{"name":"p","icons":[],"arguments":[{"name":"x","hint":1}]}],` +
 		`"resources":[{"uri":"u:x","name":"r","size":5}],"subscriptions":[{"topic":"t"}]}`
@@ -60,5 +72,18 @@ func TestDescriptionsOfForeignServers(t *testing.T) {
 	}
 	if b, err := json.Marshal(a); err != nil || string(b) != all {
 		t.Errorf("%s, %v, want\n%s", b, err, all)
+	}
+}
+
+// A tool may be called again if it says so in one of two ways.
+func TestRepeatable(t *testing.T) {
+	for _, tt := range []struct {
+		says *agent.Annotations
+		want bool
+	}{{nil, false}, {&agent.Annotations{}, false}, {&agent.Annotations{ReadOnly: true}, true},
+		{&agent.Annotations{Idempotent: true}, true}} {
+		if got := (agent.ToolInfo{Annotations: tt.says}).Repeatable(); got != tt.want {
+			t.Errorf("%+v: %v", tt.says, got)
+		}
 	}
 }

@@ -103,11 +103,8 @@ func (r Resource) Err() error {
 	return r.err
 }
 
-// vars matches uri; ok is false when the resource does not cover it.
+// vars matches uri with the template; ok is false when it does not cover it.
 func (r Resource) vars(uri string) (vars map[string]string, ok bool) {
-	if r.match == nil {
-		return nil, r.info.URI == uri
-	}
 	m := r.match.FindStringSubmatch(uri)
 	if m == nil {
 		return nil, false

@@ -38,6 +38,8 @@ func TestTemplates(t *testing.T) {
 		{"f://{a}", "f://x/y", nil},
 		{"f://{a}", "f://", nil},
 		{"f://{a}", "F://x", nil},
+		{"f://{a}", "xf://x", nil},
+		{"f://{+p}", "f://x\ny", map[string]string{"p": "x\ny"}},
 		{"f://{a}", "f://x%2Fy%20z", map[string]string{"a": "x/y z"}},
 		{"f://{a}", "f://%zz", nil},
 		{"f://{a}", "f://ä", map[string]string{"a": "ä"}},
@@ -66,6 +68,7 @@ func TestResourceDefinitions(t *testing.T) {
 		"{a is not {name}":          agent.NewResourceFunc("f://{a", "n", "", "", read),
 		"{?a is not {name}":         agent.NewResourceFunc("f://x{?a}", "n", "", "", read),
 		"stands there twice":        agent.NewResourceFunc("f://{a}/{a}", "n", "", "", read),
+		"invalid UTF-8":             agent.NewResourceFunc("f://\xff{a}", "n", "", "", read),
 		"make it with agent.NewRes": {},
 	} {
 		if err := r.Err(); err == nil || !strings.Contains(err.Error(), want) {

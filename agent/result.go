@@ -119,8 +119,6 @@ func (r *Result) Decode(out any) error {
 // in quotes.
 func toResult(v any) (*Result, error) {
 	switch v := v.(type) {
-	case nil:
-		return &Result{Structured: json.RawMessage("null")}, nil
 	case *Result:
 		if v == nil {
 			return &Result{}, nil
@@ -153,10 +151,10 @@ func (r *Result) unwrapped() (value json.RawMessage, ok bool) {
 		return nil, false
 	}
 	inner := members["result"]
-	var list []json.RawMessage
-	switch isList := json.Unmarshal(inner, &list) == nil && list != nil; {
+	var list []json.RawMessage // empty for null
+	switch isList := json.Unmarshal(inner, &list) == nil; {
 	case len(r.Content) == 0:
-		return inner, string(inner) == "null" || isList && len(list) == 0
+		return inner, isList && len(list) == 0
 	case len(r.Content) == 1 && r.Content[0].says(inner):
 		if text := json.RawMessage(r.Content[0].Text); json.Valid(text) {
 			return text, true

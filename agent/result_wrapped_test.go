@@ -34,6 +34,11 @@ func TestDecodeUnwraps(t *testing.T) {
 		"and others": {`{"result":5,"more":1}`, texts("5"),
 			map[string]any{"result": 5.0, "more": 1.0}},
 		"other text":     {`{"result":5}`, texts("five"), map[string]any{"result": 5.0}},
+		"another number": {`{"result":5}`, texts("6"), map[string]any{"result": 5.0}},
+		"another string": {`{"result":"x"}`, texts("y"), map[string]any{"result": "x"}},
+		"no text":        {`{"result":5}`, texts(""), map[string]any{"result": 5.0}},
+		"text for null":  {`{"result":null}`, texts("nothing"), map[string]any{"result": nil}},
+		"another list":   {`{"result":[1,2]}`, texts("1", "3"), map[string]any{"result": []any{1.0, 2.0}}},
 		"an image":       {`{"result":"x"}`, []Content{Image(nil, "image/png")}, map[string]any{"result": "x"}},
 		"a shorter list": {`{"result":[1,2]}`, texts("1", "2", "3"), map[string]any{"result": []any{1.0, 2.0}}},
 	} {

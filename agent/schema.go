@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/openmas/openmas/internal/nearest"
 )
 
 const anyObject = `{"type":"object"}`
@@ -130,7 +132,7 @@ func compileSchema(raw json.RawMessage) (func(json.RawMessage) error, error) {
 			return fmt.Errorf("the input is not JSON: %w", err)
 		}
 		if err := r.Validate(v); err != nil {
-			return &inputError{err}
+			return &inputError{err, nearest.Member(raw, in)}
 		}
 		return nil
 	}, nil
@@ -138,7 +140,10 @@ func compileSchema(raw json.RawMessage) (func(json.RawMessage) error, error) {
 
 // An inputError says what is wrong with an input, and where, in the words of whoever wrote it: the
 // library names the place by the schema's parts, and each number as a fraction.
-type inputError struct{ error }
+type inputError struct {
+	error
+	meant string // a member that was meant, or ""
+}
 
 func (e *inputError) Unwrap() error { return e.error }
 
@@ -155,7 +160,10 @@ func (e *inputError) Error() string {
 		what = wholeNumbers.ReplaceAllString(what, "$1")
 	}
 	if place := memberOf(where); place != "" {
-		return "invalid input: " + place + ": " + what
+		what = place + ": " + what
+	}
+	if e.meant != "" {
+		what += "; " + e.meant
 	}
 	return "invalid input: " + what
 }

@@ -82,6 +82,22 @@ func outputOf[Out any](opts ...agent.ToolOption) string {
 	}, opts...).Info().OutputSchema)
 }
 
+// A raw tool is what its schema and its options say.
+func TestRawTools(t *testing.T) {
+	h := agent.CallerFunc(func(context.Context, *agent.Call) (*agent.Result, error) { return nil, nil })
+	plain := agent.RawTool("t", "d", nil, h, agent.ReadOnly())
+	if i := plain.Info(); plain.Err() != nil || string(i.InputSchema) != `{"type":"object"}` || i.Description != "d" ||
+		i.Annotations == nil || !i.Annotations.ReadOnly {
+		t.Errorf("the tool is %+v, %v", i, plain.Err())
+	}
+	_, err := plain.Call(t.Context(), &agent.Call{Op: agent.OpTool, Name: "t", Input: json.RawMessage(`{"a":`)})
+	wantCode(t, err, agent.CodeInvalidArgument, true)
+	if err := agent.RawTool("t", "", json.RawMessage(`[1]`), h).Err(); err == nil ||
+		!strings.Contains(err.Error(), "input schema: ") {
+		t.Errorf("a schema that is none: %v", err)
+	}
+}
+
 // MCP wants an object there, or nothing.
 func TestOutputSchemas(t *testing.T) {
 	for name, got := range map[string]string{"a string": outputOf[string](), "a list": outputOf[[]city](),

@@ -15,6 +15,20 @@ type Service interface {
 	Info() agent.Info
 }
 
+// A Bounded [Service] says how many of its calls may run, and wait, at once. What carries calls
+// from several processes to it keeps to that, where one process alone does not see them all.
+type Bounded interface {
+	Bounds() Bounds
+}
+
+// Bounds are how many calls of an agent run at once, and how many wait for one of them to end; 0:
+// what the communicator has by itself. More are refused with resource_exhausted. Keys is what sets
+// them, for that error.
+type Bounds struct {
+	MaxInFlight, MaxQueue int
+	Keys                  string
+}
+
 // A Server offers agents to those who [Dialer.Dial] them.
 type Server interface {
 	// Serve makes s callable under the name in its Info, and returns once it is. A name that is
@@ -51,8 +65,12 @@ type Peer interface {
 	Close(ctx context.Context) error
 }
 
-// ErrForgotten is in the error of a call that did not run because the other side does not know the
-// session any more. A new session may be made at once, and the call made again.
+// ErrEnded is in the error of a call that did not run because its session has ended, or is about
+// to. The call may be made again on the session that follows.
+var ErrEnded = errors.New("the session has ended")
+
+// ErrForgotten is in the error of such a call where the other side does not know the session any
+// more.
 var ErrForgotten = errors.New("the server does not know the session any more")
 
 // A Communicator is one way for calls to travel, both ends of it. It is safe for concurrent use.

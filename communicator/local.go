@@ -2,8 +2,6 @@ package communicator
 
 import (
 	"context"
-	"errors"
-	"sync"
 	"sync/atomic"
 
 	"github.com/openmas/openmas/agent"
@@ -13,84 +11,46 @@ import (
 // Local is the in-process communicator: a call is a function call, without encoding, goroutine or
 // lock. The caller waits for the tool: one that ignores its context keeps its caller past the
 // deadline. The runtime and agenttest reach agents of their own process with it.
-type Local struct {
-	mu     sync.RWMutex
-	bound  map[string]*localBinding
-	closed bool
-}
+type Local struct{ served calls.Served[*localBinding] }
 
 // NewLocal returns an empty Local.
-func NewLocal() *Local { return &Local{bound: map[string]*localBinding{}} }
+func NewLocal() *Local { return &Local{} }
 
 // Serve implements [Server].
 func (l *Local) Serve(ctx context.Context, s Service) (Binding, error) {
-	name := s.Info().Name
-	if err := agent.CheckAgentName(name); err != nil {
+	b := &localBinding{l: l, name: s.Info().Name, s: s}
+	if err := l.served.Add(ctx, b.name, b); err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, agent.AsError(err)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return nil, agent.Errorf(agent.CodeUnavailable, "serve %s: the communicator is closed", name)
-	}
-	if _, dup := l.bound[name]; dup {
-		return nil, agent.Errorf(agent.CodeInvalidArgument, "serve %s: the name is taken", name)
-	}
-	b := &localBinding{l: l, name: name, s: s}
-	l.bound[name] = b
 	return b, nil
 }
 
 // Dial implements [Dialer].
 func (l *Local) Dial(_ context.Context, name string) (Peer, error) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	if b, ok := l.bound[name]; ok {
+	b, ok, closed := l.served.Find(name)
+	switch {
+	case ok:
 		return &localPeer{b: b}, nil
-	}
-	if l.closed {
+	case closed:
 		return nil, agent.Refusedf(agent.CodeUnavailable, "dial %s: the communicator is closed", name)
 	}
 	return nil, agent.Refusedf(agent.CodeNotFound, "no agent %q in this process", name)
 }
 
 // Close implements [Communicator].
-func (l *Local) Close(ctx context.Context) error {
-	l.mu.Lock()
-	l.closed = true
-	var all []*localBinding
-	for _, b := range l.bound {
-		all = append(all, b)
-	}
-	l.mu.Unlock()
-	for _, b := range all {
-		b.gate.Shut()
-	}
-	var errs []error
-	for _, b := range all {
-		errs = append(errs, b.Close(ctx))
-	}
-	return errors.Join(errs...)
-}
+func (l *Local) Close(ctx context.Context) error { return l.served.Close(ctx) }
 
 type localBinding struct {
+	calls.Gate
 	l    *Local
 	name string
 	s    Service
-	gate calls.Gate
 }
 
 func (b *localBinding) Close(ctx context.Context) error {
-	b.gate.Shut()
-	b.l.mu.Lock()
-	if b.l.bound[b.name] == b {
-		delete(b.l.bound, b.name)
-	}
-	b.l.mu.Unlock()
-	return b.gate.Wait(ctx)
+	b.Shut()
+	b.l.served.Remove(b.name, b)
+	return b.Wait(ctx)
 }
 
 type localPeer struct {
@@ -104,10 +64,10 @@ func (p *localPeer) Call(ctx context.Context, c *agent.Call) (*agent.Result, err
 	if p.closed.Load() {
 		return nil, agent.Refusedf(agent.CodeUnavailable, "%s: the session is closed", c.Target())
 	}
-	if !p.b.gate.Enter() {
+	if !p.b.Enter() {
 		return nil, agent.Refusedf(agent.CodeUnavailable, "%s: the agent is closed", c.Target())
 	}
-	defer p.b.gate.Leave()
+	defer p.b.Leave()
 	return p.b.s.Call(ctx, c)
 }
 

@@ -62,6 +62,23 @@ func (p *probe) Capabilities() agent.Capabilities {
 				}
 				return agent.Ask[note](ctx, p.Peer+".say", in)
 			}),
+			agent.NewTool("wait-around", "", func(ctx context.Context, in note) (note, error) {
+				if err := appears(ctx, in.Text); err != nil {
+					return in, err
+				}
+				return agent.Ask[note](ctx, p.Peer+".around", in)
+			}),
+			agent.NewTool("around", "", func(ctx context.Context, in note) (note, error) {
+				return agent.Ask[note](ctx, p.Peer+".say", in)
+			}),
+			agent.NewTool("book", "", func(_ context.Context, in note) (string, error) {
+				f, err := os.OpenFile(in.Text, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+				if err != nil {
+					return "", err
+				}
+				_, err = fmt.Fprintln(f, in.N)
+				return "booked", errors.Join(err, f.Close())
+			}),
 			agent.NewTool("panic", "", func(context.Context, note) (string, error) { panic("as told") }),
 			agent.NewTool("note", "", func(ctx context.Context, in note) (string, error) {
 				p.env.Logger.InfoContext(ctx, in.Text)

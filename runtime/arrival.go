@@ -3,9 +3,16 @@ package runtime
 import (
 	"context"
 	"fmt"
-	"slices"
+	"log/slog"
+	"regexp"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/sourcegraph/conc"
+
+	"github.com/openmas/openmas/mcp/client"
+	"github.com/openmas/openmas/runtime/internal/waits"
 )
 
 // awaitArrivals waits until the first attempt of the foreign agents among names has ended, or for
@@ -13,22 +20,23 @@ import (
 func (r *Runtime) awaitArrivals(ctx context.Context, names []string) error {
 	patience := time.NewTimer(time.Until(r.patience))
 	defer patience.Stop()
-	for _, p := range r.hosted() {
-		if p.arrival == nil || !slices.Contains(names, p.name) {
+	for _, name := range names {
+		a := r.arrivals[name]
+		if a == nil {
 			continue
 		}
 		enough := patience.C
-		if p.arrival.must {
+		if a.must {
 			enough = nil
 		}
 		select {
-		case <-p.arrival.tried:
+		case <-a.tried:
 		case err := <-r.fatal:
 			return err
 		case <-enough:
 			patience.Reset(0) // the others are not waited for either
 		case <-ctx.Done():
-			return r.givenUp(ctx)
+			return r.givenUp(ctx, "")
 		}
 	}
 	select {
@@ -39,9 +47,10 @@ func (r *Runtime) awaitArrivals(ctx context.Context, names []string) error {
 	}
 }
 
-// givenUp is the error of a start whose context has ended: it says what was waited for.
-func (r *Runtime) givenUp(ctx context.Context) error {
-	if text := r.waits.String(); text != "" {
+// givenUp is the error of a start whose context has ended: it says what was waited for, of an agent
+// or of all when name is empty.
+func (r *Runtime) givenUp(ctx context.Context, name string) error {
+	if text := r.waits.Of(name); text != "" {
 		return fmt.Errorf("start given up (%w) while waiting for %s", context.Cause(ctx), text)
 	}
 	return fmt.Errorf("start given up: %w", context.Cause(ctx))
@@ -49,16 +58,22 @@ func (r *Runtime) givenUp(ctx context.Context) error {
 
 // Tried waits until the first attempt to start an agent has ended; of all agents when name is
 // empty. How it ended is in [Runtime.Status], and in the errors of calls. It is for programs that
-// ask when the system is ready, but an agent may still be starting.
+// ask when the system is ready, but an agent may still be starting. After 5 s the log says why it
+// waits.
 func (r *Runtime) Tried(ctx context.Context, name string) error {
-	for _, p := range r.hosted() {
-		if p.arrival == nil || name != "" && p.name != name {
+	reporting, stop := context.WithCancel(ctx)
+	var reporter conc.WaitGroup
+	reporter.Go(func() { r.waits.Report(reporting, r.log, name) })
+	defer reporter.Wait()
+	defer stop()
+	for of, a := range r.arrivals {
+		if name != "" && of != name {
 			continue
 		}
 		select {
-		case <-p.arrival.tried:
+		case <-a.tried:
 		case <-ctx.Done():
-			return r.givenUp(ctx)
+			return r.givenUp(ctx, name)
 		}
 	}
 	return nil
@@ -71,12 +86,12 @@ const slotTime = 10 * time.Second
 // turn waits until a child process may start: a machine that starts many at once starts none in
 // time. done gives the turn to the next.
 func (r *Runtime) turn(ctx context.Context, who string) (done func(), err error) {
-	defer r.waits.begin(who, because(fmt.Sprintf("%d other processes start at the same time (start.parallel)",
-		cap(r.turns))))()
+	defer r.waits.Begin(who, waits.Because(fmt.Sprintf("%d other processes start at the same time (start.parallel)",
+		cap(r.turns))), 0, "")()
 	select {
 	case r.turns <- struct{}{}:
 	case <-ctx.Done():
-		return nil, r.givenUp(ctx)
+		return nil, r.givenUp(ctx, "")
 	}
 	release := sync.OnceFunc(func() { <-r.turns })
 	timer := time.AfterFunc(slotTime, release)
@@ -85,3 +100,27 @@ func (r *Runtime) turn(ctx context.Context, who string) (done func(), err error)
 		release()
 	}, nil
 }
+
+// failure describes an error in the log, with what the program that failed wrote last where the log
+// does not have its lines as they came.
+func (r *Runtime) failure(err error) []any {
+	lines := client.LastLines(err)
+	if len(lines) == 0 || r.log.Enabled(context.Background(), slog.LevelInfo) {
+		return []any{"error", err}
+	}
+	return []any{"error", err, "stderr", strings.Join(lines, "\n")}
+}
+
+// failedAgain is failure for the attempt n of several: what has been told is not told again. said
+// is what the last attempt said.
+func (r *Runtime) failedAgain(said *string, n int, err error) []any {
+	text := processNumber.ReplaceAllString(err.Error(), "")
+	if n > 1 && text == *said {
+		return []any{"error", "as before", "attempt", n}
+	}
+	*said = text
+	return append(r.failure(err), "attempt", n)
+}
+
+// processNumber is what differs in the errors of a program that fails in the same way again.
+var processNumber = regexp.MustCompile(`\(pid \d+\)`)

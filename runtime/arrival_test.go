@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -144,8 +146,13 @@ func TestLastLinesAreForOperators(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
-	if log := s.log.String(); !strings.Contains(log, `stderr="no such database"`) {
-		t.Errorf("the log:\n%s", log)
+	testkit.Eventually(t, "the log has each failure in full once", func() bool {
+		return strings.Contains(s.log.String(), `error="as before" attempt=2`)
+	})
+	log := s.log.String()
+	if n := strings.Count(log, `tried again" error="unavailable: `); n != 1 ||
+		!strings.Contains(log, `msg="no such database"`) || strings.Contains(log, "stderr=") {
+		t.Errorf("%d times in the log:\n%s", n, log)
 	}
 }
 
@@ -186,8 +193,10 @@ func TestTheStartDoesNotWaitForEver(t *testing.T) {
 			"far": {Type: "probe"}},
 		Start: project.Start{Wait: 100 * time.Millisecond},
 	}, nil)
-	_, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"})
-	if agent.CodeOf(err) != agent.CodeUnavailable || !strings.Contains(err.Error(), "agent docs is starting") {
+	ctx, cancel := context.WithTimeout(s.ctx, moment)
+	defer cancel()
+	_, err := agent.Ask[string](ctx, "docs.docs.search", note{Text: "x"})
+	if agent.CodeOf(err) != agent.CodeDeadlineExceeded || !strings.Contains(err.Error(), "agent docs is starting") {
 		t.Error(err)
 	}
 	touch(t, file)
@@ -252,5 +261,37 @@ func TestAStartThatBlocks(t *testing.T) {
 		if deaf != nil {
 			close(deaf)
 		}
+	}
+}
+
+// A program that ends during a call costs that call, whose error says how it ended. Calls that were
+// not sent, or may be repeated, wait for it to be there again.
+func TestCallsWhileAProgramIsStartedAgain(t *testing.T) {
+	docs := stranger(t, "slow", nil)
+	yes := true
+	docs.Tools = map[string]project.Policy{"env": {Idempotent: &yes}}
+	again := stranger(t, "slow", nil)
+	again.Tools = map[string]project.Policy{"die": {Idempotent: &yes}}
+	s := start(t, &project.Config{Agents: map[string]project.Agent{"docs": docs, "again": again}}, nil)
+	_, err := agent.Ask[string](s.ctx, "docs.die", note{})
+	if agent.CodeOf(err) != agent.CodeOutcomeUnknown || !strings.Contains(err.Error(), "exited with code 7") ||
+		strings.Contains(err.Error(), "database is locked") {
+		t.Errorf("the call that ended it: %v", err)
+	}
+	if lines := client.LastLines(err); len(lines) != 1 || lines[0] != "database is locked" {
+		t.Errorf("its last lines: %q", lines)
+	}
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if _, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"}); err != nil {
+				t.Errorf("a call that was not sent: %v", err)
+			}
+		})
+	}
+	all.Wait()
+	if got, err := agent.Ask[string](s.ctx, "again.die", note{Text: filepath.Join(t.TempDir(), "died")}); err != nil ||
+		got != "alive" {
+		t.Errorf("a call that may be repeated: %q, %v", got, err)
 	}
 }

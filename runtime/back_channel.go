@@ -8,14 +8,15 @@ import (
 	"strings"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/runtime/internal/callback"
 )
 
 // backChannel answers an MCP server that is not ours, where no caller does: with the project's
 // model and the folders that it may know of. What is not configured is refused.
-func (r *Runtime) backChannel(p planned) agent.BackChannel {
+func (r *Runtime) backChannel(p planned, instance string) agent.BackChannel {
 	var h agent.BackChannelFuncs
 	if tool := r.cfg.MCP.Sampling; tool != "" {
-		env := agent.Env{Name: p.name, Logger: r.log, Directory: untrusted{r.dir}}
+		env := agent.Env{Name: p.name, Instance: instance, Logger: r.log, Directory: untrusted{r.dir, r.private}}
 		h.Sample = func(ctx context.Context, req agent.SampleRequest) (agent.SampleResult, error) {
 			return sample(agent.WithEnv(ctx, env), tool, req)
 		}
@@ -32,13 +33,42 @@ func (r *Runtime) backChannel(p planned) agent.BackChannel {
 }
 
 // untrusted is the directory for what a program asks that is not ours.
-type untrusted struct{ agent.Directory }
+type untrusted struct {
+	agent.Directory
+	private *private // nil: there is none
+}
 
 // Call implements [agent.Caller].
 func (u untrusted) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 	theirs := *c
 	theirs.From.Trusted = false
-	return u.Directory.Call(ctx, &theirs)
+	return u.private.charged(u.Directory).Call(ctx, &theirs)
+}
+
+// servedBy returns the calls that an instance of a foreign program serves.
+func (p *private) servedBy(instance string) *callback.Served {
+	s, _ := p.served.LoadOrStore(instance, &callback.Served{})
+	return s.(*callback.Served)
+}
+
+// charged places the calls of foreign children below those that they serve. What our own say of
+// theirs is believed. Without a private listener there are no children.
+func (p *private) charged(next agent.Caller) agent.Caller {
+	if p == nil {
+		return next
+	}
+	return agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+		s, foreign := p.served.Load(c.From.Instance)
+		if !foreign || c.From.Trusted {
+			return next.Call(ctx, c)
+		}
+		ctx, own, end, err := s.(*callback.Served).Charge(ctx, c.From.Agent, c)
+		if err != nil {
+			return nil, err
+		}
+		defer end()
+		return next.Call(ctx, own)
+	})
 }
 
 // sample asks a tool of the system for what MCP asks a model.

@@ -22,8 +22,8 @@ func (r *Runtime) startBroker(ctx, base context.Context) error {
 	}
 	r.onClose("broker", func(context.Context) error { return driver.Close() })
 	b := r.cfg.Broker
-	broker, err := pubsub.New(driver, pubsub.Options{Project: r.cfg.Project, Logger: r.log, MaxInFlight: b.MaxInFlight,
-		Queue: b.MaxQueue, MaxPayload: int(b.MaxPayload)})
+	broker, err := pubsub.New(driver,
+		pubsub.Options{Project: r.cfg.Project, Logger: r.log, MaxPayload: int(b.MaxPayload)})
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
@@ -37,7 +37,7 @@ func (r *Runtime) openBroker(ctx context.Context) (pubsub.Driver, error) {
 	b := r.cfg.Broker
 	switch b.Type {
 	case project.BrokerMemory:
-		return pubsub.NewMemory(pubsub.MemoryOptions{Queue: b.MaxQueue, Logger: r.log}), nil
+		return pubsub.NewMemory(pubsub.MemoryOptions{Logger: r.log}), nil
 	case project.BrokerNATS:
 		return r.openNATS(ctx)
 	}
@@ -68,6 +68,10 @@ func (r *Runtime) openNATS(ctx context.Context) (pubsub.Driver, error) {
 		}
 	}
 	var logged time.Time
+	most := "as long as it takes"
+	if wait > 0 {
+		most = wait.String()
+	}
 	driver, err := nats.Open(ctx, nats.Options{Project: r.cfg.Project, Name: "openmas " + r.process, URLs: b.URLs,
 		StateDir:   filepath.Join(r.state, "broker"),
 		SyncAlways: b.SyncAlways, User: b.User, Password: b.Password, Token: b.Token, CredsFile: path(b.CredsFile),
@@ -77,7 +81,7 @@ func (r *Runtime) openNATS(ctx context.Context) (pubsub.Driver, error) {
 		OnWait: func(url string, err error) {
 			if time.Since(logged) > 5*time.Second {
 				logged = time.Now()
-				r.log.Warn("waiting for the broker", "url", url, "error", err)
+				r.log.Warn("waiting for the broker", "url", url, "error", err, "at most", most+": --wait")
 			}
 		}})
 	if err != nil {

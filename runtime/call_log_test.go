@@ -3,7 +3,9 @@ package runtime_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +17,7 @@ import (
 )
 
 // lines are the JSON lines of a log from the given level on, without those of the start.
-func lines(t *testing.T, log *logBuffer, from slog.Level, match func(map[string]any) bool) []map[string]any {
+func lines(t *testing.T, log *testkit.Buffer, from slog.Level, match func(map[string]any) bool) []map[string]any {
 	t.Helper()
 	var out []map[string]any
 	for line := range strings.Lines(log.String()) {
@@ -36,7 +38,7 @@ func lines(t *testing.T, log *logBuffer, from slog.Level, match func(map[string]
 
 func failed(rec map[string]any) bool { return rec["code"] != nil }
 
-func inJSON(log *logBuffer) func(*runtime.Options) {
+func inJSON(log *testkit.Buffer) func(*runtime.Options) {
 	return func(o *runtime.Options) {
 		o.Logger = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
@@ -47,7 +49,7 @@ func TestFailedCallsAreLoggedOnce(t *testing.T) {
 	t.Parallel()
 	for _, over := range overs {
 		t.Run(over, func(t *testing.T) {
-			log := &logBuffer{}
+			log := &testkit.Buffer{}
 			s := start(t, pair(over), nil, inJSON(log))
 			for _, c := range []struct {
 				tool  string
@@ -125,7 +127,7 @@ func TestLinesOfAgentsSayOfWhichCall(t *testing.T) {
 	const parent = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
 	for _, over := range overs {
 		t.Run(over, func(t *testing.T) {
-			log := &logBuffer{}
+			log := &testkit.Buffer{}
 			s := start(t, pair(over), nil, inJSON(log))
 			call := agent.Call{Op: agent.OpTool, Agent: "far", Name: "note",
 				Meta: map[string]string{"traceparent": parent}}
@@ -149,12 +151,11 @@ func TestLinesOfAgentsSayOfWhichCall(t *testing.T) {
 	}
 }
 
-// A retry that helped leaves the line of the attempt that failed, and an agent that is gone one
-// line with the number of attempts.
+// An agent that is gone is one line.
 func TestLinesOfAttempts(t *testing.T) {
 	testkit.Processes(t)
 	t.Parallel()
-	log := &logBuffer{}
+	log := &testkit.Buffer{}
 	cfg := pair(project.OverStdio)
 	s := start(t, cfg, nil, inJSON(log))
 	if _, err := agent.Ask[string](s.ctx, "far.exit", nil); err == nil {
@@ -166,10 +167,36 @@ func TestLinesOfAttempts(t *testing.T) {
 	}
 }
 
+// A retry that helped has a line, with why it was needed and the trace that shows it.
+func TestARetryThatHelpedHasALine(t *testing.T) {
+	testkit.Processes(t)
+	t.Parallel()
+	log := &testkit.Buffer{}
+	cfg := pair(project.OverStdio)
+	idempotent := true
+	far := cfg.Agents["far"]
+	far.Tools = map[string]project.Policy{"exit-once": {Idempotent: &idempotent}}
+	cfg.Agents["far"] = far
+	s := start(t, cfg, nil, inJSON(log))
+	call := agent.Call{Op: agent.OpTool, Agent: "far", Name: "exit-once",
+		Meta: map[string]string{"traceparent": "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"}}
+	if _, err := agent.Do(s.ctx, call, note{Text: filepath.Join(t.TempDir(), "was-here")}); err != nil {
+		t.Fatal(err, log)
+	}
+	got := lines(t, log, slog.LevelInfo, func(rec map[string]any) bool {
+		return rec["msg"] == "call succeeded after a retry"
+	})
+	if len(got) != 1 || got[0]["level"] != "INFO" || got[0]["agent"] != "far" || got[0]["tool"] != "exit-once" ||
+		got[0]["attempts"] != 2.0 || got[0]["first_code"] != "outcome_unknown" ||
+		!strings.Contains(fmt.Sprint(got[0]["first_message"]), "sent") || got[0]["call"] == nil {
+		t.Errorf("%v in\n%s", got, log)
+	}
+}
+
 // A client's call to what is not there has its line too.
 func TestRefusedRequestsAreLogged(t *testing.T) {
 	t.Parallel()
-	log := &logBuffer{}
+	log := &testkit.Buffer{}
 	cfg := pair(project.OverLocal)
 	cfg.Gateway = &project.Gateway{Listen: "127.0.0.1:0"}
 	s := start(t, cfg, nil, inJSON(log))
@@ -181,7 +208,8 @@ func TestRefusedRequestsAreLogged(t *testing.T) {
 			t.Fatal("the call did not fail")
 		}
 		got := lines(t, log, slog.LevelInfo, failed)[before:]
-		if len(got) != 1 || got[0]["tool"] != "far_sey" || got[0]["hint"] != `did you mean "far_say"?` ||
+		if len(got) != 1 || got[0]["tool"] != "far_sey" ||
+			got[0]["message"] != `unknown tool "far_sey"; did you mean "far_say"?` ||
 			got[0]["code"] != "not_found" || got[0]["caller"] != "anonymous" {
 			t.Errorf("%s: %v", path, got)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/delivery"
+	"github.com/openmas/openmas/internal/guard"
 	"github.com/openmas/openmas/internal/logs"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
@@ -21,6 +22,7 @@ import (
 	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/supervise"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // ChildVar is set in the environment of a child process of this program: its main calls
@@ -29,7 +31,8 @@ const ChildVar = "OPENMAS_CHILD"
 
 // ServeChild is the main of a child process: it reads who it is from in, starts that agent, and
 // serves it over MCP on in and out until in ends. Logs go to errOut, and so do the agent's results,
-// since out is the protocol's. The program must not write to out by itself.
+// since out is the protocol's. The program must not write to out by itself. The process may also be
+// the guard of the others: then it ends after its parent, and kills what that has left.
 func ServeChild(ctx context.Context, types agent.Types, in io.Reader, out, errOut io.Writer) error {
 	return child.Serve(ctx, types, in, out, errOut)
 }
@@ -70,6 +73,28 @@ func (r *Runtime) own(t *client.Target, p planned, i *route.Instance, n int) err
 	return nil
 }
 
+// newGuard returns the guard of the child processes; nil: this program may not know how to be one.
+// It does if it has children of its own, which need [ServeChild] as well.
+func (r *Runtime) newGuard() *guard.Guard {
+	command := r.opts.Child
+	if len(command) == 0 {
+		own := func(p planned) bool { return p.kind == project.KindType && p.cfg.Communicator == project.OverStdio }
+		exe, err := os.Executable()
+		if err != nil || !r.opts.ServesChildren && !slices.ContainsFunc(r.hosted(), own) {
+			return nil
+		}
+		command = []string{exe}
+	}
+	env := []string{ChildVar + "=1", "GOMAXPROCS=1"}
+	for name, value := range r.opts.ChildEnv {
+		env = append(env, name+"="+value)
+	}
+	return guard.New(guard.Options{Command: command, Env: env, Logger: r.log,
+		Hello: func(m guard.Mark) ([]byte, error) {
+			return json.Marshal(child.Hello{Version: child.Version, Guard: m})
+		}})
+}
+
 func (r *Runtime) logLevel() slog.Level {
 	for _, l := range []slog.Level{logs.LevelTrace, slog.LevelDebug, slog.LevelInfo, slog.LevelWarn} {
 		if r.log.Enabled(context.Background(), l) {
@@ -93,10 +118,21 @@ func (r *Runtime) longestTimeout() time.Duration {
 }
 
 // childLog takes the lines that a child writes to standard error into our log, once, with the
-// agent's name, and at their own level where it can be read from them. A traceback is one line.
+// agent's name, and at their own level where it can be read from them. A traceback is one line; the
+// same one again, as of a program that fails at each start, is told once a minute.
 func (r *Runtime) childLog(name, instance string) func([]byte) {
 	log := r.log.With("agent", name, "instance", instance)
-	blocks := logs.NewBlocks(func(l logs.Line) {
+	stack, told := "", time.Time{}
+	blocks := logs.NewBlocks(func(l logs.Line) { // one at a time
+		for i, a := range l.Attrs {
+			switch {
+			case a.Key != "stack":
+			case a.Value.String() == stack && time.Since(told) < time.Minute:
+				l.Attrs[i].Value = slog.StringValue("as before")
+			default:
+				stack, told = a.Value.String(), time.Now()
+			}
+		}
 		attrs := slices.DeleteFunc(l.Attrs, func(a slog.Attr) bool { return a.Key == "agent" || a.Key == "instance" })
 		log.LogAttrs(context.Background(), l.Level, announced.Replace(l.Message), attrs...)
 	})

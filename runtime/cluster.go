@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/runtime/internal/budget"
 	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/internal/cluster"
 	"github.com/openmas/openmas/runtime/internal/route"
@@ -36,6 +38,9 @@ func (r *Runtime) startCluster(base context.Context) error {
 		return fmt.Errorf("broker: %w", err)
 	}
 	r.cluster = c
+	if err := r.serveBudgets(base); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(base)
 	ended := make(chan struct{})
 	r.tasks.Go(func() {
@@ -49,6 +54,62 @@ func (r *Runtime) startCluster(base context.Context) error {
 		return nil
 	})
 	return nil
+}
+
+// counter is the name under which a process counts the calls of trees that began there. Nobody
+// lists it.
+func counter(process string) string { return child.Runtime + "-" + process }
+
+// serveBudgets counts for other processes the calls of trees that began here, and has them count
+// ours.
+func (r *Runtime) serveBudgets(ctx context.Context) error {
+	r.trees.Ask = func(ctx context.Context, process string, ask budget.Request) error {
+		in, err := json.Marshal(ask)
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(ctx, r.cfg.Connect.Timeout)
+		defer cancel()
+		peer, err := r.broker.Dial(ctx, counter(process))
+		if err != nil {
+			return agent.Refusedf(agent.CodeUnavailable, "%s: the process that counts the calls of its tree (budget) "+
+				"does not answer: %w", ask.Target, err)
+		}
+		_, err = peer.Call(ctx, &agent.Call{ID: ask.Budget, Op: agent.OpTool, Agent: counter(process), Name: "spend",
+			Input: in, From: child.FromRuntime, Attempt: 1})
+		if err := errors.Join(err, peer.Close(ctx)); err != nil {
+			e := agent.AsError(err)
+			return agent.Refusedf(e.Code, "%s", e.Message) // the call itself did not run
+		}
+		return nil
+	}
+	binding, err := r.broker.Serve(ctx, &budgets{name: counter(r.process), trees: &r.trees})
+	if err != nil {
+		return fmt.Errorf("broker: count the calls of budgets: %w", err)
+	}
+	r.onClose("counting the calls of budgets", binding.Close)
+	return nil
+}
+
+// budgets is what other processes ask.
+type budgets struct {
+	name  string
+	trees *budget.Trees
+}
+
+// Info implements [communicator.Service].
+func (b *budgets) Info() agent.Info { return agent.Info{Name: b.name} }
+
+// Call implements [agent.Caller].
+func (b *budgets) Call(_ context.Context, c *agent.Call) (*agent.Result, error) {
+	var ask budget.Request
+	if err := json.Unmarshal(c.Input, &ask); err != nil {
+		return nil, agent.Refusedf(agent.CodeInvalidArgument, "a call within a budget: %w", err)
+	}
+	if err := b.trees.Spend(ask); err != nil {
+		return nil, err
+	}
+	return &agent.Result{}, nil
 }
 
 // serveOthers stands before an agent of this process when other processes call it over the broker.

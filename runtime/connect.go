@@ -16,18 +16,23 @@ import (
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/access"
+	"github.com/openmas/openmas/runtime/internal/callback"
 	"github.com/openmas/openmas/runtime/internal/route"
+	"github.com/openmas/openmas/runtime/internal/updates"
 	"github.com/openmas/openmas/runtime/project"
 )
 
 // connect reaches agents in other processes: children of our own types, MCP server programs, MCP
 // servers elsewhere.
-func (r *Runtime) connect(ctx, base context.Context, p planned) (*route.Callee, error) {
-	sessions := route.NewPool(p.name, p.sessions())
-	if p.foreign() {
-		p.subscriptions = &resourceSubscriptions{}
-		r.subscriptions.Store(p.name, p.subscriptions)
+func (r *Runtime) connect(ctx, base context.Context, d *deployment) (*route.Callee, error) {
+	if d.foreign() {
+		d.subscriptions = &updates.Subscriptions{}
+		r.subscriptions.Store(d.name, d.subscriptions)
 	}
+	p := d.planned
+	sessions := route.NewPool(p.name, p.sessions())
+	r.limitSessions(p, sessions)
+	d.units = make([]unit, p.sessions())
 	starts := concpool.New().WithContext(ctx).WithCancelOnError().WithFirstError().WithMaxGoroutines(startsAtOnce)
 	for n, i := range sessions.Instances() {
 		if p.healther {
@@ -39,7 +44,7 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*route.Callee, 
 		}
 		opts := r.connectOptions(p)
 		if p.foreign() {
-			opts.Back = r.backChannel(p)
+			opts.Back = r.backChannel(p, i.ID)
 			opts.OnUpdated = func(uri string) { r.resourceUpdated(base, p.name, uri) }
 		}
 		dial := func(ctx context.Context) (communicator.Peer, error) {
@@ -52,17 +57,21 @@ func (r *Runtime) connect(ctx, base context.Context, p planned) (*route.Callee, 
 			}
 			opts, step := opts, atomic.Pointer[string]{}
 			opts.OnStep = func(s string) { step.Store(&s) }
+			opts.OnSuspect = i.Suspect
 			opts.OnStep("the MCP handshake has not ended")
-			defer r.waits.begin(i.ID, func() string { return *step.Load() })()
+			defer r.waits.Begin(i.ID, func() string { return *step.Load() }, opts.HandshakeTimeout, opts.TimeoutKey)()
 			began := time.Now()
 			s, err := client.Connect(ctx, target, opts)
 			if err != nil {
 				r.tel.Failed(ctx, r.hop(p.name, p.cfg.Communicator), p.name, "initialize", began, err)
 				return nil, err
 			}
-			return narrow(s, p.cfg, r.log), nil
+			return r.foreignSession(s, p, i.ID), nil
 		}
-		starts.Go(func(ctx context.Context) error { return r.openSession(ctx, base, p, sessions, n, dial) })
+		starts.Go(func(ctx context.Context) (err error) {
+			d.units[n], err = r.openSession(ctx, base, d, sessions, n, dial)
+			return err
+		})
 		if p.runner && (n == 0 || p.cfg.Run == "all") {
 			r.runners.add(p.name, i.ID, nil)
 		}
@@ -118,21 +127,31 @@ func (r *Runtime) connectOptions(p planned) client.Options {
 		MaxBody:    int(r.cfg.MCP.MaxBody),
 		StdinGrace: r.cfg.Child.StdinWait, TermGrace: r.cfg.Child.TermWait,
 		OnChanged: func(agent.Info) { r.refresh() }, NoFastPath: noFastPath(r.cfg.MCP)}
+	if p.cfg.Ping != 0 {
+		o.PingInterval = p.cfg.Ping
+	}
 	if p.kind == project.KindURL {
 		o.HandshakeTimeout, o.TimeoutKey = r.cfg.Connect.Timeout, "connect.timeout"
 	}
 	return o
 }
 
-// A narrowed session leads to a server of which only some tools may be used.
-type narrowed struct {
-	*client.Session
-	allow []string
+// foreignSession is what the project allows of a session; all of one to a process of our own.
+func (r *Runtime) foreignSession(s *client.Session, p planned, instance string) communicator.Peer {
+	warnMissing(s, p.cfg, r.log)
+	f := &foreign{Session: s, allow: p.cfg.AllowTools}
+	if p.kind == project.KindCommand {
+		f.served = r.private.servedBy(instance)
+		f.served.Forget()
+	}
+	if f.allow == nil && f.served == nil {
+		return s
+	}
+	return f
 }
 
-// narrow limits a session to the tools that the project allows, and says which of those that it
-// names the server does not have.
-func narrow(s *client.Session, a project.Agent, log *slog.Logger) communicator.Peer {
+// warnMissing says which of the tools that the project names the server does not have.
+func warnMissing(s *client.Session, a project.Agent, log *slog.Logger) {
 	missing := func(key string, names []string) {
 		for _, name := range names {
 			if info := s.Info(); !offers(info, name) {
@@ -143,26 +162,35 @@ func narrow(s *client.Session, a project.Agent, log *slog.Logger) communicator.P
 	}
 	missing("tools", slices.Sorted(maps.Keys(a.Tools)))
 	missing("allow_tools", a.AllowTools)
-	if a.AllowTools == nil {
-		return s
-	}
-	return &narrowed{s, a.AllowTools}
+}
+
+// A foreign session leads to a server of which only some tools may be used, or to a program whose
+// calls back are placed below those that it serves.
+type foreign struct {
+	*client.Session
+	allow  []string         // nil: all
+	served *callback.Served // nil: it has no way to call back
 }
 
 // Info implements [communicator.Peer].
-func (n *narrowed) Info() agent.Info {
-	info := n.Session.Info()
-	info.Tools = slices.DeleteFunc(slices.Clone(info.Tools), func(t agent.ToolInfo) bool {
-		return !slices.Contains(n.allow, t.Name)
-	})
+func (f *foreign) Info() agent.Info {
+	info := f.Session.Info()
+	if f.allow != nil {
+		info.Tools = slices.DeleteFunc(slices.Clone(info.Tools), func(t agent.ToolInfo) bool {
+			return !slices.Contains(f.allow, t.Name)
+		})
+	}
 	return info
 }
 
 // Call implements [agent.Caller].
-func (n *narrowed) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-	if c.Op == agent.OpTool && !slices.Contains(n.allow, c.Name) {
+func (f *foreign) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+	if f.allow != nil && c.Op == agent.OpTool && !slices.Contains(f.allow, c.Name) {
 		return nil, agent.Refusedf(agent.CodeNotFound, "%s: the project does not allow this tool "+
 			"(agents.%s.allow_tools)", c.Target(), c.Agent)
 	}
-	return n.Session.Call(ctx, c)
+	if f.served == nil {
+		return f.Session.Call(ctx, c)
+	}
+	return f.served.Call(ctx, c, f.Session)
 }

@@ -3,10 +3,14 @@ package runtime
 import (
 	"cmp"
 	"context"
+	"encoding/json"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/nearest"
 )
 
 // A DeadLetter is a durable event that an agent could not handle in any of its attempts.
@@ -47,4 +51,48 @@ func (r *Runtime) ReplayEvents(ctx context.Context, seqs ...uint64) (int, error)
 		return 0, err
 	}
 	return d.Replay(ctx, seqs...)
+}
+
+// A Reach says who gets an event.
+type Reach struct {
+	// Agents that subscribe to the topic, as far as this process knows, by name.
+	Agents []string `json:"agents,omitempty"`
+	// Unknown are members of the payload that none of them reads.
+	Unknown []string `json:"unknown,omitempty"`
+	// Hint has the names that may have been meant: of the topic where nobody subscribes to it, else
+	// of the first unknown member.
+	Hint string `json:"hint,omitempty"`
+}
+
+// Reach says who would get an event, and what of it nobody would read.
+func (r *Runtime) Reach(topic string, payload json.RawMessage) Reach {
+	var to Reach
+	var topics, fields []string
+	var members map[string]json.RawMessage
+	all := json.Unmarshal(payload, &members) == nil // what any member is told apart by
+	for _, info := range r.dir.Agents() {
+		for _, s := range info.Subscriptions {
+			topics = append(topics, s.Topic)
+			if s.Topic == topic {
+				to.Agents, fields = append(to.Agents, info.Name), append(fields, s.Fields...)
+				all = all && len(s.Fields) > 0
+			}
+		}
+	}
+	if len(to.Agents) == 0 {
+		to.Hint = nearest.Hint(topic, slices.Compact(slices.Sorted(slices.Values(topics))))
+		return to
+	}
+	if !all {
+		return to
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if !slices.ContainsFunc(fields, func(f string) bool { return strings.EqualFold(f, name) }) {
+			to.Unknown = append(to.Unknown, name)
+		}
+	}
+	if len(to.Unknown) > 0 {
+		to.Hint = nearest.Hint(to.Unknown[0], slices.Compact(slices.Sorted(slices.Values(fields))))
+	}
+	return to
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/openmas/openmas/mcp/server"
 	concpool "github.com/sourcegraph/conc/pool"
 )
 
@@ -18,7 +19,7 @@ func share(d time.Duration, of float64) time.Duration { return time.Duration(flo
 //
 //  1. gateway, operations socket, bus and stdin refuse new work, while calls of work in flight go
 //     on; nothing is restarted
-//  2. work in flight ends (four fifths of the time)
+//  2. work in flight ends (four fifths of the time); what does not is cut, and still answered
 //  3. Runners are cancelled
 //  4. agents, sessions, broker and children close, in reverse order of start; telemetry is flushed
 //     last
@@ -37,7 +38,15 @@ func (r *Runtime) drain(base context.Context, hard context.CancelFunc) error {
 		r.cluster.HandOver(inFlight)
 	}
 	edges := concpool.New().WithErrors()
-	edges.Go(func() error { return r.gateway.Load().Drain(inFlight) })
+	cut := 0
+	edges.Go(func() error {
+		err := r.gateway.Load().Drain(inFlight)
+		if late := (*server.CutError)(nil); errors.As(err, &late) {
+			cut = late.Calls
+			return fmt.Errorf("%w (drain.timeout)", err)
+		}
+		return err
+	})
 	if r.ops != nil {
 		edges.Go(func() error { return r.ops.Drain(inFlight) })
 	}
@@ -57,7 +66,7 @@ func (r *Runtime) drain(base context.Context, hard context.CancelFunc) error {
 	defer stop()
 	errs = append(errs, r.closeAll(ctx))
 	err := errors.Join(errs...)
-	r.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond))
+	r.log.Info("stopped", "took", time.Since(began).Round(time.Millisecond), "cut", cut)
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func TestDrainLosesNothing(t *testing.T) {
 				t.Parallel()
 				cfg := pair(over)
 				cfg.Gateway = &project.Gateway{Listen: "127.0.0.1:0"}
-				cfg.Broker.MaxInFlight = calls
+				cfg.Defaults.MaxInFlight = calls
 				cfg.Defaults.Timeout, cfg.Drain.Timeout = testkit.Hang, testkit.Hang
 				cfg.MCP.HeaderTimeout = testkit.Hang // clients open more connections than they use at once
 				s := start(t, cfg, nil)
@@ -73,6 +74,62 @@ func TestDrainLosesNothing(t *testing.T) {
 					t.Errorf("%d of %d calls lost", lost, calls)
 				}
 				if err := s.wait(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// Calls that take longer than the drain are cut, and each is answered: those that ran with
+// outcome_unknown, those that waited for their turn with unavailable.
+func TestCallsLongerThanTheDrain(t *testing.T) {
+	t.Parallel()
+	const calls, running = 50, 20
+	for _, path := range []string{"/mcp", "/sse"} {
+		for _, over := range overs {
+			t.Run(path[1:]+" to "+over, func(t *testing.T) {
+				t.Parallel()
+				cfg := pair(over)
+				cfg.Gateway = &project.Gateway{Listen: "127.0.0.1:0"}
+				cfg.Defaults.MaxInFlight, cfg.Drain.Timeout = running, 5*time.Second
+				cfg.MCP.HeaderTimeout = testkit.Hang
+				s := start(t, cfg, nil)
+				session := connect(t, s.Status().URL+path)
+				texts := make(chan string, calls)
+				for range calls {
+					go func() {
+						res, err := session.CallTool(context.Background(), &sdk.CallToolParams{Name: "far_wait-nested",
+							Arguments: map[string]any{"text": filepath.Join(t.TempDir(), "never")}})
+						if err != nil {
+							texts <- err.Error()
+							return
+						}
+						texts <- res.Content[0].(*sdk.TextContent).Text
+					}()
+				}
+				testkit.Eventually(t, "all calls run or wait", func() bool {
+					now := s.agentStatus("far")
+					return now.Instances[0].InFlight+now.Waiting >= calls && now.Waiting == calls-running
+				})
+				s.stop()
+				counts := map[string]int{}
+				for range calls {
+					text := <-texts
+					code, rest, _ := strings.Cut(text, ": ")
+					counts[code]++
+					if !strings.Contains(rest, "the system was stopped") {
+						t.Errorf("a call was told %q", text)
+					}
+				}
+				want := running
+				if over == project.OverPubSub {
+					want = calls // nobody but the callee knows which of them run
+				}
+				if counts["outcome_unknown"] != want || counts["unavailable"] != calls-want {
+					t.Errorf("%v", counts)
+				}
+				if err := s.wait(); err == nil || !strings.Contains(err.Error(), "50 calls were cut") {
 					t.Error(err)
 				}
 			})

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"github.com/openmas/openmas/agent"
@@ -33,22 +34,28 @@ func (r *Runtime) Call(ctx context.Context, tool string, in any, opts ...agent.C
 
 // Traced returns the session with the caller's span of each call, for a client of a system that
 // runs elsewhere. The standard variables of OpenTelemetry say where the spans go; environ looks
-// them up, and without them there are none. end sends what there is, and must be called.
+// them up, and without them there are none. end sends what there is, for 1.5 s at most, and
+// must be called.
 func Traced(ctx context.Context, s *client.Session, environ func(string) (string, bool),
-	o Options) (traced agent.Caller, end func(context.Context) error, err error) {
+	o Options) (traced agent.Caller, end func(context.Context), err error) {
+	log := o.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	host, _ := os.Hostname() // it is for people, and may be missing
 	tel, err := telemetry.Setup(ctx, telemetry.Config{Process: fmt.Sprintf("%s/%d", host, os.Getpid()),
-		Version: o.Version, Logger: o.Logger, Environ: environ, Provider: o.TracerProvider})
+		Version: o.Version, Logger: log, Environ: environ, Provider: o.TracerProvider})
 	if err != nil {
 		return nil, nil, err
 	}
-	hop := telemetry.Hop{}
+	hop := telemetry.Hop{Entry: true}
 	for over, t := range transports {
 		if t == s.Transport() {
 			hop.Communicator = over
 		}
 	}
-	return tel.Client(hop)(s), tel.Shutdown, nil
+	end = func(ctx context.Context) { telemetry.End(ctx, log, tel.Shutdown) }
+	return tel.Client(hop)(s), end, nil
 }
 
 // program is how the program around the runtime reaches the agents.

@@ -49,8 +49,9 @@ func (e *eventRoutes) subscribe(group, topic string, fn pubsub.EventHandler) (st
 }
 
 // errNotDurable is returned when there can be no dead letters.
-var errNotDurable = errors.New("no topic of this project is durable: events: {TOPIC: {durable: true}} in the project " +
-	"file makes one so")
+var errNotDurable = errors.New("no topic of this project is durable: an event that an agent could not handle is in " +
+	"the log of its process (openmas logs) and is not kept; broker: {type: nats} and events: {TOPIC: {durable: true}} " +
+	"in the project file keep it")
 
 // any returns one of the durable routes: the dead letters of all are in one stream.
 func (e *eventRoutes) any() (*nats.Durable, error) {

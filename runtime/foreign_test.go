@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -40,11 +41,26 @@ func foreign() *sdk.Server {
 		error) {
 		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: os.Getenv("OPENMAS_URL")}}}, nil, nil
 	})
+	sdk.AddTool(s, &sdk.Tool{Name: "die"}, func(_ context.Context, _ *sdk.CallToolRequest,
+		in note) (*sdk.CallToolResult, any, error) {
+		if _, err := os.Stat(in.Text); in.Text != "" && err == nil {
+			return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: "alive"}}}, nil, nil
+		}
+		if in.Text != "" {
+			if err := os.WriteFile(in.Text, nil, 0o600); err != nil {
+				return nil, nil, err
+			}
+		}
+		fmt.Fprintln(os.Stderr, "database is locked")
+		os.Exit(7)
+		return nil, nil, nil
+	})
 	sdk.AddTool(s, &sdk.Tool{Name: "otel"}, func(context.Context, *sdk.CallToolRequest, note) (*sdk.CallToolResult, any,
 		error) {
 		return nil, otelVars(), nil
 	})
 	sdk.AddTool(s, &sdk.Tool{Name: "back"}, callBack)
+	sdk.AddTool(s, &sdk.Tool{Name: "circle"}, circleBack)
 	return s
 }
 
@@ -73,6 +89,24 @@ func callBack(ctx context.Context, _ *sdk.CallToolRequest, in back) (*sdk.CallTo
 	return res, nil, err
 }
 
+// circleBack calls far.circle, which is to call it, once and so many times more, whatever comes of
+// it. It says of the call nothing, as old clients do not, or what OpenTelemetry would.
+func circleBack(ctx context.Context, r *sdk.CallToolRequest, in note) (*sdk.CallToolResult, any, error) {
+	var meta map[string]any
+	if in.Text == "traced" {
+		meta = map[string]any{"traceparent": r.Params.Meta["traceparent"]}
+	}
+	var err error
+	var res *sdk.CallToolResult
+	for range in.N + 1 {
+		res, _, err = callBack(ctx, r, back{Agent: "far", Name: "circle", Args: in, Meta: meta})
+	}
+	return res, nil, err
+}
+
+// slowBegin is longer than the waits before three attempts at a call.
+const slowBegin = 700 * time.Millisecond
+
 func foreignServer(kind string) int {
 	if file := os.Getenv(lateVar); file != "" && appears(context.Background(), file) != nil {
 		return 1
@@ -81,6 +115,9 @@ func foreignServer(kind string) int {
 		return serveRecorded(name)
 	}
 	switch kind {
+	case "slow":
+		<-time.After(slowBegin)
+		fallthrough
 	case "stdio":
 		if err := foreign().Run(context.Background(), &sdk.StdioTransport{}); err != nil {
 			return 1
@@ -201,7 +238,7 @@ func TestAForeignChildIsNotTrusted(t *testing.T) {
 	})
 	forged := map[string]any{"openmas/caller": "boss", "openmas/depth": 9, "openmas/key": "k", "openmas/attempt": 3}
 	got, err := agent.Ask[string](s.ctx, "docs.back", back{Agent: "far", Name: "who", Args: note{}, Meta: forged})
-	if err != nil || got != "docs at depth 0" {
+	if err != nil || got != "docs at depth 1" {
 		t.Errorf("a forged call: %q, %v", got, err)
 	}
 	got, err = agent.Ask[string](s.ctx, "docs.back", back{Agent: "far", Name: "choose", Args: note{}})

@@ -71,24 +71,32 @@ func (r *Runtime) Handler() http.Handler {
 	})
 }
 
+// dismiss refuses the calls that wait for their turn, or for an instance: they can be made again.
+func (r *Runtime) dismiss() {
+	for _, c := range r.dir.All() {
+		c.Dismiss()
+	}
+}
+
 // serveGateway lets clients in, once every agent is up.
 func (r *Runtime) serveGateway() error {
 	o := server.GatewayOptions{Options: r.hostOptions(), Project: r.cfg.Project,
 		Ready: func() error { return r.readiness(false) },
-		Watch: r.subscribeResource, Down: r.down}
+		Watch: r.subscribeResource, Down: r.down, OnCut: r.dismiss}
 	if g := r.cfg.Gateway; g != nil {
-		o.Hosts, o.Origins, o.Identify = g.Hosts, g.Origins, access.Identify(g)
+		o.Hosts, o.Origins, o.Identify = g.Hosts, g.Origins, access.Identify(g, r.log)
 		if g.Expose != nil {
 			o.Expose = append(slices.Clone(g.Expose), child.Runtime)
 		}
 	}
 	o.OnSessionEnd = func(t mcp.Transport, opened time.Time) { r.metrics.ServerSession(overOf(t), time.Since(opened)) }
-	calls := r.tel.Server(telemetry.Hop{Service: child.Runtime})(r.metrics.OfClients().Measure(r.dir))
+	calls := r.tel.Server(telemetry.Hop{Service: child.Runtime, Entry: true})(r.metrics.OfClients().Measure(r.dir))
 	gw, err := server.NewGateway(arriving{r.dir, calls}, o)
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	r.gateway.Store(gw)
+	gw.Refresh() // an agent that came since it listed them has refreshed nothing
 	r.onClose("gateway", gw.Drain)
 	if r.listener != nil {
 		r.url.Store("http://" + r.listener.Addr().String())
@@ -127,7 +135,7 @@ func (r *Runtime) readiness(operator bool) error {
 	switch p := r.phase.Load().(string); p {
 	case "ready":
 	case "starting":
-		if names := r.waits.names(); names != "" {
+		if names := r.waits.Names(); names != "" {
 			return fmt.Errorf("the system is starting: it waits for %s", names)
 		}
 		fallthrough
@@ -137,6 +145,9 @@ func (r *Runtime) readiness(operator bool) error {
 	for _, c := range r.dir.All() {
 		if c.Shown.GaveUp() {
 			return fmt.Errorf("agent %s has failed", c.Name)
+		}
+		if c.Shown.Suspect() {
+			return fmt.Errorf("agent %s does not answer pings", c.Name)
 		}
 		if sick := c.Unhealthy(context.Background()); len(sick) > 0 && len(sick) == len(c.Shown.Instances()) {
 			for _, err := range sick {
@@ -151,12 +162,13 @@ func (r *Runtime) readiness(operator bool) error {
 }
 
 func (r *Runtime) hostOptions() server.Options {
-	return server.Options{Logger: r.log, Version: r.opts.Version, Limits: gatewayLimits(r.cfg.MCP),
+	return server.Options{Logger: r.log, Version: r.opts.Version, Limits: gatewayLimits(r.cfg),
 		NoFastPath: noFastPath(r.cfg.MCP), Process: r.shared, Describe: r.tel.Wants(),
-		OnRefused: func(ctx context.Context, c *agent.Call, why *agent.Error, known func() []string) {
+		OnRefused: func(ctx context.Context, c *agent.Call, why *agent.Error, known func() []string) string {
 			ctx = r.tel.Refused(ctx, c, why)
 			r.metrics.OfClients().Record(ctx, c, "", 0, why)
-			_ = r.calls.Made(ctx, c, 0, why, func() string { return nearest.Hint(c.Name, known()) })
+			_ = r.calls.Made(ctx, c, 0, why, func(agent.Code) string { return nearest.Hint(c.Name, known()) })
+			return telemetry.TraceParent(ctx)
 		}}
 }
 

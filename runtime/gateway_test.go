@@ -3,12 +3,15 @@ package runtime_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/runtime"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -17,7 +20,7 @@ func guarded(t *testing.T) *system {
 	t.Helper()
 	cfg := pair(project.OverLocal)
 	cfg.Gateway = &project.Gateway{Listen: "127.0.0.1:0", Token: "token-of-the-user",
-		Tokens: map[string]string{"ann": "token-of-ann"},
+		Tokens: map[string]string{"ann": "token-of-ann-alone"},
 		Hosts:  []string{"agents.example.org"}, Origins: []string{"https://app.example.org"}}
 	return start(t, cfg, nil)
 }
@@ -88,7 +91,7 @@ func TestEveryEndpointWantsTheToken(t *testing.T) {
 			t.Errorf("%s shows an anonymous client: %d %s", path, status, anonymous)
 		}
 		if status, known := ask(t, http.MethodGet, url+path, "",
-			map[string]string{"Authorization": "Bearer token-of-ann"}); status != http.StatusOK ||
+			map[string]string{"Authorization": "Bearer token-of-ann-alone"}); status != http.StatusOK ||
 			strings.Contains(known, "near") != agents {
 			t.Errorf("%s tells ann: %d %s", path, status, known)
 		}
@@ -128,7 +131,7 @@ func TestASessionBelongsToWhoOpenedIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream, err := (&http.Client{Transport: bearer("token-of-ann")}).Do(req)
+	stream, err := (&http.Client{Transport: bearer("token-of-ann-alone")}).Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +145,7 @@ func TestASessionBelongsToWhoOpenedIt(t *testing.T) {
 		}
 	}
 	for token, want := range map[string]int{"token-of-the-user": http.StatusForbidden, "": http.StatusUnauthorized,
-		"token-of-ann": http.StatusAccepted} {
+		"token-of-ann-alone": http.StatusAccepted} {
 		header := map[string]string{"Authorization": "Bearer " + token}
 		if status, text := ask(t, http.MethodPost, url+endpoint, initialize, header); status != want {
 			t.Errorf("POST to ann's session with %q: %d %s", token, status, text)
@@ -167,7 +170,7 @@ func TestASessionBelongsToWhoOpenedIt(t *testing.T) {
 		}
 		if sid := cs.ID(); path == "/mcp" {
 			if status, text := ask(t, http.MethodPost, url+path, `{"jsonrpc":"2.0","id":2,"method":"ping"}`,
-				map[string]string{"Authorization": "Bearer token-of-ann",
+				map[string]string{"Authorization": "Bearer token-of-ann-alone",
 					"Mcp-Session-Id": sid}); status != http.StatusForbidden {
 				t.Errorf("ann in the user's session: %d %s", status, text)
 			}
@@ -192,5 +195,55 @@ func TestAListenerBeyondLoopbackRefusesToStart(t *testing.T) {
 		if err := cfg.Validate(); err != nil {
 			t.Errorf("%s with a token: %v", listen, err)
 		}
+	}
+}
+
+// What the gateway does not offer, the runtime's own tools do not tell its clients either.
+func TestStatusAndListHideWhatIsNotExposed(t *testing.T) {
+	t.Parallel()
+	cfg := pair(project.OverLocal)
+	cfg.Agents["third"] = project.Agent{Type: "probe", Config: map[string]any{"peer": "far", "prefix": "third "}}
+	cfg.Gateway = &project.Gateway{Listen: "127.0.0.1:0", Expose: []string{"near.say", "third"}}
+	s := start(t, cfg, nil)
+	for range 2 {
+		if _, err := agent.Ask[note](s.ctx, "near.say", note{Text: "hi"}); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = agent.Ask[note](s.ctx, "near.fail", note{Text: "hi"}) // it counts as well
+	}
+	c := s.session(t, "/mcp")
+	for _, tool := range []string{"openmas_status", "openmas_list"} {
+		res, err := c.Call(t.Context(), &agent.Call{Op: agent.OpTool, Name: tool})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var seen struct {
+			Agents []struct {
+				Name  string            `json:"name"`
+				Tools []json.RawMessage `json:"tools"`
+			} `json:"agents"`
+		}
+		text := res.Text()
+		if err := json.Unmarshal([]byte(text), &seen); err != nil {
+			t.Fatal(err)
+		}
+		tools := map[string]int{}
+		for _, a := range seen.Agents {
+			tools[a.Name] = len(a.Tools)
+		}
+		if len(tools) < 2 || tools["near"] != 1 || tools["third"] < 2 {
+			t.Errorf("%s: %v", tool, tools)
+		}
+		if strings.Contains(text, `"far"`) || strings.Contains(text, "far/") {
+			t.Errorf("%s tells of far: %.2000s", tool, text)
+		}
+	}
+	// who runs it, and its agents, see all
+	if l := s.Listing(); len(l.Agents) < 4 {
+		t.Errorf("%d agents", len(l.Agents))
+	}
+	out, err := agent.Ask[runtime.Listing](s.ctx, "openmas.list", nil)
+	if err != nil || len(out.Agents) == 0 {
+		t.Error(out, err)
 	}
 }

@@ -2,9 +2,12 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	concpool "github.com/sourcegraph/conc/pool"
@@ -14,27 +17,34 @@ import (
 	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/internal/statedir"
 	"github.com/openmas/openmas/runtime/internal/route"
+	"github.com/openmas/openmas/runtime/internal/waits"
 	"github.com/openmas/openmas/runtime/project"
 )
 
 // hostHere starts the instances of a Go struct in this process and offers them over the agent's
 // communicator.
-func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*route.Callee, error) {
+func (r *Runtime) hostHere(ctx, base context.Context, d *deployment) (*route.Callee, error) {
+	p := d.planned
 	hosts := route.NewPool(p.name, p.cfg.Replicas)
 	for n, i := range hosts.Instances() {
-		h, err := r.startAgent(ctx, p, i, n)
-		if err != nil {
+		h := &host{r: r, agent: p, pool: hosts, instance: i, n: n}
+		if err := h.start(ctx); err != nil {
 			return nil, err
 		}
-		i.Up(hostPeer{h})
+		d.undo.Add("agent "+i.ID, h.close)
+		d.units = append(d.units, h)
 	}
+	r.limitHosts(p, hosts)
 	served := &service{Pool: hosts, caller: r.tel.Server(r.hop(p.name, p.cfg.Communicator))(r.served(p, hosts))}
+	if p.cfg.Communicator == project.OverPubSub {
+		served.bounds = r.boundsOf(p)
+	}
 	comm := r.communicatorFor(p.cfg.Communicator)
 	binding, err := comm.Serve(ctx, served)
 	if err != nil {
 		return nil, fmt.Errorf("agent %s: offer it over %s: %w", p.name, p.cfg.Communicator, err)
 	}
-	p.undo.Add("agent "+p.name+" over "+p.cfg.Communicator, binding.Close)
+	d.undo.Add("agent "+p.name+" over "+p.cfg.Communicator, binding.Close)
 	if p.cfg.Communicator == project.OverLocal {
 		peer, err := comm.Dial(ctx, p.name)
 		if err != nil {
@@ -43,8 +53,9 @@ func (r *Runtime) hostHere(ctx, base context.Context, p planned) (*route.Callee,
 		return route.New(r.callee(p, peer, hosts)), nil // a function call is no session that could be lost
 	}
 	sessions := route.NewPool(p.name, 1)
+	r.limitSessions(p, sessions)
 	dial := func(ctx context.Context) (communicator.Peer, error) { return comm.Dial(ctx, p.name) }
-	if err := r.openSession(ctx, base, p, sessions, 0, dial); err != nil {
+	if _, err := r.openSession(ctx, base, d, sessions, 0, dial); err != nil {
 		return nil, err
 	}
 	o := r.callee(p, sessions, hosts)
@@ -77,46 +88,125 @@ func (r *Runtime) communicatorFor(over string) communicator.Communicator {
 type service struct {
 	*route.Pool
 	caller agent.Caller
+	bounds communicator.Bounds
 }
 
 func (s *service) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 	return s.caller.Call(ctx, c)
 }
 
+// Bounds implements [communicator.Bounded].
+func (s *service) Bounds() communicator.Bounds { return s.bounds }
+
 // hostPeer is a host as a session: nothing lies between, so nothing has to be closed.
 type hostPeer struct{ *agent.Host }
 
 func (hostPeer) Close(context.Context) error { return nil }
 
-// startAgent makes, fills and starts one instance of a type.
-func (r *Runtime) startAgent(ctx context.Context, p planned, i *route.Instance, n int) (*agent.Host, error) {
-	env := r.env(p.name, n)
-	env.Results = p.results
-	a, err := p.instance(n, env)
+// A host is one instance of a type in this process.
+type host struct {
+	r        *Runtime
+	agent    planned
+	pool     *route.Pool
+	instance *route.Instance
+	n        int
+	runner   *runner // nil: it has no Runner that is to run
+
+	mu   sync.Mutex // one order at a time
+	over bool       // it was taken back
+	// current is the copy that runs; nil: none does.
+	current atomic.Pointer[lifecycle.Instance]
+}
+
+// start makes, fills and starts a copy of the type.
+func (h *host) start(ctx context.Context) error {
+	env := h.r.env(h.agent.name, h.n)
+	env.Results = h.agent.results
+	a, err := h.agent.instance(h.n, env)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := r.startInTime(ctx, p, a); err != nil {
-		return nil, err
+	if err := h.r.startInTime(ctx, h.agent, a); err != nil {
+		return err
 	}
-	i.Health = a.Health()
-	p.undo.Add("agent "+env.Instance, func(ctx context.Context) error {
-		if err := i.Stop(ctx); err != nil {
-			return err
-		}
+	if h.current.Store(a); h.instance.Health == nil && a.Health() != nil {
+		h.instance.Health = h.health
+	}
+	h.pool.Learn(a.Host.Info())
+	switch run := a.Runner(); {
+	case h.runner != nil:
+		h.runner.run = run
+	case run != nil && (h.n == 0 || h.agent.cfg.Run == "all"):
+		h.runner = h.r.runners.add(h.agent.name, env.Instance, run)
+	}
+	h.instance.Up(hostPeer{a.Host})
+	return nil
+}
+
+// health asks the copy that runs; one that was stopped has nothing to say.
+func (h *host) health(ctx context.Context) error {
+	if a := h.current.Load(); a != nil {
+		return a.Health()(ctx)
+	}
+	return nil
+}
+
+// close takes the instance back, once its calls have ended.
+func (h *host) close(ctx context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.over = true
+	if err := h.instance.Stop(ctx); err != nil {
+		return err
+	}
+	return h.closeCopy(ctx)
+}
+
+func (h *host) closeCopy(ctx context.Context) error {
+	if a := h.current.Swap(nil); a != nil {
 		return a.Close(ctx)
-	})
-	if run := a.Runner(); run != nil && (n == 0 || p.cfg.Run == "all") {
-		r.runners.add(p.name, env.Instance, run)
 	}
-	return a.Host, nil
+	return nil
+}
+
+// halt implements [unit]. What does not end in time is left behind: nobody can end it.
+func (h *host) halt(ctx context.Context, as route.State, why error) (cut error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	cut = h.instance.Hold(ctx, as, why)
+	if h.runner != nil {
+		cut = errors.Join(cut, h.runner.stop(ctx))
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.r.cfg.Drain.Timeout)
+	defer cancel()
+	cut = errors.Join(cut, h.closeCopy(closing))
+	h.instance.DownFor(0, halted(as), why)
+	return cut
+}
+
+// begin implements [unit].
+func (h *host) begin(ctx context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.over {
+		return errEnding
+	}
+	h.instance.Begin()
+	if err := h.start(ctx); err != nil {
+		h.instance.Down(route.Failed, err)
+		return err
+	}
+	if h.runner != nil {
+		h.r.startRunner(h.agent, h.runner)
+	}
+	return nil
 }
 
 // startInTime calls an agent's Start. One that goes on although its time is up, or the start is
 // given up, is left behind: nobody can end it, and the process is about to end.
 func (r *Runtime) startInTime(ctx context.Context, p planned, a *lifecycle.Instance) error {
 	limit, id := r.cfg.StartTimeout(p.name), a.Env().Instance
-	defer r.waits.begin(id, because("its Start has not returned"))()
+	defer r.waits.Begin(id, waits.Because("its Start has not returned"), limit, "start.timeout")()
 	bounded, cancel := context.WithTimeoutCause(ctx, limit,
 		fmt.Errorf("its Start did not return within %v (start.timeout)", limit))
 	defer cancel()
@@ -138,7 +228,7 @@ func (r *Runtime) startInTime(ctx context.Context, p planned, a *lifecycle.Insta
 	case err == nil || bounded.Err() == nil:
 		return err
 	case ctx.Err() != nil:
-		return fmt.Errorf("%w: %w", r.givenUp(ctx), err)
+		return fmt.Errorf("%w: %w", r.givenUp(ctx, ""), err)
 	}
 	return fmt.Errorf("start agent %s: %w: %w", id, context.Cause(bounded), err)
 }

@@ -1,11 +1,19 @@
 package runtime_test
 
 import (
+	"encoding/hex"
 	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+
+	logscollector "go.opentelemetry.io/proto/otlp/collector/logs/v1"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/rotate"
@@ -73,5 +81,63 @@ func TestTheLogIsKept(t *testing.T) {
 		if err != nil || string(ignored) != "*\n" {
 			t.Errorf("%q, %v", ignored, err)
 		}
+	}
+}
+
+// With telemetry.logs, the lines of the log are at the receiver: without secrets, each at its
+// agent's service, and in the trace of the call.
+func TestTheLogIsSent(t *testing.T) {
+	type sent struct{ service, body, trace string }
+	var mu sync.Mutex
+	var got []sent
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		m := &logscollector.ExportLogsServiceRequest{}
+		if err != nil || r.URL.Path != "/v1/logs" || proto.Unmarshal(body, m) != nil {
+			return // spans
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, from := range m.ResourceLogs {
+			var service string
+			for _, a := range from.Resource.Attributes {
+				if a.Key == "service.name" {
+					service = a.Value.GetStringValue()
+				}
+			}
+			for _, scope := range from.ScopeLogs {
+				for _, l := range scope.LogRecords {
+					got = append(got, sent{service, l.Body.GetStringValue(), hex.EncodeToString(l.TraceId)})
+				}
+			}
+		}
+	}))
+	defer web.Close()
+	cfg := &project.Config{Agents: map[string]project.Agent{"leaky": {Type: "leaky"},
+		"far": {URL: "http://127.0.0.1:1/mcp", Token: sesame}},
+		Telemetry: project.Telemetry{Endpoint: web.URL, Logs: true}}
+	s := start(t, cfg, agent.Types{"leaky": func() agent.Agent { return leaky{} }})
+	if _, err := agent.Ask[string](s.ctx, "leaky.fail", note{}); err == nil {
+		t.Error("no error")
+	}
+	s.stop()
+	if err := s.wait(); err != nil {
+		t.Error(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	byBody := map[string]sent{}
+	for _, l := range got {
+		byBody[l.body] = l
+		if strings.Contains(l.body, sesame) {
+			t.Errorf("a secret was sent: %+v", l)
+		}
+	}
+	said, failed := byBody["said ***"], byBody["call failed"]
+	if said.service != "leaky" || failed.service != "leaky" || len(said.trace) != 32 || said.trace != failed.trace {
+		t.Errorf("%+v, %+v", said, failed)
+	}
+	if end := byBody["stopped"]; end.service != "openmas" {
+		t.Errorf("the last line: %+v", end)
 	}
 }

@@ -15,11 +15,12 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
 	"github.com/openmas/openmas/runtime/project"
 )
 
-const sesame = "sesame-open"
+const sesame = "sesame-open-the-gate"
 
 // leaky is an agent that prints a secret wherever it can.
 type leaky struct{}
@@ -29,8 +30,8 @@ func (leaky) Capabilities() agent.Capabilities {
 		agent.NewTool("fail", "", func(ctx context.Context, _ note) (string, error) {
 			env, _ := agent.EnvFrom(ctx)
 			err := fmt.Errorf("refused: %s", sesame)
-			env.Logger.With("with", sesame).WithGroup("g").Warn("said "+sesame, "text", sesame, "error", err, "list",
-				[]string{sesame}, "bytes", []byte(sesame),
+			env.Logger.With("with", sesame).WithGroup("g").WarnContext(ctx, "said "+sesame, "text", sesame, "error",
+				err, "list", []string{sesame}, "bytes", []byte(sesame),
 				slog.Group("in", "deep", sesame), "value", slog.AnyValue(struct{ S string }{sesame}), "pointer",
 				&struct{ S string }{sesame}, "fine", 7)
 			return "", err
@@ -73,7 +74,7 @@ func TestSecretsStayInside(t *testing.T) {
 				Agents: map[string]project.Agent{
 					"leaky": {Type: "leaky"}, "docs": {URL: down.URL + "/" + sesame, Token: sesame},
 					"far": {URL: far.URL}}}
-			log := &logBuffer{}
+			log := &testkit.Buffer{}
 			s := start(t, cfg, agent.Types{"leaky": func() agent.Agent { return leaky{} }}, func(o *runtime.Options) {
 				opts := &slog.HandlerOptions{Level: slog.LevelDebug}
 				if o.Logger = slog.New(slog.NewTextHandler(log, opts)); inJSON {
@@ -174,7 +175,7 @@ func TestErrorsOfTheRuntimeKeepSecrets(t *testing.T) {
 // A secret may look like a number, and the details of an error may hold that as one. They stay
 // JSON, or the whole error would be lost on its way.
 func TestMaskedDetailsStayJSON(t *testing.T) {
-	const pin = "271828"
+	const pin = "2718281828459045"
 	cfg := &project.Config{Gateway: &project.Gateway{Listen: "127.0.0.1:0", Token: pin},
 		Agents: map[string]project.Agent{"counter": {Type: "counter"}}}
 	s := start(t, cfg, agent.Types{"counter": func() agent.Agent { return counter{} }})
@@ -191,7 +192,7 @@ func (counter) Capabilities() agent.Capabilities {
 	return agent.Capabilities{Tools: []agent.Tool{agent.NewTool("count", "",
 		func(context.Context, note) (string, error) {
 			err := agent.Errorf(agent.CodeUnavailable, "later")
-			err.Details = []byte(`{"at":27182818,"text":"271828 \\"}`)
+			err.Details = []byte(`{"at":2718281828459045018,"text":"2718281828459045 \\"}`)
 			return "", err
 		})}}
 }

@@ -45,7 +45,7 @@ func TestMetrics(t *testing.T) {
 	cfg := pair(project.OverPubSub)
 	cfg.Agents["clumsy"] = project.Agent{Type: "clumsy"}
 	cfg.Gateway = &project.Gateway{Listen: "127.0.0.1:0"}
-	cfg.Ops = &project.Ops{Listen: "127.0.0.1:0", Token: "of-the-scraper"}
+	cfg.Ops = &project.Ops{Listen: "127.0.0.1:0", Token: "of-the-only-scraper"}
 	s := start(t, cfg, agent.Types{"clumsy": func() agent.Agent { return clumsy{} }})
 	if _, err := agent.Ask[string](s.ctx, "near.relay", nil); err != nil {
 		t.Fatal(err)
@@ -67,7 +67,7 @@ func TestMetrics(t *testing.T) {
 	if code, _ := ask(t, http.MethodGet, s.Status().Ops+"/metrics", "", nil); code != http.StatusUnauthorized {
 		t.Errorf("without the token: %d", code)
 	}
-	known := map[string]string{"Authorization": "Bearer of-the-scraper"}
+	known := map[string]string{"Authorization": "Bearer of-the-only-scraper"}
 	testkit.Eventually(t, "the event is dead", func() bool {
 		return has(scrape(t, s, known), `openmas_events_dead_lettered_total 1 clumsy spilt`)
 	})

@@ -8,6 +8,8 @@ import (
 	"github.com/openmas/openmas/internal/ops"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/child"
+	"github.com/openmas/openmas/runtime/internal/mask"
+	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 )
 
@@ -35,7 +37,8 @@ func (r *Runtime) startOperations(ctx context.Context) error {
 	o := r.hostOptions()
 	o.Limits, o.Identify = privateLimits(r.cfg.MCP), ln.Identify
 	r.ops = ops.NewServer(ops.ServerOptions{Options: o, Project: r.cfg.Project, Agents: r.dir, Runtime: host,
-		Up: r.ready, Ready: r.operatorsReadiness})
+		Up: r.ready, Ready: r.operatorsReadiness, Metrics: r.metrics.Handler(),
+		Mask: func(err error) error { return mask.Error(r.cfg, err) }})
 	r.serveHTTP("operations socket", ln, r.ops)
 	r.onClose("operations", r.ops.Close)
 	return nil
@@ -65,12 +68,16 @@ func (r *Runtime) startProbes(ctx context.Context) error {
 
 // startMetrics makes the instruments: before anything that is measured.
 func (r *Runtime) startMetrics(ctx context.Context) error {
-	m, err := telemetry.SetupMetrics(ctx, r.telemetryConfig(), r.cfg.Ops != nil && !r.opts.Mode.calm())
+	scraped := r.cfg.Ops != nil && !r.opts.Mode.calm()
+	m, err := telemetry.SetupMetrics(ctx, r.telemetryConfig(), scraped, func(name, tool string) bool {
+		c := r.dir.Find(name)
+		return c != nil && c.Offers(tool)
+	})
 	if err != nil {
 		return err
 	}
 	r.metrics = m
-	r.onClose("metrics", m.Shutdown)
+	r.onEnd("metrics", m.Shutdown)
 	return m.Observe(r.snapshot)
 }
 
@@ -91,8 +98,13 @@ func (r *Runtime) snapshot() (s telemetry.Snapshot) {
 		if c.Name == child.Runtime {
 			continue
 		}
-		a := telemetry.AgentSnapshot{Name: c.Name, InFlight: c.UnderWay(), Queued: r.broker.Queued(c.Name),
-			Retries: c.Retries(), Instances: map[string]int{string(StateReady): 0}}
+		a := telemetry.AgentSnapshot{Name: c.Name, InFlight: c.UnderWay(),
+			Queued:  c.Waiting() + r.broker.Queued(c.Name),
+			Retries: c.Retries(), Instances: map[string]int{string(StateReady): 0},
+			Breakers: map[string]int{string(resilience.BreakerOpen): 0}}
+		for _, b := range c.Breakers() {
+			a.Breakers[string(b.State)]++
+		}
 		for _, i := range c.Shown.Instances() {
 			a.Instances[string(i.Look().State)]++
 			if n := i.Restarts(); r.cfg.Agents[c.Name].Child() {
@@ -110,10 +122,11 @@ func (r *Runtime) operatorsReadiness() error { return r.readiness(true) }
 
 // operatorsRuntime is the runtime as those have it who run this process: see package ops.
 func (r *Runtime) operatorsRuntime() (*agent.Host, error) {
-	return r.selfHost(func(*agent.Call) Status { return r.Status() },
+	return r.selfHost(func(*agent.Call) Status { return r.Status() }, func(*agent.Call) Listing { return r.Listing() },
 		agent.NewTool("publish", "Publish an event to the agents that subscribe to its topic.",
-			func(ctx context.Context, e published) (none, error) {
-				return none{}, agent.Publish(r.Context(ctx), e.Topic, e.Payload, agent.EventKey(e.Key))
+			func(ctx context.Context, e published) (Reach, error) {
+				err := agent.Publish(r.Context(ctx), e.Topic, e.Payload, agent.EventKey(e.Key))
+				return r.Reach(e.Topic, e.Payload), err
 			}),
 		agent.NewTool("dead_letters", "List durable events that an agent could not handle, the oldest first.",
 			func(ctx context.Context, in deadLetters) (found deadLettersFound, err error) {
@@ -139,7 +152,19 @@ func (r *Runtime) operatorsRuntime() (*agent.Host, error) {
 				done.Replayed, err = r.ReplayEvents(ctx, in.Seqs...)
 				return done, err
 			}),
+		r.operatingTool("restart", "Restart an agent or one instance of it. Calls in flight end first, and new ones "+
+			"wait or go to another instance.", restarting),
+		r.operatingTool("stop", "Stop an agent, one instance of it, or the whole process, when calls in flight have "+
+			"ended.", stopping),
+		r.operatingTool("start", "Start an agent or one instance of it that was stopped, has failed, or waits for its "+
+			"next attempt.", starting),
 	)
+}
+
+func (r *Runtime) operatingTool(name, description string, op operation) agent.Tool {
+	return agent.NewTool(name, description, func(ctx context.Context, o order) (Operated, error) {
+		return r.operate(ctx, op, o)
+	})
 }
 
 type published struct {

@@ -94,12 +94,20 @@ type Options struct {
 	// Strict fails the start when any agent cannot be reached at first, as if all were critical
 	// until the system is ready.
 	Strict bool
+	// Impatient: the start waits only for the programs and servers that an agent of this process
+	// requires, and not for start.wait. [Runtime.Tried] waits for one of the others.
+	Impatient bool
 	// OnReady is called once, when every agent is up and the gateway answers.
 	OnReady func(Status)
 	// Child starts a child process of this program that ends up in [ServeChild]: argv, and
 	// variables to add to its environment. Default: the executable itself with OPENMAS_CHILD=1.
 	Child    []string
 	ChildEnv map[string]string
+	// ServesChildren: the executable itself ends up in [ServeChild] when it is started with
+	// OPENMAS_CHILD=1. Then it also is the process that ends the programs which agents run as, if
+	// this process is killed. It goes without saying where Child is set, or the project has child
+	// processes of this program.
+	ServesChildren bool
 }
 
 // NewDriver connects to a broker that is not built in, for a project file with that broker's name

@@ -15,6 +15,7 @@ import (
 	"github.com/openmas/openmas/internal/nearest"
 	"github.com/openmas/openmas/runtime/internal/access"
 	"github.com/openmas/openmas/runtime/internal/child"
+	"github.com/openmas/openmas/runtime/internal/updates"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -26,6 +27,7 @@ type planned struct {
 	// first is the agent of a type that was asked for its capabilities; make gives another one,
 	// configured alike. Nil for a command or url.
 	first *lifecycle.Instance
+	used  *atomic.Bool // first was
 	make  func() (agent.Agent, error)
 	// results of calls with a key, which the instances of a type in this process share.
 	results *agent.Results
@@ -38,11 +40,9 @@ type planned struct {
 	level int
 	// arrival of a command or url; nil for a type, which is there when the system is.
 	arrival *arrival
-	// undo takes back what was started of it; set when that begins.
-	undo *lifecycle.Undo
 	// subscriptions of clients to the resources of a foreign server; nil for our own types, which
 	// publish when theirs change.
-	subscriptions *resourceSubscriptions
+	subscriptions *updates.Subscriptions
 	// unknown: the agent could not be asked for what it offers.
 	unknown bool
 	// tls of a url; nil: the system's.
@@ -74,8 +74,11 @@ func makePlan(cfg *project.Config, types agent.Types, only []string, log *slog.L
 		for i, name := range cfg.Gateway.Expose {
 			callee, tool, _ := strings.Cut(name, ".")
 			if wrong, hint := checkOffer(all, callee, tool); wrong != "" {
-				e := cfg.Errorf([]string{"gateway", "expose", fmt.Sprintf("[%d]", i)}, "expose %s: %s", name, wrong)
-				e.Hint = hint
+				item := fmt.Sprintf("[%d]", i)
+				e := cfg.Errorf([]string{"gateway", "expose", item}, "gateway.expose%s: %s", item, wrong)
+				if e.Hint = hint; all[callee] == nil {
+					e.Hint = nearest.Hint(callee, append(cfg.AgentNames(), child.Runtime))
+				}
 				errs = append(errs, e)
 			}
 		}
@@ -132,7 +135,7 @@ func planAgent(cfg *project.Config, types agent.Types, name string) (*planned, e
 		}
 		return p, e
 	}
-	p.results = agent.NewResults()
+	p.results, p.used = agent.NewResults(), &atomic.Bool{}
 	p.make = func() (a agent.Agent, err error) {
 		defer lifecycle.Recover(&err, slog.New(slog.DiscardHandler), "the constructor of type "+ac.Type)
 		a = construct()
@@ -231,6 +234,9 @@ func (a *arrival) ended() {
 // foreign reports whether the agent is a program or server that is not ours.
 func (p planned) foreign() bool { return p.kind != project.KindType }
 
+// here reports whether the agent runs in this process.
+func (p planned) here() bool { return !p.foreign() && p.cfg.Communicator != project.OverStdio }
+
 // requiredAgents are the agents that p requires.
 func (p planned) requiredAgents() []string {
 	var names []string
@@ -240,9 +246,10 @@ func (p planned) requiredAgents() []string {
 	return names
 }
 
-// instance makes the agent's instance n.
+// instance makes a copy of the agent for instance n. The first one of all is the one that was asked
+// for its capabilities.
 func (p planned) instance(n int, env agent.Env) (*lifecycle.Instance, error) {
-	if n == 0 {
+	if n == 0 && p.used.CompareAndSwap(false, true) {
 		return p.first, p.first.Lend(env)
 	}
 	a, err := p.make()

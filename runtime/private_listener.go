@@ -46,7 +46,7 @@ func (r *Runtime) startPrivate(ctx context.Context) error {
 	host := r.hostOptions()
 	host.Limits, host.Identify = privateLimits(r.cfg.MCP), p.tokens.Identify
 	self := p.tokens.Issue(server.Identity{Identity: child.FromRuntime, Relays: true})
-	gw, err := server.NewGateway(arriving{r.dir, r.tel.Relay(r.dir)},
+	gw, err := server.NewGateway(arriving{r.dir, p.charged(r.tel.Relay(r.dir))},
 		server.GatewayOptions{Options: host, Private: true})
 	if err != nil {
 		return errors.Join(fmt.Errorf("private listener: %w", err), ln.Close())

@@ -32,12 +32,12 @@ func TestProbes(t *testing.T) {
 	t.Parallel()
 	let := make(chan struct{})
 	cfg := &project.Config{Agents: map[string]project.Agent{"slow": {Type: "slow"}},
-		Ops: &project.Ops{Listen: "127.0.0.1:0", Token: "of-the-scraper"}}
+		Ops: &project.Ops{Listen: "127.0.0.1:0", Token: "of-the-only-scraper"}}
 	s := prepare(t, cfg, agent.Types{"slow": func() agent.Agent { return slowStart{let} }})
 	s.run()
 	testkit.Eventually(t, "the agent starts", func() bool { return strings.Contains(s.Status().WaitsFor, "slow") })
 	url := s.Status().Ops
-	known := map[string]string{"Authorization": "bearer of-the-scraper"}
+	known := map[string]string{"Authorization": "bearer of-the-only-scraper"}
 	check := func(method, path string, header map[string]string, want int, text string) {
 		t.Helper()
 		got, body := ask(t, method, url+path, "", header)

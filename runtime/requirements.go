@@ -15,9 +15,9 @@ func (r *Runtime) awaitRequired(ctx context.Context) error {
 	if r.cluster == nil {
 		return nil
 	}
-	defer r.waits.begin("other processes", func() string {
+	defer r.waits.Begin("other processes", func() string {
 		return "no process hosts " + strings.Join(r.missing(), ", ") + " yet"
-	})()
+	}, 0, "")()
 	for {
 		settled, missing := r.cluster.Settled(), r.missing()
 		if len(missing) == 0 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/runtime/internal/child"
+	"github.com/openmas/openmas/runtime/internal/updates"
 )
 
 // subscribeResource is called by the gateway when a client subscribes. Our own types publish
@@ -17,7 +18,7 @@ func (r *Runtime) subscribeResource(ctx context.Context, name, uri string) error
 	if !ok {
 		return nil
 	}
-	return r.mask(s.(*resourceSubscriptions).add(ctx, uri))
+	return r.mask(s.(*updates.Subscriptions).Add(ctx, uri))
 }
 
 // forwardResourceUpdates passes what agents publish about their resources on to the clients of the

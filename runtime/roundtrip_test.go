@@ -48,6 +48,9 @@ var made = []recorded.Recording{
 // serveRecorded is a server of the recordings as a program.
 func serveRecorded(name string) int {
 	s := recorded.Server{Recordings: recorded.Of(slices.Concat(recorded.All(), made), name, "")}
+	if name == "refusing" {
+		s = refusing
+	}
 	if err := s.ServeStdio(os.Stdin, os.Stdout); err != nil {
 		return 1
 	}
@@ -361,6 +364,17 @@ func (c *rawClient) send(msg, method string) string {
 // result asks, and returns the result as it came.
 func (c *rawClient) result(method, params string) string {
 	c.t.Helper()
+	answer := c.ask(method, params)
+	got := member(answer, "result")
+	if got == "" {
+		c.t.Fatalf("%s %s: %s %s is answered with %s", c.path, c.version, method, params, answer)
+	}
+	return got
+}
+
+// ask returns the answer as it came.
+func (c *rawClient) ask(method, params string) string {
+	c.t.Helper()
 	c.n++
 	if c.version > "2026" {
 		params = strings.Replace(params, "{", `{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",`+
@@ -373,11 +387,7 @@ func (c *rawClient) result(method, params string) string {
 		for answer = c.event(); member(answer, "id") != fmt.Sprint(c.n); answer = c.event() {
 		}
 	}
-	got := member(strings.SplitN(answer, "\n\n", 2)[0], "result")
-	if got == "" {
-		c.t.Fatalf("%s %s: %s %s is answered with %s", c.path, c.version, method, params, answer)
-	}
-	return got
+	return strings.SplitN(answer, "\n\n", 2)[0]
 }
 
 // list are the items of all pages of a list.

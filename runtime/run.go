@@ -11,6 +11,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/internal/guard"
 	"github.com/openmas/openmas/internal/logs"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/keep"
@@ -34,6 +35,12 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	}
 	process := newProcess()
 	kept, handler := keep.NewLog(cfg, process, o.Logger.Handler())
+	var sent *telemetry.Logs
+	if cfg.Telemetry.Logs {
+		sent = &telemetry.Logs{}
+		level, _ := logs.ParseLevel(cfg.Log.Level) // the project was checked
+		handler = slog.NewMultiHandler(handler, sent.Handler(level))
+	}
 	o.Logger = slog.New(logs.WithContext(mask.Logger(cfg, slog.New(handler)).Handler(), telemetry.IDs))
 	if o.Output == nil {
 		o.Output = os.Stdout
@@ -52,15 +59,21 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 		ready:  make(chan struct{}),
 		turns:  make(chan struct{}, cfg.Start.Parallel),
 		fatal:  make(chan error, 1),
+		quit:   make(chan struct{}),
 		budget: resilience.NewBudget(resilience.DefaultBudgetPolicy())}
-	for _, p := range plan {
-		if p.arrival != nil && o.Strict {
-			p.arrival.must = true
+	r.onBack = r.restartTogether
+	r.arrivals = map[string]*arrival{}
+	for _, p := range r.hosted() {
+		if p.arrival != nil {
+			p.arrival.must = p.arrival.must || o.Strict
+			r.arrivals[p.name] = p.arrival
 		}
 	}
 	r.calls = calls.NewLog(r.log)
 	r.dir.Log = r.calls
 	r.process, r.state, r.kept = process, cfg.StateDir(), kept
+	r.trees.Process = r.process
+	r.sent = sent
 	r.shared = server.NewProcess(r.process, statekey.Source{Project: cfg.Project, Secrets: cfg.MCP.RequestStateKeys,
 		Dir: r.state, Logger: r.log}.Keys())
 	r.phase.Store("starting")
@@ -86,9 +99,17 @@ func (r *Runtime) run(ctx context.Context) (err error) {
 	r.started.Store(&now)
 	r.kept.Start(r.opts.Mode.calm(), r.opts.Version)
 	defer func() { r.kept.Close(r.opts.Mode.calm(), err) }()
+	if err := r.sent.Start(ctx, r.telemetryConfig()); err != nil {
+		return err
+	}
+	// After the line that says how the run ended.
+	defer func() { telemetry.End(context.WithoutCancel(ctx), r.log, r.sent.Shutdown) }()
 	// Agents and sessions outlive ctx: they end in the order of the drain.
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	ended := r.newGuard()
+	r.onClose("guard of child processes", ended.Close)
+	ctx, base = guard.With(ctx, ended), guard.With(base, ended)
 	r.onClose("log of calls", r.calls.Close)
 	if err := r.startAndReport(ctx, base); err != nil {
 		r.phase.Store("draining")
@@ -112,6 +133,8 @@ func (r *Runtime) run(ctx context.Context) (err error) {
 	select {
 	case <-ctx.Done():
 		r.log.Info("stopping", "why", context.Cause(ctx))
+	case <-r.quit:
+		r.log.Info("stopping", "why", "openmas stop --all")
 	case cause = <-r.fatal:
 		r.log.Error("stopping", "why", cause)
 	case <-done:

@@ -15,7 +15,9 @@ type runners struct {
 	mu      sync.Mutex
 	all     []*runner
 	byAgent map[string][]*runner
-	cancel  context.CancelFunc
+	// ctx ends all; nil: they have not begun.
+	ctx    context.Context
+	cancel context.CancelFunc
 }
 
 type runner struct {
@@ -24,11 +26,14 @@ type runner struct {
 	mu              sync.Mutex
 	st              State
 	err             error
-	once            sync.Once
-	done            chan struct{}
+	// end ends the Run that goes on, and ended is closed when it has returned; nil: none has begun.
+	end   context.CancelFunc
+	ended chan struct{}
+	once  sync.Once
+	done  chan struct{} // closed when it has ended by itself
 }
 
-func (rs *runners) add(name, instance string, run func(context.Context) error) {
+func (rs *runners) add(name, instance string, run func(context.Context) error) *runner {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	x := &runner{agent: name, instance: instance, run: run, st: StateStarting, done: make(chan struct{})}
@@ -37,6 +42,7 @@ func (rs *runners) add(name, instance string, run func(context.Context) error) {
 		rs.byAgent = map[string][]*runner{}
 	}
 	rs.byAgent[name] = append(rs.byAgent[name], x)
+	return x
 }
 
 func (x *runner) set(s State, err error) {
@@ -58,6 +64,64 @@ func (x *runner) look() (State, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	return x.st, x.err
+}
+
+// open lets Runners begin, until cancel or the end of base, and returns those that there are.
+func (rs *runners) open(base context.Context) (context.Context, []*runner) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.ctx, rs.cancel = context.WithCancel(base)
+	return rs.ctx, slices.Clone(rs.all)
+}
+
+// begin notes that a Run begins, for which ctx is; nil: Runners do not begin, yet or any more.
+func (rs *runners) begin(x *runner) (ctx context.Context, ended func()) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if rs.ctx == nil || rs.ctx.Err() != nil {
+		return nil, nil
+	}
+	over := make(chan struct{})
+	ctx, x.end = context.WithCancel(rs.ctx)
+	x.ended, x.st, x.err = over, StateRunning, nil
+	return ctx, func() { close(over) }
+}
+
+// stop ends the Run that goes on, if any, and returns when it has returned or ctx ends.
+func (x *runner) stop(ctx context.Context) error {
+	x.mu.Lock()
+	end, ended := x.end, x.ended
+	x.mu.Unlock()
+	if ended == nil {
+		return nil
+	}
+	end()
+	return x.await(ctx, ended)
+}
+
+func (x *runner) await(ctx context.Context, ended <-chan struct{}) error {
+	select {
+	case <-ended:
+		return nil
+	default:
+	}
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("the Runner of %s does not end: %w", x.instance, ctx.Err())
+	}
+}
+
+// reset forgets how the runner of a child process has ended: it begins anew with its process.
+func (rs *runners) reset(instance string, s State) {
+	if x := rs.remote(instance); x != nil {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.st, x.err = s, nil
+	}
 }
 
 // remote finds the runner of a child process.
@@ -106,13 +170,14 @@ func (rs *runners) await(ctx context.Context) error {
 	all := slices.Clone(rs.all)
 	rs.mu.Unlock()
 	for _, x := range all {
-		if st, _ := x.look(); x.run == nil || st == StateStarting {
+		x.mu.Lock()
+		ended := x.ended
+		x.mu.Unlock()
+		if ended == nil {
 			continue // it ends with its child, or never began
 		}
-		select {
-		case <-x.done:
-		case <-ctx.Done():
-			return fmt.Errorf("the Runner of %s does not end: %w", x.instance, ctx.Err())
+		if err := x.await(ctx, ended); err != nil {
+			return err
 		}
 	}
 	return nil

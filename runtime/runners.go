@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
@@ -13,11 +12,10 @@ import (
 	"github.com/openmas/openmas/runtime/internal/supervise"
 )
 
-// startRunners sets every Runner going and returns a channel that is closed when all have ended.
+// startRunners sets every Runner going and returns a channel that is closed when all have ended by
+// themselves.
 func (r *Runtime) startRunners(base context.Context) <-chan struct{} {
-	ctx, cancel := context.WithCancel(base)
-	r.runners.cancel = cancel
-	all := slices.Clone(r.runners.all)
+	ctx, all := r.runners.open(base)
 	if r.opts.Mode.calm() {
 		all = nil
 	}
@@ -26,29 +24,11 @@ func (r *Runtime) startRunners(base context.Context) <-chan struct{} {
 		byName[p.name] = p
 	}
 	for _, x := range all {
-		p := byName[x.agent]
 		if x.run == nil {
 			r.tasks.Go(func() { r.startRemote(ctx, x) })
 			continue
 		}
-		r.tasks.Go(func() {
-			x.set(StateRunning, nil)
-			err := supervise.Loop(ctx, supervise.Policy(r.cfg.Restart), x.instance, r.log, r.tel.Runner(x.agent, x.run),
-				func(s supervise.Status) {
-					if !s.State.Final() {
-						x.set(State(s.State), s.Err)
-					}
-				})
-			switch {
-			case errors.Is(err, supervise.ErrGaveUp):
-				x.finish(StateFailed, err)
-				r.giveUp(p, err)
-			case ctx.Err() != nil:
-				x.finish(StateStopped, nil)
-			default:
-				x.finish(StateDone, nil)
-			}
-		})
+		r.startRunner(byName[x.agent], x)
 	}
 	done := make(chan struct{})
 	r.tasks.Go(func() {
@@ -62,6 +42,40 @@ func (r *Runtime) startRunners(base context.Context) <-chan struct{} {
 		}
 	})
 	return done
+}
+
+// startRunner sets the Runner of an agent in this process going.
+func (r *Runtime) startRunner(p planned, x *runner) {
+	if r.opts.Mode.calm() {
+		return
+	}
+	ctx, ended := r.runners.begin(x)
+	if ctx == nil {
+		return
+	}
+	run := x.run
+	r.tasks.Go(func() {
+		defer ended()
+		log := r.log.With("agent", x.agent, "instance", x.instance)
+		err := supervise.Loop(ctx, supervise.Policy(r.cfg.Restart), x.instance, log, r.tel.Runner(x.agent, run),
+			func(s supervise.Status) {
+				if !s.State.Final() {
+					x.set(State(s.State), s.Err)
+				}
+				if s.State == supervise.Running && s.Restarts > 0 {
+					r.onBack(p)
+				}
+			})
+		switch {
+		case errors.Is(err, supervise.ErrGaveUp):
+			x.finish(StateFailed, err)
+			r.giveUp(p, err)
+		case ctx.Err() != nil:
+			x.set(StateStopped, nil)
+		default:
+			x.finish(StateDone, nil)
+		}
+	})
 }
 
 // startRemote has the Runner of a child begin, now that every agent is up.

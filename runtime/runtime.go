@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,12 +21,14 @@ import (
 	"github.com/openmas/openmas/internal/ops"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/access"
+	"github.com/openmas/openmas/runtime/internal/budget"
 	"github.com/openmas/openmas/runtime/internal/cluster"
 	"github.com/openmas/openmas/runtime/internal/keep"
 	"github.com/openmas/openmas/runtime/internal/mask"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
+	"github.com/openmas/openmas/runtime/internal/waits"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -35,10 +38,13 @@ type Runtime struct {
 	opts Options
 	log  *slog.Logger
 	plan []planned
+	// arrivals of the foreign agents that live here.
+	arrivals map[string]*arrival
 
 	dir     *route.Directory
 	calls   *calls.Log
 	budget  *resilience.Budget
+	trees   budget.Trees
 	started atomic.Pointer[time.Time] // nil: not yet
 	ran     atomic.Bool
 	phase   atomic.Value // string: see Status.State
@@ -48,6 +54,7 @@ type Runtime struct {
 
 	tel       *telemetry.Telemetry
 	metrics   *telemetry.Metrics // nil: off
+	sent      *telemetry.Logs    // nil: the log is not sent
 	driver    pubsub.Driver
 	broker    *pubsub.Communicator
 	events    *eventRoutes
@@ -64,19 +71,26 @@ type Runtime struct {
 	listener  net.Listener
 
 	undo lifecycle.Undo
+	// deployments are the agents that were started, in that order. onBack is called when one is
+	// back that had failed.
+	deployments deployments
+	onBack      func(planned)
 	// waits are what the start waits for, and patience is when it waits no longer for agents that
 	// may come later; turns bounds how many child processes start at the same time.
-	waits    waits
+	waits    waits.List
 	patience time.Time
 	turns    chan struct{}
-	// subscriptions to resources of foreign servers: agent to *resourceSubscriptions.
+	// subscriptions to resources of foreign servers: agent to *updates.Subscriptions.
 	subscriptions sync.Map
 	// tasks are the goroutines that keep sessions alive; each ends when what it serves is taken
 	// back.
 	tasks   conc.WaitGroup
 	runners runners
-	// fatal gets the failure of a critical agent.
-	fatal chan error
+	// fatal gets the failure of a critical agent, and quit is closed when the operator stops the
+	// process.
+	fatal    chan error
+	quit     chan struct{}
+	quitOnce sync.Once
 }
 
 // Directory reaches the agents of the running system, those of foreign servers included. What a
@@ -89,6 +103,76 @@ func (r *Runtime) Ready() <-chan struct{} { return r.ready }
 
 func (r *Runtime) onClose(what string, f func(context.Context) error) { r.undo.Add(what, f) }
 
+// onEnd ends a kind of telemetry when the system has stopped.
+func (r *Runtime) onEnd(what string, shutdown func(context.Context) error) {
+	r.onClose(what, func(ctx context.Context) error {
+		telemetry.End(ctx, r.log, shutdown)
+		return nil
+	})
+}
+
+// A deployment is an agent that was started.
+type deployment struct {
+	planned
+	callee *route.Callee
+	units  []unit // by instance
+	undo   lifecycle.Undo
+	// events takes the events back that it gets; empty while it is stopped.
+	events lifecycle.Undo
+	// operated is held by who operates it.
+	operated sync.Mutex
+	// together: a restart with another agent is about to begin.
+	together atomic.Bool
+}
+
+// A unit is one instance of an agent that this process keeps running, as its operator stops it and
+// starts it again. Its methods are called one at a time.
+type unit interface {
+	// halt refuses new calls, waits for those in flight until ctx ends, and ends the instance. With
+	// [route.Restarting] as its state new calls wait for begin. The error says what did not end.
+	halt(ctx context.Context, as route.State, why error) error
+	// begin starts it, whatever its state is, and returns when it takes calls or why it does not.
+	begin(ctx context.Context) error
+}
+
+// halted is the state that follows the one of halt.
+func halted(as route.State) route.State {
+	if as == route.Draining {
+		return route.Stopped
+	}
+	return as
+}
+
+var errEnding = agent.Refusedf(agent.CodeUnavailable, "the system is stopping")
+
+// deployments are safe for concurrent use.
+type deployments struct {
+	mu  sync.Mutex
+	all []*deployment
+}
+
+func (ds *deployments) add(d *deployment) {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	ds.all = append(ds.all, d)
+}
+
+func (ds *deployments) list() []*deployment {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	return slices.Clone(ds.all)
+}
+
+// find returns nil for an agent that was not started here.
+func (ds *deployments) find(name string) *deployment {
+	for _, d := range ds.list() {
+		if d.name == name {
+			return d
+		}
+	}
+	return nil
+}
+
 // private is the listener for the processes of this system: children call back through it, and
 // agents that live here but are reached over HTTP have their endpoints on it. It is on loopback, on
 // a port of the system's choice, and takes nothing without a token.
@@ -97,6 +181,8 @@ type private struct {
 	gateway *server.Gateway
 	hosted  map[string]communicator.Communicator // by Over… word
 	tokens  access.Tokens
+	// served are the calls of each foreign child, by instance: *callback.Served.
+	served sync.Map
 }
 
 func (r *Runtime) draining() bool { return r.phase.Load() == "draining" }
@@ -108,6 +194,9 @@ func (r *Runtime) fail(why error) {
 	default: // one is enough
 	}
 }
+
+// stopByOperator ends the run in order.
+func (r *Runtime) stopByOperator() { r.quitOnce.Do(func() { close(r.quit) }) }
 
 // hosted are the agents of the plan that live here.
 func (r *Runtime) hosted() []planned {
@@ -132,9 +221,14 @@ func (r *Runtime) callee(p planned, next agent.Caller, shown *route.Pool) route.
 		own[tool] = r.cfg.PolicyFor(p.name, tool)
 	}
 	return route.Options{Name: p.name, Over: p.cfg.Communicator, Route: next, Shown: shown,
-		Policy: r.cfg.PolicyFor(p.name, ""), ToolPolicies: own, Trusted: !p.foreign(), Mask: r.mask,
-		Log: r.calls, Telemetry: r.tel, Measured: r.metrics.OfCalls(), Hop: r.hop(p.name, p.cfg.Communicator),
-		Budget: r.budget}
+		Policy: r.cfg.PolicyFor(p.name, ""), ToolPolicies: own,
+		TimeoutKey: func(tool string) string { return r.cfg.PolicyKey(p.name, tool, "timeout") }, Trusted: !p.foreign(),
+		Mask: r.mask,
+		Log:  r.calls, Telemetry: r.tel, Measured: r.metrics.OfCalls(), Hop: r.hop(p.name, p.cfg.Communicator),
+		Budget: r.budget, Trees: &r.trees, BudgetKey: func(tool string) string {
+			key, _, _ := strings.Cut(r.cfg.PolicyKey(p.name, tool, "budget"), ";")
+			return key
+		}}
 }
 
 // hop describes the way to an agent to telemetry.
@@ -173,7 +267,7 @@ func (r *Runtime) telemetryConfig() telemetry.Config {
 	c := telemetry.Config{Endpoint: r.cfg.Telemetry.Endpoint, Protocol: r.cfg.Telemetry.Protocol,
 		PerProcess: r.cfg.Telemetry.Service == project.ServicePerProcess, Content: r.cfg.Telemetry.Content,
 		ServiceName: r.cfg.Project, Project: r.cfg.Project, Process: r.process, Version: r.opts.Version, Logger: r.log,
-		Provider: r.opts.TracerProvider, MeterProvider: r.opts.MeterProvider}
+		Logs: r.cfg.Telemetry.Logs, Provider: r.opts.TracerProvider, MeterProvider: r.opts.MeterProvider}
 	if r.cfg.File != "" { // else nobody could find them
 		c.State, c.Recent = r.state, int64(r.cfg.Telemetry.Recent)
 	}

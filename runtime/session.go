@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/openmas/openmas/communicator"
@@ -32,50 +32,98 @@ type session struct {
 	pool     *route.Pool
 	instance *route.Instance
 	dial     dial
+	base     context.Context   // what it lives in
 	peer     communicator.Peer // nil while there is none
 	since    time.Time         // when it came
+	came     bool              // the first attempt to start it has ended
+	failed   bool              // it has failed since it came last
+
+	mu   sync.Mutex // one order at a time
+	over bool       // it was taken back
+	// end ends what keeps it, and returns when that is over.
+	end func()
 }
 
 // openSession connects instance n of a pool, and keeps it connected until it is taken back. Where
 // the agent is ours, a first dial that fails fails the start. A foreign one may come later: see
 // [arrival].
-func (r *Runtime) openSession(ctx, base context.Context, p planned, pool *route.Pool, n int, d dial) error {
-	s := &session{r: r, agent: p, pool: pool, instance: pool.Instances()[n], dial: d}
-	if p.arrival == nil {
-		peer, err := d(ctx)
+func (r *Runtime) openSession(ctx, base context.Context, d *deployment, pool *route.Pool, n int,
+	dial dial) (*session, error) {
+	s := &session{r: r, agent: d.planned, pool: pool, instance: pool.Instances()[n], dial: dial, base: base}
+	if d.arrival == nil {
+		peer, err := dial(ctx)
 		if err != nil {
-			return fmt.Errorf("agent %s: %w", s.instance.ID, err)
+			return nil, fmt.Errorf("agent %s: %w", s.instance.ID, err)
 		}
 		s.up(ctx, peer)
 	}
-	ctx, cancel := context.WithCancel(base)
+	s.keep()
+	d.undo.Add("session to "+s.instance.ID, s.close)
+	return s, nil
+}
+
+// keep has a goroutine of its own make the session, if there is none, and keep it until end.
+func (s *session) keep() {
+	ctx, cancel := context.WithCancel(s.base)
 	over := make(chan struct{})
-	r.tasks.Go(func() {
+	s.end = func() {
+		cancel()
+		<-over
+	}
+	s.r.tasks.Go(func() {
 		defer close(over)
 		defer func() {
 			if s.peer != nil { // it came at the moment in which it was taken back
 				s.release(ctx)
 			}
 		}()
-		if p.arrival != nil && s.arrive(ctx) != nil {
+		if s.agent.arrival != nil && s.peer == nil && s.arrive(ctx) != nil {
 			return
 		}
-		if p.cfg.Child() {
+		if s.agent.cfg.Child() {
 			s.restart(ctx)
 		} else {
 			s.reconnect(ctx)
 		}
 	})
-	p.undo.Add("session to "+s.instance.ID, func(closeCtx context.Context) error {
-		if s.instance.Session() == nil {
-			cancel() // an attempt to start it may be under way
-		}
-		err := s.instance.Stop(closeCtx)
-		cancel()
-		<-over
-		return err
-	})
-	return nil
+}
+
+// close takes the session back, once its calls have ended.
+func (s *session) close(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	if s.instance.Session() == nil {
+		s.end() // an attempt to start it may be under way
+	}
+	err := s.instance.Stop(ctx)
+	s.end()
+	return err
+}
+
+// halt implements [unit].
+func (s *session) halt(ctx context.Context, as route.State, why error) (cut error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cut = s.instance.Hold(ctx, as, why)
+	s.end()
+	s.r.runners.reset(s.instance.ID, StateStopped)
+	s.instance.DownFor(0, halted(as), why)
+	return cut
+}
+
+// begin implements [unit].
+func (s *session) begin(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return errEnding
+	}
+	s.end()
+	s.instance.Begin()
+	s.r.runners.reset(s.instance.ID, StateStarting)
+	s.keep()
+	return s.pool.Await(ctx, s.instance)
 }
 
 // up puts a fresh session to work.
@@ -85,7 +133,7 @@ func (s *session) up(ctx context.Context, peer communicator.Peer) {
 	s.instance.Up(peer)
 	s.r.refresh()
 	if subs := s.agent.subscriptions; subs != nil && s.instance == s.pool.Instances()[0] {
-		subs.moveTo(ctx, peer, s.r.log)
+		subs.MoveTo(ctx, peer, s.r.log)
 	}
 }
 
@@ -93,6 +141,7 @@ func (s *session) up(ctx context.Context, peer communicator.Peer) {
 // agent's turn to stop comes.
 func (s *session) redial(ctx context.Context) (communicator.Peer, error) {
 	if s.r.draining() {
+		s.instance.Down(route.Stopped, nil) // calls do not wait for it
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
@@ -108,6 +157,10 @@ func (s *session) comeBack(ctx context.Context) error {
 	s.up(ctx, peer)
 	s.r.log.Info("agent is back", "agent", s.agent.name, "instance", s.instance.ID)
 	s.r.resume(ctx, s.instance, peer)
+	if s.failed && s.agent.cfg.Child() {
+		s.r.onBack(s.agent)
+	}
+	s.failed = false
 	return nil
 }
 
@@ -124,6 +177,7 @@ func (s *session) await(ctx context.Context) error {
 	case err != nil && s.r.draining():
 		s.instance.Down(route.Stopped, err) // nothing is started again
 	case err != nil:
+		s.failed = true
 		s.instance.Down(route.Restarting, err)
 	}
 	s.release(ctx)
@@ -157,14 +211,6 @@ func (s *session) release(ctx context.Context) {
 	s.peer = nil
 }
 
-// failure describes an error in the log, with what the program that failed wrote last.
-func failure(err error) []any {
-	if lines := client.LastLines(err); len(lines) > 0 {
-		return []any{"error", err, "stderr", strings.Join(lines, "\n")}
-	}
-	return []any{"error", err}
-}
-
 // reconnectWaits are those between attempts to reach an agent.
 func (r *Runtime) reconnectWaits() backoff.Policy {
 	c := r.cfg.Reconnect
@@ -176,11 +222,11 @@ const reconnectJitter = 0.2
 
 // arrive makes the first session of an instance, as often as it takes. The error is ctx's end.
 func (s *session) arrive(ctx context.Context) error {
-	began, first := time.Now(), true
+	began, first, said := time.Now(), !s.came, ""
 	tried := func() {
 		if first {
 			s.agent.arrival.ended()
-			first = false
+			first, s.came = false, true
 		}
 	}
 	err := supervise.Reconnect(ctx, s.r.reconnectWaits(), func(ctx context.Context) error {
@@ -189,7 +235,7 @@ func (s *session) arrive(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if s.up(ctx, peer); !first {
+		if s.up(ctx, peer); s.came {
 			s.r.log.Info("agent has come", "agent", s.agent.name, "instance", s.instance.ID, "after",
 				time.Since(began).Round(time.Millisecond))
 			s.r.come(s.agent.name)
@@ -202,8 +248,8 @@ func (s *session) arrive(ctx context.Context) error {
 		if s.agent.kind == project.KindURL {
 			what = "agent cannot be reached, it is tried again"
 		}
-		s.r.log.Warn(what, append(failure(err), "agent", s.agent.name, "instance",
-			s.instance.ID, "attempt", n, "next", wait.Round(time.Millisecond))...)
+		s.r.log.Warn(what, append(s.r.failedAgain(&said, n, err), "agent", s.agent.name, "instance",
+			s.instance.ID, "next", wait.Round(time.Millisecond))...)
 		if first && s.agent.arrival.must {
 			s.r.fail(fmt.Errorf("agent %s must be there at the start, and cannot start: %w", s.agent.name, err))
 		}
@@ -216,12 +262,14 @@ func (s *session) arrive(ctx context.Context) error {
 // reconnect keeps the session to an agent that lives elsewhere, or here behind an endpoint: there
 // is nothing to restart, so it never gives up.
 func (s *session) reconnect(ctx context.Context) {
+	rest, again := backoff.New(s.r.reconnectWaits()), false
 	for {
 		if s.peer == nil {
+			said := ""
 			err := supervise.Reconnect(ctx, s.r.reconnectWaits(), s.comeBack, func(n int, wait time.Duration,
 				err error) {
 				s.instance.DownFor(wait, route.Restarting, err)
-				s.r.log.Warn("agent cannot be reached", append(failure(err), "agent", s.agent.name, "attempt", n,
+				s.r.log.Warn("agent cannot be reached", append(s.r.failedAgain(&said, n, err), "agent", s.agent.name,
 					"next", wait.Round(time.Millisecond))...)
 			})
 			if err != nil {
@@ -233,10 +281,28 @@ func (s *session) reconnect(ctx context.Context) {
 			return
 		}
 		s.instance.Restarted()
-		s.instance.Down(route.Restarting, err)
-		s.r.log.Warn("session lost", append(failure(err), "agent", s.agent.name)...)
+		wait := time.Duration(0)
+		switch short := time.Since(s.since) < shortSession; {
+		case !short:
+			rest.Reset()
+			again = false
+		case again:
+			wait = rest.Next()
+		default:
+			again = true
+		}
+		s.instance.DownFor(wait, route.Restarting, err)
+		s.r.log.Warn("session lost", append(s.r.failure(err), "agent", s.agent.name, "next",
+			wait.Round(time.Millisecond))...)
+		if backoff.Sleep(ctx, wait) != nil {
+			return
+		}
 	}
 }
+
+// shortSession is how long a session has to last for the next one to be made at once. After two in
+// a row that did not, the waits between them grow: a server may end each as soon as it has begun.
+const shortSession = 5 * time.Second
 
 // restart keeps a child process running: whenever it ends it is started again, as often as the
 // project file allows.
@@ -254,7 +320,8 @@ func (s *session) restart(ctx context.Context) {
 		return err
 	}
 	policy, i := supervise.Policy(s.r.cfg.Restart), s.instance
-	err := supervise.Loop(ctx, policy, i.ID, s.r.log, life, func(st supervise.Status) {
+	log := s.r.log.With("agent", s.agent.name, "instance", i.ID)
+	err := supervise.Loop(ctx, policy, i.ID, log, life, func(st supervise.Status) {
 		i.SetRestarts(st.Restarts)
 		if st.State == supervise.Restarting || st.State == supervise.Backoff {
 			i.DownFor(st.Wait, route.State(st.State), st.Err)

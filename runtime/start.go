@@ -10,19 +10,14 @@ import (
 	"github.com/sourcegraph/conc"
 	concpool "github.com/sourcegraph/conc/pool"
 
-	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/delivery"
-	"github.com/openmas/openmas/internal/lifecycle"
-	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
-	"github.com/openmas/openmas/runtime/project"
 )
 
 // startAndReport is start, with a line in the log now and then while it waits.
 func (r *Runtime) startAndReport(ctx, base context.Context) error {
 	reporting, stop := context.WithCancel(base)
 	var reporter conc.WaitGroup
-	reporter.Go(func() { r.waits.report(reporting, r.log) })
+	reporter.Go(func() { r.waits.Report(reporting, r.log, "", "start.wait", r.cfg.Start.Wait) })
 	defer reporter.Wait()
 	defer stop()
 	return r.start(ctx, base)
@@ -66,6 +61,7 @@ func (r *Runtime) start(ctx, base context.Context) error {
 	if err := r.forwardResourceUpdates(); err != nil {
 		return err
 	}
+	r.onClose("agents", r.closeAgents)
 	r.patience = time.Now().Add(max(r.cfg.Start.Wait, 0))
 	for first := r.hosted(); len(first) > 0; {
 		level := first[0].level
@@ -81,8 +77,10 @@ func (r *Runtime) start(ctx, base context.Context) error {
 	if err := r.awaitRequired(ctx); err != nil {
 		return err
 	}
-	if err := r.awaitArrivals(ctx, slices.Collect(maps.Keys(r.cfg.Agents))); err != nil {
-		return err
+	if !r.opts.Impatient {
+		if err := r.awaitArrivals(ctx, slices.Collect(maps.Keys(r.cfg.Agents))); err != nil {
+			return err
+		}
 	}
 	if r.opts.Mode == ModeObserve {
 		r.cluster.AwaitOthers(ctx)
@@ -94,83 +92,30 @@ func (r *Runtime) start(ctx, base context.Context) error {
 }
 
 // startLevel starts agents that do not require each other: those in this process one after the
-// other, and those in other processes, which take their time, at the same time. They are stopped in
-// the same way.
+// other, and those in other processes, which take their time, at the same time.
 func (r *Runtime) startLevel(ctx, base context.Context, level []planned) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	others := concpool.New().WithContext(ctx).WithCancelOnError().WithFirstError().WithMaxGoroutines(startsAtOnce)
-	var lists []*lifecycle.Undo
+	var here []*deployment
 	for _, p := range level {
-		if p.kind != project.KindType || p.cfg.Communicator == project.OverStdio {
-			p.undo = &lifecycle.Undo{}
-			lists = append(lists, p.undo)
-			others.Go(func(ctx context.Context) error { return r.deploy(ctx, base, p) })
+		d := &deployment{planned: p}
+		if p.here() {
+			here = append(here, d)
+			continue
 		}
+		r.deployments.add(d)
+		others.Go(func(ctx context.Context) error { return r.deploy(ctx, base, d) })
 	}
-	r.onClose("agents in other processes", func(ctx context.Context) error { return lifecycle.Together(ctx, lists) })
 	var err error
-	for _, p := range level {
-		if p.kind == project.KindType && p.cfg.Communicator != project.OverStdio {
-			p.undo = &r.undo
-			if err = r.deploy(ctx, base, p); err != nil {
-				cancel()
-				break
-			}
+	for _, d := range here {
+		r.deployments.add(d)
+		if err = r.deploy(ctx, base, d); err != nil {
+			cancel()
+			break
 		}
 	}
 	return errors.Join(err, others.Wait())
-}
-
-// deploy brings one agent up and makes it callable.
-func (r *Runtime) deploy(ctx, base context.Context, p planned) error {
-	if ctx.Err() != nil {
-		return r.givenUp(ctx)
-	}
-	if err := r.awaitArrivals(ctx, p.requiredAgents()); err != nil {
-		return err
-	}
-	var c *route.Callee
-	var err error
-	if p.kind == project.KindType && p.cfg.Communicator != project.OverStdio {
-		c, err = r.hostHere(ctx, base, p)
-	} else {
-		c, err = r.connect(ctx, base, p)
-	}
-	if err != nil {
-		return err
-	}
-	if p.arrival == nil {
-		r.log.Debug("agent is up", "agent", p.name, "communicator", p.cfg.Communicator)
-	}
-	r.dir.Add(c)
-	p.undo.Add("routing to "+p.name, func(context.Context) error { r.dir.Remove(p.name); return nil })
-	if err := r.subscribe(c, p); err != nil {
-		return err
-	}
-	if r.cluster != nil {
-		return r.cluster.Export(ctx, c, p.undo)
-	}
-	return nil
-}
-
-// subscribe hands an agent the events that it subscribes to, until it is about to be closed.
-func (r *Runtime) subscribe(c *route.Callee, p planned) error {
-	for _, e := range p.info.Subscriptions {
-		r.metrics.Subscribed(p.name, e.Topic)
-		stop, err := r.events.subscribe(p.name, e.Topic,
-			func(ctx context.Context, pub agent.Event, attempt int) error {
-				began := time.Now()
-				_, err := c.Call(ctx, delivery.Call(p.name, pub, attempt))
-				r.metrics.Handled(ctx, r.brokerSystem(), p.name, pub.Topic, attempt, time.Since(began), err)
-				return err
-			})
-		if err != nil {
-			return err
-		}
-		p.undo.Add("the events "+e.Topic+" of "+p.name, stop)
-	}
-	return nil
 }
 
 // startTelemetry makes what calls are traced with.
@@ -180,6 +125,6 @@ func (r *Runtime) startTelemetry(ctx context.Context) error {
 		return err
 	}
 	r.tel = tel
-	r.onClose("telemetry", tel.Shutdown)
+	r.onEnd("telemetry", tel.Shutdown)
 	return nil
 }

@@ -2,12 +2,14 @@ package runtime
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/internal/route"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // State is what an instance of an agent is doing, or its Runner.
@@ -17,9 +19,11 @@ type State string
 const (
 	StateStarting   State = "starting"
 	StateReady      State = "ready"
+	StateSuspect    State = "suspect"    // does not answer pings
 	StateRestarting State = "restarting" // or being reconnected
 	StateBackoff    State = "backoff"    // failed too often in a row; waits
 	StateFailed     State = "failed"     // given up, or could not start: see InstanceStatus.Next
+	StateDraining   State = "draining"   // takes no new calls, and stops when those in flight have ended
 	StateStopped    State = "stopped"
 )
 
@@ -74,6 +78,10 @@ type AgentStatus struct {
 	P99MS float64 `json:"p99Ms"`
 	// InFlight are the calls of callers in this process that run now.
 	InFlight int `json:"inFlight"`
+	// Waiting are those that wait for their turn, or for an instance.
+	Waiting int `json:"waiting,omitempty"`
+	// Breakers are those of tools that are not closed.
+	Breakers []BreakerStatus `json:"breakers,omitempty"`
 	// LastFailure is the last call that failed. Its message is for who runs the process.
 	LastFailure *Failure         `json:"lastFailure,omitempty"`
 	ByTool      []ToolStatus     `json:"byTool,omitempty"` // tools that were called
@@ -91,6 +99,20 @@ type Failure struct {
 	Tool    string     `json:"tool,omitempty"`
 	Code    agent.Code `json:"code"`
 	Message string     `json:"message,omitempty"`
+}
+
+// A BreakerStatus is a breaker that is not closed. Failed of All calls had failed within the window
+// when it opened, the last one with Code.
+type BreakerStatus struct {
+	Tool     string     `json:"tool,omitempty"` // empty: prompts, resources and unknown names
+	Instance string     `json:"instance"`
+	State    string     `json:"state"` // open or half-open
+	Since    time.Time  `json:"since"`
+	Failed   int        `json:"failed"`
+	All      int        `json:"all"`
+	Code     agent.Code `json:"code"`
+	// Next is when it lets a call through on trial; zero: now.
+	Next time.Time `json:"next,omitzero"`
 }
 
 // ToolStatus is what callers in this process saw of one tool. Tool is empty for prompts, resources
@@ -133,12 +155,19 @@ type InstanceStatus struct {
 }
 
 // shownTo is the status as a caller may read it. Texts of errors, and what programs wrote to
-// standard error, are for those who run them; others get states and codes.
-func (s Status) shownTo(c *agent.Call) Status {
+// standard error, are for those who run them; others get states and codes. A client of the gateway
+// sees what the gateway offers.
+func (s Status) shownTo(c *agent.Call, g *project.Gateway) Status {
 	if c != nil && c.From.Trusted && c.From.Agent == child.Runtime && c.From.User == "" {
 		return s
 	}
 	s.WaitsFor, s.Ops = "", ""
+	if isClient(c) {
+		s.Agents = slices.DeleteFunc(s.Agents, func(a AgentStatus) bool { return !exposes(g, a.Name, "") })
+		for n := range s.Agents {
+			s.Agents[n].hide(func(tool string) bool { return !exposes(g, s.Agents[n].Name, tool) })
+		}
+	}
 	for n, a := range s.Agents {
 		if a.LastFailure != nil {
 			bare := *a.LastFailure
@@ -152,13 +181,43 @@ func (s Status) shownTo(c *agent.Call) Status {
 	return s
 }
 
+// hide takes tools out of what is known of an agent, and the agents that it waits for.
+func (a *AgentStatus) hide(hidden func(tool string) bool) {
+	a.WaitsFor = nil
+	a.Tools = slices.DeleteFunc(a.Tools, hidden)
+	a.ByTool = slices.DeleteFunc(a.ByTool, func(t ToolStatus) bool { return hidden(t.Tool) })
+	a.Breakers = slices.DeleteFunc(a.Breakers, func(b BreakerStatus) bool { return hidden(b.Tool) })
+	if a.LastFailure != nil && hidden(a.LastFailure.Tool) {
+		a.LastFailure = nil
+	}
+}
+
+// isClient reports whether a call comes from a client of the gateway, and not from an agent.
+func isClient(c *agent.Call) bool { return c == nil || c.From.Agent == "" && !c.From.Trusted }
+
+// exposes reports whether the gateway offers a member of an agent; empty: any of them, or all there
+// is besides tools and prompts.
+func exposes(g *project.Gateway, agentName, member string) bool {
+	if g == nil || g.Expose == nil || agentName == child.Runtime || slices.Contains(g.Expose, agentName) {
+		return true
+	}
+	return slices.ContainsFunc(g.Expose, func(entry string) bool {
+		name, tool, ok := agent.SplitName(entry)
+		return ok && name == agentName && (member == "" || member == tool)
+	})
+}
+
 // statusOf looks at an agent as this process sees it.
 func statusOf(c *route.Callee) AgentStatus {
 	seen := c.Stats()
 	st := AgentStatus{remote: c.Remote, Name: c.Name, Communicator: c.Over, Tools: toolNames(c.Info()),
 		Calls: seen.Calls, Failures: seen.Failures, Retries: seen.Retries, BusyMS: seen.Busy.Milliseconds(),
 		P50MS: ms(seen.Latency.Quantile(0.5)), P99MS: ms(seen.Latency.Quantile(0.99)), InFlight: c.UnderWay(),
-		State: StateReady}
+		Waiting: c.Waiting(), State: StateReady}
+	for _, b := range c.Breakers() {
+		st.Breakers = append(st.Breakers, BreakerStatus{b.Tool, b.Instance, string(b.State), b.Since, b.Failed, b.All,
+			b.Code, b.Next})
+	}
 	if seen.Last != nil {
 		st.LastFailure = (*Failure)(seen.Last)
 	}

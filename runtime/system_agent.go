@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"os"
+	"slices"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/server"
@@ -14,9 +15,10 @@ import (
 // none are the arguments of a tool that has none.
 type none struct{}
 
-// selfHost is the runtime as an agent, with tools besides those that everybody may call. status is
-// what one of its callers may know.
-func (r *Runtime) selfHost(status func(*agent.Call) Status, more ...agent.Tool) (*agent.Host, error) {
+// selfHost is the runtime as an agent, with tools besides those that everybody may call. status and
+// list are what one of its callers may know.
+func (r *Runtime) selfHost(status func(*agent.Call) Status, list func(*agent.Call) Listing, more ...agent.Tool) (
+	*agent.Host, error) {
 	return agent.NewHost(agent.Env{Name: child.Runtime, Instance: child.Runtime + "/0", Logger: r.log,
 		Directory: r.dir},
 		agent.Capabilities{
@@ -26,28 +28,29 @@ func (r *Runtime) selfHost(status func(*agent.Call) Status, more ...agent.Tool) 
 					func(ctx context.Context, _ none) (Status, error) { return status(agent.CallFrom(ctx)), nil },
 					agent.ReadOnly(), agent.OpenWorld(false)),
 				agent.NewTool("list", "List the agents of the system with their tools, prompts and resources.",
-					func(ctx context.Context, _ none) (Listing, error) {
-						return r.listing(status(agent.CallFrom(ctx))), nil
-					}, agent.ReadOnly(), agent.OpenWorld(false)),
+					func(ctx context.Context, _ none) (Listing, error) { return list(agent.CallFrom(ctx)), nil },
+					agent.ReadOnly(), agent.OpenWorld(false)),
 			}, more...),
 		})
 }
 
 // serveSelf makes the runtime callable. Children publish events by delivering them to it.
 func (r *Runtime) serveSelf(ctx context.Context) error {
-	host, err := r.selfHost(func(c *agent.Call) Status { return r.Status().shownTo(c) })
+	status := func(c *agent.Call) Status { return r.Status().shownTo(c, r.cfg.Gateway) }
+	host, err := r.selfHost(status, func(c *agent.Call) Listing { return r.listing(status(c), r.listedFor(c)) })
 	if err != nil {
 		return err
 	}
 	shown := route.NewPool(child.Runtime, 1)
 	shown.Instances()[0].Up(hostPeer{host})
 	tools := r.tel.Server(r.hop(child.Runtime, project.OverLocal))(shown)
-	served := &service{shown, agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-		if c.Op == agent.OpEvent {
-			return r.childEvent(ctx, c)
-		}
-		return tools.Call(ctx, c)
-	})}
+	served := &service{Pool: shown,
+		caller: agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+			if c.Op == agent.OpEvent {
+				return r.childEvent(ctx, c)
+			}
+			return tools.Call(ctx, c)
+		})}
 	binding, err := r.local.Serve(ctx, served)
 	if err != nil {
 		return err
@@ -74,10 +77,19 @@ type Listing struct {
 }
 
 // Listing lists what the agents offer, and where they are.
-func (r *Runtime) Listing() Listing { return r.listing(r.Status()) }
+func (r *Runtime) Listing() Listing { return r.listing(r.Status(), r.dir.Agents()) }
 
-func (r *Runtime) listing(s Status) Listing {
-	l := Listing{Agents: r.dir.Agents(), Instances: map[string][]InstanceStatus{}}
+// listedFor are the agents that a caller may know of.
+func (r *Runtime) listedFor(c *agent.Call) []agent.Info {
+	all, g := r.dir.Agents(), r.cfg.Gateway
+	if !isClient(c) || g == nil || g.Expose == nil {
+		return all
+	}
+	return server.Exposed(append(slices.Clone(g.Expose), child.Runtime), all)
+}
+
+func (r *Runtime) listing(s Status, agents []agent.Info) Listing {
+	l := Listing{Agents: agents, Instances: map[string][]InstanceStatus{}}
 	for _, a := range l.Agents {
 		var tools, prompts []string
 		for _, t := range a.Tools {
@@ -155,6 +167,7 @@ func (r *Runtime) Status() Status {
 			continue
 		}
 		st := statusOf(c)
+		st.Waiting += r.broker.Queued(c.Name)
 		sick := c.Unhealthy(context.Background())
 		for n, i := range st.Instances {
 			if err := sick[i.ID]; err != nil {

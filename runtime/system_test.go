@@ -1,12 +1,10 @@
 package runtime_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"log/slog"
 	"maps"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,7 +24,7 @@ type system struct {
 	ctx  context.Context // to call agents with
 	stop context.CancelFunc
 	done chan error
-	log  *logBuffer
+	log  *testkit.Buffer
 }
 
 // start runs cfg with the test binary's types, waits until it is up, and stops it at the end of the
@@ -48,7 +46,7 @@ func start(t *testing.T, cfg *project.Config, extra agent.Types, change ...func(
 
 func prepare(t *testing.T, cfg *project.Config, extra agent.Types, change ...func(*runtime.Options)) *system {
 	t.Helper()
-	s := &system{t: t, done: make(chan error, 1), log: &logBuffer{}}
+	s := &system{t: t, done: make(chan error, 1), log: &testkit.Buffer{}}
 	if cfg.Dir == "" {
 		cfg.Dir = t.TempDir()
 	}
@@ -64,7 +62,7 @@ func prepare(t *testing.T, cfg *project.Config, extra agent.Types, change ...fun
 		}
 	}
 	o := runtime.Options{Logger: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Output: io.Discard, Version: "test"}
+		Output: io.Discard, Version: "test", ChildEnv: map[string]string{"GORACE": testkit.NoExitSleep}}
 	for _, f := range change {
 		f(&o)
 	}
@@ -112,23 +110,6 @@ func (s *system) agentStatus(name string) runtime.AgentStatus {
 	}
 	s.t.Fatalf("no agent %s in the status", name)
 	return runtime.AgentStatus{}
-}
-
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // overs are the communicators of a Go type.

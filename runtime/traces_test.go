@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
@@ -336,5 +337,39 @@ openmas server tools/call near.relay
 	}
 	if parents != 1 {
 		t.Errorf("%d spans are children of the foreign client's, want 1", parents)
+	}
+}
+
+// A receiver that takes requests and answers none is a warning when the system stops, and makes it
+// neither fail nor wait for long: in the system's process as in a child's.
+func TestSpansThatAreLostAtTheEnd(t *testing.T) {
+	t.Parallel()
+	for _, over := range []string{project.OverLocal, project.OverStdio} {
+		t.Run(over, func(t *testing.T) {
+			t.Parallel()
+			end := make(chan struct{})
+			receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-end }))
+			defer receiver.Close()
+			defer close(end)
+			cfg := pair(over)
+			cfg.Telemetry.Endpoint = receiver.URL
+			cfg.Child.StdinWait = hang // on a busy machine too, the child ends by itself
+			s := start(t, cfg, nil)
+			if _, err := agent.Ask[string](s.ctx, "near.relay", nil); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			s.stop()
+			if err := s.wait(); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); took > 12*time.Second { // of the 25 s that it may take
+				t.Errorf("it took %v to stop", took)
+			}
+			want := map[string]int{project.OverLocal: 1, project.OverStdio: 2}[over]
+			if n := strings.Count(s.log.String(), "spans were not exported to "+receiver.URL); n != want {
+				t.Errorf("%d processes say so:\n%s", n, s.log)
+			}
+		})
 	}
 }

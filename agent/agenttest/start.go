@@ -118,7 +118,7 @@ func (s *System) start(r *running) error {
 	if err != nil {
 		return err
 	}
-	r.chain = agent.Chain(peer, calls.Limit(s.timeout))
+	r.chain = agent.Chain(peer, calls.Limit(s.timeout, "agenttest.CallTimeout"))
 	s.mu.Lock()
 	s.agents[r.name], s.order = r, append(s.order, r)
 	s.mu.Unlock()

@@ -64,7 +64,7 @@ func origins(b *bench) {
 			Path: []string{me}},
 		"an agent that serves a call": {From: agent.Identity{Agent: me, Instance: me + "/1", User: "Ann Ó%\n",
 			Trusted: true},
-			Root: "the root", Path: []string{"desk", "clerk-2", me}, Depth: 3},
+			Root: "the root", Path: []string{"desk", "clerk-2", me}, Depth: 3, Budget: "x1/a%b"},
 		"below an agent that began": {From: agent.Identity{Agent: me, Trusted: true}, Root: "r",
 			Path: []string{me, me}, Depth: 1},
 		"a client of the gateway":    {From: agent.Identity{User: "anonymous"}},
@@ -73,7 +73,7 @@ func origins(b *bench) {
 			Path: []string{me}},
 	} {
 		c := b.direct("see")
-		c.From, c.Path, c.Depth = sent.From, sent.Path, sent.Depth
+		c.From, c.Path, c.Depth, c.Budget = sent.From, sent.Path, sent.Depth, sent.Budget
 		if sent.Root != "" {
 			c.Root = sent.Root
 		}
@@ -81,33 +81,35 @@ func origins(b *bench) {
 			b.Fatal(res, err)
 		}
 		got := wait(b, calls, "the call")
-		if got.From != c.From || got.Root != c.Root || !slices.Equal(got.Path, c.Path) || got.Depth != c.Depth {
-			b.Errorf("%s: the call arrived from %+v, root %s, path %v, depth %d, and not\nfrom %+v, root %s, path "+
-				"%v, depth %d",
-				name, got.From, got.Root, got.Path, got.Depth, c.From, c.Root, c.Path, c.Depth)
+		if got.From != c.From || got.Root != c.Root || !slices.Equal(got.Path, c.Path) || got.Depth != c.Depth ||
+			got.Budget != c.Budget {
+			b.Errorf("%s: the call arrived from %+v, root %s, path %v, depth %d, budget %s, and not\nfrom %+v, root "+
+				"%s, path %v, depth %d, budget %s",
+				name, got.From, got.Root, got.Path, got.Depth, got.Budget, c.From, c.Root, c.Path, c.Depth, c.Budget)
 		}
 	}
 }
 
 // where is what a call knows of itself at its callee.
 type where struct {
-	From  agent.Identity
-	Root  string
-	Path  []string
-	Depth int
-	Input string
+	From   agent.Identity
+	Root   string
+	Path   []string
+	Depth  int
+	Budget string
+	Input  string
 }
 
 func whereTool() agent.Tool {
 	return raw("where", func(_ context.Context, c *agent.Call) (*agent.Result, error) {
-		return agent.JSONResult(where{c.From, c.Root, c.Path, c.Depth, string(c.Input)})
+		return agent.JSONResult(where{c.From, c.Root, c.Path, c.Depth, c.Budget, string(c.Input)})
 	})
 }
 
 // below is how "callee" calls when it serves a direct call.
 func below(c *agent.Call, input string) where {
 	return where{agent.Identity{Agent: "callee", User: c.From.User, Trusted: true}, c.Root,
-		append(slices.Clone(c.Path), "callee"), c.Depth + 1, input}
+		append(slices.Clone(c.Path), "callee"), c.Depth + 1, c.Budget, input}
 }
 
 func nested(b *bench) {
@@ -134,7 +136,7 @@ func claims(b *bench) {
 		return env.Directory.Call(ctx, lie)
 	}))
 	c := b.direct("lie")
-	c.From.User, c.Root, c.Path, c.Depth, c.Input = "ann", "the root", []string{"desk", me}, 1,
+	c.From.User, c.Root, c.Path, c.Depth, c.Budget, c.Input = "ann", "the root", []string{"desk", me}, 1, "p/1",
 		json.RawMessage(`{"n":1}`)
 	b.wantWhere(c, below(c, `{"n":1}`))
 }

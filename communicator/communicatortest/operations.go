@@ -3,6 +3,7 @@ package communicatortest
 import (
 	"context"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -249,16 +250,19 @@ func sameAsJSON(a, b any) bool {
 }
 
 func describesSubscriptions(b *bench) {
-	caps := agent.Capabilities{Subscriptions: []agent.Subscription{agent.On("file.found",
-		func(context.Context, any) error {
-			return nil
-		})}}
+	type file struct {
+		Path string `json:"path"`
+	}
+	caps := agent.Capabilities{Subscriptions: []agent.Subscription{
+		agent.On("file.found", func(context.Context, file) error { return nil }),
+		agent.On("file.lost", func(context.Context, any) error { return nil })}}
 	b.serve("callee", caps)
 	p, err := b.dir.peer(b.short(), "callee")
 	if err != nil {
 		b.Fatal(err)
 	}
-	if got := p.Info().Subscriptions; !slices.Equal(got, []agent.SubscriptionInfo{{Topic: "file.found"}}) {
+	if got := p.Info().Subscriptions; !reflect.DeepEqual(got,
+		[]agent.SubscriptionInfo{{Topic: "file.found", Fields: []string{"path"}}, {Topic: "file.lost"}}) {
 		b.Errorf("the events are %+v", got)
 	}
 }

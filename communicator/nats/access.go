@@ -20,6 +20,8 @@ type access struct {
 	User  string `json:"user"`
 	Token string `json:"token"`
 	PID   int    `json:"pid"`
+	// Started tells the process apart from a later one with its number; 0: that is not known here.
+	Started uint64 `json:"started,omitempty"`
 }
 
 // newToken has 130 bits.
@@ -62,6 +64,9 @@ func readAccess(dir string) (*access, error) {
 	}
 	if readableByOthers(info) {
 		return nil, fmt.Errorf("%s has mode %v: other users can read its token; remove it", path, info.Mode().Perm())
+	}
+	if ofAnother(info) { // who could write it leads everybody to a broker of their own
+		return nil, fmt.Errorf("%s belongs to another user; remove it", path)
 	}
 	var a access
 	if err := json.NewDecoder(f).Decode(&a); err != nil {

@@ -27,7 +27,8 @@ func startBroker(o *Options, dir string, port int) (*broker, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	b := &broker{access: access{User: o.Project, Token: newToken(), PID: os.Getpid()}}
+	b := &broker{access: access{User: o.Project, Token: newToken(), PID: os.Getpid(),
+		Started: startOf(os.Getpid())}}
 	so := &server.Options{ServerName: "openmas-" + o.Project, Host: "127.0.0.1", Port: port, NoSigs: true,
 		MaxPayload: embeddedPayload, JetStream: true, StoreDir: dir,
 		SyncAlways: o.SyncAlways, DisableJetStreamBanner: true}

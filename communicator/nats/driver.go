@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -27,7 +28,8 @@ import (
 type Driver struct {
 	o        Options
 	nc       *natsgo.Conn
-	embedded *embedded // nil with external servers
+	embedded *embedded    // nil with external servers
+	hurried  atomic.Int64 // when hurry last did something, in Unix nanoseconds
 
 	mu     sync.Mutex
 	closed bool
@@ -82,6 +84,7 @@ func (d *Driver) publish(topic, reply string, m *message.Message) error {
 	}
 	switch {
 	case errors.Is(err, natsgo.ErrReconnectBufExceeded):
+		d.hurry()
 		return fmt.Errorf("publish to %s: the connection to the broker is lost: %w", topic, pubsub.ErrNotSent)
 	case errors.Is(err, natsgo.ErrConnectionClosed), errors.Is(err, natsgo.ErrConnectionDraining):
 		return fmt.Errorf("publish to %s: %w", topic, pubsub.ErrClosed)
@@ -129,6 +132,17 @@ func (d *Driver) disconnected(_ *natsgo.Conn, err error) {
 	for _, fn := range fns {
 		fn(err)
 	}
+}
+
+// hurry has the broker tried now, and not when the wait is over: something is to be sent, and fails
+// until then. That the connection comes back at this very moment, and is made once more, costs no
+// more than any loss of it.
+func (d *Driver) hurry() {
+	last, now := d.hurried.Load(), time.Now().UnixNano()
+	if now-last < int64(wantedWait) || !d.hurried.CompareAndSwap(last, now) || !d.nc.IsReconnecting() {
+		return
+	}
+	_ = d.nc.ForceReconnect() // fails only when it was closed
 }
 
 func (d *Driver) reconnected(*natsgo.Conn) {

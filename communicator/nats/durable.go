@@ -76,6 +76,7 @@ type Durable struct {
 
 	eventStream, deadStream               string // names
 	eventPrefix, replayPrefix, deadPrefix string // prefixes of subjects
+	streams                               []jetstream.StreamConfig
 
 	mu     sync.Mutex
 	closed bool
@@ -122,19 +123,29 @@ func (d *Driver) Durable(ctx context.Context, o DurableOptions) (*Durable, error
 			return nil, err
 		}
 	}
-	for _, c := range []jetstream.StreamConfig{
+	v.streams = []jetstream.StreamConfig{
 		{Name: v.eventStream, Subjects: []string{v.eventPrefix + ">", v.replayPrefix + ">"}, MaxAge: o.MaxAge,
 			MaxBytes: o.MaxBytes,
 			Discard:  jetstream.DiscardNew, Replicas: o.Replicas},
 		{Name: v.deadStream, Subjects: []string{v.deadPrefix + ">"}, MaxAge: max(minDeadAge, o.MaxAge),
 			MaxBytes: o.MaxBytes,
 			Replicas: o.Replicas},
-	} {
-		if err := v.stream(ctx, c); err != nil {
-			return nil, fmt.Errorf("durable events: make the stream %s: %w", c.Name, d.o.redact(err))
-		}
+	}
+	if err := v.makeStreams(ctx); err != nil {
+		return nil, err
 	}
 	return v, nil
+}
+
+// makeStreams makes the streams that are not there: at first, or because the store of the embedded
+// broker was removed.
+func (v *Durable) makeStreams(ctx context.Context) error {
+	for _, c := range v.streams {
+		if err := v.stream(ctx, c); err != nil {
+			return fmt.Errorf("durable events: make the stream %s: %w", c.Name, v.d.o.redact(err))
+		}
+	}
+	return nil
 }
 
 // stream makes a stream, or changes one that is not as wanted. A cluster that has just started
@@ -206,10 +217,16 @@ func (v *Durable) storeMsg(ctx context.Context, m *natsgo.Msg, id string) error 
 		defer cancel()
 	}
 	_, err := v.js.PublishMsg(ctx, m, jetstream.WithMsgID(id))
+	if errors.Is(err, jetstream.ErrNoStreamResponse) && v.d.embedded != nil && v.makeStreams(ctx) == nil {
+		_, err = v.js.PublishMsg(ctx, m, jetstream.WithMsgID(id))
+	}
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, natsgo.ErrReconnectBufExceeded), errors.Is(err, natsgo.ErrConnectionClosed),
+	case errors.Is(err, natsgo.ErrReconnectBufExceeded):
+		v.d.hurry()
+		return fmt.Errorf("%w: %w", v.d.o.redact(err), pubsub.ErrNotSent)
+	case errors.Is(err, natsgo.ErrConnectionClosed),
 		errors.Is(err, natsgo.ErrMaxPayload),
 		errors.Is(err, natsgo.ErrBadHeaderMsg), errors.Is(err, jetstream.ErrNoStreamResponse):
 		return fmt.Errorf("%w: %w", v.d.o.redact(err), pubsub.ErrNotSent)

@@ -92,7 +92,11 @@ func (s *durableSubscription) consumer(ctx context.Context) (jetstream.Consumer,
 	}
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	return s.v.js.CreateOrUpdateConsumer(ctx, s.v.eventStream, c)
+	consumer, err := s.v.js.CreateOrUpdateConsumer(ctx, s.v.eventStream, c)
+	if errors.Is(err, jetstream.ErrStreamNotFound) && s.v.d.embedded != nil && s.v.makeStreams(ctx) == nil {
+		return s.v.js.CreateOrUpdateConsumer(ctx, s.v.eventStream, c)
+	}
+	return consumer, err
 }
 
 // run takes events until stop, and then waits for the handlers. Whatever goes wrong with the

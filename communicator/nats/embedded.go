@@ -3,12 +3,14 @@ package nats
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
+	"time"
 
 	natsgo "github.com/nats-io/nats.go"
 )
@@ -22,12 +24,17 @@ import (
 //	  another one has it  -> connect to the address that it wrote
 //	  ... but no address  -> it is just starting: the connection dials again
 //
-// It has no goroutine: nats.go calls Dial whenever it needs a connection. Only the process that
+// nats.go calls Dial whenever it needs a connection. The process that runs the broker looks now and
+// then whether the lock is still in its place: where the state folder was removed, another process
+// finds no lock and starts a broker, and the project would be in two parts. Only the process that
 // holds the lock is ever dialled, so the token does not reach a program that got the port of an
 // ended one.
 type embedded struct {
 	o   *Options
 	dir string
+
+	over    chan struct{} // closed by close
+	watches sync.WaitGroup
 
 	mu     sync.Mutex
 	closed bool
@@ -45,11 +52,14 @@ func join(o *Options) (*embedded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the state folder of the embedded broker: %w", err)
 	}
-	e := &embedded{o: o, dir: dir}
+	e := &embedded{o: o, dir: dir, over: make(chan struct{})}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err := e.takeOver(); err != nil {
 		return nil, fmt.Errorf("start the embedded broker in %s: %w", dir, err)
+	}
+	if startOf(os.Getpid()) != 0 { // else a frozen process cannot be ended safely
+		e.watches.Go(func() { guard(e.dir, o.Logger, e.owner, e.over) })
 	}
 	return e, nil
 }
@@ -102,7 +112,10 @@ func (e *embedded) takeOver() error {
 	if e.srv != nil {
 		return nil
 	}
-	lock, err := tryLock(filepath.Join(e.dir, "broker.lock"))
+	if err := os.MkdirAll(e.dir, 0o700); err != nil { // it may have been removed
+		return err
+	}
+	lock, err := tryLock(e.lockFile())
 	if err != nil || lock == nil {
 		return err
 	}
@@ -129,8 +142,52 @@ func (e *embedded) takeOver() error {
 		return errors.Join(err, lock.Close())
 	}
 	e.lock = lock
+	e.watches.Go(func() { e.watch(lock) })
 	e.o.Logger.Info("the embedded broker runs in this process", "url", e.srv.access.URL, "folder", e.dir)
 	return nil
+}
+
+func (e *embedded) lockFile() string { return filepath.Join(e.dir, "broker.lock") }
+
+// watch ends the broker when its lock is no longer what other processes find. The connection dials
+// again then: another process's broker, or a new one of this process.
+func (e *embedded) watch(lock *os.File) {
+	tick := time.NewTicker(lockLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-e.over:
+			return
+		}
+		held, err := lock.Stat()
+		if err != nil {
+			continue // it says nothing about the folder
+		}
+		found, err := os.Stat(e.lockFile())
+		switch {
+		case err == nil && os.SameFile(held, found):
+			continue
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			continue
+		}
+		e.abandon(lock)
+		return
+	}
+}
+
+// abandon gives up a broker whose folder was removed.
+func (e *embedded) abandon(lock *os.File) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return
+	}
+	e.o.Logger.Error("the state folder of the embedded broker was removed while it ran: events that it kept are lost; "+
+		"it is left for the one that the project has now, or a new one", "folder", e.dir, "lock", e.lockFile())
+	e.srv.stop()
+	e.srv, e.lock = nil, nil
+	_ = lock.Close() // nobody else can see it
 }
 
 // freePort returns the port if it is free, else -1: the server then takes any.
@@ -162,8 +219,15 @@ func (e *embedded) where() string {
 // processes wait for the next one that takes over.
 func (e *embedded) close() error {
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	first := !e.closed
 	e.closed = true
+	e.mu.Unlock()
+	if first {
+		close(e.over)
+	}
+	e.watches.Wait()
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if e.srv == nil {
 		return nil
 	}

@@ -3,10 +3,12 @@ package nats
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -58,6 +60,78 @@ func TestEmbedded(t *testing.T) {
 		if _, err := readAccess(dir); err == nil {
 			t.Error("others can read the token, and nobody minds")
 		}
+	}
+}
+
+// lines is a log that is read while it is written.
+type lines struct {
+	mu  sync.Mutex
+	buf strings.Builder
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// Whoever runs the broker notices that its state folder was removed: the project does not fall in
+// two parts, one with each broker, and durable events go on in the new store.
+func TestTheStateFolderIsRemoved(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a file that is open cannot be removed here")
+	}
+	for _, another := range []bool{false, true} {
+		t.Run(fmt.Sprintf("another process comes %v", another), func(t *testing.T) {
+			dir, log := filepath.Join(t.TempDir(), "state"), &lines{}
+			first := open(t, Options{Project: "test", StateDir: dir, Logger: slog.New(slog.NewTextHandler(log, nil))})
+			v := durable(t, first, DurableOptions{})
+			got := make(chan string, 1)
+			listen(t, v, "a", "t", func(_ context.Context, p agent.Event, _ int) error { got <- p.ID; return nil })
+			serve(t, process(t, first), "callee", echo)
+			if err := os.RemoveAll(dir); err != nil {
+				t.Fatal(err)
+			}
+			if another {
+				if _, said := spawn(t, "second", dirVar+"="+dir); said != "owner" {
+					t.Fatal(said)
+				}
+			}
+			testkit.Eventually(t, "it says so", func() bool {
+				return strings.Contains(log.String(), "level=ERROR") &&
+					strings.Contains(log.String(), "was removed while it ran")
+			})
+			testkit.Eventually(t, "one broker is there", func() bool {
+				a, err := readAccess(dir)
+				return err == nil && a != nil && first.URL() == a.URL && first.Owner() != another
+			})
+			for _, name := range []string{"callee", "second"} {
+				if name == "second" && !another {
+					continue
+				}
+				testkit.Eventually(t, "calls work", func() bool {
+					p, err := process(t, first).Dial(t.Context(), name)
+					if err != nil {
+						return false
+					}
+					_, err = p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: name, Name: "x",
+						Input: []byte(`1`)})
+					return err == nil && p.Close(t.Context()) == nil
+				})
+			}
+			testkit.Eventually(t, "an event is kept", func() bool {
+				return v.Publish(t.Context(), agent.Event{ID: "1", Topic: "t", Payload: []byte(`1`)}) == nil
+			})
+			if id := testkit.Receive(t, got); id != "1" {
+				t.Error(id)
+			}
+		})
 	}
 }
 

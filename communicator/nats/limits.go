@@ -30,6 +30,9 @@ const (
 	writeTimeout = 10 * time.Second
 	// embeddedStart is how long a process of the project that starts the broker may take.
 	embeddedStart = 10 * time.Second
+	// lockLook is how often the process that runs the broker looks whether the state folder is
+	// still the one that it has locked.
+	lockLook = 2 * time.Second
 )
 
 // The limits of durable events.
@@ -57,10 +60,17 @@ const (
 	maxReason = 1000
 )
 
+// wantedWait is the least time between two attempts to reach the broker because something is to be
+// sent.
+const wantedWait = time.Second
+
 // The waits between attempts to reach the broker. The embedded one has clients on its machine only:
-// they may often ask whether another process runs it now.
+// they may often ask whether another process runs it now. One that was there, and is lost, is tried
+// within a second: a process that answers calls does not know that others wait for it.
 var (
-	brokerWaits   = backoff.Policy{Initial: time.Second, Multiplier: 1.6, Max: 30 * time.Second, Jitter: 0.2}
+	brokerWaits = backoff.Policy{Initial: time.Second, Multiplier: 1.6, Max: 30 * time.Second, Jitter: 0.2}
+	lostWaits   = backoff.Policy{Initial: 250 * time.Millisecond, Multiplier: 1.6, Max: 800 * time.Millisecond,
+		Jitter: 0.2}
 	embeddedWaits = backoff.Policy{Initial: 50 * time.Millisecond, Multiplier: 2, Max: 250 * time.Millisecond}
 	consumerWaits = backoff.Policy{Initial: 500 * time.Millisecond, Multiplier: 2, Max: 5 * time.Second, Jitter: 0.2}
 	streamWaits   = backoff.Policy{Initial: 100 * time.Millisecond, Multiplier: 2, Max: time.Second}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,3 +29,9 @@ func tryLock(path string) (*os.File, error) {
 
 // readableByOthers reports whether the file is open to other users.
 func readableByOthers(f os.FileInfo) bool { return f.Mode().Perm()&0o077 != 0 }
+
+// ofAnother reports whether the file belongs to somebody else than this process runs as.
+func ofAnother(f os.FileInfo) bool {
+	st, ok := f.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) != os.Geteuid()
+}

@@ -14,15 +14,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == restartArg {
-		os.Exit(askForRestart(os.Args[2]))
-	}
 	if role := os.Getenv(roleVar); role != "" {
 		os.Exit(child(role))
 	}
-	// That one waits on a channel which nobody closes, in watermill.
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreTopFunction("github.com/ThreeDotsLabs/watermill/pubsub/tests.TestReconnect.func2"))
+	goleak.VerifyTestMain(m)
 }
 
 // testBroker is a server of its own for the project "test".

@@ -17,9 +17,9 @@ import (
 var ErrAuth = errors.New("the broker refused the credentials")
 
 // Open connects to the broker. It returns when the connection is up. From then on the driver
-// reconnects by itself and for ever: after 1 s, and 1.6 times as long each time up to 30 s, with 20
-// % of jitter; with the embedded broker after a quarter of a second at most. Errors never contain a
-// secret. Refused credentials are [ErrAuth].
+// reconnects by itself and for ever: it tries at least once a second, and at once, though no more
+// than once a second, when something is to be sent; with the embedded broker it tries four times a
+// second. Errors never contain a secret. Refused credentials are [ErrAuth].
 func Open(ctx context.Context, o Options) (*Driver, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func Open(ctx context.Context, o Options) (*Driver, error) {
 	}
 	opts := []natsgo.Option{natsgo.Name(o.Name), natsgo.CustomInboxPrefix(inbox), natsgo.Timeout(dialTimeout),
 		natsgo.MaxReconnects(-1), natsgo.ReconnectBufSize(-1),
-		natsgo.CustomReconnectDelay(brokerWaits.Wait), natsgo.IgnoreAuthErrorAbort(),
+		natsgo.CustomReconnectDelay(o.waits.Wait), natsgo.IgnoreAuthErrorAbort(),
 		natsgo.PingInterval(pingEvery), natsgo.MaxPingsOutstanding(pingsMissed),
 		natsgo.FlusherTimeout(writeTimeout), natsgo.DisconnectErrHandler(d.disconnected),
 		natsgo.ReconnectHandler(d.reconnected), natsgo.ErrorHandler(d.failed),

@@ -18,6 +18,8 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator/pubsub"
+	"github.com/openmas/openmas/internal/backoff"
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 func TestOptions(t *testing.T) {
@@ -185,4 +187,32 @@ func TestProjectsAreApart(t *testing.T) {
 		&agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x"}); err != nil {
 		t.Error(err)
 	}
+}
+
+// Once the broker is back, whatever is sent makes the connection at once, however long it was away.
+func TestWhoSendsDoesNotWaitForTheBroker(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	so := &server.Options{Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, NoSigs: true}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	run := func() *server.Server {
+		s, err := start(so.Clone(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s := run()
+	d := open(t, Options{Project: "test", URLs: []string{s.ClientURL()},
+		waits: backoff.Policy{Initial: time.Hour, Multiplier: 1, Max: time.Hour}})
+	stop(s)
+	send := func() bool { return d.Publish("om.1.test.x", message.NewMessage("", nil)) == nil }
+	testkit.Eventually(t, "the connection is lost", func() bool { return !send() })
+	s = run()
+	defer stop(s)
+	testkit.Eventually(t, "it is back", send)
 }

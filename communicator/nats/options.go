@@ -12,6 +12,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 	natsgo "github.com/nats-io/nats.go"
 
+	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/internal/bus"
 )
 
@@ -59,6 +60,8 @@ type Options struct {
 	OnDeadLetter func(topic string, m *message.Message, reason error)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
+
+	waits backoff.Policy // between attempts to reach external servers again; zero: lostWaits
 }
 
 func (o *Options) complete() error {
@@ -67,6 +70,9 @@ func (o *Options) complete() error {
 	}
 	if len(o.URLs) == 0 && o.StateDir == "" {
 		return errors.New("a NATS broker needs urls, or a state folder for the embedded one")
+	}
+	if o.waits == (backoff.Policy{}) {
+		o.waits = lostWaits
 	}
 	ways := 0
 	for _, set := range []bool{o.User != "" || o.Password != "", o.Token != "", o.CredsFile != "", o.NkeyFile != ""} {

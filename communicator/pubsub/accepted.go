@@ -36,6 +36,7 @@ type acceptedCall struct {
 	cancel   context.CancelFunc
 	canceled bool
 	nextBeat int64 // the tick of its next heartbeat
+	below    bool  // another call of its tree runs here: it does not count
 }
 
 // An admission is what add did with a call.
@@ -48,14 +49,19 @@ const (
 	callRefused
 )
 
-// add takes a call. running and waiting are the numbers before it.
-func (q *acceptedCalls) add(a *acceptedCall) (_ admission, running, waiting int) {
+// add takes a call. below: another call of its tree runs here, for whose end it would wait. running
+// and waiting are the numbers before it.
+func (q *acceptedCalls) add(a *acceptedCall, below bool) (_ admission, running, waiting int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	running, waiting = q.running, q.waiting.Len()
 	switch {
 	case q.byRef[a.ref] != nil:
 		return callTwice, running, waiting
+	case below:
+		a.below = true
+		q.byRef[a.ref] = a
+		return callRuns, running, waiting
 	case running < q.maxRunning:
 		q.running++
 		q.byRef[a.ref] = a
@@ -82,6 +88,9 @@ func (q *acceptedCalls) next(done *acceptedCall) *acceptedCall {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.byRef, done.ref)
+	if done.below {
+		return nil
+	}
 	if e := q.waiting.Front(); e != nil {
 		a := q.waiting.Remove(e).(*acceptedCall)
 		a.place = nil

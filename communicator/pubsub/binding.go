@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,13 +14,15 @@ import (
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/bus"
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/internal/stack"
 )
 
-// A binding serves one agent: at most MaxInFlight calls at once, at most Queue waiting.
+// A binding serves one agent: at most so many calls at once, at most so many waiting.
 type binding struct {
 	*link
 	name        string
 	s           communicator.Service
+	bounds      communicator.Bounds
 	workers     *workers[served]
 	unbound     func()       // called when it takes no more calls
 	ended       func()       // called when it is closed
@@ -120,7 +122,7 @@ func (b *binding) accept(a *acceptedCall) *agent.Error {
 		return agent.Refusedf(agent.CodeUnavailable, "the agent is closed")
 	}
 	a.nextBeat = b.clock.now() + firstBeat
-	done, running, waiting := b.calls.add(a)
+	done, running, waiting := b.calls.add(a, slices.Contains(a.call.Path, b.name))
 	switch done {
 	case callRuns:
 		b.clock.wake()
@@ -135,7 +137,8 @@ func (b *binding) accept(a *acceptedCall) *agent.Error {
 		b.gate.Leave()
 	case callRefused:
 		b.gate.Leave()
-		return agent.Refusedf(agent.CodeResourceExhausted, "%d calls are running and %d waiting", running, waiting)
+		return agent.Refusedf(agent.CodeResourceExhausted, "%d running and %d waiting calls are as many as it takes (%s)",
+			running, waiting, b.bounds.Keys)
 	}
 	return nil
 }
@@ -174,7 +177,7 @@ func (b *binding) run(a *acceptedCall) (res *agent.Result, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			b.log.Error("panic in a call", "agent", b.name, "call", a.call.ID, "panic", fmt.Sprint(p), "stack",
-				string(debug.Stack()))
+				stack.OfPanic())
 			res, err = nil, agent.Errorf(agent.CodeInternal, "%s panicked: %v", a.call.Target(), p)
 		}
 	}()

@@ -1,6 +1,7 @@
 package pubsub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,9 +22,11 @@ import (
 type Options struct {
 	// Project keeps the subjects of projects apart that share a broker: letters, digits, - and _.
 	Project string
-	// MaxInFlight is how many calls of one agent run at once. Default 64.
+	// MaxInFlight is how many calls of one agent run at once, where it is not a
+	// [communicator.Bounded]. A call below another one at the same agent does not count: it would
+	// wait for its own end. Default 64.
 	MaxInFlight int
-	// Queue is how many calls of one agent wait for that; those beyond it are refused with
+	// Queue is how many calls of such an agent wait for that; those beyond it are refused with
 	// resource_exhausted. Default 1024.
 	Queue int
 	// MaxPayload is the limit in bytes of a call's input and of its result. Default, and at most:
@@ -114,8 +117,9 @@ func (c *Communicator) Serve(ctx context.Context, s communicator.Service) (commu
 	if _, dup := c.bound[name]; dup {
 		return nil, agent.Errorf(agent.CodeInvalidArgument, "serve %s: the name is taken", name)
 	}
-	b := &binding{link: c.link, name: name, s: s, workers: c.workers, calls: acceptedCalls{
-		maxRunning: c.o.MaxInFlight, maxWaiting: c.o.Queue, byRef: map[string]*acceptedCall{}}}
+	b := &binding{link: c.link, name: name, s: s, workers: c.workers, bounds: c.boundsOf(s)}
+	b.calls = acceptedCalls{maxRunning: b.bounds.MaxInFlight, maxWaiting: b.bounds.MaxQueue,
+		byRef: map[string]*acceptedCall{}}
 	b.unbound = func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -135,6 +139,15 @@ func (c *Communicator) Serve(ctx context.Context, s communicator.Service) (commu
 	}
 	c.bound[name], c.live[b] = b, struct{}{}
 	return b, nil
+}
+
+func (c *Communicator) boundsOf(s communicator.Service) communicator.Bounds {
+	var b communicator.Bounds
+	if own, ok := s.(communicator.Bounded); ok {
+		b = own.Bounds()
+	}
+	return communicator.Bounds{MaxInFlight: cmp.Or(b.MaxInFlight, c.o.MaxInFlight),
+		MaxQueue: cmp.Or(b.MaxQueue, c.o.Queue), Keys: cmp.Or(b.Keys, "pubsub.Options")}
 }
 
 // Queued is how many calls of an agent that is served here wait until one of those that run has

@@ -304,3 +304,209 @@ func TestMemorySubscriberCloses(t *testing.T) {
 		t.Errorf("it still gets %s", m.Payload)
 	}
 }
+
+// lateContext holds whoever waits for it until it may go on: a publisher that has found no room,
+// and has not begun to wait for some.
+type lateContext struct {
+	context.Context
+	waits, goesOn chan struct{}
+}
+
+func late(t *testing.T) lateContext {
+	return lateContext{t.Context(), make(chan struct{}), make(chan struct{})}
+}
+
+func (c lateContext) Done() <-chan struct{} {
+	close(c.waits)
+	<-c.goesOn
+	return c.Context.Done()
+}
+
+// A message of a publisher that waits for room when the subscription ends is delivered, or the
+// publisher has an error. It is not lost, and not both.
+func TestMemoryEndsUnderAPublisher(t *testing.T) {
+	for name, closes := range map[string]bool{"its context ends": false, "it is closed": true} {
+		t.Run(name, func(t *testing.T) {
+			for range 20 { // the publisher may take either way out
+				synctest.Test(t, func(t *testing.T) {
+					var dead []string
+					d := countDead(MemoryOptions{Queue: 1}, &dead)
+					s, _ := d.Subscriber("g")
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					ch, err := s.Subscribe(ctx, "t")
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, text := range []string{"sent", "queued"} {
+						if err := d.Publish("t", msg(text)); err != nil {
+							t.Fatal(err)
+						}
+						synctest.Wait()
+					}
+					held, published := late(t), make(chan error, 1)
+					m := msg("late")
+					m.SetContext(held)
+					go func() { published <- d.Publish("t", m) }()
+					<-held.waits
+					ended := make(chan struct{})
+					delivered := 0
+					if closes {
+						for range 2 {
+							(<-ch).Ack()
+						}
+						synctest.Wait() // there is room now
+						go func() { defer close(ended); _ = s.Close() }()
+					} else {
+						cancel()
+						go func() { defer close(ended); _ = s.Close() }()
+					}
+					synctest.Wait()
+					close(held.goesOn)
+					for m := range ch {
+						delivered++
+						m.Ack()
+					}
+					<-ended
+					switch err := <-published; {
+					case err == nil && delivered == 1:
+					case errors.Is(err, ErrNoSubscribers) && delivered == 0:
+					default:
+						t.Errorf("published: %v, delivered %d times, dead-lettered %v", err, delivered, dead)
+					}
+					if len(dead) > 2 || len(dead) > 0 && closes {
+						t.Errorf("dead-lettered %v", dead)
+					}
+					_ = d.Close()
+				})
+			}
+		})
+	}
+}
+
+// A message that is refused once, and taken when it comes again, does not come a third time.
+func TestMemoryRedeliversUntilItIsTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewMemory(MemoryOptions{})
+		defer d.Close()
+		ch, _ := subscribe(t, d, "", "t")
+		if err := d.Publish("t", msg("x"), msg("y")); err != nil {
+			t.Fatal(err)
+		}
+		(<-ch).Nack()
+		m := <-ch
+		synctest.Wait()
+		select {
+		case m := <-ch:
+			t.Errorf("%s comes while x is being handled again", m.Payload)
+		default:
+		}
+		m.Ack()
+		if next := <-ch; string(m.Payload) != "x" || string(next.Payload) != "y" {
+			t.Errorf("after the first %s came %s", m.Payload, next.Payload)
+		}
+	})
+}
+
+// A driver that is closed has ended all subscriptions and receivers when it returns.
+func TestMemoryDriverEndsAll(t *testing.T) {
+	d := NewMemory(MemoryOptions{})
+	s, err := d.Subscriber("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch, err := s.Subscribe(t.Context(), "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	called := 0
+	if _, err := s.(Receiver).Receive("t", func(*message.Message) { called++ }); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case m, open := <-ch:
+		if open {
+			t.Errorf("it got %s", m.Payload)
+		}
+	default:
+		t.Error("the subscription is still there")
+	}
+	if err := d.Publish("t", msg("x")); !errors.Is(err, ErrClosed) || called > 0 {
+		t.Errorf("published: %v, received %d times", err, called)
+	}
+}
+
+// Nobody subscribes any more while the driver closes.
+func TestMemorySubscribedWhileItCloses(t *testing.T) {
+	d := NewMemory(MemoryOptions{})
+	s, err := d.Subscriber("g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.topics.close() // as Close begins
+	if _, err := s.Subscribe(t.Context(), "t"); !errors.Is(err, ErrClosed) {
+		t.Errorf("subscribed: %v", err)
+	}
+	if _, err := s.(Receiver).Receive("t", func(*message.Message) {}); !errors.Is(err, ErrClosed) {
+		t.Errorf("received: %v", err)
+	}
+	if groups := d.topics.groups("t"); groups != nil {
+		t.Errorf("the topic has %v", groups)
+	}
+	_ = d.Close()
+}
+
+// A publisher that comes when a subscriber is being closed does not keep it from closing.
+func TestMemoryClosesUnderALatePublisher(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := NewMemory(MemoryOptions{})
+		s, _ := d.Subscriber("g")
+		ch, err := s.Subscribe(t.Context(), "t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Publish("t", msg("x")); err != nil {
+			t.Fatal(err)
+		}
+		groups := d.topics.groups("t") // the publisher has found it
+		closed := make(chan struct{})
+		go func() { defer close(closed); _ = s.Close() }()
+		synctest.Wait()
+		if err := groups[0].put(msg("late")); !errors.Is(err, ErrNoSubscribers) {
+			t.Errorf("published to what closes: %v", err)
+		}
+		(<-ch).Ack()
+		<-closed
+		_ = d.Close()
+	})
+}
+
+// A publisher takes no lock: what it has found does not change under it when others come and leave.
+func TestMemoryPublishersSeeOneState(t *testing.T) {
+	d := NewMemory(MemoryOptions{})
+	defer d.Close()
+	join := func() func() error {
+		s, err := d.Subscriber("g")
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop, err := s.(Receiver).Receive("t", func(*message.Message) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return stop
+	}
+	first := join()
+	found := d.topics.groups("t")
+	second := join()
+	both := d.topics.groups("t")
+	if err := errors.Join(first(), second()); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := len(found[0].members), len(both[0].members); a != 1 || b != 2 {
+		t.Errorf("what was found with one member has %d now, what was found with two has %d", a, b)
+	}
+}

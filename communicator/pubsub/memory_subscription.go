@@ -181,11 +181,9 @@ func (s *subscription) deliver(m *message.Message) {
 // passOn queues a message that the subscriber has not received at another member of the group that
 // has room.
 func (s *subscription) passOn(m *message.Message) {
-	if g, ok := s.topics.others(s.topic, s.group); ok {
-		for _, other := range g.members {
-			if other != member(s) && other.offer(m) {
-				return
-			}
+	for _, other := range s.topics.members(s.topic, s.group) {
+		if other != member(s) && other.offer(m) {
+			return
 		}
 	}
 	s.o.OnDeadLetter(s.topic, m, bus.ErrEnded)

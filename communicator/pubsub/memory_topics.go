@@ -126,14 +126,14 @@ func (t *topics) groups(topic string) []group {
 	return g
 }
 
-// others returns the group that a member has left, if it still has members.
-func (t *topics) others(topic, name string) (group, bool) {
+// members are those of a group. Subscribers of no group have nobody beside them.
+func (t *topics) members(topic, name string) []member {
 	if name != "" {
 		for _, g := range t.groups(topic) {
 			if g.name == name {
-				return g, true
+				return g.members
 			}
 		}
 	}
-	return group{}, false
+	return nil
 }

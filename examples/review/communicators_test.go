@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -39,7 +37,7 @@ func reached(name, over string) []string {
 // process is the program of this package, run on the project file that users run.
 type process struct {
 	*exec.Cmd
-	out, err buffer
+	out, err testkit.Buffer
 	state    string // the project's state folder
 	ended    chan struct{}
 }
@@ -146,33 +144,4 @@ func TestOneWord(t *testing.T) {
 			}
 		})
 	}
-}
-
-// buffer is an output that can be read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-// await waits for a line with the text and returns what follows it there.
-func (b *buffer) await(t *testing.T, text string) (rest string) {
-	t.Helper()
-	testkit.Eventually(t, "the log has "+text, func() bool {
-		_, after, ok := strings.Cut(b.String(), text)
-		rest, _, _ = strings.Cut(after, "\n")
-		return ok && strings.Contains(after, "\n")
-	})
-	return rest
 }

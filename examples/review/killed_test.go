@@ -30,7 +30,7 @@ func TestKilledChild(t *testing.T) {
 	}
 	write(t, root, files)
 	p := start(t, root, reached("complexity", project.OverStdio)...)
-	url := p.err.await(t, "SSE_SERVER_URL=")
+	url := p.err.Await(t, "SSE_SERVER_URL=")
 	ctx, cancel := context.WithTimeout(t.Context(), hang)
 	defer cancel()
 	s, err := client.Connect(ctx, client.Target{Transport: mcp.Streamable, URL: url + "/mcp"}, client.Options{})

@@ -26,7 +26,7 @@ func CallFrame(c *agent.Call) (Frame, error) {
 		Kind: KindCall, Op: string(c.Op), Agent: c.Agent, Name: c.Name, ID: c.ID, Key: c.Key, Keeper: c.Keeper,
 		Caller: c.From.Agent, Instance: c.From.Instance, User: c.From.User, Untrusted: !c.From.Trusted,
 		Path: calls.JoinPath(c.Path, c.From.Agent),
-		Root: calls.WriteRoot(c.Root, c.ID), Depth: c.Depth,
+		Root: calls.WriteRoot(c.Root, c.ID), Depth: c.Depth, Budget: c.Budget,
 		Attempt: c.Attempt, Back: c.Back != nil, Meta: c.Meta, Payload: c.Input,
 	}
 	if len(c.Inputs) == 0 && c.State == "" {
@@ -47,7 +47,7 @@ func (f *Frame) Call() (agent.Call, error) {
 		// Who can send to the project's subjects is one of its processes. It passes on calls of
 		// others too, whom it does not trust.
 		From: agent.Identity{Agent: f.Caller, Instance: f.Instance, User: f.User, Trusted: !f.Untrusted},
-		Root: calls.ReadRoot(f.Root, f.ID), Depth: f.Depth, Attempt: f.Attempt, Meta: f.Meta,
+		Root: calls.ReadRoot(f.Root, f.ID), Depth: f.Depth, Budget: f.Budget, Attempt: f.Attempt, Meta: f.Meta,
 	}
 	var ok bool
 	if c.Path, ok = calls.SplitPath(f.Path, f.Caller); !ok {

@@ -15,9 +15,10 @@ func TestCallsCross(t *testing.T) {
 	call := agent.Call{
 		ID: "1f2e", Op: agent.OpTool, Agent: "weather", Name: "forecast", Input: json.RawMessage(`{"city":"Bern"}`),
 		From: agent.Identity{Agent: "editor", Instance: "editor/1", User: "ann\n%", Trusted: true},
-		Root: "0a", Path: []string{"desk", "editor"}, Key: "once%\n", Keeper: "g1", Depth: 2, Attempt: 3,
-		Meta:   map[string]string{"traceparent": "00-x", "a b": ""},
-		Inputs: map[string]json.RawMessage{"q": json.RawMessage(`true`)}, State: "s1", Back: agent.BackChannelFuncs{},
+		Root: "0a", Path: []string{"desk", "editor"}, Key: "once%\n", Keeper: "g1", Depth: 2, Budget: "p/1",
+		Attempt: 3,
+		Meta:    map[string]string{"traceparent": "00-x", "a b": ""},
+		Inputs:  map[string]json.RawMessage{"q": json.RawMessage(`true`)}, State: "s1", Back: agent.BackChannelFuncs{},
 	}
 	v := reflect.ValueOf(call)
 	for i := range v.NumField() {

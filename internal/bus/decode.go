@@ -56,6 +56,8 @@ func Decode(m *message.Message) (Frame, *agent.Error) {
 			f.Keeper = r.text(k, s)
 		case "depth":
 			f.Depth = r.small(k, s)
+		case "budget":
+			f.Budget = r.text(k, s)
 		case "attempt":
 			f.Attempt = r.small(k, s)
 		case "back":

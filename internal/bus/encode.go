@@ -45,6 +45,7 @@ func (f *Frame) Fill(m *message.Message, maxPayload int) *agent.Error {
 	w.text("key", f.Key)
 	w.text("keeper", f.Keeper)
 	w.number("depth", int64(f.Depth))
+	w.text("budget", f.Budget)
 	if f.Attempt > 1 {
 		w.number("attempt", int64(f.Attempt))
 	}

@@ -47,6 +47,7 @@ type Frame struct {
 	Timeout, Sent            int64 // ms
 	Caller, Instance, User   string
 	Root, Path, Key, Keeper  string
+	Budget                   string
 	Depth, Attempt           int
 	Back, Untrusted          bool
 	Body, Ask, Topic, Source string

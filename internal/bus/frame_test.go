@@ -47,7 +47,7 @@ func frames() map[string]struct {
 	full := call
 	full.Key, full.Depth, full.Attempt, full.Back = "once%\n", 2, 3, true
 	full.Instance, full.User, full.Root, full.Path = "editor/0", "Ann Ó", "1f2e00", "desk,editor"
-	full.Untrusted, full.Keeper = true, "5k2j"
+	full.Untrusted, full.Keeper, full.Budget = true, "5k2j", "q7zk/1ab"
 	full.Op, full.Name = "resource", "w://a%20b/ü"
 	full.Meta = map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 		"baggage": "a=b", "x-user: id": " two words "}

@@ -15,15 +15,34 @@ const maxErrorText = 1000
 // is cut.
 func ReplyFrame(kind, ref string, res *agent.Result, err error, maxPayload int) Frame {
 	f := Frame{Kind: kind, Ref: ref}
+	tooLarge := func(n int) *agent.Error {
+		return agent.Errorf(agent.CodeResourceExhausted, "the result has %d bytes, at most %d are allowed", n,
+			maxPayload)
+	}
+	if n := leastSize(res); err == nil && maxPayload > 0 && n > maxPayload { // before it is copied
+		f.Payload, f.Body = errorBody(tooLarge(n))
+		return f
+	}
 	f.Payload, f.Body = resultBody(res, err)
 	if n := len(f.Payload); maxPayload > 0 && n > maxPayload {
-		e := agent.Errorf(agent.CodeResourceExhausted, "the result has %d bytes, at most %d are allowed", n, maxPayload)
+		e := tooLarge(n)
 		if err != nil {
 			e = shortened(agent.AsError(err))
 		}
 		f.Payload, f.Body = errorBody(e)
 	}
 	return f
+}
+
+// leastSize is how many bytes a result has at least, however it is encoded.
+func leastSize(res *agent.Result) (n int) {
+	if res == nil {
+		return 0
+	}
+	for i := range res.Content {
+		n += len(res.Content[i].Text) + len(res.Content[i].Data)
+	}
+	return max(n, len(res.Raw))
 }
 
 func resultBody(res *agent.Result, err error) (payload []byte, body string) {

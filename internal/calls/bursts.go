@@ -16,6 +16,12 @@ import (
 // FailedAlike is the message of the line about calls that resemble one that failed.
 const FailedAlike = "calls failed in the same way"
 
+// Retried is the message of the line about a call that a later attempt has saved.
+const Retried = "call succeeded after a retry"
+
+// RetriedAlike is the message of the line about calls that resemble one of those in [Retried].
+const RetriedAlike = "calls succeeded after a retry in the same way"
+
 const (
 	// burstWindow is the time in which failures of one kind count as a burst, and burstLines how
 	// many of them have a line of their own.
@@ -31,12 +37,13 @@ const maxMessage = 4 << 10
 
 // A kind of failure is what equal ones have in common: everything but the numbers in the message.
 type kind struct {
+	line                string // of each: Failed or Retried
 	agent, name, caller string
 	code                agent.Code
 	message             uint64
 }
 
-func (b *bursts) kindOf(c *agent.Call, e *agent.Error) kind {
+func (b *bursts) kindOf(line string, c *agent.Call, e *agent.Error) kind {
 	var h maphash.Hash
 	h.SetSeed(b.seed)
 	for i := range min(len(e.Message), maxMessage) {
@@ -44,7 +51,7 @@ func (b *bursts) kindOf(c *agent.Call, e *agent.Error) kind {
 			_ = h.WriteByte(b) // it never fails
 		}
 	}
-	return kind{cut(c.Agent, 64), cut(c.Name, 256), c.From.String(), e.Code, h.Sum64()}
+	return kind{line, Cut(c.Agent, 64), Cut(c.Name, 256), c.From.String(), e.Code, h.Sum64()}
 }
 
 // bursts counts failures of one kind.
@@ -130,7 +137,11 @@ func (b *bursts) flush() {
 			delete(b.now, k)
 			continue
 		}
-		b.log.LogAttrs(context.Background(), x.level, FailedAlike,
+		alike := FailedAlike
+		if k.line == Retried {
+			alike = RetriedAlike
+		}
+		b.log.LogAttrs(context.Background(), x.level, alike,
 			append(x.last, slog.Int("count", x.more))...)
 		x.since, x.more, x.last = time.Now(), 0, nil
 	}
@@ -147,7 +158,8 @@ func (b *bursts) close() {
 	b.closed, b.now = true, nil
 }
 
-func cut(s string, n int) string {
+// Cut bounds s to n bytes, between two characters, and says how many there were.
+func Cut(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}

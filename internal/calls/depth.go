@@ -3,6 +3,9 @@ package calls
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/openmas/openmas/agent"
@@ -17,21 +20,46 @@ const (
 )
 
 // Limit gives a call its deadline and refuses it beyond MaxDepth. The time stands still while the
-// caller is asked something.
-func Limit(timeout time.Duration) agent.Middleware {
+// caller is asked something. key is what sets the timeout.
+func Limit(timeout time.Duration, key string) agent.Middleware {
 	return func(next agent.Caller) agent.Caller {
 		return agent.CallerFunc(func(ctx context.Context, call *agent.Call) (*agent.Result, error) {
 			if call.Depth > MaxDepth {
 				return nil, agent.Refusedf(agent.CodeResourceExhausted, "%s: the call is %d calls deep, the limit is "+
-					"%d: do agents call each other in a circle?", call.Target(), call.Depth, MaxDepth)
+					"%d: do agents call each other in a circle? (%s)", call.Target(), call.Depth, MaxDepth,
+					PathText(append(slices.Clone(call.Path), call.Agent)))
 			}
+			parent := ctx
 			ctx, call, end := Bound(ctx, call, timeout)
 			defer end()
 			res, err := next.Call(ctx, call)
 			if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) && agent.CodeOf(err) == agent.CodeInternal {
 				err = agent.AsError(ctx.Err())
 			}
-			return res, err
+			return res, overdue(parent, call, err, timeout, key)
 		})
 	}
+}
+
+// PathText is a path for people.
+func PathText(path []string) string { return strings.Join(path, " > ") }
+
+// overdue says of an error that is no more than that of a context which deadline it was: that of
+// the caller, if it has passed, or the timeout of the call, which key sets.
+func overdue(parent context.Context, call *agent.Call, err error, timeout time.Duration,
+	key string) error {
+	const bare = "context deadline exceeded"
+	if err == nil || agent.CodeOf(err) != agent.CodeDeadlineExceeded || !strings.HasSuffix(err.Error(), bare) {
+		return err
+	}
+	e := *agent.AsError(err)
+	if e.Message = strings.TrimSuffix(e.Message, bare); e.Message == "" {
+		e.Message = call.Target() + ": "
+	}
+	if above, ok := parent.Deadline(); ok && !time.Now().Before(above) {
+		e.Message += "not done before the deadline of its caller"
+	} else {
+		e.Message += fmt.Sprintf("not done within %v, its timeout (%s)", timeout, key)
+	}
+	return &e
 }

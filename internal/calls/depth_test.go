@@ -2,6 +2,9 @@ package calls
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,11 +14,17 @@ import (
 
 func TestLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		call := Limit(time.Minute)(agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+		limit := Limit(time.Minute, "defaults.timeout")
+		call := limit(agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 			switch c.Name {
 			case "hangs":
 				<-ctx.Done()
 				return nil, ctx.Err()
+			case "tells":
+				<-ctx.Done()
+				return nil, fmt.Errorf("ask the weather: %w", ctx.Err())
+			case "knows":
+				return nil, agent.Errorf(agent.CodeDeadlineExceeded, "the weather is late")
 			case "fails":
 				return nil, agent.Errorf(agent.CodeToolFailed, "no")
 			}
@@ -40,8 +49,25 @@ func TestLimit(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := call.Call(ctx, &agent.Call{Name: "hangs"}); agent.CodeOf(err) != agent.CodeDeadlineExceeded {
-			t.Error(err)
+		if _, err := call.Call(ctx, &agent.Call{Name: "hangs"}); agent.CodeOf(err) != agent.CodeDeadlineExceeded ||
+			strings.Contains(err.Error(), "defaults.timeout") {
+			t.Error("the limit of whoever calls:", err)
+		}
+		for name, want := range map[string][2]string{
+			"hangs": {"far.hangs: not done within 1m0s, its timeout (defaults.timeout)", "far.hangs: not done before the deadline of its caller"},
+			"tells": {"ask the weather: not done within 1m0s, its timeout (defaults.timeout)",
+				"ask the weather: not done before the deadline of its caller"},
+			"knows": {"the weather is late", "the weather is late"},
+		} {
+			c := &agent.Call{Agent: "far", Name: name}
+			_, own := call.Call(t.Context(), c)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, above := call.Call(ctx, c)
+			if agent.AsError(own).Message != want[0] || agent.AsError(above).Message != want[1] ||
+				!errors.Is(own, context.DeadlineExceeded) || !errors.Is(above, context.DeadlineExceeded) {
+				t.Errorf("%s: %v, %v; want %q", name, own, above, want)
+			}
 		}
 	})
 }

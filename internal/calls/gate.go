@@ -10,15 +10,14 @@ import (
 	"sync/atomic"
 )
 
-// A Gate counts calls in flight and can be shut: the piece that every server needs to refuse new
-// calls and to wait for the running ones. The zero Gate is open.
+// A Gate counts calls in flight and can be shut, and opened again: the piece that every server
+// needs to refuse new calls and to wait for the running ones. The zero Gate is open.
 type Gate struct {
 	// n is the number of calls inside, and gateShut when no more may enter.
 	n      atomic.Int64
-	once   sync.Once
 	onLeft atomic.Pointer[func()]
 	mu     sync.Mutex
-	idle   chan struct{} // made by the first waiter, closed when the last call left
+	idle   chan struct{} // made by the first who needs it, closed when the last call left
 }
 
 const gateShut = int64(1) << 62
@@ -30,6 +29,23 @@ func (g *Gate) Enter() bool {
 		return false
 	}
 	return true
+}
+
+// EnterWithin is Enter for a call below one of those inside, which may wait for its answer: it gets
+// in as long as anybody is inside.
+func (g *Gate) EnterWithin() bool {
+	if !g.IsShut() && g.Enter() {
+		return true
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-g.whenIdle():
+		return false
+	default:
+		g.n.Add(1) // nobody can notice in between that all have left
+		return true
+	}
 }
 
 // Leave ends what Enter began.
@@ -50,11 +66,34 @@ func (g *Gate) InFlight() int { return int(g.n.Load() &^ gateShut) }
 
 // Shut refuses every later Enter. It does not wait.
 func (g *Gate) Shut() {
-	g.once.Do(func() {
-		if g.n.Add(gateShut) == gateShut {
-			g.signal()
+	for {
+		n := g.n.Load()
+		if n&gateShut != 0 {
+			return
 		}
-	})
+		if g.n.CompareAndSwap(n, n|gateShut) {
+			if n == 0 {
+				g.signal()
+			}
+			return
+		}
+	}
+}
+
+// Open lets calls in again. Nobody may wait for those that were inside.
+func (g *Gate) Open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for {
+		n := g.n.Load()
+		if n&gateShut == 0 {
+			return
+		}
+		if g.n.CompareAndSwap(n, n&^gateShut) {
+			g.idle = nil
+			return
+		}
+	}
 }
 
 // IsShut reports whether Enter refuses.
@@ -78,17 +117,26 @@ func (g *Gate) Wait(ctx context.Context) error {
 func (g *Gate) empty() chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.whenIdle()
+}
+
+// whenIdle is called with mu held.
+func (g *Gate) whenIdle() chan struct{} {
 	if g.idle == nil {
 		g.idle = make(chan struct{})
 	}
 	return g.idle
 }
 
-// signal may run more than once: an Enter that was refused leaves as well.
+// signal may run more than once, since an Enter that was refused leaves as well, and when the gate
+// was opened meanwhile.
 func (g *Gate) signal() {
-	idle := g.empty()
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.n.Load() != gateShut {
+		return // whoever is inside calls it again
+	}
+	idle := g.whenIdle()
 	select {
 	case <-idle:
 	default:

@@ -37,7 +37,17 @@ func TestGateIsANumberAndAFlag(t *testing.T) {
 				g.Leave()
 				inside--
 			},
+			"enter within": func(t *rapid.T) {
+				got := g.EnterWithin()
+				if want := !shut || inside > 0; got != want {
+					t.Fatalf("EnterWithin is %v with %d inside, shut is %v", got, inside, shut)
+				}
+				if got {
+					inside++
+				}
+			},
 			"shut": func(*rapid.T) { g.Shut(); shut = true },
+			"open": func(*rapid.T) { g.Open(); shut = false },
 			"": func(t *rapid.T) {
 				if g.InFlight() != inside {
 					t.Fatalf("InFlight is %d, want %d", g.InFlight(), inside)

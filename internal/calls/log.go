@@ -16,10 +16,13 @@ import (
 // Failed is the message of the line about a call that failed.
 const Failed = "call failed"
 
+// Panicked is the message of the line about a call that failed by a panic: see [agent.Host].
+const Panicked = "panic in a handler"
+
 // A Log writes a line for each call that failed: once, where it failed, with who called what, the
-// code, the message and the time it took. At level debug it has a line for every call. Failures
-// that resemble each other are counted once there are many. A nil *Log writes nothing. Safe for
-// concurrent use; Close it.
+// code, the message and the time it took; and one for each that a retry has saved. At level debug
+// it has a line for every call. Lines that resemble each other are counted once there are many. A
+// nil *Log writes nothing. Safe for concurrent use; Close it.
 type Log struct {
 	log    *slog.Logger
 	bursts bursts
@@ -39,9 +42,10 @@ func (l *Log) Close(context.Context) error {
 }
 
 // Made notes the end of a call at its caller, and returns err with the note that a line about it is
-// there. hint is asked for the name that was meant where one is not found. Events are not noted:
-// whoever delivers them reports what fails.
-func (l *Log) Made(ctx context.Context, c *agent.Call, took time.Duration, err error, hint func() string) error {
+// there. hint is asked for the name that was meant where that may be the cause; the error says it
+// too. Events are not noted: whoever delivers them reports what fails.
+func (l *Log) Made(ctx context.Context, c *agent.Call, took time.Duration, err error,
+	hint func(agent.Code) string) error {
 	switch {
 	case l == nil || c.Op == agent.OpEvent:
 		return err
@@ -56,8 +60,26 @@ func (l *Log) Made(ctx context.Context, c *agent.Call, took time.Duration, err e
 		l.log.LogAttrs(ctx, slog.LevelDebug, Failed, failure(c, e, err, took)...)
 		return e
 	}
-	l.write(ctx, c, e, failure(c, e, err, took), hint)
+	attrs := failure(c, e, err, took)
+	if told, meant := Hinted(e, hint); meant != "" {
+		attrs = append(attrs, slog.String("hint", meant))
+		e = told
+	}
+	l.write(ctx, c, e, attrs)
 	return agent.AsLogged(e)
+}
+
+// Helped notes that an attempt at a call succeeded after others had not, took after the first one
+// failed with err.
+func (l *Log) Helped(ctx context.Context, c *agent.Call, attempts int, took time.Duration, err error) {
+	if l == nil || !l.log.Enabled(ctx, slog.LevelInfo) {
+		return
+	}
+	first := agent.AsError(err)
+	attrs := append(about(c), slog.Int("attempts", attempts), slog.String("first_code", string(first.Code)),
+		slog.String("first_message", Cut(first.Message, maxMessage)),
+		slog.Duration("delay", took.Round(time.Microsecond)))
+	l.once(ctx, l.bursts.kindOf(Retried, c, first), slog.LevelInfo, attrs)
 }
 
 // Served stands where a caller elsewhere logs how calls end: before an agent in the process that
@@ -78,17 +100,48 @@ func (l *Log) Served(info func() agent.Info) agent.Middleware {
 				l.log.LogAttrs(ctx, slog.LevelDebug, Failed, attrs...)
 				return res, e
 			}
-			l.write(ctx, c, e, attrs, func() string { return Meant(c, info()) })
+			if _, meant := Hinted(e, func(code agent.Code) string { return Meant(code, c, info()) }); meant != "" {
+				attrs = append(attrs, slog.String("hint", meant))
+			}
+			l.write(ctx, c, e, attrs)
 			return res, agent.AsLogged(e)
 		})
 	}
 }
 
-// Meant is a hint at what a call should have named; empty where the agent has what it names.
-func Meant(c *agent.Call, info agent.Info) string {
+// Hinted returns e with a hint at its end, and the hint: empty where there is none or e has it
+// already. hint is asked for it where the error may come from a name that the caller has
+// misspelled.
+func Hinted(e *agent.Error, hint func(agent.Code) string) (*agent.Error, string) {
+	switch e.Code {
+	case agent.CodeNotFound, agent.CodeInvalidArgument, agent.CodeToolFailed: // a server may say nothing better
+	default:
+		return e, ""
+	}
+	meant := hint(e.Code)
+	if meant == "" || strings.HasSuffix(e.Message, meant) || strings.Contains(e.Message, "did you mean") {
+		return e, ""
+	}
+	told, between := *e, "; "
+	if strings.Contains(e.Message, "\n") {
+		between = "\n"
+	}
+	told.Message = strings.TrimRight(e.Message, "\n") + between + meant
+	return &told, meant
+}
+
+// Meant is a hint at what a call that failed with code should have named: its tool or prompt, or an
+// argument of its tool. It is empty where the agent has what it names.
+func Meant(code agent.Code, c *agent.Call, info agent.Info) string {
 	var known []string
 	switch c.Op {
 	case agent.OpTool:
+		if t, ok := info.Tool(c.Name); ok {
+			return nearest.Member(t.InputSchema, c.Input)
+		}
+		if code != agent.CodeNotFound { // a server may have tools that it does not list
+			return ""
+		}
 		for _, t := range info.Tools {
 			known = append(known, t.Name)
 		}
@@ -104,20 +157,18 @@ func Meant(c *agent.Call, info agent.Info) string {
 }
 
 // write logs a failure, or counts it where many like it came before.
-func (l *Log) write(ctx context.Context, c *agent.Call, e *agent.Error, attrs []slog.Attr, hint func() string) {
-	level := levelOf(ctx, e.Code)
-	if !l.log.Enabled(ctx, level) {
-		return
+func (l *Log) write(ctx context.Context, c *agent.Call, e *agent.Error, attrs []slog.Attr) {
+	if level := levelOf(ctx, e.Code); l.log.Enabled(ctx, level) {
+		l.once(ctx, l.bursts.kindOf(Failed, c, e), level, attrs)
 	}
-	if e.Code == agent.CodeNotFound {
-		if meant := hint(); meant != "" && !strings.HasSuffix(e.Message, meant) {
-			attrs = append(attrs, slog.String("hint", meant))
-		}
-	}
-	if !l.bursts.first(l.bursts.kindOf(c, e), level, attrs) {
+}
+
+// once writes a line, at level debug where many like it came before and it is counted.
+func (l *Log) once(ctx context.Context, k kind, level slog.Level, attrs []slog.Attr) {
+	if !l.bursts.first(k, level, attrs) {
 		level = slog.LevelDebug
 	}
-	l.log.LogAttrs(ctx, level, Failed, attrs...)
+	l.log.LogAttrs(ctx, level, k.line, attrs...)
 }
 
 // levelOf is info where a caller or a tool has to change something, and warn where an operator may
@@ -149,7 +200,7 @@ func about(c *agent.Call) []slog.Attr {
 	if c.Agent != "" { // a name that the gateway does not know has none
 		attrs = append(attrs, slog.String("agent", c.Agent))
 	}
-	attrs = append(attrs, slog.String(key, cut(c.Name, 256)))
+	attrs = append(attrs, slog.String(key, Cut(c.Name, 256)))
 	if caller := c.From.String(); caller != "" {
 		attrs = append(attrs, slog.String("caller", caller))
 	}
@@ -162,6 +213,6 @@ func failure(c *agent.Call, e *agent.Error, err error, took time.Duration) []slo
 	if errors.As(err, &tried) {
 		attempts = tried.Attempts()
 	}
-	return append(about(c), slog.String("code", string(e.Code)), slog.String("message", cut(e.Message, maxMessage)),
+	return append(about(c), slog.String("code", string(e.Code)), slog.String("message", Cut(e.Message, maxMessage)),
 		slog.Duration("duration", took.Round(time.Microsecond)), slog.Int("attempts", attempts))
 }

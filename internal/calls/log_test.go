@@ -50,7 +50,7 @@ func (b *buffer) take() string {
 
 var call = &agent.Call{ID: "c1", Op: agent.OpTool, Agent: "geo", Name: "locate", From: agent.Identity{Agent: "trip"}}
 
-func nothing() string { return "" }
+func nothing(agent.Code) string { return "" }
 
 func TestLinesOfCalls(t *testing.T) {
 	const of = " agent=geo tool=locate caller=trip call=c1"
@@ -144,8 +144,12 @@ func TestABurstIsCounted(t *testing.T) {
 
 // What is remembered of failures is bounded, and so is a line.
 func TestBoundsOfTheLogOfCalls(t *testing.T) {
+	synctest.Test(t, boundsOfTheLogOfCalls) // its time stands still: a slow machine forgets nothing
+}
+
+func boundsOfTheLogOfCalls(t *testing.T) {
 	l, out := logged(slog.LevelInfo)
-	for i := range 10 * maxKinds {
+	for i := range 2 * maxKinds {
 		c := *call
 		c.Name = strings.Repeat("x", i)
 		_ = l.Made(t.Context(), &c, 0, agent.Errorf(agent.CodeNotFound, "%s", strings.Repeat("é", 10_000)), nothing)
@@ -154,9 +158,32 @@ func TestBoundsOfTheLogOfCalls(t *testing.T) {
 		t.Errorf("%d kinds are remembered", n)
 	}
 	got := out()
-	if len(got) != 10*maxKinds || len(got[len(got)-1]) > maxMessage+1000 ||
+	if len(got) != 2*maxKinds || len(got[len(got)-1]) > maxMessage+1000 ||
 		!regexp.MustCompile(`é … \(20000 bytes\)`).MatchString(got[0]) {
 		t.Errorf("%d lines, the last has %d bytes", len(got), len(got[len(got)-1]))
 	}
 	_ = l.Close(t.Context())
+}
+
+// A retry that helped is a line with why it was needed; many of them are counted.
+func TestLinesOfRetriesThatHelped(t *testing.T) {
+	l, out := logged(slog.LevelInfo)
+	for i := range 10 {
+		l.Helped(t.Context(), call, 3, time.Second, agent.Errorf(agent.CodeUnavailable, "away for %d s", i))
+	}
+	_ = l.Made(t.Context(), call, 0, agent.Errorf(agent.CodeUnavailable, "away for 7 s"), nothing)
+	got := out()
+	if want := `level=INFO msg="call succeeded after a retry" agent=geo tool=locate caller=trip call=c1 attempts=3 ` +
+		`first_code=unavailable first_message="away for 0 s" delay=1s`; got[0] != want {
+		t.Errorf("got  %s\nwant %s", got[0], want)
+	}
+	if len(got) != burstLines+1 || !strings.Contains(got[burstLines], Failed) { // which is of another kind
+		t.Errorf("the lines are %q", got)
+	}
+	_ = l.Close(t.Context())
+	if got := out(); len(got) != 1 || !strings.Contains(got[0], "msg=\""+RetriedAlike) ||
+		!strings.Contains(got[0], "count=7") {
+		t.Errorf("at the end: %q", got)
+	}
+	(*Log)(nil).Helped(t.Context(), call, 2, 0, errors.New("of no interest"))
 }

@@ -12,8 +12,11 @@ type Request struct {
 	Version string // of MCP
 	Session string // see [Request.SetSession]
 	Peer    string // host:port of the other end, where there is a network
+	Network string // how the other end is connected: tcp or pipe
 	Code    int    // of the JSON-RPC error that was the answer; 0: there was none
-	Queued  time.Duration
+	// Queued is how long the call waited: for its turn, for an instance that is about to be there,
+	// for its connection to take it, for others at the callee.
+	Queued time.Duration
 }
 
 // sessionShown is how much of a session's ID is shown.

@@ -134,3 +134,93 @@ func TestBoundOfWhatHasEnded(t *testing.T) {
 		}
 	}
 }
+
+// Nobody has to wait for the end to learn of it, and who begins to wait after it does not wait.
+func TestBoundThatNobodyWaitsFor(t *testing.T) {
+	why := errors.New("why")
+	for name, c := range map[string]struct {
+		end         func(cancelParent context.CancelCauseFunc, end func())
+		back        agent.BackChannel
+		want, cause error
+	}{
+		"timeout": {func(context.CancelCauseFunc, func()) { time.Sleep(time.Second) }, nil, context.DeadlineExceeded,
+			context.DeadlineExceeded},
+		"timeout of who can be asked": {func(context.CancelCauseFunc, func()) { time.Sleep(time.Second) }, slow(0),
+			context.DeadlineExceeded, context.DeadlineExceeded},
+		"parent": {func(cancel context.CancelCauseFunc, _ func()) { cancel(why) }, nil, context.Canceled, why},
+		"end":    {func(_ context.CancelCauseFunc, end func()) { end() }, nil, context.Canceled, context.Canceled},
+	} {
+		for _, waits := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				parent, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				ctx, _, end := calls.Bound(parent, &agent.Call{Back: c.back}, time.Second)
+				defer end()
+				if err := ctx.Err(); err != nil {
+					t.Fatalf("%s: %v at once", name, err)
+				}
+				if waits {
+					below, stop := context.WithCancel(ctx)
+					defer stop()
+					defer func() {
+						if !errors.Is(below.Err(), c.want) {
+							t.Errorf("%s: below %v", name, below.Err())
+						}
+					}()
+				}
+				c.end(cancel, end)
+				synctest.Wait()
+				select {
+				case <-ctx.Done():
+				default:
+					t.Errorf("%s, waits %v: it has ended, and is not done", name, waits)
+				}
+				if err := ctx.Err(); !errors.Is(err, c.want) || !errors.Is(context.Cause(ctx), c.cause) {
+					t.Errorf("%s, waits %v: %v, %v", name, waits, err, context.Cause(ctx))
+				}
+			})
+		}
+	}
+}
+
+// The time is up when the question is asked: it does not go on after the answer, for anybody.
+func TestQuestionAfterTheTime(t *testing.T) {
+	for _, waits := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, call, end := calls.Bound(t.Context(), &agent.Call{Back: slow(time.Minute)}, time.Second)
+			defer end()
+			if waits {
+				_ = ctx.Done()
+			}
+			time.Sleep(time.Second)
+			_, err := call.Back.Request(ctx, agent.Request{})
+			synctest.Wait()
+			if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				t.Errorf("waits %v: %v, %v", waits, err, ctx.Err())
+			}
+			<-ctx.Done()
+		})
+	}
+}
+
+func TestBoundCostsLittleWhereNobodyWaits(t *testing.T) {
+	parent, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for _, call := range []*agent.Call{{}, {Back: slow(0)}} {
+		if n := testing.AllocsPerRun(100, func() {
+			ctx, _, end := calls.Bound(parent, call, time.Second)
+			_ = ctx.Err()
+			end()
+		}); n > 2 {
+			t.Errorf("%v allocations", n)
+		}
+	}
+	ctx, _, end := calls.Bound(parent, &agent.Call{}, time.Hour)
+	defer end()
+	if n := testing.AllocsPerRun(100, func() {
+		_, stop := context.WithCancel(ctx)
+		stop()
+	}); n > 2 {
+		t.Errorf("%v allocations for each context that is made of it", n)
+	}
+}

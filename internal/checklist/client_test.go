@@ -179,7 +179,13 @@ func TestChecklist20(t *testing.T) { // errors are distinguished, cancellation p
 		t.Errorf("refused: %v", err)
 	}
 	srv := serve(t, mcp.SSE)
-	s := session(t, srv, client.Options{})
+	target := client.Target{Name: "guide", Transport: mcp.SSE, URL: srv.URL() + "/agents/guide/sse",
+		Trusted: true} // the codes of its errors are believed
+	s, err := client.Connect(t.Context(), target, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(context.Background())
 	if _, err := invoke(t.Context(), s, "absent", nil); agent.CodeOf(err) != agent.CodeNotFound {
 		t.Errorf("an unknown tool: %v", err)
 	}

@@ -24,6 +24,8 @@ type Program struct {
 	Become func(ctx context.Context, cfg *project.Config, errOut io.Writer) error
 	// Commands make the commands that this program has besides those of every program.
 	Commands []func(*App) *cobra.Command
+
+	isMain bool // of this process, which can be a child of itself then: see Main
 }
 
 // App is one run of the command. Not for concurrent use.
@@ -32,6 +34,7 @@ type App struct {
 	Streams
 	cfg     *project.Config // the project, once it was read: it knows what is secret
 	jsonErr io.Writer       // standard error, if it has JSON only: what is written to Err becomes that
+	stack   func() string   // the traceback that the log has shown last; nil: there is no log
 }
 
 // Group makes a command that only holds others.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/logs"
 )
 
 func (a *App) callCommand() *cobra.Command {
@@ -36,6 +38,9 @@ else as text), or - for JSON on standard input.`,
 			if !strings.ContainsAny(args[0], "._") && !t.server.given() {
 				return Usage(fmt.Errorf("%s: name the tool as AGENT.TOOL", args[0]))
 			}
+			if timeout <= 0 {
+				return Usage(fmt.Errorf("--timeout %v: want a time above 0, such as 30s", timeout))
+			}
 			input, err := arguments(args[1:], a.In)
 			if err != nil {
 				return Usage(err)
@@ -43,19 +48,23 @@ else as text), or - for JSON on standard input.`,
 			ctx, cancel := context.WithTimeoutCause(c.Context(), timeout,
 				fmt.Errorf("over after %v (--timeout)", timeout))
 			defer cancel()
+			whole := ctx
 			var failed time.Time // when a call that failed was made
 			err = a.withTarget(ctx, &t, args[0], func(ctx context.Context, t target) error {
 				if err := t.tried(ctx, args[0]); err != nil {
-					return err
+					return timedOut(whole, err)
 				}
 				began := time.Now()
 				res, err := t.call(ctx, args[0], agent.Call{Input: input, Back: a.backChannel()})
 				if err != nil {
 					failed = began
-					return fmt.Errorf("%s: %w", args[0], err)
+					return timedOut(whole, named(args[0], err))
 				}
 				return f.print(a.Out, wholeResult{res, res.Raw}, func(w io.Writer) error { return showResult(w, res) })
 			})
+			if errors.Is(err, context.DeadlineExceeded) {
+				err = timedOut(ctx, err)
+			}
 			if failed.IsZero() {
 				return err
 			}
@@ -67,6 +76,30 @@ else as text), or - for JSON on standard input.`,
 		"included")
 	f.register(c, "print the whole result as JSON")
 	return c
+}
+
+// timedOut names the timeout in an error that came when it was over, whatever the reason is in the
+// error: a system that was started for the call stops with it.
+func timedOut(ctx context.Context, err error) error {
+	why := context.Cause(ctx)
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) || strings.Contains(err.Error(), why.Error()) {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", err, why)
+}
+
+// named is the error of a call with the name of the tool before it, once. What a tool says of its
+// failure in structured content only is the message.
+func named(tool string, err error) error {
+	if e, ok := err.(*agent.Error); ok { //nolint:errorlint // what wraps an Error has a message of its own
+		told := *e
+		told.Message = strings.TrimPrefix(e.Message, dotted(tool)+": ")
+		if told.Message == "" {
+			told.Message = logs.Visible(string(e.Details))
+		}
+		err = &told
+	}
+	return fmt.Errorf("%s: %w", tool, err)
 }
 
 // wholeResult is a result as JSON, with what a foreign server answered, as it came.
@@ -84,9 +117,11 @@ func (a *App) backChannel() agent.BackChannel {
 			if n.Total > 0 {
 				of = fmt.Sprintf("/%g", n.Total)
 			}
-			fmt.Fprintf(a.Err, "%g%s %s\n", n.Progress, of, n.Message)
+			fmt.Fprintf(a.Err, "%g%s %s\n", n.Progress, of, logs.Visible(n.Message))
 		},
-		OnLog: func(n agent.LogNotice) { fmt.Fprintf(a.Err, "%s %s %s\n", n.Level, n.Logger, n.Data) },
+		OnLog: func(n agent.LogNotice) {
+			fmt.Fprintf(a.Err, "%s %s %s\n", n.Level, logs.Visible(n.Logger), logs.Visible(string(n.Data)))
+		},
 	}
 }
 
@@ -100,11 +135,12 @@ func showResult(w io.Writer, res *agent.Result) error {
 		var err error
 		switch {
 		case c.Type == agent.ContentText:
-			_, err = fmt.Fprintln(w, strings.TrimRight(c.Text, "\n"))
+			_, err = fmt.Fprintln(w, forPeople(w, strings.TrimRight(c.Text, "\n")))
 		case c.Resource != nil && c.Resource.Text != "":
-			_, err = fmt.Fprintln(w, strings.TrimRight(c.Resource.Text, "\n"))
+			_, err = fmt.Fprintln(w, forPeople(w, strings.TrimRight(c.Resource.Text, "\n")))
 		default:
-			_, err = fmt.Fprintf(w, "[%s %s%s%s: --json shows it]\n", c.Type, c.MIMEType, c.URI, size(c))
+			_, err = fmt.Fprintln(w, forPeople(w, fmt.Sprintf("[%s %s%s%s: --json shows it]", c.Type, c.MIMEType, c.URI,
+				size(c))))
 		}
 		if err != nil {
 			return err

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -160,5 +162,39 @@ func TestCallIsTraced(t *testing.T) {
 	receiver.Close()
 	if r := call(receiver.URL); r.code != exitOK || !strings.Contains(r.err, "spans were not exported") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// An error that came when the timeout was over names it, and no other does.
+func TestTimedOut(t *testing.T) {
+	over := errors.New("over after 1ms (--timeout)")
+	stopping := agent.Errorf(agent.CodeUnavailable, "the system is stopping")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 0, over)
+	defer cancel()
+	err := timedOut(ctx, stopping)
+	if !errors.Is(err, over) || !errors.Is(err, stopping) || timedOut(ctx, err) != err {
+		t.Errorf("%v, and again %v", err, timedOut(ctx, err))
+	}
+	ctx, cancel = context.WithCancel(t.Context())
+	if err := timedOut(ctx, stopping); err != error(stopping) {
+		t.Error(err)
+	}
+	cancel() // by a signal
+	if err := timedOut(ctx, stopping); err != error(stopping) {
+		t.Error(err)
+	}
+}
+
+// A tool that says why it failed in structured content only is not one that says nothing.
+func TestNamedDetails(t *testing.T) {
+	for want, e := range map[string]*agent.Error{
+		`a.b: tool_failed: {"why":"rain"}`: {Code: agent.CodeToolFailed, Details: json.RawMessage(`{"why":"rain"}`)},
+		`a.b: tool_failed: no`:             {Code: agent.CodeToolFailed, Message: "a.b: no", Details: json.RawMessage(`{"n":1}`)},
+		"a.b: tool_failed: \"\\u009b2J\"":  {Code: agent.CodeToolFailed, Details: json.RawMessage("\"\u009b2J\"")},
+		`a.b: tool_failed`:                 {Code: agent.CodeToolFailed},
+	} {
+		if got := named("a.b", e).Error(); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
 	}
 }

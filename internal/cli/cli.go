@@ -48,7 +48,8 @@ over a broker, or over MCP.
   openmas list                      list what its agents offer
   openmas call geo.locate city=Bern call a tool`,
 		a.runCommand(), a.validateCommand(), a.listCommand(), a.callCommand(), a.eventsCommand(),
-		a.statusCommand(), a.logsCommand(), a.traceCommand(), a.versionCommand())
+		a.statusCommand(), a.restartCommand(), a.stopCommand(), a.startCommand(), a.logsCommand(), a.traceCommand(),
+		a.versionCommand())
 	for _, command := range a.Commands {
 		root.AddCommand(command(a))
 	}
@@ -77,7 +78,8 @@ func (a *App) exit(err error) int {
 		code = exitUsage
 	}
 	text := strings.TrimRight(err.Error(), "\n")
-	if lines := client.LastLines(err); len(lines) > 0 {
+	lines := client.LastLines(err)
+	if n := len(lines); n > 0 && (a.stack == nil || !strings.HasSuffix(a.stack(), lines[n-1])) {
 		text += "\nthe program's last lines:\n    " + strings.Join(lines, "\n    ")
 	}
 	if a.cfg != nil {
@@ -87,6 +89,6 @@ func (a *App) exit(err error) int {
 		inJSON(a.jsonErr, text)
 		return code
 	}
-	fmt.Fprintf(a.Err, "openmas: %s\n", text)
+	fmt.Fprintf(a.Err, "openmas: %s\n", visibleLines(text))
 	return code
 }

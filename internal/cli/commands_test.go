@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -52,7 +53,7 @@ func TestValidatePrint(t *testing.T) {
 		0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := runWith(t.Context(), "", []string{"OPENMAS_CONFIG__broker__max_queue=7"}, "validate", path, "--print",
+	r := runWith(t.Context(), "", []string{"OPENMAS_CONFIG__defaults__max_queue=7"}, "validate", path, "--print",
 		"--profile", "fast", "--set", "agents.host.timeout=9s")
 	if r.code != exitOK || r.err != "" {
 		t.Fatalf("%+v", r)
@@ -61,7 +62,7 @@ func TestValidatePrint(t *testing.T) {
 		`greeting: "Good morning" # ` + filepath.ToSlash(path) + ":3",
 		`timeout: 9s # --set agents.host.timeout`,
 		`timeout: 1s # ` + filepath.ToSlash(strings.TrimSuffix(path, ".yaml")) + ".fast.yaml:1",
-		`max_queue: 7 # env OPENMAS_CONFIG__broker__max_queue`,
+		`max_queue: 7 # env OPENMAS_CONFIG__defaults__max_queue`,
 		`max_payload: 1MiB # default`,
 	} {
 		if !strings.Contains(squeezed(r.out), want) {
@@ -173,7 +174,8 @@ func TestErrorsInJSON(t *testing.T) {
 
 // A project with durable events is started alone as well, with a broker of its own that keeps them.
 func TestAloneWithDurableEvents(t *testing.T) {
-	path := projectFile(t, "broker: {type: nats, urls: [\"nats://127.0.0.1:1\"]}\nevents: {a.b: {durable: true}}\n"+crew)
+	path := projectFile(t, "broker: {type: nats, urls: [\"nats://127.0.0.1:1\"]}\nevents: {a.b: {durable: true}}\n"+
+		crew)
 	r := run(t, "", "call", "greeter.greet", "name=Ada", "-p", path, "--isolated")
 	if r.code != exitOK || r.out != "Good morning, Ada!\n" {
 		t.Errorf("%+v", r)
@@ -239,8 +241,20 @@ func TestListAndCall(t *testing.T) {
 func TestCallTimeout(t *testing.T) {
 	r := run(t, "", "call", "worker.wait", "--project", projectFile(t, "agents: {worker: {type: worker}}"), "--timeout",
 		"300ms")
-	if r.code != exitFailed || !strings.Contains(r.err, "deadline") {
+	if r.code != exitFailed || !strings.Contains(r.err, "deadline") || !strings.Contains(r.err, "over after 300ms "+
+		"(--timeout)") {
 		t.Errorf("%+v", r)
+	}
+	for key, agents := range map[string]string{
+		"defaults.timeout; agents.worker.timeout goes before it": "defaults: {timeout: 300ms}\nagents: {worker: " +
+			"{type: worker}}",
+		"agents.worker.timeout":            "agents: {worker: {type: worker, timeout: 300ms}}",
+		"agents.worker.tools.wait.timeout": "agents: {worker: {type: worker, tools: {wait: {timeout: 300ms}}}}",
+	} {
+		r := run(t, "", "call", "worker.wait", "--project", projectFile(t, agents))
+		if r.code != exitFailed || !strings.Contains(r.err, "not done within 300ms, its timeout ("+key+")") {
+			t.Errorf("%s: %+v", key, r)
+		}
 	}
 }
 
@@ -262,7 +276,7 @@ func TestBecome(t *testing.T) {
 			asked = cfg.Package
 			return Exit(7)
 		}}
-	var out, errOut buffer
+	var out, errOut testkit.Buffer
 	if code := Run(t.Context(), p, []string{"run", path}, Streams{Out: &out, Err: &errOut}); code != 7 ||
 		asked != "./crew" || errOut.String() != "" {
 		t.Errorf("exit %d, asked for %q, %s", code, asked, errOut.String())

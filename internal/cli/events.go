@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,7 +21,7 @@ const maxDead = 10_000
 
 // An eventSystem is a system as the commands for events need it.
 type eventSystem struct {
-	publish func(ctx context.Context, topic string, payload json.RawMessage, key string) error
+	publish func(ctx context.Context, topic string, payload json.RawMessage, key string) (runtime.Reach, error)
 	dead    func(ctx context.Context, agent, topic string, limit int) ([]runtime.DeadLetter, error)
 	// replay delivers dead letters again; all of them when there are no seqs.
 	replay func(ctx context.Context, seqs []uint64) (int, error)
@@ -36,8 +37,9 @@ func (a *App) inEvents(ctx context.Context, s *systemFlags, f func(context.Conte
 		},
 		started: func(ctx context.Context, r *runtime.Runtime) error {
 			return f(r.Context(ctx), eventSystem{
-				publish: func(ctx context.Context, topic string, payload json.RawMessage, key string) error {
-					return agent.Publish(ctx, topic, payload, agent.EventKey(key))
+				publish: func(ctx context.Context, topic string, payload json.RawMessage,
+					key string) (runtime.Reach, error) {
+					return r.Reach(topic, payload), agent.Publish(ctx, topic, payload, agent.EventKey(key))
 				},
 				dead: r.DeadLetters,
 				replay: func(ctx context.Context, seqs []uint64) (int, error) {
@@ -61,8 +63,10 @@ func (a *App) inEvents(ctx context.Context, s *systemFlags, f func(context.Conte
 // events leads to the events of a process that runs.
 func (p *runningProcess) events() eventSystem {
 	return eventSystem{
-		publish: func(ctx context.Context, topic string, payload json.RawMessage, key string) error {
-			return p.tool(ctx, "publish", map[string]any{"topic": topic, "payload": payload, "key": key}, &struct{}{})
+		publish: func(ctx context.Context, topic string, payload json.RawMessage, key string) (to runtime.Reach,
+			err error) {
+			err = p.tool(ctx, "publish", map[string]any{"topic": topic, "payload": payload, "key": key}, &to)
+			return to, err
 		},
 		dead: func(ctx context.Context, agent, topic string, limit int) ([]runtime.DeadLetter, error) {
 			var found struct{ Events []runtime.DeadLetter }
@@ -95,7 +99,8 @@ func (a *App) publishCommand() *cobra.Command {
 is started for the event, and stopped when its agents have handled it.
 
 The payload is JSON, or key=value pairs (a value that is JSON is taken as JSON, anything else as text), or
-- for JSON on standard input.`,
+- for JSON on standard input. A line on standard error says which agents subscribe to the topic, and which
+members of the payload none of them reads.`,
 		Example: `  openmas events publish order.placed id=17 customer=Ada`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -104,7 +109,11 @@ The payload is JSON, or key=value pairs (a value that is JSON is taken as JSON, 
 				return Usage(err)
 			}
 			err = a.inEvents(c.Context(), &s, func(ctx context.Context, e eventSystem) error {
-				return e.publish(ctx, args[0], payload, key)
+				to, err := e.publish(ctx, args[0], payload, key)
+				if err == nil {
+					a.noteReach(args[0], to)
+				}
+				return err
 			})
 			if err != nil {
 				return fmt.Errorf("publish %s: %w", args[0], err)
@@ -115,6 +124,23 @@ The payload is JSON, or key=value pairs (a value that is JSON is taken as JSON, 
 	s.register(c)
 	c.Flags().StringVar(&key, "key", "", "the event's `KEY`: events with equal keys are handled in order")
 	return c
+}
+
+// noteReach says who gets an event, and what may be wrong with it.
+func (a *App) noteReach(topic string, to runtime.Reach) {
+	hint := ""
+	if to.Hint != "" {
+		hint = "; " + to.Hint
+	}
+	switch {
+	case len(to.Agents) == 0:
+		fmt.Fprintf(a.Err, "openmas: no agent subscribes to %s%s\n", topic, hint)
+	case len(to.Unknown) > 0:
+		fmt.Fprintf(a.Err, "openmas: %s goes to %s; nobody reads %s of it%s\n", topic, strings.Join(to.Agents, ", "),
+			strings.Join(to.Unknown, ", "), hint)
+	default:
+		fmt.Fprintf(a.Err, "openmas: %s goes to %s\n", topic, strings.Join(to.Agents, ", "))
+	}
 }
 
 // payload reads what an event carries from the command line: any JSON, where a call has an object.

@@ -21,6 +21,16 @@ func TestPublishStartsTheProject(t *testing.T) {
 			t.Errorf("%q: %+v", args, r)
 		}
 	}
+	for _, tt := range []struct{ topic, arg, note string }{
+		{"letter.sent", "text=hello", "letter.sent goes to inbox"},
+		{"leter.sent", "text=hello", `no agent subscribes to leter.sent; did you mean "letter.sent"?`},
+		{"letter.sent", "txet=hello", `letter.sent goes to inbox; nobody reads txet of it; did you mean "text"?`},
+	} {
+		r := run(t, "", "events", "publish", "-p", path, tt.topic, tt.arg)
+		if r.code != exitOK || r.out != "" || !strings.Contains(r.err, "openmas: "+tt.note+"\n") {
+			t.Errorf("%+v: %+v", tt, r)
+		}
+	}
 	for name, args := range map[string][]string{"no topic": nil, "a wrong topic": {"letter sent"},
 		"no JSON": {"letter.sent", "-"}, "neither": {"letter.sent", "hello"}} {
 		if r := run(t, "{", append([]string{"events", "publish", "-p", path}, args...)...); r.code == exitOK {

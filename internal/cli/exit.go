@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"os"
 )
 
 // The exit codes of every command, as docs/cli.md has them.
@@ -33,3 +34,8 @@ func Usage(err error) error { return &exitError{exitUsage, err} }
 
 // Exit is an error that ends the program with code and shows nothing.
 func Exit(code int) error { return &exitError{code: code} }
+
+// A signalError is why a context ended that a signal has ended.
+type signalError struct{ os.Signal }
+
+func (e signalError) Error() string { return e.String() }

@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,19 +33,49 @@ func (a *App) Logger(l *LogFlags) (*slog.Logger, error) {
 	if err != nil {
 		return nil, Usage(fmt.Errorf("--log-level %w", err))
 	}
+	var stack atomic.Value
+	stack.Store("")
+	a.stack = func() string { return stack.Load().(string) }
+	shown := func(h slog.Handler) *slog.Logger { return slog.New(stacks{h, &stack}) }
 	switch l.format {
 	case "json":
-		log := slog.New(logs.NewJSON(a.Err, level))
+		log := shown(logs.NewJSON(a.Err, level))
 		a.jsonErr, a.Err = a.Err, slog.NewLogLogger(logs.NewJSON(a.Err, slog.LevelInfo), slog.LevelInfo).Writer()
 		return log, nil
 	case "text":
 		if onTerminal(a.Err) {
-			return slog.New(logs.NewTerminal(a.Err, level, logs.Colors(a.getenv))), nil
+			return shown(logs.NewTerminal(a.Err, level, logs.Colors(a.getenv))), nil
 		}
-		return slog.New(logs.NewLogfmt(a.Err, level)), nil
+		return shown(logs.NewLogfmt(a.Err, level)), nil
 	}
 	return nil, Usage(fmt.Errorf("--log-format %q: want text or json", l.format))
 }
+
+// A stacks handler keeps the last stack that it has written: an error at the end of a command does
+// not say again what is above it.
+type stacks struct {
+	slog.Handler
+	last *atomic.Value
+}
+
+// Handle implements slog.Handler.
+func (s stacks) Handle(ctx context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "stack" {
+			s.last.Store(a.Value.String())
+		}
+		return true
+	})
+	return s.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements slog.Handler.
+func (s stacks) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return stacks{s.Handler.WithAttrs(attrs), s.last}
+}
+
+// WithGroup implements slog.Handler.
+func (s stacks) WithGroup(name string) slog.Handler { return stacks{s.Handler.WithGroup(name), s.last} }
 
 func (a *App) getenv(key string) string {
 	i := slices.IndexFunc(a.Environ, func(kv string) bool { return strings.HasPrefix(kv, key+"=") })

@@ -107,6 +107,7 @@ type logQuery struct {
 	out            func(rotate.Line) error
 
 	seen map[string]bool // agents with lines
+	some bool            // there are lines
 }
 
 func (q *logQuery) wants(l rotate.Line) bool {
@@ -114,11 +115,17 @@ func (q *logQuery) wants(l rotate.Line) bool {
 	if e.Time.IsZero() {
 		return false
 	}
+	q.some = true
 	if e.Agent != "" {
 		q.seen[e.Agent] = true
 	}
 	return (q.agent == "" || e.Agent == q.agent) &&
-		(!q.failed || e.Message == calls.Failed || e.Message == calls.FailedAlike)
+		(!q.failed || isFailure(e))
+}
+
+// isFailure reports whether a line is about a call that failed.
+func isFailure(e logs.Entry) bool {
+	return slices.Contains([]string{calls.Failed, calls.FailedAlike, calls.Panicked}, e.Message)
 }
 
 func (q *logQuery) run(ctx context.Context, errOut io.Writer) error {
@@ -127,8 +134,11 @@ func (q *logQuery) run(ctx context.Context, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if n == 0 && !q.follow && q.agent != "" && !q.seen[q.agent] && len(q.seen) > 0 {
+		return errors.New(q.explain())
+	}
 	if n == 0 {
-		q.explain(errOut)
+		fmt.Fprintf(errOut, "openmas: %s\n", q.explain())
 	}
 	if !q.follow {
 		return nil
@@ -168,19 +178,21 @@ func (q *logQuery) show(most int) (int, error) {
 }
 
 // explain says why there are no lines.
-func (q *logQuery) explain(errOut io.Writer) {
+func (q *logQuery) explain() string {
 	what := "no lines"
 	if q.failed {
 		what = "no calls that failed"
 	}
 	switch {
-	case len(q.seen) == 0:
-		what += " in " + q.files.Dir
+	case !q.some:
+		what += " in " + q.files.Dir + ": no process of the project has kept any"
+	case q.agent != "" && len(q.seen) == 0:
+		what += " of an agent " + q.agent + " in " + q.files.Dir
 	case q.agent != "" && !q.seen[q.agent]:
 		what += " of an agent " + q.agent
-		if hint := nearest.Word(q.agent, slices.Collect(maps.Keys(q.seen))); hint != "" {
-			what += "; did you mean " + hint + "?"
+		if hint := nearest.Hint(q.agent, slices.Collect(maps.Keys(q.seen))); hint != "" {
+			what += "; " + hint
 		}
 	}
-	fmt.Fprintf(errOut, "openmas: %s\n", what)
+	return what
 }

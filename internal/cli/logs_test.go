@@ -22,7 +22,7 @@ agents:
   worker: {type: worker, communicator: mcp-stdio}
 `)
 	if r := run(t, "", "logs", "-p", path); r.code != exitOK || r.out != "" ||
-		!strings.Contains(r.err, "no lines in ") {
+		!strings.Contains(r.err, "no lines in ") || !strings.Contains(r.err, "no process of the project has kept any") {
 		t.Errorf("before the first run: %+v", r)
 	}
 	start := func() *process {
@@ -42,9 +42,12 @@ agents:
 	if r := run(t, "", "call", "greeter.greet", "-p", path); r.code != exitFailed {
 		t.Errorf("call: %+v", r)
 	}
+	if r := run(t, "", "call", "worker.panic", "-p", path); r.code != exitFailed {
+		t.Errorf("call: %+v", r)
+	}
 	r := run(t, "", "logs", "--failed", "-p", path)
-	if r.code != exitOK || r.err != "" || strings.Count(r.out, "\n") != 1 ||
-		!strings.Contains(r.out, "INFO  greeter call failed tool=greet") ||
+	if r.code != exitOK || r.err != "" || !strings.Contains(r.out, "INFO  greeter call failed tool=greet") ||
+		!strings.Contains(r.out, "ERROR worker panic in a handler instance=worker/0 tool=panic") ||
 		!strings.Contains(r.out, "code=invalid_argument") {
 		t.Errorf("logs --failed: %+v", r)
 	}
@@ -53,7 +56,8 @@ agents:
 		strings.Contains(r.out, "greeter") {
 		t.Errorf("logs worker: %+v", r)
 	}
-	if r := run(t, "", "logs", "workr", "-p", path); r.out != "" || !strings.Contains(r.err, "did you mean worker?") {
+	if r := run(t, "", "logs", "workr", "-p", path); r.out != "" || r.code != exitFailed ||
+		!strings.Contains(r.err, `did you mean "worker"?`) {
 		t.Errorf("logs workr: %+v", r)
 	}
 	first.signal(syscall.SIGSTOP)
@@ -62,16 +66,16 @@ agents:
 	first.signal(syscall.SIGKILL)
 	<-first.ended
 
-	var out buffer
+	var out testkit.Buffer
 	ctx, cancel := context.WithCancel(t.Context())
 	followed := make(chan int, 1)
 	go func() {
 		followed <- Run(ctx, Program{Types: types(), Version: testVersion, Environ: []string{}},
 			[]string{"logs", "-f", "-n", "1", "--json", "-p", path}, Streams{Out: &out, Err: io.Discard})
 	}()
-	out.await(t, `"process":`)
+	out.Await(t, `"process":`)
 	second.signal(syscall.SIGTERM)
-	out.await(t, "process ends")
+	out.Await(t, "process ends")
 	cancel()
 	if code := <-followed; code != exitOK {
 		t.Errorf("logs -f: exit %d", code)
@@ -90,5 +94,29 @@ agents:
 	}
 	if r := run(t, "", "logs", "-n", "1", "-p", path); !strings.Contains(r.out, "process ends") {
 		t.Errorf("the last line: %+v", r)
+	}
+}
+
+// On a terminal, a long cell leaves room for the others; what is short enough stays.
+func TestCut(t *testing.T) {
+	for _, tt := range []struct {
+		text string
+		most int
+		want string
+	}{{"äöü", 3, "äöü"}, {"äöüß", 3, "äö…"}, {"äöüß", 0, "äöüß"}, {"", 3, ""}} {
+		if got := cut(tt.text, tt.most); got != tt.want {
+			t.Errorf("%q, %d: %q, want %q", tt.text, tt.most, got, tt.want)
+		}
+	}
+}
+
+// A program that is not here may be where the project is to run.
+func TestValidateWarnsOfPrograms(t *testing.T) {
+	path := projectFile(t, "agents:\n  a: {command: [no-such-program]}\n  b: {command: [no-such], env: {PATH: /x}}\n")
+	r := run(t, "", "validate", path)
+	if want := "openmas: warning: " + path + `:2:16: agent a: there is no program "no-such-program" here` +
+		"\n"; r.code !=
+		exitOK || r.err != want {
+		t.Errorf("%+v, want %s", r, want)
 	}
 }

@@ -2,12 +2,13 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
+	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -15,7 +16,7 @@ import (
 // arguments, or, in a child process of its own, serves one agent. It returns the exit code. The
 // first SIGINT, SIGTERM or SIGHUP stops in order, the second at once with 130.
 func Main(p Program) int {
-	p.Environ = os.Environ()
+	p.Environ, p.isMain = os.Environ(), true
 	if p.Version == "" {
 		p.Version = mainVersion()
 	}
@@ -35,10 +36,16 @@ func Main(p Program) int {
 	return exitOK
 }
 
+// abortTime is how long the process stays after the second signal, for what its programs have
+// started to be killed.
+const abortTime = 300 * time.Millisecond
+
 // signals returns a context that ends at the first SIGINT, SIGTERM or SIGHUP, which a closed
-// terminal sends. The second ends the process. A SIGHUP that is ignored, as below nohup, stays so.
+// terminal sends. The second kills the programs that were started in it, with all that they have
+// started, and ends the process. A SIGHUP that is ignored, as below nohup, stays so.
 func signals(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
+	abort, kill := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancelCause(client.WithAbort(ctx, abort))
 	got := make(chan os.Signal, 2)
 	signal.Notify(got, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -51,9 +58,12 @@ func signals(ctx context.Context) (context.Context, func()) {
 			select {
 			case s := <-got:
 				if n > 0 {
+					kill()
+					time.AfterFunc(abortTime, func() { os.Exit(exitAborted) })
+					<-over
 					os.Exit(exitAborted)
 				}
-				cancel(errors.New(s.String()))
+				cancel(signalError{s})
 			case <-over:
 				return
 			}
@@ -64,5 +74,6 @@ func signals(ctx context.Context) (context.Context, func()) {
 		close(over)
 		<-ended
 		cancel(nil)
+		kill()
 	}
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"path/filepath"
@@ -56,7 +55,7 @@ func run(t *testing.T, in string, args ...string) result {
 }
 
 func runWith(ctx context.Context, in string, environ []string, args ...string) result {
-	var out, errOut buffer
+	var out, errOut testkit.Buffer
 	if environ == nil {
 		environ = []string{}
 	}
@@ -79,10 +78,10 @@ func projectFile(t *testing.T, yaml string) string {
 // its Start.
 func nothingStarted(t *testing.T, project string) {
 	t.Helper()
-	kept, err := os.ReadDir(filepath.Join(filepath.Dir(project), ".openmas"))
+	kept, err := filepath.Glob(filepath.Join(filepath.Dir(project), ".openmas", "*", "*"))
 	for _, f := range kept {
-		if f.Name() != ".gitignore" && f.Name() != "logs" { // a start that fails is in the log
-			t.Errorf("something was started: .openmas/%s exists (%v)", f.Name(), err)
+		if n := filepath.Base(f); n != ".gitignore" && n != "logs" { // a start that fails is in the log
+			t.Errorf("something was started: %s exists (%v)", f, err)
 		}
 	}
 }
@@ -90,7 +89,7 @@ func nothingStarted(t *testing.T, project string) {
 // served is a project that runs in this process until stop.
 type served struct {
 	url  string
-	log  *buffer
+	log  *testkit.Buffer
 	stop func() int
 }
 
@@ -98,7 +97,7 @@ type served struct {
 func serve(t *testing.T, path string, args ...string) *served {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &served{log: &buffer{}}
+	s := &served{log: &testkit.Buffer{}}
 	code := make(chan int, 1)
 	go func() {
 		p := Program{Types: types(), Version: testVersion, Environ: []string{}}
@@ -129,42 +128,9 @@ func serve(t *testing.T, path string, args ...string) *served {
 		return strings.Contains(s.log.String(), "SSE_SERVER_URL")
 	}, s.log)
 	if slices.Contains(args, "json") { // the readiness line is a member of a JSON object
-		s.url, _, _ = strings.Cut(s.log.await(t, `"SSE_SERVER_URL":"`), `"`)
+		s.url, _, _ = strings.Cut(s.log.Await(t, `"SSE_SERVER_URL":"`), `"`)
 	} else {
-		s.url = s.log.await(t, "SSE_SERVER_URL=")
+		s.url = s.log.Await(t, "SSE_SERVER_URL=")
 	}
 	return s
-}
-
-// buffer is an output that can be read while it is written.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-// await waits for a line with the text and returns what follows it there.
-func (b *buffer) await(t *testing.T, text string) string {
-	t.Helper()
-	var rest string
-	testkit.Eventually(t, "the output has "+text, func() bool {
-		_, after, ok := strings.Cut(b.String(), text)
-		if !ok || !strings.Contains(after, "\n") {
-			return false
-		}
-		rest, _, _ = strings.Cut(after, "\n")
-		return true
-	}, b)
-	return rest
 }

@@ -1,19 +1,20 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"strconv"
 	"strings"
 	"syscall"
 	"text/tabwriter"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/openmas/openmas/internal/logs"
 )
 
 // Streams are the standard streams of the program, and what a test puts in their place.
@@ -43,41 +44,70 @@ func (f *format) print(w io.Writer, result any, text func(io.Writer) error) erro
 
 // WriteJSON writes a value as JSON that people can read.
 func WriteJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, forPeople(w, b.String()))
+	return err
 }
 
-// A table writes rows of cells in aligned columns.
-type table struct{ tw *tabwriter.Writer }
+// A table writes rows of cells in aligned columns. On a terminal a cell has at most maxCell
+// characters: one long name would push the other columns out of sight. In a pipe it is whole.
+type table struct {
+	tw   *tabwriter.Writer
+	most int
+}
 
-func newTable(w io.Writer) table { return table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)} }
+const maxCell = 100
+
+func newTable(w io.Writer) table {
+	t := table{tw: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
+	if onTerminal(w) {
+		t.most = maxCell
+	}
+	return t
+}
 
 func (t table) row(cells ...any) {
 	text := make([]string, len(cells))
 	for i, c := range cells {
-		text[i] = visible(fmt.Sprint(c))
+		text[i] = cut(logs.Visible(fmt.Sprint(c)), t.most)
 	}
 	fmt.Fprintln(t.tw, strings.Join(text, "\t"))
 }
 
-// visible is s with its control characters written out: what a foreign server says must not steer a
-// terminal, or break a table.
-func visible(s string) string {
-	if !strings.ContainsFunc(s, unicode.IsControl) {
+// cut is s, most characters of it; 0 is all.
+func cut(s string, most int) string {
+	if r := []rune(s); most > 0 && len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return s
+}
+
+// forPeople is a text of a stranger as it may stand on a terminal: with its lines, but without what
+// would steer it. Elsewhere it stays as it came.
+func forPeople(w io.Writer, s string) string {
+	if !onTerminal(w) {
 		return s
 	}
-	var b strings.Builder
-	for _, r := range s {
-		if unicode.IsControl(r) {
-			quoted := strconv.QuoteRuneToASCII(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		} else {
-			b.WriteRune(r)
+	return visibleLines(s)
+}
+
+// visibleLines is a text over lines with its other control characters written out.
+func visibleLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		parts := strings.Split(strings.TrimSuffix(line, "\r"), "\t")
+		for j, p := range parts {
+			parts[j] = logs.Visible(p)
 		}
+		lines[i] = strings.Join(parts, "\t")
 	}
-	return b.String()
+	return strings.Join(lines, "\n")
 }
 
 // flush writes what there is, and ends the table.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,7 +29,7 @@ type process struct {
 	*exec.Cmd
 	t     *testing.T
 	in    io.WriteCloser
-	err   buffer
+	err   testkit.Buffer
 	ended chan struct{}
 }
 
@@ -98,18 +99,18 @@ func testDrain(t *testing.T, s syscall.Signal) {
 	path := projectFile(t, "agents: {worker: {type: worker}}")
 	p := program(t, io.Discard, "run", path, "--listen", "127.0.0.1:0")
 	p.start()
-	url := p.err.await(t, "SSE_SERVER_URL=")
+	url := p.err.Await(t, "SSE_SERVER_URL=")
 	answer := make(chan result, 1)
 	go func() {
 		answer <- runWith(context.Background(), "", nil, "call", "worker.wait", "--url", url)
 	}()
-	p.err.await(t, "msg=waiting")
+	p.err.Await(t, "msg=waiting")
 	p.signal(s)
-	p.err.await(t, "msg=stopping")
+	p.err.Await(t, "msg=stopping")
 	if r := run(t, "", "call", "worker.print", "--url", url); r.code != exitFailed || r.out != "" {
 		t.Errorf("a call after the signal: %+v", r)
 	}
-	if err := os.WriteFile(filepath.Join(filepath.Dir(path), ".openmas", "agents", "worker", "release"), nil,
+	if err := os.WriteFile(filepath.Join(filepath.Dir(path), ".openmas", "openmas", "agents", "worker", "release"), nil,
 		0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -130,13 +131,13 @@ func testDrain(t *testing.T, s syscall.Signal) {
 func TestSecondSignal(t *testing.T) {
 	p := program(t, io.Discard, "run", projectFile(t, "agents: {worker: {type: worker}}"), "--listen", "127.0.0.1:0")
 	p.start()
-	url := p.err.await(t, "SSE_SERVER_URL=")
+	url := p.err.Await(t, "SSE_SERVER_URL=")
 	ctx, cancel := context.WithCancel(context.Background())
 	called := make(chan result, 1)
 	go func() { called <- runWith(ctx, "", nil, "call", "worker.hang", "--url", url) }()
-	p.err.await(t, "msg=hanging")
+	p.err.Await(t, "msg=hanging")
 	p.signal(syscall.SIGINT)
-	p.err.await(t, "msg=stopping")
+	p.err.Await(t, "msg=stopping")
 	p.signal(syscall.SIGTERM)
 	if code := p.code(); code != 130 {
 		t.Errorf("exit %d, want 130\n%s", code, &p.err)
@@ -144,6 +145,60 @@ func TestSecondSignal(t *testing.T) {
 	cancel()
 	if r := <-called; r.code != exitFailed {
 		t.Errorf("the call that hung: %+v", r)
+	}
+}
+
+// stubborn is an MCP server that has started another program, whose number is in the file pid, and
+// heeds neither the end of its input nor SIGTERM.
+const stubborn = `sleep 1000 & echo $! > pid; trap '' TERM
+while read -r line; do
+	id=$(printf '%s' "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
+	case "$line" in *'"initialize"'*)
+		printf '{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18",' "$id"
+		echo '"capabilities":{},"serverInfo":{"name":"sh","version":"1"}}}'
+	esac
+done
+sleep 1000
+`
+
+// The second signal leaves nothing behind that a program has started.
+func TestSecondSignalKillsEverything(t *testing.T) {
+	path := projectFile(t, "agents: {far: {command: [sh, stubborn.sh]}}")
+	dir := filepath.Dir(path)
+	if err := os.WriteFile(filepath.Join(dir, "stubborn.sh"), []byte(stubborn), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := program(t, io.Discard, "run", path, "--listen", "127.0.0.1:0")
+	p.start()
+	p.err.Await(t, "SSE_SERVER_URL=")
+	raw, err := os.ReadFile(filepath.Join(dir, "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if err != nil || syscall.Kill(pid, 0) != nil {
+		t.Fatal(pid, err)
+	}
+	p.signal(syscall.SIGINT)
+	p.err.Await(t, "msg=stopping")
+	p.signal(syscall.SIGINT)
+	if code := p.code(); code != exitAborted {
+		t.Errorf("exit %d\n%s", code, &p.err)
+	}
+	testkit.Eventually(t, "the program's program is gone", func() bool {
+		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		return syscall.Kill(pid, 0) != nil || err == nil && strings.Contains(string(stat), ") Z ") // nobody may reap it
+	})
+}
+
+// A signal during the start is no failure.
+func TestASignalDuringTheStart(t *testing.T) {
+	p := program(t, io.Discard, "run", projectFile(t, "agents: {mute: {command: [sleep, '1000']}}"))
+	p.start()
+	p.err.Await(t, "the start waits") // it says so after a while
+	p.signal(syscall.SIGINT)
+	if code := p.code(); code != exitOK || !strings.Contains(p.err.String(), "start given up") {
+		t.Errorf("exit %d\n%s", code, &p.err)
 	}
 }
 
@@ -164,7 +219,7 @@ func TestRunStdio(t *testing.T) {
 	if err != nil {
 		t.Fatalf("connect: %v\n%s", err, &p.err)
 	}
-	p.err.await(t, "STDIO_SERVER_READY")
+	p.err.Await(t, "STDIO_SERVER_READY")
 	for _, name := range []string{"worker_print", "near_print"} {
 		if _, err := s.CallTool(ctx, &sdk.CallToolParams{Name: name}); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, &p.err)
@@ -227,7 +282,7 @@ func TestClientClosesStandardError(t *testing.T) {
 func TestRunStdioSIGTERM(t *testing.T) {
 	p := program(t, io.Discard, "run", projectFile(t, crew), "--stdio")
 	p.start()
-	p.err.await(t, "STDIO_SERVER_READY")
+	p.err.Await(t, "STDIO_SERVER_READY")
 	p.signal(syscall.SIGTERM)
 	if code := p.code(); code != exitOK {
 		t.Errorf("exit %d\n%s", code, &p.err)

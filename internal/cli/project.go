@@ -96,7 +96,7 @@ func (a *App) load(ctx context.Context, p *ProjectFlags) (*project.Config, error
 
 // newRuntime checks the project against the program's types.
 func (a *App) newRuntime(cfg *project.Config, o runtime.Options) (*runtime.Runtime, error) {
-	o.Version, o.Drivers = a.Version, a.Drivers
+	o.Version, o.Drivers, o.ServesChildren = a.Version, a.Drivers, a.isMain
 	r, err := runtime.New(cfg, a.Types, o)
 	if err != nil {
 		return nil, Usage(err)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -37,6 +38,13 @@ project has a gateway.`,
 			if err := p.argument(args); err != nil {
 				return err
 			}
+			if c.Flags().Changed("wait") && wait < 0 {
+				return Usage(fmt.Errorf("--wait %v: want a time, or 0 not to wait; without --wait it is as long as it takes",
+					wait))
+			}
+			if c.Flags().Changed("listen") && listen == "" {
+				return Usage(errors.New(`--listen "": want host:port, such as 127.0.0.1:8765`))
+			}
 			if listen != "" {
 				p.set = append(p.set, "gateway.listen="+listen)
 			}
@@ -58,9 +66,15 @@ project has a gateway.`,
 				return err
 			}
 			if stdio {
-				return a.runStdio(c.Context(), r, o.Logger)
+				err = a.runStdio(c.Context(), r, o.Logger)
+			} else {
+				err = r.Run(c.Context())
 			}
-			return r.Run(c.Context())
+			if sig := (signalError{}); errors.As(err, &sig) { // it was asked to stop, and did, if only at the start
+				o.Logger.Info("stopped", "why", err)
+				return nil
+			}
+			return err
 		},
 	}
 	p.Register(c)

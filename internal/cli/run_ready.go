@@ -54,10 +54,10 @@ func offered(a runtime.AgentStatus) string {
 	if a.State == runtime.StateReady {
 		return strings.Join(a.Tools, ", ")
 	}
-	return strings.TrimSuffix(fmt.Sprintf("(%s: %s", a.State, reason(a)), ": ") + ")"
+	return fmt.Sprintf("(%s: %s)", a.State, reason(a))
 }
 
-// reason is why an agent is not up, as far as it is known, and when it is tried next.
+// reason is why an agent is not up, and when it is tried next.
 func reason(a runtime.AgentStatus) string {
 	for _, i := range a.Instances {
 		if i.Error == "" {
@@ -69,5 +69,5 @@ func reason(a runtime.AgentStatus) string {
 		}
 		return text
 	}
-	return ""
+	return "its first attempt to start has not ended"
 }

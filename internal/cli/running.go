@@ -100,12 +100,17 @@ func ask(ctx context.Context, e ops.Endpoint, log *slog.Logger) (*runningProcess
 
 // tool calls a tool of the runtime.
 func (p *runningProcess) tool(ctx context.Context, name string, in, out any) error {
+	return p.reporting(ctx, name, in, out, nil)
+}
+
+// reporting is tool for one that reports how far it is.
+func (p *runningProcess) reporting(ctx context.Context, name string, in, out any, back agent.BackChannel) error {
 	input, err := json.Marshal(in)
 	if err != nil {
 		return err
 	}
 	res, err := p.self.Call(ctx, &agent.Call{Op: agent.OpTool, Name: name, Input: input, From: ops.Operator,
-		Attempt: 1})
+		Attempt: 1, Back: back})
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ gateway: {listen: "127.0.0.1:0", expose: [worker]}
 	p := program(t, io.Discard, "run", path)
 	p.Env = append(p.Env, "GREETING=Hi")
 	p.start()
-	p.err.await(t, "SSE_SERVER_URL=")
+	p.err.Await(t, "SSE_SERVER_URL=")
 	note := fmt.Sprintf("openmas: project crew runs already: using process %d\n", p.Process.Pid)
 	r := run(t, "", "call", "greeter.greet", "name=Ada", "-p", path)
 	if r.code != exitOK || r.out != "Hi, Ada!\n" || !strings.HasPrefix(r.err, note) {
@@ -40,7 +40,8 @@ gateway: {listen: "127.0.0.1:0", expose: [worker]}
 	if err := json.Unmarshal([]byte(r.out), &listing); err != nil || len(listing.Instances["greeter"]) != 1 {
 		t.Errorf("list --json: %+v, %v", r, err)
 	}
-	if r := run(t, "", "events", "publish", "guest.came", "name=Ada", "-p", path); r != (result{err: note}) {
+	if r := run(t, "", "events", "publish", "guest.came", "name=Ada", "-p", path); r != (result{
+		err: note + "openmas: guest.came goes to greeter\n"}) {
 		t.Errorf("events publish: %+v", r)
 	}
 	for _, flags := range [][]string{{"--set", "agents.greeter.timeout=3s"}, {"--profile", "dev"}} {
@@ -86,7 +87,7 @@ func TestAFrozenProcess(t *testing.T) {
 	path := projectFile(t, crew)
 	p := program(t, io.Discard, "run", path, "--listen", "127.0.0.1:0")
 	p.start()
-	p.err.await(t, "SSE_SERVER_URL=")
+	p.err.Await(t, "SSE_SERVER_URL=")
 	p.signal(syscall.SIGSTOP)
 	r := run(t, "", "call", "greeter.greet", "name=Ada", "-p", path)
 	if r.code != exitFailed || r.out != "" || !strings.Contains(r.err, "does not answer") {

@@ -7,11 +7,14 @@ import (
 	"log/slog"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/openmas/openmas/internal/logs"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
 )
@@ -33,6 +36,10 @@ func (u *URLFlags) Target(environ []string) (client.Target, error) {
 	if err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Host == "" {
 		return client.Target{}, Usage(fmt.Errorf("--url %q: want http://host:port or https://host/path", u.URL))
 	}
+	if port, err := strconv.Atoi(at.Port()); at.Port() != "" && (err != nil || port < 1 || port > 65535) {
+		return client.Target{}, Usage(fmt.Errorf("--url %q: there is no port %s, the last one is 65535", u.URL,
+			at.Port()))
+	}
 	if at.User != nil {
 		return client.Target{}, Usage(errors.New("--url: no user and password in it, please: they end up in logs"))
 	}
@@ -51,21 +58,26 @@ func (u *URLFlags) Target(environ []string) (client.Target, error) {
 type serverFlags struct {
 	URLFlags
 	command string
+	flags   *pflag.FlagSet
 }
 
 func (s *serverFlags) register(c *cobra.Command) {
 	s.Register(c)
+	s.flags = c.Flags()
 	c.Flags().StringVar(&s.command, "command", "", "start an MCP server program: a `COMMAND` such as 'python3 "+
 		"server.py'")
 }
 
-func (s *serverFlags) given() bool { return s.URL != "" || s.command != "" }
+func (s *serverFlags) given() bool { return s.URL != "" || s.has("url") || s.has("command") }
+
+// has reports whether the command has the flag, and it is given, if only as an empty text.
+func (s *serverFlags) has(flag string) bool { return s.flags != nil && s.flags.Changed(flag) }
 
 // connect makes a session to the server. A URL without a path is tried as streamable HTTP, then as
 // HTTP+SSE.
 func (a *App) connect(ctx context.Context, s *serverFlags, log *slog.Logger) (*client.Session, error) {
 	o := client.Options{Logger: log}
-	if s.command != "" {
+	if s.has("command") {
 		if s.TokenEnv != "" {
 			return nil, Usage(errors.New("--token-env is for a --url"))
 		}
@@ -74,7 +86,7 @@ func (a *App) connect(ctx context.Context, s *serverFlags, log *slog.Logger) (*c
 			return nil, Usage(fmt.Errorf("--command: %w", err))
 		}
 		o.HandshakeTimeout = time.Minute // it may have to be installed first
-		show := func(line []byte) { fmt.Fprintf(a.Err, "%s\n", line) }
+		show := func(line []byte) { fmt.Fprintf(a.Err, "%s\n", logs.Visible(logs.StripColors(string(line)))) }
 		return client.Connect(ctx, client.Target{Transport: mcp.Stdio, Command: argv, Stderr: show}, o)
 	}
 	t, err := s.Target(a.Environ)

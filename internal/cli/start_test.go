@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,11 +14,11 @@ import (
 func TestAProgramThatDoesNotStart(t *testing.T) {
 	testkit.Processes(t)
 	path := projectFile(t, "agents:\n  greeter: {type: greeter}\n  mute: {command: [sh, -c, 'cat >/dev/null']}\n"+
-		"  zz: {command: [sh, -c, 'echo no such table >&2; exit 3']}\nstart: {wait: 100ms}\n")
+		"  zz: {command: [sh, -c, 'echo no such table >&2; exit 3']}\nstart: {wait: 5m}\n")
 	if r := run(t, "", "call", "greeter.greet", "name=Ann", "-p", path); r.code != exitOK {
 		t.Errorf("%+v", r)
 	}
-	began := time.Now()
+	began := time.Now() // start.wait is for what the project is to run with
 	r := run(t, "", "call", "mute.say", "-p", path, "--timeout", "500ms")
 	if r.code != exitFailed || time.Since(began) > 20*time.Second ||
 		!strings.Contains(r.err, "over after 500ms (--timeout)") || !strings.Contains(r.err, "mute/0: ") {
@@ -29,5 +31,45 @@ func TestAProgramThatDoesNotStart(t *testing.T) {
 			!strings.HasSuffix(r.err, "the program's last lines:\n    no such table\n") {
 			t.Errorf("%q: %+v", args, r)
 		}
+	}
+}
+
+// A program that writes why a tool failed, and does not tell its caller, is one command away. What
+// it wrote before it ended is shown once.
+func TestWhatAProgramWrote(t *testing.T) {
+	testkit.Processes(t)
+	const server = `while read -r m; do
+  id=$(echo "$m" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
+  case $m in
+  *initialize\"*) r='{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},
+    "serverInfo":{"name":"x","version":"1"}}' ;;
+  *tools/list*) r='{"tools":[{"name":"quiet","inputSchema":{"type":"object"}},
+    {"name":"loud","inputSchema":{"type":"object"}}]}' ;;
+  *tools/call*) r='{"isError":true,"content":[{"type":"text","text":"no"}]}' ;;
+  esac
+  case $m in *loud*) echo 'ValueError: the reason' >&2 ;; esac
+  [ -z "$id" ] || echo "{\"jsonrpc\":\"2.0\",\"id\":$id,\"result\":$(echo "$r" | tr -d '\n')}"
+done`
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	write("server.sh", server)
+	write("broken.sh", "printf 'Traceback (most recent call last):\\n  File \"x.py\"\\nImportError: none\\n' >&2; exit 1")
+	path := write("openmas.yaml", "agents:\n  py: {command: [sh, server.sh]}\n  bad: {command: [sh, broken.sh]}\n")
+	const hint = "openmas logs py -p "
+	want := hint + path + " shows what py wrote meanwhile\n"
+	if r := run(t, "", "call", "py.loud", "-p", path); !strings.Contains(r.err, want) {
+		t.Errorf("%+v", r)
+	}
+	if r := run(t, "", "call", "py.quiet", "-p", path); r.code != exitFailed || strings.Contains(r.err, hint) {
+		t.Errorf("%+v", r)
+	}
+	if r := run(t, "", "call", "bad.x", "-p", path); strings.Count(r.err, "Traceback") != 1 || r.code != exitFailed {
+		t.Errorf("%+v", r)
 	}
 }

@@ -40,6 +40,8 @@ type system struct {
 	running func(context.Context, processes) error
 	// started does it in a system that this process is a part of.
 	started func(context.Context, *runtime.Runtime) error
+	// impatient: started waits itself for the agents that it needs.
+	impatient bool
 }
 
 // inSystem calls one of do's functions: in the processes of the project that run on this machine;
@@ -74,7 +76,8 @@ func (a *App) inSystem(ctx context.Context, s *systemFlags, do system) error {
 	if err != nil {
 		return err
 	}
-	o := runtime.Options{Logger: log, Output: a.Err, Mode: runtime.ModePassive, BrokerWait: brokerWait}
+	o := runtime.Options{Logger: log, Output: a.Err, Mode: runtime.ModePassive, BrokerWait: brokerWait,
+		Impatient: do.impatient}
 	if cfg.Broker.Type != project.BrokerMemory {
 		watch := o
 		watch.Mode = runtime.ModeObserve
@@ -110,7 +113,8 @@ func (a *App) alone(ctx context.Context, s *systemFlags, log *slog.Logger, do sy
 		}
 	}
 	note := fmt.Sprintf("starting project %s for this command alone", cfg.Project)
-	err = a.whileUp(ctx, cfg, runtime.Options{Logger: log, Output: a.Err, Mode: runtime.ModePassive}, note, do.started)
+	err = a.whileUp(ctx, cfg, runtime.Options{Logger: log, Output: a.Err, Mode: runtime.ModePassive,
+		Impatient: do.impatient}, note, do.started)
 	return errors.Join(err, os.RemoveAll(state))
 }
 

@@ -38,7 +38,7 @@ func (t *targetFlags) register(c *cobra.Command) {
 
 // check refuses flags that name several targets.
 func (t *targetFlags) check() error {
-	if t.server.given() && (t.project.Given() || t.isolated) || t.server.URL != "" && t.server.command != "" {
+	if t.server.given() && (t.project.Given() || t.isolated) || t.server.has("url") && t.server.has("command") {
 		return Usage(errors.New("a project (--project, --profile, --set, --isolated), --url or --command: one of them"))
 	}
 	return nil
@@ -54,6 +54,8 @@ func (a *App) withTarget(ctx context.Context, t *targetFlags, tool string,
 		return a.inSystem(ctx, &t.systemFlags, system{
 			running: func(ctx context.Context, all processes) error { return a.withProcess(ctx, all, tool, f) },
 			started: func(ctx context.Context, r *runtime.Runtime) error { return f(r.Context(ctx), systemTarget(r)) },
+
+			impatient: true, // see target.tried
 		})
 	}
 	log, err := a.Logger(&t.log)
@@ -70,16 +72,9 @@ func (a *App) withTarget(ctx context.Context, t *targetFlags, tool string,
 		return errors.Join(err, closing(ctx, session))
 	}
 	err = f(ctx, serverTarget(session, traced, agent.Identity{}))
-	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), exportTime)
-	defer cancel()
-	if lost := end(sending); lost != nil {
-		log.Warn("the trace of this call is incomplete", "error", lost)
-	}
+	end(context.WithoutCancel(ctx))
 	return errors.Join(err, closing(ctx, session))
 }
-
-// exportTime is how long a command waits for its spans to be sent.
-const exportTime = 2 * time.Second
 
 // withProcess calls f with the process that the tool is called in.
 func (a *App) withProcess(ctx context.Context, all processes, tool string,
@@ -97,6 +92,14 @@ func (a *App) withProcess(ctx context.Context, all processes, tool string,
 	t := serverTarget(session, session, ops.Operator)
 	t.list = all.list
 	return errors.Join(f(ctx, t), closing(ctx, session))
+}
+
+// dotted is AGENT.TOOL for the name of a tool that may be AGENT_TOOL.
+func dotted(tool string) string {
+	if strings.Contains(tool, ".") {
+		return tool
+	}
+	return strings.Replace(tool, "_", ".", 1)
 }
 
 // listsWait is how long list waits for prompts and resources of servers that take their time. What
@@ -122,7 +125,9 @@ func systemTarget(r *runtime.Runtime) target {
 			var ok bool
 			if c.Agent, c.Name, ok = agent.SplitName(tool); !ok {
 				if c.Agent, c.Name, ok = r.Listing().Tool(tool); !ok {
-					return nil, Usage(errors.New("name the tool as AGENT.TOOL, or as `openmas list` shows it"))
+					if c.Agent, c.Name, _ = agent.SplitName(dotted(tool)); c.Agent == "" {
+						return nil, Usage(errors.New("name the tool as AGENT.TOOL, or as `openmas list` shows it"))
+					}
 				}
 			} else if a, original, known := r.Listing().Tool(c.Name); known && a == c.Agent {
 				c.Name = original
@@ -140,9 +145,37 @@ func serverTarget(s *client.Session, caller agent.Caller, from agent.Identity) t
 		list:  func(ctx context.Context) (runtime.Listing, error) { return listServer(ctx, s), nil },
 		call: func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
 			c.Op, c.Name, c.Attempt, c.From = agent.OpTool, tool, 1, from
-			return caller.Call(ctx, &c)
+			res, err := caller.Call(ctx, &c)
+			if err != nil {
+				err, _ = calls.Hinted(asSaid(err), func(code agent.Code) string {
+					info, asked := s.Info(), c
+					if _, listed := info.Tool(c.Name); !listed { // a system of openmas knows it by two names
+						asked.Name = strings.Replace(c.Name, ".", "_", 1)
+					}
+					return calls.Meant(code, &asked, info)
+				})
+			}
+			return res, err
 		},
 	}
+}
+
+// asSaid is an error as the server says it. A system of openmas writes a code before the text. No
+// session believes that of a foreign server, since retries would follow from it. Here the call has
+// ended, and the code is only shown.
+func asSaid(err error) *agent.Error {
+	e := agent.AsError(err)
+	if e.Code != agent.CodeToolFailed {
+		return e
+	}
+	said, text, _ := strings.Cut(e.Message, ": ")
+	code := agent.ParseCode(said)
+	if string(code) != said {
+		return e
+	}
+	told := *e
+	told.Code, told.Message = code, text
+	return &told
 }
 
 // listServer lists what a server offers: agent by agent where it is a system of openmas, which has

@@ -48,7 +48,7 @@ func TestTrace(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.out), &all); err != nil || len(all) != 1 || len(all[0].Spans) < 2 {
 		t.Errorf("trace --json: %+v, %v", r, err)
 	}
-	files, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".openmas", "traces", "*.jsonl"))
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(path), ".openmas", "*", "traces", "*.jsonl"))
 	if err != nil || len(files) < 3 {
 		t.Fatalf("%v, %v", files, err)
 	}
@@ -81,6 +81,32 @@ func follow(t *testing.T, path string) {
 	}
 }
 
+// An error of a system elsewhere names its trace too, and a request that became no call has one.
+func TestTraceOfURL(t *testing.T) {
+	path := projectFile(t, "agents: {greeter: {type: greeter}}\ntelemetry: {recent: 1MiB}")
+	s := serve(t, path)
+	named := regexp.MustCompile(`openmas trace ([0-9a-f]{32}) shows where(.*)`)
+	for tool, code := range map[string]string{"greeter.greet": "invalid_argument", "greeter.gret": "not_found"} {
+		t.Chdir(t.TempDir())
+		r := run(t, "", "call", tool, `{"name": 7}`, "--url", s.url)
+		m := named.FindStringSubmatch(r.err)
+		if r.code != exitFailed || m == nil || !strings.Contains(m[2], "in the folder of its project") {
+			t.Fatalf("call: %+v", r)
+		}
+		t.Chdir(filepath.Dir(path))
+		r = run(t, "", "call", tool, `{"name": 7}`, "--url", s.url)
+		if m = named.FindStringSubmatch(r.err); m == nil || m[2] != "" {
+			t.Fatalf("call in the folder: %+v", r)
+		}
+		if r := run(t, "", "trace", m[1][:12]); r.code != exitOK || !strings.Contains(r.out, "✗ "+code) {
+			t.Errorf("trace: %+v", r)
+		}
+		if r := run(t, "", "trace", "--failed", "--last"); r.code != exitOK || !strings.Contains(r.out, m[1]) {
+			t.Errorf("trace --failed --last: %+v", r)
+		}
+	}
+}
+
 // Without traces an error says how to turn them on.
 func TestWithoutTraces(t *testing.T) {
 	path := projectFile(t, "agents: {greeter: {type: greeter}}")
@@ -92,5 +118,19 @@ func TestWithoutTraces(t *testing.T) {
 	if r := run(t, "", "trace", "--last", "-p", path); r.code != exitFailed ||
 		!strings.Contains(r.err, "telemetry: {recent: 64MiB}") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// A file or an answer that is too large is refused, and not cut.
+func TestReadAtMost(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		most int64
+		ok   bool
+	}{{"", 0, true}, {"abc", 3, true}, {"abc", 2, false}} {
+		got, err := readAtMost(strings.NewReader(c.text), c.most)
+		if (err == nil) != c.ok || c.ok && string(got) != c.text {
+			t.Errorf("%q, at most %d: %q, %v", c.text, c.most, got, err)
+		}
 	}
 }

@@ -107,6 +107,7 @@ func (w *worker) Capabilities() agent.Capabilities {
 			w.env.Logger.Info("hanging")
 			select {}
 		}),
+		agent.NewTool("panic", "", func(context.Context, struct{}) (string, error) { panic("no") }),
 		agent.NewTool("print", "Print to the process's standard output.", func(context.Context, none) (string, error) {
 			_, err := fmt.Fprintln(os.Stdout, "a stray print")
 			return "printed", err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -14,6 +15,9 @@ import (
 
 // OnlyOpenmas are the commands that the openmas command has and a user's own program has not.
 var OnlyOpenmas = []string{"mcp"}
+
+// endings are commands of other programs that end what runs.
+var endings = []string{"down", "kill", "halt", "shutdown"}
 
 // answerUnknown has every command answer unknown commands, flags and arguments with what is meant,
 // as errors of usage.
@@ -87,7 +91,9 @@ func unknownCommand(c *cobra.Command, word string) error {
 		}
 	}
 	hint := fmt.Sprintf("\nSee '%s --help'", c.CommandPath())
-	if near := nearest.Word(word, slices.Collect(maps.Keys(known))); near != "" {
+	if !c.HasParent() && slices.Contains(endings, word) {
+		hint = "; openmas stop --all, or Ctrl-C where it runs, stops a project in order"
+	} else if near := nearest.Word(word, slices.Collect(maps.Keys(known))); near != "" {
 		hint = fmt.Sprintf("; did you mean \"%s\"?", known[near].CommandPath())
 	} else if !c.HasParent() && slices.Contains(OnlyOpenmas, word) {
 		hint = "; the openmas command has it, and this program is another one"
@@ -117,11 +123,14 @@ func unknownFlag(c *cobra.Command, err error) error {
 
 // NoArguments is the check of the arguments of a command that has none.
 func NoArguments(c *cobra.Command, args []string) error {
+	hint := ""
 	switch {
 	case len(args) == 0:
 		return nil
+	case strings.Contains(args[0], "://") && c.Flags().Lookup("url") != nil:
+		hint = "; a URL is given with --url"
 	case c.Flags().Lookup("project") != nil:
-		return Usage(fmt.Errorf("%q: %q takes no arguments; a project file is given with -p", args[0], c.CommandPath()))
+		hint = "; a project file is given with -p"
 	}
-	return Usage(fmt.Errorf("%q: %q takes no arguments", args[0], c.CommandPath()))
+	return Usage(fmt.Errorf("%q: %q takes no arguments%s", args[0], c.CommandPath(), hint))
 }

@@ -14,6 +14,9 @@ func TestUnknownCommands(t *testing.T) {
 		"rum":                        `unknown command "rum" for "openmas"; did you mean "openmas run"?`,
 		"rum --once x.yaml":          `did you mean "openmas run"?`,
 		"up":                         `did you mean "openmas run"?`,
+		"ps":                         `did you mean "openmas status"?`,
+		"top -w":                     `did you mean "openmas status"?`,
+		"down":                       "openmas stop --all, or Ctrl-C where it runs, stops a project in order",
 		"check x.yaml":               `did you mean "openmas validate"?`,
 		"ls":                         `did you mean "openmas list"?`,
 		"dead":                       `did you mean "openmas events dead"?`,
@@ -26,6 +29,7 @@ func TestUnknownCommands(t *testing.T) {
 		"--unknown":                  "unknown flag: --unknown\nSee 'openmas --help'",
 		"list -f x.yaml":             "'f' in -f; a project file is given with -p",
 		"events dead x.yaml":         `"x.yaml": "openmas events dead" takes no arguments; a project file is given with -p`,
+		"status http://127.0.0.1:1":  `takes no arguments; a URL is given with --url`,
 		"version 3":                  `"3": "openmas version" takes no arguments`,
 		"mcp config --client vscode": `"mcp" for "openmas"; the openmas command has it, and this program is another one`,
 	} {
@@ -39,7 +43,7 @@ func TestUnknownCommands(t *testing.T) {
 // Every command has a short text, and each shorthand means the same everywhere: -f is kept for
 // commands that follow something.
 func TestCommandsAreAlike(t *testing.T) {
-	shorthands := map[string]string{"f": "follow", "n": "lines", "p": "project", "h": "help"}
+	shorthands := map[string]string{"f": "follow", "n": "lines", "p": "project", "h": "help", "w": "watch"}
 	root := (&App{}).root()
 	n := 0
 	for c := range below(root) {

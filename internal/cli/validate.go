@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"os/exec"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,7 +22,7 @@ func (a *App) validateCommand() *cobra.Command {
 		Short:      "Check a project file",
 		Long: `Check a project file, with the types and requirements of its agents. Nothing is started. The exit
 code is 0 when all is well, and 2 when something is wrong. With --print the effective configuration follows,
-each value with its source, secrets masked.`,
+each value with its source, secrets masked. A program that is not on this machine is a warning.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if schema {
@@ -41,6 +42,7 @@ each value with its source, secrets masked.`,
 			if err := covered(cfg, processes); err != nil {
 				return err
 			}
+			a.missing(cfg)
 			if print {
 				return project.Print(a.Out, cfg)
 			}
@@ -55,6 +57,26 @@ each value with its source, secrets masked.`,
 	c.Flags().StringArrayVar(&processes, "agents", nil, "the `AGENTS` that one process hosts: a,b (once for each "+
 		"process); one that no process hosts is an error")
 	return c
+}
+
+// missing warns of programs that cannot be found here. They may be where the project is to run.
+func (a *App) missing(cfg *project.Config) {
+	for _, name := range cfg.AgentNames() {
+		ac := cfg.Agents[name]
+		if _, own := ac.Env["PATH"]; own || len(ac.Command) == 0 {
+			continue
+		}
+		program := cfg.ChildCommand(name)[0]
+		if _, err := exec.LookPath(program); err == nil {
+			continue
+		}
+		warning := cfg.Errorf([]string{"agents", name, "command"}, "agent %s: there is no program %q here", name,
+			program)
+		if rest, home := strings.CutPrefix(ac.Command[0], "~/"); home {
+			warning.Hint = "there is no shell that knows ~: write ${env:HOME}/" + rest
+		}
+		fmt.Fprintf(a.Err, "openmas: warning: %v\n", warning)
+	}
 }
 
 // covered refuses a distribution of the agents to processes that leaves some out.

@@ -7,12 +7,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/internal/stack"
 )
 
 // The defaults of [Options].
@@ -135,7 +135,7 @@ func Try(log *slog.Logger, name, topic string, handle func() error) (err error) 
 	defer func() {
 		if v := recover(); v != nil {
 			log.Error("panic in an event handler", "agent", name, "topic", topic, "panic", fmt.Sprint(v), "stack",
-				string(debug.Stack()))
+				stack.OfPanic())
 			err = agent.Errorf(agent.CodeInternal, "the handler of %s panicked: %v", topic, v)
 		}
 	}()

@@ -6,9 +6,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/stack"
 )
 
 // An Instance is one copy of an agent in this process. A panic of the agent's code is an error of
@@ -115,7 +115,7 @@ func (i *Instance) Health() func(context.Context) error {
 // in the log. what names the code.
 func Recover(err *error, log *slog.Logger, what string) {
 	if p := recover(); p != nil {
-		log.Error("panic", "in", what, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		log.Error("panic", "in", what, "panic", fmt.Sprint(p), "stack", stack.OfPanic())
 		*err = fmt.Errorf("%s panicked: %v", what, p)
 	}
 }

@@ -26,6 +26,13 @@ func (u *Undo) Add(what string, do func(context.Context) error) {
 	u.steps = append(u.steps, step{what, do})
 }
 
+// Empty reports whether there is nothing to take back.
+func (u *Undo) Empty() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.steps) == 0
+}
+
 // Run takes everything back. A step that fails does not keep the others from running.
 func (u *Undo) Run(ctx context.Context) error {
 	var errs []error

@@ -92,9 +92,11 @@ func TestLevels(t *testing.T) {
 
 func TestQuieter(t *testing.T) {
 	var b bytes.Buffer
-	l := slog.New(Quieter(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug}), LevelTrace))
+	l := slog.New(Quieter(slog.NewTextHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug}), LevelTrace,
+		"calling notifications/"))
 	l.Info("a session has begun")
 	l.With("a", 1).WithGroup("g").Debug("more")
+	l.With("a", 1).Warn("calling notifications/tools/list_changed: nobody")
 	if b.Len() > 0 {
 		t.Errorf("logged: %s", b.String())
 	}

@@ -3,6 +3,8 @@ package logs
 import (
 	"io"
 	"log/slog"
+	"math"
+	"strconv"
 )
 
 // NewJSON writes one JSON object for each line. Durations are numbers, in seconds.
@@ -22,6 +24,9 @@ func NewLogfmt(w io.Writer, level slog.Leveler) slog.Handler {
 		&slog.HandlerOptions{Level: level, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 			if len(groups) == 0 && a.Key == slog.TimeKey && a.Value.Kind() == slog.KindTime {
 				a.Value = slog.StringValue(a.Value.Time().Format("15:04:05.000"))
+			}
+			if f := a.Value; f.Kind() == slog.KindFloat64 && math.Abs(f.Float64()) < 1e15 { // no 2.3e-05
+				a.Value = slog.StringValue(strconv.FormatFloat(f.Float64(), 'f', -1, 64))
 			}
 			return named(groups, a)
 		}})

@@ -11,9 +11,10 @@ import (
 
 // An Entry is what is looked at first of a line that [NewJSON] has written.
 type Entry struct {
-	Time    time.Time `json:"time"`
-	Message string    `json:"msg"`
-	Agent   string    `json:"agent"`
+	Time     time.Time `json:"time"`
+	Message  string    `json:"msg"`
+	Agent    string    `json:"agent"`
+	Instance string    `json:"instance"` // of what an agent or its program logs
 }
 
 // ReadEntry reads a line; of one that is none of the log, there is no time.

@@ -76,3 +76,12 @@ time=09:00:01.002 level=TRACE msg="x\n" took=1.5s
 		t.Errorf("%s", b.String())
 	}
 }
+
+// Durations of other processes are numbers in seconds; they are written as people do.
+func TestLogfmtNumbers(t *testing.T) {
+	var b strings.Builder
+	slog.New(NewLogfmt(&b, slog.LevelInfo)).Info("x", "duration", 2.3e-05, "n", 1e6, "large", 1e300)
+	if got := b.String(); !strings.Contains(got, "duration=0.000023 n=1000000 large=1e+300") {
+		t.Error(got)
+	}
+}

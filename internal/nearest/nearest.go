@@ -8,8 +8,15 @@ import (
 	"strings"
 )
 
+// maxKnown bounds the words that one is compared with: a stranger may ask for many that are
+// unknown.
+const maxKnown = 10_000
+
 // Word returns the known word that word is most likely a misspelling of, or "".
 func Word(word string, known []string) string {
+	if len(known) > maxKnown {
+		return ""
+	}
 	word = strings.ToLower(word)
 	best, bestDistance, bestPrefix := "", max(1, len(word)/3)+1, 0
 	for _, k := range slices.Sorted(slices.Values(known)) {

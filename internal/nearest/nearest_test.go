@@ -33,3 +33,23 @@ func TestHint(t *testing.T) {
 		}
 	}
 }
+
+func TestMember(t *testing.T) {
+	const schema = `{"type": "object", "properties": {"dividend": {}, "divisor": {}}}`
+	for input, want := range map[string]string{
+		`{"dividand": 1, "divisor": 2}`:    `did you mean "dividend" for "dividand"?`,
+		`{"divisr": 1, "dividend": 2}`:     `did you mean "divisor" for "divisr"?`,
+		`{"dividend": 1, "dividends": 2}`:  "", // what is near is given
+		`{"x": 1}`:                         "",
+		`{"dividend": "x", "divisor": {}}`: "",
+		`[]`:                               "",
+		``:                                 "",
+	} {
+		if got := Member([]byte(schema), []byte(input)); got != want {
+			t.Errorf("%s: %q, want %q", input, got, want)
+		}
+	}
+	if got := Member(nil, []byte(`{"a": 1}`)); got != "" {
+		t.Errorf("without a schema: %q", got)
+	}
+}

@@ -70,6 +70,30 @@ func look(ctx context.Context, path string, file bool) (e Endpoint, alive bool) 
 	return e, false
 }
 
+const (
+	// maxSwept bounds the sockets that a start looks at, and maxSweep how long it does.
+	maxSwept = 500
+	maxSweep = time.Second
+)
+
+// sweep removes what dead processes have left in a folder. What cannot be removed stays.
+func sweep(ctx context.Context, dir string, file bool) {
+	ctx, cancel := context.WithTimeout(ctx, maxSweep)
+	defer cancel()
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return // whoever listens there finds out
+	}
+	for _, f := range files[:min(len(files), maxSwept)] {
+		if ctx.Err() != nil {
+			return
+		}
+		if strings.HasSuffix(f.Name(), suffix) {
+			look(ctx, filepath.Join(dir, f.Name()), file)
+		}
+	}
+}
+
 // Target is the way to the runtime of the process, the agent openmas, whose tools have their own
 // names there; or with agents to all agents, as on the gateway.
 func (e Endpoint) Target(agents bool) client.Target {

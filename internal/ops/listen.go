@@ -10,19 +10,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
-	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/server"
 )
-
-// withFiles: the system has no Unix sockets that all its programs know, so there are files that
-// hold an address and a token.
-const withFiles = runtime.GOOS == "windows"
-
-// Operator is who calls over an operations socket: whoever runs the system.
-var Operator = agent.Identity{Agent: "openmas", Trusted: true}
 
 // A Listener is the operations socket of one process. Its owner closes it.
 type Listener struct {
@@ -31,18 +22,14 @@ type Listener struct {
 	token string // empty: who reaches the listener may use it
 }
 
-// An address is the content of a file in the place of a socket.
-type address struct {
-	Addr  string `json:"addr"`
-	Token string `json:"token"`
-}
-
-// Listen opens the operations socket of a process, whose name no other process has.
+// Listen opens the operations socket of a process, whose name no other process has. It removes what
+// dead processes have left, those of other projects too, for which nobody may look any more.
 func Listen(ctx context.Context, p Project, process string) (*Listener, error) {
 	dir, err := makeFolder()
 	if err != nil {
 		return nil, err
 	}
+	sweep(ctx, dir, withFiles)
 	return listen(ctx, filepath.Join(dir, p.file(process)), withFiles)
 }
 

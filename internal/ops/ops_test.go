@@ -3,6 +3,7 @@ package ops
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -99,7 +100,8 @@ func host(t *testing.T, name string) *agent.Host {
 func serve(t *testing.T, ln *Listener, up chan struct{}) *Server {
 	t.Helper()
 	s := NewServer(ServerOptions{Options: server.Options{Identify: ln.Identify}, Project: "p",
-		Agents: echo{host(t, "hidden")}, Runtime: host(t, Operator.Agent), Up: up})
+		Agents: echo{host(t, "hidden")}, Runtime: host(t, Operator.Agent), Up: up,
+		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("up 1")) })})
 	srv := &http.Server{Handler: s} //nolint:gosec // a test's
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
@@ -126,6 +128,33 @@ func call(ctx context.Context, t *testing.T, e Endpoint, agents bool, tool strin
 		}
 	}()
 	return s.Call(ctx, &agent.Call{Op: agent.OpTool, Name: tool, From: Operator, Attempt: 1})
+}
+
+// scrape reads /metrics.
+func scrape(t *testing.T, e Endpoint) (int, string) {
+	t.Helper()
+	web := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		if e.socket != "" {
+			return (&net.Dialer{}).DialContext(ctx, "unix", e.socket)
+		}
+		return (&net.Dialer{}).DialContext(ctx, "tcp", e.Addr)
+	}}
+	defer web.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+e.Token)
+	res, err := web.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(text)
 }
 
 // A process is found by its project, and called as its operator: on a socket, and where there are
@@ -156,10 +185,16 @@ func TestFindAndCall(t *testing.T) {
 			if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 				t.Errorf("%v, %v", info.Mode(), err)
 			}
+			if code, text := scrape(t, e); code != http.StatusOK || text != "up 1" {
+				t.Errorf("/metrics: %d, %q", code, text)
+			}
 			if !file {
 				return
 			}
 			e.Token = "guessed"
+			if code, _ := scrape(t, e); code != http.StatusUnauthorized {
+				t.Errorf("/metrics with a wrong token: %d", code)
+			}
 			if _, err := client.Connect(t.Context(), e.Target(true), client.Options{}); err == nil ||
 				!strings.Contains(err.Error(), "401") {
 				t.Errorf("a wrong token: %v", err)
@@ -187,13 +222,17 @@ func TestFind(t *testing.T) {
 	a := listenAs(p, "a")
 	listenAs(p, "b")
 	listenAs(other, "c")
-	dead := filepath.Join(dir, folderName, p.file("dead"))
-	ln, err := net.Listen("unix", dead)
-	if err != nil {
-		t.Fatal(err)
+	die := func(p Project) string {
+		path := filepath.Join(dir, folderName, p.file("dead"))
+		ln, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln.(*net.UnixListener).SetUnlinkOnClose(false)
+		_ = ln.Close()
+		return path
 	}
-	ln.(*net.UnixListener).SetUnlinkOnClose(false)
-	_ = ln.Close()
+	dead := die(p)
 	names := func() string {
 		found, err := Find(t.Context(), p)
 		if err != nil {
@@ -217,8 +256,10 @@ func TestFind(t *testing.T) {
 	if got := names(); got != "b" {
 		t.Errorf("found %q", got)
 	}
+	die(projectOf(t, projectFile(t))) // for which nobody looks any more: the next process that starts removes it
+	listenAs(p, "d")
 	left, _ := filepath.Glob(filepath.Join(dir, folderName, "*"))
-	if len(left) != 2 {
+	if len(left) != 3 || names() != "bd" {
 		t.Errorf("left: %v", left)
 	}
 }

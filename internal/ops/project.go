@@ -16,10 +16,26 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path/filepath"
+	"runtime"
+
+	"github.com/openmas/openmas/agent"
 )
+
+// Operator is who calls over an operations socket: whoever runs the system.
+var Operator = agent.Identity{Agent: "openmas", Trusted: true}
 
 // suffix ends the names of sockets.
 const suffix = ".sock"
+
+// withFiles: the system has no Unix sockets that all its programs know, so there are files that
+// hold an address and a token.
+const withFiles = runtime.GOOS == "windows"
+
+// An address is the content of a file in the place of a socket.
+type address struct {
+	Addr  string `json:"addr"`
+	Token string `json:"token"`
+}
 
 // A Project is what the processes of one project have in common: the file that they were started
 // with. It is the beginning of the names of their sockets.

@@ -5,14 +5,16 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/server"
 )
 
-// ServerOptions configures a [Server]. All are required.
+// ServerOptions configures a [Server]. All but Metrics are required.
 type ServerOptions struct {
 	server.Options
 	Project string
@@ -24,12 +26,18 @@ type ServerOptions struct {
 	Up <-chan struct{}
 	// Ready says why the system cannot take work: see [server.GatewayOptions.Ready].
 	Ready func() error
+	// Metrics serves /metrics; nil: there are none.
+	Metrics http.Handler
+	// Mask takes the project's secrets out of an error.
+	Mask func(error) error
 }
 
-// A Server serves an operations socket: it is an http.Handler with the paths of a
-// [server.Gateway]. It costs nothing before the first request. It is safe for concurrent use.
+// A Server serves an operations socket: it is an http.Handler with the paths of a [server.Gateway],
+// and /metrics. It costs nothing before the first request. It is safe for concurrent use.
 type Server struct {
-	dir directory
+	dir      directory
+	metrics  http.Handler
+	identify func(*http.Request) (server.Identity, error)
 
 	mu      sync.Mutex
 	make    func() (*server.Gateway, error)
@@ -39,8 +47,8 @@ type Server struct {
 
 // NewServer starts nothing.
 func NewServer(o ServerOptions) *Server {
-	s := &Server{dir: directory{Directory: o.Agents, runtime: o.Runtime, up: o.Up,
-		ending: make(chan struct{})}}
+	s := &Server{dir: directory{Directory: o.Agents, runtime: o.Runtime, up: o.Up, mask: o.Mask,
+		ending: make(chan struct{})}, metrics: o.Metrics, identify: o.Identify}
 	s.make = func() (*server.Gateway, error) {
 		return server.NewGateway(&s.dir, server.GatewayOptions{Options: o.Options, Project: o.Project, Ready: o.Ready,
 			Private: true})
@@ -50,6 +58,10 @@ func NewServer(o ServerOptions) *Server {
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/metrics" {
+		s.serveMetrics(w, r)
+		return
+	}
 	s.mu.Lock()
 	var err error
 	switch {
@@ -65,6 +77,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.ServeHTTP(w, r)
+}
+
+func (s *Server) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	if _, err := s.identify(r); err != nil {
+		http.Error(w, err.Error(), http.StatusUnauthorized)
+		return
+	}
+	if s.metrics == nil {
+		http.Error(w, "there are no metrics: ops or telemetry.endpoint in the project file turns them on",
+			http.StatusNotFound)
+		return
+	}
+	s.metrics.ServeHTTP(w, r)
 }
 
 // Refresh has clients told what the agents offer now.
@@ -103,6 +128,7 @@ type directory struct {
 	agent.Directory
 	runtime *agent.Host
 	up      <-chan struct{}
+	mask    func(error) error
 	ending  chan struct{} // closed by Close
 	gate    calls.Gate
 }
@@ -118,13 +144,25 @@ func (d *directory) Call(ctx context.Context, c *agent.Call) (*agent.Result, err
 	defer d.gate.Leave()
 	select {
 	case <-d.up:
-		return d.Directory.Call(ctx, c)
+		res, err := d.Directory.Call(ctx, c)
+		return res, d.explained(err)
 	case <-d.ending:
 		return nil, agent.Refusedf(agent.CodeUnavailable, "%s: the system has not started", c.Target())
 	case <-ctx.Done():
 		return nil, agent.Refusedf(agent.CodeUnavailable, "%s: the system is starting: %w", c.Target(),
 			context.Cause(ctx))
 	}
+}
+
+// explained adds what the program behind an error wrote last, which is for its operator only.
+func (d *directory) explained(err error) error {
+	lines := client.LastLines(err)
+	if len(lines) == 0 {
+		return err
+	}
+	e := *agent.AsError(err)
+	e.Message += "\nthe program's last lines:\n    " + strings.Join(lines, "\n    ")
+	return d.mask(&e)
 }
 
 // Agents implements [agent.Directory].

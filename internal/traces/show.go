@@ -26,8 +26,13 @@ func Show(w io.Writer, t *Trace) error {
 	if t.Failed() {
 		outcome = "failed"
 	}
-	if _, err := fmt.Fprintf(w, "trace %s  %s  %s  %s, %d spans\n", logs.Visible(t.ID),
-		start.Local().Format("2006-01-02 15:04:05.000"), Duration(end.Sub(start)), outcome, len(t.Spans)); err != nil {
+	spans := "spans"
+	if len(t.Spans) == 1 {
+		spans = "span"
+	}
+	if _, err := fmt.Fprintf(w, "trace %s  %s  %s  %s, %d %s\n", logs.Visible(t.ID),
+		start.Local().Format("2006-01-02 15:04:05.000"), Duration(end.Sub(start)), outcome, len(t.Spans),
+		spans); err != nil {
 		return err
 	}
 	s := shower{start: start, whole: max(end.Sub(start), 1)}
@@ -83,7 +88,9 @@ func (s *shower) node(n *Node, first, rest string) {
 	if n.Kind == Client && len(n.Below) == 1 && n.Below[0].Kind == Server && n.Below[0].Name == n.Name {
 		callee = n.Below[0] // the two ends of one call
 	}
-	if s.all++; s.all <= maxRows {
+	if s.all++; s.all > maxRows {
+		rest = "" // the others are only counted
+	} else {
 		s.rows = append(s.rows, row{s.cells(call, callee, first), rest, reasons(call, callee)})
 	}
 	below := n.Below
@@ -105,7 +112,7 @@ func (s *shower) cells(n *Span, callee *Node, first string) [4]string {
 	if callee == nil {
 		switch n.Kind {
 		case Client:
-			name += " (caller)"
+			name += " (caller only)"
 		case Server, Internal:
 			if service := n.Service(); service != "" && !strings.HasPrefix(name, service+".") {
 				name = service + ": " + name
@@ -119,6 +126,11 @@ func (s *shower) cells(n *Span, callee *Node, first string) [4]string {
 // details are what is to be known of a call besides its name and its time.
 func details(n *Span, callee *Node) (out []string) {
 	if over := n.Text("openmas.communicator"); over != "" {
+		if callee != nil { // a child process calls by way of its parent
+			if then := callee.Text("openmas.communicator"); then != "" && then != over {
+				over += "→" + then
+			}
+		}
 		out = append(out, over)
 	}
 	if attempts := n.Text("openmas.attempts"); attempts != "" && attempts != "1" {

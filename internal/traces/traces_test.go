@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,10 +26,11 @@ func spanOf(id, parent, service, name string, kind, from, to int, attrs ...any) 
 }
 
 func example() []Span {
-	failed := spanOf("06", "05", "geo", "tools/call geo.locate", Server, 120, 180, "openmas.code", "tool_failed")
+	failed := spanOf("06", "05", "geo", "tools/call geo.locate", Server, 120, 180, "openmas.code", "tool_failed",
+		"openmas.communicator", "pubsub")
 	failed.Failed, failed.Message = true, "no such city: Brrn"
 	client := spanOf("05", "02", "weather", "tools/call geo.locate", Client, 110, 190,
-		"openmas.communicator", "mcp-stdio", "openmas.attempts", int64(2), "openmas.code", "tool_failed", "openmas.queue.waited", 0.012)
+		"openmas.communicator", "mcp-http", "openmas.attempts", int64(2), "openmas.code", "tool_failed", "openmas.queue.waited", 0.012)
 	client.Failed, client.Message = true, "no such city: Brrn"
 	client.Events = []Event{{Name: "retry", Time: at(150), Attributes: map[string]any{"openmas.code": "unavailable"}}}
 	top := spanOf("02", "01", "weather", "tools/call weather.forecast", Server, 5, 200, "openmas.code", "tool_failed")
@@ -39,13 +41,14 @@ func example() []Span {
 		spanOf("03", "02", "weather", "tools/call notes.search", Client, 10, 100, "openmas.communicator", "mcp-sse"),
 		spanOf("04", "03", "notes", "tools/call notes.search", Server, 20, 95),
 		client, failed,
+		spanOf("07", "02", "weather", "tools/call maps.draw", Client, 195, 199, "openmas.communicator", "mcp-http"),
 	}
 }
 
 // A trace is a tree with a row for each call; both ends of a call are one row.
 func TestShow(t *testing.T) {
 	group := Group(append(example(), example()[0])) // a span that came twice is there once
-	if len(group) != 1 || len(group[0].Spans) != 6 || !group[0].Failed() {
+	if len(group) != 1 || len(group[0].Spans) != 7 || !group[0].Failed() {
 		t.Fatalf("%+v", group)
 	}
 	var b bytes.Buffer
@@ -113,5 +116,54 @@ func TestStrangeTraces(t *testing.T) {
 	}
 	if n := strings.Count(out.String(), "\n"); n > maxRows+2 || strings.Contains(out.String(), "\x1b") {
 		t.Errorf("%d rows, escapes: %v", n, strings.Contains(out.String(), "\x1b"))
+	}
+}
+
+// Every span is in the tree once, whatever its parent is: circles have a root each.
+func TestTree(t *testing.T) {
+	parents := map[string]string{"a": "", "b": "a", "c": "gone", "d": "d", "e": "g", "f": "e", "g": "f", "h": "e",
+		"i": "h"}
+	var spans []Span
+	for i, id := range []string{"i", "h", "a", "b", "c", "d", "e", "f", "g"} {
+		spans = append(spans, spanOf(id, parents[id], "x", id, Internal, i, i))
+	}
+	var tree func(nodes []*Node) string
+	tree = func(nodes []*Node) (s string) {
+		for _, n := range nodes {
+			s += n.ID
+			if len(n.Below) > 0 {
+				s += "(" + tree(n.Below) + ")"
+			}
+		}
+		return s
+	}
+	if got := tree(Group(spans)[0].Tree()); got != "a(b)cde(h(i)f(g))" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func BenchmarkTree(b *testing.B) {
+	for _, n := range []int{100, 1000, 10_000} {
+		deep := make([]Span, n)
+		for i := range deep {
+			deep[i] = spanOf(fmt.Sprint(i), fmt.Sprint(i-1), "x", "x", Internal, i, n)
+		}
+		t := &Group(deep)[0]
+		b.Run(fmt.Sprintf("deep=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				t.Tree()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/span")
+		})
+		// The other way round, as spans of one start may come: each link passes all below it.
+		back := slices.Clone(deep)
+		slices.Reverse(back)
+		t = &Trace{ID: t.ID, Spans: back}
+		b.Run(fmt.Sprintf("back=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				t.Tree()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/span")
+		})
 	}
 }

@@ -38,9 +38,10 @@ func Group(spans []Span) []Trace {
 	return all
 }
 
-// Failed reports whether a span of it failed.
+// Failed reports whether a span of it failed, or is of a request that was wrong, which is no
+// failure of the span's.
 func (t *Trace) Failed() bool {
-	return slices.ContainsFunc(t.Spans, func(s Span) bool { return s.Failed })
+	return slices.ContainsFunc(t.Spans, func(s Span) bool { return s.Failed || s.Text("openmas.code") != "" })
 }
 
 // Bounds are when it began and ended, as far as it is known.
@@ -58,27 +59,38 @@ func (t *Trace) Bounds() (start, end time.Time) {
 type Node struct {
 	*Span
 	Below []*Node
+
+	way  int  // which way up first passed it; see [Trace.Tree]
+	root bool // of a circle
 }
 
-// Tree returns the roots: spans without a parent, and those whose parent is not known.
+// Tree returns the roots: spans without a parent, those whose parent is not known, and one of each
+// circle, since what a stranger sends may go in circles.
 func (t *Trace) Tree() []*Node {
 	nodes := make(map[string]*Node, len(t.Spans))
 	for i := range t.Spans {
 		nodes[t.Spans[i].ID] = &Node{Span: &t.Spans[i]}
 	}
+	// Each way up ends where another one has passed, so that every span is passed once. A way that
+	// meets itself has found a circle.
+	for i := range t.Spans {
+		n := nodes[t.Spans[i].ID]
+		for n != nil && n.way == 0 {
+			n.way = i + 1
+			n = nodes[n.Parent]
+		}
+		if n != nil && n.way == i+1 {
+			n.root = true
+		}
+	}
 	var roots []*Node
 	for i := range t.Spans {
 		n := nodes[t.Spans[i].ID]
-		if parent := nodes[n.Parent]; parent != nil && parent != n && !parent.isBelow(n) {
+		if parent := nodes[n.Parent]; parent != nil && !n.root {
 			parent.Below = append(parent.Below, n)
 		} else {
 			roots = append(roots, n)
 		}
 	}
 	return roots
-}
-
-// isBelow reports whether n is somewhere below other: what a stranger sends may go in circles.
-func (n *Node) isBelow(other *Node) bool {
-	return slices.ContainsFunc(other.Below, func(b *Node) bool { return b == n || n.isBelow(b) })
 }

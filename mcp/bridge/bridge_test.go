@@ -104,7 +104,7 @@ func TestBridge(t *testing.T) {
 // overBridge runs a bridge over some lines of a client, and returns what the client gets.
 func overBridge(t *testing.T, target client.Target, in string) ([]map[string]any, error) {
 	t.Helper()
-	out := &fixture.SyncBuffer{}
+	out := &testkit.Buffer{}
 	b, err := New(t.Context(), target, client.Options{}, strings.NewReader(in), out)
 	if err != nil {
 		return nil, err

@@ -1,9 +1,7 @@
 package bridge
 
 import (
-	"context"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -25,16 +23,7 @@ func newSite(t *testing.T, dir agent.Directory, o server.Options) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(g)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), fixture.Patience)
-		defer cancel()
-		if err := g.Drain(ctx); err != nil {
-			t.Errorf("drain: %v", err)
-		}
-		srv.Close()
-	})
-	return &site{g, srv.URL}
+	return &site{g, fixture.Serve(t, g)}
 }
 
 // tokens is an Identify hook: Bearer NAME is that user.

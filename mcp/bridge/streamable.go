@@ -172,7 +172,7 @@ func (u *streamableUplink) events(resp *http.Response, at *wire.LastEvent, take 
 			return fmt.Errorf("the answer's stream: %w", err)
 		}
 		heard = true
-		if data = bytes.TrimSpace(data); len(data) > 0 && (name == "" || name == "message") {
+		if data = bytes.TrimSpace(data); len(data) > 0 && wire.IsMessage(name, data) {
 			take(data)
 		}
 	}

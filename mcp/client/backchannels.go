@@ -4,20 +4,22 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"strconv"
 	"sync"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/internal/stack"
 )
 
 // maxNotices is how many notices of one call wait for a caller that is slow to take them. More are
-// lost.
+// lost, and told when the call is over.
 const maxNotices = 1024
 
 // backChannels are the calls in flight that have a back-channel: where the server's questions and
 // notices find who they are for.
 type backChannels struct {
+	log     *slog.Logger
 	mu      sync.Mutex
 	last    uint64
 	byToken map[string]*backChannel
@@ -26,145 +28,117 @@ type backChannels struct {
 
 // A backChannel is one of them. A nil one is a call that nobody listens to.
 type backChannel struct {
-	token string // the progress token
-	id    string // the call's
-	back  agent.BackChannel
-	ctx   context.Context // the call's
-
-	mu         sync.Mutex
-	queue      []agent.Notice
-	delivering bool          // deliver runs
-	closed     bool          // no more notices are taken
-	drained    chan struct{} // closed when over and not busy
+	token   string // the progress token
+	id      string // the call's
+	back    agent.BackChannel
+	ctx     context.Context // the call's
+	log     *slog.Logger
+	notices calls.Notices
 }
 
 // add registers c, if it has a back-channel. close must follow.
-func (fs *backChannels) add(ctx context.Context, c *agent.Call) *backChannel {
+func (bs *backChannels) add(ctx context.Context, c *agent.Call) *backChannel {
 	if c.Back == nil {
 		return nil
 	}
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	if fs.byToken == nil {
-		fs.byToken, fs.byID = map[string]*backChannel{}, map[string]*backChannel{}
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	if bs.byToken == nil {
+		bs.byToken, bs.byID = map[string]*backChannel{}, map[string]*backChannel{}
 	}
-	f := newBackChannel(ctx, c.Back)
-	f.token, f.id = fs.tokenLocked(), c.ID
-	fs.byToken[f.token] = f
-	if f.id != "" {
-		fs.byID[f.id] = f
+	b := newBackChannel(ctx, bs.log, c.Back)
+	b.token, b.id = bs.tokenLocked(), c.ID
+	bs.byToken[b.token] = b
+	if b.id != "" {
+		bs.byID[b.id] = b
 	}
-	return f
+	return b
 }
 
-func newBackChannel(ctx context.Context, back agent.BackChannel) *backChannel {
-	return &backChannel{back: back, ctx: ctx, drained: make(chan struct{})}
+func newBackChannel(ctx context.Context, log *slog.Logger, back agent.BackChannel) *backChannel {
+	b := &backChannel{back: back, ctx: ctx, log: log}
+	b.notices.Limit, b.notices.To = maxNotices, b
+	return b
 }
 
-func (fs *backChannels) tokenLocked() string {
-	fs.last++
-	return "om-" + strconv.FormatUint(fs.last, 10)
+func (bs *backChannels) tokenLocked() string {
+	bs.last++
+	return "om-" + strconv.FormatUint(bs.last, 10)
 }
 
 // close ends what add began.
-func (fs *backChannels) close(ctx context.Context, f *backChannel) {
-	if f == nil {
+func (bs *backChannels) close(ctx context.Context, b *backChannel) {
+	if b == nil {
 		return
 	}
-	fs.mu.Lock()
-	delete(fs.byToken, f.token)
-	if fs.byID[f.id] == f { // two attempts at one call have the same id
-		delete(fs.byID, f.id)
+	bs.mu.Lock()
+	delete(bs.byToken, b.token)
+	if bs.byID[b.id] == b { // two attempts at one call have the same id
+		delete(bs.byID, b.id)
 	}
-	fs.mu.Unlock()
-	f.finish(ctx)
+	bs.mu.Unlock()
+	b.finish(ctx)
 }
 
 // finish ends the taking of notices. What has arrived is delivered first, as long as ctx allows.
-func (f *backChannel) finish(ctx context.Context) {
-	f.mu.Lock()
-	f.closed = true
-	if !f.delivering {
-		close(f.drained)
-	}
-	f.mu.Unlock()
+func (b *backChannel) finish(ctx context.Context) {
 	select {
-	case <-f.drained:
+	case <-b.notices.Close():
 	case <-ctx.Done():
+	}
+	if n := b.notices.Lost(); n > 0 {
+		b.log.Info("notices of a call were dropped: the server sent them faster than the caller took them",
+			"call", b.id, "dropped", n, "limit", maxNotices)
 	}
 }
 
 // find returns the back-channel of a call id, or with none the only one there is.
-func (fs *backChannels) find(id string) *backChannel {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
+func (bs *backChannels) find(id string) *backChannel {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
 	if id != "" {
-		return fs.byID[id]
+		return bs.byID[id]
 	}
-	if len(fs.byToken) == 1 {
-		for _, f := range fs.byToken {
-			return f
+	if len(bs.byToken) == 1 {
+		for _, b := range bs.byToken {
+			return b
 		}
 	}
 	return nil
 }
 
 // open is how many calls could be asked.
-func (fs *backChannels) open() int {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	return len(fs.byToken)
+func (bs *backChannels) open() int {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	return len(bs.byToken)
 }
 
 // byProgress finds the call of a progress token.
-func (fs *backChannels) byProgress(token string) *backChannel {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	return fs.byToken[token]
+func (bs *backChannels) byProgress(token string) *backChannel {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	return bs.byToken[token]
 }
 
 // notify queues a notice. It does not wait: the goroutine that reads for all calls must not depend
 // on one caller.
-func (f *backChannel) notify(log *slog.Logger, n agent.Notice) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.closed || len(f.queue) >= maxNotices {
+func (b *backChannel) notify(n agent.Notice) {
+	if err := b.notices.Add(n); err != nil {
+		b.log.Debug("a notice did not reach its caller", "call", b.id, "error", err)
+	}
+}
+
+// Deliver implements [calls.Receiver]: it calls the back-channel, whose code is a stranger's, until
+// the call's context ends.
+func (b *backChannel) Deliver(n agent.Notice) {
+	if b.ctx.Err() != nil {
 		return
 	}
-	f.queue = append(f.queue, n)
-	if !f.delivering {
-		f.delivering = true
-		go f.deliver(log) // close waits for it
-	}
-}
-
-// deliver hands the queue over, in its order, and ends when it is empty.
-func (f *backChannel) deliver(log *slog.Logger) {
-	for {
-		f.mu.Lock()
-		batch := f.queue
-		f.queue = nil
-		if len(batch) == 0 || f.ctx.Err() != nil {
-			f.delivering = false
-			if f.closed {
-				close(f.drained)
-			}
-			f.mu.Unlock()
-			return
-		}
-		f.mu.Unlock()
-		for _, n := range batch {
-			callNotify(f.ctx, log, f.back, n)
-		}
-	}
-}
-
-// callNotify calls back, whose code is a stranger's.
-func callNotify(ctx context.Context, log *slog.Logger, back agent.BackChannel, n agent.Notice) {
 	defer func() {
 		if p := recover(); p != nil {
-			log.ErrorContext(ctx, "panic in a back-channel", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			b.log.ErrorContext(b.ctx, "panic in a back-channel", "panic", fmt.Sprint(p), "stack", stack.OfPanic())
 		}
 	}()
-	back.Notify(ctx, n)
+	b.back.Notify(b.ctx, n)
 }

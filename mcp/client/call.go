@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/openmas/openmas/agent"
@@ -18,7 +19,7 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 		if err := s.Err(); err != nil {
 			return nil, err
 		}
-		return nil, agent.Refusedf(agent.CodeUnavailable, "%s: the session is ending", c.Target())
+		return nil, agent.Refusedf(agent.CodeUnavailable, "%s: %w", c.Target(), endedError{errEnding})
 	}
 	defer s.gate.Leave()
 	if err := ctx.Err(); err != nil {
@@ -31,13 +32,16 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 	if len(c.Input) > 0 && (!json.Valid(c.Input) || !utf8.Valid(c.Input)) {
 		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: the input is no JSON in UTF-8", c.Target())
 	}
+	sent := calls.SentBy(ctx)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer s.calls.remove(s.calls.add(cancel))
-
 	f := s.backs.add(ctx, c)
 	defer s.backs.close(ctx, f)
 	ctx, note := withNote(ctx)
+	if sent != nil {
+		note.Time()
+	}
+	defer s.calls.remove(s.calls.add(ctx, cancel, note))
 	if s.link.http != nil && !s.target.Trusted { // our own read `_meta`
 		note.traces = wire.TraceHeaders(c.Meta, s.target.Baggage)
 	}
@@ -46,11 +50,14 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 		out.token = f.token
 	}
 	res, err := s.callInRounds(ctx, out)
-	if sent := calls.SentBy(ctx); sent != nil {
+	if sent != nil {
 		s.describe(sent, note)
 	}
 	if why := note.failed.Load(); why != nil && err != nil {
 		err = *why
+	}
+	if err == nil || note.rpc.Load() != nil {
+		s.life.hear()
 	}
 	if err != nil {
 		if lost := s.forgotten(ctx, c, note, err); lost != nil {
@@ -60,6 +67,10 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 	}
 	return res, nil
 }
+
+// handOver is what a request may wait for its writer without that being told: less is the time in
+// which one goroutine wakes the other.
+const handOver = time.Millisecond
 
 // describe tells what the call that n is about was sent as.
 func (s *Session) describe(r *calls.Request, n *note) {
@@ -73,5 +84,8 @@ func (s *Session) describe(r *calls.Request, n *note) {
 	}
 	if u := s.link.endpoint; u != nil {
 		r.Peer = u.Host
+	}
+	if waited := n.Waited(); waited >= handOver {
+		r.Queued += waited
 	}
 }

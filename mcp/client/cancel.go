@@ -2,13 +2,16 @@ package client
 
 import (
 	"context"
+	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
@@ -22,47 +25,67 @@ func crashesOnCancel(hello *sdk.InitializeResult) bool {
 		len(hello.Capabilities.Experimental) == 0
 }
 
-// cancelFilter keeps cancellations from the server once spare is set. It is for transports other
-// than HTTP, see [roundTripper].
-type cancelFilter struct {
+// notices passes on what the SDK sends on a connection, but for cancellations once keep is set, and
+// for failures to notify the server that the handshake is over: they cost a warning. It is for
+// transports whose POSTs [roundTripper] leaves alone.
+type notices struct {
 	sdk.Transport
 	keep *atomic.Bool
+	log  *slog.Logger
 }
 
-func (t *cancelFilter) Connect(ctx context.Context) (sdk.Connection, error) {
+func (t *notices) Connect(ctx context.Context) (sdk.Connection, error) {
 	c, err := t.Transport.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &cancelFilterConn{c, t.keep}, nil
+	return &noticesConn{c, t}, nil
 }
 
-type cancelFilterConn struct {
+type noticesConn struct {
 	sdk.Connection
-	keep *atomic.Bool
+	t *notices
 }
 
-func (c *cancelFilterConn) Write(ctx context.Context, msg jsonrpc.Message) error {
-	if req, ok := msg.(*jsonrpc.Request); ok && req.Method == wire.MethodCancelled && c.keep.Load() {
+func (c *noticesConn) Write(ctx context.Context, msg jsonrpc.Message) error {
+	req, _ := msg.(*jsonrpc.Request)
+	if req != nil && req.Method == wire.MethodCancelled && c.t.keep.Load() {
 		return nil
 	}
-	return c.Connection.Write(ctx, msg)
+	err := c.Connection.Write(ctx, msg)
+	var status *wire.HTTPError
+	if req != nil && req.Method == codec.MethodInitialized && errors.As(err, &status) && ctx.Err() == nil {
+		warnInitialized(c.t.log, status.Status)
+		return nil
+	}
+	return err
 }
 
-// maxCancellation is the size of a POST that may be a cancellation.
-const maxCancellation = 64 << 10
+// warnInitialized says that a server refused to hear that the handshake is over. It is of no use
+// without it if it waits for that, which the next request shows.
+func warnInitialized(log *slog.Logger, status int) {
+	log.Warn("the server refused a notification, which has no answer: it is asked all the same", "method",
+		codec.MethodInitialized, "status", status)
+}
 
-// isCancellation reports whether r posts one. The body can still be read afterwards.
-func isCancellation(r *http.Request) bool {
-	if r.Method != http.MethodPost || r.GetBody == nil || r.ContentLength <= 0 || r.ContentLength > maxCancellation {
-		return false
+// maxNotice is the size of a POST that may be a notification without much to say.
+const maxNotice = 64 << 10
+
+// posted is the method of the notification that r posts; empty: it is something else, or large. The
+// body can still be read afterwards.
+func posted(r *http.Request) string {
+	if r.Method != http.MethodPost || r.GetBody == nil || r.ContentLength <= 0 || r.ContentLength > maxNotice {
+		return ""
 	}
 	body, err := r.GetBody()
 	if err != nil {
-		return false
+		return ""
 	}
 	msg, err := io.ReadAll(body)
 	_ = body.Close() // it is in memory
 	var env wire.Envelope
-	return err == nil && env.Scan(msg) && string(env.Method) == wire.MethodCancelled
+	if err != nil || !env.Scan(msg) || env.ID != nil {
+		return ""
+	}
+	return string(env.Method)
 }

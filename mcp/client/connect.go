@@ -10,7 +10,6 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
-	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
 // Connect makes a session to the server: it starts the program if there is one, connects,
@@ -45,46 +44,49 @@ func Connect(ctx context.Context, t Target, o Options) (*Session, error) {
 
 // attempt is Connect with one protocol.
 func attempt(ctx context.Context, t Target, o Options, version string) (*Session, error) {
-	ctx, trace := wire.WithTrace(ctx)
+	ctx, note := withNote(ctx)
 	st := &steps{tell: o.OnStep}
 	l, err := dial(ctx, t, o, st)
 	if err == nil {
 		var s *Session
-		if s, err = open(ctx, t, o, l, version, st); err == nil {
+		if s, err = open(ctx, t, o, l, version, st, note); err == nil {
 			return s, nil
 		}
 	}
-	return nil, explain(ctx, &t, o, l, trace, st.last(), err)
+	return nil, explain(ctx, &t, o, l, note, st.last(), err)
 }
 
 // open initializes a session on the link and starts its goroutines.
-func open(ctx context.Context, t Target, o Options, l *link, version string, st *steps) (*Session, error) {
+func open(ctx context.Context, t Target, o Options, l *link, version string, st *steps, said *note) (*Session,
+	error) {
 	s := newSession(t, o, l)
 	if l.conn != nil {
 		l.conn.SetHook(s.hook)
 	}
+	defer s.calls.remove(s.calls.add(ctx, func(error) {}, said)) // there is one request at a time
 	if l.http != nil {
-		l.http.hook = s.hook
+		l.http.hook, l.http.hello, l.http.waits = s.hook, s.mendHello, s.calls.waits
 	}
 	client := sdk.NewClient(&sdk.Implementation{Name: clientName, Version: o.Version}, s.clientOptions())
 	client.AddReceivingMiddleware(s.receive)
 	var over atomic.Bool
 	defer over.Store(true)
-	client.AddSendingMiddleware(s.recordDiscover, st.asked(&over))
+	client.AddSendingMiddleware(s.recordDiscover, st.asked(&over), sendInputs, s.discovers)
 
 	done := abortable(ctx, l.abort)
 	// Unless the owner says so, servers are asked nothing that older ones do not know: some crash
 	// at it.
 	transport := l.transport
-	if l.http != nil {
+	if s.keepCancels = new(atomic.Bool); l.http != nil {
 		s.keepCancels = &l.http.keepCancels
-	} else {
-		s.keepCancels = new(atomic.Bool)
-		transport = &cancelFilter{transport, s.keepCancels}
+	}
+	if l.conn != nil {
+		transport = &notices{transport, s.keepCancels, o.Logger}
 	}
 	cs, err := client.Connect(ctx, transport, &sdk.ClientSessionOptions{ProtocolVersion: version})
 	if err == nil {
 		s.sdk = cs
+		s.greeted.Store(true)
 		if !s.stateless() {
 			s.statelessMeta = nil // the server did not want to hear it
 		}
@@ -101,10 +103,7 @@ func open(ctx context.Context, t Target, o Options, l *link, version string, st 
 			sender.after, sender.other = &s.after, s.receiveOther
 			s.fast = sender
 		}
-		err = s.finishHandshake(ctx)
-	}
-	if !done() && err == nil {
-		err = context.Cause(ctx)
+		err = s.finishHandshake(ctx, done)
 	}
 	if err != nil {
 		s.end(err)
@@ -126,6 +125,7 @@ const clientName = "openmas"
 func (s *Session) start() {
 	s.work.Go(s.relist)
 	s.work.Go(s.keepAlive)
+	s.work.Go(s.watchProgram)
 	go s.supervise() // owned by gone
 }
 
@@ -141,11 +141,10 @@ func (s *Session) clientOptions() *sdk.ClientOptions {
 			Sampling:    &sdk.SamplingCapabilities{Tools: &sdk.SamplingToolsCapabilities{}},
 			Elicitation: &sdk.ElicitationCapabilities{Form: &sdk.FormElicitationCapabilities{}},
 		},
-		ElicitationHandler: s.elicit, // not in receive: the SDK checks the schema before and the answer after
 		ProgressNotificationHandler: func(_ context.Context, r *sdk.ProgressNotificationClientRequest) {
 			if token, ok := r.Params.ProgressToken.(string); ok {
-				s.onProgress(token, agent.ProgressNotice{Progress: r.Params.Progress, Total: r.Params.Total,
-					Message: r.Params.Message})
+				s.onProgress(token, agent.Notice{Progress: &agent.ProgressNotice{Progress: r.Params.Progress,
+					Total: r.Params.Total, Message: r.Params.Message}})
 			}
 		},
 		LoggingMessageHandler: func(_ context.Context, r *sdk.LoggingMessageRequest) {
@@ -153,8 +152,8 @@ func (s *Session) clientOptions() *sdk.ClientOptions {
 			if err != nil {
 				return // cannot happen to what was decoded from JSON
 			}
-			s.onLog(callIDOf(r.Params.Meta), agent.LogNotice{Level: codec.FromLevel(string(r.Params.Level)),
-				Logger: r.Params.Logger, Data: data})
+			s.onLog(callIDOf(r.Params.Meta), agent.Notice{Log: &agent.LogNotice{
+				Level: codec.FromLevel(string(r.Params.Level)), Logger: r.Params.Logger, Data: data}})
 		},
 		ResourceUpdatedHandler: func(_ context.Context, r *sdk.ResourceUpdatedNotificationRequest) {
 			if s.opts.OnUpdated != nil {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp"
@@ -84,17 +85,21 @@ func LastLines(err error) []string {
 
 // explain turns the failure of a handshake into one error for people, and clears up. asked is what
 // the server was to do then.
-func explain(ctx context.Context, t *Target, o Options, l *link, trace *wire.Trace, asked step, err error) error {
+func explain(ctx context.Context, t *Target, o Options, l *link, said *note, asked step, err error) error {
+	over := ctx.Err() != nil // what follows takes time
+	if why := said.failed.Load(); why != nil {
+		err = *why // the SDK's words are about what it got in its place
+	} else if why := l.lost(); why != nil && (errors.Is(err, sdk.ErrConnectionClosed) || isLocal(err)) {
+		err = why
+	}
 	out := &ConnectError{Target: t.String(), Reason: ReasonFailed, Err: codec.WithoutURL(err)}
 	code := agent.CodeUnavailable
-	var exit *child.ExitError
 	var status *wire.HTTPError
 	if !errors.As(err, &status) {
-		status = trace.HTTPError()
+		status = said.HTTPError()
 	}
-	if !errors.As(err, &exit) && ctx.Err() == nil && errors.Is(err, io.EOF) {
-		exit = l.awaitExit() // else its end is our doing
-	}
+	forgotten := errors.Is(err, sdk.ErrSessionMissing)
+	status = said.told(status)
 	var start *startError
 	var rpc *jsonrpc.Error
 	if l != nil && l.http != nil && status == nil {
@@ -104,21 +109,31 @@ func explain(ctx context.Context, t *Target, o Options, l *link, trace *wire.Tra
 	}
 	refused, where := versionRefused(err), undecodable(err)
 	var large *wire.TooLargeError
+	isLarge, isError := errors.As(err, &large), errors.As(err, &rpc) && !isLocal(err)
+	var exit *child.ExitError
+	if !errors.As(err, &exit) && !over && status == nil && refused == "" && where == "" && !isNotMCP(err) && !isLarge &&
+		!isError {
+		exit = l.awaitExit() // else there was an answer, or its end is our doing
+	}
 	switch {
 	case errors.As(err, &start):
 		out.Reason, code, out.Err = ReasonNoProgram, agent.CodeNotFound, start.err
 	case exit != nil:
-		out.Reason, out.Err = ReasonExited, fmt.Errorf("%w before it %s", exit, asked.past())
-	case ctx.Err() != nil && errors.Is(context.Cause(ctx), errHandshake):
+		out.Reason, out.Err = ReasonExited, fmt.Errorf("%w before it %s%s", exit, asked.past(), l.junk())
+	case over && errors.Is(context.Cause(ctx), errHandshake):
 		out.Reason = ReasonTimeout
 		out.Err = fmt.Errorf("it did not %s within %v%s%s", asked, o.HandshakeTimeout, inBrackets(o.TimeoutKey),
 			l.junk())
-	case ctx.Err() != nil:
+	case over:
 		out.Reason, code = ReasonTimeout, agent.CodeOf(ctx.Err())
 		out.Err = fmt.Errorf("given up before it %s: %w", asked.past(), context.Cause(ctx))
 	case status != nil:
 		out.Reason, out.Status, code = ReasonStatus, status.Status, statusCode(status.Status, false)
 		out.Err = fmt.Errorf("the server answered %w%s", status, statusHint(t, status.Status))
+		if asked.later() {
+			out.Err = fmt.Errorf("the server answered initialize, and %s with %w%s", asked.what(), status,
+				laterHint(status.Status, forgotten))
+		}
 	case isRefused(err):
 		out.Reason = ReasonRefused
 		out.Err = fmt.Errorf("nothing listens there (%w): is the server running, on this host and port?",
@@ -128,14 +143,16 @@ func explain(ctx context.Context, t *Target, o Options, l *link, trace *wire.Tra
 	case isNotMCP(err):
 		out.Reason, code = ReasonNotMCP, agent.CodeUnimplemented
 		out.Err = fmt.Errorf("what answers is no MCP server of this transport: %w", codec.WithoutURL(err))
-	case errors.As(err, &large) && large.Inbound:
+	case isLarge && large.Inbound:
 		code, out.Err = agent.CodeResourceExhausted, fmt.Errorf("%s: %s", asked.what(), o.tooLarge(large))
 	case where != "":
 		out.Reason, code = ReasonNotMCP, agent.CodeUnimplemented
 		out.Err = fmt.Errorf("its answer to %s does not decode: %s", asked.what(), where)
-	case errors.As(err, &rpc) && !isLocal(err):
+	case isError:
 		out.Reason = ReasonError
 		out.Err = fmt.Errorf("it %s with error %d: %w", asked.past(), rpc.Code, rpc)
+	case l != nil && l.line != nil && errors.Is(err, io.EOF):
+		out.Err = fmt.Errorf("it closed its output before it %s, and runs on%s", asked.past(), l.junk())
 	}
 	l.discard(context.WithoutCancel(ctx))
 	if l != nil && l.child != nil {
@@ -195,6 +212,19 @@ func statusHint(t *Target, status int) string {
 		return fmt.Sprintf(": check the path, and whether the server speaks %s instead of %s", other, t.Transport)
 	}
 	return ""
+}
+
+// laterHint is statusHint for a request that follows one that was answered well: the path is right.
+func laterHint(status int, forgotten bool) string {
+	switch {
+	case forgotten:
+		return ": it has forgotten the session that it had just begun; do several servers share this url, or did it restart?"
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return ": check the headers, it wants a token or another one for this request"
+	case status < http.StatusBadRequest:
+		return "" // a redirect, which says what to do
+	}
+	return ": the path is right; the server's own log should say why"
 }
 
 // isRefused reports whether nobody answered at the address.

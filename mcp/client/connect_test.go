@@ -16,6 +16,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
@@ -38,6 +39,11 @@ func TestConnectLaunched(t *testing.T) {
 			// The program ends in the middle of a call.
 			_, err := call(t.Context(), s, "die", nil, nil)
 			fixture.WantError(t, err, agent.CodeOutcomeUnknown, false)
+			if !strings.Contains(err.Error(), "there was no answer: the session ended: ") ||
+				!strings.Contains(err.Error(), "exited with code 3") || errors.Is(err, communicator.ErrEnded) ||
+				!strings.Contains(strings.Join(LastLines(err), "\n"), "badly wrong") {
+				t.Errorf("the call: %v; last lines: %q", err, LastLines(err))
+			}
 			await(t, s.Done(), "Done")
 			if err := s.Err(); !strings.Contains(err.Error(), "exited with code 3") ||
 				strings.Contains(err.Error(), "badly wrong") ||
@@ -46,6 +52,9 @@ func TestConnectLaunched(t *testing.T) {
 			}
 			_, err = call(t.Context(), s, "echo", nil, nil)
 			fixture.WantError(t, err, agent.CodeUnavailable, true)
+			if !errors.Is(err, communicator.ErrEnded) {
+				t.Errorf("%v is not marked", err)
+			}
 		})
 	}
 }
@@ -92,7 +101,14 @@ func TestConnectFails(t *testing.T) {
 		_, _ = io.WriteString(w, "<html>Welcome!</html>")
 	})
 	mux.HandleFunc("/login", func(w http.ResponseWriter, r *http.Request) {
-		http.Error(w, "who are you?", http.StatusUnauthorized)
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+		http.Error(w, "who are you? "+strings.Repeat("go away ", 100), http.StatusUnauthorized)
+	})
+	mux.HandleFunc("/closed", func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "closed on\nsundays", http.StatusForbidden)
+	})
+	mux.HandleFunc("/broken", func(w http.ResponseWriter, r *http.Request) {
+		http.Error(w, "no database", http.StatusInternalServerError)
 	})
 	mux.HandleFunc("/busy", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "7")
@@ -125,10 +141,22 @@ func TestConnectFails(t *testing.T) {
 			"text/html"},
 		"sse wrong path":  {url(mcp.SSE, web.URL+"/nowhere"), 0, ReasonStatus, agent.CodeNotFound, "404"},
 		"http wrong path": {url(mcp.Streamable, web.URL+"/nowhere"), 0, ReasonStatus, agent.CodeNotFound, "404"},
-		"sse login":       {url(mcp.SSE, web.URL+"/login"), 0, ReasonStatus, agent.CodeUnauthenticated, "401"},
-		"http login":      {url(mcp.Streamable, web.URL+"/login"), 0, ReasonStatus, agent.CodeUnauthenticated, "401"},
-		"sse busy":        {url(mcp.SSE, web.URL+"/busy"), 0, ReasonStatus, agent.CodeUnavailable, "503"},
-		"http busy":       {url(mcp.Streamable, web.URL+"/busy"), 0, ReasonStatus, agent.CodeUnavailable, "503"},
+		"sse login": {url(mcp.SSE, web.URL+"/login"), 0, ReasonStatus, agent.CodeUnauthenticated,
+			"401 Unauthorized: who are you? go away"},
+		"http login": {url(mcp.Streamable, web.URL+"/login"), 0, ReasonStatus, agent.CodeUnauthenticated,
+			"401 Unauthorized: who are you? go away"},
+		"sse challenge": {url(mcp.SSE, web.URL+"/login"), 0, ReasonStatus, agent.CodeUnauthenticated,
+			`… (WWW-Authenticate: Bearer error="invalid_token")`},
+		"http challenge": {url(mcp.Streamable, web.URL+"/login"), 0, ReasonStatus, agent.CodeUnauthenticated,
+			`… (WWW-Authenticate: Bearer error="invalid_token")`},
+		"sse closed": {url(mcp.SSE, web.URL+"/closed"), 0, ReasonStatus, agent.CodePermissionDenied,
+			"closed on sundays"},
+		"http closed": {url(mcp.Streamable, web.URL+"/closed"), 0, ReasonStatus, agent.CodePermissionDenied,
+			"closed on sundays"},
+		"http broken": {url(mcp.Streamable, web.URL+"/broken"), 0, ReasonStatus, agent.CodeUnavailable,
+			"500 Internal Server Error: no database"},
+		"sse busy":  {url(mcp.SSE, web.URL+"/busy"), 0, ReasonStatus, agent.CodeUnavailable, "503"},
+		"http busy": {url(mcp.Streamable, web.URL+"/busy"), 0, ReasonStatus, agent.CodeUnavailable, "503"},
 		"sse silent": {url(mcp.SSE, web.URL+"/silent"), short, ReasonTimeout, agent.CodeUnavailable,
 			"within 300ms"},
 		"http silent": {url(mcp.Streamable, web.URL+"/silent"), short, ReasonTimeout, agent.CodeUnavailable,

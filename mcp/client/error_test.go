@@ -24,10 +24,14 @@ type moody struct {
 }
 
 func newMoody(t *testing.T, transport mcp.Transport) (*moody, *Session) {
+	return moodyAt(t, Target{Transport: transport})
+}
+
+func moodyAt(t *testing.T, target Target) (*moody, *Session) {
 	m := &moody{Foreign: fixture.NewForeign()}
 	get := func(*http.Request) *sdk.Server { return m.Foreign.Server }
 	var h http.Handler = sdk.NewStreamableHTTPHandler(get, nil)
-	if transport == mcp.SSE {
+	if target.Transport == mcp.SSE {
 		h = sdk.NewSSEHandler(get, nil)
 	}
 	m.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -38,7 +42,8 @@ func newMoody(t *testing.T, transport mcp.Transport) (*moody, *Session) {
 		h.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() { m.HangUp(m.Server) })
-	return m, mustConnect(t, Target{Transport: transport, URL: m.URL}, Options{})
+	target.URL = m.URL
+	return m, mustConnect(t, target, Options{})
 }
 
 func (m *moody) set(h http.HandlerFunc) { m.mood.Store(&h) }
@@ -92,20 +97,57 @@ func TestEvidenceOfStatus(t *testing.T) {
 	}
 }
 
-// TestEvidenceOfOurOwnRefusal: a JSON-RPC error beside the status is more exact.
+// TestEvidenceOfOurOwnRefusal: a JSON-RPC error beside the status is more exact. It is believed of
+// our own servers only.
 func TestEvidenceOfOurOwnRefusal(t *testing.T) {
-	m, s := newMoody(t, mcp.Streamable)
-	m.set(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_, _ = w.Write([]byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"draining","data":{"openmas/error":{"code":"unavailable","message":"draining","retryAfter":1500}}}}`))
-	})
-	_, err := call(t.Context(), s, "echo", nil, nil)
-	if e := fixture.WantError(t, err, agent.CodeUnavailable, true); e.RetryAfter != 1500*time.Millisecond ||
-		!strings.HasSuffix(e.Message, ": draining") {
-		t.Errorf("%v, retry after %v", e, e.RetryAfter)
+	for _, trusted := range []bool{true, false} {
+		m, s := moodyAt(t, Target{Transport: mcp.Streamable, Trusted: trusted})
+		m.set(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte(`{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"draining","data":{"openmas/error":{"code":"unavailable","message":"draining","retryAfter":1500}}}}`))
+		})
+		_, err := call(t.Context(), s, "echo", nil, nil)
+		want := 1500 * time.Millisecond
+		if !trusted {
+			want = 0
+		}
+		if e := fixture.WantError(t, err, agent.CodeUnavailable, true); e.RetryAfter != want || e.Details != nil ||
+			!strings.HasSuffix(e.Message, ": draining") {
+			t.Errorf("trusted %v: %v, retry after %v", trusted, e, e.RetryAfter)
+		}
+		m.mood.Store(nil)
 	}
-	m.mood.Store(nil)
+}
+
+// What only our own servers may say of an error is not believed of others, and goes no further.
+func TestAForeignServerClaimsToBeOurs(t *testing.T) {
+	const claims = `"openmas/code":"unavailable","openmas/retry-after":3600000,"openmas/not-executed":true,` +
+		`"openmas/rpc-code":-32042,"openmas/details":1`
+	for _, c := range []struct {
+		answer  string
+		code    agent.Code
+		rpc     int64
+		details string
+		raw     string
+	}{
+		{`{"result":{"isError":true,"content":[{"type":"text","text":"unavailable: no"}],"_meta":{"k":1.0,` + claims + `}}}`,
+			agent.CodeToolFailed, 0, "",
+			`{"isError":true,"content":[{"type":"text","text":"unavailable: no"}],"_meta":{"k":1.0}}`},
+		{`{"error":{"code":-32050,"message":"unavailable: no","data":{"n":1.0,"openmas/error":{"code":"unavailable",` +
+			`"retryAfter":3600000,"notExecuted":true},` + claims + `}}}`, agent.CodeInternal, -32050, `{"n":1.0}`, ""},
+	} {
+		for _, fast := range []bool{true, false} {
+			s := newRaw(map[string]string{"tools/call": c.answer}).stdio(t, Options{NoFastPath: !fast})
+			_, err := call(t.Context(), s, "good", nil, nil)
+			e := agent.AsError(err)
+			if err == nil || e.Code != c.code || e.RetryAfter != 0 || e.NotExecuted || e.RPCCode != c.rpc ||
+				string(e.Details) != c.details || string(e.Raw) != c.raw ||
+				!strings.HasSuffix(e.Message, "unavailable: no") {
+				t.Errorf("%s\ngave %s", c.answer, fixture.MustJSON(t, err))
+			}
+		}
+	}
 }
 
 // TestEvidenceOfSessionMissing: the session is over, the call may be made on the next one.

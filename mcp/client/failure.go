@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
@@ -23,11 +24,12 @@ func (s *Session) failure(ctx context.Context, c *agent.Call, n *note, err error
 	// The server may answer a call that is canceled before the cancellation is noticed here.
 	late := ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.Cause(s.ctx))
 	if errors.As(err, &e) && (!late || e.NotExecuted) {
-		return e
+		return s.unknownTool(c, e)
 	}
 	sent := n.Sent()
 	if sent && ctx.Err() != nil {
 		s.abandoned.Store(true)
+		s.life.giveUp(ctx)
 	}
 	status := n.HTTPError()
 	var large *wire.TooLargeError
@@ -44,18 +46,57 @@ func (s *Session) failure(ctx context.Context, c *agent.Call, n *note, err error
 	if e, ok := codec.FromRPCError(err, s.target.Trusted); ok && sent && !isLocal(err) {
 		return e
 	}
+	err, ended := s.endOr(ctx, err)
 	if !sent {
-		return agent.Refusedf(agent.CodeUnavailable, "%s: not sent: %w", c.Target(), s.endOr(err))
+		if ended {
+			err = endedError{err}
+		}
+		return agent.Refusedf(agent.CodeUnavailable, "%s: not sent: %w", c.Target(), err)
 	}
-	return agent.Errorf(agent.CodeOutcomeUnknown, "%s: sent, but there was no answer: %w", c.Target(), s.endOr(err))
+	return agent.Errorf(agent.CodeOutcomeUnknown, "%s: sent, but there was no answer: %w", c.Target(), err)
+}
+
+// unknownTool gives the error of a server that has no such tool, and says so in a result as a tool
+// does that failed, the code which other servers' answers lead to.
+func (s *Session) unknownTool(c *agent.Call, e *agent.Error) *agent.Error {
+	if c.Op != agent.OpTool || e.Code != agent.CodeToolFailed || s.target.Trusted {
+		return e
+	}
+	said := strings.ToLower(e.Message)
+	if strings.Contains(said, "tool") && strings.Contains(said, strings.ToLower(c.Name)) &&
+		(strings.Contains(said, "unknown") || strings.Contains(said, "not found")) {
+		if _, listed := s.Info().Tool(c.Name); !listed {
+			e.Code = agent.CodeNotFound
+		}
+	}
+	return e
 }
 
 // endOr is the session's end where that is the cause, which says more than what it did to one call.
-func (s *Session) endOr(err error) error {
-	if cause := context.Cause(s.ctx); cause != nil {
-		return cause
+// How a program has ended is known a moment after its connection.
+func (s *Session) endOr(ctx context.Context, err error) (cause error, ended bool) {
+	if s.link.child != nil && s.ctx.Err() == nil {
+		timer := time.NewTimer(exitGrace)
+		defer timer.Stop()
+		select {
+		case <-s.ending:
+			return s.why, true
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		if s.gate.IsShut() { // it has ended, and supervise finds out why
+			select {
+			case <-s.ending:
+				return s.why, true
+			case <-s.ctx.Done():
+			case <-ctx.Done():
+			}
+		}
 	}
-	return codec.WithoutURL(withoutMethod(err))
+	if cause := context.Cause(s.ctx); cause != nil {
+		return cause, true
+	}
+	return codec.WithoutURL(withoutMethod(err)), false
 }
 
 // refusal is the error that an HTTP status stands for, in the server's words if it has some.
@@ -104,6 +145,8 @@ func statusCode(status int, session bool) agent.Code {
 		return agent.CodeNotFound
 	case http.StatusMethodNotAllowed:
 		return agent.CodeUnimplemented
+	case http.StatusRequestTimeout, http.StatusTooEarly: // worth another attempt
+		return agent.CodeUnavailable
 	case http.StatusRequestEntityTooLarge, http.StatusTooManyRequests:
 		return agent.CodeResourceExhausted
 	}

@@ -64,6 +64,43 @@ func (s *Session) recordDiscover(next sdk.MethodHandler) sdk.MethodHandler {
 	}
 }
 
+// discovers asks a server of protocol 2026-07-28, which has no pings, for its versions in the place
+// of one. The SDK cannot be given the answer to that: it gets errAnswered.
+func (s *Session) discovers(next sdk.MethodHandler) sdk.MethodHandler {
+	return func(ctx context.Context, method string, r sdk.Request) (sdk.Result, error) {
+		cs, ok := r.GetSession().(*sdk.ClientSession)
+		if _, wanted := ctx.Value(discoverKey{}).(bool); !ok || !wanted || method != codec.MethodPing {
+			return next(ctx, method, r)
+		}
+		meta := sdk.Meta{}
+		if err := json.Unmarshal(append(append([]byte("{"), s.statelessMeta...), '}'), &meta); err != nil {
+			return nil, err
+		}
+		ask := &sdk.DiscoverRequest{Session: cs, Params: &sdk.DiscoverParams{Meta: meta}}
+		_, err := next(ctx, codec.MethodDiscover, ask)
+		if err == nil {
+			err = errAnswered
+		}
+		return nil, err
+	}
+}
+
+type discoverKey struct{}
+
+var errAnswered = errors.New("the server has answered")
+
+// ping asks a server for a sign of life.
+func ping(ctx context.Context, s *Session) error {
+	if !s.stateless() {
+		return s.sdk.Ping(ctx, nil)
+	}
+	err := s.sdk.Ping(context.WithValue(ctx, discoverKey{}, true), nil)
+	if errors.Is(err, errAnswered) {
+		return nil
+	}
+	return err
+}
+
 // takesFast reports whether a call can take the fast path. With protocol 2026-07-28 the SDK's
 // client carries the answers to questions, and over HTTP adds headers for arguments that a tool
 // wants there.

@@ -62,7 +62,7 @@ func (c *postSender) call(ctx context.Context, id codec.FastID, _ <-chan codec.R
 	if err != nil {
 		return answer, err
 	}
-	p := postReader{id: int64(id), log: c.http.log, maxFrame: c.http.maxFrame, resume: c.resume,
+	p := postReader{id: int64(id), log: c.http.log, maxFrame: c.http.maxFrame, resume: c.resume, waits: c.http.waits,
 		answer: func(env *wire.Envelope) { answer = codec.ReadResponse(env) },
 		other:  func(raw []byte, env *wire.Envelope) { c.other(ctx, raw, env) }}
 	if err = p.read(ctx, resp); errors.Is(err, errNotTaken) {

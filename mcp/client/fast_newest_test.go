@@ -109,17 +109,10 @@ func TestCancellationInTheNewestVersion(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, before := connect(t), g.FastCalls()
-			ctx, cancel := context.WithCancel(t.Context())
-			done := make(chan error, 1)
-			go func() { _, err := call(ctx, s, "echo_wait", fixture.Word{Word: "w"}, nil); done <- err }()
-			fixture.Receive(t, "the call", p.Started)
-			cancel()
-			if err := fixture.Receive(t, "the tool's end", p.Cancelled); err == nil {
-				t.Error("the tool was not cancelled")
-			}
-			if err := fixture.Receive(t, "the call's end", done); err == nil {
-				t.Error("the call was answered")
-			}
+			p.Cancels(t, func(ctx context.Context) error {
+				_, err := call(ctx, s, "echo_wait", fixture.Word{Word: "w"}, nil)
+				return err
+			})
 			if n := g.FastCalls() - before; n != 1 && !fixture.NoFastPath {
 				t.Errorf("%d calls took the fast path", n)
 			}

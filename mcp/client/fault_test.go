@@ -125,6 +125,10 @@ func TestAnswersThatCannotBeRead(t *testing.T) {
 		"a code that is a text":  {`{"error":{"code":"E_FAIL","message":"it broke"}}`, `it broke (code "E_FAIL")`},
 		"a fraction for a code":  {`{"error":{"code":1.5,"message":"it broke"}}`, `it broke (code 1.5)`},
 		"no object at all":       {`{"error":[7]}`, "an error without a message: [7]"},
+		"a request as well":      {`{"method":"tools/call","result":{"content":[]}}`, "a request and an answer at once"},
+		"an error and a request": {`{"method":"ping","params":{},"error":{"code":-1,"message":"m"}}`,
+			"a request and an answer at once"},
+		"all members": {`{"method":null,"params":null,"result":null,"error":{"code":-1,"message":"it broke"}}`, "it broke"},
 	} {
 		for way, connect := range map[string]func(*raw, *testing.T, Options) *Session{"stdio": (*raw).stdio,
 			"http": (*raw).http} {
@@ -195,13 +199,14 @@ func TestAnswersOverTheLimit(t *testing.T) {
 			})
 		}
 	}
-	// A list that is too large says so.
-	r := newRaw(map[string]string{"tools/list": `{"result":{"tools":[{"name":"` + text + `"}]}}`})
-	s, err := connectPipes(t.Context(), r.serve(t), Target{Name: "raw"}, Options{MaxFrame: limit,
-		FrameKey: "mcp.max_frame"})
-	if s != nil || agent.CodeOf(err) != agent.CodeResourceExhausted ||
-		!strings.Contains(err.Error(), "(mcp.max_frame)") {
-		t.Error(s, err)
+	// A list of tools that is too large costs the list, and says so.
+	for way, connect := range ways {
+		r := newRaw(map[string]string{"tools/list": `{"result":{"tools":[{"name":"` + text + `"}]}}`})
+		offered, left := names(connect(r, t, Options{MaxFrame: limit, FrameKey: "mcp.max_frame"}))
+		if len(offered) != 3 || len(left) != 1 || left[0].Name != "tools/list" ||
+			!strings.Contains(left[0].Reason, "(mcp.max_frame)") {
+			t.Errorf("%s: %q, %+v", way, offered, left)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,8 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
 // A step of a handshake is what the server is to do next: "answer initialize".
@@ -18,6 +21,12 @@ type step string
 
 // what is what it is to answer.
 func (s step) what() string { return strings.TrimPrefix(string(s), "answer ") }
+
+// later reports whether the server had answered something before.
+func (s step) later() bool {
+	what, answers := strings.CutPrefix(string(s), "answer ")
+	return answers && what != "initialize" && what != codec.MethodDiscover
+}
 
 // past is the step as something that was done: "answered initialize".
 func (s step) past() string {
@@ -56,6 +65,22 @@ func (s *steps) asked(over *atomic.Bool) sdk.Middleware {
 			return next(ctx, method, r)
 		}
 	}
+}
+
+// mendHello gives the answer that begins the session what it surely means, where a member of it has
+// the wrong type: the SDK would refuse the server for it.
+func (s *Session) mendHello(env *wire.Envelope) {
+	if s.greeted.Load() || env.Method != nil || len(env.Result) == 0 {
+		return
+	}
+	mended, odd := codec.MendHello(env.Result)
+	if len(odd) == 0 {
+		return
+	}
+	env.Result = mended
+	s.oddCapabilities.Store(slices.Contains(odd, "capabilities"))
+	s.log.Warn("the server's answer to the handshake is not as MCP has it: it is read as it is surely meant",
+		"members", strings.Join(odd, ", "))
 }
 
 // maxBuild bounds how long a program may say that it is being built: between the lines

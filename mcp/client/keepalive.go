@@ -13,49 +13,139 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/child"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
 const (
 	pingTimeout = 5 * time.Second
 	maxMisses   = 3
+	// latePing is how long a ping may go unanswered before the server is suspect, and how often it
+	// is asked again from then on.
+	latePing = 2 * time.Second
 )
 
-// keepAlive pings the server while no call is in flight: calls have deadlines of their own, and
-// some servers do nothing else while they work on one. After three misses in a row the session is
-// over: a frozen program, a connection that leads nowhere.
+// keepAlive pings a server that says nothing. One that does not answer is suspect, and asked again.
+// After three pings without a byte from it the session is over, if no call waits for it: a frozen
+// program, a connection that leads nowhere. While calls wait, silence is no proof, because some
+// servers do nothing else while they work on one. Then the session is over when the deadlines of
+// all that it had at the first of these pings have passed.
 func (s *Session) keepAlive() {
-	if s.opts.PingInterval < 0 || s.stateless() { // which has no pings
+	if s.opts.PingInterval < 0 {
 		return
 	}
 	ticker := time.NewTicker(s.opts.PingInterval)
 	defer ticker.Stop()
-	for misses := 0; ; {
+	for refused := 0; ; {
 		select {
 		case <-ticker.C:
 		case <-s.ctx.Done():
 			return
 		}
-		if s.gate.InFlight() > 0 {
+		if s.life.quiet() < s.opts.PingInterval/2 {
+			refused = 0
 			continue
 		}
-		sign := s.probe(s.ctx)
-		if sign.alive {
-			misses = 0
-			continue
+		switch sign, pings := s.insist(); {
+		case s.ctx.Err() != nil:
+			return
+		case sign.alive:
+			refused = 0
+		case sign.refused:
+			if refused++; refused == maxMisses {
+				s.end(fmt.Errorf("the session ended: the server refused the last of %d pings: it has forgotten the "+
+					"session", refused))
+				return
+			}
+		default:
+			s.end(fmt.Errorf("the session ended: %w", &PingError{pings}))
+			return
 		}
-		if misses++; misses < maxMisses {
-			continue
-		}
-		if sign.refused {
-			s.end(fmt.Errorf("the session ended: the server refused the last of %d pings: it has forgotten the session",
-				misses))
-		} else {
-			s.end(fmt.Errorf("the session ended: %w", &PingError{misses}))
-		}
-		return
 	}
 }
+
+// insist asks for a sign of life until there is one, or has to be none. A server that refuses pings
+// while calls are in flight is alive.
+func (s *Session) insist() (sign, int) {
+	asked, until := time.Now(), s.owed()
+	defer s.suspect(false)
+	for pings := 1; ; pings++ {
+		ctx, cancel := context.WithTimeout(s.ctx, latePing)
+		sign := s.probe(ctx)
+		if !sign.alive && !sign.refused {
+			<-ctx.Done() // what fails at once is not asked again at once
+		}
+		cancel()
+		switch {
+		case s.ctx.Err() != nil, sign.alive, sign.refused && s.gate.InFlight() == 0:
+			return sign, pings
+		case sign.refused, s.life.since(asked):
+			sign.alive = true
+			return sign, pings
+		case pings >= maxMisses && time.Now().After(until):
+			return sign, pings
+		}
+		s.suspect(true)
+	}
+}
+
+// suspect reports a change.
+func (s *Session) suspect(is bool) {
+	if s.life.suspect.Swap(is) == is {
+		return
+	}
+	if is {
+		s.log.Warn("the server does not answer a ping, it is asked again", "in_flight", s.gate.InFlight())
+	}
+	if s.opts.OnSuspect != nil {
+		s.opts.OnSuspect(is)
+	}
+}
+
+// owed is when the last of the calls that the server has to answer has no time left.
+func (s *Session) owed() time.Time {
+	until := s.calls.latest()
+	s.life.mu.Lock()
+	defer s.life.mu.Unlock()
+	if s.life.owed.After(until) {
+		until = s.life.owed
+	}
+	return until
+}
+
+// suspendedLook is the time between two looks at whether a program is suspended.
+const suspendedLook = 5 * time.Second
+
+// watchProgram ends the session when its program is suspended (SIGSTOP) at two looks in a row,
+// whether calls are in flight or not: it will answer none of them. The program is killed at once,
+// since it would not notice anything else.
+func (s *Session) watchProgram() {
+	if s.opts.PingInterval < 0 || s.link.child == nil || !child.SeesSuspension {
+		return
+	}
+	ticker := time.NewTicker(min(suspendedLook, s.opts.PingInterval))
+	defer ticker.Stop()
+	for before := false; ; {
+		select {
+		case <-ticker.C:
+		case <-s.ctx.Done():
+			return
+		}
+		suspended, wrapped := s.link.child.Suspended()
+		if suspended && wrapped && s.probe(s.ctx).alive {
+			suspended = false // it may be no wrapper, and that program a tool of it
+		}
+		if suspended && before {
+			s.end(ErrSuspended)
+			s.link.child.Kill()
+			return
+		}
+		before = suspended
+	}
+}
+
+// ErrSuspended says that a session has ended because its program was suspended by a signal.
+var ErrSuspended = errors.New("the session ended: its program was suspended by a signal (SIGSTOP)")
 
 // Servers that have forgotten a session, after a restart for example, answer its requests with 404,
 // as the protocol has it, or with 400, 401, or 200 and an error. What is not 404 may as well be
@@ -74,10 +164,11 @@ func (s *Session) probe(ctx context.Context) sign {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	ctx, n := withNote(ctx)
-	err := s.sdk.Ping(ctx, nil)
+	err := ping(ctx, s)
 	var rpc *jsonrpc.Error
 	switch status := n.HTTPError(); {
 	case err == nil:
+		s.life.hear()
 		return sign{alive: true}
 	case errors.Is(err, sdk.ErrSessionMissing):
 		return sign{refused: true}
@@ -86,6 +177,7 @@ func (s *Session) probe(ctx context.Context) sign {
 	case !errors.As(err, &rpc) || isLocal(err):
 		return sign{}
 	case rpc.Code == jsonrpc.CodeMethodNotFound || !s.hasSession():
+		s.life.hear()
 		return sign{alive: true} // it answers, which is all that there is to know
 	}
 	return sign{refused: true, rpc: rpc}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -61,6 +62,17 @@ func (l *link) discard(ctx context.Context) {
 	_ = l.close(ctx) // that the child had to be killed is not what the user needs to know
 }
 
+// lost is why the connection has ended; nil: it has not, or we have ended it.
+func (l *link) lost() error {
+	if l == nil || l.conn == nil {
+		return nil
+	}
+	if err := l.conn.Err(); !errors.Is(err, wire.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
 // junk says that the program printed what is no message; empty: it did not.
 func (l *link) junk() string {
 	if l == nil || l.line == nil || l.line.Junk() == 0 {
@@ -69,20 +81,16 @@ func (l *link) junk() string {
 	return fmt.Sprintf("; lines of its output that are no MCP messages: %d (see the log)", l.line.Junk())
 }
 
+// exitGrace is how long a child that has ended may take to be reaped.
+const exitGrace = time.Second
+
 // awaitExit gives a child that has ended, as its silence suggests, the moment it takes to be
-// reaped.
+// reaped. nil: it still runs, or there is none.
 func (l *link) awaitExit() *child.ExitError {
 	if l == nil || l.child == nil {
 		return nil
 	}
-	timer := time.NewTimer(time.Second)
-	defer timer.Stop()
-	select {
-	case <-l.child.Done():
-	case <-timer.C:
-		return nil
-	}
-	return l.child.Exit()
+	return l.child.AwaitExit(exitGrace)
 }
 
 // startError is the failure to start a program.
@@ -91,3 +99,45 @@ type startError struct{ err error }
 func (e *startError) Error() string { return e.err.Error() }
 
 func (e *startError) Unwrap() error { return e.err }
+
+// WithAbort makes programs that sessions start with the context, or one made of it, end with abort:
+// they are killed at once with all that they have started. It is for a process that is about to end
+// without closing its sessions.
+func WithAbort(ctx, abort context.Context) context.Context { return child.WithAbort(ctx, abort) }
+
+func launch(ctx context.Context, t Target, o Options, spec child.Spec) (*child.Process, error) {
+	spec.Command, spec.Dir, spec.Env, spec.Log = t.Command, t.Dir, t.Env, t.Stderr
+	spec.Grace = child.Grace{Stdin: o.StdinGrace, Term: o.TermGrace}
+	p, err := child.Start(ctx, spec)
+	if err != nil && ctx.Err() == nil {
+		err = &startError{err}
+	}
+	return p, err
+}
+
+// dialStdio starts the program and says hello to it.
+func dialStdio(ctx context.Context, t Target, o Options) (*link, error) {
+	p, err := launch(ctx, t, o, child.Spec{Stdio: true})
+	if err != nil {
+		return nil, err
+	}
+	// The child closes its output: what it says while it is being stopped is still read.
+	l := &link{child: p, line: wire.NewLine(p.Stdout(), p.Stdin(),
+		wire.LineOptions{MaxFrame: o.MaxFrame, KeepReader: true, Logger: o.Logger})}
+	l.conn, l.transport = l.line, l.line
+	if t.Hello == nil {
+		return l, nil
+	}
+	if at, ok := ctx.Deadline(); ok {
+		if err := p.Stdin().SetWriteDeadline(at); err != nil {
+			return l, fmt.Errorf("write the hello line: %w", err)
+		}
+	}
+	if _, err := p.Stdin().Write(append(t.Hello, '\n')); err != nil {
+		return l, fmt.Errorf("write the hello line: %w", err)
+	}
+	if err := p.Stdin().SetWriteDeadline(time.Time{}); err != nil {
+		return l, fmt.Errorf("write the hello line: %w", err)
+	}
+	return l, nil
+}

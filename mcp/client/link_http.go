@@ -55,7 +55,7 @@ func dialHTTP(ctx context.Context, t Target, o Options, st *steps) (*link, error
 		l.client.Transport = NewAuthTransport(l.client.Transport, t.OAuth, endpoint)
 	}
 	l.http = newRoundTripper(l.client.Transport, t.Transport == mcp.Streamable, o)
-	l.client.Transport = l.http
+	l.http.redirect, l.client.Transport = l.client.CheckRedirect, l.http
 	if t.Transport == mcp.SSE {
 		l.conn, err = wire.NewSSEClient(wire.SSEClientOptions{URL: endpoint, Client: l.client, Header: header,
 			ConnectTimeout: o.HandshakeTimeout,

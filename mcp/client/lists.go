@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -21,77 +22,91 @@ const (
 	maxLeftOut = 100
 )
 
-// read asks the server for a list.
-func (s *Session) read(ctx context.Context, l list) reading {
-	r := reading{list: l}
+// read asks the server for a list. came gets what there is of it after each page that others
+// follow.
+func (s *Session) read(ctx context.Context, l list, came func(reading)) reading {
 	switch l {
 	case listTools:
-		tools := pages(ctx, s, &r, "tools", s.readTool, func(t agent.ToolInfo) string { return t.Name },
+		return pages(ctx, s, l, "tools", s.readTool, func(t agent.ToolInfo) string { return t.Name },
+			func(o *offer) *[]agent.ToolInfo { return &o.tools }, came,
 			func(ctx context.Context, cursor string) error {
 				_, err := s.sdk.ListTools(ctx, &sdk.ListToolsParams{Cursor: cursor})
 				return err
 			})
-		r.put = func(o *offer) { o.tools = tools }
 	case listPrompts:
-		prompts := pages(ctx, s, &r, "prompts", codec.ReadPrompt, func(p agent.PromptInfo) string { return p.Name },
+		return pages(ctx, s, l, "prompts", codec.ReadPrompt, func(p agent.PromptInfo) string { return p.Name },
+			func(o *offer) *[]agent.PromptInfo { return &o.prompts }, came,
 			func(ctx context.Context, cursor string) error {
 				_, err := s.sdk.ListPrompts(ctx, &sdk.ListPromptsParams{Cursor: cursor})
 				return err
 			})
-		r.put = func(o *offer) { o.prompts = prompts }
 	case listResources:
-		resources := pages(ctx, s, &r, "resources", codec.ReadResource, agent.ResourceInfo.Key,
+		return pages(ctx, s, l, "resources", codec.ReadResource, agent.ResourceInfo.Key,
+			func(o *offer) *[]agent.ResourceInfo { return &o.resources }, came,
 			func(ctx context.Context, cursor string) error {
 				_, err := s.sdk.ListResources(ctx, &sdk.ListResourcesParams{Cursor: cursor})
 				return err
 			})
-		r.put = func(o *offer) { o.resources = resources }
-	case listTemplates:
-		templates := pages(ctx, s, &r, "resourceTemplates", codec.ReadTemplate, agent.ResourceInfo.Key,
-			func(ctx context.Context, cursor string) error {
-				_, err := s.sdk.ListResourceTemplates(ctx, &sdk.ListResourceTemplatesParams{Cursor: cursor})
-				return err
-			})
-		r.put = func(o *offer) { o.templates = templates }
 	}
-	return r
+	return pages(ctx, s, l, "resourceTemplates", codec.ReadTemplate, agent.ResourceInfo.Key,
+		func(o *offer) *[]agent.ResourceInfo { return &o.templates }, came,
+		func(ctx context.Context, cursor string) error {
+			_, err := s.sdk.ListResourceTemplates(ctx, &sdk.ListResourceTemplatesParams{Cursor: cursor})
+			return err
+		})
 }
 
 // pages reads a list to its end, or to a bound. What cannot be used is left out: an item that does
-// not decode, the second one of a name, the rest of a list of which a page fails. A server that has
-// the capability but not the method has an empty list.
-func pages[T any](ctx context.Context, s *Session, r *reading, member string, decode func(json.RawMessage) (T, error),
-	nameOf func(T) string, send func(ctx context.Context, cursor string) error) (all []T) {
+// not decode, the second one of a name. Where a page fails, what was known of the rest stays. A
+// server that has the capability but not the method has an empty list.
+func pages[T any](ctx context.Context, s *Session, l list, member string,
+	decode func(json.RawMessage, func(string)) (T, error),
+	nameOf func(T) string, place func(*offer) *[]T, came func(reading),
+	send func(ctx context.Context, cursor string) error) (r reading) {
 	if s.target.Trusted {
 		decode = asOurs(decode)
 	}
+	var all []T
 	seen := map[string]int{}
 	var repeated []string
+	r = reading{list: l, put: func(o *offer) { *place(o) = all }}
 	defer func() {
 		for _, name := range repeated {
-			r.leaveOut(r.list.kind(), name, fmt.Sprintf("its name is listed %d times; the first one counts",
+			r.leaveOut(l.kind(), name, fmt.Sprintf("its name is listed %d times; the first one counts",
 				seen[name]))
 		}
 		r.leaveOutMore()
 	}()
 	cursor, n := "", 0
 	for page := range maxPages {
-		items, next, err := s.page(ctx, r.list, member, func(ctx context.Context) error { return send(ctx, cursor) })
+		items, next, err := s.page(ctx, l, member, func(ctx context.Context) error { return send(ctx, cursor) })
 		var rpc *jsonrpc.Error
 		switch {
 		case err == nil:
+		case errors.As(err, new(*codec.CursorError)):
+			r.leaveOut("list", l.method(), fmt.Sprintf("what follows page %d cannot be asked for: %v", page+1, err))
 		case page == 0 && errors.As(err, &rpc) && rpc.Code == jsonrpc.CodeMethodNotFound:
-			return nil
+			return r
 		case page == 0:
 			r.err = err
-			return nil
+			return r
 		default:
-			r.leaveOut("list", r.list.method(), fmt.Sprintf("page %d cannot be read: %v", page+1, err))
-			return all
+			r.cut = true
+			r.put = func(o *offer) {
+				for _, item := range *place(o) {
+					if seen[nameOf(item)] == 0 {
+						all = append(all, item)
+					}
+				}
+				*place(o) = all
+			}
+			r.leaveOut("list", l.method(), fmt.Sprintf("page %d cannot be read: %v", page+1, codec.WithoutURL(err)))
+			return r
 		}
 		for _, raw := range items {
 			n++
-			item, err := decode(raw)
+			var odd []string
+			item, err := decode(raw, func(what string) { odd = append(odd, what) })
 			name := nameOf(item)
 			switch {
 			case name == codec.EventTool:
@@ -102,33 +117,39 @@ func pages[T any](ctx context.Context, s *Session, r *reading, member string, de
 				}
 				continue
 			case err == nil && len(all) == maxListed:
-				r.leaveOut("list", r.list.method(), fmt.Sprintf("it has more than %d items, the limit", maxListed))
-				return all
+				r.leaveOut("list", l.method(), fmt.Sprintf("it has more than %d items, the limit", maxListed))
+				return r
 			}
 			if err == nil {
 				seen[name] = 1
 				all = append(all, item)
+				for _, what := range odd {
+					r.leaveOut("member of "+l.kind(), name, what)
+				}
 				continue
 			}
 			if name == "" {
 				name = fmt.Sprintf("#%d", n)
 			}
-			r.leaveOut(r.list.kind(), name, err.Error())
+			r.leaveOut(l.kind(), name, err.Error())
 		}
 		if next == "" || next == cursor {
-			return all
+			return r
 		}
 		cursor = next
+		sofar := slices.Clip(all)
+		came(reading{list: l, pages: page + 1, put: func(o *offer) { *place(o) = sofar }})
 	}
-	r.leaveOut("list", r.list.method(), fmt.Sprintf("it has more than %d pages, the limit", maxPages))
-	return all
+	r.leaveOut("list", l.method(), fmt.Sprintf("it has more than %d pages, the limit", maxPages))
+	return r
 }
 
 // asOurs is decode for one of our own servers: it keeps no more of a definition than our types
 // hold, if that is all.
-func asOurs[T any](decode func(json.RawMessage) (T, error)) func(json.RawMessage) (T, error) {
-	return func(raw json.RawMessage) (T, error) {
-		item, err := decode(raw)
+func asOurs[T any](decode func(json.RawMessage, func(string)) (T, error),
+) func(json.RawMessage, func(string)) (T, error) {
+	return func(raw json.RawMessage, odd func(string)) (T, error) {
+		item, err := decode(raw, odd)
 		var ours T
 		if err != nil || json.Unmarshal(raw, &ours) != nil {
 			return item, err
@@ -139,8 +160,8 @@ func asOurs[T any](decode func(json.RawMessage) (T, error)) func(json.RawMessage
 
 // readTool reads a definition, and refuses one whose arguments cannot go in headers where they
 // must.
-func (s *Session) readTool(raw json.RawMessage) (agent.ToolInfo, error) {
-	t, err := codec.ReadTool(raw)
+func (s *Session) readTool(raw json.RawMessage, odd func(string)) (agent.ToolInfo, error) {
+	t, err := codec.ReadTool(raw, odd)
 	if err == nil && s.stateless() && s.link.http != nil {
 		err = codec.CheckHeaders(t.InputSchema)
 	}
@@ -164,15 +185,21 @@ func (r *reading) leaveOutMore() {
 	}
 }
 
-// page asks for one page of a list. Its items are as the server wrote them.
+// page asks for one page of a list, and waits for it as long as for the handshake. Its items are as
+// the server wrote them.
 func (s *Session) page(ctx context.Context, l list, member string,
 	send func(context.Context) error) (items []json.RawMessage, next string, err error) {
 	var stand wire.StandIn
 	if l == listTools && s.stateless() && s.link.http != nil {
 		stand = codec.HeaderTools
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, s.opts.HandshakeTimeout, errHandshake)
+	defer cancel()
 	raw, err := s.askFor(ctx, stand, send)
 	if raw == nil {
+		if err != nil && errors.Is(context.Cause(ctx), errHandshake) {
+			err = fmt.Errorf("no answer within %v%s", s.opts.HandshakeTimeout, inBrackets(s.opts.TimeoutKey))
+		}
 		return nil, "", err
 	}
 	// Where something in the answer is no JSON, or nests too deep, the other items are there.
@@ -180,17 +207,27 @@ func (s *Session) page(ctx context.Context, l list, member string,
 	switch {
 	case odd == nil:
 		err = nil
+	case errors.As(odd, new(*codec.CursorError)):
+		err = odd
 	case err == nil:
 		err = &wire.AnswerError{Cause: odd}
 	}
 	return items, next, err
 }
 
+// tryKey marks the context of a request that the server does not say it knows.
+type tryKey struct{}
+
 // askFor sends a request that is no call by the SDK, and returns the result as it came. Of an
 // answer that cannot be read it returns what there is of its result, and the error.
 func (s *Session) askFor(ctx context.Context, stand wire.StandIn,
 	send func(context.Context) error) (json.RawMessage, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	try := ctx.Value(tryKey{}) != nil
 	ctx, note := withNote(ctx)
+	note.try = try
+	defer s.calls.remove(s.calls.add(ctx, cancel, note))
 	note.KeepAnswer(stand)
 	err := send(ctx)
 	if answer := note.Answer(); answer != nil {
@@ -203,8 +240,12 @@ func (s *Session) askFor(ctx context.Context, stand wire.StandIn,
 	if why := note.failed.Load(); why != nil && err != nil {
 		err = *why
 	}
-	if status := note.HTTPError(); status != nil && err != nil && !errors.Is(err, sdk.ErrSessionMissing) {
-		err = status
+	if status := note.told(note.HTTPError()); status != nil && err != nil {
+		if errors.Is(err, sdk.ErrSessionMissing) {
+			err = fmt.Errorf("%w (%w)", status, sdk.ErrSessionMissing)
+		} else {
+			err = status
+		}
 	}
 	if err == nil {
 		err = errors.New("the answer was lost") // cannot happen

@@ -3,6 +3,7 @@ package client
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,12 +23,14 @@ import (
 
 // A raw is a server without an SDK. Its members are the results, or errors, of methods:
 // `{"result":…}` or `{"error":…}`; what it has none for gets no answer. One that begins with = is
-// all that is said, with $id for the request's id.
+// all that is said, with $id for the request's id. A later page of a list is "METHOD CURSOR".
 type raw struct {
 	mu      sync.Mutex
 	answers map[string]string
 	asked   map[string]int // how often
 	say     func(string)   // sends a message; stdio only
+	unknown string         // over HTTP: the method that is answered with 404
+	refusal int            // over HTTP: the status for the notification that the handshake is over; 0: 202
 }
 
 const (
@@ -67,8 +70,12 @@ func (r *raw) answer(msg []byte) string {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	a := r.answers[string(env.Method)]
-	r.asked[string(env.Method)]++
+	method := string(env.Method)
+	if _, cursor, ok := strings.Cut(string(env.Params), `"cursor":"`); ok {
+		method += " " + cursor[:strings.Index(cursor, `"`)]
+	}
+	a := r.answers[method]
+	r.asked[method]++
 	if all, ok := strings.CutPrefix(a, "="); ok {
 		return strings.ReplaceAll(all, "$id", string(env.ID))
 	}
@@ -119,14 +126,23 @@ func (r *raw) http(t *testing.T, o Options) *Session {
 		if err != nil {
 			t.Error(err)
 		}
+		if r.refuses(body) {
+			http.Error(w, "no such thing", r.refusal)
+			return
+		}
 		var env wire.Envelope
 		text := r.answer(body)
 		switch {
+		case r.unknown != "" && env.Scan(body) && string(env.Method) == r.unknown:
+			http.NotFound(w, req)
 		case strings.HasPrefix(text, "data:"):
 			w.Header().Set("Content-Type", "text/event-stream")
 			_, _ = io.WriteString(w, text+"\n\n")
 		case text != "":
 			w.Header().Set("Content-Type", "application/json")
+			if r.unknown != "" {
+				w.Header().Set("Mcp-Session-Id", "s")
+			}
 			_, _ = io.WriteString(w, text)
 		case env.Scan(body) && env.ID != nil: // silence
 			select {
@@ -186,13 +202,22 @@ func TestOneBadThingCostsItselfOnly(t *testing.T) {
 			"good p x://y x://{y}", "tool odd: it is no JSON: invalid character 'N' looking for beginning of value"},
 		"no comma": {"prompts/list", `{"result":{"prompts":[{"name":"odd" "title":"x"},{"name":"p"}],}}`,
 			"good p x://y x://{y}", "prompt #1: it is no JSON: invalid character '\"' after object key:value pair"},
-		"undefined": {"resources/list", `{"result":{"resources":[undefined,{"uri":"x://y","name":"n",},{"uri":"x://z"}]}}`,
+		"undefined": {"resources/list",
+			`{"result":{"resources":[undefined,{"uri":"x://y","name":"n",},{"uri":"x://z"}]}}`,
 			"good p x://z x://{y}", "resource #1: it is no JSON: invalid character 'u' looking for " +
 				"beginning of value; resource x://y: it is no JSON: invalid character '}' looking for beginning of " +
 				"object key string"},
 		"one name over and over": {"tools/list", `{"result":{"tools":[` + strings.Repeat(`{"name":"good"},`, 1999) +
 			`{"name":"good"}]}}`, "good p x://y x://{y}", "tool good: its name is listed 2000 times; the first one " +
 			"counts"},
+		"a theme that clients do not know": {"tools/list", `{"result":{"tools":[{"name":"good","icons":[{"src":"x",` +
+			`"theme":"blue"}]}]}}`, "good p x://y x://{y}", `member of tool good: in its icons: its theme is "blue", ` +
+			"not light or dark"},
+		"another page, perhaps": {"tools/list", `{"result":{"tools":[{"name":"good"}],"nextCursor":2}}`,
+			"good p x://y x://{y}", "list tools/list: what follows page 1 cannot be asked for: its nextCursor is a " +
+				"number, not a string"},
+		"no page more": {"tools/list", `{"result":{"tools":[{"name":"good"}],"nextCursor":null}}`,
+			"good p x://y x://{y}", ""},
 		"too many bad ones": {"tools/list", `{"result":{"tools":[` + strings.Repeat(`{"name":""},`, maxLeftOut+7) +
 			`{"name":"good"}]}}`, "good p x://y x://{y}", strings.Join(slices.Collect(func(yield func(string) bool) {
 			for n := range maxLeftOut {
@@ -253,7 +278,7 @@ func TestOneBadThingCostsItselfOnly(t *testing.T) {
 // What is left out is said once, not with each list that is read again. A list that fails later
 // leaves the one before.
 func TestWhatIsLeftOutIsSaidOnce(t *testing.T) {
-	log := &lockedLog{}
+	log := &testkit.Buffer{}
 	changed := make(chan agent.Info, 10)
 	r := newRaw(map[string]string{"tools/list": twoTools})
 	s := r.stdio(t, Options{Logger: slog.New(slog.NewTextHandler(log, nil)),
@@ -284,7 +309,7 @@ func TestWhatIsLeftOutIsSaidOnce(t *testing.T) {
 
 // A server that announces a change whenever its list is read is asked less and less often.
 func TestAServerThatAlwaysAnnouncesAChange(t *testing.T) {
-	log := &lockedLog{}
+	log := &testkit.Buffer{}
 	const notice = `{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}`
 	r := newRaw(map[string]string{"tools/list": `={"jsonrpc":"2.0","id":$id,` + oneTool[1:] + "\n" + notice})
 	s := r.stdio(t, Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
@@ -292,7 +317,7 @@ func TestAServerThatAlwaysAnnouncesAChange(t *testing.T) {
 	r.mu.Lock()
 	asked := r.asked["tools/list"]
 	r.mu.Unlock()
-	if s.Err() != nil || asked > restless+2 || strings.Count(log.String(), "WARN") != 1 {
+	if s.Err() != nil || asked > idleLimit+2 || strings.Count(log.String(), "WARN") != 1 {
 		t.Errorf("asked %d times, %v\n%s", asked, s.Err(), log)
 	}
 }
@@ -320,21 +345,32 @@ func TestSlowListsFollow(t *testing.T) {
 	testkit.Receive(t, changed)
 }
 
-// lockedLog is a log that a test reads.
-type lockedLog struct {
-	mu sync.Mutex
-	b  strings.Builder
+// What a foreign server reports is kept as it came, for clients of ours.
+func TestNoticesAreKeptAsTheyCame(t *testing.T) {
+	const progress = `{"progressToken":"om-1","progress":1.0,"x":9007199254740993}`
+	const line = `{"level":"info","data":1.0,"_meta":{"k":1.0}}`
+	const answer = "=" + `{"jsonrpc":"2.0","method":"notifications/progress","params":` + progress + "}\n" +
+		`{"jsonrpc":"2.0","method":"notifications/message","params":` + line + "}\n" +
+		`{"jsonrpc":"2.0","id":$id,"result":{"content":[]}}`
+	for _, off := range []bool{false, true} {
+		var got []agent.Notice
+		s := newRaw(map[string]string{"tools/call": answer}).stdio(t, Options{NoFastPath: off})
+		_, err := s.Call(t.Context(), &agent.Call{ID: "c", Op: agent.OpTool, Agent: "raw", Name: "good", Attempt: 1,
+			Back: noticed(func(n agent.Notice) { got = append(got, n) })})
+		if err != nil || len(got) != 2 || string(got[0].Raw) != progress || got[0].Progress.Progress != 1 ||
+			string(got[1].Raw) != line || string(got[1].Log.Data) != "1.0" {
+			t.Errorf("fast path off %v: %v, %+v", off, err, got)
+		}
+	}
 }
 
-// Write implements [io.Writer].
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
+// noticed is a back-channel that answers nothing.
+type noticed func(agent.Notice)
 
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+// Notify implements [agent.BackChannel].
+func (f noticed) Notify(_ context.Context, n agent.Notice) { f(n) }
+
+// Request implements [agent.BackChannel].
+func (noticed) Request(context.Context, agent.Request) (json.RawMessage, error) {
+	return nil, agent.Errorf(agent.CodeUnavailable, "nobody")
 }

@@ -23,9 +23,11 @@ func (s *Session) send(ctx context.Context, out request) (*agent.Result, error) 
 	case agent.OpPrompt:
 		return s.getPrompt(ctx, out)
 	case agent.OpResource:
-		return s.exchange(out, codec.ReadResourceResult, func() error {
+		return s.exchange(out, func(raw json.RawMessage) (*agent.Result, error) {
+			return codec.ReadResourceResult(raw, out.Name, s.oddIn(out))
+		}, func() error {
 			_, err := s.sdk.ReadResource(ctx, &sdk.ReadResourceParams{Meta: s.metaOf(ctx, out), URI: out.Name,
-				InputResponses: out.responses, RequestState: out.state})
+				RequestState: out.state})
 			return err
 		})
 	case agent.OpComplete:
@@ -64,7 +66,7 @@ func (s *Session) callTool(ctx context.Context, out request, name string, argume
 	// The SDK changes the parameters it is given: they are never shared.
 	return s.exchange(out, s.decodeTool, func() error {
 		_, err := s.sdk.CallTool(ctx, &sdk.CallToolParams{Meta: s.metaOf(ctx, out), Name: name, Arguments: arguments,
-			InputResponses: out.responses, RequestState: out.state})
+			RequestState: out.state})
 		return err
 	})
 }
@@ -85,6 +87,16 @@ func (s *Session) exchange(out request, decode func(json.RawMessage) (*agent.Res
 		err = agent.Errorf(agent.CodeInternal, "%s: the answer was lost", out.Target()) // cannot happen
 	}
 	return nil, err
+}
+
+// oddIn warns of what is wrong with the result of a request: of each thing once.
+func (s *Session) oddIn(out request) func(string) {
+	return func(what string) {
+		if s.odd.first(out.Target() + ": " + what) {
+			s.log.Warn("a result of the server is not as MCP has it: the rest of it is passed on", "of", out.Target(),
+				"reason", what)
+		}
+	}
 }
 
 // result is what the answer to a request means. The error is an [*agent.Error].
@@ -119,9 +131,11 @@ func (s *Session) getPrompt(ctx context.Context, out request) (*agent.Result, er
 		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: the arguments of a prompt are an object of "+
 			"strings: %w", out.Target(), err)
 	}
-	return s.exchange(out, codec.ReadPromptResult, func() error {
+	return s.exchange(out, func(raw json.RawMessage) (*agent.Result, error) {
+		return codec.ReadPromptResult(raw, s.oddIn(out))
+	}, func() error {
 		_, err := s.sdk.GetPrompt(ctx, &sdk.GetPromptParams{Meta: s.metaOf(ctx, out), Name: out.Name, Arguments: args,
-			InputResponses: out.responses, RequestState: out.state})
+			RequestState: out.state})
 		return err
 	})
 }

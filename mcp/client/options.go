@@ -18,7 +18,7 @@ type Options struct {
 	// Version of this program, for the server's eyes; "dev" by default.
 	Version string
 	// HandshakeTimeout bounds the connecting, from the start of the program to the lists of tools,
-	// 10 s by default, and each later refresh of the lists. A program that says that it is being
+	// 10 s by default, and each request for a page of a list. A program that says that it is being
 	// built gets the time that this takes: see [mcp.Building].
 	HandshakeTimeout time.Duration
 	// TimeoutKey names the setting of HandshakeTimeout, for the error when it is over; empty: none
@@ -43,9 +43,14 @@ type Options struct {
 	// OnUpdated is told of each change of a resource that [Session.Subscribe] was called with, like
 	// OnChanged; changes in quick succession count as one.
 	OnUpdated func(uri string)
-	// PingInterval is the time between two pings of a server that has no call in flight, 15 s by
-	// default; three without an answer within 5 s end the session. Negative: none.
+	// PingInterval is the time between two pings of a server that says nothing, 5 s by default.
+	// When one is late, after 2 s, it is asked again; when it has said nothing to three pings, and
+	// the deadlines of all calls that it had have passed, the session ends. On Linux a program that
+	// was suspended by a signal ends it too, within 10 s. Negative: nothing of that.
 	PingInterval time.Duration
+	// OnSuspect is told when a ping is late, and when the server has said something again. It must
+	// be quick. nil: nobody wants to know.
+	OnSuspect func(suspect bool)
 	// StdinGrace is the time between closing a program's stdin and SIGTERM, 2 s by default;
 	// TermGrace from there to SIGKILL, 3 s by default. Negative: none.
 	StdinGrace, TermGrace time.Duration
@@ -68,7 +73,7 @@ func (o Options) WithDefaults() Options {
 		o.HandshakeTimeout = 10 * time.Second
 	}
 	if o.PingInterval == 0 {
-		o.PingInterval = 15 * time.Second
+		o.PingInterval = 5 * time.Second
 	}
 	if o.MaxFrame <= 0 {
 		o.MaxFrame = 16 << 20

@@ -102,18 +102,20 @@ func connectPipes(ctx context.Context, p pipe, target Target, o Options) (*Sessi
 	line := wire.NewLine(p.Reader, p.Writer, wire.LineOptions{MaxFrame: o.MaxFrame, Logger: fixture.Quiet})
 	ctx, cancel := context.WithTimeoutCause(ctx, o.HandshakeTimeout, errHandshake)
 	defer cancel()
-	ctx, trace := wire.WithTrace(ctx)
+	ctx, said := withNote(ctx)
 	l := &link{transport: line, conn: line, line: line}
-	s, err := open(ctx, target, o, l, cmp.Or(target.Protocol, codec.Version20251125), &steps{})
+	s, err := open(ctx, target, o, l, cmp.Or(target.Protocol, codec.Version20251125), &steps{}, said)
 	if err != nil {
-		return nil, explain(ctx, &target, o, l, trace, "", err)
+		return nil, explain(ctx, &target, o, l, said, "", err)
 	}
 	return s, nil
 }
 
 func mustConnect(t testing.TB, target Target, o Options) *Session {
 	t.Helper()
-	o.Logger, o.NoFastPath = fixture.Quiet, o.NoFastPath || fixture.NoFastPath
+	if o.NoFastPath = o.NoFastPath || fixture.NoFastPath; o.Logger == nil {
+		o.Logger = fixture.Quiet
+	}
 	s, err := Connect(t.Context(), target, o)
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,8 @@ type postReader struct {
 	answer   func(env *wire.Envelope)
 	other    func(raw []byte, env *wire.Envelope) // other messages
 	answered bool
+	waits    func(id int64) bool // whether another request waits for an answer
+	stray    json.RawMessage     // the id of an answer that no request waits for
 }
 
 // read returns when there was an answer, or with the reason why there is none.
@@ -46,7 +49,7 @@ func (p *postReader) read(ctx context.Context, resp *http.Response) error {
 		if err == nil {
 			err = fmt.Errorf("the response does not hold the answer: %w", io.ErrUnexpectedEOF)
 		}
-		if stream == nil {
+		if stream == nil || errors.Is(err, errEvent) || errors.Is(err, errStray) {
 			return err
 		}
 		at.Seen(stream.EventReader, stream.heard)
@@ -83,7 +86,7 @@ func (p *postReader) readOne(resp *http.Response) (*eventStream, error) {
 		if p.tooLarge(err) {
 			return nil, nil
 		}
-		body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))) // a byte order mark
+		body = trimmed(body)
 		if err != nil || len(body) == 0 {
 			return nil, err
 		}
@@ -96,6 +99,11 @@ func (p *postReader) readOne(resp *http.Response) (*eventStream, error) {
 		return stream, p.events(stream, resp.Body)
 	}
 	return nil, fmt.Errorf("%w of type %q", errNotMCP, media)
+}
+
+// trimmed is a body, or the data of an event, without white space and a byte order mark.
+func trimmed(b []byte) []byte {
+	return bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(b), []byte("\xef\xbb\xbf")))
 }
 
 func readAll(resp *http.Response, limit int64) ([]byte, error) {
@@ -121,8 +129,17 @@ func (p *postReader) events(stream *eventStream, body io.ReadCloser) error {
 			return err
 		}
 		stream.heard = true
-		if data = bytes.TrimSpace(data); len(data) > 0 && (name == "" || name == "message") {
+		if data = trimmed(data); len(data) == 0 {
+			continue
+		}
+		switch message := wire.IsMessage(name, data); {
+		case message:
 			p.messages(data)
+		case name == "error":
+			return fmt.Errorf("%w: %.200q", errEvent, data)
+		}
+		if id := p.stray; id != nil && !p.answered {
+			return fmt.Errorf("%w: %.100s", errStray, id)
 		}
 	}
 	late := time.AfterFunc(streamEndTimeout, func() { _ = body.Close() })
@@ -152,9 +169,20 @@ var errNoAnswer = errors.New("the response holds a message, but no answer to the
 // without one, is the answer too: the server could not read the request, or does not return its id.
 func (p *postReader) messages(data []byte) {
 	wire.Messages(data, func(raw []byte, env *wire.Envelope) {
+		if both := env.Both(); both != nil {
+			if id, ok := both.AnswerID(); ok && id == p.id {
+				p.log.Warn("the server's answer is a request as well: its call fails", "method", string(env.Method))
+				p.deliver(both)
+				return
+			}
+		}
 		id, ok := env.AnswerID()
 		if ok && id == p.id || env.Method == nil && env.Error != nil && (!ok || id <= 0) {
 			p.deliver(env)
+			return
+		}
+		if ok && env.Method == nil && !p.waits(id) {
+			p.stray = bytes.Clone(env.ID)
 			return
 		}
 		p.other(raw, env)
@@ -196,5 +224,11 @@ func resumeRequest(ctx context.Context, post *http.Request, lastEvent string) *h
 
 // errNotTaken: the message was not taken, and only the SDK knows what to do next.
 var errNotTaken = errors.New("the server is elsewhere")
+
+// errEvent is an event that says that there will be no answer, errStray an answer to no request.
+var (
+	errEvent = errors.New("the server sent an event named error")
+	errStray = errors.New("the answer has an id that no request has")
+)
 
 var errNotMCP = errors.New("unexpected answer")

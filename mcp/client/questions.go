@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
-	"strings"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/stack"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
@@ -20,106 +20,88 @@ func (s *Session) receive(next sdk.MethodHandler) sdk.MethodHandler {
 		defer func() {
 			if p := recover(); p != nil { // what a server sends must not end the process
 				s.log.ErrorContext(ctx, "panic in a request of the server", "method", method, "panic", fmt.Sprint(p),
-					"stack", string(debug.Stack()))
+					"stack", stack.OfPanic())
 				res, err = nil, codec.ToRPCError(agent.Errorf(agent.CodeInternal, "internal error"), "")
 			}
 		}()
-		switch method {
-		case "sampling/createMessage":
-			var res sdk.CreateMessageWithToolsResult
-			return answerTo(ctx, s, agent.AskSample, r.GetParams(), &res, func(raw json.RawMessage) error {
-				return codec.SampleAnswer(raw, s.ProtocolVersion(), &res)
-			})
-		case "roots/list":
-			res := sdk.ListRootsResult{Roots: []*sdk.Root{}}
-			return answerTo(ctx, s, agent.AskRoots, rootsParams(r.GetParams()), &res, decodeInto(&res))
+		if kind := codec.KindOf(method); kind != "" {
+			return s.answer(ctx, method, kind, r.GetParams())
 		}
 		return next(ctx, method, r)
 	}
 }
 
-func (s *Session) elicit(ctx context.Context, r *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
-	var res sdk.ElicitResult
-	if _, err := answerTo(ctx, s, agent.AskElicit, r.Params, &res, decodeInto(&res)); err != nil {
-		return nil, err
+// answer passes a question on as it came, and the answer back.
+func (s *Session) answer(ctx context.Context, method, kind string, carrier sdk.Params) (sdk.Result, error) {
+	params, err := codec.Carried(carrier.GetMeta())
+	switch {
+	case errors.Is(err, codec.ErrNothing) && kind == agent.AskRoots: // which may have none
+		params = json.RawMessage("{}")
+	case errors.Is(err, codec.ErrNothing):
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: method + " has no params"}
+	case err != nil:
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams,
+			Message: "the params of " + method + ": " + err.Error()}
 	}
-	return &res, nil
-}
-
-func decodeInto(res any) func(json.RawMessage) error {
-	return func(raw json.RawMessage) error {
-		if err := json.Unmarshal(raw, res); err != nil {
-			return agent.Errorf(agent.CodeInternal, "the answer does not decode: %w", err)
-		}
-		return nil
-	}
-}
-
-// answerTo passes a question on and decodes the answer into res.
-func answerTo(ctx context.Context, s *Session, kind string, params sdk.Params, res sdk.Result,
-	decode func(json.RawMessage) error) (sdk.Result, error) {
 	raw, err := s.ask(ctx, kind, params)
-	if err == nil {
-		err = decode(raw)
+	if err == nil && kind == agent.AskSample {
+		raw, err = codec.SampleAnswer(raw, s.ProtocolVersion())
 	}
 	if err != nil {
-		return nil, codec.ToRPCError(err, "")
+		return nil, codec.ToPeerError(err, "", s.target.Trusted)
 	}
-	return res, nil
+	return &codec.RawResult{JSON: raw}, nil
 }
 
 // ask finds who is to answer a question and asks.
-func (s *Session) ask(ctx context.Context, kind string, params sdk.Params) (json.RawMessage, error) {
+func (s *Session) ask(ctx context.Context, kind string, params json.RawMessage) (json.RawMessage, error) {
 	select {
 	case s.questions <- struct{}{}:
 		defer func() { <-s.questions }()
 	default:
 		return nil, agent.Errorf(agent.CodeResourceExhausted, "more than %d questions at once", maxQuestions)
 	}
-	meta := map[string]any{}
-	id := ""
-	if params != nil {
-		for k, v := range params.GetMeta() {
-			meta[k] = v
-		}
-		id = callIDOf(meta)
-	}
-	f, inFlight := s.backChannelFor(id), s.backs.open()
-	if f == nil && inFlight > 1 {
+	params, id := codec.ReadQuestion(params)
+	b, inFlight := s.backChannelFor(id), s.backs.open()
+	if b == nil && inFlight > 1 {
 		return nil, s.whoAsks(kind, inFlight)
 	}
-	if f == nil {
+	if b == nil {
 		return nil, agent.Errorf(agent.CodeUnavailable, "nobody answers %q requests outside of a call", kind)
-	}
-	for k := range meta {
-		if strings.HasPrefix(k, codec.MetaPrefix) {
-			delete(meta, k)
-		}
-	}
-	raw := json.RawMessage("{}")
-	if params != nil {
-		params.SetMeta(meta)
-		b, err := json.Marshal(params)
-		if err != nil {
-			return nil, agent.Errorf(agent.CodeInternal, "encode a %s request: %w", kind, err)
-		}
-		if string(b) != "null" {
-			raw = b
-		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// When the call is over, so is its question.
-	defer context.AfterFunc(f.ctx, func() { cancel(context.Cause(f.ctx)) })()
-	answer, err := s.request(ctx, f.back, agent.Request{Kind: kind, Params: raw})
-	if f != s.owner && s.owner != nil && errors.Is(err, agent.CodeUnavailable) {
-		// the caller cannot, but the session's owner may
-		return s.request(ctx, s.owner.back, agent.Request{Kind: kind, Params: raw})
+	defer context.AfterFunc(b.ctx, func() { cancel(context.Cause(b.ctx)) })()
+	caller := b.back
+	if b == s.owner {
+		caller = nil
 	}
-	if f == s.owner && inFlight > 1 && errors.Is(err, agent.CodeUnavailable) {
+	answer, err := s.askOr(ctx, caller, agent.Request{Kind: kind, Params: params})
+	if caller == nil && inFlight > 1 && errors.Is(err, agent.CodeUnavailable) {
 		return nil, s.whoAsks(kind, inFlight)
 	}
 	return answer, err
+}
+
+// askOr asks whoever made a call, nil for nobody, and where that cannot answer the session's owner.
+// If neither can, the caller's reason counts: the owner's is that nothing is set up for it.
+func (s *Session) askOr(ctx context.Context, caller agent.BackChannel, r agent.Request) (json.RawMessage, error) {
+	why := error(agent.Errorf(agent.CodeUnavailable, "nobody answers %q requests", r.Kind))
+	if caller != nil {
+		answer, err := s.request(ctx, caller, r)
+		if s.owner == nil || !errors.Is(err, agent.CodeUnavailable) {
+			return answer, err
+		}
+		why = err
+	}
+	if s.owner != nil {
+		answer, err := s.request(ctx, s.owner.back, r)
+		if caller == nil || !errors.Is(err, agent.CodeUnavailable) {
+			return answer, err
+		}
+	}
+	return nil, why
 }
 
 // whoAsks is why a question has no answer that could have one if its call were known: MCP's
@@ -137,13 +119,13 @@ func (s *Session) request(ctx context.Context, back agent.BackChannel, r agent.R
 	defer func() {
 		if p := recover(); p != nil {
 			s.log.ErrorContext(ctx, "panic in a back-channel", "kind", r.Kind, "panic", fmt.Sprint(p), "stack",
-				string(debug.Stack()))
+				stack.OfPanic())
 			raw, err = nil, agent.Errorf(agent.CodeInternal, "the answer to a %s request panicked", r.Kind)
 		}
 	}()
 	raw, err = back.Request(ctx, r)
-	if err == nil && len(raw) == 0 {
-		err = errors.New("an empty answer")
+	if err == nil && !json.Valid(raw) {
+		err = agent.Errorf(agent.CodeInternal, "the answer to a %s request is no JSON", r.Kind)
 	}
 	return raw, err
 }

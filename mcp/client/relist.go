@@ -2,9 +2,9 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"reflect"
 	"slices"
 	"time"
@@ -15,15 +15,16 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
 const (
-	// restless is how many readings in a row that find nothing new are worth a warning.
-	restless = 5
-	// calm is how long after the last reading a change is news again.
-	calm = time.Minute
-	// listsGrace is how long Connect waits for the other lists when it has that of the tools. What
-	// takes longer follows.
+	// idleLimit is how many readings in a row that find nothing new are worth a warning.
+	idleLimit = 5
+	// idleReset is how long after the last reading a change is news again.
+	idleReset = time.Minute
+	// listsGrace is how long Connect waits for the other lists, and for a page of any, when it has
+	// the first tools. What takes longer follows.
 	listsGrace = time.Second
 )
 
@@ -32,10 +33,15 @@ const (
 // announce a change whenever their lists are read.
 var refreshWaits = backoff.Policy{Initial: 50 * time.Millisecond, Multiplier: 2, Max: 10 * time.Second}
 
+// retryWaits are those before lists that could not be read are asked for again.
+var retryWaits = backoff.Policy{Initial: 10 * time.Second, Multiplier: 2, Max: 5 * time.Minute, Jitter: 0.2}
+
 // finishHandshake finishes the handshake: it reads the lists of what the server offers. There is no
-// session without the list of tools, if the server has tools. All others are optional: a server
-// that fails at one, or does not answer, is of use nevertheless.
-func (s *Session) finishHandshake(ctx context.Context) error {
+// session without the first page of tools, if the server has tools, unless that is too large. All
+// else is optional: a server that fails at it, or does not answer, is of use nevertheless. One that
+// does not say that it has tools is asked for them too, since some forget to. done ends what the
+// end of ctx does to the connection, and reports whether it had not ended.
+func (s *Session) finishHandshake(ctx context.Context, done func() bool) error {
 	hello := s.sdk.InitializeResult()
 	if hello.Capabilities == nil {
 		hello.Capabilities = &sdk.ServerCapabilities{}
@@ -47,12 +53,21 @@ func (s *Session) finishHandshake(ctx context.Context) error {
 	if hello.ServerInfo != nil {
 		s.offer.base.Version = hello.ServerInfo.Version
 	}
-	if listTools.in(hello.Capabilities) {
-		tools := s.read(ctx, listTools)
-		if tools.err != nil {
-			return fmt.Errorf("%s: %w", listTools.method(), tools.err)
+	unreadable := s.oddCapabilities.Load()
+	for l := range lists {
+		switch {
+		case l.in(hello.Capabilities):
+			s.offer.has |= l.bit()
+		case !s.target.Trusted && (l == listTools || unreadable):
+			s.offer.tried |= l.bit()
 		}
-		s.apply(tools)
+	}
+	s.offer.first = s.offer.has | s.offer.tried
+	if err := s.firstTools(ctx); err != nil {
+		return err
+	}
+	if !done() {
+		return context.Cause(ctx)
 	}
 	levelSet := make(chan struct{})
 	s.work.Go(func() {
@@ -61,29 +76,53 @@ func (s *Session) finishHandshake(ctx context.Context) error {
 			s.setLogLevel()
 		}
 	})
-	for l := listPrompts; l < lists; l++ {
-		s.readAside(l)
+	for l := range lists {
+		if l != listTools || s.offer.tried&l.bit() != 0 {
+			s.readAside(l)
+		}
 	}
-	s.offer.first = s.offer.reading
 	grace := time.NewTimer(listsGrace)
 	defer grace.Stop()
 	for s.offer.reading != 0 || levelSet != nil {
 		select {
 		case r := <-s.readings:
-			s.apply(r)
+			if s.apply(r); r.pages > 0 {
+				grace.Reset(listsGrace)
+			}
 			continue
 		case <-levelSet:
 			levelSet = nil
 			continue
 		case <-grace.C:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			if err := context.Cause(ctx); !errors.Is(err, errHandshake) {
+				return err
+			}
 		}
 		break
 	}
 	info := s.offer.info()
 	s.setInfo(&info)
 	return nil
+}
+
+// firstTools reads the list of tools, if the server has one, and waits for its first page.
+func (s *Session) firstTools(ctx context.Context) error {
+	if s.offer.has&listTools.bit() == 0 {
+		return nil
+	}
+	s.readAside(listTools)
+	select {
+	case r := <-s.readings:
+		var large *wire.TooLargeError
+		if r.err != nil && !errors.As(r.err, &large) { // one that is too large costs the list
+			return fmt.Errorf("%s: %w", listTools.method(), r.err)
+		}
+		s.apply(r)
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // setLogLevel asks the server for log messages.
@@ -106,34 +145,60 @@ func (s *Session) setLogLevel() {
 // readAside reads a list in the background, if the server has it. One that is being read is read
 // again after that.
 func (s *Session) readAside(l list) {
-	switch has := s.sdk.InitializeResult().Capabilities; {
-	case !l.in(has):
+	switch {
+	case (s.offer.has|s.offer.tried)&l.bit() == 0:
 		return
 	case s.offer.reading&l.bit() != 0:
 		s.offer.again |= l.bit()
 		return
 	}
 	s.offer.reading |= l.bit()
-	s.work.Go(func() {
-		ctx, cancel := context.WithTimeoutCause(s.ctx, s.opts.HandshakeTimeout, errHandshake)
-		defer cancel()
-		r := s.read(ctx, l)
-		if errors.Is(context.Cause(ctx), errHandshake) && r.err != nil {
-			r.err = fmt.Errorf("no answer within %v%s", s.opts.HandshakeTimeout,
-				inBrackets(s.opts.TimeoutKey))
+	tell := func(r reading) {
+		select {
+		case s.readings <- r:
+		case <-s.ctx.Done():
 		}
-		s.readings <- r // has room for one of each list
-	})
+	}
+	came := func(reading) {}
+	if l == listTools && s.offer.first&l.bit() != 0 { // Connect waits for it
+		came = tell
+	}
+	ctx := s.ctx
+	if s.offer.has&l.bit() == 0 {
+		ctx = context.WithValue(ctx, tryKey{}, true)
+	}
+	s.work.Go(func() { tell(s.read(ctx, l, came)) })
 }
 
 // apply takes what was read. What is left out is said once.
 func (s *Session) apply(r reading) {
 	o := &s.offer
+	if o.pages[r.list] = r.pages; r.pages > 0 {
+		r.put(o)
+		return // the rest follows
+	}
 	o.reading &^= r.list.bit()
 	o.first &^= r.list.bit()
-	if r.err == nil {
-		r.put(o)
+	tried := o.tried&r.list.bit() != 0
+	if r.failed() && !tried {
+		o.fails[r.list]++
 	} else {
+		o.fails[r.list] = 0
+	}
+	var large *wire.TooLargeError
+	switch {
+	case r.err == nil:
+		r.put(o)
+		if tried {
+			r.leftOut = append(r.leftOut, s.unannounced(r.list)...)
+		}
+	case tried && notThere(r.err):
+	case tried:
+		r.leftOut = []agent.LeftOut{{Kind: "list", Name: r.list.method(), Reason: "the server's capabilities do not " +
+			"name it, and it cannot be read: " + codec.WithoutURL(r.err).Error()}}
+	case errors.As(r.err, &large):
+		r.leftOut = []agent.LeftOut{{Kind: "list", Name: r.list.method(), Reason: s.opts.tooLarge(large)}}
+	default:
 		r.leftOut = []agent.LeftOut{{Kind: "list", Name: r.list.method(), Reason: codec.WithoutURL(r.err).Error()}}
 	}
 	if s.ctx.Err() == nil {
@@ -150,6 +215,28 @@ func (s *Session) apply(r reading) {
 	}
 }
 
+// notThere reports whether a server answered over HTTP that it has no such thing.
+func notThere(err error) bool {
+	var status *wire.HTTPError
+	return errors.As(err, &status) &&
+		(status.Status == http.StatusNotFound || status.Status == http.StatusNotImplemented)
+}
+
+// unannounced says what was found of a list that the server does not say it has: that it has some,
+// once, or that there is nothing where its capabilities cannot be read.
+func (s *Session) unannounced(l list) []agent.LeftOut {
+	switch tools := len(s.offer.tools) > 0; {
+	case l != listTools:
+	case tools && s.odd.first(l.method()) && !s.oddCapabilities.Load():
+		s.log.Warn("the server's capabilities do not name tools, and it lists some: they are served",
+			"tools", len(s.offer.tools))
+	case !tools && s.oddCapabilities.Load():
+		return []agent.LeftOut{{Kind: "list", Name: l.method(), Reason: "the server's capabilities cannot be read, " +
+			"and it lists no tools when it is asked"}}
+	}
+	return nil
+}
+
 // listChanged notes that lists have to be read again.
 func (s *Session) listChanged(which ...list) {
 	for _, l := range which {
@@ -163,10 +250,14 @@ func (s *Session) listChanged(which ...list) {
 
 // relist reads changed lists again, until the session ends.
 func (s *Session) relist() {
-	var due <-chan time.Time // set while a refresh waits
-	var last time.Time       // when the last one began
-	idle := 0                // readings in a row that found nothing new
+	var due <-chan time.Time   // set while a refresh waits
+	var last time.Time         // when the last one began
+	var retry <-chan time.Time // set while lists that failed wait to be read again
+	idle := 0                  // readings in a row that found nothing new
 	for {
+		if n := s.offer.failed(); n > 0 && retry == nil {
+			retry = time.After(retryWaits.Wait(n))
+		}
 		if s.offer.first == 0 {
 			s.listedOnce.Do(func() { close(s.listed) })
 		}
@@ -176,10 +267,10 @@ func (s *Session) relist() {
 			s.apply(r)
 			if s.publish() {
 				idle = 0
-			} else if again {
+			} else if again && !r.failed() {
 				idle++
 			}
-			if idle == restless {
+			if idle == idleLimit {
 				s.log.Warn("the server says again and again that its lists have changed, and they have not: it is "+
 					"asked less often", "list", r.list.method())
 			}
@@ -187,10 +278,17 @@ func (s *Session) relist() {
 			if due != nil {
 				continue
 			}
-			if time.Since(last) > calm {
+			if time.Since(last) > idleReset {
 				idle = 0
 			}
 			due = time.After(refreshWaits.Wait(idle + 1))
+		case <-retry:
+			retry = nil
+			for l := range lists {
+				if s.offer.fails[l] > 0 {
+					s.readAside(l)
+				}
+			}
 		case <-due:
 			due, last = nil, time.Now()
 			for uri := range s.updates.take() {
@@ -240,43 +338,4 @@ func (s *Session) setInfo(info *agent.Info) {
 	}
 	s.headerTools.Store(&heads)
 	s.info.Store(info)
-}
-
-// Subscribe asks the server to tell of changes of a resource: see [Options.OnUpdated].
-// unimplemented: it does not do that.
-func (s *Session) Subscribe(ctx context.Context, uri string) error {
-	if caps := s.sdk.InitializeResult().Capabilities; caps == nil || caps.Resources == nil ||
-		!caps.Resources.Subscribe {
-		return agent.Refusedf(agent.CodeUnimplemented, "%s tells nobody of changed resources", &s.target)
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.opts.HandshakeTimeout)
-	defer cancel()
-	if err := s.sdk.Subscribe(ctx, &sdk.SubscribeParams{URI: uri}); err != nil {
-		if e, ok := codec.FromRPCError(err, s.target.Trusted); ok {
-			return e
-		}
-		return agent.Errorf(agent.CodeUnavailable, "subscribe to %s of %s: %w", uri, &s.target, codec.WithoutURL(err))
-	}
-	return nil
-}
-
-// onUpdated notes that a resource has changed; keepLists tells.
-func (s *Session) onUpdated(params json.RawMessage) {
-	var p agent.ResourceUpdate
-	if s.opts.OnUpdated == nil || json.Unmarshal(params, &p) != nil {
-		return
-	}
-	s.noteUpdate(p.URI)
-}
-
-func (s *Session) noteUpdate(uri string) {
-	s.updates.mu.Lock()
-	if s.updates.uris == nil {
-		s.updates.uris = map[string]bool{}
-	}
-	if len(s.updates.uris) < maxUpdates {
-		s.updates.uris[uri] = true
-	}
-	s.updates.mu.Unlock()
-	s.listChanged()
 }

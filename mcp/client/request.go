@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"strings"
 	"sync/atomic"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
-	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/wire"
@@ -20,7 +20,7 @@ type request struct {
 	token string // for progress; empty: nobody listens
 	note  *note
 	// With protocol 2026-07-28: the answers to what an earlier result wanted, and its state.
-	responses sdk.InputResponseMap
+	responses map[string]json.RawMessage
 	state     string
 }
 
@@ -31,7 +31,30 @@ type note struct {
 	failed  atomic.Pointer[error]         // why the SDK got no answer
 	rpc     atomic.Pointer[jsonrpc.Error] // the error that it was answered with
 	direct  bool                          // the SDK does not make the call
+	try     bool                          // the server need not know such a request
 	traces  http.Header                   // the call's trace context, for its requests; nil: they say nothing of it
+}
+
+// maxRefusal is how much of the body of an HTTP error is told, in bytes.
+const maxRefusal = 200
+
+// told is an HTTP error with what the server said beside, nil for none. A web page says nothing to
+// whoever reads a log.
+func (n *note) told(status *wire.HTTPError) *wire.HTTPError {
+	if status == nil {
+		return nil
+	}
+	out := *status
+	if text := n.refusal.Load(); text != nil {
+		out.Body = *text
+	}
+	if out.Body = strings.Join(strings.Fields(out.Body), " "); strings.HasPrefix(out.Body, "<") {
+		out.Body = ""
+	}
+	if len(out.Body) > maxRefusal {
+		out.Body = strings.ToValidUTF8(out.Body[:maxRefusal], "") + "…"
+	}
+	return &out
 }
 
 // traced is a request of the call with the trace context in its headers, for what lies between and

@@ -3,8 +3,9 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/backoff"
@@ -24,13 +25,9 @@ func (s *Session) callInRounds(ctx context.Context, out request) (*agent.Result,
 	if !s.stateless() {
 		return s.send(ctx, out)
 	}
-	var err error
-	out.state = out.State
-	if out.responses, err = codec.ToInputResponses(out.Inputs); err != nil {
-		return nil, err
-	}
+	out.responses, out.state = out.Inputs, out.State
 	for round, sheds := 1, 0; ; round++ {
-		res, err := s.send(ctx, out)
+		res, err := s.send(withInputs(ctx, out.responses), out)
 		if err != nil || res.Pending == nil {
 			return res, err
 		}
@@ -52,9 +49,7 @@ func (s *Session) callInRounds(ctx context.Context, out request) (*agent.Result,
 		if err != nil {
 			return nil, agent.AsError(err)
 		}
-		if out.responses, err = codec.ToInputResponses(answers); err != nil {
-			return nil, err
-		}
+		out.responses = answers
 	}
 }
 
@@ -68,48 +63,34 @@ type roundsBack struct {
 func (roundsBack) Notify(context.Context, agent.Notice) {}
 
 // Request implements [agent.BackChannel].
-func (a roundsBack) Request(ctx context.Context, r agent.Request) (raw json.RawMessage, err error) {
-	err = agent.Errorf(agent.CodeUnavailable, "nobody answers %q requests", r.Kind)
-	if a.back != nil {
-		raw, err = a.s.request(ctx, a.back, r)
-	}
-	if a.s.owner != nil && errors.Is(err, agent.CodeUnavailable) {
-		raw, err = a.s.request(ctx, a.s.owner.back, r)
-	}
-	if err == nil && r.Kind == agent.AskElicit {
-		return withDefaults(r.Params, raw), nil
-	}
-	return raw, err
+func (a roundsBack) Request(ctx context.Context, r agent.Request) (json.RawMessage, error) {
+	r.Params, _ = codec.ReadQuestion(r.Params)
+	return a.s.askOr(ctx, a.back, r)
 }
 
-// withDefaults adds to the answer of a user what was left out and has a default.
-func withDefaults(question, answer json.RawMessage) json.RawMessage {
-	var q struct {
-		Schema struct {
-			Properties map[string]struct {
-				Default json.RawMessage `json:"default"`
-			} `json:"properties"`
-		} `json:"requestedSchema"`
+type inputsKey struct{}
+
+// withInputs makes a request that is sent with the context carry answers to questions.
+func withInputs(ctx context.Context, in map[string]json.RawMessage) context.Context {
+	if len(in) == 0 {
+		return ctx
 	}
-	var a struct {
-		Action  string                     `json:"action"`
-		Content map[string]json.RawMessage `json:"content,omitempty"`
-	}
-	if json.Unmarshal(question, &q) != nil || json.Unmarshal(answer, &a) != nil || a.Action != agent.ElicitAccept {
-		return answer
-	}
-	changed := false
-	for name, p := range q.Schema.Properties {
-		if _, said := a.Content[name]; said || len(p.Default) == 0 {
-			continue
+	return context.WithValue(ctx, inputsKey{}, in)
+}
+
+// sendInputs is the SDK's middleware for that: its own types would lose what they do not know of an
+// answer.
+func sendInputs(next sdk.MethodHandler) sdk.MethodHandler {
+	return func(ctx context.Context, method string, r sdk.Request) (sdk.Result, error) {
+		in, _ := ctx.Value(inputsKey{}).(map[string]json.RawMessage)
+		cs, ok := r.GetSession().(*sdk.ClientSession)
+		if in == nil || !ok {
+			return next(ctx, method, r)
 		}
-		if a.Content == nil {
-			a.Content = map[string]json.RawMessage{}
+		params, err := codec.WithInputs(r.GetParams(), in)
+		if err != nil {
+			return nil, err
 		}
-		a.Content[name], changed = p.Default, true
+		return next(ctx, method, &sdk.ClientRequest[*codec.RawParams]{Session: cs, Params: params})
 	}
-	if out, err := json.Marshal(a); err == nil && changed {
-		return out
-	}
-	return answer
 }

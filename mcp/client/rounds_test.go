@@ -70,6 +70,17 @@ func TestInputThatAServerWants(t *testing.T) {
 	})
 }
 
+// Why a caller gives no input is told, and not that the session's owner gives none either.
+func TestWhyInputIsMissing(t *testing.T) {
+	newestWays(t, Options{Back: agent.BackChannelFuncs{}}, func(t *testing.T, _ *fixture.Foreign, s *Session) {
+		_, err := call(t.Context(), s, "wants", nil, failing{})
+		if e := fixture.WantError(t, err, agent.CodeUnavailable, false); !strings.Contains(e.Message,
+			"the answer does not fit") {
+			t.Errorf("%v", e)
+		}
+	})
+}
+
 // ownerBack is a session's owner whose mind changes.
 type ownerBack struct {
 	h *atomic.Pointer[agent.BackChannelFuncs]

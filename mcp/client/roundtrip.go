@@ -2,12 +2,15 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -31,13 +34,18 @@ type roundTripper struct {
 	ctx         context.Context // of all requests
 	abort       context.CancelFunc
 	hook        wire.Hook              // gets the messages of a response that are not the answer
+	waits       func(id int64) bool    // whether a request waits for an answer
+	hello       func(*wire.Envelope)   // gets the answers, of which the first begin the session
 	oddMedia    atomic.Pointer[string] // the last media type that no MCP server would answer with
 	keepCancels atomic.Bool            // the server is not told of cancellations
+	// as in [http.Client], for the stream outside of calls
+	redirect  func(r *http.Request, via []*http.Request) error
+	forgotten atomic.Bool // the server does not know the session of its stream any more
 }
 
 func newRoundTripper(base http.RoundTripper, streamable bool, o Options) *roundTripper {
 	t := &roundTripper{base: base, log: o.Logger, streamable: streamable, maxBody: int64(o.MaxBody),
-		maxFrame: int64(o.MaxFrame)}
+		maxFrame: int64(o.MaxFrame), hello: func(*wire.Envelope) {}, waits: func(int64) bool { return true }}
 	t.ctx, t.abort = context.WithCancel(context.Background())
 	return t
 }
@@ -46,11 +54,20 @@ func newRoundTripper(base http.RoundTripper, streamable bool, o Options) *roundT
 func (t *roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := t.roundTrip(r)
 	n, _ := r.Context().Value(noteKey{}).(*note)
-	if err == nil && t.streamable && n == nil && resp.StatusCode < 300 && t.media(resp) == "text/event-stream" {
-		resp.Body = &filteredStream{Closer: resp.Body, hook: t.hook, log: t.log,
-			in: wire.NewEventReader(resp.Body, int(t.maxFrame))}
+	unread := n == nil || r.Method == http.MethodGet // else it is read for the SDK
+	if err == nil && t.streamable && unread && !isOptionalStream(r) && t.isStream(resp) {
+		resp.Body = t.filter(resp.Body)
 	}
 	return resp, err
+}
+
+func (t *roundTripper) isStream(resp *http.Response) bool {
+	return resp.StatusCode < 300 && t.media(resp) == "text/event-stream"
+}
+
+func (t *roundTripper) filter(stream io.ReadCloser) *filteredStream {
+	return &filteredStream{Closer: stream, hook: t.hook, log: t.log,
+		in: wire.NewEventReader(stream, int(t.maxFrame))}
 }
 
 // roundTrip is RoundTrip without a filter for streams.
@@ -60,7 +77,7 @@ func (t *roundTripper) roundTrip(r *http.Request) (*http.Response, error) {
 	}
 	n, _ := r.Context().Value(noteKey{}).(*note)
 	r = n.traced(r)
-	if t.keepCancels.Load() && isCancellation(r) {
+	if t.keepCancels.Load() && posted(r) == wire.MethodCancelled {
 		_ = r.Body.Close() // nobody has read from it
 		return madeUp(r, http.StatusAccepted, "", ""), nil
 	}
@@ -105,7 +122,11 @@ func (t *roundTripper) roundTrip(r *http.Request) (*http.Response, error) {
 	media := t.media(resp)
 	switch {
 	case !post || !t.streamable:
-	case resp.StatusCode >= 400:
+	case resp.StatusCode >= 400 && posted(r) == codec.MethodInitialized:
+		warnInitialized(t.log, resp.StatusCode)
+		_ = body.Close() // what it says is of no interest
+		return madeUp(r, http.StatusAccepted, "", ""), nil
+	case resp.StatusCode >= 400 || wire.IsDeadRedirect(r, resp):
 		return t.refused(r, resp), nil
 	case media != "text/event-stream":
 		body.limit = t.maxFrame
@@ -123,11 +144,16 @@ func (t *roundTripper) media(resp *http.Response) string {
 }
 
 // openStream asks for the stream of what the server says outside of calls, which may take for ever
-// to begin. end ends the request.
+// to begin. What it returns ends with the session, however often the server's stream breaks: only
+// an answer that says that there is none is passed on. end ends the request.
 func (t *roundTripper) openStream(r *http.Request, end func()) (*http.Response, error) {
+	if t.forgotten.Load() {
+		end()
+		return madeUp(r, http.StatusNotFound, "", ""), nil
+	}
 	came := make(chan streamAnswer, 1)
 	go func() { // ends with the request
-		resp, err := t.base.RoundTrip(r) //nolint:bodyclose // who takes it from came does
+		resp, err := t.getStream(r) //nolint:bodyclose // who takes it from came does
 		came <- streamAnswer{resp, err}
 	}()
 	patience := time.NewTimer(streamPatience)
@@ -135,16 +161,14 @@ func (t *roundTripper) openStream(r *http.Request, end func()) (*http.Response, 
 	select {
 	case a := <-came:
 		switch {
-		case a.err == nil:
-			a.resp.Body = &body{ReadCloser: a.resp.Body, end: end}
-			t.media(a.resp)
-			return a.resp, nil
-		case t.ctx.Err() != nil:
+		case a.err != nil && t.ctx.Err() != nil:
 			end()
 			return noStream(r), nil
+		case a.err == nil && !t.isStream(a.resp):
+			a.resp.Body = &body{ReadCloser: a.resp.Body, end: end}
+			return a.resp, nil
 		}
-		end()
-		return nil, a.err
+		came <- a
 	case <-patience.C:
 	}
 	resp := madeUp(r, http.StatusOK, "text/event-stream", "")
@@ -164,30 +188,60 @@ type streamAnswer struct {
 	err  error
 }
 
-// streamWaits are those before a stream is asked for again.
-var streamWaits = backoff.Policy{Initial: time.Second, Multiplier: 2, Max: 30 * time.Second, Jitter: 0.2}
+// getStream follows redirects itself: one that leads nowhere would be a failure to the SDK.
+func (t *roundTripper) getStream(r *http.Request) (*http.Response, error) {
+	resp, err := (&http.Client{Transport: t.base, CheckRedirect: t.redirect}).Do(r)
+	if ue := (*url.Error)(nil); errors.As(err, &ue) {
+		err = ue.Err // without the URL, which may hold a secret
+	}
+	return resp, err
+}
 
-// followStream writes the stream to w once it has come, and returns when it ends, with the request
-// at the latest. A server that has no such stream says nothing on it.
+// followStream writes the messages of the stream to w, goes on where it breaks, and returns with
+// the request. A server that has no such stream says nothing on it. It returns earlier when the
+// server has forgotten the session: the SDK then asks again, and learns that.
 func (t *roundTripper) followStream(r *http.Request, came <-chan streamAnswer, w io.Writer) error {
 	ctx := r.Context()
+	var (
+		lastID string
+		retry  time.Duration
+		seen   bool // there was a stream
+	)
 	a := <-came
-	for n := 1; ; n++ {
-		if a.err == nil && a.resp.StatusCode == http.StatusOK && t.media(a.resp) == "text/event-stream" {
-			defer a.resp.Body.Close() // it was read
-			_, err := io.Copy(w, a.resp.Body)
+	for failed := 1; ; failed++ {
+		err := a.err
+		if err == nil {
+			status := a.resp.StatusCode
+			switch {
+			case t.isStream(a.resp):
+				began, f := time.Now(), t.filter(a.resp.Body)
+				err = copyMessages(w, f)
+				if f.said || f.in.LastID != "" && f.in.LastID != lastID || time.Since(began) >= streamWaits.Initial {
+					failed = 1 // that was one which worked
+				}
+				seen, lastID, retry = true, cmp.Or(f.in.LastID, lastID), cmp.Or(f.in.Retry, retry)
+			case seen && status == http.StatusNotFound && r.Header.Get(codec.SessionHeader) != "":
+				t.forgotten.Store(true)
+				_ = a.resp.Body.Close() // what it says is of no interest, as below
+				return io.EOF
+			case status == http.StatusMethodNotAllowed, !seen && status < http.StatusInternalServerError:
+				_ = a.resp.Body.Close()
+				<-ctx.Done()
+			case status < http.StatusInternalServerError:
+				lastID = "" // it may be what the server refuses
+			}
+			if _ = a.resp.Body.Close(); err == nil {
+				err = errors.New("the server answered " + a.resp.Status)
+			}
+		}
+		wait := waitsAfter(retry).Wait(failed)
+		if ctx.Err() == nil {
+			t.log.Debug("no stream outside of calls; asking for it again", "reason", err, "wait", wait)
+		}
+		if err := backoff.Sleep(ctx, wait); err != nil {
 			return err
 		}
-		if a.err == nil {
-			_ = a.resp.Body.Close() // what it says is of no interest
-		}
-		if a.err == nil && a.resp.StatusCode < http.StatusInternalServerError {
-			<-ctx.Done()
-		}
-		if err := backoff.Sleep(ctx, streamWaits.Wait(n)); err != nil {
-			return err
-		}
-		a.resp, a.err = t.base.RoundTrip(r.Clone(ctx)) //nolint:bodyclose // the next turn does
+		a.resp, a.err = t.getStream(resumed(ctx, r, lastID)) //nolint:bodyclose // the next turn does
 	}
 }
 
@@ -202,7 +256,7 @@ func (t *roundTripper) post(r *http.Request) (*http.Response, error) {
 	}
 	n, _ := r.Context().Value(noteKey{}).(*note)
 	resp, err := wire.Send(t.base, n.traced(r))
-	if err == nil && resp.StatusCode >= 400 {
+	if err == nil && (resp.StatusCode >= 400 || wire.IsDeadRedirect(r, resp)) {
 		resp = t.refused(r, resp)
 	}
 	return resp, err
@@ -218,6 +272,12 @@ func (t *roundTripper) CloseIdleConnections() {
 // refused keeps what the server says about a refusal, for the trace and the note, and hands it to
 // the SDK as the failure of one message.
 func (t *roundTripper) refused(r *http.Request, resp *http.Response) *http.Response {
+	if resp.StatusCode < 400 { // a redirect, of which the trace knows the reason
+		_ = resp.Body.Close()
+		resp.Body = http.NoBody
+		passing(r, resp)
+		return resp
+	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, codec.MaxErrorBody))
 	_ = resp.Body.Close() // the rest is of no interest
 	if err != nil {
@@ -235,28 +295,6 @@ func (t *roundTripper) refused(r *http.Request, resp *http.Response) *http.Respo
 	}
 	passing(r, resp)
 	return resp
-}
-
-// body is an answer's body: it ends its request when it is closed, and is bounded.
-type body struct {
-	io.ReadCloser
-	end   func()
-	limit int64 // in bytes; 0: none
-	size  int64
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if b.size += int64(n); b.limit > 0 && b.size > b.limit {
-		return 0, &wire.TooLargeError{Limit: int(b.limit), Inbound: true}
-	}
-	return n, err
-}
-
-func (b *body) Close() error {
-	err := b.ReadCloser.Close()
-	b.end()
-	return err
 }
 
 // readForSDK gives the SDK the response to its call id as events, of which each is a message that
@@ -277,11 +315,11 @@ func (t *roundTripper) readForSDK(r *http.Request, id int64, n *note, resp *http
 			send(raw)
 		}
 	}
-	p := &postReader{id: id, log: t.log, maxFrame: t.maxFrame,
-		answer: func(env *wire.Envelope) { reply(env.Response(id, n.Trace)) },
+	p := &postReader{id: id, log: t.log, maxFrame: t.maxFrame, waits: t.waits,
+		answer: func(env *wire.Envelope) { t.hello(env); reply(env.Response(id, n.Trace)) },
 		other: func(raw []byte, env *wire.Envelope) {
-			if !t.hook(raw, env) {
-				send(raw)
+			if left := leftBy(t.hook, raw, env); left != nil {
+				send(left)
 			}
 		},
 		resume: func(ctx context.Context, lastEvent string) (*http.Response, error) {

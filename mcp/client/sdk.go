@@ -60,9 +60,10 @@ func madeUp(r *http.Request, status int, media, text string) *http.Response {
 
 // passing makes a refusal one that the SDK takes for a passing failure of that one message: it ends
 // the session, for everybody, at any other. Only a session that the server does not know any more
-// has to end.
+// has to end; one that answers so to a request it need not know may still know the session.
 func passing(r *http.Request, resp *http.Response) {
-	if resp.StatusCode != http.StatusNotFound || r.Header.Get(codec.SessionHeader) == "" {
+	n, _ := r.Context().Value(noteKey{}).(*note)
+	if n != nil && n.try || resp.StatusCode != http.StatusNotFound || r.Header.Get(codec.SessionHeader) == "" {
 		resp.StatusCode, resp.Status = http.StatusServiceUnavailable, ""
 	}
 }
@@ -74,7 +75,8 @@ const streamPatience = time.Second
 
 // isOptionalStream reports whether r asks for the stream of what the server says outside of calls.
 // The SDK waits for the answer for ever, and when there is none tries again for half a minute, or
-// ends the session. See [roundTripper.openStream].
+// ends the session; and it ends the session when that stream has ended a few times without an
+// event. See [roundTripper.openStream].
 func isOptionalStream(r *http.Request) bool {
 	return r.Method == http.MethodGet && r.Header.Get(codec.LastEventHeader) == ""
 }
@@ -99,11 +101,12 @@ func versionRefused(err error) string {
 }
 
 // isLocal reports whether err holds a JSON-RPC error that no server sent: the mark that the SDK and
-// the connections of package wire put on a message that failed by itself. The SDK does not export
-// it.
+// the connections of package wire put on a message that failed by itself, and the SDK's on one for
+// which the connection had ended. The SDK exports neither.
 func isLocal(err error) bool {
 	var rpc *jsonrpc.Error
-	return errors.As(err, &rpc) && rpc.Code == -32005 && rpc.Message == "rejected by transport"
+	return errors.As(err, &rpc) && (rpc.Code == -32005 && rpc.Message == "rejected by transport" ||
+		rpc.Code == -32003 && rpc.Message == "client is closing")
 }
 
 // abortable ends the connection when ctx ends: the SDK's handshake leaves the connection's own
@@ -130,13 +133,19 @@ func withoutMethod(err error) error {
 	return err
 }
 
-// rootsParams are the parameters of roots/list, which may have none: the SDK gives a nil pointer in
-// the interface then.
-func rootsParams(params sdk.Params) sdk.Params {
-	if p, ok := params.(*sdk.ListRootsParams); ok && p == nil {
+// leftBy gives a message to the hook, and returns what that leaves for the SDK; nil: nothing.
+func leftBy(hook wire.Hook, raw []byte, env *wire.Envelope) []byte {
+	method, params := env.Method, env.Params
+	switch {
+	case hook(raw, env):
 		return nil
+	case method != nil && env.Method == nil: // it became an answer
+		id, _ := env.AnswerID()
+		raw, _ = jsonrpc.EncodeMessage(env.Response(id, nil)) // never fails
+	case !bytes.Equal(params, env.Params):
+		return env.Encode()
 	}
-	return params
+	return raw
 }
 
 // callID is the id of the call that a POST of the SDK's makes; ok is false for other messages.
@@ -166,6 +175,7 @@ type filteredStream struct {
 	in   *wire.EventReader
 	out  bytes.Buffer
 	seen string // the id that the SDK knows
+	said bool   // a message came
 	err  error
 }
 
@@ -183,12 +193,7 @@ func (f *filteredStream) Read(p []byte) (int, error) {
 // next reads one event. The SDK goes on from the last id when the stream breaks, after the time
 // that the server wants.
 func (f *filteredStream) next() {
-	name, data, err := f.in.Next()
-	if large := (*wire.TooLargeError)(nil); errors.As(err, &large) {
-		f.log.Warn("passed over a message that is larger than the limit", "bytes", large.Size, "limit", large.Limit)
-		data, err = nil, nil
-	}
-	f.err = err
+	f.event()
 	if id := f.in.LastID; id != f.seen {
 		f.seen = id
 		_, _ = fmt.Fprintf(&f.out, "id: %s\n\n", id) // never fails, as below
@@ -197,12 +202,23 @@ func (f *filteredStream) next() {
 		_, _ = fmt.Fprintf(&f.out, "retry: %d\n\n", f.in.Retry.Milliseconds())
 		f.in.Retry = 0
 	}
-	if data = bytes.TrimSpace(data); err != nil || len(data) == 0 || name != "" && name != "message" {
+}
+
+// event reads one event, without its id.
+func (f *filteredStream) event() {
+	name, data, err := f.in.Next()
+	if large := (*wire.TooLargeError)(nil); errors.As(err, &large) {
+		f.log.Warn("passed over a message that is larger than the limit", "bytes", large.Size, "limit", large.Limit)
+		data, err = nil, nil
+	}
+	f.err = err
+	if data = bytes.TrimSpace(data); err != nil || len(data) == 0 || !wire.IsMessage(name, data) {
 		return
 	}
 	wire.Messages(data, func(raw []byte, env *wire.Envelope) {
-		if !f.hook(raw, env) {
-			_, _ = fmt.Fprintf(&f.out, "data: %s\n\n", codec.AppendOneLine(nil, raw))
+		f.said = true
+		if left := leftBy(f.hook, raw, env); left != nil {
+			_, _ = fmt.Fprintf(&f.out, "data: %s\n\n", codec.AppendOneLine(nil, left))
 		}
 	}, func(raw []byte, why error) {
 		f.log.Warn("skipped an event that is not an MCP message", "data", string(raw[:min(len(raw), 200)]), "reason",

@@ -277,35 +277,3 @@ func TestSDKDropsCancellations(t *testing.T) {
 		t.Errorf("%d of %d servers were told: flushCancellations is needless", n, sessions)
 	}
 }
-
-// rootsParams: a request without parameters has a nil pointer for them.
-func TestSDKPassesNilParams(t *testing.T) {
-	got := make(chan sdk.Params, 1)
-	near, far := sdk.NewInMemoryTransports()
-	server := sdk.NewServer(&sdk.Implementation{Name: "s"}, nil)
-	ss, err := server.Connect(t.Context(), far, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ss.Close()
-	client := sdk.NewClient(&sdk.Implementation{Name: "bare"}, nil)
-	client.AddReceivingMiddleware(func(next sdk.MethodHandler) sdk.MethodHandler {
-		return func(ctx context.Context, method string, r sdk.Request) (sdk.Result, error) {
-			if method == "roots/list" {
-				got <- r.GetParams()
-			}
-			return next(ctx, method, r)
-		}
-	})
-	cs, err := client.Connect(t.Context(), near, &sdk.ClientSessionOptions{ProtocolVersion: codec.Version20251125})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cs.Close()
-	if _, err := ss.ListRoots(t.Context(), nil); err != nil {
-		t.Fatal(err)
-	}
-	if p := fixture.Receive(t, "the request", got); p == nil || !reflect.ValueOf(p).IsNil() {
-		t.Errorf("the parameters are %#v: rootsParams is needless", p)
-	}
-}

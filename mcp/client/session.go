@@ -40,10 +40,15 @@ type Session struct {
 	statelessMeta []byte
 	headerTools   atomic.Pointer[map[string]bool] // tools that want some of their arguments in headers as well
 	keepCancels   *atomic.Bool                    // the server is not told of cancellations
-	owner         *backChannel                    // hears and answers what belongs to no call; nil: nobody does
-	prober        prober
-	abandoned     atomic.Bool   // a call was sent and not waited for
-	questions     chan struct{} // a token for each question of the server that is being answered
+	greeted       atomic.Bool                     // the server has answered the handshake
+	// the capabilities that the server answered with are no object
+	oddCapabilities atomic.Bool
+	owner           *backChannel // takes and answers what belongs to no call; nil: nobody does
+	prober          prober
+	life            life
+	abandoned       atomic.Bool // a call was sent and not waited for
+	odd             oddities
+	questions       chan struct{} // a token for each question of the server that is being answered
 
 	info       atomic.Pointer[agent.Info]
 	offer      offer
@@ -60,9 +65,11 @@ type Session struct {
 	cutShort context.CancelFunc
 	work     sync.WaitGroup
 	done     chan struct{}
-	err      error // set before done is closed
+	ending   chan struct{} // closed when the connection has ended by itself, and it is known why
+	why      error         // set before ending is closed
+	err      error         // set before done is closed
 	closed   chan struct{}
-	closeErr error // set before gone is closed: how the child ended
+	closeErr error // set before closed is closed: how the child ended
 }
 
 var _ communicator.Peer = (*Session)(nil)
@@ -74,14 +81,17 @@ func newSession(t Target, o Options, l *link) *Session {
 	s := &Session{target: t, opts: o, log: o.Logger, link: l, limit: o.inputLimit(t.Transport),
 		questions: make(chan struct{}, maxQuestions),
 		readings:  make(chan reading, lists), listed: make(chan struct{}),
-		refresh: make(chan struct{}, 1), done: make(chan struct{}), closed: make(chan struct{})}
+		refresh: make(chan struct{}, 1), ending: make(chan struct{}), done: make(chan struct{}),
+		closed: make(chan struct{})}
+	s.backs.log = o.Logger
 	s.prober.turn = make(chan struct{}, 1)
+	s.life.began = time.Now()
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	context.AfterFunc(s.ctx, func() { s.calls.end(context.Cause(s.ctx)) })
 	s.closing, s.cutShort = context.WithCancel(context.Background())
 	s.info.Store(&agent.Info{Name: t.Name})
 	if o.Back != nil {
-		s.owner = newBackChannel(s.ctx, o.Back)
+		s.owner = newBackChannel(s.ctx, o.Logger, o.Back)
 	}
 	return s
 }
@@ -118,8 +128,10 @@ func (s *Session) supervise() {
 			why = exit
 		}
 		why = fmt.Errorf("the session ended: %w", codec.WithoutURL(why))
+		s.why = why
+		close(s.ending)
 	}
-	s.err = agent.Refusedf(agent.CodeUnavailable, "%s: %w", &s.target, why)
+	s.err = agent.Refusedf(agent.CodeUnavailable, "%s: %w", &s.target, endedError{why})
 	if s.ctx.Err() == nil {
 		// Answers that came before the end are still on their way to their calls; the others fail
 		// by themselves.

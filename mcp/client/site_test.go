@@ -1,9 +1,7 @@
 package client
 
 import (
-	"context"
 	"log/slog"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/openmas/openmas/agent"
@@ -19,14 +17,5 @@ func newSite(t *testing.T, dir agent.Directory) (*server.Gateway, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(g)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), fixture.Patience)
-		defer cancel()
-		if err := g.Drain(ctx); err != nil {
-			t.Errorf("drain: %v", err)
-		}
-		srv.Close()
-	})
-	return g, srv.URL
+	return g, fixture.Serve(t, g)
 }

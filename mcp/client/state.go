@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,30 +14,38 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// cancels end the calls in flight with the session. A watcher for each call would cost more than
-// this.
+// cancels are the requests in flight, which end with the session. A watcher for each would cost
+// more than this.
 type cancels struct {
 	mu   sync.Mutex
 	last uint64
-	open map[uint64]context.CancelCauseFunc
+	open map[uint64]openCall
 	over error // why there can be no more
 }
 
+type openCall struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	note   *note
+}
+
 // add must be followed by remove.
-func (c *cancels) add(cancel context.CancelCauseFunc) uint64 {
+func (c *cancels) add(ctx context.Context, cancel context.CancelCauseFunc, n *note) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over != nil {
 		cancel(c.over)
 	}
 	if c.open == nil {
-		c.open = map[uint64]context.CancelCauseFunc{}
+		c.open = map[uint64]openCall{}
 	}
 	c.last++
-	c.open[c.last] = cancel
+	c.open[c.last] = openCall{ctx, cancel, n}
 	return c.last
 }
 
@@ -49,9 +59,48 @@ func (c *cancels) end(why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over = why
-	for _, cancel := range c.open {
-		cancel(why)
+	for _, call := range c.open {
+		call.cancel(why)
 	}
+}
+
+// only is the id of the only request that waits for an answer; ok is false if there are others, or
+// none.
+func (c *cancels) only() (id int64, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, call := range c.open {
+		id = call.note.RequestID.Load()
+	}
+	return id, len(c.open) == 1 && id != 0
+}
+
+// latest is the last of the deadlines; far away if a request has none.
+func (c *cancels) latest() (last time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, call := range c.open {
+		at, ok := call.ctx.Deadline()
+		if !ok {
+			return time.Now().Add(math.MaxInt64)
+		}
+		if at.After(last) {
+			last = at
+		}
+	}
+	return last
+}
+
+// waits reports whether a request waits for an answer.
+func (c *cancels) waits(id int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, call := range c.open {
+		if call.note.RequestID.Load() == id {
+			return true
+		}
+	}
+	return false
 }
 
 // background are what a session still does for calls that have ended.
@@ -101,8 +150,43 @@ func (u *changedResources) take() map[string]bool {
 	return out
 }
 
+// maxOdd is how many warnings about results a session logs.
+const maxOdd = 100
+
+// oddities are the warnings that were logged.
+type oddities struct {
+	mu   sync.Mutex
+	said map[string]bool
+}
+
+// first reports whether a warning was not logged yet, and may be.
+func (o *oddities) first(warning string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.said[warning] || len(o.said) >= maxOdd {
+		return false
+	}
+	if o.said == nil {
+		o.said = map[string]bool{}
+	}
+	o.said[warning] = true
+	return true
+}
+
 // errClosed is why a session ended that its owner closed.
 var errClosed = errors.New("the session was closed")
+
+// errEnding refuses calls of a session whose end is not explained yet.
+var errEnding = errors.New("the session is ending")
+
+// endedError is the end of a session for a call that did not run, in the words of its cause.
+type endedError struct{ cause error }
+
+func (e endedError) Error() string { return e.cause.Error() }
+func (e endedError) Unwrap() error { return e.cause }
+
+// Is says that it is a [communicator.ErrEnded].
+func (e endedError) Is(target error) bool { return target == communicator.ErrEnded }
 
 // A list is one of a server's lists.
 type list int
@@ -137,7 +221,15 @@ type reading struct {
 	put     func(*offer) // puts the items in their place
 	leftOut []agent.LeftOut
 	more    int   // left out beyond what leftOut has
+	pages   int   // there are more pages than these; 0: that is all
+	cut     bool  // a page could not be read
 	err     error // there is no list
+}
+
+// failed reports whether the server may say more when it is asked again.
+func (r *reading) failed() bool {
+	var large *wire.TooLargeError
+	return r.cut || r.err != nil && !errors.As(r.err, &large)
 }
 
 // An offer is what a server offers, list by list. One goroutine has it: Connect's, then
@@ -149,9 +241,25 @@ type offer struct {
 	resources []agent.ResourceInfo
 	templates []agent.ResourceInfo
 	leftOut   [lists][]agent.LeftOut
+	// lists that the server says it has, and others that it is asked for nevertheless
+	has, tried uint32
 	// lists that are being read, and those that have changed since that began
 	reading, again uint32
-	first          uint32 // lists that were not read yet
+	first          uint32     // lists that were not read yet
+	pages          [lists]int // what is known of these
+	fails          [lists]int // readings in a row that have failed
+}
+
+// failed is how often that list could not be read which failed least; 0: none failed, but for those
+// that are being read.
+func (o *offer) failed() int {
+	least := 0
+	for l := range lists {
+		if n := o.fails[l]; n > 0 && o.reading&l.bit() == 0 && (least == 0 || n < least) {
+			least = n
+		}
+	}
+	return least
 }
 
 // info is all of it.
@@ -162,11 +270,47 @@ func (o *offer) info() agent.Info {
 	for l := range lists {
 		out.LeftOut = append(out.LeftOut, o.leftOut[l]...)
 		if o.first&l.bit() != 0 {
-			out.LeftOut = append(out.LeftOut, agent.LeftOut{Kind: "list", Name: l.method(),
-				Reason: "the server has not answered yet"})
+			reason := "the server has not answered yet"
+			if n := o.pages[l]; n > 0 {
+				reason = fmt.Sprintf("the server has not answered for page %d yet", n+1)
+			}
+			out.LeftOut = append(out.LeftOut, agent.LeftOut{Kind: "list", Name: l.method(), Reason: reason})
 		}
 	}
 	return out
+}
+
+// A life is when a server was heard of.
+type life struct {
+	began   time.Time
+	heard   atomic.Int64 // nanoseconds after began
+	suspect atomic.Bool
+
+	mu sync.Mutex
+	// owed is the deadline of a call that was given up before it: the server may still work on it.
+	owed time.Time
+}
+
+// hear notes a message of the server.
+func (l *life) hear() { l.heard.Store(int64(time.Since(l.began))) }
+
+// quiet is how long there was none.
+func (l *life) quiet() time.Duration { return time.Since(l.began) - time.Duration(l.heard.Load()) }
+
+// since reports whether there was one after t.
+func (l *life) since(t time.Time) bool { return time.Duration(l.heard.Load()) > t.Sub(l.began) }
+
+// giveUp notes that a call was given up.
+func (l *life) giveUp(ctx context.Context) {
+	at, ok := ctx.Deadline()
+	if !ok {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at.After(l.owed) {
+		l.owed = at
+	}
 }
 
 // A prober asks for signs of life, one question at a time.

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"os"
 	"sync"
@@ -27,80 +26,32 @@ type stdioComm struct {
 	ctx  context.Context // of the far ends; when it ends they answer what runs and end
 	stop context.CancelFunc
 
+	served calls.Served[*fixture.Binding]
+
 	mu       sync.Mutex
-	services map[string]*stdioBinding
 	wires    map[*cable]struct{}
 	sessions map[*Session]struct{}
 	held     [2]chan struct{} // by direction: closed when the first bytes are held back; nil: flowing
 	serving  sync.WaitGroup
-	closed   bool
 }
 
-func newStdioComm(noFastPath bool) *stdioComm {
+func newStdioComm() *stdioComm {
 	const frame = 2 << 20 // not the default, which takes its time
-	c := &stdioComm{services: map[string]*stdioBinding{}, wires: map[*cable]struct{}{},
-		sessions: map[*Session]struct{}{}, o: Options{NoFastPath: noFastPath, MaxFrame: frame},
-		host: server.Options{Logger: fixture.Quiet, NoFastPath: noFastPath,
+	c := &stdioComm{wires: map[*cable]struct{}{}, sessions: map[*Session]struct{}{},
+		o: Options{MaxFrame: frame},
+		host: server.Options{Logger: fixture.Quiet,
 			Limits: server.Limits{MaxFrame: frame, Linger: time.Second}}}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c
 }
 
-// stdioBinding counts the calls of its service, which a child's own drain would do.
-type stdioBinding struct {
-	communicator.Service
-	comm   *stdioComm
-	gate   calls.Gate
-	ctx    context.Context // of the calls
-	cancel context.CancelFunc
-}
-
-func (c *stdioComm) Serve(_ context.Context, s communicator.Service) (communicator.Binding, error) {
-	name := s.Info().Name
-	if err := agent.CheckAgentName(name); err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return nil, agent.Errorf(agent.CodeUnavailable, "the communicator is closed")
-	}
-	if c.services[name] != nil {
-		return nil, agent.Errorf(agent.CodeInvalidArgument, "%s is taken", name)
-	}
-	b := &stdioBinding{Service: s, comm: c}
-	b.ctx, b.cancel = context.WithCancel(context.Background())
-	c.services[name] = b
-	return b, nil
-}
-
-func (b *stdioBinding) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-	if !b.gate.Enter() {
-		return nil, agent.Refusedf(agent.CodeUnavailable, "%s: the agent is closed", c.Target())
-	}
-	defer b.gate.Leave()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(b.ctx, cancel)()
-	return b.Service.Call(ctx, c)
-}
-
-func (b *stdioBinding) Close(ctx context.Context) error {
-	b.gate.Shut()
-	b.comm.mu.Lock()
-	if b.comm.services[b.Info().Name] == b {
-		delete(b.comm.services, b.Info().Name)
-	}
-	b.comm.mu.Unlock()
-	defer b.cancel()
-	return b.gate.Wait(ctx)
+func (c *stdioComm) Serve(ctx context.Context, s communicator.Service) (communicator.Binding, error) {
+	return fixture.Bind(ctx, &c.served, s)
 }
 
 func (c *stdioComm) Dial(ctx context.Context, name string) (communicator.Peer, error) {
-	c.mu.Lock()
-	b := c.services[name]
-	c.mu.Unlock()
-	if b == nil {
+	b, ok, _ := c.served.Find(name)
+	if !ok {
 		return nil, agent.Refusedf(agent.CodeNotFound, "no agent %q", name)
 	}
 	toCallee, err := c.lay(communicatortest.ToCallee)
@@ -129,17 +80,10 @@ func (c *stdioComm) Dial(ctx context.Context, name string) (communicator.Peer, e
 }
 
 func (c *stdioComm) Close(ctx context.Context) error {
+	errs := []error{c.served.Close(ctx)}
 	c.mu.Lock()
-	c.closed = true
-	services, sessions := maps.Clone(c.services), maps.Clone(c.sessions)
+	sessions := maps.Clone(c.sessions)
 	c.mu.Unlock()
-	var errs []error
-	for _, b := range services {
-		b.gate.Shut()
-	}
-	for _, b := range services {
-		errs = append(errs, b.Close(ctx))
-	}
 	c.stop()
 	for s := range sessions {
 		select {
@@ -244,18 +188,14 @@ func (c *stdioComm) carry(w *cable, d communicatortest.Direction) {
 }
 
 func TestStdioContract(t *testing.T) {
-	for _, noFastPath := range []bool{false, true} {
-		if noFastPath && testing.Short() || !noFastPath && fixture.NoFastPath {
-			continue
-		}
-		t.Run(fmt.Sprintf("fast=%v", !noFastPath), func(t *testing.T) {
-			communicatortest.Run(t, communicatortest.Config{
-				New: func(t *testing.T) communicatortest.Setup {
-					c := newStdioComm(noFastPath)
-					return communicatortest.Setup{Communicator: c, Limit: c.o.inputLimit(mcp.Stdio),
-						ResultLimit: 3 << 19, Sever: c.Sever, Hold: c.Hold}
-				},
-			})
-		})
+	if fixture.NoFastPath {
+		t.Skip("difftest runs it without the fast path")
 	}
+	communicatortest.Run(t, communicatortest.Config{
+		New: func(*testing.T) communicatortest.Setup {
+			c := newStdioComm()
+			return communicatortest.Setup{Communicator: c, Limit: c.o.inputLimit(mcp.Stdio),
+				ResultLimit: 3 << 19, Sever: c.Sever, Hold: c.Hold}
+		},
+	})
 }

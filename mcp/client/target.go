@@ -55,8 +55,10 @@ type Target struct {
 	// yet. One that does not take the question is asked again in the earlier way, with its program
 	// started anew. SSE has no later protocol than 2025-11-25.
 	Protocol string
-	// Trusted says that the server is one of our own runtimes: it is told who calls, and what it
-	// says about errors and about what did not run is believed.
+	// Trusted says that the server is a process of our own project: a child or its parent, an agent
+	// on a private listener, or the operations socket. It is told who calls, and what it says in
+	// openmas/ keys is believed: whom a question is for, codes of errors, what did not run. Of any
+	// other server these keys are dropped. This is the one place that decides it.
 	Trusted bool
 	// Baggage says that a server which is not Trusted gets the W3C baggage of calls too, and not
 	// their trace context alone.

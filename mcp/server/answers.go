@@ -10,6 +10,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
+	"github.com/openmas/openmas/mcp/internal/budget"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/rawjson"
 	"github.com/openmas/openmas/mcp/internal/wire"
@@ -22,21 +23,77 @@ var jsonType = []string{"application/json"} // not changed
 // JSON-RPC message of what the SDK refuses in plain text.
 type answerWriter struct {
 	http.ResponseWriter
-	env       wire.Envelope // the request as the SDK gets it; empty: a batch, or something else
+	env       wire.Envelope  // the request as the SDK gets it; empty: a batch, or something else
+	memory    *budget.Budget // of the session, for what is written
 	cancelled atomic.Bool
 	refusal   *bytes.Buffer // the text of a refusal; nil: there is none
+	body      []byte        // as it was posted; nil: nothing was
 }
 
-// hideID prepares the message of a POST for the SDK.
+// prepare makes the message of a POST, nil if there is none, readable for the SDK.
+func (a *answerWriter) prepare(r *http.Request, body []byte, open func(id string) bool) {
+	a.body = body
+	restoreBody(r, a.hideID(body, open))
+	r.Header.Del(wire.IDHeader)
+	if a.env.Method != nil && a.env.ID != nil {
+		r.Header[wire.IDHeader] = []string{a.env.IDText()}
+	}
+}
+
+// hideID prepares the message itself.
 func (a *answerWriter) hideID(body []byte, open func(id string) bool) []byte {
 	if a.env.Scan(body) {
+		if mendRequest(&a.env) {
+			body = a.env.Encode()
+		}
 		return a.env.HideID(body, open)
 	}
 	a.env = wire.Envelope{}
+	if wire.Refusal(body) != nil {
+		return []byte("?") // the SDK would take the first of two messages; what is wrong, finish says
+	}
 	if len(body) > 0 && body[0] != '[' { // written in an unusual way
-		wire.Messages(body, func(_ []byte, env *wire.Envelope) { a.env = *env }, func([]byte, error) {})
+		wire.Messages(body, func(_ []byte, env *wire.Envelope) {
+			if mendRequest(env) {
+				body = env.Encode()
+			}
+			a.env = *env
+		}, func([]byte, error) {})
 	}
 	return body
+}
+
+const (
+	methodInitialize = "initialize"
+	methodPrompt     = "prompts/get"
+	methodRead       = "resources/read"
+)
+
+// mendRequest gives a request params that the SDK can decode. A client's handshake gets what it
+// surely means, where a member of it has the wrong type: the SDK would refuse the client for it.
+// The answers to questions pass as they came, and what is odd is for receive to refuse.
+func mendRequest(env *wire.Envelope) (mended bool) {
+	method, params := string(env.Method), env.Params
+	switch method {
+	case "":
+		return false
+	case methodInitialize:
+		if mended, odd := codec.MendClient(params); len(odd) > 0 {
+			env.Params = mended
+		}
+	case codec.MethodCall, methodPrompt, methodRead:
+		env.Params = codec.CarryInputs(params)
+	}
+	env.Params, _ = codec.CheckParams(method, env.Params)
+	return !bytes.Equal(params, env.Params)
+}
+
+// mend does so, and lets the answer to a question pass through the SDK as it came.
+func mend(env *wire.Envelope) {
+	if env.Method == nil && env.Result != nil {
+		env.Result = codec.Carry(env.Result)
+	}
+	mendRequest(env)
 }
 
 // cancels is the id of the request that a message cancels, as JSON; empty: it is something else.
@@ -55,7 +112,7 @@ func (a *answerWriter) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // WriteHeader implements [http.ResponseWriter].
 func (a *answerWriter) WriteHeader(status int) {
-	if status == http.StatusBadRequest && a.env.Method != nil &&
+	if status == http.StatusBadRequest && a.body != nil &&
 		strings.HasPrefix(a.Header().Get("Content-Type"), "text/plain") {
 		a.refusal = new(bytes.Buffer)
 		return
@@ -71,6 +128,8 @@ func (a *answerWriter) Write(b []byte) (int, error) {
 	if a.cancelled.Load() && a.answers(b) {
 		return len(b), nil
 	}
+	a.memory.Take(len(b))
+	defer a.memory.Release(len(b))
 	before, msg, event := bytes.Cut(b, []byte("\ndata: "))
 	if !event {
 		msg = b
@@ -101,8 +160,16 @@ func (a *answerWriter) finish() {
 		return
 	}
 	text := strings.TrimSpace(a.refusal.String())
+	if strings.HasPrefix(text, malformed) {
+		if msg := wire.Refusal(a.body); msg != nil {
+			a.Header()["Content-Type"] = jsonType
+			a.ResponseWriter.WriteHeader(http.StatusBadRequest)
+			_, _ = a.ResponseWriter.Write(msg) // a client that is gone misses nothing
+			return
+		}
+	}
 	code, status := refusedCode(text), http.StatusBadRequest
-	if code == 0 {
+	if code == 0 || a.env.Method == nil {
 		http.Error(a.ResponseWriter, text, status) // the transport's affair, not the message's
 		return
 	}

@@ -4,14 +4,15 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/server/internal/held"
 )
@@ -28,56 +29,36 @@ type backChannel struct {
 	c   *session
 	id  string
 	// token is the client's progress token; nil: it wants no progress.
-	token any
-	round *round // with its own way to the client, or nil
-
-	mu      sync.Mutex
-	queue   []agent.Notice
-	sending bool
-	closed  bool
-	idle    chan struct{} // closed when nothing is being sent any more; made by close
+	token   any
+	round   *round // with its own way to the client, or nil
+	notices calls.Notices
 }
 
 func newBackChannel(ctx context.Context, ss *sdk.ServerSession, c *session, r request) *backChannel {
-	return &backChannel{ctx: ctx, ss: ss, c: c, id: r.meta.ID, token: r.meta.Progress, round: r.round}
+	b := &backChannel{ctx: ctx, ss: ss, c: c, id: r.meta.ID, token: r.meta.Progress, round: r.round}
+	b.notices.Limit, b.notices.To = noticeQueue, b
+	return b
 }
 
-// Notify implements agent.BackChannel. It queues the notice; one goroutine at a time, which close
-// waits for, sends what is queued in order.
+// Notify implements agent.BackChannel. It queues the notice, if the client can have it.
 func (b *backChannel) Notify(_ context.Context, n agent.Notice) {
 	content := len(n.Content) > 0 && b.c.identity.Trusted
 	if n.Log == nil && (n.Progress == nil || b.token == nil) && !content {
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed || len(b.queue) >= noticeQueue {
-		return
-	}
-	b.queue = append(b.queue, n)
-	if !b.sending {
-		b.sending = true
-		go b.send()
+	if err := b.notices.Add(n); err != nil {
+		b.lost(err)
 	}
 }
 
-func (b *backChannel) send() {
-	for {
-		b.mu.Lock()
-		if len(b.queue) == 0 {
-			b.sending = false
-			if b.idle != nil {
-				close(b.idle)
-			}
-			b.mu.Unlock()
-			return
-		}
-		n := b.queue[0]
-		b.queue = b.queue[1:]
-		b.mu.Unlock()
-		if err := b.sendOne(n); err != nil {
-			b.c.ep.o.Logger.Debug("a notice did not reach its client", "session", b.c.id, "call", b.id, "error", err)
-		}
+func (b *backChannel) lost(err error) {
+	b.c.ep.o.Logger.Debug("a notice did not reach its client", "session", b.c.id, "call", b.id, "error", err)
+}
+
+// Deliver implements [calls.Receiver].
+func (b *backChannel) Deliver(n agent.Notice) {
+	if err := b.sendOne(n); err != nil {
+		b.lost(err)
 	}
 }
 
@@ -87,6 +68,9 @@ func (b *backChannel) sendOne(n agent.Notice) error {
 	if p := n.Progress; p != nil && b.token != nil {
 		params := &sdk.ProgressNotificationParams{ProgressToken: b.token, Progress: p.Progress, Total: p.Total,
 			Message: p.Message}
+		if raw := codec.ParamsFor(n.Raw, b.token, nil); raw != nil {
+			ctx = withRawParams(ctx, raw)
+		}
 		if b.direct() {
 			return b.round.sendNotice(ctx, "notifications/progress", params)
 		}
@@ -102,6 +86,13 @@ func (b *backChannel) sendOne(n agent.Notice) error {
 	}
 	if l != nil {
 		params := &sdk.LoggingMessageParams{Meta: b.meta(), Level: mcpLevel(l.Level), Logger: l.Logger, Data: l.Data}
+		ours := b.meta()
+		if !b.c.identity.Trusted {
+			ours = nil
+		}
+		if raw := codec.ParamsFor(n.Raw, nil, ours); raw != nil {
+			ctx = withRawParams(ctx, raw)
+		}
 		if b.direct() {
 			return b.round.sendNotice(ctx, "notifications/message", params)
 		}
@@ -115,35 +106,25 @@ func (b *backChannel) direct() bool { return b.round != nil && b.round.send != n
 
 // close refuses whatever comes after the call, and returns when every notice of it was sent: a
 // client drops those that follow the answer.
-func (b *backChannel) close() {
-	b.mu.Lock()
-	b.closed = true
-	if !b.sending {
-		b.mu.Unlock()
-		return
-	}
-	b.idle = make(chan struct{})
-	b.mu.Unlock()
-	<-b.idle
-}
+func (b *backChannel) close() { <-b.notices.Close() }
 
 // Request implements agent.BackChannel.
 func (b *backChannel) Request(ctx context.Context, r agent.Request) (json.RawMessage, error) {
-	b.mu.Lock()
-	closed := b.closed
-	b.mu.Unlock()
-	if closed {
+	if b.notices.Closed() {
 		return nil, agent.Errorf(agent.CodeUnavailable, "%s: the call is over, its caller can no longer be asked",
 			r.Kind)
 	}
 	// The asker's context may come from elsewhere (over a broker), and the SDK needs that of the
 	// request: either can end the question.
-	ask, cancel := context.WithCancel(b.ctx)
-	defer cancel()
-	defer context.AfterFunc(ctx, cancel)()
+	ask, cancel := context.WithCancelCause(b.ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(ctx, func() { cancel(ctx.Err()) })()
+	if post, ok := b.ctx.Value(postKey{}).(context.Context); ok {
+		defer context.AfterFunc(post, func() { cancel(errGone) })()
+	}
 	out, err := b.ask(ask, r)
-	if err == nil {
-		return out, nil
+	if ours := (*agent.Error)(nil); err == nil || errors.As(err, &ours) {
+		return out, err
 	}
 	if e, ok := codec.FromRPCError(err, b.c.identity.Trusted); ok {
 		if e.Code == agent.CodeUnimplemented {
@@ -152,10 +133,23 @@ func (b *backChannel) Request(ctx context.Context, r agent.Request) (json.RawMes
 		e.NotExecuted = false // the question was not; the call that asked is running
 		return nil, e
 	}
+	if errors.Is(context.Cause(ask), errGone) {
+		return nil, agent.Errorf(agent.CodeCanceled, "%s: %w", r.Kind, errGone)
+	}
 	if ended := cmp.Or(ctx.Err(), ask.Err()); ended != nil {
 		return nil, agent.AsError(fmt.Errorf("%s: %w", r.Kind, ended))
 	}
 	return nil, agent.Errorf(agent.CodeUnavailable, "%s: ask the client: %w", r.Kind, err)
+}
+
+var errGone = errors.New("the client is gone: it has closed the response to the call that asks")
+
+type postKey struct{}
+
+// withPost makes the questions of a call end with the POST that made it, whose response cannot be
+// resumed: the call itself may go on.
+func withPost(ctx, post context.Context) context.Context {
+	return context.WithValue(ctx, postKey{}, post)
 }
 
 func (b *backChannel) ask(ctx context.Context, r agent.Request) (json.RawMessage, error) {
@@ -164,41 +158,56 @@ func (b *backChannel) ask(ctx context.Context, r agent.Request) (json.RawMessage
 		caps = *p.Capabilities
 	}
 	if lack := held.Lacks(&caps, r); lack != "" {
-		return nil, codec.ToRPCError(held.CannotAnswer(r.Kind, lack), "")
+		return nil, held.CannotAnswer(r.Kind, lack)
 	}
-	if len(r.Params) == 0 {
-		r.Params = json.RawMessage("{}")
+	version, _ := b.c.protocol()
+	meta := b.meta()
+	if !b.c.identity.Trusted {
+		meta = nil
 	}
+	params, err := codec.QuestionFor(r, version, meta)
+	if err != nil {
+		return nil, err
+	}
+	ctx = withRawParams(ctx, params)
+	// the SDK's types are what it checks, and nothing that is sent
 	switch r.Kind {
 	case agent.AskSample:
-		version, _ := b.c.protocol()
-		params, err := codec.SampleParams(r.Params, version)
-		if err != nil {
-			return nil, codec.ToRPCError(err, "")
-		}
-		return askClient(ctx, params, b.meta(), b.ss.CreateMessageWithTools)
+		return askClient(ctx, &sdk.CreateMessageWithToolsParams{}, b.ss.CreateMessageWithTools)
 	case agent.AskElicit:
-		var params sdk.ElicitParams
-		if err := json.Unmarshal(r.Params, &params); err != nil {
-			return nil, codec.ToRPCError(agent.Errorf(agent.CodeInvalidArgument, "decode a question: %w", err), "")
-		}
-		return askClient(ctx, &params, b.meta(), b.ss.Elicit)
+		return askClient(ctx, &sdk.ElicitParams{Mode: codec.ElicitMode(params)}, b.ss.Elicit)
 	}
-	return askClient(ctx, &sdk.ListRootsParams{}, b.meta(), b.ss.ListRoots)
+	return askClient(ctx, &sdk.ListRootsParams{}, b.ss.ListRoots)
 }
 
-func askClient[P interface{ SetMeta(map[string]any) }, R any](ctx context.Context, params P, meta sdk.Meta,
+func askClient[P any, R interface{ GetMeta() map[string]any }](ctx context.Context, params P,
 	ask func(context.Context, P) (R, error)) (json.RawMessage, error) {
-	params.SetMeta(meta)
 	res, err := ask(ctx, params)
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(res)
+	answer, err := codec.Carried(res.GetMeta())
+	if err != nil {
+		return nil, agent.Errorf(agent.CodeInternal, "the client's answer is not as MCP has it: %w", err)
+	}
+	return answer, nil
 }
 
 // meta tells our own peers which call a message is about: one session carries many.
 func (b *backChannel) meta() sdk.Meta { return sdk.Meta{codec.MetaID: b.id} }
+
+type rawParamsKey struct{}
+
+// withRawParams makes the message that is sent with the context have these params, whatever the
+// SDK is told: it would lose what its types do not know.
+func withRawParams(ctx context.Context, raw json.RawMessage) context.Context {
+	return context.WithValue(ctx, rawParamsKey{}, &codec.RawParams{JSON: raw})
+}
+
+func rawParamsOf(ctx context.Context) *codec.RawParams {
+	raw, _ := ctx.Value(rawParamsKey{}).(*codec.RawParams)
+	return raw
+}
 
 // mcpLevel is the protocol's name of a level.
 func mcpLevel(l slog.Level) sdk.LoggingLevel {
@@ -222,6 +231,9 @@ func (r *round) sendNotice(ctx context.Context, method string, params any) error
 	if l, ok := params.(*sdk.LoggingMessageParams); ok &&
 		(r.level == "" || codec.FromLevel(string(l.Level)) < codec.FromLevel(r.level)) {
 		return nil
+	}
+	if raw := rawParamsOf(ctx); raw != nil {
+		params = raw
 	}
 	msg, err := codec.EncodeMessage(nil, method, params)
 	if err != nil {

@@ -6,8 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/budget"
 )
 
 // restoreBody makes a body that was read readable for the SDK; nil: there was none.
@@ -17,30 +21,37 @@ func restoreBody(r *http.Request, body []byte) {
 	}
 }
 
-// readBody reads the body of a POST within the limits.
-func readBody(w *deadlineWriter, r *http.Request, l Limits) (body []byte, ok bool) {
+// refuse turns a request away; the client may come back.
+func refuse(w http.ResponseWriter, err error) {
+	w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
+	writeJSON(w, http.StatusServiceUnavailable, map[string]string{"error": err.Error()})
+}
+
+// readBody reads the body of a POST within the limits. held bytes of b are to be released.
+func readBody(w *deadlineWriter, r *http.Request, l Limits, b *budget.Budget) (body []byte, held int, ok bool) {
 	// not every writer has deadlines; then the server's hold
 	_ = w.rc.SetReadDeadline(time.Now().Add(l.ReadTimeout))
-	var err error
-	if n := r.ContentLength; n > 0 && n <= int64(l.MaxBody) {
-		body = make([]byte, n)
-		_, err = io.ReadFull(r.Body, body)
-	} else {
-		body, err = io.ReadAll(http.MaxBytesReader(w.ResponseWriter, r.Body, int64(l.MaxBody)))
+	in, size := r.Body, int(r.ContentLength)
+	if size < 0 || size > l.MaxBody {
+		in, size = http.MaxBytesReader(w.ResponseWriter, r.Body, int64(l.MaxBody)), -1
 	}
+	body, held, err := b.Read(in, size)
 	if err == nil {
 		_ = w.rc.SetReadDeadline(time.Time{}) // else it also keeps net/http from waiting for the rest
+		return body, held, true
+	}
+	b.Release(held)
+	if exhausted := (*budget.ExhaustedError)(nil); errors.As(err, &exhausted) {
+		refuse(w, agent.Refusedf(agent.CodeResourceExhausted, "%w", exhausted))
+		return nil, 0, false
 	}
 	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
 		http.Error(w, fmt.Sprintf("the body exceeds %d bytes, the limit", large.Limit),
 			http.StatusRequestEntityTooLarge)
-		return nil, false
+		return nil, 0, false
 	}
-	if err != nil {
-		http.Error(w, "cannot read the body", http.StatusBadRequest)
-		return nil, false
-	}
-	return body, true
+	http.Error(w, "cannot read the body", http.StatusBadRequest)
+	return nil, 0, false
 }
 
 // deadlineWriter gives every write its own deadline: a client that does not read must not keep its

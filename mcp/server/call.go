@@ -8,11 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime/debug"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/internal/stack"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/budget"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
@@ -23,7 +24,12 @@ import (
 // back may be nil. It must be of use until serveCall has returned.
 func (e *endpoint) serveCall(ctx context.Context, c *session, r request, back agent.BackChannel) (res *agent.Result,
 	err error) {
-	if err := e.enter(c); err != nil {
+	args, err := c.takeArguments(r)
+	if err == nil {
+		defer c.memory.Release(args)
+		err = e.enter(c)
+	}
+	if err != nil {
 		return nil, e.refused(ctx, c, r, err)
 	}
 	defer e.gate.Leave()
@@ -33,17 +39,9 @@ func (e *endpoint) serveCall(ctx context.Context, c *session, r request, back ag
 		return nil, e.refused(ctx, c, r, err)
 	}
 	call.Back = back
-	if !r.bound {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithCancel(ctx)
-		defer cancel()
-		if c.ctx != nil {
-			defer context.AfterFunc(c.ctx, cancel)()
-		}
-	}
-	if e.o.Describe != nil && e.o.Describe(r.meta.Trace) {
-		ctx = calls.Arrived(ctx, c.describe(r))
-	}
+	ctx, end := c.bind(ctx, r)
+	defer end()
+	ctx = e.described(ctx, c, r)
 	if r.meta.Timeout > 0 {
 		var end func()
 		ctx, call, end = calls.Bound(ctx, call, r.meta.Timeout)
@@ -69,16 +67,36 @@ func (e *endpoint) refused(ctx context.Context, c *session, r request, err error
 	call := &agent.Call{ID: r.meta.ID, Op: r.op, Agent: e.agent, Name: r.name, Input: r.input, Meta: r.meta.Trace,
 		Attempt: r.meta.Attempt}
 	c.identity.fill(call, r.meta)
-	if e.o.Describe != nil && e.o.Describe(r.meta.Trace) {
-		ctx = calls.Arrived(ctx, c.describe(r))
-	}
+	ctx = e.described(ctx, c, r)
 	why, known := agent.AsError(err), func() []string { return nil }
 	if u := (*unknownError)(nil); errors.As(err, &u) {
 		why = agent.Refusedf(agent.CodeNotFound, "%w", u)
 		known = func() []string { return e.catalog.Load().Names(r.op) }
 	}
-	e.o.OnRefused(ctx, call, why, known)
+	trace := e.o.OnRefused(ctx, call, why, known)
+	switch err := err.(type) { //nolint:errorlint // the two that a request is refused with
+	case *unknownError:
+		err.trace = trace
+	case *agent.Error:
+		err.Trace = trace
+	}
 	return err
+}
+
+// takeArguments takes what the arguments of a call need of the memory of its session, or refuses
+// it: nothing is left. Over streamable HTTP the body that they are in has been counted.
+func (c *session) takeArguments(r request) (held int, err error) {
+	n := len(r.input)
+	if c.transport == mcp.Streamable {
+		if n >= budget.Small {
+			return 0, nil
+		}
+		n = 0
+	}
+	if err := c.memory.Acquire(n); err != nil {
+		return 0, agent.Refusedf(agent.CodeResourceExhausted, "%w", err)
+	}
+	return n, nil
 }
 
 // enter counts a call in, on the server and on its session, or refuses it.
@@ -88,7 +106,7 @@ func (e *endpoint) enter(c *session) error {
 	}
 	if e.gate.InFlight() > e.o.Limits.Calls {
 		e.gate.Leave()
-		return agent.Refusedf(agent.CodeResourceExhausted, "%d calls are running on this server, the limit",
+		return agent.Refusedf(agent.CodeResourceExhausted, "%d calls are running on this server, the limit (mcp.max_calls)",
 			e.o.Limits.Calls)
 	}
 	if !c.gate.Enter() {
@@ -98,8 +116,8 @@ func (e *endpoint) enter(c *session) error {
 	if c.gate.InFlight() > e.o.Limits.SessionCalls {
 		c.gate.Leave()
 		e.gate.Leave()
-		return agent.Refusedf(agent.CodeResourceExhausted, "%d calls are running on this session, the limit",
-			e.o.Limits.SessionCalls)
+		return agent.Refusedf(agent.CodeResourceExhausted, "%d calls are running on this session, the limit "+
+			"(mcp.max_session_calls)", e.o.Limits.SessionCalls)
 	}
 	return nil
 }
@@ -117,9 +135,9 @@ func (e *endpoint) newCall(c *session, r request) (*agent.Call, error) {
 	c.identity.fill(call, r.meta)
 	call.Key, call.Keeper = c.keyOf(r), r.meta.Keeper
 	_, call.Meta = c.protocol()
-	if len(r.meta.Trace) > 0 {
-		call.Meta = maps.Clone(call.Meta)
-		maps.Copy(call.Meta, r.meta.Trace)
+	if own := r.meta.Trace; own != nil { // the session's has no such keys
+		maps.Copy(own, call.Meta)
+		call.Meta = own
 	}
 	if r.op == agent.OpTool && r.name == codec.EventTool && e.agent != "" && c.identity.Trusted {
 		var ev codec.EventArgs
@@ -173,7 +191,7 @@ func (e *endpoint) call(ctx context.Context, call *agent.Call) (res *agent.Resul
 	defer func() {
 		if p := recover(); p != nil {
 			e.o.Logger.ErrorContext(ctx, "panic in a call", "call", call.ID, "target", call.Target(), "panic",
-				fmt.Sprint(p), "stack", string(debug.Stack()))
+				fmt.Sprint(p), "stack", stack.OfPanic())
 			res, err = nil, agent.Errorf(agent.CodeInternal, "%s panicked", call.Target())
 		}
 	}()
@@ -204,9 +222,20 @@ func (e *endpoint) rounds(ctx context.Context, call *agent.Call, back agent.Back
 	return nil, agent.Errorf(agent.CodeResourceExhausted, "%s asked for input %d times", call.Target(), codec.MaxRounds)
 }
 
+// described is ctx with what the call of r came with, if a span says it.
+func (e *endpoint) described(ctx context.Context, c *session, r request) context.Context {
+	if e.o.Describe == nil || !e.o.Describe(r.meta.Trace) {
+		return ctx
+	}
+	return calls.Arrived(ctx, c.describe(r))
+}
+
 // describe tells what r came with.
 func (c *session) describe(r request) *calls.Request {
-	out := &calls.Request{ID: r.id, Peer: c.client}
+	out := &calls.Request{ID: r.id, Peer: c.client, Network: "tcp"}
+	if c.transport == mcp.Stdio {
+		out.Network = "pipe"
+	}
 	c.mu.Lock()
 	out.Version = c.version
 	ss := c.ss

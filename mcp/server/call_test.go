@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -378,13 +379,28 @@ func TestAQuestionEndsWithTheCall(t *testing.T) {
 	}
 }
 
+// A client that is slow to take its notices gets as many as the call keeps for it, and the call
+// waits until they are sent.
 func TestEnoughNoticesForASlowClientAreDropped(t *testing.T) {
-	b := newBackChannel(t.Context(), nil, nil, request{meta: codec.CallMeta{Progress: "x"}})
-	b.sending = true // as if one was being sent to a client that does not read
-	for range 10 * noticeQueue {
-		b.Notify(t.Context(), agent.Notice{Progress: &agent.ProgressNotice{}})
-	}
-	if len(b.queue) != noticeQueue {
-		t.Errorf("%d notices wait", len(b.queue))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		ep := &endpoint{o: Options{Logger: fixture.Quiet}}
+		reads, got := make(chan struct{}), 0
+		b := newBackChannel(t.Context(), nil, newSession(t.Context(), ep, mcp.Streamable, Identity{}, nil),
+			request{meta: codec.CallMeta{Progress: "x"}, round: &round{send: func(context.Context, []byte) error {
+				<-reads
+				got++
+				return nil
+			}}})
+		send := func() { b.Notify(t.Context(), agent.Notice{Progress: &agent.ProgressNotice{}}) }
+		send()
+		synctest.Wait() // it is on its way
+		for range 10 * noticeQueue {
+			send()
+		}
+		close(reads)
+		b.close()
+		if got != 1+noticeQueue {
+			t.Errorf("it got %d notices, want %d", got, 1+noticeQueue)
+		}
+	})
 }

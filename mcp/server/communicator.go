@@ -7,9 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 
-	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/calls"
 )
@@ -22,10 +20,7 @@ type HTTP struct {
 	o       Options
 	http    *httpServer
 	handler http.Handler
-
-	mu     sync.Mutex
-	closed bool
-	bound  map[string]*httpBinding
+	served  calls.Served[*httpBinding]
 }
 
 var _ communicator.Server = (*HTTP)(nil)
@@ -33,7 +28,7 @@ var _ communicator.Server = (*HTTP)(nil)
 // NewHTTP checks the options. It starts nothing.
 func NewHTTP(o Options) (*HTTP, error) {
 	o = o.withDefaults()
-	h := &HTTP{o: o, bound: map[string]*httpBinding{}}
+	h := &HTTP{o: o}
 	var err error
 	if h.http, err = newHTTPServer(o); err != nil {
 		return nil, err
@@ -56,11 +51,9 @@ func (h *HTTP) route(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	h.mu.Lock()
-	b, closed := h.bound[name], h.closed
-	h.mu.Unlock()
+	b, ok, closed := h.served.Find(name)
 	switch {
-	case b != nil:
+	case ok:
 		h.http.serve(w, r, b.ep, at)
 	case closed:
 		refuse(w, errEnding)
@@ -78,72 +71,40 @@ func cutLast(path string) (before, last string) {
 // Serve implements [communicator.Server].
 func (h *HTTP) Serve(ctx context.Context, s communicator.Service) (communicator.Binding, error) {
 	info := s.Info()
-	if err := agent.CheckAgentName(info.Name); err != nil {
+	b := &httpBinding{h: h, name: info.Name}
+	b.ep = soleEndpoint(h.o, info, s, &b.Gate, nil)
+	if err := h.served.Add(ctx, b.name, b); err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, agent.AsError(err)
-	}
-	b := &httpBinding{h: h, name: info.Name}
-	b.ep = soleEndpoint(h.o, info, s, &b.gate, nil)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		return nil, agent.Errorf(agent.CodeUnavailable, "serve %s: the communicator is closed", info.Name)
-	}
-	if _, dup := h.bound[info.Name]; dup {
-		return nil, agent.Errorf(agent.CodeInvalidArgument, "serve %s: the name is taken", info.Name)
-	}
-	h.bound[info.Name] = b
 	return b, nil
 }
 
 // Close waits for the calls in flight, then ends all bindings and sessions. When ctx ends first,
 // what still runs is cancelled, and the error says so.
 func (h *HTTP) Close(ctx context.Context) error {
-	h.mu.Lock()
-	h.closed = true
-	var bindings []*httpBinding
-	for _, b := range h.bound {
-		bindings = append(bindings, b)
-	}
-	h.mu.Unlock()
-	for _, b := range bindings {
-		b.gate.Shut()
-	}
-	ended := make([]error, len(bindings))
-	var all sync.WaitGroup
-	for i, b := range bindings {
-		all.Go(func() { ended[i] = b.Close(ctx) })
-	}
-	all.Wait()
-	return errors.Join(append(ended, h.http.close(ctx))...)
+	return errors.Join(h.served.Close(ctx), h.http.close(ctx))
 }
 
 // httpBinding is one agent served.
 type httpBinding struct {
+	calls.Gate
 	h    *HTTP
 	name string
 	ep   *endpoint
-	gate calls.Gate
 }
 
 // Close implements [communicator.Binding].
 func (b *httpBinding) Close(ctx context.Context) error {
-	b.gate.Shut()
+	b.Shut()
 	b.h.http.noteOwed(b.ep)
 	b.ep.held.Drain(shuttingDown())
-	err := b.gate.Wait(ctx)
+	err := b.Wait(ctx)
 	if err != nil {
 		err = fmt.Errorf("close %s: %w", b.name, err)
 	}
 	b.h.http.settle(ctx, b.ep)
 	b.ep.held.Close(ctx, shuttingDown())
-	b.h.mu.Lock()
-	if b.h.bound[b.name] == b {
-		delete(b.h.bound, b.name)
-	}
-	b.h.mu.Unlock()
+	b.h.served.Remove(b.name, b)
 	mine := func(c *session) bool { return c.ep == b.ep }
 	sessions := b.h.http.where(mine)
 	b.h.http.end(mine)

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http/httptest"
 	"testing"
 
@@ -17,26 +16,21 @@ import (
 // proxy that can hold and cut.
 func TestHTTPKeepsTheContract(t *testing.T) {
 	if fixture.NoFastPath {
-		t.Skip("this test runs without the fast path in any case")
+		t.Skip("difftest runs it without the fast path")
 	}
 	for _, tr := range []mcp.Transport{mcp.SSE, mcp.Streamable} {
-		for _, noFastPath := range []bool{false, true} {
-			if noFastPath && testing.Short() {
-				continue
-			}
-			t.Run(fmt.Sprintf("%s/fast=%v", tr, !noFastPath), func(t *testing.T) {
-				communicatortest.Run(t, communicatortest.Config{
-					New: func(t *testing.T) communicatortest.Setup { return httpSetup(t, tr, noFastPath) },
-				})
+		t.Run(string(tr), func(t *testing.T) {
+			communicatortest.Run(t, communicatortest.Config{
+				New: func(t *testing.T) communicatortest.Setup { return httpSetup(t, tr) },
 			})
-		}
+		})
 	}
 }
 
-func httpSetup(t *testing.T, tr mcp.Transport, noFastPath bool) communicatortest.Setup {
+func httpSetup(t *testing.T, tr mcp.Transport) communicatortest.Setup {
 	t.Helper()
 	var base string
-	o := Options{NoFastPath: noFastPath, Logger: fixture.Quiet, Limits: Limits{MaxFrame: 3 << 20}}
+	o := Options{Logger: fixture.Quiet, Limits: Limits{MaxFrame: 3 << 20}}
 	host, caller := newComm(t, tr, func() string { return base }, o), newComm(t, tr, func() string { return base }, o)
 	srv := httptest.NewServer(host)
 	proxy := communicatortest.NewProxy(t, srv.Listener.Addr().String())

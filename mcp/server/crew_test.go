@@ -5,13 +5,13 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/codec"
@@ -39,28 +39,19 @@ func tokens(r *http.Request) (Identity, error) {
 type site struct {
 	*Gateway
 	url string
-	log *fixture.SyncBuffer
+	log *testkit.Buffer
 }
 
 func newSite(t *testing.T, dir agent.Directory, o GatewayOptions) *site {
 	t.Helper()
-	log := &fixture.SyncBuffer{}
+	log := &testkit.Buffer{}
 	o.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	o.NoFastPath = o.NoFastPath || fixture.NoFastPath
 	g, err := NewGateway(dir, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(g)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), fixture.Patience)
-		defer cancel()
-		if err := g.Drain(ctx); err != nil {
-			t.Errorf("drain: %v", err)
-		}
-		srv.Close()
-	})
-	return &site{g, srv.URL, log}
+	return &site{g, fixture.Serve(t, g), log}
 }
 
 // way is how a client of the official SDK connects.

@@ -37,6 +37,29 @@ func (h *httpServer) noteOwed(ep *endpoint) {
 	}
 }
 
+// know notes a session that the HTTP server does not know, until it is forgotten.
+func (e *endpoint) know(c *session) (forget func()) {
+	e.alone.Store(c, nil)
+	return func() { e.alone.Delete(c) }
+}
+
+// cut ends the calls of an endpoint that still run, so that their clients get an answer before
+// their sessions end. It returns how many there were.
+func (h *httpServer) cut(ep *endpoint) (n int) {
+	end := func(c *session) {
+		n += c.gate.InFlight()
+		c.cutCalls()
+	}
+	for _, c := range h.where(func(c *session) bool { return c.ep == ep }) {
+		end(c)
+	}
+	ep.alone.Range(func(c, _ any) bool {
+		end(c.(*session))
+		return true
+	})
+	return n
+}
+
 // settle turns all further requests away, after an endpoint's calls have ended, and waits until the
 // answers to those that were taken are written and read. What is refused from then on was certainly
 // not executed; without this, a request could still be taken by a session that is about to end, and
@@ -55,8 +78,8 @@ func (h *httpServer) settle(ctx context.Context, ep *endpoint) {
 // isAnswer reports whether a message answers a request of ours, such as a ping. It is taken until
 // the session ends.
 func isAnswer(body []byte) bool {
-	var env wire.Envelope
-	return env.Scan(body) && len(env.Method) == 0 && len(env.ID) > 0
+	_, ok := wire.MendAnswers(body, nil)
+	return ok
 }
 
 // pingClients pings the clients of an endpoint. Many drop what they have received but not read when

@@ -9,7 +9,6 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
-	"github.com/openmas/openmas/mcp/internal/schema"
 	"github.com/openmas/openmas/mcp/server/internal/catalog"
 	"github.com/openmas/openmas/mcp/server/internal/held"
 )
@@ -25,10 +24,8 @@ type endpoint struct {
 	posts  calls.Gate  // of HTTP requests that bring messages
 	server *sdk.Server
 	name   catalog.Naming
-	// schemas checks what is listed.
-	schemas schema.Checker
-	watch   func(ctx context.Context, agent, uri string) error // a client subscribes; may be nil
-	down    func(agent, name string) error                     // why a name is not known yet; may be nil
+	watch  func(ctx context.Context, agent, uri string) error // a client subscribes; may be nil
+	down   func(agent, name string) error                     // why a name is not known yet; may be nil
 
 	// readable reports whether all of an agent is offered, and so what it does not list; nil: all
 	// of the only agent, and of several none.
@@ -42,6 +39,10 @@ type endpoint struct {
 	held       *held.Calls  // of protocol 2026-07-28
 	fastCalls  atomic.Int64 // calls that took the fast path
 	lastClient atomic.Pointer[clientInfo]
+
+	// alone are the sessions that the HTTP server does not know: of one request each, or of a
+	// connection.
+	alone sync.Map // of *session
 
 	catalog atomic.Pointer[catalog.Catalog]
 	mu      sync.Mutex // held while the catalog and the SDK's lists change

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 
@@ -14,49 +14,63 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/internal/stack"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// A fastCall is one of them.
+// A fastCall is a call of a tool on the fast path.
 type fastCall struct {
 	*session
 	id     string // raw JSON
 	ctx    context.Context
 	run    runningCall
 	req    request
+	held   int // bytes of the session's memory, for its result
 	status int // over HTTP, what protocol 2026-07-28 wants beside some errors; 0: none
 }
 
-// hookFast makes the fast path see the messages of a connection before the SDK does. running counts
-// the calls until their answers are on their way.
+// hookFast makes the fast path see the messages of a connection before the SDK does. What it leaves
+// to the SDK is mended for that. running counts the calls until their answers are on their way.
 func (c *session) hookFast(conn wire.Conn, running *calls.Gate) {
-	if c.ep.o.NoFastPath {
-		return
-	}
 	conn.SetHook(func(_ []byte, env *wire.Envelope) bool {
-		if !running.Enter() {
+		if c.ep.o.NoFastPath || !running.Enter() {
+			mend(env)
 			return false
+		}
+		if env.Method != nil && (c.fast.busy(env.ID) || env.ID != nil && conn.Busy(env)) {
+			defer running.Leave()
+			// A client that is gone misses nothing. One that does not read is read no further.
+			_ = conn.WriteRaw(c.ctx, wire.InUse([]byte(env.IDText())))
+			return true
 		}
 		call := c.readFast(env)
 		if call == nil {
 			running.Leave()
+			mend(env)
 			return false
 		}
-		if err := call.start(c.ctx, conn.WriteRaw); err != nil {
-			running.Leave()
-			return errors.Is(err, errDuplicateID) // the SDK does not answer such a request either
+		if !conn.Hold() {
+			defer running.Leave()
+			_ = conn.WriteRaw(c.ctx, call.tooMany()) // as above
+			return true
 		}
-		conn.Hold()
+		if err := call.start(c.ctx, conn.WriteRaw); err != nil {
+			conn.Release()
+			running.Leave()
+			return false // the session has ended: the SDK knows what to say
+		}
 		go func() { // running is waited for
 			defer running.Leave()
 			defer conn.Release()
 			buf := answerBufs.Get().(*[]byte)
 			*buf = call.answer((*buf)[:0])
 			if call.run.cancelled.Load() {
+				c.memory.Release(call.held)
 				return
 			}
-			if err := conn.WriteRaw(c.ctx, *buf); err != nil {
+			c.memory.Hand(call.held)                                          // to the connection
+			if err := conn.WriteRaw(context.Background(), *buf); err != nil { // ends with the connection
 				c.ep.o.Logger.Debug("an answer did not reach its client", "session", c.id, "call", call.req.meta.ID,
 					"error", err)
 			}
@@ -115,7 +129,7 @@ func (x *fastCall) start(ctx context.Context, send func(context.Context, []byte)
 		return errDuplicateID
 	}
 	if l.over {
-		return errSessionEnded // the SDK knows what to say
+		return errSessionEnded
 	}
 	if l.calls == nil {
 		l.calls = map[string]*runningCall{}
@@ -138,21 +152,44 @@ func (x *fastCall) answer(dst []byte) (msg []byte) {
 	defer func() {
 		if p := recover(); p != nil {
 			x.ep.o.Logger.ErrorContext(x.ctx, "panic in a request", "method", codec.MethodCall, "panic", fmt.Sprint(p),
-				"stack", string(debug.Stack()))
+				"stack", stack.OfPanic())
 			msg = x.refusal(dst[:start], &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error"})
 		}
 	}()
 	ss, _ := x.parts()
-	s := codec.ResultFormat{Version: codec.Version20260728, Trusted: x.identity.Trusted}
-	if x.req.round == nil {
-		s.Version, _ = x.protocol()
-	}
+	s := x.format()
 	res, err := x.ep.serveRequest(x.ctx, ss, x.session, x.req)
+	if err == nil {
+		if x.held, err = x.ep.room(x.session, res); x.held > 64<<10 {
+			dst = slices.Grow(dst, x.held+1024)
+		}
+	}
 	dst = append(append(append(dst, `{"jsonrpc":"2.0","id":`...), x.id...), `,"result":`...)
 	if msg, err = x.ep.appendAnswer(dst, res, s, err); err != nil {
 		return x.refusal(dst[:start], err)
 	}
 	return append(msg, '}')
+}
+
+// tooMany refuses a call of a session with too many requests that are not answered.
+func (x *fastCall) tooMany() []byte {
+	err := x.ep.refused(x.session.ctx, x.session, x.req, agent.Refusedf(agent.CodeResourceExhausted,
+		"%d requests of this session have no answer yet, or their answers were not read (mcp.max_session_calls)",
+		x.ep.o.Limits.unanswered()))
+	dst := append(append([]byte(`{"jsonrpc":"2.0","id":`), x.id...), `,"result":`...)
+	if out, bad := x.ep.appendAnswer(dst, nil, x.format(), err); bad == nil {
+		return append(out, '}')
+	}
+	return x.refusal(nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: err.Error()})
+}
+
+// format is that of the answer.
+func (x *fastCall) format() codec.ResultFormat {
+	s := codec.ResultFormat{Version: codec.Version20260728, Trusted: x.identity.Trusted}
+	if x.req.round == nil {
+		s.Version, _ = x.protocol()
+	}
+	return s
 }
 
 // appendAnswer appends the result that answers a call of a tool. An error is one of the protocol.
@@ -169,8 +206,8 @@ func (e *endpoint) appendAnswer(dst []byte, res *agent.Result, s codec.ResultFor
 		return nil, err
 	}
 	switch out := out.(type) {
-	case *rawResult:
-		return codec.AppendOneLine(dst, out.json), nil
+	case *codec.RawResult:
+		return codec.AppendOneLine(dst, out.JSON), nil
 	case *sdk.CallToolResult:
 		if s.Version > codec.Version20251125 {
 			e.addServerInfo(out)
@@ -188,6 +225,8 @@ func (x *fastCall) refusal(dst []byte, err error) []byte {
 		switch rpc.Code {
 		case jsonrpc.CodeInvalidParams, sdk.CodeMissingRequiredClientCapabilities:
 			x.status = http.StatusBadRequest
+		case jsonrpc.CodeMethodNotFound:
+			x.status = http.StatusNotFound
 		}
 	}
 	dst = append(append(append(dst, `{"jsonrpc":"2.0","id":`...), x.id...), `,"error":`...)

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"unicode/utf8"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -23,7 +22,7 @@ import (
 // message. If not, nothing has happened. It is not for sessions whose streams can be resumed: what
 // it says is not kept.
 func (h *httpServer) serveFast(w http.ResponseWriter, r *http.Request, c *session, body []byte) bool {
-	if h.o.NoFastPath || !c.fast.ready() || !c.plainPost(r.Header) || !utf8.Valid(body) {
+	if h.o.NoFastPath || !c.fast.ready() || !c.plainPost(r.Header) {
 		return false
 	}
 	var env wire.Envelope
@@ -41,10 +40,15 @@ func (h *httpServer) serveFast(w http.ResponseWriter, r *http.Request, c *sessio
 	}
 	// The protocol with sessions does not take a closed connection for a cancellation, but ours do
 	// not come back for an answer.
-	ctx := r.Context()
+	ctx := withPost(r.Context(), r.Context())
 	if call.req.round == nil && !c.identity.Trusted {
 		ctx = context.WithoutCancel(ctx)
 	}
+	if !c.use.begin() {
+		noSession(w)
+		return true
+	}
+	defer c.use.end()
 	s := &postStream{Context: ctx, w: w, c: c}
 	if err := call.start(s, s.event); err != nil {
 		twice := errors.Is(err, errDuplicateID)
@@ -54,10 +58,9 @@ func (h *httpServer) serveFast(w http.ResponseWriter, r *http.Request, c *sessio
 		}
 		return twice
 	}
-	c.use.begin()
-	defer c.use.end()
 	buf := answerBufs.Get().(*[]byte)
 	*buf = call.answer((*buf)[:0])
+	defer func() { c.memory.Release(call.held) }()
 	if call.run.cancelled.Load() {
 		s.endUnanswered()
 	} else {
@@ -184,11 +187,16 @@ func (s *postStream) endUnanswered() {
 	}
 }
 
-// sendOnPost is the SDK's middleware for what a session sends. On behalf of a call on the fast path
-// it is sent on the response to that call, of which the SDK does not know: it would look for
-// another stream, which the client need not have.
+// sendOnPost is the SDK's middleware for what a session sends. What is JSON already stays. On
+// behalf of a call on the fast path it is sent on the response to that call, of which the SDK does
+// not know: it would look for another stream, which the client need not have.
 func sendOnPost(next sdk.MethodHandler) sdk.MethodHandler {
 	return func(ctx context.Context, method string, r sdk.Request) (sdk.Result, error) {
+		if raw := rawParamsOf(ctx); raw != nil {
+			if ss, ok := r.GetSession().(*sdk.ServerSession); ok {
+				r = &sdk.ServerRequest[*codec.RawParams]{Session: ss, Params: raw}
+			}
+		}
 		s, _ := ctx.Value(postStreamKey{}).(*postStream)
 		if s == nil {
 			return next(ctx, method, r)
@@ -235,7 +243,7 @@ func (s *postStream) ask(ctx context.Context, method string, params, res any) er
 		if a.Err != nil {
 			return a.Err
 		}
-		return json.Unmarshal(a.Result, res)
+		return json.Unmarshal(codec.Carry(a.Result), res)
 	case <-ctx.Done():
 		// if the client still listens
 		_ = s.send(ctx, nil, wire.MethodCancelled,

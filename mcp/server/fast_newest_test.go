@@ -300,17 +300,7 @@ func TestCancellationInTheNewestVersion(t *testing.T) {
 	cancels := func(t *testing.T, call func(ctx context.Context) error) {
 		t.Helper()
 		before := s.FastCalls()
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- call(ctx) }()
-		fixture.Receive(t, "the call", p.Started)
-		cancel()
-		if err := fixture.Receive(t, "the tool's end", p.Cancelled); err == nil {
-			t.Error("the tool was not cancelled")
-		}
-		if err := fixture.Receive(t, "the call's end", done); err == nil {
-			t.Error("the call was answered")
-		}
+		p.Cancels(t, call)
 		if n := s.FastCalls() - before; n != 1 && !fixture.NoFastPath {
 			t.Errorf("%d calls took the fast path", n)
 		}

@@ -37,6 +37,15 @@ func (l *fastPath) cancelAll() {
 	}
 }
 
+// cancelRunning ends the calls that run, which are answered all the same.
+func (l *fastPath) cancelRunning() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, call := range l.calls {
+		call.cancel()
+	}
+}
+
 // cancelCall cancels the call that a client gives up, if it is on the fast path. It ends by itself,
 // and is not answered.
 func (l *fastPath) cancelCall(p *sdk.CancelledParams) {
@@ -49,6 +58,13 @@ func (l *fastPath) cancelCall(p *sdk.CancelledParams) {
 		call.cancelled.Store(true)
 		call.cancel()
 	}
+}
+
+// busy reports whether a call with the id of a request is in flight here.
+func (l *fastPath) busy(id []byte) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.calls[string(id)] != nil
 }
 
 func (l *fastPath) ready() bool { return l.open.Load() || l.stateless.Load() }

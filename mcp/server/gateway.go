@@ -34,6 +34,9 @@ type GatewayOptions struct {
 	Down func(agent string) error
 	// Ready says why the system cannot take work; nil, or a nil error: it can. It must be quick.
 	Ready func() error
+	// OnCut is called when calls in flight have taken longer than [Gateway.Drain] could wait, a
+	// moment before they are cancelled. It must be quick. nil: nobody is told.
+	OnCut func()
 	// Private makes the gateway one for the system's own processes: agents that the directory does
 	// not list can be called too, as agent.tool.
 	Private bool
@@ -145,9 +148,9 @@ func (g *Gateway) endpoints() []*endpoint {
 // Refresh makes the gateway offer what the directory offers now. Clients whose lists have changed
 // are told.
 func (g *Gateway) Refresh() {
-	g.all.refresh(g.listed())
-	g.mu.Lock()
+	g.mu.Lock() // also while listing: of two at the same time, the newer list must count
 	defer g.mu.Unlock()
+	g.all.refresh(g.listed())
 	for name, ep := range g.one {
 		if info, ok := g.dir.Agent(name); ok {
 			ep.refresh(g.expose.Filter([]agent.Info{info}))
@@ -249,6 +252,11 @@ func GatewayNames(agentName string, names []string) []string {
 	return out
 }
 
+// Exposed are agents as a gateway offers them whose GatewayOptions.Expose is expose.
+func Exposed(expose []string, agents []agent.Info) []agent.Info {
+	return catalog.NewExposure(expose).Filter(agents)
+}
+
 // routes are the paths of a gateway: its health, and for all agents together and for each of them
 // the transports of MCP. The endpoints stand in package mcp.
 func (g *Gateway) routes() *http.ServeMux {
@@ -277,10 +285,19 @@ func (g *Gateway) routes() *http.ServeMux {
 	return mux
 }
 
+// A CutError is the error of [Gateway.Drain] where calls took longer than it could wait.
+type CutError struct{ Calls int }
+
+// Error says how many they were.
+func (e *CutError) Error() string {
+	return fmt.Sprintf("%d calls were cut: they took longer than a stop may", e.Calls)
+}
+
 // Drain ends the service without losing a call: new sessions are turned away (503 with Retry-After)
 // and new calls refused (unavailable, not executed), those running are waited for and answered,
 // then all sessions end. When ctx ends first, what is still running is cancelled and the error says
-// so. The gateway serves nothing after it.
+// so: a [*CutError]. Calls that were cut so are answered with outcome_unknown, those that waited
+// for their turn with unavailable. The gateway serves nothing after it.
 func (g *Gateway) Drain(ctx context.Context) error {
 	g.gate.Shut()
 	g.http.drain()
@@ -290,7 +307,18 @@ func (g *Gateway) Drain(ctx context.Context) error {
 	}
 	err := g.gate.Wait(ctx)
 	if err != nil {
-		err = fmt.Errorf("drain the gateway: %w", err)
+		cut := 0
+		if g.o.OnCut != nil {
+			g.o.OnCut()
+		}
+		for _, ep := range g.endpoints() {
+			cut += g.http.cut(ep)
+		}
+		err = &CutError{Calls: cut}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		defer cancel()
+		_ = g.gate.Wait(ctx) // what ignores its context gets no answer
 	}
 	var all sync.WaitGroup
 	for _, ep := range g.endpoints() {

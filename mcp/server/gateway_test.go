@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -254,6 +255,7 @@ type sseClient struct {
 	t        *testing.T
 	lines    *bufio.Scanner
 	endpoint string
+	header   map[string]string // of its POSTs
 }
 
 func newSSEClient(t *testing.T, url string) *sseClient {
@@ -266,7 +268,14 @@ func newSSEClient(t *testing.T, url string) *sseClient {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = res.Body.Close() })
-	c := &sseClient{t: t, lines: bufio.NewScanner(res.Body)}
+	return beginSSE(t, url, res.Body, nil)
+}
+
+// beginSSE is the client of a stream, after the handshake, with headers of its own in each POST.
+func beginSSE(t *testing.T, url string, stream io.Reader, header map[string]string) *sseClient {
+	t.Helper()
+	c := &sseClient{t: t, lines: bufio.NewScanner(stream), header: header}
+	c.lines.Buffer(nil, 4<<20)
 	c.endpoint = url + c.event("session_id")
 	c.post(initialize)
 	c.event(`"result"`)
@@ -287,7 +296,7 @@ func (c *sseClient) event(having string) (data string) {
 }
 
 func (c *sseClient) post(body string) int {
-	status, _, _ := send(c.t, "POST", c.endpoint, map[string]string{"Content-Type": "application/json"}, body)
+	status, _, _ := send(c.t, "POST", c.endpoint, streamableHeaders(c.header), body)
 	return status
 }
 
@@ -362,28 +371,33 @@ func TestDrainWaitsForBusyClients(t *testing.T) {
 func TestDrainGivesUpAtItsDeadline(t *testing.T) {
 	p, dir := fixture.NewProbe(), &fixture.Crew{}
 	dir.Add(t, "echo", fixture.EchoCaps(p))
-	for _, tr := range []mcp.Transport{mcp.SSE, mcp.Streamable, mcp.Stdio} {
-		t.Run(string(tr), func(t *testing.T) {
+	for _, w := range everyClient() {
+		t.Run(w.String(), func(t *testing.T) {
 			s := newSite(t, dir, GatewayOptions{})
-			cs := s.join(t, way{transport: tr, version: codec.Version20251125}, nil)
-			done := make(chan struct{})
+			cs := s.join(t, w, nil)
+			done := make(chan *sdk.CallToolResult, 1)
 			go func() {
-				defer close(done)
-				_, _ = cs.CallTool(t.Context(),
+				res, err := cs.CallTool(t.Context(),
 					&sdk.CallToolParams{Name: "echo_wait", Arguments: fixture.Word{Word: "w"}})
+				if err != nil {
+					t.Error(err)
+				}
+				done <- res
 			}()
 			fixture.Receive(t, "the call", p.Started)
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 			defer cancel()
-			if err := s.Drain(ctx); err == nil || !strings.Contains(err.Error(), "1 calls still in flight") {
+			var cut *CutError
+			if err := s.Drain(ctx); !errors.As(err, &cut) || cut.Calls != 1 {
 				t.Error(err)
 			}
-			if tr == mcp.Stdio {
-				p.Release <- struct{}{} // its stream lingers for it
-			} else {
-				fixture.Receive(t, "the tool's end", p.Cancelled)
+			fixture.Receive(t, "the tool's end", p.Cancelled)
+			res := fixture.Receive(t, "the client's answer", done)
+			if said := fixture.MustJSON(t, res); res == nil || !res.IsError ||
+				!strings.Contains(said, string(agent.CodeOutcomeUnknown)) ||
+				!strings.Contains(said, "the system was stopped") {
+				t.Errorf("the client was told %s", said)
 			}
-			fixture.Receive(t, "the client's end", done)
 		})
 	}
 }

@@ -129,3 +129,51 @@ func TestKeysOfAnonymousClients(t *testing.T) {
 		})
 	}
 }
+
+// The header Idempotency-Key is that of each POST, on both transports and without a session, with
+// the fast path and without: the same key and arguments give the result that is kept.
+func TestKeysInHeaders(t *testing.T) {
+	for _, off := range []bool{false, true} {
+		s := newTill(t, GatewayOptions{Options: Options{Identify: tokens, NoFastPath: off}})
+		charge := func(id int, word string) string {
+			return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"till_charge",`+
+				`"arguments":{"word":%q}}}`, id, word)
+		}
+		with := func(h map[string]string, key string) map[string]string {
+			h = maps.Clone(h)
+			h["Authorization"], h["Idempotency-Key"] = "Bearer ann", key
+			return h
+		}
+		streamable := s.dial(t, "", codec.Version20251125)
+		_, stream := s.openSSE(t, "ann")
+		sse := beginSSE(t, s.url, stream.Body, map[string]string{"Authorization": "Bearer ann"})
+		posts := map[string]func(id int, word, key string) string{
+			"http": func(id int, word, key string) string {
+				_, _, body := send(t, "POST", streamable.url, with(streamable.header, key), charge(id, word))
+				return body
+			},
+			"sse": func(id int, word, key string) string {
+				status, _, body := send(t, "POST", sse.endpoint, with(streamableHeaders(nil), key), charge(id, word))
+				if status != 202 {
+					return body
+				}
+				return sse.event(fmt.Sprintf(`"id":%d,`, id))
+			},
+		}
+		id := 10
+		for _, step := range []struct{ transport, word, key, want string }{
+			{"http", "5", "k", "run 1"}, {"http", "5", `"k"`, "run 1"}, {"sse", "5", "k", "run 1"},
+			{"http", "6", "k", "invalid_argument"}, {"sse", "6", "k", "invalid_argument"},
+			{"sse", "5", "l", "run 2"}, {"http", "5", "l", "run 2"},
+			{"http", "5", strings.Repeat("k", 257), "257 bytes"},
+			{"sse", "5", strings.Repeat("k", 5000), "Idempotency-Key"},
+			{"http", "5", `""`, "Idempotency-Key"},
+		} {
+			id++
+			if got := posts[step.transport](id, step.word, step.key); !strings.Contains(got, step.want) {
+				t.Errorf("%s, %s with %.20s, fast path %v: %.300s, want %s", step.transport, step.word, step.key, !off,
+					got, step.want)
+			}
+		}
+	}
+}

@@ -13,6 +13,8 @@ type Limits struct {
 	Sessions        int           // open at once over HTTP; 1000
 	SessionCalls    int           // running at once on one session; 4096
 	Calls           int           // running at once on one server; 16384
+	Memory          int           // bytes of all payloads that wait, bodies and results; 0: no bound
+	SessionMemory   int           // of those of one session, with Memory; 16 MiB, or MaxFrame if that is more
 	Idle            time.Duration // without an open stream or a call, then a session may make room for another; 10 min
 	Lifetime        time.Duration // of a session over HTTP, then it ends as soon as it has no call; 0: none
 	CommentInterval time.Duration // of silence on an SSE stream, then a comment is sent; 15 s
@@ -34,8 +36,9 @@ func (l Limits) WithDefaults() Limits {
 	return Limits{
 		MaxBody: orDefault(l.MaxBody, wire.DefaultMaxBody), MaxFrame: orDefault(l.MaxFrame, wire.DefaultMaxFrame),
 		Sessions: orDefault(l.Sessions, 1000), SessionCalls: orDefault(l.SessionCalls, 4096),
-		Calls: orDefault(l.Calls, 16384),
-		Idle:  orDefault(l.Idle, 10*time.Minute), Lifetime: max(l.Lifetime, 0),
+		Calls: orDefault(l.Calls, 16384), Memory: max(l.Memory, 0),
+		SessionMemory: orDefault(l.SessionMemory, max(16<<20, l.MaxFrame)),
+		Idle:          orDefault(l.Idle, 10*time.Minute), Lifetime: max(l.Lifetime, 0),
 		CommentInterval: orDefault(l.CommentInterval, 15*time.Second),
 		WriteTimeout:    orDefault(l.WriteTimeout, 30*time.Second),
 		ReadTimeout:     orDefault(l.ReadTimeout, 30*time.Second),
@@ -49,3 +52,7 @@ func orDefault[T int | time.Duration](v, def T) T {
 	}
 	return v
 }
+
+// unanswered is how many requests of one session may have no answer: those that run, and refusals
+// that the client has not read yet.
+func (l Limits) unanswered() int { return l.SessionCalls + 256 }

@@ -75,7 +75,7 @@ func (e *endpoint) refresh(agents []agent.Info) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	old := e.catalog.Load()
-	now := catalog.New(agents, e.name, old, &e.schemas)
+	now := catalog.New(agents, e.name, old, &e.o.Process.schemas)
 	e.catalog.Store(now)
 	level := slog.LevelDebug // the gateway of all agents tells
 	if e.agent == "" && !e.open {

@@ -14,6 +14,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/budget"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
@@ -48,7 +49,7 @@ func (i Identity) fill(c *agent.Call, m codec.CallMeta) {
 			c.From.Agent, c.From.Instance = m.Caller, m.Instance
 		}
 		c.From.User, c.From.Trusted = m.User, !m.Untrusted
-		c.Root, c.Path, c.Depth = calls.ReadRoot(m.Root, c.ID), m.Path, m.Depth
+		c.Root, c.Path, c.Depth, c.Budget = calls.ReadRoot(m.Root, c.ID), m.Path, m.Depth, m.Budget
 	}
 	if c.Path == nil && c.From.Agent != "" {
 		c.Path = []string{c.From.Agent}
@@ -61,8 +62,9 @@ type Options struct {
 	Version string       // of the program, told to clients; "dev" when empty
 	// OnRefused gets the requests that become no call: they are beyond a limit, or for what is not
 	// offered. known lists the names that are, for tools and prompts. Those of trusted clients are
-	// left out. It is called concurrently, and must be quick. Optional.
-	OnRefused func(ctx context.Context, c *agent.Call, why *agent.Error, known func() []string)
+	// left out. It returns the trace of the refusal, for its error; empty without one. It is called
+	// concurrently, and must be quick. Optional.
+	OnRefused func(ctx context.Context, c *agent.Call, why *agent.Error, known func() []string) (trace string)
 	// Describe says of which calls, by their metadata, the server tells in the context what carried
 	// them, for spans; nil: of none. It must be quick, and may be called concurrently. See
 	// calls.ArrivedBy.
@@ -82,6 +84,8 @@ type Options struct {
 	Process *Process
 	// NoFastPath leaves all messages to the SDK. Calls of tools are slower then, and do the same.
 	NoFastPath bool
+
+	memory *budget.Budget // of Limits.Memory; nil: there is no bound
 }
 
 func (o Options) withDefaults() Options {
@@ -89,7 +93,9 @@ func (o Options) withDefaults() Options {
 		o.Logger = slog.Default()
 	}
 	o.Version = cmp.Or(o.Version, "dev")
-	o.Limits = o.Limits.WithDefaults()
+	if o.Limits = o.Limits.WithDefaults(); o.Limits.Memory > 0 && o.memory == nil {
+		o.memory = budget.New("limits.memory", o.Limits.Memory)
+	}
 	if o.Process == nil {
 		o.Process = NewProcess(strings.ToLower(rand.Text()[:10]), nil)
 	}

@@ -5,16 +5,18 @@ import (
 	"crypto/sha256"
 
 	"github.com/openmas/openmas/mcp/internal/requeststate"
+	"github.com/openmas/openmas/mcp/internal/schema"
 	"github.com/openmas/openmas/mcp/server/internal/held"
 )
 
-// A Process is what the servers of a process share for the calls of protocol 2026-07-28 that ask
+// A Process is what the servers of a process share. For the calls of protocol 2026-07-28 that ask
 // their clients something: how many of them may wait, 1,000, and what signs the states that clients
-// carry from one request of such a call to the next. It is safe for concurrent use, and there is
-// nothing to close.
+// carry from one request of such a call to the next. For their lists: what is known of the schemas
+// of tools. It is safe for concurrent use, and there is nothing to close.
 type Process struct {
-	sealer *requeststate.Sealer
-	places held.Places
+	sealer  *requeststate.Sealer
+	places  held.Places
+	schemas schema.Checker
 }
 
 // NewProcess makes the Process of that name; states tell who made them by it. keys returns what

@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/testkit/fixture"
@@ -21,14 +23,16 @@ func answering(name string, answer func(c *agent.Call) (*agent.Result, error)) *
 		Caller: agent.CallerFunc(func(_ context.Context, c *agent.Call) (*agent.Result, error) { return answer(c) })}
 }
 
+func nothingOdd(string) {}
+
 // read is the result that a client of package mcp/client makes of a server's answer.
 func read(t *testing.T, op agent.Op, raw string) (res *agent.Result, err error) {
 	t.Helper()
 	switch op {
 	case agent.OpPrompt:
-		return codec.ReadPromptResult(json.RawMessage(raw))
+		return codec.ReadPromptResult(json.RawMessage(raw), nothingOdd)
 	case agent.OpResource:
-		return codec.ReadResourceResult(json.RawMessage(raw))
+		return codec.ReadResourceResult(json.RawMessage(raw), "x://y", nothingOdd)
 	case agent.OpComplete:
 		return codec.ReadCompleteResult(json.RawMessage(raw))
 	}
@@ -52,6 +56,8 @@ func TestForeignResultsAreSentAsTheyCame(t *testing.T) {
 			`{"content":[` + audio + `,{"type":"text","text":"n x://1"}]}`, "", ""},
 		{"an array", "tools/call", `{"name":"a_t"}`, `{"structuredContent":[1.0],"content":[` + image + `]}`,
 			`{"content":[` + image + `]}`, `{"content":[` + image + `]}`, ""},
+		{"an array alone", "tools/call", `{"name":"a_t"}`, `{"structuredContent":[1.0],"content":[]}`,
+			`{"content":[{"type":"text","text":"[1.0]"}]}`, `{"content":[{"type":"text","text":"[1.0]"}]}`, ""},
 		{"what each server says for itself", "tools/call", `{"name":"a_t"}`,
 			`{"resultType":"complete","content":[],"_meta":{"openmas/code":"internal","io.modelcontextprotocol/serverInfo":{"name":"far"},"k":1.0}}`,
 			`{"content":[],"_meta":{"k":1.0}}`, `{"content":[],"_meta":{"k":1.0}}`, `{"content":[],"_meta":{"k":1.0}}`},
@@ -60,9 +66,9 @@ func TestForeignResultsAreSentAsTheyCame(t *testing.T) {
 			"", "", ""},
 		{"an error with a code", "tools/call", `{"name":"a_t"}`,
 			`{"isError":true,"content":[` + image + `],"_meta":{"openmas/code":"unavailable","openmas/logged":true,"k":1.0}}`,
-			`{"isError":true,"content":[` + image + `],"_meta":{"k":1.0,"openmas/code":"unavailable"}}`,
-			`{"isError":true,"content":[` + image + `],"_meta":{"k":1.0,"openmas/code":"unavailable"}}`,
-			`{"isError":true,"content":[` + image + `],"_meta":{"k":1.0,"openmas/code":"unavailable"}}`},
+			`{"isError":true,"content":[` + image + `],"_meta":{"k":1.0}}`,
+			`{"isError":true,"content":[` + image + `],"_meta":{"k":1.0}}`,
+			`{"isError":true,"content":[` + image + `],"_meta":{"k":1.0}}`},
 		{"a prompt", "prompts/get", `{"name":"a_p"}`, `{"messages":[{"content":` + text +
 			`,"role":"user","x":1.0}],"description":"d","_meta":{"k":1.0}}`, "", "", ""},
 		{"a prompt that is too new", "prompts/get", `{"name":"a_p"}`, `{"messages":[{"role":"user","content":` + link +
@@ -94,6 +100,31 @@ func TestForeignResultsAreSentAsTheyCame(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The notifications of a foreign server reach clients as they came, but for the progress token.
+func TestForeignNoticesAreSentAsTheyCame(t *testing.T) {
+	const progress = `{"progress":1.0,"x":9007199254740993,"progressToken":%s,"_meta":{"k":1.0},"message":"<é>"}`
+	const line = `{"level":"alert","data":{"n":9007199254740993,"f":1.0},"later":[1.0],"_meta":{"k":1.0%s}}`
+	dir := answering("a", nil)
+	dir.Caller = agent.CallerFunc(func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+		c.Back.Notify(ctx, agent.Notice{Progress: &agent.ProgressNotice{Progress: 1},
+			Raw: json.RawMessage(fmt.Sprintf(progress, `"om-1"`))})
+		c.Back.Notify(ctx, agent.Notice{Log: &agent.LogNotice{Level: slog.LevelError + 8},
+			Raw: json.RawMessage(fmt.Sprintf(line, `,"openmas/id":"forged"`))})
+		return agent.TextResult("fine"), nil
+	})
+	for _, fast := range []bool{true, false} {
+		s := newSite(t, dir, GatewayOptions{Options: Options{NoFastPath: !fast}})
+		c := s.dial(t, "", codec.Version20251125)
+		_, _, got := send(t, "POST", c.url, c.header,
+			`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"a_t","_meta":{"progressToken":7}}}`)
+		for _, want := range []string{fmt.Sprintf(progress, "7"), fmt.Sprintf(line, "")} {
+			if got := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">").Replace(got); !strings.Contains(got, want) {
+				t.Errorf("fast path %v: %s\nwant %s", fast, got, want)
+			}
+		}
 	}
 }
 
@@ -130,7 +161,8 @@ func TestLinksThatAToolHasReturned(t *testing.T) {
 	answer := func(c *agent.Call) (*agent.Result, error) {
 		if c.Op == agent.OpResource {
 			return codec.ReadResourceResult(
-				json.RawMessage(fmt.Sprintf(`{"contents":[{"uri":%q,"text":%q}]}`, c.Name, c.Target())))
+				json.RawMessage(fmt.Sprintf(`{"contents":[{"uri":%q,"text":%q}]}`, c.Name, c.Target())), c.Name,
+				nothingOdd)
 		}
 		return codec.DecodeToolResult(
 			json.RawMessage(`{"content":[{"type":"resource_link","uri":"made://one off","name":"n"},
@@ -224,4 +256,30 @@ func TestLinksThatAToolHasReturned(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What our processes keep of an error for each other is not for strangers.
+func TestStrangersLearnOfAnErrorWhatTheDocsPromise(t *testing.T) {
+	failed := agent.AsLogged(&agent.Error{Code: agent.CodeUnavailable, Message: "closed", RetryAfter: time.Second,
+		Details: json.RawMessage(`{"n":1}`), NotExecuted: true})
+	foreign := *failed
+	foreign.Raw = json.RawMessage(`{"content":[],"isError":true}`)
+	for _, fast := range []bool{true, false} {
+		for _, err := range []error{failed, &foreign} {
+			s := newSite(t, answering("a", func(*agent.Call) (*agent.Result, error) { return nil, err }),
+				GatewayOptions{Options: Options{Identify: tokens, NoFastPath: !fast}})
+			for method, params := range map[string]string{"tools/call": `{"name":"a_t"}`,
+				"prompts/get": `{"name":"a_p"}`, "resources/read": `{"uri":"r://1"}`} {
+				stranger := s.dialAs(t, "", codec.Version20251125, "ann").ask(t, method, params)
+				ours := s.dialAs(t, "", codec.Version20251125, "!b").ask(t, method, params)
+				if !strings.Contains(stranger, `"unavailable"`) || strings.Contains(stranger, "logged") ||
+					strings.Contains(stranger, `"raw"`) {
+					t.Errorf("fast path %v, %s: a stranger gets %s", fast, method, stranger)
+				}
+				if !strings.Contains(ours, `logged":true`) {
+					t.Errorf("fast path %v, %s: ours gets %s", fast, method, ours)
+				}
+			}
+		}
+	}
 }

@@ -4,15 +4,18 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"runtime/debug"
+	"reflect"
+	"strings"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/stack"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/listing"
+	"github.com/openmas/openmas/mcp/internal/wire"
 	"github.com/openmas/openmas/mcp/server/internal/catalog"
 )
 
@@ -23,7 +26,7 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 		defer func() {
 			if p := recover(); p != nil {
 				e.o.Logger.ErrorContext(ctx, "panic in a request", "method", method, "panic", fmt.Sprint(p), "stack",
-					string(debug.Stack()))
+					stack.OfPanic())
 				res, err = nil, &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error"}
 			}
 		}()
@@ -31,15 +34,40 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 		if !ok {
 			return next(ctx, method, req)
 		}
-		if c := sessionFrom(ctx); c != nil && c.identity.Trusted && e.o.Limits.Resume <= 0 {
+		if c := sessionFrom(ctx); c != nil && e.o.Limits.Resume <= 0 {
+			post := c.use.of(req.GetExtra())
+			if post != nil {
+				ctx = withPost(ctx, post)
+			}
 			// The protocol with sessions does not take a closed connection for a cancellation, but
 			// ours cannot come back for an answer.
-			if post := c.use.of(req.GetExtra()); post != nil {
+			if post != nil && c.identity.Trusted {
 				var cancel context.CancelFunc
 				ctx, cancel = context.WithCancel(ctx)
 				defer cancel()
 				defer context.AfterFunc(post, cancel)()
 			}
+		}
+		if c := sessionFrom(ctx); c != nil && c.memory != nil {
+			held := &heldResult{of: c.memory}
+			defer held.hand()
+			ctx = context.WithValue(ctx, heldResultKey{}, held)
+		}
+		if extra := req.GetExtra(); extra != nil && e.o.Describe != nil {
+			ctx = context.WithValue(ctx, requestIDKey{}, extra.Header.Get(wire.IDHeader))
+		}
+		meta := metaOf(req)
+		why := codec.OddParams(meta)
+		if version, _ := meta[sdk.MetaKeyProtocolVersion].(string); version > codec.Version20251125 && why == "" {
+			if _, bad := codec.CarriedInputs(meta); bad != nil {
+				why = bad.Error()
+			}
+		}
+		if why != "" {
+			if !strings.HasPrefix(method, "notifications/") {
+				return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "invalid params: " + why}
+			}
+			e.o.Logger.DebugContext(ctx, "a notification is not as MCP has it", "method", method, "reason", why)
 		}
 		switch p := req.GetParams().(type) {
 		case *sdk.CallToolParamsRaw:
@@ -63,16 +91,28 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 		case *sdk.ListResourceTemplatesParams:
 			p = cmp.Or(p, &sdk.ListResourceTemplatesParams{})
 			return e.list(catalog.Templates, p.Cursor, p.Meta)
+		case *sdk.SetLoggingLevelParams:
+			if p == nil || !codec.IsLevel(string(p.Level)) {
+				return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "MCP has no such log level"}
+			}
 		case *sdk.CancelledParams:
 			if c := sessionFrom(ctx); c != nil {
 				c.fast.cancelCall(p)
 			}
 		case *sdk.InitializeParams:
+			if ss.InitializeParams() != nil {
+				return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest,
+					Message: "this session is initialized already: a client does it once, or opens another session"}
+			}
 			negotiateHandshake(p)
 			if res, err = next(ctx, method, req); err == nil {
 				e.afterInitialize(ctx, next, ss, p)
 			}
 			return res, err
+		case *sdk.InitializedParams:
+			if c := sessionFrom(ctx); c != nil && c.fast.open.Load() {
+				return nil, nil // for the SDK it would be an error, which nobody can act on
+			}
 		}
 		res, err = next(ctx, method, req)
 		c := sessionFrom(ctx)
@@ -92,6 +132,15 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 		}
 		return res, err
 	}
+}
+
+// metaOf is the `_meta` of a request.
+func metaOf(req sdk.Request) sdk.Meta {
+	p := req.GetParams()
+	if p == nil || reflect.ValueOf(p).IsNil() {
+		return nil
+	}
+	return p.GetMeta()
 }
 
 // orError keeps a nil pointer out of the interface.
@@ -157,7 +206,7 @@ func (e *endpoint) subscribe(ctx context.Context, r *sdk.SubscribeRequest) error
 		to, ok = e.unlisted(c, uri)
 	}
 	if !ok {
-		return rpcError(&unknownError{"resource", uri}, uri)
+		return rpcError(&unknownError{kind: "resource", name: uri}, uri, c.identity.Trusted)
 	}
 	err := c.subs.add(uri)
 	if err == nil && e.watch != nil {
@@ -166,7 +215,7 @@ func (e *endpoint) subscribe(ctx context.Context, r *sdk.SubscribeRequest) error
 		}
 	}
 	if err != nil {
-		return codec.ToRPCError(err, uri)
+		return codec.ToPeerError(err, uri, c.identity.Trusted)
 	}
 	if uri != e.catalog.Load().ExportedURI(to.Agent, to.Name) {
 		e.spelled.Add(uri, to)

@@ -61,19 +61,25 @@ func (r *request) arguments(trusted bool) (json.RawMessage, error) {
 		"invalid input: the arguments of tool %s are no object: %.40s", r.name, in)
 }
 
-// unknownError says that an endpoint does not offer what a request names.
-type unknownError struct{ kind, name string }
+// unknownError says that an endpoint does not offer what a request names. meant is how it ends:
+// with what may have been meant, or "".
+type unknownError struct {
+	kind, name, meant string
+	trace             string // see agent.Error
+}
 
-func (e *unknownError) Error() string { return fmt.Sprintf("unknown %s %q", e.kind, e.name) }
+func (e *unknownError) Error() string { return fmt.Sprintf("unknown %s %q%s", e.kind, e.name, e.meant) }
 
-// rpcError is what the protocol says where there is no result to hold the error. uri is set for
-// resources.
-func rpcError(err error, uri string) error {
+// rpcError is what the protocol says to a client where there is no result to hold the error. uri is
+// set for resources.
+func rpcError(err error, uri string, trusted bool) error {
 	if u := (*unknownError)(nil); errors.As(err, &u) {
 		if uri != "" {
-			return codec.ToRPCError(agent.Refusedf(agent.CodeNotFound, "resource %q does not exist", uri), uri)
+			e := agent.Refusedf(agent.CodeNotFound, "resource %q does not exist", uri)
+			e.Trace = u.trace
+			return codec.ToRPCError(e, uri)
 		}
-		return codec.UnknownName(u.kind, u.name)
+		return codec.UnknownName(u.Error(), u.trace)
 	}
 	if s := (*stateError)(nil); errors.As(err, &s) {
 		return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: s.Error()}
@@ -81,7 +87,7 @@ func rpcError(err error, uri string) error {
 	if m := (*held.CapabilityError)(nil); errors.As(err, &m) {
 		return m.RPC()
 	}
-	return codec.ToRPCError(err, uri)
+	return codec.ToPeerError(err, uri, trusted)
 }
 
 // isProtocolError reports whether an error is about the request and not about the tool.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/nearest"
 	"github.com/openmas/openmas/mcp/internal/uri"
 	"github.com/openmas/openmas/mcp/server/internal/catalog"
 )
@@ -34,14 +35,14 @@ func (e *endpoint) resolve(c *session, op agent.Op, name string) (catalog.Target
 		to.Agent, to.Name, ok = agent.SplitName(name)
 	}
 	if !ok {
-		return to, e.unknown(kind, name)
+		return to, e.unknown(op, kind, name)
 	}
 	return to, nil
 }
 
 // unknown says why a name stands for nothing: there is no such thing, or its agent is not there
 // yet.
-func (e *endpoint) unknown(kind, name string) error {
+func (e *endpoint) unknown(op agent.Op, kind, name string) error {
 	a, n := e.agent, name
 	if a == "" {
 		if at := strings.IndexAny(name, "._"); at > 0 { // agents have neither
@@ -53,7 +54,11 @@ func (e *endpoint) unknown(kind, name string) error {
 			return agent.Refusedf(agent.CodeUnavailable, "%s: %w", name, why)
 		}
 	}
-	return &unknownError{kind, name}
+	u := &unknownError{kind: kind, name: name}
+	if op == agent.OpTool || op == agent.OpPrompt {
+		u.meant = nearest.Meant(name, e.catalog.Load().Names(op))
+	}
+	return u
 }
 
 // resource finds the agent that serves a URI: one that lists it, or that has given it to the

@@ -31,26 +31,28 @@ func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notic
 	error) {
 	now, err := e.readRound(c, r)
 	if err != nil {
-		return nil, err
+		return nil, e.refused(ctx, c, r, err)
 	}
 	if err := e.enter(c); err != nil {
-		return nil, err
+		return nil, e.refused(ctx, c, r, err)
 	}
 	defer e.gate.Leave()
 	defer c.gate.Leave()
+	ctx, end := c.bind(ctx, r)
+	defer end()
 	if now.Held != "" {
 		if h := e.held.Find(now.Held); h != nil {
 			return h.Serve(ctx, now, r.round.answers, notices)
 		}
 		if !e.repeatable(c, r) {
-			return nil, e.gone(now, r)
+			return nil, e.refused(ctx, c, r, e.gone(now, r))
 		}
 	}
 	r.meta.Inputs, r.meta.State = now.Inputs, now.State
 	r.round.answered = nameOf(now.Answers)
 	call, err := e.newCall(c, r)
 	if err != nil {
-		return nil, err
+		return nil, e.refused(ctx, c, r, err)
 	}
 	o := held.Options{Call: call, Timeout: r.meta.Timeout, State: now, Caps: r.round.caps,
 		Repeatable: func() bool { return e.repeatable(c, r) },
@@ -64,7 +66,7 @@ func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notic
 	if c.transport == mcp.Stdio { // its session outlives requests
 		o.Session = c.ctx
 	}
-	return e.held.Start(ctx, o, notices)
+	return e.held.Start(e.described(ctx, c, r), o, notices)
 }
 
 // readRound reads what the client carried, with its answers in it.
@@ -147,7 +149,9 @@ func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *s
 	back := newBackChannel(ctx, ss, c, r)
 	defer back.close()
 	if r.round != nil {
-		return e.serveRounds(ctx, c, r, back)
+		res, err := e.serveRounds(ctx, c, r, back)
+		return res, c.ofCut(err)
 	}
-	return e.serveCall(ctx, c, r, back)
+	res, err := e.serveCall(ctx, c, r, back)
+	return res, c.ofCut(err)
 }

@@ -40,6 +40,7 @@ func (h *httpServer) serve(w http.ResponseWriter, r *http.Request, ep *endpoint,
 	case at == mcp.SSEEndpoint && r.Method == http.MethodGet:
 		c := newSession(r.Context(), ep, mcp.SSE, id, r)
 		defer c.cancel()
+		c.limitMemory()
 		if err := h.admit(c); err != nil {
 			refuse(w, err)
 			return
@@ -50,7 +51,8 @@ func (h *httpServer) serve(w http.ResponseWriter, r *http.Request, ep *endpoint,
 		defer ep.posts.Leave()
 		h.sse.Serve(w, r, id)
 	default:
-		body, ok := readBody(newDeadlineWriter(w, h.o.Limits.WriteTimeout), r, h.o.Limits)
+		body, held, ok := readBody(newDeadlineWriter(w, h.o.Limits.WriteTimeout), r, h.o.Limits, h.loose)
+		defer h.loose.Release(held)
 		if ok && !isAnswer(body) {
 			refuse(w, errEnding)
 		} else if ok {

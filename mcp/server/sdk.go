@@ -21,9 +21,10 @@ import (
 // This file holds what works round the SDK. Each piece has a test in sdk_test.go that fails when an
 // upgrade makes it needless.
 
-// sdkLog is the log of the SDK, which reports each session at level info.
+// sdkLog is the log of the SDK, which reports each session at level info, and warns of each notice
+// to a client over HTTP that has no stream open for notices. It need not have one.
 func sdkLog(log *slog.Logger) *slog.Logger {
-	return slog.New(logs.Quieter(log.Handler(), logs.LevelTrace))
+	return slog.New(logs.Quieter(log.Handler(), logs.LevelTrace, "calling notifications/"))
 }
 
 // beginStream begins a response on which there is nothing to say yet, so that the client knows that
@@ -122,6 +123,9 @@ func aboutClient(meta sdk.Meta) (*sdk.Implementation, *sdk.ClientCapabilities) {
 	r := sdk.ServerRequest[*sdk.PingParams]{Params: &sdk.PingParams{Meta: meta}}
 	return r.ClientInfo(), r.ClientCapabilities()
 }
+
+// malformed begins what the SDK's handler of streamable HTTP says of a body that is no message.
+const malformed = "malformed payload"
 
 // refusedCode is the JSON-RPC code of what the SDK's handler of streamable HTTP says of a message
 // in plain text, where its other connections answer; 0: it says something else.

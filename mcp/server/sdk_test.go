@@ -17,6 +17,7 @@ import (
 
 	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp/internal/codec"
+	"github.com/openmas/openmas/mcp/server/internal/catalog"
 )
 
 // These tests hold the SDK alone against what sdk.go works round. One that fails after an upgrade
@@ -117,6 +118,44 @@ func TestSDKLogsSessions(t *testing.T) {
 	_ = ss.Wait()
 	if !strings.Contains(log.String(), "level=INFO") {
 		t.Errorf("%q: sdkLog is needless", log.String())
+	}
+}
+
+// heard passes on what is logged, and then the message.
+type heard struct {
+	slog.Handler
+	messages chan string
+}
+
+func (h heard) Handle(ctx context.Context, r slog.Record) error {
+	err := h.Handler.Handle(ctx, r)
+	if r.Level >= slog.LevelWarn {
+		h.messages <- r.Message
+	}
+	return err
+}
+
+// sdkLog: the SDK warns of each change of a list where a client over HTTP has no stream open.
+func TestSDKWarnsOfNoticesWithoutAStream(t *testing.T) {
+	var b bytes.Buffer
+	log := heard{sdkLog(slog.New(slog.NewTextHandler(&b, nil))).Handler(), make(chan string, 10)}
+	s := sdk.NewServer(&sdk.Implementation{Name: "s"}, &sdk.ServerOptions{Logger: slog.New(log),
+		Capabilities: &sdk.ServerCapabilities{Tools: &sdk.ToolCapabilities{ListChanged: true}}})
+	h := httptest.NewServer(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return s }, nil))
+	defer h.Close()
+	cs, err := sdk.NewClient(&sdk.Implementation{Name: "c", Version: "1"}, nil).Connect(t.Context(),
+		&sdk.StreamableClientTransport{Endpoint: h.URL, DisableStandaloneSSE: true},
+		&sdk.ClientSessionOptions{ProtocolVersion: codec.Version20251125})
+	if err != nil {
+		t.Fatal(err)
+	}
+	announce(s, catalog.Tools)
+	said := fixture.Receive(t, "a warning of the SDK", log.messages)
+	if !strings.HasPrefix(said, "calling notifications/") {
+		t.Errorf("it warns of %s", said)
+	}
+	if err := cs.Close(); err != nil || b.Len() > 0 {
+		t.Errorf("%v; logged: %s", err, b.String())
 	}
 }
 

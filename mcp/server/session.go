@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"maps"
 	"net/http"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/budget"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/server/internal/catalog"
 )
@@ -41,11 +43,15 @@ type session struct {
 	opened    time.Time
 	meta      map[string]string // what tools may know of the session; not changed once calls come
 	gate      calls.Gate        // its calls
+	memory    *budget.Budget    // of its payloads; nil: there is no bound
 	owed      atomic.Bool       // it had calls in flight when a drain began
 
-	// ctx ends the session's calls: the SDK does that only when a connection breaks.
-	ctx    context.Context
-	cancel context.CancelFunc
+	// ctx ends with the session, and so do its calls: the SDK does that only when a connection
+	// breaks. running ends those calls alone: see cutCalls.
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running context.Context
+	cut     context.CancelCauseFunc
 
 	mu      sync.Mutex
 	ss      *sdk.ServerSession
@@ -73,8 +79,16 @@ func newSession(ctx context.Context, ep *endpoint, t mcp.Transport, id Identity,
 		c.meta, c.client = headerMeta(r.Header), r.RemoteAddr
 	}
 	c.ctx, c.cancel = context.WithCancel(ctx)
+	c.running, c.cut = context.WithCancelCause(c.ctx) // ends with it
 	c.meta["client.id"] = c.id
 	return c
+}
+
+// limitMemory gives the session its share of the memory for payloads.
+func (c *session) limitMemory() {
+	if c.memory = c.ep.o.memory.Session("limits.session_memory", c.ep.o.Limits.SessionMemory); c.memory != nil {
+		context.AfterFunc(c.ctx, c.memory.Close)
+	}
 }
 
 // counting is a connection that knows how many of its requests are not answered yet.
@@ -102,6 +116,38 @@ func (c *session) awaitAnswers(ctx context.Context) {
 	case <-c.forgotten:
 	case <-ctx.Done():
 	}
+}
+
+// bind has a request end with the session's calls, unless it does so already.
+func (c *session) bind(ctx context.Context, r request) (context.Context, func()) {
+	if r.bound || c.running == nil {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(c.running, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// errCut ends the calls that take longer than the server may take to stop.
+var errCut = errors.New("the system was stopped")
+
+// cutCalls ends the calls that run: each is still answered.
+func (c *session) cutCalls() {
+	c.cut(errCut)
+	c.fast.cancelRunning()
+}
+
+// ofCut is the error of a call that may have ended because its session's were cut. What did not run
+// can be made again; of what did nobody knows how far it came.
+func (c *session) ofCut(err error) error {
+	if err == nil || !errors.Is(context.Cause(c.running), errCut) || agent.CodeOf(err) != agent.CodeCanceled {
+		return err
+	}
+	e := *agent.AsError(err)
+	if e.Code, e.Message = agent.CodeOutcomeUnknown, errCut.Error(); e.NotExecuted {
+		e.Code, e.RetryAfter = agent.CodeUnavailable, retryAfter
+	}
+	return &e
 }
 
 func (c *session) parts() (*sdk.ServerSession, counting) {
@@ -138,6 +184,9 @@ func sessionFrom(ctx context.Context) *session {
 	c, _ := ctx.Value(sessionKey{}).(*session)
 	return c
 }
+
+// requestIDKey is that of the JSON-RPC id of the request that is served in a context.
+type requestIDKey struct{}
 
 // setInitialized notes what the handshake told.
 func (c *session) setInitialized(ss *sdk.ServerSession, p *sdk.InitializeParams) {

@@ -54,9 +54,12 @@ func serveLine(ctx context.Context, ep *endpoint, in io.Reader, out io.Writer, i
 	limits := ep.o.Limits
 	line := wire.NewLine(struct{ io.Reader }{in}, struct{ io.Writer }{out},
 		wire.LineOptions{Server: true, MaxFrame: limits.MaxFrame, Linger: limits.Linger, KeepReader: true,
-			Logger: ep.o.Logger})
+			MaxUnanswered: limits.unanswered(), Logger: ep.o.Logger})
 	c := newSession(context.WithoutCancel(ctx), ep, mcp.Stdio, id, nil)
 	defer c.cancel()
+	c.limitMemory()
+	line.SetBudget(c.memory)
+	defer ep.know(c)()
 	var fast calls.Gate
 	c.hookFast(line, &fast)
 	ss, err := ep.server.Connect(withSession(context.WithoutCancel(ctx), c), line, nil)
@@ -69,9 +72,13 @@ func serveLine(ctx context.Context, ep *endpoint, in io.Reader, out io.Writer, i
 	case <-ctx.Done():
 		c.gate.Shut()
 		wait, cancel := context.WithTimeout(context.WithoutCancel(ctx), limits.Linger)
-		if c.gate.Wait(wait) == nil { // what takes longer is cancelled next
-			c.awaitAnswers(wait) // a call has ended a moment before its answer is written
+		if c.gate.Wait(wait) != nil {
+			cancel()
+			c.cutCalls()
+			wait, cancel = context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+			_ = c.gate.Wait(wait) // what ignores its context gets no answer
 		}
+		c.awaitAnswers(wait) // a call has ended a moment before its answer is written
 		cancel()
 	}
 	ended := line.Err()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"time"
+	"unicode/utf8"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -19,13 +20,32 @@ func (h *httpServer) serveStreamable(w http.ResponseWriter, r *http.Request, ep 
 	pw := newDeadlineWriter(w, h.o.Limits.WriteTimeout)
 	defer pw.extend() // for the end of the response
 	post := r.Method == http.MethodPost
+	h.mu.Lock()
+	c := h.byID[r.Header.Get(codec.SessionHeader)]
+	h.mu.Unlock()
 	var body []byte
 	if post {
+		memory := h.loose
+		if c != nil && c.ep == ep && c.identity == id {
+			memory = c.memory
+		}
+		var held int
 		var ok bool
-		if body, ok = readBody(pw, r, h.o.Limits); !ok {
+		if body, held, ok = readBody(pw, r, h.o.Limits, memory); !ok {
 			return
 		}
-		body = wire.AddTraceHeaders(body, r.Header, h.o.Limits.MaxBody)
+		defer memory.Release(held)
+		if !utf8.Valid(body) { // other transports refuse it too
+			pw.Header()["Content-Type"] = jsonType
+			pw.WriteHeader(http.StatusBadRequest)
+			_, _ = pw.Write(wire.Refusal(body)) // a client that is gone misses nothing
+			return
+		}
+		var err error
+		if body, err = wire.AddHeaders(body, r.Header, h.o.Limits.MaxBody); err != nil {
+			http.Error(pw, err.Error(), http.StatusBadRequest)
+			return
+		}
 	}
 	if post && beginsSession(body) {
 		r.Header.Del(codec.VersionHeader) // it may be a later one: the handshake says which it is to be
@@ -45,17 +65,14 @@ func (h *httpServer) serveStreamable(w http.ResponseWriter, r *http.Request, ep 
 	sid := r.Header.Get(codec.SessionHeader)
 	if sid == "" {
 		aw := &answerWriter{ResponseWriter: pw}
-		restoreBody(r, aw.hideID(body, nobodys))
+		aw.prepare(r, body, nobodys)
 		h.openStreamable(aw, r, ep, id)
 		aw.finish()
 		return
 	}
-	h.mu.Lock()
-	c := h.byID[sid]
-	h.mu.Unlock()
 	switch {
 	case c == nil || c.ep != ep:
-		http.Error(w, "no such session: it has ended or never was; initialize opens a new one", http.StatusNotFound)
+		noSession(w)
 		return
 	case c.identity != id:
 		http.Error(w, "the session belongs to another identity", http.StatusForbidden)
@@ -64,8 +81,16 @@ func (h *httpServer) serveStreamable(w http.ResponseWriter, r *http.Request, ep 
 	if body != nil && h.events == nil && h.serveFast(pw, r, c, body) {
 		return
 	}
-	aw := &answerWriter{ResponseWriter: pw}
-	restoreBody(r, aw.hideID(body, c.answers.open))
+	if answers, ok := wire.MendAnswers(body, nil); post && ok {
+		if c.deliverAll(answers) {
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
+		body, _ = wire.MendAnswers(answers, codec.Carry)
+		plainAnswer(r.Header)
+	}
+	aw := &answerWriter{ResponseWriter: pw, memory: c.memory}
+	aw.prepare(r, body, c.answers.open)
 	c.answers.cancel(aw.cancels()) // before the SDK ends the request
 	r = r.WithContext(withSession(r.Context(), c))
 	switch r.Method {
@@ -79,31 +104,46 @@ func (h *httpServer) serveStreamable(w http.ResponseWriter, r *http.Request, ep 
 	default:
 		if h.events != nil {
 			var mine *claim
-			var end func()
-			r, mine, end = c.use.claiming(pw, r)
+			var release func()
+			r, mine, release = c.use.claiming(pw, r)
 			defer func() {
-				end()
+				release()
 				h.events.unused(sid, mine.stream)
 			}()
 		}
-		defer c.use.post(r)()
+		end, ok := c.use.post(r)
+		if !ok {
+			noSession(pw)
+			return
+		}
+		defer end()
 		defer c.answers.add(aw)()
 		h.mcp.ServeHTTP(aw, r)
 		aw.finish()
 	}
 }
 
+// plainAnswer gives a POST that answers questions the headers with which the SDK takes it: else
+// whoever asked would wait for an answer that has come.
+func plainAnswer(h http.Header) {
+	h["Content-Type"] = jsonType
+	h.Set("Accept", "application/json, text/event-stream")
+	h.Del(codec.LastEventHeader)
+}
+
 // openStreamable serves a request without a session. Only a handshake leaves one behind.
 func (h *httpServer) openStreamable(w http.ResponseWriter, r *http.Request, ep *endpoint, id Identity) {
 	// the session outlives this request
 	c := newSession(context.WithoutCancel(r.Context()), ep, mcp.Streamable, id, r)
+	c.limitMemory()
 	if err := h.admit(c); err != nil {
 		c.cancel()
 		refuse(w, err)
 		return
 	}
 	c.keep = func(ss *sdk.ServerSession) { h.register(c, ss) }
-	defer c.use.post(r)()
+	end, _ := c.use.post(r) // it has not ended
+	defer end()
 	defer func() {
 		if c.use.sessionID() == "" {
 			c.cancel()
@@ -141,13 +181,11 @@ func (h *httpServer) endIfUnused(c *session) {
 		u.mu.Unlock()
 		return
 	}
-	u.timer = nil
+	u.timer, u.over = nil, true
 	u.mu.Unlock()
 	h.o.Logger.Warn("session ended", "session", c.id, "transport", mcp.Streamable, "reason", "its lifetime is over")
 	h.endSession(c)
 }
-
-const methodInitialize = "initialize"
 
 // beginsSession reports whether a message is the handshake of an era that has sessions.
 func beginsSession(body []byte) bool {
@@ -179,6 +217,8 @@ func (h *httpServer) serveStateless(w http.ResponseWriter, r *http.Request, ep *
 	}()
 	c := newSession(r.Context(), ep, mcp.Streamable, id, r)
 	defer c.cancel()
+	c.memory = h.loose
+	defer ep.know(c)()
 	c.fast.stateless.Store(true)
 	if body != nil && h.serveFast(w, r, c, body) {
 		return
@@ -198,8 +238,8 @@ func (h *httpServer) serveStateless(w http.ResponseWriter, r *http.Request, ep *
 			defer time.AfterFunc(l, c.cancel).Stop()
 		}
 	}
-	aw := &answerWriter{ResponseWriter: w}
-	restoreBody(r, aw.hideID(body, nobodys))
+	aw := &answerWriter{ResponseWriter: w, memory: c.memory}
+	aw.prepare(r, body, nobodys)
 	if aw.env.Method != nil && aw.env.ID == nil && r.Header.Get(codec.MethodHeader) == "" {
 		r = r.Clone(r.Context()) // many clients name the method of calls only
 		r.Header.Set(codec.MethodHeader, string(aw.env.Method))

@@ -19,6 +19,7 @@ type streamableUse struct {
 	idle    chan struct{} // closed when all of these are answered; nil while nobody waits
 	streams int           // open GET streams
 	last    time.Time
+	over    bool // the session ends: what comes now finds none
 	timer   *time.Timer
 	claims  map[string]*claim // by stream, where streams can be resumed
 }
@@ -50,11 +51,15 @@ func (u *streamableUse) Idle() <-chan struct{} {
 var closedChan = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 // begin notes a request that is being answered, of which the SDK's handlers need to know nothing.
-// end must follow.
-func (u *streamableUse) begin() {
+// end must follow. It is false if the session has ended meanwhile.
+func (u *streamableUse) begin() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.over {
+		return false
+	}
 	u.others++
+	return true
 }
 
 func (u *streamableUse) end() {
@@ -64,17 +69,20 @@ func (u *streamableUse) end() {
 	u.answeredLocked()
 }
 
-// post notes a POST while it is being answered.
-func (u *streamableUse) post(r *http.Request) (end func()) {
+// post notes a POST while it is being answered. It is false if the session has ended meanwhile.
+func (u *streamableUse) post(r *http.Request) (end func(), ok bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if u.over {
+		return nil, false
+	}
 	id := u.posts.add(r)
 	return func() {
 		u.mu.Lock()
 		defer u.mu.Unlock()
 		delete(u.posts.byID, id)
 		u.answeredLocked()
-	}
+	}, true
 }
 
 // of is the context of the POST that a request of the SDK came with; nil if there is none.

@@ -2,6 +2,7 @@ package project
 
 import (
 	"net/url"
+	"time"
 
 	"github.com/openmas/openmas/mcp"
 )
@@ -55,7 +56,9 @@ type Agent struct {
 	Env map[string]string `yaml:"env" only:"child"`
 	// Working folder of the process. Left out: the project file's.
 	Dir string `yaml:"dir" only:"child"`
-	// HTTP headers that are sent with every request.
+	// HTTP headers that are sent with every request. Those of the connection and of MCP cannot be
+	// set (Host, Content-Length, Transfer-Encoding, Connection, Mcp-Session-Id,
+	// Mcp-Protocol-Version, Last-Event-ID).
 	Headers map[string]string `yaml:"headers" only:"http"`
 	// A token that is sent as "Authorization: Bearer".
 	Token string `yaml:"token" only:"url" secret:"yes"`
@@ -77,6 +80,9 @@ type Agent struct {
 	// The newest version of MCP that the server is asked for. Left out: "2025-11-25". A server that
 	// does not know "2026-07-28" is asked again for an older version. Not over mcp-sse.
 	Protocol string `yaml:"protocol" oneof:"2025-11-25 2026-07-28" only:"foreign"`
+	// How often the server is pinged when it says nothing. Left out: mcp.ping_interval. "off" is
+	// for one that minds: nobody notices then that it is frozen.
+	Ping time.Duration `yaml:"ping" off:"-1" only:"foreign"`
 	// Folders that the server may work on: the answer to its request roots/list.
 	Roots []string `yaml:"roots" only:"foreign"`
 	// How many instances run on this host, each in a process of its own if the agent has processes.
@@ -85,6 +91,10 @@ type Agent struct {
 	Run string `yaml:"run" default:"first" oneof:"first all" only:"type; nothing else has a Runner"`
 	// When the agent cannot start, or has failed for good, the whole run ends with exit code 1.
 	Critical bool `yaml:"critical"`
+	// Agents that are restarted when this one is back after it has failed, or was restarted by
+	// openmas restart, and so do those that they name: for agents that are of no use with each
+	// other's old state. They end their calls in flight first.
+	RestartsWith []string `yaml:"restarts_with" only:"hosted; a url runs elsewhere"`
 	// What is particular to its start.
 	Start AgentStart `yaml:"start" only:"hosted; a url has connect.timeout"`
 	// How the agent's tools are called, where that differs from the project's defaults.

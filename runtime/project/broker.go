@@ -40,10 +40,6 @@ type Broker struct {
 	// Options for a broker that the program brings. It says what they mean.
 	Options map[string]any `yaml:"options"`
 
-	// How many calls an instance that is reached over the broker runs at once.
-	MaxInFlight int `yaml:"max_in_flight" default:"64"`
-	// How many calls wait for such an instance. One more is refused with "resource_exhausted".
-	MaxQueue int `yaml:"max_queue" default:"1024"`
 	// Size of the largest message. A larger one is refused before it is sent.
 	MaxPayload Size `yaml:"max_payload" default:"1MiB"`
 }

@@ -1,6 +1,7 @@
 package project
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -60,6 +61,11 @@ func (v *validator) address(keys []string, addr string) bool {
 	_, port, err := net.SplitHostPort(addr)
 	if err == nil {
 		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if errors.Is(err, strconv.ErrRange) {
+		v.fail(keys, "port 0 takes a free one", "%s: there is no port %s, the last one is 65535", v.quote(keys, addr),
+			port)
+		return false
 	}
 	if err != nil {
 		v.fail(keys, `write host:port, like "127.0.0.1:8765"; port 0 takes a free one`, "%s is not an address",

@@ -19,8 +19,9 @@ type Config struct {
 	// Folder of the Go main package with the agents' types. The openmas command builds this program
 	// and becomes it. Left out: nothing is built.
 	Package string `yaml:"package"`
-	// Folder for what the agents and the runtime keep.
-	State string `yaml:"state" default:".openmas"`
+	// Folder for what the agents and the runtime keep. Left out: `.openmas/` and the project's
+	// name, in the folder of the project file, so projects there keep nothing in common.
+	State string `yaml:"state"`
 
 	// Agents by name: lower-case letters, digits and hyphens, a letter first, at most 32.
 	Agents map[string]Agent `yaml:"agents"`
@@ -34,12 +35,14 @@ type Config struct {
 	Gateway *Gateway `yaml:"gateway" off:""`
 	// The listener for probes and scrapers. Left out: there is none.
 	Ops *Ops `yaml:"ops" off:""`
-	// Where traces and metrics go. "off" sends nothing, whatever the environment says.
+	// Where traces, metrics and logs go. "off" sends nothing, whatever the environment says.
 	Telemetry Telemetry `yaml:"telemetry" off:"endpoint"`
 	// What is kept of the log, for "openmas logs".
 	Log Log `yaml:"log" off:"size"`
 	// Limits of the MCP endpoints of this process, and what MCP servers may ask of it.
 	MCP MCP `yaml:"mcp"`
+	// How much of what clients send and get may wait in memory.
+	Limits Limits `yaml:"limits"`
 
 	// The start of agents.
 	Start Start `yaml:"start"`
@@ -65,11 +68,11 @@ type Config struct {
 	redactor *strings.Replacer // what Redact does; nil: there are no secrets
 }
 
-// Telemetry says where traces and metrics are sent. What is left out is taken from the standard
-// OTEL_EXPORTER_OTLP_ environment variables; without an endpoint nothing is sent.
+// Telemetry says where traces, metrics and logs are sent. What is left out is taken from the
+// standard OTEL_EXPORTER_OTLP_ environment variables; without an endpoint nothing is sent.
 type Telemetry struct {
-	// Receiver of traces and metrics over OTLP: a URL or host:port. Left out: what the standard
-	// environment variables OTEL_EXPORTER_OTLP_… say. Without them nothing is sent.
+	// Receiver of traces, metrics and logs over OTLP: a URL or host:port. Left out: what the
+	// standard environment variables OTEL_EXPORTER_OTLP_… say. Without them nothing is sent.
 	Endpoint string `yaml:"endpoint" off:"off"`
 	// OTLP over HTTP with protobuf, or over gRPC. Left out: what these variables say, else "http".
 	Protocol string `yaml:"protocol" oneof:"http grpc"`
@@ -80,6 +83,9 @@ type Telemetry struct {
 	// panics, or arguments and results as well. Secrets of the project file are masked, and long
 	// texts are cut.
 	Content string `yaml:"content" default:"errors" oneof:"none errors all"`
+	// Sends the log there as well, from the level of log.level on. Each line belongs to its agent's
+	// service and to the trace that it names.
+	Logs bool `json:",omitempty" yaml:"logs"`
 	// How large the files with recent traces become, in the folder "traces" of the state folder:
 	// "openmas trace" shows them. Left out: 64 MiB where traces are sent to a receiver, else there
 	// are none.

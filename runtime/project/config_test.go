@@ -13,18 +13,23 @@ import (
 func TestPolicyFor(t *testing.T) {
 	yes, no := true, false
 	c := &Config{
-		Defaults: Policy{Timeout: 20 * time.Second, Retry: Retry{Max: 5 * time.Second}, Idempotent: &yes},
+		Defaults: Policy{Timeout: 20 * time.Second, Retry: Retry{Max: 5 * time.Second}, Idempotent: &yes, MaxQueue: 3,
+			Breaker: Breaker{Probes: 2}, Budget: Budget{Duration: time.Hour}},
 		Agents: map[string]Agent{"a": {
-			Type:   "x",
-			Policy: Policy{Timeout: 10 * time.Second, Retry: Retry{Attempts: 5, Multiplier: 3}},
+			Type: "x",
+			Policy: Policy{Timeout: 10 * time.Second, Retry: Retry{Attempts: 5, Multiplier: 3}, ReadyWait: Off,
+				Budget: Budget{Calls: 9}},
 			Tools: map[string]Policy{"t": {Timeout: time.Second, Retry: Retry{Attempts: 2, Initial: time.Millisecond},
-				Idempotent: &no}},
+				Idempotent: &no, MaxInFlight: 7, Breaker: Breaker{Calls: Off}, Budget: Budget{Calls: Off}}},
 		}},
 	}
+	some := Breaker{0.5, 10, 30 * time.Second, 15 * time.Second, 2}
+	off := some
+	off.Calls = Off
 	for name, want := range map[string]Policy{
-		"a.t":   {time.Second, Retry{2, time.Millisecond, 3, 5 * time.Second}, &no},
-		"a.u":   {10 * time.Second, Retry{5, 100 * time.Millisecond, 3, 5 * time.Second}, &yes},
-		"b.any": {20 * time.Second, Retry{3, 100 * time.Millisecond, 2, 5 * time.Second}, &yes},
+		"a.t":   {time.Second, Retry{2, time.Millisecond, 3, 5 * time.Second}, &no, 7, 3, Off, off, Budget{Calls: Off, Duration: time.Hour}},
+		"a.u":   {10 * time.Second, Retry{5, 100 * time.Millisecond, 3, 5 * time.Second}, &yes, 0, 3, Off, some, Budget{Calls: 9, Duration: time.Hour}},
+		"b.any": {20 * time.Second, Retry{3, 100 * time.Millisecond, 2, 5 * time.Second}, &yes, 0, 3, 10 * time.Second, some, Budget{Duration: time.Hour}},
 	} {
 		agent, tool, _ := strings.Cut(name, ".")
 		if got := c.PolicyFor(agent, tool); got != want {

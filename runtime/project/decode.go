@@ -3,8 +3,10 @@ package project
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/openmas/openmas/internal/nearest"
 )
@@ -72,7 +74,9 @@ func (d *decoder) null(dst reflect.Value, v any) bool {
 		return true
 	}
 	hint := "leave the key out for its default"
-	if k := dst.Kind(); k == reflect.Struct || k == reflect.Map {
+	if written && l.literal != "" && dst.Kind() == reflect.String {
+		hint = "write it in quotes where it is a text: " + strconv.Quote(l.literal)
+	} else if k := dst.Kind(); k == reflect.Struct || k == reflect.Map {
 		hint = "leave the key out, or write {} for an empty mapping"
 	}
 	return d.fail(v, hint, "has no value")
@@ -177,7 +181,7 @@ func (d *decoder) list(dst reflect.Value, v any) bool {
 			items = append(items, s)
 		}
 	case string:
-		return d.wanted(v, "write [a, b]", "a list")
+		return d.wanted(v, "write "+listOf(v, value, d.tree != nil), "a list")
 	default:
 		return d.wanted(v, "", "a list")
 	}
@@ -197,6 +201,30 @@ func (d *decoder) list(dst reflect.Value, v any) bool {
 		dst.Set(out)
 	}
 	return ok
+}
+
+// plainWord is a text that YAML takes for one without quotes, in a list too.
+var plainWord = regexp.MustCompile(`^[A-Za-z./][A-Za-z0-9_./=+-]*$`)
+
+// listOf writes a text as the list that was most likely meant: its words. shown is false where it
+// may be a secret.
+func listOf(v any, text string, shown bool) string {
+	words := strings.Fields(text)
+	if l, ok := v.(*leaf); !shown || ok && l.masked != "" || len(words) == 0 || len(text) > 200 ||
+		strings.ContainsAny(text, "\"'`\\$") { // what stands between quotes is for a person to cut
+		return "[a, b]"
+	}
+	for i, word := range words {
+		switch strings.ToLower(word) {
+		case "true", "false", "null", "yes", "no", "on", "off":
+			words[i] = strconv.Quote(word)
+		default:
+			if !plainWord.MatchString(word) {
+				words[i] = strconv.Quote(word)
+			}
+		}
+	}
+	return "[" + strings.Join(words, ", ") + "]"
 }
 
 // setText sets what a tag says.

@@ -72,11 +72,11 @@ func plainOf(v any) any {
 
 // describe says what a value is, without its content when that is text.
 func describe(v any) string {
-	switch v := plainOf(v).(type) {
+	switch plainOf(v).(type) {
 	case nil:
 		return "nothing"
 	case bool:
-		return strconv.FormatBool(v)
+		return literal(v)
 	case string:
 		return "text"
 	case map[string]any:
@@ -84,8 +84,16 @@ func describe(v any) string {
 	case []any:
 		return "a list"
 	default:
-		return fmt.Sprintf("the number %v", v)
+		return "the number " + literal(v)
 	}
+}
+
+// literal is a number or a boolean as it was written.
+func literal(v any) string {
+	if l, ok := v.(*leaf); ok && l.literal != "" {
+		return l.literal
+	}
+	return fmt.Sprint(plainOf(v))
 }
 
 // quote shows a text for a message: what may be shown of it, if it is in a leaf with a secret.

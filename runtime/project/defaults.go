@@ -65,11 +65,33 @@ func fill(section reflect.Value, a *Agent) {
 }
 
 // PolicyFor returns the policy of a call to a tool: what the tool says, then its agent, then the
-// project's defaults, then openmas itself. No field of it is zero, but for Idempotent where nobody
-// says anything. Neither the agent nor the tool need be configured.
+// project's defaults, then openmas itself. No field of it is zero, but for Idempotent and
+// MaxInFlight where nobody says anything. Neither the agent nor the tool need be configured.
 func (c *Config) PolicyFor(agent, tool string) Policy {
 	a := c.Agents[agent]
 	return a.Tools[tool].over(a.Policy).over(c.Defaults).over(standard.Defaults)
+}
+
+// PolicyKey is the key of a policy that is in force for calls to a tool, or to all tools of an
+// agent when tool is empty; where it is the project's or a default, with the one that would be the
+// agent's own. key is a key of [Policy], such as "timeout".
+func (c *Config) PolicyKey(agent, tool, key string) string {
+	a := c.Agents[agent]
+	ofAgent := joinPath([]string{"agents", agent, key})
+	switch {
+	case a.Tools[tool].says(key):
+		return joinPath([]string{"agents", agent, "tools", tool, key})
+	case a.Policy.says(key):
+		return ofAgent
+	}
+	return "defaults." + key + "; " + ofAgent + " goes before it"
+}
+
+// says reports whether the policy has a value for a key, or for one in the section that it is.
+func (p Policy) says(key string) bool {
+	v := reflect.ValueOf(p)
+	k := declared.section(v.Type()).byName[key]
+	return !v.FieldByIndex(k.index).IsZero()
 }
 
 // standard is a project that says nothing.

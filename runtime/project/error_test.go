@@ -80,11 +80,11 @@ func TestConfigErrors(t *testing.T) {
 			"-1s}\nconnect: {timeout: soon}\nrestart: {window: \"30\"}\n"},
 		{name: "numbers", file: "agents:\n  a: {type: x, replicas: 0}\n  b: {type: x, replicas: 2.5}\n  c: {type: x, " +
 			"replicas: 5000}\ndefaults: {retry: {attempts: 0, multiplier: -1}}\nmcp: {max_sessions: " +
-			"99999999999999999999}\nbroker: {max_queue: .inf}\n"},
+			"99999999999999999999}\nrestart: {limit: .inf}\n"},
 		{name: "retry", file: "agents:\n  a: {type: x, retry: {initial: 20s, multiplier: 0.5}, tools: {t: {retry: " +
 			"{attempts: 101}}}}\n"},
 		{name: "sizes", file: ok + "mcp: {max_body: 4MB, max_frame: [1], }\nbroker: {max_payload: 0}\n"},
-		{name: "unknown words", file: "agents:\n  a: {type: x, communicator: mcp-std, run: al}\nbroker: {max_queue: " +
+		{name: "unknown words", file: "agents:\n  a: {type: x, communicator: mcp-std, run: al}\ndefaults: {max_queue: " +
 			"7}\ntelemetry: {protocol: gprc, endpoint: \"ftp://x\"}\n"},
 		{name: "communicator that the kind does not allow", file: "agents:\n  a: {command: [x], communicator: " +
 			"local}\n  b: {url: \"http://x/sse\", communicator: pubsub}\n  c: {url: \"http://x/\", communicator: " +
@@ -102,19 +102,22 @@ func TestConfigErrors(t *testing.T) {
 			file: "agents:\n  a:\n    type: x\n    replicas: 2\n    type: y\nproject: p\nproject: q\n"},
 		{name: "surroundings", file: "agents:\n  a: {command: [\"\"], env: {OPENMAS_TOKEN: x, \"A=B\": y}}\n  b: " +
 			"{url: \"https://u:p@host/\", headers: {\"bad name\": v, ok: \"a\\nb\"}}\n  c: {url: \"example.org\"}\n"},
+		{name: "headers that are not the agent's", file: "agents:\n  a:\n    url: https://host/mcp\n    headers:\n" +
+			"      host: h\n      Content-Length: \"1\"\n      TRANSFER-ENCODING: chunked\n      Connection: close\n" +
+			"      Mcp-Session-Id: s\n      Mcp-Protocol-Version: v\n      Last-Event-ID: e\n      X-Host: fine\n"},
 		{name: "gateway", file: ok + "gateway: {listen: \"8765\", expose: [b, a., openmas]}\n"},
 		{name: "gateway beyond loopback", file: ok + "gateway: {listen: \"0.0.0.0:8765\"}\n"},
 		{name: "gateway beyond loopback by a flag", file: ok + "gateway: {}\n",
 			opts: Options{Set: []string{"gateway.listen=:8765"}}},
 		{name: "gateway tokens", file: ok + "gateway: {token: \"${env:EMPTY}\", tokens: {openmas: sesame-1, Ann: " +
-			"sesame-2, bob: \"sesame 3\", cy: sesame-4, di: sesame-4}}\n",
+			"sesame-2, bob: \"sesame 3\", cy: sesame-4-of-many, di: sesame-4-of-many, ed: sesame-5-of-few}}\n",
 			opts: Options{Environ: []string{"EMPTY="}}},
 		{name: "gateway names", file: ok + "gateway: {hosts: [\"a:80\", \"\"], origins: [example.org, " +
 			"\"https://a/b\"]}\n"},
 		{name: "ops", file: ok + "ops: {listen: \":9464\", token: \"${env:EMPTY}\", hosts: [x]}\n",
 			opts: Options{Environ: []string{"EMPTY="}}},
-		{name: "ops as the gateway", file: ok + "ops: {listen: \"127.0.0.1:1\", token: sesame-1}\ngateway: {listen: " +
-			"\"127.0.0.1:1\", tokens: {ann: sesame-1}}\n"},
+		{name: "ops as the gateway", file: ok + "ops: {listen: \"127.0.0.1:1\", token: sesame-1-of-many}\ngateway: {listen: " +
+			"\"127.0.0.1:1\", tokens: {ann: sesame-1-of-many}}\n"},
 		{name: "mcp limits", file: ok + "mcp: {max_calls: 0, header_timeout: 5, session_ilde: 1m}\n"},
 		{name: "resumption", file: ok + "mcp: {resume: 1KiB, poll: 200ms}\n"},
 		{name: "polling without resumption", file: ok + "mcp: {poll: 30s}\n"},

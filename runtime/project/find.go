@@ -47,7 +47,9 @@ func (c *Config) Path(p string) string {
 }
 
 // StateDir returns the folder for what the project keeps. It need not exist.
-func (c *Config) StateDir() string { return c.Path(cmp.Or(c.State, standard.State)) }
+func (c *Config) StateDir() string {
+	return c.Path(cmp.Or(c.State, filepath.Join(".openmas", cmp.Or(c.Project, standard.Project))))
+}
 
 // cause is the reason of a file error without the path, which the position has.
 func cause(err error) string {

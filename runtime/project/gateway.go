@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/nearest"
 )
 
 // TokenUser is the identity that the gateway's one token stands for.
@@ -57,7 +56,7 @@ func (v *validator) listener(section, who, addr, token string, any bool) {
 			"%s can be reached from other machines, so %s need a token", v.quote(listen, addr), who)
 	}
 	if token != "" || v.said(key) { // an empty variable must not open the door
-		v.token(key, token)
+		v.ownToken(key, token)
 	}
 }
 
@@ -101,11 +100,9 @@ func (v *validator) gateway(g *Gateway) {
 	}
 	for i, entry := range g.Expose {
 		keys := at("expose", item(i))
-		name, tool, cut := strings.Cut(entry, ".")
-		if _, ok := v.agents[name]; !ok && name != runtimeAgent {
-			known := append(slices.Clone(v.names), runtimeAgent)
-			v.fail(keys, nearest.Hint(name, known), "there is no agent %s", v.quote(keys, name))
-		} else if cut && tool == "" {
+		// Whether there is such an agent with such a tool is found out together with all else that
+		// needs the agents' types.
+		if _, tool, cut := strings.Cut(entry, "."); cut && tool == "" {
 			v.fail(keys, "write agent or agent.tool", "the tool after the dot is missing")
 		}
 	}
@@ -120,7 +117,7 @@ func (v *validator) tokens(path []string, g *Gateway) {
 			v.fail(keys, nameRule, "%q is not a name", name)
 		case name == agent.Anonymous || name == runtimeAgent || name == TokenUser && g.Token != "":
 			v.fail(keys, "", "the name %q is taken", name)
-		case v.token(keys, token) && seen[token]:
+		case v.ownToken(keys, token) && seen[token]:
 			v.fail(keys, "give everybody a token of their own", "the token stands for somebody else already")
 		}
 		seen[token] = true
@@ -135,6 +132,22 @@ func (v *validator) token(keys []string, token string) bool {
 	}
 	if strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		v.fail(keys, "", "a token is made of printable ASCII characters without spaces")
+		return false
+	}
+	return true
+}
+
+// minToken is the least number of characters of a token that lets clients in.
+const minToken = 16
+
+// ownToken checks one that lets clients in.
+func (v *validator) ownToken(keys []string, token string) bool {
+	if !v.token(keys, token) {
+		return false
+	}
+	if len(token) < minToken {
+		v.fail(keys, `make one with "openssl rand -hex 32"`, "a token of %d characters can be guessed: it needs at least %d",
+			len(token), minToken)
 		return false
 	}
 	return true

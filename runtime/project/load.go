@@ -61,8 +61,8 @@ func Load(path string, opts Options) (*Config, error) {
 }
 
 // StateDir returns the folder for what the project of a file keeps, as Load would have it. It reads
-// no other key: who looks at what was kept may not have the secrets of the project, and the file
-// may be broken by now.
+// no other key but the name: who looks at what was kept may not have the secrets of the project,
+// and the file may be broken by now.
 func StateDir(path string, opts Options) (string, error) {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
@@ -75,14 +75,22 @@ func StateDir(path string, opts Options) (string, error) {
 		return "", l.errors()
 	}
 	c := Config{Dir: dir}
-	if state, ok := l.tree.at("state").(*leaf); ok && !state.reset {
-		text, ok := state.value.(string)
+	for key, to := range map[string]*string{"state": &c.State, "project": &c.Project} {
+		value, ok := l.tree.at(key).(*leaf)
+		if !ok || value.reset {
+			continue
+		}
+		text, ok := value.value.(string)
 		if !ok {
-			return "", Errors{{Pos: state.pos, Message: "state: want the path of a folder"}}
+			return "", Errors{{Pos: value.pos, Message: key + ": want a text"}}
 		}
-		if c.State, _, err = l.expander.text(text); err != nil {
-			return "", Errors{{Pos: state.pos, Message: "state: " + err.Error()}}
+		if *to, _, err = l.expander.text(text); err != nil {
+			return "", Errors{{Pos: value.pos, Message: key + ": " + err.Error()}}
 		}
+	}
+	if c.Project != "" && !validName.MatchString(c.Project) {
+		return "", Errors{{Pos: l.tree.at("project").(*leaf).pos, Message: fmt.Sprintf("project: %q is not a name",
+			c.Project)}}
 	}
 	return c.StateDir(), nil
 }

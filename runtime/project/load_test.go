@@ -253,3 +253,69 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// A number keeps what it was written as: 1.0 is not "1".
+func TestANumberForText(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p.yaml")
+	if err := os.WriteFile(path, []byte("agents: {a: {command: [x, 1.0, ~]}}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(path, Options{Environ: []string{}})
+	if err == nil || !strings.Contains(err.Error(), "not the number 1.0; write it in quotes: \"1.0\"\n") ||
+		!strings.HasSuffix(err.Error(), "has no value; write it in quotes where it is a text: \"~\"") {
+		t.Error(err)
+	}
+}
+
+// Two projects in one folder keep nothing in common. Who looks at what was kept finds the folder as
+// whoever keeps it, without the project's secrets.
+func TestStateDir(t *testing.T) {
+	dir := t.TempDir()
+	for text, want := range map[string]string{
+		"agents: {a: {type: x}}":                             filepath.Join(".openmas", "openmas"),
+		"project: shop\nagents: {a: {type: x}}":              filepath.Join(".openmas", "shop"),
+		"project: shop\nstate: kept\nagents: {a: {type: x}}": "kept",
+		"project: \"${env:NAME}\"\nagents: {a: {type: x}}":   filepath.Join(".openmas", "named"),
+	} {
+		path := filepath.Join(dir, "p.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o := Options{Environ: []string{"NAME=named"}}
+		got, err := StateDir(path, o)
+		cfg, loadErr := Load(path, o)
+		if err != nil || loadErr != nil || got != filepath.Join(dir, want) || cfg.StateDir() != got {
+			t.Errorf("%q: %q, %v, %v", text, got, err, loadErr)
+		}
+	}
+	for text, want := range map[string]string{"project: [a]": "project: want a text", "project: A/..": "is not a name",
+		"state: 3": "state: want a text"} {
+		path := filepath.Join(dir, "p.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := StateDir(path, Options{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// A text in place of a list is written out as the list that was meant, unless it may be a secret.
+func TestATextForAList(t *testing.T) {
+	for text, want := range map[string]string{
+		"python x":              "write [python, x]",
+		"npx -y @scope/x --n 1": `write [npx, "-y", "@scope/x", "--n", "1"]`,
+		"srv yes":               `write [srv, "yes"]`,
+		"sh -c 'a b'":           "write [a, b]",
+		"srv ${env:TOKEN}":      "write [a, b]",
+	} {
+		path := filepath.Join(t.TempDir(), "p.yaml")
+		if err := os.WriteFile(path, []byte("agents: {a: {command: \""+text+"\"}}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Load(path, Options{Environ: []string{"TOKEN=s3cret"}})
+		if err == nil || !strings.HasSuffix(err.Error(), "; "+want) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

@@ -16,15 +16,15 @@ type MCP struct {
 	// Size of any other message, in either direction. An answer that is larger fails its own call.
 	MaxFrame Size `yaml:"max_frame" default:"16MiB"`
 	// How many sessions are open at once on the gateway. One more takes the place of one that is
-	// not used, see session_idle, or gets 503.
+	// not used, see session_idle, or of one of the client that holds most, or gets 503.
 	MaxSessions int `yaml:"max_sessions" default:"1000"`
 	// How many calls run at once on the gateway. One more is refused with "resource_exhausted".
 	MaxCalls int `yaml:"max_calls" default:"16384"`
 	// How many calls run at once on one session of the gateway. One more is refused likewise.
 	MaxSessionCalls int `yaml:"max_session_calls" default:"4096"`
 	// After this time without an open stream or a call a session may end: when max_sessions is
-	// reached and another wants to open, the one that was not used for longest. "off" refuses the
-	// other.
+	// reached and another wants to open, the one that was not used for longest of the client that
+	// holds most. "off" ends none for that.
 	SessionIdle time.Duration `yaml:"session_idle" default:"10m" off:"-1"`
 	// A session ends after this time, as soon as it has no call. Many clients do not open another.
 	SessionLifetime time.Duration `yaml:"session_lifetime" default:"off" off:"-1"`
@@ -36,9 +36,12 @@ type MCP struct {
 	WriteTimeout time.Duration `yaml:"write_timeout" default:"30s"`
 	// After this time of silence on an SSE stream of the gateway a comment is sent, which keeps the
 	// stream open.
-	CommentInterval time.Duration `yaml:"comment_interval" default:"15s" off:"-1"`
-	// How often an MCP server with no call in flight is pinged. After three pings without an answer
-	// within 5 s its session is over.
+	CommentInterval time.Duration `yaml:"comment_interval" default:"5s" off:"-1"`
+	// How often an MCP server that says nothing is pinged. One that does not answer within 2 s is
+	// suspect, and asked again. After three pings without an answer its session is over, if it has
+	// no call in flight; else when the deadlines of these have passed. On Linux a program that was
+	// suspended by a signal (SIGSTOP) is given up within 10 s. "off" does nothing of that. See
+	// agents.NAME.ping.
 	PingInterval time.Duration `yaml:"ping_interval" default:"15s" off:"-1"`
 	// How long calls may still run when stdin ends.
 	Linger time.Duration `yaml:"linger" default:"20s"`
@@ -65,6 +68,22 @@ type MCP struct {
 	// Plain calls of tools pass beside the MCP SDK, which is several times faster. "off" gives
 	// every message to the SDK, to find faults.
 	FastPath *bool `yaml:"fast_path" default:"true"`
+}
+
+// Limits bound the memory for payloads of the gateway: bodies and arguments from when they are read
+// until they were served, results until their client has taken them. The process takes about three
+// times that, since a result is encoded and sent.
+type Limits struct {
+	// Bytes for all sessions together. When they are used up, calls are refused with
+	// "resource_exhausted" before they run. Left out: the lesser of 512 MiB and a quarter of what
+	// the control group of the process allows.
+	//
+	// Results that do not fit fail, each alone. Payloads of less than 4 KiB do not count: the
+	// limits of calls bound them.
+	Memory Size `yaml:"memory" min:"1MiB" off:"-1"`
+	// Bytes for one session: while so many wait, its calls are refused. One more result of any size
+	// fits before. Left out: 16 MiB, or mcp.max_frame if that is more.
+	SessionMemory Size `yaml:"session_memory" min:"64KiB"`
 }
 
 // minStateKey is the least number of characters of a key that signs.

@@ -17,8 +17,8 @@ import (
 )
 
 // Print writes the effective configuration as YAML, each value with a comment that names its
-// source. Secrets are masked. Where there are none the text is a project file that loads to the
-// same configuration.
+// source. Secrets are masked, also what is written like one in headers, environments and URLs.
+// Where there are none the text is a project file that loads to the same configuration.
 func Print(w io.Writer, c *Config) error {
 	c = c.filled()
 	p := printer{c: c, w: bufio.NewWriter(w)}
@@ -152,7 +152,7 @@ func (p *printer) scalar(path []string, v reflect.Value, k *key) string {
 				text = l.masked
 			}
 		}
-		return yamlText(text)
+		return yamlText(maskLiteral(path, text))
 	case v.Kind() == reflect.Float64 && k == nil && !strings.Contains(valueText(v), "."):
 		return valueText(v) + ".0" // it was a float, and must be read as one
 	}

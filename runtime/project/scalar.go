@@ -34,8 +34,8 @@ func (d *decoder) string(dst reflect.Value, v any) bool {
 	case string:
 		dst.SetString(value)
 		return true
-	case bool, int64, uint64, float64, int:
-		return d.wanted(v, fmt.Sprintf("write it in quotes: \"%v\"", value), "text")
+	case bool, int64, uint64, int, float64:
+		return d.wanted(v, "write it in quotes: "+strconv.Quote(literal(v)), "text")
 	}
 	return d.wanted(v, "", "text")
 }

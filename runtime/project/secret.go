@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -99,4 +100,49 @@ func Redactor(secrets []string) func(string) string {
 		return r.Replace
 	}
 	return nil
+}
+
+// secretNames are names of variables, headers and parameters whose values are secrets, as people
+// write them down in spite of ${env:…}.
+var secretNames = regexp.MustCompile(`(?i)(key|token|secret|passw|passphrase|pwd|(^|[_-])pass($|[_-])|credential|auth|` +
+	`bearer|cookie|dsn|jwt|(^|[_-])pat$|sig$|signature|webhook|session|private|connection.?str)`)
+
+// plainHeaders are headers whose values are no secrets.
+var plainHeaders = []string{"accept", "accept-encoding", "accept-language", "cache-control", "connection",
+	"content-type", "host", "mcp-protocol-version", "origin", "referer", "user-agent"}
+
+// maskLiteral is how a text of a key is printed that may hold a secret which is written there: a
+// header, a variable with such a name, or a URL. What references put there is masked already.
+func maskLiteral(path []string, text string) string {
+	switch {
+	case len(path) < 3 || path[0] != "agents" || text == "" || strings.Contains(text, mask):
+		return text
+	case path[2] == "headers" && len(path) == 4 && !slices.Contains(plainHeaders, strings.ToLower(path[3])),
+		path[2] == "env" && len(path) == 4 && secretNames.MatchString(path[3]):
+		return mask
+	case path[2] == "url":
+		return maskURL(text)
+	}
+	return text
+}
+
+// maskURL is a URL without the values of its query. One with a password is refused.
+func maskURL(text string) string {
+	before, query, asks := strings.Cut(text, "?")
+	if !asks {
+		return text
+	}
+	query, fragment, cut := strings.Cut(query, "#")
+	parts := strings.Split(query, "&")
+	for i, p := range parts {
+		if name, value, has := strings.Cut(p, "="); has && value != "" {
+			parts[i] = name + "=" + mask
+		} else if !has && len(p) > 15 { // a token alone
+			parts[i] = mask
+		}
+	}
+	if text = before + "?" + strings.Join(parts, "&"); cut {
+		text += "#" + fragment
+	}
+	return text
 }

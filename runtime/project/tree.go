@@ -23,6 +23,7 @@ type leaf struct {
 	key, pos Position // of its key, if it has one, and of the value
 	value    any      // nil, bool, int64, uint64, float64, string, or a list of *leaf and map[string]any
 	masked   string   // a text that holds a secret: what may be shown of it
+	literal  string   // a number, a boolean or null as it is written: 1.0 is not 1 where a text is wanted
 	reset    bool     // a null over the project file: it takes back what is below it
 }
 

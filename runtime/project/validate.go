@@ -138,6 +138,12 @@ func (v *validator) agent(c *Config, name string, a *Agent) {
 	v.bounds(keys, reflect.ValueOf(a).Elem(), a)
 	v.surroundings(keys, a)
 	v.access(keys, a)
+	for n, other := range a.RestartsWith {
+		item := below(keys, "restarts_with", fmt.Sprintf("[%d]", n))
+		if _, known := c.Agents[other]; other == name || !known {
+			v.fail(item, nearest.Hint(other, v.names), "there is no other agent %s", v.quote(item, other))
+		}
+	}
 	if a.Policy != (Policy{}) {
 		v.policy(keys, a.Policy, c.PolicyFor(name, ""))
 	}
@@ -233,6 +239,16 @@ func (v *validator) surroundings(keys []string, a *Agent) {
 
 var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
+// ownHeaders are those that belong to the connection or to MCP: libraries ignore them, or break the
+// request. The host is that of the url.
+var ownHeaders = []string{"Host", "Content-Length", "Transfer-Encoding", "Connection", "Mcp-Session-Id",
+	"Mcp-Protocol-Version", "Last-Event-ID"}
+
+// OwnHeader reports whether no agent may set the HTTP header, since openmas does.
+func OwnHeader(name string) bool {
+	return slices.ContainsFunc(ownHeaders, func(own string) bool { return strings.EqualFold(own, name) })
+}
+
 func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }
 
 // access checks what goes with an HTTP connection, and what is asked of servers that are not ours.
@@ -242,8 +258,11 @@ func (v *validator) access(keys []string, a *Agent) {
 		v.url(at("url"), a.URL)
 	}
 	for _, name := range sortedKeys(a.Headers) {
-		if !headerName.MatchString(name) || hasControl(a.Headers[name]) {
+		switch {
+		case !headerName.MatchString(name) || hasControl(a.Headers[name]):
 			v.fail(at("headers", name), "", "is not a valid HTTP header")
+		case OwnHeader(name):
+			v.fail(at("headers", name), "remove it", "openmas sets this header itself")
 		}
 	}
 	auth := slices.ContainsFunc(sortedKeys(a.Headers), func(h string) bool {

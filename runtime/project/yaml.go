@@ -222,6 +222,7 @@ func (b *builder) scalar(n *yaml.Node) any {
 	case n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0:
 		return l
 	}
+	l.literal = n.Value
 	digits := strings.ReplaceAll(n.Value, "_", "")
 	switch n.ShortTag() {
 	case "!!null":

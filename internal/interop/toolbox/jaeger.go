@@ -129,20 +129,36 @@ func (g goIn) build(note note, all int, args ...string) error {
 		_ = pw.Close() // never fails
 		done <- err
 	}()
-	compiled, last, said := 0, time.Now(), []string{}
-	for lines := bufio.NewScanner(pr); lines.Scan(); {
-		if line := lines.Text(); strings.ContainsAny(line, " \t") {
-			said = append(said, line)
-			continue
-		}
-		compiled++
+	last := time.Now()
+	said := readBuild(pr, func(compiled int) {
 		if time.Since(last) > 10*time.Second {
 			last = time.Now()
 			note(fmt.Sprintf("%d of at most %d packages are compiled", compiled, all))
 		}
-	}
+	})
 	if err := <-done; err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, strings.Join(said, "\n"))
+		return fmt.Errorf("go build: %w\n%s", err, said)
 	}
 	return nil
+}
+
+// readBuild reads what go build -v prints, to its end and however long a line is: go build would
+// wait for its reader. It calls compiled with the number of packages so far, and returns all lines
+// that are no package's.
+func readBuild(r io.Reader, compiled func(n int)) (said string) {
+	var other strings.Builder
+	lines := bufio.NewReader(r)
+	for n := 0; ; {
+		line, err := lines.ReadString('\n')
+		switch {
+		case strings.ContainsAny(line, " \t"):
+			other.WriteString(line)
+		case line != "":
+			n++
+			compiled(n)
+		}
+		if err != nil {
+			return other.String()
+		}
+	}
 }

@@ -17,6 +17,8 @@ type Server struct {
 	// call of any tool gets the one whose number is in its argument "n", so does a prompt; a
 	// resource gets the one with its URI.
 	Recordings []Recording
+	// Errors are the JSON-RPC errors that methods are answered with in place of a recording.
+	Errors map[string]string
 }
 
 // Answer is what it says to a message; empty: nothing.
@@ -39,6 +41,8 @@ func (s *Server) Answer(message []byte) string {
 		result = `{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"prompts":{},"resources":{},` +
 			`"completions":{}},"serverInfo":{"name":"recorded","version":"1"}}`
 	case m.Method == "ping":
+	case s.Errors[m.Method] != "":
+		return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"error":%s}`, m.ID, s.Errors[m.Method])
 	case len(all) == 0:
 		return fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"Method not found"}}`, m.ID)
 	case m.Method == "resources/read":

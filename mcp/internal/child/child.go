@@ -3,9 +3,10 @@
 //
 // A child leads a process group of its own (on Windows a job object), so that wrappers such as npx,
 // uv or a shell do not leave the real server behind, and so that a Ctrl-C in the terminal reaches
-// openmas only, which then stops its children in order. Where the platform can do it
-// ([DiesWithParent]) a child does not outlive a parent that was killed: on Linux that holds for the
-// child itself, not for what it started in turn.
+// openmas only, which then stops its children in order. On Linux what has left the group is found
+// by a variable in its environment, [guard.Var]. Where the platform can do it ([DiesWithParent]) a
+// child does not outlive a parent that was killed; on Linux that holds for the child itself, and
+// for what it has started if the context of [Start] has a guard.
 //
 // No shell is involved. A child sees a short list of the parent's environment variables and its
 // own, nothing else.
@@ -28,7 +29,7 @@ type Spec struct {
 	Dir string
 
 	// Env is added to what is inherited: PATH, HOME, LANG, TZ and VIRTUAL_ENV, and on Windows what
-	// processes need to run at all.
+	// processes need to run at all. [guard.Var] comes last.
 	Env map[string]string
 
 	// Stdio asks for pipes to the child's stdin and stdout, for a protocol: [Process.Stdin] and

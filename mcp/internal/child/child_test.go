@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/openmas/openmas/internal/guard"
 )
 
 func TestProtocolOverStdio(t *testing.T) {
@@ -180,7 +182,8 @@ func TestEnvironment(t *testing.T) {
 	if real, err := filepath.EvalSymlinks(dir); err != nil || got[0] != real && got[0] != dir {
 		t.Errorf("runs in %s, want %s", got[0], dir)
 	}
-	allowed := slices.Concat(inherited, inheritedWindows, []string{roleVariable, "OWN", "GORACE", "GOCOVERDIR"})
+	allowed := slices.Concat(inherited, inheritedWindows, []string{roleVariable, "OWN", "GORACE", "GOCOVERDIR",
+		guard.Var})
 	for _, entry := range got[1:] {
 		if name, _, _ := strings.Cut(entry, "="); !slices.Contains(allowed, strings.ToUpper(name)) {
 			t.Errorf("it sees %s", entry)

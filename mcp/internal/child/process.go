@@ -8,7 +8,10 @@ import (
 	"os/exec"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
+
+	"github.com/openmas/openmas/internal/guard"
 )
 
 const (
@@ -27,6 +30,8 @@ type Process struct {
 	stdio bool
 	grace Grace
 	group *group
+	guard *guard.Guard
+	mark  guard.Mark
 
 	stdin  *os.File        // the parent's ends of the pipes
 	stdout *protocolReader // with stdio
@@ -73,8 +78,9 @@ func newProcess(spec Spec) *Process {
 
 // run starts the child and sees it through to its end. It keeps one OS thread for that time: on
 // Linux the parent-death signal fires when the thread that started the child ends, and Go ends
-// threads as it likes. The thread would be taken anyway, by waiting for the child.
-func (p *Process) run(cmd *exec.Cmd, childEnds []*os.File, started chan<- error) {
+// threads as it likes. The thread would be taken anyway, by waiting for the child. hook is called
+// when the child has started, and what it returns at its end.
+func (p *Process) run(hook func() func() bool, cmd *exec.Cmd, childEnds []*os.File, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
@@ -88,6 +94,7 @@ func (p *Process) run(cmd *exec.Cmd, childEnds []*os.File, started chan<- error)
 	for _, pump := range p.pumps {
 		go pump.run()
 	}
+	defer hook()()
 	started <- nil
 
 	// While the leader has ended and is not reaped, no other process can get its number, and the
@@ -109,9 +116,13 @@ func (p *Process) run(cmd *exec.Cmd, childEnds []*os.File, started chan<- error)
 	}
 	p.mu.Unlock()
 	close(p.exited)
-	p.awaitOutput(linger, p.killed)
+	p.awaitRest(linger)
 	p.mu.Lock()
 	p.group.kill()
+	p.mu.Unlock()
+	p.killStrays()
+	p.guard.Remove(p.pid)
+	p.mu.Lock()
 	if held {
 		cmd.Wait() //nolint:errcheck // as above
 	}
@@ -149,7 +160,40 @@ func (p *Process) launch(cmd *exec.Cmd) error {
 		return err
 	}
 	p.group, p.pid = group, cmd.Process.Pid
+	p.guard.Add(p.pid)
 	return nil
+}
+
+// Strays are processes that the child has started and that have left its group, as a daemon does.
+// They carry its mark nevertheless, where the platform lets us see that.
+
+// strayPause is the time between two looks for strays.
+const strayPause = 10 * time.Millisecond
+
+// strays signals them and returns how many there are.
+func (p *Process) strays(s syscall.Signal) int { return guard.Signal(p.mark, s, p.pid) }
+
+// awaitRest gives what the child has left behind time to end: the rest of its group, which has
+// SIGTERM already, for as long as it holds our pipes, and strays.
+func (p *Process) awaitRest(linger time.Duration) {
+	over := time.Now().Add(linger)
+	strayed := p.strays(syscall.SIGTERM) > 0
+	p.awaitOutput(linger, p.killed)
+	for strayed && time.Now().Before(over) {
+		select {
+		case <-p.killed:
+			return
+		case <-time.After(strayPause):
+		}
+		strayed = p.strays(0) > 0
+	}
+}
+
+// killStrays kills them, and those that they start meanwhile.
+func (p *Process) killStrays() {
+	for until := time.Now().Add(drainGrace); p.strays(syscall.SIGKILL) > 0 && time.Now().Before(until); {
+		<-time.After(strayPause)
+	}
 }
 
 // awaitOutput waits until nobody holds a pipe that we read ourselves.

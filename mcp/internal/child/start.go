@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+
+	"github.com/openmas/openmas/internal/guard"
 )
 
 // Start starts the program. It ends early with ctx; once started, the process lives on when ctx
@@ -22,12 +24,20 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		return nil, fmt.Errorf("start %s: %w", spec.Command[0], context.Cause(ctx))
 	}
 	p := newProcess(spec)
+	p.guard = guard.From(ctx)
+	p.mark = p.guard.Mark()
+	cmd.Env = append(cmd.Env, guard.Var+"="+string(p.mark))
+	p.guard.Start()
 	childEnds, err := p.connect(cmd)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", spec.Command[0], err)
 	}
 	started := make(chan error)
-	go p.run(cmd, childEnds, started)
+	hook := func() func() bool { return func() bool { return true } }
+	if abort, _ := ctx.Value(abortKey{}).(context.Context); abort != nil {
+		hook = func() func() bool { return context.AfterFunc(abort, p.Kill) }
+	}
+	go p.run(hook, cmd, childEnds, started)
 	if err := <-started; err != nil {
 		return nil, explainStart(spec.Command[0], cmd, err)
 	}
@@ -37,6 +47,15 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		return nil, fmt.Errorf("start %s: %w", spec.Command[0], context.Cause(ctx))
 	}
 	return p, nil
+}
+
+type abortKey struct{}
+
+// WithAbort makes programs that are started with the context, or one made of it, end with abort:
+// they are killed at once with all that they have started. It is for a process that is about to end
+// without waiting for them.
+func WithAbort(ctx, abort context.Context) context.Context {
+	return context.WithValue(ctx, abortKey{}, abort)
 }
 
 // connect makes the pipes. The parent's ends are kept in p, the child's are set in cmd and returned

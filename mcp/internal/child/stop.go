@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// killLimit is how long Stop waits after SIGKILL. Only a process stuck in the kernel, usually on a
-// dead disk or network share, takes longer.
+// killLimit is how long a process may take to be gone after SIGKILL, or after its program's end.
+// Only a process stuck in the kernel, usually on a dead disk or network share, takes longer.
 const killLimit = 10 * time.Second
 
 // ErrKilled means that a process did not end when it was asked to.
@@ -82,4 +82,14 @@ func (p *Process) Kill() {
 		p.stopped, p.forced = true, true
 	}
 	p.group.kill()
+}
+
+// AwaitExit waits until the program has ended, no longer than limit, and then for Done, which takes
+// a moment, and longer while something that the program has started holds its pipes. nil: it still
+// runs.
+func (p *Process) AwaitExit(limit time.Duration) *ExitError {
+	if !await(limit, nil, p.exited) || !await(killLimit, nil, p.done) {
+		return nil
+	}
+	return p.exit
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/openmas/openmas/internal/guard"
 )
 
 func platformRoles() map[string]func() {
@@ -67,6 +70,24 @@ func platformRoles() map[string]func() {
 		"parent of escaped":  func() { relative("stubborn", &syscall.SysProcAttr{Setsid: true}); forever() },
 		"father of stubborn": func() { relative("stubborn", nil) }, // and off
 		"father of escaped":  func() { relative("stubborn", &syscall.SysProcAttr{Setsid: true}) },
+		"father of polite daemon": func() {
+			relative("polite daemon", &syscall.SysProcAttr{Setsid: true})
+			fmt.Fprintln(os.Stderr, "off")
+		},
+		"polite daemon": func() {
+			asked := make(chan os.Signal, 2)
+			signal.Notify(asked, unix.SIGTERM)
+			announce()
+			os.Stderr.Close()
+			<-asked
+			time.Sleep(100 * time.Millisecond) // cleaning up
+			os.WriteFile(os.Getenv("FAREWELL"), nil, 0o600)
+		},
+		// It has changed all that we could know it by.
+		"father of stranger": func() {
+			os.Unsetenv(guard.Var)
+			relative("stubborn", &syscall.SysProcAttr{Setsid: true})
+		},
 		// In this one that of a child started by this package.
 		"runtime": func() {
 			p, err := Start(context.Background(), as("stubborn"))
@@ -311,17 +332,34 @@ func TestStopKillsTheRestWhenItsContextEnds(t *testing.T) {
 		if err := p.Stop(ctx); err != nil {
 			t.Errorf("the leader itself ends on SIGTERM: %v", err)
 		}
-		if role == "parent of escaped" {
+		if role == "parent of escaped" && !guard.Finds {
 			unix.Kill(grandchild, unix.SIGKILL)
 		}
 		dead(t, grandchild)
 	}
 }
 
+// A daemon has left the group. It has its time to end, as others have, and ends.
+func TestDaemonsEndWithTheChild(t *testing.T) {
+	if !guard.Finds {
+		t.Skip("nobody finds them on this platform")
+	}
+	farewell := filepath.Join(t.TempDir(), "farewell")
+	p, daemon := starting(t, as("father of polite daemon", "FAREWELL="+farewell))
+	wait(t, p)
+	dead(t, daemon)
+	if _, err := os.Stat(farewell); err != nil {
+		t.Errorf("it had no time to clean up: %v", err)
+	}
+	p, daemon = starting(t, as("father of escaped"))
+	wait(t, p)
+	dead(t, daemon)
+}
+
 // A process that left the group and keeps the pipes is not ours any more, and does not hold us.
 func TestEscapedGrandchildDoesNotHoldDone(t *testing.T) {
 	for _, stdio := range []bool{false, true} {
-		spec := as("father of escaped")
+		spec := as("father of stranger")
 		spec.Stdio = stdio
 		spec.Grace.Term = 10 * time.Millisecond
 		p, grandchild := starting(t, spec)

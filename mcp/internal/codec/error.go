@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/jsonedit"
 )
 
 // CodeResourceNotFound is the error for an unknown URI in the versions with a handshake.
@@ -20,6 +23,7 @@ const CodeResourceNotFound = -32002
 type RPCErrorData struct {
 	URI   string       `json:"uri,omitempty"` // of a resource that was not found
 	Error *agent.Error `json:"openmas/error,omitempty"`
+	Trace string       `json:"traceparent,omitempty"` // in place of that of the error: it is for everybody
 }
 
 // ToRPCError says err where MCP has no isError result: prompts, resources, completion, and tools
@@ -28,7 +32,9 @@ func ToRPCError(err error, uri string) error { return rpcErrorOf(agent.AsError(e
 
 func rpcErrorOf(e *agent.Error, uri string) *jsonrpc.Error {
 	out := &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: e.Error()}
-	data := RPCErrorData{Error: e}
+	plain := *e
+	plain.Trace = ""
+	data := RPCErrorData{Error: &plain, Trace: e.Trace}
 	switch {
 	case e.Code == agent.CodeNotFound && uri != "":
 		out.Code, data.URI = CodeResourceNotFound, uri
@@ -43,25 +49,55 @@ func rpcErrorOf(e *agent.Error, uri string) *jsonrpc.Error {
 	return out
 }
 
-// UnknownName is the protocol's answer to a call of a tool, or a prompt, that does not exist; name
-// is as the client wrote it.
-func UnknownName(kind, name string) error {
-	err := rpcErrorOf(agent.Refusedf(agent.CodeNotFound, "unknown %s %q", kind, name), "")
-	err.Message = fmt.Sprintf("unknown %s %q", kind, name) // the SDK's words, without our code
+// ToPeerError is [ToRPCError] for a peer. To a stranger, the JSON-RPC error that another peer
+// answered with passes as it came; ours learn all of it.
+func ToPeerError(err error, uri string, trusted bool) error {
+	e := agent.AsError(err)
+	if trusted {
+		return rpcErrorOf(e, uri)
+	}
+	if e.RPCCode == 0 {
+		told := *e
+		told.Logged, told.Raw = false, nil
+		return rpcErrorOf(&told, uri)
+	}
+	out := &jsonrpc.Error{Code: e.RPCCode, Message: e.Message, Data: e.Details}
+	if uri == "" {
+		return out
+	}
+	if e.Code == agent.CodeNotFound {
+		out.Code = CodeResourceNotFound
+	}
+	if o, err := ReadObject(out.Data); err == nil && o.Get("uri") != nil { // the peer may have another one for it
+		o.Set("uri", jsonedit.String(uri))
+		out.Data = o.Raw()
+	}
+	return out
+}
+
+// UnknownName is the protocol's answer to a call of a tool, or a prompt, that does not exist, in
+// the SDK's words, without our code: unknown tool "x". trace is that of the error.
+func UnknownName(text, trace string) error {
+	e := agent.Refusedf(agent.CodeNotFound, "%s", text)
+	e.Trace = trace
+	err := rpcErrorOf(e, "")
+	err.Message = text
 	return err
 }
 
 // FromRPCError reads a JSON-RPC error; ok is false when err holds none. A trusted peer says exactly
-// what it means, for others the number is translated.
+// what it means. For others the number is translated, and kept with the data for clients of ours.
 func FromRPCError(err error, trusted bool) (e *agent.Error, ok bool) {
 	var rpc *jsonrpc.Error
 	if !errors.As(err, &rpc) {
 		return nil, false
 	}
 	var data RPCErrorData
-	if json.Unmarshal(rpc.Data, &data) == nil && data.Error != nil {
-		data.Error.NotExecuted = data.Error.NotExecuted && trusted
-		data.Error.Logged = data.Error.Logged && trusted
+	if json.Unmarshal(rpc.Data, &data) != nil {
+		data = RPCErrorData{}
+	}
+	if trusted && data.Error != nil {
+		data.Error.Trace = traceParent(data.Trace)
 		return data.Error, true
 	}
 	code := agent.CodeInternal
@@ -75,8 +111,34 @@ func FromRPCError(err error, trusted bool) (e *agent.Error, ok bool) {
 		}
 	case jsonrpc.CodeMethodNotFound:
 		code = agent.CodeUnimplemented
+	case sdk.CodeURLElicitationRequired:
+		code = agent.CodeToolFailed
 	}
-	return agent.Errorf(code, "%s", rpc.Message), true
+	e = agent.Errorf(code, "%s", rpc.Message)
+	e.RPCCode, e.Details, e.Trace = rpc.Code, Readable(withoutOurs(rpc.Data)), traceParent(data.Trace)
+	return e, true
+}
+
+// traceParent is what a peer says that the trace of an error is, if it is a traceparent.
+func traceParent(said string) string {
+	if !traceParentForm.MatchString(said) {
+		return ""
+	}
+	return said
+}
+
+var traceParentForm = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+
+// withoutOurs is an object of a foreign peer without the members that only our own may say.
+func withoutOurs(raw json.RawMessage) json.RawMessage {
+	o, err := ReadObject(raw)
+	if err != nil || !o.dropOurs() {
+		return raw
+	}
+	if len(o.Object) == 0 {
+		return nil
+	}
+	return o.Raw()
 }
 
 // WithoutURL cuts the URL, which may hold a secret, out of what an HTTP client says.

@@ -6,20 +6,24 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
-// ToErrorResult says err as the result of a tool call: MCP wants the model to see it.
-func ToErrorResult(err error) *sdk.CallToolResult {
+// ToErrorResult says err as the result of a tool call: MCP wants the model to see it. trusted: it
+// is for one of our own processes.
+func ToErrorResult(err error, trusted bool) *sdk.CallToolResult {
 	e := agent.AsError(err)
 	text := e.Error()
 	if e.Code == agent.CodeToolFailed && e.Message != "" {
 		text = e.Message
 	}
-	return &sdk.CallToolResult{IsError: true, Content: []sdk.Content{&sdk.TextContent{Text: text}}, Meta: errorMeta(e)}
+	return &sdk.CallToolResult{IsError: true, Content: []sdk.Content{&sdk.TextContent{Text: text}},
+		Meta: errorMeta(e, trusted)}
 }
 
-// errorMeta is what results say of an error beyond MCP.
-func errorMeta(e *agent.Error) sdk.Meta {
+// errorMeta is what results say of an error beyond MCP. What our processes keep of it for each
+// other is not for strangers.
+func errorMeta(e *agent.Error, trusted bool) sdk.Meta {
 	meta := sdk.Meta{MetaCode: string(e.Code)}
 	if e.RetryAfter > 0 {
 		meta[MetaRetryAfter] = e.RetryAfter.Milliseconds()
@@ -27,11 +31,17 @@ func errorMeta(e *agent.Error) sdk.Meta {
 	if len(e.Details) > 0 {
 		meta[metaDetails] = e.Details
 	}
+	if e.RPCCode != 0 && trusted {
+		meta[metaRPCCode] = e.RPCCode
+	}
 	if e.NotExecuted {
 		meta[MetaNotExecuted] = true
 	}
-	if e.Logged {
+	if e.Logged && trusted {
 		meta[metaLogged] = true
+	}
+	if e.Trace != "" {
+		meta[wire.TraceParent] = e.Trace
 	}
 	return meta
 }

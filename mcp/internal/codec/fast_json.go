@@ -56,10 +56,13 @@ func (m *metaWriter) number(k string, v int64) {
 	}
 }
 
-// AppendJSON appends v as JSON to dst.
+// AppendJSON appends v as JSON to dst, as the SDK writes it: with <, > and & as they are.
 func AppendJSON(dst []byte, v any) ([]byte, error) {
-	b, err := json.Marshal(v)
-	return append(dst, b...), err
+	buf := bytes.NewBuffer(dst)
+	e := json.NewEncoder(buf)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimRight(buf.Bytes(), "\n"), err
 }
 
 // AppendOneLine appends JSON without the line breaks that it may hold between its values.

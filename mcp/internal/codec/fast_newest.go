@@ -9,6 +9,7 @@ import (
 // What requests of protocol 2026-07-28 say in their headers, and how its clients begin.
 const (
 	MethodDiscover = "server/discover"
+	MethodPing     = "ping"
 	MethodHeader   = "Mcp-Method"
 	NameHeader     = "Mcp-Name"
 )
@@ -39,7 +40,7 @@ func (r *ReservedMeta) Empty() bool {
 
 // EncodeMessage makes a request, or without an id a notification.
 func EncodeMessage(id json.RawMessage, method string, params any) ([]byte, error) {
-	return json.Marshal(struct {
+	return AppendJSON(nil, struct {
 		Version string          `json:"jsonrpc"`
 		ID      json.RawMessage `json:"id,omitempty"`
 		Method  string          `json:"method"`

@@ -90,7 +90,7 @@ func TestFastResultsAreTheSDKs(t *testing.T) {
 	for _, code := range agent.Codes() {
 		for _, e := range []*agent.Error{{Code: code}, {Code: code, Message: "m\n\"q\"", RetryAfter: time.Second,
 			Details: json.RawMessage(`{"a":1}`), NotExecuted: true}} {
-			raw, err := json.Marshal(ToErrorResult(e))
+			raw, err := json.Marshal(ToErrorResult(e, true))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -201,7 +201,7 @@ func TestIntegersOfAPeer(t *testing.T) {
 
 // What an error or a block does not have is not said.
 func TestWhatIsNotThereIsNotSaid(t *testing.T) {
-	bare := ToErrorResult(agent.Errorf(agent.CodeInternal, "x"))
+	bare := ToErrorResult(agent.Errorf(agent.CodeInternal, "x"), true)
 	if len(bare.Meta) != 1 || bare.Meta[MetaCode] != "internal" {
 		t.Errorf("%v", bare.Meta)
 	}

@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// readable makes JSON of a server into JSON that every client can read, in one line: what is not
+// Readable makes JSON of a server into JSON that every client can read, in one line: what is not
 // UTF-8 in it, and halves of surrogate pairs, become U+FFFD, as they do for whoever decodes it
 // here.
-func readable(raw json.RawMessage) json.RawMessage {
+func Readable(raw json.RawMessage) json.RawMessage {
 	if !utf8.Valid(raw) {
 		raw = bytes.ToValidUTF8(raw, []byte("\uFFFD"))
 	}

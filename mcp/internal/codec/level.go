@@ -2,7 +2,14 @@ package codec
 
 import (
 	"log/slog"
+	"slices"
 )
+
+// levels are MCP's names of levels.
+var levels = []string{"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
+
+// IsLevel reports whether MCP has a level of that name.
+func IsLevel(name string) bool { return slices.Contains(levels, name) }
 
 // FromLevel is the level that MCP calls by that name; what it does not know is info.
 func FromLevel(name string) slog.Level {

@@ -29,9 +29,10 @@ const (
 	MetaUntrusted = "openmas/untrusted" // true: the caller is not, although the peer is
 	MetaRoot      = "openmas/root"
 	MetaPath      = "openmas/path"
-	MetaKey       = "openmas/key"    // taken from anyone
+	MetaKey       = wire.KeyMember   // taken from anyone
 	metaKeeper    = "openmas/keeper" // see agent.Call
 	MetaDepth     = "openmas/depth"
+	metaBudget    = "openmas/budget" // see agent.Call
 	MetaAttempt   = "openmas/attempt"
 	// answers to an earlier result's openmas/pending, as JSON text: the SDK would round their
 	// numbers
@@ -44,6 +45,7 @@ const (
 	MetaCode        = "openmas/code"         // the code of an agent.Error
 	MetaRetryAfter  = "openmas/retry-after"  // milliseconds
 	metaDetails     = "openmas/details"      // any JSON
+	metaRPCCode     = "openmas/rpc-code"     // of the JSON-RPC error that it was made of, told to our own clients only
 	MetaNotExecuted = "openmas/not-executed" // true: refused before dispatch
 	metaLogged      = "openmas/logged"       // true: a log has a line about it
 	metaGenerated   = "openmas/generated"    // true: the content is nothing but the structured value as text
@@ -65,7 +67,7 @@ var traceKeys = [...]string{wire.TraceParent, wire.TraceState, wire.Baggage}
 
 // CallMeta is what the `_meta` of a request says about its call.
 type CallMeta struct {
-	ID, Key, Keeper              string
+	ID, Key, Keeper, Budget      string
 	Caller, Instance, User, Root string
 	// Untrusted: the peer says of the caller that it is not to be trusted.
 	Untrusted      bool
@@ -137,6 +139,7 @@ func (m *metaWriter) call(ctx context.Context, c *agent.Call) {
 	m.text(metaKeeper, c.Keeper)
 	m.text(metaState, c.State)
 	m.number(MetaDepth, int64(max(c.Depth, 0)))
+	m.text(metaBudget, c.Budget)
 	if c.Attempt > 1 {
 		m.number(MetaAttempt, int64(c.Attempt))
 	}
@@ -267,6 +270,8 @@ func (m *CallMeta) scanOurs(k, v []byte) (ok bool) {
 	case MetaDepth:
 		n, ok = scanInt(v)
 		m.Depth = atLeast(n, 0)
+	case metaBudget:
+		m.Budget, ok = rawjson.Unquote(v)
 	case MetaAttempt:
 		n, ok = scanInt(v)
 		m.Attempt = atLeast(n, 1)

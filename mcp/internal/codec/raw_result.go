@@ -12,6 +12,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/jsonedit"
 	"github.com/openmas/openmas/mcp/internal/rawjson"
+	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
 // What foreign servers answered is sent on here as it came, but for what the client's version of
@@ -32,12 +33,15 @@ func (f RawFormat) ToolResult(raw json.RawMessage) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	structured := o.Get("structuredContent")
+	structured, content := o.Get("structuredContent"), o.Get("content")
 	if structured != nil && f.Version <= Version20251125 && kindOf(structured) != anObject {
 		o.Delete("structuredContent") // clients of these versions know objects only
+		if string(Compact(content)) == "[]" {
+			content = nil // else there is nothing left of it
+		}
 	}
-	if o.Get("content") == nil {
-		content := json.RawMessage("[]")
+	if content == nil {
+		content = json.RawMessage("[]")
 		if structured != nil {
 			content = jsonedit.Array([]json.RawMessage{textBlock(string(structured))})
 		}
@@ -91,17 +95,23 @@ func (f RawFormat) ErrorResult(e *agent.Error) (json.RawMessage, error) {
 	if string(o.Get("isError")) != "true" {
 		o.Set("isError", json.RawMessage("true"))
 	}
-	more := errorMeta(e)
+	more := errorMeta(e, f.Trusted)
 	if !f.Trusted {
 		delete(more, metaDetails) // they are the structured content
-		delete(more, metaLogged)
-		if e.Code == agent.CodeToolFailed && len(more) == 1 {
-			return o.from(raw), nil // what an error without a code is
-		}
 	}
 	meta, err := ReadObject(o.Get("_meta"))
 	if err != nil {
 		meta = &Object{}
+	}
+	trace := more[wire.TraceParent]
+	if delete(more, wire.TraceParent); !f.Trusted && e.Code == agent.CodeToolFailed && len(more) == 1 {
+		delete(more, MetaCode) // it is what an error without a code is
+	}
+	if trace != nil && meta.Get(wire.TraceParent) == nil {
+		more[wire.TraceParent] = trace
+	}
+	if len(more) == 0 {
+		return o.from(raw), nil
 	}
 	for _, k := range slices.Sorted(maps.Keys(more)) {
 		said, err := json.Marshal(more[k])
@@ -169,11 +179,8 @@ func (f RawFormat) read(raw json.RawMessage) (*Object, error) {
 	if err != nil {
 		meta = &Object{}
 	}
-	for _, m := range slices.Clone(meta.Object) {
-		if strings.HasPrefix(m.Key, MetaPrefix) || m.Key == sdk.MetaKeyServerInfo {
-			meta.Delete(m.Key)
-		}
-	}
+	meta.dropOurs()
+	meta.Delete(sdk.MetaKeyServerInfo)
 	if f.Version > Version20251125 {
 		meta.Set(sdk.MetaKeyServerInfo, f.Self)
 		o.Set("resultType", json.RawMessage(`"complete"`))
@@ -230,11 +237,41 @@ func (f RawFormat) block(o *Object) json.RawMessage {
 	return nil
 }
 
-func textBlock(text string) json.RawMessage {
-	o := &Object{}
-	o.Set("type", json.RawMessage(`"text"`))
-	o.Set("text", jsonedit.String(text))
-	return o.Raw()
+// ParamsFor are the params of a foreign server's notification or question for a client, with its
+// own progress token and what meta adds; nil where there are none. What only our own servers may
+// say is taken out.
+func ParamsFor(raw json.RawMessage, token any, meta sdk.Meta) json.RawMessage {
+	if len(raw) == 0 {
+		return nil
+	}
+	o, err := ReadObject(raw)
+	if err != nil {
+		return nil
+	}
+	if token != nil {
+		said, err := json.Marshal(token)
+		if err != nil {
+			return nil
+		}
+		o.Set("progressToken", said)
+	}
+	own, err := ReadObject(o.Get("_meta"))
+	if err != nil {
+		own = &Object{}
+	}
+	own.dropOurs()
+	for _, k := range slices.Sorted(maps.Keys(meta)) {
+		if said, err := json.Marshal(meta[k]); err == nil {
+			own.Set(k, said)
+		}
+	}
+	switch {
+	case len(own.Object) > 0:
+		o.Set("_meta", own.Raw())
+	case own.Changed():
+		o.Delete("_meta")
+	}
+	return o.from(raw)
 }
 
 // views are the members of a `_meta` that name the resource which shows a tool's results: of MCP

@@ -16,7 +16,7 @@ func readContent(o *Object) (out []agent.Content, err error) {
 	raw := o.Get("content")
 	v := orEmptyList(raw)
 	changed := raw == nil || kindOf(raw) == "null"
-	if kindOf(v) == anObject {
+	if k := kindOf(v); k == anObject || k == aString {
 		v, changed = jsonedit.Array([]json.RawMessage{v}), true // one block, which is not in a list
 	}
 	items, ok := jsonedit.ParseArray(v)
@@ -36,9 +36,15 @@ func readContent(o *Object) (out []agent.Content, err error) {
 	return out, nil
 }
 
-// readBlock reads one block. One that nobody can read becomes the text that it is written in, so
-// that the others are not lost; changed is what it becomes, nil if it stays.
+// readBlock reads one block. A string is a text. What nobody can read becomes the text that it is
+// written in, so that the others are not lost; changed is what it becomes, nil if it stays.
 func readBlock(raw json.RawMessage) (changed json.RawMessage, c agent.Content) {
+	if kindOf(raw) == aString {
+		var text string
+		if json.Unmarshal(raw, &text) == nil {
+			return textBlock(text), agent.Text(text)
+		}
+	}
 	o, err := ReadObject(raw)
 	if err != nil || mendBlock(o) != nil {
 		return asText(raw)
@@ -62,7 +68,7 @@ func mendBlock(o *Object) error {
 	if !known {
 		return nil
 	}
-	if err := shape.fit(o, true); err != nil {
+	if err := shape.fit(o, true, untold); err != nil {
 		return err
 	}
 	switch typ {
@@ -81,9 +87,13 @@ func mendBlock(o *Object) error {
 	return nil
 }
 
-// mendContents makes the contents of a resource ones that clients can read.
+// mendContents makes the contents of a resource ones that clients can read. A text that is no
+// string becomes the text that it is written in.
 func mendContents(o *Object) error {
-	if err := contentsShape.fit(o, true); err != nil {
+	if text := o.Get("text"); text != nil && kindOf(text) != aString && kindOf(text) != "null" {
+		o.Set("text", jsonedit.String(string(Compact(text))))
+	}
+	if err := contentsShape.fit(o, true, untold); err != nil {
 		return err
 	}
 	if o.Get("text") == nil && o.Get("blob") == nil {
@@ -92,10 +102,17 @@ func mendContents(o *Object) error {
 	return mendBase64(o, "blob")
 }
 
+// untold is for members of a result that are taken out.
+func untold(string) {}
+
+func textBlock(text string) json.RawMessage {
+	o := &Object{}
+	o.Set("type", json.RawMessage(`"text"`))
+	o.Set("text", jsonedit.String(text))
+	return o.Raw()
+}
+
 func asText(raw json.RawMessage) (json.RawMessage, agent.Content) {
-	if raw == nil {
-		raw = json.RawMessage(`""`)
-	}
 	c := agent.Text(string(Compact(raw)))
 	block, _ := json.Marshal(c) // text always encodes
 	return block, c

@@ -12,15 +12,16 @@ import (
 )
 
 // The definitions that servers list are read here one by one, and kept as Raw. An error says why
-// one cannot be offered, in words that follow its name.
+// one cannot be offered, in words that follow its name; odd is told, in such words, of members with
+// values that clients do not know, which are taken out. It may be nil.
 
 // ErrTask is for a tool that runs as a task only.
 var ErrTask = errors.New("it runs as a task only (execution.taskSupport is required), and tasks are not supported")
 
 // ReadTool reads a tool. A missing or empty input schema allows any object, as PHP's servers and
 // others mean it.
-func ReadTool(raw json.RawMessage) (t agent.ToolInfo, err error) {
-	o, err := readDefinition(raw, toolShape)
+func ReadTool(raw json.RawMessage, odd func(string)) (t agent.ToolInfo, err error) {
+	o, err := readDefinition(raw, toolShape, odd)
 	t.Name = o.text("name")
 	if err == nil && t.Name == "" {
 		err = errors.New("its name is empty")
@@ -47,8 +48,8 @@ func ReadTool(raw json.RawMessage) (t agent.ToolInfo, err error) {
 }
 
 // ReadPrompt reads a prompt.
-func ReadPrompt(raw json.RawMessage) (p agent.PromptInfo, err error) {
-	o, err := readDefinition(raw, promptShape)
+func ReadPrompt(raw json.RawMessage, odd func(string)) (p agent.PromptInfo, err error) {
+	o, err := readDefinition(raw, promptShape, odd)
 	p.Name = o.text("name")
 	if err == nil && p.Name == "" {
 		err = errors.New("its name is empty")
@@ -74,8 +75,8 @@ func ReadPrompt(raw json.RawMessage) (p agent.PromptInfo, err error) {
 }
 
 // ReadResource reads a resource. One without a name has its URI for one.
-func ReadResource(raw json.RawMessage) (r agent.ResourceInfo, err error) {
-	o, err := readDefinition(raw, resourceShape)
+func ReadResource(raw json.RawMessage, odd func(string)) (r agent.ResourceInfo, err error) {
+	o, err := readDefinition(raw, resourceShape, odd)
 	r.URI, r.Name = o.text("uri"), o.text("name")
 	if err == nil {
 		if u, bad := url.Parse(r.URI); bad != nil || u.Scheme == "" {
@@ -86,8 +87,8 @@ func ReadResource(raw json.RawMessage) (r agent.ResourceInfo, err error) {
 }
 
 // ReadTemplate reads a template of resources. One without a name has the template for one.
-func ReadTemplate(raw json.RawMessage) (r agent.ResourceInfo, err error) {
-	o, err := readDefinition(raw, templateShape)
+func ReadTemplate(raw json.RawMessage, odd func(string)) (r agent.ResourceInfo, err error) {
+	o, err := readDefinition(raw, templateShape, odd)
 	r.Template, r.Name = o.text("uriTemplate"), o.text("name")
 	if err == nil && r.Template == "" {
 		err = errors.New("its uriTemplate is empty")
@@ -108,7 +109,10 @@ func readResource(o *Object, r agent.ResourceInfo, err error) (agent.ResourceInf
 }
 
 // readDefinition reads what all definitions have in common. The object is never nil.
-func readDefinition(raw json.RawMessage, s shape) (*Object, error) {
+func readDefinition(raw json.RawMessage, s shape, odd func(string)) (*Object, error) {
+	if odd == nil {
+		odd = untold
+	}
 	if depth := rawjson.Depth(raw); depth > maxDepth {
 		return looseObject(raw), fmt.Errorf("it nests %d levels deep, over the limit of %d", depth, maxDepth)
 	}
@@ -117,11 +121,11 @@ func readDefinition(raw json.RawMessage, s shape) (*Object, error) {
 			return looseObject(raw), fmt.Errorf("it is no JSON: %w", err)
 		}
 	}
-	o, err := ReadObject(readable(raw))
+	o, err := ReadObject(Readable(raw))
 	if err != nil {
 		return &Object{}, fmt.Errorf("it is %s, not an object", kindOf(raw))
 	}
-	if err := s.fit(o, false); err != nil {
+	if err := s.fit(o, false, odd); err != nil {
 		return o, err
 	}
 	for _, m := range o.Object {
@@ -177,12 +181,24 @@ func (o *Object) flag(name string) *bool {
 	return new(string(v) == "true")
 }
 
-// ReadPage reads a page of a list: its items as they stand, and the cursor of the next page.
+// A CursorError says why the next page of a list cannot be asked for.
+type CursorError struct{ is kind }
+
+// Error implements [error].
+func (e *CursorError) Error() string {
+	return fmt.Sprintf("its nextCursor is %s, not %s", e.is, aString)
+}
+
+// ReadPage reads a page of a list: its items as they stand, and the cursor of the next page. With a
+// [*CursorError] the items are good.
 func ReadPage(raw json.RawMessage, member string) (items []json.RawMessage, next string, err error) {
 	o, err := ReadObject(raw)
 	if err != nil {
 		if items, next, ok := readOddPage(raw, member); ok {
 			return items, next, nil
+		}
+		if kindOf(raw) == anObject {
+			return nil, "", fmt.Errorf("the result cannot be read: %w", err)
 		}
 		return nil, "", fmt.Errorf("the result is %s, not an object", kindOf(raw))
 	}
@@ -192,6 +208,9 @@ func ReadPage(raw json.RawMessage, member string) (items []json.RawMessage, next
 		if items, ok = jsonedit.ParseArray(list); !ok {
 			return nil, "", fmt.Errorf("the result's %s are %s, not a list", member, kindOf(list))
 		}
+	}
+	if is := kindOf(o.Get("nextCursor")); o.Get("nextCursor") != nil && is != aString && is != "null" {
+		return items, "", &CursorError{is}
 	}
 	return items, o.text("nextCursor"), nil
 }
@@ -224,7 +243,7 @@ func HeaderTools(raw json.RawMessage) json.RawMessage {
 	var tools []json.RawMessage
 	items, _, _ := ReadPage(raw, "tools") // what is wrong is told to whoever asked
 	for _, item := range items {
-		if t, err := ReadTool(item); err == nil && WantsHeaders(t.InputSchema) {
+		if t, err := ReadTool(item, nil); err == nil && WantsHeaders(t.InputSchema) {
 			if def, err := json.Marshal(t); err == nil {
 				tools = append(tools, def)
 			}

@@ -1,13 +1,16 @@
 package codec
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/jsonedit"
+	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
 // What servers answer is read here, and not by the SDK, whose types lose what they do not know. It
@@ -17,7 +20,7 @@ import (
 // the error that an isError result stands for. What our own servers say beyond MCP counts only when
 // the peer is trusted. The error is an *agent.Error.
 func DecodeToolResult(raw json.RawMessage, trusted bool) (*agent.Result, error) {
-	raw = readable(raw)
+	raw = Readable(raw)
 	if res, ok := scanToolResult(raw, trusted); ok {
 		return res, nil
 	}
@@ -114,16 +117,17 @@ func foreignMeta(meta *Object) (out map[string]json.RawMessage) {
 }
 
 // readErrorResult is [ToErrorResult] in the other direction. Without a code it is the tool that
-// failed. Only a trusted peer's word on what did not run, and on what is logged, is taken.
+// failed. Only a trusted peer's word on its code, and on all else beyond MCP, is taken.
 func readErrorResult(o, meta *Object, content []agent.Content, raw json.RawMessage, trusted bool) *agent.Error {
 	text := (&agent.Result{Content: content}).Text()
 	code, structured := meta.text(MetaCode), o.Get("structuredContent")
-	e := &agent.Error{Code: agent.CodeToolFailed, Message: text}
-	if code != "" {
+	e := &agent.Error{Code: agent.CodeToolFailed, Message: text, Trace: traceParent(meta.text(wire.TraceParent))}
+	if code != "" && trusted {
 		e.Code = agent.ParseCode(code)
 		e.Message = plainMessage(e.Code, text)
-		e.NotExecuted = trusted && string(meta.Get(MetaNotExecuted)) == "true"
-		e.Logged = trusted && string(meta.Get(metaLogged)) == "true"
+		e.NotExecuted = string(meta.Get(MetaNotExecuted)) == "true"
+		e.Logged = string(meta.Get(metaLogged)) == "true"
+		_ = json.Unmarshal(meta.Get(metaRPCCode), &e.RPCCode) // 0 without one
 		var wait int64
 		if json.Unmarshal(meta.Get(MetaRetryAfter), &wait) == nil {
 			e.RetryAfter = milliseconds(wait)
@@ -139,47 +143,76 @@ func readErrorResult(o, meta *Object, content []agent.Content, raw json.RawMessa
 	return e
 }
 
-// ReadPromptResult reads the answer to prompts/get.
-func ReadPromptResult(raw json.RawMessage) (*agent.Result, error) {
-	raw = readable(raw)
+// ReadPromptResult reads the answer to prompts/get. odd is told of what is left out.
+func ReadPromptResult(raw json.RawMessage, odd func(string)) (*agent.Result, error) {
+	raw = Readable(raw)
 	o, res, err := readOther(raw)
 	if err != nil || res.Pending != nil {
 		return res, err
 	}
 	p := agent.PromptResult{Description: o.text("description"), Messages: []agent.Message{}}
-	if err := o.mendItems("messages", func(m *Object) error {
+	if err := o.mendItems("messages", odd, func(item json.RawMessage) (*Object, error) {
+		m, err := ReadObject(item)
+		if kindOf(item) == aString {
+			m, err = &Object{}, nil
+			m.Set("content", item)
+		}
+		if err != nil {
+			return nil, err
+		}
 		block, c := readBlock(m.Get("content"))
 		if block != nil {
 			m.Set("content", block)
 		}
 		role := m.text("role")
-		if role != agent.RoleUser && role != agent.RoleAssistant {
+		if !isRole(m.Get("role")) { // such as system, which MCP does not have
+			if role != "" {
+				odd(fmt.Sprintf("the role of a message is %.40q: it becomes %s", role, agent.RoleUser))
+			}
 			role = agent.RoleUser
 			m.Set("role", json.RawMessage(`"`+role+`"`))
 		}
 		p.Messages = append(p.Messages, agent.Message{Role: role, Content: c})
-		return nil
+		return m, nil
 	}); err != nil {
 		return nil, err
 	}
 	return finish(o, raw, res, p)
 }
 
-// ReadResourceResult reads the answer to resources/read.
-func ReadResourceResult(raw json.RawMessage) (*agent.Result, error) {
-	raw = readable(raw)
+// ReadResourceResult reads the answer to resources/read for a URI, which contents without one have.
+// odd is told of what is left out, or is not as MCP has it.
+func ReadResourceResult(raw json.RawMessage, uri string, odd func(string)) (*agent.Result, error) {
+	raw = Readable(raw)
 	o, res, err := readOther(raw)
 	if err != nil || res.Pending != nil {
 		return res, err
 	}
-	if err := o.mendItems("contents", func(c *Object) error {
+	if err := o.mendItems("contents", odd, func(item json.RawMessage) (*Object, error) {
+		c, err := ReadObject(item)
+		if kindOf(item) == aString {
+			c, err = &Object{}, nil
+			c.Set("text", item)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if v := c.Get("uri"); v == nil || kindOf(v) == "null" {
+			odd("contents without a uri have that of the request")
+			c.Set("uri", jsonedit.String(uri))
+		}
+		if k := kindOf(c.Get("text")); c.Get("text") != nil && k != aString && k != "null" {
+			odd(fmt.Sprintf("the text of contents is %s: it becomes the text that it is written in", k))
+		}
 		if err := mendContents(c); err != nil {
-			return err
+			return nil, err
 		}
 		var r agent.ResourceContents
-		err := json.Unmarshal(c.Raw(), &r)
+		if err := json.Unmarshal(c.Raw(), &r); err != nil {
+			return nil, err
+		}
 		res.Content = append(res.Content, agent.Embed(r))
-		return err
+		return c, nil
 	}); err != nil {
 		return nil, err
 	}
@@ -187,20 +220,35 @@ func ReadResourceResult(raw json.RawMessage) (*agent.Result, error) {
 	return res, nil
 }
 
+// maxCompletions is how many values a completion has at most, by the protocol.
+const maxCompletions = 100
+
 // ReadCompleteResult reads the answer to completion/complete.
 func ReadCompleteResult(raw json.RawMessage) (*agent.Result, error) {
-	raw = readable(raw)
+	raw = Readable(raw)
 	o, res, err := readOther(raw)
 	if err != nil {
 		return nil, err
 	}
-	var c agent.Completion
+	var loose struct {
+		agent.Completion
+		Total float64 `json:"total"` // may be out of an integer's range, or 1.0
+	}
 	if v := o.Get("completion"); v != nil {
-		if err := json.Unmarshal(v, &c); err != nil {
+		if err := json.Unmarshal(v, &loose); err != nil {
 			return nil, notMCP(err)
 		}
 	}
-	return finish(o, raw, res, c)
+	if len(loose.Values) > maxCompletions { // clients refuse it
+		c, _ := jsonedit.ParseObject(o.Get("completion"))
+		items, _ := jsonedit.ParseArray(c.Get("values"))
+		c.Set("values", jsonedit.Array(items[:min(maxCompletions, len(items))]))
+		c.Set("hasMore", json.RawMessage("true"))
+		o.Set("completion", c.Raw())
+		loose.Values, loose.HasMore = loose.Values[:maxCompletions], true
+	}
+	loose.Completion.Total = int(min(max(loose.Total, 0), math.MaxInt32))
+	return finish(o, raw, res, loose.Completion)
 }
 
 // readOther reads what all results have in common: metadata, and what is wanted before there is
@@ -225,55 +273,38 @@ func finish(o *Object, raw json.RawMessage, res *agent.Result, v any) (*agent.Re
 	return res, nil
 }
 
-// from is the object as it is now, which is raw if it was not changed.
-func (o *Object) from(raw json.RawMessage) json.RawMessage {
-	if o.Changed() {
-		return o.Raw()
-	}
-	return raw
-}
-
-// meta is the `_meta` of what a server sent. In o, what only our own may say is taken out of it.
-func (o *Object) meta() *Object {
-	raw := o.Get("_meta")
-	meta, err := ReadObject(raw)
-	if err != nil {
-		if raw != nil {
-			o.Delete("_meta")
-		}
-		return &Object{}
-	}
-	kept := slices.DeleteFunc(slices.Clone(meta.Object), func(m jsonedit.Member) bool {
-		return strings.HasPrefix(m.Key, MetaPrefix)
-	})
-	if meta.changed || len(kept) < len(meta.Object) {
-		o.Set("_meta", kept.Raw())
-	}
-	return meta
-}
-
-// mendItems calls f for each object of a list, and writes what it changes.
-func (o *Object) mendItems(name string, f func(*Object) error) error {
+// mendItems calls f for each item of a list, and writes what it changes. An item for which f fails
+// is left out, and odd is told; the error is that of a list of which nothing is left.
+func (o *Object) mendItems(name string, odd func(string), f func(json.RawMessage) (*Object, error)) error {
 	raw := orEmptyList(o.Get(name))
 	items, ok := jsonedit.ParseArray(raw)
 	if !ok {
 		return notMCP(fmt.Errorf("its %s are %s, not a list", name, kindOf(raw)))
 	}
 	changed := o.Get(name) == nil || kindOf(o.Get(name)) == "null"
+	kept := make([]json.RawMessage, 0, len(items))
+	var why error
 	for i, item := range items {
-		one, err := ReadObject(item)
-		if err == nil {
-			err = f(one)
-		}
+		one, err := f(item)
 		if err != nil {
-			return notMCP(fmt.Errorf("its %s, number %d: %w", name, i+1, err))
+			if kindOf(item) != anObject {
+				err = fmt.Errorf("it is %s, not an object", kindOf(item))
+			}
+			why = cmp.Or(why, fmt.Errorf("its %s, number %d: %w", name, i+1, err))
+			odd(fmt.Sprintf("left out of its %s: number %d: %v", name, i+1, err))
+			changed = true
+			continue
 		}
 		if one.Changed() {
-			items[i], changed = one.Raw(), true
+			item, changed = one.Raw(), true
 		}
+		kept = append(kept, item)
+	}
+	if why != nil && len(kept) == 0 {
+		return notMCP(why)
 	}
 	if changed {
-		o.Set(name, jsonedit.Array(items))
+		o.Set(name, jsonedit.Array(kept))
 	}
 	return nil
 }

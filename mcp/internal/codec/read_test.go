@@ -42,7 +42,7 @@ func TestDefinitionsThatAreLeftOut(t *testing.T) {
 		`{"name":"bad","inputSchema":[ ]}`:               "",
 		`{"name":"bad","inputSchema":true}`:              "",
 	} {
-		info, err := ReadTool([]byte(raw))
+		info, err := ReadTool([]byte(raw), nil)
 		if err == nil != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", raw, err, want)
 		}
@@ -58,7 +58,7 @@ func TestDefinitionsThatAreLeftOut(t *testing.T) {
 		`{"name":"p","arguments":null}`:                        "",
 		`{"name":"","arguments":[]}`:                           "its name is empty",
 	} {
-		if _, err := ReadPrompt([]byte(raw)); err == nil != (want == "") ||
+		if _, err := ReadPrompt([]byte(raw), nil); err == nil != (want == "") ||
 			err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", raw, err, want)
 		}
@@ -72,7 +72,7 @@ func TestDefinitionsThatAreLeftOut(t *testing.T) {
 		`{"uri":"x://y","annotations":{"audience":[1]}}`:    "one is a number",
 		`{"uri":"file:///a b","size":12.0}`:                 "",
 	} {
-		info, err := ReadResource([]byte(raw))
+		info, err := ReadResource([]byte(raw), nil)
 		if err == nil != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", raw, err, want)
 		}
@@ -86,7 +86,7 @@ func TestDefinitionsThatAreLeftOut(t *testing.T) {
 		`{"name":"n"}`:                       "it has no uriTemplate",
 		`{"uriTemplate":"x://{y}"}`:          "",
 	} {
-		info, err := ReadTemplate([]byte(raw))
+		info, err := ReadTemplate([]byte(raw), nil)
 		if err == nil != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", raw, err, want)
 		}
@@ -103,18 +103,33 @@ func TestDefinitionsStayAsTheyCame(t *testing.T) {
 		`"icons":[{"src":"data:,","sizes":["48x48"]}],"execution":{"taskSupport":"optional"},` +
 		`"inputSchema":{"type":"object","properties":{"b":{"const":9007199254740993},"a":{"minimum":1.0}}},` +
 		`"annotations":{"title":"Old","readOnlyHint":true,"x-vendor":1}}`
-	info, err := ReadTool([]byte(plain))
+	info, err := ReadTool([]byte(plain), nil)
 	if err != nil || string(info.Raw) != plain || !info.Annotations.ReadOnly {
 		t.Errorf("%v\n got %s\nwant %s", err, info.Raw, plain)
 	}
 	if b, err := json.Marshal(info); err != nil || string(b) != plain {
 		t.Errorf("%v\n got %s\nwant %s", err, b, plain)
 	}
+	const texts = `{"name":"n","title":"T","description":"d","mimeType":"m","x":1, "uri":"a:b","uriTemplate":"a:{b}"}`
+	want := strings.Replace(texts, ", ", ",", 1)
+	if info, err = ReadTool([]byte(texts), nil); err != nil || info.Title != "T" || info.Description != "d" {
+		t.Errorf("a tool: %v, %+v", err, info)
+	}
+	if p, err := ReadPrompt([]byte(texts), nil); err != nil || p.Title != "T" || p.Description != "d" ||
+		string(p.Raw) != want {
+		t.Errorf("a prompt: %v, %+v", err, p)
+	}
+	for _, read := range []func(json.RawMessage, func(string)) (agent.ResourceInfo, error){ReadResource, ReadTemplate} {
+		if r, err := read([]byte(texts), nil); err != nil || r.Name != "n" || r.Title != "T" || r.Description != "d" ||
+			r.MIMEType != "m" || string(r.Raw) != want {
+			t.Errorf("a resource: %v, %+v", err, r)
+		}
+	}
 	for schema, want := range map[string]string{
 		`{"type":"object","const":9007199254740993}`: `{"type":"object","const":9007199254740993}`,
 		`"x"`: "", `null`: "",
 	} {
-		info, err := ReadTool([]byte(`{"name":"a","inputSchema":{},"outputSchema":` + schema + `}`))
+		info, err := ReadTool([]byte(`{"name":"a","inputSchema":{},"outputSchema":`+schema+`}`), nil)
 		if err != nil || string(info.OutputSchema) != want {
 			t.Errorf("the output schema %s: %v, %s", schema, err, info.OutputSchema)
 		}
@@ -128,7 +143,7 @@ func TestDefinitionsStayAsTheyCame(t *testing.T) {
 		`{"name":"a","inputSchema":{},"_meta":{"openmas/code":1,"k":2}}`: `{"name":"a","inputSchema":{},"_meta":{"k":2}}`,
 		`{"name":"a","inputSchema":{},"_meta":{"openmas\u002fcode":1}}`:  `{"name":"a","inputSchema":{},"_meta":{}}`,
 	} {
-		if info, err := ReadTool([]byte(raw)); err != nil || string(info.Raw) != want {
+		if info, err := ReadTool([]byte(raw), nil); err != nil || string(info.Raw) != want {
 			t.Errorf("%s: %v\n got %s\nwant %s", raw, err, info.Raw, want)
 		}
 	}
@@ -154,11 +169,27 @@ func TestResultsOfForeignServers(t *testing.T) {
 			`{"content":[{"type":"text","text":"a"}]}`, "a"}},
 		"spaces":      {raw: same("{ \"content\": [ ], \"_meta\": { \"k\": 1.0 } }")},
 		"no metadata": {raw: [3]string{`{"content":[],"_meta":7}`, `{"content":[]}`, ""}},
-		"null":        {raw: [3]string{`{"content":null,"structuredContent":null,"isError":null}`, `{"content":[]}`, ""}},
-		"nothing":     {raw: [3]string{`{}`, `{"content":[]}`, ""}},
+		"null": {raw: [3]string{`{"content":null,"structuredContent":null,"isError":null}`, `{"content":[]}`,
+			""}},
+		"nothing": {raw: [3]string{`{}`, `{"content":[]}`, ""}},
 		"bad block": {raw: [3]string{`{"content":[{"type":"text","text":"a"},{"type":"text","text":5},7]}`,
 			`{"content":[{"type":"text","text":"a"},{"type":"text","text":"{\"type\":\"text\",\"text\":5}"},{"type":"text","text":"7"}]}`,
 			"a\n{\"type\":\"text\",\"text\":5}\n7"}},
+		"a text beside no list": {raw: [3]string{`{"content":"hello"}`, `{"content":[{"type":"text","text":"hello"}]}`,
+			"hello"}},
+		"no type": {raw: [3]string{`{"content":[{"text":"a"}]}`,
+			`{"content":[{"type":"text","text":"{\"text\":\"a\"}"}]}`, `{"text":"a"}`}},
+		"no contents": {raw: [3]string{`{"content":[{"type":"resource","resource":{"uri":"x:y"}}]}`,
+			`{"content":[{"type":"resource","resource":{"uri":"x:y","text":""}}]}`, ""}},
+		"members of members": {raw: [3]string{`{"content":[{"type":"resource_link","uri":"x:y","name":"n",` +
+			`"icons":[{"src":"a","mimeType":5,"theme":"dark"}],"annotations":{"priority":"high","audience":["user"]}}]}`,
+			`{"content":[{"type":"resource_link","uri":"x:y","name":"n",` +
+				`"icons":[{"src":"a","theme":"dark"}],"annotations":{"audience":["user"]}}]}`, ""}},
+		"bad UTF-8": {raw: [3]string{"{\"content\":[{\"type\":\"text\",\"text\":\"a\xff\"}]}",
+			"{\"content\":[{\"type\":\"text\",\"text\":\"a\uFFFD\"}]}", "a\uFFFD"}},
+		"lines": {raw: [3]string{"{\n\"content\": [ ],\r\n\"x\": 1 }", `{"content":[],"x":1}`, ""}},
+		"no links": {raw: [3]string{`{"content":[{"type":"resource_link","uri":"x:y","name":"n","icons":{}}]}`,
+			`{"content":[{"type":"resource_link","uri":"x:y","name":"n"}]}`, ""}},
 		"bad annotations": {raw: [3]string{`{"content":[{"type":"text","text":"a","annotations":7,"_meta":null}]}`,
 			`{"content":[{"type":"text","text":"a"}]}`, "a"}},
 		"base64 of URLs": {raw: [3]string{`{"content":[{"type":"image","data":"_-8","mimeType":"x"}]}`,
@@ -181,10 +212,31 @@ func TestResultsOfForeignServers(t *testing.T) {
 			}
 		})
 	}
-	for _, bad := range []string{`[]`, `7`, `{"content":"text"}`, `{"content":5}`} {
+	for _, bad := range []string{`[]`, `7`, `{"content":5}`} {
 		if res, err := DecodeToolResult([]byte(bad), false); agent.CodeOf(err) != agent.CodeInternal {
 			t.Errorf("%s: %+v, %v", bad, res, err)
 		}
+	}
+	for details, want := range map[string]string{`null`: "", `{ "a": 1.0 }`: `{"a":1.0}`} {
+		_, err := DecodeToolResult([]byte(`{"isError":true,"content":[],"structuredContent":`+details+`}`), false)
+		if got := string(agent.AsError(err).Details); got != want {
+			t.Errorf("the details %s became %s", details, got)
+		}
+	}
+	// What our own servers say of an error is all that there is, if it says it in one text.
+	for content, kept := range map[string]bool{`[{"type":"text","text":"internal: x"}]`: false, `[]`: true,
+		`[{"type":"text","text":"a"},{"type":"text","text":"b"}]`: true, `[{"type":"text","text":"a","x":1}]`: true} {
+		raw := []byte(`{"isError":true,"content":` + content + `,"_meta":{"openmas/code":"internal"}}`)
+		for _, trusted := range []bool{true, false} {
+			_, err := DecodeToolResult(raw, trusted)
+			if got := agent.AsError(err).Raw != nil; got != (kept || !trusted) {
+				t.Errorf("%s, trusted %v: the raw result is kept: %v", raw, trusted, got)
+			}
+		}
+	}
+	const lost = `{"content":[],"_meta":{"openmas/pending":7}}`
+	if res, err := DecodeToolResult([]byte(lost), true); agent.CodeOf(err) != agent.CodeInternal {
+		t.Errorf("%s: %+v, %v", lost, res, err)
 	}
 	failed := `{"isError":true,"content":[{"type":"text","text":"no"},{"type":"image","data":"AQ==","mimeType":"x"}],"structuredContent":{"n":9007199254740993}}`
 	_, err := DecodeToolResult([]byte(failed), false)
@@ -203,48 +255,64 @@ func TestResultsOfForeignServers(t *testing.T) {
 // Prompts, resources and completions are read like results of tools.
 func TestOtherResultsOfForeignServers(t *testing.T) {
 	const prompt = `{"messages":[{"role":"user","content":{"type":"text","text":"a","x":1},"y":2}],"description":"d","n":9007199254740993}`
-	res, err := ReadPromptResult([]byte(prompt))
+	res, err := readPrompt([]byte(prompt))
 	if err != nil || string(res.Raw) != prompt {
 		t.Fatalf("%v, %+v", err, res)
 	}
 	if p, err := res.Prompt(); err != nil || p.Description != "d" || p.Messages[0].Content.Text != "a" {
 		t.Errorf("%v, %+v", err, p)
 	}
-	res, err = ReadPromptResult(
-		[]byte(`{"messages":[{"role":"system","content":"a"},{"role":"user","content":{"type":"text","text":"b"}}]}`))
+	res, err = readPrompt(
+		[]byte(`{"messages":[{"role":7,"content":"a"},{"role":"user","content":{"type":"text","text":"b"}}]}`))
 	if err != nil || string(
-		res.Raw) != `{"messages":[{"role":"user","content":{"type":"text","text":"\"a\""}},{"role":"user","content":{"type":"text","text":"b"}}]}` {
+		res.Raw) != `{"messages":[{"role":"user","content":{"type":"text","text":"a"}},{"role":"user","content":{"type":"text","text":"b"}}]}` {
 		t.Errorf("%v, %s", err, res.Raw)
 	}
+	const tool = `{"messages":[{"role":"tool","content":{"type":"text","text":"a"}}]}`
+	res, err = readPrompt([]byte(tool))
+	if p, bad := res.Prompt(); err != nil || bad != nil || p.Messages[0].Role != agent.RoleUser ||
+		string(res.Raw) != strings.Replace(tool, `"tool"`, `"user"`, 1) {
+		t.Errorf("another role: %v, %v, %s", err, bad, res.Raw)
+	}
+	const many = `{"completion":{"values":["a"],"total":98765432109876543210,"hasMore":true}}`
+	res, err = ReadCompleteResult([]byte(many))
+	if err != nil || string(res.Raw) != many ||
+		string(res.Structured) != `{"values":["a"],"total":2147483647,"hasMore":true}` {
+		t.Errorf("a large total: %v, %s, %s", err, res.Raw, res.Structured)
+	}
 	for raw, want := range map[string]string{
-		`{}`:                `{"messages":[]}`,
-		`{"messages":null}`: `{"messages":[]}`,
+		`{}`:                             `{"messages":[]}`,
+		`{"messages":null}`:              `{"messages":[]}`,
+		`{"messages":[{"role":"user"}]}`: `{"messages":[{"role":"user","content":{"type":"text","text":""}}]}`,
 		`{ "messages": [ { "role": "user", "content": { "type": "text", "text": "a" } } ] }`: "",
 	} {
 		if want == "" {
 			want = raw
 		}
-		if res, err := ReadPromptResult([]byte(raw)); err != nil || string(res.Raw) != want {
+		if res, err := readPrompt([]byte(raw)); err != nil || string(res.Raw) != want {
 			t.Errorf("%s: %v\n got %s\nwant %s", raw, err, res.Raw, want)
 		}
 	}
-	if _, err := ReadPromptResult([]byte(`{"messages":[{"role":"user","content":"a"},7]}`)); err == nil ||
-		!strings.Contains(err.Error(), "its messages, number 2: it is no JSON object") {
-		t.Errorf("the second message is a number: %v", err)
-	}
 	const resource = `{"contents":[{"uri":"ui://x","mimeType":"text/html","text":"<html>","_meta":{"ui":{"n":1.0}}}],"ttlMs":5}`
-	if res, err = ReadResourceResult([]byte(resource)); err != nil || string(res.Raw) != resource ||
+	if res, err = readContents([]byte(resource)); err != nil || string(res.Raw) != resource ||
 		res.Content[0].Resource.Text != "<html>" {
 		t.Errorf("%v, %+v", err, res)
+	}
+	for _, read := range []func(json.RawMessage) (*agent.Result, error){readPrompt, readContents,
+		ReadCompleteResult} {
+		res, err := read([]byte("{\"messages\":[],\"contents\":[],\"completion\":{},\"x\":\"\xff\"}"))
+		if err != nil || !strings.HasSuffix(string(res.Raw), `"x":"`+"\uFFFD\"}") {
+			t.Errorf("%v, %s", err, res.Raw)
+		}
 	}
 	const complete = `{"completion":{"values":["a"],"total":1,"x":2}}`
 	if res, err = ReadCompleteResult([]byte(complete)); err != nil || string(res.Raw) != complete {
 		t.Errorf("%v, %+v", err, res)
 	}
 	for raw, read := range map[string]func(json.RawMessage) (*agent.Result, error){
-		`{"messages":7}`: ReadPromptResult, `{"messages":[7]}`: ReadPromptResult, `[]`: ReadPromptResult,
-		`{"contents":[{"text":"a"}]}`: ReadResourceResult, `{"contents":{}}`: ReadResourceResult,
-		`{"completion":[]}`: ReadCompleteResult,
+		`{"messages":7}`: readPrompt, `{"messages":[7]}`: readPrompt, `[]`: readPrompt,
+		`{"contents":[null]}`: readContents, `{"contents":{}}`: readContents,
+		`{"completion":[]}`: ReadCompleteResult, `7`: ReadCompleteResult,
 	} {
 		if _, err := read([]byte(raw)); agent.CodeOf(err) != agent.CodeInternal {
 			t.Errorf("%s: %v", raw, err)
@@ -260,6 +328,9 @@ func TestTextsThatAreNotUTF8(t *testing.T) {
 	}
 	for in, want := range map[string]string{
 		`"\ud83d\ude00"`:        `"\ud83d\ude00"`,
+		`"\ud800\udc00"`:        `"\ud800\udc00"`,
+		`"\ud999\udd99"`:        `"\ud999\udd99"`,
+		`"\n\ud800"`:            `"\n\ufffd"`,
 		`"\ud83d \ud83d\ud83d"`: `"\ufffd \ufffd\ufffd"`,
 		`"\ude00\\ud800"`:       `"\ufffd\\ud800"`,
 		// What is cut off is no JSON, and whoever decodes it says so.
@@ -268,7 +339,7 @@ func TestTextsThatAreNotUTF8(t *testing.T) {
 		`"\ud800\`: `"\ufffd\`,
 	} {
 		raw := []byte(in)
-		if got := string(readable(raw[:len(raw):len(raw)])); got != want {
+		if got := string(Readable(raw[:len(raw):len(raw)])); got != want {
 			t.Errorf("%s became %s, want %s", in, got, want)
 		}
 	}

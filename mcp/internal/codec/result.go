@@ -18,7 +18,7 @@ func ToToolResult(res *agent.Result, version string, ours bool) *sdk.CallToolRes
 		res = &agent.Result{}
 	}
 	if len(res.Structured) > 0 && !json.Valid(res.Structured) {
-		return ToErrorResult(agent.Errorf(agent.CodeInternal, "the structured value of the result is no JSON"))
+		return ToErrorResult(agent.Errorf(agent.CodeInternal, "the structured value of the result is no JSON"), ours)
 	}
 	out := &sdk.CallToolResult{Meta: resultMeta(res.Meta), Content: toContent(res.Content, version)}
 	switch alone := len(res.Content) == 0; {
@@ -97,4 +97,27 @@ func reencode(v, out any) error {
 		return err
 	}
 	return json.Unmarshal(b, out)
+}
+
+// ResultSize is how many bytes a result has as a message, about and at least; ours as in
+// [ToToolResult].
+func ResultSize(res *agent.Result, ours bool) int {
+	switch {
+	case res == nil:
+		return 0
+	case len(res.Raw) > 0:
+		return len(res.Raw)
+	}
+	size := len(res.Structured)
+	if size > 1024 && len(res.Content) == 0 && !ours && isObject(res.Structured) {
+		size *= 2 // it is said as text too
+	}
+	for i := range res.Content {
+		c := &res.Content[i]
+		size += len(c.Text) + len(c.Data)/3*4
+		if c.Resource != nil {
+			size += len(c.Resource.Text) + len(c.Resource.Blob)/3*4
+		}
+	}
+	return size
 }

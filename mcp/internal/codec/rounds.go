@@ -13,44 +13,60 @@ import (
 )
 
 // Since 2026-07-28 a server cannot ask its client while a call waits: the call ends with a result
-// that wants input, and is made again with it. The SDK keeps what kind a result is to itself, but
-// reads it from JSON.
+// that wants input, and is made again with it.
 
-// askMethods are MCP's names of the kinds of questions.
-var askMethods = map[string]string{agent.AskSample: "sampling/createMessage", agent.AskElicit: "elicitation/create",
-	agent.AskRoots: "roots/list"}
-
-// FromInputResponses are a client's answers, as JSON.
-func FromInputResponses(m sdk.InputResponseMap) (map[string]json.RawMessage, error) {
-	if len(m) == 0 {
-		return nil, nil
-	}
-	out := make(map[string]json.RawMessage, len(m))
-	for id, r := range m {
-		raw, err := json.Marshal(r)
-		if err != nil {
-			return nil, fmt.Errorf("the answer %q: %w", id, err)
+// Pending is the result that asks a client of protocol 2026-07-28 what a call wants to know.
+func (f RawFormat) Pending(p *agent.Pending) (json.RawMessage, error) {
+	out := inputRequired{ResultType: inputRequiredType, Requests: map[string]askedInput{}, State: p.State,
+		Meta: map[string]json.RawMessage{sdk.MetaKeyServerInfo: f.Self}}
+	for id, r := range p.Requests {
+		method, ok := askMethods[r.Kind]
+		if !ok {
+			return nil, agent.Errorf(agent.CodeInternal, "the call wants input of an unknown kind: %q", r.Kind)
 		}
-		out[id] = raw
+		params, err := QuestionFor(r, f.Version, nil)
+		if err != nil {
+			return nil, agent.Errorf(agent.CodeInternal, "the call wants input: %w", err)
+		}
+		out.Requests[id] = askedInput{method, params}
 	}
-	return out, nil
+	raw, err := AppendJSON(nil, out)
+	if err != nil {
+		return nil, agent.Errorf(agent.CodeInternal, "the call wants input: %w", err)
+	}
+	return raw, nil
 }
 
-// ToInputResponses is fromResponses in the other direction.
-func ToInputResponses(in map[string]json.RawMessage) (sdk.InputResponseMap, error) {
-	if len(in) == 0 {
-		return nil, nil
+// ReadQuestion takes out of the params of a question what only our own servers say there: the id of
+// the call that asks. Empty: it does not say.
+func ReadQuestion(params json.RawMessage) (question json.RawMessage, id string) {
+	if question = ParamsFor(params, nil, nil); question == nil {
+		return params, ""
 	}
-	raw, err := json.Marshal(in)
+	o, err := ReadObject(params)
 	if err != nil {
-		return nil, agent.Refusedf(agent.CodeInvalidArgument, "the input of a call: %w", err)
+		return params, ""
 	}
-	var out sdk.InputResponseMap
-	if err := json.Unmarshal(raw, &out); err != nil {
-		return nil, agent.Refusedf(agent.CodeInvalidArgument, "the input of a call is no answer that MCP knows: %w",
-			err)
+	if meta, err := ReadObject(o.Get("_meta")); err == nil {
+		id = meta.text(MetaID)
 	}
-	return out, nil
+	return question, id
+}
+
+// QuestionFor are the params of a question to a client of a version, with what meta adds. What only
+// our own servers may say is taken out.
+func QuestionFor(r agent.Request, version string, meta sdk.Meta) (json.RawMessage, error) {
+	params := r.Params
+	if len(params) == 0 || string(params) == "null" {
+		params = json.RawMessage("{}")
+	}
+	if params = ParamsFor(params, nil, meta); params == nil {
+		return nil, agent.Errorf(agent.CodeInvalidArgument, "the params of a %q request are no JSON object", r.Kind)
+	}
+	if r.Kind == agent.AskSample {
+		params = sampleParams(params, version)
+	}
+	return params, nil
 }
 
 // MaxRounds bounds how often one call may come back asking for input.

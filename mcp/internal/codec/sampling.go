@@ -5,9 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
-
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/jsonedit"
 )
 
 // Since version 2025-11-25 a sampled message may have several blocks, and a client that says so
@@ -20,55 +19,84 @@ func samplingHasLists(version string) bool {
 
 // SamplesWithTools reports whether a sampling request needs a client whose model uses tools.
 func SamplesWithTools(params json.RawMessage) bool {
-	var r agent.SampleRequest
-	if json.Unmarshal(params, &r) != nil {
-		return false // it is refused when it is sent
+	o, err := ReadObject(params)
+	if err != nil {
+		return false
 	}
-	return len(r.Tools) > 0 || r.ToolChoice != nil || slices.ContainsFunc(r.Messages, func(m agent.SampleMessage) bool {
-		return slices.ContainsFunc(m.Content, func(c agent.Content) bool {
-			return c.ToolUse != nil || c.ToolResult != nil
+	tools, _ := jsonedit.ParseArray(o.Get("tools"))
+	if len(tools) > 0 || o.Get("toolChoice") != nil && kindOf(o.Get("toolChoice")) != "null" {
+		return true
+	}
+	messages, _ := jsonedit.ParseArray(o.Get("messages"))
+	return slices.ContainsFunc(messages, func(m json.RawMessage) bool {
+		message, _ := jsonedit.ParseObject(m)
+		blocks, several := jsonedit.ParseArray(message.Get("content"))
+		if !several {
+			blocks = []json.RawMessage{message.Get("content")}
+		}
+		return slices.ContainsFunc(blocks, func(raw json.RawMessage) bool {
+			block, err := ReadObject(raw)
+			if err != nil {
+				return false
+			}
+			kind := block.text("type")
+			return kind == agent.ContentToolUse || kind == agent.ContentToolResult
 		})
 	})
 }
 
-// SampleParams is a sampling request for a client of a version. Where its messages have one block
+// sampleParams is a sampling request for a client of a version. Where its messages have one block
 // each, those with more become several messages of the same role.
-func SampleParams(params json.RawMessage, version string) (*sdk.CreateMessageWithToolsParams, error) {
-	var p sdk.CreateMessageWithToolsParams
-	if err := json.Unmarshal(params, &p); err != nil {
-		return nil, agent.Errorf(agent.CodeInvalidArgument, "decode a sampling request: %w", err)
-	}
+func sampleParams(params json.RawMessage, version string) json.RawMessage {
 	if samplingHasLists(version) {
-		return &p, nil
+		return params
 	}
-	var apart []*sdk.SamplingMessageV2
-	for _, m := range p.Messages {
-		for _, block := range m.Content {
-			apart = append(apart, &sdk.SamplingMessageV2{Role: m.Role, Content: []sdk.Content{block}})
+	return jsonedit.Edit(params, []string{"messages"}, func(old json.RawMessage) json.RawMessage {
+		messages, ok := jsonedit.ParseArray(old)
+		if !ok {
+			return old
 		}
-	}
-	p.Messages = apart
-	return &p, nil
+		var apart []json.RawMessage
+		for _, m := range messages {
+			o, ok := jsonedit.ParseObject(m)
+			blocks, several := jsonedit.ParseArray(o.Get("content"))
+			if !ok || !several {
+				apart = append(apart, m)
+				continue
+			}
+			for _, block := range blocks {
+				o.Set("content", block)
+				apart = append(apart, o.Raw())
+			}
+		}
+		return jsonedit.Array(apart)
+	})
 }
 
-// SampleAnswer reads the answer to a sampling request for a server of a version. Where that takes
-// one block, several of text become one.
-func SampleAnswer(answer json.RawMessage, version string, res *sdk.CreateMessageWithToolsResult) error {
-	if err := json.Unmarshal(answer, res); err != nil {
-		return agent.Errorf(agent.CodeInternal, "the answer to a sampling request does not decode: %w", err)
+// SampleAnswer is the answer to a sampling request for a server of a version. Where that takes one
+// block, several of text become one.
+func SampleAnswer(answer json.RawMessage, version string) (json.RawMessage, error) {
+	if samplingHasLists(version) {
+		return answer, nil
 	}
-	if samplingHasLists(version) || len(res.Content) == 1 {
-		return nil
+	o, ok := jsonedit.ParseObject(answer)
+	blocks, several := jsonedit.ParseArray(o.Get("content"))
+	switch {
+	case !ok || !several:
+		return answer, nil
+	case len(blocks) == 1:
+		o.Set("content", blocks[0])
+		return o.Raw(), nil
 	}
 	var text []string
-	for _, block := range res.Content {
-		t, ok := block.(*sdk.TextContent)
-		if !ok {
-			return agent.Errorf(agent.CodeInternal, "the answer to a sampling request has %d blocks, and a server of "+
-				"protocol %s takes one", len(res.Content), version)
+	for _, raw := range blocks {
+		block, err := ReadObject(raw)
+		if err != nil || block.text("type") != agent.ContentText {
+			return nil, agent.Errorf(agent.CodeInternal, "the answer to a sampling request has %d blocks, and a server of "+
+				"protocol %s takes one", len(blocks), version)
 		}
-		text = append(text, t.Text)
+		text = append(text, block.text("text"))
 	}
-	res.Content = []sdk.Content{&sdk.TextContent{Text: strings.Join(text, "\n")}}
-	return nil
+	o.Set("content", textBlock(strings.Join(text, "\n")))
+	return o.Raw(), nil
 }

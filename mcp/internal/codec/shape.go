@@ -2,10 +2,14 @@ package codec
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
+	"time"
 
+	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/jsonedit"
 	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
@@ -26,31 +30,77 @@ type field struct {
 type kind string
 
 const (
-	aString  kind = "a string"
-	aNumber  kind = "a number"
-	anInt    kind = "a whole number"
-	aBoolean kind = "a boolean"
-	anObject kind = "an object"
-	strs     kind = "a list of strings"
-	objects  kind = "a list of objects"
+	aString    kind = "a string"
+	aNumber    kind = "a number"
+	anInt      kind = "a whole number"
+	anID       kind = "a string or a number"
+	aBoolean   kind = "a boolean"
+	anObject   kind = "an object"
+	strs       kind = "a list of strings"
+	objects    kind = "a list of objects"
+	strsByName kind = "an object of strings"
+
+	// Of these, the values are limited. A value that is not known is no reason to refuse a whole
+	// definition: the member is taken out.
+	aTheme   kind = "light or dark"
+	aSupport kind = "required, optional or forbidden"
+	roles    kind = "a list of user and assistant"
+	aShare   kind = "a number from 0 to 1"
+	aTime    kind = "a time such as 2026-01-31T12:00:00Z"
 )
 
+// limited are the kinds of values that are limited: the kind of JSON value, and which are known.
+var limited = map[kind]struct {
+	kind  kind
+	known func(json.RawMessage) bool
+}{
+	aTheme:   {aString, oneOf("light", "dark")},
+	aSupport: {aString, oneOf("required", "optional", "forbidden")},
+	roles: {strs, func(v json.RawMessage) bool {
+		items, _ := jsonedit.ParseArray(v)
+		return !slices.ContainsFunc(items, func(item json.RawMessage) bool { return !isRole(item) })
+	}},
+	aShare: {aNumber, func(v json.RawMessage) bool {
+		n, err := strconv.ParseFloat(string(v), 64)
+		return err == nil && n >= 0 && n <= 1
+	}},
+	aTime: {aString, func(v json.RawMessage) bool {
+		text, _ := rawjson.Unquote(v)
+		_, err := time.Parse(time.RFC3339, text)
+		return err == nil
+	}},
+}
+
+var isRole = oneOf(agent.RoleUser, agent.RoleAssistant)
+
+func oneOf(known ...string) func(json.RawMessage) bool {
+	return func(v json.RawMessage) bool {
+		text, ok := rawjson.Unquote(v)
+		return ok && slices.Contains(known, text)
+	}
+}
+
+// A valueError is for a value of the right type that is none of those which are known.
+type valueError struct{ text string }
+
+func (e *valueError) Error() string { return e.text }
+
 var iconsShape = shape{{name: "src", kind: aString, must: true}, {name: "mimeType", kind: aString},
-	{name: "sizes", kind: strs}, {name: "theme", kind: aString}}
+	{name: "sizes", kind: strs}, {name: "theme", kind: aTheme}}
 
 // common is in all definitions.
 var common = shape{{name: "title", kind: aString}, {name: "description", kind: aString},
 	{name: "icons", kind: objects, of: iconsShape}, {name: "_meta", kind: anObject}}
 
-var audience = field{name: "annotations", kind: anObject, of: shape{{name: "audience", kind: strs},
-	{name: "priority", kind: aNumber}, {name: "lastModified", kind: aString}}}
+var audience = field{name: "annotations", kind: anObject, of: shape{{name: "audience", kind: roles},
+	{name: "priority", kind: aShare}, {name: "lastModified", kind: aTime}}}
 
 var (
 	toolShape = append(shape{{name: "name", kind: aString, must: true},
 		{name: "annotations", kind: anObject, of: shape{{name: "title", kind: aString},
 			{name: "readOnlyHint", kind: aBoolean}, {name: "destructiveHint", kind: aBoolean},
 			{name: "idempotentHint", kind: aBoolean}, {name: "openWorldHint", kind: aBoolean}}},
-		{name: "execution", kind: anObject, of: shape{{name: "taskSupport", kind: aString}}}}, common...)
+		{name: "execution", kind: anObject, of: shape{{name: "taskSupport", kind: aSupport}}}}, common...)
 	promptShape = append(shape{{name: "name", kind: aString, must: true},
 		{name: "arguments", kind: objects, of: shape{{name: "name", kind: aString, must: true},
 			{name: "title", kind: aString}, {name: "description", kind: aString},
@@ -77,8 +127,9 @@ var mediaShape = shape{{name: "data", kind: aString, must: true}, {name: "mimeTy
 	audience, {name: "_meta", kind: anObject}}
 
 // fit holds o against the shape. What is null counts as absent, and is taken out. An error says
-// what is wrong. With mend, members that need not be there are taken out instead.
-func (s shape) fit(o *Object, mend bool) error {
+// what is wrong. With mend, members that need not be there are taken out instead; without it only
+// those with a value that is not known, of which odd is told.
+func (s shape) fit(o *Object, mend bool, odd func(string)) error {
 	for _, f := range s {
 		v := o.Get(f.name)
 		if string(v) == "null" {
@@ -91,13 +142,17 @@ func (s shape) fit(o *Object, mend bool) error {
 			}
 			continue
 		}
-		if now, err := f.fit(v, mend); err == nil {
+		now, err := f.fit(v, mend, odd)
+		unknown := (*valueError)(nil)
+		switch {
+		case err == nil:
 			if now != nil {
 				o.Set(f.name, now)
 			}
-		} else if f.must || !mend {
+		case f.must || !mend && !errors.As(err, &unknown):
 			return err
-		} else {
+		default:
+			odd(err.Error())
 			o.Delete(f.name)
 		}
 	}
@@ -105,7 +160,16 @@ func (s shape) fit(o *Object, mend bool) error {
 }
 
 // fit returns what the value becomes; nil: it stays.
-func (f field) fit(v json.RawMessage, mend bool) (json.RawMessage, error) {
+func (f field) fit(v json.RawMessage, mend bool, odd func(string)) (json.RawMessage, error) {
+	if l, ok := limited[f.kind]; ok {
+		if _, err := (field{name: f.name, kind: l.kind}).fit(v, mend, odd); err != nil {
+			return nil, err
+		}
+		if !l.known(v) {
+			return nil, &valueError{fmt.Sprintf("its %s is %.60s, not %s", f.name, v, f.kind)}
+		}
+		return nil, nil
+	}
 	wrong := fmt.Errorf("its %s is %s, not %s", f.name, kindOf(v), f.kind)
 	switch f.kind {
 	case strs, objects:
@@ -121,7 +185,7 @@ func (f field) fit(v json.RawMessage, mend bool) (json.RawMessage, error) {
 			if kindOf(item) != want {
 				return nil, fmt.Errorf("its %s are not %s: one is %s", f.name, f.kind, kindOf(item))
 			}
-			now, err := field{f.name, want, true, f.of}.fit(item, mend)
+			now, err := field{f.name, want, true, f.of}.fit(item, mend, odd)
 			if err != nil {
 				return nil, err
 			}
@@ -142,7 +206,7 @@ func (f field) fit(v json.RawMessage, mend bool) (json.RawMessage, error) {
 		}
 		o, err := ReadObject(v)
 		if err == nil {
-			err = f.of.fit(o, mend)
+			err = f.of.fit(o, mend, func(what string) { odd(fmt.Sprintf("in its %s: %s", f.name, what)) })
 		}
 		if err != nil {
 			return nil, fmt.Errorf("in its %s: %w", f.name, err)
@@ -151,6 +215,20 @@ func (f field) fit(v json.RawMessage, mend bool) (json.RawMessage, error) {
 			return o.Raw(), nil
 		}
 		return nil, nil
+	case strsByName:
+		o, err := ReadObject(v)
+		if err != nil {
+			return nil, wrong
+		}
+		for _, m := range o.Object {
+			if is := kindOf(m.Value); is != aString && is != "null" {
+				return nil, fmt.Errorf("its %s are not %s: %s is %s", f.name, f.kind, m.Key, is)
+			}
+		}
+	case anID:
+		if is := kindOf(v); is != aString && is != aNumber {
+			return nil, wrong
+		}
 	case anInt:
 		if n, err := strconv.ParseFloat(string(v), 64); err != nil || n != math.Trunc(n) {
 			return nil, wrong

@@ -17,7 +17,9 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/communicator/communicatortest"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/server"
@@ -51,85 +53,18 @@ type stdio struct {
 	ctx      context.Context
 	stop     context.CancelFunc
 	serving  sync.WaitGroup
+	served   calls.Served[*fixture.Binding]
 
 	mu       sync.Mutex
-	services map[string]*stdioBinding
 	sessions map[*client.Session]bool
-	closed   bool
 }
 
-type stdioBinding struct {
-	communicator.Service
-	comm   *stdio
-	calls  sync.WaitGroup
-	mu     sync.Mutex
-	closed bool
-	ctx    context.Context
-	cancel context.CancelFunc
-}
-
-func (b *stdioBinding) enter() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closed {
-		return false
-	}
-	b.calls.Add(1)
-	return true
-}
-
-func (b *stdioBinding) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-	if !b.enter() {
-		return nil, agent.Refusedf(agent.CodeUnavailable, "%s: the agent is closed", c.Target())
-	}
-	defer b.calls.Done()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(b.ctx, cancel)()
-	return b.Service.Call(ctx, c)
-}
-
-func (b *stdioBinding) Close(ctx context.Context) error {
-	b.mu.Lock()
-	b.closed = true
-	b.mu.Unlock()
-	b.comm.mu.Lock()
-	if b.comm.services[b.Info().Name] == b {
-		delete(b.comm.services, b.Info().Name)
-	}
-	b.comm.mu.Unlock()
-	defer b.cancel()
-	done := make(chan struct{})
-	go func() { b.calls.Wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (s *stdio) Serve(_ context.Context, svc communicator.Service) (communicator.Binding, error) {
-	name := svc.Info().Name
-	if err := agent.CheckAgentName(name); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || s.services[name] != nil {
-		return nil, agent.Errorf(agent.CodeInvalidArgument, "%s cannot be served", name)
-	}
-	b := &stdioBinding{Service: svc, comm: s}
-	b.ctx, b.cancel = context.WithCancel(context.Background())
-	s.services[name] = b
-	return b, nil
+func (s *stdio) Serve(ctx context.Context, svc communicator.Service) (communicator.Binding, error) {
+	return fixture.Bind(ctx, &s.served, svc)
 }
 
 func (s *stdio) Dial(ctx context.Context, name string) (communicator.Peer, error) {
-	s.mu.Lock()
-	known, closed := s.services[name] != nil, s.closed
-	s.mu.Unlock()
-	if !known || closed {
+	if _, known, closed := s.served.Find(name); !known || closed {
 		return nil, agent.Refusedf(agent.CodeNotFound, "no agent %q", name)
 	}
 	exe, err := os.Executable()
@@ -166,10 +101,8 @@ func (s *stdio) accept() {
 				}
 				name = append(name, b[0])
 			}
-			s.mu.Lock()
-			svc := s.services[string(name)]
-			s.mu.Unlock()
-			if svc != nil { // how it ends is what the suite looks at from the other side
+			if svc, ok, _ := s.served.Find(string(name)); ok {
+				// how it ends is what the suite looks at from the other side
 				_ = server.ServeStdio(s.ctx, svc, conn, conn, s.host, server.Identity{
 					Identity: agent.Identity{Agent: "parent", Trusted: true}, Relays: true})
 			}
@@ -178,14 +111,10 @@ func (s *stdio) accept() {
 }
 
 func (s *stdio) Close(ctx context.Context) error {
+	errs := []error{s.served.Close(ctx)}
 	s.mu.Lock()
-	s.closed = true
-	sessions, services := slices.Collect(maps.Keys(s.sessions)), slices.Collect(maps.Values(s.services))
+	sessions := slices.Collect(maps.Keys(s.sessions))
 	s.mu.Unlock()
-	var errs []error
-	for _, b := range services {
-		errs = append(errs, b.Close(ctx))
-	}
 	if err := s.listener.Close(); !errors.Is(err, net.ErrClosed) { // the suite closes both ends, which are one
 		errs = append(errs, err)
 	}
@@ -211,9 +140,8 @@ func overStdio(t *testing.T, fast bool) communicatortest.Setup {
 	}
 	proxy := communicatortest.NewProxy(t, l.Addr().String())
 	const frame = 2 << 20
-	s := &stdio{to: func() string { return proxy.Addr }, listener: l, services: map[string]*stdioBinding{},
-		sessions: map[*client.Session]bool{},
-		o:        client.Options{Logger: quiet, NoFastPath: !fast, MaxFrame: frame},
+	s := &stdio{to: func() string { return proxy.Addr }, listener: l, sessions: map[*client.Session]bool{},
+		o: client.Options{Logger: quiet, NoFastPath: !fast, MaxFrame: frame},
 		host: server.Options{Logger: quiet, NoFastPath: !fast,
 			Limits: server.Limits{MaxFrame: frame, Linger: time.Second}}}
 	s.ctx, s.stop = context.WithCancel(context.Background())

@@ -240,7 +240,7 @@ func talk(t *testing.T, s *client.Session) (said []string) {
 }
 
 // newEachTime is what a tool says of itself and of its call.
-var newEachTime = regexp.MustCompile(`(\\?"(?:left|id|root|client\.id)\\?":)(?:\d+|\\?"[^"\\]*\\?")`)
+var newEachTime = regexp.MustCompile(`(\\?"(?:left|id|root|client\.id|openmas/id)\\?":)(?:\d+|\\?"[^"\\]*\\?")`)
 
 // Everything that the fixtures offer is the same with the fast path and without, on both ends at
 // once. A foreign server knows nothing of either.

@@ -73,7 +73,7 @@ func TestServersOweTheirClients(t *testing.T) {
 
 // What HTTP owes beside the messages.
 func TestHTTPServersOweTheirClients(t *testing.T) {
-	s := newHTTPServer(t, true, false)
+	s := newHTTPServer(t, newGateway(t, directory{}, true), false)
 	defer s.close()
 	for _, path := range []string{"/mcp", "/sse", "/messages/", "/agents/callee/mcp", "/agents/callee/sse"} {
 		for _, method := range []string{http.MethodPut, http.MethodPatch, "BREW"} {
@@ -103,7 +103,7 @@ func TestHTTPServersOweTheirClients(t *testing.T) {
 // HTTP+SSE has no protocol 2026-07-28: whoever asks for it learns so, and gets an earlier one.
 func TestSSEHasNoNewestProtocol(t *testing.T) {
 	for _, fast := range []bool{true, false} {
-		c := newSSEClient(t, fast, false)
+		c := newSSEClient(t, newGateway(t, directory{}, fast), false)
 		c.send(`{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{` + in(eraNewest, "$meta()") + `}}`)
 		if got := c.await(t, "answer", answered("1")); !strings.Contains(got, `"error"`) {
 			t.Errorf("server/discover is answered %s", got)

@@ -32,8 +32,7 @@ type httpServer struct {
 	sent    int
 }
 
-func newHTTPServer(t testing.TB, fast, trusted bool) *httpServer {
-	g := newGateway(t, fast)
+func newHTTPServer(t testing.TB, g *server.Gateway, trusted bool) *httpServer {
 	s := &httpServer{t: t, gateway: g, srv: httptest.NewServer(g), header: http.Header{},
 		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -120,8 +119,8 @@ type sseClient struct {
 	endpoint string
 }
 
-func newSSEClient(t testing.TB, fast, trusted bool) *sseClient {
-	c := &sseClient{httpServer: newHTTPServer(t, fast, trusted)}
+func newSSEClient(t testing.TB, g *server.Gateway, trusted bool) *sseClient {
+	c := &sseClient{httpServer: newHTTPServer(t, g, trusted)}
 	c.open("/sse")
 	c.endpoint = c.await(t, "endpoint", holds("/messages/"))
 	return c
@@ -148,8 +147,8 @@ type streamableClient struct {
 	version string
 }
 
-func newStreamableClient(t testing.TB, fast, trusted bool, version string) *streamableClient {
-	return &streamableClient{newHTTPServer(t, fast, trusted), version}
+func newStreamableClient(t testing.TB, g *server.Gateway, trusted bool, version string) *streamableClient {
+	return &streamableClient{newHTTPServer(t, g, trusted), version}
 }
 
 func (c *streamableClient) send(msg string) {

@@ -112,16 +112,16 @@ type lineClient struct {
 	done    chan struct{}
 }
 
-func newGateway(t testing.TB, fast bool) *server.Gateway {
-	g, err := server.NewGateway(directory{}, server.GatewayOptions{Options: options(fast)})
+func newGateway(t testing.TB, dir agent.Directory, fast bool) *server.Gateway {
+	g, err := server.NewGateway(dir, server.GatewayOptions{Options: options(fast)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return g
 }
 
-func newLineClient(t testing.TB, fast, trusted bool) *lineClient {
-	c := &lineClient{t: t, done: make(chan struct{}), gateway: newGateway(t, fast)}
+func newLineClient(t testing.TB, g *server.Gateway, fast, trusted bool) *lineClient {
+	c := &lineClient{t: t, done: make(chan struct{}), gateway: g}
 	toServer, in := io.Pipe()
 	fromServer, out := io.Pipe()
 	c.in = in

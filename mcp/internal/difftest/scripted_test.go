@@ -40,6 +40,13 @@ type script struct {
 	Exit bool `json:"exit,omitempty"`
 
 	ends bool // so does the session, which may be a moment after the call
+	// Ask is a question: the call is answered with what it is answered with.
+	Ask *question `json:"ask,omitempty"`
+}
+
+type question struct {
+	Method string          `json:"method"`
+	Params json.RawMessage `json:"params"`
 }
 
 // A scripted is a server without an SDK, with every byte under control. It speaks one version of
@@ -48,14 +55,17 @@ type scripted struct {
 	version string
 	mu      sync.Mutex
 	got     []json.RawMessage // since it was last asked with its tool "got"
+	asker   json.RawMessage   // the call that has asked something
+	follows chan []byte       // its answer, for the response to it
 }
 
 type message struct {
 	ID     json.RawMessage `json:"id"`
 	Method string          `json:"method"`
 	Params struct {
-		Name      string `json:"name"`
-		Arguments script `json:"arguments"`
+		Name      string          `json:"name"`
+		Arguments script          `json:"arguments"`
+		Inputs    json.RawMessage `json:"inputResponses"`
 		Meta      struct {
 			Token json.RawMessage `json:"progressToken"`
 		} `json:"_meta"`
@@ -100,6 +110,15 @@ func (s *scripted) answer(raw []byte) script {
 	s.got = append(s.got, bytes.Clone(raw))
 	s.mu.Unlock()
 	switch {
+	case m.Method == "tools/call" && m.Params.Arguments.Ask != nil:
+		return s.ask(m)
+	case m.Method == "":
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.asker != nil {
+			return script{Say: [][]byte{fmt.Appendf(nil,
+				`{"jsonrpc":"2.0","id":%s,"result":{"content":[],"structuredContent":{"got":%s}}}`, s.asker, raw)}}
+		}
 	case m.Method == "tools/call":
 		out := m.Params.Arguments
 		for i := range out.Say {
@@ -110,6 +129,26 @@ func (s *scripted) answer(raw []byte) script {
 		return result("{}")
 	}
 	return script{}
+}
+
+// ask is what a call says that asks first, or is made again with the answer.
+func (s *scripted) ask(m message) script {
+	q := m.Params.Arguments.Ask
+	say := func(format string, args ...any) script {
+		return script{Say: [][]byte{fmt.Appendf(nil, format, args...)}, Ask: q}
+	}
+	switch {
+	case s.version != eraNewest:
+		s.mu.Lock()
+		s.asker = m.ID
+		s.mu.Unlock()
+		return say(`{"jsonrpc":"2.0","id":"q","method":%q,"params":%s}`, q.Method, q.Params)
+	case m.Params.Inputs == nil:
+		return say(`{"jsonrpc":"2.0","id":%s,"result":{"resultType":"input_required","requestState":"s","inputRequests":`+
+			`{"q":{"method":%q,"params":%s}}}}`, m.ID, q.Method, q.Params)
+	}
+	return say(`{"jsonrpc":"2.0","id":%s,"result":{"content":[],"resultType":"complete","structuredContent":{"got":%s}}}`,
+		m.ID, m.Params.Inputs)
 }
 
 func fill(template []byte, m message) []byte {
@@ -155,6 +194,7 @@ func serveStdin(version string) (code int) {
 // serveHTTP is the scripted server over HTTP: streamable at /mcp, HTTP+SSE at /sse.
 func (s *scripted) serveHTTP(t testing.TB) string {
 	out := make(chan []byte, 100) // what is said on the one stream of SSE
+	s.follows = make(chan []byte, 1)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /mcp", func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -165,6 +205,12 @@ func (s *scripted) serveHTTP(t testing.TB) string {
 			w.Header().Set("Mcp-Session-Id", "the-session")
 		}
 		say := s.answer(body)
+		if s.follows != nil && !bytes.Contains(body, []byte(`"method"`)) {
+			for _, m := range say.Say {
+				s.follows <- m
+			}
+			say.Say = nil
+		}
 		switch {
 		case len(say.Say) == 0 && say.Status == 0:
 			w.WriteHeader(http.StatusAccepted)
@@ -186,6 +232,13 @@ func (s *scripted) serveHTTP(t testing.TB) string {
 				return
 			}
 			writeEvent(w, m)
+		}
+		if say.Ask != nil && s.version != eraNewest {
+			select {
+			case m := <-s.follows:
+				writeEvent(w, m)
+			case <-r.Context().Done():
+			}
 		}
 	})
 	mux.HandleFunc("/mcp", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusMethodNotAllowed) })

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/server"
 )
 
 var metaPattern = regexp.MustCompile(`\$meta\(([^)]*)\)`)
@@ -30,13 +31,17 @@ func in(version, msg string) string {
 
 // join opens a session with a new server.
 func (w way) join(t testing.TB, trusted bool) (c rawClient) {
+	return w.joinGateway(t, newGateway(t, directory{}, w.fast), trusted)
+}
+
+func (w way) joinGateway(t testing.TB, g *server.Gateway, trusted bool) (c rawClient) {
 	switch w.transport {
 	case mcp.Stdio:
-		c = newLineClient(t, w.fast, trusted)
+		c = newLineClient(t, g, w.fast, trusted)
 	case mcp.SSE:
-		c = newSSEClient(t, w.fast, trusted)
+		c = newSSEClient(t, g, trusted)
 	default:
-		c = newStreamableClient(t, w.fast, trusted, w.version)
+		c = newStreamableClient(t, g, trusted, w.version)
 	}
 	if w.version == eraNewest {
 		c.send(`{"jsonrpc":"2.0","id":"hi","method":"server/discover","params":{` + in(w.version, "$meta()") + `}}`)

@@ -1,7 +1,10 @@
 package listing
 
 import (
+	"bytes"
 	"encoding/json"
+	"strings"
+	"unicode"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -17,6 +20,7 @@ func Tool(t agent.ToolInfo, name string, exported func(uri string) string, check
 	what string) {
 	o := define(t.Raw, t, func() any { return codec.ToTool(t, name) })
 	o.Set("name", jsonedit.String(name))
+	clean(&o)
 	in, what := check.Input(o.Get("inputSchema"))
 	if what != "" {
 		what = "its input schema is not right: " + what
@@ -56,6 +60,7 @@ func Tool(t agent.ToolInfo, name string, exported func(uri string) string, check
 func Prompt(p agent.PromptInfo, name string) *Item {
 	o := define(p.Raw, p, func() any { return codec.ToPrompt(p, name) })
 	o.Set("name", jsonedit.String(name))
+	clean(&o)
 	return &Item{Key: name, JSON: codec.Compact(o.Raw())}
 }
 
@@ -70,6 +75,10 @@ func Resource(r agent.ResourceInfo, uri string) *Item {
 	if o.Get("name") == nil { // clients demand one
 		o.Set("name", jsonedit.String(uri))
 	}
+	if text, changed := cleanText(o.Get("name")); changed { // nobody calls it by that
+		o.Set("name", text)
+	}
+	clean(&o)
 	return &Item{Key: uri, JSON: codec.Compact(o.Raw())}
 }
 
@@ -118,4 +127,65 @@ func (p *Page) MarshalJSON() ([]byte, error) {
 	}
 	o.Set(p.Member, jsonedit.Array(p.Items))
 	return o.Raw(), nil
+}
+
+// shown are the members of a definition that people read.
+var shown = []string{"title", "description"}
+
+// clean takes characters that steer a terminal, or reverse what stands on a screen, out of what
+// people read of a definition. Names have none, and all else stays as it came.
+func clean(o *jsonedit.Object) (changed bool) {
+	for _, k := range shown {
+		if text, ok := cleanText(o.Get(k)); ok {
+			o.Set(k, text)
+			changed = true
+		}
+	}
+	if a, ok := jsonedit.ParseObject(o.Get("annotations")); ok && clean(&a) {
+		o.Set("annotations", a.Raw())
+		changed = true
+	}
+	if items, ok := jsonedit.ParseArray(o.Get("arguments")); ok && cleanEach(items) { // of a prompt
+		o.Set("arguments", jsonedit.Array(items))
+		changed = true
+	}
+	return changed
+}
+
+// cleanEach is clean for a list of objects.
+func cleanEach(items []json.RawMessage) (changed bool) {
+	for i, item := range items {
+		if o, ok := jsonedit.ParseObject(item); ok && clean(&o) {
+			items[i] = o.Raw()
+			changed = true
+		}
+	}
+	return changed
+}
+
+// cleanText is clean for a text in JSON.
+func cleanText(raw json.RawMessage) (json.RawMessage, bool) {
+	if bytes.IndexFunc(raw, func(r rune) bool { return r == '\\' || r > '~' }) < 0 {
+		return nil, false
+	}
+	var s string
+	if json.Unmarshal(raw, &s) != nil || strings.IndexFunc(s, steers) < 0 {
+		return nil, false
+	}
+	return jsonedit.String(strings.Map(func(r rune) rune {
+		if steers(r) {
+			return -1
+		}
+		return r
+	}, s)), true
+}
+
+// steers reports whether a character is a control character, but for white space, or an override of
+// the direction of text.
+func steers(r rune) bool {
+	switch r {
+	case '\n', '\r', '\t':
+		return false
+	}
+	return unicode.IsControl(r) || r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069'
 }

@@ -9,9 +9,16 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
+// maxPattern bounds a pattern, in bytes: the time to read one can grow with the square of its
+// length.
+const maxPattern = 16 << 10
+
 // scripted takes the regular expressions that clients written in JavaScript can compile, with the
 // flag u: one that they cannot makes them refuse the whole list.
 func scripted(s string) (jsonschema.Regexp, error) {
+	if len(s) > maxPattern {
+		return nil, fmt.Errorf("the pattern %.80q has %d bytes, at most %d are read", s, len(s), maxPattern)
+	}
 	p := pattern{escapes: escapes{in: []rune(s), names: groupNames(s)}}
 	if err := p.check(); err != nil {
 		return nil, fmt.Errorf("the pattern %.80q is none of JavaScript: %w", s, err)
@@ -148,10 +155,12 @@ func (p *pattern) group(depth int) (assertion bool, err error) {
 		case p.take("="), p.take("!"), p.take("<="), p.take("<!"):
 			assertion = true
 		case p.take("<"):
-			for p.peek() != '>' && p.peek() != -1 {
+			for !p.take(">") {
+				if p.peek() == -1 {
+					return false, p.unexpected()
+				}
 				p.at++
 			}
-			p.at++
 			p.groups++
 		default:
 			return false, p.unexpected()

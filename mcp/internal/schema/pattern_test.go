@@ -17,9 +17,9 @@ var patterns = map[bool][]string{
 		`/`, `[&&]`, `[[]`, `é😀`, `[😀-😁]`, `\p{Alphabetic}`, `\x41`},
 	false: {`(?i)abc`, `(?P<n>x)`, `\Astart\Z`, `[a-z\_@]`, `(`, `)`, `[`, `]`, `{`, `a{`, `a{,3}`, `a{2,1}`, `*a`,
 		`^*`, `\b+`, `(?=a)*`,
-		`[z-a]`, `[\d-z]`, `\1`, `\01`, `\k<n>`, `\u12`, `\u{110000}`, `\x4`, `\p{Greek}`, `\p`,
-		`\h`,
-		`\e`, `(?#c)`, `(?>a)`, `(?<n>a)(?<n>b)`, `(?<1>a)`, `\`, `a**`, `a++`, `\c1`, `\`, `[\1]`},
+		`[z-a]`, `[\d-z]`, `\1`, `\01`, `\k<n>`, `\u12`, `\u{110000}`, `\x4`, `\p{Greek}`, `\p`, `\h`,
+		`\e`, `(?#c)`, `(?>a)`,
+		`(?<n>a)(?<n>b)`, `(?<1>a)`, `(?<n`, `\k<n`, `[a-`, `a{1,`, `\`, `a**`, `a++`, `\c1`, `\-`, `[\1]`},
 }
 
 // A pattern that clients in JavaScript cannot compile makes them refuse every tool in the list.
@@ -43,6 +43,21 @@ func TestOutputPatterns(t *testing.T) {
 				text)); what != "" || !strings.Contains(string(fixed), text) {
 				t.Errorf("a tool's input may have any pattern: %s, %s", fixed, what)
 			}
+		}
+	}
+}
+
+// A pattern of any length costs little time.
+func TestLongPatterns(t *testing.T) {
+	var c schema.Checker
+	for pattern, want := range map[string]string{
+		strings.Repeat(`\u{1}`, 2<<10):  "",
+		strings.Repeat(`\u{1}`, 1<<20):  "at most 16384 are read",
+		strings.Repeat(`(?<n`, 1<<12-1): "is no name of a group",
+	} {
+		in := fmt.Sprintf(`{"type":"object","patternProperties":{%s:{}}}`, fixture.MustJSON(t, pattern))
+		if _, what := c.Output([]byte(in)); !strings.Contains(what, want) || want == "" && what != "" {
+			t.Errorf("%.20s…, %d bytes: %.200s", pattern, len(pattern), what)
 		}
 	}
 }

@@ -4,11 +4,9 @@
 package schema
 
 import (
-	"bytes"
+	"cmp"
 	"encoding/json"
-	"strings"
-
-	"github.com/santhosh-tekuri/jsonschema/v6"
+	"fmt"
 
 	"github.com/openmas/openmas/mcp/internal/jsonedit"
 )
@@ -17,8 +15,13 @@ import (
 var Any = json.RawMessage(`{"type":"object"}`)
 
 // Input is a schema of a tool's input as every client takes it: raw itself where that is right,
-// or repaired, or [Any]. what says what was wrong; it is empty if nothing was.
+// or repaired, or [Any]. what says what was wrong; it is empty if nothing was. The caller must not
+// change it.
 func (c *Checker) Input(raw json.RawMessage) (fixed json.RawMessage, what string) {
+	return c.remembered(&c.inputs, raw, c.input)
+}
+
+func (c *Checker) input(raw json.RawMessage) (fixed json.RawMessage, what string) {
 	switch jsonedit.Kind(raw) {
 	case 0, 'n':
 		return Any, "" // takes no input, or any: many servers leave it out then
@@ -41,33 +44,33 @@ func (c *Checker) Input(raw json.RawMessage) (fixed json.RawMessage, what string
 // Output is a schema of a tool's structured result, as [Checker.Input] has it; nil where it cannot
 // be repaired: to say too much makes clients refuse results.
 func (c *Checker) Output(raw json.RawMessage) (fixed json.RawMessage, what string) {
+	return c.remembered(&c.outputs, raw, c.output)
+}
+
+func (c *Checker) output(raw json.RawMessage) (fixed json.RawMessage, what string) {
 	switch jsonedit.Kind(raw) {
 	case 0, 'n':
 		return nil, ""
 	}
+	var said string // of a draft that clients do not know: they refuse what the tool returns
+	if o, ok := jsonedit.ParseObject(raw); ok && json.Unmarshal(o.Get("$schema"), &said) == nil {
+		if d := draftNamed(said); d == "" || d == drafts[len(drafts)-1] {
+			said = fmt.Sprintf("its $schema %q is none that all clients know, and is left out", said)
+			o.Delete("$schema")
+			raw = o.Raw()
+		} else {
+			said = ""
+		}
+	}
 	if fixed, what = c.repair(raw, false); fixed == nil {
 		return nil, what
 	}
+	what = cmp.Or(what, said)
 	if jsonedit.Kind(fixed) != '{' {
 		return nil, "it is not an object"
 	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(fixed))
-	if err != nil {
-		return nil, "it is no JSON"
-	}
-	// Some clients compile it when they list, all of them when they check a result.
-	compiler := compiler()
-	compiler.DefaultDraft(jsonschema.Draft2020)
-	compiler.UseRegexpEngine(scripted)
-	const self = "tool:///output"
-	if root, ok := doc.(map[string]any); ok && draftOf(doc) == drafts[0] {
-		delete(root, "$schema") // it may be one that is not known here
-	}
-	if err = compiler.AddResource(self, doc); err == nil {
-		_, err = compiler.Compile(self)
-	}
-	if err != nil {
-		return nil, strings.ReplaceAll(err.Error(), "\n", " ")
+	if err := compile(fixed); err != nil {
+		return nil, err.Error()
 	}
 	return plainProperties(fixed), what
 }

@@ -2,6 +2,7 @@ package schema_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/openmas/openmas/mcp/internal/schema"
@@ -99,7 +100,9 @@ func TestOutput(t *testing.T) {
 		{"right", `{"type":"object","properties":{"a":{"$ref":"#/$defs/x"}},"$defs":{"x":{"type":"string"}}}`, "same"},
 		{"of an array", `{"type":"array"}`, "same"},
 		{"another draft", `{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","definitions":{"x":{}},"properties":{"a":{"$ref":"#/definitions/x"}}}`, "same"},
-		{"a draft that is not known", `{"$schema":"https://example.org/mine","type":"object"}`, "same"},
+		{"a draft that is not known", `{"$schema":"https://example.org/mine","type":"object"}`, `{"type":"object"}`},
+		{"draft 4", `{"$schema":"http://json-schema.org/draft-04/schema#","type":"object","definitions":{"x":{}}}`,
+			`{"type":"object","definitions":{"x":{}}}`},
 		{"missing", ``, ""},
 		{"null", `null`, ""},
 		{"text", `"x"`, ""},
@@ -109,6 +112,23 @@ func TestOutput(t *testing.T) {
 			`{"type":"object","properties":{"a":{"minimum":1}}}`},
 		{"past repair", `{"type":"object","properties":{"a":{"type":"strnig"}}}`, ""},
 		{"a reference to nothing", `{"type":"object","properties":{"a":{"$ref":"#/$defs/x"}}}`, ""},
+		{"references in a circle", `{"type":"object","properties":{"a":{"$ref":"#/$defs/a~1%7Bb%7D"}},
+			"$defs":{"a/{b}":{"$ref":"#/$defs/c"},"c":{"$ref":"#/$defs/a~1%7Bb%7D"}}}`, ""},
+		{"a reference to itself", `{"type":"object","properties":{"a":{"$ref":"#/properties/a"}}}`, ""},
+		{"right, a tree", `{"type":"object","properties":{"a":{"$ref":"#"},"b":{"items":{"$ref":"#/properties/b"}}}}`,
+			"same"},
+		{"a reference to a meta-schema",
+			`{"type":"object","properties":{"a":{"$ref":"https://json-schema.org/draft/2020-12/schema"}}}`, ""},
+		{"an anchor that is none", `{"type":"object","$anchor":"1 bad"}`, ""},
+		{"a reference to an anchor that is not there", `{"type":"object","not":{"$ref":"#x"}}`, ""},
+		{"no choice", `{"type":"object","$defs":{"a":{"enum":[]}}}`, ""},
+		{"the id of draft 4", `{"type":"object","anyOf":[{"id":"x"}]}`, ""},
+		{"right, keywords for names", `{"type":"object","properties":{"id":{},"enum":{"const":[]},"nullable":{}}}`, "same"},
+		{"nullable", `{"type":"object","properties":{"a":{"type":"string","nullable":true}}}`, "same"},
+		{"nullable without a type", `{"type":"object","items":{"$ref":"#","nullable":true}}`, ""},
+		{"nullable, in words", `{"type":"object","properties":{"a":{"type":"string","nullable":"yes"}}}`, ""},
+		{"null, and not", `{"type":"object","properties":{"a":{"type":["string","null"],"nullable":false}}}`, ""},
+		{"asynchronous", `{"type":"object","not":{"$async":true}}`, ""},
 		{"a reference to elsewhere", `{"type":"object","properties":{"a":{"$ref":"https://example.org/x.json"}}}`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -122,6 +142,9 @@ func TestOutput(t *testing.T) {
 			}
 			if want != tt.in && tt.in != "null" && what == "" {
 				t.Error("nothing is said about it")
+			}
+			if strings.Contains(what, "tool:///") || strings.Contains(what, "metaschema") {
+				t.Errorf("words of a library: %s", what)
 			}
 		})
 	}
@@ -142,4 +165,28 @@ func FuzzInput(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What is remembered is what was found out, of inputs and of outputs apart.
+func TestVerdictsAreRemembered(t *testing.T) {
+	var c schema.Checker
+	schemas := []string{`{"type":"object"}`, `{}`, `{"type":"array"}`, `null`, ``, `[]`,
+		`{"type":"object","properties":[]}`, `{"type":"object","properties":{"a":{"type":"strnig"}}}`}
+	for range 3 {
+		for _, raw := range schemas {
+			var fresh schema.Checker
+			for kind, by := range map[string][2]func(json.RawMessage) (json.RawMessage, string){
+				"input": {c.Input, fresh.Input}, "output": {c.Output, fresh.Output}} {
+				got, gotWhat := by[0](json.RawMessage(raw))
+				want, wantWhat := by[1](json.RawMessage(raw))
+				if string(got) != string(want) || (got == nil) != (want == nil) || gotWhat != wantWhat {
+					t.Errorf("%s %s: %s (%s), want %s (%s)", kind, raw, got, gotWhat, want, wantWhat)
+				}
+			}
+		}
+	}
+	again := json.RawMessage(schemas[0])
+	if n := testing.AllocsPerRun(10, func() { c.Input(again); c.Output(again) }); n > 0 {
+		t.Errorf("%v allocations for a schema that is known", n)
+	}
 }

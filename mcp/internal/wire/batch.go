@@ -66,7 +66,7 @@ func (b *batches) parse(line []byte) ([]jsonrpc.Message, error) {
 		}
 		msg, err := decode(item, &env, scanned)
 		if err != nil {
-			return nil, invalidBatch("message %d: %v", i, err)
+			return nil, invalidBatch("message %d: %s", i, notMessage(item, err).Message)
 		}
 		if req, ok := msg.(*jsonrpc.Request); ok && req.IsCall() {
 			if calls[req.ID] != nil || b.unsolved[req.ID] != nil {

@@ -3,9 +3,13 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
@@ -63,6 +67,39 @@ func (e *Envelope) HideID(msg []byte, open func(id string) bool) []byte {
 		return msg // cannot happen to what was scanned
 	}
 	return out
+}
+
+// IDHeader is where a handler of the SDK finds the id of its request, as text: the SDK passes on
+// headers, and no ids. It never comes from outside.
+const IDHeader = "Openmas-Request-Id"
+
+// noteID leaves the id of a call for the handler of the SDK.
+func noteID(msg jsonrpc.Message) {
+	req, ok := msg.(*jsonrpc.Request)
+	if !ok || !req.IsCall() {
+		return
+	}
+	id := fmt.Sprint(req.ID.Raw())
+	if _, quoted := req.ID.Raw().(string); quoted {
+		id = idText(id)
+	}
+	req.Extra = &sdk.RequestExtra{Header: http.Header{IDHeader: {id}}}
+}
+
+// IDText is the id of a request that [Envelope.HideID] was called for, as text.
+func (e *Envelope) IDText() string {
+	if text, quoted := rawjson.Unquote(e.ID); quoted {
+		return idText(text)
+	}
+	return string(e.ID)
+}
+
+// idText is an id in a string, or the one that it stands for.
+func idText(s string) string {
+	if raw, other := strings.CutPrefix(s, hidden); other {
+		return strings.Trim(raw, `"`)
+	}
+	return s
 }
 
 // ShowID undoes [Envelope.HideID] in an answer of the SDK's.

@@ -106,6 +106,7 @@ func (c *core) receive(raw []byte, env *Envelope, scanned bool) (jsonrpc.Message
 		raw = env.HideID(raw, c.open)
 	}
 	msg, err := decode(raw, env, scanned)
+	noteID(msg)
 	if id, ok := cancelledID(msg); ok {
 		c.cancel(id)
 	}
@@ -114,16 +115,22 @@ func (c *core) receive(raw []byte, env *Envelope, scanned bool) (jsonrpc.Message
 			return msg, nil
 		}
 	}
-	resp, answer := msg.(*jsonrpc.Response)
-	if !answer || scanned || env.fill(resp) != nil {
+	if scanned || msg == nil || env.fill(msg) != nil {
 		return msg, err
 	}
-	// An answer that is written in an unusual way: the hook gets it as the SDK reads it, since only
-	// the hook may know the request.
-	if raw, bad := jsonrpc.EncodeMessage(resp); bad == nil {
-		if out, ours := c.answer(raw, env); ours {
-			return out, nil
+	// A message that is written in an unusual way: the hook gets it as the SDK reads it.
+	switch msg := msg.(type) {
+	case *jsonrpc.Response:
+		if raw, bad := jsonrpc.EncodeMessage(msg); bad == nil {
+			if out, ours := c.answer(raw, env); ours {
+				return out, nil
+			}
 		}
+	case *jsonrpc.Request:
+		if raw := env.Encode(); raw != nil && c.hook != nil && c.hook(raw, env) {
+			return nil, nil
+		}
+		msg.Params = env.Params
 	}
 	return msg, nil
 }
@@ -263,8 +270,18 @@ func (c *core) keeper(n int64) *Trace {
 // session would ever be idle.
 const MethodListen = "subscriptions/listen"
 
+// errInUse says that the id of a request is that of one in flight.
+var errInUse = errors.New("the id is that of a request that is not answered yet")
+
+// InUse is the answer to a request with such an id. It has none: it would be taken for the answer
+// to the other.
+func InUse(id []byte) []byte {
+	return errorReply(nil, jsonrpc.CodeInvalidRequest, "the id %s is that of a request that is not answered yet",
+		clip(id, 100))
+}
+
 // push queues a message for Read, and counts it if it is a call. It waits while the queue is full,
-// no longer than the connection and ctx last.
+// no longer than the connection and ctx last. errInUse: it is a call like one in flight.
 func (c *core) push(ctx context.Context, msg jsonrpc.Message) error {
 	req, _ := msg.(*jsonrpc.Request)
 	call := req != nil && req.IsCall() && req.Method != MethodListen
@@ -274,8 +291,11 @@ func (c *core) push(ctx context.Context, msg jsonrpc.Message) error {
 			defer c.mu.Unlock()
 			return c.err
 		}
-		c.beginLocked(req.ID)
+		first := c.beginLocked(req.ID)
 		c.mu.Unlock()
+		if !first {
+			return errInUse
+		}
 	}
 	select {
 	case c.in <- msg:

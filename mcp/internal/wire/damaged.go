@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+
 	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
@@ -31,6 +33,47 @@ func (e *Envelope) Damaged(msg []byte, why error) bool {
 // Undecodable is the answer to request id in a response that holds nothing else.
 func Undecodable(id, body []byte, why error) *Envelope {
 	return &Envelope{ID: id, damage: notDecodable(body, why)}
+}
+
+// MendAnswers returns what a peer posted as the SDK's decoder reads it, if it is an answer or a
+// batch of nothing else: the SDK would refuse one that is malformed, and whoever waits for it would
+// not learn of it. Else ok is false. stand, if not nil, makes of each result what stands in for it.
+func MendAnswers(body []byte, stand StandIn) (mended []byte, ok bool) {
+	if len(body) == 0 || body[0] != '[' {
+		return mendAnswer(body, stand)
+	}
+	mended, ok = []byte{'['}, true
+	whole := rawjson.Array(body, func(raw []byte) bool {
+		if len(mended) > 1 {
+			mended = append(mended, ',')
+		}
+		raw, ok = mendAnswer(raw, stand)
+		mended = append(mended, raw...)
+		return ok
+	})
+	return append(mended, ']'), whole && ok && len(mended) > 1
+}
+
+func mendAnswer(raw []byte, stand StandIn) ([]byte, bool) {
+	var env Envelope
+	if !env.Scan(raw) {
+		msg, err := jsonrpc.DecodeMessage(raw)
+		if err == nil {
+			err = env.fill(msg)
+		}
+		if err != nil && !env.Damaged(raw, err) {
+			return nil, false
+		}
+	}
+	id, ok := env.AnswerID()
+	if !ok {
+		return nil, false
+	}
+	if stand != nil && env.Result != nil {
+		env.Result = stand(env.Result)
+	}
+	mended, err := jsonrpc.EncodeMessage(env.Response(id, nil))
+	return mended, err == nil
 }
 
 // notDecodable says what is wrong with a message, and where.

@@ -48,3 +48,24 @@ func TestDamagedAnswers(t *testing.T) {
 		}
 	}
 }
+
+func TestMendAnswers(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"jsonrpc":"2.0","id":7,"result":[1.0]}`:                          `{"jsonrpc":"2.0","id":7,"result":[1.0]}`,
+		`{"jsonrpc":"2.0","id":"7","error":{"code":-1,"message":"away"}}`:  `{"jsonrpc":"2.0","id":7,"error":{"code":-1,"message":"away"}}`,
+		`{"jsonrpc":"2.0","id":7,"error":{"code":-1,"message":"a","x":1}}`: `{"jsonrpc":"2.0","id":7,"error":{"code":-1,"message":"a"}}`,
+		`{"jsonrpc":"2.0","id":7,"error":"no"}`:                            `{"jsonrpc":"2.0","id":7,"error":{"code":-32603,"message":"no"}}`,
+		`[{"jsonrpc":"2.0","id":7.0,"error":"no"},{"jsonrpc":"2.0","id":8,"result":{}}]`: `[{"jsonrpc":"2.0","id":7,` +
+			`"error":{"code":-32603,"message":"no"}},{"jsonrpc":"2.0","id":8,"result":{}}]`,
+		`[{"jsonrpc":"2.0","id":7,"result":{}},{"jsonrpc":"2.0","id":8,"method":"ping"}]`: "",
+		`[{"jsonrpc":"2.0","id":7,"result":{}},`:                                          "",
+		`{"jsonrpc":"2.0","id":7,"method":"ping"}`:                                        "",
+		`{"jsonrpc":"2.0","method":"ping"}`:                                               "",
+		`{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":"away"}}`:                "",
+		`[]`: "", `[7]`: "", `x`: "", ``: "",
+	} {
+		if got, ok := MendAnswers([]byte(in), nil); ok != (want != "") || ok && string(got) != want {
+			t.Errorf("%s\n gives %s %v\n want  %s", in, got, ok, want)
+		}
+	}
+}

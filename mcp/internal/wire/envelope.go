@@ -22,6 +22,7 @@ type Envelope struct {
 	Error  []byte // raw JSON
 
 	damage error // why an answer cannot be read
+	nulls  bool  // the SDK would read the message differently, for a member that is null
 }
 
 // Scan fills e from msg, without allocating. True means that msg is surely one valid JSON object of
@@ -42,6 +43,10 @@ func (e *Envelope) Scan(msg []byte) bool {
 		case "id":
 			dst = &e.ID
 		case "method":
+			if string(v) == "null" {
+				e.nulls = true
+				return true
+			}
 			if v[0] != '"' || bytes.IndexByte(v, '\\') >= 0 {
 				return false
 			}
@@ -61,7 +66,31 @@ func (e *Envelope) Scan(msg []byte) bool {
 		*dst = v
 		return true
 	})
+	// Some programs write out all members there may be.
+	if e.Method != nil {
+		e.Result, e.Error = unlessNull(e.Result), unlessNull(e.Error)
+	} else if e.nulls && e.Result == nil && e.Error == nil {
+		return false
+	}
 	return ok && tagged
+}
+
+func unlessNull(raw []byte) []byte {
+	if string(raw) == "null" {
+		return nil
+	}
+	return raw
+}
+
+var errBoth = errors.New("it is a request and an answer at once: it has a method and an outcome")
+
+// Both is what a message that was scanned answers if it is a request as well, which cannot be
+// understood; nil for any other.
+func (e *Envelope) Both() *Envelope {
+	if e.Method == nil || e.Result == nil && e.Error == nil {
+		return nil
+	}
+	return &Envelope{ID: e.ID, damage: errBoth}
 }
 
 // AnswerID is the id of the request that a message answers. Our requests have integers; some peers
@@ -115,7 +144,9 @@ func readError(raw []byte) *jsonrpc.Error {
 		rpc.Message = "an error without a message: " + clip(raw, 500)
 	}
 	rpc.Data = loose.Data
-	if code, err := strconv.ParseFloat(string(loose.Code), 64); err == nil && code == math.Trunc(code) &&
+	if code, err := strconv.ParseInt(string(loose.Code), 10, 64); err == nil {
+		rpc.Code = code
+	} else if code, err := strconv.ParseFloat(string(loose.Code), 64); err == nil && code == math.Trunc(code) &&
 		math.Abs(code) <= 1<<53 {
 		rpc.Code = int64(code)
 	} else if loose.Code != nil && string(loose.Code) != "null" {
@@ -153,6 +184,15 @@ func (e *Envelope) usual() bool {
 	return ok && e.Result == nil && e.Error == nil && (e.Params == nil || e.Params[0] == '{' || e.Params[0] == '[')
 }
 
+// Encode is the message that an envelope describes, which was scanned.
+func (e *Envelope) Encode() []byte {
+	raw, err := e.encode()
+	if err != nil {
+		return nil // cannot happen to what was scanned
+	}
+	return raw
+}
+
 // encode is the message that an envelope describes. The SDK's encoder leaves out a method that is
 // empty, which makes a request an answer.
 func (e *Envelope) encode() ([]byte, error) {
@@ -160,7 +200,10 @@ func (e *Envelope) encode() ([]byte, error) {
 	if e.Method != nil {
 		method = new(string(e.Method))
 	}
-	return json.Marshal(struct {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(struct {
 		Version string          `json:"jsonrpc"`
 		ID      json.RawMessage `json:"id,omitempty"`
 		Method  *string         `json:"method,omitempty"`
@@ -168,6 +211,7 @@ func (e *Envelope) encode() ([]byte, error) {
 		Result  json.RawMessage `json:"result,omitempty"`
 		Error   json.RawMessage `json:"error,omitempty"`
 	}{"2.0", e.ID, method, e.Params, e.Result, e.Error})
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), err
 }
 
 var (
@@ -180,7 +224,10 @@ var (
 func Messages(data []byte, each func(raw []byte, env *Envelope), bad func(raw []byte, why error)) {
 	var env Envelope
 	one := func(raw []byte) bool {
-		if env.Scan(raw) && env.usual() {
+		if env.Scan(raw) && (env.usual() || env.Both() != nil) {
+			if env.nulls {
+				raw = env.Encode()
+			}
 			each(raw, &env)
 			return true
 		}

@@ -157,7 +157,8 @@ func TestMessages(t *testing.T) {
 	for in, want := range map[string]string{
 		`{"jsonrpc":"2.0","id":1,"result":{}}`:                  `{"jsonrpc":"2.0","id":1,"result":{}}`,
 		"{\"jsonrpc\":\"2.0\",\"method\":\"a\"}\n0":             `{"jsonrpc":"2.0","method":"a"}`,
-		`{"jsonrpc":"2.0","id":7,"method":null,"result":{}}`:    `{"jsonrpc":"2.0","id":7,"method":""}`,
+		`{"jsonrpc":"2.0","id":7,"method":null,"result":{}}`:    `{"jsonrpc":"2.0","id":7,"result":{}}`,
+		`{"jsonrpc":"2.0","id":7,"method":null}`:                `{"jsonrpc":"2.0","id":7,"method":""}`,
 		`{"jsonrpc":"2.0","id":1,"result":{},"result":{"a":1}}`: `{"jsonrpc":"2.0","id":1,"result":{"a":1}}`,
 		`{"jsonrpc":"2.0","\u0069d":"x","error":{"code":1}}`: `{"jsonrpc":"2.0","id":"x",` +
 			`"error":{"code":1,"message":""}}`,

@@ -26,7 +26,16 @@ type EventReader struct {
 
 // NewEventReader reads events of at most limit bytes.
 func NewEventReader(r io.Reader, limit int) *EventReader {
-	return &EventReader{r: newLineReader(r, limit+len("data: ")), limit: limit}
+	lines := newLineReader(r, limit+len("data: "))
+	lines.cr = true
+	return &EventReader{r: lines, limit: limit}
+}
+
+// IsMessage reports whether an event holds a message. Other clients ignore events of other names
+// than message; one that is a whole JSON-RPC message is surely meant as that.
+func IsMessage(name string, data []byte) bool {
+	var env Envelope
+	return name == "" || name == "message" || env.Scan(data)
 }
 
 // Next returns the next event that has data; data is valid until the next call. Comments, unknown
@@ -49,10 +58,10 @@ func (e *EventReader) Next() (name string, data []byte, err error) {
 		if err != nil {
 			return "", nil, err
 		}
-		if len(line) == 0 || line[len(line)-1] != '\n' {
+		if len(line) == 0 || line[len(line)-1] != '\n' && line[len(line)-1] != '\r' {
 			return "", nil, fmt.Errorf("the event stream ended within an event: %w", io.ErrUnexpectedEOF)
 		}
-		line = bytes.TrimSuffix(line[:len(line)-1], []byte{'\r'})
+		line = line[:len(line)-1]
 		if len(line) == 0 {
 			e.LastID = e.id
 			if large != nil {

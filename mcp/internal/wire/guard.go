@@ -41,8 +41,14 @@ func Guard(next http.Handler, o GuardOptions) (http.Handler, error) {
 			return
 		}
 		// The standard check lets every GET pass, but here a GET opens a session.
-		if origin := r.Header.Get("Origin"); origin != "" && !originAllowed(origin, r.Host, o.Origins) {
+		origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
+		if origin != "" && !originAllowed(origin, r.Host, o.Origins) {
 			http.Error(w, fmt.Sprintf("forbidden: origin %q", origin), http.StatusForbidden)
+			return
+		}
+		// An image or a script of a page is fetched without an Origin.
+		if origin == "" && site != "" && site != "same-origin" && site != "none" {
+			http.Error(w, "forbidden: a page of another site (Sec-Fetch-Site: "+site+")", http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -1,13 +1,16 @@
 package wire
 
 import (
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/openmas/openmas/mcp/internal/post"
@@ -83,23 +86,13 @@ func httpURL(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// sameOrigin compares scheme, host and port; a default port may be left out.
-func sameOrigin(a, b *url.URL) bool {
-	if a.Scheme == b.Scheme && a.Host == b.Host {
-		return true
-	}
-	port := func(u *url.URL) string {
-		if p := u.Port(); p != "" {
-			return p
-		}
-		return map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	return a.Scheme == b.Scheme && a.Hostname() == b.Hostname() && port(a) == port(b)
-}
-
 func sameOriginRedirect(r *http.Request, via []*http.Request) error {
 	if !sameOrigin(r.URL, via[0].URL) {
 		return fmt.Errorf("redirect to another origin, %s://%s, refused", r.URL.Scheme, r.URL.Host)
+	}
+	if r.Method != via[0].Method { // 301, 302, 303: the message would be lost
+		return fmt.Errorf("the server redirects a %s to %s, where it would become a %s: set the url to that",
+			via[0].Method, bare(r.URL), r.Method)
 	}
 	if len(via) >= 10 {
 		return errors.New("more than 10 redirects")
@@ -165,18 +158,59 @@ func (t *traceTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	case t.post.Takes(r):
 		resp, err = t.post.RoundTrip(r, tr)
 	case tr == nil:
-		return t.base.RoundTrip(r)
+		resp, err = t.base.RoundTrip(r)
+		return decoded(r, resp, err)
 	default:
 		resp, err = t.base.RoundTrip(traced(r, tr))
 	}
 	switch {
 	case err != nil:
-	case resp.StatusCode >= 400:
-		tr.responded(httpError(op(r), resp, nil))
+	case resp.StatusCode >= 400 || IsDeadRedirect(r, resp):
+		tr.responded(httpError(r, resp, nil))
 	default:
 		tr.responded(nil)
 	}
-	return resp, err
+	return decoded(r, resp, err)
+}
+
+// decoded is an answer without its content encoding. None was asked for, but some proxies compress
+// nevertheless.
+func decoded(r *http.Request, resp *http.Response, err error) (*http.Response, error) {
+	if err != nil || resp.ContentLength == 0 {
+		return resp, err
+	}
+	switch encoding := strings.ToLower(strings.TrimSpace(resp.Header.Get("Content-Encoding"))); encoding {
+	case "", "identity":
+		return resp, nil
+	case "gzip", "x-gzip":
+		resp.Body = &gzipBody{ReadCloser: resp.Body}
+		resp.Header.Del("Content-Encoding")
+		resp.ContentLength = -1
+		return resp, nil
+	default:
+		_ = resp.Body.Close() // nobody can read it
+		return nil, fmt.Errorf("the answer to %s has the content encoding %s, which was not asked for: does a proxy "+
+			"compress it?", op(r), clip([]byte(encoding), 40))
+	}
+}
+
+// gzipBody is a body that was compressed.
+type gzipBody struct {
+	io.ReadCloser
+	plain *gzip.Reader
+}
+
+// Read implements [io.Reader]. The first one waits for the head of the compressed data.
+func (b *gzipBody) Read(p []byte) (n int, err error) {
+	if b.plain == nil {
+		if b.plain, err = gzip.NewReader(b.ReadCloser); err != nil {
+			if b.plain = nil; errors.Is(err, io.EOF) {
+				return 0, io.EOF // there is none
+			}
+			return 0, fmt.Errorf("decompress the answer: %w", err)
+		}
+	}
+	return b.plain.Read(p)
 }
 
 // CloseIdleConnections is called by [http.Client.CloseIdleConnections].

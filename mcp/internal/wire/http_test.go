@@ -194,6 +194,10 @@ func TestGuard(t *testing.T) {
 		{"other page, old browser", "", "https://evil.example.org", "", 403},
 		{"other port", "", "http://127.0.0.1:1", "same-site", 403},
 		{"sandboxed page", "", "null", "", 403},
+		{"image on another page", "", "", "cross-site", 403},
+		{"image on a page of another port", "", "", "same-site", 403},
+		{"own page, no origin", "", "", "same-origin", 200},
+		{"address bar", "", "", "none", 200},
 	} {
 		for _, m := range []struct{ method, path string }{{"GET", "/sse"}, {"POST", "/messages/?session_id=1"},
 			{"POST", "/mcp"}, {"DELETE", "/mcp"}} {

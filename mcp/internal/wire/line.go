@@ -12,6 +12,8 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/openmas/openmas/mcp/internal/budget"
 )
 
 // LineOptions configures a [Line]. Zero values select the defaults.
@@ -28,6 +30,9 @@ type LineOptions struct {
 	// Linger is how long calls in flight may run on after the end of the input, so that
 	// `printf … | server` gets its answers; 0 cancels them at once.
 	Linger time.Duration
+	// MaxUnanswered is how many requests of the peer may have no answer at once. More are refused.
+	// 0: any number.
+	MaxUnanswered int
 	// KeepReader leaves the reader open on Close: what still comes is read and dropped until the
 	// owner of the reader closes it, so that a program that is being stopped does not block on a
 	// full pipe. The owner then waits for Finished.
@@ -70,7 +75,9 @@ func NewLine(r io.Reader, w io.Writer, o LineOptions) *Line {
 	l := &Line{opts: o, r: r, w: w, out: newOutbox("", "\n", o.MaxQueue), inputDone: make(chan struct{}),
 		outputDone: make(chan struct{}), finished: make(chan struct{})}
 	l.init(o.Logger)
+	l.unanswered = o.MaxUnanswered
 	l.in.core, l.in.r, l.in.server, l.in.limit, l.in.reply = &l.core, r, o.Server, o.MaxFrame, l.out.tryPut
+	l.in.say = func(msg []byte) { _ = l.out.put(context.Background(), nil, msg) } // it fails when the connection ends
 	l.in.junk.log, l.in.junk.kind, l.in.junk.done = l.log, "line", l.done
 	return l
 }
@@ -99,14 +106,16 @@ func (l *Line) Finished() <-chan struct{} { return l.finished }
 // Write implements [sdk.Connection]. See [Line] and [NotSentError].
 func (l *Line) Write(ctx context.Context, msg jsonrpc.Message) error {
 	resp, answer := msg.(*jsonrpc.Response)
+	cancelled := false
 	if answer {
-		defer l.answered(resp.ID)
+		cancelled = l.answering(resp.ID)
+		defer l.Release()
 	}
 	data, t, err := l.outbound(ctx, msg, l.opts.MaxFrame)
 	if data == nil {
 		return err
 	}
-	if answer && l.cancelled(resp.ID) {
+	if cancelled {
 		data = nil // it gets no answer
 	}
 	if !answer {
@@ -117,6 +126,9 @@ func (l *Line) Write(ctx context.Context, msg jsonrpc.Message) error {
 	}
 	return err
 }
+
+// SetBudget has messages that wait to be sent count in a budget. Call it before Connect.
+func (l *Line) SetBudget(b *budget.Budget) { l.out.memory = b }
 
 // WriteRaw implements [Conn].
 func (l *Line) WriteRaw(ctx context.Context, msg []byte) error {

@@ -11,8 +11,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
-
-	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
 // A lineInput takes the messages out of what the peer of a [Line] writes. One goroutine reads.
@@ -22,6 +20,7 @@ type lineInput struct {
 	server  bool         // the peer is a client
 	limit   int          // bytes of a message
 	reply   func([]byte) // sends a message, if there is room for it
+	say     func([]byte) // sends one to a client, which is read no further before there is room
 	junk    junk
 	joining joining
 	batches batches
@@ -66,13 +65,25 @@ func (l *lineInput) take(line []byte, env *Envelope) error {
 	if !l.server {
 		return l.takeFromServer(line, env)
 	}
-	bad := l.accept(line, env)
-	if bad == nil {
-		l.junk.message()
-		return nil
+	for len(line) > 0 { // some clients leave out the end of the line between two messages
+		one, scanned := line, env.Scan(line)
+		if line = nil; !scanned {
+			if line = beyond(one); len(line) > 0 {
+				one = one[:len(one)-len(line)]
+				scanned = env.Scan(one)
+			}
+		}
+		bad := l.accept(one, env, scanned)
+		if bad == nil {
+			l.junk.message()
+			continue
+		}
+		l.refuse(one, env, bad)
+		if err := l.junk.add(one, bad); err != nil {
+			return err
+		}
 	}
-	l.refuse(line, env, bad)
-	return l.junk.add(line, bad)
+	return nil
 }
 
 // takeFromServer takes from a line what a server surely meant.
@@ -172,29 +183,46 @@ func (l *lineInput) tooLarge(large *TooLargeError) {
 	}
 }
 
-// accept queues what one line of a client holds. The error is the reason why it could not be read.
-func (l *lineInput) accept(line []byte, env *Envelope) error {
+// accept queues what one line of a client holds, for which [Envelope.Scan] was called. The error is
+// the reason why it could not be read.
+func (l *lineInput) accept(line []byte, env *Envelope, scanned bool) error {
 	ctx := context.Background() // a push ends with the connection
 	if !utf8.Valid(line) {
-		env.Scan(line)
 		return &jsonrpc.Error{Code: jsonrpc.CodeParseError, Message: "parse error: invalid UTF-8"}
 	}
 	if line[0] == '[' {
 		*env = Envelope{}
+		if l.full() {
+			l.say(l.tooMany(nil))
+			return nil
+		}
 		msgs, err := l.batches.parse(line)
 		for _, msg := range msgs {
-			_ = l.push(ctx, msg) // fails only when the connection has ended
+			if resp, ok := msg.(*jsonrpc.Response); ok && env.fill(resp) == nil {
+				if out, ours := l.answer(env.Encode(), env); ours {
+					msg = out
+				}
+			}
+			if msg != nil {
+				_ = l.push(ctx, msg) // fails only when the connection has ended
+			}
 		}
 		return err
 	}
-	msg, err := l.receive(line, env, env.Scan(line))
+	msg, err := l.receive(line, env, scanned)
 	if err != nil || msg == nil {
 		return err
 	}
 	if req, ok := msg.(*jsonrpc.Request); ok {
+		if req.IsCall() && l.full() {
+			l.say(ShowID(l.tooMany(env.ID)))
+			return nil
+		}
 		l.batches.seen(req)
 	}
-	_ = l.push(ctx, msg) // as above
+	if errors.Is(l.push(ctx, msg), errInUse) { // else as above
+		l.say(InUse([]byte(env.IDText())))
+	}
 	return nil
 }
 
@@ -210,11 +238,9 @@ func (l *lineInput) refuse(line []byte, env *Envelope, why error) {
 			env.ID = nil // neither a number nor a string
 		}
 	}
-	code := int64(jsonrpc.CodeParseError)
-	if we := (*jsonrpc.Error)(nil); errors.As(why, &we) && we.Code != 0 {
-		code = we.Code
-	} else if rawjson.Valid(line) {
-		code = jsonrpc.CodeInvalidRequest
+	rpc, ours := why.(*jsonrpc.Error) //nolint:errorlint // the SDK's is wrapped in words of Go
+	if !ours {
+		rpc = notMessage(line, why)
 	}
-	l.reply(ShowID(errorReply(env.ID, code, "%v", why)))
+	l.reply(ShowID(errorReply(env.ID, rpc.Code, "%s", rpc.Message)))
 }

@@ -305,7 +305,13 @@ func TestLineGarbage(t *testing.T) {
 			{`{"jsonrpc":"2.0","id":1,`, `"id":1,"error":{"code":-32700,`},
 			{`{"jsonrpc":"2.0","id":7,"method":"x","params":{"a":"` + "\xff" + `"}}`, `"id":7,"error":{"code":-32700,`},
 			{`{"id":1,"method":"x"}`, `"error":{"code":-32600,`},
-			{`{"jsonrpc":"2.0","id":{},"method":"x"}`, `"id":null,"error":{"code":-32700,`},
+			{`{"jsonrpc":"2.0","id":{},"method":"x"}`,
+				`"id":null,"error":{"code":-32600,"message":"its id is neither a string nor a number"}`},
+			{`{"jsonrpc":"2.0","id":1,"method":5}`, `"id":1,"error":{"code":-32600,"message":"its method is no string"}`},
+			{`5`, `"id":null,"error":{"code":-32600,"message":"it is no JSON object"}`},
+			{`[]x`, `"id":null,"error":{"code":-32600,`},
+			{``, `"id":null,"error":{"code":-32700,"message":"it is not JSON: `}, // the rest of the line before
+
 			{`[]`, `"id":null,"error":{"code":-32600,`},
 			{`[{"jsonrpc":"2.0","id":1,"method":"a"},{"jsonrpc":"2.0","id":1,"method":"a"}]`,
 				`"id":null,"error":{"code":-32600,`},
@@ -403,12 +409,13 @@ func TestLineHook(t *testing.T) {
 	})
 	mine, yours := `{"jsonrpc":"2.0","id":1,"method":"mine"}`, `{"jsonrpc":"2.0","id":2,"method":"yours"}`
 	send(t, in, mine+"\r\n["+mine+"]\n"+`{"jsonrpc":"2.0","id":3,"method":"m\u0069ne"}`+"\n"+yours+"\n")
-	for _, want := range []string{"mine", "mine", "yours"} { // from the batch, escaped, and not the hook's
+	for _, want := range []string{"mine", "yours"} { // from the batch, and not the hook's
 		if m, err := l.Read(t.Context()); err != nil || m.(*jsonrpc.Request).Method != want {
 			t.Fatalf("%v, %v", m, err)
 		}
 	}
-	if got := strings.Join(seen, "|"); got != mine+"|"+yours {
+	escaped := `{"jsonrpc":"2.0","id":3,"method":"mine"}` // as the SDK reads it
+	if got := strings.Join(seen, "|"); got != mine+"|"+escaped+"|"+yours {
 		t.Errorf("the hook saw %s", got)
 	}
 	if err := l.WriteRaw(t.Context(), []byte(`{"raw":true}`)); err != nil {
@@ -606,4 +613,34 @@ func TestLineSendsItsLastAnswer(t *testing.T) {
 			t.Fatalf("%d of 2 answers were sent", n)
 		}
 	}
+}
+
+// How long a request waits for what stands before it is measured where it is asked for, the wait
+// for room included.
+func TestTraceMeasuresTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOutbox("", "", 4)
+		traces := []*Trace{new(Trace), new(Trace), new(Trace)}
+		traces[1].Time()
+		traces[2].Time()
+		for _, trace := range traces[:2] {
+			if err := o.put(t.Context(), trace, []byte("ab")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		go func() { _ = o.put(t.Context(), traces[2], []byte("ab")) }() // there is no room yet
+		synctest.Wait()
+		for _, want := range []string{"abab", "ab"} {
+			time.Sleep(time.Second)
+			if b := o.take(); string(b.data) != want {
+				t.Errorf("taken: %s", b.data)
+			}
+			synctest.Wait()
+		}
+		for i, want := range []time.Duration{0, time.Second, 2 * time.Second} {
+			if got := traces[i].Waited(); got != want {
+				t.Errorf("message %d waited %v, want %v", i, got, want)
+			}
+		}
+	})
 }

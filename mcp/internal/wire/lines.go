@@ -39,6 +39,8 @@ func Lines(r io.Reader, limit int) iter.Seq2[[]byte, error] {
 type lineReader struct {
 	r       io.Reader
 	limit   int    // bytes of a line, without its end
+	cr      bool   // a carriage return ends a line too, as in event streams
+	afterCR bool   // the last line ended with one, and a line feed belongs to it
 	buf     []byte // what was read; from start on it was not returned yet
 	start   int
 	scanned int // bytes after start that hold no end of a line
@@ -69,8 +71,8 @@ func (l *lineReader) next() ([]byte, error) {
 		l.start = 0
 	}
 	for {
-		rest := l.buf[l.start:]
-		i := bytes.IndexByte(rest[l.scanned:], '\n')
+		rest := l.rest()
+		i := l.end(rest[l.scanned:])
 		if i >= 0 {
 			line := rest[:l.scanned+i+1]
 			l.start, l.scanned = l.start+len(line), 0
@@ -88,6 +90,33 @@ func (l *lineReader) next() ([]byte, error) {
 			return nil, l.err
 		}
 	}
+}
+
+// rest is what was read and not returned.
+func (l *lineReader) rest() []byte {
+	if l.afterCR && l.start < len(l.buf) {
+		if l.afterCR = false; l.buf[l.start] == '\n' {
+			l.start++
+		}
+	}
+	return l.buf[l.start:]
+}
+
+// end is where a line ends in b; negative: not there. It must be taken as the end.
+func (l *lineReader) end(b []byte) int {
+	i := bytes.IndexByte(b, '\n')
+	if !l.cr {
+		return i
+	}
+	before := b
+	if i >= 0 {
+		before = b[:i]
+	}
+	if j := bytes.IndexByte(before, '\r'); j >= 0 {
+		l.afterCR = true
+		return j
+	}
+	return i
 }
 
 // check is the error for a whole line that is too long.
@@ -108,7 +137,7 @@ func (l *lineReader) skip() error {
 	large := &TooLargeError{Limit: l.limit, Inbound: true}
 	for {
 		rest := l.buf[l.start:]
-		end := bytes.IndexByte(rest, '\n')
+		end := l.end(rest)
 		if end < 0 {
 			end = len(rest)
 		}

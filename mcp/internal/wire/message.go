@@ -2,11 +2,16 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+
+	"github.com/openmas/openmas/mcp/internal/rawjson"
 )
 
 // decode turns raw into an SDK message; raw may be reused after. The common shapes are built from
@@ -19,6 +24,81 @@ func decode(raw []byte, env *Envelope, scanned bool) (jsonrpc.Message, error) {
 		}
 	}
 	return jsonrpc.DecodeMessage(bytes.Clone(raw))
+}
+
+var errMore = errors.New("more follows the message, and there is one at a time")
+
+// beyond is what follows the JSON value that data begins with.
+func beyond(data []byte) []byte {
+	n := rawjson.Prefix(data)
+	if n < 0 {
+		return nil
+	}
+	return bytes.TrimSpace(data[n:])
+}
+
+// notMessage is what is wrong with data that the SDK's decoder refuses for the reason why, whose
+// words are Go's, and the code for it.
+func notMessage(data []byte, why error) *jsonrpc.Error {
+	code := int64(jsonrpc.CodeInvalidRequest)
+	var odd string
+	switch text := bytes.TrimSpace(data); {
+	case errors.Is(why, errMore):
+		code, odd = jsonrpc.CodeParseError, why.Error()
+	case !json.Valid(data):
+		code, odd = jsonrpc.CodeParseError, notDecodable(data, why).Error()
+	case text[0] != '{':
+		odd = errNoObject.Error()
+	case strings.Contains(why.Error(), "nesting"):
+		code, odd = jsonrpc.CodeParseError, "it is nested too deeply"
+	default:
+		odd = oddMember(text)
+	}
+	return &jsonrpc.Error{Code: code, Message: cmp.Or(odd, "it is no message of JSON-RPC")}
+}
+
+// oddMember is what is wrong with a member of a message.
+func oddMember(object []byte) (odd string) {
+	var m map[string]json.RawMessage
+	if json.Unmarshal(object, &m) != nil {
+		return ""
+	}
+	is := func(name, kinds string) bool {
+		v := m[name]
+		return len(v) == 0 || strings.IndexByte(kinds+"n", v[0]) >= 0
+	}
+	switch {
+	case string(m["jsonrpc"]) != `"2.0"`:
+		return `its jsonrpc is not "2.0"`
+	case !is("method", `"`):
+		return "its method is no string"
+	case !is("id", `"-0123456789`):
+		return "its id is neither a string nor a number"
+	case !is("error", "{"):
+		return "its error is no object"
+	}
+	return ""
+}
+
+// Refusal is the answer to what a client posted and is no message, or more than one; nil for a
+// message and for a batch.
+func Refusal(data []byte) []byte {
+	var why error
+	switch text := bytes.TrimSpace(data); {
+	case len(text) == 0:
+		return nil
+	case !utf8.Valid(text):
+		return errorReply(nil, jsonrpc.CodeParseError, "parse error: invalid UTF-8")
+	case len(beyond(text)) > 0:
+		why = errMore
+	case text[0] != '[' || !json.Valid(text):
+		_, why = jsonrpc.DecodeMessage(bytes.Clone(data))
+	}
+	if why == nil {
+		return nil
+	}
+	rpc := notMessage(data, why)
+	return errorReply(nil, rpc.Code, "%s", rpc.Message)
 }
 
 // message builds the SDK's message. It is nil where the SDK's decoder might decide otherwise.

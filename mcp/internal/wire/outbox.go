@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"sync"
+
+	"github.com/openmas/openmas/mcp/internal/budget"
 )
 
 // outbox is the bounded queue of one stream's outgoing messages. Any number of writers put; one
@@ -13,6 +15,9 @@ type outbox struct {
 	prefix, suffix string        // around each message
 	limit          int           // bytes queued before writers wait; one message of any size always fits an empty queue
 	wake           chan struct{} // holds a token when there is something to take, or the outbox has closed
+	// memory is charged for messages from when they are put until they were sent; nil: there is no
+	// bound. It is not changed any more once messages come.
+	memory *budget.Budget
 
 	mu    sync.Mutex
 	queue batchOut
@@ -23,8 +28,9 @@ type outbox struct {
 
 // batchOut is a run of messages and, for those with a Trace, where each stands in it.
 type batchOut struct {
-	data  []byte
-	marks []mark
+	data    []byte
+	marks   []mark
+	charged int // bytes of memory
 }
 
 type mark struct {
@@ -40,6 +46,8 @@ func newOutbox(prefix, suffix string, limit int) *outbox {
 // put queues one message. Errors are NotSentErrors.
 func (o *outbox) put(ctx context.Context, t *Trace, msg []byte) error {
 	n := len(o.prefix) + len(msg) + len(o.suffix)
+	t.queue()
+	o.memory.Take(n)
 	o.mu.Lock()
 	for !o.fits(n) {
 		if o.room == nil {
@@ -50,12 +58,19 @@ func (o *outbox) put(ctx context.Context, t *Trace, msg []byte) error {
 		select {
 		case <-room:
 		case <-ctx.Done():
+			o.memory.Release(n)
 			return &NotSentError{Cause: ctx.Err()}
 		}
 		o.mu.Lock()
 	}
 	defer o.mu.Unlock()
-	return o.add(t, msg)
+	err := o.add(t, msg)
+	if err != nil {
+		o.memory.Release(n)
+	} else if n >= budget.Small {
+		o.queue.charged += n
+	}
+	return err
 }
 
 // tryPut is put for a message that may be lost: it does not wait.
@@ -166,6 +181,7 @@ func (b *batchOut) cut(i int) {
 
 // sent notes that n bytes of a batch were written, and takes its memory back.
 func (o *outbox) sent(b batchOut, n int) {
+	o.memory.Release(b.charged)
 	for i := range b.marks {
 		if m := &b.marks[i]; m.start >= n {
 			m.trace.Undo(m.own)

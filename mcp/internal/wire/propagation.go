@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -52,27 +53,56 @@ func fitsHeader(v string) bool {
 // tracedMethods are those of requests that become calls of agents.
 var tracedMethods = []string{"tools/call", "prompts/get", "resources/read", "completion/complete"}
 
-// AddTraceHeaders is a message with the trace context of its POST's headers in its `_meta`, where
-// the message has none of its own. It is msg itself if there is nothing to add, or if it would be
-// longer than limit bytes.
-func AddTraceHeaders(msg []byte, h http.Header, limit int) []byte {
-	if h["Traceparent"] == nil && h["Baggage"] == nil {
-		return msg
+// The idempotency key of a tool's call: a header, as net/http spells it, and a member of `_meta`.
+const (
+	keyHeader = "Idempotency-Key"
+	KeyMember = "openmas/key"
+)
+
+// errKey says that a call cannot have the idempotency key of its header. It must not run without.
+var errKey = errors.New("the header Idempotency-Key is for one message that calls a tool, has one value, and must not " +
+	"differ from openmas/key in _meta")
+
+// AddHeaders is a message with what its POST's headers say of a call in its `_meta`, where the
+// message does not say it itself: the trace context and, of a tool's call, the idempotency key. It
+// is msg itself if there is nothing to add, or if it would be longer than limit bytes. The error is
+// that of a key that cannot be added.
+func AddHeaders(msg []byte, h http.Header, limit int) ([]byte, error) {
+	keys := h[keyHeader]
+	if keys == nil && h["Traceparent"] == nil && h["Baggage"] == nil {
+		return msg, nil
 	}
+	out, keyed := addHeaders(msg, h)
+	if keys != nil && (!keyed || len(out) > limit) {
+		return nil, errKey
+	}
+	if out == nil || len(out) > limit {
+		return msg, nil
+	}
+	return out, nil
+}
+
+// addHeaders returns nil if there is nothing to add. keyed: the message has the idempotency key, or
+// can have none.
+func addHeaders(msg []byte, h http.Header) (out []byte, keyed bool) {
 	o, ok := readOnce(msg)
 	method, _ := rawjson.Unquote(o.Get("method"))
 	if !ok || !slices.Contains(tracedMethods, method) {
-		return msg
+		return nil, ok && method != "tools/call"
 	}
 	params, ok := readOnce(o.Get("params"))
 	if !ok {
-		return msg
+		return nil, false
 	}
 	meta, ok := readOnce(params.Get("_meta"))
 	if !ok {
-		return msg
+		return nil, false
 	}
-	own, changed := meta.Get(TraceParent) != nil, false
+	changed := false
+	if keyed = true; method == "tools/call" && h[keyHeader] != nil {
+		changed, keyed = addKey(&meta, h[keyHeader])
+	}
+	own := meta.Get(TraceParent) != nil
 	for _, t := range traceHeaders {
 		v := strings.Join(h[t.header], ",")
 		if !fitsHeader(v) || meta.Get(t.member) != nil || own && t.member != Baggage {
@@ -81,13 +111,30 @@ func AddTraceHeaders(msg []byte, h http.Header, limit int) []byte {
 		meta.Set(t.member, rawjson.AppendQuote(nil, v))
 		changed = true
 	}
+	if !changed {
+		return nil, keyed
+	}
 	params.Set("_meta", meta.Raw())
 	o.Set("params", params.Raw())
-	out := o.Raw()
-	if !changed || len(out) > limit {
-		return msg
+	return o.Raw(), keyed
+}
+
+// addKey adds the idempotency key, which may be a string of structured headers (RFC 9651): in
+// quotes. ok is false for one that the message must not go on without.
+func addKey(meta *jsonedit.Object, values []string) (changed, ok bool) {
+	if len(values) != 1 || !fitsHeader(values[0]) {
+		return false, false
 	}
-	return out
+	key := values[0]
+	if text, quoted := rawjson.Unquote([]byte(key)); quoted {
+		key = text
+	}
+	if own := meta.Get(KeyMember); own != nil {
+		text, _ := rawjson.Unquote(own)
+		return false, text == key
+	}
+	meta.Set(KeyMember, rawjson.AppendQuote(nil, key))
+	return true, key != ""
 }
 
 // readOnce reads an object; ok is false for what is not one, or has a key twice. nil is an empty

@@ -61,8 +61,43 @@ func TestAddTraceHeaders(t *testing.T) {
 		if c.want == "" {
 			c.want = c.in
 		}
-		if got := string(AddTraceHeaders([]byte(c.in), c.h, 1000)); got != c.want {
-			t.Errorf("%s: got  %s\nwant %s", c.name, got, c.want)
+		if got, err := AddHeaders([]byte(c.in), c.h, 1000); string(got) != c.want || err != nil {
+			t.Errorf("%s: got  %s, %v\nwant %s", c.name, got, err, c.want)
+		}
+	}
+}
+
+func TestIdempotencyKeyHeader(t *testing.T) {
+	long := strings.Repeat("k", 300) // for the callee to refuse
+	for _, c := range []struct {
+		name, in string
+		values   []string
+		want     string // empty: it is refused
+	}{
+		{"a key", `{"method":"tools/call","params":{"name":"a"}}`, []string{"k-1"},
+			`{"method":"tools/call","params":{"name":"a","_meta":{"openmas/key":"k-1"}}}`},
+		{"in quotes", `{"method":"tools/call","params":{"_meta":{"x":1}}}`, []string{`"k 1"`},
+			`{"method":"tools/call","params":{"_meta":{"x":1,"openmas/key":"k 1"}}}`},
+		{"a long key", `{"method":"tools/call","params":{}}`, []string{long},
+			`{"method":"tools/call","params":{"_meta":{"openmas/key":"` + long + `"}}}`},
+		{"the same in the message", `{"method":"tools/call","params":{"_meta":{"openmas/key":"k"}}}`, []string{"k"},
+			`{"method":"tools/call","params":{"_meta":{"openmas/key":"k"}}}`},
+		{"another method", `{"method":"initialize","params":{}}`, []string{"k"}, `{"method":"initialize","params":{}}`},
+		{"another call", `{"method":"prompts/get","params":{}}`, []string{"k"}, `{"method":"prompts/get","params":{}}`},
+		{"an answer", `{"id":1,"result":{}}`, []string{"k"}, `{"id":1,"result":{}}`},
+		{"another in the message", `{"method":"tools/call","params":{"_meta":{"openmas/key":"l"}}}`, []string{"k"}, ""},
+		{"no text in the message", `{"method":"tools/call","params":{"_meta":{"openmas/key":1}}}`, []string{"1"}, ""},
+		{"two", `{"method":"tools/call","params":{}}`, []string{"k", "l"}, ""},
+		{"empty", `{"method":"tools/call","params":{}}`, []string{""}, ""},
+		{"empty in quotes", `{"method":"tools/call","params":{}}`, []string{`""`}, ""},
+		{"odd params", `{"method":"tools/call","params":[]}`, []string{"k"}, ""},
+		{"a name twice", `{"method":"tools/call","method":"tools/call"}`, []string{"k"}, ""},
+		{"a batch", `[{"method":"tools/call","params":{}}]`, []string{"k"}, ""},
+		{"no room", `{"method":"tools/call","params":{"x":"` + strings.Repeat("x", 950) + `"}}`, []string{"k"}, ""},
+	} {
+		got, err := AddHeaders([]byte(c.in), http.Header{"Idempotency-Key": c.values}, 1000)
+		if string(got) != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%s: got  %s, %v\nwant %s", c.name, got, err, c.want)
 		}
 	}
 }

@@ -121,7 +121,7 @@ func (c *SSEClient) dial() error {
 		return doError(r, err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return readHTTPError(op(r), resp)
+		return readHTTPError(r, resp)
 	}
 	fail := func(err error) error {
 		return errors.Join(err, resp.Body.Close())
@@ -139,7 +139,7 @@ func (c *SSEClient) dial() error {
 		return fail(fmt.Errorf("waiting for the endpoint event: %w", err))
 	}
 	if name != "endpoint" {
-		return fail(fmt.Errorf("the first event is %q, not the endpoint", name))
+		return fail(fmt.Errorf("the first event is %q, not the endpoint: %.200q", name, data))
 	}
 	endpoint, err := resp.Request.URL.Parse(string(data))
 	if err != nil {
@@ -187,10 +187,10 @@ func (c *SSEClient) readAll(events *EventReader) error {
 			continue
 		case err != nil:
 			return fmt.Errorf("the event stream from %s broke: %w", bare(c.url), err)
-		case name != "" && name != "message":
+		}
+		if data = bytes.TrimPrefix(bytes.TrimSpace(data), byteOrderMark); !IsMessage(name, data) {
 			continue
 		}
-		data = bytes.TrimPrefix(bytes.TrimSpace(data), byteOrderMark)
 		if err = c.accept(c.ctx, data, &env); err == nil {
 			junk.message()
 		} else if err = junk.add(data, err); err != nil {

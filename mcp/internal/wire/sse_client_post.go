@@ -66,7 +66,7 @@ func (c *SSEClient) post(ctx context.Context, t *Trace, data []byte) error {
 		err := c.answerInReceipt(data, resp)
 		return errors.Join(err, resp.Body.Close())
 	}
-	he := readHTTPError(op(r), resp)
+	he := readHTTPError(r, resp)
 	t.responded(he)
 	if EndsSession(he.Status) {
 		// Not wrapped: this error ends other calls too, and those were not refused.
@@ -113,7 +113,7 @@ func (c *SSEClient) do(r *http.Request) (*http.Response, error) {
 		return c.http.Do(r)
 	}
 	resp, err := c.http.Transport.RoundTrip(r)
-	if err != nil || resp.StatusCode < 300 || resp.StatusCode >= 400 {
+	if err != nil || resp.StatusCode < 300 || resp.StatusCode >= 400 || IsDeadRedirect(r, resp) {
 		return resp, err
 	}
 	again := r.Clone(r.Context())

@@ -8,11 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"mime"
 	"net/http"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,7 +18,9 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/openmas/openmas/internal/stack"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/budget"
 )
 
 // SSEServer serves the HTTP+SSE transport of protocol 2024-11-05: GET …/sse opens a session, POST
@@ -201,7 +201,7 @@ func (s *SSEServer) ended() {
 func (s *SSEServer) start(c *SSEConn) (session *sdk.ServerSession, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.o.Logger.Error("panic while starting an SSE session", "panic", p, "stack", string(debug.Stack()))
+			s.o.Logger.Error("panic while starting an SSE session", "panic", p, "stack", stack.OfPanic())
 			err = errors.New("internal error")
 		}
 	}()
@@ -251,25 +251,42 @@ func (s *SSEServer) post(w http.ResponseWriter, r *http.Request, prefix string, 
 	}()
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(s.o.ReadTimeout)) // without deadlines in w, the server's apply
-	body := io.Reader(r.Body)
-	if n := r.ContentLength; n < 0 || n > int64(s.o.MaxBody) {
-		body = http.MaxBytesReader(w, r.Body, int64(s.o.MaxBody))
-	}
-	if _, err := buf.ReadFrom(body); err != nil {
-		if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+	body, held, err := s.readBody(w, r, buf, c.out.memory)
+	c.out.memory.Release(held) // from now on its call has it
+	if err != nil {
+		large, exhausted := (*http.MaxBytesError)(nil), (*budget.ExhaustedError)(nil)
+		switch {
+		case errors.As(err, &exhausted):
+			refuseJSON(w, http.StatusServiceUnavailable, 2*time.Second, "resource_exhausted: "+err.Error())
+		case errors.As(err, &large):
 			http.Error(w, fmt.Sprintf("the body exceeds %d bytes, the limit", s.o.MaxBody),
 				http.StatusRequestEntityTooLarge)
-		} else {
+		default:
 			http.Error(w, "cannot read the body", http.StatusBadRequest)
 		}
 		return
 	}
 	_ = rc.SetReadDeadline(time.Time{})
-	if status, err := c.deliver(r, bytes.TrimSpace(buf.Bytes())); err != nil {
+	if status, err := c.deliver(r, bytes.TrimSpace(body)); err != nil {
 		http.Error(w, err.Error(), status)
 		return
 	}
 	// without a body: clients that do not read one, as the official SDK's, would need a new
 	// connection for each message
 	w.WriteHeader(http.StatusAccepted)
+}
+
+// readBody reads a body, a small one into buf. The caller releases held bytes of memory, also with
+// an error.
+func (s *SSEServer) readBody(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer, memory *budget.Budget) (
+	body []byte, held int, err error) {
+	switch n := r.ContentLength; {
+	case n < 0 || n > int64(s.o.MaxBody):
+		return memory.Read(http.MaxBytesReader(w, r.Body, int64(s.o.MaxBody)), -1)
+	case n < budget.Small:
+		_, err = buf.ReadFrom(r.Body)
+		return buf.Bytes(), 0, err
+	default:
+		return memory.Read(r.Body, int(n))
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"sync/atomic"
@@ -18,6 +19,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/budget"
 )
 
 // SSEServerOptions configures an [SSEServer]. Zero values select the defaults.
@@ -30,6 +32,7 @@ type SSEServerOptions struct {
 	MaxFrame        int           // bytes of an outgoing message; DefaultMaxFrame
 	MaxQueue        int           // bytes that wait for a client before writers wait too; 256 KiB
 	MaxSessions     int           // 1000
+	MaxUnanswered   int           // requests of a session without an answer, more are refused; 0: any number
 	CommentInterval time.Duration // of silence, then a comment is sent; 15 s
 	WriteTimeout    time.Duration // for a client to take 64 KiB or one event, or lose its session; 30 s
 	ReadTimeout     time.Duration // for the body of a POST; 30 s
@@ -57,6 +60,7 @@ func newSSEConn(o *SSEServerOptions, r *http.Request, id, prefix string, identit
 	c := &SSEConn{o: o, req: r, id: id, prefix: prefix, identity: identity,
 		out: newOutbox("event: message\ndata: ", "\n\n", o.MaxQueue)}
 	c.init(o.Logger)
+	c.unanswered = o.MaxUnanswered
 	c.lastUse.Store(time.Now().UnixNano())
 	return c
 }
@@ -123,16 +127,21 @@ func (c *SSEConn) SessionID() string { return c.id[:8] }
 // Write implements [sdk.Connection]: it queues an event, and waits for room no longer than ctx and
 // the session last.
 func (c *SSEConn) Write(ctx context.Context, msg jsonrpc.Message) error {
+	cancelled := false
 	if resp, ok := msg.(*jsonrpc.Response); ok {
 		c.lastUse.Store(time.Now().UnixNano())
-		defer c.answered(resp.ID)
+		cancelled = c.answering(resp.ID)
+		defer c.Release()
 	}
 	data, t, err := c.outbound(ctx, msg, c.o.MaxFrame)
-	if resp, ok := msg.(*jsonrpc.Response); data == nil || ok && c.cancelled(resp.ID) {
+	if data == nil || cancelled {
 		return err
 	}
 	return errors.Join(err, c.out.put(ctx, t, data))
 }
+
+// SetBudget has messages that wait to be sent count in a budget. Call it before Connect.
+func (c *SSEConn) SetBudget(b *budget.Budget) { c.out.memory = b }
 
 // WriteRaw implements [Conn].
 func (c *SSEConn) WriteRaw(ctx context.Context, msg []byte) error {
@@ -155,6 +164,14 @@ func (c *SSEConn) kill(err error) {
 	c.abort(err)
 }
 
+// Unused says since when there was no POST and no answer; ok is false while a call is in flight.
+func (c *SSEConn) Unused() (since time.Time, ok bool) {
+	return time.Unix(0, c.lastUse.Load()), c.InFlight() == 0
+}
+
+// EndUnused ends the session, unless a call is in flight.
+func (c *SSEConn) EndUnused(why error) bool { return c.abortIdle(why) }
+
 // deliver queues the message of one POST for the SDK. status is that of a refusal.
 func (c *SSEConn) deliver(r *http.Request, body []byte) (status int, err error) {
 	if err := c.Err(); err != nil {
@@ -165,10 +182,16 @@ func (c *SSEConn) deliver(r *http.Request, body []byte) (status int, err error) 
 	}
 	c.lastUse.Store(time.Now().UnixNano())
 	var env Envelope
-	body = AddTraceHeaders(body, r.Header, c.o.MaxBody)
-	msg, err := c.receive(body, &env, env.Scan(body))
+	if body, err = AddHeaders(body, r.Header, c.o.MaxBody); err != nil {
+		return http.StatusBadRequest, err
+	}
+	scanned := env.Scan(body)
+	if !scanned && len(beyond(body)) > 0 {
+		return http.StatusBadRequest, fmt.Errorf("the body is not a JSON-RPC message: %w", errMore)
+	}
+	msg, err := c.receive(body, &env, scanned)
 	if err != nil {
-		return http.StatusBadRequest, fmt.Errorf("the body is not a JSON-RPC message: %w", err)
+		return http.StatusBadRequest, fmt.Errorf("the body is not a JSON-RPC message: %w", notMessage(body, err))
 	}
 	if msg == nil {
 		return 0, nil
@@ -180,7 +203,15 @@ func (c *SSEConn) deliver(r *http.Request, body []byte) (status int, err error) 
 		return 0, nil
 	}
 	extra(msg, r)
-	if err := c.push(r.Context(), msg); err != nil {
+	if req, ok := msg.(*jsonrpc.Request); ok && req.IsCall() && c.full() {
+		return http.StatusServiceUnavailable, fmt.Errorf("%d requests of this session have no answer yet, or their "+
+			"answers were not read", c.unanswered)
+	}
+	err = c.push(r.Context(), msg)
+	if errors.Is(err, errInUse) {
+		err = c.out.put(r.Context(), nil, InUse([]byte(env.IDText())))
+	}
+	if err != nil {
 		return http.StatusNotFound, fmt.Errorf("the session has ended: %w", err)
 	}
 	return 0, nil
@@ -254,9 +285,14 @@ func timer(d time.Duration) *time.Timer {
 }
 
 // extra lets a tool see the headers and the token of the POST that called it, as it does on
-// streamable HTTP.
+// streamable HTTP, beside what the connection has noted.
 func extra(msg jsonrpc.Message, r *http.Request) {
 	if req, ok := msg.(*jsonrpc.Request); ok {
-		req.Extra = &sdk.RequestExtra{Header: r.Header, TokenInfo: auth.TokenInfoFromContext(r.Context())}
+		h := r.Header.Clone()
+		h.Del(IDHeader)
+		if noted, ok := req.Extra.(*sdk.RequestExtra); ok {
+			maps.Copy(h, noted.Header)
+		}
+		req.Extra = &sdk.RequestExtra{Header: h, TokenInfo: auth.TokenInfoFromContext(r.Context())}
 	}
 }

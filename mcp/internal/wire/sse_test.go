@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -491,6 +492,25 @@ func TestEventReader(t *testing.T) {
 		strings.Repeat("data: xxxxxxxxxx\n", 11) + "\n"} {
 		if _, _, err := NewEventReader(strings.NewReader(large), 100).Next(); !errors.As(err, new(*TooLargeError)) {
 			t.Errorf("over the limit: %v", err)
+		}
+	}
+}
+
+// Each of the three line ends is one, wherever a read ends.
+func TestLineEndsOfEvents(t *testing.T) {
+	for _, end := range []string{"\n", "\r\n", "\r"} {
+		stream := strings.ReplaceAll("data: 1\ndata: 2\n\nevent: a\ndata: "+strings.Repeat("x", 200)+
+			"\n\ndata: 3\n\n", "\n", end)
+		for name, in := range map[string]io.Reader{"at once": strings.NewReader(stream),
+			"in bytes": iotest.OneByteReader(strings.NewReader(stream))} {
+			r := NewEventReader(in, 100)
+			_, first, err := r.Next()
+			got := string(first)
+			_, _, large := r.Next()
+			_, last, err2 := r.Next()
+			if err != nil || err2 != nil || got != "1\n2" || !errors.As(large, new(*TooLargeError)) || string(last) != "3" {
+				t.Errorf("%q %s: %q, %v; %v; %q, %v", end, name, got, err, large, last, err2)
+			}
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 )
@@ -23,6 +24,10 @@ import (
 type Trace struct {
 	// RequestID is the request's, once it was given one; 0: it was not.
 	RequestID atomic.Int64
+
+	timed  atomic.Bool               // how long the request waits in a queue is asked for
+	queued atomic.Pointer[time.Time] // since when it does
+	waited atomic.Int64              // how long it did, in nanoseconds
 
 	state atomic.Int32
 	late  atomic.Bool // nobody asks before the request has returned
@@ -74,7 +79,8 @@ func (t *Trace) Sent() bool {
 	return !t.state.CompareAndSwap(traceIdle, traceRevoked) && t.state.Load() == traceSent
 }
 
-// HTTPError is the last HTTP answer to the request if it has status 400 or above, else nil. A sent
+// HTTPError is the last HTTP answer to the request if it has status 400 or above, or
+// is a redirect that is not followed, else nil. A sent
 // request that was [HTTPError.Refused] did not run.
 func (t *Trace) HTTPError() *HTTPError {
 	t.mu.Lock()
@@ -90,7 +96,7 @@ func (t *Trace) responded(e *HTTPError) {
 	}
 }
 
-// A StandIn makes of a result that is kept what the SDK gets in its place.
+// A StandIn makes of a result what the SDK gets in its place.
 type StandIn func(result json.RawMessage) json.RawMessage
 
 // KeepAnswer makes the connection keep the answer to the next request, for [Trace.Answer]. The SDK
@@ -148,10 +154,27 @@ func (e *Envelope) Response(id int64, t *Trace) *jsonrpc.Response {
 	return out
 }
 
+// Time has the time that the request waits in a queue measured, for [Trace.Waited].
+func (t *Trace) Time() { t.timed.Store(true) }
+
+// Waited is how long the request waited in a queue until it was written.
+func (t *Trace) Waited() time.Duration { return time.Duration(t.waited.Load()) }
+
+// queue notes that the request waits from now on.
+func (t *Trace) queue() {
+	if t != nil && t.timed.Load() {
+		now := time.Now()
+		t.queued.Store(&now)
+	}
+}
+
 // Claim implements [post.Evidence]. Everything that writes the request calls it first.
 func (t *Trace) Claim() (own, ok bool) {
 	if t == nil {
 		return false, true
+	}
+	if since := t.queued.Load(); since != nil {
+		t.waited.Store(int64(time.Since(*since)))
 	}
 	own = t.state.CompareAndSwap(traceIdle, traceSent)
 	return own, own || t.state.Load() == traceSent

@@ -29,12 +29,14 @@ const (
 )
 
 // A Hook gets each inbound message before the SDK, whole and with its envelope; both are valid only
-// during the call. True means that the hook took the message, and the SDK does not get it. Requests
-// and notifications with an unusual envelope go to the SDK only, and so does what a server receives
-// in a batch. Answers always come to the hook first, since only it may know their requests.
+// during the call. True means that the hook took the message, and the SDK does not get it. Else the
+// SDK gets it with the params or the result that the hook left in the envelope. A message with an
+// unusual envelope comes as the SDK reads it. Of a batch that a server receives, only the answers
+// come.
 //
 // The goroutine that reads calls the hook (on [SSEConn] and [SSEClient], those of concurrent POSTs
-// as well): it must not block, and must not close the connection or call its SDK session.
+// as well): it must not block, except to answer a peer that asks for more than it reads the answers
+// of, and must not close the connection or call its SDK session.
 type Hook func(raw []byte, env *Envelope) (taken bool)
 
 // Conn is what all connections of this package have in common. Its methods may be called
@@ -49,9 +51,12 @@ type Conn interface {
 	// are those of Write.
 	WriteRaw(ctx context.Context, msg []byte) error
 	// Hold counts a call in flight that the SDK does not know, because a hook took it; Release ends
-	// it. [LineOptions.Linger] and [SSEServerOptions.Lifetime] wait for these calls too.
-	Hold()
+	// it. False: it is not counted, since so many requests have no answer yet that it is to be
+	// refused. [LineOptions.Linger] and [SSEServerOptions.Lifetime] wait for these calls too.
+	Hold() bool
 	Release()
+	// Busy reports whether a call with the id of a message is in flight on the SDK's side.
+	Busy(*Envelope) bool
 	// InFlight is the number of inbound calls whose answers are not queued yet.
 	InFlight() int
 	// Idle returns a channel that is closed at the next moment in which InFlight is 0.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"os"
 	"time"
@@ -73,12 +74,13 @@ func Authorize(t *client.Target, o project.OAuth) error {
 	return err
 }
 
-// Identify returns how to tell who a client of the gateway is; nil: everybody is anonymous.
-func Identify(g *project.Gateway) func(*http.Request) (server.Identity, error) {
+// Identify returns how to tell who a client of the gateway is; nil: everybody is anonymous. Those
+// who send wrong tokens are told later each time, and log hears of them.
+func Identify(g *project.Gateway, log *slog.Logger) func(*http.Request) (server.Identity, error) {
 	if g.Token == "" && len(g.Tokens) == 0 {
 		return nil
 	}
-	t := &Tokens{}
+	t := &Tokens{strangers: &strangers{log: log}}
 	for name, token := range g.Tokens {
 		t.grant(token, server.Identity{Identity: agent.Identity{User: name}})
 	}

@@ -16,6 +16,8 @@ import (
 type Tokens struct {
 	mu   sync.RWMutex
 	hash map[[sha256.Size]byte]server.Identity
+	// strangers are slowed down; nil: nobody is.
+	strangers *strangers
 }
 
 // Issue makes a token that stands for id.
@@ -42,11 +44,12 @@ func (t *Tokens) Identify(r *http.Request) (server.Identity, error) {
 	if !strings.EqualFold(scheme, "Bearer") {
 		return server.Identity{}, errors.New("this listener needs a bearer token")
 	}
+	token = strings.TrimSpace(token)
 	t.mu.RLock()
-	defer t.mu.RUnlock()
-	id, ok := t.hash[sha256.Sum256([]byte(strings.TrimSpace(token)))]
+	id, ok := t.hash[sha256.Sum256([]byte(token))]
+	t.mu.RUnlock()
 	if !ok {
-		return server.Identity{}, errors.New("the bearer token is not known")
+		return server.Identity{}, t.strangers.refuse(r, token)
 	}
 	return id, nil
 }

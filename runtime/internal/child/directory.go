@@ -82,7 +82,7 @@ func (d *directory) line(name string) (*line, error) {
 		nothing := func() agent.Info { return agent.Info{} }
 		l.chain = agent.Chain(attempt, d.tel.Client(telemetry.Hop{Communicator: project.OverHTTP}),
 			d.calls.Served(nothing),
-			calls.Limit(d.hello.Timeout))
+			calls.Limit(d.hello.Timeout, "the longest timeout in the project file"))
 		d.lines[name] = l
 	}
 	return l, nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/guard"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/supervise"
 	"github.com/openmas/openmas/runtime/project"
@@ -48,6 +49,7 @@ const maxHello = 4 << 20
 // back. It holds secrets.
 type Hello struct {
 	Version   int               `json:"openmas"`
+	Guard     guard.Mark        `json:"guard,omitempty"` // not an agent: the guard of those with the mark
 	Program   string            `json:"program,omitempty"`
 	Project   string            `json:"project"`
 	Process   string            `json:"process"` // the parent's

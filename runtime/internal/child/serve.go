@@ -13,6 +13,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/internal/guard"
 	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/internal/logs"
 	"github.com/openmas/openmas/mcp/server"
@@ -28,6 +29,9 @@ func Serve(ctx context.Context, types agent.Types, in io.Reader, out, errOut io.
 	h, in, err := ReadHello(in)
 	if err != nil {
 		return err
+	}
+	if h.Guard != "" {
+		return guard.Serve(h.Guard, in)
 	}
 	log := slog.New(logs.WithContext(logs.NewJSON(errOut, h.LogLevel),
 		telemetry.IDs))
@@ -47,7 +51,9 @@ func Serve(ctx context.Context, types agent.Types, in io.Reader, out, errOut io.
 	err = c.serve(ctx, types, in, out, errOut)
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	return errors.Join(err, dir.close(end), made.Close(end), tel.Shutdown(end))
+	err = errors.Join(err, dir.close(end), made.Close(end))
+	telemetry.End(end, log, tel.Shutdown)
+	return err
 }
 
 type child struct {

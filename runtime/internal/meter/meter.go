@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calls"
 )
 
 // maxTools bounds the tools of an agent that are counted each for itself.
@@ -88,14 +89,7 @@ func (m *Meter) End(t *Tool, tool string, took time.Duration, err error) {
 	}
 	t.failures.Add(1)
 	e := agent.AsError(err)
-	m.last.Store(&Failure{At: time.Now(), Tool: tool, Code: e.Code, Message: cut(e.Message)})
-}
-
-func cut(s string) string {
-	if len(s) <= maxMessage {
-		return s
-	}
-	return s[:maxMessage] + "…"
+	m.last.Store(&Failure{At: time.Now(), Tool: tool, Code: e.Code, Message: calls.Cut(e.Message, maxMessage)})
 }
 
 // Counts are the calls of one tool so far.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/openmas/openmas/agent"
 )
@@ -46,7 +47,7 @@ func TestMeter(t *testing.T) {
 				tool.Begin()
 				var err error
 				if n == 0 && i == 999 {
-					err = agent.Errorf(agent.CodeUnavailable, "%s", strings.Repeat("x", 2*maxMessage))
+					err = agent.Errorf(agent.CodeUnavailable, "x%s", strings.Repeat("é", maxMessage))
 				}
 				m.End(tool, name, time.Millisecond, err)
 			}
@@ -65,7 +66,8 @@ func TestMeter(t *testing.T) {
 	if len(counts) != 3 || calls != 8000 || failures != 1 {
 		t.Errorf("%d tools, %d calls, %d failures", len(counts), calls, failures)
 	}
-	if last == nil || last.Tool != "t0" || last.Code != agent.CodeUnavailable || len(last.Message) > maxMessage+3 {
+	if last == nil || last.Tool != "t0" || last.Code != agent.CodeUnavailable || len(last.Message) > maxMessage+30 ||
+		!utf8.ValidString(last.Message) {
 		t.Errorf("the last failure: %+v", last)
 	}
 }

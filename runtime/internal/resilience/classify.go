@@ -3,7 +3,11 @@
 // the load that broke the callee.
 package resilience
 
-import "github.com/openmas/openmas/agent"
+import (
+	"errors"
+
+	"github.com/openmas/openmas/agent"
+)
 
 // A Verdict is what to do about a failed attempt at a call.
 type Verdict int
@@ -18,6 +22,14 @@ const (
 	// run twice. The error goes to the caller.
 	Unsafe
 )
+
+// ErrWaited is in the error of a call that has waited for somebody to take it as long as a call
+// may: another attempt would wait anew.
+var ErrWaited = errors.New("nobody took the call while it waited")
+
+// ErrOpen is in the error of a call that a breaker refused: its point is that the caller knows at
+// once.
+var ErrOpen = errors.New("its breaker is open")
 
 // Classify judges the error of an attempt by its evidence alone: the code,
 // [agent.Error.NotExecuted] and [agent.Error.RetryAfter] of the [agent.Error] in it; never by its
@@ -42,10 +54,12 @@ const (
 // (*) if the callee gave a RetryAfter, else Final: without one the limit is not of load but of the
 // call itself (its size, its depth) and stays.
 //
+// An error that is an [ErrWaited] or an [ErrOpen] is Final as well.
+//
 // A key does not help where the callee answered: it would give its kept answer again. An error
 // without an [agent.Error] in it is Final: it is no evidence of anything.
 func Classify(err error, repeatable, keyed bool) Verdict {
-	if err == nil {
+	if err == nil || errors.Is(err, ErrWaited) || errors.Is(err, ErrOpen) {
 		return Final
 	}
 	e := agent.AsError(err)

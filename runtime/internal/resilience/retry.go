@@ -27,6 +27,9 @@ type Options struct {
 	// it failed. c is the call as it is tried, with its number, and may be changed. The attempt
 	// runs in the context that it returns; the function, if not nil, gets its end.
 	OnRetry func(ctx context.Context, c *agent.Call, waited time.Duration, cause error) (context.Context, func(error))
+	// OnHelped gets each call that succeeded with attempt n, from the second on, when it had taken
+	// took since its first one failed, and why that one did.
+	OnHelped func(ctx context.Context, c *agent.Call, n int, took time.Duration, first error)
 }
 
 // Retry makes calls again that failed in a way that [Classify] finds safe and worthwhile. It
@@ -75,6 +78,7 @@ func (r *retrier) again(ctx context.Context, c *agent.Call, err error) (*agent.R
 	repeatable := r.o.Repeatable != nil && r.o.Repeatable(c)
 	keyed := c.Key != "" && r.o.Keyed != nil && r.o.Keyed(c)
 	mayHaveRun := false
+	first, failed := err, time.Now()
 	for n := 1; ; n++ {
 		e := agent.AsError(err)
 		mayHaveRun = mayHaveRun || !e.NotExecuted
@@ -96,6 +100,9 @@ func (r *retrier) again(ctx context.Context, c *agent.Call, err error) (*agent.R
 		var res *agent.Result
 		res, err = r.retry(actx, release, c, n+1, time.Since(began), err)
 		if err == nil {
+			if r.o.OnHelped != nil {
+				r.o.OnHelped(ctx, c, n+1, time.Since(failed), first)
+			}
 			return res, nil
 		}
 	}
@@ -145,6 +152,7 @@ func lastError(err error, n int, mayHaveRun bool, why string) error {
 	}
 	out := agent.Errorf(last.Code, "%w", &tried{last, n, strings.TrimPrefix(last.Message+" ("+note+")", " ")})
 	out.RetryAfter, out.Details, out.Raw, out.Logged = last.RetryAfter, last.Details, last.Raw, last.Logged
+	out.RPCCode = last.RPCCode
 	out.NotExecuted = last.NotExecuted && !mayHaveRun
 	return out
 }

@@ -3,6 +3,7 @@ package resilience
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -67,7 +68,11 @@ func TestRetryBacksOffUntilItSucceeds(t *testing.T) {
 		var told []int
 		var ended []bool
 		var waits []time.Duration
-		r := newRetrier(p, Options{OnRetry: func(ctx context.Context, c *agent.Call, waited time.Duration,
+		helped := ""
+		r := newRetrier(p, Options{OnHelped: func(_ context.Context, c *agent.Call, n int, took time.Duration,
+			first error) {
+			helped += fmt.Sprintf("%s %d %v %v", c.ID, n, took, first)
+		}, OnRetry: func(ctx context.Context, c *agent.Call, waited time.Duration,
 			cause error) (context.Context, func(error)) {
 			if !errors.Is(cause, agent.CodeUnavailable) {
 				t.Errorf("attempt %d: %v", c.Attempt, cause)
@@ -89,6 +94,9 @@ func TestRetryBacksOffUntilItSucceeds(t *testing.T) {
 		}
 		if !slices.Equal(ended, []bool{false, false, true}) {
 			t.Errorf("attempts that succeeded: %v", ended)
+		}
+		if helped != "x 4 650ms "+refused.Error() {
+			t.Errorf("what helped: %q", helped)
 		}
 		for i, c := range s.calls {
 			if c.Attempt != i+1 || c.ID != "x" {

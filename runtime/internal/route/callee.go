@@ -11,6 +11,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/runtime/internal/budget"
 	"github.com/openmas/openmas/runtime/internal/meter"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
@@ -30,6 +31,8 @@ type Options struct {
 	// Policy of calls, and of the tools that have one of their own.
 	Policy       project.Policy
 	ToolPolicies map[string]project.Policy
+	// TimeoutKey is what sets the timeout of a tool with a policy of its own, or of all others.
+	TimeoutKey func(tool string) string
 	// Binding of an agent in this process that is reached over the broker.
 	Binding communicator.Binding
 	// Remote: it lives in another process of the project.
@@ -48,7 +51,11 @@ type Options struct {
 	// Measured gets how long each call took; nil: nobody does.
 	Measured *telemetry.Operations
 	Hop      telemetry.Hop
-	Budget   *resilience.Budget
+	Budget   *resilience.Budget // of retries
+	// Trees bounds the trees of calls that begin here; nil: nothing does.
+	Trees *budget.Trees
+	// BudgetKey is what sets the budget of a tool with a policy of its own, or of all others.
+	BudgetKey func(tool string) string
 }
 
 // A Callee is one agent as its callers in this process see it.
@@ -89,6 +96,39 @@ func (c *Callee) UnderWay() int { return int(c.underWay.Load()) }
 // Retries is how many attempts were made after the first ones.
 func (c *Callee) Retries() int64 { return c.retries.Load() }
 
+// Waiting is how many calls of this process wait for their turn, or for an instance.
+func (c *Callee) Waiting() int {
+	n := 0
+	for _, p := range c.pools() {
+		n += p.Waiting()
+	}
+	return n
+}
+
+// Dismiss refuses the calls that wait: see [Pool.Dismiss].
+func (c *Callee) Dismiss() {
+	for _, p := range c.pools() {
+		p.Dismiss()
+	}
+}
+
+// Breakers are those that are not closed.
+func (c *Callee) Breakers() []ToolBreaker {
+	var out []ToolBreaker
+	for _, p := range c.pools() {
+		out = append(out, p.Breakers()...)
+	}
+	return out
+}
+
+// pools are those that its calls pass: the sessions, the hosts.
+func (c *Callee) pools() []*Pool {
+	if p, ok := c.Route.(*Pool); ok && p != c.Shown {
+		return []*Pool{p, c.Shown}
+	}
+	return []*Pool{c.Shown}
+}
+
 // Unhealthy asks every instance that implements Healther, at the same time, and returns what is
 // wrong with those that are not healthy, by ID.
 func (c *Callee) Unhealthy(ctx context.Context) map[string]error {
@@ -126,18 +166,21 @@ func (c *Callee) observed(next agent.Caller) agent.Caller {
 		if call.Op == agent.OpTool {
 			name = call.Name
 		}
-		tool := c.meter.Tool(name, c.offers)
+		tool := c.meter.Tool(name, c.Offers)
 		tool.Begin()
 		began := time.Now()
 		res, err := next.Call(ctx, call)
 		took := time.Since(began)
 		c.meter.End(tool, name, took, err)
 		c.Measured.Record(ctx, call, c.Over, took, err)
-		return res, c.Log.Made(ctx, call, took, err, func() string { return calls.Meant(call, c.Info()) })
+		return res, c.Log.Made(ctx, call, took, err, func(code agent.Code) string {
+			return calls.Meant(code, call, c.Info())
+		})
 	})
 }
 
-func (c *Callee) offers(tool string) bool {
+// Offers reports whether the agent has a tool.
+func (c *Callee) Offers(tool string) bool {
 	_, ok := c.Info().Tool(tool)
 	return ok
 }

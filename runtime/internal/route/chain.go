@@ -24,38 +24,42 @@ func (c *Callee) Call(ctx context.Context, call *agent.Call) (*agent.Result, err
 // chainOf returns the chain of a call. A tool with a policy of its own has its own, every other
 // name and operation share one.
 func (c *Callee) chainOf(call *agent.Call) agent.Caller {
-	ch, policy := &c.chain, &c.Policy
+	ch, policy, tool := &c.chain, &c.Policy, ""
 	if call.Op == agent.OpTool {
 		if own := c.byTool[call.Name]; own != nil {
 			p := c.ToolPolicies[call.Name]
-			ch, policy = own, &p
+			ch, policy, tool = own, &p, call.Name
 		}
 	}
 	if built := ch.built.Load(); built != nil {
 		return *built
 	}
-	built := c.build(*policy)
+	built := c.build(*policy, tool)
 	ch.built.CompareAndSwap(nil, &built)
 	return *ch.built.Load()
 }
 
 // build makes what a call passes on its way to an agent:
 //
-//	span -> log -> mask -> deadline and depth -> key -> retry -> route: choose an instance, its session
+//	span -> log -> mask -> budget -> deadline and depth -> key -> retry -> route: choose an instance, its session
 //
-// A local call skips retry: nothing can get lost on the way.
-func (c *Callee) build(p project.Policy) agent.Caller {
+// A local call skips retry: nothing can get lost on the way. tool is the one that the policy is of,
+// or empty.
+func (c *Callee) build(p project.Policy, tool string) agent.Caller {
 	mw := []agent.Middleware{
 		c.Telemetry.Client(c.Hop),
 		c.observed,
 		masked(c.Mask),
-		calls.Limit(p.Timeout),
 	}
+	if c.Trees != nil {
+		mw = append(mw, c.Trees.Limit(p.Budget, c.BudgetKey(tool)))
+	}
+	mw = append(mw, calls.Limit(p.Timeout, c.TimeoutKey(tool)))
 	if c.Over != project.OverLocal && p.Retry.Attempts > 1 {
 		mw = append(mw, c.keyed, resilience.Retry(
 			resilience.Policy{Attempts: p.Retry.Attempts, Backoff: backoff.Policy{Initial: p.Retry.Initial,
 				Multiplier: p.Retry.Multiplier, Max: p.Retry.Max, Jitter: backoff.Full}},
-			resilience.Options{Budget: c.Budget, OnRetry: c.retried,
+			resilience.Options{Budget: c.Budget, OnRetry: c.retried, OnHelped: c.helped,
 				Keyed:      func(call *agent.Call) bool { return call.Keeper != "" },
 				Repeatable: func(call *agent.Call) bool { return c.repeatable(call, p.Idempotent) }}))
 	}
@@ -95,4 +99,8 @@ func (c *Callee) retried(ctx context.Context, call *agent.Call, waited time.Dura
 	cause error) (context.Context, func(error)) {
 	c.retries.Add(1)
 	return c.Telemetry.Attempt(ctx, c.Hop, call, waited, c.Mask(cause))
+}
+
+func (c *Callee) helped(ctx context.Context, call *agent.Call, attempts int, took time.Duration, first error) {
+	c.Log.Helped(ctx, call, attempts, took, c.Mask(first))
 }

@@ -58,7 +58,7 @@ func (d *Directory) Call(ctx context.Context, c *agent.Call) (*agent.Result, err
 	e := d.Find(c.Agent)
 	if e == nil {
 		err := agent.Refusedf(agent.CodeNotFound, "there is no agent %q%s", c.Agent, nearest.Meant(c.Agent, d.names()))
-		return nil, d.Log.Made(ctx, c, 0, err, func() string { return nearest.Hint(c.Agent, d.names()) })
+		return nil, d.Log.Made(ctx, c, 0, err, func(agent.Code) string { return nearest.Hint(c.Agent, d.names()) })
 	}
 	return e.Call(ctx, c)
 }

@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -18,9 +19,11 @@ type State string
 const (
 	Starting   State = "starting"
 	Ready      State = "ready"
+	Suspect    State = "suspect"    // does not answer pings; gets no calls while another one is ready
 	Restarting State = "restarting" // or being reconnected
 	Backoff    State = "backoff"    // failed too often in a row; waits
 	Failed     State = "failed"     // given up, or could not start and waits for the next attempt
+	Draining   State = "draining"   // takes no new calls, and stops when those in flight have ended
 	Stopped    State = "stopped"
 )
 
@@ -35,6 +38,15 @@ type Condition struct {
 	Next time.Time
 }
 
+// A HaltedError is why an instance is stopped that can be started again: somebody has stopped it.
+type HaltedError struct {
+	// Start is the command that starts it.
+	Start string
+}
+
+// Error implements error.
+func (e *HaltedError) Error() string { return "stopped by openmas stop; " + e.Start + " starts it" }
+
 // An Instance is one running copy of an agent, reached through one session at a time.
 type Instance struct {
 	// ID is the agent's name and a number: "name/0".
@@ -45,38 +57,66 @@ type Instance struct {
 	health question
 
 	gate     calls.Gate
+	suspect  atomic.Bool
 	restarts atomic.Int64
 	served   atomic.Int64
 
 	mu      sync.Mutex
 	now     Condition
-	changed chan struct{}                     // closed when now changes; nil: nobody waits for it
+	ending  bool                              // Stop was called
+	changed func()                            // of the pool
 	session atomic.Pointer[communicator.Peer] // nil: down
 }
 
-func newInstance(name string, n int) *Instance {
-	return &Instance{ID: fmt.Sprintf("%s/%d", name, n), now: Condition{State: Starting, Since: time.Now()}}
+func newInstance(name string, n int, changed func()) *Instance {
+	return &Instance{ID: fmt.Sprintf("%s/%d", name, n), now: Condition{State: Starting, Since: time.Now()},
+		changed: changed}
 }
 
-// Up gives the instance a fresh session, for new calls.
+// Up gives the instance a fresh session, for new calls: those that Hold has refused too.
 func (i *Instance) Up(p communicator.Peer) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.session.Store(&p)
-	i.become(Condition{State: Ready})
+	if !i.ending {
+		i.gate.Open()
+		i.become(Condition{State: Ready})
+	}
 }
+
+// Begin notes that the instance is being started, whatever has become of it before.
+func (i *Instance) Begin() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.ending {
+		i.become(Condition{State: Starting})
+	}
+}
+
+// Suspect notes that the session does not answer pings, or does again.
+func (i *Instance) Suspect(is bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	switch {
+	case is && i.now.State == Ready:
+		i.become(Condition{State: Suspect, Err: errSilent})
+	case !is && i.now.State == Suspect:
+		i.become(Condition{State: Ready})
+	}
+}
+
+// errSilent is why an instance is suspect.
+var errSilent = errors.New("it does not answer pings")
 
 // become is called with mu held.
 func (i *Instance) become(now Condition) {
+	i.suspect.Store(now.State == Suspect)
 	now.Since = i.now.Since
 	if now.State != i.now.State || now.Since.IsZero() {
 		now.Since = time.Now()
 	}
 	i.now = now
-	if i.changed != nil {
-		close(i.changed)
-		i.changed = nil
-	}
+	i.changed()
 }
 
 // Down ends the instance's session for new calls. err is why; nil keeps what was known.
@@ -87,6 +127,9 @@ func (i *Instance) DownFor(wait time.Duration, s State, err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.session.Store(nil)
+	if i.ending && s != Stopped {
+		return // nothing comes after its end
+	}
 	if err == nil {
 		err = i.now.Err
 	}
@@ -97,44 +140,38 @@ func (i *Instance) DownFor(wait time.Duration, s State, err error) {
 	i.become(now)
 }
 
-// reopenTime is how long a call waits for the session that follows one that was forgotten.
-const reopenTime = 10 * time.Second
-
-// reopened waits for the session after old. nil: there is none soon.
-func (i *Instance) reopened(ctx context.Context, old communicator.Peer) communicator.Peer {
-	ctx, cancel := context.WithTimeout(ctx, reopenTime)
-	defer cancel()
-	for {
-		i.mu.Lock()
-		s, now := i.Session(), i.now
-		if i.changed == nil {
-			i.changed = make(chan struct{})
-		}
-		changed := i.changed
-		i.mu.Unlock()
-		switch {
-		case s != nil && s != old:
-			return s
-		case now.State == Stopped || now.State == Failed || !now.Next.IsZero():
-			return nil // it was tried
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
 // Release takes the session away, whatever the state is.
 func (i *Instance) Release() { i.session.Store(nil) }
 
-// Stop refuses new calls for good and waits for those in flight.
-func (i *Instance) Stop(ctx context.Context) error {
+// Hold refuses new calls until Up, and waits for those in flight, until ctx ends. With [Restarting]
+// as its state new calls wait for Up. Calls below those in flight are taken: their callers wait for
+// them.
+func (i *Instance) Hold(ctx context.Context, s State, why error) error {
+	i.mu.Lock()
 	i.gate.Shut()
+	if !i.ending {
+		i.become(Condition{State: s, Err: why})
+	}
+	i.mu.Unlock()
+	return i.gate.Wait(ctx)
+}
+
+// Stop is Hold for good.
+func (i *Instance) Stop(ctx context.Context) error {
+	i.mu.Lock()
+	i.ending = true
+	i.gate.Shut()
+	i.become(Condition{State: Draining, Err: i.now.Err})
+	i.mu.Unlock()
 	err := i.gate.Wait(ctx)
 	i.Down(Stopped, nil)
 	return err
+}
+
+// drained reports whether the instance takes no new calls. within: nor does it take those below a
+// call in flight, unless there are none any more.
+func (i *Instance) drained(within bool) bool {
+	return i.gate.IsShut() && (!within || i.gate.InFlight() == 0)
 }
 
 // Look returns how the instance is now.

@@ -122,7 +122,7 @@ func TestKeysChooseAnInstance(t *testing.T) {
 	if got := p.Info().Keeper; got != "" {
 		t.Errorf("the agent says that %s keeps its results, one of three", got)
 	}
-	p.Instances()[2].Down(Restarting, nil)
+	p.Instances()[2].Down(Failed, nil)
 	if _, err := call("k", "g2"); agent.CodeOf(err) != agent.CodeUnavailable || !agent.AsError(err).NotExecuted {
 		t.Errorf("a call that is tied to an instance that is down: %v", err)
 	}

@@ -1,15 +1,16 @@
 package route
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/runtime/internal/resilience"
 )
 
 // A Pool spreads calls over the instances of an agent. Its instances are fixed; sessions come and
@@ -20,14 +21,25 @@ type Pool struct {
 	turn      atomic.Uint32
 	// known is what the agent offered last: it stays while all instances are down.
 	known atomic.Pointer[agent.Info]
+
+	common    *lane // of the calls without a lane of their own
+	perTool   bool  // tools have lanes
+	lanes     atomic.Pointer[map[string]*lane]
+	onBreaker func(i *Instance, tool string, now resilience.BreakerLook)
+
+	dismissed atomic.Bool // no call waits any more
+
+	mu      sync.Mutex
+	changes chan struct{} // closed when an instance changes; nil: nobody waits for it
 }
 
 // NewPool returns a pool of n instances, numbered from 0, without a session yet.
 func NewPool(name string, n int) *Pool {
 	p := &Pool{name: name, instances: make([]*Instance, n)}
 	for i := range p.instances {
-		p.instances[i] = newInstance(name, i)
+		p.instances[i] = newInstance(name, i, p.changed)
 	}
+	p.common = newLane("", n, DefaultLimits(), newSlots(n))
 	return p
 }
 
@@ -55,70 +67,23 @@ func (p *Pool) Info() agent.Info {
 	return agent.Info{Name: p.name}
 }
 
-// Call implements [agent.Caller]: the least loaded instance that is up serves, in turn among
-// equals; those with one idempotency key go to one instance.
-func (p *Pool) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-	i, s := p.enter(c)
-	if i == nil {
-		return nil, p.unavailable(c)
+// watch returns what is closed at the next change of an instance.
+func (p *Pool) watch() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.changes == nil {
+		p.changes = make(chan struct{})
 	}
-	defer i.gate.Leave()
-	i.served.Add(1)
-	res, err := s.Call(ctx, c)
-	if err != nil && errors.Is(err, communicator.ErrForgotten) {
-		if fresh := i.reopened(ctx, s); fresh != nil && (c.Keeper == "" || c.Keeper == fresh.Info().Keeper) {
-			return fresh.Call(ctx, c) // the first one did not run
-		}
-	}
-	return res, err
+	return p.changes
 }
 
-// enter chooses an instance and takes a place at it, which the caller leaves. nil: none takes
-// calls.
-func (p *Pool) enter(c *agent.Call) (*Instance, communicator.Peer) {
-	if hasKey(c) {
-		// Even while it stops, no other one has the results that it keeps.
-		if i, s := p.byKey(c); i != nil && i.gate.Enter() {
-			return i, s
-		}
-		return nil, nil
+func (p *Pool) changed() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.changes != nil {
+		close(p.changes)
+		p.changes = nil
 	}
-	for range p.instances { // each may begin to stop at the moment in which it is chosen
-		if i, s := p.choose(); i != nil && i.gate.Enter() {
-			return i, s
-		}
-	}
-	return nil, nil
-}
-
-// choose returns the least loaded instance that is up and does not stop, in turn among equals.
-func (p *Pool) choose() (*Instance, communicator.Peer) {
-	if len(p.instances) == 1 {
-		if s := p.instances[0].session.Load(); s != nil {
-			return p.instances[0], *s
-		}
-		return nil, nil
-	}
-	var best *Instance
-	var session communicator.Peer
-	first := int(p.turn.Add(1))
-	for n := range p.instances {
-		i := p.instances[(first+n)%len(p.instances)]
-		if s := i.session.Load(); s != nil && !i.gate.IsShut() &&
-			(best == nil || i.gate.InFlight() < best.gate.InFlight()) {
-			best, session = i, *s
-		}
-	}
-	return best, session
-}
-
-func (p *Pool) unavailable(c *agent.Call) *agent.Error {
-	if c.Keeper != "" {
-		return agent.Refusedf(agent.CodeUnavailable, "%s: the instance of %s that the call is tied to by its key is "+
-			"gone",
-			c.Target(), p.name)
-	}
-	return agent.Refusedf(agent.CodeUnavailable, "%s: %w", c.Target(), p.Down())
 }
 
 // GaveUp reports whether all instances have failed for good.
@@ -131,6 +96,20 @@ func (p *Pool) GaveUp() bool {
 	return true
 }
 
+// Suspect reports whether no instance is ready, and one at least does not answer its pings.
+func (p *Pool) Suspect() bool {
+	found := false
+	for _, i := range p.instances {
+		switch i.Look().State {
+		case Ready:
+			return false
+		case Suspect:
+			found = true
+		}
+	}
+	return found
+}
+
 // Down says why no instance takes calls: its state, the reason, and when it is tried next. nil: one
 // does.
 func (p *Pool) Down() error {
@@ -139,8 +118,6 @@ func (p *Pool) Down() error {
 		switch up, now := i.session.Load() != nil, i.Look(); {
 		case up && !i.gate.IsShut():
 			return nil
-		case up:
-			first = fmt.Errorf("agent %s is stopping", p.name)
 		case first == nil || now.State == Starting:
 			first = now.why(p.name)
 		}
@@ -148,10 +125,26 @@ func (p *Pool) Down() error {
 	return first
 }
 
+// halted reports whether all instances were stopped by somebody who may start them again.
+func (p *Pool) halted() bool {
+	for _, i := range p.instances {
+		now := i.Look()
+		if by := (*HaltedError)(nil); now.State != Stopped && now.State != Draining || !errors.As(now.Err, &by) {
+			return false
+		}
+	}
+	return true
+}
+
 // why puts the condition of an agent that takes no calls in words.
 func (c Condition) why(name string) error {
 	how := "is " + string(c.State)
+	by := (*HaltedError)(nil)
 	switch {
+	case errors.As(c.Err, &by):
+		return fmt.Errorf("agent %s is %w", name, by)
+	case c.State == Draining:
+		return fmt.Errorf("agent %s is stopping", name)
 	case c.State == Failed:
 		how = "has failed"
 	case c.State == Starting && c.Err != nil:
@@ -182,19 +175,20 @@ func (p plain) Unwrap() error { return p.error }
 
 // byKey chooses the instance for a call with a key: the one that the call is tied to, else always
 // the same of those that are up, so that calls with one key come together.
-func (p *Pool) byKey(c *agent.Call) (best *Instance, session communicator.Peer) {
+func (p *Pool) byKey(c *agent.Call, not communicator.Peer) (best int, session communicator.Peer) {
+	best = -1
 	var highest uint64
-	for _, i := range p.instances {
+	for n, i := range p.instances {
 		s := i.session.Load()
-		if s == nil || c.Keeper != "" && (*s).Info().Keeper != c.Keeper {
+		if s == nil || *s == not || c.Keeper != "" && (*s).Info().Keeper != c.Keeper {
 			continue
 		}
 		h := fnv.New64a()
 		for _, part := range []string{c.From.User, c.From.Agent, c.Key, i.ID} {
 			_, _ = h.Write(append([]byte(part), 0)) // never fails
 		}
-		if weight := h.Sum64(); best == nil || weight > highest {
-			best, session, highest = i, *s, weight
+		if weight := h.Sum64(); best < 0 || weight > highest {
+			best, session, highest = n, *s, weight
 		}
 	}
 	return best, session

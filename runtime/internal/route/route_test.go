@@ -14,6 +14,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -44,6 +46,7 @@ func (s *session) Close(context.Context) error { return nil }
 
 func callee(o Options) *Callee {
 	o.Name, o.Mask = "a", func(err error) error { return err }
+	o.TimeoutKey = func(string) string { return "" }
 	o.Budget = resilience.NewBudget(resilience.DefaultBudgetPolicy())
 	if o.Policy.Timeout == 0 {
 		o.Policy.Timeout = time.Minute
@@ -90,8 +93,10 @@ func TestAPoolWithoutSessions(t *testing.T) {
 		t.Error("nobody has said anything yet")
 	}
 	p.Learn(agent.Info{Name: "a", Description: "known"})
-	_, err := p.Call(t.Context(), &agent.Call{Agent: "a", Name: "x"})
-	if !p.Known() || p.Info().Description != "known" || agent.CodeOf(err) != agent.CodeUnavailable ||
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err := p.Call(ctx, &agent.Call{Agent: "a", Name: "x"})
+	if !p.Known() || p.Info().Description != "known" || agent.CodeOf(err) != agent.CodeDeadlineExceeded ||
 		!agent.AsError(err).NotExecuted || !strings.Contains(err.Error(), "agent a is starting") {
 		t.Error(p.Info(), err)
 	}
@@ -121,6 +126,79 @@ func TestAPoolWithoutSessions(t *testing.T) {
 		t.Error(now.State, "after Stop")
 	}
 }
+
+// A call that was not sent waits for an instance that is about to be there, within its deadline and
+// within ReadyWait, and for no other.
+func TestACallWaitsForAnInstance(t *testing.T) {
+	ended := fmt.Errorf("%w: %w", agent.Refusedf(agent.CodeUnavailable, "gone"), communicator.ErrEnded)
+	for name, tt := range map[string]struct {
+		before   func(*Instance)
+		after    func(*Instance) // half a second later
+		deadline time.Duration
+		takes    time.Duration
+		want     agent.Code
+	}{
+		"starts": {func(*Instance) {}, up, time.Minute, 500 * time.Millisecond, ""},
+		"restarts": {func(i *Instance) { i.DownFor(time.Second, Restarting, errors.New("no")) }, up, time.Minute,
+			500 * time.Millisecond, ""},
+		"never": {func(i *Instance) { i.Down(Restarting, nil) }, nil, time.Minute, DefaultLimits().ReadyWait, agent.CodeUnavailable},
+		"deadline": {func(i *Instance) { i.Down(Restarting, nil) }, nil, time.Second, time.Second,
+			agent.CodeDeadlineExceeded},
+		"fails": {func(i *Instance) { i.Down(Starting, nil) }, func(i *Instance) { i.Down(Failed, nil) }, time.Minute,
+			500 * time.Millisecond, agent.CodeUnavailable},
+		"has failed": {func(i *Instance) { i.DownFor(time.Second, Failed, nil) }, nil, time.Minute, 0,
+			agent.CodeUnavailable},
+		"is tried later": {func(i *Instance) { i.DownFor(11*time.Second, Restarting, nil) }, nil, time.Minute, 0,
+			agent.CodeUnavailable},
+		"is tried after the deadline": {func(i *Instance) { i.DownFor(2*time.Second, Backoff, nil) }, nil, time.Second,
+			0, agent.CodeUnavailable},
+		"stops": {func(i *Instance) { i.Down(Starting, nil) }, func(i *Instance) { _ = i.Stop(t.Context()) },
+			time.Minute, 500 * time.Millisecond, agent.CodeUnavailable},
+		"has ended": {func(i *Instance) { i.Up(&session{call: func(context.Context) error { return ended }}) }, up,
+			time.Minute, 500 * time.Millisecond, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := NewPool("a", 1)
+				tt.before(p.Instances()[0])
+				if tt.after != nil {
+					time.AfterFunc(500*time.Millisecond, func() { tt.after(p.Instances()[0]) })
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), tt.deadline)
+				defer cancel()
+				ctx, sent := calls.Sent(ctx)
+				began := time.Now()
+				_, err := p.Call(ctx, &agent.Call{Agent: "a", Name: "x"})
+				if sent.Queued != tt.takes {
+					t.Errorf("the span would have %v", sent.Queued)
+				}
+				if took := time.Since(began); agent.CodeOf(err) != tt.want || took != tt.takes {
+					t.Errorf("after %v: %v", took, err)
+				}
+				if err != nil && !agent.AsError(err).NotExecuted {
+					t.Errorf("%+v", err)
+				}
+			})
+		})
+	}
+}
+
+// A call waits once, and not at each attempt anew.
+func TestACallWaitsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool("a", 1)
+		c := callee(Options{Over: project.OverStdio, Route: p, Shown: p,
+			Policy: project.Policy{Retry: project.Retry{Attempts: 3, Initial: time.Second, Multiplier: 2,
+				Max: time.Second}}})
+		began := time.Now()
+		_, err := c.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "a", Name: "read"})
+		if took := time.Since(began); agent.CodeOf(err) != agent.CodeUnavailable || took != DefaultLimits().ReadyWait {
+			t.Errorf("after %v: %v", took, err)
+		}
+	})
+}
+
+func up(i *Instance) { i.Up(&session{}) }
 
 // An instance that stops takes no more calls, and answers those that it has.
 func TestAnInstanceThatStops(t *testing.T) {
@@ -188,7 +266,7 @@ func TestTheOthersServeWhileOneStops(t *testing.T) {
 		}
 		for n := range 20 {
 			c := &agent.Call{Op: agent.OpTool, Key: strconv.Itoa(n)}
-			if i, _ := p.byKey(c); i == stops {
+			if n, _ := p.byKey(c, nil); p.Instances()[n] == stops {
 				if _, err := p.Call(t.Context(), c); agent.CodeOf(err) != agent.CodeUnavailable {
 					t.Error(err)
 				}

@@ -57,7 +57,8 @@ type Status struct {
 //   - an error that wraps [ErrGaveUp] and run's last error: it failed too often.
 //
 // onState, if not nil, gets each state before it is entered, from the goroutine of Loop; it
-// must be quick. log gets a line for each failure, with the stack of a panic; name names what runs.
+// must be quick. log, which says what runs, gets a line for each failure, with the stack of a
+// panic; name names it in the error.
 func Loop(ctx context.Context, p Policy, name string, log *slog.Logger, run func(context.Context) error,
 	onState func(Status)) error {
 	m := &machine{policy: p}
@@ -80,7 +81,7 @@ func Loop(ctx context.Context, p Policy, name string, log *slog.Logger, run func
 		case ctx.Err() != nil:
 			if err != nil && !errors.Is(err, ctx.Err()) && !errors.Is(err, context.Cause(ctx)) {
 				s.Err = err
-				log.WarnContext(ctx, "failed while being stopped", failure(name, err)...)
+				log.WarnContext(ctx, "failed while being stopped", failure(err)...)
 			}
 			enter(Stopped, 0)
 			return context.Cause(ctx)
@@ -92,11 +93,11 @@ func Loop(ctx context.Context, p Policy, name string, log *slog.Logger, run func
 		state, wait := m.fail(time.Now())
 		if state == Failed {
 			log.ErrorContext(ctx, "failed too often, not restarted any more",
-				append(failure(name, err), "restarts", s.Restarts)...)
+				append(failure(err), "restarts", s.Restarts)...)
 			enter(Failed, 0)
 			return fmt.Errorf("%s: %w after %d restarts: %w", name, ErrGaveUp, s.Restarts, err)
 		}
-		log.WarnContext(ctx, "failed, runs again", append(failure(name, err), "state", state, "wait", wait)...)
+		log.WarnContext(ctx, "failed, runs again", append(failure(err), "state", state, "wait", wait)...)
 		enter(state, wait)
 		if backoff.Sleep(ctx, wait) == nil {
 			s.Restarts++
@@ -104,8 +105,8 @@ func Loop(ctx context.Context, p Policy, name string, log *slog.Logger, run func
 	}
 }
 
-func failure(name string, err error) []any {
-	args := []any{"name", name, "error", err}
+func failure(err error) []any {
+	args := []any{"error", err}
 	var p *PanicError
 	if errors.As(err, &p) {
 		args = append(args, "stack", string(p.Stack))

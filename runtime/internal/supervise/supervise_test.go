@@ -48,7 +48,7 @@ func TestLoopGivesUpAfterTheThirdBackoff(t *testing.T) {
 			return errBoom
 		}, told.add)
 		if n := strings.Count(log.String(), "level=ERROR"); n != 1 || !strings.Contains(log.String(),
-			"failed too often, not restarted any more\" name=editor error=boom restarts=23") {
+			"failed too often, not restarted any more\" error=boom restarts=23") {
 			t.Errorf("%d errors in the log:\n%s", n, log.String())
 		}
 		if !errors.Is(err, ErrGaveUp) || !errors.Is(err, errBoom) || !strings.Contains(err.Error(), "editor") {
@@ -148,7 +148,7 @@ func TestLoopRestartsAfterAPanicAndLogsItsStack(t *testing.T) {
 		if e := told[1].Err; !errors.As(e, &p) || !errors.Is(e, errBoom) || e.Error() != "panic: boom" {
 			t.Errorf("%v", told[1].Err)
 		}
-		for _, want := range []string{"name=editor", "panic: boom", "supervise_test.go"} {
+		for _, want := range []string{"panic: boom", "supervise_test.go"} {
 			if !strings.Contains(log.String(), want) {
 				t.Errorf("the log lacks %q:\n%s", want, log.String())
 			}

@@ -29,6 +29,8 @@ type Hop struct {
 	// Service is whose span a callee's is, where that is not the agent that is called: the
 	// gateway's part of a call is the runtime's.
 	Service string
+	// Entry: the call enters here. Its errors name the trace, for whoever made it.
+	Entry bool
 }
 
 const (
@@ -65,9 +67,9 @@ func (h Hop) mcp() bool { return strings.HasPrefix(h.Communicator, "mcp-") }
 // requestAttributes are what a request adds to the span of its call. peer is who is at the other
 // end of it: client or server.
 func requestAttributes(r *calls.Request, peer string) []attribute.KeyValue {
-	out := make([]attribute.KeyValue, 0, 7)
+	out := make([]attribute.KeyValue, 0, 8)
 	for key, value := range map[attribute.Key]string{"mcp.protocol.version": r.Version, "mcp.session.id": r.Session,
-		"jsonrpc.request.id": r.ID} {
+		"jsonrpc.request.id": r.ID, "network.transport": r.Network} {
 		if value != "" {
 			out = append(out, key.String(clean(value)))
 		}

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
@@ -46,6 +45,8 @@ type Config struct {
 	// nil: there are none.
 	Content string
 	Mask    func(string) string
+	// Logs has the log sent as well: see [Logs].
+	Logs bool
 	// Provider, if not nil, makes the spans in place of providers of our own. Its owner shuts it
 	// down. What is said of the export and of services above is of no effect then.
 	Provider trace.TracerProvider
@@ -82,11 +83,8 @@ func (c Config) keepsRecent(exported bool) bool {
 // recent makes what keeps them.
 func (c Config) recent() *recent {
 	size := cmp.Or(c.Recent, recentSize)
-	var once sync.Once
 	return newRecent(rotate.New(c.State, TracesFolder, strings.ReplaceAll(c.Process, "/", "-"),
-		rotate.Bounds{Size: size, Files: 500, Age: 7 * 24 * time.Hour}), func(err error) {
-		once.Do(func() { c.Logger.Warn("recent traces are not kept in files", "error", err) })
-	})
+		rotate.Bounds{Size: size, Files: 500, Age: 7 * 24 * time.Hour}), c.Logger)
 }
 
 func (c Config) withDefaults() Config {

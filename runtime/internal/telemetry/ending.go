@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/internal/stack"
+	"github.com/openmas/openmas/runtime/internal/resilience"
 )
 
 const (
@@ -25,6 +26,7 @@ const (
 type ending struct {
 	span     trace.Span
 	callee   bool // it is the callee's
+	entry    bool // see [Hop.Entry]
 	panicked bool
 	err      error
 	res      *agent.Result
@@ -40,6 +42,9 @@ func (t *Telemetry) finish(ctx context.Context, e ending, c *agent.Call, next ag
 	defer func() { t.end(ctx, e) }()
 	e.res, e.err = next.Call(ctx, c)
 	e.panicked = false
+	if e.err != nil && e.entry {
+		e.err = named(ctx, e.err)
+	}
 	return e.res, e.err
 }
 
@@ -59,14 +64,14 @@ func (t *Telemetry) end(ctx context.Context, e ending) {
 	}
 	switch {
 	case e.panicked:
-		t.fail(e, agent.Errorf(agent.CodeInternal, "a panic"), string(debug.Stack()))
+		t.fail(e, agent.Errorf(agent.CodeInternal, "a panic"), stack.OfPanic())
 	case e.err != nil:
 		var panicked interface{ Stack() string }
-		stack := ""
+		where := ""
 		if e.callee && errors.As(e.err, &panicked) {
-			stack = panicked.Stack()
+			where = panicked.Stack()
 		}
-		t.fail(e, agent.AsError(e.err), stack)
+		t.fail(e, agent.AsError(e.err), where)
 	case e.res != nil:
 		size, text := content(e.res)
 		e.span.SetAttributes(attribute.Int("openmas.response.size", size))
@@ -80,6 +85,9 @@ func (t *Telemetry) end(ctx context.Context, e ending) {
 func (t *Telemetry) fail(e ending, err *agent.Error, stack string) {
 	code := string(err.Code)
 	e.span.SetAttributes(attribute.String("openmas.code", code))
+	if errors.Is(err, resilience.ErrOpen) {
+		e.span.SetAttributes(attribute.String("openmas.breaker", string(resilience.BreakerOpen)))
+	}
 	kind := code
 	if err.Code == agent.CodeToolFailed {
 		kind = "tool_error"

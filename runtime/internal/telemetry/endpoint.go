@@ -17,6 +17,7 @@ type signal struct{ env, path string }
 var (
 	signalTraces  = signal{"TRACES", "/v1/traces"}
 	signalMetrics = signal{"METRICS", "/v1/metrics"}
+	signalLogs    = signal{"LOGS", "/v1/logs"}
 )
 
 // Off is the endpoint of a configuration that sends nothing, whatever the environment says.
@@ -121,7 +122,11 @@ func (c Config) Check() error {
 		return nil
 	}
 	c = c.withDefaults()
-	for _, s := range []signal{signalTraces, signalMetrics} {
+	all := []signal{signalTraces, signalMetrics}
+	if c.Logs {
+		all = append(all, signalLogs)
+	}
+	for _, s := range all {
 		if _, err := c.target(s); err != nil {
 			return err
 		}

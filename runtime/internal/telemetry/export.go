@@ -11,38 +11,100 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-const logEvery = time.Minute
+const (
+	// logEvery is how often there is a line about what is lost, at most.
+	logEvery = time.Minute
+	// lastExport bounds how long the last export of a process may take: less than a child process
+	// has until it gets a signal.
+	lastExport = 1500 * time.Millisecond
+)
 
 var errAborted = errors.New("telemetry is shutting down")
 
-// exporter hands spans to another one and keeps its errors from the SDK, which would give each to a
-// handler that is global and prints: a receiver that is down is a line a minute.
-type exporter struct {
-	next sdktrace.SpanExporter
-	to   string
-	log  *slog.Logger
-
-	stopping context.Context
-	stop     context.CancelCauseFunc
+// losses count what is lost, and are a line in the log once a minute at most.
+type losses struct {
+	log     *slog.Logger
+	message string
+	about   []any // attributes of each line
 
 	mu     sync.Mutex
 	logged time.Time
-	lost   int // spans since logged
+	lost   int // since logged
 	last   error
 }
 
+// note counts n that were lost. Without tell there is no line: see left.
+func (l *losses) note(n int, err error, tell bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lost, l.last = l.lost+n, err
+	if now := time.Now(); tell && (l.logged.IsZero() || now.Sub(l.logged) >= logEvery) {
+		l.log.Warn(l.message, append([]any{"lost", l.lost, "error", err}, l.about...)...)
+		l.logged, l.lost = now, 0
+	}
+}
+
+// left is how many were lost that no line reported, and why the last one was.
+func (l *losses) left() (lost int, last error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lost, l.lost = l.lost, 0
+	return lost, l.last
+}
+
+// sending is what exporters share that hand spans or lines to another one: their errors are kept
+// from the SDK, which would give each to a handler that is global and prints. A receiver that is
+// down is a line a minute.
+type sending struct {
+	losses
+	what, to string
+
+	stopping context.Context
+	stop     context.CancelCauseFunc
+}
+
+func newSending(what, to string, log *slog.Logger) *sending {
+	s := &sending{what: what, to: to, losses: losses{log: log, message: "telemetry: " + what + " were not exported",
+		about: []any{"to", to}}}
+	s.stopping, s.stop = context.WithCancelCause(context.Background())
+	return s
+}
+
+// send calls f with a context that ends when abort is called.
+func (s *sending) send(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.stopping, func() { cancel(context.Cause(s.stopping)) })()
+	return f(ctx)
+}
+
+// abort ends the export that is going on and all later ones.
+func (s *sending) abort() { s.stop(errAborted) }
+
+// left is an error if something was lost that no line in the log reported.
+func (s *sending) left() error {
+	if n, last := s.losses.left(); n > 0 {
+		return fmt.Errorf("%d %s were not exported to %s: %w", n, s.what, s.to, last)
+	}
+	return nil
+}
+
+// note counts n that were not sent. Whoever shuts down asks what is left.
+func (s *sending) note(n int, err error) { s.losses.note(n, err, s.stopping.Err() == nil) }
+
+// exporter hands spans to another one.
+type exporter struct {
+	*sending
+	next sdktrace.SpanExporter
+}
+
 func newExporter(next sdktrace.SpanExporter, to string, log *slog.Logger) *exporter {
-	e := &exporter{next: next, to: to, log: log}
-	e.stopping, e.stop = context.WithCancelCause(context.Background())
-	return e
+	return &exporter{newSending("spans", to, log), next}
 }
 
 // ExportSpans implements sdktrace.SpanExporter. It gives up when abort is called.
 func (e *exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(e.stopping, func() { cancel(context.Cause(e.stopping)) })()
-	if err := e.next.ExportSpans(ctx, spans); err != nil {
+	if err := e.send(ctx, func(ctx context.Context) error { return e.next.ExportSpans(ctx, spans) }); err != nil {
 		e.note(len(spans), err)
 	}
 	return nil
@@ -50,31 +112,16 @@ func (e *exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpa
 
 // Shutdown implements sdktrace.SpanExporter.
 func (e *exporter) Shutdown(ctx context.Context) error {
-	e.stop(errAborted) // releases what waits for it; the last export is over
+	e.abort() // releases what waits for it; the last export is over
 	return e.next.Shutdown(ctx)
 }
 
-// abort ends the export that is going on and all later ones.
-func (e *exporter) abort() { e.stop(errAborted) }
-
-// lostSpans is an error if spans were lost that no line in the log reported.
-func (e *exporter) lostSpans() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.lost == 0 {
-		return nil
-	}
-	err := fmt.Errorf("%d spans were not exported to %s: %w", e.lost, e.to, e.last)
-	e.lost = 0
-	return err
-}
-
-func (e *exporter) note(spans int, err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.lost, e.last = e.lost+spans, err
-	if now := time.Now(); e.stopping.Err() == nil && (e.logged.IsZero() || now.Sub(e.logged) >= logEvery) {
-		e.log.Warn("telemetry: spans were not exported", "to", e.to, "spans", e.lost, "error", err)
-		e.logged, e.lost = now, 0
+// End ends a kind of telemetry by its Shutdown, in 1.5 s at most. What is lost then is a
+// warning: what the process did is as good as it was.
+func End(ctx context.Context, log *slog.Logger, shutdown func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(ctx, lastExport)
+	defer cancel()
+	if err := shutdown(ctx); err != nil {
+		log.WarnContext(ctx, "telemetry is incomplete", "error", err)
 	}
 }

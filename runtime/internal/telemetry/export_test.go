@@ -251,12 +251,38 @@ func TestAnExporterThatIsDownIsALineAMinute(t *testing.T) {
 			time.Sleep(time.Second) // in the bubble's time
 		}
 		lines := strings.Split(strings.TrimSpace(log.String()), "\n")
-		if len(lines) != 10 || !strings.Contains(lines[1], "spans=120") ||
+		if len(lines) != 10 || !strings.Contains(lines[1], "lost=120") ||
 			!strings.Contains(lines[1], "connection refused") || !strings.Contains(lines[1], "http://h") {
 			t.Errorf("%d lines:\n%s", len(lines), log.String())
 		}
 		e.abort()
 	})
+}
+
+// A process may be killed at any moment, and what it has not sent is lost.
+func TestSpansAreSentWithinASecond(t *testing.T) {
+	for delay, want := range map[string]time.Duration{"": time.Second, "250": 250 * time.Millisecond} {
+		t.Setenv("OTEL_BSP_SCHEDULE_DELAY", delay)
+		synctest.Test(t, func(t *testing.T) {
+			sent := make(chan time.Time, 1)
+			tel, err := Setup(t.Context(), Config{Exporter: exportFunc(func(context.Context, int) error {
+				sent <- time.Now()
+				return nil
+			})})
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			_, _ = tel.Server(Hop{Communicator: "local"})(ok()).Call(t.Context(),
+				&agent.Call{Op: agent.OpTool, Agent: "a", Name: "t"})
+			if took := (<-sent).Sub(began); took != want {
+				t.Errorf("OTEL_BSP_SCHEDULE_DELAY=%q: sent after %v, want %v", delay, took, want)
+			}
+			if err := tel.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 func TestShutdownDoesNotWaitForAStuckReceiver(t *testing.T) {

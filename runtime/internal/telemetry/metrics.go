@@ -34,10 +34,12 @@ type events struct {
 	took              metric.Float64Histogram
 }
 
-// SetupMetrics makes the instruments that c asks for: they are exported where there is an endpoint,
-// and with scraped read by [Metrics.Handler]; else they are off. A meter provider that the program
-// brings takes the place of both. Shutdown ends what SetupMetrics began.
-func SetupMetrics(ctx context.Context, c Config, scraped bool) (*Metrics, error) {
+// SetupMetrics makes the instruments where somebody is to have them: they are exported if there is
+// an endpoint, and then, or with scraped, [Metrics.Handler] reads them; else they are off. A meter
+// provider that the program brings takes the place of both. Shutdown ends what SetupMetrics began.
+// offers reports whether an agent has a tool: one that it has not is no attribute.
+func SetupMetrics(ctx context.Context, c Config, scraped bool, offers func(agent, tool string) bool) (*Metrics,
+	error) {
 	c = c.withDefaults()
 	m := &Metrics{}
 	provider := c.MeterProvider
@@ -55,17 +57,15 @@ func SetupMetrics(ctx context.Context, c Config, scraped bool) (*Metrics, error)
 			own = append(own, sdkmetric.WithReader(sdkmetric.NewPeriodicReader(
 				&metricExporter{Exporter: next, to: to.url.Redacted(), log: c.Logger})))
 		}
-		if scraped {
-			registry := prometheus.NewRegistry()
-			reader, err := otelprom.New(otelprom.WithRegisterer(registry), otelprom.WithoutScopeInfo())
-			if err != nil {
-				return nil, fmt.Errorf("telemetry: make /metrics: %w", err)
-			}
-			own = append(own, sdkmetric.WithReader(reader))
-			// A series that cannot be read costs itself only.
-			m.scrape = promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError,
-				MaxRequestsInFlight: 4})
+		registry := prometheus.NewRegistry()
+		reader, err := otelprom.New(otelprom.WithRegisterer(registry), otelprom.WithoutScopeInfo())
+		if err != nil {
+			return nil, fmt.Errorf("telemetry: make /metrics: %w", err)
 		}
+		own = append(own, sdkmetric.WithReader(reader))
+		// A series that cannot be read costs itself only.
+		m.scrape = promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError,
+			MaxRequestsInFlight: 4})
 		base := c.resource(ctx)
 		own = append(own, sdkmetric.WithResource((&services{config: c, base: base}).describe(runtimeService)))
 		m.provider = sdkmetric.NewMeterProvider(own...)
@@ -75,14 +75,14 @@ func SetupMetrics(ctx context.Context, c Config, scraped bool) (*Metrics, error)
 		}
 	}
 	m.meter = provider.Meter(scope, metric.WithInstrumentationVersion(c.Version))
-	if err := m.makeInstruments(); err != nil {
+	if err := m.makeInstruments(offers); err != nil {
 		return nil, errors.Join(fmt.Errorf("telemetry: make instruments: %w", err), m.Shutdown(ctx))
 	}
 	return m, nil
 }
 
 // makeInstruments makes those that are told; see [Metrics.Observe] for those that are asked.
-func (m *Metrics) makeInstruments() error {
+func (m *Metrics) makeInstruments(offers func(agent, tool string) bool) error {
 	var errs []error
 	seconds := func(name, about string, bounds ...float64) metric.Float64Histogram {
 		h, err := m.meter.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(about),
@@ -98,9 +98,9 @@ func (m *Metrics) makeInstruments() error {
 	// As the conventions have them.
 	bounds := []float64{0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300}
 	m.calls = newOperations(seconds("mcp.client.operation.duration",
-		"How long calls of agents took, as their callers saw them.", bounds...))
+		"How long calls of agents took, as their callers saw them.", bounds...), offers)
 	m.served = newOperations(seconds("mcp.server.operation.duration",
-		"How long requests of the gateway's clients took.", bounds...))
+		"How long requests of the gateway's clients took.", bounds...), offers)
 	m.clientSessions = seconds("mcp.client.session.duration", "How long sessions to MCP servers lasted.", bounds...)
 	m.serverSessions = seconds("mcp.server.session.duration", "How long sessions of MCP clients lasted.", bounds...)
 	m.events = events{

@@ -22,7 +22,7 @@ func scraped(t testing.TB, c Config) *Metrics {
 	if c.Environ == nil {
 		c.Environ = func(string) (string, bool) { return "", false }
 	}
-	m, err := SetupMetrics(t.Context(), c, true)
+	m, err := SetupMetrics(t.Context(), c, true, listed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,9 @@ func read(m *Metrics) string {
 
 // Off, nothing is made, and nil does nothing.
 func TestMetricsAreOff(t *testing.T) {
-	m, err := SetupMetrics(t.Context(), Config{Environ: func(string) (string, bool) { return "", false }}, false)
+	m, err := SetupMetrics(t.Context(), Config{Environ: func(string) (string, bool) {
+		return "", false
+	}}, false, listed)
 	if m != nil || err != nil {
 		t.Fatalf("%v, %v", m, err)
 	}
@@ -61,6 +63,9 @@ func TestMetricsAreOff(t *testing.T) {
 	}
 }
 
+// listed are the tools of the tests.
+func listed(_, tool string) bool { return !strings.HasPrefix(tool, "made-up") }
+
 // Whatever callers make up, an instrument has at most 2,000 series, and a call that is measured
 // again allocates nothing.
 func TestSeriesAreBounded(t *testing.T) {
@@ -71,12 +76,14 @@ func TestSeriesAreBounded(t *testing.T) {
 	}
 	notFound := agent.Errorf(agent.CodeNotFound, "no such tool")
 	for i := range 3 * maxSeries {
-		record(fmt.Sprintf("made-up-%d", i), notFound)
+		for _, err := range []error{nil, notFound, agent.Errorf(agent.CodeUnavailable, "it is down")} {
+			record(fmt.Sprintf("made-up-%d", i), err)
+		}
 	}
 	record("reads", nil)
 	record("reads", notFound)
 	text := read(m)
-	if n := strings.Count(text, "mcp_client_operation_duration_seconds_count"); n != 3 ||
+	if n := strings.Count(text, "mcp_client_operation_duration_seconds_count"); n != 5 ||
 		strings.Contains(text, "made-up") {
 		t.Errorf("%d series:\n%s", n, text)
 	}

@@ -99,6 +99,8 @@ type AgentSnapshot struct {
 	Retries, Restarts, Reconnects int64
 	// Instances by state. State "ready" is there, even if it is zero.
 	Instances map[string]int
+	// Breakers that are not closed, by state. State "open" is there, even if it is zero.
+	Breakers map[string]int
 }
 
 // Observe has the instruments that are asked for their values ask now. It is called once.
@@ -124,7 +126,8 @@ func (m *Metrics) Observe(now func() Snapshot) error {
 		return i
 	}
 	inFlight := gauge("openmas.calls.in_flight", "{call}", "Calls that run now, of callers in this process.")
-	queued := gauge("openmas.calls.queued", "{call}", "Calls that wait for an instance over the broker.")
+	queued := gauge("openmas.calls.queued", "{call}", "Calls that wait for their turn, or for an instance.")
+	breakers := gauge("openmas.breakers", "{breaker}", "Breakers of tools that are not closed, by state.")
 	instances := gauge("openmas.instances", "{instance}", "Instances of an agent, by state.")
 	sessions := gauge("openmas.sessions.open", "{session}", "Sessions of MCP clients that are open.")
 	retries := counter("openmas.retries", "{attempt}", "Attempts at calls, after the first.")
@@ -145,6 +148,10 @@ func (m *Metrics) Observe(now func() Snapshot) error {
 			o.ObserveInt64(reconnects, a.Reconnects, is)
 			for state, n := range a.Instances {
 				o.ObserveInt64(instances, int64(n), metric.WithAttributes(name,
+					attribute.String("openmas.state", state)))
+			}
+			for state, n := range a.Breakers {
+				o.ObserveInt64(breakers, int64(n), metric.WithAttributes(name,
 					attribute.String("openmas.state", state)))
 			}
 		}

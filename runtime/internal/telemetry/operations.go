@@ -21,6 +21,8 @@ const maxSeries = 2000
 // use; nil *Operations are off.
 type Operations struct {
 	took metric.Float64Histogram
+	// offers reports whether an agent has a tool.
+	offers func(agent, tool string) bool
 
 	mu     sync.Mutex // of whoever adds a series
 	series atomic.Pointer[map[operation][]metric.RecordOption]
@@ -33,8 +35,8 @@ type operation struct {
 	code              agent.Code // empty: it succeeded
 }
 
-func newOperations(took metric.Float64Histogram) *Operations {
-	o := &Operations{took: took}
+func newOperations(took metric.Float64Histogram, offers func(agent, tool string) bool) *Operations {
+	o := &Operations{took: took, offers: offers}
 	o.series.Store(&map[operation][]metric.RecordOption{})
 	return o
 }
@@ -72,13 +74,13 @@ func (o *Operations) Measure(next agent.Caller) agent.Caller {
 	})
 }
 
-// add makes a series. Callers can make up names: those of which nothing is known but that they were
-// not found have none, nor have those beyond the bound.
+// add makes a series. Callers can make up names, and a foreign server may answer to any: tools that
+// are not offered have none, nor have those beyond the bound.
 func (o *Operations) add(key operation) []metric.RecordOption {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	all := *o.series.Load()
-	if key.code == agent.CodeNotFound && !known(all, key) {
+	if key.tool != "" && !o.offers(key.agent, key.tool) {
 		key.tool = ""
 	}
 	if len(all) >= maxSeries {
@@ -92,16 +94,6 @@ func (o *Operations) add(key operation) []metric.RecordOption {
 	all[key] = options
 	o.series.Store(&all)
 	return options
-}
-
-// known reports whether the tool was called with another end.
-func known(all map[operation][]metric.RecordOption, key operation) bool {
-	for other := range all {
-		if other.agent == key.agent && other.tool == key.tool && other.code != agent.CodeNotFound {
-			return true
-		}
-	}
-	return false
 }
 
 func (k operation) attributes() []attribute.KeyValue {

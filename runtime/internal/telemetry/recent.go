@@ -3,6 +3,9 @@ package telemetry
 import (
 	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -27,17 +30,21 @@ const (
 	maxKept = 1024
 )
 
+// errSlow is why spans find the queue full.
+var errSlow = errors.New("the disk is slower than the calls")
+
 // recent keeps the spans of recent traces in files: of all that failed or were slow, and of a share
 // of the rest. It decides on the part of a trace that is in this process when all its spans have
 // ended. It is a sdktrace.SpanProcessor.
 type recent struct {
-	files *rotate.Writer
-	note  func(error)
+	files  *rotate.Writer
+	losses losses
 
 	mu      sync.Mutex
 	open    map[trace.TraceID]*part
 	spans   int // of all parts
 	waiting int // spans in queue
+	dropped int // spans that found it full, and that are not reported
 	kept    map[trace.TraceID]bool
 	order   []trace.TraceID // of kept, a ring
 	next    int
@@ -62,9 +69,10 @@ type written struct {
 	done  chan struct{}
 }
 
-func newRecent(files *rotate.Writer, note func(error)) *recent {
+func newRecent(files *rotate.Writer, log *slog.Logger) *recent {
 	files.Open()
-	r := &recent{files: files, note: note, open: map[trace.TraceID]*part{}, kept: map[trace.TraceID]bool{},
+	r := &recent{files: files, losses: losses{log: log, message: "recent traces are incomplete",
+		about: []any{"key", "telemetry.recent"}}, open: map[trace.TraceID]*part{}, kept: map[trace.TraceID]bool{},
 		order: make([]trace.TraceID, maxKept), queue: make(chan written, maxWaiting), stopped: make(chan struct{})}
 	go r.write()
 	return r
@@ -127,14 +135,15 @@ func (r *recent) decide(id trace.TraceID, p *part) {
 	}
 	p.keep = true
 	r.remember(id)
-	if r.waiting+len(spans) > maxWaiting {
-		return // the disk is slower than the calls
+	if r.waiting+len(spans) <= maxWaiting {
+		select {
+		case r.queue <- written{spans: spans}:
+			r.waiting += len(spans)
+			return
+		default:
+		}
 	}
-	select {
-	case r.queue <- written{spans: spans}:
-		r.waiting += len(spans)
-	default:
-	}
+	r.dropped += len(spans)
 }
 
 func (r *recent) sampled(id trace.TraceID) bool {
@@ -162,13 +171,18 @@ func (r *recent) write() {
 		if len(w.spans) > 0 {
 			r.mu.Lock()
 			r.waiting -= len(w.spans)
+			dropped := r.dropped
+			r.dropped = 0
 			r.mu.Unlock()
+			if dropped > 0 {
+				r.losses.note(dropped, errSlow, true)
+			}
 			line, err := encoded(w.spans)
 			if err == nil {
 				_, err = r.files.Write(line)
 			}
 			if err != nil {
-				r.note(err)
+				r.losses.note(len(w.spans), err, true)
 			}
 		}
 		if w.done != nil {
@@ -213,5 +227,12 @@ func (r *recent) Shutdown(context.Context) error {
 	}
 	r.mu.Unlock()
 	<-r.stopped
-	return r.files.Close()
+	if r.dropped > 0 {
+		r.losses.note(r.dropped, errSlow, false)
+	}
+	err := r.files.Close()
+	if n, last := r.losses.left(); n > 0 {
+		err = errors.Join(err, fmt.Errorf("%d spans of recent traces were not kept: %w", n, last))
+	}
+	return err
 }

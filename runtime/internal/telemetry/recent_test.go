@@ -1,8 +1,11 @@
 package telemetry
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -106,5 +109,51 @@ func TestWithoutRecentNothingIsKept(t *testing.T) {
 	}
 	if len(keptSpans(t, state)) > 0 {
 		t.Error("something is kept")
+	}
+}
+
+// What the disk is too slow for is counted: a line a minute at most, and the end tells the rest.
+func TestSpansBeyondTheQueueOfRecentTraces(t *testing.T) {
+	var log bytes.Buffer
+	tel, err := Setup(t.Context(), Config{State: t.TempDir(), Recent: 8 << 20, Process: "p",
+		Environ: func(string) (string, bool) { return "", false }, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := tel.services.processor.(*recent)
+	ends := func(n int, full bool) {
+		t.Helper()
+		r.mu.Lock()
+		before := r.waiting
+		if full {
+			r.waiting = maxWaiting
+		}
+		r.mu.Unlock()
+		for range n {
+			_, span := tel.tracer("a").Start(t.Context(), "bad")
+			span.SetStatus(codes.Error, "so it is")
+			span.End()
+		}
+		if full {
+			r.mu.Lock()
+			r.waiting = before
+			r.mu.Unlock()
+			return
+		}
+		if err := tel.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ends(30, true)
+	ends(1, false)
+	ends(5, true)
+	ends(1, false)
+	ends(2, true)
+	if err := tel.Shutdown(t.Context()); err == nil || !strings.Contains(err.Error(), "7 spans") {
+		t.Errorf("the end says %v", err)
+	}
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "lost=30") ||
+		!strings.Contains(got, "key=telemetry.recent") {
+		t.Errorf("the log has\n%s", got)
 	}
 }

@@ -57,7 +57,7 @@ func (t *Telemetry) Client(h Hop) agent.Middleware {
 			}
 			span.SetName(spanName(c)) // not before: most calls may not be sampled
 			span.SetAttributes(append(append(callAttributes(c, len(attrs)+1), attrs...), left(ctx)...)...)
-			e := ending{span: span}
+			e := ending{span: span, entry: h.Entry}
 			if h.mcp() {
 				ctx, e.sent = calls.Sent(ctx)
 			}
@@ -122,7 +122,7 @@ func (t *Telemetry) Server(h Hop) agent.Middleware {
 				c2.Back = watched{c.Back, span}
 				c = &c2
 			}
-			return t.finish(ctx, ending{span: span, callee: true}, c, next)
+			return t.finish(ctx, ending{span: span, callee: true, entry: h.Entry}, c, next)
 		})
 	}
 }

@@ -10,14 +10,16 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/calls"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/goleak"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/runtime/internal/resilience"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -468,4 +470,18 @@ func TestWhatCarriedACall(t *testing.T) {
 		wantAttrs(t, s[name], map[attribute.Key]string{"gen_ai.agent.name": "b", "jsonrpc.request.id": "",
 			"client.address": "", "mcp.session.id": ""})
 	}
+}
+
+func TestACallThatABreakerRefuses(t *testing.T) {
+	r := record(t)
+	refuses := agent.CallerFunc(func(context.Context, *agent.Call) (*agent.Result, error) {
+		return nil, agent.Refusedf(agent.CodeUnavailable, "a.t: %w", resilience.ErrOpen)
+	})
+	_, _ = r.Client(Hop{Communicator: "mcp-http"})(refuses).Call(t.Context(),
+		&agent.Call{Op: agent.OpTool, Agent: "a", Name: "t"})
+	if err := r.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	wantAttrs(t, r.exp.GetSpans()[0], map[attribute.Key]string{"openmas.breaker": "open",
+		"openmas.code": "unavailable"})
 }

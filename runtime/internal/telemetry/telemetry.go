@@ -11,6 +11,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -57,11 +59,21 @@ func Setup(ctx context.Context, c Config) (*Telemetry, error) {
 	}
 	t.exporter = newExporter(next, to, c.Logger)
 	t.describe(ctx, c)
-	t.services.processor = sdktrace.NewBatchSpanProcessor(t.exporter)
+	t.services.processor = sdktrace.NewBatchSpanProcessor(t.exporter, soon)
 	if c.keepsRecent(true) {
 		t.services.processor = both{t.services.processor, c.recent()}
 	}
 	return t, nil
+}
+
+// exportDelay is how long a span that has ended waits for others to be exported with it, unless
+// OTEL_BSP_SCHEDULE_DELAY says so: a process that is killed loses so much.
+const exportDelay = time.Second
+
+func soon(o *sdktrace.BatchSpanProcessorOptions) {
+	if os.Getenv("OTEL_BSP_SCHEDULE_DELAY") == "" {
+		o.BatchTimeout = exportDelay
+	}
 }
 
 // describe notes what the providers are made with.
@@ -102,7 +114,7 @@ func (t *Telemetry) Shutdown(ctx context.Context) error {
 	// told, and the goroutine waited for.
 	defer context.AfterFunc(ctx, t.exporter.abort)()
 	err := t.services.processor.Shutdown(context.WithoutCancel(ctx))
-	if err = errors.Join(err, t.exporter.lostSpans()); err != nil {
+	if err = errors.Join(err, t.exporter.left()); err != nil {
 		return fmt.Errorf("telemetry: shut down: %w", err)
 	}
 	return nil

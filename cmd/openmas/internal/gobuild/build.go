@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	goruntime "runtime"
+	"strings"
 	"time"
 
 	"github.com/openmas/openmas/internal/cli"
@@ -33,7 +34,11 @@ func Become(ctx context.Context, cfg *project.Config, errOut io.Writer) error {
 	if s, err := os.Stat(dir); err != nil || !s.IsDir() {
 		return cfg.Errorf([]string{"package"}, "package: there is no folder %s", dir)
 	}
-	exe, use, err := build(ctx, dir, cfg.Package, errOut)
+	name := cfg.Package
+	if strings.Trim(filepath.ToSlash(name), "./") == "" { // . says nothing to a reader
+		name = dir
+	}
+	exe, use, err := build(ctx, dir, name, errOut)
 	if err != nil {
 		return err
 	}

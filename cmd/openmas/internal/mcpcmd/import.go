@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -41,14 +43,18 @@ express is noted on standard error, and as a comment.`,
 			for _, note := range notes {
 				fmt.Fprintf(a.Err, "note: %s\n", note)
 			}
+			if err == nil && into != "" {
+				return importInto(a, into, agents)
+			}
+			tell(a, agents)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			if into == "" {
-				_, err = io.WriteString(a.Out, mcpimport.Write(agents))
+			if _, err := io.WriteString(a.Out, mcpimport.Write(agents)); err != nil {
 				return err
 			}
-			return importInto(a, into, agents)
+			next(a, "", agents, false)
+			return nil
 		},
 	}
 	c.Flags().StringVar(&into, "into", "", "add the agents to the project `FILE`, and leave all else of it as it is")
@@ -56,6 +62,41 @@ express is noted on standard error, and as a comment.`,
 	c.Flags().BoolVar(&opts.Disabled, "disabled", false, "servers that are disabled become agents too")
 	return c
 }
+
+// tell prints the notes of agents.
+func tell(a *cli.App, agents []*mcpimport.Agent) {
+	for _, one := range agents {
+		for _, note := range one.Notes {
+			fmt.Fprintf(a.Err, "note: %s\n", note)
+		}
+	}
+}
+
+// next says what was made, and how it is used. file is the project file that has it, "" for none
+// yet.
+func next(a *cli.App, file string, agents []*mcpimport.Agent, gateway bool) {
+	active := 0
+	for _, one := range agents {
+		if one.Active() {
+			active++
+		}
+	}
+	what, argument, flag := fmt.Sprintf("%d of %d servers can be agents", active, len(agents)), "", ""
+	if file != "" {
+		what = fmt.Sprintf("agents added to %s: %d", file, active)
+		argument, flag = " "+file, " -p "+file
+	}
+	fmt.Fprintf(a.Err, "openmas: %s. Next: openmas validate%s, openmas list%s, openmas run%s\n", what, argument, flag,
+		argument)
+	if !gateway {
+		fmt.Fprintln(a.Err, "openmas: MCP clients reach the agents while they run if the project file has the line: "+
+			"gateway: {}")
+	}
+	fmt.Fprintf(a.Err, "openmas: the configuration of a client: openmas mcp config --client cursor%s\n", flag)
+}
+
+// hasGateway finds the key in a project file whose keys are in lines of their own.
+var hasGateway = regexp.MustCompile(`(?m)^gateway\s*:`)
 
 // importInto adds agents to a project file, which is replaced in one step.
 func importInto(a *cli.App, name string, agents []*mcpimport.Agent) error {
@@ -70,12 +111,22 @@ func importInto(a *cli.App, name string, agents []*mcpimport.Agent) error {
 	for _, s := range skipped {
 		fmt.Fprintf(a.Err, "note: %s is in %s already, and stays as it is\n", s, name)
 	}
+	added := slices.DeleteFunc(agents, func(one *mcpimport.Agent) bool { return slices.Contains(skipped, one.Name) })
+	tell(a, added)
+	for _, one := range added {
+		for _, variable := range one.Secrets {
+			if bytes.Contains(old, []byte("${env:"+variable+"}")) {
+				fmt.Fprintf(a.Err, "note: %s: the variable %s is in %s already: rename it here if it is another secret\n",
+					one.Name, variable, name)
+			}
+		}
+	}
 	if !bytes.Equal(old, merged) {
 		if err := replaceFile(name, merged); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
 	}
-	fmt.Fprintf(a.Err, "%d agents added to %s; look at it with: openmas validate %s\n", len(agents)-len(skipped), name, name)
+	next(a, name, added, hasGateway.Match(merged))
 	return nil
 }
 

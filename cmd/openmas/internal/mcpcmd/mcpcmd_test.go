@@ -27,7 +27,7 @@ func compact(t *testing.T, text string) string {
 func TestMCPConfig(t *testing.T) {
 	plain := projectFile(t, "project: crew\nagents:\n  a: {type: greeter}\n")
 	listening := projectFile(t, "project: crew\nagents:\n  a: {type: greeter}\ngateway: {listen: \"0.0.0.0:9000\", "+
-		"token: sesame-1}\n")
+		"token: sesame-sesame-1234}\n")
 	anyPort := projectFile(t, "agents:\n  a: {type: greeter}\ngateway: {listen: \"127.0.0.1:0\"}\n")
 	packaged := projectFile(t, "project: built\npackage: ./crew\nagents:\n  a: {type: elsewhere}\n")
 	foreign := projectFile(t, "project: own\nagents:\n  a: {type: elsewhere}\n")
@@ -138,13 +138,34 @@ func TestImportInto(t *testing.T) {
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the second time changes nothing
+	var first []byte
+	for i := range 2 { // the second time changes nothing
 		r := run(t, clientFile, "mcp", "import", "--into", path, "-")
+		// A comment is no agent, and what is skipped needs no variable.
+		wants := []string{"agents added to " + path + ": 2. Next: openmas validate " + path, "NOTES_APP_TOKEN",
+			"gateway: {}"}
+		if i > 0 {
+			wants = []string{"agents added to " + path + ": 0", "kept is in " + path + " already"}
+		}
+		for _, want := range wants {
+			if !strings.Contains(r.err, want) || i > 0 && strings.Contains(r.err, "NOTES_APP_TOKEN") {
+				t.Errorf("no %q: %s", want, r.err)
+			}
+		}
 		text, err := os.ReadFile(path)
 		if r.code != 0 || r.out != "" || err != nil || strings.Count(string(text), "  notes-app:\n") != 1 ||
 			!strings.HasPrefix(string(text), "# mine\nagents:\n  a: {type: greeter} # first\n  kept:\n") {
 			t.Fatalf("exit %d, %v\n%s\n%s", r.code, err, text, r.err)
 		}
+		if i > 0 && string(text) != string(first) {
+			t.Errorf("it changed:\n%s", text)
+		}
+		first = text
+	}
+	const other = `{"mcpServers": {"other": {"command": "n", "env": {"NOTES_APP_TOKEN": "s"}}}}`
+	if r := run(t, other, "mcp", "import", "--into", path, "-"); !strings.Contains(r.err,
+		"the variable NOTES_APP_TOKEN is in "+path+" already") {
+		t.Error(r.err)
 	}
 	if info, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o640 {
 		t.Errorf("%v %v", info.Mode(), err)
@@ -156,13 +177,13 @@ func TestImportInto(t *testing.T) {
 }
 
 func TestConnect(t *testing.T) {
-	path := projectFile(t, "agents:\n  greeter: {type: greeter}\ngateway: {token: sesame-1}\n")
+	path := projectFile(t, "agents:\n  greeter: {type: greeter}\ngateway: {token: sesame-sesame-1234}\n")
 	base := serve(t, path)
 	const in = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}
 {"jsonrpc":"2.0","method":"notifications/initialized"}
 {"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"greeter_greet","arguments":{"name":"Ann"}}}
 `
-	environ := []string{"TOK=sesame-1"}
+	environ := []string{"TOK=sesame-sesame-1234"}
 	for _, url := range []string{base, base + "/agents/greeter/mcp"} {
 		r := runWith(t.Context(),
 			strings.ReplaceAll(in, "greeter_greet",

@@ -5,65 +5,29 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/runtime/project"
 )
-
-// fields are the keys of one server. Those that nobody took are told as left out.
-type fields struct {
-	values map[string]any
-	taken  map[string]bool
-}
-
-func (f fields) first(keys ...string) (string, any) {
-	for _, key := range keys {
-		if v := f.values[key]; v != nil && !f.taken[key] {
-			return key, v
-		}
-	}
-	return "", nil
-}
-
-// text takes the first key that is a scalar.
-func (f fields) text(keys ...string) string {
-	key, v := f.first(keys...)
-	s := textOf(v)
-	if s != "" {
-		f.taken[key] = true
-	}
-	return s
-}
-
-// list takes the first key that is a list of scalars, or one text.
-func (f fields) list(keys ...string) ([]string, bool) {
-	key, v := f.first(keys...)
-	var list []string
-	switch v := v.(type) {
-	case string:
-		list = strings.Fields(v)
-	case []any:
-		for _, item := range v {
-			switch item.(type) {
-			case map[string]any, []any, nil:
-				return nil, false
-			}
-			list = append(list, textOf(item))
-		}
-	default:
-		return nil, false
-	}
-	f.taken[key] = true
-	return list, true
-}
 
 // server writes the agent of one server.
 func (im *importer) server(e entry) {
-	im.name, im.agent = im.agentName(e.name), &Agent{}
+	im.name = im.agentName(e.name)
 	im.agent.Name = im.name
 	if im.name != e.name {
 		im.note("server %q becomes agent %s: names are lower-case letters, digits and hyphens", e.name, im.name)
+	}
+	if e.fields == nil {
+		im.out("it is no object with keys of a server")
+		return
+	}
+	if e.project != "" {
+		im.note("%s is a server of the project %s", im.name, e.project)
 	}
 	if zed, ok := e.fields["command"].(map[string]any); ok { // an older form of Zed's settings
 		delete(e.fields, "command")
@@ -102,26 +66,26 @@ func (im *importer) server(e entry) {
 	im.environment(f, len(argv) > 0)
 	im.headers(f, len(argv) == 0 && address != "")
 	if dir := f.text(dirKeys...); dir != "" {
-		im.line("dir: %s", quoted(im.convert(dir, func(h hider, s string) string { return s })))
+		im.line("dir: %s", quoted(im.convert(im.home(dir), func(h hider, s string) string { return s })))
 	}
 	if key, _ := f.first(allowKeys...); key != "" {
 		if list, ok := f.list(key); ok && !slices.Contains(list, "*") && len(list) > 0 {
 			im.line("allow_tools: %s", quotedList(list))
 		}
 	}
-	if seconds := f.text("tool_timeout_sec"); seconds != "" {
-		im.line("timeout: %ss", seconds)
-	}
+	im.timeouts(e.client, f, len(argv) > 0)
 	im.rest(f)
 }
 
 // disabled looks for a word that turns a server off.
 func (im *importer) disabled(f fields) {
 	for key, off := range map[string]bool{"disabled": true, "enabled": false, "isActive": false} {
-		if v, ok := f.values[key].(bool); ok {
-			if f.taken[key] = true; v == off && !im.opts.Disabled {
-				im.out(fmt.Sprintf("it is disabled (%s: %v)", key, v))
-			}
+		v, err := strconv.ParseBool(textOf(f.values[key]))
+		if err != nil {
+			continue
+		}
+		if f.taken[key] = true; v == off && !im.opts.Disabled {
+			im.out(fmt.Sprintf("it is disabled (%s: %v)", key, v))
 		}
 	}
 }
@@ -131,7 +95,7 @@ func (im *importer) argv(f fields) []string {
 	key, v := f.first(commandKeys...)
 	argv, ok := f.list(key)
 	if text, isText := v.(string); isText && len(argv) > 0 {
-		if strings.ContainsAny(argv[0], `/\'"`) || len(argv) == 1 {
+		if strings.ContainsAny(argv[0], `/\`) && !strings.ContainsAny(text[:1], `'"`) || len(argv) == 1 {
 			argv = []string{text} // the path of a program, which may have spaces in it
 		} else {
 			im.note("%s: its command is a whole command line, and is cut at the spaces", im.name)
@@ -141,7 +105,10 @@ func (im *importer) argv(f fields) []string {
 		return nil
 	}
 	if _, v := f.first("args"); v != nil {
-		args, _ := f.list("args") // one that is no list is left out, and told
+		args, ok := f.list("args") // one that is no list is left out, and told
+		if items, _ := v.([]any); ok && slices.Contains(items, nil) {
+			im.lose("args: null", "which is no argument")
+		}
 		if _, isText := v.(string); isText {
 			im.note("%s: its args are one text, and are cut at the spaces", im.name)
 		}
@@ -158,7 +125,8 @@ func (im *importer) command(argv []string) {
 			!strings.HasPrefix(arg, "-") {
 			before = argv[i-1]
 		}
-		argv[i] = im.convert(arg, func(h hider, s string) string { return h.argument(before, s) })
+		im.place = inArgument
+		argv[i] = im.convert(im.home(arg), func(h hider, s string) string { return h.argument(before, s) })
 	}
 	im.line("command: %s", quotedList(argv))
 }
@@ -172,6 +140,7 @@ func quotedList(list []string) string {
 }
 
 func (im *importer) url(address, kind string) {
+	im.place = inURL
 	if u, err := url.Parse(address); err == nil && u.User != nil && im.opts.KeepSecrets {
 		im.login = "Basic " + base64.StdEncoding.EncodeToString([]byte(u.User.String()))
 	} else if err == nil && u.User != nil {
@@ -194,6 +163,8 @@ func (im *importer) url(address, kind string) {
 			im.line("communicator: mcp-http")
 		}
 	case "", "remote":
+	case "stdio", "local":
+		im.lose("type", kind+", since it has a url")
 	default:
 		im.out("openmas has no transport " + kind)
 	}
@@ -202,7 +173,7 @@ func (im *importer) url(address, kind string) {
 // environment writes the environment of a program.
 func (im *importer) environment(f fields, fits bool) {
 	key, v := f.first(envKeys...)
-	values, ok := v.(map[string]any)
+	values, ok := byName(v, "=")
 	if !ok || !fits {
 		return // left out, and told
 	}
@@ -210,6 +181,10 @@ func (im *importer) environment(f fields, fits bool) {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		value := textOf(values[name])
+		if name == "" || strings.ContainsAny(name, "=\x00") || name == "OPENMAS_URL" || name == "OPENMAS_TOKEN" {
+			im.lose(key+": "+quoted(name), "which cannot be set")
+			continue
+		}
 		switch values[name].(type) {
 		case nil:
 			im.lose(key+": "+name, "which has no value")
@@ -217,7 +192,8 @@ func (im *importer) environment(f fields, fits bool) {
 		case map[string]any, []any:
 			value = quoted(values[name])
 		}
-		value = im.convert(value, func(h hider, s string) string { return h.text(name, s) })
+		im.place = inEnv
+		value = im.convert(im.home(value), func(h hider, s string) string { return h.text(name, s) })
 		out = append(out, quoted(name)+": "+quoted(value))
 	}
 	if len(out) > 0 {
@@ -225,37 +201,56 @@ func (im *importer) environment(f fields, fits bool) {
 	}
 }
 
+var headerName = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+
 // headers writes the headers of a URL, and its token.
 func (im *importer) headers(f fields, fits bool) {
 	if !fits {
 		return // left out, and told
 	}
+	im.place = inHeader
 	var out []string
 	seen := map[string]bool{}
+	twice := func(name string) bool { // asked before its value is read: what is left out needs no variable
+		again := seen[strings.ToLower(name)]
+		if again {
+			im.lose("header "+name, "which is there twice")
+		}
+		seen[strings.ToLower(name)] = true
+		return again
+	}
 	add := func(name, value string) {
 		switch kind, token, _ := strings.Cut(value, " "); {
-		case seen[strings.ToLower(name)]:
-			im.lose("header "+name, "which is there twice")
 		case strings.EqualFold(name, "Authorization") && strings.EqualFold(kind, "Bearer") && token != "":
 			im.line("token: %s", quoted(token))
 		default:
 			out = append(out, quoted(name)+": "+quoted(value))
 		}
-		seen[strings.ToLower(name)] = true
 	}
-	if name := f.text("bearer_token_env_var"); variable.MatchString(name) {
+	if name := f.text("bearer_token_env_var"); variable.MatchString(name) && !twice("Authorization") {
 		add("Authorization", "Bearer "+im.env(name))
 	}
-	if im.login != "" {
+	if im.login != "" && !twice("Authorization") {
 		add("Authorization", im.login)
 	}
 	if key, v := f.first(headerKeys...); v != nil {
-		values, ok := v.(map[string]any)
+		values, ok := byName(v, ":")
 		f.taken[key] = ok
 		for _, name := range slices.Sorted(maps.Keys(values)) {
 			value := textOf(values[name])
 			if value == "" {
 				im.lose("header "+name, "which has no value")
+				continue
+			}
+			if project.OwnHeader(name) {
+				im.lose("header "+name, "which openmas sets itself")
+				continue
+			}
+			if !headerName.MatchString(name) || strings.ContainsFunc(value, unicode.IsControl) {
+				im.lose("header "+quoted(name), "which is not valid")
+				continue
+			}
+			if twice(name) {
 				continue
 			}
 			under := name
@@ -268,7 +263,7 @@ func (im *importer) headers(f fields, fits bool) {
 	if values, ok := f.values["env_http_headers"].(map[string]any); ok {
 		f.taken["env_http_headers"] = true
 		for _, name := range slices.Sorted(maps.Keys(values)) {
-			if v := textOf(values[name]); variable.MatchString(v) {
+			if v := textOf(values[name]); variable.MatchString(v) && !twice(name) {
 				add(name, im.env(v))
 			}
 		}
@@ -288,6 +283,9 @@ func (im *importer) rest(f fields) {
 		if _, object := f.values[key].(map[string]any); object || len(value) > 60 || secretName(key) ||
 			im.hides(value) {
 			value = ""
+		}
+		if key == "envFile" {
+			value += ", whose variables have to be set, or written under env"
 		}
 		im.lose(key, value)
 	}

@@ -23,7 +23,11 @@ var (
 	scheme     = regexp.MustCompile(`(?i)\b(bearer|basic|digest|apikey|bot)(:?\s+)([^\s"',;]{3,})`)
 	headerLine = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]*)(:\s*)(.+)$`)
 	assignment = regexp.MustCompile(`^([^=\s]+)=(.+)$`)
-	pair       = regexp.MustCompile(`([A-Za-z][A-Za-z0-9 _-]*)=([^;&\s"']+)`)
+	flagValue  = regexp.MustCompile(`(--?[A-Za-z][A-Za-z0-9_-]*)(\s+)([^\s"';&|$-][^\s"';&|]*)`)
+	// shellFlag stands before a command line in one argument, in which shellVariable is set.
+	shellFlag     = regexp.MustCompile(`^-[a-z]*c$`)
+	shellVariable = regexp.MustCompile(`\b([A-Za-z_][A-Za-z0-9_]*)=("[^"]+"|'[^']+'|[^\s;&|"'$][^\s;&|"']*)`)
+	pair          = regexp.MustCompile(`([A-Za-z][A-Za-z0-9 _-]*)=([^;&\s"']+)`)
 )
 
 // text takes the secrets out of a value. name is the key, flag or header that it stands under, ""
@@ -47,6 +51,11 @@ func (h hider) text(name, s string) string {
 		!strings.Contains(m[2], ";") {
 		return m[1] + "=" + h.text(m[1], m[2])
 	}
+	return h.loose(name, s)
+}
+
+// loose takes the secrets out of a text that is no secret as a whole.
+func (h hider) loose(name, s string) string {
 	var out strings.Builder
 	done := 0
 	for _, at := range urls.FindAllStringIndex(s, -1) {
@@ -63,6 +72,13 @@ func (h hider) plain(name, s string) string {
 		m := scheme.FindStringSubmatch(all)
 		return m[1] + m[2] + h.secret(name, m[3])
 	})
+	s = flagValue.ReplaceAllStringFunc(s, func(all string) string { // of a command line in one argument
+		m := flagValue.FindStringSubmatch(all)
+		if !secretName(strings.TrimLeft(m[1], "-")) {
+			return all
+		}
+		return m[1] + m[2] + h.secret(strings.TrimLeft(m[1], "-"), m[3])
+	})
 	s = pair.ReplaceAllStringFunc(s, func(all string) string {
 		m := pair.FindStringSubmatch(all)
 		if !secretName(m[1]) {
@@ -76,12 +92,25 @@ func (h hider) plain(name, s string) string {
 // argument takes the secrets out of an argument. before is the flag that it belongs to, if any.
 func (h hider) argument(before, s string) string {
 	flag := strings.TrimLeft(before, "-")
+	if shellFlag.MatchString(before) && strings.ContainsAny(s, " \t\n") {
+		return h.loose("", shellVariable.ReplaceAllStringFunc(s, func(all string) string {
+			name, value, _ := strings.Cut(all, "=")
+			if !secretName(name) {
+				return all
+			}
+			bare := strings.Trim(value, `"'`)
+			return name + "=" + strings.Replace(value, bare, h.secret(name, bare), 1)
+		}))
+	}
 	if m := headerLine.FindStringSubmatch(s); m != nil && !strings.HasPrefix(m[3], "//") &&
 		(strings.Contains(flag, "header") || before == "-H" || secretName(m[1])) {
 		return m[1] + m[2] + h.header(m[1], m[3])
 	}
 	if name, value, ok := strings.Cut(s, "="); ok && strings.HasPrefix(name, "-") {
 		return name + "=" + h.argument(name, value)
+	}
+	if name, value, ok := strings.Cut(s, ":"); ok && strings.HasPrefix(name, "-") && secretName(name) {
+		return name + ":" + h.argument(name, value)
 	}
 	switch user, password, both := strings.Cut(s, ":"); {
 	case both && (flag == "u" || flag == "user") && !strings.HasPrefix(password, "//"):

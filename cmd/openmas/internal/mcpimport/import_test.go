@@ -19,6 +19,9 @@ func imported(t *testing.T, file string, opts Options) (yaml, notes string) {
 	}
 	yaml = Write(agents)
 	loads(t, yaml)
+	for _, a := range agents {
+		list = append(list, a.Notes...)
+	}
 	return yaml, strings.Join(list, "\n")
 }
 
@@ -28,6 +31,7 @@ var variables = regexp.MustCompile(`\$\{env:([A-Za-z0-9_]+)\}`)
 func loads(t *testing.T, yaml string) *project.Config {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "openmas.yaml")
+	yaml = fileReference.ReplaceAllString(yaml, "${1}x")
 	if err := os.WriteFile(path, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -36,6 +40,8 @@ func loads(t *testing.T, yaml string) *project.Config {
 		value := "value-of-" + m[1]
 		if strings.Contains(yaml, `url: "`+m[0]) {
 			value = "https://x"
+		} else if strings.Contains(yaml, ":"+m[0]) {
+			value = "1" // a port
 		}
 		environ = append(environ, m[1]+"="+value)
 	}
@@ -69,7 +75,7 @@ func TestRead(t *testing.T) {
 		"  remote:\n", "    communicator: mcp-sse\n", `    token: "${env:REMOTE_TOKEN}"`,
 		`"X-Api-Key": "${env:REMOTE_X_API_KEY}"`, `"X-Team": "core"`, `# left out: alwaysAllow: ["a"]`,
 		"  # github-copilot-2:\n", "  #   url: \"https://y.example/sse\"\n", "  mcp-7up:\n",
-		"    communicator: mcp-http\n", "# left out: timeout: 60", "# left out: oauth\n", "  # odd:\n",
+		"    communicator: mcp-http\n", "    timeout: 60s\n", "# left out: oauth\n", "  # odd:\n",
 		`# left out: image: "x"`, "  openmas-mcp:\n", `["a", "${env:HOME}", "$${weird stuff}", "$${"]`,
 		"# left out: env: NOTHING",
 	} {
@@ -126,6 +132,9 @@ func TestShapes(t *testing.T) {
 			"agents:\n  a:\n    command: [\"x\"]\n    env: {\"B\": \"true\", \"V\": \"1.10\", \"W\": \"yes\"}\n"},
 		"Continue, a URL": {"mcpServers:\n  - name: a\n    type: streamable-http\n    url: https://h/mcp\n    requestOptions: {headers: {X-A: b}}\n",
 			"agents:\n  a:\n    url: \"https://h/mcp\"\n    headers: {\"X-A\": \"b\"}\n"},
+		"headers of the connection": {`{"mcpServers": {"a": {"url": "https://h/mcp", "headers": {"host": "x", "X-A": "b"}}}}`,
+			"agents:\n  a:\n    url: \"https://h/mcp\"\n    headers: {\"X-A\": \"b\"}\n" +
+				"    # left out: header host: which openmas sets itself\n"},
 		"Goose": {"extensions:\n  a: {type: stdio, cmd: x, args: [y], enabled: true, envs: {K: v}}\n",
 			"agents:\n  a:\n    command: [\"x\", \"y\"]\n    env: {\"K\": \"v\"}\n"},
 		"numbers and words in lists": {`{"mcpServers": {"a": {"command": "x", "args": ["-p", 3000, true], "env": {"A": 1234567, "B": 12345678901234567, "C": 1.50, "O": {"a": 1}}}}}`,
@@ -176,6 +185,11 @@ func FuzzRead(f *testing.F) {
 	f.Add(`{"servers": {"a": {"command": "x", "args": ["${"], "env": {"": ""}}}}`)
 	f.Add("mcpServers:\n  - {name: a, command: x}\n")
 	f.Add("[mcp_servers.a]\ncommand = \"x\"\n")
+	for _, shape := range shapes {
+		for _, odd := range oddServers {
+			f.Add(shape(`{"command": "x"}`, odd))
+		}
+	}
 	f.Fuzz(func(t *testing.T, file string) {
 		agents, _, err := Read([]byte(file), Options{})
 		if err == nil {

@@ -24,17 +24,38 @@ type importer struct {
 	notes   []string
 	names   map[string]bool   // of agents
 	secrets map[string]string // the variables that were made up, with what they stand for
+	// wanted are the names that secrets would have if each had one of its own, with what they would
+	// stand for. Names of several are ambiguous: every agent then has a variable under its own
+	// name, whichever of them comes first.
+	wanted    map[string]map[string]bool
+	ambiguous map[string]bool
 
 	// Of the agent that is being written.
 	name      string
 	agent     *Agent
 	variables []string // that it refers to
 	login     string   // an Authorization header, from its URL
+	place     place    // of the value that is being written
 }
 
+// A place is where a value stands in a client's file.
+type place struct{ word, text string }
+
+var (
+	inArgument = place{"ARG", " in an argument"}
+	inURL      = place{"URL", " in its url"}
+	inEnv      = place{"ENV", ""}
+	inHeader   = place{"HEADER", ""}
+)
+
+// note adds a note to the agent that is being written, or to the file as a whole.
 func (im *importer) note(format string, args ...any) {
-	if note := fmt.Sprintf(format, args...); !slices.Contains(im.notes, note) {
-		im.notes = append(im.notes, note)
+	notes := &im.notes
+	if im.agent != nil {
+		notes = &im.agent.Notes
+	}
+	if note := fmt.Sprintf(format, args...); !slices.Contains(*notes, note) {
+		*notes = append(*notes, note)
 	}
 }
 
@@ -59,6 +80,9 @@ func (im *importer) out(why string) {
 	}
 }
 
+// fileReference is ${file:NAME}, with what is before it: one more $ makes it a text.
+var fileReference = regexp.MustCompile(`(^|[^$])\$\{file:[^}]*\}`)
+
 // check loads the agent as part of a project file, with every variable that it refers to.
 func (im *importer) check() error {
 	if !im.agent.Active() {
@@ -70,12 +94,13 @@ func (im *importer) check() error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // what is left is in a folder for that
 	file := filepath.Join(dir, "openmas.yaml")
-	if err := os.WriteFile(file, []byte(Write([]*Agent{im.agent})), 0o600); err != nil {
+	text := fileReference.ReplaceAllString(Write([]*Agent{im.agent}), "${1}x") // the file may be elsewhere
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("check it: %w", err)
 	}
 	environ := []string{}
 	for _, name := range im.variables {
-		value := "x"
+		value := "1" // which can be a port as well
 		if strings.Contains(strings.Join(im.agent.lines, "\n"), `url: "${env:`+name+"}") {
 			value = "https://x" // the variable begins a URL
 		}

@@ -11,7 +11,7 @@ import (
 
 // Into adds agents to the text of a project file and leaves everything else of it as it is,
 // comments included. An agent whose name the file has already is skipped; skipped are their names.
-// Comments for agents that are not active are added too.
+// Comments for agents that are not active are added too, once.
 func Into(file []byte, agents []*Agent) (merged []byte, skipped []string, err error) {
 	text := string(file)
 	if text != "" && !strings.HasSuffix(text, "\n") {
@@ -43,6 +43,11 @@ func Into(file []byte, agents []*Agent) (merged []byte, skipped []string, err er
 		return []byte(text + Write(agents)), nil, nil
 	}
 	lines := strings.SplitAfter(text, "\n")
+	agents = slices.DeleteFunc(slices.Clone(agents), func(a *Agent) bool {
+		return !a.Active() && slices.ContainsFunc(lines, func(line string) bool {
+			return strings.TrimSpace(line) == "# "+a.Name+":"
+		})
+	})
 	if list.ShortTag() == "!!null" && list.Value == "" {
 		lines = slices.Insert(lines, key, block(agents, "  "))
 		return []byte(strings.Join(lines, "")), nil, nil
@@ -51,7 +56,7 @@ func Into(file []byte, agents []*Agent) (merged []byte, skipped []string, err er
 		return nil, nil, fmt.Errorf("line %d: its agents are not in lines of their own: write agents: and each agent "+
 			"below it, indented", max(list.Line, 1))
 	}
-	fresh := slices.DeleteFunc(slices.Clone(agents), func(a *Agent) bool {
+	fresh := slices.DeleteFunc(agents, func(a *Agent) bool {
 		for i := 0; i < len(list.Content); i += 2 {
 			if list.Content[i].Value == a.Name {
 				skipped = append(skipped, a.Name)

@@ -43,3 +43,20 @@ func TestInto(t *testing.T) {
 		})
 	}
 }
+
+// A server that is disabled is one comment, however often it is imported.
+func TestIntoComment(t *testing.T) {
+	agents, _, err := Read([]byte(`{"mcpServers": {"new": {"command": "x"}, "off": {"command": "y", "disabled": true}}}`),
+		Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	once, _, err := Into(nil, agents)
+	if err != nil || strings.Count(string(once), "# off:\n") != 1 {
+		t.Fatalf("%v\n%s", err, once)
+	}
+	again, _, err := Into(once, agents)
+	if err != nil || string(again) != string(once) {
+		t.Errorf("%v\n%s", err, again)
+	}
+}

@@ -29,8 +29,10 @@ var (
 // An entry is one server of a client's file: its keys with their values, which are texts, numbers
 // (json.Number, so that 1.10 stays 1.10), booleans, lists ([]any) and objects (map[string]any).
 type entry struct {
-	name   string
-	fields map[string]any
+	name    string
+	client  string         // whose shape it is, "" if several clients write it
+	project string         // the folder that it is for, "" for all
+	fields  map[string]any // nil: it is no object
 }
 
 // decode reads a file in whichever of the three formats it is.
@@ -142,57 +144,89 @@ func yamlValue(n *yaml.Node, left *int) (any, error) {
 	return n.Value, nil
 }
 
+// Clients whose files are told from others'.
+const (
+	zed      = "Zed"
+	goose    = "Goose"
+	opencode = "opencode"
+	cherry   = "Cherry Studio"
+)
+
 // containers are the keys under which clients keep their servers: those of most clients, of VS
 // Code, Zed, Codex and Goose.
 var containers = []string{"mcpServers", "servers", "context_servers", "mcp_servers", "extensions"}
+
+var clients = map[string]string{"context_servers": zed, "extensions": goose}
 
 // servers finds the servers of a file. used are the keys at the top that held them or that belong
 // to them.
 func servers(file map[string]any) (found []entry, used []string, err error) {
 	for _, key := range containers {
-		if list := entries(file[key]); len(list) > 0 {
-			return list, []string{key, "inputs", "$schema", "name", "version", "schema"}, nil
+		list := entries(file[key], clients[key], true)
+		used := []string{key, "inputs", "$schema", "name", "version", "schema"}
+		if more := projects(file["projects"]); len(more) > 0 {
+			list, used = append(list, more...), append(used, "projects")
+		}
+		if len(list) > 0 {
+			return list, used, nil
 		}
 	}
 	if mcp, ok := file["mcp"].(map[string]any); ok {
 		for _, nested := range append([]any{mcp["servers"]}, any(mcp)) { // the settings of VS Code; opencode
-			if list := entries(nested); len(list) > 0 {
+			if list := entries(nested, opencode, true); len(list) > 0 {
 				return list, []string{"mcp", "$schema"}, nil
 			}
 		}
 	}
-	if list := entries(file); len(list) > 0 { // the .mcp.json of a plugin
+	if list := entries(file, "", false); len(list) > 0 { // the .mcp.json of a plugin
 		return list, slices.Collect(maps.Keys(file)), nil
 	}
 	return nil, nil, fmt.Errorf("no servers are in it: no %s or mcp is an object or a list with some",
 		strings.Join(containers, ", "))
 }
 
+// projects reads the servers that Claude Code keeps for single folders. They start there.
+func projects(v any) (list []entry) {
+	folders, _ := v.(map[string]any)
+	for _, folder := range slices.Sorted(maps.Keys(folders)) {
+		settings, _ := folders[folder].(map[string]any)
+		for _, e := range entries(settings["mcpServers"], "", true) {
+			if e.fields["command"] != nil && e.fields["cwd"] == nil {
+				e.fields["cwd"] = folder
+			}
+			e.project = folder
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
 // entries reads an object of servers by name, or a list of servers that have names. It returns nil
-// if what it gets is neither.
-func entries(v any) (list []entry) {
+// if what it gets is neither, or has something else in it, unless that is certainly a server.
+func entries(v any, client string, certain bool) (list []entry) {
 	switch v := v.(type) {
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
 			fields, ok := v[name].(map[string]any)
-			if !ok {
+			if !ok && !certain {
 				return nil
 			}
-			if _, cherry := fields["isActive"]; cherry && textOf(fields["name"]) != "" {
-				name = textOf(fields["name"]) // its keys are random
+			e := entry{name: name, client: client, fields: fields}
+			if _, random := fields["isActive"]; random && textOf(fields["name"]) != "" {
+				e.name, e.client = textOf(fields["name"]), cherry // its keys are random
 				delete(fields, "name")
 			}
-			list = append(list, entry{name, fields})
+			list = append(list, e)
 		}
 	case []any:
 		for _, item := range v {
 			fields, ok := item.(map[string]any)
-			if !ok {
+			if !ok && !certain {
 				return nil
 			}
 			name := textOf(fields["name"])
 			delete(fields, "name")
-			list = append(list, entry{name, fields})
+			list = append(list, entry{name: name, client: client, fields: fields})
 		}
 	}
 	some := func(e entry) bool { // else it is an object of something else

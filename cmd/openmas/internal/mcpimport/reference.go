@@ -2,6 +2,8 @@ package mcpimport
 
 import (
 	"fmt"
+	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -70,6 +72,9 @@ func (im *importer) reference(ref string) string {
 	case ok && kind == "env" && variable.MatchString(name):
 		return im.env(name)
 	case ok && kind == "file" && !strings.HasPrefix(ref, "$"):
+		if home, err := os.UserHomeDir(); err == nil && strings.HasPrefix(name, "~/") {
+			name = home + name[1:]
+		}
 		im.note("%s: the file %s is read as a project file reads it: relative to its folder", im.name, name)
 		return "${file:" + name + "}"
 	case ok && kind == "input":
@@ -101,6 +106,19 @@ func (im *importer) reference(ref string) string {
 	return ref
 }
 
+// homeFolder is a ~ that a shell would take for the home folder: alone, or before a path, also
+// behind the = of a flag.
+var homeFolder = regexp.MustCompile(`^(-[^=\s]*=)?~($|[/\\])`)
+
+// home writes the home folder of a path out: there is no shell that would do it.
+func (im *importer) home(s string) string {
+	if !homeFolder.MatchString(s) {
+		return s
+	}
+	im.note("%s: ~ becomes ${env:HOME}: there is no shell", im.name)
+	return homeFolder.ReplaceAllString(s, "${1}$${userHome}${2}")
+}
+
 // hides reports whether a text holds a secret.
 func (im *importer) hides(s string) bool {
 	found := false
@@ -114,7 +132,9 @@ func (im *importer) env(name string) string {
 	return "${env:" + name + "}"
 }
 
-// secret takes a value out, and returns the reference that stands for it.
+// secret takes a value out, and returns the reference that stands for it. A key that looks like a
+// variable keeps its name, and servers with the same secret under it share the variable; in any
+// other case the name begins with the agent's. So the names do not depend on the order of servers.
 func (im *importer) secret(key, value string) string {
 	own := strings.ToUpper(strings.ReplaceAll(im.name, "-", "_")) + "_"
 	name := strings.Trim(unfitting.ReplaceAllString(strings.ToUpper(key), "_"), "_")
@@ -127,20 +147,31 @@ func (im *importer) secret(key, value string) string {
 	if name[0] <= '9' {
 		name = "MCP_" + name
 	}
-	for base, n := name, 2; im.secrets[name] != "" && im.secrets[name] != value; n++ {
-		if n == 2 && !strings.HasPrefix(base, own) {
-			base, n = own+base, 1
-			name = base
-			continue
-		}
+	if im.wanted[name] == nil {
+		im.wanted[name] = map[string]bool{}
+	}
+	im.wanted[name][value] = true
+	if im.ambiguous[name] && !strings.HasPrefix(name, own) {
+		name = own + name
+	}
+	taken := func() bool { return im.secrets[name] != "" && im.secrets[name] != value }
+	if taken() { // the agent has two: say where this one stands
+		name = own + im.place.word + "_" + strings.TrimPrefix(name, own)
+	}
+	for base, n := name, 2; taken(); n++ {
 		name = fmt.Sprintf("%s_%d", base, n)
 	}
-	if im.secrets[name] == "" {
-		im.secrets[name] = value
-		if key = strings.Trim(key, "_"); key == "" {
-			key = "an argument"
+	im.secrets[name] = value
+	if !slices.Contains(im.agent.Secrets, name) {
+		im.agent.Secrets = append(im.agent.Secrets, name)
+		what := strings.TrimPrefix(strings.Trim(key, "_")+im.place.text, " in ")
+		for _, other := range slices.Sorted(maps.Keys(im.secrets)) {
+			if other != name && im.secrets[other] == value {
+				what += ", the same as " + other
+				break
+			}
 		}
-		im.note("%s: set the environment variable %s to the secret that the file has for %s", im.name, name, key)
+		im.note("%s: set the environment variable %s to the secret that the file has for %s", im.name, name, what)
 	}
 	return im.env(name)
 }

@@ -14,7 +14,7 @@ var (
 	// secretWord ends the words of names that stand for secrets: apiKey, GITHUB_TOKEN,
 	// --client-secret.
 	secretWord = regexp.MustCompile(`(?i)(key|token|secret|passw(or)?d|passwd|passphrase|passcode|pwd|pass|pat|` +
-		`credentials?|creds|auth|authorization|bearer|cookies?|dsn|jwt|otp|signature|salt|webhook|session|` +
+		`credentials?|creds|auth|authorization|bearer|cookies?|dsn|jwt|otp|sig|signature|salt|webhook|session|` +
 		`private|connection_?string|conn_?str)$`)
 	// harmlessName is one whose last word says that its value is no secret: --auth-type,
 	// TOKEN_FILE.

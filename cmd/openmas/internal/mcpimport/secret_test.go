@@ -39,6 +39,14 @@ func TestSecretsStayBehind(t *testing.T) {
 		args("-p", "<<hunter2>>"),
 		args("-u", "<<bob>>:<<pw>>"),
 		args("--password", "<<correct horse>>"),
+		args("-c", "export X_TOKEN=<<tt55uu>> && srv --password <<pp44ww>> --port 80"),
+		args("-c", "TOKEN='<<ab 12>>' PASSWORD=\"<<q>>\" KEY=$KEY srv --key $KEY"),
+		args("-lc", "API_KEY=<<abc>> npx srv"),
+		args("--token:<<xyz>>"),
+		{"command": "srv", "env": []string{"API_KEY=<<x=y>>"}},
+		{"command": "sh -c 'API_KEY=<<abc>> srv'"},
+		{"url": "https://h.example/mcp", "headers": []string{"Authorization: Bearer <<abc:d>>"}},
+		args("https://h.example/x?user=bob&sig=<<Sg88zz>>"),
 		args("--clientSecret", "<<x>>"),
 		args("--pat", "<<x1>>"),
 		args("<<sk-abcdefghijklmnop>>", "<<ghp_abcdefghijklmnopqrst>>"),
@@ -120,9 +128,23 @@ func TestWhatIsNoSecret(t *testing.T) {
 }
 
 func TestTwoSecretsOfOneName(t *testing.T) {
-	out, _ := imported(t, `{"mcpServers": {"a": {"command": "x", "env": {"GH_TOKEN": "one"}},
+	out, notes := imported(t, `{"mcpServers": {"a": {"command": "x", "env": {"GH_TOKEN": "one"}},
 		"b": {"command": "x", "env": {"GH_TOKEN": "two"}}, "c": {"command": "x", "env": {"GH_TOKEN": "one"}}}}`, Options{})
-	if strings.Count(out, "${env:GH_TOKEN}") != 2 || strings.Count(out, "${env:B_GH_TOKEN}") != 1 {
+	for _, want := range []string{"${env:A_GH_TOKEN}", "${env:B_GH_TOKEN}", "${env:C_GH_TOKEN}"} {
+		if strings.Count(out, want) != 1 {
+			t.Errorf("no %s: %s", want, out)
+		}
+	}
+	if !strings.Contains(notes, "C_GH_TOKEN to the secret that the file has for GH_TOKEN, the same as A_GH_TOKEN") {
+		t.Error(notes)
+	}
+	// The same secret under the same name is one variable, and an agent's two tokens say where they
+	// stand.
+	out, _ = imported(t, `{"mcpServers": {"a": {"command": "x", "env": {"GH_TOKEN": "one"}}, "b": {"command": "x",
+		"env": {"GH_TOKEN": "one"}}, "far": {"url": "https://h/mcp?token=three3", "headers": {"Authorization":
+		"Bearer four4"}}}}`, Options{})
+	if strings.Count(out, `"${env:GH_TOKEN}"`) != 2 || !strings.Contains(out, "?token=${env:FAR_TOKEN}") ||
+		!strings.Contains(out, `token: "${env:FAR_HEADER_TOKEN}"`) {
 		t.Error(out)
 	}
 }

@@ -8,6 +8,10 @@ import (
 // An Agent is one server as an agent of a project file.
 type Agent struct {
 	Name  string
+	Notes []string // what a person has to know or do
+	// Secrets are the environment variables that stand for what was taken out of it.
+	Secrets []string
+
 	lines []string // its keys
 	lost  []string // what a project file cannot express
 	out   string   // why it is a comment

@@ -2,6 +2,7 @@ package held
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -21,8 +22,8 @@ func (e *CapabilityError) Error() string { return e.Err.Error() }
 // RPC is what the protocol says then.
 func (e *CapabilityError) RPC() *jsonrpc.Error {
 	required := map[string]any{e.Lack: struct{}{}}
-	if e.Lack == samplingTools {
-		required = map[string]any{"sampling": map[string]any{"tools": struct{}{}}}
+	if of, part, ok := strings.Cut(e.Lack, "."); ok {
+		required = map[string]any{of: map[string]any{part: struct{}{}}}
 	}
 	data, err := json.Marshal(struct {
 		Required map[string]any `json:"requiredCapabilities"`
@@ -39,7 +40,12 @@ func CanBeAsked(caps *sdk.ClientCapabilities) bool {
 	return caps != nil && (caps.Sampling != nil || caps.Elicitation != nil || caps.RootsV2 != nil)
 }
 
-const samplingTools = "sampling.tools"
+// Parts of capabilities.
+const (
+	samplingTools = "sampling.tools"
+	elicitForms   = "elicitation.form"
+	elicitURLs    = "elicitation.url"
+)
 
 // Lacks is the capability that a client would need to answer a question; empty when it has it.
 func Lacks(caps *sdk.ClientCapabilities, r agent.Request) string {
@@ -53,18 +59,35 @@ func Lacks(caps *sdk.ClientCapabilities, r agent.Request) string {
 		return samplingTools
 	case r.Kind == agent.AskElicit && caps.Elicitation == nil:
 		return "elicitation"
+	case r.Kind == agent.AskElicit:
+		return lacksMode(caps.Elicitation, codec.ElicitMode(r.Params))
 	case r.Kind == agent.AskRoots && caps.RootsV2 == nil:
 		return "roots"
-	case r.Kind == agent.AskSample || r.Kind == agent.AskElicit || r.Kind == agent.AskRoots:
+	case r.Kind == agent.AskSample || r.Kind == agent.AskRoots:
 		return ""
 	}
 	return r.Kind // a question that MCP does not have
 }
 
+// lacksMode is [Lacks] for a way to elicit. A client that names none knows forms.
+func lacksMode(caps *sdk.ElicitationCapabilities, mode string) string {
+	switch {
+	case mode == "form" && caps.Form == nil && caps.URL != nil:
+		return elicitForms
+	case mode == "url" && caps.URL == nil:
+		return elicitURLs
+	}
+	return ""
+}
+
 // CannotAnswer is the error of a question that the client lacks a capability for.
 func CannotAnswer(kind, lack string) error {
-	if lack == samplingTools {
+	switch lack {
+	case samplingTools:
 		return agent.Errorf(agent.CodeUnavailable, "the client does not answer %q requests with tools", kind)
+	case elicitForms, elicitURLs:
+		return agent.Errorf(agent.CodeUnavailable, "the client does not answer %q requests of mode %q", kind,
+			strings.TrimPrefix(lack, "elicitation."))
 	}
 	return agent.Errorf(agent.CodeUnavailable, "the client does not answer %q requests", kind)
 }

@@ -15,6 +15,7 @@ func TestWhatAClientLacksToAnswer(t *testing.T) {
 	plain := &sdk.ClientCapabilities{Sampling: &sdk.SamplingCapabilities{}}
 	all := &sdk.ClientCapabilities{Sampling: &sdk.SamplingCapabilities{Tools: &sdk.SamplingToolsCapabilities{}},
 		Elicitation: &sdk.ElicitationCapabilities{}, RootsV2: &sdk.RootCapabilities{}}
+	urls := &sdk.ClientCapabilities{Elicitation: &sdk.ElicitationCapabilities{URL: &sdk.URLElicitationCapabilities{}}}
 	for _, c := range []struct {
 		caps *sdk.ClientCapabilities
 		ask  agent.Request
@@ -27,6 +28,12 @@ func TestWhatAClientLacksToAnswer(t *testing.T) {
 		{plain, agent.Request{Kind: agent.AskRoots}, "roots"},
 		{all, agent.Request{Kind: agent.AskSample, Params: tools}, ""},
 		{all, agent.Request{Kind: agent.AskElicit}, ""},
+		{all, agent.Request{Kind: agent.AskElicit, Params: json.RawMessage(`{"mode":"form"}`)}, ""},
+		{all, agent.Request{Kind: agent.AskElicit, Params: json.RawMessage(`{"mode":"voice"}`)}, ""},
+		{all, agent.Request{Kind: agent.AskElicit, Params: json.RawMessage(`{"mode":"url"}`)}, "elicitation.url"},
+		{all, agent.Request{Kind: agent.AskElicit, Params: json.RawMessage(`{"url":"x:y"}`)}, "elicitation.url"},
+		{urls, agent.Request{Kind: agent.AskElicit, Params: json.RawMessage(`{"url":"x:y"}`)}, ""},
+		{urls, agent.Request{Kind: agent.AskElicit, Params: json.RawMessage(`{"message":"m"}`)}, "elicitation.form"},
 		{all, agent.Request{Kind: agent.AskRoots}, ""},
 		{all, agent.Request{Kind: "riddle"}, "riddle"},
 	} {

@@ -1,4 +1,5 @@
-package runtime
+// Package updates is who wants to know when resources of foreign servers change.
+package updates
 
 import (
 	"context"
@@ -11,13 +12,14 @@ import (
 	"github.com/openmas/openmas/communicator"
 )
 
-// maxResourceSubscriptions bounds the subscriptions to one foreign server: clients come and go, and
+// maxSubscriptions bounds the subscriptions to one foreign server: clients come and go, and
 // the server is not told when nobody wants updates any more.
-const maxResourceSubscriptions = 1000
+const maxSubscriptions = 1000
 
-// resourceSubscriptions are those of the gateway's clients to the resources of one foreign server.
-// A new session to the server gets all of them again.
-type resourceSubscriptions struct {
+// Subscriptions are those of the gateway's clients to the resources of one foreign server.
+// A new session to the server gets all of them again. The
+// zero Subscriptions are none. They are safe for concurrent use.
+type Subscriptions struct {
 	mu   sync.Mutex
 	uris map[string]bool
 	peer subscriber // the session that has them; nil: none
@@ -28,10 +30,10 @@ type subscriber interface {
 	Subscribe(ctx context.Context, uri string) error
 }
 
-// add subscribes to a resource, unless that was done.
-func (s *resourceSubscriptions) add(ctx context.Context, uri string) error {
+// Add subscribes to a resource, unless that was done.
+func (s *Subscriptions) Add(ctx context.Context, uri string) error {
 	s.mu.Lock()
-	known, full, peer := s.uris[uri], len(s.uris) >= maxResourceSubscriptions, s.peer
+	known, full, peer := s.uris[uri], len(s.uris) >= maxSubscriptions, s.peer
 	s.mu.Unlock()
 	switch {
 	case known:
@@ -39,7 +41,7 @@ func (s *resourceSubscriptions) add(ctx context.Context, uri string) error {
 	case full:
 		return agent.Refusedf(agent.CodeResourceExhausted, "there are subscriptions to %d resources of the agent, "+
 			"the limit",
-			maxResourceSubscriptions)
+			maxSubscriptions)
 	case peer == nil:
 		return agent.Refusedf(agent.CodeUnavailable, "the agent cannot be reached now")
 	}
@@ -55,8 +57,8 @@ func (s *resourceSubscriptions) add(ctx context.Context, uri string) error {
 	return nil
 }
 
-// moveTo makes all subscriptions again with a fresh session. ctx is the session's instance's.
-func (s *resourceSubscriptions) moveTo(ctx context.Context, peer communicator.Peer, log *slog.Logger) {
+// MoveTo makes all subscriptions again with a fresh session. ctx is the session's instance's.
+func (s *Subscriptions) MoveTo(ctx context.Context, peer communicator.Peer, log *slog.Logger) {
 	to, _ := peer.(subscriber)
 	s.mu.Lock()
 	s.peer = to

@@ -1,0 +1,272 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/nearest"
+	"github.com/openmas/openmas/internal/ops"
+	"github.com/openmas/openmas/runtime"
+)
+
+// A place names what is operated: AGENT[@PROCESS][/N].
+type place struct {
+	agent, process string
+	instance       *int
+}
+
+func parsePlace(text string) (place, error) {
+	rest, number, numbered := strings.Cut(text, "/")
+	name, process, chosen := strings.Cut(rest, "@")
+	p := place{agent: name, process: process}
+	if numbered {
+		n, err := strconv.Atoi(number)
+		if err != nil || n < 0 {
+			return p, Usage(fmt.Errorf("%s: the instances of an agent are numbered: %s/0", text, rest))
+		}
+		p.instance = &n
+	}
+	if name == "" || chosen && process == "" {
+		return p, Usage(fmt.Errorf("%s: name an agent as AGENT[@PROCESS][/N]", text))
+	}
+	return p, nil
+}
+
+// operated is what a command has done, as --json shows it.
+type operated struct {
+	Processes []operatedProcess `json:"processes"`
+}
+
+type operatedProcess struct {
+	PID     int    `json:"pid"`
+	Process string `json:"process"`
+	runtime.Operated
+}
+
+// An operateCommand restarts, stops or starts agents of processes that run.
+type operateCommand struct {
+	use, short, long string
+	all              string // what --all means
+}
+
+func (a *App) restartCommand() *cobra.Command {
+	return a.operating(operateCommand{use: "restart", short: "Restart an agent of a project that runs",
+		all: "restart every agent, one after the other",
+		long: `Restart an agent, or one instance of it. Its instances are restarted one after the other: each takes no new
+calls, which go to another one or wait (ready_wait), ends those in flight (within drain.timeout), and comes
+back with a fresh process, session or Go struct. No call is lost. Agents under its restarts_with follow.`})
+}
+
+func (a *App) stopCommand() *cobra.Command {
+	return a.operating(operateCommand{use: "stop", short: "Stop an agent of a project that runs, or the project",
+		all: "stop the processes of the project that run on this machine",
+		long: `Stop an agent, or one instance of it, until openmas start. Calls in flight end first (within drain.timeout);
+calls that come later fail at once, and say why. It stays listed. With --all it is the whole process that
+stops in order, as with Ctrl-C there.`})
+}
+
+func (a *App) startCommand() *cobra.Command {
+	return a.operating(operateCommand{use: "start", short: "Start an agent of a project that runs",
+		all: "start every agent that does not run",
+		long: `Start an agent that was stopped, or one instance of it. One that has failed, or waits for its next attempt, is
+tried again at once. openmas run starts a project that does not run.`})
+}
+
+func (a *App) operating(o operateCommand) *cobra.Command {
+	var project ProjectFlags
+	var log LogFlags
+	var f format
+	var all bool
+	c := &cobra.Command{
+		Use:   o.use + " AGENT[@PROCESS][/N]",
+		Short: o.short,
+		Long: o.long + `
+
+@PROCESS is one of the processes of the project on this machine, by its pid or its name as openmas status
+shows them; left out, it is all that have the agent. /N is one instance, as openmas status shows it.`,
+		Example: "  openmas " + o.use + " weather\n  openmas " + o.use + " weather/1",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if all == (len(args) == 1) {
+				return Usage(fmt.Errorf("name an agent as AGENT[@PROCESS][/N], or --all to %s", o.all))
+			}
+			var p place
+			if !all {
+				var err error
+				if p, err = parsePlace(args[0]); err != nil {
+					return err
+				}
+			}
+			return a.operate(c.Context(), o.use, p, &project, &log, &f)
+		},
+		ValidArgsFunction: func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return a.agentsThatRun(c.Context(), &project), cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+	project.Register(c)
+	log.Register(c, "warn")
+	c.Flags().BoolVar(&all, "all", false, o.all)
+	f.register(c, "as JSON")
+	return c
+}
+
+// operate does what verb says to an agent, or to everything when none is named, in the processes
+// that have it, one after the other.
+func (a *App) operate(ctx context.Context, verb string, at place, pf *ProjectFlags, lf *LogFlags, f *format) error {
+	log, err := a.Logger(lf)
+	if err != nil {
+		return err
+	}
+	file, err := pf.file()
+	if err != nil {
+		return err
+	}
+	all, err := running(ctx, file, log, a.Err)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("no process of %s runs on this machine: openmas run starts one", file)
+	}
+	defer func() { _ = all.close(ctx) }() // the command is done
+	of, err := all.having(at)
+	if err != nil {
+		return err
+	}
+	var done operated
+	for _, p := range of {
+		one := operatedProcess{PID: p.status.PID, Process: p.Process}
+		in := map[string]any{"all": at.agent == ""}
+		if at.agent != "" {
+			in["agent"], in["instance"] = at.agent, at.instance
+		}
+		if at.instance == nil {
+			delete(in, "instance")
+		}
+		if err := p.reporting(ctx, verb, in, &one.Operated, a.steps()); err != nil {
+			return err
+		}
+		if one.Stopping {
+			if err := p.gone(ctx, file); err != nil {
+				return err
+			}
+		}
+		done.Processes = append(done.Processes, one)
+	}
+	return f.print(a.Out, done, func(w io.Writer) error { return showOperated(w, verb, done) })
+}
+
+// having are the processes that a place means.
+func (all processes) having(at place) (processes, error) {
+	var known []string
+	of := processes{}
+	for _, p := range all {
+		if at.process != "" && at.process != p.Process && at.process != strconv.Itoa(p.status.PID) {
+			continue
+		}
+		for _, a := range p.status.Agents {
+			known = append(known, a.Name)
+		}
+		if at.agent == "" || p.hosts(at.agent) {
+			of = append(of, p)
+		}
+	}
+	switch {
+	case len(of) > 0:
+		return of, nil
+	case known == nil:
+		return nil, fmt.Errorf("no process %s of the project runs on this machine: openmas status shows them", at.process)
+	case slices.Contains(known, at.agent):
+		return nil, fmt.Errorf("agent %s runs in a process on another machine, or in another one than @%s", at.agent,
+			at.process)
+	}
+	return nil, fmt.Errorf("there is no agent %q%s", at.agent, nearest.Meant(at.agent, known))
+}
+
+// steps shows what a process is doing.
+func (a *App) steps() agent.BackChannel {
+	return agent.BackChannelFuncs{
+		OnProgress: func(n agent.ProgressNotice) { fmt.Fprintf(a.Err, "openmas: %s\n", n.Message) },
+	}
+}
+
+// lookEvery is how often a command looks whether a process has ended.
+const lookEvery = 50 * time.Millisecond
+
+// gone waits for the end of a process that stops.
+func (p *runningProcess) gone(ctx context.Context, file string) error {
+	id, err := ops.ProjectOf(file)
+	if err != nil {
+		return nil //nolint:nilerr // the project file is gone, and with it what could be looked for
+	}
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		left, err := ops.Find(ctx, id)
+		if err == nil && !slices.ContainsFunc(left, func(e ops.Endpoint) bool { return e.Process == p.Process }) {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("process %d stops, and has not ended: %w", p.status.PID, context.Cause(ctx))
+		}
+	}
+}
+
+// showOperated says what has become of each instance.
+func showOperated(w io.Writer, verb string, done operated) error {
+	past := map[string]string{"restart": "restarted", "stop": "stopped", "start": "started"}[verb]
+	for _, p := range done.Processes {
+		if p.Stopping {
+			fmt.Fprintf(w, "process %d has stopped\n", p.PID)
+			continue
+		}
+		for _, i := range p.Instances {
+			cut := ""
+			if i.Cut != "" {
+				cut = "; cut off: " + i.Cut
+			}
+			fmt.Fprintf(w, "%s %s in %v (process %d)%s\n", i.ID, past,
+				(time.Duration(i.TookMS) * time.Millisecond).Round(10*time.Millisecond), p.PID, cut)
+		}
+		if len(p.Instances) == 0 {
+			fmt.Fprintf(w, "nothing to %s in process %d\n", verb, p.PID)
+		}
+	}
+	return nil
+}
+
+// agentsThatRun are the names for completion.
+func (a *App) agentsThatRun(ctx context.Context, pf *ProjectFlags) []string {
+	file, err := pf.file()
+	if err != nil {
+		return nil
+	}
+	log, err := a.Logger(&LogFlags{level: "error", format: "text"})
+	if err != nil {
+		return nil
+	}
+	all, err := running(ctx, file, log, io.Discard)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = all.close(ctx) }()
+	var names []string
+	for _, p := range all {
+		for _, x := range p.status.Agents {
+			if !slices.Contains(names, x.Name) {
+				names = append(names, x.Name)
+			}
+		}
+	}
+	return names
+}

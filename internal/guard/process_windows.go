@@ -1,0 +1,7 @@
+package guard
+
+import "syscall"
+
+const supported = false
+
+func detached() *syscall.SysProcAttr { return nil }

@@ -1,0 +1,13 @@
+//go:build !linux
+
+package guard
+
+import "os"
+
+// Finds reports whether [Signal] can find anything on this platform.
+const Finds = false
+
+// Signal finds nothing on this platform.
+func Signal(Mark, os.Signal, int) int { return 0 }
+
+func hide() {}
