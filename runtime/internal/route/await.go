@@ -58,6 +58,11 @@ func (p *Pool) await(ctx context.Context, l *lane, c *agent.Call, ended communic
 				end = at
 			}
 			if !p.coming(end, ended) {
+				select {
+				case <-changed: // it came while this looked
+					continue
+				default:
+				}
 				return noPlace, p.unavailable(c)
 			}
 			enough = patience.C

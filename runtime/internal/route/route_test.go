@@ -183,6 +183,33 @@ func TestACallWaitsForAnInstance(t *testing.T) {
 	}
 }
 
+// A call that looks at an instance in the moment in which that comes back is served.
+func TestACallMeetsAnInstanceThatComesBack(t *testing.T) {
+	p := limited(1, Limits{InFlight: 4}, func(context.Context) error { return nil })
+	i := p.Instances()[0]
+	s := i.Session()
+	var all sync.WaitGroup
+	ctx, end := context.WithCancel(t.Context())
+	for range 4 {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				if _, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Name: "read"}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 20_000 {
+		if err := i.Hold(t.Context(), Restarting, nil); err != nil {
+			t.Fatal(err)
+		}
+		i.Down(Restarting, nil)
+		i.Up(s)
+	}
+	end()
+	all.Wait()
+}
+
 // A call waits once, and not at each attempt anew.
 func TestACallWaitsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
