@@ -151,8 +151,11 @@ func (p *postReader) events(stream *eventStream, body io.ReadCloser) error {
 // tooLarge takes a message that was passed over since it is too large: if it is the answer, the
 // call fails.
 func (p *postReader) tooLarge(err error) bool {
+	if err == nil {
+		return false
+	}
 	var large *wire.TooLargeError
-	if err == nil || !errors.As(err, &large) {
+	if !errors.As(err, &large) {
 		return false
 	}
 	if env, mine := large.AnswerTo(p.id); mine {

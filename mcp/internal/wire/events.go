@@ -26,7 +26,7 @@ type EventReader struct {
 
 // NewEventReader reads events of at most limit bytes.
 func NewEventReader(r io.Reader, limit int) *EventReader {
-	lines := newLineReader(r, limit+len("data: "))
+	lines := newLineReader(r, limit+len("data: "), eventBuffer)
 	lines.cr = true
 	return &EventReader{r: lines, limit: limit}
 }

@@ -28,7 +28,7 @@ type lineInput struct {
 
 // readMessages reads until the input ends or the connection does, and returns why.
 func (l *lineInput) readMessages() error {
-	in := newLineReader(l.r, l.limit)
+	in := newLineReader(l.r, l.limit, lineBuffer)
 	if !l.server {
 		in.patience, in.quiet = l.patience, l.quiet
 	}

@@ -11,15 +11,16 @@ import (
 )
 
 const (
-	lineBuffer = 32 << 10 // bytes that are read at once
-	keptBuffer = 1 << 20  // a larger buffer is not kept for the next line
+	lineBuffer  = 32 << 10 // bytes that are read at once
+	eventBuffer = 4 << 10  // at first, of events: most streams hold one answer and end
+	keptBuffer  = 1 << 20  // a larger buffer is not kept for the next line
 )
 
 // Lines yields the lines of r that hold something, trimmed, each valid until the next, and last the
 // error that ended them, nil at the end of r. A line of more than limit bytes is a [TooLargeError].
 func Lines(r io.Reader, limit int) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		in := newLineReader(r, limit)
+		in := newLineReader(r, limit, lineBuffer)
 		for {
 			line, err := in.next()
 			if err != nil {
@@ -56,8 +57,10 @@ type lineReader struct {
 	timer    *time.Timer
 }
 
-func newLineReader(r io.Reader, limit int) *lineReader {
-	return &lineReader{r: r, limit: limit, buf: make([]byte, 0, lineBuffer)}
+// newLineReader returns a reader that reads up to buffer bytes at once, and more once so much was
+// there.
+func newLineReader(r io.Reader, limit, buffer int) *lineReader {
+	return &lineReader{r: r, limit: limit, buf: make([]byte, 0, buffer)}
 }
 
 // next returns the next line with its end, valid until the next call; a last line without an end
@@ -156,10 +159,12 @@ func (l *lineReader) skip() error {
 
 // fill reads more, or notes why there is no more.
 func (l *lineReader) fill() {
-	switch {
+	switch full := len(l.buf) == cap(l.buf); {
+	case l.start == len(l.buf) && full && len(l.buf) < lineBuffer:
+		l.buf, l.start = make([]byte, 0, 2*cap(l.buf)), 0
 	case l.start == len(l.buf):
 		l.buf, l.start = l.buf[:0], 0
-	case len(l.buf) == cap(l.buf) && l.start > 0:
+	case full && l.start > 0:
 		n := copy(l.buf[:cap(l.buf)], l.buf[l.start:])
 		l.buf, l.start = l.buf[:n], 0
 	}
