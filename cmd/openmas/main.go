@@ -11,6 +11,7 @@ import (
 
 	"github.com/openmas/openmas/cmd/openmas/internal/gobuild"
 	"github.com/openmas/openmas/cmd/openmas/internal/mcpcmd"
+	"github.com/openmas/openmas/cmd/openmas/internal/scaffold"
 	"github.com/openmas/openmas/internal/cli"
 )
 
@@ -21,6 +22,6 @@ func main() { os.Exit(cli.Main(program())) }
 func program() cli.Program {
 	return cli.Program{
 		Become:   gobuild.Become,
-		Commands: []func(*cli.App) *cobra.Command{mcpcmd.Command},
+		Commands: []func(*cli.App) *cobra.Command{mcpcmd.Command, scaffold.Command},
 	}
 }

@@ -3,6 +3,7 @@ package doctest
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -21,8 +22,9 @@ import (
 //	```text        nothing
 //
 // A path after the language (```go weather/main.go) writes the block to that file, so that the
-// blocks of a document make up a program. The working folder of all is a clone of this repository
-// with the working tree's files.
+// blocks of a document make up a program. A file in a folder that the document has `openmas init`
+// make is not written, but has to be what that wrote. The working folder of all is a clone of this
+// repository with the working tree's files.
 
 func TestDocs(t *testing.T) {
 	c := newDocChecker(t)
@@ -59,6 +61,8 @@ func testBrokenBlocks(t *testing.T, c *docChecker) {
 			"such file...\n```\n", "exit code 2"},
 		"a forbidden command": {"```console\n$ rm -r docs\n```\n", `"rm"`},
 		"another language":    {"```python\nprint()\n```\n", `language "python"`},
+		"what init did not write": {"```console\n$ openmas init made\n...\n```\n\n```go made/main.go\n" +
+			"package main\n```\n", "not what openmas init wrote to made/main.go"},
 		"no language":         {"```\nx\n```\n", `language ""`},
 		"a block without end": {"```text\nx\n", "not closed"},
 	}
@@ -118,6 +122,7 @@ func (c *docChecker) check(t *testing.T, name, text string) []error {
 		}
 	}
 	modules := map[string]block{} // that the document writes, with the first block of each
+	inited := initFolders(blocks)
 	for _, b := range blocks {
 		if !slices.Contains([]string{"go", "yaml", "console", "text"}, b.lang) {
 			fail(b, fmt.Errorf("a block of language %q: it is none of go, yaml, console and text", b.lang))
@@ -125,7 +130,7 @@ func (c *docChecker) check(t *testing.T, name, text string) []error {
 		if b.lang == "go" && b.name == "" {
 			b.name = fmt.Sprintf("block-%s-%d/main.go", strings.TrimSuffix(filepath.Base(name), ".md"), b.line)
 		}
-		if b.name == "" {
+		if dir, _, _ := strings.Cut(b.name, "/"); b.name == "" || inited[dir] {
 			continue
 		}
 		fail(b, c.write(b.name, b.text()))
@@ -148,6 +153,9 @@ func (c *docChecker) check(t *testing.T, name, text string) []error {
 	}
 	defer c.stopAll()
 	for _, b := range blocks {
+		if dir, _, _ := strings.Cut(b.name, "/"); inited[dir] {
+			fail(b, c.same(b))
+		}
 		switch b.lang {
 		case "yaml":
 			fail(b, c.yaml(t, b))
@@ -158,6 +166,34 @@ func (c *docChecker) check(t *testing.T, name, text string) []error {
 		}
 	}
 	return errs
+}
+
+// initFolders are the folders that the document's commands make with openmas init.
+func initFolders(blocks []block) map[string]bool {
+	made := map[string]bool{}
+	for _, b := range blocks {
+		if b.lang != "console" {
+			continue
+		}
+		for _, s := range steps(b) {
+			if len(s.args) > 2 && s.args[0] == "openmas" && s.args[1] == "init" {
+				made[s.args[2]] = true
+			}
+		}
+	}
+	return made
+}
+
+// same compares a block with the file that it shows.
+func (c *docChecker) same(b block) error {
+	text, err := os.ReadFile(filepath.Join(c.repo, filepath.FromSlash(b.name)))
+	if err != nil {
+		return fmt.Errorf("the block shows a file that openmas init did not write: %w", err)
+	}
+	if string(text) != b.text() {
+		return fmt.Errorf("the block is not what openmas init wrote to %s:\n%s", b.name, text)
+	}
+	return nil
 }
 
 var envReference = regexp.MustCompile(`\$\{env:(\w+)\}`)

@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -77,12 +79,47 @@ func build(ctx context.Context, dir, name string, errOut io.Writer) (exe string,
 	err = announced(errOut, name, cmd.Run)
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
+		noModule(ctx, dir, errOut)
 		return "", nil, cli.Exit(1) // the compiler has said why
 	}
 	if err != nil {
 		return "", nil, fmt.Errorf("build %s: %w", name, err)
 	}
 	return exe, use, prune(programs, time.Now())
+}
+
+// noModule says what to do about a package of agents that cannot be built because it is in no
+// module, or in one that does not require openmas.
+func noModule(ctx context.Context, dir string, errOut io.Writer) {
+	if !imports(dir, openmasModule) {
+		return
+	}
+	cmd := exec.CommandContext(ctx, "go", "env", "GOMOD")
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		return
+	}
+	file, where := strings.TrimSpace(string(out)), "there is no go.mod"
+	if file != "" && file != os.DevNull {
+		text, err := os.ReadFile(file)
+		if err != nil || strings.Contains(string(text), openmasModule) {
+			return
+		}
+		where = file + " does not require openmas"
+	}
+	fmt.Fprintf(errOut, "openmas: %s: openmas init . in the project's folder adds what is missing\n", where)
+}
+
+const openmasModule = "github.com/openmas/openmas"
+
+// imports reports whether a Go file in the folder imports the package.
+func imports(dir, path string) bool {
+	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	return err == nil && slices.ContainsFunc(names, func(name string) bool {
+		text, err := os.ReadFile(name)
+		return err == nil && strings.Contains(string(text), strconv.Quote(path))
+	})
 }
 
 // quiet is how long a build may take before it is talked about: longer than one that has nothing to
