@@ -22,7 +22,7 @@ func (a *App) callCommand() *cobra.Command {
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use:        "call AGENT.TOOL [JSON | key=value... | -]",
-		SuggestFor: []string{"invoke", "exec", "tool"},
+		SuggestFor: []string{"invoke", "exec", "tool", "ask", "chat"},
 		Short:      "Call a tool and print its result",
 		Long: `Call a tool of an agent of a project, of a running system or any MCP server (--url), or of a server
 program (--command). A project that runs on this machine is used as it runs; one that does not is started

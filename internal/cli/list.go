@@ -22,7 +22,7 @@ func (a *App) listCommand() *cobra.Command {
 	var f format
 	c := &cobra.Command{
 		Use:        "list",
-		SuggestFor: []string{"ls", "tools", "agents"},
+		SuggestFor: []string{"ls", "tools", "agents", "inspect", "discover", "show"},
 		Short:      "List what agents offer",
 		Long: `List the tools, prompts and resources of the agents of a project, of a running system or any MCP
 server (--url), or of a server program (--command). A project that runs on this machine is used as it runs;

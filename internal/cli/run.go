@@ -24,7 +24,7 @@ func (a *App) runCommand() *cobra.Command {
 	var wait time.Duration
 	c := &cobra.Command{
 		Use:        "run [PROJECT]",
-		SuggestFor: []string{"up", "start", "serve"},
+		SuggestFor: []string{"up", "start", "serve", "dev"},
 		Short:      "Run the agents of a project until Ctrl-C",
 		Long: `Run the agents of a project until Ctrl-C, which lets work in flight end first; a second
 Ctrl-C ends at once. PROJECT is a YAML file, by default openmas.yaml, then configs/project.yaml.

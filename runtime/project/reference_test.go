@@ -18,9 +18,6 @@ const (
 	schemaPath    = "../../configs/project.schema.json"
 )
 
-// names stand in the documentation for what a user names.
-var names = map[string]string{"agents": "NAME", "events": "TOPIC", "tools": "TOOL"}
-
 // An entry is a key as it is documented.
 type entry struct {
 	path     string // agents.NAME.timeout
@@ -31,26 +28,13 @@ type entry struct {
 // entries lists the keys of a section and below, as they are declared.
 func entries(t *testing.T, said map[string]string, path string, section reflect.Type) (out []entry) {
 	t.Helper()
-	for i := range declared.section(section).keys {
-		k := &declared.section(section).keys[i]
-		e := entry{path: strings.TrimPrefix(path+"."+k.name, "."), sentence: said[owner(section, k.index)], key: k}
+	walk(path, section, func(path string, section reflect.Type, k *key) {
+		e := entry{path: path, sentence: said[owner(section, k.index)], key: k}
 		if e.sentence == "" {
 			t.Errorf("%s: nothing says what it means", e.path)
 		}
-		below, elem := e.path, k.typ
-		if elem.Kind() == reflect.Map && elem.Elem().Kind() == reflect.Struct {
-			below, elem = e.path+"."+names[k.name], elem.Elem()
-		}
-		if elem.Kind() == reflect.Pointer {
-			elem = elem.Elem()
-		}
-		if elem.Kind() != reflect.Struct || k.canOff {
-			out = append(out, e)
-		}
-		if elem.Kind() == reflect.Struct {
-			out = append(out, entries(t, said, below, elem)...)
-		}
-	}
+		out = append(out, e)
+	})
 	return out
 }
 
@@ -98,21 +82,6 @@ var (
 	quoted  = regexp.MustCompile(`"([^"]+)"`)
 	docFile = regexp.MustCompile(`docs/(\w+)\.md`)
 )
-
-// typeName is what the documentation calls a type.
-func typeName(t reflect.Type) string {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	switch {
-	case t == durationType:
-		return "duration"
-	case t == sizeType:
-		return "size"
-	}
-	return map[reflect.Kind]string{reflect.String: "text", reflect.Int: "number", reflect.Float64: "factor",
-		reflect.Bool: "yes or no", reflect.Slice: "list", reflect.Map: "mapping", reflect.Struct: "mapping"}[t.Kind()]
-}
 
 func (e entry) defaultText() string {
 	if !e.def.IsValid() {
@@ -245,5 +214,19 @@ func TestBounds(t *testing.T) {
 	}
 	if n < 6 {
 		t.Errorf("only %d keys have bounds", n)
+	}
+}
+
+// TestKeys: what programs are told of the keys is what is declared.
+func TestKeys(t *testing.T) {
+	declared := entries(t, sentences(t), "", reflect.TypeFor[Config]())
+	all := Keys()
+	if len(all) != len(declared) {
+		t.Fatalf("%d keys, want %d", len(all), len(declared))
+	}
+	for i, e := range declared {
+		if k := all[i]; k.Path != e.path || k.Meaning != e.sentence || k.Type == "" || k.Default != e.defaultText() {
+			t.Errorf("got %+v, want %s: %q", k, e.path, e.sentence)
+		}
 	}
 }

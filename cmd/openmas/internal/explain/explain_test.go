@@ -1,0 +1,112 @@
+package explain
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/cli"
+	"github.com/openmas/openmas/runtime/project"
+)
+
+func run(t *testing.T, args ...string) (code int, out, errOut string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	p := cli.Program{Environ: []string{}, Commands: []func(*cli.App) *cobra.Command{Command}}
+	code = cli.Run(t.Context(), p, append([]string{"explain"}, args...),
+		cli.Streams{In: strings.NewReader(""), Out: &o, Err: &e})
+	return code, o.String(), e.String()
+}
+
+func TestExplain(t *testing.T) {
+	for word, want := range map[string]string{
+		"unavailable": `unavailable: the callee cannot be reached, or takes no calls now
+  made again: if the call did not run, or is repeatable
+  what to do: openmas status says which instance is not up, and why
+  more: docs/errors.md
+`,
+		"agents.search.timeout": `agents.NAME.timeout
+  type     duration, with a unit: "300ms", "3s", "5m"
+  default  that of defaults.timeout, which is 30s
+  Deadline of a call, its retries included.
+`,
+		"agents.search.tools.find.max_in_flight": `agents.NAME.tools.TOOL.max_in_flight
+  type     number
+  default  that of agents.NAME.max_in_flight, then of defaults.max_in_flight
+  off      can be off
+  How many calls run at each instance at once. Left out: 64, and any number at an agent that is
+  called in its own process. A tool with a number of its own does not share its agent's.
+`,
+		"retry.attempts": `agents.NAME.retry.attempts             How often a call is made, the first attempt included
+agents.NAME.tools.TOOL.retry.attempts  How often a call is made, the first attempt included
+defaults.retry.attempts                How often a call is made, the first attempt included
+`,
+		"drain": "drain.timeout  How long an orderly stop may take, from the signal to the exit",
+		"oauth.client_secret": "agents.NAME.oauth.client_secret\n  type     text\n  default  none\n  secret   " +
+			"nobody is shown its value; write ${env:NAME} or ${file:PATH}\n",
+		"gateway":     "gateway.listen ",
+		"reconnect":   "reconnect.initial",
+		"replicas":    "  bounds   1 to 1024\n  only for a type or command\n",
+		"run":         "  one of   first, all\n",
+		"`not_found`": "what to do: openmas list shows what there is\n",
+	} {
+		code, out, errOut := run(t, word)
+		if code != 0 || errOut != "" || !strings.Contains(out, want) {
+			t.Errorf("%s: exit %d, %s\n%s\nwant\n%s", word, code, errOut, out, want)
+		}
+		for line := range strings.Lines(out) {
+			if len([]rune(line)) > 101 {
+				t.Errorf("%s: a line of %d characters: %s", word, len([]rune(line)), line)
+			}
+		}
+	}
+}
+
+func TestExplainUnknown(t *testing.T) {
+	for word, want := range map[string]string{
+		"unavailabel": `"unavailabel" is no error code and no key of the project file; did you mean "unavailable"?`,
+		"timout":      `did you mean "timeout"?`,
+		"gatway":      `did you mean "gateway"?`,
+		"frobnicate":  "openmas validate --schema lists the keys",
+	} {
+		if code, out, err := run(t, word); code != 2 || out != "" || !strings.Contains(err, want) {
+			t.Errorf("%s: exit %d, %s, %s", word, code, out, err)
+		}
+	}
+}
+
+// Every key is found by its path, and by its last words.
+func TestEveryKeyIsExplained(t *testing.T) {
+	for _, k := range project.Keys() {
+		path := strings.NewReplacer("NAME", "search", "TOOL", "find", "TOPIC", "news").Replace(k.Path)
+		if code, out, err := run(t, path); code != 0 || !strings.HasPrefix(out, k.Path+"\n") {
+			t.Errorf("%s: exit %d, %s, %s", path, code, out, err)
+		}
+		if code, _, err := run(t, k.Path[strings.LastIndex(k.Path, ".")+1:]); code != 0 {
+			t.Errorf("%s: %s", k.Path, err)
+		}
+	}
+}
+
+// docs/errors.md shows what explain says of every code, and explain knows every one.
+func TestCodesAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../../../docs/errors.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var known []agent.Code
+	for _, c := range codes {
+		known = append(known, c.code)
+		row := "| `" + string(c.code) + "` | " + c.means + " | " + c.again + " | " + c.doNow + " |\n"
+		if !strings.Contains(string(text), row) {
+			t.Errorf("docs/errors.md does not have the row\n%s", row)
+		}
+	}
+	if len(known) != len(agent.Codes()) {
+		t.Errorf("explained are %v, and there are %v", known, agent.Codes())
+	}
+}
