@@ -72,10 +72,10 @@ type Error struct {
 	// may hold more than a text. It is what is passed on to MCP clients; empty for errors of our
 	// own.
 	Raw json.RawMessage
-	// RPCCode is the code of the JSON-RPC error that a foreign server answered with, whose data is
-	// in Details, such as -32042: the user has to visit a URL first. MCP clients get it as it came.
-	// 0: it was no such error. The error of a tool of ours never carries it.
-	RPCCode int64
+	// RPC is the JSON-RPC error that a foreign server answered with, an object with code, message
+	// and data, which is in Details too. MCP clients get it as it came: see [Error.RPCCode]. Empty:
+	// it was no such error. The error of a tool of ours never carries it.
+	RPC json.RawMessage
 	// NotExecuted is evidence: the callee certainly did not begin to execute the call, since
 	// nothing was sent or it was refused before dispatch. It makes any call safe to repeat. A
 	// tool's own error never carries it.
@@ -114,6 +114,18 @@ func (e *Error) Error() string {
 		return string(e.Code)
 	}
 	return string(e.Code) + ": " + e.Message
+}
+
+// RPCCode is the code of the JSON-RPC error that a foreign server answered with, such as -32042:
+// the user has to visit a URL first. ok is false if there was none.
+func (e *Error) RPCCode() (code int64, ok bool) {
+	var rpc struct {
+		Code *int64 `json:"code"`
+	}
+	if len(e.RPC) == 0 || json.Unmarshal(e.RPC, &rpc) != nil || rpc.Code == nil {
+		return 0, false
+	}
+	return *rpc.Code, true
 }
 
 // Unwrap returns the cause, which does not cross a wire.
@@ -187,13 +199,13 @@ type wireError struct {
 	RetryAfter  int64           `json:"retryAfter,omitempty"`
 	Details     json.RawMessage `json:"details,omitempty"`
 	Raw         json.RawMessage `json:"raw,omitempty"`
-	RPCCode     int64           `json:"rpcCode,omitempty"`
+	RPC         json.RawMessage `json:"rpc,omitempty"`
 	NotExecuted bool            `json:"notExecuted,omitempty"`
 	Logged      bool            `json:"logged,omitempty"`
 	Trace       string          `json:"trace,omitempty"`
 }
 
-// MarshalJSON writes {code, message, retryAfter (ms), details, raw, rpcCode, notExecuted, logged,
+// MarshalJSON writes {code, message, retryAfter (ms), details, raw, rpc, notExecuted, logged,
 // trace}; empty members are left out. Details that are no JSON are written as a string: a defect in
 // them must not cost the error itself.
 func (e *Error) MarshalJSON() ([]byte, error) {
@@ -201,7 +213,7 @@ func (e *Error) MarshalJSON() ([]byte, error) {
 	if len(details) > 0 && !json.Valid(details) {
 		details, _ = json.Marshal(string(details)) // a string always encodes
 	}
-	return marshal(wireError{e.Code, e.Message, e.RetryAfter.Milliseconds(), details, e.Raw, e.RPCCode,
+	return marshal(wireError{e.Code, e.Message, e.RetryAfter.Milliseconds(), details, e.Raw, e.RPC,
 		e.NotExecuted, e.Logged, e.Trace})
 }
 
@@ -213,7 +225,7 @@ func (e *Error) UnmarshalJSON(b []byte) error {
 	}
 	wait := min(max(w.RetryAfter, 0), int64(math.MaxInt64/time.Millisecond))
 	*e = Error{Code: ParseCode(string(w.Code)), Message: w.Message, RetryAfter: time.Duration(wait) * time.Millisecond,
-		Details: w.Details, Raw: w.Raw, RPCCode: w.RPCCode, NotExecuted: w.NotExecuted, Logged: w.Logged,
+		Details: w.Details, Raw: w.Raw, RPC: w.RPC, NotExecuted: w.NotExecuted, Logged: w.Logged,
 		Trace: w.Trace}
 	return nil
 }
@@ -226,9 +238,9 @@ func toolError(ctx context.Context, err error) *Error {
 	switch {
 	case errors.As(err, &e), errors.As(err, &code):
 		out := AsError(err)
-		if out.NotExecuted || out.RPCCode != 0 {
+		if out.NotExecuted || len(out.RPC) > 0 {
 			ran := *out
-			ran.NotExecuted, ran.RPCCode, ran.cause = false, 0, err
+			ran.NotExecuted, ran.RPC, ran.cause = false, nil, err
 			return &ran
 		}
 		return out

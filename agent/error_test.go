@@ -188,19 +188,32 @@ func FuzzErrorJSON(f *testing.F) {
 // The code of a foreign server's error crosses every wire, and is not that of a tool that asked the
 // server.
 func TestRPCCode(t *testing.T) {
-	e := &agent.Error{Code: agent.CodeToolFailed, Message: "visit", RPCCode: -32042,
+	const rpc = `{"code":-32042,"message":"visit","more":1.0}`
+	e := &agent.Error{Code: agent.CodeToolFailed, Message: "visit", RPC: json.RawMessage(rpc),
 		Details: json.RawMessage(`{"a":1}`)}
 	b, err := json.Marshal(e)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got agent.Error
-	if err := json.Unmarshal(b, &got); err != nil || got.RPCCode != -32042 {
-		t.Errorf("%s: %d, %v", b, got.RPCCode, err)
+	if err := json.Unmarshal(b, &got); err != nil || string(got.RPC) != rpc {
+		t.Errorf("%s: %s, %v", b, got.RPC, err)
+	}
+	if code, ok := got.RPCCode(); !ok || code != -32042 {
+		t.Errorf("code %d, %v", code, ok)
+	}
+	for _, none := range []string{"", "{}", "null", `{"code":"x"}`, "1"} {
+		if code, ok := (&agent.Error{RPC: json.RawMessage(none)}).RPCCode(); ok {
+			t.Errorf("%q has the code %d", none, code)
+		}
+	}
+	zero := agent.Error{RPC: json.RawMessage(`{"code":0,"message":"no"}`)}
+	if code, ok := zero.RPCCode(); !ok || code != 0 {
+		t.Errorf("code %d, %v, want 0", code, ok)
 	}
 	ctx := tools(t, agent.NewTool("say", "", func(context.Context, struct{}) (string, error) { return "", e }))
 	_, err = agent.Ask[string](ctx, "callee.say", nil)
-	if got := agent.AsError(err); got.RPCCode != 0 || string(got.Details) != `{"a":1}` || e.RPCCode != -32042 {
+	if got := agent.AsError(err); got.RPC != nil || string(got.Details) != `{"a":1}` || e.RPC == nil {
 		t.Errorf("%+v", got)
 	}
 }

@@ -18,7 +18,9 @@ import (
 const (
 	visit = `{"code":-32042,"message":"visit a page first","data":{"elicitations":[{"mode":"url","elicitationId":"e1",` +
 		`"url":"https://example.org/?a=1&b=<2>","n":9007199254740993,"x":1.0}]}}`
-	odd = `{"code":7,"message":"caf\u00e9 closed","data":[1.0,"` + sesame + `"]}`
+	// 0 is no code of JSON-RPC, nor has an error more members; some servers write so
+	odd = `{"message":"caf\u00e9 closed","code":0,"hint":{"b":1.0,"a":[9007199254740993]},` +
+		`"data":[1.0,"` + sesame + `"]}`
 )
 
 // refusing is a server that answers with errors of JSON-RPC, which have codes and data.
@@ -28,7 +30,7 @@ var refusing = recorded.Server{
 		recorded.New("refusing", "prompts/list", `{"prompts":[{"name":"p"}]}`),
 		recorded.New("refusing", "resources/list", `{"resources":[{"uri":"made://one","name":"one"}]}`)},
 	Errors: map[string]string{"tools/call": visit, "prompts/get": odd, "completion/complete": odd,
-		"resources/read": `{"code":-32002,"message":"gone","data":{"uri":"made://one","n":1.0}}`},
+		"resources/read": `{"code":-32002,"message":"gone","data":{"uri":"made://one","n":1.0},"why":"x"}`},
 }
 
 // The JSON-RPC error of a foreign server reaches clients of the gateway as it came, without the
@@ -69,9 +71,10 @@ func TestErrorsOfForeignServersReachClientsAsTheyCame(t *testing.T) {
 					}
 				}
 				_, err := agent.Ask[string](s.ctx, "far.t", note{})
-				if e := agent.AsError(err); e.Code != agent.CodeToolFailed || e.RPCCode != -32042 ||
+				if e := agent.AsError(err); e.Code != agent.CodeToolFailed ||
+					!slices.Equal(tokens(string(e.RPC)), tokens(visit)) ||
 					string(e.Details) != member(visit, "data") || e.Message != "visit a page first" {
-					t.Errorf("%v with code %d and details %s", e, e.RPCCode, e.Details)
+					t.Errorf("%v as %s with details %s", e, e.RPC, e.Details)
 				}
 			})
 		}

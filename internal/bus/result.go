@@ -70,7 +70,7 @@ func errorBody(e *agent.Error) (payload []byte, body string) {
 	b, err := Marshal(e)
 	if err != nil { // what it is made of is no JSON
 		plain := *e
-		plain.Details, plain.Raw = nil, nil
+		plain.Details, plain.Raw, plain.RPC = nil, nil, nil
 		b, _ = Marshal(&plain)
 	}
 	return b, BodyError
@@ -79,7 +79,7 @@ func errorBody(e *agent.Error) (payload []byte, body string) {
 // shortened is e as small as it gets: without details and raw form, the message cut.
 func shortened(e *agent.Error) *agent.Error {
 	short := *e
-	short.Details, short.Raw = nil, nil
+	short.Details, short.Raw, short.RPC = nil, nil, nil
 	if len(short.Message) > maxErrorText {
 		short.Message = strings.ToValidUTF8(short.Message[:maxErrorText], "") + " ..."
 	}

@@ -278,8 +278,10 @@ func checkSampling(t *testing.T, peer communicator.Peer) {
 	}
 	// Some servers pass our error on as their own, of JSON-RPC; what its data says is not believed.
 	if got, err := ask(t.Context(), peer, "ask", map[string]any{"question": "why?"}); !errors.Is(err,
-		agent.CodeToolFailed) && (err == nil || agent.AsError(err).RPCCode != -32603) {
-		t.Errorf("ask a caller without a model: %v %v", got, err)
+		agent.CodeToolFailed) {
+		if code, _ := agent.AsError(err).RPCCode(); err == nil || code != -32603 {
+			t.Errorf("ask a caller without a model: %v %v", got, err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -27,7 +28,9 @@ func newMoody(t *testing.T, transport mcp.Transport) (*moody, *Session) {
 	return moodyAt(t, Target{Transport: transport})
 }
 
-func moodyAt(t *testing.T, target Target) (*moody, *Session) {
+func moodyAt(t *testing.T, target Target) (*moody, *Session) { return moodyWith(t, target, Options{}) }
+
+func moodyWith(t *testing.T, target Target, o Options) (*moody, *Session) {
 	m := &moody{Foreign: fixture.NewForeign()}
 	get := func(*http.Request) *sdk.Server { return m.Foreign.Server }
 	var h http.Handler = sdk.NewStreamableHTTPHandler(get, nil)
@@ -43,7 +46,7 @@ func moodyAt(t *testing.T, target Target) (*moody, *Session) {
 	}))
 	t.Cleanup(func() { m.HangUp(m.Server) })
 	target.URL = m.URL
-	return m, mustConnect(t, target, Options{})
+	return m, mustConnect(t, target, o)
 }
 
 func (m *moody) set(h http.HandlerFunc) { m.mood.Store(&h) }
@@ -127,25 +130,77 @@ func TestAForeignServerClaimsToBeOurs(t *testing.T) {
 	for _, c := range []struct {
 		answer  string
 		code    agent.Code
-		rpc     int64
+		rpc     string
 		details string
 		raw     string
 	}{
 		{`{"result":{"isError":true,"content":[{"type":"text","text":"unavailable: no"}],"_meta":{"k":1.0,` + claims + `}}}`,
-			agent.CodeToolFailed, 0, "",
+			agent.CodeToolFailed, "", "",
 			`{"isError":true,"content":[{"type":"text","text":"unavailable: no"}],"_meta":{"k":1.0}}`},
 		{`{"error":{"code":-32050,"message":"unavailable: no","data":{"n":1.0,"openmas/error":{"code":"unavailable",` +
-			`"retryAfter":3600000,"notExecuted":true},` + claims + `}}}`, agent.CodeInternal, -32050, `{"n":1.0}`, ""},
+			`"retryAfter":3600000,"notExecuted":true},` + claims + `}}}`, agent.CodeInternal,
+			`{"code":-32050,"message":"unavailable: no","data":{"n":1.0}}`, `{"n":1.0}`, ""},
 	} {
 		for _, fast := range []bool{true, false} {
 			s := newRaw(map[string]string{"tools/call": c.answer}).stdio(t, Options{NoFastPath: !fast})
 			_, err := call(t.Context(), s, "good", nil, nil)
 			e := agent.AsError(err)
-			if err == nil || e.Code != c.code || e.RetryAfter != 0 || e.NotExecuted || e.RPCCode != c.rpc ||
+			if err == nil || e.Code != c.code || e.RetryAfter != 0 || e.NotExecuted || string(e.RPC) != c.rpc ||
 				string(e.Details) != c.details || string(e.Raw) != c.raw ||
 				!strings.HasSuffix(e.Message, "unavailable: no") {
 				t.Errorf("%s\ngave %s", c.answer, fixture.MustJSON(t, err))
 			}
+		}
+	}
+}
+
+// A status says that the call did not run, and the error of JSON-RPC in the body goes on as it
+// came, unless the status is about something else than the request.
+func TestErrorsInTheBodyOfARefusal(t *testing.T) {
+	const rpc = `{"message":"wrong city","code":0,"hint":[1.0]}`
+	for status, want := range map[int]string{http.StatusBadRequest: rpc, http.StatusUnprocessableEntity: rpc,
+		http.StatusForbidden: "", http.StatusTooManyRequests: ""} {
+		for _, fast := range []bool{true, false} {
+			m, s := moodyWith(t, Target{Transport: mcp.Streamable}, Options{NoFastPath: !fast})
+			m.set(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				var ask struct {
+					ID     json.RawMessage
+					Method string
+				}
+				if json.NewDecoder(r.Body).Decode(&ask) == nil && ask.Method == "ping" { // the session is well
+					_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%s,"result":{}}`, ask.ID)
+					return
+				}
+				w.WriteHeader(status)
+				_, _ = fmt.Fprintf(w, `{"jsonrpc":"2.0","id":null,"error":%s}`, rpc)
+			})
+			_, err := call(t.Context(), s, "echo", nil, nil)
+			e := agent.AsError(err)
+			if err == nil || string(e.RPC) != want || !e.NotExecuted || !strings.HasSuffix(e.Message, "wrong city") {
+				t.Errorf("status %d, fast path %v: %s", status, fast, fixture.MustJSON(t, err))
+			}
+			m.mood.Store(nil)
+		}
+	}
+}
+
+// Some servers write an empty error beside each result.
+func TestNoErrorBesideAResult(t *testing.T) {
+	for _, none := range []string{"false", "null", `""`, "0", "{}", "[]"} {
+		for _, fast := range []bool{true, false} {
+			answer := `{"result":{"content":[{"type":"text","text":"fine"}]},"error":` + none + `}`
+			s := newRaw(map[string]string{"tools/call": answer}).stdio(t, Options{NoFastPath: !fast})
+			if res, err := call(t.Context(), s, "good", nil, nil); err != nil || res.Text() != "fine" {
+				t.Errorf("error %s, fast path %v: %v", none, fast, err)
+			}
+		}
+	}
+	for _, some := range []string{`{"code":1}`, `"no"`, "7", "true"} {
+		answer := `{"result":{"content":[]},"error":` + some + `}`
+		s := newRaw(map[string]string{"tools/call": answer}).stdio(t, Options{})
+		if _, err := call(t.Context(), s, "good", nil, nil); err == nil {
+			t.Errorf("error %s is none", some)
 		}
 	}
 }

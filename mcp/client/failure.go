@@ -2,14 +2,11 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
-
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp"
@@ -108,14 +105,17 @@ func (s *Session) refusal(c *agent.Call, status *wire.HTTPError, n *note) *agent
 	e := &agent.Error{Code: agent.CodeOutcomeUnknown, Message: fmt.Sprintf("%s: %s: %d %s", c.Target(), status.Op,
 		status.Status, http.StatusText(status.Status))}
 	var env wire.Envelope
-	var rpc jsonrpc.Error
-	if env.Scan([]byte(body)) && env.Error != nil && json.Unmarshal(env.Error, &rpc) == nil {
-		if said, ok := codec.FromRPCError(&rpc, s.target.Trusted); ok {
+	if env.Scan([]byte(body)) && env.Method == nil && env.Error != nil {
+		_, err := env.ReadAnswer()
+		if said, ok := codec.FromRPCError(err, s.target.Trusted); ok {
 			if s.stateless() && (status.Status == http.StatusBadRequest || status.Status == http.StatusNotFound) {
 				return said // an answer like any other: the protocol gives some a status of their own
 			}
 			e.Code, e.Message, e.Details, e.RetryAfter = said.Code, c.Target()+": "+said.Message, said.Details,
 				said.RetryAfter
+			if answersRequest(status.Status) {
+				e.RPC = said.RPC
+			}
 		}
 	} else if text := strings.TrimSpace(body); text != "" && len(text) <= 512 && !strings.HasPrefix(text, "<") {
 		e.Message += ": " + text
@@ -125,6 +125,16 @@ func (s *Session) refusal(c *agent.Call, status *wire.HTTPError, n *note) *agent
 	}
 	e.RetryAfter = max(e.RetryAfter, status.RetryAfter)
 	return e
+}
+
+// answersRequest reports whether an HTTP status of an error of JSON-RPC is about the request, and
+// not about the session, its rights or the load of the server.
+func answersRequest(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusNotImplemented:
+		return true
+	}
+	return false
 }
 
 // errHandshake ends a handshake that took too long.

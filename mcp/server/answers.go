@@ -134,7 +134,7 @@ func (a *answerWriter) Write(b []byte) (int, error) {
 	if !event {
 		msg = b
 	}
-	shown := wire.ShowID(msg)
+	shown := wire.ShowError(wire.ShowID(msg))
 	if len(shown) == len(msg) {
 		return a.ResponseWriter.Write(b)
 	}

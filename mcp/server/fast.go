@@ -229,10 +229,11 @@ func (x *fastCall) refusal(dst []byte, err error) []byte {
 			x.status = http.StatusNotFound
 		}
 	}
+	begin := len(dst)
 	dst = append(append(append(dst, `{"jsonrpc":"2.0","id":`...), x.id...), `,"error":`...)
 	dst, bad := codec.AppendJSON(dst, err)
 	if bad != nil {
 		dst = append(dst, `{"code":-32603,"message":"internal error"}`...)
 	}
-	return append(dst, '}')
+	return append(dst[:begin], wire.ShowError(append(dst[begin:], '}'))...)
 }

@@ -62,7 +62,7 @@ func (e *endpoint) toolResult(res *agent.Result, s codec.ResultFormat, err error
 			return nil, rpcError(err, "", s.Trusted)
 		}
 		failed := agent.AsError(err)
-		if failed.RPCCode != 0 && !s.Trusted {
+		if len(failed.RPC) > 0 && !s.Trusted {
 			return nil, rpcError(failed, "", s.Trusted)
 		}
 		if len(failed.Raw) > 0 {
@@ -126,7 +126,7 @@ func (e *endpoint) readResource(ctx context.Context, ss *sdk.ServerSession,
 		err = rpcError(err, p.URI, s.Trusted)
 		if rpc := (*jsonrpc.Error)(nil); s.Version > codec.Version20251125 && errors.As(err, &rpc) &&
 			rpc.Code == codec.CodeResourceNotFound {
-			rpc.Code = jsonrpc.CodeInvalidParams
+			codec.Renumber(rpc, jsonrpc.CodeInvalidParams)
 		}
 		return nil, err
 	}

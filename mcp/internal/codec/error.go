@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/url"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/jsonedit"
+	"github.com/openmas/openmas/mcp/internal/wire"
 )
 
 // CodeResourceNotFound is the error for an unknown URI in the versions with a handshake.
@@ -56,23 +59,20 @@ func ToPeerError(err error, uri string, trusted bool) error {
 	if trusted {
 		return rpcErrorOf(e, uri)
 	}
-	if e.RPCCode == 0 {
+	raw, err := ReadObject(e.RPC)
+	if err != nil {
 		told := *e
-		told.Logged, told.Raw = false, nil
+		told.Logged, told.Raw, told.RPC = false, nil, nil
 		return rpcErrorOf(&told, uri)
 	}
-	out := &jsonrpc.Error{Code: e.RPCCode, Message: e.Message, Data: e.Details}
-	if uri == "" {
-		return out
+	if uri != "" && e.Code == agent.CodeNotFound {
+		raw.Set("code", rpcNumber(CodeResourceNotFound))
 	}
-	if e.Code == agent.CodeNotFound {
-		out.Code = CodeResourceNotFound
+	if o, err := ReadObject(raw.Get("data")); uri != "" && err == nil && o.Get("uri") != nil {
+		o.Set("uri", jsonedit.String(uri)) // the peer may have another one for it
+		raw.Set("data", o.Raw())
 	}
-	if o, err := ReadObject(out.Data); err == nil && o.Get("uri") != nil { // the peer may have another one for it
-		o.Set("uri", jsonedit.String(uri))
-		out.Data = o.Raw()
-	}
-	return out
+	return foreignRPCError(raw)
 }
 
 // UnknownName is the protocol's answer to a call of a tool, or a prompt, that does not exist, in
@@ -83,6 +83,56 @@ func UnknownName(text, trace string) error {
 	err := rpcErrorOf(e, "")
 	err.Message = text
 	return err
+}
+
+// foreignRPCError is the JSON-RPC error that raw is. What the SDK has no field for passes it as
+// data: see [wire.ShowError].
+func foreignRPCError(raw *Object) *jsonrpc.Error {
+	out := &jsonrpc.Error{Message: raw.text("message"), Data: raw.Get("data")}
+	out.Code, _ = strconv.ParseInt(string(raw.Get("code")), 10, 64) // always one: see foreignRPC
+	if slices.ContainsFunc(raw.Object, func(m jsonedit.Member) bool {
+		return m.Key != "code" && m.Key != "message" && m.Key != "data"
+	}) {
+		out.Data = wire.HideError(raw.Raw())
+	}
+	return out
+}
+
+// Renumber gives a JSON-RPC error another code.
+func Renumber(rpc *jsonrpc.Error, code int64) {
+	rpc.Code = code
+	if raw, err := ReadObject(wire.HiddenError(rpc.Data)); err == nil {
+		raw.Set("code", rpcNumber(code))
+		rpc.Data = wire.HideError(raw.Raw())
+	}
+}
+
+func rpcNumber(code int64) json.RawMessage { return strconv.AppendInt(nil, code, 10) }
+
+// foreignRPC is the error of a foreign peer as it goes to others: as it came, but for what only our
+// own may say, and for what no client could read.
+func foreignRPC(err error, rpc *jsonrpc.Error) json.RawMessage {
+	raw := &Object{}
+	var came *wire.RPCError
+	if errors.As(err, &came) {
+		if o, bad := ReadObject(Readable(came.Raw)); bad == nil {
+			raw = o
+		}
+	}
+	raw.dropOurs()
+	if code := rpcNumber(rpc.Code); string(raw.Get("code")) != string(code) {
+		raw.Set("code", code)
+	}
+	if raw.text("message") != rpc.Message {
+		raw.Set("message", jsonedit.String(rpc.Message))
+	}
+	switch was, data := raw.Get("data"), withoutOurs(rpc.Data); {
+	case len(data) == 0:
+		raw.Delete("data")
+	case string(was) != string(data):
+		raw.Set("data", Readable(data))
+	}
+	return raw.Raw()
 }
 
 // FromRPCError reads a JSON-RPC error; ok is false when err holds none. A trusted peer says exactly
@@ -115,7 +165,7 @@ func FromRPCError(err error, trusted bool) (e *agent.Error, ok bool) {
 		code = agent.CodeToolFailed
 	}
 	e = agent.Errorf(code, "%s", rpc.Message)
-	e.RPCCode, e.Details, e.Trace = rpc.Code, Readable(withoutOurs(rpc.Data)), traceParent(data.Trace)
+	e.RPC, e.Details, e.Trace = foreignRPC(err, rpc), Readable(withoutOurs(rpc.Data)), traceParent(data.Trace)
 	return e, true
 }
 

@@ -31,8 +31,8 @@ func errorMeta(e *agent.Error, trusted bool) sdk.Meta {
 	if len(e.Details) > 0 {
 		meta[metaDetails] = e.Details
 	}
-	if e.RPCCode != 0 && trusted {
-		meta[metaRPCCode] = e.RPCCode
+	if len(e.RPC) > 0 && trusted {
+		meta[metaRPC] = e.RPC
 	}
 	if e.NotExecuted {
 		meta[MetaNotExecuted] = true

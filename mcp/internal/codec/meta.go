@@ -45,7 +45,7 @@ const (
 	MetaCode        = "openmas/code"         // the code of an agent.Error
 	MetaRetryAfter  = "openmas/retry-after"  // milliseconds
 	metaDetails     = "openmas/details"      // any JSON
-	metaRPCCode     = "openmas/rpc-code"     // of the JSON-RPC error that it was made of, told to our own clients only
+	metaRPC         = "openmas/rpc"          // the JSON-RPC error that it was made of, told to our own clients only
 	MetaNotExecuted = "openmas/not-executed" // true: refused before dispatch
 	metaLogged      = "openmas/logged"       // true: a log has a line about it
 	metaGenerated   = "openmas/generated"    // true: the content is nothing but the structured value as text

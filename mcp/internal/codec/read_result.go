@@ -127,7 +127,7 @@ func readErrorResult(o, meta *Object, content []agent.Content, raw json.RawMessa
 		e.Message = plainMessage(e.Code, text)
 		e.NotExecuted = string(meta.Get(MetaNotExecuted)) == "true"
 		e.Logged = string(meta.Get(metaLogged)) == "true"
-		_ = json.Unmarshal(meta.Get(metaRPCCode), &e.RPCCode) // 0 without one
+		e.RPC = meta.Get(metaRPC)
 		var wait int64
 		if json.Unmarshal(meta.Get(MetaRetryAfter), &wait) == nil {
 			e.RetryAfter = milliseconds(wait)

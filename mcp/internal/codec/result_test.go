@@ -139,13 +139,14 @@ func TestOldVersionsGetTextForUnknownBlocks(t *testing.T) {
 func TestErrorsSurviveTheWay(t *testing.T) {
 	for _, code := range agent.Codes() {
 		in := &agent.Error{Code: code, Message: "it is so: really", RetryAfter: 1500 * time.Millisecond,
-			Details: json.RawMessage(`{"a":[1]}`), NotExecuted: true, Logged: true, RPCCode: -32042}
+			Details: json.RawMessage(`{"a":[1]}`), NotExecuted: true, Logged: true,
+			RPC: json.RawMessage(`{"code":-32042,"message":"no"}`)}
 		_, err := DecodeToolResult(encoded(t, ToErrorResult(in, true)), true)
 		if fixture.MustJSON(t, err) != fixture.MustJSON(t, in) {
 			t.Errorf("tool: sent %s, got %s", fixture.MustJSON(t, in), fixture.MustJSON(t, err))
 		}
 		_, err = DecodeToolResult(encoded(t, ToErrorResult(in, true)), false)
-		if e := agent.AsError(err); e.Code != agent.CodeToolFailed || e.NotExecuted || e.Logged || e.RPCCode != 0 ||
+		if e := agent.AsError(err); e.Code != agent.CodeToolFailed || e.NotExecuted || e.Logged || e.RPC != nil ||
 			e.RetryAfter != 0 || e.Details != nil || strings.Contains(string(e.Raw), MetaPrefix) {
 			t.Errorf("tool, not trusted: %s", fixture.MustJSON(t, err))
 		}
@@ -322,7 +323,7 @@ func TestErrorsOfForeignServersPass(t *testing.T) {
 		}
 	}
 	unknown := agent.Errorf(agent.CodeNotFound, "gone")
-	unknown.RPCCode = -32602 // some servers say so
+	unknown.RPC = json.RawMessage(`{"code":-32602,"message":"gone"}`) // some servers say so
 	var out *jsonrpc.Error
 	if err := ToPeerError(unknown, "gw:b", false); !errors.As(err, &out) || out.Code != CodeResourceNotFound {
 		t.Errorf("a resource that is gone is %+v", out)

@@ -119,6 +119,47 @@ func ShowID(msg []byte) []byte {
 	return append(append([]byte(head), id[len(hidden):]...), msg[end:]...)
 }
 
+// hiddenError is the member of an error's data that holds the error in whose place it is sent. None
+// that a foreign server sent is passed on.
+const hiddenError = `{"openmas/raw-error":`
+
+// HideError is the data of a JSON-RPC error which [ShowError] replaces by raw, an object: the SDK
+// would lose what it has no field for.
+func HideError(raw json.RawMessage) json.RawMessage {
+	return append(append([]byte(hiddenError), raw...), '}')
+}
+
+// HiddenError is what [HideError] was given; nil: data is something else.
+func HiddenError(data json.RawMessage) json.RawMessage {
+	if !bytes.HasPrefix(data, []byte(hiddenError)) {
+		return nil
+	}
+	return data[len(hiddenError) : len(data)-1]
+}
+
+// ShowError undoes [HideError] in an answer that this process has encoded.
+func ShowError(msg []byte) []byte {
+	at := bytes.Index(msg, []byte(`,"data":`+hiddenError))
+	if at < 0 {
+		return msg
+	}
+	var env Envelope
+	var data []byte
+	if !env.Scan(bytes.TrimSpace(msg)) || env.Error == nil || !rawjson.Object(env.Error, func(k, v []byte) bool {
+		if string(k) == "data" {
+			data = v
+		}
+		return true
+	}) {
+		return msg
+	}
+	raw := HiddenError(data)
+	if raw == nil {
+		return msg
+	}
+	return bytes.Replace(msg, env.Error, raw, 1)
+}
+
 // cancelledID is the id that a cancellation names, as the SDK reads it.
 func cancelledID(msg jsonrpc.Message) (id jsonrpc.ID, ok bool) {
 	req, ok := msg.(*jsonrpc.Request)

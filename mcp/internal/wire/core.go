@@ -218,7 +218,7 @@ func (c *core) outbound(ctx context.Context, msg jsonrpc.Message, limit int) (da
 	if data, err = jsonrpc.EncodeMessage(msg); err != nil {
 		return nil, nil, &NotSentError{Cause: err}
 	}
-	data = ShowID(data)
+	data = ShowError(ShowID(data))
 	resp, answer := msg.(*jsonrpc.Response)
 	if size := len(data); size > limit {
 		err = &NotSentError{Cause: &TooLargeError{Size: size, Limit: limit}}

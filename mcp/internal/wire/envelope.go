@@ -113,19 +113,50 @@ func (e *Envelope) AnswerID() (id int64, ok bool) {
 	return int64(f), err == nil && f == math.Trunc(f) && math.Abs(f) <= 1<<53
 }
 
-// ReadAnswer returns a copy of the result of an answer, or its error: a [*jsonrpc.Error], or an
-// [*AnswerError] for an answer that holds neither or cannot be read.
+// An RPCError is the error of an answer, and how it is written.
+type RPCError struct {
+	Raw json.RawMessage
+
+	rpc *jsonrpc.Error
+}
+
+// Error implements error.
+func (e *RPCError) Error() string { return e.rpc.Error() }
+
+// Unwrap returns the error as the SDK has it.
+func (e *RPCError) Unwrap() error { return e.rpc }
+
+// ReadAnswer returns a copy of the result of an answer, or its error: an [*RPCError], or an
+// [*AnswerError] for an answer that holds neither or cannot be read. Some programs write an empty
+// error beside each result, such as false.
 func (e *Envelope) ReadAnswer() (json.RawMessage, error) {
 	if e.damage != nil {
 		return nil, &AnswerError{Cause: e.damage}
 	}
-	if e.Error != nil && string(e.Error) != "null" {
-		return nil, readError(e.Error)
+	if e.Error != nil && !(e.hasResult() && saysNothing(e.Error)) && string(e.Error) != "null" {
+		return nil, &RPCError{bytes.Clone(e.Error), readError(e.Error)}
 	}
 	if e.Result == nil {
 		return nil, &AnswerError{Cause: errNoResult}
 	}
 	return bytes.Clone(e.Result), nil
+}
+
+func (e *Envelope) hasResult() bool { return e.Result != nil && string(e.Result) != "null" }
+
+// saysNothing reports whether a value is what a programming language takes for none.
+func saysNothing(raw []byte) bool {
+	var v any
+	if json.Unmarshal(raw, &v) != nil {
+		return false
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		return len(v) == 0
+	case []any:
+		return len(v) == 0
+	}
+	return v == nil || v == false || v == "" || v == 0.0
 }
 
 // readError reads an error. Of one that is written in a way of its own, what it says remains: all

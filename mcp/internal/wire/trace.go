@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -147,10 +146,13 @@ func (e *Envelope) Response(id int64, t *Trace) *jsonrpc.Response {
 		return out
 	}
 	result, err := e.ReadAnswer()
-	if bad := (*AnswerError)(nil); errors.As(err, &bad) {
-		err = &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: err.Error()}
+	out.Result = result
+	switch err := err.(type) { //nolint:errorlint // ReadAnswer returns no others
+	case *AnswerError:
+		out.Error = &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: err.Error()}
+	case *RPCError:
+		out.Error = err.rpc
 	}
-	out.Result, out.Error = result, err
 	return out
 }
 

@@ -26,12 +26,17 @@ func Error(c *project.Config, err error) error {
 		return Text(c, err)
 	}
 	clean := *agent.AsError(err)
-	message, details, raw := c.Redact(clean.Message), c.Redact(string(clean.Details)), c.Redact(string(clean.Raw))
-	if message == clean.Message && details == string(clean.Details) && raw == string(clean.Raw) {
+	message, details := c.Redact(clean.Message), c.Redact(string(clean.Details))
+	raw, rpc := c.Redact(string(clean.Raw)), c.Redact(string(clean.RPC))
+	if message == clean.Message && details == string(clean.Details) && raw == string(clean.Raw) &&
+		rpc == string(clean.RPC) {
 		return err
 	}
 	if clean.Raw = json.RawMessage(raw); len(raw) == 0 || !json.Valid(clean.Raw) {
 		clean.Raw = nil // the message and the details have what can be told
+	}
+	if clean.RPC = json.RawMessage(rpc); len(rpc) == 0 || !json.Valid(clean.RPC) {
+		clean.RPC = nil
 	}
 	if clean.Message = message; len(clean.Details) > 0 {
 		clean.Details = json.RawMessage(details)

@@ -3,6 +3,7 @@ package resilience
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -23,7 +24,7 @@ var (
 func TestJudge(t *testing.T) {
 	rpc := func(code int64) error {
 		e := agent.Errorf(agent.CodeInternal, "x")
-		e.RPCCode = code
+		e.RPC = fmt.Appendf(nil, `{"code":%d,"message":"x"}`, code)
 		return e
 	}
 	for _, tt := range []struct {

@@ -34,7 +34,7 @@ func Judge(err error, patient bool) Fault {
 		return Sound
 	}
 	e := agent.AsError(err)
-	if e.RPCCode != 0 && e.RPCCode != rpcInternalError {
+	if code, ok := e.RPCCode(); ok && code != rpcInternalError {
 		return Sound
 	}
 	switch e.Code {

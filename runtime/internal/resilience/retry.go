@@ -152,7 +152,7 @@ func lastError(err error, n int, mayHaveRun bool, why string) error {
 	}
 	out := agent.Errorf(last.Code, "%w", &tried{last, n, strings.TrimPrefix(last.Message+" ("+note+")", " ")})
 	out.RetryAfter, out.Details, out.Raw, out.Logged = last.RetryAfter, last.Details, last.Raw, last.Logged
-	out.RPCCode = last.RPCCode
+	out.RPC = last.RPC
 	out.NotExecuted = last.NotExecuted && !mayHaveRun
 	return out
 }
