@@ -63,11 +63,15 @@ time. AGENT has only the lines of one agent, the standard error of its program i
 
 // stateDir is the state folder of the project that the flags choose.
 func (a *App) stateDir(p *ProjectFlags) (string, error) {
-	path, err := p.file()
+	path, err := p.File()
 	if err != nil {
 		return "", err
 	}
-	state, err := project.StateDir(path, project.Options{Profile: p.profile, Environ: a.Environ, Set: p.set})
+	opts, err := a.options(p)
+	if err != nil {
+		return "", err
+	}
+	state, err := project.StateDir(path, opts)
 	if err != nil {
 		return "", Usage(err)
 	}

@@ -125,7 +125,7 @@ func (a *App) operate(ctx context.Context, verb string, at place, pf *ProjectFla
 	if err != nil {
 		return err
 	}
-	file, err := pf.file()
+	file, err := pf.File()
 	if err != nil {
 		return err
 	}
@@ -247,7 +247,7 @@ func showOperated(w io.Writer, verb string, done operated) error {
 
 // agentsThatRun are the names for completion.
 func (a *App) agentsThatRun(ctx context.Context, pf *ProjectFlags) []string {
-	file, err := pf.file()
+	file, err := pf.File()
 	if err != nil {
 		return nil
 	}

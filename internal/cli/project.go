@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -27,8 +29,8 @@ func (p *ProjectFlags) Register(c *cobra.Command) {
 		"agents.search.timeout=3s (repeatable)")
 }
 
-// argument takes the project file from the arguments of a command that has it there too.
-func (p *ProjectFlags) argument(args []string) error {
+// Argument takes the project file from the arguments of a command that has it there too.
+func (p *ProjectFlags) Argument(args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
@@ -39,8 +41,11 @@ func (p *ProjectFlags) argument(args []string) error {
 	return nil
 }
 
+// Layers reports whether something is laid over the project file: --profile or --set.
+func (p *ProjectFlags) Layers() bool { return p.profile != "" || len(p.set) > 0 }
+
 // Given reports whether one of the flags is there.
-func (p *ProjectFlags) Given() bool { return p.path != "" || p.profile != "" || len(p.set) > 0 }
+func (p *ProjectFlags) Given() bool { return p.path != "" || p.Layers() }
 
 // Args are the flags with which a command in any folder reads the project file of cfg as p does.
 func (p *ProjectFlags) Args(cfg *project.Config) ([]string, error) {
@@ -58,10 +63,17 @@ func (p *ProjectFlags) Args(cfg *project.Config) ([]string, error) {
 	return args, nil
 }
 
-// file finds the project file.
-func (p *ProjectFlags) file() (string, error) {
+// File finds the project file.
+func (p *ProjectFlags) File() (string, error) {
 	if p.path != "" {
 		return p.path, nil
+	}
+	if builtIn != "" {
+		exe, err := os.Executable()
+		if err != nil {
+			return "", fmt.Errorf("find this program, which has the project: %w", err)
+		}
+		return exe, nil
 	}
 	path, err := project.Find("")
 	if err != nil {
@@ -70,13 +82,43 @@ func (p *ProjectFlags) file() (string, error) {
 	return path, nil
 }
 
+// builtIn is the project of a program that openmas build made, in base64: -ldflags
+// -X=github.com/openmas/openmas/internal/cli.builtIn=... sets it.
+var builtIn string
+
+// BuiltInVar is the name that the linker knows builtIn by.
+const BuiltInVar = "github.com/openmas/openmas/internal/cli.builtIn"
+
+// options are how the project file is read. One that is built in has no folder: paths in it begin
+// in the working directory.
+func (a *App) options(p *ProjectFlags) (project.Options, error) {
+	o := project.Options{Profile: p.profile, Environ: a.Environ, Set: p.set}
+	if p.path != "" || builtIn == "" {
+		return o, nil
+	}
+	var err error
+	if o.Text, err = base64.StdEncoding.DecodeString(builtIn); err != nil {
+		return o, fmt.Errorf("read the project that was built into this program: %w", err)
+	}
+	if p.profile != "" {
+		return o, Usage(fmt.Errorf("--profile %s: the project is built into this program, without profiles; "+
+			"--project reads a file", p.profile))
+	}
+	o.Dir = "."
+	return o, nil
+}
+
 // ReadProject finds and reads the project file.
 func (a *App) ReadProject(p *ProjectFlags) (*project.Config, error) {
-	path, err := p.file()
+	path, err := p.File()
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := project.Load(path, project.Options{Profile: p.profile, Environ: a.Environ, Set: p.set})
+	opts, err := a.options(p)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := project.Load(path, opts)
 	if err != nil {
 		return nil, Usage(err)
 	}

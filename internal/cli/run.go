@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/openmas/openmas/internal/cli/internal/systemd"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime"
 )
@@ -35,7 +36,7 @@ project has a gateway.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			defer SurviveBrokenPipes()()
-			if err := p.argument(args); err != nil {
+			if err := p.Argument(args); err != nil {
 				return err
 			}
 			if c.Flags().Changed("wait") && wait < 0 {
@@ -60,11 +61,15 @@ project has a gateway.`,
 				o.Mode = runtime.ModeOnce
 			}
 			o.Output, o.BrokerWait = a.runOutput(stdio), brokerPatience(wait)
-			o.OnReady = func(s runtime.Status) { showReady(a.Err, o.Logger, s, a.jsonErr != nil) }
+			o.OnReady = func(s runtime.Status) {
+				showReady(a.Err, o.Logger, s, a.jsonErr != nil)
+				systemd.Ready(o.Logger)
+			}
 			r, err := a.newRuntime(cfg, o)
 			if err != nil {
 				return err
 			}
+			defer systemd.Watch(c.Context(), o.Logger, func() { r.Status() })()
 			if stdio {
 				err = a.runStdio(c.Context(), r, o.Logger)
 			} else {

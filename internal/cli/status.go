@@ -70,7 +70,7 @@ func (a *App) status(ctx context.Context, t *targetFlags, log *slog.Logger) (s s
 		s.Processes = make([]runtime.Status, 1)
 		return s, res.Decode(&s.Processes[0])
 	}
-	file, err := t.project.file()
+	file, err := t.project.File()
 	if err != nil {
 		return s, err
 	}

@@ -55,7 +55,7 @@ func (a *App) inSystem(ctx context.Context, s *systemFlags, do system) error {
 	if s.isolated {
 		return a.alone(ctx, s, log, do)
 	}
-	file, err := s.project.file()
+	file, err := s.project.File()
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (a *App) inSystem(ctx context.Context, s *systemFlags, do system) error {
 		return err
 	}
 	if len(all) > 0 {
-		if s.project.profile != "" || len(s.project.set) > 0 {
+		if s.project.Layers() {
 			err = Usage(fmt.Errorf("project %s runs already (process %d): --profile and --set change a system that this "+
 				"command starts; add --isolated to start one", all[0].status.Project, all[0].status.PID))
 		} else {

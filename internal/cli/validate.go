@@ -29,7 +29,7 @@ each value with its source, secrets masked. A program that is not on this machin
 				_, err := io.WriteString(a.Out, project.Schema())
 				return err
 			}
-			if err := p.argument(args); err != nil {
+			if err := p.Argument(args); err != nil {
 				return err
 			}
 			cfg, err := a.load(c.Context(), &p)

@@ -22,6 +22,23 @@ type Options struct {
 	Environ []string
 	// Set holds key=value settings: agents.search.tools."docs.search".timeout=3s.
 	Set []string
+	// Text is what the project file says, where it is not to be read: a project that was built into
+	// a program, whose path stands in its place. nil: it is read.
+	Text []byte
+	// Dir is the folder in which relative paths begin; empty: the file's.
+	Dir string
+}
+
+// dir is the absolute folder in which relative paths begin.
+func (o Options) dir(path string) (string, error) {
+	if o.Dir == "" {
+		o.Dir = filepath.Dir(path)
+	}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return "", Errors{{Pos: Position{File: path}, Message: "the working directory is not known: " + err.Error()}}
+	}
+	return dir, nil
 }
 
 // maxErrors is how many problems are reported; nobody reads more at once.
@@ -32,9 +49,9 @@ const maxErrors = 100
 // key. ${env:X} and ${file:X} are expanded in every value. The result has its defaults and is
 // valid. Whatever is wrong comes back as Errors, all of it at once.
 func Load(path string, opts Options) (*Config, error) {
-	dir, err := filepath.Abs(filepath.Dir(path))
+	dir, err := opts.dir(path)
 	if err != nil {
-		return nil, Errors{{Pos: Position{File: path}, Message: "the working directory is not known: " + err.Error()}}
+		return nil, err
 	}
 	l := &loader{path: path, env: environment(opts.Environ), tree: newTree()}
 	l.expander = expander{lookup: l.lookup, dir: dir}
@@ -64,9 +81,9 @@ func Load(path string, opts Options) (*Config, error) {
 // no other key but the name: who looks at what was kept may not have the secrets of the project,
 // and the file may be broken by now.
 func StateDir(path string, opts Options) (string, error) {
-	dir, err := filepath.Abs(filepath.Dir(path))
+	dir, err := opts.dir(path)
 	if err != nil {
-		return "", Errors{{Pos: Position{File: path}, Message: "the working directory is not known: " + err.Error()}}
+		return "", err
 	}
 	l := &loader{path: path, env: environment(opts.Environ), tree: newTree()}
 	l.expander = expander{lookup: l.lookup, dir: dir}
@@ -137,13 +154,13 @@ func (l *loader) fail(pos Position, hint, format string, args ...any) {
 
 // read lays the layers over each other.
 func (l *loader) read(opts Options) {
-	l.file(l.path, false)
+	l.file(l.path, opts.Text, false)
 	if opts.Profile != "" {
 		if strings.ContainsAny(opts.Profile, `/\.`) {
 			l.fail(Position{}, "", "--profile %s: a profile is a plain word", opts.Profile)
 		} else {
 			ext := filepath.Ext(l.path)
-			l.file(strings.TrimSuffix(l.path, ext)+"."+opts.Profile+ext, true)
+			l.file(strings.TrimSuffix(l.path, ext)+"."+opts.Profile+ext, nil, true)
 		}
 	}
 	for _, name := range sortedKeys(l.env) { // so that a key comes before the keys in it
@@ -171,11 +188,14 @@ func (l *loader) assign(path []string, value string, pos Position) {
 	l.problems = append(l.problems, problems...)
 }
 
-// file adds a file as a layer.
-func (l *loader) file(path string, profile bool) {
+// file adds a file as a layer. data is what it says, if that is known.
+func (l *loader) file(path string, data []byte, profile bool) {
 	pos := Position{File: path}
 	l.files = append(l.files, path)
-	data, err := readFile(path)
+	var err error
+	if data == nil {
+		data, err = readFile(path)
+	}
 	if err != nil {
 		l.broken = true
 		l.unreadable(pos, profile, err)

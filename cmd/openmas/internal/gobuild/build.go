@@ -28,17 +28,13 @@ const becameVar = "OPENMAS_BECAME"
 // Become builds the package that the project names and runs it in place of this program, with the
 // same arguments. It returns only if that fails.
 func Become(ctx context.Context, cfg *project.Config, errOut io.Writer) error {
-	dir := cfg.Path(cfg.Package)
+	dir, name, err := folder(cfg)
+	if err != nil {
+		return err
+	}
 	if os.Getenv(becameVar) == dir {
 		return fmt.Errorf("package: %s is a main package that does not call openmas.Main with types of its own",
 			cfg.Package)
-	}
-	if s, err := os.Stat(dir); err != nil || !s.IsDir() {
-		return cfg.Errorf([]string{"package"}, "package: there is no folder %s", dir)
-	}
-	name := cfg.Package
-	if strings.Trim(filepath.ToSlash(name), "./") == "" { // . says nothing to a reader
-		name = dir
 	}
 	exe, use, err := build(ctx, dir, name, errOut)
 	if err != nil {
@@ -48,13 +44,24 @@ func Become(ctx context.Context, cfg *project.Config, errOut io.Writer) error {
 	return replace(ctx, exe, use, append(os.Environ(), becameVar+"="+dir))
 }
 
+// folder is the package's, and what to call it.
+func folder(cfg *project.Config) (dir, name string, err error) {
+	dir, name = cfg.Path(cfg.Package), cfg.Package
+	if s, err := os.Stat(dir); err != nil || !s.IsDir() {
+		return "", "", cfg.Errorf([]string{"package"}, "package: there is no folder %s", dir)
+	}
+	if strings.Trim(filepath.ToSlash(name), "./") == "" { // . says nothing to a reader
+		name = dir
+	}
+	return dir, name, nil
+}
+
 // build makes the package's program in the user's cache folder, where it stays at least as long as
 // use is open. Go's own build cache makes it quick when nothing has changed.
 func build(ctx context.Context, dir, name string, errOut io.Writer) (exe string, use *os.File, err error) {
-	goTool, err := exec.LookPath("go")
+	goTool, err := goCommand(name)
 	if err != nil {
-		return "", nil, fmt.Errorf("build %s: the go command is not in PATH, and the project's agents are Go: "+
-			"install Go, or run the project's own program instead of openmas", name)
+		return "", nil, err
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -74,16 +81,8 @@ func build(ctx context.Context, dir, name string, errOut io.Writer) (exe string,
 	if goruntime.GOOS == "windows" {
 		exe += ".exe"
 	}
-	cmd := exec.CommandContext(ctx, goTool, "build", "-o", exe, ".")
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, errOut, errOut
-	err = announced(errOut, name, cmd.Run)
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		noModule(ctx, dir, errOut)
-		return "", nil, cli.Exit(1) // the compiler has said why
-	}
-	if err != nil {
-		return "", nil, fmt.Errorf("build %s: %w", name, err)
+	if err := compile(ctx, goTool, dir, name, errOut, nil, "-o", exe); err != nil {
+		return "", nil, err
 	}
 	return exe, use, prune(programs, time.Now())
 }
@@ -120,6 +119,32 @@ func imports(dir, path string) bool {
 		text, err := os.ReadFile(name)
 		return err == nil && strings.Contains(string(text), strconv.Quote(path))
 	})
+}
+
+func goCommand(name string) (string, error) {
+	path, err := exec.LookPath("go")
+	if err != nil {
+		return "", fmt.Errorf("build %s: the go command is not in PATH, and the project's agents are Go: "+
+			"install Go, or run the project's own program instead of openmas", name)
+	}
+	return path, nil
+}
+
+// compile runs go build in dir.
+func compile(ctx context.Context, goTool, dir, name string, errOut io.Writer, env []string, args ...string) error {
+	cmd := exec.CommandContext(ctx, goTool, append(append([]string{"build"}, args...), ".")...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, errOut, errOut
+	cmd.Env = append(os.Environ(), env...)
+	err := announced(errOut, name, cmd.Run)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		noModule(ctx, dir, errOut)
+		return cli.Exit(1) // the compiler has said why
+	}
+	if err != nil {
+		return fmt.Errorf("build %s: %w", name, err)
+	}
+	return nil
 }
 
 // quiet is how long a build may take before it is talked about: longer than one that has nothing to
