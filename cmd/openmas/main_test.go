@@ -25,6 +25,7 @@ func TestUnknownCommands(t *testing.T) {
 		"mcp-config --client vscode":     `did you mean "openmas mcp config"?`,
 		"import mcp.json":                `did you mean "openmas mcp import"?`,
 		"mcp conect --url http://h":      `unknown command "conect" for "openmas mcp"; did you mean "openmas mcp connect"?`,
+		"diagnose":                       `did you mean "openmas doctor"?`,
 		"new demo":                       `did you mean "openmas init"?`,
 		"explian timeout":                `did you mean "openmas explain"?`,
 		"help mcp improt":                `did you mean "openmas mcp import"?`,

@@ -11,6 +11,9 @@ import (
 // folderName is the name of the folder for sockets. The places files have where it may be.
 const folderName = "openmas"
 
+// Folder is the folder for sockets, which is made where it does not exist; or why there is none.
+func Folder() (string, error) { return makeFolder() }
+
 // makeFolder makes the folder for sockets where it does not exist, and checks it. The first place
 // that will do is taken.
 func makeFolder() (string, error) {

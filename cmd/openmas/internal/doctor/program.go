@@ -1,0 +1,91 @@
+package doctor
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/openmas/openmas/runtime/project"
+)
+
+// installs says how to get the programs that MCP servers are started with.
+var installs = map[string]string{
+	"python": "install Python 3, or write python3", "python3": "install Python 3",
+	"node": "install Node.js", "npx": "install Node.js, which has it", "npm": "install Node.js, which has it",
+	"uvx": "install uv, which has it", "uv": "install uv", "bunx": "install Bun, which has it", "bun": "install Bun",
+	"deno": "install Deno", "docker": "install Docker", "go": "install Go",
+}
+
+// versionTime is how long a program may take to say its version.
+const versionTime = 5 * time.Second
+
+// program looks for the program of an agent, and for the script that it is given.
+func program(cfg *project.Config, name string) func(context.Context) finding {
+	ac, argv := cfg.Agents[name], cfg.ChildCommand(name)
+	return func(ctx context.Context) finding {
+		path, err := exec.LookPath(argv[0])
+		if own, set := ac.Env["PATH"]; set && filepath.Base(argv[0]) == argv[0] {
+			path, err = lookIn(own, argv[0])
+		}
+		base := strings.TrimSuffix(filepath.Base(argv[0]), ".exe")
+		if err != nil {
+			do := installs[base]
+			if do == "" {
+				do = "install it, or correct agents." + name + ".command"
+			}
+			if rest, home := strings.CutPrefix(ac.Command[0], "~/"); home {
+				do = "there is no shell that knows ~: write ${env:HOME}/" + rest
+			}
+			return lacks(do, "there is no program %s", argv[0])
+		}
+		for _, arg := range argv[1:] {
+			if strings.HasPrefix(arg, "-") || strings.Contains(arg, "://") {
+				continue
+			}
+			if script.MatchString(arg) && !exists(cfg.ChildDir(name), arg) {
+				return lacks("correct agents."+name+".command, or agents."+name+".dir",
+					"%s is there; there is no file %s in %s", path, arg, cfg.ChildDir(name))
+			}
+			break
+		}
+		if installs[base] == "" {
+			return found("%s", path)
+		}
+		ctx, cancel := context.WithTimeout(ctx, versionTime)
+		defer cancel()
+		out, err := command(ctx, cfg.Dir, path, "--version")
+		if err != nil {
+			return without(base+" --version shows more", "%s does not say its version: %v", path, err)
+		}
+		version, _, _ := strings.Cut(out, "\n")
+		return found("%s, %s", path, version)
+	}
+}
+
+// script is an argument that is most likely a program in a file.
+var script = regexp.MustCompile(`\.(py|js|mjs|cjs|ts|rb|sh)$`)
+
+func exists(dir, name string) bool {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	_, err := os.Stat(name)
+	return err == nil
+}
+
+// lookIn looks for a program in the folders of a PATH.
+func lookIn(path, name string) (string, error) {
+	i := slices.IndexFunc(filepath.SplitList(path), func(dir string) bool {
+		_, err := exec.LookPath(filepath.Join(dir, name))
+		return err == nil
+	})
+	if i < 0 {
+		return "", exec.ErrNotFound
+	}
+	return filepath.Join(filepath.SplitList(path)[i], name), nil
+}
