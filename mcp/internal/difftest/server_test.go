@@ -91,7 +91,7 @@ func (w way) converse(t testing.TB, trusted bool, say string) (said []string, fa
 		default:
 			line = in(w.version, line)
 			c.send(line)
-			if id := callIn(line); id != "" {
+			if id := requestIn(line); id != "" {
 				calls = append(calls, id)
 			}
 			calls = slices.DeleteFunc(calls, func(call string) bool { return cancelsIn(line, call) }) // no answer
@@ -119,16 +119,17 @@ func answered(id string) func(string) bool {
 	}
 }
 
-// callIn is the id of the call in a message, as the answer will have it; empty where there surely
-// is none.
-func callIn(msg string) string {
+// requestIn is the id of the request in a message, as the answer will have it; empty where there
+// surely is none. Requests are served side by side: the answer to a later one says nothing about
+// it, and a client that leaves before its answer loses that.
+func requestIn(msg string) string {
 	var m struct {
 		Tag    string          `json:"jsonrpc"`
 		ID     json.RawMessage `json:"id"`
 		Method string          `json:"method"`
 	}
 	// The SDK reads no further than the first message either.
-	if json.NewDecoder(strings.NewReader(msg)).Decode(&m) != nil || m.Tag != "2.0" || m.Method != "tools/call" ||
+	if json.NewDecoder(strings.NewReader(msg)).Decode(&m) != nil || m.Tag != "2.0" || m.Method == "" ||
 		len(m.ID) == 0 || m.ID[0] != '"' && m.ID[0] > '9' {
 		return ""
 	}
