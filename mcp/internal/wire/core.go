@@ -156,8 +156,8 @@ func (c *core) accept(ctx context.Context, data []byte, env *Envelope) error {
 func (c *core) acceptScanned(ctx context.Context, data []byte, env *Envelope, scanned bool) error {
 	one := func(raw []byte, scanned bool) error {
 		msg, err := c.receive(raw, env, scanned)
-		if err == nil && msg != nil {
-			_ = c.push(ctx, msg) // fails only when the connection has ended
+		if err == nil && msg != nil && errors.Is(c.push(ctx, msg), errInUse) { // else the connection has ended
+			c.log.Warn("a request of the server gets no answer", "reason", errInUse, "id", env.IDText())
 		}
 		return err
 	}

@@ -17,7 +17,8 @@ import (
 // Write implements [sdk.Connection]: it POSTs the message and waits for the receipt.
 func (c *SSEClient) Write(ctx context.Context, msg jsonrpc.Message) error {
 	if resp, ok := msg.(*jsonrpc.Response); ok {
-		defer c.answered(resp.ID)
+		_ = c.answering(resp.ID) // not when the receipt comes: the server may ask with it again before
+		defer c.Release()
 	}
 	data, t, err := c.outbound(ctx, msg, c.o.MaxBody)
 	if data == nil {

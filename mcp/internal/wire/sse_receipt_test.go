@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -64,4 +65,54 @@ func TestAnEndingSessionWaitsForTheReceipt(t *testing.T) {
 	if !errors.Is(c.Err(), ErrPeerClosed) {
 		t.Error(c.Err())
 	}
+}
+
+// A server may use the id of a question again once it has the answer, although it has not yet
+// returned from the POST that brought it.
+func TestAQuestionBeforeTheReceiptOfTheAnswerToTheLast(t *testing.T) {
+	const ask = "data: " + `{"jsonrpc":"2.0","id":"q","method":"ping"}` + "\n\n"
+	again, asked := make(chan struct{}), make(chan struct{})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /sse", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = fmt.Fprint(w, "event: endpoint\ndata: /messages/?session_id=1\n\n"+ask)
+		_ = http.NewResponseController(w).Flush()
+		<-again
+		_, _ = fmt.Fprint(w, ask)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	mux.HandleFunc("POST /messages/", func(w http.ResponseWriter, r *http.Request) {
+		close(again)
+		<-asked
+	})
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+	c := sseClient(t, SSEClientOptions{URL: srv.URL + "/sse"})
+	if _, err := c.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), hang)
+	defer cancel()
+	first, err := c.Read(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := first.(*jsonrpc.Request).ID
+	wrote := make(chan error, 1)
+	go func() { wrote <- c.Write(ctx, &jsonrpc.Response{ID: id, Result: json.RawMessage("{}")}) }()
+	second, err := c.Read(ctx)
+	if err != nil {
+		t.Errorf("the second question: %v", err)
+	} else if got := second.(*jsonrpc.Request).ID; got != id {
+		t.Errorf("the second question has the id %v", got)
+	}
+	close(asked)
+	if err := <-wrote; err != nil {
+		t.Error(err)
+	}
+	if n := c.InFlight(); err == nil && n != 1 {
+		t.Errorf("%d questions without an answer", n)
+	}
+	_ = c.Close()
 }
