@@ -44,6 +44,8 @@ func newHTTPServer(t testing.TB, g *server.Gateway, trusted bool) *httpServer {
 
 func (s *httpServer) fast() int64 { return s.gateway.FastCalls() }
 
+func (s *httpServer) messages() int { return s.sent }
+
 // post sends a message and returns the response, or nil.
 func (s *httpServer) post(path, msg string, more http.Header) *http.Response {
 	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, s.srv.URL+path, strings.NewReader(msg))

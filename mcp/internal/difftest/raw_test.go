@@ -18,6 +18,8 @@ import (
 type rawClient interface {
 	// send sends one message. It returns when the server has taken it.
 	send(msg string)
+	// messages is how many were sent; it is in what is heard of one that was refused.
+	messages() int
 	await(t testing.TB, what string, is func(msg string) bool) string
 	awaitNth(t testing.TB, what string, n int, is func(msg string) bool) string
 	// fast is the number of calls that took the fast path.
@@ -151,6 +153,8 @@ func newLineClient(t testing.TB, g *server.Gateway, fast, trusted bool) *lineCli
 }
 
 func (c *lineClient) fast() int64 { return c.gateway.FastCalls() }
+
+func (c *lineClient) messages() int { return 0 } // none is refused by a status
 
 func (c *lineClient) send(msg string) { _, _ = io.WriteString(c.in, msg+"\n") } // a server that has ended is seen
 

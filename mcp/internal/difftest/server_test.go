@@ -57,6 +57,9 @@ func (w way) joinGateway(t testing.TB, g *server.Gateway, trusted bool) (c rawCl
 	return c
 }
 
+// pending is a request: its id, and how a message begins that says that it was refused.
+type pending struct{ id, refused string }
+
 // converse has one conversation with a new server. After the handshake say has a message on each
 // line. A line "await TEXT" waits for a message that holds the text, "over http await TEXT" does
 // where messages overtake each other; "answer METHOD: MESSAGE" sends the message in answer to the
@@ -67,7 +70,7 @@ func (w way) converse(t testing.TB, trusted bool, say string) (said []string, fa
 	if trusted && w.transport == mcp.Stdio { // it is no gateway's
 		say = strings.ReplaceAll(say, "callee_", "")
 	}
-	var calls []string
+	var calls []pending
 	for line := range strings.SplitSeq(say, "\n") {
 		switch {
 		case strings.HasPrefix(line, "over http await "):
@@ -92,14 +95,14 @@ func (w way) converse(t testing.TB, trusted bool, say string) (said []string, fa
 			line = in(w.version, line)
 			c.send(line)
 			if id := requestIn(line); id != "" {
-				calls = append(calls, id)
+				calls = append(calls, pending{id, fmt.Sprintf("status of message %d:", c.messages())})
 			}
-			calls = slices.DeleteFunc(calls, func(call string) bool { return cancelsIn(line, call) }) // no answer
+			calls = slices.DeleteFunc(calls, func(call pending) bool { return cancelsIn(line, call.id) }) // no answer
 		}
 	}
-	for _, id := range calls {
-		c.await(t, "answer to "+id, func(msg string) bool {
-			return answered(id)(msg) || strings.HasPrefix(msg, "status of message")
+	for _, call := range calls {
+		c.await(t, "answer to "+call.id, func(msg string) bool {
+			return answered(call.id)(msg) || strings.HasPrefix(msg, call.refused)
 		})
 	}
 	if w.version == eraNewest { // what was said before its answer has come
