@@ -70,6 +70,9 @@ func (w way) converse(t testing.TB, trusted bool, say string) (said []string, fa
 	if trusted && w.transport == mcp.Stdio { // it is no gateway's
 		say = strings.ReplaceAll(say, "callee_", "")
 	}
+	if w.transport != mcp.Streamable || w.version != eraNewest { // which cancels by closing the connection only
+		say = strings.ReplaceAll(say, `"openmas/timeout":3000)`, `"openmas/timeout":30000)`)
+	}
 	var calls []pending
 	for line := range strings.SplitSeq(say, "\n") {
 		switch {
