@@ -102,7 +102,7 @@ func (b *httpBinding) Close(ctx context.Context) error {
 	if err != nil {
 		err = fmt.Errorf("close %s: %w", b.name, err)
 	}
-	b.h.http.settle(ctx, b.ep)
+	b.h.http.settle(ctx, b.ep, settleTime)
 	b.ep.held.Close(ctx, shuttingDown())
 	b.h.served.Remove(b.name, b)
 	mine := func(c *session) bool { return c.ep == b.ep }

@@ -44,35 +44,38 @@ func (e *endpoint) know(c *session) (forget func()) {
 }
 
 // cut ends the calls of an endpoint that still run, so that their clients get an answer before
-// their sessions end. It returns how many there were.
-func (h *httpServer) cut(ep *endpoint) (n int) {
-	end := func(c *session) {
-		n += c.gate.InFlight()
+// their sessions end.
+func (h *httpServer) cut(ep *endpoint) {
+	for _, c := range h.where(func(c *session) bool { return c.ep == ep }) {
 		c.cutCalls()
 	}
-	for _, c := range h.where(func(c *session) bool { return c.ep == ep }) {
-		end(c)
-	}
 	ep.alone.Range(func(c, _ any) bool {
-		end(c.(*session))
+		c.(*session).cutCalls()
 		return true
 	})
-	return n
 }
 
 // settle turns all further requests away, after an endpoint's calls have ended, and waits until the
 // answers to those that were taken are written and read. What is refused from then on was certainly
 // not executed; without this, a request could still be taken by a session that is about to end, and
-// never be answered.
-func (h *httpServer) settle(ctx context.Context, ep *endpoint) {
+// never be answered. Clients that answer no pings are waited for no longer than pings.
+func (h *httpServer) settle(ctx context.Context, ep *endpoint, pings time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
 	ep.posts.Shut()
 	_ = ep.posts.Wait(ctx) // what is slower than settleTime is not waited for
 	h.awaitAnswers(ctx, ep)
 	if ctx.Err() == nil {
+		ctx, cancel := context.WithTimeout(ctx, pings)
+		defer cancel()
 		h.pingClients(ctx, ep)
 	}
+}
+
+// pingsAfterCut is how long clients may take to answer pings once their calls were cut, which had
+// waited for so long. The whole stop has a quarter of that left, and sessions have yet to end.
+func pingsAfterCut(waited time.Duration) time.Duration {
+	return min(max(waited/8, 500*time.Millisecond), closeTimeout)
 }
 
 // isAnswer reports whether a message answers a request of ours, such as a ping. It is taken until

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
@@ -305,16 +306,19 @@ func (g *Gateway) Drain(ctx context.Context) error {
 		g.http.noteOwed(ep)
 		ep.held.Drain(shuttingDown())
 	}
+	began := time.Now()
 	err := g.gate.Wait(ctx)
+	pings := settleTime
 	if err != nil {
-		cut := 0
+		cut := g.gate.InFlight() // before OnCut, which ends those that wait for their turn
 		if g.o.OnCut != nil {
 			g.o.OnCut()
 		}
 		for _, ep := range g.endpoints() {
-			cut += g.http.cut(ep)
+			g.http.cut(ep)
 		}
 		err = &CutError{Calls: cut}
+		pings = pingsAfterCut(time.Since(began))
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 		defer cancel()
@@ -323,7 +327,7 @@ func (g *Gateway) Drain(ctx context.Context) error {
 	var all sync.WaitGroup
 	for _, ep := range g.endpoints() {
 		all.Go(func() {
-			g.http.settle(ctx, ep)
+			g.http.settle(ctx, ep, pings)
 			ep.held.Close(ctx, shuttingDown())
 		})
 	}

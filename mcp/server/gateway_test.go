@@ -402,6 +402,48 @@ func TestDrainGivesUpAtItsDeadline(t *testing.T) {
 	}
 }
 
+// Calls that end because others are cut count as cut too.
+func TestDrainCountsWhatItCuts(t *testing.T) {
+	dir := &fixture.Crew{}
+	started, dismissed := make(chan struct{}), make(chan struct{})
+	dir.Add(t, "slow", agent.Capabilities{Tools: []agent.Tool{agent.NewTool("queue", "waits for its turn",
+		func(context.Context, struct{}) (string, error) {
+			close(started)
+			<-dismissed
+			return "", agent.Errorf(agent.CodeUnavailable, "the system was stopped")
+		})}})
+	ended := make(chan struct{})
+	s := newSite(t, dir, GatewayOptions{OnCut: func() {
+		close(dismissed)
+		<-ended
+	}})
+	cs := s.join(t, way{transport: mcp.SSE, version: codec.Version20251125}, nil)
+	go func() {
+		defer close(ended)
+		if _, err := cs.CallTool(t.Context(), &sdk.CallToolParams{Name: "slow_queue"}); err != nil {
+			t.Error(err)
+		}
+	}()
+	fixture.Receive(t, "the call", started)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	var cut *CutError
+	if err := s.Drain(ctx); !errors.As(err, &cut) || cut.Calls != 1 {
+		t.Error(err)
+	}
+}
+
+// A stop keeps to its time where clients answer no pings: a drain of 4 s waits 3.2 s for calls.
+func TestPingsAfterCut(t *testing.T) {
+	for waited, want := range map[time.Duration]time.Duration{
+		0: 500 * time.Millisecond, 3200 * time.Millisecond: 500 * time.Millisecond, 8 * time.Second: time.Second,
+		time.Minute: closeTimeout} {
+		if got := pingsAfterCut(waited); got != want {
+			t.Errorf("%v after %v, want %v", got, waited, want)
+		}
+	}
+}
+
 func TestResourcesOfTheFirstAgentWin(t *testing.T) {
 	dir := &fixture.Crew{}
 	caps := func(text string) agent.Capabilities {
