@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -11,7 +12,9 @@ import (
 
 	"github.com/sourcegraph/conc"
 
+	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/mcp/client"
+	"github.com/openmas/openmas/runtime/internal/supervise"
 	"github.com/openmas/openmas/runtime/internal/waits"
 )
 
@@ -124,3 +127,54 @@ func (r *Runtime) failedAgain(said *string, n int, err error) []any {
 
 // processNumber is what differs in the errors of a program that fails in the same way again.
 var processNumber = regexp.MustCompile(`\(pid \d+\)`)
+
+// reconnectWaits are those between attempts to reach an agent.
+func (r *Runtime) reconnectWaits() backoff.Policy {
+	c := r.cfg.Reconnect
+	return backoff.Policy{Initial: c.Initial, Multiplier: c.Multiplier, Max: c.Max, Jitter: reconnectJitter}
+}
+
+// reconnectJitter spreads the processes that lost the same server.
+const reconnectJitter = 0.2
+
+// resting has a program rest that ends in the same way at each start.
+func resting(c *supervise.Crashes, err error) error {
+	code, ended := client.ExitCode(err)
+	if !ended {
+		return err
+	}
+	rest := c.Rest(processNumber.ReplaceAllString(err.Error(), ""))
+	if code == exitNotExecutable || code == exitNotFound {
+		rest = supervise.MaxRest
+	}
+	if rest == 0 {
+		return err
+	}
+	return &supervise.NotYetError{Err: err, Rest: rest}
+}
+
+// The exit codes of shells, env and npx for a program that cannot be executed, or is not there.
+// Only they know which one that is.
+const (
+	exitNotExecutable = 126
+	exitNotFound      = 127
+)
+
+// missing is the error of a program that cannot be found, which is not tried again before it can:
+// err, if that is another one.
+func missing(t client.Target, err error) error {
+	var e *client.ConnectError
+	if !errors.As(err, &e) || e.Reason != client.ReasonNoProgram || t.Find() == nil {
+		return err
+	}
+	return &supervise.NotYetError{Err: err, Until: func(ctx context.Context) {
+		for backoff.Sleep(ctx, programLook) == nil {
+			if t.Find() == nil {
+				return
+			}
+		}
+	}}
+}
+
+// programLook is the time between two looks at whether a program is there by now.
+const programLook = time.Second

@@ -46,6 +46,71 @@ func touch(t *testing.T, file string) {
 	}
 }
 
+// A program that a shell does not find is not started again and again: it waits for its operator.
+func TestAProgramThatAShellDoesNotFind(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "program")
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs := stranger(t, "stdio", nil)
+	docs.Command = []string{"sh", "-c", "exec " + file}
+	s := start(t, &project.Config{Agents: map[string]project.Agent{"docs": docs},
+		Reconnect: project.Reconnect{Initial: 10 * time.Millisecond, Max: 50 * time.Millisecond}}, nil)
+	testkit.Eventually(t, "it rests", func() bool {
+		i := s.agentStatus("docs").Instances[0]
+		return i.State == runtime.StateFailed && time.Until(i.Next) > 4*time.Minute &&
+			strings.Contains(i.Error, "exited with code 127")
+	})
+	if err := os.Symlink(exe, file); err != nil {
+		t.Skip(err)
+	}
+	if done, err := s.Operate(t.Context(), "start", "docs", -1); err != nil ||
+		done.Instances[0].State != runtime.StateReady {
+		t.Error(done, err)
+	}
+}
+
+// A program that is away when it is to be started again is started as soon as it is there, however
+// long that takes.
+func TestAProgramThatGoesAndComesBack(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "program")
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(exe, file); err != nil {
+		t.Skip(err)
+	}
+	docs := stranger(t, "stdio", nil)
+	docs.Command = []string{file}
+	s := start(t, &project.Config{Agents: map[string]project.Agent{"docs": docs},
+		Gateway: &project.Gateway{Listen: "127.0.0.1:0"},
+		Restart: project.Restart{Limit: 1, Window: time.Minute, Backoff: time.Millisecond, GiveUpAfter: 1}}, nil)
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Operate(t.Context(), "restart", "docs", -1); err == nil ||
+		!strings.Contains(err.Error(), "there is no "+file) {
+		t.Fatal(err)
+	}
+	if _, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"}); err == nil ||
+		!strings.Contains(err.Error(), "it is tried again when that has changed") {
+		t.Error(err)
+	}
+	if resp, err := http.Get(s.Status().URL + "/readyz"); err != nil || resp.Body.Close() != nil ||
+		resp.StatusCode != http.StatusOK {
+		t.Errorf("readyz: %v, %v", resp, err)
+	}
+	if err := os.Symlink(exe, file); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, "it is back", func() bool { return s.agentStatus("docs").State == runtime.StateReady })
+	if n := s.agentStatus("docs").Instances[0].Restarts; n != 0 {
+		t.Errorf("%d restarts", n)
+	}
+}
+
 // A program that cannot start costs itself only: the others work, the status and every call to it
 // say why, and it is there once it can start.
 func TestAForeignAgentThatCannotStartYet(t *testing.T) {

@@ -64,7 +64,7 @@ func (r *Runtime) connect(ctx, base context.Context, d *deployment) (*route.Call
 			s, err := client.Connect(ctx, target, opts)
 			if err != nil {
 				r.tel.Failed(ctx, r.hop(p.name, p.cfg.Communicator), p.name, "initialize", began, err)
-				return nil, err
+				return nil, missing(target, err)
 			}
 			return r.foreignSession(s, p, i.ID), nil
 		}

@@ -211,15 +211,6 @@ func (s *session) release(ctx context.Context) {
 	s.peer = nil
 }
 
-// reconnectWaits are those between attempts to reach an agent.
-func (r *Runtime) reconnectWaits() backoff.Policy {
-	c := r.cfg.Reconnect
-	return backoff.Policy{Initial: c.Initial, Multiplier: c.Multiplier, Max: c.Max, Jitter: reconnectJitter}
-}
-
-// reconnectJitter spreads the processes that lost the same server.
-const reconnectJitter = 0.2
-
 // arrive makes the first session of an instance, as often as it takes. The error is ctx's end.
 func (s *session) arrive(ctx context.Context) error {
 	began, first, said := time.Now(), !s.came, ""
@@ -229,11 +220,12 @@ func (s *session) arrive(ctx context.Context) error {
 			first, s.came = false, true
 		}
 	}
+	var crashes supervise.Crashes
 	err := supervise.Reconnect(ctx, s.r.reconnectWaits(), func(ctx context.Context) error {
 		s.instance.Down(route.Starting, nil)
 		peer, err := s.redial(ctx)
 		if err != nil {
-			return err
+			return resting(&crashes, err)
 		}
 		if s.up(ctx, peer); s.came {
 			s.r.log.Info("agent has come", "agent", s.agent.name, "instance", s.instance.ID, "after",
@@ -243,10 +235,15 @@ func (s *session) arrive(ctx context.Context) error {
 		tried()
 		return nil
 	}, func(n int, wait time.Duration, err error) {
-		s.instance.DownFor(wait, route.Failed, err)
 		what := "agent cannot start, it is tried again"
 		if s.agent.kind == project.KindURL {
 			what = "agent cannot be reached, it is tried again"
+		}
+		if wait == 0 {
+			s.instance.DownUntil(route.Failed, err)
+			what += " when its program is there"
+		} else {
+			s.instance.DownFor(wait, route.Failed, err)
 		}
 		s.r.log.Warn(what, append(s.r.failedAgain(&said, n, err), "agent", s.agent.name, "instance",
 			s.instance.ID, "next", wait.Round(time.Millisecond))...)
@@ -308,8 +305,8 @@ const shortSession = 5 * time.Second
 // project file allows.
 func (s *session) restart(ctx context.Context) {
 	life := func(ctx context.Context) error {
-		if s.peer == nil {
-			if err := s.comeBack(ctx); err != nil {
+		for s.peer == nil {
+			if err := s.comeBack(ctx); err != nil && !s.awaitProgram(ctx, err) {
 				return err
 			}
 		}
@@ -334,4 +331,18 @@ func (s *session) restart(ctx context.Context) {
 		}
 		s.r.giveUp(s.agent, err)
 	}
+}
+
+// awaitProgram waits until a program is there that comeBack has not found. It reports whether it
+// is; else err has another reason, or ctx has ended.
+func (s *session) awaitProgram(ctx context.Context, err error) bool {
+	var e *supervise.NotYetError
+	if !errors.As(err, &e) || e.Until == nil {
+		return false
+	}
+	s.instance.DownUntil(route.Failed, err)
+	s.r.log.Warn("agent cannot start, it is tried again when its program is there", append(s.r.failure(err),
+		"agent", s.agent.name, "instance", s.instance.ID)...)
+	e.Until(ctx)
+	return ctx.Err() == nil
 }

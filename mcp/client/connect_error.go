@@ -83,6 +83,16 @@ func LastLines(err error) []string {
 	return nil
 }
 
+// ExitCode is the exit code of a program that ended, which err tells of; ok is false if it tells of
+// something else. A program that a signal ended has -1.
+func ExitCode(err error) (code int, ok bool) {
+	var e *child.ExitError
+	if !errors.As(err, &e) {
+		return 0, false
+	}
+	return e.Code, true
+}
+
 // explain turns the failure of a handshake into one error for people, and clears up. asked is what
 // the server was to do then.
 func explain(ctx context.Context, t *Target, o Options, l *link, said *note, asked step, err error) error {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/child"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
@@ -153,6 +154,16 @@ func (t *Target) Endpoint(announced string) (string, error) {
 		u.Path = t.Transport.Endpoint()
 	}
 	return u.String(), nil
+}
+
+// Find looks for the target's program, and returns why [Connect] would not find it; nil where it
+// would, or where there is none to start.
+func (t *Target) Find() error {
+	if len(t.Command) == 0 {
+		return nil
+	}
+	spec := child.Spec{Command: t.Command, Dir: t.Dir, Env: t.Env}
+	return spec.Find()
 }
 
 // clone keeps the session from later changes by its owner.

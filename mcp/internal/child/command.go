@@ -39,6 +39,12 @@ func startErrorf(cause error, format string, args ...any) error {
 	return &startError{fmt.Sprintf(format, args...), cause}
 }
 
+// Find looks for the program, and returns why Start would not find it.
+func (s *Spec) Find() error {
+	_, err := s.command()
+	return err
+}
+
 // command resolves the spec to absolute paths and checks what can be checked before anything is
 // started.
 func (s *Spec) command() (*exec.Cmd, error) {

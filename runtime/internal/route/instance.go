@@ -36,6 +36,8 @@ type Condition struct {
 	Err error
 	// Next is when it is tried again; zero: not, or now.
 	Next time.Time
+	// Awaits says that it is tried again when something has changed that Err speaks of.
+	Awaits bool
 }
 
 // A HaltedError is why an instance is stopped that can be started again: somebody has stopped it.
@@ -124,18 +126,25 @@ func (i *Instance) Down(s State, err error) { i.DownFor(0, s, err) }
 
 // DownFor is Down when the instance is tried again after a wait.
 func (i *Instance) DownFor(wait time.Duration, s State, err error) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.session.Store(nil)
-	if i.ending && s != Stopped {
-		return // nothing comes after its end
-	}
-	if err == nil {
-		err = i.now.Err
-	}
 	now := Condition{State: s, Err: err}
 	if wait > 0 {
 		now.Next = time.Now().Add(wait)
+	}
+	i.down(now)
+}
+
+// DownUntil is Down when the instance is tried again once what err speaks of has changed.
+func (i *Instance) DownUntil(s State, err error) { i.down(Condition{State: s, Err: err, Awaits: true}) }
+
+func (i *Instance) down(now Condition) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.session.Store(nil)
+	if i.ending && now.State != Stopped {
+		return // nothing comes after its end
+	}
+	if now.Err == nil {
+		now.Err = i.now.Err
 	}
 	i.become(now)
 }

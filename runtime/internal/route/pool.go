@@ -89,7 +89,7 @@ func (p *Pool) changed() {
 // GaveUp reports whether all instances have failed for good.
 func (p *Pool) GaveUp() bool {
 	for _, i := range p.instances {
-		if now := i.Look(); now.State != Failed || !now.Next.IsZero() {
+		if now := i.Look(); now.State != Failed || now.Awaits || !now.Next.IsZero() {
 			return false
 		}
 	}
@@ -151,6 +151,9 @@ func (c Condition) why(name string) error {
 		how = "is starting, its last attempt failed"
 	}
 	next := ""
+	if c.Awaits {
+		next = "; it is tried again when that has changed"
+	}
 	if wait := time.Until(c.Next); wait > 0 {
 		next = fmt.Sprintf("; it is tried again in %v", max(wait.Round(time.Second), time.Second))
 	}
