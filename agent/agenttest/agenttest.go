@@ -45,6 +45,7 @@ type System struct {
 	rec     recorder
 	broker  broker
 	output  syncBuffer
+	back    agent.BackChannelFuncs // what answers the questions to the test
 
 	ctx    context.Context // of everything; the Runners' is below it
 	cancel context.CancelFunc
@@ -52,7 +53,8 @@ type System struct {
 	endRun context.CancelFunc
 	close  func() error
 
-	undo lifecycle.Undo
+	undo   lifecycle.Undo
+	checks []func() error // after the end: what the test expects
 
 	mu     sync.RWMutex
 	order  []*running // as they were started
@@ -82,10 +84,14 @@ func (s *System) get(name string) *running {
 
 // Ctx is the context in which the test calls: agent.Ask[Out](sys.Ctx(), "weather.forecast", in).
 // Derive from it for deadlines, cancellation, and a back-channel (agent.WithBackChannel). It ends
-// with the test.
+// with the test. [OnElicit] and [OnSample] answer what is asked of it.
 func (s *System) Ctx() context.Context {
-	return agent.WithEnv(s.ctx, agent.Env{Name: Caller, Directory: directory{s}, Publisher: &s.broker,
+	ctx := agent.WithEnv(s.ctx, agent.Env{Name: Caller, Directory: directory{s}, Publisher: &s.broker,
 		Output: &s.output})
+	if s.back.Elicit != nil || s.back.Sample != nil {
+		ctx = agent.WithBackChannel(ctx, s.back)
+	}
+	return ctx
 }
 
 // Output is what the agents wrote to their Env.Output so far.
@@ -115,6 +121,9 @@ func (s *System) stop() error {
 		}
 	}
 	errs = append(errs, s.undo.Run(ctx), s.local.Close(ctx))
+	for _, check := range s.checks {
+		errs = append(errs, check())
+	}
 	return errors.Join(errs...)
 }
 

@@ -15,7 +15,10 @@
 //
 //   - [Run] starts the agents and ends them with the test; [Start] is for a start that fails.
 //   - [Script] is an agent that answers as the test says: with a value, an error, a function
-//     ([Func]), one answer after the other ([Each]), or never ([Hang]).
+//     ([Func]), one answer after the other ([Each]), late ([Delay]), never ([Hang]), or by dying
+//     in the middle of the call ([Crash]).
+//   - [Expect] fails the test where a scripted tool gets other calls than those, and shows which.
+//   - [OnElicit] and [OnSample] answer what agents ask the user and the model.
 //   - [System.Ctx] is the context in which the test calls, publishes and sets deadlines.
 //   - [System.Calls], [Inputs], [System.Published] and [System.Output] show what happened.
 //   - [System.Settle] waits until every event has been handled, [System.Wait] until a Runner is

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/openmas/openmas/agent"
 )
@@ -14,8 +15,9 @@ import (
 // may be
 //
 //   - an error, which the call gives;
-//   - an [Answer] ([Func], [Each], [Hang], or a function of that shape) or an [agent.Caller], which
-//     answers;
+//   - an [Answer] ([Func], [Each], [Delay], [Crash], [Hang], or a function of that shape) or an
+//     [agent.Caller], which answers;
+//   - what [Expect] gives, which answers, and fails the test where the calls are others;
 //   - any other value, which is the result as it is for agent.NewTool: a string is text, a
 //     *agent.Result the result itself, the rest JSON.
 //
@@ -39,7 +41,14 @@ func (s Script) Capabilities() agent.Capabilities {
 		default:
 			caps.Tools = append(caps.Tools,
 				agent.NewTool(name, "scripted", func(ctx context.Context, _ json.RawMessage) (any, error) {
-					return reply(ctx, v)
+					answer, c := v, agent.CallFrom(ctx)
+					if e, ok := v.(*Expectations); ok {
+						var err error
+						if answer, err = e.take(c); err != nil {
+							return nil, err
+						}
+					}
+					return reply(ctx, answer, c)
 				}))
 		}
 	}
@@ -49,16 +58,20 @@ func (s Script) Capabilities() agent.Capabilities {
 // An Answer answers one call of a [Script]; its result is treated as that of a tool.
 type Answer func(ctx context.Context, c *agent.Call) (any, error)
 
-func reply(ctx context.Context, v any) (any, error) {
+// reply answers a call with what stands for an answer.
+func reply(ctx context.Context, v any, c *agent.Call) (any, error) {
 	switch v := v.(type) {
 	case error:
 		return nil, v
+	case *Expectations:
+		return nil, agent.Errorf(agent.CodeInternal, "agenttest.Expect is to be a value of a Script, not a part of "+
+			"one: put Each or Delay into it")
 	case Answer:
-		return v(ctx, agent.CallFrom(ctx))
+		return v(ctx, c)
 	case func(context.Context, *agent.Call) (any, error):
-		return v(ctx, agent.CallFrom(ctx))
+		return v(ctx, c)
 	case agent.Caller:
-		return v.Call(ctx, agent.CallFrom(ctx))
+		return v.Call(ctx, c)
 	}
 	return v, nil
 }
@@ -87,7 +100,34 @@ func Each(answers ...any) Answer {
 			return nil, agent.Errorf(agent.CodeToolFailed, "the script of %s has %d answers, and this is call %d",
 				c.Target(), len(answers), i)
 		}
-		return reply(ctx, answers[i-1])
+		return reply(ctx, answers[i-1], c)
+	}
+}
+
+// Delay answers as answer does in a [Script], after d, or ends with the call. Inside
+// testing/synctest d takes no time.
+func Delay(d time.Duration, answer any) Answer {
+	return func(ctx context.Context, c *agent.Call) (any, error) {
+		wait := time.NewTimer(d)
+		defer wait.Stop()
+		select {
+		case <-wait.C:
+			return reply(ctx, answer, c)
+		case <-ctx.Done():
+			return nil, agent.Errorf(agent.CodeOf(ctx.Err()), "%s takes %s: %w", c.Target(), d, ctx.Err())
+		}
+	}
+}
+
+// Crash ends the scripted agent in the middle of the call, as the death of its process does: this
+// call and all others of the agent that are under way end with outcome_unknown. The agent is there
+// again for the next call, as after the restart.
+func Crash() Answer {
+	return func(ctx context.Context, c *agent.Call) (any, error) {
+		if l, ok := ctx.Value(lifeKey{}).(*life); ok {
+			l.crash()
+		}
+		return nil, crashed(c)
 	}
 }
 

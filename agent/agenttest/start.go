@@ -73,6 +73,9 @@ func (s *System) plan(agents Agents) ([]*running, error) {
 			return nil, err
 		}
 		all[name] = &running{Instance: i, name: name}
+		if script, ok := agents[name].(Script); ok {
+			s.expect(name, script)
+		}
 	}
 	var errs []error
 	for name, r := range all {
@@ -96,6 +99,15 @@ func (s *System) plan(agents Agents) ([]*running, error) {
 	return order, errors.Join(errs...)
 }
 
+// expect has the end of the system check the calls that a script's tools must get.
+func (s *System) expect(name string, script Script) {
+	for _, tool := range slices.Sorted(maps.Keys(script)) {
+		if e, ok := script[tool].(*Expectations); ok {
+			s.checks = append(s.checks, func() error { return e.verify(name + "." + tool) })
+		}
+	}
+}
+
 func offers(h *agent.Host, tool string) bool { _, ok := h.Info().Tool(tool); return ok }
 
 func (s *System) env(name string) agent.Env {
@@ -109,7 +121,7 @@ func (s *System) start(r *running) error {
 		return err
 	}
 	s.undo.Add("agent "+r.name, r.Close)
-	binding, err := s.local.Serve(s.ctx, r.Host)
+	binding, err := s.local.Serve(s.ctx, &life{Host: r.Host})
 	if err != nil {
 		return err
 	}
