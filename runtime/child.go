@@ -119,12 +119,16 @@ func (r *Runtime) longestTimeout() time.Duration {
 
 // childLog takes the lines that a child writes to standard error into our log, once, with the
 // agent's name, and at their own level where it can be read from them. A traceback is one line; the
-// same one again, as of a program that fails at each start, is told once a minute.
-func (r *Runtime) childLog(name, instance string) func([]byte) {
+// same one again, as of a program that fails at each start, is told once a minute. ours: the child
+// logs as this process does.
+func (r *Runtime) childLog(name, instance string, ours bool) func([]byte) {
 	log := r.log.With("agent", name, "instance", instance)
 	stack, told := "", time.Time{}
 	blocks := logs.NewBlocks(func(l logs.Line) { // one at a time
 		for i, a := range l.Attrs {
+			if ours {
+				l.Attrs[i] = logs.Restored(a)
+			}
 			switch {
 			case a.Key != "stack":
 			case a.Value.String() == stack && time.Since(told) < time.Minute:

@@ -102,7 +102,7 @@ func (r *Runtime) target(p planned, i *route.Instance, n int) (client.Target, er
 		err := access.Authorize(&t, p.cfg.OAuth)
 		return t, err
 	}
-	t.Stderr = r.childLog(p.name, i.ID)
+	t.Stderr = r.childLog(p.name, i.ID, !p.foreign())
 	if p.kind == project.KindCommand {
 		t.Command = r.cfg.ChildCommand(p.name)
 		if p.cfg.Telemetry {

@@ -59,7 +59,7 @@ func TestASessionThatComesTooLate(t *testing.T) {
 func TestATracebackIsToldOnce(t *testing.T) {
 	var log testkit.Buffer
 	r := &Runtime{log: slog.New(slog.NewTextHandler(&log, nil))}
-	add := r.childLog("py", "py/0")
+	add := r.childLog("py", "py/0", false)
 	for range 3 {
 		for _, line := range []string{"Traceback (most recent call last):", `  File "x.py"`, "ImportError: none"} {
 			add([]byte(line))

@@ -36,7 +36,7 @@ func Limit(timeout time.Duration, key string) agent.Middleware {
 			if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) && agent.CodeOf(err) == agent.CodeInternal {
 				err = agent.AsError(ctx.Err())
 			}
-			return res, overdue(parent, call, err, timeout, key)
+			return res, overdue(parent, ctx, call, err, timeout, key)
 		})
 	}
 }
@@ -45,8 +45,9 @@ func Limit(timeout time.Duration, key string) agent.Middleware {
 func PathText(path []string) string { return strings.Join(path, " > ") }
 
 // overdue says of an error that is no more than that of a context which deadline it was: that of
-// the caller, if it has passed, or the timeout of the call, which key sets.
-func overdue(parent context.Context, call *agent.Call, err error, timeout time.Duration,
+// the caller, or the timeout of the call, which key sets: whichever is earlier. A process elsewhere
+// may notice it before this one does.
+func overdue(parent, within context.Context, call *agent.Call, err error, timeout time.Duration,
 	key string) error {
 	const bare = "context deadline exceeded"
 	if err == nil || agent.CodeOf(err) != agent.CodeDeadlineExceeded || !strings.HasSuffix(err.Error(), bare) {
@@ -56,7 +57,8 @@ func overdue(parent context.Context, call *agent.Call, err error, timeout time.D
 	if e.Message = strings.TrimSuffix(e.Message, bare); e.Message == "" {
 		e.Message = call.Target() + ": "
 	}
-	if above, ok := parent.Deadline(); ok && !time.Now().Before(above) {
+	ends, _ := within.Deadline()
+	if above, ok := parent.Deadline(); ok && !ends.Before(above) {
 		e.Message += "not done before the deadline of its caller"
 	} else {
 		e.Message += fmt.Sprintf("not done within %v, its timeout (%s)", timeout, key)

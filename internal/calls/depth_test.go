@@ -23,6 +23,8 @@ func TestLimit(t *testing.T) {
 			case "tells":
 				<-ctx.Done()
 				return nil, fmt.Errorf("ask the weather: %w", ctx.Err())
+			case "early":
+				return nil, agent.AsError(context.DeadlineExceeded)
 			case "knows":
 				return nil, agent.Errorf(agent.CodeDeadlineExceeded, "the weather is late")
 			case "fails":
@@ -52,6 +54,13 @@ func TestLimit(t *testing.T) {
 		if _, err := call.Call(ctx, &agent.Call{Name: "hangs"}); agent.CodeOf(err) != agent.CodeDeadlineExceeded ||
 			strings.Contains(err.Error(), "defaults.timeout") {
 			t.Error("the limit of whoever calls:", err)
+		}
+		// another process may notice the end of that time a moment before this one does
+		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := call.Call(ctx, &agent.Call{Agent: "far", Name: "early"}); agent.AsError(err).Message !=
+			"far.early: not done before the deadline of its caller" {
+			t.Error("a moment early:", err)
 		}
 		for name, want := range map[string][2]string{
 			"hangs": {"far.hangs: not done within 1m0s, its timeout (defaults.timeout)", "far.hangs: not done before the deadline of its caller"},

@@ -213,6 +213,10 @@ func failure(c *agent.Call, e *agent.Error, err error, took time.Duration) []slo
 	if errors.As(err, &tried) {
 		attempts = tried.Attempts()
 	}
-	return append(about(c), slog.String("code", string(e.Code)), slog.String("message", Cut(e.Message, maxMessage)),
+	attrs := append(about(c), slog.String("code", string(e.Code)))
+	if code, ok := e.RPCCode(); ok {
+		attrs = append(attrs, slog.Int64("rpc_code", code))
+	}
+	return append(attrs, slog.String("message", Cut(e.Message, maxMessage)),
 		slog.Duration("duration", took.Round(time.Microsecond)), slog.Int("attempts", attempts))
 }

@@ -3,9 +3,12 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/openmas/openmas/agent"
 )
 
 // maxInput bounds what a command reads from standard input.
@@ -45,6 +48,22 @@ func arguments(args []string, in io.Reader) (json.RawMessage, error) {
 		values[key] = text
 	}
 	return json.Marshal(values)
+}
+
+// asText adds to the error of a call how to write a text that looks like something else, if that
+// may be what is wrong with it.
+func asText(args []string, err error) error {
+	if !errors.Is(err, agent.CodeInvalidArgument) || !strings.Contains(err.Error(), `want "string"`) {
+		return err
+	}
+	for _, arg := range args {
+		key, value, pair := strings.Cut(arg, "=")
+		if pair && !strings.HasPrefix(value, `"`) && json.Valid([]byte(value)) &&
+			strings.Contains(err.Error(), key+": type: ") {
+			return fmt.Errorf("%w\n%s is taken as JSON; as text it is %s='\"%s\"'", err, arg, key, value)
+		}
+	}
+	return err
 }
 
 func object(b []byte) (json.RawMessage, error) {

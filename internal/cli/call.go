@@ -58,7 +58,7 @@ else as text), or - for JSON on standard input.`,
 				res, err := t.call(ctx, args[0], agent.Call{Input: input, Back: a.backChannel()})
 				if err != nil {
 					failed = began
-					return timedOut(whole, named(args[0], err))
+					return asText(args[1:], timedOut(whole, named(args[0], err)))
 				}
 				return f.print(a.Out, wholeResult{res, res.Raw}, func(w io.Writer) error { return showResult(w, res) })
 			})
@@ -85,8 +85,23 @@ func timedOut(ctx context.Context, err error) error {
 	if !errors.Is(ctx.Err(), context.DeadlineExceeded) || strings.Contains(err.Error(), why.Error()) {
 		return err
 	}
+	for _, bare := range []string{context.DeadlineExceeded.Error(), "not done before the deadline of its caller"} {
+		if text, cut := strings.CutSuffix(err.Error(), bare); cut {
+			return &lateError{text + "not done in time, " + why.Error(), []error{err, why}}
+		}
+	}
 	return fmt.Errorf("%w (%w)", err, why)
 }
+
+// A lateError is an error in better words.
+type lateError struct {
+	text   string
+	causes []error
+}
+
+func (e *lateError) Error() string { return e.text }
+
+func (e *lateError) Unwrap() []error { return e.causes }
 
 // named is the error of a call with the name of the tool before it, once. What a tool says of its
 // failure in structured content only is the message.
@@ -96,6 +111,9 @@ func named(tool string, err error) error {
 		told.Message = strings.TrimPrefix(e.Message, dotted(tool)+": ")
 		if told.Message == "" {
 			told.Message = logs.Visible(string(e.Details))
+		}
+		if code, ok := e.RPCCode(); ok && e.Code == agent.CodeInternal {
+			told.Message += fmt.Sprintf(" (the server answered with error %d of JSON-RPC)", code)
 		}
 		err = &told
 	}

@@ -185,6 +185,35 @@ func TestTimedOut(t *testing.T) {
 	}
 }
 
+// What only says that it was too late says whose time it was.
+func TestLate(t *testing.T) {
+	over := errors.New("over after 1s (--timeout)")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 0, over)
+	defer cancel()
+	for _, bare := range []string{"context deadline exceeded", "not done before the deadline of its caller"} {
+		e := &agent.Error{Code: agent.CodeDeadlineExceeded, Message: bare}
+		got := timedOut(ctx, named("far.slow", e))
+		if want := "far.slow: deadline_exceeded: not done in time, over after 1s (--timeout)"; got.Error() != want ||
+			!errors.Is(got, over) || agent.CodeOf(got) != agent.CodeDeadlineExceeded {
+			t.Errorf("%v, want %s", got, want)
+		}
+	}
+}
+
+// A number for a text, on the command line.
+func TestAsText(t *testing.T) {
+	wrong := agent.Errorf(agent.CodeInvalidArgument, `invalid input: city: type: 1 has type "integer", want "string"`)
+	if got := asText([]string{"days=1", "city=1"}, wrong).Error(); !strings.HasSuffix(got,
+		"\ncity=1 is taken as JSON; as text it is city='\"1\"'") {
+		t.Error(got)
+	}
+	for _, args := range [][]string{nil, {`{"city":1}`}, {"days=1"}, {"city=Bern"}, {`city="1"`}} {
+		if got := asText(args, wrong); got != error(wrong) {
+			t.Errorf("%q: %v", args, got)
+		}
+	}
+}
+
 // A tool that says why it failed in structured content only is not one that says nothing.
 func TestNamedDetails(t *testing.T) {
 	for want, e := range map[string]*agent.Error{

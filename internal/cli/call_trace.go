@@ -53,6 +53,8 @@ func (a *App) leading(err error, t *targetFlags, tool string, began time.Time) e
 	case t.server.given():
 		return fmt.Errorf("%w\nopenmas trace %s shows where, in the folder of its project; elsewhere with the --url of its "+
 			"Jaeger", err, id)
+	case agent.CodeOf(err) == agent.CodeNotFound && id == "" && agent.AsError(err).NotExecuted:
+		return fmt.Errorf("%w\nopenmas list%s shows what there is", err, flags) // a name that begins no trace
 	default:
 		err = fmt.Errorf("%w\nopenmas logs --failed%s shows the call; telemetry: {recent: 64MiB} in the project file "+
 			"keeps its trace", err, flags)

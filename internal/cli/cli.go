@@ -22,6 +22,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/openmas/openmas/internal/logs"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -80,7 +81,10 @@ func (a *App) exit(err error) int {
 	text := strings.TrimRight(err.Error(), "\n")
 	lines := client.LastLines(err)
 	if n := len(lines); n > 0 && (a.stack == nil || !strings.HasSuffix(a.stack(), lines[n-1])) {
-		text += "\nthe program's last lines:\n    " + strings.Join(lines, "\n    ")
+		text += "\nthe program's last lines:"
+		for _, line := range lines {
+			text += "\n    " + logs.Brief(line)
+		}
 	}
 	if a.cfg != nil {
 		text = a.cfg.Redact(text)

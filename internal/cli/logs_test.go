@@ -5,7 +5,11 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -110,10 +114,17 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// A program that is not here may be where the project is to run.
+// A program, or a folder, that is not here may be where the project is to run.
 func TestValidateWarnsOfPrograms(t *testing.T) {
 	path := projectFile(t, "agents:\n  a: {command: [no-such-program]}\n  b: {command: [no-such], env: {PATH: /x}}\n")
-	r := run(t, "", "validate", path)
+	dir := projectFile(t, "agents:\n  a: {command: ["+strconv.Quote(os.Args[0])+"], dir: nowhere}\n  "+
+		"b: {command: ["+strconv.Quote(os.Args[0])+"], dir: .}\n")
+	r := run(t, "", "validate", dir)
+	want := fmt.Sprintf("agent a: there is no folder %q here\n", filepath.Join(filepath.Dir(dir), "nowhere"))
+	if r.code != exitOK || strings.Count(r.err, "warning") != 1 || !strings.HasSuffix(r.err, want) {
+		t.Errorf("%+v, want %s", r, want)
+	}
+	r = run(t, "", "validate", path)
 	if want := "openmas: warning: " + path + `:2:16: agent a: there is no program "no-such-program" here` +
 		"\n"; r.code !=
 		exitOK || r.err != want {

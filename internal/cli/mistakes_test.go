@@ -14,6 +14,9 @@ func TestMistakesInTheProject(t *testing.T) {
 	tests := map[string]struct{ yaml, want string }{
 		"a typo in a key": {"agents:\n  a: {type: once, comunicator: local}\n",
 			`FILE:2:19: unknown key "comunicator" in agents.a; did you mean "communicator"?`},
+		"a variable in braces": {"agents:\n  a: {command: [x], env: {X: ${env:A}}}\n",
+			`FILE:2:31: not valid YAML: did not find expected ',' or '}'; between { } and [ ] quote what has ` +
+				`braces or brackets of its own: "${env:NAME}"`},
 		"a typo in a section": {"agent:\n  a: {type: once}\n",
 			`FILE:1:1: unknown key "agent"; did you mean "agents"?`},
 		"a missing type": {"agents:\n  a: {communicator: local}\n",

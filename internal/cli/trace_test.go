@@ -115,6 +115,11 @@ func TestWithoutTraces(t *testing.T) {
 		!strings.Contains(r.err, "openmas logs --failed") {
 		t.Errorf("%+v", r)
 	}
+	r = run(t, "", "call", "greter.greet", "-p", path) // a name that no trace would help with
+	if r.code != exitFailed || strings.Contains(r.err, "telemetry") ||
+		!strings.HasSuffix(r.err, "\nopenmas list -p "+path+" shows what there is\n") {
+		t.Errorf("%+v", r)
+	}
 	if r := run(t, "", "trace", "--last", "-p", path); r.code != exitFailed ||
 		!strings.Contains(r.err, "telemetry: {recent: 64MiB}") {
 		t.Errorf("%+v", r)

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 
@@ -22,7 +23,8 @@ func (a *App) validateCommand() *cobra.Command {
 		Short:      "Check a project file",
 		Long: `Check a project file, with the types and requirements of its agents. Nothing is started. The exit
 code is 0 when all is well, and 2 when something is wrong. With --print the effective configuration follows,
-each value with its source, secrets masked. A program that is not on this machine is a warning.`,
+each value with its source, secrets masked. A program or a folder (dir) that is not on this machine is a
+warning.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if schema {
@@ -59,10 +61,17 @@ each value with its source, secrets masked. A program that is not on this machin
 	return c
 }
 
-// missing warns of programs that cannot be found here. They may be where the project is to run.
+// missing warns of programs and folders that cannot be found here. They may be where the project is
+// to run.
 func (a *App) missing(cfg *project.Config) {
 	for _, name := range cfg.AgentNames() {
 		ac := cfg.Agents[name]
+		if dir := cfg.ChildDir(name); ac.Dir != "" {
+			if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+				fmt.Fprintf(a.Err, "openmas: warning: %v\n", cfg.Errorf([]string{"agents", name, "dir"},
+					"agent %s: there is no folder %q here", name, dir))
+			}
+		}
 		if _, own := ac.Env["PATH"]; own || len(ac.Command) == 0 {
 			continue
 		}

@@ -83,3 +83,21 @@ func FuzzParseLine(f *testing.F) {
 		}
 	})
 }
+
+// A record is for people what it says, and a line that is none stays.
+func TestBrief(t *testing.T) {
+	for line, want := range map[string]string{
+		"out of memory": "out of memory",
+		`{"broken`:      `{"broken`,
+		`{"time":"2026-11-26T09:00:00Z","level":"ERROR","msg":"panic in a handler","tool":"t","message":"no \"x\"",` +
+			`"duration":0.000045,"stack":"goroutine 1","trace_id":"4b"}`: `ERROR panic in a handler tool=t ` +
+			`message="no \"x\"" duration=45µs`,
+	} {
+		if got := Brief(line); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	if got := Brief(`{"level":"INFO","msg":"` + strings.Repeat("ä", 500) + `"}`); len(got) > maxBrief+3 {
+		t.Errorf("%d bytes", len(got))
+	}
+}

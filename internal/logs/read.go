@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -26,21 +28,22 @@ func ReadEntry(line []byte) Entry {
 	return e
 }
 
-// ReadRecord reads a line for another handler. What were groups are groups again, durations
-// durations, and errors their messages.
+// ReadRecord reads a line for another handler, with its attributes [Restored].
 func ReadRecord(line []byte) slog.Record {
 	l := ParseLine(string(line))
 	r := slog.NewRecord(ReadEntry(line).Time, l.Level, l.Message, 0)
 	for _, a := range l.Attrs {
-		r.AddAttrs(restored(a))
+		r.AddAttrs(Restored(a))
 	}
 	return r
 }
 
 // durations are the keys of durations, which are seconds in JSON.
-var durations = []string{"duration", "took", "wait", "next", "every"}
+var durations = []string{"duration", "took", "wait", "next", "every", "delay"}
 
-func restored(a slog.Attr) slog.Attr {
+// Restored is an attribute that [NewJSON] has written as it was before: what were groups are groups
+// again, durations durations, and errors their messages.
+func Restored(a slog.Attr) slog.Attr {
 	switch v := a.Value.Any().(type) {
 	case map[string]any:
 		if message, ok := v["message"].(string); ok && v["code"] != nil {
@@ -48,7 +51,7 @@ func restored(a slog.Attr) slog.Attr {
 		}
 		var in []slog.Attr
 		for _, key := range slices.SortedFunc(maps.Keys(v), cmp.Compare[string]) {
-			in = append(in, restored(slog.Any(key, plainNumber(v[key]))))
+			in = append(in, Restored(slog.Any(key, plainNumber(v[key]))))
 		}
 		return slog.Attr{Key: a.Key, Value: slog.GroupValue(in...)}
 	case int64:
@@ -61,4 +64,35 @@ func restored(a slog.Attr) slog.Attr {
 		}
 	}
 	return a
+}
+
+// maxBrief bounds what [Brief] says of a line.
+const maxBrief = 400
+
+// Brief is a line of a program's standard error for people: of a record in JSON what it says, and
+// not what it says for programs. Another line stays.
+func Brief(line string) string {
+	if !strings.HasPrefix(line, "{") {
+		return line
+	}
+	l, ok := parseJSON(line)
+	if !ok {
+		return line
+	}
+	out := strings.ToUpper(LevelName(l.Level)) + " " + l.Message
+	for _, a := range l.Attrs {
+		switch a.Key {
+		case "stack", "call", "trace_id", "span_id", "agent", "instance":
+			continue
+		}
+		text := Restored(a).Value.String()
+		if strings.ContainsAny(text, " \"=") {
+			text = strconv.Quote(text)
+		}
+		out += " " + a.Key + "=" + text
+	}
+	if len(out) > maxBrief {
+		out = strings.ToValidUTF8(out[:maxBrief], "") + "…"
+	}
+	return out
 }

@@ -1,6 +1,8 @@
 package traces
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -13,8 +15,9 @@ import (
 const (
 	// barWidth is how many characters the whole trace has in the waterfall.
 	barWidth = 30
-	// maxMessage bounds the message of an error in a row, and maxRows the rows of a trace.
-	maxMessage, maxRows = 120, 1000
+	// maxMessage bounds the message of an error below a row, maxReason that of a trace in a list,
+	// and maxRows the rows of a trace.
+	maxMessage, maxReason, maxRows = 400, 160, 1000
 )
 
 // Show writes a trace as a tree: what was called, by and in which agent, over what, how long it
@@ -184,7 +187,7 @@ func reasons(n *Span, callee *Node) (out []string) {
 		}
 		message, _, _ = strings.Cut(message, "\n")
 		reason := strings.Trim("✗ "+code+": "+message, ": ")
-		if reason = cut(reason); reason != seen {
+		if reason = cut(reason, maxMessage); reason != seen && (seen == "" || !isBare(message)) {
 			out = append(out, reason)
 		}
 		seen = reason
@@ -192,22 +195,36 @@ func reasons(n *Span, callee *Node) (out []string) {
 	return out
 }
 
-// Reason is why a trace failed: what the deepest span of the last failure says; empty where nothing
-// did.
-func (t *Trace) Reason() (reason string) {
-	for i := range t.Spans {
-		if all := reasons(&t.Spans[i], nil); len(all) > 0 {
-			reason = all[len(all)-1]
-		}
-	}
-	return reason
+// isBare reports whether a message says no more than that a context was over: whoever waited for
+// that call knows whose time it was.
+func isBare(message string) bool {
+	return message == context.DeadlineExceeded.Error() || message == context.Canceled.Error()
 }
 
-func cut(s string) string {
-	if utf8.RuneCountInString(s) <= maxMessage {
+// Reason is why a trace failed: what the deepest span of the last failure says that knows why;
+// empty where nothing did.
+func (t *Trace) Reason() string {
+	reason, bare := "", ""
+	for i := range t.Spans {
+		all := reasons(&t.Spans[i], nil)
+		if len(all) == 0 {
+			continue
+		}
+		last := all[len(all)-1]
+		if _, message, _ := strings.Cut(last, ": "); isBare(message) {
+			bare = last
+		} else {
+			reason = last
+		}
+	}
+	return cut(cmp.Or(reason, bare), maxReason)
+}
+
+func cut(s string, most int) string {
+	if utf8.RuneCountInString(s) <= most {
 		return s
 	}
-	return string([]rune(s)[:maxMessage-1]) + "…"
+	return string([]rune(s)[:most-1]) + "…"
 }
 
 // bar is when a span was, within the trace.

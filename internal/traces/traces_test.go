@@ -65,6 +65,28 @@ func TestShow(t *testing.T) {
 	}
 }
 
+// Why a call failed knows whoever waited for it; that a context was over says nothing more.
+func TestReasonsSayWhy(t *testing.T) {
+	const why = "far.slow: not done within 1s, its timeout (agents.far.timeout)"
+	caller := spanOf("01", "", "openmas", "tools/call far.slow", Client, 0, 100, "openmas.code", "deadline_exceeded")
+	caller.Failed, caller.Message = true, why
+	for _, bare := range []string{"context canceled", "context deadline exceeded"} {
+		callee := spanOf("02", "01", "far", "tools/call far.slow", Server, 1, 99, "openmas.code", "canceled")
+		callee.Failed, callee.Message = true, bare
+		trace := Group([]Span{caller, callee})[0]
+		var b bytes.Buffer
+		if err := Show(&b, &trace); err != nil {
+			t.Fatal(err)
+		}
+		if got := trace.Reason(); got != "✗ deadline_exceeded: "+why || strings.Contains(b.String(), bare) {
+			t.Errorf("%s, and\n%s", got, b.String())
+		}
+		if got := (&Trace{Spans: []Span{callee}}).Reason(); got != "✗ canceled: "+bare {
+			t.Errorf("the callee alone: %s", got)
+		}
+	}
+}
+
 // What is written is read again, and what protojson, the Collector and Jaeger write is read too.
 func TestOTLP(t *testing.T) {
 	spans := example()

@@ -25,7 +25,9 @@ func Connect(ctx context.Context, t Target, o Options) (*Session, error) {
 	if err := t.Check(); err != nil {
 		return nil, err
 	}
-	o.Logger = o.Logger.With("peer", t.Name)
+	if t.Name != "" {
+		o.Logger = o.Logger.With("peer", t.Name)
+	}
 	hctx, cancel := handshakeContext(ctx, &t, o.HandshakeTimeout)
 	defer cancel()
 	if t.Protocol <= codec.Version20251125 || t.Transport == mcp.SSE {

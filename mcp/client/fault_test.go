@@ -29,6 +29,10 @@ func TestHandshakeFaults(t *testing.T) {
 		"another version": {map[string]string{"initialize": strings.ReplaceAll(hello, "2025-06-18", "1999-01-01")},
 			ReasonVersion, agent.CodeUnimplemented,
 			`it chose protocol version "1999-01-01", which openmas does not know`},
+		"no version": {map[string]string{"initialize": strings.ReplaceAll(hello, "2025-06-18", "")},
+			ReasonVersion, agent.CodeUnimplemented, `its answer to initialize names no protocol version`},
+		"a jsonrpc that is a number": {map[string]string{"initialize": strings.ReplaceAll(hello, `"2.0"`, "2.0")},
+			ReasonNotMCP, agent.CodeUnimplemented, `its jsonrpc is 2.0 and not "2.0"`},
 		"version refused": {map[string]string{"initialize": `{"jsonrpc":"2.0","id":ID,"error":{"code":-32022,` +
 			`"message":"Unsupported protocol version","data":{"supported":["2024-10-07"],"requested":"2025-11-25"}}}`},
 			ReasonVersion, agent.CodeUnimplemented,

@@ -95,7 +95,10 @@ func versionRefused(err error) string {
 			return fmt.Sprintf("it refused protocol version %s: %s", codec.Version20251125, rpc.Message)
 		}
 	} else if at := strings.Index(fmt.Sprint(err), own); at >= 0 {
-		return fmt.Sprintf("it chose protocol version %s, which openmas does not know", err.Error()[at+len(own):])
+		if version := err.Error()[at+len(own):]; version != `""` {
+			return fmt.Sprintf("it chose protocol version %s, which openmas does not know", version)
+		}
+		return "its answer to initialize names no protocol version (protocolVersion)"
 	}
 	return ""
 }

@@ -196,7 +196,8 @@ func TestBodiesThatAreNoMessage(t *testing.T) {
 			{`"x"`, invalid, "it is no JSON object"},
 			{`{"jsonrpc":"2.0","id":1,"method":5}`, invalid, "its method is no string"},
 			{`{"jsonrpc":"2.0","id":true,"method":"ping"}`, invalid, "its id is neither a string nor a number"},
-			{`{"id":1,"method":"ping"}`, invalid, `its jsonrpc is not \"2.0\"`},
+			{`{"id":1,"method":"ping"}`, invalid, `it has no \"jsonrpc\": \"2.0\"`},
+			{`{"jsonrpc":2.0,"id":1,"method":"ping"}`, invalid, `its jsonrpc is 2.0 and not \"2.0\"`},
 		} {
 			for _, c := range []*rawClient{old, newest} {
 				status, h, got := send(t, "POST", c.url, c.header, tt.body)

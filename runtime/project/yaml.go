@@ -114,12 +114,24 @@ func syntaxProblem(file string, data []byte, err error) *Error {
 		}
 	case e.Message == "mapping values are not allowed in this context", e.Message == "did not find expected key":
 		p.Hint = `check the indentation here and above, and quote a text that contains ": "`
+	case strings.HasPrefix(e.Message, "did not find expected ',' or ") && quotable(data, e.Mark.Line):
+		p.Hint = `between { } and [ ] quote what has braces or brackets of its own: "${env:NAME}"`
 	default:
 		if e.ContextMark.Line > 0 && e.ContextMark.Line < e.Mark.Line {
 			p.Hint = fmt.Sprintf("it began in line %d, column %d", e.ContextMark.Line, e.ContextMark.Column)
 		}
 	}
 	return p
+}
+
+// quotable reports whether a line, counted from 1, refers to a variable without quotes.
+func quotable(data []byte, line int) bool {
+	lines := strings.Split(string(data), "\n")
+	if line < 1 || line > len(lines) {
+		return false
+	}
+	before, _, found := strings.Cut(lines[line-1], "${")
+	return found && strings.Count(before, `"`)%2 == 0 && strings.Count(before, "'")%2 == 0
 }
 
 // A builder turns the library's nodes into leaves and maps.

@@ -90,7 +90,8 @@ func TestExitError(t *testing.T) {
 	if len(exit.Tail) != 20 || exit.Tail[0] != "line 10" || exit.Tail[19] != "line 29" {
 		t.Errorf("tail %q", exit.Tail)
 	}
-	contains(t, err.Error(), "not ready", os.Args[0], fmt.Sprintf("pid %d", p.Pid()), "exited with code 3")
+	contains(t, err.Error(), "not ready", filepath.Base(os.Args[0]),
+		fmt.Sprintf("pid %d", p.Pid()), "exited with code 3")
 	wait(t, p)
 	if p.Err() != error(exit) {
 		t.Errorf("Err is %v", p.Err())

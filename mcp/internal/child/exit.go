@@ -1,6 +1,9 @@
 package child
 
-import "fmt"
+import (
+	"fmt"
+	"path/filepath"
+)
 
 // ExitError is how a process ended.
 type ExitError struct {
@@ -18,7 +21,8 @@ func (e *ExitError) Success() bool { return e.Code == 0 }
 // LastLines is Tail, for [client.LastLines].
 func (e *ExitError) LastLines() []string { return e.Tail }
 
-// Error is how the process ended. Its last lines are not for everybody who reads an error.
+// Error is how the process ended, with the program's name and not its folder. Its last lines are
+// not for everybody who reads an error.
 func (e *ExitError) Error() string {
 	how := fmt.Sprintf("exited with code %d", e.Code)
 	switch {
@@ -27,5 +31,5 @@ func (e *ExitError) Error() string {
 	case e.Code < 0:
 		how = "ended, its exit code is not known"
 	}
-	return fmt.Sprintf("%s (pid %d) %s", e.Name, e.Pid, how)
+	return fmt.Sprintf("%s (pid %d) %s", filepath.Base(e.Name), e.Pid, how)
 }

@@ -105,6 +105,7 @@ func TestResultsAreReadAlike(t *testing.T) {
 		`{"content":[{"type":"text","text":"a"}]}`:                                         "*a",
 		`{"content":[{"type":"text","text":"a"}],"isError":false}`:                         "*a",
 		`{"content":[{"type":"text","text":"a"}],"isError":true}`:                          "tool_failed: a",
+		`{"content":[],"isError":true,"structuredContent":{ "why": 1 }}`:                   `tool_failed: {"why":1}`,
 		`{"content":[{"type":"text","text":"a"}],"isError":false,"isError":true}`:          "tool_failed: a",
 		`{"content":[{"type":"text","text":"a"}],"resultType":"complete"}`:                 "*a",
 		`{"content":[],"structuredContent":{"a":1}}`:                                       `*{"a":1}`,

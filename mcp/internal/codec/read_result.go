@@ -136,11 +136,25 @@ func readErrorResult(o, meta *Object, content []agent.Content, raw json.RawMessa
 	}
 	if structured != nil && string(structured) != "null" {
 		e.Details = Compact(structured)
+		if e.Message == "" && (code == "" || !trusted) {
+			e.Message = shortText(e.Details)
+		}
 	}
 	if code == "" || !trusted || len(content) != 1 || content[0].Type != agent.ContentText || hasRaw(content[0]) {
 		e.Raw = o.from(raw)
 	}
 	return e
+}
+
+// maxErrorText bounds what structured content says in place of a text.
+const maxErrorText = 500
+
+// shortText is JSON as the text of an error.
+func shortText(raw json.RawMessage) string {
+	if len(raw) <= maxErrorText {
+		return string(raw)
+	}
+	return strings.ToValidUTF8(string(raw[:maxErrorText]), "") + "…"
 }
 
 // ReadPromptResult reads the answer to prompts/get. odd is told of what is left out.

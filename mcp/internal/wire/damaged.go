@@ -84,6 +84,9 @@ func notDecodable(msg []byte, why error) error {
 		near := msg[max(at-20, 0):min(at+20, len(msg))]
 		return fmt.Errorf("it is not JSON: %w (byte %d, near %q)", syntax, at, clip(near, len(near)))
 	}
+	if odd := oddMember(msg); odd != "" {
+		return errors.New(odd)
+	}
 	return why
 }
 

@@ -68,8 +68,10 @@ func oddMember(object []byte) (odd string) {
 		return len(v) == 0 || strings.IndexByte(kinds+"n", v[0]) >= 0
 	}
 	switch {
+	case m["jsonrpc"] == nil:
+		return `it has no "jsonrpc": "2.0"`
 	case string(m["jsonrpc"]) != `"2.0"`:
-		return `its jsonrpc is not "2.0"`
+		return `its jsonrpc is ` + clip(m["jsonrpc"], 20) + ` and not "2.0"`
 	case !is("method", `"`):
 		return "its method is no string"
 	case !is("id", `"-0123456789`):
