@@ -265,7 +265,9 @@ func TestOAuthClientCredentials(t *testing.T) {
 	wrong := start(t, &project.Config{Agents: map[string]project.Agent{"docs": {URL: far.URL + "/mcp",
 		OAuth: project.OAuth{ClientID: "me", ClientSecret: "sesame-closed"}}}}, nil)
 	_, err := agent.Ask[string](wrong.ctx, "docs.docs.search", note{Text: "x"})
-	if agent.CodeOf(err) != agent.CodeUnavailable || strings.Contains(err.Error()+wrong.log.String(), "sesame-closed") {
+	if agent.CodeOf(err) != agent.CodeUnavailable || !strings.Contains(err.Error(), far.URL+
+		` gives no token: it answers 401 Unauthorized {"error":"invalid_client"}`) ||
+		strings.Contains(err.Error()+wrong.log.String(), "sesame-closed") {
 		t.Errorf("with the wrong secret: %v", err)
 	}
 }

@@ -144,6 +144,9 @@ func explain(ctx context.Context, t *Target, o Options, l *link, said *note, ask
 			out.Err = fmt.Errorf("the server answered initialize, and %s with %w%s", asked.what(), status,
 				laterHint(status.Status, forgotten))
 		}
+		if said.noToken.Load() != nil {
+			out.Err = said.withoutToken(fmt.Errorf("the server answered %w", status))
+		}
 	case isRefused(err):
 		out.Reason = ReasonRefused
 		out.Err = fmt.Errorf("nothing listens there (%w): is the server running, on this host and port?",

@@ -123,6 +123,9 @@ func (s *Session) refusal(c *agent.Call, status *wire.HTTPError, n *note) *agent
 	if status.Refused() {
 		e.NotExecuted, e.Code = true, statusCode(status.Status, s.target.Transport == mcp.SSE || s.sdk.ID() != "")
 	}
+	if why := n.noToken.Load(); why != nil {
+		e.Message += "; " + (*why).Error()
+	}
 	e.RetryAfter = max(e.RetryAfter, status.RetryAfter)
 	return e
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -9,21 +10,29 @@ import (
 	"net/url"
 
 	"github.com/modelcontextprotocol/go-sdk/auth"
-	"github.com/modelcontextprotocol/go-sdk/auth/extauth"
-	"github.com/modelcontextprotocol/go-sdk/oauthex"
 
+	"github.com/openmas/openmas/mcp/client/internal/oauth"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
-// OAuthClientCredentials gets tokens by the OAuth 2.0 client credentials grant: for a program that
-// was registered with the authorization server, and no user. Where that server is, the MCP server
-// says itself. client is for talking to it; nil: the default client.
-func OAuthClientCredentials(id, secret string, client *http.Client) (auth.OAuthHandler, error) {
-	h, err := extauth.NewClientCredentialsHandler(&extauth.ClientCredentialsHandlerConfig{HTTPClient: client,
-		Credentials: &oauthex.ClientCredentials{ClientID: id,
-			ClientSecretAuth: &oauthex.ClientSecretAuth{ClientSecret: secret}}})
+// OAuthCredentials are those of a program that was registered with an authorization server.
+type OAuthCredentials struct {
+	ID, Secret string
+	// Server is the URL of the MCP server, which says where the authorization server is.
+	Server string
+	// Issuer is the only authorization server that may be asked. Empty: the one that the MCP server
+	// names, if it is at a public https address, or where the MCP server itself is.
+	Issuer string
+	// TLS is for connections to both; nil: the system's trust.
+	TLS *tls.Config
+}
+
+// OAuthClientCredentials gets tokens by the OAuth 2.0 client credentials grant, without a user. It
+// is for sessions to the one server.
+func OAuthClientCredentials(c OAuthCredentials) (auth.OAuthHandler, error) {
+	h, err := oauth.New(oauth.Config{ID: c.ID, Secret: c.Secret, Server: c.Server, Issuer: c.Issuer, TLS: c.TLS})
 	if err != nil {
-		return nil, fmt.Errorf("OAuth client credentials: %w", err)
+		return nil, err
 	}
 	return h, nil
 }
@@ -131,10 +140,14 @@ func (t *authTransport) authorize(r *http.Request, resp *http.Response, round in
 	}()
 	select {
 	case err := <-done:
-		if err != nil {
-			return fmt.Errorf("OAuth: %w", err)
+		if err == nil {
+			return nil
 		}
-		return nil
+		err = fmt.Errorf("OAuth: %w", err)
+		if n, ok := r.Context().Value(noteKey{}).(*note); ok {
+			n.noToken.Store(&err)
+		}
+		return err
 	case <-r.Context().Done():
 		return fmt.Errorf("OAuth: %w", context.Cause(r.Context()))
 	}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -29,6 +30,7 @@ type note struct {
 	*wire.Trace
 	refusal atomic.Pointer[string]        // the body of an answer that is no success
 	failed  atomic.Pointer[error]         // why the SDK got no answer
+	noToken atomic.Pointer[error]         // why there is no token for a server that wants one
 	rpc     atomic.Pointer[jsonrpc.Error] // the error that it was answered with
 	direct  bool                          // the SDK does not make the call
 	try     bool                          // the server need not know such a request
@@ -89,6 +91,14 @@ func (n *notedContext) Value(key any) any {
 		return &n.note
 	}
 	return n.TracedContext.Value(key)
+}
+
+// withoutToken adds to what an HTTP error led to why there was no token to avoid it.
+func (n *note) withoutToken(err error) error {
+	if why := n.noToken.Load(); why != nil {
+		return fmt.Errorf("%w; %w", err, *why)
+	}
+	return err
 }
 
 type noteKey struct{}

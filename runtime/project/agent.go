@@ -121,6 +121,9 @@ type OAuth struct {
 	ClientID string `yaml:"client_id"`
 	// The secret of that client.
 	ClientSecret string `yaml:"client_secret" secret:"yes"`
+	// URL of the only authorization server that is asked, at whatever address. Without it: the one
+	// that the MCP server names, if that is at a public https address, or where the MCP server is.
+	Issuer string `yaml:"issuer"`
 }
 
 // An audience is a set of agents that a key is only for.

@@ -3,6 +3,7 @@ package project
 import (
 	"fmt"
 	"math"
+	"net/url"
 	"reflect"
 	"regexp"
 	"slices"
@@ -279,6 +280,10 @@ func (v *validator) access(keys []string, a *Agent) {
 			v.fail(at("oauth"), "", "needs client_id and client_secret")
 		case auth || a.Token != "":
 			v.fail(at("oauth"), "keep one of them", "there is a token as well")
+		}
+		if u, err := url.Parse(o.Issuer); o.Issuer != "" && (err != nil || u.Host == "" || u.User != nil ||
+			u.Scheme != "http" && u.Scheme != "https") {
+			v.fail(at("oauth", "issuer"), "", "is no http:// or https:// URL")
 		}
 	}
 	if a.URL != "" {

@@ -127,11 +127,7 @@ func syntaxProblem(file string, data []byte, err error) *Error {
 // quotable reports whether a line, counted from 1, refers to a variable without quotes.
 func quotable(data []byte, line int) bool {
 	lines := strings.Split(string(data), "\n")
-	if line < 1 || line > len(lines) {
-		return false
-	}
-	before, _, found := strings.Cut(lines[line-1], "${")
-	return found && strings.Count(before, `"`)%2 == 0 && strings.Count(before, "'")%2 == 0
+	return line > 0 && line <= len(lines) && strings.Contains(lines[line-1], " ${")
 }
 
 // A builder turns the library's nodes into leaves and maps.

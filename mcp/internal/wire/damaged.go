@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
@@ -88,6 +89,31 @@ func notDecodable(msg []byte, why error) error {
 		return errors.New(odd)
 	}
 	return why
+}
+
+// oddMember is what is wrong with a member of a message.
+func oddMember(object []byte) (odd string) {
+	var m map[string]json.RawMessage
+	if json.Unmarshal(object, &m) != nil {
+		return ""
+	}
+	is := func(name, kinds string) bool {
+		v := m[name]
+		return len(v) == 0 || strings.IndexByte(kinds+"n", v[0]) >= 0
+	}
+	switch {
+	case m["jsonrpc"] == nil:
+		return `it has no "jsonrpc": "2.0"`
+	case string(m["jsonrpc"]) != `"2.0"`:
+		return `its jsonrpc is ` + clip(m["jsonrpc"], 20) + ` and not "2.0"`
+	case !is("method", `"`):
+		return "its method is no string"
+	case !is("id", `"-0123456789`):
+		return "its id is neither a string nor a number"
+	case !is("error", "{"):
+		return "its error is no object"
+	}
+	return ""
 }
 
 // damagedID finds the id of an answer, as it stands in msg.

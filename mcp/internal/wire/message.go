@@ -57,31 +57,6 @@ func notMessage(data []byte, why error) *jsonrpc.Error {
 	return &jsonrpc.Error{Code: code, Message: cmp.Or(odd, "it is no message of JSON-RPC")}
 }
 
-// oddMember is what is wrong with a member of a message.
-func oddMember(object []byte) (odd string) {
-	var m map[string]json.RawMessage
-	if json.Unmarshal(object, &m) != nil {
-		return ""
-	}
-	is := func(name, kinds string) bool {
-		v := m[name]
-		return len(v) == 0 || strings.IndexByte(kinds+"n", v[0]) >= 0
-	}
-	switch {
-	case m["jsonrpc"] == nil:
-		return `it has no "jsonrpc": "2.0"`
-	case string(m["jsonrpc"]) != `"2.0"`:
-		return `its jsonrpc is ` + clip(m["jsonrpc"], 20) + ` and not "2.0"`
-	case !is("method", `"`):
-		return "its method is no string"
-	case !is("id", `"-0123456789`):
-		return "its id is neither a string nor a number"
-	case !is("error", "{"):
-		return "its error is no object"
-	}
-	return ""
-}
-
 // Refusal is the answer to what a client posted and is no message, or more than one; nil for a
 // message and for a batch.
 func Refusal(data []byte) []byte {

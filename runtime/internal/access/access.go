@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"time"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/client"
@@ -58,19 +57,14 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// oauthTimeout bounds one request to an authorization server.
-const oauthTimeout = 15 * time.Second
-
 // Authorize gives a target its handler: one for each, since each session authorizes by itself.
 func Authorize(t *client.Target, o project.OAuth) error {
 	if o == (project.OAuth{}) {
 		return nil
 	}
-	base := http.DefaultTransport.(*http.Transport).Clone()
-	base.TLSClientConfig, base.DisableKeepAlives = t.TLS, true // it is used once in a while
 	var err error
-	t.OAuth, err = client.OAuthClientCredentials(o.ClientID, o.ClientSecret,
-		&http.Client{Transport: base, Timeout: oauthTimeout})
+	t.OAuth, err = client.OAuthClientCredentials(client.OAuthCredentials{ID: o.ClientID, Secret: o.ClientSecret,
+		Server: t.URL, Issuer: o.Issuer, TLS: t.TLS})
 	return err
 }
 
