@@ -214,8 +214,9 @@ func TestPlaces(t *testing.T) {
 	for text, want := range map[string]place{"1.1.1.1": public, "2606:4700::1111": public, "127.3.4.5": local,
 		"::1": local, "::ffff:127.0.0.1": local, "10.0.0.1": private, "172.31.0.1": private,
 		"::ffff:192.168.1.1": private,
-		"fd00::1": private, "100.100.1.1": private, "169.254.169.254": nowhere, "fe80::1%eth0": nowhere,
-		"0.0.0.0": nowhere, "::": nowhere, "224.0.0.1": nowhere, "64:ff9b::7f00:1": nowhere, "255.255.255.255": nowhere} {
+		"fd00::1":            private, "100.100.1.1": private, "169.254.169.254": nowhere, "fe80::1%eth0": nowhere,
+		"0.0.0.0": nowhere, "::": nowhere, "224.0.0.1": nowhere, "64:ff9b::7f00:1": nowhere,
+		"255.255.255.255": nowhere} {
 		if got := placeOf(netip.MustParseAddr(text)); got != want {
 			t.Errorf("%s is %s, want %s", text, got, want)
 		}
