@@ -39,6 +39,7 @@ var ranks = map[string]int{
 	"communicator":                  3,
 	"agent/pattern":                 2,
 	"agent/agenttest":               4,
+	"agent/agenttest/wire":          6,
 	"communicator/communicatortest": 4,
 	"communicator/pubsub":           4,
 	"communicator/nats":             5,

@@ -35,10 +35,14 @@ func ByHand() Option { return func(s *System) { s.byHand = true } }
 // CallTimeout is the deadline of each call, as the project file's timeout is. Default 30 s.
 func CallTimeout(d time.Duration) Option { return func(s *System) { s.timeout = d } }
 
+// Over has the calls travel over c, which the System closes, in place of in process. Package wire
+// makes one of each kind. Events do not travel over it.
+func Over(c communicator.Communicator) Option { return func(s *System) { s.over = c } }
+
 // System is a set of agents that run. It may be used concurrently.
 type System struct {
 	t       testing.TB
-	local   *communicator.Local
+	over    communicator.Communicator // which carries the calls
 	log     *slog.Logger
 	byHand  bool
 	timeout time.Duration
@@ -120,7 +124,7 @@ func (s *System) stop() error {
 			errs = append(errs, r.err)
 		}
 	}
-	errs = append(errs, s.undo.Run(ctx), s.local.Close(ctx))
+	errs = append(errs, s.undo.Run(ctx), s.over.Close(ctx))
 	for _, check := range s.checks {
 		errs = append(errs, check())
 	}

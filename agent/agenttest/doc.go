@@ -21,6 +21,8 @@
 //   - [OnElicit] and [OnSample] answer what agents ask the user and the model.
 //   - [System.Ctx] is the context in which the test calls, publishes and sets deadlines.
 //   - [System.Calls], [Inputs], [System.Published] and [System.Output] show what happened.
+//   - [System.Golden] compares all of it with a file. Package wire runs a test over each
+//     communicator.
 //   - [System.Settle] waits until every event has been handled, [System.Wait] until a Runner is
 //     done. [ByHand] leaves the Runners to the test, which calls [System.RunAgent].
 //

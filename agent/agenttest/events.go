@@ -25,6 +25,7 @@ const (
 type broker struct {
 	ctx    context.Context // of deliveries
 	record func(ctx context.Context, c *agent.Call, next agent.Caller) (*agent.Result, error)
+	note   func(ctx context.Context, p agent.Event) // that it is published
 	log    *slog.Logger
 
 	mu        sync.Mutex
@@ -99,6 +100,7 @@ func (b *broker) Publish(ctx context.Context, p agent.Event) error {
 	}
 	b.mu.Lock()
 	b.published = append(b.published, p)
+	b.note(ctx, p)
 	to := slices.Clone(b.topics[p.Topic])
 	for _, s := range to {
 		s.senders.Add(1)

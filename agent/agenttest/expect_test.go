@@ -63,6 +63,8 @@ type failing struct {
 
 func (t *failing) Error(args ...any) { fmt.Fprintln(&t.text, args...) }
 
+func (t *failing) Errorf(f string, args ...any) { fmt.Fprintf(&t.text, f+"\n", args...) }
+
 func TestExpect(t *testing.T) {
 	type object = map[string]any
 	type big struct {

@@ -33,12 +33,12 @@ func Run(t testing.TB, agents Agents, opts ...Option) *System {
 // Start is [Run] for a test that expects the start to fail.
 func Start(t testing.TB, agents Agents, opts ...Option) (*System, error) {
 	t.Helper()
-	s := &System{t: t, local: communicator.NewLocal(), timeout: calls.DefaultTimeout, agents: map[string]*running{},
+	s := &System{t: t, over: communicator.NewLocal(), timeout: calls.DefaultTimeout, agents: map[string]*running{},
 		log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	// which ends before t.Cleanup, and so before what is under way
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(t.Context()))
 	s.runCtx, s.endRun = context.WithCancel(s.ctx)
-	s.broker.ctx, s.broker.record, s.broker.log = s.ctx, s.rec.record, s.log
+	s.broker.ctx, s.broker.record, s.broker.note, s.broker.log = s.ctx, s.rec.record, s.rec.publish, s.log
 	s.close = sync.OnceValue(s.stop)
 	for _, o := range opts {
 		o(s)
@@ -121,12 +121,12 @@ func (s *System) start(r *running) error {
 		return err
 	}
 	s.undo.Add("agent "+r.name, r.Close)
-	binding, err := s.local.Serve(s.ctx, &life{Host: r.Host})
+	binding, err := s.over.Serve(s.ctx, &life{Host: r.Host})
 	if err != nil {
 		return err
 	}
 	s.undo.Add("calls of "+r.name, binding.Close)
-	peer, err := s.local.Dial(s.ctx, r.name)
+	peer, err := s.over.Dial(s.ctx, r.name)
 	if err != nil {
 		return err
 	}
