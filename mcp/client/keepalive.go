@@ -25,7 +25,8 @@ const (
 	latePing = 2 * time.Second
 )
 
-// keepAlive pings a server that says nothing. One that does not answer is suspect, and asked again.
+// keepAlive pings a server that says nothing, so early that one that does not answer is suspect
+// once it has said nothing for PingInterval. It is asked again.
 // After three pings without a byte from it the session is over, if no call waits for it: a frozen
 // program, a connection that leads nowhere. While calls wait, silence is no proof, because some
 // servers do nothing else while they work on one. Then the session is over when the deadlines of
@@ -34,17 +35,23 @@ func (s *Session) keepAlive() {
 	if s.opts.PingInterval < 0 {
 		return
 	}
-	ticker := time.NewTicker(s.opts.PingInterval)
-	defer ticker.Stop()
-	for refused := 0; ; {
+	idle := s.opts.PingInterval - min(latePing, s.opts.PingInterval/4)
+	timer := time.NewTimer(idle)
+	defer timer.Stop()
+	for refused := 0; ; timer.Reset(idle) {
 		select {
-		case <-ticker.C:
+		case <-timer.C:
 		case <-s.ctx.Done():
 			return
 		}
-		if s.life.quiet() < s.opts.PingInterval/2 {
+		for quiet := s.life.quiet(); quiet < idle; quiet = s.life.quiet() {
 			refused = 0
-			continue
+			timer.Reset(idle - quiet)
+			select {
+			case <-timer.C:
+			case <-s.ctx.Done():
+				return
+			}
 		}
 		switch sign, pings := s.insist(); {
 		case s.ctx.Err() != nil:

@@ -43,10 +43,11 @@ type Options struct {
 	// OnUpdated is told of each change of a resource that [Session.Subscribe] was called with, like
 	// OnChanged; changes in quick succession count as one.
 	OnUpdated func(uri string)
-	// PingInterval is the time between two pings of a server that says nothing, 5 s by default.
-	// When one is late, after 2 s, it is asked again; when it has said nothing to three pings, and
-	// the deadlines of all calls that it had have passed, the session ends. On Linux a program that
-	// was suspended by a signal ends it too, within 10 s. Negative: nothing of that.
+	// PingInterval is how long a server may say nothing until it is suspect, 5 s by default. It is
+	// pinged 2 s before, or a quarter of the interval. When the answer is late it is asked again;
+	// when it has said nothing to three pings, and the deadlines of all calls that it had have
+	// passed, the session ends. On Linux a program that was suspended by a signal ends it too,
+	// within 10 s. Negative: nothing of that.
 	PingInterval time.Duration
 	// OnSuspect is told when a ping is late, and when the server has said something again. It must
 	// be quick. nil: nobody wants to know.

@@ -80,7 +80,7 @@ type Agent struct {
 	// The newest version of MCP that the server is asked for. Left out: "2025-11-25". A server that
 	// does not know "2026-07-28" is asked again for an older version. Not over mcp-sse.
 	Protocol string `yaml:"protocol" oneof:"2025-11-25 2026-07-28" only:"foreign"`
-	// How often the server is pinged when it says nothing. Left out: mcp.ping_interval. "off" is
+	// How long the server may say nothing until it is pinged. Left out: mcp.ping_interval. "off" is
 	// for one that minds: nobody notices then that it is frozen.
 	Ping time.Duration `yaml:"ping" off:"-1" only:"foreign"`
 	// Folders that the server may work on: the answer to its request roots/list.

@@ -37,11 +37,11 @@ type MCP struct {
 	// After this time of silence on an SSE stream of the gateway a comment is sent, which keeps the
 	// stream open.
 	CommentInterval time.Duration `yaml:"comment_interval" default:"5s" off:"-1"`
-	// How often an MCP server that says nothing is pinged. One that does not answer within 2 s is
-	// suspect, and asked again. After three pings without an answer its session is over, if it has
-	// no call in flight; else when the deadlines of these have passed. On Linux a program that was
-	// suspended by a signal (SIGSTOP) is given up within 10 s. "off" does nothing of that. See
-	// agents.NAME.ping.
+	// How long an MCP server may say nothing. It is pinged 2 s before, or a quarter of the time.
+	// One that does not answer within 2 s is suspect, and asked again. After three pings without an
+	// answer its session is over, if it has no call in flight; else when the deadlines of these
+	// have passed. On Linux a program that was suspended by a signal (SIGSTOP) is given up within
+	// 10 s. "off" does nothing of that. See agents.NAME.ping.
 	PingInterval time.Duration `yaml:"ping_interval" default:"15s" off:"-1"`
 	// How long calls may still run when stdin ends.
 	Linger time.Duration `yaml:"linger" default:"20s"`
