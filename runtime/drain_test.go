@@ -92,7 +92,8 @@ func TestCallsLongerThanTheDrain(t *testing.T) {
 				t.Parallel()
 				cfg := pair(over)
 				cfg.Gateway = &project.Gateway{Listen: "127.0.0.1:0"}
-				cfg.Defaults.MaxInFlight, cfg.Drain.Timeout = running, 5*time.Second
+				// A fifth of it is for the answers.
+				cfg.Defaults.MaxInFlight, cfg.Drain.Timeout = running, 20*time.Second
 				cfg.MCP.HeaderTimeout = testkit.Hang
 				s := start(t, cfg, nil)
 				session := connect(t, s.Status().URL+path)

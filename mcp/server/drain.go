@@ -72,10 +72,12 @@ func (h *httpServer) settle(ctx context.Context, ep *endpoint, pings time.Durati
 	}
 }
 
-// pingsAfterCut is how long clients may take to answer pings once their calls were cut, which had
-// waited for so long. The whole stop has a quarter of that left, and sessions have yet to end.
-func pingsAfterCut(waited time.Duration) time.Duration {
-	return min(max(waited/8, 500*time.Millisecond), closeTimeout)
+// timesAfterCut is how long calls that were cut, after they had waited for so long, may take to
+// end and be answered, and how long their clients may take to answer pings then. The whole stop has
+// a quarter of waited left, and sessions have yet to end.
+func timesAfterCut(waited time.Duration) (answers, pings time.Duration) {
+	left := waited / 4 * 3 / 4
+	return max(left, closeTimeout), max(left, 500*time.Millisecond)
 }
 
 // isAnswer reports whether a message answers a request of ours, such as a ping. It is taken until

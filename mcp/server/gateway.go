@@ -318,9 +318,10 @@ func (g *Gateway) Drain(ctx context.Context) error {
 			g.http.cut(ep)
 		}
 		err = &CutError{Calls: cut}
-		pings = pingsAfterCut(time.Since(began))
+		var answers time.Duration
+		answers, pings = timesAfterCut(time.Since(began))
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), answers)
 		defer cancel()
 		_ = g.gate.Wait(ctx) // what ignores its context gets no answer
 	}

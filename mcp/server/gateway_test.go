@@ -434,12 +434,12 @@ func TestDrainCountsWhatItCuts(t *testing.T) {
 }
 
 // A stop keeps to its time where clients answer no pings: a drain of 4 s waits 3.2 s for calls.
-func TestPingsAfterCut(t *testing.T) {
-	for waited, want := range map[time.Duration]time.Duration{
-		0: 500 * time.Millisecond, 3200 * time.Millisecond: 500 * time.Millisecond, 8 * time.Second: time.Second,
-		time.Minute: closeTimeout} {
-		if got := pingsAfterCut(waited); got != want {
-			t.Errorf("%v after %v, want %v", got, waited, want)
+func TestTimesAfterCut(t *testing.T) {
+	for waited, want := range map[time.Duration][2]time.Duration{
+		0: {closeTimeout, 500 * time.Millisecond}, 3200 * time.Millisecond: {closeTimeout, 600 * time.Millisecond},
+		20 * time.Second: {3750 * time.Millisecond, 3750 * time.Millisecond}} {
+		if answers, pings := timesAfterCut(waited); answers != want[0] || pings != want[1] {
+			t.Errorf("%v and %v after %v, want %v", answers, pings, waited, want)
 		}
 	}
 }
