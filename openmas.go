@@ -57,8 +57,9 @@ func WithDriver(name string, connect runtime.NewDriver) Option {
 }
 
 // Main runs the openmas command with the program's arguments and agent types, and exits. The first
-// SIGINT, SIGTERM or SIGHUP stops in order, the second at once. In a child process of its own it
-// serves one agent instead.
+// SIGINT, SIGTERM or SIGHUP stops in order, the second at once; openmas run takes a SIGHUP as
+// openmas reload where there is no terminal. In a child process of its own it serves one agent
+// instead.
 func Main(types agent.Types, opts ...Option) {
 	p := cli.Program{Types: types}
 	for _, o := range opts {

@@ -17,6 +17,8 @@ type Service interface {
 
 // A Bounded [Service] says how many of its calls may run, and wait, at once. What carries calls
 // from several processes to it keeps to that, where one process alone does not see them all.
+//
+// Bounds is asked for each call.
 type Bounded interface {
 	Bounds() Bounds
 }

@@ -237,6 +237,7 @@ func types(extra agent.Types) agent.Types {
 		"worker": func() agent.Agent { return &worker{} },
 		"board":  func() agent.Agent { return &board{} },
 		"form":   func() agent.Agent { return &form{} },
+		"choosy": func() agent.Agent { return &choosy{} },
 	}
 	for name, f := range extra {
 		t[name] = f

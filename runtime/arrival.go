@@ -24,10 +24,11 @@ func (r *Runtime) awaitArrivals(ctx context.Context, names []string) error {
 	patience := time.NewTimer(time.Until(r.patience))
 	defer patience.Stop()
 	for _, name := range names {
-		a := r.arrivals[name]
-		if a == nil {
+		p := r.now.Load().agents[name]
+		if p == nil || p.arrival == nil || !r.hosts(name) {
 			continue
 		}
+		a := p.arrival
 		enough := patience.C
 		if a.must {
 			enough = nil
@@ -69,12 +70,12 @@ func (r *Runtime) Tried(ctx context.Context, name string) error {
 	reporter.Go(func() { r.waits.Report(reporting, r.log, name) })
 	defer reporter.Wait()
 	defer stop()
-	for of, a := range r.arrivals {
-		if name != "" && of != name {
+	for _, p := range r.hosted() {
+		if name != "" && p.name != name || p.arrival == nil {
 			continue
 		}
 		select {
-		case <-a.tried:
+		case <-p.arrival.tried:
 		case <-ctx.Done():
 			return r.givenUp(ctx, name)
 		}
@@ -129,8 +130,8 @@ func (r *Runtime) failedAgain(said *string, n int, err error) []any {
 var processNumber = regexp.MustCompile(`\(pid \d+\)`)
 
 // reconnectWaits are those between attempts to reach an agent.
-func (r *Runtime) reconnectWaits() backoff.Policy {
-	c := r.cfg.Reconnect
+func (p planned) reconnectWaits() backoff.Policy {
+	c := p.of.Reconnect
 	return backoff.Policy{Initial: c.Initial, Multiplier: c.Multiplier, Max: c.Max, Jitter: reconnectJitter}
 }
 

@@ -16,7 +16,7 @@ import (
 func (r *Runtime) backChannel(p planned, instance string) agent.BackChannel {
 	var h agent.BackChannelFuncs
 	if tool := r.cfg.MCP.Sampling; tool != "" {
-		env := agent.Env{Name: p.name, Instance: instance, Logger: r.log, Directory: untrusted{r.dir, r.private}}
+		env := agent.Env{Name: p.name, Instance: instance, Logger: r.log, Directory: untrusted{r.dir, r.private.Load()}}
 		h.Sample = func(ctx context.Context, req agent.SampleRequest) (agent.SampleResult, error) {
 			return sample(agent.WithEnv(ctx, env), tool, req)
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/openmas/openmas/communicator/nats"
 	"github.com/openmas/openmas/communicator/pubsub"
 	"github.com/openmas/openmas/internal/statedir"
+	"github.com/openmas/openmas/runtime/internal/reload"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -27,7 +28,7 @@ func (r *Runtime) startBroker(ctx, base context.Context) error {
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
-	r.broker = broker
+	r.broker, r.lasting = broker, reload.NewLasting(broker)
 	r.onClose("calls over the broker", broker.Close)
 	r.driver = driver
 	return r.startEvents(ctx, base, driver)

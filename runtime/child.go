@@ -18,8 +18,8 @@ import (
 	"github.com/openmas/openmas/internal/logs"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
-	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/child"
+	"github.com/openmas/openmas/runtime/internal/reload"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/supervise"
 	"github.com/openmas/openmas/runtime/project"
@@ -38,7 +38,8 @@ func ServeChild(ctx context.Context, types agent.Types, in io.Reader, out, errOu
 }
 
 // own makes t a child process of this program that runs instance n of one of its types.
-func (r *Runtime) own(t *client.Target, p planned, i *route.Instance, n int) error {
+func (r *Runtime) own(t *client.Target, d *deployment, i *route.Instance, n int) error {
+	p := d.planned
 	t.Trusted = true
 	t.Command = r.opts.Child
 	if len(t.Command) == 0 {
@@ -53,14 +54,14 @@ func (r *Runtime) own(t *client.Target, p planned, i *route.Instance, n int) err
 	t.Env = vars
 	maps.Copy(t.Env, r.opts.ChildEnv)
 	t.Env[ChildVar] = "1"
+	private := r.private.Load()
 	h := child.Hello{Version: child.Version, Program: r.opts.Version, Project: r.cfg.Project, Process: r.process,
-		Secrets: r.cfg.SecretsIn(p.cfg.Config), Agent: p.name,
+		Secrets: p.of.SecretsIn(p.cfg.Config), Agent: p.name,
 		Instance: i.ID, Type: p.cfg.Type, Config: p.cfg.Config, StateDir: r.stateDir(p.name), Dir: r.cfg.Dir,
-		Broker: r.brokerSystem(), URL: r.private.url,
-		Token: r.private.tokens.Issue(server.Identity{
-			Identity: agent.Identity{Agent: p.name, Instance: i.ID, Trusted: true}}),
-		Timeout: r.longestTimeout(), Run: p.runner && (n == 0 || p.cfg.Run == "all"),
-		Restart:   supervise.Policy(r.cfg.Restart),
+		Broker: r.brokerSystem(), URL: private.url,
+		Token:   r.token(d, agent.Identity{Agent: d.name, Instance: i.ID, Trusted: true}),
+		Timeout: reload.Longest(p.of), Run: p.runner && (n == 0 || p.cfg.Run == "all"),
+		Restart:   supervise.Policy(p.of.Restart),
 		Telemetry: r.cfg.Telemetry, ExportHeaders: headers, LogLevel: r.logLevel(), Limits: privateLimits(r.cfg.MCP),
 		NoFastPath: noFastPath(r.cfg.MCP)}
 	if r.cfg.File != "" {
@@ -102,19 +103,6 @@ func (r *Runtime) logLevel() slog.Level {
 		}
 	}
 	return slog.LevelError
-}
-
-// longestTimeout is of all policies: a child cannot know the one of each callee, which its parent
-// applies.
-func (r *Runtime) longestTimeout() time.Duration {
-	longest := r.cfg.Defaults.Timeout
-	for name, a := range r.cfg.Agents {
-		longest = max(longest, r.cfg.PolicyFor(name, "").Timeout)
-		for tool := range a.Tools {
-			longest = max(longest, r.cfg.PolicyFor(name, tool).Timeout)
-		}
-	}
-	return longest
 }
 
 // childLog takes the lines that a child writes to standard error into our log, once, with the

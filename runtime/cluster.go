@@ -29,7 +29,7 @@ func (r *Runtime) startCluster(base context.Context) error {
 		here = append(here, p.name)
 	}
 	c, err := cluster.New(cluster.Options{Project: r.cfg.Project, Process: r.process, Version: r.opts.Version,
-		Started: *r.started.Load(), Here: here, Driver: r.driver, Broker: r.broker, Directory: r.dir,
+		Started: *r.started.Load(), Here: here, Driver: r.driver, Broker: r.lasting, Directory: r.dir,
 		Callee:    r.foreignCallee,
 		Instances: func(c *route.Callee) (json.RawMessage, error) { return json.Marshal(statusOf(c).Instances) },
 		Serve:     r.serveOthers, Draining: r.draining, OnChange: r.refresh,
@@ -123,9 +123,12 @@ func (r *Runtime) serveOthers(c *route.Callee) agent.Caller {
 
 // foreignCallee makes the way to an agent that lives in other processes only.
 func (r *Runtime) foreignCallee(name string, sessions *route.Pool) *route.Callee {
-	ac := r.cfg.Agents[name]
-	ac.Communicator = project.OverPubSub
-	o := r.callee(planned{name: name, cfg: ac, kind: ac.Kind()}, sessions, sessions)
+	p := planned{name: name, of: r.now.Load().cfg}
+	if known := r.now.Load().agents[name]; known != nil {
+		p = planned{name: name, of: known.of, cfg: known.cfg, kind: known.kind}
+	}
+	p.cfg.Communicator = project.OverPubSub
+	o := r.callee(p, sessions, sessions)
 	o.Remote, o.Alone = true, r.aloneWith(name)
 	return route.New(o)
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
-	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/access"
 	"github.com/openmas/openmas/runtime/internal/callback"
 	"github.com/openmas/openmas/runtime/internal/route"
@@ -26,8 +25,11 @@ import (
 // servers elsewhere.
 func (r *Runtime) connect(ctx, base context.Context, d *deployment) (*route.Callee, error) {
 	if d.foreign() {
-		d.subscriptions = &updates.Subscriptions{}
-		r.subscriptions.Store(d.name, d.subscriptions)
+		if d.subscriptions = (&updates.Subscriptions{}); d.replaces == nil {
+			r.subscriptions.Store(d.name, d.subscriptions)
+		} else if before := d.replaces.subscriptions; before != nil {
+			d.subscriptions = before.Next()
+		}
 	}
 	p := d.planned
 	sessions := route.NewPool(p.name, p.sessions())
@@ -38,7 +40,7 @@ func (r *Runtime) connect(ctx, base context.Context, d *deployment) (*route.Call
 		if p.healther {
 			i.Health = func(ctx context.Context) error { return askHealth(ctx, i) }
 		}
-		target, err := r.target(p, i, n)
+		target, err := r.target(d, i, n)
 		if err != nil {
 			return nil, err
 		}
@@ -73,7 +75,7 @@ func (r *Runtime) connect(ctx, base context.Context, d *deployment) (*route.Call
 			return err
 		})
 		if p.runner && (n == 0 || p.cfg.Run == "all") {
-			r.runners.add(p.name, i.ID, nil)
+			d.addRunner(&r.runners, newRunner(p.name, i.ID, nil))
 		}
 	}
 	if err := starts.Wait(); err != nil {
@@ -83,14 +85,15 @@ func (r *Runtime) connect(ctx, base context.Context, d *deployment) (*route.Call
 }
 
 // target returns how to reach one instance of an agent.
-func (r *Runtime) target(p planned, i *route.Instance, n int) (client.Target, error) {
+func (r *Runtime) target(d *deployment, i *route.Instance, n int) (client.Target, error) {
+	p := d.planned
 	t := client.Target{Name: p.name, Transport: transports[p.cfg.Communicator], URL: p.cfg.URL,
 		Protocol: p.cfg.Protocol,
 		Headers:  p.cfg.Headers, Env: maps.Clone(p.cfg.Env), Baggage: p.cfg.Baggage}
 	if t.Env == nil {
 		t.Env = map[string]string{}
 	}
-	t.Dir = r.cfg.ChildDir(p.name)
+	t.Dir = p.of.ChildDir(p.name)
 	if p.kind == project.KindURL {
 		if t.Headers = maps.Clone(p.cfg.Headers); p.cfg.Token != "" {
 			if t.Headers == nil {
@@ -104,17 +107,17 @@ func (r *Runtime) target(p planned, i *route.Instance, n int) (client.Target, er
 	}
 	t.Stderr = r.childLog(p.name, i.ID, !p.foreign())
 	if p.kind == project.KindCommand {
-		t.Command = r.cfg.ChildCommand(p.name)
+		t.Command = p.of.ChildCommand(p.name)
 		if p.cfg.Telemetry {
 			vars := r.telemetryConfig().ForForeign(p.name)
 			maps.Copy(vars, t.Env) // its own win
 			t.Env = vars
 		}
-		t.Env["OPENMAS_URL"], t.Env["OPENMAS_TOKEN"] = r.private.url,
-			r.private.tokens.Issue(server.Identity{Identity: agent.Identity{Agent: p.name, Instance: i.ID}})
+		t.Env["OPENMAS_URL"] = r.private.Load().url
+		t.Env["OPENMAS_TOKEN"] = r.token(d, agent.Identity{Agent: p.name, Instance: i.ID})
 		return t, nil
 	}
-	err := r.own(&t, p, i, n)
+	err := r.own(&t, d, i, n)
 	return t, err
 }
 
@@ -122,16 +125,16 @@ var transports = map[string]mcp.Transport{project.OverStdio: mcp.Stdio, project.
 	project.OverHTTP: mcp.Streamable}
 
 func (r *Runtime) connectOptions(p planned) client.Options {
-	o := client.Options{Logger: r.log, HandshakeTimeout: r.cfg.StartTimeout(p.name), TimeoutKey: "start.timeout",
+	o := client.Options{Logger: r.log, HandshakeTimeout: p.of.StartTimeout(p.name), TimeoutKey: "start.timeout",
 		PingInterval: r.cfg.MCP.PingInterval, MaxFrame: int(r.cfg.MCP.MaxFrame), FrameKey: "mcp.max_frame",
 		MaxBody:    int(r.cfg.MCP.MaxBody),
-		StdinGrace: r.cfg.Child.StdinWait, TermGrace: r.cfg.Child.TermWait,
+		StdinGrace: p.of.Child.StdinWait, TermGrace: p.of.Child.TermWait,
 		OnChanged: func(agent.Info) { r.refresh() }, NoFastPath: noFastPath(r.cfg.MCP)}
 	if p.cfg.Ping != 0 {
 		o.PingInterval = p.cfg.Ping
 	}
 	if p.kind == project.KindURL {
-		o.HandshakeTimeout, o.TimeoutKey = r.cfg.Connect.Timeout, "connect.timeout"
+		o.HandshakeTimeout, o.TimeoutKey = p.of.Connect.Timeout, "connect.timeout"
 	}
 	return o
 }
@@ -141,7 +144,7 @@ func (r *Runtime) foreignSession(s *client.Session, p planned, instance string) 
 	warnMissing(s, p.cfg, r.log)
 	f := &foreign{Session: s, allow: p.cfg.AllowTools}
 	if p.kind == project.KindCommand {
-		f.served = r.private.servedBy(instance)
+		f.served = r.private.Load().servedBy(instance)
 		f.served.Forget()
 	}
 	if f.allow == nil && f.served == nil {

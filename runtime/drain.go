@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/openmas/openmas/mcp/server"
 	concpool "github.com/sourcegraph/conc/pool"
+
+	"github.com/openmas/openmas/mcp/server"
 )
 
 // inFlightShare is the part of the drain's time that work in flight may take.
@@ -28,7 +29,7 @@ func share(d time.Duration, of float64) time.Duration { return time.Duration(flo
 func (r *Runtime) drain(base context.Context, hard context.CancelFunc) error {
 	r.phase.Store("draining")
 	began := time.Now()
-	limit := r.cfg.Drain.Timeout
+	limit := r.drainTimeout()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(base), limit)
 	defer cancel()
 	inFlight, stopWaiting := context.WithTimeout(ctx, share(limit, inFlightShare))
@@ -39,6 +40,7 @@ func (r *Runtime) drain(base context.Context, hard context.CancelFunc) error {
 	}
 	edges := concpool.New().WithErrors()
 	cut := 0
+	edges.Go(func() error { return r.reloads.Close(inFlight) })
 	edges.Go(func() error {
 		err := r.gateway.Load().Drain(inFlight)
 		if late := (*server.CutError)(nil); errors.As(err, &late) {

@@ -3,6 +3,8 @@ package runtime
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator/nats"
@@ -46,6 +48,67 @@ func (e *eventRoutes) subscribe(group, topic string, fn pubsub.EventHandler) (st
 		return d.Subscribe(group, topic, fn)
 	}
 	return e.best.Subscribe(group, topic, fn)
+}
+
+// listening are the events that an agent gets. It is safe for concurrent use.
+type listening struct {
+	mu    sync.Mutex
+	stops map[string]func(context.Context) error // by topic
+}
+
+// add notes how the events of a topic are taken back.
+func (l *listening) add(topic string, stop func(context.Context) error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stops == nil {
+		l.stops = map[string]func(context.Context) error{}
+	}
+	l.stops[topic] = stop
+}
+
+func (l *listening) has(topic string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stops[topic] != nil
+}
+
+func (l *listening) empty() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.stops) == 0
+}
+
+// take takes out what add noted of a topic; nil: nothing.
+func (l *listening) take(topic string) func(context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	stop := l.stops[topic]
+	delete(l.stops, topic)
+	return stop
+}
+
+// takeOver takes the events of those of topics that old gets.
+func (l *listening) takeOver(old *listening, topics []agent.SubscriptionInfo) {
+	for _, t := range topics {
+		if stop := old.take(t.Topic); stop != nil {
+			l.add(t.Topic, stop)
+		}
+	}
+}
+
+// Run takes all events back, and waits for the handlers that run.
+func (l *listening) Run(ctx context.Context) error {
+	l.mu.Lock()
+	stops := l.stops
+	l.stops = nil
+	l.mu.Unlock()
+	var errs []error
+	for topic, stop := range stops {
+		if err := stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop the events of %s: %w", topic, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // errNotDurable is returned when there can be no dead letters.

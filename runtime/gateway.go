@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,16 +12,19 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/internal/nearest"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/access"
 	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
+	"github.com/openmas/openmas/runtime/internal/updates"
 )
 
 // listen takes the gateway's port. It comes before everything else, so that a port in use starts
@@ -34,7 +38,7 @@ func (r *Runtime) listen(ctx context.Context) error {
 		return err
 	}
 	r.listener = ln
-	r.serveHTTP("gateway", ln, r.Handler())
+	r.serveHTTP(&r.undo, "gateway", ln, r.Handler())
 	return nil
 }
 
@@ -69,6 +73,18 @@ func (r *Runtime) Handler() http.Handler {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_ = json.NewEncoder(w).Encode(map[string]string{"status": "not ready", "reason": r.readiness(false).Error()})
 	})
+}
+
+// arriving is a directory whose calls are those of the gateway's clients, which have a span for its
+// part of them.
+type arriving struct {
+	agent.Directory
+	calls agent.Caller
+}
+
+// Call implements [agent.Caller].
+func (a arriving) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+	return a.calls.Call(ctx, c)
 }
 
 // dismiss refuses the calls that wait for their turn, or for an instance: they can be made again.
@@ -121,8 +137,8 @@ func (r *Runtime) refresh() {
 	if g := r.gateway.Load(); g != nil {
 		g.Refresh()
 	}
-	if r.private != nil {
-		r.private.gateway.Refresh()
+	if p := r.private.Load(); p != nil {
+		p.gateway.Refresh()
 	}
 	if r.ops != nil {
 		r.ops.Refresh()
@@ -174,7 +190,7 @@ func (r *Runtime) hostOptions() server.Options {
 
 // serveHTTP serves until it is taken back. By then sessions have been ended by those who own them;
 // what is left is cut.
-func (r *Runtime) serveHTTP(what string, ln net.Listener, h http.Handler) {
+func (r *Runtime) serveHTTP(undo *lifecycle.Undo, what string, ln net.Listener, h http.Handler) {
 	srv := &http.Server{Handler: h, ReadHeaderTimeout: r.cfg.MCP.HeaderTimeout, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: httpLog(r.log)}
 	r.tasks.Go(func() {
@@ -182,7 +198,7 @@ func (r *Runtime) serveHTTP(what string, ln net.Listener, h http.Handler) {
 			r.log.Error("a listener broke", "listener", what, "error", err)
 		}
 	})
-	r.onClose(what, func(ctx context.Context) error {
+	undo.Add(what, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		if err := srv.Shutdown(ctx); err != nil {
@@ -204,4 +220,40 @@ func (r *Runtime) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) e
 		return errors.New("the system is not up")
 	}
 	return g.ServeStdio(ctx, in, out)
+}
+
+// subscribeResource is called by the gateway when a client subscribes. Our own types publish
+// updates without it.
+func (r *Runtime) subscribeResource(ctx context.Context, name, uri string) error {
+	s, ok := r.subscriptions.Load(name)
+	if !ok {
+		return nil
+	}
+	return r.mask(s.(*updates.Subscriptions).Add(ctx, uri))
+}
+
+// forwardResourceUpdates passes what agents publish about their resources on to the clients of the
+// gateway. Every process with a gateway gets it, hence the group of its own.
+func (r *Runtime) forwardResourceUpdates() error {
+	group := child.Runtime + "-" + strings.ToLower(rand.Text()[:12])
+	stop, err := r.events.subscribe(group, agent.TopicResourceUpdated,
+		func(ctx context.Context, p agent.Event, _ int) error {
+			var u agent.ResourceUpdate
+			if err := json.Unmarshal(p.Payload, &u); err != nil {
+				return agent.Refusedf(agent.CodeInvalidArgument, "%s: %w", p.Topic, err)
+			}
+			r.resourceUpdated(ctx, p.Source, u.URI)
+			return nil
+		})
+	if err != nil {
+		return err
+	}
+	r.onClose("resource updates", stop)
+	return nil
+}
+
+func (r *Runtime) resourceUpdated(ctx context.Context, name, uri string) {
+	if g := r.gateway.Load(); g != nil {
+		g.ResourceUpdated(ctx, name, uri)
+	}
 }

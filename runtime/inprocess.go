@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,7 +26,7 @@ func (r *Runtime) hostHere(ctx, base context.Context, d *deployment) (*route.Cal
 	p := d.planned
 	hosts := route.NewPool(p.name, p.cfg.Replicas)
 	for n, i := range hosts.Instances() {
-		h := &host{r: r, agent: p, pool: hosts, instance: i, n: n}
+		h := &host{r: r, d: d, agent: p, pool: hosts, instance: i, n: n}
 		if err := h.start(ctx); err != nil {
 			return nil, err
 		}
@@ -39,7 +38,10 @@ func (r *Runtime) hostHere(ctx, base context.Context, d *deployment) (*route.Cal
 	if p.cfg.Communicator == project.OverPubSub {
 		served.bounds = r.boundsOf(p)
 	}
-	comm := r.communicatorFor(p.cfg.Communicator)
+	comm, err := r.communicatorFor(d)
+	if err != nil {
+		return nil, err
+	}
 	binding, err := comm.Serve(ctx, served)
 	if err != nil {
 		return nil, fmt.Errorf("agent %s: offer it over %s: %w", p.name, p.cfg.Communicator, err)
@@ -74,14 +76,20 @@ func (r *Runtime) served(p planned, hosts *route.Pool) agent.Caller {
 	return r.calls.Served(hosts.Info)(hosts)
 }
 
-func (r *Runtime) communicatorFor(over string) communicator.Communicator {
-	switch over {
+// communicatorFor returns what an agent of this process is offered over. But for the broker it is
+// its own, so that another agent of its name can be up beside it.
+func (r *Runtime) communicatorFor(d *deployment) (communicator.Communicator, error) {
+	switch d.cfg.Communicator {
 	case project.OverLocal:
-		return r.local
+		return communicator.NewLocal(), nil
 	case project.OverPubSub:
-		return r.broker
+		return r.lasting, nil
 	}
-	return r.private.hosted[over]
+	c, err := r.hostOverHTTP(d.planned)
+	if err == nil {
+		d.undo.Add("agent "+d.name+" over "+d.cfg.Communicator, c.Close)
+	}
+	return c, err
 }
 
 // service is a pool of hosts as a communicator serves it: what takes the calls stands before it.
@@ -106,6 +114,7 @@ func (hostPeer) Close(context.Context) error { return nil }
 // A host is one instance of a type in this process.
 type host struct {
 	r        *Runtime
+	d        *deployment
 	agent    planned
 	pool     *route.Pool
 	instance *route.Instance
@@ -137,7 +146,8 @@ func (h *host) start(ctx context.Context) error {
 	case h.runner != nil:
 		h.runner.run = run
 	case run != nil && (h.n == 0 || h.agent.cfg.Run == "all"):
-		h.runner = h.r.runners.add(h.agent.name, env.Instance, run)
+		h.runner = newRunner(h.agent.name, env.Instance, run)
+		h.d.addRunner(&h.r.runners, h.runner)
 	}
 	h.instance.Up(hostPeer{a.Host})
 	return nil
@@ -156,7 +166,11 @@ func (h *host) close(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.over = true
-	if err := h.instance.Stop(ctx); err != nil {
+	err := h.instance.Stop(ctx)
+	if h.runner != nil { // else nobody but a reload ends it before its agent is closed
+		err = errors.Join(err, h.runner.stop(ctx))
+	}
+	if err != nil {
 		return err
 	}
 	return h.closeCopy(ctx)
@@ -177,7 +191,7 @@ func (h *host) halt(ctx context.Context, as route.State, why error) (cut error) 
 	if h.runner != nil {
 		cut = errors.Join(cut, h.runner.stop(ctx))
 	}
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.r.cfg.Drain.Timeout)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.r.drainTimeout())
 	defer cancel()
 	cut = errors.Join(cut, h.closeCopy(closing))
 	h.instance.DownFor(0, halted(as), why)
@@ -205,7 +219,7 @@ func (h *host) begin(ctx context.Context) error {
 // startInTime calls an agent's Start. One that goes on although its time is up, or the start is
 // given up, is left behind: nobody can end it, and the process is about to end.
 func (r *Runtime) startInTime(ctx context.Context, p planned, a *lifecycle.Instance) error {
-	limit, id := r.cfg.StartTimeout(p.name), a.Env().Instance
+	limit, id := p.of.StartTimeout(p.name), a.Env().Instance
 	defer r.waits.Begin(id, waits.Because("its Start has not returned"), limit, "start.timeout")()
 	bounded, cancel := context.WithTimeoutCause(ctx, limit,
 		fmt.Errorf("its Start did not return within %v (start.timeout)", limit))
@@ -216,7 +230,7 @@ func (r *Runtime) startInTime(ctx context.Context, p planned, a *lifecycle.Insta
 	select {
 	case err = <-started:
 	case <-bounded.Done():
-		grace := time.NewTimer(share(r.cfg.Drain.Timeout, startShare))
+		grace := time.NewTimer(share(r.drainTimeout(), startShare))
 		defer grace.Stop()
 		select {
 		case err = <-started:
@@ -243,9 +257,6 @@ func (r *Runtime) env(name string, n int) agent.Env {
 		StateDir: r.stateDir(name), Dir: r.cfg.Dir, Output: r.opts.Output}
 }
 
-// stateDir is the private folder of an agent.
-func (r *Runtime) stateDir(name string) string { return filepath.Join(r.state, "agents", name) }
-
 // makeStateDirs makes the folders of the agents of a type that live here.
 func (r *Runtime) makeStateDirs(ctx context.Context) error {
 	makers := concpool.New().WithContext(ctx).WithCancelOnError().WithFirstError().WithMaxGoroutines(startsAtOnce)
@@ -253,16 +264,18 @@ func (r *Runtime) makeStateDirs(ctx context.Context) error {
 		if p.kind != project.KindType {
 			continue
 		}
-		makers.Go(func(context.Context) error {
-			err := statedir.Make(r.state)
-			if err == nil {
-				err = os.MkdirAll(r.stateDir(p.name), 0o700)
-			}
-			if err != nil {
-				return fmt.Errorf("agent %s: make its state folder: %w", p.name, err)
-			}
-			return nil
-		})
+		makers.Go(func(context.Context) error { return r.makeStateDir(p.name) })
 	}
 	return makers.Wait()
+}
+
+func (r *Runtime) makeStateDir(name string) error {
+	err := statedir.Make(r.state)
+	if err == nil {
+		err = os.MkdirAll(r.stateDir(name), 0o700)
+	}
+	if err != nil {
+		return fmt.Errorf("agent %s: make its state folder: %w", name, err)
+	}
+	return nil
 }

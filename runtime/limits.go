@@ -41,7 +41,7 @@ func (r *Runtime) limitHosts(p planned, hosts *route.Pool) {
 		return // its sessions are bounded
 	}
 	all, tools := route.DefaultLimits(), map[string]route.Limits{}
-	if local && r.cfg.PolicyFor(p.name, "").MaxInFlight > 0 {
+	if local && p.of.PolicyFor(p.name, "").MaxInFlight > 0 {
 		all = r.limitsOf(p, "", true)
 	}
 	for tool, own := range p.cfg.Tools {
@@ -62,10 +62,10 @@ func (r *Runtime) limitHosts(p planned, hosts *route.Pool) {
 
 // limitsOf are those of a policy; slots: calls are counted here.
 func (r *Runtime) limitsOf(p planned, tool string, slots bool) route.Limits {
-	c := r.cfg.PolicyFor(p.name, tool)
+	c := p.of.PolicyFor(p.name, tool)
 	l := route.Limits{Queue: c.MaxQueue, ReadyWait: max(c.ReadyWait, 0), Patience: c.Timeout / 2,
 		Apart: p.cfg.Tools[tool].MaxInFlight != 0,
-		Key:   func(key string) string { return r.cfg.PolicyKey(p.name, tool, key) }}
+		Key:   func(key string) string { return p.of.PolicyKey(p.name, tool, key) }}
 	if slots {
 		l.InFlight = max(cmp.Or(c.MaxInFlight, project.DefaultMaxInFlight), 0)
 	}
@@ -77,13 +77,13 @@ func (r *Runtime) limitsOf(p planned, tool string, slots bool) route.Limits {
 
 // boundsOf are those of all instances of an agent here.
 func (r *Runtime) boundsOf(p planned) communicator.Bounds {
-	c := r.cfg.PolicyFor(p.name, "")
+	c := p.of.PolicyFor(p.name, "")
 	running := cmp.Or(c.MaxInFlight, project.DefaultMaxInFlight) * p.cfg.Replicas
 	if c.MaxInFlight < 0 {
 		running = math.MaxInt32
 	}
 	return communicator.Bounds{MaxInFlight: running, MaxQueue: c.MaxQueue,
-		Keys: r.cfg.PolicyKey(p.name, "", "max_in_flight") + ", " + r.cfg.PolicyKey(p.name, "", "max_queue")}
+		Keys: p.of.PolicyKey(p.name, "", "max_in_flight") + ", " + p.of.PolicyKey(p.name, "", "max_queue")}
 }
 
 // noFastPath is the switch as package mcp has it.

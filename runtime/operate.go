@@ -173,8 +173,11 @@ func (r *Runtime) named(o order) (*deployment, []int, error) {
 }
 
 func (r *Runtime) operateAgent(ctx context.Context, op operation, d *deployment, units []int) (Operated, error) {
-	d.operated.Lock()
+	if d = r.deployments.lock(d); d == nil {
+		return Operated{}, agent.Refusedf(agent.CodeNotFound, "the agent is not there any more")
+	}
 	defer d.operated.Unlock()
+	units = slices.DeleteFunc(slices.Clone(units), func(n int) bool { return n >= len(d.units) })
 	done := Operated{Instances: make([]OperatedInstance, 0, len(units))}
 	if !op.begin {
 		return r.stopUnits(ctx, d, units)
@@ -251,7 +254,7 @@ func (r *Runtime) stopUnits(ctx context.Context, d *deployment, units []int) (Op
 // halt halts an instance in the time that the drain has for what is in flight, and returns what did
 // not end.
 func (r *Runtime) halt(ctx context.Context, d *deployment, n int, as route.State, why error) (cut string) {
-	bounded, cancel := context.WithTimeoutCause(ctx, share(r.cfg.Drain.Timeout, inFlightShare),
+	bounded, cancel := context.WithTimeoutCause(ctx, share(r.drainTimeout(), inFlightShare),
 		errors.New("drain.timeout"))
 	defer cancel()
 	if err := d.units[n].halt(bounded, as, why); err != nil {
@@ -274,7 +277,7 @@ func (r *Runtime) lastOf(d *deployment, units []int) bool {
 
 // listenAgain hands an agent its events again that was stopped.
 func (r *Runtime) listenAgain(d *deployment) error {
-	if !d.events.Empty() || len(d.info.Subscriptions) == 0 {
+	if !d.events.empty() || len(d.info.Subscriptions) == 0 {
 		return nil
 	}
 	if err := r.subscribe(d); err != nil {

@@ -8,7 +8,6 @@ import (
 	"github.com/openmas/openmas/internal/ops"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/child"
-	"github.com/openmas/openmas/runtime/internal/mask"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 )
@@ -38,8 +37,8 @@ func (r *Runtime) startOperations(ctx context.Context) error {
 	o.Limits, o.Identify = privateLimits(r.cfg.MCP), ln.Identify
 	r.ops = ops.NewServer(ops.ServerOptions{Options: o, Project: r.cfg.Project, Agents: r.dir, Runtime: host,
 		Up: r.ready, Ready: r.operatorsReadiness, Metrics: r.metrics.Handler(),
-		Mask: func(err error) error { return mask.Error(r.cfg, err) }})
-	r.serveHTTP("operations socket", ln, r.ops)
+		Mask: r.mask})
+	r.serveHTTP(&r.undo, "operations socket", ln, r.ops)
 	r.onClose("operations", r.ops.Close)
 	return nil
 }
@@ -61,7 +60,7 @@ func (r *Runtime) startProbes(ctx context.Context) error {
 		return err
 	}
 	r.opsURL.Store("http://" + ln.Addr().String())
-	r.serveHTTP("ops", ln, h)
+	r.serveHTTP(&r.undo, "ops", ln, h)
 	r.log.Info("probes and scrapers are answered", "ops", r.opsURL.Load())
 	return nil
 }
@@ -105,9 +104,11 @@ func (r *Runtime) snapshot() (s telemetry.Snapshot) {
 		for _, b := range c.Breakers() {
 			a.Breakers[string(b.State)]++
 		}
+		p := r.now.Load().agents[c.Name]
+		child := p != nil && p.cfg.Child()
 		for _, i := range c.Shown.Instances() {
 			a.Instances[string(i.Look().State)]++
-			if n := i.Restarts(); r.cfg.Agents[c.Name].Child() {
+			if n := i.Restarts(); child {
 				a.Restarts += n
 			} else {
 				a.Reconnects += n
@@ -158,6 +159,10 @@ func (r *Runtime) operatorsRuntime() (*agent.Host, error) {
 			"ended.", stopping),
 		r.operatingTool("start", "Start an agent or one instance of it that was stopped, has failed, or waits for its "+
 			"next attempt.", starting),
+		agent.NewTool("reload", "Read the project file anew and change what has changed in it, one agent after the "+
+			"other.", func(ctx context.Context, in reloadOrder) (Reloaded, error) {
+			return r.reloadFile(context.WithoutCancel(ctx), in.DryRun)
+		}),
 	)
 }
 
@@ -165,6 +170,10 @@ func (r *Runtime) operatingTool(name, description string, op operation) agent.To
 	return agent.NewTool(name, description, func(ctx context.Context, o order) (Operated, error) {
 		return r.operate(ctx, op, o)
 	})
+}
+
+type reloadOrder struct {
+	DryRun bool `json:"dryRun,omitempty" jsonschema:"say what would change, and change nothing"`
 }
 
 type published struct {

@@ -103,6 +103,8 @@ type Options struct {
 	// variables to add to its environment. Default: the executable itself with OPENMAS_CHILD=1.
 	Child    []string
 	ChildEnv map[string]string
+	// Load reads the project's configuration anew, for `openmas reload`. nil: it cannot be read.
+	Load func() (*project.Config, error)
 	// ServesChildren: the executable itself ends up in [ServeChild] when it is started with
 	// OPENMAS_CHILD=1. Then it also is the process that ends the programs which agents run as, if
 	// this process is killed. It goes without saying where Child is set, or the project has child

@@ -22,6 +22,7 @@ import (
 // A planned agent is what New knows of one before anything is started.
 type planned struct {
 	name string
+	of   *project.Config // what cfg is a part of
 	cfg  project.Agent
 	kind project.Kind
 	// first is the agent of a type that was asked for its capabilities; make gives another one,
@@ -47,6 +48,21 @@ type planned struct {
 	unknown bool
 	// tls of a url; nil: the system's.
 	tls *tls.Config
+}
+
+// A system is what runs, and with what. It is replaced as a whole, never changed.
+type system struct {
+	cfg    *project.Config // of the last reload that came to its end
+	plan   []planned       // in the order of their start
+	agents map[string]*planned
+}
+
+func newSystem(cfg *project.Config, plan []planned) *system {
+	s := &system{cfg: cfg, plan: plan, agents: make(map[string]*planned, len(plan))}
+	for i := range plan {
+		s.agents[plan[i].name] = &plan[i]
+	}
+	return s
 }
 
 // makePlan checks the agents of cfg against types, as far as that is possible without starting any,
@@ -120,7 +136,7 @@ func inOrder(all map[string]*planned, log *slog.Logger) []planned {
 
 func planAgent(cfg *project.Config, types agent.Types, name string) (*planned, error) {
 	ac := cfg.Agents[name]
-	p := &planned{name: name, cfg: ac, kind: ac.Kind()}
+	p := &planned{name: name, of: cfg, cfg: ac, kind: ac.Kind()}
 	if p.kind != project.KindType {
 		var err error
 		p.tls, err = access.TLS(cfg, name)

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/runtime/project"
 )
 
 // awaitRequired waits for the agents elsewhere that agents here require, and logs which.
@@ -97,8 +96,8 @@ func (r *Runtime) waiting() map[string][]string {
 
 // foreign reports whether an agent of the project is a command or url.
 func (r *Runtime) foreign(name string) bool {
-	a, ok := r.cfg.Agents[name]
-	return ok && a.Kind() != project.KindType
+	p := r.now.Load().agents[name]
+	return p != nil && p.foreign()
 }
 
 // come logs for whom an agent is there at last.

@@ -34,14 +34,15 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	process := newProcess()
-	kept, handler := keep.NewLog(cfg, process, o.Logger.Handler())
+	secrets := mask.NewSecrets(cfg)
+	kept, handler := keep.NewLog(cfg, secrets, process, o.Logger.Handler())
 	var sent *telemetry.Logs
 	if cfg.Telemetry.Logs {
 		sent = &telemetry.Logs{}
 		level, _ := logs.ParseLevel(cfg.Log.Level) // the project was checked
 		handler = slog.NewMultiHandler(handler, sent.Handler(level))
 	}
-	o.Logger = slog.New(logs.WithContext(mask.Logger(cfg, slog.New(handler)).Handler(), telemetry.IDs))
+	o.Logger = slog.New(logs.WithContext(secrets.Logger(slog.New(handler)).Handler(), telemetry.IDs))
 	if o.Output == nil {
 		o.Output = os.Stdout
 	}
@@ -53,20 +54,20 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	}
 	plan, err := makePlan(cfg, types, o.Only, o.Logger)
 	if err != nil {
-		return nil, mask.Text(cfg, err)
+		return nil, secrets.Text(err)
 	}
-	r := &Runtime{cfg: cfg, opts: o, log: o.Logger, plan: plan, dir: &route.Directory{}, local: communicator.NewLocal(),
+	r := &Runtime{cfg: cfg, types: types, opts: o, log: o.Logger, secrets: secrets,
+		dir: &route.Directory{}, local: communicator.NewLocal(),
 		ready:  make(chan struct{}),
 		turns:  make(chan struct{}, cfg.Start.Parallel),
 		fatal:  make(chan error, 1),
 		quit:   make(chan struct{}),
 		budget: resilience.NewBudget(resilience.DefaultBudgetPolicy())}
 	r.onBack = r.restartTogether
-	r.arrivals = map[string]*arrival{}
+	r.now.Store(newSystem(cfg, plan))
 	for _, p := range r.hosted() {
 		if p.arrival != nil {
 			p.arrival.must = p.arrival.must || o.Strict
-			r.arrivals[p.name] = p.arrival
 		}
 	}
 	r.calls = calls.NewLog(r.log)
@@ -80,7 +81,7 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	r.url.Store("")
 	r.opsURL.Store("")
 	if err := r.telemetryConfig().Check(); err != nil {
-		return nil, mask.Text(cfg, err)
+		return nil, secrets.Text(err)
 	}
 	return r, nil
 }
@@ -89,7 +90,7 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 // agent has failed for good (an error), or with [ModeOnce] when every Runner has returned. What
 // started is stopped again when starting fails halfway. The error's text has no secret of the
 // project; errors.Is and errors.As find its causes as they are.
-func (r *Runtime) Run(ctx context.Context) error { return mask.Text(r.cfg, r.run(ctx)) }
+func (r *Runtime) Run(ctx context.Context) error { return r.secrets.Text(r.run(ctx)) }
 
 func (r *Runtime) run(ctx context.Context) (err error) {
 	if !r.ran.CompareAndSwap(false, true) {
@@ -110,10 +111,11 @@ func (r *Runtime) run(ctx context.Context) (err error) {
 	ended := r.newGuard()
 	r.onClose("guard of child processes", ended.Close)
 	ctx, base = guard.With(ctx, ended), guard.With(base, ended)
+	r.base = base
 	r.onClose("log of calls", r.calls.Close)
 	if err := r.startAndReport(ctx, base); err != nil {
 		r.phase.Store("draining")
-		undo, cancel := context.WithTimeout(base, share(r.cfg.Drain.Timeout, inFlightShare))
+		undo, cancel := context.WithTimeout(base, share(r.drainTimeout(), inFlightShare))
 		defer cancel()
 		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
 			err = fmt.Errorf("start given up (%w): %w", cause, err)

@@ -33,16 +33,32 @@ type runner struct {
 	done  chan struct{} // closed when it has ended by itself
 }
 
-func (rs *runners) add(name, instance string, run func(context.Context) error) *runner {
+func newRunner(name, instance string, run func(context.Context) error) *runner {
+	return &runner{agent: name, instance: instance, run: run, st: StateStarting, done: make(chan struct{})}
+}
+
+// join adds Runners, which do not begin by that.
+func (rs *runners) join(more ...*runner) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	x := &runner{agent: name, instance: instance, run: run, st: StateStarting, done: make(chan struct{})}
-	rs.all = append(rs.all, x)
 	if rs.byAgent == nil {
 		rs.byAgent = map[string][]*runner{}
 	}
-	rs.byAgent[name] = append(rs.byAgent[name], x)
-	return x
+	for _, x := range more {
+		rs.all = append(rs.all, x)
+		rs.byAgent[x.agent] = append(rs.byAgent[x.agent], x)
+	}
+}
+
+// leave takes Runners out that have ended.
+func (rs *runners) leave(gone ...*runner) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	is := func(x *runner) bool { return slices.Contains(gone, x) }
+	rs.all = slices.DeleteFunc(slices.Clone(rs.all), is)
+	for _, x := range gone {
+		rs.byAgent[x.agent] = slices.DeleteFunc(slices.Clone(rs.byAgent[x.agent]), is)
+	}
 }
 
 func (x *runner) set(s State, err error) {
@@ -74,6 +90,13 @@ func (rs *runners) open(base context.Context) (context.Context, []*runner) {
 	return rs.ctx, slices.Clone(rs.all)
 }
 
+// context is that of all Runners; nil: they have not begun.
+func (rs *runners) context() context.Context {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return rs.ctx
+}
+
 // begin notes that a Run begins, for which ctx is; nil: Runners do not begin, yet or any more.
 func (rs *runners) begin(x *runner) (ctx context.Context, ended func()) {
 	rs.mu.Lock()
@@ -98,6 +121,17 @@ func (x *runner) stop(ctx context.Context) error {
 		return nil
 	}
 	end()
+	return x.await(ctx, ended)
+}
+
+// over waits for the end of the Run that goes on in this process, if any.
+func (x *runner) over(ctx context.Context) error {
+	x.mu.Lock()
+	ended := x.ended
+	x.mu.Unlock()
+	if ended == nil {
+		return nil
+	}
 	return x.await(ctx, ended)
 }
 

@@ -19,16 +19,13 @@ func (r *Runtime) startRunners(base context.Context) <-chan struct{} {
 	if r.opts.Mode.calm() {
 		all = nil
 	}
-	byName := map[string]planned{}
-	for _, p := range r.plan {
-		byName[p.name] = p
-	}
+	agents := r.now.Load().agents
 	for _, x := range all {
 		if x.run == nil {
 			r.tasks.Go(func() { r.startRemote(ctx, x) })
 			continue
 		}
-		r.startRunner(byName[x.agent], x)
+		r.startRunner(*agents[x.agent], x)
 	}
 	done := make(chan struct{})
 	r.tasks.Go(func() {
@@ -57,7 +54,7 @@ func (r *Runtime) startRunner(p planned, x *runner) {
 	r.tasks.Go(func() {
 		defer ended()
 		log := r.log.With("agent", x.agent, "instance", x.instance)
-		err := supervise.Loop(ctx, supervise.Policy(r.cfg.Restart), x.instance, log, r.tel.Runner(x.agent, run),
+		err := supervise.Loop(ctx, supervise.Policy(p.of.Restart), x.instance, log, r.tel.Runner(x.agent, run),
 			func(s supervise.Status) {
 				if !s.State.Final() {
 					x.set(State(s.State), s.Err)
@@ -124,10 +121,8 @@ func (r *Runtime) runnerChanged(x *runner, st child.RunnerStatus) {
 		x.finish(StateDone, nil)
 	case StateFailed:
 		x.finish(StateFailed, why)
-		for _, p := range r.plan {
-			if p.name == x.agent {
-				r.giveUp(p, why)
-			}
+		if p := r.now.Load().agents[x.agent]; p != nil {
+			r.giveUp(*p, why)
 		}
 	default:
 		x.set(State(st.State), why)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ import (
 	"github.com/openmas/openmas/runtime/internal/cluster"
 	"github.com/openmas/openmas/runtime/internal/keep"
 	"github.com/openmas/openmas/runtime/internal/mask"
+	"github.com/openmas/openmas/runtime/internal/reload"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/telemetry"
@@ -34,12 +36,16 @@ import (
 
 // A Runtime runs the agents of one project. Make it with [New]; it runs once.
 type Runtime struct {
-	cfg  *project.Config
-	opts Options
-	log  *slog.Logger
-	plan []planned
-	// arrivals of the foreign agents that live here.
-	arrivals map[string]*arrival
+	// cfg is what the process was started with: what a reload cannot change. now is the rest.
+	cfg     *project.Config
+	now     atomic.Pointer[system]
+	types   agent.Types
+	opts    Options
+	log     *slog.Logger
+	secrets *mask.Secrets
+	// base is the context that agents and sessions live in, and reloads is who changes them.
+	base    context.Context
+	reloads reload.Turns
 
 	dir     *route.Directory
 	calls   *calls.Log
@@ -57,20 +63,21 @@ type Runtime struct {
 	sent      *telemetry.Logs    // nil: the log is not sent
 	driver    pubsub.Driver
 	broker    *pubsub.Communicator
+	lasting   *reload.Lasting // what agents are offered with over the broker
 	events    *eventRoutes
 	local     *communicator.Local
 	cluster   *cluster.Cluster // nil with a broker of our own
 	process   string
-	state     string          // the folder for what is kept
-	kept      *keep.Log       // the log in files; nil: there are none
-	shared    *server.Process // by all MCP endpoints
-	private   *private
-	ops       *ops.Server // nil: nobody can find this process
+	state     string                  // the folder for what is kept
+	kept      *keep.Log               // the log in files; nil: there are none
+	shared    *server.Process         // by all MCP endpoints
+	private   atomic.Pointer[private] // nil: nobody has needed it
+	ops       *ops.Server             // nil: nobody can find this process
 	gateway   atomic.Pointer[server.Gateway]
 	publisher agent.Publisher
 	listener  net.Listener
 
-	undo lifecycle.Undo
+	undo, privateUndo lifecycle.Undo
 	// deployments are the agents that were started, in that order. onBack is called when one is
 	// back that had failed.
 	deployments deployments
@@ -117,12 +124,23 @@ type deployment struct {
 	callee *route.Callee
 	units  []unit // by instance
 	undo   lifecycle.Undo
-	// events takes the events back that it gets; empty while it is stopped.
-	events lifecycle.Undo
+	// events are those that it gets; none while it is stopped.
+	events listening
+	// replaces is what runs until this one is up; nil: nothing does. runners are its Runners.
+	replaces *deployment
+	runners  []*runner
 	// operated is held by who operates it.
 	operated sync.Mutex
 	// together: a restart with another agent is about to begin.
 	together atomic.Bool
+}
+
+// addRunner notes a Runner of the deployment. It is known once nothing else has its name: see
+// Runtime.beginRunners.
+func (d *deployment) addRunner(rs *runners, x *runner) {
+	if d.runners = append(d.runners, x); d.replaces == nil {
+		rs.join(x)
+	}
 }
 
 // A unit is one instance of an agent that this process keeps running, as its operator stops it and
@@ -163,6 +181,35 @@ func (ds *deployments) list() []*deployment {
 	return slices.Clone(ds.all)
 }
 
+// replace puts a deployment in the place of another one; nil takes that away.
+func (ds *deployments) replace(old, by *deployment) {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	n := slices.Index(ds.all, old)
+	switch all := slices.Clone(ds.all); {
+	case n < 0:
+	case by == nil:
+		ds.all = slices.Delete(all, n, n+1)
+	default:
+		all[n] = by
+		ds.all = all
+	}
+}
+
+// lock holds d, or what has taken its place, until its operated is unlocked. nil: there is nothing.
+func (ds *deployments) lock(d *deployment) *deployment {
+	for d != nil {
+		d.operated.Lock()
+		now := ds.find(d.name)
+		if now == d {
+			return d
+		}
+		d.operated.Unlock()
+		d = now
+	}
+	return nil
+}
+
 // find returns nil for an agent that was not started here.
 func (ds *deployments) find(name string) *deployment {
 	for _, d := range ds.list() {
@@ -179,11 +226,26 @@ func (ds *deployments) find(name string) *deployment {
 type private struct {
 	url     string
 	gateway *server.Gateway
-	hosted  map[string]communicator.Communicator // by Over… word
-	tokens  access.Tokens
+	host    server.Options
+	self    string // the token of this process
+	// hosted are the endpoints of agents that live here, by place: http.Handler.
+	hosted sync.Map
+	places atomic.Int64
+	tokens access.Tokens
 	// served are the calls of each foreign child, by instance: *callback.Served.
 	served sync.Map
 }
+
+// token issues what an instance calls back with, until the deployment is taken back.
+func (r *Runtime) token(d *deployment, id agent.Identity) string {
+	tokens := &r.private.Load().tokens
+	token := tokens.Issue(server.Identity{Identity: id})
+	d.undo.Add("the token of "+id.Instance, func(context.Context) error { tokens.Revoke(token); return nil })
+	return token
+}
+
+// stateDir is the private folder of an agent.
+func (r *Runtime) stateDir(name string) string { return filepath.Join(r.state, "agents", name) }
 
 func (r *Runtime) draining() bool { return r.phase.Load() == "draining" }
 
@@ -203,13 +265,20 @@ func (r *Runtime) hosted() []planned {
 	if r.opts.Mode == ModeObserve {
 		return nil
 	}
+	plan := r.now.Load().plan
 	if len(r.opts.Only) == 0 {
-		return r.plan
+		return plan
 	}
-	return slices.DeleteFunc(slices.Clone(r.plan), func(p planned) bool {
-		return !slices.Contains(r.opts.Only, p.name)
-	})
+	return slices.DeleteFunc(slices.Clone(plan), func(p planned) bool { return !r.hosts(p.name) })
 }
+
+// hosts reports whether an agent of the plan lives here.
+func (r *Runtime) hosts(name string) bool {
+	return r.opts.Mode != ModeObserve && (len(r.opts.Only) == 0 || slices.Contains(r.opts.Only, name))
+}
+
+// drainTimeout is how long an orderly stop may take.
+func (r *Runtime) drainTimeout() time.Duration { return r.now.Load().cfg.Drain.Timeout }
 
 // callee describes the way to an agent: calls go to next, shown are its instances.
 func (r *Runtime) callee(p planned, next agent.Caller, shown *route.Pool) route.Options {
@@ -218,15 +287,15 @@ func (r *Runtime) callee(p planned, next agent.Caller, shown *route.Pool) route.
 		if own == nil {
 			own = make(map[string]project.Policy, len(p.cfg.Tools))
 		}
-		own[tool] = r.cfg.PolicyFor(p.name, tool)
+		own[tool] = p.of.PolicyFor(p.name, tool)
 	}
 	return route.Options{Name: p.name, Over: p.cfg.Communicator, Route: next, Shown: shown,
-		Policy: r.cfg.PolicyFor(p.name, ""), ToolPolicies: own,
-		TimeoutKey: func(tool string) string { return r.cfg.PolicyKey(p.name, tool, "timeout") }, Trusted: !p.foreign(),
-		Mask: r.mask,
-		Log:  r.calls, Telemetry: r.tel, Measured: r.metrics.OfCalls(), Hop: r.hop(p.name, p.cfg.Communicator),
+		Policy: p.of.PolicyFor(p.name, ""), ToolPolicies: own,
+		TimeoutKey: func(tool string) string { return p.of.PolicyKey(p.name, tool, "timeout") }, Trusted: !p.foreign(),
+		Mask: r.mask, Before: r.dir.Find(p.name),
+		Log: r.calls, Telemetry: r.tel, Measured: r.metrics.OfCalls(), Hop: r.hop(p.name, p.cfg.Communicator),
 		Budget: r.budget, Trees: &r.trees, BudgetKey: func(tool string) string {
-			key, _, _ := strings.Cut(r.cfg.PolicyKey(p.name, tool, "budget"), ";")
+			key, _, _ := strings.Cut(p.of.PolicyKey(p.name, tool, "budget"), ";")
 			return key
 		}}
 }
@@ -241,20 +310,8 @@ func (r *Runtime) hop(name, over string) telemetry.Hop {
 	return h
 }
 
-// arriving is a directory whose calls are those of the gateway's clients, which have a span for its
-// part of them.
-type arriving struct {
-	agent.Directory
-	calls agent.Caller
-}
-
-// Call implements [agent.Caller].
-func (a arriving) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-	return a.calls.Call(ctx, c)
-}
-
 // mask takes the project's secrets out of an error.
-func (r *Runtime) mask(err error) error { return mask.Error(r.cfg, err) }
+func (r *Runtime) mask(err error) error { return r.secrets.Error(err) }
 
 // brokerSystem is the broker as OpenTelemetry's messaging.system.
 func (r *Runtime) brokerSystem() string { return r.cfg.Broker.Type }
@@ -267,12 +324,10 @@ func (r *Runtime) telemetryConfig() telemetry.Config {
 	c := telemetry.Config{Endpoint: r.cfg.Telemetry.Endpoint, Protocol: r.cfg.Telemetry.Protocol,
 		PerProcess: r.cfg.Telemetry.Service == project.ServicePerProcess, Content: r.cfg.Telemetry.Content,
 		ServiceName: r.cfg.Project, Project: r.cfg.Project, Process: r.process, Version: r.opts.Version, Logger: r.log,
-		Logs: r.cfg.Telemetry.Logs, Provider: r.opts.TracerProvider, MeterProvider: r.opts.MeterProvider}
+		Logs: r.cfg.Telemetry.Logs, Provider: r.opts.TracerProvider, MeterProvider: r.opts.MeterProvider,
+		Mask: r.secrets.Redact}
 	if r.cfg.File != "" { // else nobody could find them
 		c.State, c.Recent = r.state, int64(r.cfg.Telemetry.Recent)
-	}
-	if r.cfg.HasSecrets() {
-		c.Mask = r.cfg.Redact
 	}
 	return c
 }

@@ -202,7 +202,7 @@ func (s *session) ended(ctx context.Context) error {
 // release closes what has ended or is no longer wanted, its child process included.
 func (s *session) release(ctx context.Context) {
 	s.instance.Release()
-	c := s.r.cfg.Child
+	c := s.agent.of.Child
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.StdinWait+c.TermWait+5*time.Second)
 	defer cancel()
 	if err := s.peer.Close(ctx); err != nil {
@@ -221,7 +221,7 @@ func (s *session) arrive(ctx context.Context) error {
 		}
 	}
 	var crashes supervise.Crashes
-	err := supervise.Reconnect(ctx, s.r.reconnectWaits(), func(ctx context.Context) error {
+	err := supervise.Reconnect(ctx, s.agent.reconnectWaits(), func(ctx context.Context) error {
 		s.instance.Down(route.Starting, nil)
 		peer, err := s.redial(ctx)
 		if err != nil {
@@ -259,11 +259,11 @@ func (s *session) arrive(ctx context.Context) error {
 // reconnect keeps the session to an agent that lives elsewhere, or here behind an endpoint: there
 // is nothing to restart, so it never gives up.
 func (s *session) reconnect(ctx context.Context) {
-	rest, again := backoff.New(s.r.reconnectWaits()), false
+	rest, again := backoff.New(s.agent.reconnectWaits()), false
 	for {
 		if s.peer == nil {
 			said := ""
-			err := supervise.Reconnect(ctx, s.r.reconnectWaits(), s.comeBack, func(n int, wait time.Duration,
+			err := supervise.Reconnect(ctx, s.agent.reconnectWaits(), s.comeBack, func(n int, wait time.Duration,
 				err error) {
 				s.instance.DownFor(wait, route.Restarting, err)
 				s.r.log.Warn("agent cannot be reached", append(s.r.failedAgain(&said, n, err), "agent", s.agent.name,
@@ -316,7 +316,7 @@ func (s *session) restart(ctx context.Context) {
 		}
 		return err
 	}
-	policy, i := supervise.Policy(s.r.cfg.Restart), s.instance
+	policy, i := supervise.Policy(s.agent.of.Restart), s.instance
 	log := s.r.log.With("agent", s.agent.name, "instance", i.ID)
 	err := supervise.Loop(ctx, policy, i.ID, log, life, func(st supervise.Status) {
 		i.SetRestarts(st.Restarts)

@@ -35,7 +35,7 @@ func TestASessionThatComesTooLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	pool := route.NewPool("late", 1)
-	d := &deployment{planned: planned{name: "late", kind: project.KindCommand, cfg: r.cfg.Agents["late"],
+	d := &deployment{planned: planned{name: "late", of: r.cfg, kind: project.KindCommand, cfg: r.cfg.Agents["late"],
 		arrival: newArrival(1, false)}}
 	peer, dialing := &closing{}, make(chan struct{})
 	dial := func(ctx context.Context) (communicator.Peer, error) {
@@ -88,7 +88,7 @@ func TestSessionsThatEndAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := &deployment{planned: planned{name: "hasty", kind: project.KindURL, cfg: r.cfg.Agents["hasty"]}}
+		d := &deployment{planned: planned{name: "hasty", of: r.cfg, kind: project.KindURL, cfg: r.cfg.Agents["hasty"]}}
 		ended := make(chan struct{})
 		close(ended)
 		var dials atomic.Int64

@@ -60,7 +60,8 @@ func (r *Runtime) serveSelf(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	self := planned{name: child.Runtime, kind: project.KindType, cfg: project.Agent{Communicator: project.OverLocal}}
+	self := planned{name: child.Runtime, of: r.cfg, kind: project.KindType,
+		cfg: project.Agent{Communicator: project.OverLocal}}
 	r.dir.Add(route.New(r.callee(self, peer, shown)))
 	return nil
 }

@@ -7,13 +7,12 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/communicator"
 )
 
-// acceptedCalls are the calls that a binding has accepted and not answered yet: at most maxRunning
-// run at once, at most maxWaiting wait for that.
+// acceptedCalls are the calls that a binding has accepted and not answered yet: so many run at
+// once, so many wait for that.
 type acceptedCalls struct {
-	maxRunning, maxWaiting int
-
 	mu      sync.Mutex
 	byRef   map[string]*acceptedCall
 	waiting list.List // of *acceptedCall
@@ -49,9 +48,9 @@ const (
 	callRefused
 )
 
-// add takes a call. below: another call of its tree runs here, for whose end it would wait. running
-// and waiting are the numbers before it.
-func (q *acceptedCalls) add(a *acceptedCall, below bool) (_ admission, running, waiting int) {
+// add takes a call within the bounds. below: another call of its tree runs here, for whose end it
+// would wait. running and waiting are the numbers before it.
+func (q *acceptedCalls) add(a *acceptedCall, most communicator.Bounds, below bool) (_ admission, running, waiting int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	running, waiting = q.running, q.waiting.Len()
@@ -62,11 +61,11 @@ func (q *acceptedCalls) add(a *acceptedCall, below bool) (_ admission, running, 
 		a.below = true
 		q.byRef[a.ref] = a
 		return callRuns, running, waiting
-	case running < q.maxRunning:
+	case running < most.MaxInFlight:
 		q.running++
 		q.byRef[a.ref] = a
 		return callRuns, running, waiting
-	case waiting < q.maxWaiting:
+	case waiting < most.MaxQueue:
 		q.byRef[a.ref] = a
 		a.place, a.queued = q.waiting.PushBack(a), time.Now()
 		return callWaits, running, waiting

@@ -22,7 +22,7 @@ type binding struct {
 	*link
 	name        string
 	s           communicator.Service
-	bounds      communicator.Bounds
+	bounds      func() communicator.Bounds
 	workers     *workers[served]
 	unbound     func()       // called when it takes no more calls
 	ended       func()       // called when it is closed
@@ -122,7 +122,8 @@ func (b *binding) accept(a *acceptedCall) *agent.Error {
 		return agent.Refusedf(agent.CodeUnavailable, "the agent is closed")
 	}
 	a.nextBeat = b.clock.now() + firstBeat
-	done, running, waiting := b.calls.add(a, slices.Contains(a.call.Path, b.name))
+	most := b.bounds()
+	done, running, waiting := b.calls.add(a, most, slices.Contains(a.call.Path, b.name))
 	switch done {
 	case callRuns:
 		b.clock.wake()
@@ -138,7 +139,7 @@ func (b *binding) accept(a *acceptedCall) *agent.Error {
 	case callRefused:
 		b.gate.Leave()
 		return agent.Refusedf(agent.CodeResourceExhausted, "%d running and %d waiting calls are as many as it takes (%s)",
-			running, waiting, b.bounds.Keys)
+			running, waiting, most.Keys)
 	}
 	return nil
 }

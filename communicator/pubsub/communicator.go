@@ -117,9 +117,9 @@ func (c *Communicator) Serve(ctx context.Context, s communicator.Service) (commu
 	if _, dup := c.bound[name]; dup {
 		return nil, agent.Errorf(agent.CodeInvalidArgument, "serve %s: the name is taken", name)
 	}
-	b := &binding{link: c.link, name: name, s: s, workers: c.workers, bounds: c.boundsOf(s)}
-	b.calls = acceptedCalls{maxRunning: b.bounds.MaxInFlight, maxWaiting: b.bounds.MaxQueue,
-		byRef: map[string]*acceptedCall{}}
+	b := &binding{link: c.link, name: name, s: s, workers: c.workers,
+		bounds: func() communicator.Bounds { return c.boundsOf(s) }}
+	b.calls = acceptedCalls{byRef: map[string]*acceptedCall{}}
 	b.unbound = func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -25,8 +26,13 @@ type Program struct {
 	// Commands make the commands that this program has besides those of every program.
 	Commands []func(*App) *cobra.Command
 
-	isMain bool // of this process, which can be a child of itself then: see Main
+	// hangups are the SIGHUPs that a command takes; nil: they end it.
+	hangups *hangups
+	isMain  bool // of this process, which can be a child of itself then: see Main
 }
+
+// hangups is who takes a SIGHUP, in place of ending in order.
+type hangups struct{ take atomic.Pointer[func()] }
 
 // App is one run of the command. Not for concurrent use.
 type App struct {

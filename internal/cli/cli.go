@@ -49,7 +49,8 @@ over a broker, or over MCP.
   openmas list                      list what its agents offer
   openmas call geo.locate city=Bern call a tool`,
 		a.runCommand(), a.validateCommand(), a.listCommand(), a.callCommand(), a.eventsCommand(),
-		a.statusCommand(), a.restartCommand(), a.stopCommand(), a.startCommand(), a.logsCommand(), a.traceCommand(),
+		a.statusCommand(), a.restartCommand(), a.stopCommand(), a.startCommand(), a.reloadCommand(),
+		a.logsCommand(), a.traceCommand(),
 		a.versionCommand())
 	for _, command := range a.Commands {
 		root.AddCommand(command(a))

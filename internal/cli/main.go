@@ -14,13 +14,14 @@ import (
 
 // Main is the main function of a program with p's types: it runs the command of the process's
 // arguments, or, in a child process of its own, serves one agent. It returns the exit code. The
-// first SIGINT, SIGTERM or SIGHUP stops in order, the second at once with 130.
+// first SIGINT, SIGTERM or SIGHUP stops in order, the second at once with 130; a command may take
+// SIGHUP otherwise.
 func Main(p Program) int {
-	p.Environ, p.isMain = os.Environ(), true
+	p.Environ, p.isMain, p.hangups = os.Environ(), true, &hangups{}
 	if p.Version == "" {
 		p.Version = mainVersion()
 	}
-	ctx, stop := signals(context.Background())
+	ctx, stop := signals(context.Background(), p.hangups)
 	defer stop()
 	out := os.Stdout
 	if os.Getenv(runtime.ChildVar) == "" {
@@ -42,8 +43,9 @@ const abortTime = 300 * time.Millisecond
 
 // signals returns a context that ends at the first SIGINT, SIGTERM or SIGHUP, which a closed
 // terminal sends. The second kills the programs that were started in it, with all that they have
-// started, and ends the process. A SIGHUP that is ignored, as below nohup, stays so.
-func signals(ctx context.Context) (context.Context, func()) {
+// started, and ends the process. A SIGHUP that is ignored, as below nohup, stays
+// so; one that h takes ends nothing.
+func signals(ctx context.Context, h *hangups) (context.Context, func()) {
 	abort, kill := context.WithCancel(ctx)
 	ctx, cancel := context.WithCancelCause(client.WithAbort(ctx, abort))
 	got := make(chan os.Signal, 2)
@@ -57,6 +59,11 @@ func signals(ctx context.Context) (context.Context, func()) {
 		for n := 0; ; n++ {
 			select {
 			case s := <-got:
+				if take := h.take.Load(); take != nil && s == syscall.SIGHUP {
+					(*take)()
+					n--
+					continue
+				}
 				if n > 0 {
 					kill()
 					time.AfterFunc(abortTime, func() { os.Exit(exitAborted) })

@@ -89,13 +89,7 @@ func (p *process) code() int {
 }
 
 // The first signal lets a call in flight end, and refuses new ones.
-func TestSignalsDrain(t *testing.T) {
-	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
-		t.Run(s.String(), func(t *testing.T) { testDrain(t, s) })
-	}
-}
-
-func testDrain(t *testing.T, s syscall.Signal) {
+func TestSignalDrains(t *testing.T) {
 	path := projectFile(t, "agents: {worker: {type: worker}}")
 	p := program(t, io.Discard, "run", path, "--listen", "127.0.0.1:0")
 	p.start()
@@ -105,7 +99,7 @@ func testDrain(t *testing.T, s syscall.Signal) {
 		answer <- runWith(context.Background(), "", nil, "call", "worker.wait", "--url", url)
 	}()
 	p.err.Await(t, "msg=waiting")
-	p.signal(s)
+	p.signal(syscall.SIGTERM)
 	p.err.Await(t, "msg=stopping")
 	if r := run(t, "", "call", "worker.print", "--url", url); r.code != exitFailed || r.out != "" {
 		t.Errorf("a call after the signal: %+v", r)

@@ -14,6 +14,7 @@ import (
 	"github.com/openmas/openmas/internal/cli/internal/systemd"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 func (a *App) runCommand() *cobra.Command {
@@ -65,11 +66,19 @@ project has a gateway.`,
 				showReady(a.Err, o.Logger, s, a.jsonErr != nil)
 				systemd.Ready(o.Logger)
 			}
+			o.Load = func() (*project.Config, error) {
+				opts, err := a.options(&p)
+				if err != nil {
+					return nil, err
+				}
+				return project.Load(cfg.File, opts)
+			}
 			r, err := a.newRuntime(cfg, o)
 			if err != nil {
 				return err
 			}
 			defer systemd.Watch(c.Context(), o.Logger, func() { r.Status() })()
+			defer a.reloadOnHangup(c.Context(), r)()
 			if stdio {
 				err = a.runStdio(c.Context(), r, o.Logger)
 			} else {
@@ -96,6 +105,46 @@ project has a gateway.`,
 		"again")
 	c.Flags().BoolVar(&once, "once", false, "stop when every Runner has returned")
 	return c
+}
+
+// reloadOnHangup has SIGHUP read the project file anew, until end. On a terminal it is the end of
+// that, which stops the process.
+func (a *App) reloadOnHangup(ctx context.Context, r *runtime.Runtime) (end func()) {
+	in, _ := a.In.(*os.File)
+	if a.hangups == nil || onTerminal(a.Err) || onTerminal(a.jsonErr) || in != nil && onTerminal(in) {
+		return func() {}
+	}
+	wanted := make(chan struct{}, 1)
+	take := func() {
+		select {
+		case wanted <- struct{}{}:
+		default: // one is about to begin
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-r.Ready():
+		case <-ctx.Done():
+			return
+		}
+		for {
+			select {
+			case <-wanted:
+				_ = r.ReloadFile(ctx) // the log has its error
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	a.hangups.take.Store(&take)
+	return func() {
+		a.hangups.take.Store(nil)
+		cancel()
+		<-ended
+	}
 }
 
 // brokerPatience translates --wait, where 0 is not at all and a negative time for ever, to

@@ -42,6 +42,19 @@ func openTerminal(t *testing.T) (read func() string, tty *os.File) {
 	}, tty
 }
 
+// The end of a terminal stops what was started there, in order.
+func TestHangupOfATerminalStops(t *testing.T) {
+	_, tty := openTerminal(t)
+	p := program(t, io.Discard, "run", projectFile(t, "agents: {worker: {type: worker}}"))
+	p.Stdin = tty
+	p.start()
+	p.err.Await(t, "msg=ready")
+	p.signal(unix.SIGHUP)
+	if code := p.code(); code != exitOK || !strings.Contains(p.err.String(), "msg=stopped") {
+		t.Errorf("exit %d\n%s", code, &p.err)
+	}
+}
+
 // What steers a terminal is written out there, and nowhere else is a text changed.
 func TestTextsOfStrangersOnATerminal(t *testing.T) {
 	read, tty := openTerminal(t)

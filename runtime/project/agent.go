@@ -7,6 +7,9 @@ import (
 	"github.com/openmas/openmas/mcp"
 )
 
+// StopFirst is the word for an agent that cannot exist twice: see [Agent.Swap].
+const StopFirst = "stop_first"
+
 // How the process that hosts an agent reaches it: the words of the communicator key.
 const (
 	OverLocal  = "local"     // a direct call in this process
@@ -95,6 +98,10 @@ type Agent struct {
 	// openmas restart, and so do those that they name: for agents that are of no use with each
 	// other's old state. They end their calls in flight first.
 	RestartsWith []string `yaml:"restarts_with" only:"hosted; a url runs elsewhere"`
+	// How a reload replaces the agent when its settings are others: it starts the new one before
+	// the old one stops, or stops the old one first. That is for an agent that cannot exist twice,
+	// since it has a port or a file to itself. Calls wait meanwhile (ready_wait).
+	Swap string `yaml:"swap" default:"start_first" oneof:"start_first stop_first"`
 	// What is particular to its start.
 	Start AgentStart `yaml:"start" only:"hosted; a url has connect.timeout"`
 	// How the agent's tools are called, where that differs from the project's defaults.

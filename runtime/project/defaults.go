@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"reflect"
-	"slices"
 )
 
 // Default returns the configuration of a project that says nothing: every default, no agents.
@@ -33,7 +32,7 @@ func (c *Config) filled() *Config {
 		fill(reflect.ValueOf(&a).Elem(), &a)
 		out.Agents[name] = a
 	}
-	out.redactor = replacer(slices.Concat(out.expanded, out.plainSecrets()))
+	out.redactor = replacer(out.Secrets())
 	return &out
 }
 

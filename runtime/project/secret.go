@@ -25,6 +25,9 @@ func (c *Config) Redact(s string) string {
 // HasSecrets reports whether [Config.Redact] has anything to replace.
 func (c *Config) HasSecrets() bool { return c.redactor != nil }
 
+// Secrets are what [Config.Redact] replaces, for [Redactor].
+func (c *Config) Secrets() []string { return slices.Concat(c.expanded, c.plainSecrets()) }
+
 // plainSecrets are the values of keys that are made for a secret.
 func (c *Config) plainSecrets() (out []string) {
 	out = secretsOf(reflect.ValueOf(c).Elem(), out)

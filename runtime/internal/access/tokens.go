@@ -27,6 +27,13 @@ func (t *Tokens) Issue(id server.Identity) string {
 	return token
 }
 
+// Revoke ends what Issue began.
+func (t *Tokens) Revoke(token string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.hash, sha256.Sum256([]byte(token)))
+}
+
 // grant makes a token that was chosen elsewhere stand for id.
 func (t *Tokens) grant(token string, id server.Identity) {
 	t.mu.Lock()

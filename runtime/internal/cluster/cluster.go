@@ -76,12 +76,13 @@ type Cluster struct {
 	o        Options
 	presence *presence.Registry
 	host     string
-	here     map[string]bool
+	here     map[string]bool // under mu
 	exports
 	abroad abroad
 
 	mu      sync.Mutex
 	members map[string]Member
+	stale   []string      // see SetHere
 	settled chan struct{} // closed when the directory is in step again
 }
 
@@ -91,7 +92,7 @@ func New(o Options) (*Cluster, error) {
 	c.exports = exports{broker: o.Broker, serve: o.Serve, draining: o.Draining, log: o.Logger,
 		changed: func() { c.presence.Changed() }}
 	c.abroad = abroad{broker: o.Broker, directory: o.Directory, newCallee: o.Callee, dialTimeout: o.DialTimeout,
-		offered: c.offered, settled: c.settle, onChange: o.OnChange, log: o.Logger,
+		offered: c.offered, stale: c.takeStale, settled: c.settle, onChange: o.OnChange, log: o.Logger,
 		changed: make(chan struct{}, 1), agents: map[string]*foreign{}}
 	for _, name := range o.Here {
 		c.here[name] = true
@@ -173,9 +174,35 @@ func (c *Cluster) memberChanged(p presence.Member, gone bool) {
 	case !known:
 		c.o.Logger.Info("another process of the project", "process", m.Process, "host", m.Host, "pid", m.PID)
 	}
+	c.follow()
+}
+
+// SetHere says which agents this process hosts from now on, or will. changed are those whose calls
+// are made in another way than before, if they live elsewhere.
+func (c *Cluster) SetHere(names, changed []string) {
+	c.mu.Lock()
+	c.stale = append(c.stale, changed...)
+	c.here = map[string]bool{}
+	for _, name := range names {
+		c.here[name] = true
+	}
+	c.mu.Unlock()
+	c.follow()
+}
+
+func (c *Cluster) takeStale() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	stale := c.stale
+	c.stale = nil
+	return stale
+}
+
+// follow has the directory brought in step. It does not wait for that.
+func (c *Cluster) follow() {
 	select {
 	case c.abroad.changed <- struct{}{}:
-	default:
+	default: // it is about to be
 	}
 }
 

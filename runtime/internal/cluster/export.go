@@ -49,8 +49,9 @@ func (x *exports) list() []*export {
 	return slices.Clone(x.all)
 }
 
-// Export serves an agent of this process on the broker, and announces it, until that is undone. The
-// calls of other processes go straight to its instances: the caller's process retries.
+// Export serves an agent of this process on the broker, and announces it, until that is undone, or
+// another one takes its place: the broker must be one in which a name can be served anew. The calls
+// of other processes go straight to its instances: the caller's process retries.
 func (x *exports) Export(ctx context.Context, to *route.Callee, undo *lifecycle.Undo) error {
 	e := &export{callee: to, served: x.serve(to), draining: x.draining}
 	if e.binding = to.Binding; to.Over != project.OverPubSub { // else it is there already
@@ -61,7 +62,7 @@ func (x *exports) Export(ctx context.Context, to *route.Callee, undo *lifecycle.
 		undo.Add("agent "+to.Name+" for other processes", e.binding.Close)
 	}
 	x.mu.Lock()
-	x.all = append(x.all, e)
+	x.all = append(slices.DeleteFunc(x.all, func(old *export) bool { return old.callee.Name == to.Name }), e)
 	x.mu.Unlock()
 	x.changed()
 	undo.Add("the announcement of "+to.Name, func(context.Context) error { x.withdraw(e); return nil })

@@ -36,6 +36,7 @@ type abroad struct {
 	newCallee   func(name string, sessions *route.Pool) *route.Callee
 	dialTimeout time.Duration
 	offered     func() map[string]string // what is hosted elsewhere and not here, by name
+	stale       func() []string          // whose callees are to be made anew
 	settled     func()                   // called when the directory is in step again
 	onChange    func()
 	log         *slog.Logger
@@ -69,6 +70,14 @@ func (a *abroad) follow(ctx context.Context) {
 // and removes those that are not there any more. It reports whether all have answered.
 func (a *abroad) settle(ctx context.Context) bool {
 	want := a.offered()
+	for _, name := range a.stale() {
+		if f := a.agents[name]; f != nil {
+			old := f.callee
+			f.callee = a.newCallee(name, old.Shown)
+			a.directory.Add(f.callee)
+			old.Replace(f.callee)
+		}
+	}
 	var gone []string
 	for name := range a.agents {
 		if _, ok := want[name]; !ok {
@@ -90,7 +99,7 @@ func (a *abroad) settle(ctx context.Context) bool {
 		}
 	}
 	answers := asks.Wait()
-	all, fresh := true, []*route.Callee(nil)
+	all := true
 	for _, r := range answers {
 		if r.err != nil {
 			all = false
@@ -98,11 +107,10 @@ func (a *abroad) settle(ctx context.Context) bool {
 				askAgain, "error", r.err)
 		} else if a.agents[r.name] == nil {
 			a.agents[r.name] = r.f
-			fresh = append(fresh, r.f.callee)
+			a.directory.Offer(r.f.callee)
 		}
 	}
 	if len(answers)+len(gone) > 0 {
-		a.directory.Add(fresh...)
 		a.onChange()
 	}
 	return all
@@ -145,9 +153,9 @@ func (a *abroad) refresh(ctx context.Context, f *foreign, offers string) error {
 // remove takes agents out of the directory. Their sessions end when the calls that are in
 // flight have: a process that leaves in order still answers them.
 func (a *abroad) remove(ctx context.Context, names ...string) {
-	a.directory.Remove(names...)
 	for _, name := range names {
 		f := a.agents[name]
+		a.directory.Withdraw(f.callee)
 		delete(a.agents, name)
 		a.ends.Go(func() {
 			if err := errors.Join(f.instance.Stop(ctx), f.peer.Close(ctx)); err != nil {

@@ -29,7 +29,7 @@ type Log struct {
 
 // NewLog returns the Log of a process, and a handler that writes to it and to shown. A program that
 // has no project file has no Log: nobody could find its files.
-func NewLog(c *project.Config, process string, shown slog.Handler) (*Log, slog.Handler) {
+func NewLog(c *project.Config, secrets *mask.Secrets, process string, shown slog.Handler) (*Log, slog.Handler) {
 	level, err := logs.ParseLevel(c.Log.Level)
 	if c.File == "" || c.Log.Size < 0 || err != nil {
 		return nil, shown
@@ -37,7 +37,7 @@ func NewLog(c *project.Config, process string, shown slog.Handler) (*Log, slog.H
 	l := &Log{shown: shown, files: rotate.New(c.StateDir(), LogFolder, process,
 		rotate.Bounds{Size: int64(c.Log.Size), Files: c.Log.Files, Age: c.Log.Age})}
 	json := logs.NewJSON(l.files, level)
-	l.own = mask.Logger(c, slog.New(json))
+	l.own = secrets.Logger(slog.New(json))
 	return l, slog.NewMultiHandler(shown, kept{json, l})
 }
 

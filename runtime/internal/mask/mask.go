@@ -10,20 +10,64 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/runtime/project"
 )
 
+// Secrets are those of a project: at first what its file has, later what a reload adds. They are
+// safe for concurrent use.
+type Secrets struct {
+	mu     sync.Mutex
+	words  []string                            // the latest last
+	redact atomic.Pointer[func(string) string] // nil: there are none
+}
+
+// maxSecrets bounds those that are remembered: the oldest are forgotten.
+const maxSecrets = 4096
+
+// NewSecrets returns those of a project.
+func NewSecrets(c *project.Config) *Secrets {
+	s := &Secrets{}
+	s.Learn(c)
+	return s
+}
+
+// Learn adds the secrets of a configuration that takes the place of another one, whose secrets stay
+// such: what was made with them goes on.
+func (c *Secrets) Learn(more *project.Config) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	words := more.Secrets()
+	c.words = append(slices.DeleteFunc(c.words, func(w string) bool { return slices.Contains(words, w) }), words...)
+	c.words = slices.Clone(c.words[max(len(c.words)-maxSecrets, 0):])
+	if redact := project.Redactor(c.words); redact != nil {
+		c.redact.Store(&redact)
+	}
+}
+
+// HasSecrets reports whether there is anything to mask.
+func (c *Secrets) HasSecrets() bool { return c.redact.Load() != nil }
+
+// Redact returns s with *** for every secret.
+func (c *Secrets) Redact(s string) string {
+	if redact := c.redact.Load(); redact != nil {
+		return (*redact)(s)
+	}
+	return s
+}
+
 // Error returns err as an agent's error whose message, details and raw form have no secret; err
 // itself where there is nothing to hide. Causes stay, for errors.Is and errors.As in this process.
-func Error(c *project.Config, err error) error {
+func (c *Secrets) Error(err error) error {
 	if err == nil || !c.HasSecrets() {
 		return err
 	}
 	var e *agent.Error
 	if !errors.As(err, &e) {
-		return Text(c, err)
+		return c.Text(err)
 	}
 	clean := *agent.AsError(err)
 	message, details := c.Redact(clean.Message), c.Redact(string(clean.Details))
@@ -49,7 +93,7 @@ func Error(c *project.Config, err error) error {
 
 // Text returns an error whose text has no secret, and which is err for errors.Is and errors.As; err
 // itself where there is nothing to hide.
-func Text(c *project.Config, err error) error {
+func (c *Secrets) Text(err error) error {
 	if err == nil || !c.HasSecrets() {
 		return err
 	}
@@ -68,12 +112,9 @@ func (e *maskedError) Error() string { return e.text }
 func (e *maskedError) Unwrap() error { return e.cause }
 
 // Logger is log without the secrets of the project; nil discards.
-func Logger(c *project.Config, log *slog.Logger) *slog.Logger {
-	switch {
-	case log == nil:
+func (c *Secrets) Logger(log *slog.Logger) *slog.Logger {
+	if log == nil {
 		return slog.New(slog.DiscardHandler)
-	case !c.HasSecrets():
-		return log
 	}
 	return slog.New(handler{log.Handler(), c})
 }
@@ -81,11 +122,14 @@ func Logger(c *project.Config, log *slog.Logger) *slog.Logger {
 // A handler is a slog.Handler that masks messages and values. Keys are code.
 type handler struct {
 	slog.Handler
-	cfg *project.Config
+	cfg *Secrets
 }
 
 // Handle implements slog.Handler.
 func (m handler) Handle(ctx context.Context, r slog.Record) error {
+	if !m.cfg.HasSecrets() {
+		return m.Handler.Handle(ctx, r)
+	}
 	clean := slog.NewRecord(r.Time, r.Level, m.cfg.Redact(r.Message), r.PC)
 	r.Attrs(func(a slog.Attr) bool {
 		clean.AddAttrs(m.attr(a))

@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -16,6 +17,9 @@ import (
 // be up for [Limits.ReadyWait] at most. It gives up at once where neither is to be had. ended is a
 // session that is not wanted.
 func (p *Pool) await(ctx context.Context, l *lane, c *agent.Call, ended communicator.Peer) (place, error) {
+	if p.next.Load() != nil {
+		return noPlace, errReplaced
+	}
 	w := l.queue.join(l.Queue)
 	if w == nil {
 		return noPlace, p.crowded(l, c)
@@ -41,6 +45,9 @@ func (p *Pool) await(ctx context.Context, l *lane, c *agent.Call, ended communic
 		p.wants(l, w, c, ended)
 		if at := p.enter(l, c, ended); at.n >= 0 {
 			return at, nil
+		}
+		if p.next.Load() != nil {
+			return noPlace, errReplaced
 		}
 		full, open := p.obstacle(l, c, ended)
 		var enough <-chan time.Time
@@ -83,6 +90,9 @@ func (p *Pool) await(ctx context.Context, l *lane, c *agent.Call, ended communic
 		}
 	}
 }
+
+// errReplaced is returned to who is to make the call with what has taken the pool's place.
+var errReplaced = errors.New("the pool was replaced")
 
 // wants notes which instances a call waits for.
 func (p *Pool) wants(l *lane, w *waiter, c *agent.Call, ended communicator.Peer) {

@@ -18,7 +18,7 @@ func (p *Pool) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 	if at.n < 0 {
 		var err error
 		if at, err = p.await(ctx, l, c, nil); err != nil {
-			return nil, err
+			return p.passOn(ctx, c, err)
 		}
 	}
 	res, err := p.call(ctx, l, at, c, false)
@@ -26,6 +26,9 @@ func (p *Pool) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 		return res, err
 	}
 	at, gone := p.await(ctx, l, c, at.session)
+	if errors.Is(gone, errReplaced) {
+		return p.passOn(ctx, c, gone) // the first one did not run
+	}
 	if gone != nil {
 		return nil, err
 	}
@@ -38,6 +41,14 @@ func (p *Pool) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 		return nil, again
 	}
 	return res, err
+}
+
+// passOn makes a call that did not run with what has taken the pool's place, if that is why.
+func (p *Pool) passOn(ctx context.Context, c *agent.Call, why error) (*agent.Result, error) {
+	if !errors.Is(why, errReplaced) {
+		return nil, why
+	}
+	return (*p.next.Load()).Call(ctx, c)
 }
 
 // call makes a call for which there is a place, and gives that back. again: on a fresh session.

@@ -56,14 +56,19 @@ type Options struct {
 	Trees *budget.Trees
 	// BudgetKey is what sets the budget of a tool with a policy of its own, or of all others.
 	BudgetKey func(tool string) string
+	// Before is what this one is to replace, whose figures it goes on with; nil: there is none.
+	Before *Callee
 }
 
 // A Callee is one agent as its callers in this process see it.
 type Callee struct {
 	Options
-	meter    meter.Meter
-	retries  atomic.Int64
-	underWay atomic.Int64
+	seen *seen
+	// gate counts the calls and events under way, and is shut once another one has taken its place,
+	// or the agent is not there any more; events are those among them that are no calls.
+	gate   calls.Gate
+	events atomic.Int64
+	next   atomic.Pointer[Callee] // what has taken its place; nil: nothing
 
 	chain  chain
 	byTool map[string]*chain // of tools with a policy of their own
@@ -74,9 +79,19 @@ type chain struct {
 	built atomic.Pointer[agent.Caller]
 }
 
+// seen are the figures of an agent, which outlive its Callee.
+type seen struct {
+	meter   meter.Meter
+	retries atomic.Int64
+}
+
 // New returns a Callee.
 func New(o Options) *Callee {
-	c := &Callee{Options: o, byTool: make(map[string]*chain, len(o.ToolPolicies))}
+	c := &Callee{Options: o, seen: &seen{}, byTool: make(map[string]*chain, len(o.ToolPolicies))}
+	if o.Before != nil {
+		c.seen = o.Before.seen
+	}
+	c.Before = nil // nobody keeps all that there were
 	for tool := range o.ToolPolicies {
 		c.byTool[tool] = &chain{}
 	}
@@ -91,10 +106,10 @@ func (c *Callee) Info() agent.Info {
 }
 
 // UnderWay is how many calls of this process are under way.
-func (c *Callee) UnderWay() int { return int(c.underWay.Load()) }
+func (c *Callee) UnderWay() int { return max(c.gate.InFlight()-int(c.events.Load()), 0) }
 
 // Retries is how many attempts were made after the first ones.
-func (c *Callee) Retries() int64 { return c.retries.Load() }
+func (c *Callee) Retries() int64 { return c.seen.retries.Load() }
 
 // Waiting is how many calls of this process wait for their turn, or for an instance.
 func (c *Callee) Waiting() int {
@@ -166,12 +181,12 @@ func (c *Callee) observed(next agent.Caller) agent.Caller {
 		if call.Op == agent.OpTool {
 			name = call.Name
 		}
-		tool := c.meter.Tool(name, c.Offers)
+		tool := c.seen.meter.Tool(name, c.Offers)
 		tool.Begin()
 		began := time.Now()
 		res, err := next.Call(ctx, call)
 		took := time.Since(began)
-		c.meter.End(tool, name, took, err)
+		c.seen.meter.End(tool, name, took, err)
 		c.Measured.Record(ctx, call, c.Over, took, err)
 		return res, c.Log.Made(ctx, call, took, err, func(code agent.Code) string {
 			return calls.Meant(code, call, c.Info())
@@ -199,8 +214,8 @@ type Stats struct {
 
 // Stats are what callers in this process saw so far.
 func (c *Callee) Stats() Stats {
-	s := Stats{Retries: c.retries.Load()}
-	s.Tools, s.Last = c.meter.Read()
+	s := Stats{Retries: c.seen.retries.Load()}
+	s.Tools, s.Last = c.seen.meter.Read()
 	for _, t := range s.Tools {
 		s.Calls += t.Calls
 		s.Failures += t.Failures

@@ -13,13 +13,45 @@ import (
 
 // Call implements [agent.Caller].
 func (c *Callee) Call(ctx context.Context, call *agent.Call) (*agent.Result, error) {
-	if call.Op == agent.OpEvent {
-		return c.chainOf(call).Call(ctx, call) // nobody waits for it: it is no work of a caller
+	if !c.gate.Enter() {
+		return c.late(ctx, call)
 	}
-	c.underWay.Add(1)
-	defer c.underWay.Add(-1)
+	defer c.gate.Leave()
+	if call.Op == agent.OpEvent {
+		c.events.Add(1) // nobody waits for it: it is no work of a caller
+		defer c.events.Add(-1)
+	}
 	return c.chainOf(call).Call(ctx, call)
 }
+
+// late makes a call that comes when the Callee has been replaced: whoever makes it has found it in
+// the directory a moment before.
+func (c *Callee) late(ctx context.Context, call *agent.Call) (*agent.Result, error) {
+	if next := c.next.Load(); next != nil {
+		return next.Call(ctx, call)
+	}
+	err := agent.Refusedf(agent.CodeNotFound, "%s: there is no agent %q any more", call.Target(), c.Name)
+	return nil, c.Log.Made(ctx, call, 0, err, func(agent.Code) string { return "" })
+}
+
+// Replace sends all calls that are still to come to next, and those that wait for an instance; nil:
+// they are refused, as the agent is not there any more. Those under way go on: see Drain.
+func (c *Callee) Replace(next *Callee) {
+	if next != nil {
+		c.next.Store(next)
+		sessions, _ := c.Route.(*Pool)
+		if sessions != nil && next.Route != agent.Caller(sessions) {
+			sessions.Replace(next.Route)
+		}
+		if sessions != c.Shown && next.Shown != c.Shown {
+			c.Shown.Replace(next.Shown)
+		}
+	}
+	c.gate.Shut()
+}
+
+// Drain waits for the calls and events under way, after Replace, until ctx ends.
+func (c *Callee) Drain(ctx context.Context) error { return c.gate.Wait(ctx) }
 
 // chainOf returns the chain of a call. A tool with a policy of its own has its own, every other
 // name and operation share one.
@@ -97,7 +129,7 @@ func (c *Callee) repeatable(call *agent.Call, idempotent *bool) bool {
 
 func (c *Callee) retried(ctx context.Context, call *agent.Call, waited time.Duration,
 	cause error) (context.Context, func(error)) {
-	c.retries.Add(1)
+	c.seen.retries.Add(1)
 	return c.Telemetry.Attempt(ctx, c.Hop, call, waited, c.Mask(cause))
 }
 

@@ -28,12 +28,11 @@ func (d *Directory) Add(all ...*Callee) {
 	}
 }
 
-// Remove forgets agents. Calls under way go on.
-func (d *Directory) Remove(names ...string) {
-	for _, name := range names {
-		d.callees.Delete(name)
-	}
-}
+// Offer makes an agent callable, unless there is one of its name.
+func (d *Directory) Offer(c *Callee) { d.callees.LoadOrStore(c.Name, c) }
+
+// Withdraw forgets an agent, unless another Callee has taken its place. Calls under way go on.
+func (d *Directory) Withdraw(c *Callee) { d.callees.CompareAndDelete(c.Name, c) }
 
 // Find returns nil for a name that is not there.
 func (d *Directory) Find(name string) *Callee {

@@ -27,7 +27,8 @@ type Pool struct {
 	lanes     atomic.Pointer[map[string]*lane]
 	onBreaker func(i *Instance, tool string, now resilience.BreakerLook)
 
-	dismissed atomic.Bool // no call waits any more
+	dismissed atomic.Bool                  // no call waits any more
+	next      atomic.Pointer[agent.Caller] // takes the calls that find no place; nil: nobody does
 
 	mu      sync.Mutex
 	changes chan struct{} // closed when an instance changes; nil: nobody waits for it
@@ -45,6 +46,12 @@ func NewPool(name string, n int) *Pool {
 
 // Instances are those of the agent. The slice must not be changed.
 func (p *Pool) Instances() []*Instance { return p.instances }
+
+// Replace sends the calls that wait, and those that find no place from now on, to next.
+func (p *Pool) Replace(next agent.Caller) {
+	p.next.Store(&next)
+	p.changed()
+}
 
 // Learn notes what the agent offers, as a session reported it.
 func (p *Pool) Learn(info agent.Info) { p.known.Store(&info) }

@@ -461,7 +461,7 @@ func TestDirectory(t *testing.T) {
 	if all := d.Agents(); len(all) != 2 || all[0].Name != "a" || all[1].Description != "b" {
 		t.Errorf("%+v", all)
 	}
-	d.Remove("b", "nobody")
+	d.Withdraw(d.Find("b"))
 	if _, ok := d.Agent("b"); ok || d.Find("b") != nil || len(d.All()) != 1 {
 		t.Error("b is still there")
 	}

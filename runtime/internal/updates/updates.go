@@ -30,6 +30,25 @@ type subscriber interface {
 	Subscribe(ctx context.Context, uri string) error
 }
 
+// Next returns those of a session that is to take the place of s's.
+func (s *Subscriptions) Next() *Subscriptions {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &Subscriptions{uris: maps.Clone(s.uris)}
+}
+
+// TakeOver adds what old has got since Next.
+func (s *Subscriptions) TakeOver(ctx context.Context, old *Subscriptions, log *slog.Logger) {
+	old.mu.Lock()
+	uris := slices.Collect(maps.Keys(old.uris))
+	old.mu.Unlock()
+	for _, uri := range uris {
+		if err := s.Add(ctx, uri); err != nil {
+			log.Warn("clients get no updates of a resource any more", "uri", uri, "error", err)
+		}
+	}
+}
+
 // Add subscribes to a resource, unless that was done.
 func (s *Subscriptions) Add(ctx context.Context, uri string) error {
 	s.mu.Lock()
