@@ -24,7 +24,7 @@ func main() { os.Exit(cli.Main(program())) }
 // programs do without.
 func program() cli.Program {
 	return cli.Program{
-		Become:   gobuild.Become,
+		Become: gobuild.Become,
 		Commands: []func(*cli.App) *cobra.Command{scaffold.Command, deploy.Command, doctor.Command, explain.Command,
 			mcpcmd.Command},
 	}

@@ -121,13 +121,12 @@ func TestValidateWarnsOfPrograms(t *testing.T) {
 		"b: {command: ["+strconv.Quote(os.Args[0])+"], dir: .}\n")
 	r := run(t, "", "validate", dir)
 	want := fmt.Sprintf("agent a: there is no folder %q here\n", filepath.Join(filepath.Dir(dir), "nowhere"))
-	if r.code != exitOK || strings.Count(r.err, "warning") != 1 || !strings.HasSuffix(r.err, want) {
+	if r.code != exitOK || strings.Count(r.err, "warning") != 1 || !strings.Contains(r.err, want) {
 		t.Errorf("%+v, want %s", r, want)
 	}
 	r = run(t, "", "validate", path)
-	if want := "openmas: warning: " + path + `:2:16: agent a: there is no program "no-such-program" here` +
-		"\n"; r.code !=
-		exitOK || r.err != want {
-		t.Errorf("%+v, want %s", r, want)
+	if r.code != exitOK || strings.Count(r.err, "warning: ") != 1 || !strings.Contains(r.err,
+		"warning: agent a: there is no program \"no-such-program\" here\n --> "+path+":2:16\n") {
+		t.Errorf("%+v", r)
 	}
 }

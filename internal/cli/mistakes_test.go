@@ -9,7 +9,7 @@ import (
 )
 
 // Every mistake in a project is one line that names the place and the cause; nothing is started,
-// and the exit code is 2.
+// and the exit code is 2. What validate shows of them is in testdata/validate.golden.
 func TestMistakesInTheProject(t *testing.T) {
 	tests := map[string]struct{ yaml, want string }{
 		"a typo in a key": {"agents:\n  a: {type: once, comunicator: local}\n",
@@ -68,7 +68,7 @@ FILE:3:20: gateway.expose[0]: there is no agent "b"; known: a, openmas`},
 		t.Run(name, func(t *testing.T) {
 			path := projectFile(t, tt.yaml)
 			want := "openmas: " + strings.ReplaceAll(tt.want, "FILE", path) + "\n"
-			for _, args := range [][]string{{"run", path}, {"validate", path}, {"list", "-p", path}} {
+			for _, args := range [][]string{{"run", path}, {"list", "-p", path}} {
 				r := run(t, "", args...)
 				if r.code != exitUsage || r.err != want || r.out != "" {
 					t.Errorf("%q: exit %d, out %q, err\n%s\nwant\n%s", args, r.code, r.out, r.err, want)

@@ -55,10 +55,10 @@ func testBrokenBlocks(t *testing.T, c *docChecker) {
 		"an unknown key":       {"```yaml\ndefaults: {tiemout: 3s}\n```\n", `did you mean "timeout"`},
 		"an unknown type": {"```yaml\n" + strings.Replace(hello, "type: greeter", "type: waiter", 1) + "```\n",
 			`no type "waiter"`},
-		"other output": {"```console\n$ openmas version\nopenmas 0.0.0\n```\n", "doc.md:2: "},
-		"no output":    {"```console\n$ openmas version\n```\n", "doc.md:2: "},
-		"another exit code": {"```console\n$ openmas validate nowhere.yaml\nopenmas: nowhere.yaml: there is no " +
-			"such file...\n```\n", "exit code 2"},
+		"other output":        {"```console\n$ openmas version\nopenmas 0.0.0\n```\n", "doc.md:2: "},
+		"no output":           {"```console\n$ openmas version\n```\n", "doc.md:2: "},
+		"another exit code":   {"```console\n$ openmas validate nowhere.yaml\nerror: there is no such file\n...\n```\n",
+			"exit code 2"},
 		"a forbidden command": {"```console\n$ rm -r docs\n```\n", `"rm"`},
 		"another language":    {"```python\nprint()\n```\n", `language "python"`},
 		"what init did not write": {"```console\n$ openmas init made\n...\n```\n\n```go made/main.go\n" +

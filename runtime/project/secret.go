@@ -60,6 +60,61 @@ func secretsOf(section reflect.Value, out []string) []string {
 	return out
 }
 
+// SecretsInClear are the keys whose value is a secret that stands in a file as it is, in place of
+// ${env:NAME} or ${file:PATH}: those that are made for a secret, and headers and variables with the
+// name of one.
+func (c *Config) SecretsInClear() (all [][]string) {
+	if c.written == nil {
+		return nil
+	}
+	look := func(keys []string) {
+		if l, ok := c.written.at(keys...).(*leaf); ok && l.pos.File != "" && l.masked == "" && l.value != "" {
+			all = append(all, keys)
+		}
+	}
+	var walk func(path []string, section reflect.Value)
+	walk = func(path []string, section reflect.Value) {
+		for i := range declared.section(section.Type()).keys {
+			k := &declared.section(section.Type()).keys[i]
+			field, keys := section.FieldByIndex(k.index), below(path, k.name)
+			switch {
+			case field.IsZero():
+			case k.secret && field.Kind() == reflect.Slice:
+				for n := range field.Len() {
+					look(below(keys, item(n)))
+				}
+			case k.secret && field.Kind() == reflect.Map:
+				for _, name := range sortedKeys(field.Interface().(map[string]string)) {
+					look(below(keys, name))
+				}
+			case k.secret:
+				look(keys)
+			case reflect.Indirect(field).Kind() == reflect.Struct:
+				walk(keys, reflect.Indirect(field))
+			}
+		}
+	}
+	walk(nil, reflect.ValueOf(c).Elem())
+	for _, name := range c.AgentNames() {
+		a := c.Agents[name]
+		walk([]string{"agents", name}, reflect.ValueOf(&a).Elem())
+		for _, h := range sortedKeys(a.Headers) {
+			if secretNames.MatchString(h) {
+				look([]string{"agents", name, "headers", h})
+			}
+		}
+		for _, v := range sortedKeys(a.Env) {
+			if clearNames.MatchString(v) {
+				look([]string{"agents", name, "env", v})
+			}
+		}
+	}
+	return all
+}
+
+// clearNames are names of variables that are a secret without doubt.
+var clearNames = regexp.MustCompile(`(?i)(^|_)(token|secret|password|passwd|api_?key|private_key)$`)
+
 // replacer replaces secrets, and the ways they look inside quotes, longest first.
 func replacer(secrets []string) *strings.Replacer {
 	var words []string

@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"go/parser"
+	"go/token"
 	"io"
 	"os"
 	"os/exec"
@@ -50,10 +52,39 @@ func folder(cfg *project.Config) (dir, name string, err error) {
 	if s, err := os.Stat(dir); err != nil || !s.IsDir() {
 		return "", "", cfg.Errorf([]string{"package"}, "package: there is no folder %s", dir)
 	}
+	if what, hint := notMain(dir); what != "" {
+		e := cfg.Errorf([]string{"package"}, "package: %s %s", cfg.Package, what)
+		e.Hint = hint
+		return "", "", e
+	}
 	if strings.Trim(filepath.ToSlash(name), "./") == "" { // . says nothing to a reader
 		name = dir
 	}
 	return dir, name, nil
+}
+
+// notMain says why a folder is no main package, as far as its package clauses tell; the compiler
+// knows the rest.
+func notMain(dir string) (what, hint string) {
+	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		return "", ""
+	}
+	other := ""
+	for _, name := range names {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.PackageClauseOnly)
+		switch {
+		case strings.HasSuffix(name, "_test.go"):
+		case err != nil || f.Name.Name == "main":
+			return "", ""
+		default:
+			other = f.Name.Name
+		}
+	}
+	if other == "" {
+		return "has no Go files", "name the folder of the main package with the agents' types"
+	}
+	return "is package " + other + ", and not a main package", "name the folder of the one that calls openmas.Main"
 }
 
 // build makes the package's program in the user's cache folder, where it stays at least as long as

@@ -146,6 +146,26 @@ func TestNoPackage(t *testing.T) {
 	}
 }
 
+// A folder that is no main package is a mistake in the project file.
+func TestNoMainPackage(t *testing.T) {
+	project := projectOf(t, "package crew\n")
+	at := "openmas: " + project + ":1:10: package: "
+	r := openmas(t, nil, "run", project)
+	if r.code != 2 || !strings.HasPrefix(r.err, at) ||
+		!strings.Contains(r.err, "is package crew, and not a main package; ") {
+		t.Errorf("%+v", r)
+	}
+	if err := os.Remove(filepath.Join(filepath.Dir(project), "crew", "main.go")); err != nil {
+		t.Fatal(err)
+	}
+	if r = openmas(t, nil, "run", project); r.code != 2 || !strings.Contains(r.err, "has no Go files") {
+		t.Errorf("%+v", r)
+	}
+	if r = openmas(t, nil, "validate", project); r.code != 2 || !strings.HasPrefix(r.err, "error: package: ") {
+		t.Errorf("%+v", r)
+	}
+}
+
 // A mistake in the project file is found before anything is built.
 func TestMistakeBeforeBuild(t *testing.T) {
 	project := projectOf(t, "package main\n\nfunc main() {}\n")
