@@ -15,19 +15,6 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-// A checker collects problems of a project that loads.
-type checker struct {
-	cfg    *project.Config
-	agents map[string]asked
-	found  []Problem
-}
-
-func (c *checker) add(severity string, keys []string, help, format string, args ...any) {
-	e := c.cfg.Errorf(keys, format, args...)
-	e.Hint = help
-	c.found = append(c.found, Of(severity, e))
-}
-
 // Project checks what neither the project file alone nor the start of a runtime refuses: how the
 // agents and their settings go together.
 func Project(cfg *project.Config, types agent.Types) []Problem {
