@@ -14,6 +14,7 @@ import (
 
 	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/mcp/client"
+	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/supervise"
 	"github.com/openmas/openmas/runtime/internal/waits"
 )
@@ -179,3 +180,18 @@ func missing(t client.Target, err error) error {
 
 // programLook is the time between two looks at whether a program is there by now.
 const programLook = time.Second
+
+// awaitRoom waits where a program could not be started since this machine or process has no
+// files, processes or memory left, which is not the program's failure. It reports whether to try
+// again; else err has another reason, or ctx has ended.
+func (r *Runtime) awaitRoom(ctx context.Context, i *route.Instance, rest *backoff.Backoff, err error) bool {
+	var e *client.ConnectError
+	if !errors.As(err, &e) || e.Reason != client.ReasonExhausted {
+		return false
+	}
+	wait := rest.Next()
+	i.DownFor(wait, route.Restarting, err)
+	r.log.Warn("agent cannot be started for now, it is tried again", append(r.failure(err), "instance", i.ID, "next",
+		wait.Round(time.Millisecond))...)
+	return backoff.Sleep(ctx, wait) == nil
+}

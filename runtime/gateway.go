@@ -99,6 +99,7 @@ func (r *Runtime) serveGateway() error {
 	o := server.GatewayOptions{Options: r.hostOptions(), Project: r.cfg.Project,
 		Ready: func() error { return r.readiness(false) },
 		Watch: r.subscribeResource, Down: r.down, OnCut: r.dismiss}
+	r.boundByFiles(&o.Limits)
 	if g := r.cfg.Gateway; g != nil {
 		o.Hosts, o.Origins, o.Identify = g.Hosts, g.Origins, access.Identify(g, r.log)
 		if g.Expose != nil {

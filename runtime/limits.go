@@ -8,6 +8,7 @@ import (
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime/internal/cgroup"
+	"github.com/openmas/openmas/runtime/internal/descriptors"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/project"
@@ -106,6 +107,24 @@ func gatewayLimits(c *project.Config) server.Limits {
 		orNever(m.CommentInterval)
 	l.Resume, l.Poll = int(max(m.Resume, 0)), max(m.Poll, 0)
 	return l
+}
+
+// boundByFiles lowers the number of sessions to those that the file descriptors of this process
+// suffice for. A session beyond is refused; without that, an agent could not be started again.
+func (r *Runtime) boundByFiles(l *server.Limits) {
+	instances := 0
+	for _, p := range r.hosted() {
+		instances += p.sessions()
+	}
+	n, of, ok := descriptors.Sessions(instances)
+	if most := l.WithDefaults().Sessions; !ok || n >= most {
+		return
+	}
+	l.Sessions, l.SessionsKey = n, "open files, ulimit -n"
+	if r.cfg.Gateway != nil {
+		r.log.Warn("the gateway has fewer sessions than mcp.max_sessions: each takes file descriptors (ulimit -n)",
+			"sessions", n, "max_sessions", r.cfg.MCP.MaxSessions, "descriptors", of)
+	}
 }
 
 // orNever is a time that never comes in place of one that is off.

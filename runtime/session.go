@@ -305,8 +305,9 @@ const shortSession = 5 * time.Second
 // project file allows.
 func (s *session) restart(ctx context.Context) {
 	life := func(ctx context.Context) error {
-		for s.peer == nil {
-			if err := s.comeBack(ctx); err != nil && !s.awaitProgram(ctx, err) {
+		for rest := backoff.New(s.agent.reconnectWaits()); s.peer == nil; {
+			if err := s.comeBack(ctx); err != nil && !s.awaitProgram(ctx, err) &&
+				!s.r.awaitRoom(ctx, s.instance, rest, err) {
 				return err
 			}
 		}

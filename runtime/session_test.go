@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -119,4 +121,39 @@ func TestSessionsThatEndAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A program that ran, and cannot be started again since no files are left, is tried until it can,
+// and never counted as failed: the project allows no restart that fails.
+func TestNoFilesLeftToStartAProgram(t *testing.T) {
+	var log testkit.Buffer
+	cfg := &project.Config{Agents: map[string]project.Agent{"docs": {Command: []string{"docs"}}},
+		Restart:   project.Restart{Limit: 1, GiveUpAfter: 1, Window: time.Hour, Backoff: time.Millisecond},
+		Reconnect: project.Reconnect{Initial: time.Millisecond, Max: time.Millisecond}}
+	r, err := New(cfg, nil, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer, dials := &closing{}, 0
+	s := &session{r: r, agent: planned{name: "docs", of: r.cfg, kind: project.KindCommand, cfg: r.cfg.Agents["docs"]},
+		pool: route.NewPool("docs", 1), dial: func(context.Context) (communicator.Peer, error) {
+			if dials++; dials < 20 {
+				return nil, agent.Refusedf(agent.CodeResourceExhausted, "%w", &client.ConnectError{Target: "docs",
+					Reason: client.ReasonExhausted, Err: syscall.EMFILE})
+			}
+			return peer, nil
+		}}
+	s.instance = s.pool.Instances()[0]
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		s.restart(ctx)
+	}()
+	testkit.Eventually(t, "it is there", func() bool { return s.instance.Look().State == route.Ready })
+	cancel()
+	<-over
+	if n := s.instance.Restarts(); n != 0 || dials != 20 {
+		t.Errorf("%d restarts, %d attempts:\n%s", n, dials, &log)
+	}
 }

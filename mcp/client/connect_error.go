@@ -29,7 +29,7 @@ func mayBeOlder(err error) bool {
 		return false
 	}
 	switch e.Reason {
-	case ReasonNoProgram, ReasonRefused:
+	case ReasonNoProgram, ReasonRefused, ReasonExhausted:
 		return false
 	case ReasonStatus:
 		return e.Status != http.StatusUnauthorized && e.Status != http.StatusForbidden
@@ -46,6 +46,7 @@ const (
 	ReasonRefused   Reason = "refused"    // nothing answers at the address
 	ReasonTimeout   Reason = "timeout"    // no answer in time, or the caller gave up
 	ReasonExited    Reason = "exited"     // the program ended before it answered
+	ReasonExhausted Reason = "exhausted"  // this machine or process has no file, process or memory left
 	ReasonStatus    Reason = "status"     // an HTTP status that is no success, see Status
 	ReasonVersion   Reason = "version"    // there is no version of the protocol that both know
 	ReasonError     Reason = "error"      // the server answered with an error of JSON-RPC
@@ -125,8 +126,12 @@ func explain(ctx context.Context, t *Target, o Options, l *link, said *note, ask
 		!isError {
 		exit = l.awaitExit() // else there was an answer, or its end is our doing
 	}
+	none := exhausted(err, errors.As(err, &start))
 	switch {
-	case errors.As(err, &start):
+	case none != "" && !isError:
+		out.Reason, code, out.Err = ReasonExhausted, agent.CodeResourceExhausted, fmt.Errorf("%w: %s",
+			codec.WithoutURL(err), none)
+	case start != nil:
 		out.Reason, code, out.Err = ReasonNoProgram, agent.CodeNotFound, start.err
 	case exit != nil:
 		out.Reason, out.Err = ReasonExited, fmt.Errorf("%w before it %s%s", exit, asked.past(), l.junk())

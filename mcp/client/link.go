@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"syscall"
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -99,6 +100,22 @@ type startError struct{ err error }
 func (e *startError) Error() string { return e.err.Error() }
 
 func (e *startError) Unwrap() error { return e.err }
+
+// exhausted says what this process, or its machine, has no more of; empty: that is not why it
+// failed.
+func exhausted(err error, start bool) string {
+	switch {
+	case errors.Is(err, syscall.EMFILE):
+		return "this process has as many open files as it may (ulimit -n, LimitNOFILE)"
+	case errors.Is(err, syscall.ENFILE):
+		return "the machine has as many open files as it may"
+	case errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.ENOBUFS):
+		return "there is no memory left"
+	case start && errors.Is(err, syscall.EAGAIN):
+		return "no more processes may run (ulimit -u, TasksMax, the cgroup's pids.max)"
+	}
+	return ""
+}
 
 // WithAbort makes programs that sessions start with the context, or one made of it, end with abort:
 // they are killed at once with all that they have started. It is for a process that is about to end

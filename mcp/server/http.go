@@ -211,8 +211,8 @@ func (h *httpServer) makeRoom(c *session) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("too many sessions: %d are open, the limit (mcp.max_sessions), %d of them yours; try again later", n,
-		mine)
+	return fmt.Errorf("too many sessions: %d are open, the limit (%s), %d of them yours; try again later", n,
+		h.o.Limits.SessionsKey, mine)
 }
 
 // holder is whose session it is, among those that share the server: an identity at an address. Of

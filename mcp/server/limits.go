@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/openmas/openmas/mcp/internal/wire"
@@ -11,6 +12,7 @@ type Limits struct {
 	MaxBody         int           // bytes of a POST; 4 MiB
 	MaxFrame        int           // bytes of any other message, in either direction; 16 MiB
 	Sessions        int           // open at once over HTTP; 1000
+	SessionsKey     string        // what sets Sessions, for who is refused; mcp.max_sessions
 	SessionCalls    int           // running at once on one session; 4096
 	Calls           int           // running at once on one server; 16384
 	Memory          int           // bytes of all payloads that wait, bodies and results; 0: no bound
@@ -35,8 +37,9 @@ type Limits struct {
 func (l Limits) WithDefaults() Limits {
 	return Limits{
 		MaxBody: orDefault(l.MaxBody, wire.DefaultMaxBody), MaxFrame: orDefault(l.MaxFrame, wire.DefaultMaxFrame),
-		Sessions: orDefault(l.Sessions, 1000), SessionCalls: orDefault(l.SessionCalls, 4096),
-		Calls: orDefault(l.Calls, 16384), Memory: max(l.Memory, 0),
+		Sessions: orDefault(l.Sessions, 1000), SessionsKey: cmp.Or(l.SessionsKey, "mcp.max_sessions"),
+		SessionCalls: orDefault(l.SessionCalls, 4096),
+		Calls:        orDefault(l.Calls, 16384), Memory: max(l.Memory, 0),
 		SessionMemory: orDefault(l.SessionMemory, max(16<<20, l.MaxFrame)),
 		Idle:          orDefault(l.Idle, 10*time.Minute), Lifetime: max(l.Lifetime, 0),
 		CommentInterval: orDefault(l.CommentInterval, 15*time.Second),

@@ -16,7 +16,8 @@ type MCP struct {
 	// Size of any other message, in either direction. An answer that is larger fails its own call.
 	MaxFrame Size `yaml:"max_frame" default:"16MiB"`
 	// How many sessions are open at once on the gateway. One more takes the place of one that is
-	// not used, see session_idle, or of one of the client that holds most, or gets 503.
+	// not used, see session_idle, or of one of the client that holds most, or gets 503. It is
+	// less where the process may not open enough files (ulimit -n).
 	MaxSessions int `yaml:"max_sessions" default:"1000"`
 	// How many calls run at once on the gateway. One more is refused with "resource_exhausted".
 	MaxCalls int `yaml:"max_calls" default:"16384"`
