@@ -140,7 +140,8 @@ func (a *App) missing(cfg *project.Config) (found []check.Problem) {
 		ac := cfg.Agents[name]
 		if dir := cfg.ChildDir(name); ac.Dir != "" {
 			if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-				warning := cfg.Errorf([]string{"agents", name, "dir"}, "agent %s: there is no folder %q here", name, dir)
+				warning := cfg.Errorf([]string{"agents", name, "dir"}, "agent %s: there is no folder %q here", name,
+					dir)
 				warning.Hint = "make it, or correct agents." + name + ".dir"
 				found = append(found, check.Of(check.Warning, warning))
 			}
