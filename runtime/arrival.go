@@ -12,6 +12,7 @@ import (
 
 	"github.com/sourcegraph/conc"
 
+	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime/internal/route"
@@ -194,4 +195,62 @@ func (r *Runtime) awaitRoom(ctx context.Context, i *route.Instance, rest *backof
 	r.log.Warn("agent cannot be started for now, it is tried again", append(r.failure(err), "instance", i.ID, "next",
 		wait.Round(time.Millisecond))...)
 	return backoff.Sleep(ctx, wait) == nil
+}
+
+// shortSession is how long a session has to last for the next one to be made at once. After two in
+// a row that did not, the waits between them grow: a server may end each as soon as it has begun.
+const shortSession = 5 * time.Second
+
+// awaitProgram waits until a program is there that was not found. It reports whether it is; else
+// err has another reason, or ctx has ended.
+func (r *Runtime) awaitProgram(ctx context.Context, p planned, i *route.Instance, err error) bool {
+	var e *supervise.NotYetError
+	if !errors.As(err, &e) || e.Until == nil {
+		return false
+	}
+	i.DownUntil(route.Failed, err)
+	r.log.Warn("agent cannot start, it is tried again when its program is there", append(r.failure(err),
+		"agent", p.name, "instance", i.ID)...)
+	e.Until(ctx)
+	return ctx.Err() == nil
+}
+
+// mayPark reports whether a process may be ended, since nobody has called it. It may not while
+// clients want to know when its resources change.
+func (r *Runtime) mayPark(p planned, pool *route.Pool, peer communicator.Peer) bool {
+	if r.draining() || p.subscriptions != nil && p.subscriptions.Any() {
+		return false
+	}
+	pool.Learn(peer.Info()) // what it offered last stays listed
+	return true
+}
+
+// awaitCall starts a process again that is parked, when it is called: also while the system drains,
+// for the calls of work in flight.
+func (r *Runtime) awaitCall(ctx context.Context, p planned, i *route.Instance, called <-chan struct{},
+	dial func(context.Context) (communicator.Peer, error)) (communicator.Peer, error) {
+	if ctx.Err() != nil { // while its process ended
+		return nil, context.Cause(ctx)
+	}
+	log := r.log.With("agent", p.name, "instance", i.ID)
+	log.Info("an agent is parked: nobody has called it, and the next call starts it", "key",
+		"agents."+p.name+".idle_stop", "after", p.cfg.IdleStop)
+	select {
+	case <-called:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	began := time.Now()
+	peer, err := dial(ctx)
+	if err != nil {
+		now := route.Restarting
+		if r.draining() {
+			now = route.Stopped // it is not tried again
+		}
+		i.Down(now, err)
+		return nil, err
+	}
+	log.Info("an agent that was parked is back, since it was called", "after",
+		time.Since(began).Round(time.Millisecond))
+	return peer, nil
 }

@@ -34,6 +34,7 @@ func (r *Runtime) connect(ctx, base context.Context, d *deployment) (*route.Call
 	p := d.planned
 	sessions := route.NewPool(p.name, p.sessions())
 	r.limitSessions(p, sessions)
+	sessions.Forgets = p.cfg.IdleStop > 0
 	d.units = make([]unit, p.sessions())
 	starts := concpool.New().WithContext(ctx).WithCancelOnError().WithFirstError().WithMaxGoroutines(startsAtOnce)
 	for n, i := range sessions.Instances() {

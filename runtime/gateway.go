@@ -230,7 +230,11 @@ func (r *Runtime) subscribeResource(ctx context.Context, name, uri string) error
 	if !ok {
 		return nil
 	}
-	return r.mask(s.(*updates.Subscriptions).Add(ctx, uri))
+	add := func() error { return s.(*updates.Subscriptions).Add(ctx, uri) }
+	if c := r.dir.Find(name); c != nil && c.Shown.Forgets {
+		return r.mask(c.Shown.Awake(ctx, add))
+	}
+	return r.mask(add())
 }
 
 // forwardResourceUpdates passes what agents publish about their resources on to the clients of the

@@ -102,10 +102,12 @@ func (r *Runtime) togetherWith(p planned) (all []*deployment) {
 	return all
 }
 
-// wanted are the instances of an agent that nobody has stopped.
+// wanted are the instances of an agent that nobody has stopped, without those that are parked: they
+// have no state.
 func wanted(d *deployment) []int {
 	return slices.DeleteFunc(numbers(len(d.units)), func(n int) bool {
-		return d.callee.Shown.Instances()[n].Look().State == route.Stopped
+		state := d.callee.Shown.Instances()[n].Look().State
+		return state == route.Stopped || state == route.Idle
 	})
 }
 

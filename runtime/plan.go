@@ -173,6 +173,12 @@ func planAgent(cfg *project.Config, types agent.Types, name string) (*planned, e
 	p.info, p.requires = p.first.Host.Info(), p.first.Requires()
 	_, p.runner = a.(agent.Runner)
 	_, p.healther = a.(agent.Healther)
+	if p.runner && ac.IdleStop > 0 {
+		e := cfg.Errorf([]string{"agents", name, "idle_stop"},
+			"agents.%s.idle_stop: type %q has a Runner, which works without being called", name, ac.Type)
+		e.Hint = "remove it"
+		return p, e
+	}
 	if ac.Child() {
 		p.first = nil // what was asked is not what will run
 	}

@@ -37,6 +37,7 @@ type session struct {
 	since    time.Time         // when it came
 	came     bool              // the first attempt to start it has ended
 	failed   bool              // it has failed since it came last
+	parked   <-chan struct{}   // closed when it is called; nil: it is not parked
 
 	mu   sync.Mutex // one order at a time
 	over bool       // it was taken back
@@ -130,9 +131,13 @@ func (s *session) begin(ctx context.Context) error {
 func (s *session) up(ctx context.Context, peer communicator.Peer) {
 	s.peer, s.since = peer, time.Now()
 	s.pool.Learn(peer.Info())
+	subs := s.agent.subscriptions
+	if subs != nil && s.instance == s.pool.Instances()[0] {
+		subs.Use(peer)
+	}
 	s.instance.Up(peer)
 	s.r.refresh()
-	if subs := s.agent.subscriptions; subs != nil && s.instance == s.pool.Instances()[0] {
+	if subs != nil && s.instance == s.pool.Instances()[0] {
 		subs.MoveTo(ctx, peer, s.r.log)
 	}
 }
@@ -190,6 +195,12 @@ func (s *session) ended(ctx context.Context) error {
 	if !ok {
 		<-ctx.Done()
 		return nil
+	}
+	if after := s.agent.cfg.IdleStop; after > 0 {
+		may := func() bool { return s.r.mayPark(s.agent, s.pool, s.peer) }
+		if s.parked = s.instance.ParkWhenIdle(ctx, m.Done(), after, may); s.parked != nil {
+			return nil
+		}
 	}
 	select {
 	case <-m.Done():
@@ -297,21 +308,25 @@ func (s *session) reconnect(ctx context.Context) {
 	}
 }
 
-// shortSession is how long a session has to last for the next one to be made at once. After two in
-// a row that did not, the waits between them grow: a server may end each as soon as it has begun.
-const shortSession = 5 * time.Second
-
 // restart keeps a child process running: whenever it ends it is started again, as often as the
 // project file allows.
 func (s *session) restart(ctx context.Context) {
 	life := func(ctx context.Context) error {
 		for rest := backoff.New(s.agent.reconnectWaits()); s.peer == nil; {
-			if err := s.comeBack(ctx); err != nil && !s.awaitProgram(ctx, err) &&
+			if err := s.comeBack(ctx); err != nil && !s.r.awaitProgram(ctx, s.agent, s.instance, err) &&
 				!s.r.awaitRoom(ctx, s.instance, rest, err) {
 				return err
 			}
 		}
 		err := s.await(ctx)
+		for ; s.parked != nil; err = s.await(ctx) {
+			peer, failed := s.r.awaitCall(ctx, s.agent, s.instance, s.parked, s.dial)
+			if s.parked = nil; failed != nil {
+				s.failed = true
+				return failed
+			}
+			s.up(ctx, peer)
+		}
 		if s.r.draining() {
 			return nil // what has ended is not started again
 		}
@@ -332,18 +347,4 @@ func (s *session) restart(ctx context.Context) {
 		}
 		s.r.giveUp(s.agent, err)
 	}
-}
-
-// awaitProgram waits until a program is there that comeBack has not found. It reports whether it
-// is; else err has another reason, or ctx has ended.
-func (s *session) awaitProgram(ctx context.Context, err error) bool {
-	var e *supervise.NotYetError
-	if !errors.As(err, &e) || e.Until == nil {
-		return false
-	}
-	s.instance.DownUntil(route.Failed, err)
-	s.r.log.Warn("agent cannot start, it is tried again when its program is there", append(s.r.failure(err),
-		"agent", s.agent.name, "instance", s.instance.ID)...)
-	e.Until(ctx)
-	return ctx.Err() == nil
 }

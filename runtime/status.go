@@ -19,6 +19,7 @@ type State string
 const (
 	StateStarting   State = "starting"
 	StateReady      State = "ready"
+	StateIdle       State = "idle"       // parked, since nobody called it; the next call starts it
 	StateSuspect    State = "suspect"    // does not answer pings
 	StateRestarting State = "restarting" // or being reconnected
 	StateBackoff    State = "backoff"    // failed too often in a row; waits
@@ -241,7 +242,7 @@ func statusOf(c *route.Callee) AgentStatus {
 		}
 		if is.State == StateReady {
 			up++
-		} else if up == 0 {
+		} else if up == 0 && st.State != StateIdle {
 			st.State = is.State
 		}
 		st.Instances = append(st.Instances, is)

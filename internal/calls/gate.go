@@ -80,6 +80,15 @@ func (g *Gate) Shut() {
 	}
 }
 
+// ShutEmpty is Shut if no call is inside and the gate was open. It reports whether that was so.
+func (g *Gate) ShutEmpty() bool {
+	if !g.n.CompareAndSwap(0, gateShut) {
+		return false
+	}
+	g.signal()
+	return true
+}
+
 // Open lets calls in again. Nobody may wait for those that were inside.
 func (g *Gate) Open() {
 	g.mu.Lock()

@@ -148,8 +148,15 @@ func (r *agentRow) ready() (n int) {
 	return n
 }
 
-// trouble is how many instances are not ready.
-func (r *agentRow) trouble() int { return len(r.places) - r.ready() }
+// trouble is how many instances are not ready, nor parked.
+func (r *agentRow) trouble() (n int) {
+	for _, i := range r.places {
+		if i.State != runtime.StateReady && i.State != runtime.StateIdle {
+			n++
+		}
+	}
+	return n
+}
 
 // since is when the state of an instance last became what it is.
 func (r *agentRow) since() (last time.Time) {

@@ -86,6 +86,10 @@ type Agent struct {
 	// How long the server may say nothing until it is pinged. Left out: mcp.ping_interval. "off" is
 	// for one that minds: nobody notices then that it is frozen.
 	Ping time.Duration `yaml:"ping" off:"-1" only:"foreign"`
+	// After how long without a call the process is ended, at most a quarter later: its instance is
+	// "idle" then, its tools stay listed, and the next call or event starts it. Left out: never.
+	// Not for an agent with a Runner. See docs/operations.md.
+	IdleStop time.Duration `yaml:"idle_stop" only:"child"`
 	// Folders that the server may work on: the answer to its request roots/list.
 	Roots []string `yaml:"roots" only:"foreign"`
 	// How many instances run on this host, each in a process of its own if the agent has processes.

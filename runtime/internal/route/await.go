@@ -56,6 +56,9 @@ func (p *Pool) await(ctx context.Context, l *lane, c *agent.Call, ended communic
 		case open != nil:
 			return noPlace, p.refused(l, c, open)
 		default:
+			if p.wake() {
+				break
+			}
 			if patience == nil {
 				patience, until = time.NewTimer(l.ReadyWait), time.Now().Add(l.ReadyWait)
 				defer patience.Stop()
@@ -178,12 +181,15 @@ func (e waitedError) Is(target error) bool { return target == resilience.ErrWait
 // which need not have been noticed yet.
 func (p *Pool) coming(end time.Time, ended communicator.Peer) bool {
 	return slices.ContainsFunc(p.instances, func(i *Instance) bool {
+		shut := i.gate.IsShut() // before it looks: it may be parked at this moment
 		now := i.Look()
 		switch now.State {
+		case Idle:
+			return true
 		case Starting, Restarting, Backoff:
 			return now.Next.Before(end)
 		case Ready, Suspect:
-			return !i.gate.IsShut() && ended != nil && i.Session() == ended
+			return !shut && ended != nil && i.Session() == ended
 		}
 		return false
 	})

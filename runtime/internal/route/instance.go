@@ -19,6 +19,7 @@ type State string
 const (
 	Starting   State = "starting"
 	Ready      State = "ready"
+	Idle       State = "idle"       // parked, since nobody called it; the next call starts it
 	Suspect    State = "suspect"    // does not answer pings; gets no calls while another one is ready
 	Restarting State = "restarting" // or being reconnected
 	Backoff    State = "backoff"    // failed too often in a row; waits
@@ -38,6 +39,8 @@ type Condition struct {
 	Next time.Time
 	// Awaits says that it is tried again when something has changed that Err speaks of.
 	Awaits bool
+
+	woken bool // it was parked, and starts since it was called
 }
 
 // A HaltedError is why an instance is stopped that can be started again: somebody has stopped it.
@@ -60,12 +63,14 @@ type Instance struct {
 
 	gate     calls.Gate
 	suspect  atomic.Bool
+	parked   atomic.Bool
 	restarts atomic.Int64
 	served   atomic.Int64
 
 	mu      sync.Mutex
 	now     Condition
 	ending  bool                              // Stop was called
+	called  chan struct{}                     // closed when one that is parked is called
 	changed func()                            // of the pool
 	session atomic.Pointer[communicator.Peer] // nil: down
 }
@@ -113,6 +118,7 @@ var errSilent = errors.New("it does not answer pings")
 // become is called with mu held.
 func (i *Instance) become(now Condition) {
 	i.suspect.Store(now.State == Suspect)
+	i.parked.Store(now.State == Idle)
 	now.Since = i.now.Since
 	if now.State != i.now.State || now.Since.IsZero() {
 		now.Since = time.Now()

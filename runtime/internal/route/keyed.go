@@ -17,7 +17,7 @@ func (c *Callee) keyed(next agent.Caller) agent.Caller {
 		}
 		tied := *call
 		if p, ok := c.Route.(*Pool); ok && c.Trusted && (c.Alone == nil || c.Alone()) {
-			if _, s := p.byKey(&tied, nil); s != nil {
+			if _, s := p.byKey(&tied, nil); s != nil && !p.Forgets {
 				tied.Keeper = s.Info().Keeper
 			}
 		}

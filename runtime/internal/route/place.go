@@ -76,6 +76,7 @@ func (p *Pool) take(l *lane, n int, s communicator.Peer, free, given, within boo
 // suspect comes after all others.
 func (p *Pool) choose(l *lane, not communicator.Peer, free, within bool) (int, communicator.Peer) {
 	best, session := -1, communicator.Peer(nil)
+	parked := false
 	first := 0
 	if len(p.instances) > 1 {
 		first = int(p.turn.Add(1) % uint32(len(p.instances))) //nolint:gosec // there are few
@@ -84,6 +85,7 @@ func (p *Pool) choose(l *lane, not communicator.Peer, free, within bool) (int, c
 		n := (first + k) % len(p.instances)
 		i := p.instances[n]
 		s := i.session.Load()
+		parked = parked || i.parked.Load()
 		if s == nil || *s == not || i.drained(within) || !free && l.running[n].Load() >= int64(l.InFlight) ||
 			!l.breaker(n).Takes() {
 			continue
@@ -91,6 +93,9 @@ func (p *Pool) choose(l *lane, not communicator.Peer, free, within bool) (int, c
 		if best < 0 || i.before(p.instances[best]) {
 			best, session = n, *s
 		}
+	}
+	if parked && (best < 0 || p.instances[best].gate.InFlight() > 0) {
+		p.wake() // those that are up have enough to do
 	}
 	return best, session
 }

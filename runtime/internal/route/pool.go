@@ -29,6 +29,9 @@ type Pool struct {
 
 	dismissed atomic.Bool                  // no call waits any more
 	next      atomic.Pointer[agent.Caller] // takes the calls that find no place; nil: nobody does
+	// Forgets: its instances may be parked, and keep no results of calls with a key then. It is set
+	// before the first call.
+	Forgets bool
 
 	mu      sync.Mutex
 	changes chan struct{} // closed when an instance changes; nil: nobody waits for it
@@ -69,7 +72,11 @@ func (p *Pool) Info() agent.Info {
 		}
 	}
 	if k := p.known.Load(); k != nil {
-		return *k
+		info := *k
+		if p.Forgets {
+			info.Keeper = ""
+		}
+		return info
 	}
 	return agent.Info{Name: p.name}
 }
@@ -123,7 +130,7 @@ func (p *Pool) Down() error {
 	var first error
 	for _, i := range p.instances {
 		switch up, now := i.session.Load() != nil, i.Look(); {
-		case up && !i.gate.IsShut():
+		case up && !i.gate.IsShut(), now.State == Idle:
 			return nil
 		case first == nil || now.State == Starting:
 			first = now.why(p.name)
@@ -206,6 +213,9 @@ func (p *Pool) byKey(c *agent.Call, not communicator.Peer) (best int, session co
 
 // keeper is the generation that all instances which are up share, or empty.
 func (p *Pool) keeper(first string) string {
+	if p.Forgets {
+		return ""
+	}
 	for _, i := range p.instances {
 		if s := i.session.Load(); s == nil || (*s).Info().Keeper != first {
 			return ""

@@ -76,6 +76,21 @@ func (s *Subscriptions) Add(ctx context.Context, uri string) error {
 	return nil
 }
 
+// Any reports whether somebody wants to know.
+func (s *Subscriptions) Any() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.uris) > 0
+}
+
+// Use has the next subscriptions made with a fresh session.
+func (s *Subscriptions) Use(peer communicator.Peer) {
+	to, _ := peer.(subscriber)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.peer = to
+}
+
 // MoveTo makes all subscriptions again with a fresh session. ctx is the session's instance's.
 func (s *Subscriptions) MoveTo(ctx context.Context, peer communicator.Peer, log *slog.Logger) {
 	to, _ := peer.(subscriber)
