@@ -159,7 +159,11 @@ func TestWhatCannotBeBuilt(t *testing.T) {
 		return path
 	}
 	foreign := file("foreign.yaml", "project: f\nagents:\n  a: {command: [python3, a.py]}\n")
-	large := file("large.yaml", "project: l\npackage: .\nagents:\n  a: {type: a}\n"+strings.Repeat("# more\n", 20_000))
+	hello, err := filepath.Abs("../../../../examples/hello")
+	if err != nil {
+		t.Fatal(err)
+	}
+	large := file("large.yaml", "project: l\npackage: "+hello+"\nagents:\n  a: {type: a}\n"+strings.Repeat("# more\n", 20_000))
 	for want, args := range map[string][]string{
 		"say where the program goes: -o FILE":             {foreign},
 		"there is no Go program to build: openmas itself": {foreign, "-o", filepath.Join(dir, "x")},
