@@ -163,7 +163,8 @@ func TestWhatCannotBeBuilt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	large := file("large.yaml", "project: l\npackage: "+hello+"\nagents:\n  a: {type: a}\n"+strings.Repeat("# more\n", 20_000))
+	large := file("large.yaml", "project: l\npackage: "+hello+"\nagents:\n  a: {type: a}\n"+
+		strings.Repeat("# more\n", 20_000))
 	for want, args := range map[string][]string{
 		"say where the program goes: -o FILE":             {foreign},
 		"there is no Go program to build: openmas itself": {foreign, "-o", filepath.Join(dir, "x")},
