@@ -137,10 +137,14 @@ func (s *durableSubscription) consume(consumer jetstream.Consumer, waits *backof
 	}
 	defer s.drain(events)
 	for s.reserve(1) == 1 {
-		m, err := events.Next(jetstream.NextContext(s.stopped)) // asks for one event, and for no more
+		m, err := s.next(events)
 		if err != nil {
 			<-s.slots
 			return err
+		}
+		if m == nil {
+			<-s.slots
+			continue
 		}
 		waits.Reset()
 		if err := s.takeMore(consumer, s.take(m)); err != nil {
@@ -148,6 +152,18 @@ func (s *durableSubscription) consume(consumer jetstream.Consumer, waits *backof
 		}
 	}
 	return nil
+}
+
+// next asks for one event, and for no more. There may be none: then it looks anew whether the broker
+// lives. The client stops looking when it loses its connection, and it can miss that it is back.
+func (s *durableSubscription) next(events jetstream.MessagesContext) (jetstream.Msg, error) {
+	ctx, cancel := context.WithTimeout(s.stopped, pullExpiry)
+	defer cancel()
+	m, err := events.Next(jetstream.NextContext(ctx))
+	if err != nil && ctx.Err() != nil && s.stopped.Err() == nil {
+		return nil, nil
+	}
+	return m, err
 }
 
 // takeMore asks at once for the events that were waiting behind one, as many as have slots, until
@@ -199,15 +215,17 @@ func (s *durableSubscription) reserve(n uint64) (got int) {
 }
 
 // drain ends the iterator and returns the events that it still got to the broker, so that they go
-// elsewhere at once.
+// elsewhere at once. A broker that ends meanwhile may never answer: then they are redelivered later.
 func (s *durableSubscription) drain(events jetstream.MessagesContext) {
-	if !s.v.d.nc.IsConnected() { // a drain would wait for an answer
+	if !s.v.d.nc.IsConnected() {
 		events.Stop()
 		return
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
 	events.Drain()
 	for {
-		m, err := events.Next()
+		m, err := events.Next(jetstream.NextContext(ctx))
 		if err != nil {
 			return
 		}

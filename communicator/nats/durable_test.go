@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator/pubsub"
 	"github.com/openmas/openmas/internal/testkit"
@@ -318,5 +320,31 @@ func TestDurableStop(t *testing.T) {
 	}
 	if _, err := v.Subscribe("a", "t", nil); agent.CodeOf(err) != agent.CodeUnavailable {
 		t.Error(err)
+	}
+}
+
+// silent is an iterator whose broker has ended: there is no end of it, and no event.
+type silent struct {
+	jetstream.MessagesContext
+	drained bool
+}
+
+func (s *silent) Drain() { s.drained = true }
+
+func (s *silent) Next(opts ...jetstream.NextOpt) (jetstream.Msg, error) {
+	if len(opts) == 0 {
+		select {}
+	}
+	return nil, context.DeadlineExceeded
+}
+
+// A subscription does not wait for ever for a broker that ends while it returns its events.
+func TestDrainEndsWithoutAnAnswer(t *testing.T) {
+	v := durable(t, open(t, testBroker(t).options()), DurableOptions{})
+	s := &durableSubscription{durableHandler: durableHandler{v: v}}
+	s.stopped, s.stop = context.WithCancel(t.Context())
+	events := &silent{}
+	if s.drain(events); !events.drained {
+		t.Error("it was not drained")
 	}
 }
