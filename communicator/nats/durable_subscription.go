@@ -154,8 +154,9 @@ func (s *durableSubscription) consume(consumer jetstream.Consumer, waits *backof
 	return nil
 }
 
-// next asks for one event, and for no more. There may be none: then it looks anew whether the broker
-// lives. The client stops looking when it loses its connection, and it can miss that it is back.
+// next asks for one event, and for no more. There may be none: then it looks anew whether the
+// broker lives. The client stops looking when it loses its connection, and it can miss that it is
+// back.
 func (s *durableSubscription) next(events jetstream.MessagesContext) (jetstream.Msg, error) {
 	ctx, cancel := context.WithTimeout(s.stopped, pullExpiry)
 	defer cancel()
@@ -215,7 +216,8 @@ func (s *durableSubscription) reserve(n uint64) (got int) {
 }
 
 // drain ends the iterator and returns the events that it still got to the broker, so that they go
-// elsewhere at once. A broker that ends meanwhile may never answer: then they are redelivered later.
+// elsewhere at once. A broker that ends meanwhile may never answer: then they are redelivered
+// later.
 func (s *durableSubscription) drain(events jetstream.MessagesContext) {
 	if !s.v.d.nc.IsConnected() {
 		events.Stop()
