@@ -118,29 +118,41 @@ shows them; left out, it is all that have the agent. /N is one instance, as open
 	return c
 }
 
+// operable finds the processes of the project that run here and are meant. end is called when the
+// command is done with them.
+func (a *App) operable(ctx context.Context, file string, at place, lf *LogFlags) (of processes, end func(),
+	err error) {
+	log, err := a.Logger(lf)
+	if err != nil {
+		return nil, nil, err
+	}
+	all, err := running(ctx, file, log, a.Err)
+	if err != nil {
+		return nil, nil, err
+	}
+	end = func() { _ = all.close(ctx) } // what it said is known by then
+	if len(all) == 0 {
+		return nil, nil, fmt.Errorf("no process of %s runs on this machine: openmas run starts one", file)
+	}
+	if of, err = all.having(at); err != nil {
+		end()
+		return nil, nil, err
+	}
+	return of, end, nil
+}
+
 // operate does what verb says to an agent, or to everything when none is named, in the processes
 // that have it, one after the other.
 func (a *App) operate(ctx context.Context, verb string, at place, pf *ProjectFlags, lf *LogFlags, f *format) error {
-	log, err := a.Logger(lf)
-	if err != nil {
-		return err
-	}
 	file, err := pf.File()
 	if err != nil {
 		return err
 	}
-	all, err := running(ctx, file, log, a.Err)
+	of, end, err := a.operable(ctx, file, at, lf)
 	if err != nil {
 		return err
 	}
-	if len(all) == 0 {
-		return fmt.Errorf("no process of %s runs on this machine: openmas run starts one", file)
-	}
-	defer func() { _ = all.close(ctx) }() // the command is done
-	of, err := all.having(at)
-	if err != nil {
-		return err
-	}
+	defer end()
 	var done operated
 	for _, p := range of {
 		one := operatedProcess{PID: p.status.PID, Process: p.Process}

@@ -66,26 +66,15 @@ shows them; left out, it is all. A process that is not started from a terminal d
 // reload reloads processes one after the other. All are asked first, so that a bad file changes
 // nothing anywhere.
 func (a *App) reload(ctx context.Context, at place, dry bool, pf *ProjectFlags, lf *LogFlags, f *format) error {
-	log, err := a.Logger(lf)
-	if err != nil {
-		return err
-	}
 	file, err := pf.File()
 	if err != nil {
 		return err
 	}
-	all, err := running(ctx, file, log, a.Err)
+	of, end, err := a.operable(ctx, file, at, lf)
 	if err != nil {
 		return err
 	}
-	if len(all) == 0 {
-		return fmt.Errorf("no process of %s runs on this machine: openmas run starts one", file)
-	}
-	defer func() { _ = all.close(ctx) }() // the command is done
-	of, err := all.having(at)
-	if err != nil {
-		return err
-	}
+	defer end()
 	would, err := a.reloadAll(ctx, of, true)
 	if err != nil || dry {
 		return errors.Join(err, a.showReload(f, would, err))
