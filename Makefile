@@ -79,7 +79,7 @@ real: ## eight servers that people use, called by official clients through the g
 jaeger: ## a Jaeger on this machine for traces (built from its Go module once, which takes minutes)
 	@$(GO) run ./internal/interop/jaeger
 
-test-jaeger: ## one trace of the crew, a Python client and a Python server in a real Jaeger (UPDATE=1 writes it into docs/tracing.md)
+test-jaeger: ## one trace of the crew, a Python client and a Python server in a real Jaeger (UPDATE=1 writes it into docs/howto/tracing.md)
 	@$(GO) run ./internal/interop/run -jaeger $(if $(UPDATE),-update)
 
 cluster: SHELL := bash

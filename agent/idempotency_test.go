@@ -236,7 +236,7 @@ func TestKeysAreForgotten(t *testing.T) {
 func TestBoundsOfKeys(t *testing.T) {
 	if agent.KeyedFor != 10*time.Minute || agent.MaxKeyed != 65_536 || agent.MaxKeyedStrangers != 16_384 ||
 		agent.MaxKeyedBytes != 16<<20 || agent.MaxKey != 256 {
-		t.Error("docs/errors.md has other bounds")
+		t.Error("docs/reference/errors.md has other bounds")
 	}
 }
 

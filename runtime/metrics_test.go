@@ -99,7 +99,7 @@ func TestMetrics(t *testing.T) {
 	testkit.Eventually(t, "the session has been measured", func() bool {
 		return has(scrape(t, s, known), "mcp_server_session_duration_seconds_count 1 mcp-http")
 	})
-	page, err := os.ReadFile("../docs/metrics.md")
+	page, err := os.ReadFile("../docs/reference/metrics.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func TestMetrics(t *testing.T) {
 	for _, name := range asked {
 		isLabel := regexp.MustCompile(`[{,]` + name + `="`).MatchString(text)
 		if !isLabel && !strings.Contains(text, "\n"+name+"{") && !strings.Contains(text, "\n"+name+" ") {
-			t.Errorf("docs/metrics.md asks for %s, which is not there", name)
+			t.Errorf("docs/reference/metrics.md asks for %s, which is not there", name)
 		}
 	}
 	if t.Failed() {

@@ -10,7 +10,7 @@
 // A message is a NATS message: the subject as it is, the metadata as headers with case-exact names,
 // the payload as data. The message's UUID is the header uuid, left out when it equals the header
 // ref or id. A call's NATS reply subject is an inbox of its process, on which the server reports
-// that there are no responders. Besides the subjects of docs/wire.md there are
+// that there are no responders. Besides the subjects of docs/reference/wire.md there are
 //
 //	om.1.<project>.inbox.>                 inboxes of the library, for answers of the server
 //	om.1.<project>.durable.<topic>         durable events, in the stream om-<project>-events

@@ -15,5 +15,5 @@
 // a call sends heartbeats until its reply. A caller that misses them returns outcome_unknown, since
 // the call may have run.
 //
-// What crosses the broker is documented in docs/wire.md.
+// What crosses the broker is documented in docs/reference/wire.md.
 package pubsub

@@ -40,7 +40,7 @@ const MaxMetadata = 16 << 10
 
 const metaPrefix = "meta-"
 
-// A Frame is a message as docs/wire.md describes it. Fields that are zero are not sent.
+// A Frame is a message as docs/reference/wire.md describes it. Fields that are zero are not sent.
 type Frame struct {
 	Kind, Ref, ReplyTo       string
 	Op, Agent, Name, ID      string

@@ -293,7 +293,7 @@ func TestChecklist45(t *testing.T) { // minimal standalone examples of a server 
 }
 
 func TestChecklist46(t *testing.T) { // the docs list what is supported, and how that is tested
-	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "mcp.md"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "reference", "mcp.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +305,7 @@ func TestChecklist46(t *testing.T) { // the docs list what is supported, and how
 	}
 	for _, w := range want {
 		if !strings.Contains(string(text), w) {
-			t.Errorf("docs/mcp.md does not say %s", w)
+			t.Errorf("docs/reference/mcp.md does not say %s", w)
 		}
 	}
 }

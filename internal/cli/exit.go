@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// The exit codes of every command, as docs/cli.md has them.
+// The exit codes of every command, as docs/reference/cli.md has them.
 const (
 	exitOK      = 0   // all is well; a run ended in order
 	exitFailed  = 1   // something failed: a call, a build, a critical agent

@@ -7,7 +7,7 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// docs/errors.md has every code, and no other.
+// docs/reference/errors.md has every code, and no other.
 func TestErrorCodes(t *testing.T) {
 	var documented []agent.Code
 	for _, cells := range rows(t, "errors.md") {

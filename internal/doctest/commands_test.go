@@ -12,15 +12,15 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the help of the commands into docs/cli.md anew")
+var update = flag.Bool("update", false, "write the help of the commands into docs/reference/cli.md anew")
 
-// A help block of docs/cli.md: the words of its command are the second group.
+// A help block of docs/reference/cli.md: the words of its command are the second group.
 var help = regexp.MustCompile("(?s)(```console\\n\\$ openmas ((?:[a-z-]+ )*)--help\\n)(.*?)(\\n```)")
 
-// docs/cli.md shows the help of every command and of no other. This writes it:
+// docs/reference/cli.md shows the help of every command and of no other. This writes it:
 // go test ./internal/doctest -run Commands -update
 func TestCommandsAreDocumented(t *testing.T) {
-	path := filepath.Join(root, "docs", "cli.md")
+	path := filepath.Join(root, "docs", "reference", "cli.md")
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -38,14 +38,14 @@ func TestCommandsAreDocumented(t *testing.T) {
 		shown[command] = true
 		switch now, known := helps[command]; {
 		case !known:
-			t.Errorf("docs/cli.md shows the help of %q, which is no command", command)
+			t.Errorf("docs/reference/cli.md shows the help of %q, which is no command", command)
 		case string(m[3]) != now:
-			t.Errorf("docs/cli.md does not show the help of %q as it is; -update writes it", command)
+			t.Errorf("docs/reference/cli.md does not show the help of %q as it is; -update writes it", command)
 		}
 	}
 	for command := range helps {
 		if !shown[command] {
-			t.Errorf("docs/cli.md does not show the help of %q; -update adds it", command)
+			t.Errorf("docs/reference/cli.md does not show the help of %q; -update adds it", command)
 		}
 	}
 	if len(helps) < 10 {

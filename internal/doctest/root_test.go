@@ -45,7 +45,7 @@ var row = regexp.MustCompile(`(?m)^\| (.+) \|$`)
 func rows(t *testing.T, document string) [][]string {
 	t.Helper()
 	var out [][]string
-	for _, m := range row.FindAllStringSubmatch(read(t, "docs/"+document), -1) {
+	for _, m := range row.FindAllStringSubmatch(read(t, "docs/reference/"+document), -1) {
 		if cells := strings.Split(m[1], " | "); strings.HasPrefix(cells[0], "`") {
 			cells[0] = strings.Trim(cells[0], "`")
 			out = append(out, cells)

@@ -17,7 +17,7 @@ import (
 	"github.com/openmas/openmas/internal/interop/toolbox"
 )
 
-var update = flag.Bool("update", false, "write the trace that the test of Jaeger sees into docs/tracing.md")
+var update = flag.Bool("update", false, "write the trace that the test of Jaeger sees into docs/howto/tracing.md")
 
 // crew is the review crew, over each communicator, with a program in Python beside it.
 const crew = `project: review-crew
@@ -237,7 +237,7 @@ func fetchTrace(t *testing.T, query, id string) *jaegerTrace {
 // checkDocs compares the tree with the one in the documentation, or writes it there.
 func (t *jaegerTrace) checkDocs(test *testing.T) {
 	test.Helper()
-	const file, begin, end = "../../docs/tracing.md", "<!-- the trace of a review -->\n```text\n", "\n```\n"
+	const file, begin, end = "../../docs/howto/tracing.md", "<!-- the trace of a review -->\n```text\n", "\n```\n"
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		test.Fatal(err)

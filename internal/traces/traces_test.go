@@ -15,7 +15,7 @@ var began = time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)
 
 func at(ms int) time.Time { return began.Add(time.Duration(ms) * time.Millisecond) }
 
-// spanOf makes one of a call; the trace is in docs/tracing.md.
+// spanOf makes one of a call; the trace is in docs/howto/tracing.md.
 func spanOf(id, parent, service, name string, kind, from, to int, attrs ...any) Span {
 	s := Span{TraceID: "4bf92f3577b34da6a3ce929d0e0e4736", ID: id, Parent: parent, Name: name, Kind: kind,
 		Start: at(from), End: at(to), Resource: map[string]any{"service.name": service}, Attributes: map[string]any{}}
@@ -55,13 +55,13 @@ func TestShow(t *testing.T) {
 	if err := Show(&b, &group[0]); err != nil {
 		t.Fatal(err)
 	}
-	doc, err := os.ReadFile("../../docs/tracing.md")
+	doc, err := os.ReadFile("../../docs/howto/tracing.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rows, _ := strings.Cut(b.String(), "\n") // the first has the time of a place
 	if rows = strings.TrimSpace(rows); !strings.Contains(string(doc), rows) {
-		t.Errorf("docs/tracing.md does not have this:\n%s", b.String())
+		t.Errorf("docs/howto/tracing.md does not have this:\n%s", b.String())
 	}
 }
 

@@ -46,7 +46,7 @@ type Agent struct {
 	Command []string `yaml:"command"`
 	// An MCP server elsewhere, http or https, without user and password.
 	URL string `yaml:"url"`
-	// How the agent is reached: see docs/communicators.md. Left out: "local" for a type,
+	// How the agent is reached: see docs/reference/communicators.md. Left out: "local" for a type,
 	// "mcp-stdio" for a command, "mcp-sse" for a url whose path ends in /sse, "mcp-http" for any
 	// other url.
 	Communicator string `yaml:"communicator" oneof:"local pubsub mcp-stdio mcp-sse mcp-http"`
@@ -88,7 +88,7 @@ type Agent struct {
 	Ping time.Duration `yaml:"ping" off:"-1" only:"foreign"`
 	// After how long without a call the process is ended, at most a quarter later: its instance is
 	// "idle" then, its tools stay listed, and the next call or event starts it. Left out: never.
-	// Not for an agent with a Runner. See docs/operations.md.
+	// Not for an agent with a Runner. See docs/howto/operations.md.
 	IdleStop time.Duration `yaml:"idle_stop" only:"child"`
 	// Folders that the server may work on: the answer to its request roots/list.
 	Roots []string `yaml:"roots" only:"foreign"`

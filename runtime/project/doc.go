@@ -11,9 +11,9 @@
 // A key is declared once, by the struct field that holds it: its type, and in tags its name, its
 // default, its bounds, whether it can be off, and for which agents it is. The first paragraph of
 // its comment says what it means. Decoding, checks, defaults, Print, the schema and the tables in
-// docs/project-file.md follow from that; go test ./runtime/project -update writes the last two
-// anew. What keys demand of each other stands in the validator's methods: beside the struct where
-// they are of one section, else in validate.go.
+// docs/reference/project-file.md follow from that; go test ./runtime/project -update writes the
+// last two anew. What keys demand of each other stands in the validator's methods: beside the
+// struct where they are of one section, else in validate.go.
 //
 //	yaml.go, set.go   what was written becomes nested maps of leaves, which know their places
 //	tree.go           the layers are laid over each other

@@ -12,8 +12,8 @@ import (
 //	// Instances on this host.
 //	Replicas int `yaml:"replicas" default:"1" min:"1" max:"1024" only:"hosted"`
 //
-// The comment's first paragraph is what docs/project-file.md and the JSON schema say of it. The
-// tags are:
+// The comment's first paragraph is what docs/reference/project-file.md and the JSON schema say of
+// it. The tags are:
 //
 //	yaml      its name; ",inline" for the keys of a struct that stand among those around it
 //	default   what it is when nobody says anything

@@ -48,7 +48,7 @@ type Budget struct {
 // DefaultMaxInFlight is [Policy.MaxInFlight] of an agent that is not called in its own process.
 const DefaultMaxInFlight = 64
 
-// Breaker is a circuit breaker: see docs/errors.md for what counts as a failure.
+// Breaker is a circuit breaker: see docs/reference/errors.md for what counts as a failure.
 type Breaker struct {
 	// The part of the calls of a tool at an instance that have to fail, within the window.
 	Ratio float64 `yaml:"ratio" default:"0.5" min:"0.01" max:"1"`
@@ -65,8 +65,8 @@ type Breaker struct {
 
 // Retry is exponential backoff with full jitter.
 type Retry struct {
-	// How often a call is made, the first attempt included. See docs/errors.md for what is
-	// repeated.
+	// How often a call is made, the first attempt included. See docs/reference/errors.md for what
+	// is repeated.
 	Attempts int `yaml:"attempts" default:"3" min:"1" max:"100" off:"1"`
 	// Longest wait before the second attempt. The wait is random, up to this.
 	Initial time.Duration `yaml:"initial" default:"100ms"`

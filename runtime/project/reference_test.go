@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	referencePath = "../../docs/project-file.md"
+	referencePath = "../../docs/reference/project-file.md"
 	schemaPath    = "../../configs/project.schema.json"
 )
 
@@ -80,7 +80,7 @@ func sentences(t *testing.T) map[string]string {
 
 var (
 	quoted  = regexp.MustCompile(`"([^"]+)"`)
-	docFile = regexp.MustCompile(`docs/(\w+)\.md`)
+	docFile = regexp.MustCompile(`docs/(\w+)/([\w-]+)\.md`)
 )
 
 func (e entry) defaultText() string {
@@ -92,7 +92,7 @@ func (e entry) defaultText() string {
 
 // meaning is the sentence, and the rest of the declaration.
 func (e entry) meaning() string {
-	s := quoted.ReplaceAllString(docFile.ReplaceAllString(e.sentence, "[$1]($1.md)"), "`$1`")
+	s := quoted.ReplaceAllString(docFile.ReplaceAllString(e.sentence, "[$2](../$1/$2.md)"), "`$1`")
 	var more []string
 	switch {
 	case e.min.IsValid() && e.max.IsValid():
@@ -123,7 +123,7 @@ func (e entry) row() string {
 // A table stands between a comment that names its keys and an empty line.
 var table = regexp.MustCompile(`(?m)(<!-- keys: (.*) -->\n\n)(?:\|.*\n)*`)
 
-// TestReference: docs/project-file.md has every key, with the text of its declaration. go
+// TestReference: docs/reference/project-file.md has every key, with the text of its declaration. go
 // test ./runtime/project -run Reference -update writes it.
 func TestReference(t *testing.T) {
 	all := entries(t, sentences(t), "", reflect.TypeFor[Config]())

@@ -95,7 +95,7 @@ func traces(endpoint, key string) func(context.Context) finding {
 			err = dial(ctx, addr)
 		}
 		if err != nil {
-			return without("start a receiver of OTLP there (docs/tracing.md), or take "+key+" away",
+			return without("start a receiver of OTLP there (docs/howto/tracing.md), or take "+key+" away",
 				"no receiver answers: %v; spans are lost", err)
 		}
 		return found("a receiver answers at %s", addr)

@@ -2,7 +2,7 @@ package explain
 
 import "github.com/openmas/openmas/agent"
 
-// A code is what docs/errors.md says of an error code.
+// A code is what docs/reference/errors.md says of an error code.
 type code struct {
 	code                agent.Code
 	means, again, doNow string

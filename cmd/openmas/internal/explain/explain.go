@@ -52,7 +52,7 @@ func explain(w io.Writer, word string) error {
 	}
 	hint := nearest.Meant(word, others)
 	if hint == "" {
-		hint = "; openmas validate --schema lists the keys, and docs/errors.md the codes"
+		hint = "; openmas validate --schema lists the keys, and docs/reference/errors.md the codes"
 	}
 	return cli.Usage(fmt.Errorf("%q is no error code and no key of the project file%s", word, hint))
 }
@@ -105,7 +105,7 @@ var link = regexp.MustCompile(`\[([^\]]+)\]\([^)]*\)`)
 func plain(s string) string { return strings.ReplaceAll(link.ReplaceAllString(s, "$1"), "`", "") }
 
 func showCode(w io.Writer, c code) error {
-	_, err := fmt.Fprintf(w, "%s: %s\n  made again: %s\n  what to do: %s\n  more: docs/errors.md\n", c.code,
+	_, err := fmt.Fprintf(w, "%s: %s\n  made again: %s\n  what to do: %s\n  more: docs/reference/errors.md\n", c.code,
 		plain(c.means), plain(c.again), plain(c.doNow))
 	return err
 }

@@ -27,7 +27,7 @@ func TestExplain(t *testing.T) {
 		"unavailable": `unavailable: the callee cannot be reached, or takes no calls now
   made again: if the call did not run, or is repeatable
   what to do: openmas status says which instance is not up, and why
-  more: docs/errors.md
+  more: docs/reference/errors.md
 `,
 		"agents.search.timeout": `agents.NAME.timeout
   type     duration, with a unit: "300ms", "3s", "5m"
@@ -92,9 +92,9 @@ func TestEveryKeyIsExplained(t *testing.T) {
 	}
 }
 
-// docs/errors.md shows what explain says of every code, and explain knows every one.
+// docs/reference/errors.md shows what explain says of every code, and explain knows every one.
 func TestCodesAreDocumented(t *testing.T) {
-	text, err := os.ReadFile("../../../../docs/errors.md")
+	text, err := os.ReadFile("../../../../docs/reference/errors.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestCodesAreDocumented(t *testing.T) {
 		known = append(known, c.code)
 		row := "| `" + string(c.code) + "` | " + c.means + " | " + c.again + " | " + c.doNow + " |\n"
 		if !strings.Contains(string(text), row) {
-			t.Errorf("docs/errors.md does not have the row\n%s", row)
+			t.Errorf("docs/reference/errors.md does not have the row\n%s", row)
 		}
 	}
 	if len(known) != len(agent.Codes()) {
