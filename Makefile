@@ -86,7 +86,7 @@ cluster: SHELL := bash
 cluster: .SHELLFLAGS := -o pipefail -c
 cluster: ## what the processes of a project promise each other, with figures: kills, takeovers, 10,000 calls, one project four ways
 	@$(GO) test -count=1 -v -timeout 10m -run 'ThreeProcesses|CalleesProcess|BrokersOwner|ABroker|WrongCredentials|TestDurableEvents|InACluster|SlowAgent|TestCluster|OwnerIsKilled|CalleeIsKilled|ProjectsAreApart' \
-	  ./examples/review ./internal/cli ./communicator/nats | grep -v '^=== '
+	  ./examples/06-review-crew ./internal/cli ./communicator/nats | grep -v '^=== '
 
 # One row alone: make chaos ROWS=child-kill. What a change has to pass: make chaos CHAOS='-short -slack 10'.
 chaos: ## what callers notice when things are killed, stopped, cut and flooded, with a ledger (ROWS=REGEXP, CHAOS='-n 10 -json -list')

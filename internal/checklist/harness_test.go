@@ -279,12 +279,12 @@ func TestChecklist45(t *testing.T) { // minimal standalone examples of a server 
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	bin := filepath.Join(t.TempDir(), "hello"+map[bool]string{true: ".exe"}[goruntime.GOOS == "windows"])
-	build := exec.CommandContext(ctx, mcptest.Require(t, "go"), "build", "-o", bin, "../../examples/hello")
+	build := exec.CommandContext(ctx, mcptest.Require(t, "go"), "build", "-o", bin, "../../examples/01-hello")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	s := start(t, mcptest.Options{Command: []string{bin, "run", "--listen", "127.0.0.1:0", "openmas.yaml"},
-		Dir: "../../examples/hello", Transport: mcp.SSE,
+		Dir: "../../examples/01-hello", Transport: mcp.SSE,
 		Args: []string{"--set", "state=" + t.TempDir()}})
 	client := exec.CommandContext(ctx, bin, "call", "host.welcome", "name=Ada", "--url", s.URL())
 	if out, err := client.CombinedOutput(); err != nil || !strings.Contains(string(out), "Ada") {

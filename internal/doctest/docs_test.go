@@ -39,12 +39,12 @@ func TestDocs(t *testing.T) {
 }
 
 func testBrokenBlocks(t *testing.T, c *docChecker) {
-	const hello = "package: examples/hello\nagents:\n  greeter: {type: greeter}\n"
+	const hello = "package: examples/01-hello\nagents:\n  greeter: {type: greeter}\n"
 	tests := map[string]struct{ text, want string }{
 		"fine": {"# Hi\n```text\nanything\n```\n\n```yaml\n" + hello + "```\n\n```yaml\ndefaults: {timeout: " +
 			"3s}\n```\n\n```console\n$ openmas version\nopenmas ...\n```\n" +
 			"\n```console\n$ openmas run " +
-			"examples/hello/openmas.yaml\n...\nSSE_SERVER_URL=http://127.0.0.1:8765\n^C\n...\n...INFO  stopped...\n```\n",
+			"examples/01-hello/openmas.yaml\n...\nSSE_SERVER_URL=http://127.0.0.1:8765\n^C\n...\n...INFO  stopped...\n```\n",
 			""},
 		"go that does not compile": {"```go\npackage main\n\nfunc main() { undefined() }\n```\n", "doc.md:1: "},
 		"go that vet objects to": {"```go\npackage main\n\nimport \"fmt\"\n\nfunc main() { fmt.Printf(\"%d\", " +

@@ -20,14 +20,14 @@ func TestReadme(t *testing.T) {
 
 // The examples are to be read: hello in a minute, each agent of the review crew on two screens.
 func TestExamplesAreShort(t *testing.T) {
-	most := map[string]int{"hello/main.go": 40, "hello/openmas.yaml": 10}
+	most := map[string]int{"01-hello/main.go": 40, "01-hello/openmas.yaml": 10}
 	for _, name := range []string{"collector", "complexity", "linter", "historian", "editor"} {
-		most["review/"+name+".go"] = 120
+		most["06-review-crew/"+name+".go"] = 120
 	}
 	for name, limit := range most {
 		n := 0
 		for line := range strings.Lines(read(t, "examples/"+name)) {
-			if strings.TrimSpace(line) != "" || strings.HasPrefix(name, "review") {
+			if strings.TrimSpace(line) != "" || strings.HasPrefix(name, "06-review-crew/") {
 				n++
 			}
 		}

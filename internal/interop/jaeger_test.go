@@ -86,7 +86,7 @@ func TestJaeger(t *testing.T) {
 	<-jaeger.done
 }
 
-var review = program("../../examples/review")
+var review = program("../../examples/06-review-crew")
 
 func absolute(t *testing.T, path string) string {
 	t.Helper()

@@ -101,7 +101,7 @@ func TestTheProgramIsTheProject(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a program")
 	}
-	hello, err := filepath.Abs("../../../../examples/hello")
+	hello, err := filepath.Abs("../../../../examples/01-hello")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestWhatCannotBeBuilt(t *testing.T) {
 		return path
 	}
 	foreign := file("foreign.yaml", "project: f\nagents:\n  a: {command: [python3, a.py]}\n")
-	hello, err := filepath.Abs("../../../../examples/hello")
+	hello, err := filepath.Abs("../../../../examples/01-hello")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-// Hello: two agents, one calls the other. Run it: openmas run examples/hello/openmas.yaml
+// Hello: two agents, one calls the other. Run it: openmas run examples/01-hello/openmas.yaml
 package main
 
 import (
