@@ -23,6 +23,7 @@ const module = "github.com/openmas/openmas"
 var ranks = map[string]int{
 	"agent":                         1,
 	"internal/backoff":              1,
+	"internal/cgroup":               2,
 	"internal/guard":                2,
 	"internal/nearest":              0,
 	"internal/stack":                0,

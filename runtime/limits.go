@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/cgroup"
 	"github.com/openmas/openmas/mcp/server"
-	"github.com/openmas/openmas/runtime/internal/cgroup"
 	"github.com/openmas/openmas/runtime/internal/descriptors"
 	"github.com/openmas/openmas/runtime/internal/resilience"
 	"github.com/openmas/openmas/runtime/internal/route"

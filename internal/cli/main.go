@@ -3,11 +3,14 @@ package cli
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
+	"github.com/openmas/openmas/internal/cgroup"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime"
 )
@@ -23,6 +26,7 @@ func Main(p Program) int {
 	}
 	ctx, stop := signals(context.Background(), p.hangups)
 	defer stop()
+	boundMemory()
 	out := os.Stdout
 	if os.Getenv(runtime.ChildVar) == "" {
 		return Run(ctx, p, os.Args[1:], Streams{In: os.Stdin, Out: out, Err: os.Stderr})
@@ -35,6 +39,15 @@ func Main(p Program) int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// boundMemory has the garbage collector do its best to keep the process within nine tenths of what
+// its control group allows: beyond the limit, the kernel kills it. A tenth is left for what the
+// collector does not count. GOMEMLIMIT goes before.
+func boundMemory() {
+	if limit := cgroup.Memory(); limit < math.MaxInt64 && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(limit / 10 * 9)
+	}
 }
 
 // abortTime is how long the process stays after the second signal, for what its programs have
