@@ -2,32 +2,9 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"github.com/openmas/openmas/agent"
 )
-
-// Assistant answers questions. A model says which tools of the other agents to call.
-type Assistant struct {
-	Model        Model    `json:"model"`
-	Instructions string   `json:"instructions"`
-	Agents       []string `json:"agents"` // whose tools the model may call; empty: all
-	Budget       Budget   `json:"budget"`
-
-	script *server // stands for the model where no base_url is given
-}
-
-// Budget is what one question may cost at most.
-type Budget struct {
-	ModelCalls int `json:"model_calls"`
-	ToolCalls  int `json:"tool_calls"`
-	Tokens     int `json:"tokens"`
-}
-
-// Question is what the assistant is asked.
-type Question struct {
-	Question string `json:"question" jsonschema:"what to find out or to do"`
-}
 
 // NewAssistant is an assistant with the defaults of the project file.
 func NewAssistant() *Assistant {
@@ -65,10 +42,4 @@ func (a *Assistant) Close(ctx context.Context) error {
 		return nil
 	}
 	return a.script.close(ctx)
-}
-
-// overBudget is the error of a question that costs too much.
-func overBudget(key string, most int) error {
-	return agent.Errorf(agent.CodeResourceExhausted, "the question needs more than its budget of %d %s; "+
-		"config.budget.%s of the agent changes it", most, strings.ReplaceAll(key, "_", " "), key)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -33,46 +32,6 @@ type Model struct {
 	client *http.Client
 }
 
-// A message is a turn of the conversation.
-type message struct {
-	Role       string     `json:"role"`
-	Content    string     `json:"content"`
-	ToolCalls  []toolCall `json:"tool_calls,omitempty"`
-	ToolCallID string     `json:"tool_call_id,omitempty"`
-}
-
-// A toolCall is what the model wants called. The arguments are JSON in a text, if the model made no
-// mistake.
-type toolCall struct {
-	ID       string `json:"id"`
-	Type     string `json:"type"`
-	Function struct {
-		Name      string `json:"name"`
-		Arguments string `json:"arguments"`
-	} `json:"function"`
-}
-
-// A toolSpec shows a tool to the model.
-type toolSpec struct {
-	Type     string `json:"type"`
-	Function struct {
-		Name        string          `json:"name"`
-		Description string          `json:"description,omitempty"`
-		Parameters  json.RawMessage `json:"parameters"`
-	} `json:"function"`
-}
-
-// A chatRequest is the body of a request to chat/completions.
-type chatRequest struct {
-	Model         string     `json:"model"`
-	Messages      []message  `json:"messages"`
-	Tools         []toolSpec `json:"tools,omitempty"`
-	Stream        bool       `json:"stream"`
-	StreamOptions struct {
-		IncludeUsage bool `json:"include_usage"`
-	} `json:"stream_options"`
-}
-
 // open checks the settings.
 func (m *Model) open() error {
 	u, err := url.Parse(m.BaseURL)
@@ -93,21 +52,15 @@ func (m *Model) open() error {
 }
 
 // chat has the model take its next turn. say gets its words as they come. It may use limit tokens.
-func (m *Model) chat(ctx context.Context, messages []message, tools []tool, limit int,
+func (m *Model) chat(ctx context.Context, messages []message, tools []toolSpec, limit int,
 	say func(string)) (a answer, err error) {
-	ctx, span := m.span(ctx, messages)
+	ctx, span := beginChat(ctx, m.BaseURL, m.Name, m.Record, messages)
 	defer func() {
 		err = m.withoutKey(err)
 		span.end(a, err)
 	}()
-	request := chatRequest{Model: m.Name, Messages: messages, Stream: true}
+	request := chatRequest{Model: m.Name, Messages: messages, Tools: tools, Stream: true}
 	request.StreamOptions.IncludeUsage = true
-	for _, t := range tools {
-		spec := toolSpec{Type: "function"}
-		spec.Function.Name, spec.Function.Description, spec.Function.Parameters = t.name, t.info.Description,
-			t.info.InputSchema
-		request.Tools = append(request.Tools, spec)
-	}
 	body, err := json.Marshal(request)
 	if err != nil {
 		return a, agent.Errorf(agent.CodeInternal, "encode the request to the model: %w", err)
@@ -232,10 +185,4 @@ func retryAfter(text string) time.Duration {
 		return max(time.Until(at), 0)
 	}
 	return 0
-}
-
-// broken is the error of a stream that is not what it should be.
-func broken(format string, args ...any) error {
-	return agent.Errorf(agent.CodeUnavailable, "the answer of the model server is broken: %w",
-		fmt.Errorf(format, args...))
 }

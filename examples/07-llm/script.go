@@ -51,7 +51,7 @@ func parseScript(raw []byte) (s script, err error) {
 // real models do.
 func (s script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var in chatRequest
-	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxStream)).Decode(&in)
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&in)
 	if err != nil || len(in.Messages) == 0 {
 		http.Error(w, `{"error":{"message":"no request to chat/completions"}}`, http.StatusBadRequest)
 		return

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -14,7 +15,6 @@ import (
 // What a model server may send at most for one answer.
 const (
 	maxLine      = 256 << 10
-	maxStream    = 8 << 20
 	maxToolCalls = 32
 )
 
@@ -26,39 +26,11 @@ type answer struct {
 	counted           bool // by the server
 }
 
-// A chunk is one event of the stream.
-type chunk struct {
-	ID      string `json:"id"`
-	Model   string `json:"model"`
-	Choices []struct {
-		Delta struct {
-			Content   string      `json:"content"`
-			ToolCalls []toolDelta `json:"tool_calls"`
-		} `json:"delta"`
-		FinishReason string `json:"finish_reason"`
-	} `json:"choices"`
-	Usage *struct {
-		In  int `json:"prompt_tokens"`
-		Out int `json:"completion_tokens"`
-	} `json:"usage"`
-	Error json.RawMessage `json:"error"`
-}
-
-// A toolDelta is a piece of a call.
-type toolDelta struct {
-	Index    int    `json:"index"`
-	ID       string `json:"id"`
-	Function struct {
-		Name      string `json:"name"`
-		Arguments string `json:"arguments"`
-	} `json:"function"`
-}
-
 // read reads a stream of server-sent events to its end, or until the answer has limit tokens. say
 // gets the text as it comes.
 func (a *answer) read(r io.Reader, limit int, say func(string)) error {
 	a.Role = "assistant"
-	bounded := &io.LimitedReader{R: r, N: maxStream}
+	bounded := &io.LimitedReader{R: r, N: maxBody}
 	lines := bufio.NewScanner(bounded)
 	lines.Buffer(make([]byte, 0, 4<<10), maxLine)
 	for lines.Scan() {
@@ -86,7 +58,7 @@ func (a *answer) read(r io.Reader, limit int, say func(string)) error {
 	case err != nil:
 		return broken("%w", err)
 	case bounded.N <= 0:
-		return broken("it has more than %d bytes", maxStream)
+		return broken("it has more than %d bytes", maxBody)
 	case a.finish == "":
 		return broken("it ends in the middle")
 	}
@@ -166,4 +138,10 @@ func (a *answer) complete() error {
 		}
 	}
 	return nil
+}
+
+// broken is the error of a stream that is not what it should be.
+func broken(format string, args ...any) error {
+	return agent.Errorf(agent.CodeUnavailable, "the answer of the model server is broken: %w",
+		fmt.Errorf(format, args...))
 }

@@ -12,10 +12,9 @@ import (
 )
 
 const (
-	maxResult   = 32 << 10 // bytes of a tool's result that the model reads
-	maxApproved = 4 << 10  // bytes of arguments that a person can be asked about
-	maxShown    = 200      // bytes of a tool's arguments that the caller is told about
-	pieceSize   = 60       // bytes of a sentence that are handed on before its end
+	maxResult = 32 << 10 // bytes of a tool's result that the model reads
+	maxShown  = 200      // bytes of a tool's arguments that the caller is told about
+	pieceSize = 60       // bytes of a sentence that are handed on before its end
 )
 
 // visible is JSON on one line, in which nothing is invisible or turns the text around it.

@@ -30,15 +30,16 @@ type chatSpan struct {
 	record bool
 }
 
-// span begins the span of a turn.
-func (m *Model) span(ctx context.Context, messages []message) (context.Context, *chatSpan) {
+// beginChat begins the span of a turn. record: with what the model is asked and answers.
+func beginChat(ctx context.Context, baseURL, model string, record bool, messages []message) (context.Context,
+	*chatSpan) {
 	attrs := []attribute.KeyValue{
 		attribute.String("gen_ai.operation.name", "chat"),
 		attribute.String("gen_ai.provider.name", "openai"), // the protocol; the server may be anybody's
-		attribute.String("gen_ai.request.model", m.Name),
+		attribute.String("gen_ai.request.model", model),
 		attribute.Bool("gen_ai.request.stream", true),
 	}
-	if u, err := url.Parse(m.BaseURL); err == nil {
+	if u, err := url.Parse(baseURL); err == nil {
 		attrs = append(attrs, attribute.String("server.address", u.Hostname()))
 		port, err := strconv.Atoi(u.Port())
 		if err != nil {
@@ -46,9 +47,9 @@ func (m *Model) span(ctx context.Context, messages []message) (context.Context, 
 		}
 		attrs = append(attrs, attribute.Int("server.port", port))
 	}
-	ctx, span := tracer(ctx).Start(ctx, "chat "+m.Name, trace.WithSpanKind(trace.SpanKindClient),
+	ctx, span := tracer(ctx).Start(ctx, "chat "+model, trace.WithSpanKind(trace.SpanKindClient),
 		trace.WithAttributes(attrs...))
-	s := &chatSpan{Span: span, began: time.Now(), record: m.Record && span.IsRecording()}
+	s := &chatSpan{Span: span, began: time.Now(), record: record && span.IsRecording()}
 	if s.record {
 		s.content("gen_ai.input.messages", messages, "")
 	}
