@@ -83,6 +83,9 @@ func (p *plan) write(out io.Writer) error {
 		for _, name := range []string{"main.go", "main_test.go"} {
 			files[filepath.Join(p.agents, name)] = p.template.name + "/" + name
 		}
+		for _, name := range p.template.code {
+			files[filepath.Join(p.agents, name)] = p.template.name + "/" + name
+		}
 		for _, name := range append(own, p.template.extra...) {
 			files[name] = p.template.name + "/" + name
 		}
@@ -95,19 +98,29 @@ func (p *plan) write(out io.Writer) error {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		t, err := text.ParseFS(templateFiles, "templates/"+files[name]+".tmpl")
+		content, err := p.fill(files[name])
 		if err != nil {
-			return fmt.Errorf("read the template of %s: %w", name, err)
+			return fmt.Errorf("the template of %s: %w", name, err)
 		}
-		var b strings.Builder
-		if err := t.Execute(&b, p.fields()); err != nil {
-			return fmt.Errorf("fill the template of %s: %w", name, err)
-		}
-		if err := p.file(out, name, b.String()); err != nil {
+		if err := p.file(out, name, content); err != nil {
 			return err
 		}
 	}
 	return p.file(out, schemaFile, project.Schema())
+}
+
+// fill is what a template makes; a .copy is taken as it is.
+func (p *plan) fill(name string) (string, error) {
+	if raw, err := templateFiles.ReadFile("templates/" + name + ".copy"); err == nil {
+		return string(raw), nil
+	}
+	t, err := text.ParseFS(templateFiles, "templates/"+name+".tmpl")
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	err = t.Execute(&b, p.fields())
+	return b.String(), err
 }
 
 // file writes one file, unless it is there already.

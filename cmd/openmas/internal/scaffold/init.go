@@ -32,7 +32,8 @@ agents come into the folder agents.
 The templates:
   hello     two agents, one calls the other
   pipeline  a text goes through three agents, one after the other
-  polyglot  an agent in Go calls one in Python`,
+  polyglot  an agent in Go calls one in Python
+  llm       a model calls the tools of the other agents; it needs no key`,
 		Example: `  openmas init demo
   openmas init words --template pipeline
   openmas init .`,
@@ -46,7 +47,7 @@ The templates:
 			return create(c.Context(), a, args[0], templates[n], replace)
 		},
 	}
-	c.Flags().StringVar(&name, "template", "hello", "`TEMPLATE`: hello, pipeline or polyglot")
+	c.Flags().StringVar(&name, "template", "hello", "`TEMPLATE`: hello, pipeline, polyglot or llm")
 	c.Flags().StringVar(&replace, "replace", "", "the `FOLDER` of a clone of openmas that the new module is to use "+
 		"(default: the one that this openmas was built in, if it is still there)")
 	return c

@@ -125,6 +125,8 @@ func TestTemplates(t *testing.T) {
 		"pipeline": {[]string{"editor.report", "text=a bee and another bee"}, "\"bee\" is there 2 times\n"},
 		"polyglot": {[]string{"analyst.report", "numbers=[1,2,6]"},
 			"3 numbers, on average 3; half of them are below 2\n"},
+		"llm": {[]string{"assistant.ask", "question=Add up my receipts, note the sum, and delete them."},
+			"You spent 35.7, which is in the note \"spent\"."},
 	} {
 		t.Run(template, func(t *testing.T) {
 			name := "my-" + template
@@ -156,6 +158,24 @@ func TestTemplates(t *testing.T) {
 				t.Errorf("the Dockerfile is\n%s", docker)
 			}
 		})
+	}
+}
+
+// The template with a model is the example, so that both stay right.
+func TestCopiesOfTheExample(t *testing.T) {
+	copies, err := filepath.Glob("templates/*/*.copy")
+	if err != nil || len(copies) == 0 {
+		t.Fatal(copies, err)
+	}
+	for _, name := range copies {
+		example := filepath.Join("../../../../examples/07-llm", strings.TrimSuffix(filepath.Base(name), ".copy"))
+		want, err := os.ReadFile(example)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(name); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%v; %s is not as it is here any more: cp %s %s", err, example, example, name)
+		}
 	}
 }
 
