@@ -4,14 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/internal/doctest/transcript"
 )
 
 // A console block is a transcript. A line that begins with "$ " is a command, of words and quotes;
@@ -27,126 +25,23 @@ import (
 // patience is how long a command may take, builds included.
 const patience = 2 * time.Minute
 
-// A step is one command of a block.
-type step struct {
-	line int
-	args []string
-	err  error // of splitting it
-	code int
-	// prints is what it prints; after what follows Ctrl-C, if interrupt.
-	prints, after []string
-	interrupt     bool
-}
-
-var exitCode = regexp.MustCompile(`\s+# exit code (\d+)$`)
-
-func steps(b block) []step {
-	var out []step
-	for i, line := range b.lines {
-		if command, ok := strings.CutPrefix(line, "$ "); ok {
-			s := step{line: b.line + i + 1}
-			if m := exitCode.FindStringSubmatch(command); m != nil {
-				s.code, s.err = strconv.Atoi(m[1])
-				command = strings.TrimSuffix(command, m[0])
-			}
-			if s.err == nil {
-				s.args, s.err = splitWords(command)
-			}
-			out = append(out, s)
-			continue
-		}
-		if len(out) == 0 {
-			return []step{{line: b.line + i + 1, err: errors.New(`a console block begins with a command: "$ ..."`)}}
-		}
-		switch last := &out[len(out)-1]; {
-		case line == "^C":
-			last.interrupt = true
-		case last.interrupt:
-			last.after = append(last.after, line)
-		default:
-			last.prints = append(last.prints, line)
-		}
-	}
-	return out
-}
-
-// splitWords splits a command into words; quotes keep blanks together.
-func splitWords(line string) (words []string, err error) {
-	word, in, quote := "", false, rune(0)
-	for _, r := range line {
-		switch {
-		case r == quote:
-			quote = 0
-		case quote != 0:
-			word += string(r)
-		case r == '\'' || r == '"':
-			quote, in = r, true
-		case r == ' ':
-			if in {
-				words = append(words, word)
-			}
-			word, in = "", false
-		case strings.ContainsRune("|&;<>$`*\\", r):
-			return nil, fmt.Errorf("%q: a command of the documentation does without a shell", line)
-		default:
-			word, in = word+string(r), true
-		}
-	}
-	if quote != 0 {
-		return nil, fmt.Errorf("%q ends inside a quote", line)
-	}
-	if in {
-		words = append(words, word)
-	}
-	if len(words) == 0 {
-		return nil, errors.New("the command is empty")
-	}
-	return words, nil
-}
-
-// ofBuilds is what openmas and make print about a build that takes a while.
-var ofBuilds = regexp.MustCompile("^(make: building |building: \\d|compiled \\d|" +
-	regexp.QuoteMeta(mcp.Building) + "|" + regexp.QuoteMeta(mcp.Built) + ")")
-
-// matches compares what was printed with what a document shows.
-func matches(want []string, got string) bool {
-	pattern := ""
-	for _, line := range want {
-		line = strings.Join(strings.Fields(line), " ")
-		switch line {
-		case "":
-		case "...":
-			pattern += `(?:.*\n)*`
-		default:
-			pattern += strings.ReplaceAll(regexp.QuoteMeta(line), `\.\.\.`, `.*`) + `\n`
-		}
-	}
-	text := ""
-	for line := range strings.Lines(got) {
-		if line = strings.Join(strings.Fields(line), " "); line != "" && !ofBuilds.MatchString(line) {
-			text += line + "\n"
-		}
-	}
-	return regexp.MustCompile(`^` + pattern + `$`).MatchString(text)
-}
-
 // console runs a command and compares.
-func (c *docChecker) console(t *testing.T, s step) error {
-	if s.err != nil {
-		return s.err
+func (c *docChecker) console(t *testing.T, s transcript.Step) error {
+	if s.Err != nil {
+		return s.Err
 	}
-	if !slices.Contains([]string{"openmas", "make", "go"}, s.args[0]) {
-		return fmt.Errorf("the command %q: it is none of openmas, make and go", s.args[0])
+	if !slices.Contains([]string{"openmas", "make", "go"}, s.Args[0]) {
+		return fmt.Errorf("the command %q: it is none of openmas, make and go", s.Args[0])
 	}
 	var args []string
-	for _, a := range s.args[1:] {
+	for _, a := range s.Args[1:] {
 		args = append(args, strings.NewReplacer("127.0.0.1:8765", "127.0.0.1:"+c.port, "/home/you/openmas",
 			c.repo).Replace(a))
 	}
-	if s.args[0] == "make" && slices.Equal(args, []string{"test"}) {
-		args, s.prints = []string{"-n", "test"}, []string{"..."} // it would run this test
+	if s.Args[0] == "make" && slices.Equal(args, []string{"test"}) {
+		args, s.Prints = []string{"-n", "test"}, []string{"..."} // it would run this test
 	}
-	cmd := c.command(t, c.repo, s.args[0], args...)
+	cmd := c.command(t, c.repo, s.Args[0], args...)
 	goesOn := len(args) > 0 && args[0] == "run" && !slices.ContainsFunc(args, func(a string) bool {
 		return a == "--once" || a == "--stdio" || a == "--help"
 	})
@@ -163,21 +58,21 @@ func (c *docChecker) console(t *testing.T, s step) error {
 	if !goesOn {
 		defer r.kill()
 		if !r.wait(patience) {
-			return fmt.Errorf("%q does not end; it printed\n%s", s.args, c.shown(r.output()))
+			return fmt.Errorf("%q does not end; it printed\n%s", s.Args, c.shown(r.output()))
 		}
-		if !matches(s.prints, c.shown(r.output())) {
-			return fmt.Errorf("%q printed\n%s\nand not\n%s", s.args, c.shown(r.output()), strings.Join(s.prints, "\n"))
+		if !transcript.Matches(s.Prints, c.shown(r.output())) {
+			return fmt.Errorf("%q printed\n%s\nand not\n%s", s.Args, c.shown(r.output()), strings.Join(s.Prints, "\n"))
 		}
-		return r.exited(s.code, c.shown(r.output()))
+		return r.exited(s.Code, c.shown(r.output()))
 	}
 	c.running = append(c.running, r)
 	end := time.Now().Add(patience)
-	for !matches(s.prints, c.shown(r.output())) {
+	for !transcript.Matches(s.Prints, c.shown(r.output())) {
 		if r.wait(20*time.Millisecond) || time.Now().After(end) {
-			return fmt.Errorf("%q printed\n%s\nand not\n%s", s.args, c.shown(r.output()), strings.Join(s.prints, "\n"))
+			return fmt.Errorf("%q printed\n%s\nand not\n%s", s.Args, c.shown(r.output()), strings.Join(s.Prints, "\n"))
 		}
 	}
-	if !s.interrupt {
+	if !s.Interrupt {
 		return nil
 	}
 	before := len(r.output())
@@ -185,16 +80,16 @@ func (c *docChecker) console(t *testing.T, s step) error {
 		return err
 	}
 	if !r.wait(patience) {
-		return fmt.Errorf("%q does not end after Ctrl-C; it printed\n%s", s.args, c.shown(r.output()))
+		return fmt.Errorf("%q does not end after Ctrl-C; it printed\n%s", s.Args, c.shown(r.output()))
 	}
 	printed := strings.TrimPrefix(c.shown(r.output()[before:]), "^C")
-	if !matches(s.after, printed) {
-		return fmt.Errorf("after Ctrl-C %q printed\n%s\nand not\n%s", s.args, printed, strings.Join(s.after, "\n"))
+	if !transcript.Matches(s.After, printed) {
+		return fmt.Errorf("after Ctrl-C %q printed\n%s\nand not\n%s", s.Args, printed, strings.Join(s.After, "\n"))
 	}
-	if s.args[0] == "make" {
+	if s.Args[0] == "make" {
 		return nil // make itself dies of the signal
 	}
-	return r.exited(s.code, c.shown(r.output()))
+	return r.exited(s.Code, c.shown(r.output()))
 }
 
 // shown is an output as the documents show it.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/openmas/openmas/internal/doctest/transcript"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -160,8 +161,8 @@ func (c *docChecker) check(t *testing.T, name, text string) []error {
 		case "yaml":
 			fail(b, c.yaml(t, b))
 		case "console":
-			for _, step := range steps(b) {
-				fail(block{line: step.line}, c.console(t, step))
+			for _, step := range transcript.Steps(b.lines, b.line+1) {
+				fail(block{line: step.Line}, c.console(t, step))
 			}
 		}
 	}
@@ -175,9 +176,9 @@ func initFolders(blocks []block) map[string]bool {
 		if b.lang != "console" {
 			continue
 		}
-		for _, s := range steps(b) {
-			if len(s.args) > 2 && s.args[0] == "openmas" && s.args[1] == "init" {
-				made[s.args[2]] = true
+		for _, s := range transcript.Steps(b.lines, b.line+1) {
+			if len(s.Args) > 2 && s.Args[0] == "openmas" && s.Args[1] == "init" {
+				made[s.Args[2]] = true
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package doctest
+package transcript
 
 import "testing"
 
@@ -22,7 +22,7 @@ func TestMatches(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := matches(tt.want, tt.got); got != tt.ok {
+			if got := Matches(tt.want, tt.got); got != tt.ok {
 				t.Errorf("%v", got)
 			}
 		})
