@@ -34,7 +34,7 @@ func reached(name, over string) []string {
 	return flags
 }
 
-// process is the program of this package, run on the project file that users run.
+// process is the program of this package, run on a project file that users run.
 type process struct {
 	*exec.Cmd
 	out, err testkit.Buffer
@@ -45,21 +45,31 @@ type process struct {
 // start runs the project on a tree, with a state folder of its own and a free port.
 func start(t *testing.T, root string, args ...string) *process {
 	t.Helper()
+	return startProject(t, filepath.Join("..", "..", "configs", "project.yaml"), root, args...)
+}
+
+func startProject(t *testing.T, file, root string, args ...string) *process {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	state := t.TempDir()
-	return launch(t, state, []string{exe}, append([]string{"--set", "agents.editor.config.root=" + root}, args...)...)
+	return launchProject(t, file, state, []string{exe}, append([]string{"--set", "agents.editor.config.root=" + root},
+		args...)...)
 }
 
 // launch runs the project with a state folder, by a command that runs the program.
 func launch(t *testing.T, state string, command []string, args ...string) *process {
 	t.Helper()
+	return launchProject(t, filepath.Join("..", "..", "configs", "project.yaml"), state, command, args...)
+}
+
+func launchProject(t *testing.T, file, state string, command []string, args ...string) *process {
+	t.Helper()
 	testkit.Processes(t)
 	p := &process{state: state, ended: make(chan struct{})}
-	args = slices.Concat(command, []string{"run", filepath.Join("..", "..", "configs", "project.yaml"), "--listen",
-		"127.0.0.1:0", "--set", "state=" + state}, args)
+	args = slices.Concat(command, []string{"run", file, "--listen", "127.0.0.1:0", "--set", "state=" + state}, args)
 	p.Cmd = exec.Command(args[0], args[1:]...)
 	p.Env = append(os.Environ(), mainVar+"=1", noSleep)
 	for name, value := range gitEnv(t.TempDir()) {

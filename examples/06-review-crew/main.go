@@ -6,6 +6,7 @@
 //	linter      finds what a reviewer would remark on
 //	historian   reads from git how often and when they changed
 //	editor      asks the others, ranks the hot spots, writes the report
+//	monkey      kills a process of another agent (only with --profile chaos)
 //
 // Run it with openmas run configs/project.yaml, which says how each of them is reached.
 package main
@@ -23,6 +24,7 @@ func Types() agent.Types {
 		"linter":     func() agent.Agent { return &Linter{LongFunction: 80} },
 		"historian":  func() agent.Agent { return &Historian{MaxCommits: 20_000} },
 		"editor":     func() agent.Agent { return &Editor{Root: ".", Top: 10, AtOnce: 8} },
+		"monkey":     func() agent.Agent { return &Monkey{} },
 	}
 }
 
