@@ -14,7 +14,7 @@ LINT    := $(TOOLS)/golangci-lint-$(LINT_VERSION)
 RACE := $(shell CGO_ENABLED=$$($(GO) env CGO_ENABLED) && [ "$$CGO_ENABLED" = 1 ] && command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help run smoke build install test quick lint cross fuzz interop real jaeger test-jaeger cluster chaos soak redis bench bench-mcp clean $(BIN)
+.PHONY: help run smoke build install test quick lint cross fuzz interop real jaeger test-jaeger cluster chaos soak demos redis bench bench-mcp clean $(BIN)
 
 help: ## what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ jaeger: ## a Jaeger on this machine for traces (built from its Go module once, w
 test-jaeger: ## one trace of the crew, a Python client and a Python server in a real Jaeger (UPDATE=1 writes it into docs/howto/tracing.md)
 	@$(GO) run ./internal/interop/run -jaeger $(if $(UPDATE),-update)
 
+demos: ## the examples, each against what its README shows, and how long it takes (DEMO=03: one of them)
+	@$(GO) run ./internal/demos $(DEMO)
+
 cluster: SHELL := bash
 cluster: .SHELLFLAGS := -o pipefail -c
 cluster: ## what the processes of a project promise each other, with figures: kills, takeovers, 10,000 calls, one project four ways
@@ -106,4 +109,4 @@ bench-mcp: ## MCP against mcp-go and the official SDK, a module of its own (BENC
 	@cd internal/bench && $(GO) run . $(if $(filter quick,$(BENCH)),-quick)
 
 clean: ## what the targets above built in this folder
-	@rm -rf bin .cache
+	@rm -rf bin .cache examples/*/.venv examples/*/node_modules

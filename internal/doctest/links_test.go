@@ -18,7 +18,7 @@ var (
 
 // Every link between the documents leads somewhere.
 func TestLinks(t *testing.T) {
-	for _, name := range documents(t) {
+	for _, name := range pages(t) {
 		for _, m := range link.FindAllStringSubmatch(read(t, name), -1) {
 			target := name
 			if m[1] != "" {

@@ -28,6 +28,16 @@ func documents(t *testing.T) (names []string) {
 	return names
 }
 
+// pages are the documents, and the READMEs of the examples, whose blocks make demos runs.
+func pages(t *testing.T) []string {
+	t.Helper()
+	demos, err := fs.Glob(os.DirFS(root), "examples/*/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(append(documents(t), "examples/README.md"), demos...)
+}
+
 // read reads a file of the repository.
 func read(t *testing.T, name string) string {
 	t.Helper()

@@ -27,7 +27,7 @@ func TestComments(t *testing.T) {
 
 // Prose is at most 120 columns wide. Tables and blocks are as wide as they are.
 func TestProse(t *testing.T) {
-	for _, name := range documents(t) {
+	for _, name := range pages(t) {
 		block := false
 		for i, line := range strings.Split(read(t, name), "\n") {
 			fence := strings.HasPrefix(line, "```")
