@@ -12,6 +12,20 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
+// Text is what goes in.
+type Text struct {
+	Text string `json:"text" jsonschema:"the text to look at"`
+}
+
+// Draft is what the stages share: each reads what the earlier ones wrote. The writer gets it whole.
+type Draft struct {
+	Text     string   `json:"text"`
+	Words    []string `json:"words"`
+	Frequent []string `json:"frequent"`
+	Longest  string   `json:"longest"`
+	report   string
+}
+
 // Words is what the stages in the middle take.
 type Words struct {
 	Words []string `json:"words" jsonschema:"the words, in lower case"`

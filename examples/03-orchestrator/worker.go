@@ -6,6 +6,18 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
+// Range is a part of a job.
+type Range struct {
+	From int `json:"from"`
+	To   int `json:"to" jsonschema:"the first number after the range"`
+}
+
+// Found is what a worker answers.
+type Found struct {
+	Primes int    `json:"primes"`
+	By     string `json:"by" jsonschema:"which instance counted"`
+}
+
 // Worker counts prime numbers.
 type Worker struct{ env agent.Env }
 

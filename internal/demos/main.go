@@ -88,6 +88,31 @@ func run(ctx context.Context, root string, names []string, out io.Writer) error 
 	return ctx.Err()
 }
 
+// play runs what the README of a demo shows. Standard output is compared: standard error has the
+// log, whose times and order vary.
+func (p *player) play(ctx context.Context, name string) error {
+	dir := filepath.Join("examples", name)
+	text, err := os.ReadFile(filepath.Join(p.root, dir, "README.md"))
+	if err != nil {
+		return err
+	}
+	steps := commands(string(text))
+	if len(steps) == 0 {
+		return errors.New("README.md shows no command: a block of the language console")
+	}
+	release, err := p.prepare(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer release()
+	for _, s := range steps {
+		if err := p.step(ctx, s); err != nil {
+			return fmt.Errorf("%s:%d: %w", filepath.Join(dir, "README.md"), s.Line, err)
+		}
+	}
+	return nil
+}
+
 // find lists the folders of examples that have a number, in their order.
 func find(root string, names []string) (found []string, err error) {
 	dirs, err := filepath.Glob(filepath.Join(root, "examples", "[0-9][0-9]-*"))

@@ -26,31 +26,6 @@ type player struct {
 	inspector []string
 }
 
-// play runs what the README of a demo shows. Standard output is compared: standard error has the
-// log, whose times and order vary.
-func (p *player) play(ctx context.Context, name string) error {
-	dir := filepath.Join("examples", name)
-	text, err := os.ReadFile(filepath.Join(p.root, dir, "README.md"))
-	if err != nil {
-		return err
-	}
-	steps := commands(string(text))
-	if len(steps) == 0 {
-		return errors.New("README.md shows no command: a block of the language console")
-	}
-	release, err := p.prepare(ctx, name)
-	if err != nil {
-		return err
-	}
-	defer release()
-	for _, s := range steps {
-		if err := p.step(ctx, s); err != nil {
-			return fmt.Errorf("%s:%d: %w", filepath.Join(dir, "README.md"), s.Line, err)
-		}
-	}
-	return nil
-}
-
 // commands are those of the console blocks of a document.
 func commands(text string) (steps []transcript.Step) {
 	lines := strings.Split(text, "\n")
