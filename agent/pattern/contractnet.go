@@ -24,7 +24,8 @@ type ContractNet[Task, Bid, Out any] struct {
 	Reject string
 	// Only, if not nil, says which of the agents that have both tools are asked.
 	Only func(agent.Info) bool
-	// Deadline is how long bids are waited for; 0: 5 s. Whoever is late is out.
+	// Deadline is how long bids are waited for; 0: 5 s. Whoever is late is out. A tool in this
+	// process that does not end with its context is waited for, but is out as well.
 	Deadline time.Duration
 	// Better says which of two bids wins. Among equals the agent whose name comes first does.
 	Better func(a, b Bid) bool
@@ -106,6 +107,9 @@ func (n ContractNet[Task, Bid, Out]) announce(ctx context.Context, task Task, bi
 	_, _ = each(ctx, len(bidders), 0, func(ctx context.Context, k int) (struct{}, error) {
 		name := bidders[k].Name
 		bid, err := Call[Task, Bid](name+"."+n.Propose)(ctx, task)
+		if err == nil {
+			err = ctx.Err() // a tool of this process that does not look at its context answers when it likes
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		if err != nil {

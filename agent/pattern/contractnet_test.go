@@ -139,3 +139,21 @@ func TestContractNetThatFails(t *testing.T) {
 		}
 	}
 }
+
+// A bidder that does not look at its context is late like any other.
+func TestALateBidIsNoBid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l, rejected ledger
+		late := bidder("late", &l, &rejected, 1, 0, agent.Tool{})
+		late["propose"] = agent.NewTool("propose", "", func(context.Context, number) (bid, error) {
+			time.Sleep(3 * time.Second)
+			return bid{1}, nil
+		})
+		sys := agenttest.Run(t, agenttest.Agents{"late": late, "b": bidder("b", &l, &rejected, 2, 0, agent.Tool{})})
+		c, err := auction().Step()(sys.Ctx(), number{1})
+		if err != nil || c.Winner != "b" || c.Refused["late"] == nil ||
+			c.Refused["late"].Code != agent.CodeDeadlineExceeded {
+			t.Errorf("%+v, %v", c, err)
+		}
+	})
+}
