@@ -45,7 +45,6 @@ func (a *Analyst) Start(_ context.Context, env agent.Env) error { a.env = env; r
 func (a *Analyst) Capabilities() agent.Capabilities {
 	return agent.Capabilities{
 		Tools: []agent.Tool{agent.NewTool("report", "Report on numbers.", a.report, agent.ReadOnly())},
-		// The schemas of the Python and TypeScript programs are checked against these types.
 		Requires: []agent.Requirement{agent.RequireTool[Numbers, Statistics]("stats.describe"),
 			agent.RequireTool[Numbers, string]("chart.bars")},
 	}

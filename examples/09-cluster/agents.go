@@ -29,7 +29,7 @@ type Worker struct{}
 func (*Worker) Capabilities() agent.Capabilities {
 	square := func(ctx context.Context, in Number) (Square, error) {
 		select {
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(200 * time.Millisecond):
 			return Square{in.N * in.N, os.Getpid()}, nil
 		case <-ctx.Done():
 			return Square{}, ctx.Err()

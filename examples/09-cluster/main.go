@@ -20,7 +20,7 @@ func main() {
 		os.Exit(play())
 	}
 	openmas.Main(agent.Types{
-		"foreman": func() agent.Agent { return &Foreman{Calls: 100} },
+		"foreman": func() agent.Agent { return &Foreman{Calls: 40} },
 		"worker":  func() agent.Agent { return &Worker{} },
 	})
 }

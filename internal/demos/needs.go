@@ -79,8 +79,11 @@ func link(target, path string) error {
 // The ports of Jaeger, which the demo's project file and README name.
 const otlpHTTP, otlpGRPC, query = 4318, 4317, 16686
 
-// jaeger runs a Jaeger until it is released.
+// jaeger runs a Jaeger until it is released, unless one runs there (make jaeger).
 func jaeger(ctx context.Context, dir string) (release func(), err error) {
+	if answers(ctx) {
+		return func() {}, nil
+	}
 	cmd := exec.CommandContext(ctx, toolbox.JaegerIn(dir), toolbox.JaegerFlags(otlpHTTP, otlpGRPC, query)...)
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -106,17 +109,23 @@ func jaeger(ctx context.Context, dir string) (release func(), err error) {
 			return nil, ctx.Err()
 		case <-tick.C:
 		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet,
-			fmt.Sprintf("http://127.0.0.1:%d/api/services", query), nil)
-		if err != nil {
-			release()
-			return nil, err
-		}
-		if resp, err := http.DefaultClient.Do(req); err == nil {
-			_ = resp.Body.Close() // nothing is read
-			if resp.StatusCode == http.StatusOK {
-				return release, nil
-			}
+		if answers(ctx) {
+			return release, nil
 		}
 	}
+}
+
+// answers reports whether Jaeger answers queries.
+func answers(ctx context.Context) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet,
+		fmt.Sprintf("http://127.0.0.1:%d/api/services", query), nil)
+	if err != nil {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close() // nothing is read
+	return resp.StatusCode == http.StatusOK
 }
