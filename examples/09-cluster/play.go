@@ -49,7 +49,7 @@ func cluster(ctx context.Context, out io.Writer) error {
 		fmt.Fprintln(out, foreman.out.Text())
 		if !killed { // after the first quarter
 			killed = true
-			time.Sleep(100 * time.Millisecond) // so that calls of the second one are in flight
+			<-time.After(100 * time.Millisecond) // so that calls of the second one are in flight
 			if err := workers[1].cmd.Process.Kill(); err != nil {
 				return fmt.Errorf("kill process 2: %w", err)
 			}
