@@ -17,6 +17,7 @@ import (
 type docChecker struct {
 	repo    string
 	env     []string
+	folder  string   // of repo, in which commands run
 	port    string   // stands for the gateway's 8765
 	modules []string // folders of repo that documents wrote
 	running []*running

@@ -14,7 +14,8 @@ import (
 
 var update = flag.Bool("update", false, "write the help of the commands into docs/reference/cli.md anew")
 
-// A help block of docs/reference/cli.md: the words of its command are the second group.
+// A help block of docs/reference/cli.md: the words of its command are the second group, the help is
+// the third. A block may be empty still.
 var help = regexp.MustCompile("(?s)(```console\\n\\$ openmas ((?:[a-z-]+ )*)--help\\n)(.*?)(\\n```)")
 
 // docs/reference/cli.md shows the help of every command and of no other. This writes it:
@@ -60,7 +61,7 @@ func writeHelps(text []byte, helps map[string]string) []byte {
 		m := help.FindSubmatch(block)
 		command := strings.TrimSpace(string(m[2]))
 		shown[command] = true
-		return slices.Concat(m[1], []byte(helps[command]), m[4])
+		return slices.Concat(m[1], []byte(helps[command]+"\n```"))
 	})
 	for command, now := range helps {
 		if !shown[command] {

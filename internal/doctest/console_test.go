@@ -3,7 +3,9 @@ package doctest
 import (
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +20,8 @@ import (
 // line, and a line of "..." for any lines. The exit code is 0, unless the command ends in "# exit
 // code N".
 //
+// The commands are openmas, make, go, curl, sh with a script of the document, and cd.
+//
 // `openmas run` and `make run` without --once go on: the next command begins when the lines have
 // appeared, and they run until the end of the document, or until a line "^C", which is Ctrl-C. The
 // port 8765 is in fact a free one.
@@ -30,8 +34,16 @@ func (c *docChecker) console(t *testing.T, s transcript.Step) error {
 	if s.Err != nil {
 		return s.Err
 	}
-	if !slices.Contains([]string{"openmas", "make", "go"}, s.Args[0]) {
-		return fmt.Errorf("the command %q: it is none of openmas, make and go", s.Args[0])
+	switch {
+	case s.Args[0] == "cd":
+		return c.cd(s.Args[1:])
+	case s.Args[0] == "sh" && (len(s.Args) < 2 || strings.HasPrefix(s.Args[1], "-")):
+		return fmt.Errorf("%q: sh runs a script of the document", s.Args)
+	case !slices.Contains([]string{"openmas", "make", "go", "curl", "sh"}, s.Args[0]):
+		return fmt.Errorf("the command %q: it is none of openmas, make, go, curl, sh and cd", s.Args[0])
+	}
+	if _, err := exec.LookPath(s.Args[0]); err != nil && s.Args[0] != "openmas" {
+		t.Skipf("%s is not installed", s.Args[0])
 	}
 	var args []string
 	for _, a := range s.Args[1:] {
@@ -41,7 +53,7 @@ func (c *docChecker) console(t *testing.T, s transcript.Step) error {
 	if s.Args[0] == "make" && slices.Equal(args, []string{"test"}) {
 		args, s.Prints = []string{"-n", "test"}, []string{"..."} // it would run this test
 	}
-	cmd := c.command(t, c.repo, s.Args[0], args...)
+	cmd := c.command(t, filepath.Join(c.repo, c.folder), s.Args[0], args...)
 	goesOn := len(args) > 0 && args[0] == "run" && !slices.ContainsFunc(args, func(a string) bool {
 		return a == "--once" || a == "--stdio" || a == "--help"
 	})
@@ -90,6 +102,22 @@ func (c *docChecker) console(t *testing.T, s transcript.Step) error {
 		return nil // make itself dies of the signal
 	}
 	return r.exited(s.Code, c.shown(r.output()))
+}
+
+// cd changes the working folder of the document's next commands.
+func (c *docChecker) cd(args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("cd %q: it takes one folder", args)
+	}
+	folder := filepath.Join(c.folder, filepath.FromSlash(args[0]))
+	if !filepath.IsLocal(folder) {
+		return fmt.Errorf("cd %s: it is not below the working folder of the document", args[0])
+	}
+	if _, err := os.Stat(filepath.Join(c.repo, folder)); err != nil {
+		return fmt.Errorf("cd: %w", err)
+	}
+	c.folder = folder
+	return nil
 }
 
 // shown is an output as the documents show it.
