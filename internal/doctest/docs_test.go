@@ -32,8 +32,8 @@ func testBrokenBlocks(t *testing.T, c *docChecker) {
 	tests := map[string]struct{ text, want string }{
 		"fine": {"# Hi\n```text\nanything\n```\n\n```yaml\n" + hello + "```\n\n```yaml\ndefaults: {timeout: " +
 			"3s}\n```\n\n```console\n$ openmas version\nopenmas ...\n```\n" +
-			"\n```console\n$ openmas run examples/01-hello/openmas.yaml\n...\nSSE_SERVER_URL=http://127.0.0.1:8765\n^C\n" +
-			"...\n...INFO  stopped...\n```\n",
+			"\n```console\n$ openmas run examples/01-hello/openmas.yaml\n...\nSSE_SERVER_URL=http://127.0.0.1:8765\n" +
+			"^C\n...\n...INFO  stopped...\n```\n",
 			""},
 		"go that does not compile": {"```go\npackage main\n\nfunc main() { undefined() }\n```\n", "doc.md:1: "},
 		"go that vet objects to": {"```go\npackage main\n\nimport \"fmt\"\n\nfunc main() { fmt.Printf(\"%d\", " +
@@ -52,8 +52,9 @@ func testBrokenBlocks(t *testing.T, c *docChecker) {
 		"another language":      {"```ruby\nputs 1\n```\n", `language "ruby"`},
 		"python without a file": {"```python\nprint()\n```\n", "needs a file"},
 		"json that is none":     {"```json\n{a: 1}\n```\n", "not valid JSON"},
-		"a script of the page":  {"```sh hi.sh\necho \"Hi $1\"\n```\n\n```console\n$ sh hi.sh Ada\nHi Ada\n```\n", ""},
-		"a shell without one":   {"```console\n$ sh -c date\n```\n", "runs a script of the document"},
+		"a script of the page": {"```sh hi.sh\necho \"Hi $1\"\n```\n\n```console\n$ sh hi.sh Ada\n" +
+			"Hi Ada\n```\n", ""},
+		"a shell without one": {"```console\n$ sh -c date\n```\n", "runs a script of the document"},
 		"another folder": {"```text below/a.yaml\nagents: {}\n```\n\n```console\n$ cd below\n$ openmas validate " +
 			"a.yaml # exit code 2\n...\nopenmas: a.yaml has 1 error\n$ cd ..\n$ openmas version\nopenmas ...\n```\n", ""},
 		"a folder elsewhere":  {"```console\n$ cd ../..\n```\n", "not below"},
