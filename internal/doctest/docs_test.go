@@ -56,7 +56,8 @@ func testBrokenBlocks(t *testing.T, c *docChecker) {
 			"Hi Ada\n```\n", ""},
 		"a shell without one": {"```console\n$ sh -c date\n```\n", "runs a script of the document"},
 		"another folder": {"```text below/a.yaml\nagents: {}\n```\n\n```console\n$ cd below\n$ openmas validate " +
-			"a.yaml # exit code 2\n...\nopenmas: a.yaml has 1 error\n$ cd ..\n$ openmas version\nopenmas ...\n```\n", ""},
+			"a.yaml # exit code 2\n...\nopenmas: a.yaml has 1 error\n$ cd ..\n$ openmas version\nopenmas ...\n" +
+			"```\n", ""},
 		"a folder elsewhere":  {"```console\n$ cd ../..\n```\n", "not below"},
 		"a file at its place": {"```text later.txt\none\n```\n\n```text later.txt new\ntwo\n```\n", ""},
 		"what init did not write": {"```console\n$ openmas init made\n...\n```\n\n```go made/main.go\n" +
