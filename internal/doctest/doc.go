@@ -26,9 +26,8 @@
 //
 // # Python and TypeScript
 //
-// A document with such blocks needs an SDK that this machine may not have. `make interop` installs
-// it, and runs these documents (TestDocsOfForeignAgents there) with OPENMAS_DOCTEST_VENV, a Python
-// environment that becomes .venv beside each Python file, and OPENMAS_DOCTEST_NODE_MODULES, the
-// packages beside each TypeScript file. Without what the document needs, its commands are not run:
-// its files are written, its Go and YAML are checked.
+// A document with such blocks needs an SDK that this machine may not have. OPENMAS_DOCTEST_VENV
+// names a Python environment, which becomes .venv beside each Python file, and
+// OPENMAS_DOCTEST_NODE_MODULES the packages beside each TypeScript file. Without what the document
+// needs, its commands are not run: its files are written, its Go and YAML are checked.
 package doctest

@@ -79,7 +79,7 @@ func (c *docChecker) check(t *testing.T, name, text string) []error {
 		}
 	}
 	if !runs {
-		t.Logf("%s: the commands were not run: make interop does, with the SDKs that they need", name)
+		t.Logf("%s: the commands were not run: OPENMAS_DOCTEST_VENV or OPENMAS_DOCTEST_NODE_MODULES is not set", name)
 	}
 	return errs
 }
