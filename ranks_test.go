@@ -29,6 +29,7 @@ var ranks = map[string]int{
 	"internal/stack":                0,
 	"internal/statedir":             1,
 	"internal/rotate":               2,
+	"internal/crashes":              2,
 	"internal/traces":               3,
 	"mcp":                           1,
 	"internal/calls":                2,

@@ -14,7 +14,9 @@ import (
 
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/backoff"
+	"github.com/openmas/openmas/internal/crashes"
 	"github.com/openmas/openmas/mcp/client"
+	"github.com/openmas/openmas/runtime/internal/crash"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/supervise"
 	"github.com/openmas/openmas/runtime/internal/waits"
@@ -115,6 +117,34 @@ func (r *Runtime) failure(err error) []any {
 		return []any{"error", err}
 	}
 	return []any{"error", err, "stderr", strings.Join(lines, "\n")}
+}
+
+// crashed keeps a report of what has ended although it should run on: what is process, session or
+// runner, and st says why it has ended and what follows. Other states are no crash.
+func (r *Runtime) crashed(p planned, instance, what string, st supervise.Status) {
+	report, ok := crash.Report(st, r.secrets.Redact)
+	if !ok {
+		return
+	}
+	report.Agent, report.Instance, report.What = p.name, instance, what
+	if _, err := r.crashes.Add(report); err != nil {
+		r.log.Warn("the report of a crash is in no file", "agent", p.name, "instance", instance, "error", err)
+	}
+}
+
+// crashedAtStart is crashed for a program that has ended before it was ready.
+func (r *Runtime) crashedAtStart(p planned, instance string, wait time.Duration, err error) {
+	if _, ended := client.ExitCode(err); ended {
+		r.crashed(p, instance, crashes.Process, supervise.Status{State: supervise.Restarting, Wait: wait, Err: err})
+	}
+}
+
+// silenced is crashed for a session to a server that did not answer pings.
+func (r *Runtime) silenced(p planned, i *route.Instance, wait time.Duration, err error) {
+	if ping := (*client.PingError)(nil); errors.As(err, &ping) {
+		r.crashed(p, i.ID, crashes.Session, supervise.Status{State: supervise.Restarting, Wait: wait, Err: err,
+			Restarts: int(i.Restarts()) - 1})
+	}
 }
 
 // failedAgain is failure for the attempt n of several: what has been told is not told again. said

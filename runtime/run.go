@@ -74,6 +74,9 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	r.dir.Log = r.calls
 	r.process, r.state, r.kept = process, cfg.StateDir(), kept
 	r.trees.Process = r.process
+	if r.crashes.Process = r.process; cfg.File != "" { // else nobody could find the reports
+		r.crashes.State = r.state
+	}
 	r.sent = sent
 	r.shared = server.NewProcess(r.process, statekey.Source{Project: cfg.Project, Secrets: cfg.MCP.RequestStateKeys,
 		Dir: r.state, Logger: r.log}.Keys())

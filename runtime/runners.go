@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/crashes"
 	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/supervise"
@@ -59,6 +61,7 @@ func (r *Runtime) startRunner(p planned, x *runner) {
 				if !s.State.Final() {
 					x.set(State(s.State), s.Err)
 				}
+				r.crashed(p, x.instance, crashes.Runner, s)
 				if s.State == supervise.Running && s.Restarts > 0 {
 					r.onBack(p)
 				}
@@ -115,6 +118,13 @@ func (r *Runtime) runnerChanged(x *runner, st child.RunnerStatus) {
 	var why error
 	if st.Error != "" {
 		why = errors.New(st.Error)
+	}
+	if p := r.now.Load().agents[x.agent]; p != nil && why != nil {
+		s := supervise.Status{State: st.State, Restarts: st.Restarts, Wait: st.Wait, Err: why}
+		if st.Stack != "" {
+			s.Err = &supervise.PanicError{Value: strings.TrimPrefix(st.Error, "panic: "), Stack: []byte(st.Stack)}
+		}
+		r.crashed(*p, x.instance, crashes.Runner, s)
 	}
 	switch State(st.State) {
 	case StateDone:

@@ -18,6 +18,7 @@ import (
 	"github.com/openmas/openmas/communicator/pubsub"
 	"github.com/openmas/openmas/internal/bus"
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/internal/crashes"
 	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/internal/ops"
 	"github.com/openmas/openmas/mcp/server"
@@ -68,8 +69,9 @@ type Runtime struct {
 	local     *communicator.Local
 	cluster   *cluster.Cluster // nil with a broker of our own
 	process   string
-	state     string                  // the folder for what is kept
-	kept      *keep.Log               // the log in files; nil: there are none
+	state     string    // the folder for what is kept
+	kept      *keep.Log // the log in files; nil: there are none
+	crashes   crashes.Keeper
 	shared    *server.Process         // by all MCP endpoints
 	private   atomic.Pointer[private] // nil: nobody has needed it
 	ops       *ops.Server             // nil: nobody can find this process

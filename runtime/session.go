@@ -9,7 +9,9 @@ import (
 
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/backoff"
+	"github.com/openmas/openmas/internal/crashes"
 	"github.com/openmas/openmas/mcp/client"
+	"github.com/openmas/openmas/runtime/internal/crash"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/supervise"
 	"github.com/openmas/openmas/runtime/project"
@@ -17,12 +19,6 @@ import (
 
 // A dial makes one session to one instance of an agent: a connection, or a child process.
 type dial func(ctx context.Context) (communicator.Peer, error)
-
-// A mortal session can end by itself.
-type mortal interface {
-	Done() <-chan struct{}
-	Err() error
-}
 
 // A session leads to one instance of an agent, and is made anew whenever it ends: see restart and
 // reconnect.
@@ -191,7 +187,7 @@ func (s *session) await(ctx context.Context) error {
 
 // ended waits for the end and returns why; nil when ctx ended it.
 func (s *session) ended(ctx context.Context) error {
-	m, ok := s.peer.(mortal)
+	m, ok := s.peer.(crash.Mortal)
 	if !ok {
 		<-ctx.Done()
 		return nil
@@ -204,7 +200,7 @@ func (s *session) ended(ctx context.Context) error {
 	}
 	select {
 	case <-m.Done():
-		return fmt.Errorf("session ended: %w", m.Err())
+		return crash.Ended(m)
 	case <-ctx.Done():
 		return nil
 	}
@@ -256,6 +252,7 @@ func (s *session) arrive(ctx context.Context) error {
 		} else {
 			s.instance.DownFor(wait, route.Failed, err)
 		}
+		s.r.crashedAtStart(s.agent, s.instance.ID, wait, err)
 		s.r.log.Warn(what, append(s.r.failedAgain(&said, n, err), "agent", s.agent.name, "instance",
 			s.instance.ID, "next", wait.Round(time.Millisecond))...)
 		if first && s.agent.arrival.must {
@@ -300,6 +297,7 @@ func (s *session) reconnect(ctx context.Context) {
 			again = true
 		}
 		s.instance.DownFor(wait, route.Restarting, err)
+		s.r.silenced(s.agent, s.instance, wait, err)
 		s.r.log.Warn("session lost", append(s.r.failure(err), "agent", s.agent.name, "next",
 			wait.Round(time.Millisecond))...)
 		if backoff.Sleep(ctx, wait) != nil {
@@ -336,6 +334,7 @@ func (s *session) restart(ctx context.Context) {
 	log := s.r.log.With("agent", s.agent.name, "instance", i.ID)
 	err := supervise.Loop(ctx, policy, i.ID, log, life, func(st supervise.Status) {
 		i.SetRestarts(st.Restarts)
+		s.r.crashed(s.agent, i.ID, crashes.Process, st)
 		if st.State == supervise.Restarting || st.State == supervise.Backoff {
 			i.DownFor(st.Wait, route.State(st.State), st.Err)
 		}

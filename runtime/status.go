@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/crashes"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/internal/route"
@@ -143,6 +144,9 @@ type InstanceStatus struct {
 	// LastLines are what its program wrote last to standard error before it ended. Like Error and
 	// Unhealthy they are for who runs the process.
 	LastLines []string `json:"lastLines,omitempty"`
+	// LastCrash is how it, or its Runner, has ended last that should run on, since the process
+	// began; nil: it has not. It is for who runs the process.
+	LastCrash *Crash `json:"lastCrash,omitempty"`
 	// Next is when it is tried again; zero: not, or now.
 	Next time.Time `json:"next,omitzero"`
 	// Unhealthy is what the agent itself reports to be wrong with it.
@@ -154,6 +158,9 @@ type InstanceStatus struct {
 	Version string    `json:"version,omitempty"`
 	Since   time.Time `json:"since,omitzero"`
 }
+
+// A Crash is how an instance of an agent has ended, or its Runner, that should run on.
+type Crash = crashes.Report
 
 // shownTo is the status as a caller may read it. Texts of errors, and what programs wrote to
 // standard error, are for those who run them; others get states and codes. A client of the gateway
@@ -177,6 +184,7 @@ func (s Status) shownTo(c *agent.Call, g *project.Gateway) Status {
 		}
 		for i := range a.Instances {
 			a.Instances[i].Error, a.Instances[i].LastLines, a.Instances[i].Unhealthy = "", nil, ""
+			a.Instances[i].LastCrash = nil
 		}
 	}
 	return s

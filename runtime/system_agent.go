@@ -174,6 +174,7 @@ func (r *Runtime) Status() Status {
 			if err := sick[i.ID]; err != nil {
 				st.Instances[n].Unhealthy = err.Error()
 			}
+			st.Instances[n].LastCrash = r.crashes.Last(i.ID)
 		}
 		st.merge(elsewhere[c.Name])
 		st.Runner, st.WaitsFor = r.runners.state(c.Name), waiting[c.Name]

@@ -2,18 +2,22 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/internal/crashes"
 	"github.com/openmas/openmas/internal/logs"
 	"github.com/openmas/openmas/internal/nearest"
 	"github.com/openmas/openmas/internal/rotate"
@@ -30,12 +34,14 @@ func (a *App) logsCommand() *cobra.Command {
 	var p ProjectFlags
 	var f format
 	var q logQuery
+	var crashed bool
 	c := &cobra.Command{
 		Use:        "logs [AGENT]",
 		SuggestFor: []string{"log", "tail", "journal"},
 		Short:      "Show the log of a project",
 		Long: `Show the log of a project, whether it runs or not: the last lines of all its processes on this machine, by
-time. AGENT has only the lines of one agent, the standard error of its program included.`,
+time. AGENT has only the lines of one agent, the standard error of its program included. With --crashes it is
+how instances have ended that should run on: why, with which calls in flight, and their last lines.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -48,6 +54,9 @@ time. AGENT has only the lines of one agent, the standard error of its program i
 			if err != nil {
 				return err
 			}
+			if crashed {
+				return a.showCrashes(state, &q, &f)
+			}
 			q.files = rotate.Reader{Dir: filepath.Join(state, logsFolder)}
 			q.out = a.logWriter(f.json)
 			return q.run(c.Context(), a.Err)
@@ -56,6 +65,10 @@ time. AGENT has only the lines of one agent, the standard error of its program i
 	p.Register(c)
 	c.Flags().BoolVarP(&q.follow, "follow", "f", false, "go on with the lines that come, until Ctrl-C")
 	c.Flags().BoolVar(&q.failed, "failed", false, "only calls that failed")
+	c.Flags().BoolVar(&crashed, "crashes", false,
+		"how instances have ended that should run on, the last 20 of each agent")
+	c.MarkFlagsMutuallyExclusive("crashes", "failed")
+	c.MarkFlagsMutuallyExclusive("crashes", "follow")
 	c.Flags().IntVarP(&q.last, "lines", "n", 100, "how many `LINES`, the last ones; 0: all")
 	f.register(c, "one JSON object per line, as in the files")
 	return c
@@ -179,6 +192,81 @@ func (q *logQuery) show(most int) (int, error) {
 		}
 	}
 	return len(lines), nil
+}
+
+// showCrashes shows the last reports of how instances have ended.
+func (a *App) showCrashes(state string, q *logQuery, f *format) error {
+	all, err := crashes.Read(state)
+	if err != nil {
+		return fmt.Errorf("read the reports of crashes: %w", err)
+	}
+	known := map[string]bool{}
+	all = slices.DeleteFunc(all, func(r crashes.Report) bool {
+		known[r.Agent] = true
+		return q.agent != "" && r.Agent != q.agent
+	})
+	if len(all) == 0 {
+		what := "no crash of this project is known"
+		if q.agent != "" {
+			what = "no crash of " + q.agent + " is known"
+		}
+		if hint := nearest.Hint(q.agent, slices.Collect(maps.Keys(known))); q.agent != "" && hint != "" {
+			what += "; " + hint
+		}
+		fmt.Fprintf(a.Err, "openmas: %s (%s)\n", what, filepath.Join(state, crashes.Folder))
+		return nil
+	}
+	if q.last > 0 && len(all) > q.last {
+		all = all[len(all)-q.last:]
+	}
+	for n, r := range all {
+		switch {
+		case f.json:
+			line, err := json.Marshal(r)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(a.Out, "%s\n", line)
+			continue
+		case n > 0:
+			fmt.Fprintln(a.Out)
+		}
+		if err := showCrash(a.Out, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// showCrash shows a report, in which a program's own words cannot steer the terminal.
+func showCrash(w io.Writer, r crashes.Report) error {
+	var b strings.Builder
+	line := func(format string, args ...any) { b.WriteString(logs.Visible(fmt.Sprintf(format, args...)) + "\n") }
+	line("%s  %s  %s", r.At.Local().Format("2006-01-02 15:04:05.000"), r.Instance, crashed(r))
+	if r.Times > 1 {
+		line("  the same %d times since %s", r.Times, r.First.Local().Format("2006-01-02 15:04:05"))
+	}
+	line("  restarted %d times before, then %s; openmas process %d", r.Restarts, afterwards(r), r.PID)
+	if r.InFlight > 0 {
+		line("  in flight: %s", plural(r.InFlight, "call"))
+	}
+	for _, c := range r.Calls {
+		line("    %s  call %s  trace %s  %s", c.Tool, c.Call, cmp.Or(c.Trace, "none"), took(1, c.AgeMS))
+	}
+	if r.InFlight > len(r.Calls) && len(r.Calls) > 0 {
+		line("    and %d more", r.InFlight-len(r.Calls))
+	}
+	if len(r.LastLines) > 0 {
+		line("  its last lines:")
+	}
+	for _, text := range r.LastLines {
+		line("    %s", text)
+	}
+	for text := range strings.Lines(r.Stack) {
+		line("    %s", strings.ReplaceAll(strings.TrimRight(text, "\n"), "\t", "  "))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // explain says why there are no lines.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/openmas/openmas/internal/crashes"
 	"github.com/openmas/openmas/internal/logs"
 	"github.com/openmas/openmas/runtime"
 )
@@ -207,7 +208,44 @@ func showStatus(w io.Writer, s systemStatus) error {
 			out.row(append(row, r.reason(n))...)
 		}
 	}
-	return out.flush()
+	if err := out.flush(); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		for _, i := range r.places {
+			if c := i.LastCrash; c != nil {
+				fmt.Fprintln(w, logs.Visible(fmt.Sprintf("crash of %s %s ago: %s, %s in flight; then %s", c.Instance,
+					age(c.At), crashed(*c), plural(c.InFlight, "call"), afterwards(*c))))
+			}
+		}
+	}
+	return nil
+}
+
+// crashed says in a line how an instance has ended that should run on.
+func crashed(c runtime.Crash) string {
+	how := firstLine(c.Error)
+	if c.What == crashes.Runner {
+		how = "its Runner ended: " + how
+	}
+	if c.Times > 1 {
+		how += fmt.Sprintf(" (%d times)", c.Times)
+	}
+	return how
+}
+
+// afterwards says what came after a crash.
+func afterwards(c runtime.Crash) string {
+	switch wait := c.NextAt.Sub(c.At).Round(time.Millisecond); {
+	case c.Next == string(runtime.StateFailed):
+		return "failed for good"
+	case c.NextAt.IsZero():
+		return "restarted at once"
+	case c.Next == string(runtime.StateBackoff):
+		return fmt.Sprintf("rested for %v", wait)
+	default:
+		return fmt.Sprintf("restarted after %v", wait)
+	}
 }
 
 // headline says which process it is, and how it is.

@@ -41,7 +41,7 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 	if sent != nil {
 		note.Time()
 	}
-	defer s.calls.remove(s.calls.add(ctx, cancel, note))
+	defer s.calls.remove(s.calls.add(ctx, cancel, note, c))
 	if s.link.http != nil && !s.target.Trusted { // our own read `_meta`
 		note.traces = wire.TraceHeaders(c.Meta, s.target.Baggage)
 	}

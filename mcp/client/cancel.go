@@ -5,12 +5,18 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
+	"math"
 	"net/http"
+	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
@@ -88,4 +94,133 @@ func posted(r *http.Request) string {
 		return ""
 	}
 	return string(env.Method)
+}
+
+// cancels are the requests in flight, which end with the session. A watcher for each would cost
+// more than this.
+type cancels struct {
+	mu   sync.Mutex
+	last uint64
+	open map[uint64]openCall
+	over error // why there can be no more
+	cut  *Cut  // what was in flight at the end; nil before it
+}
+
+type openCall struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	note   *note
+	call   *agent.Call // nil: a request of the session's own
+	began  time.Time
+}
+
+// A Cut is what was in flight on a session when it ended.
+type Cut struct {
+	// All is how many calls these were; Calls has the oldest ones, at most 32.
+	All   int
+	Calls []CutCall
+}
+
+// A CutCall is one of them. Trace is the id of its trace, where it has one.
+type CutCall struct {
+	ID, Target, Trace string
+	Began             time.Time
+}
+
+const maxCut = 32
+
+// note remembers what is in flight, the first time that it is called.
+func (c *cancels) note() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.noteLocked()
+}
+
+func (c *cancels) noteLocked() {
+	if c.cut != nil {
+		return
+	}
+	oldest := slices.SortedFunc(maps.Values(c.open), func(a, b openCall) int { return a.began.Compare(b.began) })
+	oldest = slices.DeleteFunc(oldest, func(o openCall) bool { return o.call == nil })
+	c.cut = &Cut{All: len(oldest)}
+	for _, o := range oldest[:min(len(oldest), maxCut)] {
+		one := CutCall{ID: o.call.ID, Target: o.call.Target(), Began: o.began}
+		if p := o.call.Meta["traceparent"]; len(p) >= traceEnd {
+			one.Trace = p[traceBegin:traceEnd]
+		}
+		c.cut.Calls = append(c.cut.Calls, one)
+	}
+}
+
+// The id of a trace in a traceparent.
+const traceBegin, traceEnd = 3, 35
+
+// add must be followed by remove.
+func (c *cancels) add(ctx context.Context, cancel context.CancelCauseFunc, n *note, call *agent.Call) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over != nil {
+		cancel(c.over)
+	}
+	if c.open == nil {
+		c.open = map[uint64]openCall{}
+	}
+	c.last++
+	c.open[c.last] = openCall{ctx, cancel, n, call, time.Now()}
+	return c.last
+}
+
+func (c *cancels) remove(n uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.open, n)
+}
+
+func (c *cancels) end(why error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = why
+	c.noteLocked()
+	for _, call := range c.open {
+		call.cancel(why)
+	}
+}
+
+// only is the id of the only request that waits for an answer; ok is false if there are others, or
+// none.
+func (c *cancels) only() (id int64, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, call := range c.open {
+		id = call.note.RequestID.Load()
+	}
+	return id, len(c.open) == 1 && id != 0
+}
+
+// latest is the last of the deadlines; far away if a request has none.
+func (c *cancels) latest() (last time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, call := range c.open {
+		at, ok := call.ctx.Deadline()
+		if !ok {
+			return time.Now().Add(math.MaxInt64)
+		}
+		if at.After(last) {
+			last = at
+		}
+	}
+	return last
+}
+
+// waits reports whether a request waits for an answer.
+func (c *cancels) waits(id int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, call := range c.open {
+		if call.note.RequestID.Load() == id {
+			return true
+		}
+	}
+	return false
 }

@@ -65,7 +65,7 @@ func open(ctx context.Context, t Target, o Options, l *link, version string, st 
 	if l.conn != nil {
 		l.conn.SetHook(s.hook)
 	}
-	defer s.calls.remove(s.calls.add(ctx, func(error) {}, said)) // there is one request at a time
+	defer s.calls.remove(s.calls.add(ctx, func(error) {}, said, nil)) // there is one request at a time
 	if l.http != nil {
 		l.http.hook, l.http.hello, l.http.waits = s.hook, s.mendHello, s.calls.waits
 	}

@@ -94,6 +94,16 @@ func ExitCode(err error) (code int, ok bool) {
 	return e.Code, true
 }
 
+// ExitSignal is the name of the signal that ended the program which err tells of, such as SIGKILL;
+// empty: none did.
+func ExitSignal(err error) string {
+	var e *child.ExitError
+	if !errors.As(err, &e) {
+		return ""
+	}
+	return e.Signal
+}
+
 // explain turns the failure of a handshake into one error for people, and clears up. asked is what
 // the server was to do then.
 func explain(ctx context.Context, t *Target, o Options, l *link, said *note, asked step, err error) error {

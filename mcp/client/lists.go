@@ -227,7 +227,7 @@ func (s *Session) askFor(ctx context.Context, stand wire.StandIn,
 	try := ctx.Value(tryKey{}) != nil
 	ctx, note := withNote(ctx)
 	note.try = try
-	defer s.calls.remove(s.calls.add(ctx, cancel, note))
+	defer s.calls.remove(s.calls.add(ctx, cancel, note, nil))
 	note.KeepAnswer(stand)
 	err := send(ctx)
 	if answer := note.Answer(); answer != nil {

@@ -129,6 +129,7 @@ func (s *Session) supervise() {
 		}
 		why = fmt.Errorf("the session ended: %w", codec.WithoutURL(why))
 		s.why = why
+		s.calls.note()
 		close(s.ending)
 	}
 	s.err = agent.Refusedf(agent.CodeUnavailable, "%s: %w", &s.target, endedError{why})
@@ -208,6 +209,16 @@ func (s *Session) Err() error {
 	default:
 		return nil
 	}
+}
+
+// Cut is what was in flight when the session ended; empty until Done.
+func (s *Session) Cut() Cut {
+	s.calls.mu.Lock()
+	defer s.calls.mu.Unlock()
+	if s.calls.cut == nil {
+		return Cut{}
+	}
+	return *s.calls.cut
 }
 
 // Transport is the one that the session was made over.

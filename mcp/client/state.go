@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,90 +17,6 @@ import (
 	"github.com/openmas/openmas/mcp/internal/codec"
 	"github.com/openmas/openmas/mcp/internal/wire"
 )
-
-// cancels are the requests in flight, which end with the session. A watcher for each would cost
-// more than this.
-type cancels struct {
-	mu   sync.Mutex
-	last uint64
-	open map[uint64]openCall
-	over error // why there can be no more
-}
-
-type openCall struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	note   *note
-}
-
-// add must be followed by remove.
-func (c *cancels) add(ctx context.Context, cancel context.CancelCauseFunc, n *note) uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.over != nil {
-		cancel(c.over)
-	}
-	if c.open == nil {
-		c.open = map[uint64]openCall{}
-	}
-	c.last++
-	c.open[c.last] = openCall{ctx, cancel, n}
-	return c.last
-}
-
-func (c *cancels) remove(n uint64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.open, n)
-}
-
-func (c *cancels) end(why error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.over = why
-	for _, call := range c.open {
-		call.cancel(why)
-	}
-}
-
-// only is the id of the only request that waits for an answer; ok is false if there are others, or
-// none.
-func (c *cancels) only() (id int64, ok bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, call := range c.open {
-		id = call.note.RequestID.Load()
-	}
-	return id, len(c.open) == 1 && id != 0
-}
-
-// latest is the last of the deadlines; far away if a request has none.
-func (c *cancels) latest() (last time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, call := range c.open {
-		at, ok := call.ctx.Deadline()
-		if !ok {
-			return time.Now().Add(math.MaxInt64)
-		}
-		if at.After(last) {
-			last = at
-		}
-	}
-	return last
-}
-
-// waits reports whether a request waits for an answer.
-func (c *cancels) waits(id int64) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, call := range c.open {
-		if call.note.RequestID.Load() == id {
-			return true
-		}
-	}
-	return false
-}
 
 // background are what a session still does for calls that have ended.
 type background struct {

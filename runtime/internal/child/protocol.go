@@ -36,6 +36,10 @@ type RunnerStatus struct {
 	Instance string          `json:"instance"`
 	State    supervise.State `json:"state"`
 	Error    string          `json:"error,omitempty"`
+	// Stack is that of a panic, Restarts and Wait are those of a [supervise.Status].
+	Stack    string        `json:"stack,omitempty"`
+	Restarts int           `json:"restarts,omitempty"`
+	Wait     time.Duration `json:"wait,omitempty"`
 }
 
 // Version changes when a child could misread its hello. Parent and child are the same program,

@@ -39,19 +39,21 @@ func (r *runner) supervise(ctx context.Context, run func(context.Context) error)
 	case <-ctx.Done():
 		return
 	}
+	var last supervise.Status
 	err := supervise.Loop(ctx, r.Restart, r.Instance, r.log,
 		r.tel.Runner(r.Agent, run), func(s supervise.Status) {
-			if !s.State.Final() {
-				if err := r.report(ctx, s.State, s.Err); err != nil && ctx.Err() == nil {
+			if last = s; !s.State.Final() {
+				if err := r.report(ctx, s); err != nil && ctx.Err() == nil {
 					r.log.Warn("the parent did not get the state of the Runner", "state", s.State, "error", err)
 				}
 			}
 		})
 	switch {
 	case errors.Is(err, supervise.ErrGaveUp):
-		r.reportEnd(ctx, supervise.Failed, err)
+		last.Err = err
+		r.reportEnd(ctx, last)
 	case ctx.Err() == nil:
-		r.reportEnd(ctx, supervise.Done, nil)
+		r.reportEnd(ctx, supervise.Status{State: supervise.Done})
 	}
 }
 
@@ -60,22 +62,25 @@ var reportWaits = backoff.Policy{Initial: 100 * time.Millisecond, Multiplier: 2,
 
 // reportEnd reports the end of the Runner until the parent has got it, or stops this process: the
 // parent has no other way to know, and a run may wait for it.
-func (r *runner) reportEnd(ctx context.Context, s supervise.State, why error) {
+func (r *runner) reportEnd(ctx context.Context, s supervise.Status) {
 	err := supervise.Reconnect(ctx, reportWaits, func(ctx context.Context) error {
-		return r.report(ctx, s, why)
+		return r.report(ctx, s)
 	}, func(n int, wait time.Duration, err error) {
-		r.log.Warn("the parent did not get the state of the Runner", "state", s, "attempt", n, "next",
+		r.log.Warn("the parent did not get the state of the Runner", "state", s.State, "attempt", n, "next",
 			wait.Round(time.Millisecond), "error", err)
 	})
 	if err != nil {
-		r.log.Debug("the parent stopped this process before it got the state of the Runner", "state", s)
+		r.log.Debug("the parent stopped this process before it got the state of the Runner", "state", s.State)
 	}
 }
 
-func (r *runner) report(ctx context.Context, s supervise.State, why error) error {
-	st := RunnerStatus{Instance: r.Instance, State: s}
-	if why != nil {
-		st.Error = why.Error()
+func (r *runner) report(ctx context.Context, s supervise.Status) error {
+	st := RunnerStatus{Instance: r.Instance, State: s.State, Restarts: s.Restarts, Wait: s.Wait}
+	if s.Err != nil {
+		st.Error = s.Err.Error()
+	}
+	if p := (*supervise.PanicError)(nil); errors.As(s.Err, &p) {
+		st.Stack = string(p.Stack)
 	}
 	payload, err := json.Marshal(st)
 	if err != nil {

@@ -64,7 +64,8 @@ func TestTheEndOfARunnerIsReportedUntilItIsReceived(t *testing.T) {
 	}{
 		"done": {nil, `{"instance":"a/0","state":"done"}`},
 		"failed": {errors.New("hopeless"),
-			`{"instance":"a/0","state":"failed","error":"a/0: gave up restarting after 3 restarts: hopeless"}`},
+			`{"instance":"a/0","state":"failed","error":"a/0: gave up restarting after 3 restarts: hopeless",` +
+				`"restarts":3}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &slowParent{}

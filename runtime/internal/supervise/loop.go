@@ -58,7 +58,8 @@ type Status struct {
 //
 // onState, if not nil, gets each state before it is entered, from the goroutine of Loop; it
 // must be quick. log, which says what runs, gets a line for each failure, with the stack of a
-// panic; name names it in the error.
+// panic, and with what the error's LogAttrs returns if it has such a method; name names it in the
+// error.
 func Loop(ctx context.Context, p Policy, name string, log *slog.Logger, run func(context.Context) error,
 	onState func(Status)) error {
 	m := &machine{policy: p}
@@ -97,7 +98,8 @@ func Loop(ctx context.Context, p Policy, name string, log *slog.Logger, run func
 			enter(Failed, 0)
 			return fmt.Errorf("%s: %w after %d restarts: %w", name, ErrGaveUp, s.Restarts, err)
 		}
-		log.WarnContext(ctx, "failed, runs again", append(failure(err), "state", state, "wait", wait)...)
+		log.WarnContext(ctx, "failed, runs again", append(failure(err), "restarts", s.Restarts, "state", state, "wait",
+			wait)...)
 		enter(state, wait)
 		if backoff.Sleep(ctx, wait) == nil {
 			s.Restarts++
@@ -110,6 +112,10 @@ func failure(err error) []any {
 	var p *PanicError
 	if errors.As(err, &p) {
 		args = append(args, "stack", string(p.Stack))
+	}
+	var more interface{ LogAttrs() []any }
+	if errors.As(err, &more) {
+		args = append(args, more.LogAttrs()...)
 	}
 	return args
 }

@@ -15,12 +15,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/openmas/openmas/agent"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/openmas/openmas/agent"
 )
 
 func env(vars map[string]string) func(string) (string, bool) {

@@ -5,10 +5,11 @@ import (
 	"maps"
 	"strings"
 
-	"github.com/openmas/openmas/agent"
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/openmas/openmas/agent"
 )
 
 // The keys of W3C trace context and baggage in [agent.Call.Meta].

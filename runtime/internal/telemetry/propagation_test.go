@@ -7,11 +7,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/openmas/openmas/agent"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/openmas/openmas/agent"
 )
 
 // wire is the border of a process: only what is in the call crosses it.

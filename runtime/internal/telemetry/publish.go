@@ -3,9 +3,10 @@ package telemetry
 import (
 	"context"
 
-	"github.com/openmas/openmas/agent"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/openmas/openmas/agent"
 )
 
 var asProducer = []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindProducer)}
