@@ -10,91 +10,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/openmas/openmas/agent"
 )
-
-func TestArguments(t *testing.T) {
-	tests := map[string]struct {
-		args      []string
-		in        string
-		want, err string // one of them
-	}{
-		"none":             {nil, "", `{}`, ""},
-		"an object":        {[]string{`{"a": [1, 2]}`}, "", `{"a": [1, 2]}`, ""},
-		"white space":      {[]string{"  {\"a\":1}\n"}, "", `{"a":1}`, ""},
-		"a text":           {[]string{"city=Bern"}, "", `{"city":"Bern"}`, ""},
-		"several":          {[]string{"a=x", "b=y"}, "", `{"a":"x","b":"y"}`, ""},
-		"a number":         {[]string{"n=3"}, "", `{"n":3}`, ""},
-		"a boolean":        {[]string{"b=true"}, "", `{"b":true}`, ""},
-		"null":             {[]string{"b=null"}, "", `{"b":null}`, ""},
-		"a list":           {[]string{`l=[1,"x"]`}, "", `{"l":[1,"x"]}`, ""},
-		"a number as text": {[]string{`n="3"`}, "", `{"n":"3"}`, ""},
-		"not quite a list": {[]string{"l=[1,"}, "", `{"l":"[1,"}`, ""},
-		"empty":            {[]string{"a="}, "", `{"a":""}`, ""},
-		"an equals sign":   {[]string{"q=a=b"}, "", `{"q":"a=b"}`, ""},
-		"quotes":           {[]string{`q=say "hi" \ bye`}, "", `{"q":"say \"hi\" \\ bye"}`, ""},
-		"from stdin":       {[]string{"-"}, " {\"a\": 1}\n", `{"a": 1}`, ""},
-		"nothing on stdin": {[]string{"-"}, "", "", "not a JSON object"},
-		"a list on stdin":  {[]string{"-"}, "[1]", "", "not a JSON object"},
-		"null on stdin":    {[]string{"-"}, "null", "", "not a JSON object"},
-		"too much on stdin": {[]string{"-"}, strings.Repeat(" ", maxInput+1), "", "standard input is over 16777216 " +
-			"bytes"},
-		"broken JSON":        {[]string{`{"a":`}, "", "", "not a JSON object"},
-		"two documents":      {[]string{`{} {}`}, "", "", "not a JSON object"},
-		"no equals sign":     {[]string{"city"}, "", "", `"city" is neither key=value nor a JSON object`},
-		"no key":             {[]string{"=x"}, "", "", `"=x" is neither`},
-		"a key twice":        {[]string{"a=1", "a=2"}, "", "", `"a" is given twice`},
-		"an object and more": {[]string{"a=1", `{"b":2}`}, "", "", "is neither key=value"},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			got, err := arguments(tt.args, strings.NewReader(tt.in))
-			switch {
-			case tt.err != "":
-				if err == nil || !strings.Contains(err.Error(), tt.err) {
-					t.Errorf("error %v, want one with %q", err, tt.err)
-				}
-			case err != nil:
-				t.Error(err)
-			case string(got) != tt.want:
-				t.Errorf("got %s, want %s", got, tt.want)
-			}
-		})
-	}
-}
-
-// Whatever stands behind key= comes out as JSON that means the same text, or the same JSON.
-func FuzzArguments(f *testing.F) {
-	for _, s := range []string{"", "Bern", "3", "1e999", `"`, "[", "{}", "\x00\xff", "a=b"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, value string) {
-		got, err := arguments([]string{"k=" + value}, nil)
-		if err != nil {
-			t.Fatalf("%q: %v", value, err)
-		}
-		var m map[string]json.RawMessage
-		if err := json.Unmarshal(got, &m); err != nil || len(m) != 1 {
-			t.Fatalf("%q became %s: %v", value, got, err)
-		}
-		var text string
-		if json.Valid([]byte(value)) {
-			var compact, same bytes.Buffer
-			if json.Compact(&compact, []byte(value)) != nil || json.Compact(&same, m["k"]) != nil {
-				t.Fatalf("%q became %s", value, got)
-			}
-			return
-		}
-		if err := json.Unmarshal(m["k"], &text); err != nil || text != strings.ToValidUTF8(value, "\ufffd") &&
-			text != toRunes(value) {
-			t.Fatalf("%q became %q: %v", value, text, err)
-		}
-	})
-}
-
-// toRunes replaces each invalid byte, as encoding/json does.
-func toRunes(s string) string { return string([]rune(s)) }
 
 func TestShowResult(t *testing.T) {
 	structured, err := agent.JSONResult(map[string]any{"a": []int{1}, "b": "x"})
@@ -167,7 +86,7 @@ func TestCallIsTraced(t *testing.T) {
 
 // An error that came when the timeout was over names it, and no other does.
 func TestTimedOut(t *testing.T) {
-	over := errors.New("over after 1ms (--timeout)")
+	over := &overtimeError{time.Millisecond}
 	stopping := agent.Errorf(agent.CodeUnavailable, "the system is stopping")
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 0, over)
 	defer cancel()
@@ -187,7 +106,7 @@ func TestTimedOut(t *testing.T) {
 
 // What only says that it was too late says whose time it was.
 func TestLate(t *testing.T) {
-	over := errors.New("over after 1s (--timeout)")
+	over := &overtimeError{time.Second}
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 0, over)
 	defer cancel()
 	for _, bare := range []string{"context deadline exceeded", "not done before the deadline of its caller"} {
@@ -196,20 +115,6 @@ func TestLate(t *testing.T) {
 		if want := "far.slow: deadline_exceeded: not done in time, over after 1s (--timeout)"; got.Error() != want ||
 			!errors.Is(got, over) || agent.CodeOf(got) != agent.CodeDeadlineExceeded {
 			t.Errorf("%v, want %s", got, want)
-		}
-	}
-}
-
-// A number for a text, on the command line.
-func TestAsText(t *testing.T) {
-	wrong := agent.Errorf(agent.CodeInvalidArgument, `invalid input: city: type: 1 has type "integer", want "string"`)
-	if got := asText([]string{"days=1", "city=1"}, wrong).Error(); !strings.HasSuffix(got,
-		"\ncity=1 is taken as JSON; as text it is city='\"1\"'") {
-		t.Error(got)
-	}
-	for _, args := range [][]string{nil, {`{"city":1}`}, {"days=1"}, {"city=Bern"}, {`city="1"`}} {
-		if got := asText(args, wrong); got != error(wrong) {
-			t.Errorf("%q: %v", args, got)
 		}
 	}
 }
@@ -225,5 +130,114 @@ func TestNamedDetails(t *testing.T) {
 		if got := named("a.b", e).Error(); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
+	}
+}
+
+// Without a terminal flags answer what a tool asks. What they do not answer is declined, with the
+// flags that would.
+func TestCallAnswers(t *testing.T) {
+	path := projectFile(t, shop)
+	for _, tt := range []struct {
+		args     []string
+		code     int
+		out, err string
+	}{
+		{[]string{"clerk.seat"}, exitFailed, "", "openmas: clerk.seat asks: Which seat?\nopenmas: declined: there is no " +
+			"terminal to ask at; --answer row=… --answer place=… answers\n"},
+		{[]string{"clerk.seat", "--yes"}, exitFailed, "", "permission_denied: the user declined"},
+		{[]string{"clerk.seat", "--answer", "row=x"}, exitFailed, "", `declined: --answer row=x: "x" is no whole number`},
+		{[]string{"clerk.seat", "--answer", "row=1", "--answer", "place=A"}, exitOK, `"place": "A"`, ""},
+		{[]string{"clerk.delete"}, exitFailed, "", "--answer sure=… answers, and --yes accepts"},
+		{[]string{"clerk.delete", "--yes"}, exitOK, `"sure": true`, ""},
+		{[]string{"clerk.delete", "--answer", "sure=n"}, exitOK, `"sure": false`, ""},
+		{[]string{"clerk.seat", "--answer", "row"}, exitUsage, "", `--answer "row": want name=value`},
+		{[]string{"clerk.think"}, exitFailed, "", "asks for a model's answer; declined: openmas call has no model; --model"},
+		{[]string{"clerk.think", "--model", "m"}, exitUsage, "", "--model-url or OPENMAS_MODEL_URL names an endpoint"},
+		{[]string{"clerk.count", "n=3"}, exitOK, "counted\n", "1/3 step 1\n2/3 step 2\nINFO clerk \"two is even\"\n3/3 step 3\n"},
+	} {
+		r := run(t, "", append([]string{"call", "-p", path}, tt.args...)...)
+		if r.code != tt.code || !strings.Contains(r.out, tt.out) || tt.out == "" && r.out != "" ||
+			!strings.Contains(r.err, tt.err) {
+			t.Errorf("%q: %+v", tt.args, r)
+		}
+	}
+}
+
+// A model that is configured answers what a tool samples. Its key is shown nowhere.
+func TestCallSamples(t *testing.T) {
+	asked := make(chan string, 1)
+	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		asked <- r.URL.Path + " " + r.Header.Get("Authorization") + " " + string(body)
+		if r.Header.Get("Authorization") != "Bearer k3y" {
+			w.WriteHeader(http.StatusUnauthorized)
+			_, _ = io.WriteString(w, `{"error":{"message":"Incorrect API key: wr0ng"}}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"model":"m-1","choices":[{"message":{"content":"because"},"finish_reason":"stop"}]}`)
+	}))
+	defer endpoint.Close()
+	path := projectFile(t, shop)
+	args := []string{"call", "clerk.think", "-p", path, "--model", "m"}
+	r := runWith(t.Context(), "", []string{"OPENMAS_MODEL_URL=" + endpoint.URL + "/v1", "OPENMAS_MODEL_KEY=k3y"}, args...)
+	if r.code != exitOK || r.out != "because\n" || strings.Contains(r.err, "k3y") ||
+		!strings.Contains(r.err, "clerk.think asks the model m (1 message") {
+		t.Errorf("%+v", r)
+	}
+	want := `/v1/chat/completions Bearer k3y {"model":"m","messages":[{"role":"system","content":"be short"},` +
+		`{"role":"user","content":"why?"}],"max_tokens":5}`
+	if got := <-asked; got != want {
+		t.Errorf("asked %s, want %s", got, want)
+	}
+	r = runWith(t.Context(), "", []string{"OPENMAS_MODEL_KEY=wr0ng"}, append(args, "--model-url", endpoint.URL)...)
+	if r.code != exitFailed || strings.Contains(r.err, "wr0ng") ||
+		!strings.Contains(r.err, "unavailable: the model m: 401 Unauthorized: Incorrect API key: …") {
+		t.Errorf("%+v", r)
+	}
+	<-asked
+}
+
+// The same command fills in prompts and reads resources: of a project that it starts, of one that
+// runs, and over --url.
+func TestCallPromptsAndResources(t *testing.T) {
+	path := projectFile(t, shop)
+	check := func(flags ...string) {
+		t.Helper()
+		for _, tt := range []struct {
+			args      []string
+			code      int
+			out, fail string
+		}{
+			{[]string{"--prompt", "clerk.letter", "who=3"}, exitOK, "Dear 3,\n", ""},
+			{[]string{"--prompt", "clerk_letter", `{"who":"Ada"}`}, exitOK, "Dear Ada,\n", ""},
+			{[]string{"--prompt", "clerk.letter"}, exitFailed, "", `argument "who" is missing`},
+			{[]string{"--prompt", "clerk.letter", `{"who":3}`}, exitUsage, "", "who: the arguments of a prompt are texts, and 3 is none"},
+			{[]string{"--prompt", "clerk.lettre", "who=x"}, exitFailed, "", "not_found"},
+			{[]string{"clerk://hours"}, exitOK, "9 to 5\n", ""},
+			{[]string{"--resource", "clerk://hours"}, exitOK, "9 to 5\n", ""},
+			{[]string{"clerk://orders/7"}, exitOK, "7", ""},
+			{[]string{"clerk://orders/0"}, exitFailed, "", "not_found"},
+			{[]string{"clerk://none"}, exitFailed, "", "not_found"},
+			{[]string{"clerk://hours", "a=1"}, exitUsage, "", "a resource is read without arguments"},
+			{[]string{"--prompt", "--resource", "x.y"}, exitUsage, "", "one of them"},
+		} {
+			r := run(t, "", append(append([]string{"call"}, tt.args...), flags...)...)
+			if r.code != tt.code || r.out != tt.out || !strings.Contains(r.err, tt.fail) {
+				t.Errorf("%q, %q: %+v", flags, tt.args, r)
+			}
+		}
+	}
+	check("-p", path)
+	s := serve(t, path)
+	check("-p", path)
+	check("--url", s.url)
+	var out bytes.Buffer
+	res := &agent.Result{Structured: json.RawMessage(`{"messages":[{"role":"user","content":{"type":"text","text":"hi"}},` +
+		`{"role":"assistant","content":{"type":"text","text":"ho"}}]}`)}
+	if err := show(&out, agent.OpPrompt, res); err != nil || out.String() != "user:\nhi\nassistant:\nho\n" {
+		t.Errorf("%q, %v", &out, err)
 	}
 }

@@ -22,7 +22,7 @@ const (
 
 // leading returns the error of a call that was made at began, with the command that shows where it
 // failed.
-func (a *App) leading(err error, t *targetFlags, tool string, began time.Time) error {
+func (a *App) leading(err error, t *targetFlags, op agent.Op, tool string, began time.Time) error {
 	if usage := (*exitError)(nil); t.isolated || errors.As(err, &usage) {
 		return err // the files are no longer here
 	}
@@ -40,7 +40,7 @@ func (a *App) leading(err error, t *targetFlags, tool string, began time.Time) e
 	}
 	kept := awaitTrace(func() string {
 		if id == "" {
-			return traceOf(state, tool, began)
+			return traceOf(state, op, tool, began)
 		}
 		if spans, err := recentSpans(state, id, ""); stateErr != nil || err != nil || len(spans) == 0 {
 			return ""
@@ -62,7 +62,7 @@ func (a *App) leading(err error, t *targetFlags, tool string, began time.Time) e
 	if t.server.given() {
 		return err
 	}
-	if name, _, _ := strings.Cut(dotted(tool), "."); wrote(state, name, began) {
+	if name, _, _ := strings.Cut(dotted(tool), "."); op != agent.OpResource && wrote(state, name, began) {
 		err = fmt.Errorf("%w\nopenmas logs %s%s shows what %s wrote meanwhile", err, name, flags, name)
 	}
 	return err
@@ -109,15 +109,19 @@ func traceIDOf(err error) string {
 
 // traceOf finds the trace that the call of a tool has begun: the first one since then with such a
 // call at its root that went wrong. It is empty where there is none.
-func traceOf(state, tool string, began time.Time) string {
-	tool = dotted(tool)
-	spans, err := recentSpans(state, "", "tools/call "+tool)
+func traceOf(state string, op agent.Op, tool string, began time.Time) string {
+	span := map[agent.Op]string{agent.OpTool: "tools/call ", agent.OpPrompt: "prompts/get "}[op]
+	if span == "" {
+		return "" // the spans of a resource do not name it
+	}
+	span += dotted(tool)
+	spans, err := recentSpans(state, "", span)
 	if err != nil {
 		return ""
 	}
 	for _, t := range traces.Group(spans) {
 		root := t.Spans[0]
-		if root.Parent == "" && !root.Start.Before(began) && root.Name == "tools/call "+tool && t.Reason() != "" {
+		if root.Parent == "" && !root.Start.Before(began) && root.Name == span && t.Reason() != "" {
 			return t.ID
 		}
 	}

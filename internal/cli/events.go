@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/cli/internal/form"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -148,7 +149,7 @@ func (a *App) payload(args []string) (json.RawMessage, error) {
 	var text []byte
 	switch {
 	case len(args) == 1 && args[0] == "-":
-		b, err := readInput(a.In)
+		b, err := form.ReadInput(a.In)
 		if err != nil {
 			return nil, err
 		}
@@ -158,7 +159,7 @@ func (a *App) payload(args []string) (json.RawMessage, error) {
 	case len(args) == 1 && json.Valid([]byte(args[0])):
 		text = []byte(args[0])
 	default:
-		return arguments(args, a.In)
+		return form.Arguments(args, a.In)
 	}
 	return json.RawMessage(text), nil
 }

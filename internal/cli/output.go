@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/openmas/openmas/internal/cli/internal/console"
 	"github.com/openmas/openmas/internal/logs"
 )
 
@@ -114,6 +115,9 @@ func visibleLines(s string) string {
 func (t table) flush() error { return t.tw.Flush() }
 
 func onTerminal(w io.Writer) bool {
+	if _, ok := w.(*console.Console); ok {
+		return true
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

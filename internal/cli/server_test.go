@@ -94,3 +94,6 @@ func TestWrongServers(t *testing.T) {
 		})
 	}
 }
+
+// toRunes replaces each invalid byte, as encoding/json does.
+func toRunes(s string) string { return string([]rune(s)) }

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,8 +12,10 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/calls"
+	"github.com/openmas/openmas/internal/cli/internal/form"
 	"github.com/openmas/openmas/internal/ops"
 	"github.com/openmas/openmas/mcp/client"
+	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -21,8 +25,33 @@ type target struct {
 	// tried waits until the agent of a tool has been started, or could not be; that of all without
 	// one.
 	tried func(ctx context.Context, tool string) error
-	// call calls a tool by the name that the user wrote.
+	// call calls a tool by the name that the user wrote, or a prompt, or reads a resource.
 	call func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error)
+	// describe describes what call would call, as far as it is known.
+	describe func(ctx context.Context, op agent.Op, name string) described
+}
+
+// described is what a form needs of a tool or a prompt. Without a schema it is not known.
+type described struct {
+	description string
+	schema      json.RawMessage
+}
+
+// describeIn finds a tool or a prompt in what an agent offers.
+func describeIn(info agent.Info, op agent.Op, name string) described {
+	switch op {
+	case agent.OpTool:
+		if t, ok := info.Tool(name); ok {
+			return described{t.Description, t.InputSchema}
+		}
+	case agent.OpPrompt:
+		for _, p := range info.Prompts {
+			if p.Name == name {
+				return described{p.Description, form.OfPrompt(p.Arguments)}
+			}
+		}
+	}
+	return described{}
 }
 
 // targetFlags name a target.
@@ -122,20 +151,75 @@ func systemTarget(r *runtime.Runtime) target {
 			return r.Listing(), nil
 		},
 		call: func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
-			var ok bool
-			if c.Agent, c.Name, ok = agent.SplitName(tool); !ok {
-				if c.Agent, c.Name, ok = r.Listing().Tool(tool); !ok {
-					if c.Agent, c.Name, _ = agent.SplitName(dotted(tool)); c.Agent == "" {
-						return nil, Usage(errors.New("name the tool as AGENT.TOOL, or as `openmas list` shows it"))
-					}
-				}
-			} else if a, original, known := r.Listing().Tool(c.Name); known && a == c.Agent {
-				c.Name = original
+			ctx = calls.Reporting(ctx)
+			if c.Op == agent.OpResource {
+				return readResource(ctx, r.Listing().Agents, tool, c)
 			}
-			c.Op = agent.OpTool
-			return agent.Do(calls.Reporting(ctx), c, c.Input)
+			var ok bool
+			if c.Agent, c.Name, ok = inListing(r.Listing(), tool); !ok {
+				return nil, Usage(errors.New("name the tool as AGENT.TOOL, or as `openmas list` shows it"))
+			}
+			return agent.Do(ctx, c, c.Input)
+		},
+		describe: func(_ context.Context, op agent.Op, name string) described {
+			l := r.Listing()
+			agentName, own, _ := inListing(l, name)
+			for _, info := range l.Agents {
+				if info.Name == agentName {
+					return describeIn(info, op, own)
+				}
+			}
+			return described{}
 		},
 	}
+}
+
+// inListing takes a name apart that may be one on the gateway.
+func inListing(l runtime.Listing, name string) (agentName, own string, ok bool) {
+	agentName, own, ok = agent.SplitName(name)
+	if !ok {
+		if agentName, own, ok = l.Tool(name); !ok {
+			agentName, own, ok = agent.SplitName(dotted(name))
+		}
+	} else if a, original, known := l.Tool(own); known && a == agentName {
+		own = original
+	}
+	return agentName, own, ok
+}
+
+// readResource reads a resource of the agent that lists it, or else of the first that has it, among
+// those whose templates may cover it.
+func readResource(ctx context.Context, agents []agent.Info, uri string, c agent.Call) (*agent.Result, error) {
+	c.Name = uri
+	var may []string
+	for _, info := range agents {
+		for _, r := range info.Resources {
+			begin, _, _ := strings.Cut(r.Template, "{")
+			switch {
+			case r.URI == uri:
+				c.Agent = info.Name
+				return agent.Do(ctx, c, nil)
+			case r.Template != "" && strings.HasPrefix(uri, begin) && !slices.Contains(may, info.Name):
+				may = append(may, info.Name)
+			}
+		}
+	}
+	err := error(agent.Refusedf(agent.CodeNotFound, "no agent has a resource of that URI"))
+	for _, name := range may {
+		c.Agent = name
+		var res *agent.Result
+		if res, err = agent.Do(ctx, c, nil); !errors.Is(err, agent.CodeNotFound) {
+			return res, err
+		}
+	}
+	if scheme, rest, ok := strings.Cut(uri, "://"); ok { // two agents have the URI: it names one of them
+		name, own, _ := strings.Cut(rest, "/")
+		if slices.ContainsFunc(agents, func(info agent.Info) bool { return info.Name == name }) {
+			c.Agent, c.Name = name, scheme+"://"+own
+			return agent.Do(ctx, c, nil)
+		}
+	}
+	return nil, err
 }
 
 // serverTarget calls as from, where the server believes it. The calls go by way of caller.
@@ -144,7 +228,7 @@ func serverTarget(s *client.Session, caller agent.Caller, from agent.Identity) t
 		tried: func(context.Context, string) error { return nil },
 		list:  func(ctx context.Context) (runtime.Listing, error) { return listServer(ctx, s), nil },
 		call: func(ctx context.Context, tool string, c agent.Call) (*agent.Result, error) {
-			c.Op, c.Name, c.Attempt, c.From = agent.OpTool, tool, 1, from
+			c.Name, c.Attempt, c.From = tool, 1, from
 			res, err := caller.Call(ctx, &c)
 			if err != nil {
 				err, _ = calls.Hinted(asSaid(err), func(code agent.Code) string {
@@ -156,6 +240,19 @@ func serverTarget(s *client.Session, caller agent.Caller, from agent.Identity) t
 				})
 			}
 			return res, err
+		},
+		describe: func(ctx context.Context, op agent.Op, name string) described {
+			if op == agent.OpPrompt {
+				wait, cancel := context.WithTimeout(ctx, listsWait)
+				defer cancel()
+				s.Listed(wait)
+			}
+			info := s.Info()
+			d := describeIn(info, op, name)
+			if agentName, own, ok := agent.SplitName(name); ok && d.schema == nil { // a system of openmas
+				d = describeIn(info, op, server.GatewayNames(agentName, []string{own})[0])
+			}
+			return d
 		},
 	}
 }

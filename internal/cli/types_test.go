@@ -20,6 +20,7 @@ func types() agent.Types {
 		"once":    func() agent.Agent { return &once{} },
 		"broken":  func() agent.Agent { return broken{} },
 		"post":    func() agent.Agent { return post{} },
+		"clerk":   func() agent.Agent { return &clerk{} },
 		"inbox":   func() agent.Agent { return &inbox{} },
 	}
 }

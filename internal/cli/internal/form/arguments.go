@@ -1,4 +1,4 @@
-package cli
+package form
 
 import (
 	"bytes"
@@ -11,16 +11,17 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
-// maxInput bounds what a command reads from standard input.
-const maxInput = 16 << 20
+// MaxInput bounds what a command reads from standard input.
+const MaxInput = 16 << 20
 
-// arguments reads the input of a call from the command line.
-func arguments(args []string, in io.Reader) (json.RawMessage, error) {
+// Arguments reads the input of a call from a command line: nothing, one JSON object, key=value
+// pairs, or - for JSON from in.
+func Arguments(args []string, in io.Reader) (json.RawMessage, error) {
 	switch {
 	case len(args) == 0:
 		return json.RawMessage("{}"), nil
 	case len(args) == 1 && args[0] == "-":
-		b, err := readInput(in)
+		b, err := ReadInput(in)
 		if err != nil {
 			return nil, err
 		}
@@ -50,9 +51,34 @@ func arguments(args []string, in io.Reader) (json.RawMessage, error) {
 	return json.Marshal(values)
 }
 
-// asText adds to the error of a call how to write a text that looks like something else, if that
+// Texts are the arguments of a prompt, which are texts: key=3 is the text 3.
+func Texts(args []string, input json.RawMessage) (json.RawMessage, error) {
+	values := map[string]json.RawMessage{}
+	if err := json.Unmarshal(input, &values); err != nil {
+		return nil, err
+	}
+	for _, arg := range args {
+		key, value, pair := strings.Cut(arg, "=")
+		if _, ok := values[key]; !pair || !ok || strings.HasPrefix(strings.TrimSpace(arg), "{") {
+			continue
+		}
+		text, err := json.Marshal(value)
+		if err != nil {
+			return nil, err
+		}
+		values[key] = text
+	}
+	for key, value := range values {
+		if len(value) == 0 || value[0] != '"' {
+			return nil, fmt.Errorf("%s: the arguments of a prompt are texts, and %.40s is none", key, value)
+		}
+	}
+	return json.Marshal(values)
+}
+
+// AsText adds to the error of a call how to write a text that looks like something else, if that
 // may be what is wrong with it.
-func asText(args []string, err error) error {
+func AsText(args []string, err error) error {
 	if !errors.Is(err, agent.CodeInvalidArgument) || !strings.Contains(err.Error(), `want "string"`) {
 		return err
 	}
@@ -74,13 +100,14 @@ func object(b []byte) (json.RawMessage, error) {
 	return json.RawMessage(bytes.TrimSpace(b)), nil
 }
 
-func readInput(in io.Reader) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(in, maxInput+1))
+// ReadInput reads all of standard input.
+func ReadInput(in io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(in, MaxInput+1))
 	if err != nil {
 		return nil, fmt.Errorf("read standard input: %w", err)
 	}
-	if len(b) > maxInput {
-		return nil, fmt.Errorf("standard input is over %d bytes", maxInput)
+	if len(b) > MaxInput {
+		return nil, fmt.Errorf("standard input is over %d bytes", MaxInput)
 	}
 	return b, nil
 }
