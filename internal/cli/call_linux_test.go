@@ -167,9 +167,9 @@ func TestCallBar(t *testing.T) {
 		t.Errorf("ended with %d, %q", c, out)
 	}
 	s.sees("█████████░░░░░░░░░░  50%  2/4  step 2", "INFO clerk \"two is even\"\r\n")
-	if text := s.shown.String(); !strings.HasSuffix(text, "\r\x1b[K") {
-		t.Errorf("the bar stays: %q", text)
-	}
+	testkit.Eventually(t, "the bar is gone", func() bool {
+		return strings.HasSuffix(s.shown.String(), "\r\x1b[K")
+	}, &s.shown)
 }
 
 // What a tool asks is asked at the terminal.
