@@ -63,12 +63,13 @@ missing, and for what the tool asks while it runs. Ctrl-C cancels the call.`,
 			return a.runCall(c.Context(), &f, op, args, input)
 		},
 	}
+	c.ValidArgsFunction = a.completeCall(&f)
 	f.target.register(c)
 	f.ask.register(c)
 	c.Flags().BoolVar(&f.prompt, "prompt", false, "fill in a prompt")
 	c.Flags().BoolVar(&f.resource, "resource", false, "read a resource; a URI with :// needs no flag")
-	c.Flags().DurationVar(&f.timeout, "timeout", 5*time.Minute, "give up after this `TIME`, the start of what is called "+
-		"included, and without the time for the form")
+	c.Flags().DurationVar(&f.timeout, "timeout", 5*time.Minute, "give up after this `TIME`, the start of what is "+
+		"called included, the time for the form not")
 	f.format.register(c, "print the whole result as JSON")
 	return c
 }
@@ -175,7 +176,8 @@ func timedOut(ctx context.Context, err error) error {
 	if !errors.As(why, &over) || strings.Contains(err.Error(), why.Error()) {
 		return err
 	}
-	for _, bare := range []string{context.DeadlineExceeded.Error(), context.Canceled.Error(), "not done before the deadline of its caller"} {
+	for _, bare := range []string{context.DeadlineExceeded.Error(), context.Canceled.Error(),
+		"not done before the deadline of its caller"} {
 		if text, cut := strings.CutSuffix(err.Error(), bare); cut {
 			return &lateError{text + "not done in time, " + why.Error(), []error{err, why}}
 		}

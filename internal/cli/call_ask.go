@@ -39,7 +39,8 @@ func (f *askFlags) register(c *cobra.Command) {
 		model.URLVar+"; its key: "+model.KeyVar+")")
 }
 
-// An asking is one call as far as somebody is asked about it: at its terminal, by flags, or a model.
+// An asking is one call as far as somebody is asked about it: at its terminal, by flags, or a
+// model.
 type asking struct {
 	out     io.Writer        // standard error
 	console *console.Console // nil: standard error is no terminal
@@ -208,8 +209,8 @@ func (q *asking) instead(open []form.Field) string {
 // sample has the model answer, if there is one.
 func (q *asking) sample(ctx context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
 	if q.model == nil {
-		err := agent.Errorf(agent.CodeUnavailable, "openmas call has no model; --model and --model-url, or %s and %s in "+
-			"the environment, give it one", model.NameVar, model.URLVar)
+		err := agent.Errorf(agent.CodeUnavailable, "openmas call has no model; --model and --model-url, or %s and %s "+
+			"in the environment, give it one", model.NameVar, model.URLVar)
 		fmt.Fprintf(q.out, "openmas: %s asks for a model's answer; declined: %s\n", logs.Visible(q.callee), err.Message)
 		return agent.SampleResult{}, err
 	}

@@ -24,12 +24,12 @@ func (s *screen) at(environ []string, args ...string) (ended <-chan int, out *te
 	return done, out
 }
 
-// sees waits until the terminal shows a text, without its colors, after what it showed before.
+// sees waits until the terminal shows a text, without its colors and bells, after what it showed before.
 func (s *screen) sees(texts ...string) {
 	s.t.Helper()
 	for _, text := range texts {
 		testkit.Eventually(s.t, text, func() bool {
-			return strings.Contains(logs.StripColors(s.shown.String()), text)
+			return strings.Contains(strings.ReplaceAll(logs.StripColors(s.shown.String()), "\a", ""), text)
 		}, &s.shown)
 	}
 }
@@ -103,8 +103,8 @@ func TestCallForm(t *testing.T) {
 	}
 }
 
-// Who leaves a form has called nothing. Without missing arguments, with --no-input, or on a terminal
-// that is too simple, there is no form; with --form there is always one.
+// Who leaves a form has called nothing. Without missing arguments, with --no-input, or on a
+// terminal that is too simple, there is no form; with --form there is always one.
 func TestCallFormLeft(t *testing.T) {
 	path := projectFile(t, shop)
 	xterm := []string{"TERM=xterm"}
@@ -214,7 +214,8 @@ func TestCallInterrupted(t *testing.T) {
 		p.start()
 		p.err.Await(t, "1 asleep")
 		p.signal(unix.SIGINT)
-		if c := p.code(); c != exitAborted || !strings.Contains(p.err.String(), "interrupted by Ctrl-C: the call was canceled") {
+		if c := p.code(); c != exitAborted ||
+			!strings.Contains(p.err.String(), "interrupted by Ctrl-C: the call was canceled") {
 			t.Errorf("running %v: ended with %d\n%s", running, c, &p.err)
 		}
 		testkit.Eventually(t, "the tool's context has ended", func() bool {

@@ -142,18 +142,21 @@ func TestCallAnswers(t *testing.T) {
 		code     int
 		out, err string
 	}{
-		{[]string{"clerk.seat"}, exitFailed, "", "openmas: clerk.seat asks: Which seat?\nopenmas: declined: there is no " +
-			"terminal to ask at; --answer row=… --answer place=… answers\n"},
+		{[]string{"clerk.seat"}, exitFailed, "", "openmas: clerk.seat asks: Which seat?\nopenmas: declined: there " +
+			"is no terminal to ask at; --answer row=… --answer place=… answers\n"},
 		{[]string{"clerk.seat", "--yes"}, exitFailed, "", "permission_denied: the user declined"},
-		{[]string{"clerk.seat", "--answer", "row=x"}, exitFailed, "", `declined: --answer row=x: "x" is no whole number`},
+		{[]string{"clerk.seat", "--answer", "row=x"}, exitFailed, "",
+			`declined: --answer row=x: "x" is no whole number`},
 		{[]string{"clerk.seat", "--answer", "row=1", "--answer", "place=A"}, exitOK, `"place": "A"`, ""},
 		{[]string{"clerk.delete"}, exitFailed, "", "--answer sure=… answers, and --yes accepts"},
 		{[]string{"clerk.delete", "--yes"}, exitOK, `"sure": true`, ""},
 		{[]string{"clerk.delete", "--answer", "sure=n"}, exitOK, `"sure": false`, ""},
 		{[]string{"clerk.seat", "--answer", "row"}, exitUsage, "", `--answer "row": want name=value`},
-		{[]string{"clerk.think"}, exitFailed, "", "asks for a model's answer; declined: openmas call has no model; --model"},
+		{[]string{"clerk.think"}, exitFailed, "",
+			"asks for a model's answer; declined: openmas call has no model; --model"},
 		{[]string{"clerk.think", "--model", "m"}, exitUsage, "", "--model-url or OPENMAS_MODEL_URL names an endpoint"},
-		{[]string{"clerk.count", "n=3"}, exitOK, "counted\n", "1/3 step 1\n2/3 step 2\nINFO clerk \"two is even\"\n3/3 step 3\n"},
+		{[]string{"clerk.count", "n=3"}, exitOK, "counted\n",
+			"1/3 step 1\n2/3 step 2\nINFO clerk \"two is even\"\n3/3 step 3\n"},
 	} {
 		r := run(t, "", append([]string{"call", "-p", path}, tt.args...)...)
 		if r.code != tt.code || !strings.Contains(r.out, tt.out) || tt.out == "" && r.out != "" ||
@@ -182,7 +185,8 @@ func TestCallSamples(t *testing.T) {
 	defer endpoint.Close()
 	path := projectFile(t, shop)
 	args := []string{"call", "clerk.think", "-p", path, "--model", "m"}
-	r := runWith(t.Context(), "", []string{"OPENMAS_MODEL_URL=" + endpoint.URL + "/v1", "OPENMAS_MODEL_KEY=k3y"}, args...)
+	r := runWith(t.Context(), "", []string{"OPENMAS_MODEL_URL=" + endpoint.URL + "/v1", "OPENMAS_MODEL_KEY=k3y"},
+		args...)
 	if r.code != exitOK || r.out != "because\n" || strings.Contains(r.err, "k3y") ||
 		!strings.Contains(r.err, "clerk.think asks the model m (1 message") {
 		t.Errorf("%+v", r)
@@ -214,7 +218,8 @@ func TestCallPromptsAndResources(t *testing.T) {
 			{[]string{"--prompt", "clerk.letter", "who=3"}, exitOK, "Dear 3,\n", ""},
 			{[]string{"--prompt", "clerk_letter", `{"who":"Ada"}`}, exitOK, "Dear Ada,\n", ""},
 			{[]string{"--prompt", "clerk.letter"}, exitFailed, "", `argument "who" is missing`},
-			{[]string{"--prompt", "clerk.letter", `{"who":3}`}, exitUsage, "", "who: the arguments of a prompt are texts, and 3 is none"},
+			{[]string{"--prompt", "clerk.letter", `{"who":3}`}, exitUsage, "",
+				"who: the arguments of a prompt are texts, and 3 is none"},
 			{[]string{"--prompt", "clerk.lettre", "who=x"}, exitFailed, "", "not_found"},
 			{[]string{"clerk://hours"}, exitOK, "9 to 5\n", ""},
 			{[]string{"--resource", "clerk://hours"}, exitOK, "9 to 5\n", ""},
@@ -235,7 +240,8 @@ func TestCallPromptsAndResources(t *testing.T) {
 	check("-p", path)
 	check("--url", s.url)
 	var out bytes.Buffer
-	res := &agent.Result{Structured: json.RawMessage(`{"messages":[{"role":"user","content":{"type":"text","text":"hi"}},` +
+	res := &agent.Result{Structured: json.RawMessage(`{"messages":[` +
+		`{"role":"user","content":{"type":"text","text":"hi"}},` +
 		`{"role":"assistant","content":{"type":"text","text":"ho"}}]}`)}
 	if err := show(&out, agent.OpPrompt, res); err != nil || out.String() != "user:\nhi\nassistant:\nho\n" {
 		t.Errorf("%q, %v", &out, err)

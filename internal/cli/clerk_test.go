@@ -82,7 +82,8 @@ func (c *clerk) Capabilities() agent.Capabilities {
 			agent.NewTool("nap", "Sleep until canceled.", func(ctx context.Context, _ none) (string, error) {
 				agent.Progress(ctx, 1, 0, "asleep")
 				<-ctx.Done()
-				return "", os.WriteFile(filepath.Join(c.env.StateDir, "woken"), []byte(context.Cause(ctx).Error()), 0o600)
+				return "", os.WriteFile(filepath.Join(c.env.StateDir, "woken"), []byte(context.Cause(ctx).Error()),
+					0o600)
 			}),
 		},
 		Prompts: []agent.Prompt{agent.NewPrompt("letter", "Write a letter.",

@@ -51,12 +51,11 @@ over a broker, or over MCP.
 		a.runCommand(), a.validateCommand(), a.listCommand(), a.callCommand(), a.eventsCommand(),
 		a.statusCommand(), a.restartCommand(), a.stopCommand(), a.startCommand(), a.reloadCommand(),
 		a.logsCommand(), a.traceCommand(),
-		a.versionCommand())
+		a.completionCommand(), a.versionCommand())
 	for _, command := range a.Commands {
 		root.AddCommand(command(a))
 	}
 	root.SilenceUsage, root.SilenceErrors = true, true
-	root.CompletionOptions.HiddenDefaultCmd = true
 	a.versionFlag(root)
 	answerUnknown(root)
 	return root

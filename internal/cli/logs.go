@@ -42,7 +42,8 @@ func (a *App) logsCommand() *cobra.Command {
 		Long: `Show the log of a project, whether it runs or not: the last lines of all its processes on this machine, by
 time. AGENT has only the lines of one agent, the standard error of its program included. With --crashes it is
 how instances have ended that should run on: why, with which calls in flight, and their last lines.`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.completeAgents(&p),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				q.agent = args[0]

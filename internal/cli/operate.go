@@ -107,9 +107,7 @@ shows them; left out, it is all that have the agent. /N is one instance, as open
 			}
 			return a.operate(c.Context(), o.use, p, &project, &log, &f)
 		},
-		ValidArgsFunction: func(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-			return a.agentsThatRun(c.Context(), &project), cobra.ShellCompDirectiveNoFileComp
-		},
+		ValidArgsFunction: a.completeAgents(&project),
 	}
 	project.Register(c)
 	log.Register(c, "warn")
@@ -255,30 +253,4 @@ func showOperated(w io.Writer, verb string, done operated) error {
 		}
 	}
 	return nil
-}
-
-// agentsThatRun are the names for completion.
-func (a *App) agentsThatRun(ctx context.Context, pf *ProjectFlags) []string {
-	file, err := pf.File()
-	if err != nil {
-		return nil
-	}
-	log, err := a.Logger(&LogFlags{level: "error", format: "text"})
-	if err != nil {
-		return nil
-	}
-	all, err := running(ctx, file, log, io.Discard)
-	if err != nil {
-		return nil
-	}
-	defer func() { _ = all.close(ctx) }()
-	var names []string
-	for _, p := range all {
-		for _, x := range p.status.Agents {
-			if !slices.Contains(names, x.Name) {
-				names = append(names, x.Name)
-			}
-		}
-	}
-	return names
 }

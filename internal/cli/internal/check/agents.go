@@ -42,3 +42,12 @@ func askOne(name string, construct func() agent.Agent, config map[string]any) (g
 	_, runner := a.(agent.Runner)
 	return asked{i.Host.Info(), i.Requires(), runner}, nil
 }
+
+// Offers is what the agents of a project offer, by name, as far as their Go types are among types.
+func Offers(cfg *project.Config, types agent.Types) map[string]agent.Info {
+	all := map[string]agent.Info{}
+	for name, a := range ask(cfg, types) {
+		all[name] = a.info
+	}
+	return all
+}

@@ -126,8 +126,8 @@ func Input(ctx context.Context, a Asker, title string, schema, input json.RawMes
 	return filled, true, nil
 }
 
-// Command is the input of a call as arguments of a command line, for a shell. What is secret is left
-// out.
+// Command is the input of a call as arguments of a command line, for a shell. What is secret is
+// left out.
 func Command(fields []Field, input json.RawMessage) string {
 	var all members
 	if json.Unmarshal(input, &all) != nil {
@@ -151,7 +151,8 @@ func Command(fields []Field, input json.RawMessage) string {
 // quoted is a word as a shell reads it.
 func quoted(word string) string {
 	if !strings.ContainsFunc(word, func(r rune) bool {
-		return !strings.ContainsRune("=_-./:,@%+", r) && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+		return !strings.ContainsRune("=_-./:,@%+", r) && (r < '0' || r > '9') && (r < 'a' || r > 'z') &&
+			(r < 'A' || r > 'Z')
 	}) {
 		return word
 	}

@@ -165,7 +165,8 @@ func plain(value json.RawMessage) string {
 // Hint says in one line what the field wants: its description, and which values are possible.
 func (f Field) Hint() string {
 	about := firstLine(f.node.Description)
-	if title := firstLine(f.node.Title); about == "" && !strings.EqualFold(title, strings.ReplaceAll(f.Name(), "_", " ")) {
+	title, name := firstLine(f.node.Title), strings.ReplaceAll(f.Name(), "_", " ") // Python's title is the name
+	if about == "" && !strings.EqualFold(title, name) {
 		about = title
 	}
 	shape := f.shape()
@@ -273,4 +274,35 @@ func texts(all []Choice) []string {
 func firstLine(s string) string {
 	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
 	return strings.TrimSpace(s)
+}
+
+// Members are the fields of an object's own members, the required ones first, otherwise in its
+// order: no member of a member is one.
+func Members(schema json.RawMessage) []Field {
+	r := reader{schema}
+	var all []Field
+	object := r.node(schema)
+	for _, required := range []bool{true, false} {
+		for _, m := range object.Properties[:min(len(object.Properties), maxFields)] {
+			if slices.Contains(object.Required, m.name) == required {
+				f := r.field(m.raw)
+				f.Path, f.Required = []string{m.name}, required
+				all = append(all, f)
+			}
+		}
+	}
+	return all
+}
+
+// Values are the values that the field can have, as people write them; nil where they are not
+// counted.
+func (f Field) Values() []string {
+	if f.kind == kindBoolean {
+		return []string{"true", "false"}
+	}
+	var all []string
+	for _, c := range f.Choices {
+		all = append(all, plain(c.Value))
+	}
+	return all
 }

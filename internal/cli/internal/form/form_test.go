@@ -43,7 +43,8 @@ func schemaOf(properties string, required ...string) json.RawMessage {
 	}
 	return json.RawMessage(`{"type":"object","properties":{` + properties + `},"required":` + string(names) +
 		`,"$defs":{"color":{"type":"string","enum":["red","green","blue"]},` +
-		`"place":{"type":"object","properties":{"city":{"type":"string"},"zip":{"type":"integer"}},"required":["city"]},` +
+		`"place":{"type":"object","properties":{"city":{"type":"string"},"zip":{"type":"integer"}},` +
+		`"required":["city"]},` +
 		`"loop":{"type":"object","properties":{"next":{"$ref":"#/$defs/loop"}},"required":["next"]}}}`)
 }
 
@@ -119,8 +120,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// A form asks for what is missing, the required fields first, says at once what is wrong, and leaves
-// alone what is there.
+// A form asks for what is missing, the required fields first, says at once what is wrong, and
+// leaves alone what is there.
 func TestInput(t *testing.T) {
 	tests := map[string]struct {
 		schema     json.RawMessage
@@ -131,13 +132,14 @@ func TestInput(t *testing.T) {
 	}{
 		"nothing is missing": {schemaOf(`"a":{"type":"string"},"b":{}`, "a"), `{"a":"x"}`, false, nil, `{"a":"x"}`, ""},
 		"no schema":          {nil, `{"a":1}`, true, nil, `{"a":1}`, ""},
-		"a required one": {schemaOf(`"days":{"type":"integer"},"city":{"type":"string","description":"which city\nor village"}`,
-			"city"), `{}`, false, []string{"", "Bern", ""}, `{"city":"Bern"}`,
+		"a required one": {schemaOf(`"days":{"type":"integer"},`+
+			`"city":{"type":"string","description":"which city\nor village"}`, "city"), `{}`, false,
+			[]string{"", "Bern", ""}, `{"city":"Bern"}`,
 			"# t\n- which city\ncity: \n! city is required; \"\" is an empty text\ncity: Bern\nalso days? [y/N] \n"},
-		"an optional one": {schemaOf(`"days":{"type":"integer","maximum":9},"city":{"type":"string"}`, "city"), `{}`, false,
-			[]string{"Bern", "y", "10", "3"}, `{"city":"Bern","days":3}`,
-			"# t\ncity: Bern\nalso days? [y/N] y\n- optional: an empty line leaves one out\n- whole number, at most 9\n" +
-				"days: 10\n! 10 is more than 9\ndays: 3\n"},
+		"an optional one": {schemaOf(`"days":{"type":"integer","maximum":9},"city":{"type":"string"}`, "city"), `{}`,
+			false, []string{"Bern", "y", "10", "3"}, `{"city":"Bern","days":3}`,
+			"# t\ncity: Bern\nalso days? [y/N] y\n- optional: an empty line leaves one out\n" +
+				"- whole number, at most 9\ndays: 10\n! 10 is more than 9\ndays: 3\n"},
 		"every one": {schemaOf(`"n":{"type":"integer","default":4},"b":{"type":"boolean","default":true}`), `{}`, true,
 			[]string{"", "n"}, `{"b":false}`,
 			"# t\n- optional: an empty line leaves one out\n- whole number\nn [4]: \nb [Y/n]: n\n"},
@@ -152,12 +154,13 @@ func TestInput(t *testing.T) {
 		"an optional object": {schemaOf(`"at":{"$ref":"#/$defs/place"}`), `{}`, true, []string{`{"city":"Bern"}`},
 			`{"at":{"city":"Bern"}}`, "# t\n- optional: an empty line leaves one out\n" +
 				"- object, as JSON: {\"city\", \"zip\"?}\nat: {\"city\":\"Bern\"}\n"},
-		"an object in itself": {schemaOf(`"l":{"$ref":"#/$defs/loop"}`, "l"), `{}`, false, []string{"{}", `{"next":{}}`}, "",
+		"an object in itself": {schemaOf(`"l":{"$ref":"#/$defs/loop"}`, "l"), `{}`, false,
+			[]string{"{}", `{"next":{}}`}, "",
 			"# t\n- object, as JSON: {\"next\"}\nl.next.next.next: {}\n"},
-		"a secret": {schemaOf(`"p":{"type":"string","format":"password","default":"x"}`, "p"), `{}`, false, []string{"y"},
-			`{"p":"y"}`, "# t\np: *\n"},
-		"a prompt": {OfPrompt([]agent.PromptArgument{{Name: "b", Description: "tone"}, {Name: "a", Required: true}}), `{}`, false,
-			[]string{"3", "y", "z"}, `{"a":"3","b":"z"}`,
+		"a secret": {schemaOf(`"p":{"type":"string","format":"password","default":"x"}`, "p"), `{}`, false,
+			[]string{"y"}, `{"p":"y"}`, "# t\np: *\n"},
+		"a prompt": {OfPrompt([]agent.PromptArgument{{Name: "b", Description: "tone"}, {Name: "a", Required: true}}),
+			`{}`, false, []string{"3", "y", "z"}, `{"a":"3","b":"z"}`,
 			"# t\na: 3\nalso b? [y/N] y\n- optional: an empty line leaves one out\n- tone\nb: z\n"},
 		"left": {schemaOf(`"a":{},"b":{}`, "a", "b"), `{}`, false, []string{"x"}, "left",
 			"# t\n- JSON, or a text\na: x\n- JSON, or a text\nb: ^D\n"},
