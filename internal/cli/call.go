@@ -63,7 +63,7 @@ missing, and for what the tool asks while it runs. Ctrl-C cancels the call.`,
 			return a.runCall(c.Context(), &f, op, args, input)
 		},
 	}
-	c.ValidArgsFunction = a.completeCall(&f)
+	c.ValidArgsFunction = a.completeCall(&f.target, &f.prompt, &f.resource)
 	f.target.register(c)
 	f.ask.register(c)
 	c.Flags().BoolVar(&f.prompt, "prompt", false, "fill in a prompt")

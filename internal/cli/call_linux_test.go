@@ -24,7 +24,7 @@ func (s *screen) at(environ []string, args ...string) (ended <-chan int, out *te
 	return done, out
 }
 
-// sees waits until the terminal shows a text, without its colors and bells, after what it showed before.
+// sees waits until the terminal shows texts, without its colors and bells.
 func (s *screen) sees(texts ...string) {
 	s.t.Helper()
 	for _, text := range texts {
@@ -44,8 +44,6 @@ func code(t *testing.T, ended <-chan int, s *screen) int {
 		return -1
 	}
 }
-
-const shop = "agents: {clerk: {type: clerk}}"
 
 // On a terminal a call asks for the arguments that are missing.
 func TestCallForm(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"github.com/openmas/openmas/agent"
 )
 
+const shop = "agents: {clerk: {type: clerk}}"
+
 // orderSchema is that of a tool as other languages declare them.
 const orderSchema = `{"type":"object","required":["item","amount","address","express"],"properties":{
 	"note":{"type":"string","description":"what the driver is to know"},

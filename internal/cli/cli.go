@@ -4,6 +4,7 @@
 // Each command is in the file of its name. What the commands share:
 //
 //	app.go      a program's types and version, and one run of its command
+//	exit.go     the exit codes
 //	output.go   what goes to which stream; JSON and tables
 //	project.go  the project file: -p, --profile, --set
 //	server.go   an MCP server instead of a project: --url, --command, --token-env
@@ -17,7 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -97,37 +98,34 @@ func (a *App) exit(err error) int {
 	return code
 }
 
-// The exit codes of every command, as docs/reference/cli.md has them.
-const (
-	exitOK      = 0   // all is well; a run ended in order
-	exitFailed  = 1   // something failed: a call, a build, a critical agent
-	exitUsage   = 2   // the command line or the project file is wrong, as validate reports it
-	exitAborted = 130 // a second signal ended the process at once, or the first one a call
-)
-
-// An exitError ends the program with a code. Without an error of its own, that error was shown
-// already.
-type exitError struct {
-	code int
-	err  error
-}
-
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit code %d", e.code)
+func (a *App) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: NoArguments,
+		RunE: func(*cobra.Command, []string) error { return a.showVersion() },
 	}
-	return e.err.Error()
 }
 
-func (e *exitError) Unwrap() error { return e.err }
+// versionFlag gives the root command --version, which does the same.
+func (a *App) versionFlag(root *cobra.Command) {
+	version := root.Flags().Bool("version", false, "print the version")
+	help := root.RunE
+	root.RunE = func(c *cobra.Command, args []string) error {
+		if *version {
+			return a.showVersion()
+		}
+		return help(c, args)
+	}
+}
 
-// Usage marks an error as the user's: the command line or the project file is wrong.
-func Usage(err error) error { return &exitError{exitUsage, err} }
+func (a *App) showVersion() error {
+	_, err := fmt.Fprintln(a.Out, "openmas", a.Version)
+	return err
+}
 
-// Exit is an error that ends the program with code and shows nothing.
-func Exit(code int) error { return &exitError{code: code} }
-
-// A signalError is why a context ended that a signal has ended.
-type signalError struct{ os.Signal }
-
-func (e signalError) Error() string { return e.String() }
+// mainVersion is the version of the main module.
+func mainVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

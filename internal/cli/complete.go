@@ -63,17 +63,26 @@ schema counts. Of a project that does not run, Tab knows what its file says, and
 	}
 }
 
-// completeCall completes the arguments of call.
-func (a *App) completeCall(f *callFlags) cobra.CompletionFunc {
+// completeCall completes the arguments of call, with its flags --prompt and --resource.
+func (a *App) completeCall(t *targetFlags, prompt, resource *bool) cobra.CompletionFunc {
+	wants := func(name string) agent.Op { // it may not be whole yet
+		switch {
+		case *prompt:
+			return agent.OpPrompt
+		case *resource, strings.Contains(name, ":"):
+			return agent.OpResource
+		}
+		return agent.OpTool
+	}
 	return func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 		ctx, cancel := context.WithTimeout(c.Context(), completeTime)
 		defer cancel()
-		l := a.known(ctx, &f.target)
+		l := a.known(ctx, t)
 		var w complete.Words
 		if len(args) == 0 {
-			w = complete.Names(l.Agents, f.wants(typed), typed)
+			w = complete.Names(l.Agents, wants(typed), typed)
 		} else {
-			w = complete.Arguments(inKnown(l, f.wants(args[0]), args[0]).schema, args[1:], typed)
+			w = complete.Arguments(inKnown(l, wants(args[0]), args[0]).schema, args[1:], typed)
 		}
 		directive := cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 		if w.Open {
@@ -81,17 +90,6 @@ func (a *App) completeCall(f *callFlags) cobra.CompletionFunc {
 		}
 		return w.All, directive
 	}
-}
-
-// wants is what a name may be, which may not be whole yet.
-func (f *callFlags) wants(name string) agent.Op {
-	switch {
-	case f.prompt:
-		return agent.OpPrompt
-	case f.resource, strings.Contains(name, ":"):
-		return agent.OpResource
-	}
-	return agent.OpTool
 }
 
 // inKnown describes what a name stands for in a listing, be it of a system or of one server.
@@ -142,8 +140,8 @@ func (a *App) known(ctx context.Context, t *targetFlags) runtime.Listing {
 	return runtime.Listing{Agents: a.written(cfg)}
 }
 
-// written is what a project file says of its agents: all of those whose Go type this program has, of
-// others the name and the tools that have keys.
+// written is what a project file says of its agents: all of those whose Go type this program has,
+// of others the name and the tools that have keys.
 func (a *App) written(cfg *project.Config) []agent.Info {
 	offers := check.Offers(cfg, a.Types)
 	var all []agent.Info

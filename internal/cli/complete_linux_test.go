@@ -27,7 +27,8 @@ func TestBashCompletes(t *testing.T) {
 	path := projectFile(t, shop)
 	dir := filepath.Dir(path)
 	wrapper := "#!/bin/sh\n" + mainVar + "=1 exec '" + exe + "' \"$@\"\n"
-	if err := os.WriteFile(filepath.Join(dir, "openmas"), []byte(wrapper), 0o700); err != nil { //nolint:gosec // a program
+	program := filepath.Join(dir, "openmas")
+	if err := os.WriteFile(program, []byte(wrapper), 0o700); err != nil { //nolint:gosec // it is run
 		t.Fatal(err)
 	}
 	s := newScreen(t, 200, 50)

@@ -59,7 +59,8 @@ agents:
 	refused(exitUsage, "name an agent", "stop")
 	refused(exitUsage, "name an agent", "stop", "greeter", "--all")
 	refused(exitUsage, "numbered", "stop", "greeter/x")
-	if r := run(t, "", "__complete", "restart", "-p", path, ""); !strings.Contains(r.out, "greeter\nworker\n") {
+	names := "greeter\tGreets people.\nworker\n"
+	if r := run(t, "", "__complete", "restart", "-p", path, ""); !strings.Contains(r.out, names) {
 		t.Errorf("completion: %+v", r)
 	}
 	check(fmt.Sprintf("process %d has stopped\n", pid), "stop", "--all")

@@ -4,10 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"time"
 	"unicode"
-
-	"golang.org/x/term"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/logs"
@@ -23,12 +20,8 @@ const (
 	reset = "\x1b[0m"
 )
 
-const (
-	// drawEvery bounds how often the bar is drawn: a callee may report thousands of steps a second.
-	drawEvery = 50 * time.Millisecond
-	// barWidth is how many characters the bar has at most.
-	barWidth = 30
-)
+// barWidth is how many characters the bar has at most.
+const barWidth = 30
 
 // bar is how far a call is.
 type bar struct {
@@ -36,63 +29,15 @@ type bar struct {
 	shown bool
 }
 
-// Progress shows how far the call is.
-func (c *Console) Progress(n agent.ProgressNotice) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return
-	}
-	c.bar = bar{n, true}
-	if gone := time.Since(c.last); gone < drawEvery {
-		if c.late == nil {
-			c.late = time.AfterFunc(drawEvery-gone, c.redraw) // Close stops it
-		}
-		return
-	}
-	c.draw()
-}
-
-// redraw draws what came too soon.
-func (c *Console) redraw() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.late = nil
-	c.draw()
-}
-
-// draw has the bar on the screen, if nothing else is there.
-func (c *Console) draw() {
-	if c.open || c.closed || c.midLine || !c.bar.shown {
-		return
-	}
-	width, _, err := term.GetSize(int(c.out.Fd()))
-	if err != nil || width <= 0 {
-		width = 80
-	}
-	fmt.Fprint(c.out, startOfLine+c.bar.line(width-1))
-	c.drawn, c.last = true, time.Now()
-}
-
-// clear takes the bar off the screen.
-func (c *Console) clear() {
-	if c.drawn {
-		fmt.Fprint(c.out, startOfLine)
-		c.drawn = false
-	}
-}
-
 // line draws the bar in a line of at most width columns: how far of how much, and the message.
 func (b bar) line(width int) string {
-	text := ""
+	text := fmt.Sprintf("%g", b.Progress)
 	if part := b.Progress / b.Total; b.Total > 0 && !math.IsNaN(part) && !math.IsInf(part, 0) {
 		part = min(max(part, 0), 1)
 		size := max(min(barWidth, width/3), 1)
 		full := int(part * float64(size))
 		text = fmt.Sprintf("%s%s %3.0f%%  %g/%g", strings.Repeat("█", full), strings.Repeat("░", size-full), part*100,
 			b.Progress, b.Total)
-	} else {
-		text = fmt.Sprintf("%g", b.Progress)
 	}
 	if b.Message != "" {
 		text += "  " + logs.Visible(b.Message)

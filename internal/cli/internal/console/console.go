@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/cli/internal/form"
 	"github.com/openmas/openmas/internal/logs"
 )
@@ -24,6 +25,9 @@ var (
 	ErrInterrupted = errors.New("interrupted by Ctrl-C")
 	ErrClosed      = errors.New("ended by Ctrl-D")
 )
+
+// drawEvery bounds how often the bar is drawn: a callee may report thousands of steps a second.
+const drawEvery = 50 * time.Millisecond
 
 // A Console is safe for concurrent use. Questions are asked one after the other.
 type Console struct {
@@ -82,6 +86,52 @@ func (c *Console) Close() {
 	}
 }
 
+// Progress shows how far the call is.
+func (c *Console) Progress(n agent.ProgressNotice) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.bar = bar{n, true}
+	if gone := time.Since(c.last); gone < drawEvery {
+		if c.late == nil {
+			c.late = time.AfterFunc(drawEvery-gone, c.redraw) // Close stops it
+		}
+		return
+	}
+	c.draw()
+}
+
+// redraw draws what came too soon.
+func (c *Console) redraw() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.late = nil
+	c.draw()
+}
+
+// draw has the bar on the screen, if nothing else is there.
+func (c *Console) draw() {
+	if c.open || c.closed || c.midLine || !c.bar.shown {
+		return
+	}
+	width, _, err := term.GetSize(int(c.out.Fd()))
+	if err != nil || width <= 0 {
+		width = 80
+	}
+	fmt.Fprint(c.out, startOfLine+c.bar.line(width-1))
+	c.drawn, c.last = true, time.Now()
+}
+
+// clear takes the bar off the screen.
+func (c *Console) clear() {
+	if c.drawn {
+		fmt.Fprint(c.out, startOfLine)
+		c.drawn = false
+	}
+}
+
 // Title implements [form.Asker].
 func (c *Console) Title(text string) { c.say(bold, visible(text)) }
 
@@ -135,7 +185,7 @@ func (c *Console) begin(ctx context.Context, q form.Question) *term.Terminal {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.clear()
-	c.keys.ctx, c.keys.in = ctx, c.in
+	c.keys = keys{ctx, c.in}
 	if c.terminal == nil {
 		c.terminal = term.NewTerminal(struct {
 			io.Reader
