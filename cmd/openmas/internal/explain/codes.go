@@ -10,7 +10,7 @@ type code struct {
 
 var codes = []code{
 	{agent.CodeInvalidArgument, "the input does not fit the schema", "never: the answer would be the same",
-		"`openmas list --schema` shows what the tool takes"},
+		"`openmas list --json` shows what the tool takes"},
 	{agent.CodeNotFound, "there is no such agent, tool, prompt or resource", "never",
 		"`openmas list` shows what there is"},
 	{agent.CodePermissionDenied, "the caller is known, and may not do this", "never",

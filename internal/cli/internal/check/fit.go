@@ -64,7 +64,7 @@ func (c *checker) types() {
 			provider, known := c.agents[req.Agent()]
 			if !known {
 				if a, there := c.cfg.Agents[req.Agent()]; there && a.Kind() != project.KindType {
-					c.add(Note, keys, "openmas list --schema shows them while the project runs",
+					c.add(Note, keys, "openmas list --json shows them while the project runs",
 						"whether the types of %s fit, which agent %s requires, is not known before %s is connected",
 						req, name, req.Agent())
 				}
