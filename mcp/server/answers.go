@@ -182,18 +182,23 @@ func (a *answerWriter) finish() {
 	if code == jsonrpc.CodeMethodNotFound {
 		status = http.StatusOK
 	}
+	refuseRequest(a.ResponseWriter, &a.env, status, code, text)
+}
+
+// refuseRequest answers a request with an error of the protocol.
+func refuseRequest(w http.ResponseWriter, env *wire.Envelope, status int, code int64, text string) {
 	msg, err := json.Marshal(struct {
 		Version string          `json:"jsonrpc"`
 		ID      json.RawMessage `json:"id"`
 		Error   jsonrpc.Error   `json:"error"`
-	}{"2.0", a.env.ID, jsonrpc.Error{Code: code, Message: text}})
+	}{"2.0", env.ID, jsonrpc.Error{Code: code, Message: text}})
 	if err != nil {
-		http.Error(a.ResponseWriter, text, status)
+		http.Error(w, text, status)
 		return
 	}
-	a.Header()["Content-Type"] = jsonType
-	a.ResponseWriter.WriteHeader(status)
-	_, _ = a.ResponseWriter.Write(wire.ShowID(msg)) // a client that is gone misses nothing
+	w.Header()["Content-Type"] = jsonType
+	w.WriteHeader(status)
+	_, _ = w.Write(wire.ShowID(msg)) // a client that is gone misses nothing
 }
 
 // answerIndex finds the responses of a session by the ids of their requests, as JSON.

@@ -183,6 +183,13 @@ func TestRequestsWithoutASessionLeaveNone(t *testing.T) {
 			t.Errorf("%s: %d, and a session is left", body, status)
 		}
 	}
+	for _, method := range []string{"tools/call", "tools/list", "resources/read"} {
+		body := fmt.Sprintf(`{"jsonrpc":"2.0","id":7,"method":%q,"params":{}}`, method)
+		status, _, said := send(t, "POST", s.url+"/mcp", streamableHeaders(nil), body)
+		if status != 400 || !strings.Contains(said, `"id":7`) || !strings.Contains(said, "Mcp-Session-Id") {
+			t.Errorf("%s: %d %s, want 400 and the header that is missing", method, status, said)
+		}
+	}
 	s.join(t, way{transport: mcp.Streamable, version: codec.Version20251125}, nil)
 }
 

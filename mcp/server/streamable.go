@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/mcp"
@@ -64,6 +67,11 @@ func (h *httpServer) serveStreamable(w http.ResponseWriter, r *http.Request, ep 
 	}
 	sid := r.Header.Get(codec.SessionHeader)
 	if sid == "" {
+		if env := (wire.Envelope{}); post && needsSession(body, &env) {
+			refuseRequest(pw, &env, http.StatusBadRequest, jsonrpc.CodeInvalidRequest,
+				"there is no "+codec.SessionHeader+" header: initialize opens a session, and its answer has the header")
+			return
+		}
 		aw := &answerWriter{ResponseWriter: pw}
 		aw.prepare(r, body, nobodys)
 		h.openStreamable(aw, r, ep, id)
@@ -192,6 +200,16 @@ func beginsSession(body []byte) bool {
 	var env wire.Envelope
 	return env.Scan(body) && string(env.Method) == methodInitialize &&
 		!bytes.Contains(env.Params, []byte(`"`+sdk.MetaKeyProtocolVersion+`"`))
+}
+
+// needsSession reports whether a message is a request that only a session answers. What else comes
+// without one is the SDK's to answer.
+func needsSession(body []byte, env *wire.Envelope) bool {
+	if !env.Scan(body) || env.ID == nil {
+		return false
+	}
+	kind, _, ok := strings.Cut(string(env.Method), "/")
+	return ok && slices.Contains([]string{"tools", "prompts", "resources", "completion", "logging"}, kind)
 }
 
 // isStateless reports whether a request is of a protocol version without sessions. A header names

@@ -32,18 +32,20 @@ func Guard(next http.Handler, o GuardOptions) (http.Handler, error) {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !hostAllowed(r, o.Hosts) {
-			http.Error(w, fmt.Sprintf("forbidden: a server on this machine's loopback address does not serve host %q",
-				r.Host), http.StatusForbidden)
+			http.Error(w, fmt.Sprintf("forbidden: a server on this machine's loopback address does not serve host %q; "+
+				"gateway.hosts adds one", r.Host), http.StatusForbidden)
 			return
 		}
-		if err := cross.Check(r); err != nil {
-			http.Error(w, "forbidden: "+err.Error(), http.StatusForbidden)
-			return
-		}
-		// The standard check lets every GET pass, but here a GET opens a session.
 		origin, site := r.Header.Get("Origin"), r.Header.Get("Sec-Fetch-Site")
-		if origin != "" && !originAllowed(origin, r.Host, o.Origins) {
-			http.Error(w, fmt.Sprintf("forbidden: origin %q", origin), http.StatusForbidden)
+		err := cross.Check(r)
+		// The standard check lets every GET pass, but here a GET opens a session.
+		if origin != "" && (err != nil || !originAllowed(origin, r.Host, o.Origins)) {
+			http.Error(w, fmt.Sprintf("forbidden: a page of origin %q; gateway.origins adds one", origin),
+				http.StatusForbidden)
+			return
+		}
+		if err != nil {
+			http.Error(w, "forbidden: "+err.Error(), http.StatusForbidden)
 			return
 		}
 		// An image or a script of a page is fetched without an Origin.

@@ -180,24 +180,26 @@ func TestGuard(t *testing.T) {
 	for _, c := range []struct {
 		name, host, origin, site string
 		want                     int
+		key                      string // that the refusal names
 	}{
-		{"program", "", "", "", 200},
-		{"localhost", "localhost:99", "", "", 200},
-		{"IPv6", "[::1]:99", "", "", 200},
-		{"own page", "", "http://" + self, "same-origin", 200},
-		{"allowed host", "Agents.example.org", "", "", 200},
-		{"allowed origin", "", "https://app.example.org", "cross-site", 200},
-		{"rebinding", "evil.example.org", "", "", 403},
-		{"rebinding, same origin", "evil.example.org:80", "http://evil.example.org:80", "same-origin", 403},
-		{"localhost in disguise", "localhost.evil.org", "", "", 403},
-		{"other page", "", "https://evil.example.org", "cross-site", 403},
-		{"other page, old browser", "", "https://evil.example.org", "", 403},
-		{"other port", "", "http://127.0.0.1:1", "same-site", 403},
-		{"sandboxed page", "", "null", "", 403},
-		{"image on another page", "", "", "cross-site", 403},
-		{"image on a page of another port", "", "", "same-site", 403},
-		{"own page, no origin", "", "", "same-origin", 200},
-		{"address bar", "", "", "none", 200},
+		{"program", "", "", "", 200, ""},
+		{"localhost", "localhost:99", "", "", 200, ""},
+		{"IPv6", "[::1]:99", "", "", 200, ""},
+		{"own page", "", "http://" + self, "same-origin", 200, ""},
+		{"allowed host", "Agents.example.org", "", "", 200, ""},
+		{"allowed origin", "", "https://app.example.org", "cross-site", 200, ""},
+		{"rebinding", "evil.example.org", "", "", 403, "gateway.hosts"},
+		{"rebinding, same origin", "evil.example.org:80", "http://evil.example.org:80", "same-origin", 403,
+			"gateway.hosts"},
+		{"localhost in disguise", "localhost.evil.org", "", "", 403, "gateway.hosts"},
+		{"other page", "", "https://evil.example.org", "cross-site", 403, "gateway.origins"},
+		{"other page, old browser", "", "https://evil.example.org", "", 403, "gateway.origins"},
+		{"other port", "", "http://127.0.0.1:1", "same-site", 403, "gateway.origins"},
+		{"sandboxed page", "", "null", "", 403, "gateway.origins"},
+		{"image on another page", "", "", "cross-site", 403, ""},
+		{"image on a page of another port", "", "", "same-site", 403, ""},
+		{"own page, no origin", "", "", "same-origin", 200, ""},
+		{"address bar", "", "", "none", 200, ""},
 	} {
 		for _, m := range []struct{ method, path string }{{"GET", "/sse"}, {"POST", "/messages/?session_id=1"},
 			{"POST", "/mcp"}, {"DELETE", "/mcp"}} {
@@ -216,9 +218,10 @@ func TestGuard(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				said, err := io.ReadAll(resp.Body)
 				resp.Body.Close()
-				if resp.StatusCode != c.want {
-					t.Errorf("%d, want %d", resp.StatusCode, c.want)
+				if err != nil || resp.StatusCode != c.want || !strings.Contains(string(said), c.key) {
+					t.Errorf("%d, %s, %v, want %d and %s", resp.StatusCode, said, err, c.want, c.key)
 				}
 			})
 		}
