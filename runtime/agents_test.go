@@ -71,14 +71,7 @@ func (p *probe) Capabilities() agent.Capabilities {
 			agent.NewTool("around", "", func(ctx context.Context, in note) (note, error) {
 				return agent.Ask[note](ctx, p.Peer+".say", in)
 			}),
-			agent.NewTool("book", "", func(_ context.Context, in note) (string, error) {
-				f, err := os.OpenFile(in.Text, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-				if err != nil {
-					return "", err
-				}
-				_, err = fmt.Fprintln(f, in.N)
-				return "booked", errors.Join(err, f.Close())
-			}),
+			agent.NewTool("book", "", func(_ context.Context, in note) (string, error) { return "booked", enter(in) }),
 			agent.NewTool("panic", "", func(context.Context, note) (string, error) { panic("as told") }),
 			agent.NewTool("note", "", func(ctx context.Context, in note) (string, error) {
 				p.env.Logger.InfoContext(ctx, in.Text)
@@ -150,6 +143,16 @@ func (p *probe) Capabilities() agent.Capabilities {
 			return nil
 		})},
 	}
+}
+
+// enter notes the number of a call in a file, as every process of a test can.
+func enter(in note) error {
+	f, err := os.OpenFile(in.Text, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(f, in.N)
+	return errors.Join(err, f.Close())
 }
 
 func (p *probe) slow(ctx context.Context, in note) (note, error) {

@@ -55,6 +55,10 @@ func foreign() *sdk.Server {
 		os.Exit(7)
 		return nil, nil, nil
 	})
+	sdk.AddTool(s, &sdk.Tool{Name: "book"}, func(_ context.Context, _ *sdk.CallToolRequest, in note) (
+		*sdk.CallToolResult, any, error) {
+		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: "booked"}}}, nil, enter(in)
+	})
 	sdk.AddTool(s, &sdk.Tool{Name: "otel"}, func(context.Context, *sdk.CallToolRequest, note) (*sdk.CallToolResult, any,
 		error) {
 		return nil, otelVars(), nil

@@ -31,6 +31,13 @@ type book struct {
 
 // load makes calls of an agent, eight at a time, until audit.
 func load(s *system, name string) *book {
+	return loadBy(s, 8, func(ctx context.Context, in note) error {
+		_, err := agent.Ask[string](ctx, name+".book", in)
+		return err
+	})
+}
+
+func loadBy(s *system, callers int, call func(context.Context, note) error) *book {
 	b := &book{t: s.t, file: filepath.Join(s.t.TempDir(), "book")}
 	ctx, end := context.WithCancel(s.ctx)
 	b.end = end
@@ -38,12 +45,11 @@ func load(s *system, name string) *book {
 		end()
 		b.ended.Wait()
 	})
-	for range 8 {
+	for range callers {
 		b.ended.Go(func() {
 			for ctx.Err() == nil {
 				n := int(b.calls.Add(1))
-				_, err := agent.Ask[string](context.WithoutCancel(ctx), name+".book", note{Text: b.file, N: n})
-				if err != nil {
+				if err := call(context.WithoutCancel(ctx), note{Text: b.file, N: n}); err != nil {
 					b.failed.Add(1)
 					s.t.Errorf("call %d: %v", n, err)
 				}
@@ -54,7 +60,7 @@ func load(s *system, name string) *book {
 }
 
 // audit ends the load, and fails unless each call was executed once.
-func (b *book) audit() {
+func (b *book) audit(name ...string) {
 	b.t.Helper()
 	b.end()
 	b.ended.Wait()
@@ -76,7 +82,8 @@ func (b *book) audit() {
 			twice++
 		}
 	}
-	b.t.Logf("%d calls, %d failed, %d lost, %d executed twice", b.calls.Load(), b.failed.Load(), lost, twice)
+	b.t.Logf("%s %d calls, %d failed, %d lost, %d executed twice", strings.Join(name, " "), b.calls.Load(),
+		b.failed.Load(), lost, twice)
 	if lost > 0 || twice > 0 || b.calls.Load() < 10 {
 		b.t.Errorf("of %d calls %d were lost, and %d executed twice", b.calls.Load(), lost, twice)
 	}
