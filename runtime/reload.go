@@ -127,7 +127,7 @@ func (r *Runtime) compare(cfg *project.Config) (_ *project.Config, plan []planne
 	changes, refused := reload.Compare(now.cfg, agents, cfg)
 	if len(refused) > 0 {
 		return nil, nil, done, agent.Refusedf(agent.CodeInvalidArgument, "reload: nothing was changed, since these "+
-			"keys cannot change while the system runs: %s; stop it and run it again, or take them back",
+			"keys cannot change while the system runs: %s; stop the process and run it again, or take them back",
 			refusals(refused))
 	}
 	if plan, err = makePlan(cfg, r.types, r.opts.Only, r.log); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -149,6 +150,53 @@ func TestReloadRefuses(t *testing.T) {
 	}
 	if done := s.reload(cfg); len(done.Changes) > 0 {
 		t.Errorf("%+v", done)
+	}
+}
+
+// Each key of the gateway is refused by its name, and the error says what to do: the gateway is
+// what its clients hold on to.
+func TestReloadRefusesTheGateway(t *testing.T) {
+	t.Parallel()
+	const first, second = "sesame-sesame-open-1", "sesame-sesame-open-2"
+	cfg := pair(project.OverLocal)
+	cfg.Gateway = &project.Gateway{Listen: "127.0.0.1:0", Token: first + "-3", Expose: []string{"near"},
+		Tokens: map[string]string{"ada": first}, Hosts: []string{"a.example"}, Origins: []string{"https://a.example"}}
+	s := start(t, cfg, nil)
+	changes := map[string]func(*project.Gateway){
+		"listen":  func(g *project.Gateway) { g.Listen = "127.0.0.1:1" },
+		"expose":  func(g *project.Gateway) { g.Expose = append(g.Expose, "far") },
+		"token":   func(g *project.Gateway) { g.Token = second + "-3" },
+		"tokens":  func(g *project.Gateway) { g.Tokens = map[string]string{"ada": second} },
+		"hosts":   func(g *project.Gateway) { g.Hosts = nil },
+		"origins": func(g *project.Gateway) { g.Origins = []string{"https://b.example"} },
+	}
+	for field := range reflect.TypeFor[project.Gateway]().Fields() {
+		if key := field.Tag.Get("yaml"); changes[key] == nil {
+			t.Errorf("gateway.%s is not tried", key)
+		}
+	}
+	changes["expose:"] = func(g *project.Gateway) { g.Expose = nil } // all
+	changes["expose []"] = func(g *project.Gateway) { g.Expose = []string{} }
+	for key, change := range changes {
+		next, g := with(cfg, "far", prefixed(cfg.Agents["far"], "changed ")), *cfg.Gateway
+		change(&g)
+		next.Gateway = &g
+		key, _, _ = strings.Cut(strings.TrimSuffix(key, ":"), " ")
+		_, err := s.Reload(t.Context(), next)
+		if agent.CodeOf(err) != agent.CodeInvalidArgument || !strings.Contains(err.Error(), "gateway."+key) ||
+			!strings.Contains(err.Error(), "stop the process and run it again") ||
+			strings.Contains(err.Error(), first) || strings.Contains(err.Error(), second) {
+			t.Errorf("%s: %v", key, err)
+		}
+		if out, err := agent.Ask[note](s.ctx, "far.say", note{}); err != nil || out.Text != "far " {
+			t.Errorf("%s: something was changed: %+v, %v", key, out, err)
+		}
+	}
+	none := with(cfg, "far", cfg.Agents["far"])
+	none.Gateway = nil
+	if _, err := s.Reload(t.Context(), none); err == nil ||
+		!strings.Contains(err.Error(), "gateway (not there any more)") {
+		t.Error(err)
 	}
 }
 
