@@ -172,14 +172,13 @@ const reconnectJitter = 0.2
 
 // resting has a program rest that ends in the same way at each start.
 func resting(c *supervise.Crashes, err error) error {
-	code, ended := client.ExitCode(err)
-	if !ended {
+	if e := (*supervise.NotYetError)(nil); errors.As(err, &e) {
+		return err
+	}
+	if _, ended := client.ExitCode(err); !ended {
 		return err
 	}
 	rest := c.Rest(processNumber.ReplaceAllString(err.Error(), ""))
-	if code == exitNotExecutable || code == exitNotFound {
-		rest = supervise.MaxRest
-	}
 	if rest == 0 {
 		return err
 	}
@@ -193,16 +192,27 @@ const (
 	exitNotFound      = 127
 )
 
-// missing is the error of a program that cannot be found, which is not tried again before it can:
-// err, if that is another one.
-func missing(t client.Target, err error) error {
+// missing is the error of a program that cannot be found, by openmas or by what it starts, which is
+// not tried again before there is a change: err, if that is another one. before is what there was
+// when it was started.
+func missing(t client.Target, before client.Sight, err error) error {
 	var e *client.ConnectError
-	if !errors.As(err, &e) || e.Reason != client.ReasonNoProgram || t.Find() == nil {
+	if !errors.As(err, &e) {
+		return err
+	}
+	code, ended := client.ExitCode(err)
+	var there func() bool
+	switch {
+	case e.Reason == client.ReasonNoProgram && t.Find() != nil:
+		there = func() bool { return t.Find() == nil }
+	case before != nil && ended && (code == exitNotExecutable || code == exitNotFound):
+		there = func() bool { return t.Look().MendedSince(before) }
+	default:
 		return err
 	}
 	return &supervise.NotYetError{Err: err, Until: func(ctx context.Context) {
 		for backoff.Sleep(ctx, programLook) == nil {
-			if t.Find() == nil {
+			if there() {
 				return
 			}
 		}
@@ -239,6 +249,7 @@ func (r *Runtime) awaitProgram(ctx context.Context, p planned, i *route.Instance
 		return false
 	}
 	i.DownUntil(route.Failed, err)
+	r.crashedAtStart(p, i.ID, 0, err)
 	r.log.Warn("agent cannot start, it is tried again when its program is there", append(r.failure(err),
 		"agent", p.name, "instance", i.ID)...)
 	e.Until(ctx)

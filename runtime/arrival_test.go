@@ -46,34 +46,75 @@ func touch(t *testing.T, file string) {
 	}
 }
 
-// A program that a shell does not find is not started again and again: it waits for its operator.
+// A program that a shell does not find is not started again and again: it is failed, says what
+// starts it, and comes when the file does, or when its operator asks.
 func TestAProgramThatAShellDoesNotFind(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "program")
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	docs := stranger(t, "stdio", nil)
-	docs.Command = []string{"sh", "-c", "exec " + file}
-	s := start(t, &project.Config{Agents: map[string]project.Agent{"docs": docs},
-		Reconnect: project.Reconnect{Initial: 10 * time.Millisecond, Max: 50 * time.Millisecond}}, nil)
-	testkit.Eventually(t, "it rests", func() bool {
-		i := s.agentStatus("docs").Instances[0]
-		return i.State == runtime.StateFailed && time.Until(i.Next) > 4*time.Minute &&
-			strings.Contains(i.Error, "exited with code 127")
-	})
-	if err := os.Symlink(exe, file); err != nil {
-		t.Skip(err)
-	}
-	if done, err := s.Operate(t.Context(), "start", "docs", -1); err != nil ||
-		done.Instances[0].State != runtime.StateReady {
-		t.Error(done, err)
+	for name, command := range map[string]func(file string) []string{
+		"a path":             func(file string) []string { return []string{"sh", "-c", "exec " + file} },
+		"relative to dir":    func(string) []string { return []string{"sh", "-c", "set -e; exec ./program --verbose"} },
+		"an argument of env": func(file string) []string { return []string{"env", file} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, "program")
+			exe, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			docs := stranger(t, "stdio", nil)
+			docs.Command, docs.Dir = command(file), dir
+			s := start(t, &project.Config{Agents: map[string]project.Agent{"docs": docs},
+				Reconnect: project.Reconnect{Initial: 10 * time.Millisecond, Max: 50 * time.Millisecond}}, nil)
+			failed := func(code string) func() bool {
+				return func() bool {
+					i := s.agentStatus("docs").Instances[0]
+					return i.State == runtime.StateFailed && i.Next.IsZero() &&
+						strings.Contains(i.Error, "exited with code "+code) && strings.HasSuffix(i.Error,
+						"; it is tried again when that has changed, or by openmas start docs")
+				}
+			}
+			testkit.Eventually(t, "it has failed", failed("127"))
+			if _, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"}); err == nil ||
+				!strings.Contains(err.Error(), "or by openmas start docs") {
+				t.Error(err)
+			}
+			if _, err := s.Operate(t.Context(), "start", "docs", -1); err == nil ||
+				!strings.Contains(err.Error(), "exited with code 127") {
+				t.Error(err)
+			}
+			touch(t, file) // it can not be executed yet
+			testkit.Eventually(t, "it was tried again", failed("126"))
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(exe, file); err != nil {
+				t.Skip(err)
+			}
+			testkit.Eventually(t, "it has come", func() bool {
+				return s.agentStatus("docs").State == runtime.StateReady
+			})
+			if got := s.agentStatus("docs").Instances[0].Restarts; got != 0 {
+				t.Errorf("%d restarts", got)
+			}
+			if _, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"}); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
 // A program that is away when it is to be started again is started as soon as it is there, however
 // long that takes.
 func TestAProgramThatGoesAndComesBack(t *testing.T) {
+	for says, command := range map[string]func(file string) []string{
+		"there is no ":          func(file string) []string { return []string{file} },
+		"exited with code 127 ": func(file string) []string { return []string{"sh", "-c", "exec " + file} },
+	} {
+		t.Run(says, func(t *testing.T) { goesAndComesBack(t, command, says) })
+	}
+}
+
+func goesAndComesBack(t *testing.T, command func(file string) []string, says string) {
 	file := filepath.Join(t.TempDir(), "program")
 	exe, err := os.Executable()
 	if err != nil {
@@ -83,7 +124,7 @@ func TestAProgramThatGoesAndComesBack(t *testing.T) {
 		t.Skip(err)
 	}
 	docs := stranger(t, "stdio", nil)
-	docs.Command = []string{file}
+	docs.Command = command(file)
 	s := start(t, &project.Config{Agents: map[string]project.Agent{"docs": docs},
 		Gateway: &project.Gateway{Listen: "127.0.0.1:0"},
 		Restart: project.Restart{Limit: 1, Window: time.Minute, Backoff: time.Millisecond, GiveUpAfter: 1}}, nil)
@@ -91,7 +132,7 @@ func TestAProgramThatGoesAndComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := s.Operate(t.Context(), "restart", "docs", -1); err == nil ||
-		!strings.Contains(err.Error(), "there is no "+file) {
+		!strings.Contains(err.Error(), says) {
 		t.Fatal(err)
 	}
 	if _, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"}); err == nil ||

@@ -64,10 +64,14 @@ func (r *Runtime) connect(ctx, base context.Context, d *deployment) (*route.Call
 			opts.OnStep("the MCP handshake has not ended")
 			defer r.waits.Begin(i.ID, func() string { return *step.Load() }, opts.HandshakeTimeout, opts.TimeoutKey)()
 			began := time.Now()
+			var before client.Sight
+			if p.kind == project.KindCommand {
+				before = target.Look()
+			}
 			s, err := client.Connect(ctx, target, opts)
 			if err != nil {
 				r.tel.Failed(ctx, r.hop(p.name, p.cfg.Communicator), p.name, "initialize", began, err)
-				return nil, missing(target, err)
+				return nil, missing(target, before, err)
 			}
 			return r.foreignSession(s, p, i.ID), nil
 		}

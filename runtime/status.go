@@ -240,7 +240,7 @@ func statusOf(c *route.Callee) AgentStatus {
 		is := InstanceStatus{ID: i.ID, State: State(now.State), StateSince: now.Since,
 			InFlight: i.InFlight(), Served: i.Served(), Restarts: i.Restarts(), Next: now.Next}
 		if err := c.Mask(now.Err); err != nil {
-			is.Error = err.Error()
+			is.Error = err.Error() + now.Until(c.Name)
 			for _, line := range client.LastLines(now.Err) {
 				is.LastLines = append(is.LastLines, c.Mask(errors.New(line)).Error())
 			}

@@ -166,6 +166,15 @@ func (t *Target) Find() error {
 	return spec.Find()
 }
 
+// A Sight is what there is of the programs and files that a command names, at one moment.
+type Sight = child.Sight
+
+// Look looks for what the target's command names, in words that other programs may be told too.
+func (t *Target) Look() Sight {
+	spec := child.Spec{Command: t.Command, Dir: t.Dir, Env: t.Env}
+	return spec.Look()
+}
+
 // clone keeps the session from later changes by its owner.
 func (t Target) clone() Target {
 	t.Headers, t.Env = maps.Clone(t.Headers), maps.Clone(t.Env)

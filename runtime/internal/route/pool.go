@@ -164,10 +164,7 @@ func (c Condition) why(name string) error {
 	case c.State == Starting && c.Err != nil:
 		how = "is starting, its last attempt failed"
 	}
-	next := ""
-	if c.Awaits {
-		next = "; it is tried again when that has changed"
-	}
+	next := c.Until(name)
 	if wait := time.Until(c.Next); wait > 0 {
 		next = fmt.Sprintf("; it is tried again in %v", max(wait.Round(time.Second), time.Second))
 	}
@@ -175,6 +172,14 @@ func (c Condition) why(name string) error {
 		return fmt.Errorf("agent %s %s%s", name, how, next)
 	}
 	return fmt.Errorf("agent %s %s: %w%s", name, how, plain{c.Err}, next)
+}
+
+// Until says what an agent waits for that is not tried again after a time; empty: it does not.
+func (c Condition) Until(name string) string {
+	if !c.Awaits {
+		return ""
+	}
+	return "; it is tried again when that has changed, or by openmas start " + name
 }
 
 // plain is an error without the code before its text, which the error around it has.

@@ -32,8 +32,8 @@ type Crashes struct {
 const (
 	sameCrashes = 5 // in a row, from which on a program rests
 	firstRest   = 15 * time.Second
-	// MaxRest is the longest rest.
-	MaxRest = 5 * time.Minute
+	// maxRest is the longest rest.
+	maxRest = 5 * time.Minute
 )
 
 // Rest notes a crash, and returns how long to rest after it; 0: not at all. how tells whether it
@@ -45,6 +45,6 @@ func (c *Crashes) Rest(how string) time.Duration {
 	if c.same++; c.same < sameCrashes {
 		return 0
 	}
-	c.rest = min(max(2*c.rest, firstRest), MaxRest)
+	c.rest = min(max(2*c.rest, firstRest), maxRest)
 	return c.rest
 }
