@@ -73,7 +73,7 @@ func makePlan(cfg *project.Config, types agent.Types, only []string, log *slog.L
 	for _, name := range slices.Sorted(maps.Keys(cfg.Agents)) {
 		p, err := planAgent(cfg, types, name)
 		errs = append(errs, err)
-		p.unknown = err != nil
+		p.unknown = p.unknown || err != nil
 		all[name] = p
 	}
 	for _, name := range only {
@@ -143,6 +143,10 @@ func planAgent(cfg *project.Config, types agent.Types, name string) (*planned, e
 		p.arrival = newArrival(p.sessions(), ac.Critical)
 		return p, err
 	}
+	if ac.Type == "" { // of a project that is not valid, and that has been said
+		p.unknown = true
+		return p, nil
+	}
 	construct, ok := types[ac.Type]
 	if !ok {
 		e := cfg.Errorf([]string{"agents", name, "type"}, "agent %s: this program has no type %q", name, ac.Type)
@@ -164,10 +168,14 @@ func planAgent(cfg *project.Config, types agent.Types, name string) (*planned, e
 		return a, nil
 	}
 	a, err := p.make()
-	if err != nil {
-		return p, err
+	if err == nil {
+		p.first, err = lifecycle.New(a, agent.Env{Name: name})
 	}
-	if p.first, err = lifecycle.New(a, agent.Env{Name: name}); err != nil {
+	var placed *project.Error
+	if err != nil && !errors.As(err, &placed) {
+		err = cfg.Errorf([]string{"agents", name}, "%v", err)
+	}
+	if err != nil {
 		return p, err
 	}
 	p.info, p.requires = p.first.Host.Info(), p.first.Requires()

@@ -23,6 +23,14 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
+// Check reports what is wrong with the agents of a project, and with who calls whom, in a program
+// with these types: all of it, joined. The project may have other faults, see [project.Load]. It
+// starts nothing.
+func Check(cfg *project.Config, types agent.Types) error {
+	_, err := makePlan(cfg, types, nil, slog.New(slog.DiscardHandler))
+	return mask.NewSecrets(cfg).Text(err)
+}
+
 // New checks a project against the types of this program and prepares to run it. It starts nothing:
 // no goroutine, no socket, no process. All problems are reported at once.
 func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {

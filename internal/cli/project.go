@@ -110,6 +110,15 @@ func (a *App) options(p *ProjectFlags) (project.Options, error) {
 
 // ReadProject finds and reads the project file.
 func (a *App) ReadProject(p *ProjectFlags) (*project.Config, error) {
+	cfg, err := a.readProject(p)
+	if err != nil {
+		return nil, err
+	}
+	return cfg, nil
+}
+
+// readProject is ReadProject, with what could be read of a project that is wrong.
+func (a *App) readProject(p *ProjectFlags) (*project.Config, error) {
 	path, err := p.File()
 	if err != nil {
 		return nil, err
@@ -118,22 +127,29 @@ func (a *App) ReadProject(p *ProjectFlags) (*project.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := project.Load(path, opts)
+	a.cfg, err = project.Load(path, opts)
 	if err != nil {
-		return nil, Usage(err)
+		return a.cfg, Usage(err)
 	}
-	a.cfg = cfg
-	return cfg, nil
+	return a.cfg, nil
 }
 
 // load reads the project file for a command that needs its agents. It may not return: see
 // [Program].Become.
 func (a *App) load(ctx context.Context, p *ProjectFlags) (*project.Config, error) {
 	cfg, err := a.ReadProject(p)
-	if err != nil || cfg.Package == "" || a.Become == nil {
-		return cfg, err
+	if err != nil {
+		return nil, err
 	}
-	return cfg, a.Become(ctx, cfg, a.Err)
+	return cfg, a.become(ctx, cfg)
+}
+
+// become has the project's own program go on, where it has one and this is not it.
+func (a *App) become(ctx context.Context, cfg *project.Config) error {
+	if cfg.Package == "" || a.Become == nil {
+		return nil
+	}
+	return a.Become(ctx, cfg, a.Err)
 }
 
 // newRuntime checks the project against the program's types.

@@ -73,23 +73,44 @@ source, secrets masked.`,
 // examine returns what is wrong with a project, and what is worth to know. The error is one of
 // reading or building it, and of nothing that is written there.
 func (a *App) examine(ctx context.Context, p *ProjectFlags) (*project.Config, []check.Problem, error) {
-	cfg, err := a.load(ctx, p)
-	if err == nil {
-		_, err = a.newRuntime(cfg, runtime.Options{})
+	cfg, err := a.readProject(p)
+	found, err := problems(err)
+	if cfg == nil || err != nil {
+		return nil, found, err
 	}
+	switch built, err := problems(a.become(ctx, cfg)); {
+	case err != nil && len(found) > 0:
+		return cfg, found, nil // the compiler has spoken for itself
+	case err != nil:
+		return nil, nil, err
+	case len(built) > 0: // its types are not known
+		found = append(found, built...)
+	default:
+		if len(found) > 0 {
+			err = runtime.Check(cfg, a.Types)
+		} else {
+			_, err = a.newRuntime(cfg, runtime.Options{})
+		}
+		more, err := problems(err)
+		if err != nil {
+			return nil, nil, err
+		}
+		found = check.Join(found, more)
+	}
+	return cfg, check.Join(found, append(check.Project(cfg, a.Types), a.missing(cfg)...)), nil
+}
+
+// problems are those that an error has, if it is about the project. Another one comes back.
+func problems(err error) ([]check.Problem, error) {
 	var exit *exitError
 	var wrong *project.Error
 	if err != nil && !errors.As(err, &wrong) && (!errors.As(err, &exit) || exit.code != exitUsage) {
-		return nil, nil, err
+		return nil, err
 	}
 	if exit != nil {
 		err = exit.err
 	}
-	found := check.Errors(err)
-	if cfg != nil {
-		found = append(found, append(check.Project(cfg, a.Types), a.missing(cfg)...)...)
-	}
-	return cfg, found, nil
+	return check.Errors(err), nil
 }
 
 // report shows the problems; the error says that some of them are errors.

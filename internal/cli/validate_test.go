@@ -125,6 +125,9 @@ var wrongProjects = []struct{ name, yaml string }{
 	{"many faults", "project: My Project\nagents:\n  a: {type: once, comunicator: local, timeout: 3}\n" +
 		"  b: {communicator: local}\ngateway: {listen: \"8765\"}\n"},
 
+	{"faults of the file and of its agents", "agents:\n  greeter: {type: greetr, comunicator: local}\n" +
+		"  host: {type: host, timeout: 3}\n  b: {tpye: once}\ngateway: {listen: \"0.0.0.0:8765\", expose: [hots]}\n"},
+
 	{"a circle of requirements", "agents:\n  ping: {type: ping}\n  pong: {type: pong}\n"},
 	{"types that fit", "agents:\n  scale: {type: scale}\n  a: {type: fits}\n"},
 	{"a member that is misspelt", "agents:\n  scale: {type: scale}\n  a: {type: typo}\n"},
@@ -193,4 +196,18 @@ func TestWrongProjects(t *testing.T) {
 	if len(wrongProjects) < 40 {
 		t.Errorf("only %d projects", len(wrongProjects))
 	}
+}
+
+// A project that is wrong is looked at as far as it can be read, whatever that is.
+func FuzzValidate(f *testing.F) {
+	for _, p := range wrongProjects {
+		f.Add(p.yaml)
+	}
+	f.Fuzz(func(t *testing.T, yaml string) {
+		r := validateWrong(t, projectFile(t, yaml))
+		wrong := strings.Contains(r.err, "error: ")
+		if (r.code == exitUsage) != wrong || wrong && r.out != "" {
+			t.Errorf("exit %d, out %q, err %q", r.code, r.out, r.err)
+		}
+	})
 }

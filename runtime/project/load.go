@@ -47,7 +47,8 @@ const maxErrors = 100
 // Load reads a project file with its layers: defaults, the file, the profile, the environment, Set.
 // Each overrides the one before, key by key; lists are replaced whole and null in a layer resets a
 // key. ${env:X} and ${file:X} are expanded in every value. The result has its defaults and is
-// valid. Whatever is wrong comes back as Errors, all of it at once.
+// valid. Whatever is wrong comes back as Errors, all of it at once; beside it stands what could be
+// read nevertheless, or nil, for who looks for more that is wrong. That is no valid project.
 func Load(path string, opts Options) (*Config, error) {
 	dir, err := opts.dir(path)
 	if err != nil {
@@ -72,7 +73,7 @@ func Load(path string, opts Options) (*Config, error) {
 		}
 	}
 	if len(l.problems) > 0 {
-		return nil, l.errors()
+		return c, l.errors()
 	}
 	return c, nil
 }

@@ -2,7 +2,9 @@
 package check
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/openmas/openmas/runtime/project"
@@ -55,6 +57,21 @@ func Errors(err error) (all []Problem) {
 		return []Problem{Of(Error, one)}
 	}
 	return []Problem{{Severity: Error, Message: err.Error()}}
+}
+
+// Join adds what was found later to what was found earlier, in the order of the file, but for what
+// is only its echo: a problem of the same key, or of one in it.
+func Join(earlier, later []Problem) []Problem {
+	echo := func(p Problem) bool {
+		return p.Key != "" && slices.ContainsFunc(earlier, func(e Problem) bool {
+			return e.Key != "" && (p.Key == e.Key || strings.HasPrefix(p.Key, e.Key+"."))
+		})
+	}
+	all := append(slices.Clip(earlier), slices.DeleteFunc(later, echo)...)
+	slices.SortStableFunc(all, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return all
 }
 
 // Count counts the problems of a severity.

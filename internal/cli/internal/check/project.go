@@ -26,9 +26,6 @@ func Project(cfg *project.Config, types agent.Types) []Problem {
 	c.ports()
 	c.secrets()
 	c.limits()
-	slices.SortStableFunc(c.found, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-	})
 	return c.found
 }
 
