@@ -2,16 +2,24 @@ package runtime
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
+	"net"
+	"net/http"
 	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/sourcegraph/conc"
 	concpool "github.com/sourcegraph/conc/pool"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/guard"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime/internal/access"
@@ -201,4 +209,130 @@ func (f *foreign) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 		return f.Session.Call(ctx, c)
 	}
 	return f.served.Call(ctx, c, f.Session)
+}
+
+// Probed is what the server behind a command or url has answered when it was asked what it offers.
+type Probed struct {
+	Agent string
+	// Info is all that it offers, also what allow_tools leaves out.
+	Info agent.Info
+	Took time.Duration
+	// Err is why it could not be asked; nil: it could. Its text has no secret of the project, what
+	// [client.LastLines] finds in it may.
+	Err error
+}
+
+// ProbeOptions are for those who wait for [Runtime.Probe]. Both functions are called by one
+// goroutine at a time, must be quick, and may be nil.
+type ProbeOptions struct {
+	// Done is told of each server, once.
+	Done func(Probed)
+	// Waits is told who is waited for and why: after 5 s, and every 10 s from then on.
+	Waits func(string)
+}
+
+// Probe starts the programs of the project's commands and connects to its urls, asks each what it
+// offers, and ends them again: what a check before a run can find out. As many as start.parallel
+// says are asked at the same time, each for as long as start.timeout or connect.timeout lets it.
+// The answers are in the order of the agents' names. Nothing else is started, and a Runtime that
+// has probed does not run: calls of the programs are refused.
+func (r *Runtime) Probe(ctx context.Context, o ProbeOptions) (all []Probed, err error) {
+	if !r.ran.CompareAndSwap(false, true) {
+		return nil, errors.New("this runtime has run already: make a new one")
+	}
+	foreign := slices.DeleteFunc(slices.Clone(r.now.Load().plan), func(p planned) bool { return !p.foreign() })
+	if len(foreign) == 0 {
+		return nil, nil
+	}
+	slices.SortFunc(foreign, func(a, b planned) int { return strings.Compare(a.name, b.name) })
+	ended := r.newGuard()
+	r.onClose("guard of child processes", ended.Close)
+	ctx = guard.With(ctx, ended)
+	if err := r.refuseCalls(ctx); err != nil {
+		return nil, errors.Join(err, r.closeProbe(ctx))
+	}
+	reporting, stop := context.WithCancel(ctx)
+	var reporter conc.WaitGroup
+	var telling sync.Mutex
+	reporter.Go(func() {
+		r.waits.Tell(reporting, "", func(text string) {
+			telling.Lock()
+			defer telling.Unlock()
+			if o.Waits != nil {
+				o.Waits(text)
+			}
+		})
+	})
+	all = make([]Probed, len(foreign))
+	asking := concpool.New().WithMaxGoroutines(r.cfg.Start.Parallel)
+	for n, p := range foreign {
+		asking.Go(func() {
+			all[n] = r.probe(ctx, p)
+			telling.Lock()
+			defer telling.Unlock()
+			if o.Done != nil {
+				o.Done(all[n])
+			}
+		})
+	}
+	asking.Wait()
+	stop()
+	reporter.Wait()
+	return all, errors.Join(context.Cause(ctx), r.closeProbe(ctx))
+}
+
+// probe asks one agent.
+func (r *Runtime) probe(ctx context.Context, p planned) Probed {
+	began := time.Now()
+	d := &deployment{planned: p}
+	info, err := r.asked(ctx, d)
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.drainTimeout())
+	defer cancel()
+	err = errors.Join(err, d.undo.Run(ending))
+	return Probed{Agent: p.name, Info: info, Took: time.Since(began), Err: r.mask(err)}
+}
+
+// asked connects to the first instance of an agent. What was started is taken back with d.undo.
+func (r *Runtime) asked(ctx context.Context, d *deployment) (agent.Info, error) {
+	target, err := r.target(d, route.NewPool(d.name, 1).Instances()[0], 0)
+	if err != nil {
+		return agent.Info{}, err
+	}
+	opts, step := r.connectOptions(d.planned), atomic.Pointer[string]{}
+	opts.OnStep, opts.OnChanged = func(s string) { step.Store(&s) }, nil
+	opts.OnStep("the MCP handshake has not ended")
+	defer r.waits.Begin(d.name, func() string { return *step.Load() }, opts.HandshakeTimeout, opts.TimeoutKey)()
+	s, err := client.Connect(ctx, target, opts)
+	if err != nil {
+		return agent.Info{}, err
+	}
+	d.undo.Add("the session", s.Close)
+	opts.OnStep("its lists are not read to their end")
+	reading, cancel := context.WithTimeout(ctx, opts.HandshakeTimeout)
+	defer cancel()
+	s.Listed(reading)
+	return s.Info(), nil
+}
+
+// refuseCalls opens a private listener for programs that want to call back, and refuses that.
+func (r *Runtime) refuseCalls(ctx context.Context) error {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("open the private listener: %w", err)
+	}
+	r.private.Store(&private{url: "http://" + ln.Addr().String()})
+	r.serveHTTP(&r.privateUndo, "private listener", ln, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "the project does not run: its programs are only asked what they offer",
+			http.StatusServiceUnavailable)
+	}))
+	return nil
+}
+
+// closeProbe ends what Probe has started for all agents.
+func (r *Runtime) closeProbe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.drainTimeout())
+	defer cancel()
+	err := errors.Join(r.privateUndo.Run(ctx), r.undo.Run(ctx))
+	r.tasks.Wait()
+	return err
 }

@@ -24,6 +24,9 @@ const hang = 30 * time.Second
 const mainVar = "OPENMAS_TEST_MAIN"
 
 func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == foreignProgram {
+		os.Exit(serveForeign(os.Args[1]))
+	}
 	if os.Getenv(mainVar) != "" || os.Getenv(runtime.ChildVar) != "" {
 		os.Exit(Main(Program{Types: types(), Version: testVersion}))
 	}

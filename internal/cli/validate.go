@@ -8,10 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/cli/internal/check"
+	"github.com/openmas/openmas/internal/logs"
 	"github.com/openmas/openmas/runtime"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -19,7 +22,7 @@ import (
 func (a *App) validateCommand() *cobra.Command {
 	var p ProjectFlags
 	var f format
-	var print, schema bool
+	var print, schema, probe bool
 	var processes []string
 	c := &cobra.Command{
 		Use:        "validate [PROJECT]",
@@ -28,8 +31,13 @@ func (a *App) validateCommand() *cobra.Command {
 		Long: `Check a project file, with the types and requirements of its agents, and how they go together. Nothing is
 started. All that is wrong is shown at once, each with its line and with what to do. The exit code is 0 when
 all is well, and 2 when something is an error; a warning or a note is none. A program or a folder (dir) that
-is not on this machine is a warning. With --print the effective configuration follows, each value with its
-source, secrets masked.`,
+is not on this machine is a warning.
+
+With --probe the programs under command are started, and the servers under url connected, to ask them what
+they offer; then they are ended. start.parallel says how many at the same time, start.timeout and
+connect.timeout for how long. One that does not answer is an error, and so is a tool that it does not have.
+
+With --print the effective configuration follows, each value with its source, secrets masked.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if schema {
@@ -39,13 +47,14 @@ source, secrets masked.`,
 			if err := p.Argument(args); err != nil {
 				return err
 			}
-			cfg, found, err := a.examine(c.Context(), &p)
+			e, err := a.examine(c.Context(), &p, probe)
 			if err != nil {
 				return err
 			}
-			if err := a.report(f, &p, cfg, found); err != nil {
+			if err := a.report(f, &p, e); err != nil {
 				return err
 			}
+			cfg := e.cfg
 			if err := covered(cfg, processes); err != nil {
 				return err
 			}
@@ -55,49 +64,72 @@ source, secrets masked.`,
 			if f.json {
 				return nil
 			}
-			_, err = fmt.Fprintf(a.Out, "%s is fine: %s\n", cfg.File, plural(len(cfg.Agents), "agent"))
+			_, err = fmt.Fprintf(a.Out, "%s is fine: %s%s\n", cfg.File, plural(len(cfg.Agents), "agent"), e.offers())
 			return err
 		},
 	}
 	p.Register(c)
 	f.register(c, "print what was found as JSON")
 	c.Flags().BoolVar(&print, "print", false, "print the effective configuration")
+	c.Flags().BoolVar(&probe, "probe", false, "also start the commands and connect to the urls, ask them what they "+
+		"offer, and check that")
 	c.Flags().BoolVar(&schema, "schema", false,
 		"print the JSON schema of project files, for editors, and check nothing")
 	c.Flags().StringArrayVar(&processes, "agents", nil, "the `AGENTS` that one process hosts: a,b (once for each "+
 		"process); one that no process hosts is an error")
 	c.MarkFlagsMutuallyExclusive("json", "print")
+	c.MarkFlagsMutuallyExclusive("schema", "probe")
 	return c
 }
 
-// examine returns what is wrong with a project, and what is worth to know. The error is one of
-// reading or building it, and of nothing that is written there.
-func (a *App) examine(ctx context.Context, p *ProjectFlags) (*project.Config, []check.Problem, error) {
-	cfg, err := a.readProject(p)
-	found, err := problems(err)
-	if cfg == nil || err != nil {
-		return nil, found, err
+// An examined project is one with what is wrong with it, and what is worth to know.
+type examined struct {
+	cfg    *project.Config // nil: it cannot be read
+	found  []check.Problem
+	probed []runtime.Probed
+}
+
+// examine checks a project. The error is one of reading or building it, and of nothing that is
+// written there. Foreign agents are asked only if nothing keeps the project from starting.
+func (a *App) examine(ctx context.Context, p *ProjectFlags, probe bool) (e examined, err error) {
+	var r *runtime.Runtime
+	e.cfg, err = a.readProject(p)
+	e.found, err = problems(err)
+	if e.cfg == nil || err != nil {
+		return e, err
 	}
-	switch built, err := problems(a.become(ctx, cfg)); {
-	case err != nil && len(found) > 0:
-		return cfg, found, nil // the compiler has spoken for itself
+	switch built, err := problems(a.become(ctx, e.cfg)); {
+	case err != nil && len(e.found) > 0:
+		return e, nil // the compiler has spoken for itself
 	case err != nil:
-		return nil, nil, err
+		return examined{}, err
 	case len(built) > 0: // its types are not known
-		found = append(found, built...)
+		e.found = append(e.found, built...)
 	default:
-		if len(found) > 0 {
-			err = runtime.Check(cfg, a.Types)
+		if len(e.found) > 0 {
+			err = runtime.Check(e.cfg, a.Types)
 		} else {
-			_, err = a.newRuntime(cfg, runtime.Options{})
+			r, err = a.newRuntime(e.cfg, runtime.Options{})
 		}
 		more, err := problems(err)
 		if err != nil {
-			return nil, nil, err
+			return examined{}, err
 		}
-		found = check.Join(found, more)
+		e.found = check.Join(e.found, more)
 	}
-	return cfg, check.Join(found, append(check.Project(cfg, a.Types), a.missing(cfg)...)), nil
+	if probe && r != nil {
+		if e.probed, err = a.probe(ctx, r, e.cfg); err != nil {
+			return examined{}, err
+		}
+	} else if probe {
+		fmt.Fprintln(a.Err, "openmas: nothing was started or asked: correct the errors first")
+	}
+	more := check.Project(e.cfg, a.Types, e.probed)
+	if r == nil || !probe {
+		more = append(more, a.missing(e.cfg)...)
+	}
+	e.found = check.Join(e.found, more)
+	return e, nil
 }
 
 // problems are those that an error has, if it is about the project. Another one comes back.
@@ -113,14 +145,88 @@ func problems(err error) ([]check.Problem, error) {
 	return check.Errors(err), nil
 }
 
+// probe asks the foreign agents of a project what they offer. Standard error has a line for each
+// answer on a terminal, and one for those that are waited for elsewhere too.
+func (a *App) probe(ctx context.Context, r *runtime.Runtime, cfg *project.Config) ([]runtime.Probed, error) {
+	say := func(format string, args ...any) {
+		fmt.Fprintf(a.Err, "openmas: %s\n", logs.Visible(cfg.Redact(fmt.Sprintf(format, args...))))
+	}
+	o := runtime.ProbeOptions{Waits: func(text string) { say("waiting for %s", text) }}
+	if onTerminal(a.Err) {
+		say("asking the commands and urls of the project what they offer")
+		o.Done = func(p runtime.Probed) {
+			took := p.Took.Round(time.Millisecond)
+			if p.Err != nil {
+				say("%s could not be asked (%v)", p.Agent, took)
+				return
+			}
+			say("%s offers %s (%v)", p.Agent, offer(p.Info), took)
+		}
+	}
+	return r.Probe(ctx, o)
+}
+
+// offers is what the agents that were asked offer.
+func (e examined) offers() string {
+	text := ""
+	for _, p := range e.probed {
+		if p.Err == nil {
+			text += fmt.Sprintf("; %s offers %s", p.Agent, offer(p.Info))
+		}
+	}
+	return text
+}
+
+// offer counts what an agent offers.
+func offer(info agent.Info) string {
+	text := plural(len(info.Tools), "tool")
+	if n := len(info.Prompts); n > 0 {
+		text += ", " + plural(n, "prompt")
+	}
+	if n := len(info.Resources); n > 0 {
+		text += ", " + plural(n, "resource")
+	}
+	return text
+}
+
+// A probedOffer is what an agent offers by name, in JSON.
+type probedOffer struct {
+	Tools     []string `json:"tools"`
+	Prompts   []string `json:"prompts,omitempty"`
+	Resources []string `json:"resources,omitempty"`
+}
+
+// probedOffers are those of the agents that were asked.
+func (e examined) probedOffers() map[string]probedOffer {
+	all := map[string]probedOffer{}
+	for _, p := range e.probed {
+		o := probedOffer{Tools: []string{}}
+		for _, t := range p.Info.Tools {
+			o.Tools = append(o.Tools, t.Name)
+		}
+		for _, x := range p.Info.Prompts {
+			o.Prompts = append(o.Prompts, x.Name)
+		}
+		for _, x := range p.Info.Resources {
+			o.Resources = append(o.Resources, x.Key())
+		}
+		if p.Err == nil {
+			all[p.Agent] = o
+		}
+	}
+	return all
+}
+
 // report shows the problems; the error says that some of them are errors.
-func (a *App) report(f format, p *ProjectFlags, cfg *project.Config, found []check.Problem) error {
+func (a *App) report(f format, p *ProjectFlags, e examined) error {
+	cfg, found := e.cfg, e.found
 	wrong := check.Count(found, check.Error)
 	if f.json {
 		all := struct {
-			OK       bool            `json:"ok"`
-			Problems []check.Problem `json:"problems"`
-		}{wrong == 0, append([]check.Problem{}, found...)}
+			OK       bool                   `json:"ok"`
+			Problems []check.Problem        `json:"problems"`
+			Offers   map[string]probedOffer `json:"offers,omitempty"`
+		}{wrong == 0, append([]check.Problem{}, found...), e.probedOffers()}
 		if err := WriteJSON(a.Out, all); err != nil {
 			return err
 		}
@@ -132,6 +238,9 @@ func (a *App) report(f format, p *ProjectFlags, cfg *project.Config, found []che
 		}
 		for _, one := range found {
 			one.Message, one.Help = visibleLines(one.Message), visibleLines(one.Help)
+			for i, line := range one.Stderr {
+				one.Stderr[i] = logs.Visible(logs.StripColors(logs.Brief(line)))
+			}
 			fmt.Fprintf(a.Err, "%s\n", printer.Text(one))
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/openmas/openmas/internal/testkit"
 )
 
-var update = flag.Bool("update", false, "write testdata/validate.golden anew")
+var update = flag.Bool("update", false, "write the golden files in testdata anew")
 
 // requirer requires what a test says.
 type requirer []agent.Requirement
@@ -150,6 +150,30 @@ var wrongProjects = []struct{ name, yaml string }{
 	{"limits that contradict", "agents:\n  a: {type: worker}\nlimits: {memory: 1MiB, session_memory: 4MiB}\n"},
 }
 
+// same compares a text with that of a golden file, or writes it there.
+func same(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, w := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+	for i := range min(len(g), len(w)) {
+		if g[i] != w[i] {
+			t.Fatalf("line %d of %s (go test ./internal/cli -run Wrong -update):\ngot  %s\nwant %s", i+1, path, g[i],
+				w[i])
+		}
+	}
+	if len(g) != len(w) {
+		t.Errorf("%s: %d lines, want %d", path, len(g), len(w))
+	}
+}
+
 // testdata/validate.golden has the answer to each wrong project. Read it as somebody who wrote the
 // project: would you know what to type next?
 func TestWrongProjects(t *testing.T) {
@@ -174,25 +198,7 @@ func TestWrongProjects(t *testing.T) {
 		}
 		nothingStarted(t, path)
 	}
-	path := filepath.Join("testdata", "validate.golden")
-	if *update {
-		if err := os.WriteFile(path, []byte(golden.String()), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, w := strings.Split(golden.String(), "\n"), strings.Split(string(want), "\n")
-	for i := range min(len(g), len(w)) {
-		if g[i] != w[i] {
-			t.Fatalf("line %d (go test ./internal/cli -run WrongProjects -update):\ngot  %s\nwant %s", i+1, g[i], w[i])
-		}
-	}
-	if len(g) != len(w) {
-		t.Errorf("%d lines, want %d", len(g), len(w))
-	}
+	same(t, filepath.Join("testdata", "validate.golden"), golden.String())
 	if len(wrongProjects) < 40 {
 		t.Errorf("only %d projects", len(wrongProjects))
 	}

@@ -60,6 +60,7 @@ type ConnectError struct {
 	Target string
 	Reason Reason
 	Status int // the HTTP status, else 0
+	Unread int // lines on the program's standard output that are no MCP messages
 	Err    error
 
 	lines []string
@@ -123,6 +124,7 @@ func explain(ctx context.Context, t *Target, o Options, l *link, said *note, ask
 	status = said.told(status)
 	var start *startError
 	var rpc *jsonrpc.Error
+	var noHost *net.DNSError
 	if l != nil && l.http != nil && status == nil {
 		if odd := l.http.oddMedia.Load(); odd != nil {
 			err = fmt.Errorf("%w of type %s", errNotMCP, *odd)
@@ -162,6 +164,9 @@ func explain(ctx context.Context, t *Target, o Options, l *link, said *note, ask
 		if said.noToken.Load() != nil {
 			out.Err = said.withoutToken(fmt.Errorf("the server answered %w", status))
 		}
+	case errors.As(err, &noHost):
+		out.Reason = ReasonRefused
+		out.Err = fmt.Errorf("the host %s is not known: %w", noHost.Name, codec.WithoutURL(err))
 	case isRefused(err):
 		out.Reason = ReasonRefused
 		out.Err = fmt.Errorf("nothing listens there (%w): is the server running, on this host and port?",
@@ -181,6 +186,9 @@ func explain(ctx context.Context, t *Target, o Options, l *link, said *note, ask
 		out.Err = fmt.Errorf("it %s with error %d: %w", asked.past(), rpc.Code, rpc)
 	case l != nil && l.line != nil && errors.Is(err, io.EOF):
 		out.Err = fmt.Errorf("it closed its output before it %s, and runs on%s", asked.past(), l.junk())
+	}
+	if l != nil && l.line != nil {
+		out.Unread = int(l.line.Junk())
 	}
 	l.discard(context.WithoutCancel(ctx))
 	if l != nil && l.child != nil {

@@ -83,6 +83,13 @@ func (w *List) Names() string {
 // Report logs who is waited for and why, until ctx ends: an agent, or all when name is empty. more
 // are attributes of the line.
 func (w *List) Report(ctx context.Context, log *slog.Logger, name string, more ...any) {
+	w.Tell(ctx, name, func(text string) {
+		log.WarnContext(ctx, "the start waits", append([]any{"for", text}, more...)...)
+	})
+}
+
+// Tell is Report with another place for it than the log.
+func (w *List) Tell(ctx context.Context, name string, tell func(string)) {
 	timer := time.NewTimer(quietFor)
 	defer timer.Stop()
 	for {
@@ -93,7 +100,7 @@ func (w *List) Report(ctx context.Context, log *slog.Logger, name string, more .
 			return
 		}
 		if text := w.Of(name); text != "" {
-			log.WarnContext(ctx, "the start waits", append([]any{"for", text}, more...)...)
+			tell(text)
 		}
 	}
 }

@@ -61,18 +61,19 @@ func (c *checker) types() {
 				continue
 			}
 			keys := []string{"agents", name}
-			provider, known := c.agents[req.Agent()]
+			info, known := c.offers(req.Agent())
 			if !known {
-				if a, there := c.cfg.Agents[req.Agent()]; there && a.Kind() != project.KindType {
-					c.add(Note, keys, "openmas list --json shows them while the project runs",
+				_, tried := c.probed[req.Agent()]
+				if a, there := c.cfg.Agents[req.Agent()]; there && a.Kind() != project.KindType && !tried {
+					c.add(Note, keys, "openmas validate --probe asks it",
 						"whether the types of %s fit, which agent %s requires, is not known before %s is connected",
 						req, name, req.Agent())
 				}
 				continue
 			}
-			tool, offered := provider.info.Tool(req.Tool())
+			tool, offered := info.Tool(req.Tool())
 			if !offered {
-				continue // the runtime refuses it
+				continue // it is refused elsewhere
 			}
 			f := fitting{}
 			f.compare("input", decode(req.Input()), decode(tool.InputSchema), 0)

@@ -28,6 +28,8 @@ type Problem struct {
 	Key     string `json:"key,omitempty"`
 	Message string `json:"message"`
 	Help    string `json:"help,omitempty"`
+	// Stderr is what the program that this is about has written last.
+	Stderr []string `json:"stderr,omitempty"`
 }
 
 // Of is the problem that an error of the project file describes.

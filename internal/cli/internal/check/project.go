@@ -12,13 +12,19 @@ import (
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/lifecycle"
 	"github.com/openmas/openmas/internal/nearest"
+	"github.com/openmas/openmas/runtime"
 	"github.com/openmas/openmas/runtime/project"
 )
 
 // Project checks what neither the project file alone nor the start of a runtime refuses: how the
-// agents and their settings go together.
-func Project(cfg *project.Config, types agent.Types) []Problem {
-	c := &checker{cfg: cfg, agents: ask(cfg, types)}
+// agents and their settings go together. probed are the foreign agents that were asked what they
+// offer; none of them need be.
+func Project(cfg *project.Config, types agent.Types, probed []runtime.Probed) []Problem {
+	c := &checker{cfg: cfg, agents: ask(cfg, types), probed: map[string]runtime.Probed{}}
+	for _, p := range probed {
+		c.probed[p.Agent] = p
+	}
+	c.answers()
 	c.types()
 	c.hidden()
 	c.circles()
@@ -35,6 +41,9 @@ func (c *checker) hidden() {
 		allowed := c.cfg.Agents[name].AllowTools
 		if tool == "" || len(allowed) == 0 || slices.Contains(allowed, tool) {
 			return "", false
+		}
+		if _, lacks := c.lacks(name, tool); lacks {
+			return "", false // which is the fault
 		}
 		if near := nearest.Word(tool, allowed); near != "" {
 			return fmt.Sprintf("did you mean %q?", near), true

@@ -41,6 +41,12 @@ func (r *Printer) Text(p Problem) string {
 	case p.Where != "":
 		fmt.Fprintf(&b, "%s--> %s\n", margin, p.Where)
 	}
+	if len(p.Stderr) > 0 {
+		fmt.Fprintf(&b, "%s = its last lines:\n", margin)
+		for _, line := range p.Stderr {
+			fmt.Fprintf(&b, "%s   %s\n", margin, line)
+		}
+	}
 	if p.Help != "" {
 		fmt.Fprintf(&b, "%s = help: %s\n", margin, p.Help)
 	}
