@@ -96,9 +96,15 @@ The gateway's token is not printed: the client takes it from the place that the 
 	return c
 }
 
-// programPath is the absolute path of a program, which a client finds in whatever folder it runs.
+// programPath is the absolute path of a program, which a client finds in whatever folder it runs:
+// of the file in this folder, else of one in PATH.
 func programPath(program string) (string, error) {
 	path, err := exec.LookPath(program)
+	if filepath.Base(program) == program {
+		if here, missing := exec.LookPath("." + string(filepath.Separator) + program); missing == nil {
+			path, err = here, nil
+		}
+	}
 	if err != nil && !errors.Is(err, exec.ErrDot) {
 		return "", fmt.Errorf("--program: %w", err)
 	}

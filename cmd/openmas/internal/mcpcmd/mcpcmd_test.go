@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -35,6 +36,8 @@ func TestMCPConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Chdir(filepath.Dir(exe))
+	beside := filepath.Base(exe)
 	path, _ := json.Marshal(plain)
 	packagedPath, _ := json.Marshal(packaged)
 	foreignPath, _ := json.Marshal(foreign)
@@ -68,6 +71,9 @@ func TestMCPConfig(t *testing.T) {
 				`]}}}`,
 			"openmas, which builds "},
 		"a program": {[]string{"--client", "vscode", "-p", foreign, "--program", exe},
+			`{"servers":{"own":{"type":"stdio","command":"EXE","args":["run","--stdio","--project",` +
+				string(foreignPath) + `]}}}`, ""},
+		"a program of this folder": {[]string{"--client", "vscode", "-p", foreign, "--program", beside},
 			`{"servers":{"own":{"type":"stdio","command":"EXE","args":["run","--stdio","--project",` +
 				string(foreignPath) + `]}}}`, ""},
 		"types of another program": {[]string{"--client", "claude", "-p", foreign}, "",
