@@ -70,8 +70,9 @@ fuzz: ## every fuzz test for FUZZTIME each
 	@for pkg in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz'); do \
 	  echo "$$pkg $$f" && $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; done; done
 
-interop: ## real MCP programs in Python, TypeScript and Go, the Inspector, the conformance suite: installed once, in the cache folder
+interop: ## real MCP programs in Python, TypeScript and Go, the Inspector, the conformance suite, and the pages of docs with such programs: installed once, in the cache folder
 	@$(GO) run ./internal/interop/run -skip '^Test(Real|Jaeger)'
+	@$(GO) run ./internal/interop/run -docs
 
 real: ## eight servers that people use, called by official clients through the gateway (STARTS=10: start 16 at once, so often)
 	@OPENMAS_INTEROP_STARTS=$(STARTS) $(GO) run ./internal/interop/run -run '^TestReal$(if $(STARTS),ServersSixteen)' $(if $(STARTS),-timeout=60m)

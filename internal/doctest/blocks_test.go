@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -54,10 +55,11 @@ func parseBlocks(text string) ([]block, error) {
 
 // text is what is written for a block: scripts and programs use the port that the gateway has here.
 func (c *docChecker) text(b block) string {
+	text := strings.ReplaceAll(b.text(), "127.0.0.1:9000", "127.0.0.1:"+c.other)
 	if b.lang == "go" || b.lang == "yaml" || b.lang == "text" {
-		return b.text()
+		return text
 	}
-	return strings.ReplaceAll(b.text(), "127.0.0.1:8765", "127.0.0.1:"+c.port)
+	return strings.ReplaceAll(text, "127.0.0.1:8765", "127.0.0.1:"+c.port)
 }
 
 // The SDKs that make interop lends; see doc.go.
@@ -66,14 +68,14 @@ var sdks = map[string]struct{ variable, link string }{
 	"typescript": {"OPENMAS_DOCTEST_NODE_MODULES", "node_modules"},
 }
 
-// hasSDKs reports whether the document's commands can be run here.
-func (c *docChecker) hasSDKs(blocks []block) bool {
+// missingSDKs are the variables that would have to be set for the document's commands to run.
+func (c *docChecker) missingSDKs(blocks []block) (variables []string) {
 	for _, b := range blocks {
-		if sdk, ok := sdks[b.lang]; ok && os.Getenv(sdk.variable) == "" {
-			return false
+		if v := sdks[b.lang].variable; v != "" && os.Getenv(v) == "" && !slices.Contains(variables, v) {
+			variables = append(variables, v)
 		}
 	}
-	return true
+	return variables
 }
 
 // foreign lends a program the packages that it imports.

@@ -19,6 +19,7 @@ type docChecker struct {
 	env     []string
 	folder  string   // of repo, in which commands run
 	port    string   // stands for the gateway's 8765
+	other   string   // stands for the 9000 of a server that a document starts
 	modules []string // folders of repo that documents wrote
 	running []*running
 }
@@ -27,7 +28,7 @@ func newDocChecker(t *testing.T) *docChecker {
 	t.Helper()
 	testkit.Processes(t)
 	dir := t.TempDir()
-	c := &docChecker{repo: filepath.Join(dir, "openmas"), port: freePort(t)}
+	c := &docChecker{repo: filepath.Join(dir, "openmas"), port: freePort(t), other: freePort(t)}
 	clone(t, c.repo)
 	bin := filepath.Join(dir, "bin")
 	c.env = []string{

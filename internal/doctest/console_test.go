@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -20,11 +21,16 @@ import (
 // line, and a line of "..." for any lines. The exit code is 0, unless the command ends in "# exit
 // code N".
 //
-// The commands are openmas, make, go, curl, sh with a script of the document, and cd.
+// The commands are openmas, make, go, curl, sh with a script of the document, and cd; node and
+// .venv/bin/python where the document has programs for them.
 //
 // `openmas run` and `make run` without --once go on: the next command begins when the lines have
-// appeared, and they run until the end of the document, or until a line "^C", which is Ctrl-C. The
-// port 8765 is in fact a free one.
+// appeared, and they run until the end of the document, or until a line "^C", which is Ctrl-C. So
+// does a program of the document with the argument 127.0.0.1:9000, at which it serves. The ports
+// 8765 and 9000 are in fact free ones.
+
+// venvPython is the program of the environment beside a document's Python files.
+const venvPython = ".venv/bin/python"
 
 // patience is how long a command may take, builds included.
 const patience = 2 * time.Minute
@@ -39,25 +45,29 @@ func (c *docChecker) console(t *testing.T, s transcript.Step) error {
 		return c.cd(s.Args[1:])
 	case s.Args[0] == "sh" && (len(s.Args) < 2 || strings.HasPrefix(s.Args[1], "-")):
 		return fmt.Errorf("%q: sh runs a script of the document", s.Args)
-	case !slices.Contains([]string{"openmas", "make", "go", "curl", "sh"}, s.Args[0]):
-		return fmt.Errorf("the command %q: it is none of openmas, make, go, curl, sh and cd", s.Args[0])
+	case !slices.Contains([]string{"openmas", "make", "go", "curl", "sh", "node", venvPython}, s.Args[0]):
+		return fmt.Errorf("the command %q: it is none of openmas, make, go, curl, sh, node, %s and cd", s.Args[0],
+			venvPython)
+	case s.Args[0] == venvPython: // the command's folder is not that of this program
+		s.Args[0] = filepath.Join(c.repo, c.folder, filepath.FromSlash(venvPython))
 	}
 	if _, err := exec.LookPath(s.Args[0]); err != nil && s.Args[0] != "openmas" {
 		t.Skipf("%s is not installed", s.Args[0])
 	}
 	var args []string
 	for _, a := range s.Args[1:] {
-		args = append(args, strings.NewReplacer("127.0.0.1:8765", "127.0.0.1:"+c.port, "/home/you/openmas",
-			c.repo).Replace(a))
+		args = append(args, strings.NewReplacer("127.0.0.1:8765", "127.0.0.1:"+c.port, "127.0.0.1:9000",
+			"127.0.0.1:"+c.other, "/home/you/openmas", c.repo).Replace(a))
 	}
 	if s.Args[0] == "make" && slices.Equal(args, []string{"test"}) {
 		args, s.Prints = []string{"-n", "test"}, []string{"..."} // it would run this test
 	}
 	cmd := c.command(t, filepath.Join(c.repo, c.folder), s.Args[0], args...)
-	goesOn := len(args) > 0 && args[0] == "run" && !slices.ContainsFunc(args, func(a string) bool {
+	runs := len(args) > 0 && args[0] == "run" && !slices.ContainsFunc(args, func(a string) bool {
 		return a == "--once" || a == "--stdio" || a == "--help"
 	})
-	if goesOn {
+	goesOn := runs || slices.Contains(args, "127.0.0.1:"+c.other)
+	if runs {
 		cmd.Env = append(cmd.Env, "OPENMAS_CONFIG__gateway__listen=127.0.0.1:"+c.port)
 	}
 	r, err := startOnTerminal(cmd)
@@ -120,10 +130,14 @@ func (c *docChecker) cd(args []string) error {
 	return nil
 }
 
+// colours are what a program of a document writes on a terminal that it takes for a better one.
+var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
 // shown is an output as the documents show it.
 func (c *docChecker) shown(out string) string {
-	return strings.NewReplacer("\r\n", "\n", "127.0.0.1:"+c.port, "127.0.0.1:8765", c.repo,
-		"/home/you/openmas").Replace(out)
+	out = colours.ReplaceAllString(out, "")
+	return strings.NewReplacer("\r\n", "\n", "127.0.0.1:"+c.port, "127.0.0.1:8765", "127.0.0.1:"+c.other,
+		"127.0.0.1:9000", c.repo, "/home/you/openmas").Replace(out)
 }
 
 // stopAll ends what still runs.

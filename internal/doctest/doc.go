@@ -28,6 +28,7 @@
 //
 // A document with such blocks needs an SDK that this machine may not have. OPENMAS_DOCTEST_VENV
 // names a Python environment, which becomes .venv beside each Python file, and
-// OPENMAS_DOCTEST_NODE_MODULES the packages beside each TypeScript file. Without what the document
-// needs, its commands are not run: its files are written, its Go and YAML are checked.
+// OPENMAS_DOCTEST_NODE_MODULES the packages beside each TypeScript file. `make interop` has both
+// and runs these documents. Without what the document needs its test is skipped, and says so: its
+// files are written, its Go and YAML are checked, its commands are not run.
 package doctest

@@ -1,6 +1,7 @@
 // The program run is `make interop`: it installs the peers, runs the tests of package interop on
 // them, and prints what was tried. Its arguments go to go test: run -run TestInspector -v. With
-// -jaeger as the first, it is `make test-jaeger`, which needs other ones.
+// -jaeger as the first, it is `make test-jaeger`, which needs other ones. With -docs it runs the
+// pages of the documentation that have programs in Python or TypeScript.
 package main
 
 import (
@@ -28,19 +29,15 @@ func start() int {
 }
 
 func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "-docs" {
+		return docs(ctx, args[1:])
+	}
 	tools := toolbox.Tools()
 	if len(args) > 0 && args[0] == "-jaeger" {
 		tools, args = toolbox.Traced(), append([]string{"-run", "^TestJaeger$"}, args[1:]...)
 	}
-	for _, t := range tools {
-		err := t.Install(ctx, func(what string) { fmt.Fprintf(os.Stderr, "interop: %s: %s\n", t.Name(), what) })
-		var missing *toolbox.Missing
-		switch {
-		case errors.As(err, &missing) && os.Getenv("CI") != "true":
-			fmt.Fprintf(os.Stderr, "interop: %s: SKIPPED: %v\n", t.Name(), missing)
-		case err != nil:
-			return err
-		}
+	if err := install(ctx, tools); err != nil {
+		return err
 	}
 	work, err := os.MkdirTemp("", "openmas-interop-")
 	if err != nil {
@@ -62,4 +59,19 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("the tests failed: %w", ran)
 	}
 	return err
+}
+
+// install installs the tools. One that this machine lacks a program for is left out, but for CI.
+func install(ctx context.Context, tools []*toolbox.Tool) error {
+	for _, t := range tools {
+		err := t.Install(ctx, func(what string) { fmt.Fprintf(os.Stderr, "interop: %s: %s\n", t.Name(), what) })
+		var missing *toolbox.Missing
+		switch {
+		case errors.As(err, &missing) && os.Getenv("CI") != "true":
+			fmt.Fprintf(os.Stderr, "interop: %s: SKIPPED: %v\n", t.Name(), missing)
+		case err != nil:
+			return err
+		}
+	}
+	return nil
 }
