@@ -27,7 +27,8 @@ func TestPages(t *testing.T) {
 	if want := []string{"docs/howto/python.md", "docs/howto/script.md"}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("%q, %v, want %q", got, err, want)
 	}
-	if got, want := pattern(got), `^TestDocs$/^docs$/^howto$/^python\.md$|^TestDocs$/^docs$/^howto$/^script\.md$`; got != want {
+	want := `^TestDocs$/^docs$/^howto$/^python\.md$|^TestDocs$/^docs$/^howto$/^script\.md$`
+	if got := pattern(got); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	if got, err := pages(t.TempDir()); err == nil {

@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -59,19 +58,4 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("the tests failed: %w", ran)
 	}
 	return err
-}
-
-// install installs the tools. One that this machine lacks a program for is left out, but for CI.
-func install(ctx context.Context, tools []*toolbox.Tool) error {
-	for _, t := range tools {
-		err := t.Install(ctx, func(what string) { fmt.Fprintf(os.Stderr, "interop: %s: %s\n", t.Name(), what) })
-		var missing *toolbox.Missing
-		switch {
-		case errors.As(err, &missing) && os.Getenv("CI") != "true":
-			fmt.Fprintf(os.Stderr, "interop: %s: SKIPPED: %v\n", t.Name(), missing)
-		case err != nil:
-			return err
-		}
-	}
-	return nil
 }
