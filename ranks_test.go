@@ -25,6 +25,8 @@ var ranks = map[string]int{
 	"internal/backoff":              1,
 	"internal/cgroup":               2,
 	"internal/guard":                2,
+	"internal/jsonfields":           0,
+	"internal/multipleof":           0,
 	"internal/nearest":              0,
 	"internal/stack":                0,
 	"internal/statedir":             1,

@@ -1,13 +1,13 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"reflect"
 	"slices"
-	"strings"
+
+	"github.com/openmas/openmas/internal/jsonfields"
 )
 
 // An Event is what an agent publishes: a fact about a topic, for whoever listens.
@@ -87,15 +87,11 @@ func jsonFields[T any]() []string {
 		return nil
 	}
 	var names []string
-	for _, f := range reflect.VisibleFields(t) {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if f.Anonymous && name == "" || !f.IsExported() || f.Tag.Get("json") == "-" {
-			continue
-		}
-		names = append(names, cmp.Or(name, f.Name))
+	for _, f := range jsonfields.Of(t) {
+		names = append(names, f.JSON)
 	}
 	slices.Sort(names)
-	return slices.Compact(names)
+	return names
 }
 
 // Info describes the subscription.

@@ -14,28 +14,12 @@ import (
 
 	"github.com/google/jsonschema-go/jsonschema"
 
+	"github.com/openmas/openmas/internal/jsonfields"
+	"github.com/openmas/openmas/internal/multipleof"
 	"github.com/openmas/openmas/internal/nearest"
 )
 
 const anyObject = `{"type":"object"}`
-
-// inference knows what encoding/json does with two types that look like lists of numbers, and the
-// types whose JSON is MCP's and may have members that they do not know.
-func inference() *jsonschema.ForOptions {
-	asInMCP := func(what, member string) *jsonschema.Schema {
-		return &jsonschema.Schema{Type: "object", Description: what + " as in MCP", Required: []string{member},
-			Properties: map[string]*jsonschema.Schema{member: {Type: "string"}}}
-	}
-	return &jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
-		reflect.TypeFor[json.RawMessage](): {},
-		reflect.TypeFor[[]byte]():          {Type: "string", ContentEncoding: "base64"},
-		reflect.TypeFor[Content]():         asInMCP("a content block", "type"),
-		reflect.TypeFor[Blocks]():          {Description: "a content block as in MCP, or a list of them"},
-		reflect.TypeFor[ToolInfo]():        asInMCP("a tool", "name"),
-		reflect.TypeFor[PromptInfo]():      asInMCP("a prompt", "name"),
-		reflect.TypeFor[ResourceInfo]():    asInMCP("a resource or a template of resources", "name"),
-	}}
-}
 
 // inputSchema gives the schema of an input type. Structs refuse unknown members, maps and any take
 // every object.
@@ -43,7 +27,7 @@ func inputSchema(t reflect.Type) (json.RawMessage, error) {
 	if t == reflect.TypeFor[json.RawMessage]() || t.Kind() == reflect.Interface {
 		return json.RawMessage(anyObject), nil
 	}
-	s, err := jsonschema.ForType(t, inference())
+	s, err := inferredSchema(t)
 	if err != nil {
 		return nil, fmt.Errorf("%w (agent.WithInputSchema sets one by hand)", err)
 	}
@@ -94,7 +78,7 @@ func outputSchema(t reflect.Type) json.RawMessage {
 	if t.Kind() != reflect.Struct || t == reflect.TypeFor[Result]() || t == reflect.TypeFor[Content]() {
 		return nil
 	}
-	s, err := jsonschema.ForType(t, inference())
+	s, err := inferredSchema(t)
 	if err != nil || s.Type != "object" {
 		return nil // recursive, or encodes itself
 	}
@@ -118,11 +102,15 @@ func compileSchema(raw json.RawMessage) (func(json.RawMessage) error, error) {
 	if s.Type != "object" {
 		return nil, errors.New(`the type must be "object"`)
 	}
+	multiples := multipleof.Take(&s)
 	r, err := s.Resolve(nil)
 	if err != nil {
 		return nil, err
 	}
-	quick := newCheck(&s)
+	var quick *check
+	if multiples == nil {
+		quick = newCheck(&s)
+	}
 	return func(in json.RawMessage) error {
 		if quick != nil && quick.accepts(in) {
 			return nil
@@ -133,6 +121,12 @@ func compileSchema(raw json.RawMessage) (func(json.RawMessage) error, error) {
 		}
 		if err := r.Validate(v); err != nil {
 			return &inputError{err, nearest.Member(raw, in)}
+		}
+		if multiples == nil {
+			return nil
+		}
+		if err := multiples(v); err != nil {
+			return &inputError{err, ""}
 		}
 		return nil
 	}, nil
@@ -247,13 +241,9 @@ func inFieldOrder[V any](t reflect.Type, props map[string]V) iter.Seq2[string, V
 	}
 	var names []string
 	if t.Kind() == reflect.Struct {
-		for _, f := range reflect.VisibleFields(t) {
-			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-			if name == "" {
-				name = f.Name
-			}
-			if _, ok := props[name]; ok && !slices.Contains(names, name) {
-				names = append(names, name)
+		for _, f := range jsonfields.Of(t) {
+			if _, ok := props[f.JSON]; ok {
+				names = append(names, f.JSON)
 			}
 		}
 	}

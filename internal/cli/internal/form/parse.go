@@ -14,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/openmas/openmas/internal/multipleof"
 )
 
 // Parse reads what somebody has typed for the field. The error says what is wanted.
@@ -252,12 +254,17 @@ func (r reader) check(part, value json.RawMessage) error {
 	if err != nil || json.Unmarshal(whole, &s) != nil {
 		return nil
 	}
+	multiples := multipleof.Take(&s)
 	resolved, err := s.Resolve(nil)
 	var v any
 	if err != nil || json.Unmarshal(value, &v) != nil {
 		return nil
 	}
-	if err := resolved.Validate(v); err != nil {
+	err = resolved.Validate(v)
+	if err == nil && multiples != nil {
+		err = multiples(v)
+	}
+	if err != nil {
 		return errors.New(inShort(err.Error()))
 	}
 	return nil
