@@ -26,6 +26,7 @@ var ranks = map[string]int{
 	"internal/cgroup":               2,
 	"internal/guard":                2,
 	"internal/jsonfields":           0,
+	"internal/keyboard":             0,
 	"internal/multipleof":           0,
 	"internal/nearest":              0,
 	"internal/stack":                0,

@@ -9,8 +9,11 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sourcegraph/conc/pool"
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/delivery"
@@ -25,10 +28,6 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-// ChildVar is set in the environment of a child process of this program: its main calls
-// [ServeChild] then.
-const ChildVar = "OPENMAS_CHILD"
-
 // ServeChild is the main of a child process: it reads who it is from in, starts that agent, and
 // serves it over MCP on in and out until in ends. Logs go to errOut, and so do the agent's results,
 // since out is the protocol's. The program must not write to out by itself. The process may also be
@@ -42,7 +41,9 @@ func (r *Runtime) own(t *client.Target, d *deployment, i *route.Instance, n int)
 	p := d.planned
 	t.Trusted = true
 	t.Command = r.opts.Child
-	if len(t.Command) == 0 {
+	if p.program != nil {
+		t.Command = p.program.Command
+	} else if len(t.Command) == 0 {
 		exe, err := os.Executable()
 		if err != nil {
 			return fmt.Errorf("agent %s: find the program to run in a child process: %w", p.name, err)
@@ -52,6 +53,11 @@ func (r *Runtime) own(t *client.Target, d *deployment, i *route.Instance, n int)
 	vars, headers := r.telemetryConfig().ForOwn(p.name)
 	maps.Copy(vars, t.Env) // its own win
 	t.Env = vars
+	if p.inside {
+		t.Dir, t.Env = p.program.Dir, map[string]string{}
+		maps.Copy(t.Env, p.program.Env)
+		maps.Copy(t.Env, vars)
+	}
 	maps.Copy(t.Env, r.opts.ChildEnv)
 	t.Env[ChildVar] = "1"
 	private := r.private.Load()
@@ -105,6 +111,26 @@ func (r *Runtime) logLevel() slog.Level {
 	return slog.LevelError
 }
 
+// TellLogLevel tells the child processes of our own types from which level on this process logs,
+// where that has changed since they were started. It is for a system that is ready.
+func (r *Runtime) TellLogLevel(ctx context.Context) {
+	payload := strconv.AppendInt(nil, int64(r.logLevel()), 10)
+	told := pool.New().WithMaxGoroutines(startsAtOnce)
+	for _, d := range r.deployments.list() {
+		if d.foreign() || d.here() || d.callee == nil {
+			continue
+		}
+		for _, i := range d.callee.Shown.Instances() {
+			told.Go(func() {
+				if err := tell(ctx, i, child.TopicLog, payload); err != nil {
+					r.log.Warn("an agent keeps its log level", "agent", d.name, "instance", i.ID, "error", err)
+				}
+			})
+		}
+	}
+	told.Wait()
+}
+
 // childLog takes the lines that a child writes to standard error into our log, once, with the
 // agent's name, and at their own level where it can be read from them. A traceback is one line; the
 // same one again, as of a program that fails at each start, is told once a minute. ours: the child
@@ -137,12 +163,17 @@ var announced = strings.NewReplacer(mcp.SSEURL, "serves SSE at ", mcp.StdioReady
 
 // askHealth asks the child process of an instance how it is.
 func askHealth(ctx context.Context, i *route.Instance) error {
+	return tell(ctx, i, child.TopicHealth, []byte(`{}`))
+}
+
+// tell sends an event of the runtime to the child process of an instance. One that is down, as its
+// state shows, gets none.
+func tell(ctx context.Context, i *route.Instance, topic string, payload json.RawMessage) error {
 	s := i.Session()
 	if s == nil {
-		return nil // it is down, as its state shows
+		return nil
 	}
-	_, err := s.Call(ctx, &agent.Call{Op: agent.OpEvent, Name: child.TopicHealth, Input: []byte(`{}`),
-		From:    child.FromRuntime,
+	_, err := s.Call(ctx, &agent.Call{Op: agent.OpEvent, Name: topic, Input: payload, From: child.FromRuntime,
 		Attempt: 1})
 	return err
 }

@@ -13,8 +13,10 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator/pubsub"
 	"github.com/openmas/openmas/internal/nearest"
+	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -103,6 +105,11 @@ type Options struct {
 	// variables to add to its environment. Default: the executable itself with OPENMAS_CHILD=1.
 	Child    []string
 	ChildEnv map[string]string
+	// Program returns a program that has the types in place of this one, as it is now: each agent
+	// of a type runs in a child process of it, whatever its communicator is. [New] and each reload
+	// ask it what its agents offer, and a reload replaces those that run in an earlier one. It may
+	// be called by any goroutine. nil: the types are this program's.
+	Program func() Program
 	// Load reads the project's configuration anew, for `openmas reload`. nil: it cannot be read.
 	Load func() (*project.Config, error)
 	// ServesChildren: the executable itself ends up in [ServeChild] when it is started with
@@ -110,6 +117,69 @@ type Options struct {
 	// this process is killed. It goes without saying where Child is set, or the project has child
 	// processes of this program.
 	ServesChildren bool
+}
+
+// ChildVar is set in the environment of a child process of this program: its main calls
+// [ServeChild] then.
+const ChildVar = "OPENMAS_CHILD"
+
+// A Program has the types of a project's agents in place of the one that runs the project: see
+// [Options].Program.
+type Program struct {
+	// Command is its argument vector. Started with OPENMAS_CHILD=1, it ends up in [ServeChild].
+	Command []string
+	// Dir and Env are the working directory and the environment of agents that would run in the
+	// process of the project otherwise. The others have what children have.
+	Dir string
+	Env map[string]string
+}
+
+// A source is where agents of types come from: this program, or another one.
+type source struct {
+	types   agent.Types
+	program *Program // nil: it is this one
+	inside  map[string]bool
+	answers child.Answers
+}
+
+// newSource returns where the agents of types of cfg come from. If it is another program, they are
+// children in the configuration that it returns.
+func newSource(cfg *project.Config, types agent.Types, o Options) (*project.Config, source) {
+	if o.Program == nil {
+		return cfg, source{types: types}
+	}
+	program := o.Program()
+	from := source{program: &program, inside: map[string]bool{}}
+	next := *cfg
+	next.Agents = maps.Clone(cfg.Agents)
+	for name, a := range next.Agents {
+		if a.Kind() == project.KindType {
+			from.inside[name] = a.Communicator != project.OverStdio
+			a.Communicator = project.OverStdio
+			next.Agents[name] = a
+		}
+	}
+	return &next, from
+}
+
+// ask asks another program about the agents of types in cfg.
+func (from *source) ask(ctx context.Context, cfg *project.Config) (err error) {
+	questions := map[string]child.Question{}
+	for name := range from.inside {
+		questions[name] = child.Question{Type: cfg.Agents[name].Type, Config: cfg.Agents[name].Config}
+	}
+	if len(questions) == 0 {
+		return nil
+	}
+	if len(from.program.Command) == 0 {
+		return errors.New("no program has the types of the agents: package: names the Go package that has them")
+	}
+	env := []string{ChildVar + "=1"}
+	for name, value := range from.program.Env {
+		env = append(env, name+"="+value)
+	}
+	from.answers, err = child.Ask(ctx, from.program.Command, env, from.program.Dir, questions)
+	return err
 }
 
 // NewDriver connects to a broker that is not built in, for a project file with that broker's name

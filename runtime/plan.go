@@ -15,6 +15,7 @@ import (
 	"github.com/openmas/openmas/internal/nearest"
 	"github.com/openmas/openmas/runtime/internal/access"
 	"github.com/openmas/openmas/runtime/internal/child"
+	"github.com/openmas/openmas/runtime/internal/reload"
 	"github.com/openmas/openmas/runtime/internal/updates"
 	"github.com/openmas/openmas/runtime/project"
 )
@@ -48,6 +49,10 @@ type planned struct {
 	unknown bool
 	// tls of a url; nil: the system's.
 	tls *tls.Config
+	// program has the type in place of this one, which has it if that is nil; inside: it would run
+	// in this process then.
+	program *Program
+	inside  bool
 }
 
 // A system is what runs, and with what. It is replaced as a whole, never changed.
@@ -65,13 +70,14 @@ func newSystem(cfg *project.Config, plan []planned) *system {
 	return s
 }
 
-// makePlan checks the agents of cfg against types, as far as that is possible without starting any,
-// and orders them so that each comes after what it requires. Every problem found is in the error.
-func makePlan(cfg *project.Config, types agent.Types, only []string, log *slog.Logger) ([]planned, error) {
+// makePlan checks the agents of cfg against their types, as far as that is possible without
+// starting any, and orders them so that each comes after what it requires. Every problem found is
+// in the error.
+func makePlan(cfg *project.Config, from source, only []string, log *slog.Logger) ([]planned, error) {
 	var errs []error
 	all := map[string]*planned{}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Agents)) {
-		p, err := planAgent(cfg, types, name)
+		p, err := planAgent(cfg, from, name)
 		errs = append(errs, err)
 		p.unknown = p.unknown || err != nil
 		all[name] = p
@@ -134,7 +140,7 @@ func inOrder(all map[string]*planned, log *slog.Logger) []planned {
 	return order
 }
 
-func planAgent(cfg *project.Config, types agent.Types, name string) (*planned, error) {
+func planAgent(cfg *project.Config, from source, name string) (*planned, error) {
 	ac := cfg.Agents[name]
 	p := &planned{name: name, of: cfg, cfg: ac, kind: ac.Kind()}
 	if p.kind != project.KindType {
@@ -147,13 +153,15 @@ func planAgent(cfg *project.Config, types agent.Types, name string) (*planned, e
 		p.unknown = true
 		return p, nil
 	}
-	construct, ok := types[ac.Type]
-	if !ok {
-		e := cfg.Errorf([]string{"agents", name, "type"}, "agent %s: this program has no type %q", name, ac.Type)
-		if e.Hint = nearest.Hint(ac.Type, slices.Collect(maps.Keys(types))); len(types) == 0 {
-			e.Hint = "name the Go package that has it under package:"
+	if from.program != nil {
+		if err := from.describe(p); err != nil {
+			return p, err
 		}
-		return p, e
+		return p, p.check()
+	}
+	construct, ok := from.types[ac.Type]
+	if !ok {
+		return p, unknownType(cfg, name, slices.Collect(maps.Keys(from.types)))
 	}
 	p.results, p.used = agent.NewResults(), &atomic.Bool{}
 	p.make = func() (a agent.Agent, err error) {
@@ -181,16 +189,66 @@ func planAgent(cfg *project.Config, types agent.Types, name string) (*planned, e
 	p.info, p.requires = p.first.Host.Info(), p.first.Requires()
 	_, p.runner = a.(agent.Runner)
 	_, p.healther = a.(agent.Healther)
-	if p.runner && ac.IdleStop > 0 {
-		e := cfg.Errorf([]string{"agents", name, "idle_stop"},
-			"agents.%s.idle_stop: type %q has a Runner, which works without being called", name, ac.Type)
-		e.Hint = "remove it"
-		return p, e
-	}
 	if ac.Child() {
 		p.first = nil // what was asked is not what will run
 	}
-	return p, checkTools(cfg, name, p.info)
+	return p, p.check()
+}
+
+// describe completes p with what its program says.
+func (from *source) describe(p *planned) error {
+	says, at := from.answers.Agents[p.name], []string{"agents", p.name, "config"}
+	switch {
+	case says.Unknown:
+		return unknownType(p.of, p.name, from.answers.Types)
+	case len(says.Config) > 0:
+		return p.of.Locate(at, says.Config)
+	case says.Error != "":
+		return p.of.Errorf([]string{"agents", p.name}, "%s", says.Error)
+	}
+	for _, target := range says.Requires {
+		p.requires = append(p.requires, agent.Require(target))
+	}
+	p.info, p.runner, p.healther = says.Info, says.Runner, says.Healther
+	p.program, p.inside = from.program, from.inside[p.name]
+	return nil
+}
+
+// inOtherPrograms adds to changes the agents that run in another program than in a new plan.
+func (s *system) inOtherPrograms(changes []reload.Change, plan []planned) []reload.Change {
+	for _, p := range plan {
+		now := s.agents[p.name]
+		if p.program == nil || now == nil || now.program == nil ||
+			slices.Equal(now.program.Command, p.program.Command) {
+			continue
+		}
+		if !slices.ContainsFunc(changes, func(c reload.Change) bool { return c.Agent == p.name }) {
+			changes = append(changes, reload.Change{Kind: reload.Changed, Agent: p.name,
+				Keys: []reload.Key{{Key: "program"}}})
+		}
+	}
+	return changes
+}
+
+// unknownType is the answer to a type that a program does not have.
+func unknownType(cfg *project.Config, name string, known []string) error {
+	kind := cfg.Agents[name].Type
+	e := cfg.Errorf([]string{"agents", name, "type"}, "agent %s: this program has no type %q", name, kind)
+	if e.Hint = nearest.Hint(kind, known); len(known) == 0 {
+		e.Hint = "name the Go package that has it under package:"
+	}
+	return e
+}
+
+// check checks that the project asks of an agent of a type what that has.
+func (p *planned) check() error {
+	if p.runner && p.cfg.IdleStop > 0 {
+		e := p.of.Errorf([]string{"agents", p.name, "idle_stop"},
+			"agents.%s.idle_stop: type %q has a Runner, which works without being called", p.name, p.cfg.Type)
+		e.Hint = "remove it"
+		return e
+	}
+	return checkTools(p.of, p.name, p.info)
 }
 
 // checkTools checks that an agent has the tools that the project has a policy for.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -45,9 +46,12 @@ type ChangedKey struct {
 	New string `json:"new,omitempty"`
 }
 
+// ErrFixed is in the error of a reload that would change what cannot change while the system runs.
+var ErrFixed = errors.New("stop the process and run it again, or take them back")
+
 // Compare says what [Runtime.Reload] would change, and changes nothing.
 func (r *Runtime) Compare(cfg *project.Config) (Reloaded, error) {
-	_, _, done, err := r.compare(cfg)
+	_, _, done, err := r.compare(context.Background(), cfg)
 	return done, err
 }
 
@@ -69,7 +73,7 @@ func (r *Runtime) Reload(ctx context.Context, cfg *project.Config) (Reloaded, er
 		return Reloaded{}, agent.Refusedf(agent.CodeUnavailable, "reload: %w", err)
 	}
 	defer end()
-	cfg, plan, done, err := r.compare(cfg)
+	cfg, plan, done, err := r.compare(ctx, cfg)
 	if err != nil {
 		return Reloaded{}, err
 	}
@@ -89,7 +93,11 @@ func (r *Runtime) Reload(ctx context.Context, cfg *project.Config) (Reloaded, er
 			return done, agent.Errorf(agent.CodeUnavailable, "reload: agent %s is not %s: %w", c.Agent, c.Kind, err)
 		}
 		c.Done = true
-		r.log.Info("reload: "+c.Kind, "agent", c.Agent, "keys", keysOf(c.Keys), "took",
+		level := slog.LevelInfo
+		if r.opts.Program != nil { // who builds programs says so
+			level = slog.LevelDebug
+		}
+		r.log.Log(ctx, level, "reload: "+c.Kind, "agent", c.Agent, "keys", keysOf(c.Keys), "took",
 			time.Since(began).Round(time.Millisecond))
 	}
 	r.settle(cfg, plan)
@@ -105,7 +113,8 @@ func keysOf(keys []ChangedKey) string {
 }
 
 // compare checks a configuration whole, and returns it complete, with its plan and what it changes.
-func (r *Runtime) compare(cfg *project.Config) (_ *project.Config, plan []planned, done Reloaded, err error) {
+func (r *Runtime) compare(ctx context.Context, cfg *project.Config) (_ *project.Config, plan []planned, done Reloaded,
+	err error) {
 	if r.opts.Mode == ModeOnce {
 		return nil, nil, done, agent.Refusedf(agent.CodeUnimplemented, "reload: a run that ends when every Runner has "+
 			"returned (--once) cannot be reloaded")
@@ -119,6 +128,7 @@ func (r *Runtime) compare(cfg *project.Config) (_ *project.Config, plan []planne
 		return nil, nil, done, agent.Refusedf(agent.CodeInvalidArgument, "reload: the project file is in another "+
 			"folder than the one that runs")
 	}
+	cfg, from := newSource(cfg, r.types, r.opts)
 	now := r.now.Load()
 	agents := map[string]*project.Config{}
 	for _, p := range now.plan {
@@ -127,13 +137,15 @@ func (r *Runtime) compare(cfg *project.Config) (_ *project.Config, plan []planne
 	changes, refused := reload.Compare(now.cfg, agents, cfg)
 	if len(refused) > 0 {
 		return nil, nil, done, agent.Refusedf(agent.CodeInvalidArgument, "reload: nothing was changed, since these "+
-			"keys cannot change while the system runs: %s; stop the process and run it again, or take them back",
-			refusals(refused))
+			"keys cannot change while the system runs: %s; %w", refusals(refused), ErrFixed)
 	}
-	if plan, err = makePlan(cfg, r.types, r.opts.Only, r.log); err != nil {
+	if err = from.ask(ctx, cfg); err == nil {
+		plan, err = makePlan(cfg, from, r.opts.Only, r.log)
+	}
+	if err != nil {
 		return nil, nil, done, agent.Refusedf(agent.CodeInvalidArgument, "%w", r.secrets.Text(err))
 	}
-	return cfg, plan, Reloaded{r.ordered(changes, plan)}, nil
+	return cfg, plan, Reloaded{r.ordered(now.inOtherPrograms(changes, plan), plan)}, nil
 }
 
 func refusals(keys []reload.Key) string {

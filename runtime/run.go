@@ -27,12 +27,13 @@ import (
 // with these types: all of it, joined. The project may have other faults, see [project.Load]. It
 // starts nothing.
 func Check(cfg *project.Config, types agent.Types) error {
-	_, err := makePlan(cfg, types, nil, slog.New(slog.DiscardHandler))
+	_, err := makePlan(cfg, source{types: types}, nil, slog.New(slog.DiscardHandler))
 	return mask.NewSecrets(cfg).Text(err)
 }
 
 // New checks a project against the types of this program and prepares to run it. It starts nothing:
-// no goroutine, no socket, no process. All problems are reported at once.
+// no goroutine, no socket, no process, unless another program has the types: see
+// [Options].Program. All problems are reported at once.
 func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	cfg, err := cfg.Complete()
 	if err != nil {
@@ -60,7 +61,12 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	if err := checkDriver(cfg, o.Drivers); err != nil {
 		return nil, err
 	}
-	plan, err := makePlan(cfg, types, o.Only, o.Logger)
+	cfg, from := newSource(cfg, types, o)
+	err = from.ask(context.Background(), cfg)
+	var plan []planned
+	if err == nil {
+		plan, err = makePlan(cfg, from, o.Only, o.Logger)
+	}
 	if err != nil {
 		return nil, secrets.Text(err)
 	}

@@ -131,6 +131,12 @@ type deployment struct {
 	// replaces is what runs until this one is up; nil: nothing does. runners are its Runners.
 	replaces *deployment
 	runners  []*runner
+	// settled is closed when what it has replaced has ended and its Runners have begun; nil: it has
+	// replaced nothing. ending is how many have not ended that came before it.
+	settled chan struct{}
+	ending  int
+	// ran is whose Runners are the last that have begun, where they are not its own.
+	ran *deployment
 	// operated is held by who operates it.
 	operated sync.Mutex
 	// together: a restart with another agent is about to begin.

@@ -51,6 +51,7 @@ func (r *Runtime) remove(ctx context.Context, name string) (cut error) {
 		return nil
 	}
 	defer d.operated.Unlock()
+	d.settle()
 	r.dir.Withdraw(d.callee)
 	d.callee.Replace(nil)
 	r.refresh()
@@ -78,6 +79,9 @@ func (r *Runtime) swap(ctx context.Context, p planned) (cut, err error) {
 	if p.here() && old.here() && p.cfg.Type == old.cfg.Type {
 		d.results = old.results // a call with a key that has run does not run again
 	}
+	if old.ending >= maxEnding {
+		old.settle()
+	}
 	running, first := wanted(old), p.cfg.Swap == project.StopFirst
 	if first {
 		cut = r.holdAll(ctx, old, running)
@@ -97,9 +101,13 @@ func (r *Runtime) swap(ctx context.Context, p planned) (cut, err error) {
 		return cut, err
 	}
 	r.handOver(ctx, old, d)
-	cut = errors.Join(cut, r.retire(ctx, old))
-	d.replaces = nil
-	r.beginRunners(old, d)
+	d.replaces, d.settled = nil, make(chan struct{})
+	if p.program == nil {
+		cut = errors.Join(cut, r.endReplaced(ctx, old, d))
+	} else { // what is in flight there must not keep the next program waiting
+		d.ending = old.ending + 1
+		r.reloads.After(func() { _ = r.endReplaced(ctx, old, d) }) // the log has it
+	}
 	stopped := slices.DeleteFunc(numbers(len(d.units)), func(n int) bool {
 		return n >= len(old.units) && len(running) > 0 || slices.Contains(running, n)
 	})
@@ -107,6 +115,35 @@ func (r *Runtime) swap(ctx context.Context, p planned) (cut, err error) {
 		_, err = r.stopUnits(context.WithoutCancel(ctx), d, stopped)
 	}
 	return cut, err
+}
+
+// maxEnding is how many deployments of an agent may end at the same time, besides the one that
+// runs.
+const maxEnding = 4
+
+// settle waits until nothing is left of what d has replaced.
+func (d *deployment) settle() {
+	if d.settled != nil {
+		<-d.settled // which takes as long as calls in flight, and drain.timeout at most
+		d.ending = 0
+	}
+}
+
+// endReplaced ends what d has replaced, and has its Runners begin then. cut says what did not end.
+func (r *Runtime) endReplaced(ctx context.Context, old, d *deployment) (cut error) {
+	defer close(d.settled)
+	old.settle()
+	cut = r.retire(ctx, old)
+	ran := old
+	if old.ran != nil {
+		ran = old.ran
+	}
+	if r.deployments.find(d.name) != d { // it is replaced as well
+		d.ran = ran
+		return cut
+	}
+	r.beginRunners(ran, d)
+	return cut
 }
 
 // standUp starts an agent beside the one that it is to replace, which calls still go to if it

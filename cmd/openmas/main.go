@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/openmas/openmas/cmd/openmas/internal/deploy"
+	"github.com/openmas/openmas/cmd/openmas/internal/dev"
 	"github.com/openmas/openmas/cmd/openmas/internal/doctor"
 	"github.com/openmas/openmas/cmd/openmas/internal/explain"
 	"github.com/openmas/openmas/cmd/openmas/internal/gobuild"
@@ -25,7 +26,7 @@ func main() { os.Exit(cli.Main(program())) }
 func program() cli.Program {
 	return cli.Program{
 		Become: gobuild.Become,
-		Commands: []func(*cli.App) *cobra.Command{scaffold.Command, deploy.Command, doctor.Command, explain.Command,
-			mcpcmd.Command},
+		Commands: []func(*cli.App) *cobra.Command{scaffold.Command, dev.Command, deploy.Command, doctor.Command,
+			explain.Command, mcpcmd.Command},
 	}
 }

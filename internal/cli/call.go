@@ -251,7 +251,7 @@ func showPrompt(w io.Writer, res *agent.Result) error {
 
 // showResource prints what a resource holds. Where nobody looks at it, bytes come as they are.
 func showResource(w io.Writer, res *agent.Result) error {
-	if len(res.Content) == 1 && res.Content[0].Resource != nil && !onTerminal(w) {
+	if len(res.Content) == 1 && res.Content[0].Resource != nil && !OnTerminal(w) {
 		if blob := res.Content[0].Resource.Blob; len(blob) > 0 {
 			_, err := w.Write(blob)
 			return err

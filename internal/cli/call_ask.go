@@ -63,7 +63,7 @@ func (a *App) asking(f *askFlags, l *LogFlags, callee string, leave context.Canc
 		return nil, nil, Usage(err)
 	}
 	errOut := a.Err
-	if out, ok := errOut.(*os.File); ok && onTerminal(out) && a.getenv("TERM") != "dumb" && l.format != "json" {
+	if out, ok := errOut.(*os.File); ok && OnTerminal(out) && a.getenv("TERM") != "dumb" && l.format != "json" {
 		in, ok := a.In.(*os.File)
 		if !ok || f.noInput || !term.IsTerminal(int(in.Fd())) {
 			in = nil

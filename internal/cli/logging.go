@@ -17,7 +17,11 @@ import (
 )
 
 // LogFlags are --log-level and --log-format.
-type LogFlags struct{ level, format string }
+type LogFlags struct {
+	level, format string
+	// Level is the level of the logger; it may be changed.
+	Level slog.LevelVar
+}
 
 // Register adds the flags to a command, whose default level is level.
 func (l *LogFlags) Register(c *cobra.Command, level string) {
@@ -33,20 +37,21 @@ func (a *App) Logger(l *LogFlags) (*slog.Logger, error) {
 	if err != nil {
 		return nil, Usage(fmt.Errorf("--log-level %w", err))
 	}
+	l.Level.Set(level)
 	var stack atomic.Value
 	stack.Store("")
 	a.stack = func() string { return stack.Load().(string) }
 	shown := func(h slog.Handler) *slog.Logger { return slog.New(stacks{h, &stack}) }
 	switch l.format {
 	case "json":
-		log := shown(logs.NewJSON(a.Err, level))
+		log := shown(logs.NewJSON(a.Err, &l.Level))
 		a.jsonErr, a.Err = a.Err, slog.NewLogLogger(logs.NewJSON(a.Err, slog.LevelInfo), slog.LevelInfo).Writer()
 		return log, nil
 	case "text":
-		if onTerminal(a.Err) {
-			return shown(logs.NewTerminal(a.Err, level, logs.Colors(a.getenv))), nil
+		if OnTerminal(a.Err) {
+			return shown(logs.NewTerminal(a.Err, &l.Level, logs.Colors(a.getenv))), nil
 		}
-		return shown(logs.NewLogfmt(a.Err, level)), nil
+		return shown(logs.NewLogfmt(a.Err, &l.Level)), nil
 	}
 	return nil, Usage(fmt.Errorf("--log-format %q: want text or json", l.format))
 }

@@ -101,7 +101,7 @@ func (a *App) logWriter(inJSON bool) func(rotate.Line) error {
 			return err
 		}
 	}
-	handler := logs.NewTerminal(a.Out, logs.LevelTrace, onTerminal(a.Out) && logs.Colors(a.getenv))
+	handler := logs.NewTerminal(a.Out, logs.LevelTrace, OnTerminal(a.Out) && logs.Colors(a.getenv))
 	day := time.Now().Format(time.DateOnly)
 	return func(l rotate.Line) error {
 		r := logs.ReadRecord(l.Text)

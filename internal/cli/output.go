@@ -67,7 +67,7 @@ const maxCell = 100
 
 func newTable(w io.Writer) table {
 	t := table{tw: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
-	if onTerminal(w) {
+	if OnTerminal(w) {
 		t.most = maxCell
 	}
 	return t
@@ -92,7 +92,7 @@ func cut(s string, most int) string {
 // forPeople is a text of a stranger as it may stand on a terminal: with its lines, but without what
 // would steer it. Elsewhere it stays as it came.
 func forPeople(w io.Writer, s string) string {
-	if !onTerminal(w) {
+	if !OnTerminal(w) {
 		return s
 	}
 	return visibleLines(s)
@@ -114,7 +114,8 @@ func visibleLines(s string) string {
 // flush writes what there is, and ends the table.
 func (t table) flush() error { return t.tw.Flush() }
 
-func onTerminal(w io.Writer) bool {
+// OnTerminal reports whether w is a terminal.
+func OnTerminal(w io.Writer) bool {
 	if _, ok := w.(*console.Console); ok {
 		return true
 	}

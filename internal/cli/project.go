@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -44,6 +45,9 @@ func (p *ProjectFlags) Argument(args []string) error {
 // Layers reports whether something is laid over the project file: --profile or --set.
 func (p *ProjectFlags) Layers() bool { return p.profile != "" || len(p.set) > 0 }
 
+// Set sets a key as --set does.
+func (p *ProjectFlags) Set(keyValue string) { p.set = append(p.set, keyValue) }
+
 // Given reports whether one of the flags is there.
 func (p *ProjectFlags) Given() bool { return p.path != "" || p.Layers() }
 
@@ -53,6 +57,11 @@ func (p *ProjectFlags) Args(cfg *project.Config) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find the working directory: %w", err)
 	}
+	return p.At(path), nil
+}
+
+// At are the flags with which a command reads the project file at path as p does.
+func (p *ProjectFlags) At(path string) []string {
 	args := []string{"--project", path}
 	if p.profile != "" {
 		args = append(args, "--profile", p.profile)
@@ -60,7 +69,17 @@ func (p *ProjectFlags) Args(cfg *project.Config) ([]string, error) {
 	for _, set := range p.set {
 		args = append(args, "--set", set)
 	}
-	return args, nil
+	return args
+}
+
+// Files finds the project file and, where --profile names one, the file of the profile.
+func (p *ProjectFlags) Files() ([]string, error) {
+	file, err := p.File()
+	if err != nil || p.profile == "" {
+		return []string{file}, err
+	}
+	ext := filepath.Ext(file)
+	return []string{file, strings.TrimSuffix(file, ext) + "." + p.profile + ext}, nil
 }
 
 // File finds the project file.
@@ -134,6 +153,17 @@ func (a *App) readProject(p *ProjectFlags) (*project.Config, error) {
 	return a.cfg, nil
 }
 
+// Again reads a project file again, with the same flags. It is safe for concurrent use.
+func (a *App) Again(p *ProjectFlags, file string) func() (*project.Config, error) {
+	return func() (*project.Config, error) {
+		opts, err := a.options(p)
+		if err != nil {
+			return nil, err
+		}
+		return project.Load(file, opts)
+	}
+}
+
 // load reads the project file for a command that needs its agents. It may not return: see
 // [Program].Become.
 func (a *App) load(ctx context.Context, p *ProjectFlags) (*project.Config, error) {
@@ -152,8 +182,8 @@ func (a *App) become(ctx context.Context, cfg *project.Config) error {
 	return a.Become(ctx, cfg, a.Err)
 }
 
-// newRuntime checks the project against the program's types.
-func (a *App) newRuntime(cfg *project.Config, o runtime.Options) (*runtime.Runtime, error) {
+// NewRuntime checks the project against the program's types.
+func (a *App) NewRuntime(cfg *project.Config, o runtime.Options) (*runtime.Runtime, error) {
 	o.Version, o.Drivers, o.ServesChildren = a.Version, a.Drivers, a.isMain
 	r, err := runtime.New(cfg, a.Types, o)
 	if err != nil {

@@ -14,7 +14,6 @@ import (
 	"github.com/openmas/openmas/internal/cli/internal/systemd"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/runtime"
-	"github.com/openmas/openmas/runtime/project"
 )
 
 func (a *App) runCommand() *cobra.Command {
@@ -26,7 +25,7 @@ func (a *App) runCommand() *cobra.Command {
 	var wait time.Duration
 	c := &cobra.Command{
 		Use:        "run [PROJECT]",
-		SuggestFor: []string{"up", "start", "serve", "dev"},
+		SuggestFor: []string{"up", "start", "serve"},
 		Short:      "Run the agents of a project until Ctrl-C",
 		Long: `Run the agents of a project until Ctrl-C, which lets work in flight end first; a second
 Ctrl-C ends at once. PROJECT is a YAML file, by default openmas.yaml, then configs/project.yaml.
@@ -48,7 +47,7 @@ project has a gateway.`,
 				return Usage(errors.New(`--listen "": want host:port, such as 127.0.0.1:8765`))
 			}
 			if listen != "" {
-				p.set = append(p.set, "gateway.listen="+listen)
+				p.Set("gateway.listen=" + listen)
 			}
 			var err error
 			if o.Logger, err = a.Logger(&l); err != nil {
@@ -63,17 +62,11 @@ project has a gateway.`,
 			}
 			o.Output, o.BrokerWait = a.runOutput(stdio), brokerPatience(wait)
 			o.OnReady = func(s runtime.Status) {
-				showReady(a.Err, o.Logger, s, a.jsonErr != nil)
+				a.ShowReady(o.Logger, s, "Ctrl-C")
 				systemd.Ready(o.Logger)
 			}
-			o.Load = func() (*project.Config, error) {
-				opts, err := a.options(&p)
-				if err != nil {
-					return nil, err
-				}
-				return project.Load(cfg.File, opts)
-			}
-			r, err := a.newRuntime(cfg, o)
+			o.Load = a.Again(&p, cfg.File)
+			r, err := a.NewRuntime(cfg, o)
 			if err != nil {
 				return err
 			}
@@ -111,7 +104,7 @@ project has a gateway.`,
 // that, which stops the process.
 func (a *App) reloadOnHangup(ctx context.Context, r *runtime.Runtime) (end func()) {
 	in, _ := a.In.(*os.File)
-	if a.hangups == nil || onTerminal(a.Err) || onTerminal(a.jsonErr) || in != nil && onTerminal(in) {
+	if a.hangups == nil || OnTerminal(a.Err) || OnTerminal(a.jsonErr) || in != nil && OnTerminal(in) {
 		return func() {}
 	}
 	wanted := make(chan struct{}, 1)

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"time"
@@ -11,10 +10,12 @@ import (
 	"github.com/openmas/openmas/runtime"
 )
 
-// showReady reports what is up, in a table on a terminal and in log lines otherwise, and writes the
-// line that programs wait for. In JSON, that is a member of the line "ready".
-func showReady(w io.Writer, log *slog.Logger, s runtime.Status, inJSON bool) {
-	if onTerminal(w) && !inJSON {
+// ShowReady reports what is up, in a table on a terminal and in log lines otherwise, and writes the
+// line that programs wait for. In JSON, that is a member of the line "ready". stop is how a person
+// at the terminal ends it.
+func (a *App) ShowReady(log *slog.Logger, s runtime.Status, stop string) {
+	w, inJSON := a.Err, a.jsonErr != nil
+	if OnTerminal(w) && !inJSON {
 		took := time.Since(s.Started).Round(time.Millisecond)
 		fmt.Fprintf(w, "\n%s is up: %s in %s\n\n", s.Project, plural(len(s.Agents), "agent"), took)
 		out := newTable(w)
@@ -24,8 +25,8 @@ func showReady(w io.Writer, log *slog.Logger, s runtime.Status, inJSON bool) {
 		}
 		_ = out.flush() // a terminal that is gone is noticed by the next write that matters
 		if s.URL != "" {
-			fmt.Fprintf(w, "\n  MCP   %s/mcp, %s/sse\n  call  openmas call AGENT.TOOL --url %s\n  stop  Ctrl-C\n\n",
-				s.URL, s.URL, s.URL)
+			fmt.Fprintf(w, "\n  MCP   %s/mcp, %s/sse\n  call  openmas call AGENT.TOOL --url %s\n  stop  %s\n\n",
+				s.URL, s.URL, s.URL, stop)
 		}
 	} else {
 		for _, a := range s.Agents {

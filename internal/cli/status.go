@@ -33,7 +33,7 @@ output is no terminal.`,
 				return err
 			}
 			look := func(ctx context.Context, log *slog.Logger) (systemStatus, error) { return a.status(ctx, &t, log) }
-			if out, ok := a.Out.(*os.File); watch && !f.json && ok && onTerminal(out) && a.getenv("TERM") != "dumb" {
+			if out, ok := a.Out.(*os.File); watch && !f.json && ok && OnTerminal(out) && a.getenv("TERM") != "dumb" {
 				return a.watch(c.Context(), out, &t.log, look)
 			}
 			log, err := a.Logger(&t.log)

@@ -14,7 +14,7 @@ import (
 )
 
 // OnlyOpenmas are the commands that the openmas command has and a user's own program has not.
-var OnlyOpenmas = []string{"build", "doctor", "explain", "init", "mcp"}
+var OnlyOpenmas = []string{"build", "dev", "doctor", "explain", "init", "mcp"}
 
 // endings are commands of other programs that end what runs.
 var endings = []string{"down", "kill", "halt", "shutdown"}

@@ -109,7 +109,7 @@ func (a *App) examine(ctx context.Context, p *ProjectFlags, probe bool) (e exami
 		if len(e.found) > 0 {
 			err = runtime.Check(e.cfg, a.Types)
 		} else {
-			r, err = a.newRuntime(e.cfg, runtime.Options{})
+			r, err = a.NewRuntime(e.cfg, runtime.Options{})
 		}
 		more, err := problems(err)
 		if err != nil {
@@ -152,7 +152,7 @@ func (a *App) probe(ctx context.Context, r *runtime.Runtime, cfg *project.Config
 		fmt.Fprintf(a.Err, "openmas: %s\n", logs.Visible(cfg.Redact(fmt.Sprintf(format, args...))))
 	}
 	o := runtime.ProbeOptions{Waits: func(text string) { say("waiting for %s", text) }}
-	if onTerminal(a.Err) {
+	if OnTerminal(a.Err) {
 		say("asking the commands and urls of the project what they offer")
 		o.Done = func(p runtime.Probed) {
 			took := p.Took.Round(time.Millisecond)
@@ -231,7 +231,7 @@ func (a *App) report(f format, p *ProjectFlags, e examined) error {
 			return err
 		}
 	} else {
-		color := onTerminal(a.Err) && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
+		color := OnTerminal(a.Err) && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
 		printer := check.Printer{Color: color}
 		if a.cfg != nil {
 			printer.Redact = a.cfg.Redact

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/openmas/openmas/internal/cli/internal/keyboard"
+	"github.com/openmas/openmas/internal/keyboard"
 	"github.com/openmas/openmas/internal/logs"
 )
 

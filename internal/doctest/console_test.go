@@ -24,10 +24,10 @@ import (
 // The commands are openmas, make, go, curl, sh with a script of the document, and cd; node and
 // .venv/bin/python where the document has programs for them.
 //
-// `openmas run` and `make run` without --once go on: the next command begins when the lines have
-// appeared, and they run until the end of the document, or until a line "^C", which is Ctrl-C. So
-// does a program of the document with the argument 127.0.0.1:9000, at which it serves. The ports
-// 8765 and 9000 are in fact free ones.
+// `openmas run`, `openmas dev` and `make run` without --once go on: the next command begins when
+// the lines have appeared, and they run until the end of the document, or until a line "^C", which
+// is Ctrl-C. So does a program of the document with the argument 127.0.0.1:9000, at which it
+// serves. The ports 8765 and 9000 are in fact free ones.
 
 // venvPython is the program of the environment beside a document's Python files.
 const venvPython = ".venv/bin/python"
@@ -63,7 +63,8 @@ func (c *docChecker) console(t *testing.T, s transcript.Step) error {
 		args, s.Prints = []string{"-n", "test"}, []string{"..."} // it would run this test
 	}
 	cmd := c.command(t, filepath.Join(c.repo, c.folder), s.Args[0], args...)
-	runs := len(args) > 0 && args[0] == "run" && !slices.ContainsFunc(args, func(a string) bool {
+	runs := len(args) > 0 && (args[0] == "run" || args[0] == "dev")
+	runs = runs && !slices.ContainsFunc(args, func(a string) bool {
 		return a == "--once" || a == "--stdio" || a == "--help"
 	})
 	goesOn := runs || slices.Contains(args, "127.0.0.1:"+c.other)

@@ -94,14 +94,14 @@ func splitWords(line string) (words []string, err error) {
 var ofBuilds = regexp.MustCompile("^(make: building |building: \\d|compiled \\d|" +
 	regexp.QuoteMeta(mcp.Building) + "|" + regexp.QuoteMeta(mcp.Built) + ")")
 
-// Matches compares what was printed with what a document shows.
+// Matches compares what was printed with what a document shows. Lines about builds do not count.
 func Matches(want []string, got string) bool {
 	pattern := ""
 	for _, line := range want {
 		line = strings.Join(strings.Fields(line), " ")
-		switch line {
-		case "":
-		case "...":
+		switch {
+		case line == "", ofBuilds.MatchString(line):
+		case line == "...":
 			pattern += `(?:.*\n)*`
 		default:
 			pattern += strings.ReplaceAll(regexp.QuoteMeta(line), `\.\.\.`, `.*`) + `\n`

@@ -2,6 +2,7 @@ package child
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -33,8 +34,12 @@ func Serve(ctx context.Context, types agent.Types, in io.Reader, out, errOut io.
 	if h.Guard != "" {
 		return guard.Serve(h.Guard, in)
 	}
-	log := slog.New(logs.WithContext(logs.NewJSON(errOut, h.LogLevel),
-		telemetry.IDs))
+	if len(h.Describe) > 0 {
+		return describe(types, h.Describe, out)
+	}
+	var level slog.LevelVar
+	level.Set(h.LogLevel)
+	log := slog.New(logs.WithContext(logs.NewJSON(errOut, &level), telemetry.IDs))
 	tel, err := telemetry.Setup(ctx, telemetry.Config{Endpoint: h.Telemetry.Endpoint, Protocol: h.Telemetry.Protocol,
 		PerProcess: h.Telemetry.Service == project.ServicePerProcess, Content: h.Telemetry.Content,
 		Headers: h.ExportHeaders,
@@ -46,7 +51,7 @@ func Serve(ctx context.Context, types agent.Types, in io.Reader, out, errOut io.
 	}
 	made := calls.NewLog(log)
 	dir := newDirectory(h, tel, made, log)
-	c := &child{Hello: h, log: log, calls: made, tel: tel, dir: dir,
+	c := &child{Hello: h, log: log, level: &level, calls: made, tel: tel, dir: dir,
 		runner: runner{Hello: &h, log: log, tel: tel, dir: dir, now: make(chan struct{})}}
 	err = c.serve(ctx, types, in, out, errOut)
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
@@ -59,6 +64,7 @@ func Serve(ctx context.Context, types agent.Types, in io.Reader, out, errOut io.
 type child struct {
 	Hello
 	log    *slog.Logger
+	level  *slog.LevelVar
 	calls  *calls.Log
 	tel    *telemetry.Telemetry
 	dir    *directory
@@ -115,6 +121,14 @@ func (c *child) Call(ctx context.Context, call *agent.Call) (*agent.Result, erro
 				return nil, err
 			}
 		}
+		return &agent.Result{}, nil
+	}
+	if call.Op == agent.OpEvent && call.Name == TopicLog {
+		var level slog.Level
+		if err := json.Unmarshal(call.Input, (*int)(&level)); err != nil {
+			return nil, agent.Refusedf(agent.CodeInvalidArgument, "a log level: %w", err)
+		}
+		c.level.Set(level)
 		return &agent.Result{}, nil
 	}
 	if call.Op == agent.OpEvent && call.Name == TopicRun {

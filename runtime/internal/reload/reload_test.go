@@ -199,6 +199,31 @@ func TestTurns(t *testing.T) {
 	})
 }
 
+// What a reload has left to do keeps no other one waiting, and the end of the system waits for it.
+func TestWhatIsLeftToDo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var turns Turns
+		goOn := make(chan struct{})
+		for range 2 {
+			_, end, err := turns.Begin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			turns.After(func() { <-goOn })
+			end()
+		}
+		impatient, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := turns.Close(impatient); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		close(goOn)
+		if err := turns.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // service answers with its name.
 type service string
 

@@ -17,6 +17,9 @@ type Turns struct {
 	over   bool
 	turn   chan struct{}           // of who has it, closed at its end; nil: it is free
 	cancel context.CancelCauseFunc // of its context
+	// after are what reloads have left to do, and ended is closed when none is left.
+	after int
+	ended chan struct{}
 }
 
 // Begin waits for its turn. The context ends when the system stops; end gives the turn back. The
@@ -51,8 +54,28 @@ func (t *Turns) Begin(ctx context.Context) (_ context.Context, end func(), err e
 	}
 }
 
-// Close lets none begin any more, ends the context of the one that goes on, and waits for its end
-// until ctx ends.
+// After does what a reload has left to do, beside those that come next. Close waits for it. It is
+// called by who has the turn.
+func (t *Turns) After(do func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.after++; t.after == 1 {
+		t.ended = make(chan struct{})
+	}
+	go func() {
+		defer func() {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			if t.after--; t.after == 0 {
+				close(t.ended)
+			}
+		}()
+		do()
+	}()
+}
+
+// Close lets none begin any more, ends the context of the one that goes on, and waits for its end,
+// and for what others have left to do, until ctx ends.
 func (t *Turns) Close(ctx context.Context) error {
 	t.mu.Lock()
 	t.over = true
@@ -61,13 +84,23 @@ func (t *Turns) Close(ctx context.Context) error {
 		t.cancel(ErrStopping)
 	}
 	t.mu.Unlock()
-	if turn == nil {
+	if turn != nil {
+		select {
+		case <-turn:
+		case <-ctx.Done():
+			return fmt.Errorf("a reload has not ended: %w", ctx.Err())
+		}
+	}
+	t.mu.Lock()
+	after, ended := t.after, t.ended
+	t.mu.Unlock()
+	if after == 0 {
 		return nil
 	}
 	select {
-	case <-turn:
+	case <-ended:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("a reload has not ended: %w", ctx.Err())
+		return fmt.Errorf("agents that were replaced have not ended: %w", ctx.Err())
 	}
 }

@@ -94,12 +94,11 @@ func build(ctx context.Context, dir, name string, errOut io.Writer) (exe string,
 	if err != nil {
 		return "", nil, err
 	}
-	cache, err := os.UserCacheDir()
+	programs, err := programFolder(name)
 	if err != nil {
-		return "", nil, fmt.Errorf("build %s: find the cache folder: %w", name, err)
+		return "", nil, err
 	}
-	programs := filepath.Join(cache, "openmas", "bin")
-	slot := filepath.Join(programs, fmt.Sprintf("%x", sha256.Sum256([]byte(dir)))[:16])
+	slot := filepath.Join(programs, slotOf(dir))
 	if use, err = hold(slot); err != nil {
 		return "", nil, fmt.Errorf("build %s: %w", name, err)
 	}
@@ -117,6 +116,18 @@ func build(ctx context.Context, dir, name string, errOut io.Writer) (exe string,
 	}
 	return exe, use, prune(programs, time.Now())
 }
+
+// programFolder is where the programs of all packages are.
+func programFolder(name string) (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("build %s: find the cache folder: %w", name, err)
+	}
+	return filepath.Join(cache, "openmas", "bin"), nil
+}
+
+// slotOf names the folder for the program of a package.
+func slotOf(dir string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(dir)))[:16] }
 
 // noModule says what to do about a package of agents that cannot be built because it is in no
 // module, or in one that does not require openmas.

@@ -1,0 +1,160 @@
+package dev
+
+import (
+	"context"
+	"time"
+
+	"github.com/openmas/openmas/cmd/openmas/internal/gobuild"
+	"github.com/openmas/openmas/internal/cli"
+	"github.com/openmas/openmas/internal/keyboard"
+	"github.com/openmas/openmas/runtime/project"
+)
+
+const (
+	// poll is between two looks at the files. What the program is built from may be many files: a
+	// look at them takes a twentieth of the time at most, if pollMost allows it.
+	poll      = 50 * time.Millisecond
+	pollMost  = time.Second
+	pollShare = 20
+	// settle is how long files rest before they are taken: an editor writes more than one.
+	settle = 50 * time.Millisecond
+)
+
+// run runs the project until ctx ends.
+func (d *dev) run(ctx context.Context) error {
+	ctx, quit := context.WithCancelCause(ctx)
+	defer quit(nil)
+	d.quit = quit
+	d.at = d.flags.At(d.files[0])
+	d.busy, d.keys, d.events = make(chan struct{}, 1), make(chan byte), make(chan func())
+	if cli.OnTerminal(d.app.Err) {
+		keys, err := keyboard.OpenKeys(d.app.In)
+		if err != nil {
+			return err
+		}
+		if d.hasKeys = keys != nil; d.hasKeys {
+			defer keys.Close()
+			d.tasks.Go(func() { d.typed(ctx, keys) })
+			d.say(help)
+		}
+	}
+	defer d.end(quit)
+	d.watched.project = projectFiles(d.files)
+	d.project = d.watched.lookAtProject()
+	d.read(ctx)
+	next := time.NewTimer(poll)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case do := <-d.events:
+			do()
+		case key := <-d.keys:
+			d.press(ctx, key)
+		case <-next.C:
+			next.Reset(d.look(ctx))
+		}
+	}
+}
+
+// end waits for everything that was begun.
+func (d *dev) end(quit func(error)) {
+	quit(nil)
+	ended := make(chan struct{})
+	go func() {
+		d.tasks.Wait()
+		close(ended)
+	}()
+	for {
+		select {
+		case <-d.events: // it comes too late
+		case <-ended:
+			if d.builds != nil {
+				d.former = append(d.former, d.builds)
+			}
+			d.forget()
+			return
+		}
+	}
+}
+
+// look looks whether files have changed, and takes them when they have rested. It returns when to
+// look again.
+func (d *dev) look(ctx context.Context) time.Duration {
+	began := time.Now()
+	project := d.watched.lookAtProject()
+	changed := project.changed(d.project)
+	d.project, d.pending.project = project, append(d.pending.project, changed...)
+	if !began.Before(d.next) || len(d.pending.sources) > 0 {
+		sources := d.watched.lookAtSources()
+		newSources := sources.changed(d.sources)
+		d.sources, d.pending.sources = sources, append(d.pending.sources, newSources...)
+		if len(newSources) > 0 {
+			d.building.stop()
+		}
+		changed = append(changed, newSources...)
+		d.next = time.Now().Add(min(pollShare*time.Since(began), pollMost))
+	}
+	if len(changed) > 0 {
+		d.pending.since = began
+	}
+	if len(d.pending.sources)+len(d.pending.project) == 0 {
+		return poll
+	}
+	if time.Since(d.pending.since) < settle {
+		return settle / 2
+	}
+	now := d.pending
+	d.pending = pending{}
+	if len(now.project) > 0 {
+		d.read(ctx)
+	}
+	if len(now.sources) > 0 && (d.building == nil || d.building.stopped) {
+		d.build(ctx, now.sources)
+	}
+	return poll
+}
+
+// read reads the project file. What is wrong in it is shown, and it is not taken.
+func (d *dev) read(ctx context.Context) {
+	began := time.Now()
+	cfg, err := d.load()
+	d.watched.project = projectFiles(d.files)
+	d.project = d.watched.lookAtProject().since(d.project, began)
+	if err != nil {
+		d.validate(ctx, d.latest.Load(), errNotBuilt)
+		d.goesOn("the project file is wrong")
+		return
+	}
+	if before := d.cfg.Load(); (before == nil || before.Package != cfg.Package) && !d.begin(ctx, cfg) {
+		return
+	}
+	d.cfg.Store(cfg)
+	d.apply(ctx)
+}
+
+// begin begins with the package that cfg names. It reports whether there may be one.
+func (d *dev) begin(ctx context.Context, cfg *project.Config) bool {
+	var builds *gobuild.Generations
+	if cfg.Package != "" {
+		var err error
+		if builds, err = gobuild.NewGenerations(cfg); err != nil {
+			d.validate(ctx, nil, err)
+			d.goesOn("the package cannot be built")
+			return false
+		}
+	}
+	if d.builds != nil {
+		d.former = append(d.former, d.builds)
+	}
+	d.building.stop()
+	d.latest.Store(nil)
+	d.builds, d.watched.sources = builds, gobuild.Sources{}
+	if builds != nil {
+		d.watched.sources.Dirs = []string{builds.Dir()}
+	}
+	d.sources = d.watched.lookAtSources()
+	d.build(ctx, nil)
+	return true
+}

@@ -1,0 +1,182 @@
+//go:build unix
+
+package dev
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/openmas/openmas/cmd/openmas/internal/gobuild"
+	"github.com/openmas/openmas/cmd/openmas/internal/scaffold"
+	"github.com/openmas/openmas/internal/cli"
+	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/runtime"
+)
+
+// mainVar in the environment makes the test binary an openmas command.
+const mainVar = "OPENMAS_TEST_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(mainVar) != "" || os.Getenv(runtime.ChildVar) != "" {
+		os.Exit(cli.Main(cli.Program{Become: gobuild.Become,
+			Commands: []func(*cli.App) *cobra.Command{Command, scaffold.Command}}))
+	}
+	if testkit.OnlyProcesses() {
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// A bench is a folder in which openmas runs, without a network.
+type bench struct {
+	t   *testing.T
+	dir string
+	env []string
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, dir: filepath.Join(dir, "work")}
+	if err := os.Mkdir(b.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cache := func(name string) string {
+		out, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return name + "=" + strings.TrimSpace(string(out))
+	}
+	b.env = append(os.Environ(), mainVar+"=1", cache("GOCACHE"), cache("GOMODCACHE"), "GOPROXY=off",
+		"GOTOOLCHAIN=local",
+		"GOFLAGS=", "XDG_CACHE_HOME="+dir, "HOME="+dir, "PWD=", "NO_COLOR=1", "GORACE="+testkit.NoExitSleep)
+	return b
+}
+
+func (b *bench) command(args ...string) *exec.Cmd {
+	b.t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(b.t.Context()), exe, args...)
+	cmd.Dir, cmd.Env, cmd.WaitDelay = b.dir, b.env, testkit.Hang
+	return cmd
+}
+
+// run runs openmas to its end.
+func (b *bench) run(args ...string) (out string) {
+	b.t.Helper()
+	cmd := b.command(args...)
+	var errOut strings.Builder
+	cmd.Stderr = &errOut
+	text, err := cmd.Output()
+	if err != nil {
+		b.t.Fatalf("openmas %q: %v\n%s", args, err, &errOut)
+	}
+	return string(text)
+}
+
+// makeDemo makes the project that openmas init makes, on a port of its own.
+func (b *bench) makeDemo() {
+	b.t.Helper()
+	root, err := filepath.Abs("../../../..")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.run("init", "demo", "--replace", root)
+	b.edit("demo/openmas.yaml", "127.0.0.1:8765", "127.0.0.1:0")
+}
+
+// edit replaces a text in a file, as an editor saves it.
+func (b *bench) edit(name, old, by string) {
+	b.t.Helper()
+	path := filepath.Join(b.dir, name)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if !strings.Contains(string(text), old) {
+		b.t.Fatalf("no %q in %s", old, name)
+	}
+	b.write(name, strings.Replace(string(text), old, by, 1))
+}
+
+// write writes a file in one step.
+func (b *bench) write(name, text string) {
+	b.t.Helper()
+	path := filepath.Join(b.dir, name)
+	err := errors.Join(os.WriteFile(path+"~", []byte(text), 0o600), os.Rename(path+"~", path))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// running is openmas dev as it runs.
+type running struct {
+	*bench
+	cmd  *exec.Cmd
+	err  testkit.Buffer
+	seen int // how much of it was awaited
+}
+
+// dev starts openmas dev, and waits until it is up. It is interrupted at the end of the test, and
+// leaves nothing behind.
+func (b *bench) dev(args ...string) *running {
+	b.t.Helper()
+	r := &running{bench: b, cmd: b.command(append([]string{"dev"}, args...)...)}
+	r.cmd.Stdout, r.cmd.Stderr = io.Discard, &r.err
+	if err := r.cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- r.cmd.Wait() }()
+	b.t.Cleanup(func() {
+		if err := r.cmd.Process.Signal(syscall.SIGINT); err != nil {
+			b.t.Error(err)
+		}
+		if err := testkit.Receive(b.t, ended); err != nil || b.t.Failed() {
+			b.t.Errorf("it ended with %v\n%s", err, &r.err)
+		}
+		left, err := filepath.Glob(filepath.Join(filepath.Dir(b.dir), "*", "*", "*-dev-*"))
+		if err != nil || len(left) > 0 {
+			b.t.Errorf("it leaves %q, %v", left, err)
+		}
+	})
+	return r
+}
+
+// patience is how long a build on a busy machine may take.
+const patience = 2 * time.Minute
+
+// await waits for the next of a text on standard error, and returns what is before it.
+func (r *running) await(text string) (before string) {
+	r.t.Helper()
+	tick, end := time.NewTicker(5*time.Millisecond), time.After(patience)
+	defer tick.Stop()
+	for {
+		if before, _, ok := strings.Cut(r.err.String()[r.seen:], text); ok {
+			r.seen += len(before) + len(text)
+			return before
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			r.t.Fatalf("no %q in\n%s", text, r.err.String()[r.seen:])
+		}
+	}
+}

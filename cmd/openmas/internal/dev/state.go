@@ -1,0 +1,138 @@
+package dev
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/sourcegraph/conc"
+
+	"github.com/openmas/openmas/cmd/openmas/internal/gobuild"
+	"github.com/openmas/openmas/internal/cli"
+	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
+)
+
+// A dev is one run of the command. Everything below events belongs to the goroutine of run; others
+// send it what to do there.
+type dev struct {
+	app   *cli.App
+	flags cli.ProjectFlags
+	logs  cli.LogFlags
+	log   *slog.Logger
+	files []string // the project file, and that of the profile
+	at    []string // the flags with which other commands read them
+
+	cfg    atomic.Pointer[project.Config]  // that was read last without a mistake
+	latest atomic.Pointer[runtime.Program] // that was built last
+	tasks  conc.WaitGroup
+	busy   chan struct{} // full: a key's work is under way
+	keys   chan byte
+	events chan func()
+	quit   func(why error)
+
+	watched watched
+	sources look // as they were taken last
+	project look
+	next    time.Time // when to look at the sources again
+	pending pending
+
+	builds   *gobuild.Generations   // nil: there is no package, or none that can be built
+	former   []*gobuild.Generations // of packages that the project has had since the system began
+	building *building              // nil: nothing is
+	system   *system                // nil: none runs
+	job      *job                   // what the system is doing; nil: nothing
+	again    bool                   // there is something new for it
+	restarts bool                   // it is to be started again when it has ended
+	hasKeys  bool
+}
+
+// pending is what has changed and was not taken yet.
+type pending struct {
+	sources, project []string
+	since            time.Time
+}
+
+// A system is the project as it runs.
+type system struct {
+	*runtime.Runtime
+	stop func(why error)
+	up   bool // it takes changes
+}
+
+// A job is a start of the system, or a reload. One goes on at a time.
+type job struct {
+	cancel func(why error)
+}
+
+// A building is a build that is under way.
+type building struct {
+	began   time.Time
+	cancel  context.CancelFunc
+	over    chan struct{} // closed when it has ended
+	stopped bool          // its result is not wanted any more
+}
+
+// stop ends a build whose result would be old.
+func (b *building) stop() {
+	if b != nil {
+		b.stopped = true
+		b.cancel()
+	}
+}
+
+// post has do done by the goroutine of run.
+func (d *dev) post(do func()) { d.events <- do }
+
+// load reads the project file as the system gets it.
+func (d *dev) load() (*project.Config, error) {
+	cfg, err := d.app.Again(&d.flags, d.files[0])()
+	if err == nil && cfg.Telemetry.Recent == 0 {
+		cfg.Telemetry.Recent = recentTraces
+	}
+	return cfg, err
+}
+
+// recentTraces is how large the files with recent traces become, for the key that shows the last
+// one.
+const recentTraces = 64 << 20
+
+// showTime bounds a command that shows something, besides what runs.
+const showTime = 10 * time.Second
+
+// say writes a line for people.
+func (d *dev) say(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if cfg := d.cfg.Load(); cfg != nil {
+		text = cfg.Redact(text)
+	}
+	fmt.Fprintln(d.app.Err, "openmas: "+strings.TrimRight(text, "\n"))
+}
+
+// forget removes programs that nothing starts any more. What cannot be removed is by a later build.
+func (d *dev) forget() {
+	for _, old := range d.former {
+		_ = old.Close()
+	}
+	d.former = nil
+}
+
+// goesOn says what a failure means for what runs.
+func (d *dev) goesOn(why string) {
+	if d.system != nil {
+		d.say("%s: what runs goes on as it is", why)
+	} else {
+		d.say("%s: waiting for a change", why)
+	}
+}
+
+// showCompiler writes what the go command says, as it says it.
+func (d *dev) showCompiler(text string) {
+	_, _ = io.WriteString(d.app.Err, strings.TrimRight(text, "\n")+"\n")
+}
+
+func seconds(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }

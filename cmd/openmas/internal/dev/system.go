@@ -1,0 +1,206 @@
+package dev
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/cli"
+	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
+)
+
+// errNewer is why what goes on is given up.
+var errNewer = errors.New("there is a newer change")
+
+// apply has the system run with the newest program and project file.
+func (d *dev) apply(ctx context.Context) { d.applyBuilt(ctx, time.Now()) }
+
+// applyBuilt is apply for what has become new at that time.
+func (d *dev) applyBuilt(ctx context.Context, since time.Time) {
+	cfg := d.cfg.Load()
+	switch {
+	case cfg == nil, cfg.Package != "" && d.latest.Load() == nil, d.restarts:
+		return // it comes
+	case d.job != nil:
+		d.again = true
+		d.job.cancel(errNewer)
+		return
+	}
+	d.again = false
+	jobCtx, cancel := context.WithCancelCause(ctx)
+	d.job = &job{cancel}
+	if s := d.system; s != nil {
+		program := d.latest.Load()
+		d.tasks.Go(func() {
+			defer cancel(nil)
+			done, err := s.Reload(jobCtx, cfg)
+			wrong := d.explain(jobCtx, err)
+			d.post(func() { d.reloaded(ctx, since, program, done, err, wrong) })
+		})
+		return
+	}
+	s := &system{stop: cancel}
+	d.system = s
+	d.tasks.Go(func() { d.serve(ctx, jobCtx, s, cfg) })
+}
+
+// serve runs a system to its end.
+func (d *dev) serve(ctx, jobCtx context.Context, s *system, cfg *project.Config) {
+	defer s.stop(nil)
+	r, err := d.app.NewRuntime(cfg, runtime.Options{Logger: d.log, Output: d.app.Out, Load: d.load,
+		Program: d.program,
+		OnReady: func(st runtime.Status) {
+			d.app.ShowReady(d.log, st, d.howToStop())
+			d.post(func() { d.started(ctx, s) })
+		}})
+	if err == nil {
+		s.Runtime = r
+		err = r.Run(jobCtx)
+	}
+	wrong := d.explain(jobCtx, err)
+	d.post(func() { d.ended(ctx, s, err, wrong) })
+}
+
+// program is what has the types of the agents now.
+func (d *dev) program() runtime.Program {
+	if p := d.latest.Load(); p != nil {
+		return *p
+	}
+	return runtime.Program{}
+}
+
+// started is called when a system is up.
+func (d *dev) started(ctx context.Context, s *system) {
+	s.up, d.job = true, nil
+	if d.again {
+		d.apply(ctx)
+	}
+}
+
+// ended is called when a system has ended. err is why, if it was not told to; wrong: that was
+// shown.
+func (d *dev) ended(ctx context.Context, s *system, err error, wrong bool) {
+	up := s.up
+	d.system = nil
+	d.forget()
+	if !up {
+		d.job = nil
+	} else if d.job != nil {
+		d.again = true // a reload goes on that will fail
+	}
+	switch {
+	case ctx.Err() != nil:
+	case d.restarts, d.again && d.job == nil:
+		d.restarts = false
+		d.apply(ctx)
+	case err == nil && up: // openmas stop --all
+		d.quit(errors.New("it was stopped"))
+	default:
+		if err != nil && !wrong {
+			d.say("%v", err)
+		}
+		d.goesOn("the system does not run")
+	}
+}
+
+// reloaded is called when a reload has ended.
+func (d *dev) reloaded(ctx context.Context, since time.Time, program *runtime.Program, done runtime.Reloaded, err error,
+	wrong bool) {
+	d.job = nil
+	if d.system == nil || d.again {
+		d.apply(ctx)
+		return
+	}
+	var agents, settings []string
+	for _, c := range done.Changes {
+		switch {
+		case !c.Done:
+		case c.Agent == "":
+			for _, k := range c.Keys {
+				settings = append(settings, k.Key)
+			}
+		case c.Kind == "changed":
+			agents = append(agents, c.Agent)
+		default:
+			agents = append(agents, c.Agent+" ("+c.Kind+")")
+		}
+	}
+	if what := append(agents, settings...); len(what) > 0 {
+		d.say("live after %s: %s", seconds(time.Since(since)), strings.Join(what, ", "))
+	} else if err == nil {
+		d.say("nothing has changed for what runs")
+	}
+	switch {
+	case err == nil:
+		if d.builds != nil && program != nil {
+			d.builds.Keep(program.Command[0])
+		}
+		return
+	case ctx.Err() != nil:
+		return
+	case !wrong:
+		d.say("%s", d.refusal(err))
+	}
+	if len(agents) > 0 {
+		d.say("the rest goes on as it was")
+		return
+	}
+	d.goesOn("the change is not taken")
+}
+
+// refusal is why a reload has failed, and what to do.
+func (d *dev) refusal(err error) string {
+	text := err.Error()
+	if e := (*agent.Error)(nil); errors.As(err, &e) {
+		text = e.Message
+	}
+	if d.hasKeys && errors.Is(err, runtime.ErrFixed) {
+		text = strings.Replace(text, runtime.ErrFixed.Error(), "r restarts it with them", 1)
+	}
+	return strings.TrimPrefix(text, "reload: ")
+}
+
+// explain shows what is wrong in the project file, if that is what err is about, as openmas
+// validate does, which the newest program is asked for.
+func (d *dev) explain(ctx context.Context, err error) (shown bool) {
+	var wrong *project.Error
+	if err == nil || ctx.Err() != nil || !errors.As(err, &wrong) {
+		return false
+	}
+	return d.validate(ctx, d.latest.Load(), errNotBuilt)
+}
+
+// errNotBuilt is why nothing is known of the types of the agents.
+var errNotBuilt = errors.New("the package is not built yet")
+
+// validate shows what is wrong in the project file. built is the program that knows the types; nil:
+// unbuilt is why there is none. It reports whether something was wrong.
+func (d *dev) validate(ctx context.Context, built *runtime.Program, unbuilt error) bool {
+	args := append([]string{"validate"}, d.at...)
+	if built == nil {
+		p := d.app.Program
+		p.Become = func(context.Context, *project.Config, io.Writer) error { return unbuilt }
+		p.Commands = nil
+		var out bytes.Buffer
+		return cli.Run(ctx, p, args, cli.Streams{In: strings.NewReader(""), Out: &out, Err: d.app.Err}) != 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, showTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, built.Command[0], args...)
+	cmd.Stderr, cmd.WaitDelay = d.app.Err, time.Second
+	var exit *exec.ExitError
+	return errors.As(cmd.Run(), &exit)
+}
+
+func (d *dev) howToStop() string {
+	if d.hasKeys {
+		return "q or Ctrl-C"
+	}
+	return "Ctrl-C"
+}
