@@ -144,7 +144,11 @@ func TestScripts(t *testing.T) {
 		t.Skip("the programs are shell scripts")
 	}
 	bin := t.TempDir()
-	for name, text := range map[string]string{"python3": "echo Python 3.99", "node": "exit 3"} {
+	for name, text := range map[string]string{"python3": "echo Python 3.99", "node": "exit 3",
+		"old/node": "echo v22.17.1", "new/node": "echo v22.18.0"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(bin, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(filepath.Join(bin, name), []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -152,7 +156,11 @@ func TestScripts(t *testing.T) {
 	t.Setenv("PATH", bin+":/bin:/usr/bin")
 	path := at(t, "agents:\n  a: {command: [python3, openmas.yaml]}\n  b: {command: [python3, gone.py]}\n"+
 		"  c: {command: [node, --x, server]}\n  d: {command: [tool], env: {PATH: \""+bin+"\"}}\n"+
-		"  e: {command: [node], env: {PATH: \""+bin+"\"}}\n")
+		"  e: {command: [node], env: {PATH: \""+bin+"\"}}\n  f: {command: [.venv/bin/python, a.py]}\n"+
+		"  g: {command: [\""+bin+"/old/node\", a.ts]}\n  h: {command: [\""+bin+"/new/node\", a.ts]}\n")
+	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "a.ts"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	_, all := findings(t, nil, "-p", path)
 	for name, want := range map[string]finding{
 		"agent a": {State: ok, Found: "Python 3.99"},
@@ -160,6 +168,9 @@ func TestScripts(t *testing.T) {
 		"agent c": {State: note, Found: "does not say its version"},
 		"agent d": {State: missing, Found: "there is no program tool"},
 		"agent e": {State: note, Found: filepath.Join(bin, "node")},
+		"agent f": {State: missing, Found: "there is no program ", Do: ".venv/bin/pip install"},
+		"agent g": {State: missing, Found: "v22.17.1, which runs no TypeScript", Do: "install Node.js 22.18"},
+		"agent h": {State: ok, Found: "v22.18.0"},
 	} {
 		if f := all[name]; f.State != want.State || !strings.Contains(f.Found, want.Found) ||
 			!strings.Contains(f.Do, want.Do) {

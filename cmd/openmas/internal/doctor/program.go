@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,6 +39,12 @@ func program(cfg *project.Config, name string) func(context.Context) finding {
 			if do == "" {
 				do = "install it, or correct agents." + name + ".command"
 			}
+			if bin := filepath.Base(filepath.Dir(argv[0])); strings.HasPrefix(base, "python") &&
+				(bin == "bin" || bin == "Scripts") {
+				env := filepath.Dir(filepath.Dir(argv[0]))
+				do = "make the environment, and install what the program imports: python3 -m venv " + env + " && " +
+					filepath.Join(env, bin, "pip") + " install ..."
+			}
 			if rest, home := strings.CutPrefix(ac.Command[0], "~/"); home {
 				do = "there is no shell that knows ~: write ${env:HOME}/" + rest
 			}
@@ -63,8 +70,22 @@ func program(cfg *project.Config, name string) func(context.Context) finding {
 			return without(base+" --version shows more", "%s does not say its version: %v", path, err)
 		}
 		version, _, _ := strings.Cut(out, "\n")
+		if base == "node" && len(argv) > 1 && strings.HasSuffix(argv[1], ".ts") && !runsTypeScript(version) {
+			return lacks("install Node.js 22.18 or a later one, or write its path into agents."+name+".command",
+				"%s is %s, which runs no TypeScript", path, version)
+		}
 		return found("%s, %s", path, version)
 	}
+}
+
+// runsTypeScript reports whether a Node.js runs a .ts file as it is. A version that cannot be read
+// may do.
+func runsTypeScript(version string) bool {
+	var major, minor int
+	if _, err := fmt.Sscanf(version, "v%d.%d", &major, &minor); err != nil {
+		return true
+	}
+	return major > 23 || major == 23 && minor >= 6 || major == 22 && minor >= 18
 }
 
 // script is an argument that is most likely a program in a file.
