@@ -46,9 +46,10 @@ type Agent struct {
 	Command []string `yaml:"command"`
 	// An MCP server elsewhere, http or https, without user and password.
 	URL string `yaml:"url"`
-	// How the agent is reached: see docs/reference/communicators.md. Left out: "local" for a type,
-	// "mcp-stdio" for a command, "mcp-sse" for a url whose path ends in /sse, "mcp-http" for any
-	// other url.
+	// How the agent is reached: "local" is a function call, "pubsub" a message over the broker,
+	// "mcp-stdio" a process of its own, "mcp-sse" and "mcp-http" are MCP over HTTP. Left out:
+	// "local" for a type, "mcp-stdio" for a command, "mcp-sse" for a url whose path ends in /sse,
+	// "mcp-http" for any other url.
 	Communicator string `yaml:"communicator" oneof:"local pubsub mcp-stdio mcp-sse mcp-http"`
 	// Values for the fields of the Go struct, by their json names. An unknown name is an error.
 	//
@@ -88,7 +89,7 @@ type Agent struct {
 	Ping time.Duration `yaml:"ping" off:"-1" only:"foreign"`
 	// After how long without a call the process is ended, at most a quarter later: its instance is
 	// "idle" then, its tools stay listed, and the next call or event starts it. Left out: never.
-	// Not for an agent with a Runner. See docs/howto/operations.md.
+	// Not for an agent with a Runner.
 	IdleStop time.Duration `yaml:"idle_stop" only:"child"`
 	// Folders that the server may work on: the answer to its request roots/list.
 	Roots []string `yaml:"roots" only:"foreign"`

@@ -47,8 +47,7 @@ type MCP struct {
 	// How long calls may still run when stdin ends.
 	Linger time.Duration `yaml:"linger" default:"20s"`
 	// How much of what was sent over streamable HTTP is kept, for clients of the gateway that lose
-	// their connection and come back: see docs/reference/mcp.md. One session keeps a quarter of it
-	// at most.
+	// their connection and come back. One session keeps a quarter of it at most.
 	//
 	// Sessions that can be resumed do without the fast path.
 	Resume Size `yaml:"resume" default:"off" min:"64KiB" off:"-1"`

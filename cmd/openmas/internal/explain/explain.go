@@ -20,17 +20,22 @@ import (
 // Command is openmas explain.
 func Command(a *cli.App) *cobra.Command {
 	return &cobra.Command{
-		Use:        "explain CODE | KEY",
+		Use:        "explain [CODE | KEY]",
 		SuggestFor: []string{"man", "docs", "describe"},
 		Short:      "Say what an error code or a key of the project file means",
 		Long: `Say what an error code means and what to do, or what a key of the project file is: its type, its
 default, its bounds and a sentence. A key may be written with the names of agents in it, in part, or as the
-section that it is in.`,
+section that it is in. Without either, the codes and the sections are listed.`,
 		Example: `  openmas explain unavailable
   openmas explain agents.search.timeout
   openmas explain gateway`,
-		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return explain(a.Out, args[0]) },
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return showAll(a.Out)
+			}
+			return explain(a.Out, args[0])
+		},
 	}
 }
 
@@ -44,15 +49,17 @@ func explain(w io.Writer, word string) error {
 	exact, below, others := find(strings.Split(word, "."))
 	switch {
 	case len(exact) == 1:
-		return errors.Join(showKey(w, exact[0]), showKeys(w, below))
+		return errors.Join(showKey(w, exact[0], nil), showKeys(w, below))
+	case len(exact) > 1 && alike(exact):
+		return errors.Join(showKey(w, exact[len(exact)-1], exact[:len(exact)-1]), showKeys(w, ofAll(below)))
 	case len(exact) > 1:
 		return showKeys(w, exact)
 	case len(below) > 0:
-		return showKeys(w, below)
+		return showKeys(w, ofAll(below))
 	}
 	hint := nearest.Meant(word, others)
 	if hint == "" {
-		hint = "; openmas validate --schema lists the keys, and docs/reference/errors.md the codes"
+		hint = "; openmas explain alone lists the codes and the sections"
 	}
 	return cli.Usage(fmt.Errorf("%q is no error code and no key of the project file%s", word, hint))
 }
@@ -91,6 +98,20 @@ func find(word []string) (exact, below []project.KeyInfo, known []string) {
 	return exact, below, slices.Compact(known)
 }
 
+// alike reports whether keys say the same of a project, an agent and a tool.
+func alike(keys []project.KeyInfo) bool {
+	return !slices.ContainsFunc(keys, func(k project.KeyInfo) bool { return k.Meaning != keys[0].Meaning })
+}
+
+// ofAll leaves out the keys of an agent and a tool where there is one for all, which names them.
+func ofAll(keys []project.KeyInfo) []project.KeyInfo {
+	return slices.DeleteFunc(slices.Clone(keys), func(k project.KeyInfo) bool {
+		rest, one := strings.CutPrefix(k.Path, "agents.NAME.")
+		rest = strings.TrimPrefix(rest, "tools.TOOL.")
+		return one && slices.ContainsFunc(keys, func(o project.KeyInfo) bool { return o.Path == "defaults."+rest })
+	})
+}
+
 // isName reports whether a part of a path stands for what a user names.
 func isName(part string) bool { return part == strings.ToUpper(part) }
 
@@ -105,15 +126,54 @@ var link = regexp.MustCompile(`\[([^\]]+)\]\([^)]*\)`)
 func plain(s string) string { return strings.ReplaceAll(link.ReplaceAllString(s, "$1"), "`", "") }
 
 func showCode(w io.Writer, c code) error {
-	_, err := fmt.Fprintf(w, "%s: %s\n  made again: %s\n  what to do: %s\n  more: docs/reference/errors.md\n", c.code,
-		plain(c.means), plain(c.again), plain(c.doNow))
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\n", c.code, plain(c.means))
+	for _, part := range []struct{ what, text string }{{"often", c.often}, {"made again", plain(c.again)},
+		{"what to do", plain(c.doNow)}} {
+		for n, l := range wrapped(part.text, 84) {
+			if n > 0 {
+				part.what = ""
+			}
+			fmt.Fprintf(&b, "  %-12s%s\n", part.what, l)
+		}
+	}
+	for _, t := range terms {
+		if !strings.Contains(plain(c.again), t.word) {
+			continue
+		}
+		for _, l := range wrapped(t.means, 96) {
+			fmt.Fprintf(&b, "  %s\n", l)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// showAll lists the codes, and the sections of the project file.
+func showAll(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("The codes of errors:\n")
+	for _, c := range codes {
+		fmt.Fprintf(&b, "  %-20s%s\n", c.code, plain(c.means))
+	}
+	b.WriteString("The keys and sections of the project file:\n")
+	var words []string
+	for _, k := range project.Keys() {
+		if word, _, _ := strings.Cut(k.Path, "."); !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	for _, l := range wrapped(strings.Join(words, ", "), 96) {
+		fmt.Fprintf(&b, "  %s\n", l)
+	}
+	_, err := io.WriteString(w, b.String())
 	return err
 }
 
 // preset is what a key is that nobody wrote.
 func preset(k project.KeyInfo) string {
 	if len(k.Inherits) == 0 {
-		return cmp.Or(k.Default, "none")
+		return cmp.Or(k.Default, map[string]string{"yes or no": "no"}[k.Type], "none")
 	}
 	from := "that of " + strings.Join(k.Inherits, ", then of ")
 	if k.Default != "" {
@@ -122,7 +182,8 @@ func preset(k project.KeyInfo) string {
 	return from
 }
 
-func showKey(w io.Writer, k project.KeyInfo) error {
+// showKey shows a key. There may be others that say the same of something in particular.
+func showKey(w io.Writer, k project.KeyInfo, others []project.KeyInfo) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", k.Path)
 	line := func(what, value string) {
@@ -133,6 +194,9 @@ func showKey(w io.Writer, k project.KeyInfo) error {
 	line("type", k.Type+map[string]string{"duration": `, with a unit: "300ms", "3s", "5m"`,
 		"size": `, with a unit: "512KiB", "4MiB"`}[k.Type])
 	line("default", preset(k))
+	for n, o := range others {
+		line(map[bool]string{true: "for one"}[n == 0], o.Path)
+	}
 	switch {
 	case k.Min != "" && k.Max != "":
 		line("bounds", k.Min+" to "+k.Max)
@@ -156,7 +220,16 @@ func showKey(w io.Writer, k project.KeyInfo) error {
 	return err
 }
 
+// manyKeys is how many are too many to repeat those of an agent for each of its tools.
+const manyKeys = 40
+
+var oneOfTool = regexp.MustCompile(`^agents\.NAME\.tools\.TOOL\.[^.]+(\.|$)`)
+
 func showKeys(w io.Writer, keys []project.KeyInfo) error {
+	if len(keys) > manyKeys {
+		keys = slices.DeleteFunc(slices.Clone(keys), func(k project.KeyInfo) bool { return oneOfTool.MatchString(k.Path) })
+		keys = append(keys, project.KeyInfo{Path: "agents.NAME.tools.TOOL", Meaning: "Those from timeout on, for one tool."})
+	}
 	wide := 0
 	for _, k := range keys {
 		wide = max(wide, len(k.Path))

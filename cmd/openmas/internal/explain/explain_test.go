@@ -25,10 +25,18 @@ func run(t *testing.T, args ...string) (code int, out, errOut string) {
 func TestExplain(t *testing.T) {
 	for word, want := range map[string]string{
 		"unavailable": `unavailable: the callee cannot be reached, or takes no calls now
-  made again: if the call did not run, or is repeatable
-  what to do: openmas status says which instance is not up, and why
-  more: docs/reference/errors.md
-`,
+  often       a program that is starting, has ended or does not start; a server where nothing
+              listens; a broker that is down; a breaker that is open; a system that is stopping;
+              nobody who could answer the question of a tool
+  made again  if the call did not run, or is repeatable
+  what to do  openmas status says which instance is not up, and why
+  A call did not run if there is evidence for it: nothing was sent, or the callee refused it
+  before it began.
+  A call is repeatable if its tool`,
+		"canceled": "  made again  never\n  what to do  nothing, if that was meant\n",
+		"breaker":  "defaults.breaker.ratio ",
+		"agents":   "agents.NAME.tools.TOOL           Those from timeout on, for one tool\n",
+
 		"agents.search.timeout": `agents.NAME.timeout
   type     duration, with a unit: "300ms", "3s", "5m"
   default  that of defaults.timeout, which is 30s
@@ -41,9 +49,11 @@ func TestExplain(t *testing.T) {
   How many calls run at each instance at once. Left out: 64, and any number at an agent that is
   called in its own process. A tool with a number of its own does not share its agent's.
 `,
-		"retry.attempts": `agents.NAME.retry.attempts             How often a call is made, the first attempt included
-agents.NAME.tools.TOOL.retry.attempts  How often a call is made, the first attempt included
-defaults.retry.attempts                How often a call is made, the first attempt included
+		"retry.attempts": `defaults.retry.attempts
+  type     number
+  default  3
+  for one  agents.NAME.retry.attempts
+           agents.NAME.tools.TOOL.retry.attempts
 `,
 		"drain": "drain.timeout  How long an orderly stop may take, from the signal to the exit",
 		"oauth.client_secret": "agents.NAME.oauth.client_secret\n  type     text\n  default  none\n  secret   " +
@@ -52,11 +62,14 @@ defaults.retry.attempts                How often a call is made, the first attem
 		"reconnect":   "reconnect.initial",
 		"replicas":    "  bounds   1 to 1024\n  only for a type or command\n",
 		"run":         "  one of   first, all\n",
-		"`not_found`": "what to do: openmas list shows what there is\n",
+		"`not_found`": "what to do  openmas list shows what there is\n",
 	} {
 		code, out, errOut := run(t, word)
 		if code != 0 || errOut != "" || !strings.Contains(out, want) {
 			t.Errorf("%s: exit %d, %s\n%s\nwant\n%s", word, code, errOut, out, want)
+		}
+		if strings.Contains(out, "docs/") || strings.Contains(out, ".md") {
+			t.Errorf("%s: it names a file that only a clone has:\n%s", word, out)
 		}
 		for line := range strings.Lines(out) {
 			if len([]rune(line)) > 101 {
@@ -66,12 +79,33 @@ defaults.retry.attempts                How often a call is made, the first attem
 	}
 }
 
+// Without a word there are the codes and the sections, and each of them can be explained, without a
+// file that only a clone has.
+func TestExplainAll(t *testing.T) {
+	code, out, _ := run(t)
+	if code != 0 || !strings.Contains(out, "  outcome_unknown ") || !strings.Contains(out, "agents, defaults, broker") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	words := []string{}
+	for _, c := range codes {
+		words = append(words, string(c.code))
+	}
+	for _, k := range project.Keys() {
+		words = append(words, k.Path)
+	}
+	for _, word := range words {
+		if code, out, err := run(t, word); code != 0 || out == "" || strings.Contains(out, ".md") {
+			t.Errorf("%s: exit %d, %s\n%s", word, code, err, out)
+		}
+	}
+}
+
 func TestExplainUnknown(t *testing.T) {
 	for word, want := range map[string]string{
 		"unavailabel": `"unavailabel" is no error code and no key of the project file; did you mean "unavailable"?`,
 		"timout":      `did you mean "timeout"?`,
 		"gatway":      `did you mean "gateway"?`,
-		"frobnicate":  "openmas validate --schema lists the keys",
+		"frobnicate":  "openmas explain alone lists the codes and the sections",
 	} {
 		if code, out, err := run(t, word); code != 2 || out != "" || !strings.Contains(err, want) {
 			t.Errorf("%s: exit %d, %s, %s", word, code, out, err)
