@@ -61,7 +61,7 @@ func (r *Runtime) hostHere(ctx, base context.Context, d *deployment) (*route.Cal
 		return nil, err
 	}
 	o := r.callee(p, sessions, hosts)
-	o.Binding = binding
+	o.Binding, o.Service = binding, served
 	if p.cfg.Communicator == project.OverPubSub {
 		o.Alone = r.aloneWith(p.name)
 	}

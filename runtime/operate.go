@@ -190,6 +190,7 @@ func (r *Runtime) operateAgent(ctx context.Context, op operation, d *deployment,
 			return now.State == route.Ready || now.State == route.Starting && now.Err == nil
 		})
 	}
+	defer r.takeCalls(ctx, d)
 	for k, n := range units {
 		agent.Progress(ctx, float64(k), float64(len(units)), op.verb+" "+d.callee.Shown.Instances()[n].ID)
 		one, err := r.operateUnit(ctx, op, d, n)
@@ -228,6 +229,11 @@ func (r *Runtime) stopUnits(ctx context.Context, d *deployment, units []int) (Op
 	began, instances := time.Now(), d.callee.Shown.Instances()
 	done := Operated{Instances: make([]OperatedInstance, len(units))}
 	if r.lastOf(d, units) {
+		if r.cluster != nil {
+			ctx, cancel := context.WithTimeout(ctx, r.cfg.Connect.Timeout)
+			defer cancel()
+			r.cluster.Leave(ctx, d.name)
+		}
 		if err := d.events.Run(ctx); err != nil {
 			r.log.Warn("an agent that is stopped has events that do not end", "agent", d.name, "error", err)
 		}
@@ -275,6 +281,17 @@ func (r *Runtime) lastOf(d *deployment, units []int) bool {
 		}
 	}
 	return true
+}
+
+// takeCalls takes the calls of an agent again that were left to other processes while it was
+// stopped here, if it is no more.
+func (r *Runtime) takeCalls(ctx context.Context, d *deployment) {
+	if r.cluster == nil || r.lastOf(d, nil) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Connect.Timeout)
+	defer cancel()
+	r.cluster.Return(ctx, d.name)
 }
 
 // listenAgain hands an agent its events again that was stopped.

@@ -67,7 +67,9 @@ type Hosted struct {
 	Name         string `json:"name"`
 	Communicator string `json:"communicator"`
 	// Offers changes with what the agent offers.
-	Offers    string          `json:"offers,omitempty"`
+	Offers string `json:"offers,omitempty"`
+	// Halted: somebody has stopped all instances there.
+	Halted    bool            `json:"halted,omitempty"`
 	Instances json.RawMessage `json:"instances"`
 }
 
@@ -92,8 +94,8 @@ func New(o Options) (*Cluster, error) {
 	c.exports = exports{broker: o.Broker, serve: o.Serve, draining: o.Draining, log: o.Logger,
 		changed: func() { c.presence.Changed() }}
 	c.abroad = abroad{broker: o.Broker, directory: o.Directory, newCallee: o.Callee, dialTimeout: o.DialTimeout,
-		offered: c.offered, stale: c.takeStale, settled: c.settle, onChange: o.OnChange, log: o.Logger,
-		changed: make(chan struct{}, 1), agents: map[string]*foreign{}}
+		offered: c.offered, divert: c.divert, stale: c.takeStale, settled: c.settle, onChange: o.OnChange,
+		log: o.Logger, changed: make(chan struct{}, 1), agents: map[string]*foreign{}}
 	for _, name := range o.Here {
 		c.here[name] = true
 	}
@@ -134,7 +136,7 @@ func (c *Cluster) describe() []byte {
 			continue
 		}
 		m.Agents = append(m.Agents, Hosted{Name: e.callee.Name, Communicator: e.callee.Over,
-			Offers: fingerprint(e.callee.Info()), Instances: instances})
+			Offers: fingerprint(e.callee.Info()), Halted: e.halted.Load(), Instances: instances})
 	}
 	b, err := json.Marshal(m)
 	if err != nil {
@@ -229,13 +231,14 @@ func (c *Cluster) Members() []Member {
 	return slices.SortedFunc(maps.Values(c.members), func(a, b Member) int { return cmp.Compare(a.Process, b.Process) })
 }
 
-// offered returns the agents that are hosted elsewhere and not here, each with what it offers.
+// offered returns the agents that are hosted elsewhere and not here, or are stopped here and not
+// there, each with what it offers.
 func (c *Cluster) offered() map[string]string {
-	all := map[string][]string{}
+	all, left := map[string][]string{}, c.left()
 	c.mu.Lock()
 	for _, a := range c.members {
 		for _, x := range a.Agents {
-			if !c.here[x.Name] && !slices.Contains(all[x.Name], x.Offers) {
+			if (!c.here[x.Name] || left[x.Name] && !x.Halted) && !slices.Contains(all[x.Name], x.Offers) {
 				all[x.Name] = append(all[x.Name], x.Offers)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sourcegraph/conc"
@@ -22,10 +23,14 @@ import (
 // An export offers an agent of this process, however it is reached here, to the other processes.
 type export struct {
 	callee   *route.Callee
-	binding  communicator.Binding
 	served   agent.Caller
 	gate     calls.Gate
 	draining func() bool
+	halted   atomic.Bool // all instances here are stopped, or about to be: see Cluster.Leave
+
+	mu      sync.Mutex
+	binding communicator.Binding // nil: the other processes have the calls
+	closed  bool                 // for good
 }
 
 // exports are the agents that this process offers to the others.
@@ -59,8 +64,13 @@ func (x *exports) Export(ctx context.Context, to *route.Callee, undo *lifecycle.
 		if e.binding, err = x.broker.Serve(ctx, e); err != nil {
 			return err
 		}
-		undo.Add("agent "+to.Name+" for other processes", e.binding.Close)
 	}
+	undo.Add("agent "+to.Name+" for other processes", func(ctx context.Context) error {
+		if b := e.end(); b != nil && b != to.Binding { // which whoever has made it closes
+			return b.Close(ctx)
+		}
+		return nil
+	})
 	x.mu.Lock()
 	x.all = append(slices.DeleteFunc(x.all, func(old *export) bool { return old.callee.Name == to.Name }), e)
 	x.mu.Unlock()
@@ -77,6 +87,95 @@ func (x *exports) withdraw(e *export) {
 	x.changed()
 }
 
+func (x *exports) find(name string) *export {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if n := slices.IndexFunc(x.all, func(e *export) bool { return e.callee.Name == name }); n >= 0 {
+		return x.all[n]
+	}
+	return nil
+}
+
+// left are the agents whose instances here are all stopped.
+func (x *exports) left() map[string]bool {
+	left := map[string]bool{}
+	for _, e := range x.list() {
+		if e.halted.Load() {
+			left[e.callee.Name] = true
+		}
+	}
+	return left
+}
+
+// divert has the calls of each agent go to what there is of it elsewhere while its instances here
+// are stopped, and come here else. It reports whether all are served that should be. ends are
+// bindings that wait for the calls they have.
+func (x *exports) divert(ctx context.Context, elsewhere func(name string) *route.Callee, ends *conc.WaitGroup) bool {
+	all := true
+	for _, e := range x.list() {
+		left, err := e.divert(ctx, x.broker, elsewhere)
+		if err != nil {
+			all = false
+			x.log.Warn("an agent that was started again cannot be offered to other processes yet", "agent",
+				e.callee.Name, "again in", askAgain, "error", err)
+		}
+		if left != nil {
+			x.log.Info("the calls of an agent go to another process while it is stopped here", "agent", e.callee.Name)
+			ends.Go(func() {
+				if err := left.Close(ctx); err != nil {
+					x.log.Debug("leave an agent to another process", "agent", e.callee.Name, "error", err)
+				}
+			})
+		}
+	}
+	return all
+}
+
+// divert returns the binding that is to be closed, if calls are to come no more.
+func (e *export) divert(ctx context.Context, broker communicator.Communicator,
+	elsewhere func(name string) *route.Callee) (left communicator.Binding, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var to *route.Callee
+	if e.halted.Load() {
+		to = elsewhere(e.callee.Name)
+	}
+	if e.callee.Over != project.OverPubSub { // else our own calls go over the broker in any case
+		e.callee.Divert(to)
+	}
+	switch {
+	case to != nil:
+		left, e.binding = e.binding, nil
+	case e.binding == nil && !e.closed:
+		e.binding, err = broker.Serve(ctx, e.service())
+	}
+	return left, err
+}
+
+// service is what other processes call.
+func (e *export) service() communicator.Service {
+	if e.callee.Over == project.OverPubSub {
+		return e.callee.Service
+	}
+	return e
+}
+
+// away reports whether other processes have the calls.
+func (e *export) away() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.binding == nil
+}
+
+// end returns what is to be closed for good; nil: nothing is any more.
+func (e *export) end() communicator.Binding {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	b := e.binding
+	e.binding, e.closed = nil, true
+	return b
+}
+
 // leaveTo leaves the calls that are still to come to the other processes, where those host the same
 // agents.
 func (x *exports) leaveTo(ctx context.Context, elsewhere map[string]bool) {
@@ -85,8 +184,12 @@ func (x *exports) leaveTo(ctx context.Context, elsewhere map[string]bool) {
 			continue
 		}
 		x.withdraw(e)
+		binding := e.end()
+		if binding == nil {
+			continue
+		}
 		x.handOver.Go(func() {
-			if err := e.binding.Close(ctx); err != nil {
+			if err := binding.Close(ctx); err != nil {
 				x.log.Debug("hand over", "agent", e.callee.Name, "error", err)
 			}
 		})

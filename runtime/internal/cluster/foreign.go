@@ -35,9 +35,10 @@ type abroad struct {
 	directory   *route.Directory
 	newCallee   func(name string, sessions *route.Pool) *route.Callee
 	dialTimeout time.Duration
-	offered     func() map[string]string // what is hosted elsewhere and not here, by name
-	stale       func() []string          // whose callees are to be made anew
-	settled     func()                   // called when the directory is in step again
+	offered     func() map[string]string // what is to be called elsewhere, by name
+	divert      func(context.Context, func(name string) *route.Callee, *conc.WaitGroup) bool
+	stale       func() []string // whose callees are to be made anew
+	settled     func()          // called when the directory is in step again
 	onChange    func()
 	log         *slog.Logger
 
@@ -66,8 +67,9 @@ func (a *abroad) follow(ctx context.Context) {
 	}
 }
 
-// settle adds the agents that are hosted elsewhere only, asks those anew that offer something else,
-// and removes those that are not there any more. It reports whether all have answered.
+// settle adds the agents that are hosted elsewhere only, or are stopped here, asks those anew that
+// offer something else, and removes those that are not there any more. It reports whether all have
+// answered.
 func (a *abroad) settle(ctx context.Context) bool {
 	want := a.offered()
 	for _, name := range a.stale() {
@@ -83,6 +85,15 @@ func (a *abroad) settle(ctx context.Context) bool {
 		if _, ok := want[name]; !ok {
 			gone = append(gone, name)
 		}
+	}
+	there := func(name string) *route.Callee {
+		if _, ok := want[name]; ok && a.agents[name] != nil {
+			return a.agents[name].callee
+		}
+		return nil
+	}
+	if len(gone) > 0 {
+		a.divert(ctx, there, &a.ends) // before their sessions end
 	}
 	a.remove(ctx, gone...)
 	type answer struct {
@@ -107,9 +118,12 @@ func (a *abroad) settle(ctx context.Context) bool {
 				askAgain, "error", r.err)
 		} else if a.agents[r.name] == nil {
 			a.agents[r.name] = r.f
-			a.directory.Offer(r.f.callee)
 		}
 	}
+	for _, f := range a.agents {
+		a.directory.Offer(f.callee) // one that was stopped here may be here no more
+	}
+	all = a.divert(ctx, there, &a.ends) && all
 	if len(answers)+len(gone) > 0 {
 		a.onChange()
 	}

@@ -33,8 +33,9 @@ type Options struct {
 	ToolPolicies map[string]project.Policy
 	// TimeoutKey is what sets the timeout of a tool with a policy of its own, or of all others.
 	TimeoutKey func(tool string) string
-	// Binding of an agent in this process that is reached over the broker.
+	// Binding of an agent in this process that is reached over the broker, and what it serves.
 	Binding communicator.Binding
+	Service communicator.Service
 	// Remote: it lives in another process of the project.
 	Remote bool
 	// Trusted: what the agent declares about its tools may be relied on.
@@ -69,6 +70,7 @@ type Callee struct {
 	gate   calls.Gate
 	events atomic.Int64
 	next   atomic.Pointer[Callee] // what has taken its place; nil: nothing
+	away   atomic.Pointer[Callee] // see Divert
 
 	chain  chain
 	byTool map[string]*chain // of tools with a policy of their own

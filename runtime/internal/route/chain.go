@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/openmas/openmas/agent"
@@ -21,7 +22,27 @@ func (c *Callee) Call(ctx context.Context, call *agent.Call) (*agent.Result, err
 		c.events.Add(1) // nobody waits for it: it is no work of a caller
 		defer c.events.Add(-1)
 	}
-	return c.chainOf(call).Call(ctx, call)
+	if to := c.away.Load(); to != nil && call.Op != agent.OpEvent {
+		return to.Call(ctx, call)
+	}
+	res, err := c.chainOf(call).Call(ctx, call)
+	if err != nil && call.Op != agent.OpEvent {
+		// It has waited here while all instances were stopped.
+		if to := c.away.Load(); to != nil && agent.AsError(err).NotExecuted && Halted(err) {
+			return to.Call(ctx, call)
+		}
+	}
+	return res, err
+}
+
+// Divert sends the calls that are still to come to another process, and those that wait here for an
+// instance that somebody has stopped; nil: they come here again.
+func (c *Callee) Divert(to *Callee) { c.away.Store(to) }
+
+// Halted reports whether err is of an agent that somebody has stopped, and may start again.
+func Halted(err error) bool {
+	by := (*HaltedError)(nil)
+	return errors.As(err, &by)
 }
 
 // late makes a call that comes when the Callee has been replaced: whoever makes it has found it in
