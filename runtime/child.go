@@ -33,6 +33,10 @@ import (
 // since out is the protocol's. The program must not write to out by itself. The process may also be
 // the guard of the others: then it ends after its parent, and kills what that has left.
 func ServeChild(ctx context.Context, types agent.Types, in io.Reader, out, errOut io.Writer) error {
+	// What the agent starts is no child of this kind.
+	if err := os.Unsetenv(ChildVar); err != nil {
+		return fmt.Errorf("child process: %w", err)
+	}
 	return child.Serve(ctx, types, in, out, errOut)
 }
 

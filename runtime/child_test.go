@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -196,4 +197,25 @@ func TestADrainEndsWhateverRuns(t *testing.T) {
 	}
 	close(release)
 	<-over
+}
+
+// A program whose main forgets ServeChild would start itself without end.
+func TestAProgramThatForgetsServeChild(t *testing.T) {
+	t.Setenv(runtime.ChildVar, "1")
+	_, err := runtime.New(&project.Config{Agents: map[string]project.Agent{"relay": {Type: "relay"}}},
+		agent.Types{"relay": func() agent.Agent { return caps{} }}, runtime.Options{})
+	if err == nil || !strings.Contains(err.Error(), "runtime.ServeChild") {
+		t.Errorf("%v", err)
+	}
+}
+
+// What an agent in a child process starts is not taken for a child itself.
+func TestServeChildHidesItsVariable(t *testing.T) {
+	t.Setenv(runtime.ChildVar, "1")
+	if err := runtime.ServeChild(t.Context(), nil, strings.NewReader(""), io.Discard, io.Discard); err == nil {
+		t.Error("it serves nobody")
+	}
+	if v, set := os.LookupEnv(runtime.ChildVar); set {
+		t.Errorf("%s=%s", runtime.ChildVar, v)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"time"
 
@@ -52,6 +53,9 @@ func (m Mode) calm() bool { return m == ModePassive || m == ModeObserve }
 func (o Options) check(cfg *project.Config) error {
 	memory := cfg.Broker.Type == project.BrokerMemory
 	switch {
+	case os.Getenv(ChildVar) != "": // it would start itself without end
+		return fmt.Errorf("this process was started for one agent (%s is set): main has to call runtime.ServeChild "+
+			"then, and nothing else", ChildVar)
 	case o.Mode < ModeServe || o.Mode > ModeObserve:
 		return fmt.Errorf("there is no mode %d", o.Mode)
 	case o.Mode == ModeObserve && len(o.Only) > 0:
