@@ -20,6 +20,7 @@ type docChecker struct {
 	folder  string   // of repo, in which commands run
 	port    string   // stands for the gateway's 8765
 	other   string   // stands for the 9000 of a server that a document starts
+	brokers []string // the ports of NATS servers in documents, each followed by the one that stands for it
 	modules []string // folders of repo that documents wrote
 	running []*running
 }
@@ -29,6 +30,9 @@ func newDocChecker(t *testing.T) *docChecker {
 	testkit.Processes(t)
 	dir := t.TempDir()
 	c := &docChecker{repo: filepath.Join(dir, "openmas"), port: freePort(t), other: freePort(t)}
+	for _, p := range []string{"14222", "14223", "14224", "14232", "14233", "14234"} {
+		c.brokers = append(c.brokers, p, freePort(t))
+	}
 	clone(t, c.repo)
 	bin := filepath.Join(dir, "bin")
 	c.env = []string{

@@ -27,7 +27,8 @@ import (
 // `openmas run`, `openmas dev` and `make run` without --once go on: the next command begins when
 // the lines have appeared, and they run until the end of the document, or until a line "^C", which
 // is Ctrl-C. So does a program of the document with the argument 127.0.0.1:9000, at which it
-// serves. The ports 8765 and 9000 are in fact free ones.
+// serves. The ports 8765 and 9000 are in fact free ones, and so are 14222 to 14224 and 14232 to
+// 14234, which are for NATS servers.
 
 // venvPython is the program of the environment beside a document's Python files.
 const venvPython = ".venv/bin/python"
@@ -56,8 +57,8 @@ func (c *docChecker) console(t *testing.T, s transcript.Step) error {
 	}
 	var args []string
 	for _, a := range s.Args[1:] {
-		args = append(args, strings.NewReplacer("127.0.0.1:8765", "127.0.0.1:"+c.port, "127.0.0.1:9000",
-			"127.0.0.1:"+c.other, "/home/you/openmas", c.repo).Replace(a))
+		args = append(args, strings.NewReplacer(append(slices.Clone(c.brokers), "127.0.0.1:8765", "127.0.0.1:"+c.port,
+			"127.0.0.1:9000", "127.0.0.1:"+c.other, "/home/you/openmas", c.repo)...).Replace(a))
 	}
 	if s.Args[0] == "make" && slices.Equal(args, []string{"test"}) {
 		args, s.Prints = []string{"-n", "test"}, []string{"..."} // it would run this test
@@ -68,7 +69,7 @@ func (c *docChecker) console(t *testing.T, s transcript.Step) error {
 		return a == "--once" || a == "--stdio" || a == "--help"
 	})
 	goesOn := runs || slices.Contains(args, "127.0.0.1:"+c.other)
-	if runs {
+	if runs && !slices.Contains(args, "127.0.0.1:"+c.port) { // a program that listens itself has no gateway
 		cmd.Env = append(cmd.Env, "OPENMAS_CONFIG__gateway__listen=127.0.0.1:"+c.port)
 	}
 	r, err := startOnTerminal(cmd)
@@ -136,9 +137,12 @@ var colours = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 // shown is an output as the documents show it.
 func (c *docChecker) shown(out string) string {
-	out = colours.ReplaceAllString(out, "")
-	return strings.NewReplacer("\r\n", "\n", "127.0.0.1:"+c.port, "127.0.0.1:8765", "127.0.0.1:"+c.other,
-		"127.0.0.1:9000", c.repo, "/home/you/openmas").Replace(out)
+	as := []string{"\r\n", "\n", "127.0.0.1:" + c.port, "127.0.0.1:8765", "127.0.0.1:" + c.other, "127.0.0.1:9000",
+		c.repo, "/home/you/openmas"}
+	for i := 0; i < len(c.brokers); i += 2 {
+		as = append(as, c.brokers[i+1], c.brokers[i])
+	}
+	return strings.NewReplacer(as...).Replace(colours.ReplaceAllString(out, ""))
 }
 
 // stopAll ends what still runs.
