@@ -56,7 +56,8 @@ func parseBlocks(text string) ([]block, error) {
 // text is what is written for a block: with the ports that brokers have here, and in scripts and
 // programs the gateway's.
 func (c *docChecker) text(b block) string {
-	text := strings.NewReplacer(append(slices.Clone(c.brokers), "127.0.0.1:9000", "127.0.0.1:"+c.other)...).Replace(b.text())
+	ports := append(slices.Clone(c.brokers), "127.0.0.1:9000", "127.0.0.1:"+c.other)
+	text := strings.NewReplacer(ports...).Replace(b.text())
 	if b.lang == "go" || b.lang == "yaml" || b.lang == "text" {
 		return text
 	}
