@@ -58,9 +58,9 @@ func (r *Result) Text() string {
 
 // Decode reads the result into out, which is a pointer: from the structured value, without the
 // object that some servers wrap it in for MCP's sake; else from one text block, as JSON. A *string
-// takes text as it is, also where the structured value is something else than a string. A *Result
-// gets the result itself, a *json.RawMessage the structured value as it is, a *[]Content the
-// blocks, a *Content the only one.
+// takes text as it is, also where the structured value is something else than a string; an *any
+// takes text that is no JSON as a string. A *Result gets the result itself, a *json.RawMessage the
+// structured value as it is, a *[]Content the blocks, a *Content the only one.
 func (r *Result) Decode(out any) error {
 	switch p := out.(type) {
 	case *Result:
@@ -108,6 +108,10 @@ func (r *Result) Decode(out any) error {
 			return Errorf(CodeInternal, "the result has no structured value and %d text blocks among %d: it does not "+
 				"decode into %T", texts, len(r.Content), out)
 		}
+	}
+	if p, ok := out.(*any); ok && len(r.Structured) == 0 && !json.Valid(src) {
+		*p = string(src)
+		return nil
 	}
 	if err := json.Unmarshal(src, out); err != nil {
 		return Errorf(CodeInternal, "the result %.120q does not decode into %T: %w", src, out, err)

@@ -235,12 +235,13 @@ func (r *runs) Run(ctx context.Context) error {
 // replaced by extra.
 func types(extra agent.Types) agent.Types {
 	t := agent.Types{
-		"probe":  func() agent.Agent { return &probe{} },
-		"runs":   func() agent.Agent { return &runs{} },
-		"worker": func() agent.Agent { return &worker{} },
-		"board":  func() agent.Agent { return &board{} },
-		"form":   func() agent.Agent { return &form{} },
-		"choosy": func() agent.Agent { return &choosy{} },
+		"probe":    func() agent.Agent { return &probe{} },
+		"runs":     func() agent.Agent { return &runs{} },
+		"worker":   func() agent.Agent { return &worker{} },
+		"board":    func() agent.Agent { return &board{} },
+		"form":     func() agent.Agent { return &form{} },
+		"choosy":   func() agent.Agent { return &choosy{} },
+		"hopeless": func() agent.Agent { return hopeless{} },
 	}
 	for name, f := range extra {
 		t[name] = f

@@ -24,7 +24,6 @@ import (
 	"github.com/openmas/openmas/runtime/internal/child"
 	"github.com/openmas/openmas/runtime/internal/reload"
 	"github.com/openmas/openmas/runtime/internal/route"
-	"github.com/openmas/openmas/runtime/internal/supervise"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -71,7 +70,7 @@ func (r *Runtime) own(t *client.Target, d *deployment, i *route.Instance, n int)
 		Broker: r.brokerSystem(), URL: private.url,
 		Token:   r.token(d, agent.Identity{Agent: d.name, Instance: i.ID, Trusted: true}),
 		Timeout: reload.Longest(p.of), Run: p.runner && (n == 0 || p.cfg.Run == "all"),
-		Restart:   supervise.Policy(p.of.Restart),
+		Restart:   r.restarts(p),
 		Telemetry: r.cfg.Telemetry, ExportHeaders: headers, LogLevel: r.logLevel(), Limits: privateLimits(r.cfg.MCP),
 		NoFastPath: noFastPath(r.cfg.MCP)}
 	if r.cfg.File != "" {

@@ -179,6 +179,32 @@ func TestOnceEndsWhenAChildIsGivenUp(t *testing.T) {
 	}
 }
 
+// A run that is to have an end has it when a Runner has failed more often than it may be restarted:
+// there are no rests between.
+func TestOnceDoesNotRest(t *testing.T) {
+	t.Parallel()
+	for _, over := range []string{project.OverLocal, project.OverStdio} {
+		t.Run(over, func(t *testing.T) {
+			t.Parallel()
+			cfg := &project.Config{
+				Restart: project.Restart{Limit: 2, Window: time.Hour, Backoff: time.Hour, GiveUpAfter: 3},
+				Agents:  map[string]project.Agent{"a": {Type: "hopeless", Communicator: over}}}
+			s := start(t, cfg, nil, func(o *runtime.Options) { o.Mode = runtime.ModeOnce })
+			if err := s.wait(); err == nil || !strings.Contains(err.Error(), "agent a: ") ||
+				!strings.Contains(err.Error(), "gave up restarting after 2 restarts: as told") {
+				t.Errorf("error: %v", err)
+			}
+		})
+	}
+}
+
+// hopeless is an agent whose Runner always fails.
+type hopeless struct{}
+
+func (hopeless) Capabilities() agent.Capabilities { return agent.Capabilities{} }
+
+func (hopeless) Run(context.Context) error { return errors.New("as told") }
+
 // A Runner that does not heed the drain must not keep the process.
 func TestADrainEndsWhateverRuns(t *testing.T) {
 	t.Parallel()

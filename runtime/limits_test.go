@@ -41,7 +41,9 @@ func TestCallsAtOnce(t *testing.T) {
 			})
 			_, err := agent.Ask[note](s.ctx, "far.say", note{})
 			if e := agent.AsError(err); e.Code != agent.CodeResourceExhausted ||
-				!strings.Contains(e.Message, "agents.far.max_in_flight, agents.far.max_queue") {
+				!strings.Contains(e.Message, "the queue of agent far is full: 3 of 3 calls wait") ||
+				!strings.Contains(e.Message, "agents.far.max_in_flight") ||
+				!strings.Contains(e.Message, "agents.far.max_queue") {
 				t.Error(err)
 			}
 			if err := os.WriteFile(release, nil, 0o600); err != nil {

@@ -37,7 +37,8 @@ type Mode int
 const (
 	// ModeServe runs the project.
 	ModeServe Mode = iota
-	// ModeOnce runs the project as a job that has an end.
+	// ModeOnce runs the project as a job that has an end. A Runner that fails more often than
+	// restart.limit allows has failed at once, without restart.backoff.
 	ModeOnce
 	// ModePassive is for a program that wants to call the agents and nothing else.
 	ModePassive

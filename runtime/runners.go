@@ -56,7 +56,7 @@ func (r *Runtime) startRunner(p planned, x *runner) {
 	r.tasks.Go(func() {
 		defer ended()
 		log := r.log.With("agent", x.agent, "instance", x.instance)
-		err := supervise.Loop(ctx, supervise.Policy(p.of.Restart), x.instance, log, r.tel.Runner(x.agent, run),
+		err := supervise.Loop(ctx, r.restarts(p), x.instance, log, r.tel.Runner(x.agent, run),
 			func(s supervise.Status) {
 				if !s.State.Final() {
 					x.set(State(s.State), s.Err)
@@ -76,6 +76,16 @@ func (r *Runtime) startRunner(p planned, x *runner) {
 			x.finish(StateDone, nil)
 		}
 	})
+}
+
+// restarts is how often what an agent has is restarted. A run that is to have an end does not rest
+// between restarts of a Runner: whoever waits for the end wants its error.
+func (r *Runtime) restarts(p planned) supervise.Policy {
+	policy := supervise.Policy(p.of.Restart)
+	if r.opts.Mode == ModeOnce && p.runner {
+		policy.GiveUpAfter = 0
+	}
+	return policy
 }
 
 // startRemote has the Runner of a child begin, now that every agent is up.

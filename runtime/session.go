@@ -330,7 +330,7 @@ func (s *session) restart(ctx context.Context) {
 		}
 		return err
 	}
-	policy, i := supervise.Policy(s.agent.of.Restart), s.instance
+	policy, i := s.r.restarts(s.agent), s.instance
 	log := s.r.log.With("agent", s.agent.name, "instance", i.ID)
 	err := supervise.Loop(ctx, policy, i.ID, log, life, func(st supervise.Status) {
 		i.SetRestarts(st.Restarts)

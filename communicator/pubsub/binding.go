@@ -138,8 +138,8 @@ func (b *binding) accept(a *acceptedCall) *agent.Error {
 		b.gate.Leave()
 	case callRefused:
 		b.gate.Leave()
-		return agent.Refusedf(agent.CodeResourceExhausted, "%d running and %d waiting calls are as many as it takes (%s)",
-			running, waiting, most.Keys)
+		return agent.Refusedf(agent.CodeResourceExhausted, "the queue of agent %s is full: %d of %d calls wait, and "+
+			"%d of %d run (%s)", b.name, waiting, most.MaxQueue, running, most.MaxInFlight, most.Keys)
 	}
 	return nil
 }

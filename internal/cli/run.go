@@ -96,7 +96,8 @@ project has a gateway.`,
 		"the system")
 	c.Flags().BoolVar(&o.Strict, "strict", false, "end when an agent cannot start at first, instead of trying "+
 		"again")
-	c.Flags().BoolVar(&once, "once", false, "stop when every Runner has returned")
+	c.Flags().BoolVar(&once, "once", false,
+		"stop when every Runner has returned, or failed more often than restart.limit")
 	return c
 }
 

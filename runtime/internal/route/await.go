@@ -146,13 +146,13 @@ func (p *Pool) gaveUp(ctx context.Context, l *lane, c *agent.Call, full bool) er
 func (p *Pool) crowded(l *lane, c *agent.Call) error {
 	for _, i := range p.instances {
 		if i.session.Load() != nil {
-			return agent.Refusedf(agent.CodeResourceExhausted, "%s: %d calls at each instance and %d that wait are as "+
-				"many as it takes (%s, %s)", c.Target(), l.InFlight, l.Queue, l.Key("max_in_flight"),
-				l.Key("max_queue"))
+			return agent.Refusedf(agent.CodeResourceExhausted, "%s: the queue of agent %s is full: %d of %d calls "+
+				"wait (%s), and %d run at each instance (%s)", c.Target(), p.name, l.Queue, l.Queue, l.Key("max_queue"),
+				l.InFlight, l.Key("max_in_flight"))
 		}
 	}
-	return agent.Refusedf(agent.CodeResourceExhausted, "%s: %d calls wait already while %w (%s)", c.Target(), l.Queue,
-		p.whyDown(), l.Key("max_queue"))
+	return agent.Refusedf(agent.CodeResourceExhausted, "%s: the queue of agent %s is full: %d of %d calls wait (%s): "+
+		"%w", c.Target(), p.name, l.Queue, l.Queue, l.Key("max_queue"), p.whyDown())
 }
 
 // refused is the error of a call that a breaker refuses.

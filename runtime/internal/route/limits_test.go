@@ -79,8 +79,8 @@ func TestSoManyRunAndSoManyWait(t *testing.T) {
 		}
 		_, err := p.Call(t.Context(), &agent.Call{Agent: "a", Op: agent.OpTool, Name: "read"})
 		if e := agent.AsError(err); e.Code != agent.CodeResourceExhausted || !e.NotExecuted || !strings.HasSuffix(
-			e.Message, "3 calls at each instance and 20 that wait are as many as it takes (agents.a.max_in_flight, "+
-				"agents.a.max_queue)") {
+			e.Message, "the queue of agent a is full: 20 of 20 calls wait (agents.a.max_queue), and 3 run at each "+
+				"instance (agents.a.max_in_flight)") {
 			t.Error(err)
 		}
 		all.Wait()
