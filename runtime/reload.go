@@ -88,20 +88,25 @@ func (r *Runtime) Reload(ctx context.Context, cfg *project.Config) (Reloaded, er
 			}
 			err = r.mask(err)
 			c.Error = err.Error()
-			r.log.Error("reload: a change cannot be made, and those after it are not", "change", c.Kind, "agent",
-				c.Agent, "error", err)
+			r.log.Log(ctx, r.reloadLevel(slog.LevelError),
+				"reload: a change cannot be made, and those after it are not", "change", c.Kind, "agent", c.Agent,
+				"error", err)
 			return done, agent.Errorf(agent.CodeUnavailable, "reload: agent %s is not %s: %w", c.Agent, c.Kind, err)
 		}
 		c.Done = true
-		level := slog.LevelInfo
-		if r.opts.Program != nil { // who builds programs says so
-			level = slog.LevelDebug
-		}
-		r.log.Log(ctx, level, "reload: "+c.Kind, "agent", c.Agent, "keys", keysOf(c.Keys), "took",
-			time.Since(began).Round(time.Millisecond))
+		r.log.Log(ctx, r.reloadLevel(slog.LevelInfo), "reload: "+c.Kind, "agent", c.Agent, "keys", keysOf(c.Keys),
+			"took", time.Since(began).Round(time.Millisecond))
 	}
 	r.settle(cfg, plan)
 	return done, nil
+}
+
+// reloadLevel is that of a line about a reload. Who builds programs reports each reload itself.
+func (r *Runtime) reloadLevel(level slog.Level) slog.Level {
+	if r.opts.Program != nil {
+		return slog.LevelDebug
+	}
+	return level
 }
 
 func keysOf(keys []ChangedKey) string {

@@ -87,12 +87,18 @@ func Ask(ctx context.Context, command, env []string, dir string, asked map[strin
 	if err == nil {
 		err = json.Unmarshal(out.Bytes(), &all)
 	}
-	if err != nil {
-		err = fmt.Errorf("the program does not say what its agents offer: %w; its module needs an openmas as new as "+
-			"this one", err)
-		if text := strings.TrimSpace(errOut.String()); text != "" {
-			err = fmt.Errorf("%w\n%s", err, text)
-		}
+	var exit *exec.ExitError
+	text := strings.TrimSpace(errOut.String())
+	switch {
+	case err == nil:
+		return all, nil
+	case errors.As(err, &exit) && text != "": // a panic, or main has ended: the text says why
+		return all, fmt.Errorf("the program has ended before it said what its agents offer: %w\n%s", err, text)
+	}
+	err = fmt.Errorf("the program does not say what its agents offer: %w; does its main call openmas.Main, and is the "+
+		"openmas of its module as new as this one?", err)
+	if text != "" {
+		err = fmt.Errorf("%w\n%s", err, text)
 	}
 	return all, err
 }

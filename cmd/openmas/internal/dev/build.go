@@ -23,6 +23,7 @@ func (d *dev) build(ctx context.Context, changed []string) {
 	inner, cancel := context.WithCancel(ctx)
 	b := &building{began: time.Now(), cancel: cancel, over: make(chan struct{})}
 	d.building = b
+	d.newer.Store(true)
 	if changed == nil {
 		d.say("building %s", d.packageName())
 	} else {
@@ -75,6 +76,7 @@ func (d *dev) built(ctx context.Context, b *building, result built) {
 		return
 	}
 	d.building = nil
+	d.newer.Store(false)
 	if result.listed == nil {
 		d.watched.sources = result.sources
 		d.sources = d.watched.lookAtSources().since(d.sources, b.began)
@@ -84,17 +86,22 @@ func (d *dev) built(ctx context.Context, b *building, result built) {
 	switch {
 	case errors.As(result.err, &compiler):
 		d.showCompiler(compiler.Text)
-		d.goesOn("the build has failed")
-		return
 	case result.err != nil:
 		d.say("%v", result.err)
+	}
+	waits := d.waits
+	d.waits = false
+	if result.err != nil {
 		d.goesOn("the build has failed")
+		if waits {
+			d.apply(ctx) // to show what is wrong in the project file too
+		}
 		return
 	}
 	before := d.latest.Load()
 	if before != nil && before.Command[0] == result.program {
 		d.say("built in %s: it is the same program", seconds(took))
-		if d.system != nil {
+		if d.system != nil && !waits {
 			return
 		}
 	} else {

@@ -2,11 +2,13 @@ package dev
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/openmas/openmas/cmd/openmas/internal/gobuild"
 	"github.com/openmas/openmas/internal/cli"
 	"github.com/openmas/openmas/internal/keyboard"
+	"github.com/openmas/openmas/internal/logs"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -28,6 +30,7 @@ func (d *dev) run(ctx context.Context) error {
 	d.at = d.flags.At(d.files[0])
 	d.busy, d.keys, d.events = make(chan struct{}, 1), make(chan byte), make(chan func())
 	if cli.OnTerminal(d.app.Err) {
+		d.colors = logs.Colors(os.Getenv)
 		keys, err := keyboard.OpenKeys(d.app.In)
 		if err != nil {
 			return err
@@ -149,6 +152,7 @@ func (d *dev) begin(ctx context.Context, cfg *project.Config) bool {
 		d.former = append(d.former, d.builds)
 	}
 	d.building.stop()
+	d.newer.Store(false)
 	d.latest.Store(nil)
 	d.builds, d.watched.sources = builds, gobuild.Sources{}
 	if builds != nil {

@@ -16,17 +16,38 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/cmd/openmas/internal/gobuild"
 	"github.com/openmas/openmas/cmd/openmas/internal/scaffold"
 	"github.com/openmas/openmas/internal/cli"
 	"github.com/openmas/openmas/internal/testkit"
+	"github.com/openmas/openmas/mcp/server"
 	"github.com/openmas/openmas/runtime"
 )
 
 // mainVar in the environment makes the test binary an openmas command.
 const mainVar = "OPENMAS_TEST_MAIN"
 
+// foreignVar in the environment makes the test binary a foreign agent, which tells what is there.
+const foreignVar = "OPENMAS_TEST_FOREIGN"
+
+// tell is the main of a foreign agent, which tells a word.
+func tell(word string) (err error) {
+	tool := agent.NewTool("tell", "Tell a word.", func(context.Context, struct{}) (string, error) { return word, nil })
+	h, err := agent.NewHost(agent.Env{Name: "teller"}, agent.Capabilities{Tools: []agent.Tool{tool}})
+	if err == nil {
+		err = server.ServeStdio(context.Background(), h, os.Stdin, os.Stdout, server.Options{}, server.Identity{})
+	}
+	return err
+}
+
 func TestMain(m *testing.M) {
+	if word := os.Getenv(foreignVar); word != "" {
+		if err := tell(word); err != nil {
+			panic(err)
+		}
+		return
+	}
 	if os.Getenv(mainVar) != "" || os.Getenv(runtime.ChildVar) != "" {
 		os.Exit(cli.Main(cli.Program{Become: gobuild.Become,
 			Commands: []func(*cli.App) *cobra.Command{Command, scaffold.Command}}))

@@ -29,6 +29,7 @@ type dev struct {
 
 	cfg    atomic.Pointer[project.Config]  // that was read last without a mistake
 	latest atomic.Pointer[runtime.Program] // that was built last
+	newer  atomic.Bool                     // there may be a newer program soon: a build is under way
 	tasks  conc.WaitGroup
 	busy   chan struct{} // full: a key's work is under way
 	keys   chan byte
@@ -47,8 +48,10 @@ type dev struct {
 	system   *system                // nil: none runs
 	job      *job                   // what the system is doing; nil: nothing
 	again    bool                   // there is something new for it
+	waits    bool                   // the project file has failed, and is taken with the next program
 	restarts bool                   // it is to be started again when it has ended
 	hasKeys  bool
+	colors   bool
 }
 
 // pending is what has changed and was not taken yet.
@@ -104,13 +107,28 @@ const recentTraces = 64 << 20
 // showTime bounds a command that shows something, besides what runs.
 const showTime = 10 * time.Second
 
+// Colors of what a person should not overlook.
+const (
+	plain = ""
+	green = "\x1b[32m"
+	red   = "\x1b[31m"
+)
+
 // say writes a line for people.
-func (d *dev) say(format string, args ...any) {
+func (d *dev) say(format string, args ...any) { d.sayIn(plain, format, args...) }
+
+// sayIn is say with a color, where the terminal has some.
+func (d *dev) sayIn(color, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if cfg := d.cfg.Load(); cfg != nil {
 		text = cfg.Redact(text)
 	}
-	fmt.Fprintln(d.app.Err, "openmas: "+strings.TrimRight(text, "\n"))
+	text = "openmas: " + strings.TrimRight(text, "\n")
+	if d.colors && color != plain {
+		first, rest, _ := strings.Cut(text, "\n")
+		text = strings.TrimRight(color+first+"\x1b[0m\n"+rest, "\n")
+	}
+	fmt.Fprintln(d.app.Err, text)
 }
 
 // forget removes programs that nothing starts any more. What cannot be removed is by a later build.
@@ -124,9 +142,9 @@ func (d *dev) forget() {
 // goesOn says what a failure means for what runs.
 func (d *dev) goesOn(why string) {
 	if d.system != nil {
-		d.say("%s: what runs goes on as it is", why)
+		d.sayIn(red, "%s: what runs goes on as it is", why)
 	} else {
-		d.say("%s: waiting for a change", why)
+		d.sayIn(red, "%s: waiting for a change", why)
 	}
 }
 

@@ -40,8 +40,8 @@ func (d *dev) applyBuilt(ctx context.Context, since time.Time) {
 		d.tasks.Go(func() {
 			defer cancel(nil)
 			done, err := s.Reload(jobCtx, cfg)
-			wrong := d.explain(jobCtx, err)
-			d.post(func() { d.reloaded(ctx, since, program, done, err, wrong) })
+			f := d.explain(jobCtx, err)
+			d.post(func() { d.reloaded(ctx, since, program, done, f) })
 		})
 		return
 	}
@@ -63,8 +63,8 @@ func (d *dev) serve(ctx, jobCtx context.Context, s *system, cfg *project.Config)
 		s.Runtime = r
 		err = r.Run(jobCtx)
 	}
-	wrong := d.explain(jobCtx, err)
-	d.post(func() { d.ended(ctx, s, err, wrong) })
+	f := d.explain(jobCtx, err)
+	d.post(func() { d.ended(ctx, s, f) })
 }
 
 // program is what has the types of the agents now.
@@ -83,9 +83,15 @@ func (d *dev) started(ctx context.Context, s *system) {
 	}
 }
 
-// ended is called when a system has ended. err is why, if it was not told to; wrong: that was
-// shown.
-func (d *dev) ended(ctx context.Context, s *system, err error, wrong bool) {
+// A failure is why something was not done; nil: it was.
+type failure struct {
+	err   error
+	shown bool // as what is wrong in the project file
+	early bool // it is about the project file, and the program for that is being built
+}
+
+// ended is called when a system has ended. f is why, if it was not told to.
+func (d *dev) ended(ctx context.Context, s *system, f failure) {
 	up := s.up
 	d.system = nil
 	d.forget()
@@ -99,19 +105,20 @@ func (d *dev) ended(ctx context.Context, s *system, err error, wrong bool) {
 	case d.restarts, d.again && d.job == nil:
 		d.restarts = false
 		d.apply(ctx)
-	case err == nil && up: // openmas stop --all
+	case f.err == nil && up: // openmas stop --all
 		d.quit(errors.New("it was stopped"))
+	case d.early(ctx, f):
 	default:
-		if err != nil && !wrong {
-			d.say("%v", err)
+		if f.err != nil && !f.shown {
+			d.say("%v", f.err)
 		}
 		d.goesOn("the system does not run")
 	}
 }
 
 // reloaded is called when a reload has ended.
-func (d *dev) reloaded(ctx context.Context, since time.Time, program *runtime.Program, done runtime.Reloaded, err error,
-	wrong bool) {
+func (d *dev) reloaded(ctx context.Context, since time.Time, program *runtime.Program, done runtime.Reloaded,
+	f failure) {
 	d.job = nil
 	if d.system == nil || d.again {
 		d.apply(ctx)
@@ -132,23 +139,23 @@ func (d *dev) reloaded(ctx context.Context, since time.Time, program *runtime.Pr
 		}
 	}
 	if what := append(agents, settings...); len(what) > 0 {
-		d.say("live after %s: %s", seconds(time.Since(since)), strings.Join(what, ", "))
-	} else if err == nil {
+		d.sayIn(green, "live after %s: %s", seconds(time.Since(since)), strings.Join(what, ", "))
+	} else if f.err == nil {
 		d.say("nothing has changed for what runs")
 	}
 	switch {
-	case err == nil:
+	case f.err == nil:
 		if d.builds != nil && program != nil {
 			d.builds.Keep(program.Command[0])
 		}
 		return
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, d.early(ctx, f):
 		return
-	case !wrong:
-		d.say("%s", d.refusal(err))
+	case !f.shown:
+		d.say("%s", d.refusal(f.err))
 	}
 	if len(agents) > 0 {
-		d.say("the rest goes on as it was")
+		d.sayIn(red, "the rest goes on as it was")
 		return
 	}
 	d.goesOn("the change is not taken")
@@ -168,12 +175,31 @@ func (d *dev) refusal(err error) string {
 
 // explain shows what is wrong in the project file, if that is what err is about, as openmas
 // validate does, which the newest program is asked for.
-func (d *dev) explain(ctx context.Context, err error) (shown bool) {
+func (d *dev) explain(ctx context.Context, err error) failure {
+	f := failure{err: err}
 	var wrong *project.Error
 	if err == nil || ctx.Err() != nil || !errors.As(err, &wrong) {
+		return f
+	}
+	if f.early = d.newer.Load(); !f.early {
+		f.shown = d.validate(ctx, d.latest.Load(), errNotBuilt)
+	}
+	return f
+}
+
+// early has a project file wait for the program that is being built, if it has failed for now: both
+// may be parts of one change.
+func (d *dev) early(ctx context.Context, f failure) bool {
+	if !f.early {
 		return false
 	}
-	return d.validate(ctx, d.latest.Load(), errNotBuilt)
+	if d.building == nil { // it has ended meanwhile, and has not waited
+		d.apply(ctx)
+		return true
+	}
+	d.say("the project file waits for the program")
+	d.waits = true
+	return true
 }
 
 // errNotBuilt is why nothing is known of the types of the agents.
