@@ -52,8 +52,8 @@ func TestDevTypesComeAndGo(t *testing.T) {
 	}
 
 	// What is wrong in both is shown.
-	b.edit("demo/openmas.yaml", agents, agents+"  usher: {type: third}\n")
 	b.edit("demo/main.go", "func main()", "func mian()")
+	b.edit("demo/openmas.yaml", agents, agents+"  usher: {type: third}\n")
 	r.await("function main is undeclared")
 	r.await(`no type "third"`)
 	b.edit("demo/openmas.yaml", "  usher: {type: third}\n", "")
