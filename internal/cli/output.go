@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"text/tabwriter"
+	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -123,6 +125,40 @@ func OnTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// widthOf is how many characters a line of w has; 0: as many as one likes, since it is no terminal.
+func widthOf(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok || !OnTerminal(w) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 {
+		return maxCell
+	}
+	return width
+}
+
+// folded is a text in lines of at most width characters, broken between words; 0: in one line.
+func folded(s string, width int) string {
+	var b strings.Builder
+	at := 0
+	for n, word := range strings.Fields(s) {
+		size := utf8.RuneCountInString(word)
+		switch {
+		case n == 0:
+		case width > 0 && at+1+size > width:
+			b.WriteString("\n  ")
+			at = 2
+		default:
+			b.WriteString(" ")
+			at++
+		}
+		b.WriteString(word)
+		at += size
+	}
+	return b.String()
+}
+
 func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -142,4 +178,21 @@ func SurviveBrokenPipes() func() {
 	got := make(chan os.Signal, 1) // nobody reads it: that the signal is wanted is what changes writes
 	signal.Notify(got, syscall.SIGPIPE)
 	return func() { signal.Stop(got) }
+}
+
+// age is how long ago a moment was, shortly; empty where it is not known.
+func age(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	d := max(time.Since(at), 0)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
+	}
+	return fmt.Sprintf("%dd", d/(24*time.Hour))
 }

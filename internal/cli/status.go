@@ -44,7 +44,7 @@ output is no terminal.`,
 			if err != nil {
 				return err
 			}
-			return f.print(a.Out, s, func(w io.Writer) error { return showStatus(w, s) })
+			return f.print(a.Out, s, func(w io.Writer) error { return showStatus(w, s, widthOf(w)) })
 		},
 	}
 	t.project.Register(c)

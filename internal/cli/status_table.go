@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/openmas/openmas/internal/crashes"
 	"github.com/openmas/openmas/internal/logs"
@@ -96,13 +97,13 @@ func (r *agentRow) add(i runtime.InstanceStatus, from string, pid map[string]str
 	}
 }
 
-// reason is why an instance is not as it should be, or gets no calls; of the first one, also why
-// the last call failed, or what the agent waits for.
+// reason is why an instance is not as it should be, or gets no calls.
 func (r *agentRow) reason(n int) string {
-	why := cmp.Or(firstLine(r.places[n].Error), r.places[n].Unhealthy, r.broken(r.places[n].ID))
-	if n > 0 || why != "" {
-		return why
-	}
+	return cmp.Or(firstLine(r.places[n].Error), r.places[n].Unhealthy, r.broken(r.places[n].ID))
+}
+
+// common is what the agent waits for, or why the last call of it failed.
+func (r *agentRow) common() string {
 	if len(r.waitsFor) > 0 {
 		return "waits for " + strings.Join(r.waitsFor, ", ")
 	}
@@ -130,14 +131,14 @@ func (r *agentRow) broken(id string) string {
 	return strings.Join(all, "; ")
 }
 
-// reasons is the first reason of any instance.
+// reasons is the first reason of any instance, else what is common to them.
 func (r *agentRow) reasons() string {
 	for n := range r.places {
 		if why := r.reason(n); why != "" {
 			return why
 		}
 	}
-	return ""
+	return r.common()
 }
 
 func (r *agentRow) ready() (n int) {
@@ -176,50 +177,115 @@ func (r *agentRow) restarts() (n int64) {
 	return n
 }
 
-// showStatus shows the processes, and then the agents of all of them.
-func showStatus(w io.Writer, s systemStatus) error {
+// A statusLine is a line of the table.
+type statusLine struct {
+	name  string
+	cells []any
+	why   string
+}
+
+// lines are those of an agent: one for each instance, and where there are several one above them
+// with what the callers saw of the agent.
+func (r *agentRow) lines(several bool) []statusLine {
+	where := func(at string) (cells []any) {
+		if several {
+			cells = append(cells, at)
+		}
+		return cells
+	}
+	seen := []any{r.calls, r.failures, took(r.calls, r.p50), took(r.calls, r.p99)}
+	if len(r.places) == 1 {
+		i := r.places[0]
+		return []statusLine{{i.ID, append(append(where(i.where), i.State, age(i.StateSince), i.InFlight, i.Served,
+			i.Restarts), seen...), r.reasons()}}
+	}
+	all := statusLine{r.name, where(""), r.common()}
+	var inFlight int
+	var served int64
+	var below []statusLine
+	for n, i := range r.places {
+		inFlight, served = inFlight+i.InFlight, served+i.Served
+		below = append(below, statusLine{"  " + i.ID, append(where(i.where), i.State, age(i.StateSince), i.InFlight,
+			i.Served, i.Restarts, "", "", "", ""), r.reason(n)})
+	}
+	ready := fmt.Sprintf("%d of %d ready", r.ready(), len(r.places))
+	all.cells = append(append(all.cells, ready, age(r.since()), inFlight, served, r.restarts()), seen...)
+	return append([]statusLine{all}, below...)
+}
+
+// showStatus shows the processes, and then the agents of all of them, in lines of at most width
+// characters; 0: of any length. Errors for which the table has no room are below it.
+func showStatus(w io.Writer, s systemStatus, width int) error {
 	for _, p := range s.Processes {
-		fmt.Fprintln(w, logs.Visible(headline(p)))
+		fmt.Fprintln(w, folded(logs.Visible(headline(p)), width))
 	}
 	rows := s.rows()
 	if len(rows) == 0 {
 		return nil
 	}
-	out := newTable(w)
 	several := len(s.Processes) > 1
+	var lines []statusLine
+	for _, r := range rows {
+		lines = append(lines, r.lines(several)...)
+	}
 	head := []any{"INSTANCE"}
 	if several {
 		head = append(head, "PROCESS")
 	}
-	out.row(append(head, "STATE", "SINCE", "IN FLIGHT", "SERVED", "RESTARTS", "CALLS", "FAILED", "P50", "P99",
-		"LAST ERROR")...)
-	for _, r := range rows {
-		for n, i := range r.places {
-			row := []any{i.ID}
-			if several {
-				row = append(row, i.where)
-			}
-			row = append(row, i.State, age(i.StateSince), i.InFlight, i.Served, i.Restarts)
-			if n == 0 { // what callers saw of the agent is in the first
-				row = append(row, r.calls, r.failures, took(r.calls, r.p50), took(r.calls, r.p99))
-			} else {
-				row = append(row, "", "", "", "")
-			}
-			out.row(append(row, r.reason(n))...)
+	head = append(head, "STATE", "SINCE", "IN FLIGHT", "SERVED", "RESTARTS", "CALLS", "FAILED", "P50", "P99")
+	within := errorsFit(head, lines, width)
+	out := newTable(w)
+	if within {
+		head = append(head, "LAST ERROR")
+	}
+	out.row(head...)
+	for _, l := range lines {
+		row := append([]any{l.name}, l.cells...)
+		if within {
+			row = append(row, l.why)
 		}
+		out.row(row...)
 	}
 	if err := out.flush(); err != nil {
 		return err
 	}
+	for _, l := range lines {
+		if !within && l.why != "" {
+			fmt.Fprintln(w, cut(logs.Visible(strings.TrimSpace(l.name)+": "+l.why), width))
+		}
+	}
 	for _, r := range rows {
 		for _, i := range r.places {
 			if c := i.LastCrash; c != nil {
-				fmt.Fprintln(w, logs.Visible(fmt.Sprintf("crash of %s %s ago: %s, %s in flight; then %s", c.Instance,
-					age(c.At), crashed(*c), plural(c.InFlight, "call"), afterwards(*c))))
+				fmt.Fprintln(w, folded(logs.Visible(fmt.Sprintf("crash of %s %s ago: %s, %s in flight; then %s",
+					c.Instance, age(c.At), crashed(*c), plural(c.InFlight, "call"), afterwards(*c))), width))
 			}
 		}
 	}
 	return nil
+}
+
+// errorsFit reports whether the table has room for the errors in lines of that width.
+func errorsFit(head []any, lines []statusLine, width int) bool {
+	if width == 0 {
+		return true
+	}
+	widths := make([]int, len(head))
+	longest := len("LAST ERROR")
+	measure := func(cells []any) {
+		for n, c := range cells {
+			widths[n] = max(widths[n], utf8.RuneCountInString(logs.Visible(fmt.Sprint(c))))
+		}
+	}
+	measure(head)
+	for _, l := range lines {
+		measure(append([]any{l.name}, l.cells...))
+		longest = max(longest, utf8.RuneCountInString(logs.Visible(l.why)))
+	}
+	for _, n := range widths {
+		longest += n + 2
+	}
+	return longest <= width
 }
 
 // crashed says in a line how an instance has ended that should run on.
@@ -258,23 +324,6 @@ func headline(s runtime.Status) string {
 		parts = append(parts, "waits for "+s.WaitsFor)
 	}
 	return strings.Join(parts, ", ")
-}
-
-// age is how long ago a moment was, shortly; empty where it is not known.
-func age(at time.Time) string {
-	if at.IsZero() {
-		return ""
-	}
-	d := max(time.Since(at), 0)
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", d/time.Second)
-	case d < time.Hour:
-		return fmt.Sprintf("%dm", d/time.Minute)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
-	}
-	return fmt.Sprintf("%dd", d/(24*time.Hour))
 }
 
 // took is a duration in milliseconds as people write it; empty where nothing was called.

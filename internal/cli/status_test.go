@@ -28,17 +28,37 @@ func TestStatusOfSeveralProcesses(t *testing.T) {
 		{Project: "p", Process: "b", PID: 12, State: "ready", Started: started, Agents: []runtime.AgentStatus{there}},
 	}}
 	var out strings.Builder
-	if err := showStatus(&out, s); err != nil {
+	if err := showStatus(&out, s, 0); err != nil {
 		t.Fatal(err)
 	}
 	want := `p: ready, process 11, up 1m
 p: ready, process 12, up 1m
-INSTANCE  PROCESS    STATE       SINCE  IN FLIGHT  SERVED  RESTARTS  CALLS  FAILED  P50   P99   LAST ERROR
-far/0     12         restarting  1m     0          7       0         7      1       40ms  30ms  1m ago t: lost: no
-far/1     elsewhere  ready              0          0       0                                    
+INSTANCE  PROCESS    STATE         SINCE  IN FLIGHT  SERVED  RESTARTS  CALLS  FAILED  P50   P99   LAST ERROR
+far                  1 of 2 ready  1m     0          7       0         7      1       40ms  30ms  1m ago t: lost: no
+  far/0   12         restarting    1m     0          7       0                                    
+  far/1   elsewhere  ready                0          0       0                                    
 `
 	if out.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
+	}
+	// On a narrow terminal errors are below the table, and cut.
+	s.Processes[0].Agents[0].LastFailure.Message = strings.Repeat("no more of it ", 20)
+	s.Processes[1].Agents[0].Instances[0].LastCrash = &runtime.Crash{Instance: "far/0", At: started, NextAt: started,
+		Error: strings.Repeat("out of paper ", 20)}
+	out.Reset()
+	if err := showStatus(&out, s, 110); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(out.String()) {
+		if utf8.RuneCountInString(strings.TrimRight(line, " \n")) > 110 {
+			t.Errorf("too long: %s", line)
+		}
+	}
+	text := out.String()
+	words := strings.Join(strings.Fields(text), " ")
+	if strings.Contains(text, "LAST ERROR") || !strings.Contains(text, "\nfar: 1m ago t: lost: no more of it") ||
+		!strings.Contains(text, "…\n") || !strings.HasSuffix(words, "then restarted after 0s") {
+		t.Error(text)
 	}
 }
 

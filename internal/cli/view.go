@@ -68,6 +68,7 @@ func (v *view) draw(w io.Writer, width, height int) error {
 	}
 	if len(v.rows) > 0 {
 		lines = append(append(lines, clip(v.totals(), width), ""), v.table(width)...)
+		lines = append(lines, v.errors(width, height-2-len(lines))...)
 	}
 	const foot = "q quits"
 	if room := max(height-2, 1); len(lines) > room { // below it an empty line and the foot
@@ -87,6 +88,19 @@ func (v *view) draw(w io.Writer, width, height int) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// errors are the reasons that the table cuts, in at most room lines with an empty one before them.
+func (v *view) errors(width, room int) (lines []string) {
+	for _, r := range v.rows {
+		if why := r.reasons(); utf8.RuneCountInString(why) > reasonWidth && len(lines)+1 < room {
+			lines = append(lines, clip(logs.Visible(r.name+": "+why), width))
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return append([]string{""}, lines...)
 }
 
 // totals is a line about all agents, with the trend of their calls.

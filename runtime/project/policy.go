@@ -65,8 +65,8 @@ type Breaker struct {
 
 // Retry is exponential backoff with full jitter.
 type Retry struct {
-	// How often a call is made, the first attempt included. It is made again only if it did not run,
-	// or may run twice.
+	// How often a call is made, the first attempt included. It is made again only if it did not
+	// run, or may run twice.
 	Attempts int `yaml:"attempts" default:"3" min:"1" max:"100" off:"1"`
 	// Longest wait before the second attempt. The wait is random, up to this.
 	Initial time.Duration `yaml:"initial" default:"100ms"`

@@ -60,12 +60,12 @@ var codes = []code{
 
 // terms are what the words above mean, with the word by which they are found.
 var terms = []struct{ word, means string }{
-	{"did not run", "A call did not run if there is evidence for it: nothing was sent, or the callee refused it before " +
-		"it began."},
+	{"did not run", "A call did not run if there is evidence for it: nothing was sent, or the callee refused it " +
+		"before it began."},
 	{"repeatable", "A call is repeatable if its tool is declared with agent.ReadOnly() or agent.Idempotent(), or the " +
 		"project file says idempotent: true; prompts, resources and completions always are."},
-	{"a key", "A call has a key with agent.IdempotencyKey: its callee keeps the result, and gives it to each call with " +
-		"that key."},
+	{"a key", "A call has a key with agent.IdempotencyKey: its callee keeps the result, and gives it to each call " +
+		"with that key."},
 	{"if ", "There are 3 attempts, all within the deadline, and the waits between them are random: openmas explain " +
 		"retry has the keys."},
 }

@@ -227,8 +227,9 @@ var oneOfTool = regexp.MustCompile(`^agents\.NAME\.tools\.TOOL\.[^.]+(\.|$)`)
 
 func showKeys(w io.Writer, keys []project.KeyInfo) error {
 	if len(keys) > manyKeys {
-		keys = slices.DeleteFunc(slices.Clone(keys), func(k project.KeyInfo) bool { return oneOfTool.MatchString(k.Path) })
-		keys = append(keys, project.KeyInfo{Path: "agents.NAME.tools.TOOL", Meaning: "Those from timeout on, for one tool."})
+		ofTool := func(k project.KeyInfo) bool { return oneOfTool.MatchString(k.Path) }
+		keys = append(slices.DeleteFunc(slices.Clone(keys), ofTool),
+			project.KeyInfo{Path: "agents.NAME.tools.TOOL", Meaning: "Those from timeout on, for one tool."})
 	}
 	wide := 0
 	for _, k := range keys {
