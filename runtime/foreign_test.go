@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -264,5 +265,19 @@ func TestAForeignChildIsNotTrusted(t *testing.T) {
 	}
 	if got := s.agentStatus("work").Runner; got != runtime.StateRunning {
 		t.Errorf("the worker's Runner is %s, says a foreign program", got)
+	}
+}
+
+// A program that calls an agent which is not up yet, or not at all, hears that, and not that it
+// wants a tool that does not exist.
+func TestAForeignChildCallsWhatIsNotUp(t *testing.T) {
+	s := start(t, &project.Config{
+		Agents: map[string]project.Agent{"docs": stranger(t, "stdio", nil),
+			"late": stranger(t, "stdio", map[string]string{lateVar: filepath.Join(t.TempDir(), "never")})},
+		Start: project.Start{Wait: 100 * time.Millisecond}, Gateway: &project.Gateway{Listen: "127.0.0.1:0"},
+	}, nil)
+	_, err := agent.Ask[string](s.ctx, "docs.back", back{Agent: "late", Name: "docs.search", Args: note{Text: "x"}})
+	if err == nil || !strings.Contains(err.Error(), "agent late is starting") {
+		t.Error(err)
 	}
 }

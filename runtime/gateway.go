@@ -127,7 +127,10 @@ func overOf(t mcp.Transport) string { return "mcp-" + string(t) }
 // down says why an agent of which nobody knows yet what it offers takes no calls.
 func (r *Runtime) down(name string) error {
 	c := r.dir.Find(name)
-	if c == nil || c.Shown.Known() {
+	switch {
+	case c == nil && r.phase.Load() == "starting" && r.now.Load().agents[name] != nil:
+		return fmt.Errorf("agent %s has not started yet: the system is starting", name)
+	case c == nil || c.Shown.Known():
 		return nil
 	}
 	return r.mask(c.Shown.Down())

@@ -60,7 +60,7 @@ func (r *Runtime) openPrivate(ctx context.Context) error {
 	p.host.Limits, p.host.Identify = privateLimits(r.cfg.MCP), p.tokens.Identify
 	p.self = p.tokens.Issue(server.Identity{Identity: child.FromRuntime, Relays: true})
 	p.gateway, err = server.NewGateway(arriving{r.dir, p.charged(r.tel.Relay(r.dir))},
-		server.GatewayOptions{Options: p.host, Private: true})
+		server.GatewayOptions{Options: p.host, Private: true, Down: r.down})
 	if err != nil {
 		return errors.Join(fmt.Errorf("private listener: %w", err), ln.Close())
 	}
