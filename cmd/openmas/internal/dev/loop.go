@@ -89,7 +89,8 @@ func (d *dev) look(ctx context.Context) time.Duration {
 	project := d.watched.lookAtProject()
 	changed := project.changed(d.project)
 	d.project, d.pending.project = project, append(d.pending.project, changed...)
-	if !began.Before(d.next) || len(d.pending.sources) > 0 {
+	// What was saved together is taken together.
+	if !began.Before(d.next) || len(d.pending.sources)+len(d.pending.project) > 0 {
 		sources := d.watched.lookAtSources()
 		newSources := sources.changed(d.sources)
 		d.sources, d.pending.sources = sources, append(d.pending.sources, newSources...)
@@ -110,11 +111,11 @@ func (d *dev) look(ctx context.Context) time.Duration {
 	}
 	now := d.pending
 	d.pending = pending{}
-	if len(now.project) > 0 {
-		d.read(ctx)
-	}
 	if len(now.sources) > 0 && (d.building == nil || d.building.stopped) {
 		d.build(ctx, now.sources)
+	}
+	if len(now.project) > 0 {
+		d.read(ctx)
 	}
 	return poll
 }
