@@ -23,8 +23,11 @@ type Instance struct {
 }
 
 // New asks an agent for its capabilities and makes them callable as the agent of env. It starts
-// nothing.
+// nothing. An agent with a method that is meant to be called and never would be is an error.
 func New(a agent.Agent, env agent.Env) (*Instance, error) {
+	if err := neverCalled(a); err != nil {
+		return nil, err
+	}
 	caps, err := capabilities(a, env)
 	if err != nil {
 		return nil, err
