@@ -119,7 +119,8 @@ func Hinted(e *agent.Error, hint func(agent.Code) string) (*agent.Error, string)
 		return e, ""
 	}
 	meant := hint(e.Code)
-	if meant == "" || strings.HasSuffix(e.Message, meant) || strings.Contains(e.Message, "did you mean") {
+	if meant == "" || strings.HasSuffix(e.Message, meant) || strings.Contains(e.Message, "did you mean") ||
+		strings.Contains(e.Message, "; known: ") {
 		return e, ""
 	}
 	told, between := *e, "; "

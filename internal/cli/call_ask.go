@@ -134,7 +134,7 @@ func (q *asking) progress(n agent.ProgressNotice) {
 	if n.Total > 0 {
 		of = fmt.Sprintf("/%g", n.Total)
 	}
-	fmt.Fprintf(q.out, "%g%s %s\n", n.Progress, of, logs.Visible(n.Message))
+	fmt.Fprintln(q.out, strings.TrimRight(fmt.Sprintf("%g%s %s", n.Progress, of, logs.Visible(n.Message)), " "))
 }
 
 // elicit answers a question: by flags, else at the terminal.

@@ -151,4 +151,12 @@ func TestTyposInCalls(t *testing.T) {
 			t.Errorf("on the gateway, %s: %+v", name, r)
 		}
 	}
+	for name, want := range map[string]string{
+		"a.usr_get": `did you mean "a.user_get"?`, "none.x": `there is no agent "none"; known: a, greeter, openmas`,
+	} {
+		r := run(t, "", "call", name, "--project", path)
+		if r.code != exitFailed || !strings.Contains(r.err, want+"\n") {
+			t.Errorf("in the project that runs, %s: %+v", name, r)
+		}
+	}
 }

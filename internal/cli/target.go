@@ -232,11 +232,7 @@ func serverTarget(s *client.Session, caller agent.Caller, from agent.Identity) t
 			res, err := caller.Call(ctx, &c)
 			if err != nil {
 				err, _ = calls.Hinted(asSaid(err), func(code agent.Code) string {
-					info, asked := s.Info(), c
-					if _, listed := info.Tool(c.Name); !listed { // a system of openmas knows it by two names
-						asked.Name = strings.Replace(c.Name, ".", "_", 1)
-					}
-					return calls.Meant(code, &asked, info)
+					return calls.Meant(code, &c, asNamed(s.Info(), c.Name))
 				})
 			}
 			return res, err
@@ -255,6 +251,29 @@ func serverTarget(s *client.Session, caller agent.Caller, from agent.Identity) t
 			return d
 		},
 	}
+}
+
+// asNamed is what a server offers under names of the kind of name: a system of openmas knows a tool
+// as agent_tool, which it lists, and as agent.tool.
+func asNamed(info agent.Info, name string) agent.Info {
+	of, _, dotted := agent.SplitName(name)
+	if _, listed := info.Tool(name); listed || !dotted {
+		return info
+	}
+	rename := func(s string) string {
+		if own, ok := strings.CutPrefix(s, of+"_"); ok {
+			return of + "." + own
+		}
+		return s
+	}
+	info.Tools, info.Prompts = slices.Clone(info.Tools), slices.Clone(info.Prompts)
+	for n := range info.Tools {
+		info.Tools[n].Name = rename(info.Tools[n].Name)
+	}
+	for n := range info.Prompts {
+		info.Prompts[n].Name = rename(info.Prompts[n].Name)
+	}
+	return info
 }
 
 // asSaid is an error as the server says it. A system of openmas writes a code before the text. No

@@ -51,6 +51,9 @@ func (s *Session) failure(ctx context.Context, c *agent.Call, n *note, err error
 		if none := exhausted(err, false); none != "" {
 			return agent.Refusedf(agent.CodeResourceExhausted, "%s: not sent: %w: %s", c.Target(), err, none)
 		}
+		if strings.HasPrefix(err.Error(), "not sent: ") { // a *wire.NotSentError
+			return agent.Refusedf(agent.CodeUnavailable, "%s: %w", c.Target(), err)
+		}
 		return agent.Refusedf(agent.CodeUnavailable, "%s: not sent: %w", c.Target(), err)
 	}
 	return agent.Errorf(agent.CodeOutcomeUnknown, "%s: sent, but there was no answer: %w", c.Target(), err)

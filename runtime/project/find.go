@@ -34,7 +34,7 @@ func Find(dir string) (string, error) {
 	}
 	return "", &Error{
 		Message: "no project file: neither " + strings.Join(projectFiles, " nor ") + " is in " + dir,
-		Hint:    "name the project file, or go to its folder",
+		Hint:    "name the project file, or go to its folder; openmas init demo makes a project",
 	}
 }
 

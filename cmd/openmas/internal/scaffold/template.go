@@ -22,7 +22,7 @@ var templates = []template{
 		about: "Two agents: the host asks the greeter, which is a process of its own."},
 	{name: "pipeline", call: `editor.report text="a bee and another bee"`, base: alpine,
 		about: "Three agents: the editor sends a text through the splitter and the counter, which is two processes."},
-	{name: "polyglot", call: "analyst.report numbers=[1,2,6]", base: python, extra: []string{"stats.py"},
+	{name: "polyglot", call: "analyst.report 'numbers=[1,2,6]'", base: python, extra: []string{"stats.py"},
 		about: "Two agents: the analyst, in Go, asks stats, in Python. It needs `python3` and nothing else."},
 	{name: "llm", call: `assistant.ask question="Add up my receipts, note the sum, and delete them."`, base: alpine,
 		about: "An assistant that a model drives, with the tools of the other agents: `loop.go` is the heart of it. " +
