@@ -142,11 +142,29 @@ func (d *Driver) Durable(ctx context.Context, o DurableOptions) (*Durable, error
 func (v *Durable) makeStreams(ctx context.Context) error {
 	for _, c := range v.streams {
 		if err := v.stream(ctx, c); err != nil {
-			return fmt.Errorf("durable events: make the stream %s: %w", c.Name, v.d.o.redact(err))
+			err = fmt.Errorf("durable events: make the stream %s: %w", c.Name, v.d.o.redact(err))
+			return v.noRoom(err)
 		}
 	}
 	return nil
 }
+
+// noRoom says what to do where the broker has no room for a stream: it reserves the whole of it.
+func (v *Durable) noRoom(err error) error {
+	var api *jetstream.APIError
+	if !errors.As(err, &api) || api.ErrorCode != noStorage {
+		return err
+	}
+	room := "free some of its disk, or raise max_file_store of its JetStream"
+	if v.d.embedded != nil {
+		room = "free some of the disk of " + v.d.embedded.dir + ", or have the key state name a folder on another one"
+	}
+	return fmt.Errorf("%w: the broker reserves %.3g GiB for events and as much for dead letters, of three quarters "+
+		"of what is free when it starts: %s", err, float64(v.o.MaxBytes)/(1<<30), room)
+}
+
+// noStorage is JetStream's code for a disk that is too small for what is reserved.
+const noStorage = 10047
 
 // stream makes a stream, or changes one that is not as wanted. A cluster that has just started
 // needs a while until it can.

@@ -14,6 +14,23 @@ import (
 )
 
 // A stream is changed where a process wants another, and is left alone by all that want the same.
+// Where the disk has no room for the streams, the error says what changes that.
+func TestNoRoomForStreams(t *testing.T) {
+	for name, tt := range map[string]struct {
+		o    Options
+		want string
+	}{
+		"embedded": {Options{Project: "test", StateDir: t.TempDir()}, "have the key state name a folder"},
+		"external": {testBroker(t).options(), "raise max_file_store of its JetStream"},
+	} {
+		_, err := open(t, tt.o).Durable(t.Context(), DurableOptions{MaxBytes: 1 << 55})
+		if err == nil || !strings.Contains(err.Error(), tt.want) ||
+			!strings.Contains(err.Error(), "insufficient storage") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestStreamsAreMadeOnce(t *testing.T) {
 	so := &server.Options{Host: "127.0.0.1", Port: -1, NoSigs: true, JetStream: true, StoreDir: t.TempDir(),
 		DisableJetStreamBanner: true}

@@ -115,7 +115,9 @@ func (s *shower) cells(n *Span, callee *Node, first string) [4]string {
 	if callee == nil {
 		switch n.Kind {
 		case Client:
-			name += " (caller only)"
+			if isCall(n) {
+				name += " (caller only)"
+			}
 		case Server, Internal:
 			if service := n.Service(); service != "" && !strings.HasPrefix(name, service+".") {
 				name = service + ": " + name
@@ -126,8 +128,31 @@ func (s *shower) cells(n *Span, callee *Node, first string) [4]string {
 		Duration(n.Took()), s.bar(n)}
 }
 
+// isCall reports whether a span is of a call of an agent, which has a span of its callee too: not
+// that of a model, a database or whatever else an agent is a client of.
+func isCall(n *Span) bool {
+	return n.Text("openmas.communicator") != "" || n.Text("openmas.call.id") != "" || n.Text("mcp.method.name") != ""
+}
+
+// model is what is to be known of a request to a model: which one, and its tokens.
+func model(n *Span) (out []string) {
+	name := n.Text("gen_ai.request.model")
+	if name == "" {
+		return nil
+	}
+	if !strings.Contains(n.Name, name) {
+		out = append(out, name)
+	}
+	in, answer := n.Text("gen_ai.usage.input_tokens"), n.Text("gen_ai.usage.output_tokens")
+	if in != "" && answer != "" {
+		out = append(out, fmt.Sprintf("%s→%s tokens", in, answer))
+	}
+	return out
+}
+
 // details are what is to be known of a call besides its name and its time.
 func details(n *Span, callee *Node) (out []string) {
+	out = model(n)
 	if over := n.Text("openmas.communicator"); over != "" {
 		if callee != nil { // a child process calls by way of its parent
 			if then := callee.Text("openmas.communicator"); then != "" && then != over {

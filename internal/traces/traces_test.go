@@ -124,6 +124,22 @@ func TestOTLP(t *testing.T) {
 	}
 }
 
+// A span of a client that calls no agent has no callee here: it is shown as what it is.
+func TestAModelIsNoCallee(t *testing.T) {
+	chat := spanOf("02", "01", "desk", "chat scripted", Client, 5, 20, "gen_ai.operation.name", "chat",
+		"gen_ai.request.model", "scripted", "gen_ai.usage.input_tokens", int64(12), "gen_ai.usage.output_tokens",
+		int64(30))
+	query := spanOf("03", "01", "desk", "SELECT", Client, 20, 30, "db.system.name", "sqlite")
+	var b bytes.Buffer
+	if err := Show(&b, &Group([]Span{spanOf("01", "", "desk", "think", Internal, 0, 40), chat, query})[0]); err != nil {
+		t.Fatal(err)
+	}
+	if text := b.String(); strings.Contains(text, "caller only") || !strings.Contains(text, "12→30 tokens") ||
+		!strings.Contains(text, "├ chat scripted ") {
+		t.Error(text)
+	}
+}
+
 // What strangers send goes in no circle, steers no terminal and has bounds.
 func TestStrangeTraces(t *testing.T) {
 	a := spanOf("a", "b", "x\x1b[2J", "tools/call x.\x1b[31mred", Client, 0, 1)
