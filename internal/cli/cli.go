@@ -82,10 +82,7 @@ func (a *App) exit(err error) int {
 	text := strings.TrimRight(err.Error(), "\n")
 	lines := client.LastLines(err)
 	if n := len(lines); n > 0 && (a.stack == nil || !strings.HasSuffix(a.stack(), lines[n-1])) {
-		text += "\nthe program's last lines:"
-		for _, line := range lines {
-			text += "\n    " + logs.Brief(line)
-		}
+		text = WithLastLines(text, err)
 	}
 	if a.cfg != nil {
 		text = a.cfg.Redact(text)
@@ -96,6 +93,18 @@ func (a *App) exit(err error) int {
 	}
 	fmt.Fprintf(a.Err, "openmas: %s\n", visibleLines(text))
 	return code
+}
+
+// WithLastLines is text, and below it what the program that err is about wrote last, if it is about
+// one that has ended.
+func WithLastLines(text string, err error) string {
+	for n, line := range client.LastLines(err) {
+		if n == 0 {
+			text += "\nthe program's last lines:"
+		}
+		text += "\n    " + logs.Brief(line)
+	}
+	return text
 }
 
 func (a *App) versionCommand() *cobra.Command {

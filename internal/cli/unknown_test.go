@@ -19,7 +19,7 @@ func TestUnknownCommands(t *testing.T) {
 		"down":                       "openmas stop --all, or Ctrl-C where it runs, stops a project in order",
 		"check x.yaml":               `did you mean "openmas validate"?`,
 		"ls":                         `did you mean "openmas list"?`,
-		"dev":                        `did you mean "openmas run"?`,
+		"dev":                        `"dev" for "openmas"; the openmas command has it, and this program is another one`,
 		"inspect":                    `did you mean "openmas list"?`,
 		"chat":                       `did you mean "openmas call"?`,
 		"dead":                       `did you mean "openmas events dead"?`,

@@ -105,7 +105,8 @@ func TestDevBadPrograms(t *testing.T) {
 	b.edit("demo/main.go", "type Host struct{}", "type Host struct{}\n\n"+
 		"func (h *Host) Start(context.Context, agent.Env) error { return errors.New(\"no key\") }")
 	b.edit("demo/main.go", `"context"`, "\"context\"\n\t\"errors\"")
-	if said := r.await("the rest goes on as it was"); !strings.Contains(said, "no key") {
+	if said := r.await("the rest goes on as it was"); !strings.Contains(said, "the program's last lines:") ||
+		!strings.Contains(said, "no key") {
 		t.Errorf("of one that does not start: %s", said)
 	}
 	answers("Bob.")

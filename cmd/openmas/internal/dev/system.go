@@ -110,7 +110,7 @@ func (d *dev) ended(ctx context.Context, s *system, f failure) {
 	case d.early(ctx, f):
 	default:
 		if f.err != nil && !f.shown {
-			d.say("%v", f.err)
+			d.say("%s", cli.WithLastLines(f.err.Error(), f.err))
 		}
 		d.goesOn("the system does not run")
 	}
@@ -170,7 +170,7 @@ func (d *dev) refusal(err error) string {
 	if d.hasKeys && errors.Is(err, runtime.ErrFixed) {
 		text = strings.Replace(text, runtime.ErrFixed.Error(), "r restarts it with them", 1)
 	}
-	return strings.TrimPrefix(text, "reload: ")
+	return cli.WithLastLines(strings.TrimPrefix(text, "reload: "), err)
 }
 
 // explain shows what is wrong in the project file, if that is what err is about, as openmas
