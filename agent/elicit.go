@@ -11,6 +11,8 @@ import (
 type ElicitRequest struct {
 	Message         string          `json:"message"`
 	RequestedSchema json.RawMessage `json:"requestedSchema"`
+	// URL is a page that the user is to visit, in place of filling in a form.
+	URL string `json:"url,omitempty"`
 }
 
 // What a user does with an [ElicitRequest].

@@ -139,6 +139,9 @@ func (q *asking) progress(n agent.ProgressNotice) {
 
 // elicit answers a question: by flags, else at the terminal.
 func (q *asking) elicit(ctx context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
+	if r.URL != "" { // neither a flag nor a form agrees to that
+		return q.decline(r, "it wants "+r.URL+" to be visited, which openmas call does not do")
+	}
 	fields := form.Fields(r.RequestedSchema)
 	filled, err := q.answers.Fill(fields)
 	switch {
