@@ -57,6 +57,7 @@ func (c *docChecker) check(t *testing.T, name, text string) []error {
 		}
 	}
 	c.folder = "."
+	defer c.remove(t, inited) // another document may make one of that name
 	defer c.stopAll()
 	for _, b := range blocks {
 		switch {
@@ -83,6 +84,19 @@ func (c *docChecker) check(t *testing.T, name, text string) []error {
 			"runs them", name, strings.Join(c.missingSDKs(blocks), " and "))
 	}
 	return errs
+}
+
+// remove removes folders that a document has made.
+func (c *docChecker) remove(t *testing.T, folders map[string]bool) {
+	t.Helper()
+	for name := range folders {
+		if name == "." || !filepath.IsLocal(name) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(c.repo, name)); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // initFolders are the folders that the document's commands make with openmas init.
