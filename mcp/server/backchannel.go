@@ -34,7 +34,7 @@ type backChannel struct {
 	notices calls.Notices
 }
 
-func newBackChannel(ctx context.Context, ss *sdk.ServerSession, c *session, r request) *backChannel {
+func newBackChannel(ctx context.Context, ss *sdk.ServerSession, c *session, r *request) *backChannel {
 	b := &backChannel{ctx: ctx, ss: ss, c: c, id: r.meta.ID, token: r.meta.Progress, round: r.round}
 	b.notices.Limit, b.notices.To = noticeQueue, b
 	return b

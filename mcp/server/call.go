@@ -22,7 +22,7 @@ import (
 // all. The error is an *unknownError, a *stateError, a [*held.CapabilityError] or an *agent.Error.
 //
 // back may be nil. It must be of use until serveCall has returned.
-func (e *endpoint) serveCall(ctx context.Context, c *session, r request, back agent.BackChannel) (res *agent.Result,
+func (e *endpoint) serveCall(ctx context.Context, c *session, r *request, back agent.BackChannel) (res *agent.Result,
 	err error) {
 	args, err := c.takeArguments(r)
 	if err == nil {
@@ -60,7 +60,7 @@ func (e *endpoint) serveCall(ctx context.Context, c *session, r request, back ag
 
 // refused reports a stranger's request that becomes no call, and returns its error. Our own
 // processes report what their calls end with.
-func (e *endpoint) refused(ctx context.Context, c *session, r request, err error) error {
+func (e *endpoint) refused(ctx context.Context, c *session, r *request, err error) error {
 	if e.o.OnRefused == nil || c.identity.Trusted {
 		return err
 	}
@@ -85,7 +85,7 @@ func (e *endpoint) refused(ctx context.Context, c *session, r request, err error
 
 // takeArguments takes what the arguments of a call need of the memory of its session, or refuses
 // it: nothing is left. Over streamable HTTP the body that they are in has been counted.
-func (c *session) takeArguments(r request) (held int, err error) {
+func (c *session) takeArguments(r *request) (held int, err error) {
 	n := len(r.input)
 	if c.transport == mcp.Streamable {
 		if n >= budget.Small {
@@ -129,7 +129,7 @@ func shuttingDown() *agent.Error {
 }
 
 // newCall finds out whom r is for and on whose behalf.
-func (e *endpoint) newCall(c *session, r request) (*agent.Call, error) {
+func (e *endpoint) newCall(c *session, r *request) (*agent.Call, error) {
 	call := &agent.Call{ID: r.meta.ID, Op: r.op, Input: r.input, Attempt: r.meta.Attempt,
 		Inputs: r.meta.Inputs, State: r.meta.State}
 	c.identity.fill(call, r.meta)
@@ -164,7 +164,7 @@ func (e *endpoint) newCall(c *session, r request) (*agent.Call, error) {
 // client count for its session only, and not at all where each request is a session of its own. In
 // protocol 2026-07-28, where a tool cannot ask during a call, a key stands for the call with the
 // answers that it has so far: with each more, the tool runs anew.
-func (c *session) keyOf(r request) string {
+func (c *session) keyOf(r *request) string {
 	key, scope := r.meta.Key, ""
 	if key == "" || len(key) > agent.MaxKey { // one that is too long is refused by the callee
 		return key
@@ -223,7 +223,7 @@ func (e *endpoint) rounds(ctx context.Context, call *agent.Call, back agent.Back
 }
 
 // described is ctx with what the call of r came with, if a span says it.
-func (e *endpoint) described(ctx context.Context, c *session, r request) context.Context {
+func (e *endpoint) described(ctx context.Context, c *session, r *request) context.Context {
 	if e.o.Describe == nil || !e.o.Describe(r.meta.Trace) {
 		return ctx
 	}
@@ -231,7 +231,7 @@ func (e *endpoint) described(ctx context.Context, c *session, r request) context
 }
 
 // describe tells what r came with.
-func (c *session) describe(r request) *calls.Request {
+func (c *session) describe(r *request) *calls.Request {
 	out := &calls.Request{ID: r.id, Peer: c.client, Network: "tcp"}
 	if c.transport == mcp.Stdio {
 		out.Network = "pipe"

@@ -386,7 +386,7 @@ func TestEnoughNoticesForASlowClientAreDropped(t *testing.T) {
 		ep := &endpoint{o: Options{Logger: fixture.Quiet}}
 		reads, got := make(chan struct{}), 0
 		b := newBackChannel(t.Context(), nil, newSession(t.Context(), ep, mcp.Streamable, Identity{}, nil),
-			request{meta: codec.CallMeta{Progress: "x"}, round: &round{send: func(context.Context, []byte) error {
+			&request{meta: codec.CallMeta{Progress: "x"}, round: &round{send: func(context.Context, []byte) error {
 				<-reads
 				got++
 				return nil

@@ -26,7 +26,7 @@ func TestTheEndOfASessionEndsItsCalls(t *testing.T) {
 				Tools: []agent.ToolInfo{{Name: "wait", InputSchema: json.RawMessage(`{"type":"object"}`)}}}
 			ep := soleEndpoint(Options{}.withDefaults(), info, s, new(calls.Gate), nil)
 			c := newSession(t.Context(), ep, mcp.Streamable, Identity{}, nil)
-			r := request{op: agent.OpTool, name: "wait"}
+			r := &request{op: agent.OpTool, name: "wait"}
 			r.meta.Timeout = timeout
 			go func() {
 				_, err := ep.serveCall(context.WithoutCancel(t.Context()), c, r, nil)

@@ -61,6 +61,7 @@ func (c *session) hookFast(conn wire.Conn, running *calls.Gate) {
 			return false // the session has ended: the SDK knows what to say
 		}
 		go func() { // running is waited for
+			calls.GrowStack()
 			defer running.Leave()
 			defer conn.Release()
 			buf := answerBufs.Get().(*[]byte)
@@ -158,7 +159,7 @@ func (x *fastCall) answer(dst []byte) (msg []byte) {
 	}()
 	ss, _ := x.parts()
 	s := x.format()
-	res, err := x.ep.serveRequest(x.ctx, ss, x.session, x.req)
+	res, err := x.ep.serveRequest(x.ctx, ss, x.session, &x.req)
 	if err == nil {
 		if x.held, err = x.ep.room(x.session, res); x.held > 64<<10 {
 			dst = slices.Grow(dst, x.held+1024)
@@ -173,7 +174,7 @@ func (x *fastCall) answer(dst []byte) (msg []byte) {
 
 // tooMany refuses a call of a session with too many requests that are not answered.
 func (x *fastCall) tooMany() []byte {
-	err := x.ep.refused(x.session.ctx, x.session, x.req, agent.Refusedf(agent.CodeResourceExhausted,
+	err := x.ep.refused(x.session.ctx, x.session, &x.req, agent.Refusedf(agent.CodeResourceExhausted,
 		"%d requests of this session have no answer yet, or their answers were not read (mcp.max_session_calls)",
 		x.ep.o.Limits.unanswered()))
 	dst := append(append([]byte(`{"jsonrpc":"2.0","id":`), x.id...), `,"result":`...)

@@ -213,11 +213,11 @@ func (e *endpoint) serve(ctx context.Context, ss *sdk.ServerSession, op agent.Op
 			return nil, codec.ResultFormat{}, agent.Refusedf(agent.CodeInvalidArgument, "%w", err)
 		}
 		r.round = &round{caps: caps, answers: answers, state: more.state}
-		res, err := e.serveHeld(ctx, ss, c, r)
+		res, err := e.serveHeld(ctx, ss, c, &r)
 		return res, codec.ResultFormat{Version: codec.Version20260728, Trusted: c.identity.Trusted}, err
 	}
 	version, _ := c.protocol()
-	res, err := e.serveHeld(ctx, ss, c, r)
+	res, err := e.serveHeld(ctx, ss, c, &r)
 	return res, codec.ResultFormat{Version: version, Trusted: c.identity.Trusted}, err
 }
 
@@ -233,7 +233,8 @@ type heldResultKey struct{}
 func (h *heldResult) hand() { h.of.Hand(h.bytes) }
 
 // serveHeld makes the call, and has its result count in the memory of its session.
-func (e *endpoint) serveHeld(ctx context.Context, ss *sdk.ServerSession, c *session, r request) (*agent.Result, error) {
+func (e *endpoint) serveHeld(ctx context.Context, ss *sdk.ServerSession, c *session, r *request) (*agent.Result,
+	error) {
 	res, err := e.serveRequest(ctx, ss, c, r)
 	if err != nil {
 		return nil, err

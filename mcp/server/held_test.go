@@ -64,7 +64,7 @@ func (f *form) call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
 func (f *form) request(ctx context.Context, tool string, p *agent.Pending, answer string) (*agent.Result, error) {
 	c := newSession(ctx, f.ep, mcp.Streamable, Identity{}, nil)
 	defer c.cancel()
-	r := request{op: agent.OpTool, name: tool, round: &round{caps: &sdk.ClientCapabilities{
+	r := &request{op: agent.OpTool, name: tool, round: &round{caps: &sdk.ClientCapabilities{
 		Elicitation: &sdk.ElicitationCapabilities{}}}}
 	r.meta.Timeout = 10 * time.Second
 	if p != nil {

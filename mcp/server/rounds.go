@@ -27,7 +27,7 @@ import (
 // at once. They are in the state that the client carries from one round to the next, signed.
 
 // serveRounds is serveCall for a client that is asked by results.
-func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notices *backChannel) (*agent.Result,
+func (e *endpoint) serveRounds(ctx context.Context, c *session, r *request, notices *backChannel) (*agent.Result,
 	error) {
 	now, err := e.readRound(c, r)
 	if err != nil {
@@ -70,7 +70,7 @@ func (e *endpoint) serveRounds(ctx context.Context, c *session, r request, notic
 }
 
 // readRound reads what the client carried, with its answers in it.
-func (e *endpoint) readRound(c *session, r request) (now requeststate.State, err error) {
+func (e *endpoint) readRound(c *session, r *request) (now requeststate.State, err error) {
 	now = requeststate.State{Bound: e.boundTo(c.identity, r), Inputs: r.round.answers}
 	if r.round.state != "" {
 		now, err = e.o.Process.sealer.Open(r.round.state, now.Bound)
@@ -102,7 +102,7 @@ func (e *endpoint) readRound(c *session, r request) (now requeststate.State, err
 }
 
 // gone is the outcome of a call that waited, is there no more and must not run again.
-func (e *endpoint) gone(state requeststate.State, r request) error {
+func (e *endpoint) gone(state requeststate.State, r *request) error {
 	why := fmt.Sprintf("its question was open for more than %s, or it has ended and made room for others", held.Life)
 	if mine := e.o.Process.sealer.Process(); state.Process != mine {
 		why = fmt.Sprintf("it ran in process %s, which has ended or is not this one, %s", state.Process, mine)
@@ -113,7 +113,7 @@ func (e *endpoint) gone(state requeststate.State, r request) error {
 
 // repeatable reports whether a call may run again from its start: reading may, and a tool that says
 // so.
-func (e *endpoint) repeatable(c *session, r request) bool {
+func (e *endpoint) repeatable(c *session, r *request) bool {
 	if r.op != agent.OpTool {
 		return true
 	}
@@ -134,7 +134,7 @@ func nameOf(answers map[string]json.RawMessage) string {
 }
 
 // boundTo is the call that a state belongs to: nobody else's, and no other.
-func (e *endpoint) boundTo(id Identity, r request) []byte {
+func (e *endpoint) boundTo(id Identity, r *request) []byte {
 	sum := sha256.New()
 	for _, part := range []string{e.agent, id.Agent, id.User, strconv.FormatBool(id.Trusted), string(r.op), r.name,
 		string(r.input)} {
@@ -144,7 +144,7 @@ func (e *endpoint) boundTo(id Identity, r request) []byte {
 }
 
 // serveRequest is serveCall with a back-channel through the client's session.
-func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *session, r request) (*agent.Result,
+func (e *endpoint) serveRequest(ctx context.Context, ss *sdk.ServerSession, c *session, r *request) (*agent.Result,
 	error) {
 	back := newBackChannel(ctx, ss, c, r)
 	defer back.close()

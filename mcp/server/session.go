@@ -119,7 +119,7 @@ func (c *session) awaitAnswers(ctx context.Context) {
 }
 
 // bind has a request end with the session's calls, unless it does so already.
-func (c *session) bind(ctx context.Context, r request) (context.Context, func()) {
+func (c *session) bind(ctx context.Context, r *request) (context.Context, func()) {
 	if r.bound || c.running == nil {
 		return ctx, func() {}
 	}

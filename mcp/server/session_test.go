@@ -59,8 +59,8 @@ func TestASessionThatHasEndedBeginsNoCall(t *testing.T) {
 func TestWhatAStateIsBoundTo(t *testing.T) {
 	id := Identity{Identity: agent.Identity{Agent: "a", User: "u"}}
 	r := request{op: agent.OpTool, name: "n", input: []byte("i")}
-	same := (&endpoint{}).boundTo(id, r)
-	if !bytes.Equal(same, (&endpoint{}).boundTo(id, r)) {
+	same := (&endpoint{}).boundTo(id, &r)
+	if !bytes.Equal(same, (&endpoint{}).boundTo(id, &r)) {
 		t.Error("the same call has another state")
 	}
 	for name, change := range map[string]func(*Identity, *request){
@@ -75,7 +75,7 @@ func TestWhatAStateIsBoundTo(t *testing.T) {
 		},
 	} {
 		id, r := id, r
-		if change(&id, &r); bytes.Equal(same, (&endpoint{}).boundTo(id, r)) {
+		if change(&id, &r); bytes.Equal(same, (&endpoint{}).boundTo(id, &r)) {
 			t.Errorf("%s: another call has the same state", name)
 		}
 	}
