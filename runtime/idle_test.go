@@ -119,27 +119,19 @@ func TestIdleStopUnderLoad(t *testing.T) {
 			far.Replicas = replicas
 			cfg.Agents["far"] = far
 			s := start(t, cfg, nil)
-			b := &book{t: t, file: filepath.Join(t.TempDir(), "book")}
-			ctx, end := context.WithCancel(s.ctx)
-			b.end = end
-			defer end()
+			b := testkit.NewLoad(t, filepath.Join(t.TempDir(), "book"))
 			for n := range 3 {
-				b.ended.Go(func() {
-					for ctx.Err() == nil {
-						k := int(b.calls.Add(1))
-						if _, err := agent.Ask[string](context.WithoutCancel(ctx), "far.book",
-							note{Text: b.file, N: k}); err != nil {
-							t.Errorf("call %d: %v", k, err)
-						}
-						pause := time.NewTimer(time.Duration(k*(n+1)%9) * time.Millisecond)
-						<-pause.C
-					}
+				b.Caller(func(k int) error {
+					_, err := agent.Ask[string](context.WithoutCancel(s.ctx), "far.book", note{Text: b.Ledger, N: k})
+					pause := time.NewTimer(time.Duration(k*(n+1)%9) * time.Millisecond)
+					<-pause.C
+					return err
 				})
 			}
 			testkit.Eventually(t, "it was parked a few times", func() bool {
-				return strings.Count(s.log.String(), "an agent is parked") >= 8 && b.calls.Load() > 40
+				return strings.Count(s.log.String(), "an agent is parked") >= 8 && b.Calls() > 40
 			})
-			b.audit()
+			b.Audit()
 			if strings.Contains(s.log.String(), "runs again") {
 				t.Error(s.log)
 			}

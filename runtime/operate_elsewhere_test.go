@@ -33,7 +33,7 @@ func TestStopInOneOfTwoProcesses(t *testing.T) {
 			a, b := part(t, dir, cfg, "near", "far").ready(), part(t, dir, cfg, "far").ready()
 			c := part(t, dir, cfg).ready() // only calls
 			all := map[string]*system{"a": a, "b": b, "c": c}
-			books := map[string]*book{}
+			books := map[string]*testkit.Load{}
 			for name, s := range all {
 				testkit.Eventually(t, name+" sees both", func() bool {
 					return len(s.agentStatus("far").Instances) == 2
@@ -46,9 +46,9 @@ func TestStopInOneOfTwoProcesses(t *testing.T) {
 			goOn := func(why string, serving ...*system) {
 				t.Helper()
 				for name, b := range books {
-					before := b.calls.Load()
+					before := b.Calls()
 					testkit.Eventually(t, "calls of "+name+" go on "+why, func() bool {
-						return b.calls.Load() > before+8
+						return b.Calls() > before+8
 					})
 				}
 				for _, s := range serving {
@@ -75,7 +75,7 @@ func TestStopInOneOfTwoProcesses(t *testing.T) {
 			}
 			goOn("while both run", a, b)
 			for name, b := range books {
-				b.audit("from " + name)
+				b.Audit("from " + name)
 			}
 		})
 	}

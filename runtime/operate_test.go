@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,75 +16,20 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-// book is the load of a test: calls that must not be executed twice, each of which notes itself in
-// a file.
-type book struct {
-	t      *testing.T
-	file   string
-	end    context.CancelFunc
-	ended  sync.WaitGroup
-	calls  atomic.Int64
-	failed atomic.Int64
-}
-
-// load makes calls of an agent, eight at a time, until audit.
-func load(s *system, name string) *book {
+// load makes calls of an agent, eight at a time, each of which notes itself in a file.
+func load(s *system, name string) *testkit.Load {
 	return loadBy(s, 8, func(ctx context.Context, in note) error {
 		_, err := agent.Ask[string](ctx, name+".book", in)
 		return err
 	})
 }
 
-func loadBy(s *system, callers int, call func(context.Context, note) error) *book {
-	b := &book{t: s.t, file: filepath.Join(s.t.TempDir(), "book")}
-	ctx, end := context.WithCancel(s.ctx)
-	b.end = end
-	s.t.Cleanup(func() {
-		end()
-		b.ended.Wait()
-	})
+func loadBy(s *system, callers int, call func(context.Context, note) error) *testkit.Load {
+	l := testkit.NewLoad(s.t, filepath.Join(s.t.TempDir(), "book"))
 	for range callers {
-		b.ended.Go(func() {
-			for ctx.Err() == nil {
-				n := int(b.calls.Add(1))
-				if err := call(context.WithoutCancel(ctx), note{Text: b.file, N: n}); err != nil {
-					b.failed.Add(1)
-					s.t.Errorf("call %d: %v", n, err)
-				}
-			}
-		})
+		l.Caller(func(n int) error { return call(context.WithoutCancel(s.ctx), note{Text: l.Ledger, N: n}) })
 	}
-	return b
-}
-
-// audit ends the load, and fails unless each call was executed once.
-func (b *book) audit(name ...string) {
-	b.t.Helper()
-	b.end()
-	b.ended.Wait()
-	text, err := os.ReadFile(b.file)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	times := map[string]int{}
-	for line := range strings.Lines(string(text)) {
-		times[strings.TrimSpace(line)]++
-	}
-	lost, twice := 0, 0
-	for n := range b.calls.Load() {
-		switch times[fmt.Sprint(n+1)] {
-		case 0:
-			lost++
-		case 1:
-		default:
-			twice++
-		}
-	}
-	b.t.Logf("%s %d calls, %d failed, %d lost, %d executed twice", strings.Join(name, " "), b.calls.Load(),
-		b.failed.Load(), lost, twice)
-	if lost > 0 || twice > 0 || b.calls.Load() < 10 {
-		b.t.Errorf("of %d calls %d were lost, and %d executed twice", b.calls.Load(), lost, twice)
-	}
+	return l
 }
 
 // An agent is restarted under load without a call lost, over every communicator, with one instance
@@ -103,7 +46,7 @@ func TestRestart(t *testing.T) {
 				s := start(t, cfg, nil)
 				b := load(s, "far")
 				for range 5 {
-					before := b.calls.Load()
+					before := b.Calls()
 					done, err := s.Operate(t.Context(), "restart", "far", -1)
 					if err != nil || len(done.Instances) != replicas {
 						t.Fatal(done, err)
@@ -113,9 +56,9 @@ func TestRestart(t *testing.T) {
 							t.Errorf("%+v", i)
 						}
 					}
-					testkit.Eventually(t, "calls go on", func() bool { return b.calls.Load() > before+8 })
+					testkit.Eventually(t, "calls go on", func() bool { return b.Calls() > before+8 })
 				}
-				b.audit()
+				b.Audit()
 			})
 		}
 	}

@@ -46,7 +46,7 @@ func TestAProgramIsReplaced(t *testing.T) {
 			s := start(t, cfg, nil, inProgram(t, &generation))
 			b := load(s, "far")
 			for range 4 {
-				before := b.calls.Load()
+				before := b.Calls()
 				if done := s.reload(cfg); len(done.Changes) > 0 {
 					t.Errorf("without a new program: %+v", done)
 				}
@@ -55,9 +55,9 @@ func TestAProgramIsReplaced(t *testing.T) {
 				if len(done.Changes) != 2 || done.Changes[0].Keys[0].Key != "program" {
 					t.Fatalf("%+v", done)
 				}
-				testkit.Eventually(t, "calls go on", func() bool { return b.calls.Load() > before+8 })
+				testkit.Eventually(t, "calls go on", func() bool { return b.Calls() > before+8 })
 			}
-			b.audit()
+			b.Audit()
 			if st := s.agentStatus("near"); st.Communicator != project.OverStdio || st.Instances[0].PID == os.Getpid() {
 				t.Errorf("%+v", st)
 			}

@@ -117,7 +117,7 @@ func TestMixedReloadsUnderLoad(t *testing.T) {
 	client := newViewer(t, a)
 	pace := time.NewTicker(time.Millisecond) // of all together: reloads are to get on too
 	t.Cleanup(pace.Stop)
-	books := map[string]*book{"through the gateway": loadBy(a, 3, func(ctx context.Context, in note) error {
+	books := map[string]*testkit.Load{"through the gateway": loadBy(a, 3, func(ctx context.Context, in note) error {
 		<-pace.C
 		return client.book(ctx, "near_book", in)
 	})}
@@ -197,11 +197,11 @@ func TestMixedReloadsUnderLoad(t *testing.T) {
 		}
 	}
 	for name, b := range books {
-		before := b.calls.Load()
-		testkit.Eventually(t, "calls go on: "+name, func() bool { return b.calls.Load() > before+2 })
+		before := b.Calls()
+		testkit.Eventually(t, "calls go on: "+name, func() bool { return b.Calls() > before+2 })
 	}
 	for name, b := range books {
-		b.audit(name)
+		b.Audit(name)
 	}
 	if st := b.agentStatus("near"); st.State != runtime.StateReady {
 		t.Errorf("%+v", st)

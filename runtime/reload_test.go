@@ -61,7 +61,7 @@ func TestReload(t *testing.T) {
 				s := start(t, cfg, nil)
 				b := load(s, "far")
 				for n := range 5 {
-					before := b.calls.Load()
+					before := b.Calls()
 					prefix := fmt.Sprintf("%d ", n)
 					done := s.reload(with(cfg, "far", prefixed(cfg.Agents["far"], prefix)))
 					if len(done.Changes) != 1 || done.Changes[0].Agent != "far" ||
@@ -72,11 +72,11 @@ func TestReload(t *testing.T) {
 					if err != nil || out.Text != prefix+"hi" {
 						t.Error(out, err)
 					}
-					testkit.Eventually(t, "calls go on", func() bool { return b.calls.Load() > before+8 })
+					testkit.Eventually(t, "calls go on", func() bool { return b.Calls() > before+8 })
 				}
-				b.audit()
-				if calls := s.agentStatus("far").Calls; calls < b.calls.Load() {
-					t.Errorf("the figures began anew: %d of %d", calls, b.calls.Load())
+				b.Audit()
+				if calls := s.agentStatus("far").Calls; calls < b.Calls() {
+					t.Errorf("the figures began anew: %d of %d", calls, b.Calls())
 				}
 			})
 		}
@@ -97,14 +97,14 @@ func TestReloadToAnotherCommunicator(t *testing.T) {
 			}
 			far.Replicas = 1 + n%2
 			s.reload(with(cfg, "far", far))
-			before := b.calls.Load()
-			testkit.Eventually(t, "calls go on", func() bool { return b.calls.Load() > before+8 })
+			before := b.Calls()
+			testkit.Eventually(t, "calls go on", func() bool { return b.Calls() > before+8 })
 			if st := s.agentStatus("far"); st.Communicator != over || len(st.Instances) != far.Replicas {
 				t.Errorf("%+v", st)
 			}
 		}
 	}
-	b.audit()
+	b.Audit()
 }
 
 // What is wrong, or cannot change, changes nothing and is named.
@@ -228,8 +228,8 @@ func TestReloadOfWhatDoesNotStart(t *testing.T) {
 					done.Changes[0].Done || done.Changes[1].Done {
 					t.Errorf("%+v, %v", done, err)
 				}
-				before := b.calls.Load()
-				testkit.Eventually(t, "calls go on", func() bool { return b.calls.Load() > before+8 })
+				before := b.Calls()
+				testkit.Eventually(t, "calls go on", func() bool { return b.Calls() > before+8 })
 				next.Agents["far"] = prefixed(far, "mended ")
 				if done := s.reload(next); len(done.Changes) != 2 {
 					t.Errorf("%+v", done)
@@ -237,7 +237,7 @@ func TestReloadOfWhatDoesNotStart(t *testing.T) {
 				if out, err := agent.Ask[note](s.ctx, "far.say", note{}); err != nil || out.Text != "mended " {
 					t.Error(out, err)
 				}
-				b.audit()
+				b.Audit()
 			})
 		}
 	}
@@ -282,7 +282,7 @@ func TestReloadAddsAndRemoves(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			b.audit()
+			b.Audit()
 		})
 	}
 }

@@ -142,7 +142,7 @@ func TestDevManySaves(t *testing.T) {
 	if said := r.await("it is the same program"); !strings.Contains(said, "openmas: demo/go.mod: building") {
 		t.Error(said)
 	}
-	if err := os.Remove(b.dir + "/demo/main_test.go"); err != nil {
+	if err := os.Remove(b.Dir + "/demo/main_test.go"); err != nil {
 		t.Fatal(err)
 	}
 

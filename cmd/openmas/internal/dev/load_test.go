@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -78,87 +77,52 @@ func main() {
 }
 `
 
-// A load is callers through the gateway, none of whose calls may fail, get lost or run twice.
+// A load is callers through the gateway.
 type load struct {
-	t       *testing.T
-	ledger  string
-	orders  atomic.Int64
-	failed  atomic.Int64
+	*testkit.Load
 	program atomic.Int64 // the newest edition that was seen
 	project atomic.Int64
-	end     context.CancelFunc
-	callers sync.WaitGroup
 }
 
 func startLoad(t *testing.T, url, ledger string, callers int) *load {
 	t.Helper()
-	l := &load{t: t, ledger: ledger}
-	ctx, end := context.WithCancel(t.Context())
-	l.end = end
-	for range callers {
+	sessions := make([]*client.Session, callers)
+	for i := range sessions {
 		s, err := client.Connect(t.Context(), client.Target{Name: "gateway", Transport: mcp.Streamable,
 			URL: url + mcp.StreamableEndpoint}, client.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.callers.Go(func() {
-			for ctx.Err() == nil {
-				l.call(s, int(l.orders.Add(1)))
-			}
-			if err := s.Close(context.WithoutCancel(ctx)); err != nil {
+		t.Cleanup(func() { // after the load
+			if err := s.Close(context.WithoutCancel(t.Context())); err != nil {
 				t.Error(err)
 			}
 		})
+		sessions[i] = s
+	}
+	l := &load{Load: testkit.NewLoad(t, ledger)}
+	for _, s := range sessions {
+		l.Caller(func(n int) error { return l.order(context.WithoutCancel(t.Context()), s, n) })
 	}
 	return l
 }
 
-func (l *load) call(s *client.Session, n int) {
-	res, err := s.Call(context.WithoutCancel(l.t.Context()), &agent.Call{Op: agent.OpTool, Name: "desk_order",
+func (l *load) order(ctx context.Context, s *client.Session, n int) error {
+	res, err := s.Call(ctx, &agent.Call{Op: agent.OpTool, Name: "desk_order",
 		Input: json.RawMessage(fmt.Sprintf(`{"n":%d}`, n)), Attempt: 1})
-	var done struct{ Program, Project int64 }
-	if err == nil {
-		err = res.Decode(&done)
-	}
 	if err != nil {
-		l.failed.Add(1)
-		l.t.Errorf("order %d: %v", n, err)
-		return
+		return err
+	}
+	var done struct{ Program, Project int64 }
+	if err := res.Decode(&done); err != nil {
+		return err
 	}
 	for of, edition := range map[*atomic.Int64]int64{&l.program: done.Program, &l.project: done.Project} {
 		if was := of.Load(); edition > was {
 			of.CompareAndSwap(was, edition)
 		}
 	}
-}
-
-// audit ends the load and compares the ledger with the orders.
-func (l *load) audit() {
-	l.t.Helper()
-	l.end()
-	l.callers.Wait()
-	text, err := os.ReadFile(l.ledger)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	times := map[string]int{}
-	for n := range strings.Lines(string(text)) {
-		times[strings.TrimSpace(n)]++
-	}
-	lost, twice := 0, 0
-	for n := range l.orders.Load() {
-		switch times[strconv.FormatInt(n+1, 10)] {
-		case 0:
-			lost++
-		case 1:
-		default:
-			twice++
-		}
-	}
-	l.t.Logf("%d calls: %d failed, %d lost, %d executed twice", l.orders.Load(), l.failed.Load(), lost, twice)
-	if lost+twice > 0 {
-		l.t.Error("calls were lost or executed twice")
-	}
+	return nil
 }
 
 // Twenty edits under load, each of the Go file and of the project file, lose no call. The sessions
@@ -170,7 +134,7 @@ func TestDevUnderLoad(t *testing.T) {
 	}
 	b := newBench(t)
 	b.makeDemo()
-	ledger := filepath.Join(b.dir, "ledger")
+	ledger := filepath.Join(b.Dir, "ledger")
 	projectFile := func(edition int) {
 		b.write("demo/openmas.yaml", fmt.Sprintf(`project: demo
 package: .
@@ -199,7 +163,7 @@ gateway: {listen: "127.0.0.1:0"}
 		saves = append(saves, time.Since(saved))
 		r.await("live after")
 	}
-	l.audit()
+	l.Audit()
 	for what, all := range map[string][]time.Duration{"from the end of the build": swaps,
 		"from the save of the project file": saves} {
 		slices.Sort(all)

@@ -4,7 +4,6 @@ package dev
 
 import (
 	"context"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -58,33 +57,16 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A bench is a folder in which openmas runs, without a network.
+// A bench is a folder in which openmas runs.
 type bench struct {
-	t   *testing.T
-	dir string
-	env []string
+	*testkit.Bench
+	t *testing.T
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	dir, err := filepath.EvalSymlinks(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &bench{t: t, dir: filepath.Join(dir, "work")}
-	if err := os.Mkdir(b.dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	cache := func(name string) string {
-		out, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return name + "=" + strings.TrimSpace(string(out))
-	}
-	b.env = append(os.Environ(), mainVar+"=1", cache("GOCACHE"), cache("GOMODCACHE"), "GOPROXY=off",
-		"GOTOOLCHAIN=local",
-		"GOFLAGS=", "XDG_CACHE_HOME="+dir, "HOME="+dir, "PWD=", "NO_COLOR=1", "GORACE="+testkit.NoExitSleep)
+	b := &bench{testkit.NewBench(t), t}
+	b.Env = append(b.Env, mainVar+"=1", "NO_COLOR=1")
 	return b
 }
 
@@ -95,7 +77,7 @@ func (b *bench) command(args ...string) *exec.Cmd {
 		b.t.Fatal(err)
 	}
 	cmd := exec.CommandContext(context.WithoutCancel(b.t.Context()), exe, args...)
-	cmd.Dir, cmd.Env, cmd.WaitDelay = b.dir, b.env, testkit.Hang
+	cmd.Dir, cmd.Env, cmd.WaitDelay = b.Dir, b.Env, testkit.Hang
 	return cmd
 }
 
@@ -123,28 +105,14 @@ func (b *bench) makeDemo() {
 	b.edit("demo/openmas.yaml", "127.0.0.1:8765", "127.0.0.1:0")
 }
 
-// edit replaces a text in a file, as an editor saves it.
 func (b *bench) edit(name, old, by string) {
 	b.t.Helper()
-	path := filepath.Join(b.dir, name)
-	text, err := os.ReadFile(path)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	if !strings.Contains(string(text), old) {
-		b.t.Fatalf("no %q in %s", old, name)
-	}
-	b.write(name, strings.Replace(string(text), old, by, 1))
+	b.Edit(b.t, name, old, by)
 }
 
-// write writes a file in one step.
 func (b *bench) write(name, text string) {
 	b.t.Helper()
-	path := filepath.Join(b.dir, name)
-	err := errors.Join(os.WriteFile(path+"~", []byte(text), 0o600), os.Rename(path+"~", path))
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	b.Write(b.t, name, text)
 }
 
 // running is openmas dev as it runs.
@@ -173,7 +141,7 @@ func (b *bench) dev(args ...string) *running {
 		if err := testkit.Receive(b.t, ended); err != nil || b.t.Failed() {
 			b.t.Errorf("it ended with %v\n%s", err, &r.err)
 		}
-		left, err := filepath.Glob(filepath.Join(filepath.Dir(b.dir), "*", "*", "*-dev-*"))
+		left, err := filepath.Glob(filepath.Join(filepath.Dir(b.Dir), "*", "*", "*-dev-*"))
 		if err != nil || len(left) > 0 {
 			b.t.Errorf("it leaves %q, %v", left, err)
 		}

@@ -41,15 +41,11 @@ func command(t *testing.T, cache string, args ...string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	goCache, err := exec.CommandContext(t.Context(), "go", "env", "GOCACHE").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
 	cmd := exec.CommandContext(t.Context(), exe, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 30 * time.Second
-	cmd.Env = append(os.Environ(), mainVar+"=1", "GOCACHE="+strings.TrimSpace(string(goCache)), "XDG_CACHE_HOME="+cache,
-		"HOME="+cache, "LocalAppData="+cache, "GORACE="+testkit.NoExitSleep)
+	cmd.Env = append(append(os.Environ(), testkit.GoEnv(t)...), mainVar+"=1", "XDG_CACHE_HOME="+cache, "HOME="+cache,
+		"LocalAppData="+cache, "GORACE="+testkit.NoExitSleep)
 	return cmd
 }
 

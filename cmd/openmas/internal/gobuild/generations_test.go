@@ -8,13 +8,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime/project"
 )
 
 // Each program that differs has a file of its own, and those that nobody needs are removed.
 func TestGenerations(t *testing.T) {
-	goCache := t.TempDir() // the user's is found through HOME
-	t.Setenv("GOCACHE", goCache)
+	for _, variable := range testkit.GoEnv(t) {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
 	home := t.TempDir()
 	t.Setenv("HOME", home)
 	t.Setenv("XDG_CACHE_HOME", home)

@@ -41,43 +41,23 @@ func tests(m *testing.M) int {
 	return m.Run()
 }
 
-// A bench is an empty folder, in which commands run without a network.
-type bench struct {
-	dir string
-	env []string
-}
+// A bench is an empty folder in which commands run, openmas among them.
+type bench struct{ *testkit.Bench }
 
-func newBench(t *testing.T) *bench {
+func newBench(t *testing.T) bench {
 	t.Helper()
-	dir, err := filepath.EvalSymlinks(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &bench{dir: filepath.Join(dir, "work")}
-	if err := os.Mkdir(b.dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	cache := func(name string) string {
-		out, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return name + "=" + strings.TrimSpace(string(out))
-	}
-	b.env = append(os.Environ(), cache("GOCACHE"), cache("GOMODCACHE"), "GOPROXY=off", "GOTOOLCHAIN=local",
-		"GOFLAGS=-buildvcs=false -ldflags=-w", "XDG_CACHE_HOME="+dir, "HOME="+dir, "LocalAppData="+dir, "PWD=")
-	return b
+	return bench{testkit.NewBench(t)}
 }
 
 // run runs a command in a folder of the bench; openmas is the one of this module.
-func (b *bench) run(t *testing.T, folder string, command ...string) (code int, printed string) {
+func (b bench) run(t *testing.T, folder string, command ...string) (code int, printed string) {
 	t.Helper()
 	program := command[0]
 	if program == "openmas" {
 		program = exe
 	}
 	cmd := exec.CommandContext(t.Context(), program, command[1:]...)
-	cmd.Dir, cmd.Env = filepath.Join(b.dir, folder), b.env
+	cmd.Dir, cmd.Env = filepath.Join(b.Dir, folder), b.Env
 	out, err := cmd.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
@@ -86,30 +66,10 @@ func (b *bench) run(t *testing.T, folder string, command ...string) (code int, p
 }
 
 // must runs a command that succeeds, and prints want.
-func (b *bench) must(t *testing.T, folder, want string, command ...string) {
+func (b bench) must(t *testing.T, folder, want string, command ...string) {
 	t.Helper()
 	if code, out := b.run(t, folder, command...); code != 0 || !strings.Contains(out, want) {
 		t.Errorf("%q in %s: exit %d; want 0 and %q; it printed\n%s", command, folder, code, want, out)
-	}
-}
-
-func (b *bench) read(t *testing.T, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(b.dir, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
-func (b *bench) write(t *testing.T, name, text string) {
-	t.Helper()
-	path := filepath.Join(b.dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -141,11 +101,11 @@ func TestTemplates(t *testing.T) {
 			}
 			b.must(t, name, first.want, append([]string{"openmas", "call"}, first.call...)...)
 			b.must(t, name, "openmas.yaml is fine", "openmas", "validate")
-			text := b.read(t, filepath.Join(name, "main.go"))
+			text := b.Read(t, filepath.Join(name, "main.go"))
 			if formatted, err := format.Source([]byte(text)); err != nil || !bytes.Equal(formatted, []byte(text)) {
 				t.Errorf("main.go is not formatted: %v", err)
 			}
-			project := b.read(t, filepath.Join(name, "openmas.yaml"))
+			project := b.Read(t, filepath.Join(name, "openmas.yaml"))
 			if !strings.HasPrefix(project, "# yaml-language-server: $schema=openmas.schema.json\n") {
 				t.Errorf("the first line of the project file is not its schema:\n%s", project)
 			}
@@ -153,7 +113,7 @@ func TestTemplates(t *testing.T) {
 			if template == "hello" && code > 40 || yaml > 10 {
 				t.Errorf("%d lines of Go, at most 40, and %d of YAML, at most 10", code, yaml)
 			}
-			if docker := b.read(t, filepath.Join(name, "Dockerfile")); !strings.Contains(docker, "\nUSER app\n") ||
+			if docker := b.Read(t, filepath.Join(name, "Dockerfile")); !strings.Contains(docker, "\nUSER app\n") ||
 				!strings.Contains(docker, "COPY "+name+" openmas.yaml") {
 				t.Errorf("the Dockerfile is\n%s", docker)
 			}
@@ -183,9 +143,9 @@ func TestCopiesOfTheExample(t *testing.T) {
 func TestInitAgain(t *testing.T) {
 	b := newBench(t)
 	b.must(t, ".", "", "openmas", "init", "demo")
-	b.write(t, "demo/main.go", b.read(t, "demo/main.go")+"\n// mine\n")
-	mod := b.read(t, "demo/go.mod")
-	if err := os.Remove(filepath.Join(b.dir, "demo", "Dockerfile")); err != nil {
+	b.Write(t, "demo/main.go", b.Read(t, "demo/main.go")+"\n// mine\n")
+	mod := b.Read(t, "demo/go.mod")
+	if err := os.Remove(filepath.Join(b.Dir, "demo", "Dockerfile")); err != nil {
 		t.Fatal(err)
 	}
 	code, out := b.run(t, "demo", "openmas", "init", ".")
@@ -194,8 +154,8 @@ func TestInitAgain(t *testing.T) {
 			t.Errorf("%s is not kept:\n%s", name, out)
 		}
 	}
-	if code != 0 || !hasLine(out, "Dockerfile", "written") || b.read(t, "demo/go.mod") != mod ||
-		!strings.HasSuffix(b.read(t, "demo/main.go"), "// mine\n") {
+	if code != 0 || !hasLine(out, "Dockerfile", "written") || b.Read(t, "demo/go.mod") != mod ||
+		!strings.HasSuffix(b.Read(t, "demo/main.go"), "// mine\n") {
 		t.Errorf("exit %d, %s", code, out)
 	}
 	b.must(t, "demo", "Good morning, Ada!", "openmas", "call", "host.welcome", "name=Ada")
@@ -204,9 +164,9 @@ func TestInitAgain(t *testing.T) {
 // A module of the user's with code in it gets the agents in a folder of their own.
 func TestInitInAModule(t *testing.T) {
 	b := newBench(t)
-	b.write(t, "go.mod", "module example.com/shop\n\ngo 1.26.0\n")
-	b.write(t, "main.go", "package main\n\nfunc main() {}\n")
-	b.write(t, "README.md", "# The shop\n")
+	b.Write(t, "go.mod", "module example.com/shop\n\ngo 1.26.0\n")
+	b.Write(t, "main.go", "package main\n\nfunc main() {}\n")
+	b.Write(t, "README.md", "# The shop\n")
 	code, out := b.run(t, ".", "openmas", "init", ".")
 	if code != 0 || !hasLine(out, "agents/main.go", "written") || !hasLine(out, "README.md", "kept") ||
 		!hasLine(out, "go.mod", "kept, and openmas added") {
@@ -214,7 +174,7 @@ func TestInitInAModule(t *testing.T) {
 	}
 	b.must(t, ".", "Good morning, Ada!", "openmas", "call", "host.welcome", "name=Ada")
 	b.must(t, ".", "ok", "go", "test", "./...")
-	if text := b.read(t, "main.go"); text != "package main\n\nfunc main() {}\n" {
+	if text := b.Read(t, "main.go"); text != "package main\n\nfunc main() {}\n" {
 		t.Errorf("main.go is %s", text)
 	}
 	b.must(t, ".", "it is the module around this folder", "openmas", "init", "second")
@@ -225,8 +185,8 @@ func TestInitInAModule(t *testing.T) {
 func TestInitAfterAPaste(t *testing.T) {
 	b := newBench(t)
 	b.must(t, ".", "", "openmas", "init", "demo")
-	b.write(t, "pasted/main.go", b.read(t, "demo/main.go"))
-	b.write(t, "pasted/openmas.yaml", b.read(t, "demo/openmas.yaml"))
+	b.Write(t, "pasted/main.go", b.Read(t, "demo/main.go"))
+	b.Write(t, "pasted/openmas.yaml", b.Read(t, "demo/openmas.yaml"))
 	code, out := b.run(t, "pasted", "openmas", "call", "host.welcome", "name=Ada")
 	if code != 1 || !strings.Contains(out, "openmas: there is no go.mod: openmas init . in the project's folder") {
 		t.Errorf("exit %d, %s", code, out)
@@ -237,9 +197,9 @@ func TestInitAfterAPaste(t *testing.T) {
 
 func TestWrongInit(t *testing.T) {
 	b := newBench(t)
-	b.write(t, "a-file", "")
-	b.write(t, "code/main.go", "package code\n")
-	b.write(t, "code/agents/mine.go", "package agents\n")
+	b.Write(t, "a-file", "")
+	b.Write(t, "code/main.go", "package code\n")
+	b.Write(t, "code/agents/mine.go", "package agents\n")
 	for want, args := range map[string][]string{
 		`--template "helo": there is no such template; did you mean "hello"?`: {"x", "--template", "helo"},
 		`try openmas init my-agents`:                                          {"My Agents"},
@@ -253,7 +213,7 @@ func TestWrongInit(t *testing.T) {
 			t.Errorf("init %q: exit %d, %s; want 2 and %q", args, code, out, want)
 		}
 	}
-	if entries, err := os.ReadDir(b.dir); err != nil || len(entries) != 2 {
+	if entries, err := os.ReadDir(b.Dir); err != nil || len(entries) != 2 {
 		t.Errorf("something was made: %v, %v", entries, err)
 	}
 }
