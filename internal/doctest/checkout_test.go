@@ -7,13 +7,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/openmas/openmas/internal/testkit"
 )
 
-// A docChecker is a clone of this repository in which the blocks of documents are run.
+// A docChecker is a clone of this repository in which the blocks of a document are run.
 type docChecker struct {
 	repo    string
 	env     []string
@@ -21,31 +23,42 @@ type docChecker struct {
 	port    string   // stands for the gateway's 8765
 	other   string   // stands for the 9000 of a server that a document starts
 	brokers []string // the ports of NATS servers in documents, each followed by the one that stands for it
-	modules []string // folders of repo that documents wrote
+	modules []string // folders of repo that the document wrote
 	running []*running
 }
 
+// newDocChecker makes the clone of one document, which the end of its test removes.
 func newDocChecker(t *testing.T) *docChecker {
 	t.Helper()
 	testkit.Processes(t)
-	dir := t.TempDir()
+	bin, err := openmas()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp(work, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // by now, as the checker's programs have ended
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
 	c := &docChecker{repo: filepath.Join(dir, "openmas"), port: freePort(t), other: freePort(t)}
 	for _, p := range []string{"14222", "14223", "14224", "14232", "14233", "14234"} {
 		c.brokers = append(c.brokers, p, freePort(t))
 	}
 	clone(t, c.repo)
-	bin := filepath.Join(dir, "bin")
 	c.env = []string{
 		"PATH=" + bin + string(filepath.ListSeparator) + os.Getenv("PATH"),
 		"HOME=" + dir, "XDG_CACHE_HOME=" + filepath.Join(dir, "cache"), "LocalAppData=" + filepath.Join(dir, "cache"),
-		"GOCACHE=" + goEnv(t, "GOCACHE"), "GOMODCACHE=" + goEnv(t, "GOMODCACHE"), "GOPROXY=off", "GOTOOLCHAIN=local",
-		// Linking is most of what a test here costs, and a third of it is for debuggers.
-		"GOFLAGS=-buildvcs=false -ldflags=-w", "TERM=dumb", "GIT_CONFIG_GLOBAL=" + os.DevNull,
+		// Without their paths, packages are compiled once for all clones, and with cgo off they
+		// are those of openmas build. Linking is most of what is left, and a third of it is for
+		// debuggers.
+		"CGO_ENABLED=0", "GOFLAGS=-buildvcs=false -trimpath -ldflags=-w",
+		"TERM=dumb", "GIT_CONFIG_GLOBAL=" + os.DevNull,
 	}
-	if out, err := c.command(t, c.repo, "go", "build", "-o", bin+string(filepath.Separator),
-		"./cmd/openmas").CombinedOutput(); err != nil {
-		t.Fatalf("build openmas: %v\n%s", err, out)
-	}
+	c.env = append(c.env, testkit.GoEnv(t)...)
 	t.Cleanup(c.stopAll)
 	return c
 }
@@ -53,8 +66,8 @@ func newDocChecker(t *testing.T) *docChecker {
 // clone makes dir a clone of this repository whose files are those of the working tree.
 func clone(t *testing.T, dir string) {
 	t.Helper()
-	if out, err := exec.CommandContext(t.Context(), "git", "clone", "-q", "--no-checkout", root,
-		dir).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "git", "clone", "-q", "--shared", "--no-checkout",
+		root, dir).CombinedOutput(); err != nil {
 		t.Skipf("this is no git clone, or git is missing: %v\n%s", err, out)
 	}
 	for _, name := range files(t) {
@@ -87,27 +100,27 @@ func writeFile(path string, data []byte) error {
 	return os.WriteFile(path, data, 0o600)
 }
 
-func goEnv(t *testing.T, name string) string {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.TrimSpace(string(out))
-}
+// ports counts those that were given away, from a number with which another run of these tests
+// hardly begins.
+var ports atomic.Uint32
 
+// freePort is none of those that systems give to connections and to listeners without a port of
+// their own: other programs get these all the time.
 func freePort(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := strconv.Itoa(int(15000 + ports.Add(1)%15000))
+		ln, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			continue
+		}
+		if err := ln.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return port
 	}
-	defer ln.Close()
-	_, port, err := net.SplitHostPort(ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	t.Fatal("no port from 15000 to 29999 is free")
+	return ""
 }
 
 // command prepares a program in dir, found in the checker's PATH.

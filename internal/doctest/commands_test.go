@@ -77,11 +77,11 @@ var listed = regexp.MustCompile(`(?s)\nAvailable Commands:\n(.*?)\n\n`)
 // commandHelps is the help of every command, by its words after "openmas".
 func commandHelps(t *testing.T) map[string]string {
 	t.Helper()
-	exe := filepath.Join(t.TempDir(), "openmas.exe")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", exe, "../../cmd/openmas")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	bin, err := openmas()
+	if err != nil {
+		t.Fatal(err)
 	}
+	exe := filepath.Join(bin, "openmas")
 	helps := map[string]string{}
 	for queue := []string{""}; len(queue) > 0; queue = queue[1:] {
 		command := queue[0]

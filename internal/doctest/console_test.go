@@ -65,10 +65,8 @@ func (c *docChecker) console(t *testing.T, s transcript.Step) error {
 	}
 	cmd := c.command(t, filepath.Join(c.repo, c.folder), s.Args[0], args...)
 	runs := len(args) > 0 && (args[0] == "run" || args[0] == "dev")
-	runs = runs && !slices.ContainsFunc(args, func(a string) bool {
-		return a == "--once" || a == "--stdio" || a == "--help"
-	})
-	goesOn := runs || slices.Contains(args, "127.0.0.1:"+c.other)
+	runs = runs && !slices.Contains(args, "--stdio") && !slices.Contains(args, "--help")
+	goesOn := runs && !slices.Contains(args, "--once") || slices.Contains(args, "127.0.0.1:"+c.other)
 	if runs && !slices.Contains(args, "127.0.0.1:"+c.port) { // a program that listens itself has no gateway
 		cmd.Env = append(cmd.Env, "OPENMAS_CONFIG__gateway__listen=127.0.0.1:"+c.port)
 	}

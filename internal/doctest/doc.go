@@ -22,7 +22,8 @@
 // runs, so that the blocks of a document make up a program. With "new" after the path it is written
 // at its place in the document, over what is there. A file in a folder that the document has
 // `openmas init` make is not written without that word: the block has to be what init wrote. The
-// working folder of all is a clone of this repository with the working tree's files.
+// working folder is a clone of this repository with the working tree's files, for each document one
+// of its own: documents run beside each other.
 //
 // # Python and TypeScript
 //

@@ -3,6 +3,7 @@ package doctest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -49,15 +50,15 @@ func (c *docChecker) check(t *testing.T, name, text string) []error {
 		fail(modules[dir], c.module(dir))
 	}
 	fail(block{}, c.workspace())
-	for dir := range modules {
-		out, err := c.command(t, filepath.Join(c.repo, dir), "go", "vet", "./...").CombinedOutput()
-		if err != nil {
-			fail(modules[dir], fmt.Errorf("go vet: %w\n%s", err, out))
-			c.forget(dir)
+	if c.vet(t, slices.Sorted(maps.Keys(modules))...) != nil { // which of them?
+		for dir, first := range modules {
+			if err := c.vet(t, dir); err != nil {
+				fail(first, err)
+				c.forget(dir)
+			}
 		}
 	}
 	c.folder = "."
-	defer c.remove(t, inited) // another document may make one of that name
 	defer c.stopAll()
 	for _, b := range blocks {
 		switch {
@@ -86,17 +87,21 @@ func (c *docChecker) check(t *testing.T, name, text string) []error {
 	return errs
 }
 
-// remove removes folders that a document has made.
-func (c *docChecker) remove(t *testing.T, folders map[string]bool) {
+// vet compiles and vets modules of the workspace.
+func (c *docChecker) vet(t *testing.T, dirs ...string) error {
 	t.Helper()
-	for name := range folders {
-		if name == "." || !filepath.IsLocal(name) {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(c.repo, name)); err != nil {
-			t.Error(err)
-		}
+	if len(dirs) == 0 {
+		return nil
 	}
+	args := []string{"vet"}
+	for _, dir := range dirs {
+		args = append(args, "./"+dir+"/...")
+	}
+	out, err := c.command(t, c.repo, "go", args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("go vet: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // initFolders are the folders that the document's commands make with openmas init.

@@ -1,13 +1,49 @@
 package doctest
 
 import (
+	"context"
+	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 )
+
+// work is a folder for the time of the tests.
+var work string
+
+func TestMain(m *testing.M) {
+	ports.Store(rand.Uint32())
+	os.Exit(inFolder(m.Run))
+}
+
+func inFolder(tests func() int) int {
+	var err error
+	if work, err = os.MkdirTemp("", "doctest-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(work) }() // what is left lies among temporary files
+	return tests()
+}
+
+// openmas builds the command once, where this repository is: so it is compiled as for everybody
+// else. It returns the program's folder.
+var openmas = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(work, "bin") + string(filepath.Separator)
+	build := exec.CommandContext(context.Background(), "go", "build", "-buildvcs=false", "-ldflags=-w", "-o", dir,
+		"./cmd/openmas")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build openmas: %w\n%s", err, out)
+	}
+	return dir, nil
+})
 
 // root is the repository's folder; names of documents are relative to it.
 const root = "../.."
