@@ -56,6 +56,9 @@ func (p *probe) Capabilities() agent.Capabilities {
 			agent.NewTool("relay-slow", "", func(ctx context.Context, in note) (note, error) {
 				return agent.Ask[note](ctx, p.Peer+".slow", in)
 			}),
+			agent.NewTool("wait", "", func(ctx context.Context, in note) (note, error) {
+				return in, appears(ctx, in.Text)
+			}),
 			agent.NewTool("wait-nested", "", func(ctx context.Context, in note) (note, error) {
 				if err := appears(ctx, in.Text); err != nil {
 					return in, err

@@ -3,6 +3,8 @@ package runtime_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -101,11 +103,11 @@ func TestCallsOfOtherProcessesEnd(t *testing.T) {
 			dir, cfg := t.TempDir(), pair(over)
 			a, b := part(t, dir, cfg, "near").ready(), part(t, dir, cfg, "far").ready()
 			testkit.Eventually(t, "a knows far", func() bool { _, ok := a.Directory().Agent("far"); return ok })
-			answers := make(chan error, 20)
+			answers, end := make(chan error, 20), filepath.Join(t.TempDir(), "end")
 			for n := range cap(answers) {
 				go func() {
-					out, err := agent.Ask[note](a.ctx, "far.slow", note{N: 300 + n})
-					if err == nil && out.N != 300+n {
+					out, err := agent.Ask[note](a.ctx, "far.wait", note{Text: end, N: n})
+					if err == nil && out.N != n {
 						err = fmt.Errorf("answered %d", out.N)
 					}
 					answers <- err
@@ -113,8 +115,12 @@ func TestCallsOfOtherProcessesEnd(t *testing.T) {
 			}
 			testkit.Eventually(t, "far is busy", func() bool { return inFlight(b) == cap(answers) })
 			b.stop()
+			testkit.Eventually(t, "b drains", func() bool { return b.Status().State == "draining" })
+			if err := os.WriteFile(end, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
 			for range cap(answers) {
-				if err := <-answers; err != nil {
+				if err := testkit.Receive(t, answers); err != nil {
 					t.Error(err)
 				}
 			}
@@ -197,9 +203,10 @@ func TestOnlyCallsOfOtherProcessesAreWaitedFor(t *testing.T) {
 			a, b := part(t, dir, cfg, "near").ready(), part(t, dir, cfg, "far").ready()
 			testkit.Eventually(t, "a knows far", func() bool { _, ok := a.Directory().Agent("far"); return ok })
 			var calls sync.WaitGroup
+			end := filepath.Join(t.TempDir(), "end") // none of the calls ends before the drain
 			for _, s := range []*system{a, b, b} {
-				calls.Go(func() { // longer than the drain may take: it is cut, or outlives it
-					_, _ = agent.Ask[note](s.ctx, "far.slow", note{N: int(4 * moment / time.Millisecond)})
+				calls.Go(func() { // it is cut, or outlives the drain
+					_, _ = agent.Ask[note](s.ctx, "far.wait", note{Text: end})
 				})
 			}
 			testkit.Eventually(t, "far is busy", func() bool { return inFlight(b) == 3 })
@@ -207,6 +214,9 @@ func TestOnlyCallsOfOtherProcessesAreWaitedFor(t *testing.T) {
 			if err := b.wait(); err == nil || !strings.Contains(err.Error(), "1 calls of other processes still in "+
 				"flight") {
 				t.Errorf("error: %v", err)
+			}
+			if err := os.WriteFile(end, nil, 0o600); err != nil {
+				t.Fatal(err)
 			}
 			calls.Wait()
 		})

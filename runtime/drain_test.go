@@ -148,10 +148,10 @@ func TestReadinessReportsADrain(t *testing.T) {
 		t.Errorf("/readyz before: %d", code)
 	}
 	session := connect(t, url+"/mcp")
-	called := make(chan error, 1)
+	called, end := make(chan error, 1), filepath.Join(t.TempDir(), "end")
 	go func() {
 		_, err := session.CallTool(context.Background(),
-			&sdk.CallToolParams{Name: "far_slow", Arguments: map[string]any{"n": 1000}})
+			&sdk.CallToolParams{Name: "far_wait", Arguments: map[string]any{"text": end}})
 		called <- err
 	}()
 	testkit.Eventually(t, "the call is in flight", func() bool {
@@ -161,6 +161,9 @@ func TestReadinessReportsADrain(t *testing.T) {
 	testkit.Eventually(t, "/readyz says no", func() bool {
 		return get(t, url+"/readyz") == http.StatusServiceUnavailable
 	})
+	if err := os.WriteFile(end, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := <-called; err != nil {
 		t.Error(err)
 	}
