@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -52,6 +53,10 @@ func program(t *testing.T, out io.Writer, args ...string) *process {
 
 func (p *process) start() {
 	p.t.Helper()
+	// Below nohup, SIGHUP is ignored, and programs inherit that. What is handled they do not.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	if err := p.Start(); err != nil {
 		p.t.Fatal(err)
 	}
