@@ -200,6 +200,38 @@ func TestSessionClosedInFlight(t *testing.T) {
 	}
 }
 
+// An answer that is there when the session is closed counts: it is not by chance which of the two
+// the caller sees.
+func TestSessionClosedWithAnAnswer(t *testing.T) {
+	d := NewMemory(MemoryOptions{})
+	defer d.Close()
+	server, client := process(t, d, Options{}), process(t, d, Options{})
+	serve(t, server, service{"callee", func(ctx context.Context, c *agent.Call) (*agent.Result, error) {
+		c.Back.Notify(ctx, agent.Notice{Progress: &agent.ProgressNotice{Progress: 1}})
+		return agent.TextResult("done"), nil
+	}})
+	for range 20 {
+		p := dial(t, client, "callee").(*peer)
+		closed := make(chan error, 1)
+		back := agent.BackChannelFuncs{OnProgress: func(agent.ProgressNotice) { // both come meanwhile
+			testkit.Eventually(t, "the answer is there", func() bool {
+				p.pending.mu.Lock()
+				defer p.pending.mu.Unlock()
+				return len(p.pending.waiting) == 0
+			})
+			go func() { closed <- p.Close(context.Background()) }()
+			<-p.done
+		}}
+		res, err := p.Call(t.Context(), &agent.Call{Op: agent.OpTool, Agent: "callee", Name: "x", Back: back})
+		if err != nil || res.Text() != "done" {
+			t.Errorf("%v, %v", res, err)
+		}
+		if err := testkit.Receive(t, closed); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestBackChannel(t *testing.T) {
 	drivers(t, func(t *testing.T, d Driver) {
 		_, p := pair(t, d, Options{}, func(ctx context.Context, c *agent.Call) (*agent.Result, error) {

@@ -99,20 +99,21 @@ func (p *peer) Call(ctx context.Context, call *agent.Call) (*agent.Result, error
 			return p.result(call, r)
 		case n := <-w.notices:
 			notify(ctx, call.Back, n)
+			continue
 		case <-ctx.Done():
-			select {
-			case r := <-w.reply:
-				p.flushNotices(ctx, call, w)
-				return p.result(call, r)
-			default:
-			}
-			p.sendCancel(p.agent, f.Ref)
-			return nil, agent.Errorf(agent.CodeOf(ctx.Err()), "%s: no answer yet: %w", target(call), ctx.Err())
 		case <-p.done:
-			p.sendCancel(p.agent, f.Ref)
-			return nil, agent.Errorf(agent.CodeOutcomeUnknown, "%s: the session was closed before the answer",
-				target(call))
 		}
+		select {
+		case r := <-w.reply: // which was there as well
+			p.flushNotices(ctx, call, w)
+			return p.result(call, r)
+		default:
+		}
+		p.sendCancel(p.agent, f.Ref)
+		if err := ctx.Err(); err != nil {
+			return nil, agent.Errorf(agent.CodeOf(err), "%s: no answer yet: %w", target(call), err)
+		}
+		return nil, agent.Errorf(agent.CodeOutcomeUnknown, "%s: the session was closed before the answer", target(call))
 	}
 }
 

@@ -123,7 +123,9 @@ func (s *Session) supervise() {
 		lost <- nil
 	}
 	s.gate.Shut()
-	if s.ctx.Err() == nil { // else somebody knew better, and the program need not have ended
+	if cause := context.Cause(s.ctx); cause != nil {
+		why = cause // somebody knew better, and the program need not have ended
+	} else {
 		if exit := s.link.awaitExit(); exit != nil {
 			why = exit
 		}

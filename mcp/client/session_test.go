@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -242,6 +243,22 @@ func TestSessionClose(t *testing.T) {
 		_, err := call(t.Context(), s, "echo", nil, nil)
 		fixture.WantError(t, err, agent.CodeUnavailable, true)
 	})
+}
+
+// What ended a session is the reason, also where its connection has ended as well by the time that
+// somebody looks.
+func TestTheEndHasOneReason(t *testing.T) {
+	for range 50 {
+		s := ways["stdio"](t, fixture.NewForeign(), Target{}, Options{})
+		s.end(ErrSuspended)
+		if err := s.link.conn.Close(); err != nil {
+			t.Error(err)
+		}
+		await(t, s.Done(), "Done")
+		if !errors.Is(s.Err(), ErrSuspended) {
+			t.Fatal(s.Err())
+		}
+	}
 }
 
 func TestSessionListChanged(t *testing.T) {
