@@ -187,6 +187,25 @@ func (from *source) ask(ctx context.Context, cfg *project.Config) (err error) {
 	return err
 }
 
+// howToDeclare says how the project file declares an agent that is not there.
+func (from *source) howToDeclare(name string) string {
+	if _, ok := from.types[name]; ok || slices.Contains(from.answers.Types, name) {
+		return fmt.Sprintf("add it below agents: %s: {type: %s}", name, name)
+	}
+	return fmt.Sprintf("add it below agents: %s: {type: TYPE}, %s: {command: [PROGRAM]} or %s: {url: URL}", name, name,
+		name)
+}
+
+// unknownType is the answer to a type that a program does not have.
+func unknownType(cfg *project.Config, name string, known []string) error {
+	kind := cfg.Agents[name].Type
+	e := cfg.Errorf([]string{"agents", name, "type"}, "agent %s: this program has no type %q", name, kind)
+	if e.Hint = nearest.Hint(kind, known); len(known) == 0 {
+		e.Hint = "name the Go package that has it under package:"
+	}
+	return e
+}
+
 // NewDriver connects to a broker that is not built in, for a project file with that broker's name
 // under broker.type. It returns when the connection stands. The runtime closes the driver, after
 // everything that uses it. All processes of the project share the broker: see [pubsub.Driver] for

@@ -89,7 +89,7 @@ func makePlan(cfg *project.Config, from source, only []string, log *slog.Logger)
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		for _, req := range all[name].requires {
-			errs = append(errs, checkRequirement(cfg, all, name, req))
+			errs = append(errs, checkRequirement(cfg, from, all, name, req))
 		}
 	}
 	if cfg.Gateway != nil {
@@ -214,30 +214,27 @@ func (from *source) describe(p *planned) error {
 	return nil
 }
 
-// inOtherPrograms adds to changes the agents that run in another program than in a new plan.
+// inOtherPrograms adds to changes the agents that run in another program than in a new plan, or in
+// the place of another communicator.
 func (s *system) inOtherPrograms(changes []reload.Change, plan []planned) []reload.Change {
 	for _, p := range plan {
 		now := s.agents[p.name]
-		if p.program == nil || now == nil || now.program == nil ||
-			slices.Equal(now.program.Command, p.program.Command) {
+		key := "program"
+		switch {
+		case p.program == nil || now == nil || now.program == nil:
+			continue
+		case !slices.Equal(now.program.Command, p.program.Command):
+		case now.inside != p.inside: // it has another environment then
+			key = "communicator"
+		default:
 			continue
 		}
 		if !slices.ContainsFunc(changes, func(c reload.Change) bool { return c.Agent == p.name }) {
 			changes = append(changes, reload.Change{Kind: reload.Changed, Agent: p.name,
-				Keys: []reload.Key{{Key: "program"}}})
+				Keys: []reload.Key{{Key: key}}})
 		}
 	}
 	return changes
-}
-
-// unknownType is the answer to a type that a program does not have.
-func unknownType(cfg *project.Config, name string, known []string) error {
-	kind := cfg.Agents[name].Type
-	e := cfg.Errorf([]string{"agents", name, "type"}, "agent %s: this program has no type %q", name, kind)
-	if e.Hint = nearest.Hint(kind, known); len(known) == 0 {
-		e.Hint = "name the Go package that has it under package:"
-	}
-	return e
 }
 
 // check checks that the project asks of an agent of a type what that has.
@@ -267,10 +264,13 @@ func checkTools(cfg *project.Config, name string, info agent.Info) error {
 
 // checkRequirement checks that somebody can provide what name requires. A tool of a foreign server
 // is checked once that is connected.
-func checkRequirement(cfg *project.Config, all map[string]*planned, name string, req agent.Requirement) error {
+func checkRequirement(cfg *project.Config, from source, all map[string]*planned, name string,
+	req agent.Requirement) error {
 	if wrong, hint := checkOffer(all, req.Agent(), req.Tool()); wrong != "" {
 		e := cfg.Errorf([]string{"agents", name}, "agent %s requires %s, and %s", name, req, wrong)
-		e.Hint = hint
+		if e.Hint = hint; all[req.Agent()] == nil && nearest.Word(req.Agent(), cfg.AgentNames()) == "" {
+			e.Hint = from.howToDeclare(req.Agent())
+		}
 		return e
 	}
 	return nil

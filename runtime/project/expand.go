@@ -50,7 +50,15 @@ func (e *expander) tree(path []string, v any) (problems []*Error) {
 		}
 		clear, masked, err := e.text(s)
 		if err != nil {
-			return []*Error{{Pos: v.pos, Key: slices.Clone(path), Message: fmt.Sprintf("%s: %v", joinPath(path), err)}}
+			var unset unsetError
+			e := &Error{Pos: v.pos, Key: slices.Clone(path), Message: fmt.Sprintf("%s: %v", joinPath(path), err)}
+			switch {
+			case errors.As(err, &unset):
+				e.Hint = fmt.Sprintf("set it where openmas is started: export %s=VALUE", string(unset))
+			case errors.Is(err, fs.ErrNotExist):
+				e.Hint = "the path begins in the folder of the project file"
+			}
+			return []*Error{e}
 		}
 		if v.value = clear; masked != clear {
 			v.masked = masked
@@ -93,6 +101,22 @@ func (e *expander) text(s string) (clear, masked string, err error) {
 	}
 }
 
+// An unsetError names an environment variable that is not there.
+type unsetError string
+
+func (e unsetError) Error() string {
+	return fmt.Sprintf("the environment variable %s is not set", string(e))
+}
+
+// A missingError names a file that is not there.
+type missingError struct{ path string }
+
+func (e *missingError) Error() string {
+	return fmt.Sprintf("${file:%s}: there is no such file", e.path)
+}
+
+func (e *missingError) Unwrap() error { return fs.ErrNotExist }
+
 func (e *expander) resolve(ref string) (string, error) {
 	kind, name, _ := strings.Cut(ref, ":")
 	switch {
@@ -100,7 +124,7 @@ func (e *expander) resolve(ref string) (string, error) {
 		if v, ok := e.lookup(name); ok {
 			return v, nil
 		}
-		return "", fmt.Errorf("the environment variable %s is not set", name)
+		return "", unsetError(name)
 	case kind == "file" && name != "":
 		return e.file(name)
 	}
@@ -117,7 +141,7 @@ func (e *expander) file(name string) (string, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("${file:%s}: there is no such file", name)
+		return "", &missingError{name}
 	case err != nil:
 		return "", fmt.Errorf("${file:%s}: %w", name, err)
 	}

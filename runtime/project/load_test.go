@@ -176,7 +176,7 @@ func TestErrorf(t *testing.T) {
 				Deep struct{ Y int }
 			}{}, c.Agents["a"].Config)),
 			"p.yaml:4:20: agents.a.config.root: wants text, not the number 5; write it in quotes: \"5\"\n" +
-				"p.yaml:4:33: agents.a.config: unknown key \"x\" in deep; known: Y",
+				"p.yaml:4:30: agents.a.config: unknown key \"x\" in deep; known: Y",
 		},
 	} {
 		got := ""

@@ -36,6 +36,15 @@ func (c *Config) near(keys []string) Position {
 	return Position{File: c.File}
 }
 
+// leaf is what stands at a path, if it is a scalar or a list that somebody wrote.
+func (c *Config) leaf(keys []string) *leaf {
+	if c.written == nil {
+		return nil
+	}
+	l, _ := c.written.at(keys...).(*leaf)
+	return l
+}
+
 // Locate places the problems that Fill found in the block at a path: every Error
 // in err comes back with its position and full key. Any other error becomes one about
 // the path as a whole. Locate of nil is nil.
@@ -56,11 +65,15 @@ func (c *Config) Locate(keys []string, err error) error {
 	for i, e := range many {
 		full := append(append([]string{}, keys...), e.Key...)
 		at, message := keys, e.Message
-		if rest, ok := strings.CutPrefix(message, joinPath(e.Key)+": "); ok {
+		rest, ofValue := strings.CutPrefix(message, joinPath(e.Key)+": ")
+		if ofValue {
 			at, message = full, rest
 		}
 		out[i] = c.Errorf(full, "%s: %s", joinPath(at), message)
 		out[i].Hint = c.Redact(e.Hint)
+		if l := c.leaf(full); !ofValue && l != nil && l.key != (Position{}) {
+			out[i].Pos = l.key // it is the key that is wrong
+		}
 	}
 	slices.SortStableFunc(out, func(a, b *Error) int {
 		return cmp.Or(cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column))

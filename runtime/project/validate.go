@@ -129,7 +129,7 @@ func (v *validator) agent(c *Config, name string, a *Agent) {
 	case !validName.MatchString(name):
 		v.fail(keys, nameRule, "%q is not a name for an agent", name)
 	case name == runtimeAgent:
-		v.fail(keys, "", "the name is taken: it is the runtime's own agent")
+		v.fail(keys, "give the agent another name", "the name is taken: it is the runtime's own agent")
 	}
 	if a.Kind() == "" {
 		v.kind(c, keys, a)

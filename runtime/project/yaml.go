@@ -17,12 +17,9 @@ import (
 // Bounds on one document, so that a hostile or broken file costs little.
 const (
 	maxBytes    = 4 << 20 // of a file
-	maxDepth    = 100     // of nesting
 	maxProblems = 10_000  // that are noted
 	maxExpanded = 1 << 18 // values that aliases write out again: a short file can multiply itself
 )
-
-var errTooDeep = fmt.Errorf("nested more than %d levels deep", maxDepth)
 
 // limits are the parser's.
 type limits struct{}
@@ -88,46 +85,6 @@ func invalidLine(data []byte) int {
 		data = data[size:]
 	}
 	return line
-}
-
-// syntaxProblem turns the library's error into one line.
-func syntaxProblem(file string, data []byte, err error) *Error {
-	p := &Error{Pos: Position{File: file}, Message: "not valid YAML: " + oneLine(err.Error())}
-	var e *yaml.LoadError
-	if !errors.As(err, &e) {
-		return p
-	}
-	p.Pos.Line, p.Pos.Column = e.Mark.Line, e.Mark.Column
-	p.Message = "not valid YAML: " + oneLine(e.Message)
-	anchor, isAlias := strings.CutPrefix(e.Message, "unknown anchor '")
-	switch {
-	case isAlias:
-		anchor, _, _ = strings.Cut(anchor, "'")
-		p.Message = fmt.Sprintf("no anchor &%s stands before this alias", anchor)
-	case e.Message == errTooDeep.Error():
-		p.Message = errTooDeep.Error()
-	case e.Message == "found character that cannot start any token":
-		p.Hint = "quote a text that begins with a special character"
-		lines := strings.Split(string(data), "\n")
-		if at := e.Mark.Line - 1; at < len(lines) && strings.HasPrefix(strings.TrimLeft(lines[at], " "), "\t") {
-			p.Hint = "YAML is indented with spaces, never with tabs"
-		}
-	case e.Message == "mapping values are not allowed in this context", e.Message == "did not find expected key":
-		p.Hint = `check the indentation here and above, and quote a text that contains ": "`
-	case strings.HasPrefix(e.Message, "did not find expected ',' or ") && quotable(data, e.Mark.Line):
-		p.Hint = `between { } and [ ] quote what has braces or brackets of its own: "${env:NAME}"`
-	default:
-		if e.ContextMark.Line > 0 && e.ContextMark.Line < e.Mark.Line {
-			p.Hint = fmt.Sprintf("it began in line %d, column %d", e.ContextMark.Line, e.ContextMark.Column)
-		}
-	}
-	return p
-}
-
-// quotable reports whether a line, counted from 1, refers to a variable without quotes.
-func quotable(data []byte, line int) bool {
-	lines := strings.Split(string(data), "\n")
-	return line > 0 && line <= len(lines) && strings.Contains(lines[line-1], " ${")
 }
 
 // A builder turns the library's nodes into leaves and maps.

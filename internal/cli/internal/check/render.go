@@ -102,7 +102,10 @@ func part(line string, column int) (shown string, before, marked int) {
 		chars = append(chars[:width-1:width-1], '…')
 	}
 	for i, c := range chars {
-		if unicode.IsControl(c) {
+		switch {
+		case c == '\t' && i == at: // it is what is wrong
+			chars[i] = '→'
+		case unicode.IsControl(c):
 			chars[i] = ' '
 		}
 	}
@@ -121,6 +124,9 @@ func word(text []rune) int {
 			}
 		}
 	}
+	if text[0] == '\t' || strings.ContainsRune("{[", text[0]) && open(text) {
+		return 1
+	}
 	end := len(text)
 	for i, c := range text {
 		next := ' '
@@ -133,6 +139,22 @@ func word(text []rune) int {
 		}
 	}
 	return utf8.RuneCountInString(strings.TrimRight(string(text[:end]), " "))
+}
+
+// open reports whether the bracket that a text begins with is not closed in it.
+func open(text []rune) bool {
+	depth := 0
+	for _, c := range text {
+		switch c {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // secret is a value that is written beside a key with the name of a secret.
