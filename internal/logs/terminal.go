@@ -19,6 +19,12 @@ func NewTerminal(w io.Writer, level slog.Leveler, color bool) slog.Handler {
 	return &terminal{out: &locked{w: w}, level: level, color: color}
 }
 
+// NewBriefTerminal is NewTerminal with stacks shortened by [OwnFrames], for a log that is kept
+// whole: openmas logs shows it.
+func NewBriefTerminal(w io.Writer, level slog.Leveler, color bool) slog.Handler {
+	return &terminal{out: &locked{w: w}, level: level, color: color, brief: true}
+}
+
 type locked struct {
 	mu sync.Mutex
 	w  io.Writer
@@ -28,6 +34,8 @@ type terminal struct {
 	out    *locked
 	level  slog.Leveler
 	color  bool
+	brief  bool
+	left   int // frames of a stack that are not shown
 	agent  string
 	fields string // what the logger has, written
 	blocks string
@@ -68,6 +76,10 @@ func (t *terminal) Handle(_ context.Context, r slog.Record) error {
 		b.WriteString(indented(more))
 	}
 	b.WriteString(line.blocks)
+	if line.left > 0 {
+		where := Visible(strings.TrimSpace("openmas logs " + line.agent))
+		b.WriteString("    " + t.paint(faint, fmt.Sprintf("… %d frames more: %s shows them", line.left, where)) + "\n")
+	}
 	t.out.mu.Lock()
 	defer t.out.mu.Unlock()
 	_, err := io.WriteString(t.out.w, b.String())
@@ -106,6 +118,9 @@ func (t *terminal) add(prefix string, a slog.Attr) {
 		return
 	}
 	text := textOf(v)
+	if t.brief && prefix+a.Key == "stack" {
+		text, t.left = OwnFrames(text)
+	}
 	switch {
 	case a.Equal(slog.Attr{}):
 	case prefix == "" && a.Key == keyAgent && t.agent == "":
