@@ -26,9 +26,15 @@ type ended struct {
 
 func (e *ended) Unwrap() error { return e.error }
 
+// sessionEnded is how the error of a session begins.
+const sessionEnded = "the session ended: "
+
 // Ended is the error of a session that has ended by itself, with what was in flight.
 func Ended(m Mortal) error {
-	e := &ended{error: fmt.Errorf("session ended: %w", m.Err())}
+	e := &ended{error: m.Err()}
+	if !strings.HasPrefix(e.Error(), sessionEnded) {
+		e.error = fmt.Errorf(sessionEnded+"%w", e.error)
+	}
 	if s, ok := m.(interface{ Cut() client.Cut }); ok {
 		e.cut = s.Cut()
 	}
@@ -82,7 +88,8 @@ func Report(st supervise.Status, redact func(string) string) (report crashes.Rep
 	if st.State != supervise.Restarting && st.State != supervise.Backoff && st.State != supervise.Failed {
 		return report, false
 	}
-	report = crashes.Report{At: time.Now(), Error: redact(st.Err.Error()), Signal: client.ExitSignal(st.Err),
+	why := strings.TrimPrefix(st.Err.Error(), sessionEnded)
+	report = crashes.Report{At: time.Now(), Error: redact(why), Signal: client.ExitSignal(st.Err),
 		Restarts: st.Restarts, Next: string(st.State)}
 	if code, ok := exitCode(st.Err); ok {
 		report.ExitCode = &code
