@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 
 	"github.com/spf13/cobra"
 
@@ -23,9 +24,6 @@ var configFiles = map[string]string{
 	"claude": "claude_desktop_config.json of the desktop app, or .mcp.json of the command line tool",
 	"cursor": ".cursor/mcp.json",
 }
-
-// defaultTokenVar is where clients keep the gateway's token, unless somebody says otherwise.
-const defaultTokenVar = "OPENMAS_TOKEN"
 
 func configCommand(a *cli.App) *cobra.Command {
 	var p cli.ProjectFlags
@@ -43,7 +41,8 @@ itself: openmas run --stdio, or the same with the program of --program. A URL is
 --stdio through a program that the client starts: openmas mcp connect. The claude client only starts
 programs, as with --stdio.
 
-The gateway's token is not printed: the client takes it from the place that the configuration names.`,
+The gateway's token is not printed, and no secret that --set sets: the client takes them from the places that
+the configuration names.`,
 		Example: `  openmas mcp config --client vscode
   openmas mcp config --client claude --url http://127.0.0.1:8765`,
 		Args: cli.NoArguments,
@@ -76,7 +75,7 @@ The gateway's token is not printed: the client takes it from the place that the 
 				return cli.Usage(err)
 			}
 			if e.tokenVar != "" {
-				fmt.Fprintf(a.Err, "The token is taken from %s: %s.\n", e.tokenVar, e.tokenHint())
+				fmt.Fprintf(a.Err, "The token is taken from %s: %s.\n", e.tokenVar, e.hint(e.tokenVar))
 			}
 			fmt.Fprintf(a.Err, "For %s:\n", configFiles[client])
 			return cli.WriteJSON(a.Out, e.snippet())
@@ -145,6 +144,12 @@ func projectEntry(a *cli.App, e *entry, p *cli.ProjectFlags, exe string, stdio, 
 		}
 	}
 	args, err := p.Args(cfg)
+	keys := e.hide(args, func(key, value string) bool {
+		return cfg.Redact(value) != value || secretKey.MatchString(key)
+	})
+	for _, v := range e.hidden {
+		fmt.Fprintf(a.Err, "The value of %s is not printed, but taken from %s: %s.\n", keys[v], v, e.hint(v))
+	}
 	e.argv = append([]string{exe, "run", "--stdio"}, args...)
 	return err
 }
@@ -173,6 +178,9 @@ func (e *entry) reach(raw, exe string, stdio bool) error {
 	e.url, e.sse = u.String(), t.Transport == mcp.SSE
 	return nil
 }
+
+// secretKey is a key whose value is a secret, whatever it is.
+var secretKey = regexp.MustCompile(`(?i)(token|secret|passw|key|authorization|credential)[a-z_]*["']?$`)
 
 // servedByOpenmas checks that `openmas run` can serve the project: it has no agent types, but it
 // can build the package that the project names, and become it.

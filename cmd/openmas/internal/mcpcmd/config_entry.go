@@ -2,8 +2,12 @@ package mcpcmd
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 )
+
+// defaultTokenVar is where clients keep the gateway's token, unless somebody says otherwise.
+const defaultTokenVar = "OPENMAS_TOKEN"
 
 // entry is a server in a client's configuration: a program to start, or a URL.
 type entry struct {
@@ -11,33 +15,70 @@ type entry struct {
 	argv         []string
 	url          string
 	sse          bool
-	tokenVar     string // empty: no token
+	tokenVar     string   // empty: no token
+	hidden       []string // variables with other secrets, for a program to start
 }
 
-// tokenPlace is how the client's configuration refers to the token.
-func (e *entry) tokenPlace() string {
+// variables are those with a secret.
+func (e *entry) variables() (all []string) {
+	if e.tokenVar != "" {
+		all = append(all, e.tokenVar)
+	}
+	return append(all, e.hidden...)
+}
+
+// place is how the client's configuration refers to the value of a variable.
+func (e *entry) place(variable string) string {
 	switch e.client {
 	case "vscode":
-		return "${input:" + e.inputID() + "}"
+		return "${input:" + inputID(variable) + "}"
 	case "cursor":
-		return "${env:" + e.tokenVar + "}"
+		return "${env:" + variable + "}"
 	}
-	return "PUT-THE-TOKEN-HERE"
+	if variable == e.tokenVar {
+		return "PUT-THE-TOKEN-HERE"
+	}
+	return "PUT-" + strings.ToUpper(inputID(variable)) + "-HERE"
 }
 
-func (e *entry) tokenHint() string {
+// hint says where the client has the value of a variable from.
+func (e *entry) hint(variable string) string {
 	switch e.client {
 	case "vscode":
 		return "the editor asks for it once and keeps it"
 	case "cursor":
 		return "set it in the environment that the editor is started from"
 	}
-	return "replace PUT-THE-TOKEN-HERE"
+	return "replace " + e.place(variable)
 }
 
-func (e *entry) inputID() string {
-	return strings.ToLower(strings.ReplaceAll(e.tokenVar, "_", "-"))
+func inputID(variable string) string {
+	return strings.ToLower(strings.ReplaceAll(variable, "_", "-"))
 }
+
+// hide takes secrets out of the arguments of a program: what --set sets to one is set to a variable
+// in its place, which the program gets from the client. It returns the keys, by their variables.
+func (e *entry) hide(args []string, secret func(key, value string) bool) map[string]string {
+	keys := map[string]string{}
+	for n := 1; n < len(args); n++ {
+		key, value, _ := strings.Cut(args[n], "=")
+		if args[n-1] != "--set" || strings.Contains(value, "${") || !secret(key, value) {
+			continue
+		}
+		variable := "OPENMAS_" + strings.ToUpper(strings.Trim(notInVariable.ReplaceAllString(key, "_"), "_"))
+		if key == "gateway.token" {
+			variable = defaultTokenVar
+		}
+		args[n] = key + "=${env:" + variable + "}"
+		if keys[variable] == "" {
+			e.hidden = append(e.hidden, variable)
+		}
+		keys[variable] = key
+	}
+	return keys
+}
+
+var notInVariable = regexp.MustCompile(`[^A-Za-z0-9]+`)
 
 // orderedObject is a JSON object whose members keep their order.
 type orderedObject []member
@@ -86,25 +127,36 @@ func (e *entry) snippet() orderedObject {
 		}
 		one = append(one, member{"url", e.url})
 		if e.tokenVar != "" {
-			one = append(one, member{"headers", orderedObject{{"Authorization", "Bearer " + e.tokenPlace()}}})
+			one = append(one, member{"headers", orderedObject{{"Authorization", "Bearer " + e.place(e.tokenVar)}}})
 		}
 	default:
 		if typed {
 			one = append(one, member{"type", "stdio"})
 		}
 		one = append(one, member{"command", e.argv[0]}, member{"args", e.argv[1:]})
-		if e.tokenVar != "" {
-			one = append(one, member{"env", orderedObject{{e.tokenVar, e.tokenPlace()}}})
+		var env orderedObject
+		for _, v := range e.variables() {
+			env = append(env, member{v, e.place(v)})
+		}
+		if len(env) > 0 {
+			one = append(one, member{"env", env})
 		}
 	}
 	if e.client != "vscode" {
 		return orderedObject{{"mcpServers", orderedObject{{e.name, one}}}}
 	}
 	out := orderedObject{{"servers", orderedObject{{e.name, one}}}}
-	if e.tokenVar != "" {
-		out = append(out, member{"inputs",
-			[]orderedObject{{{"type", "promptString"}, {"id", e.inputID()}, {"description", "The token of " + e.name},
-				{"password", true}}}})
+	var inputs []orderedObject
+	for _, v := range e.variables() {
+		what := v
+		if v == e.tokenVar {
+			what = "The token"
+		}
+		inputs = append(inputs, orderedObject{{"type", "promptString"}, {"id", inputID(v)},
+			{"description", what + " of " + e.name}, {"password", true}})
+	}
+	if len(inputs) > 0 {
+		out = append(out, member{"inputs", inputs})
 	}
 	return out
 }

@@ -66,6 +66,22 @@ func TestMCPConfig(t *testing.T) {
 				`]}}}`, ""},
 		"vscode, a gateway": {[]string{"--client", "vscode", "-p", listening},
 			`{"servers":{"crew":{"type":"http","url":"http://127.0.0.1:9000/mcp","headers":{"Authorization":"Bearer ${input:openmas-token}"}}},"inputs":[{"type":"promptString","id":"openmas-token","description":"The token of crew","password":true}]}`, ""},
+		"a secret that is set": {[]string{"--client", "claude", "-p", plain, "--set",
+			"gateway.token=open-sesame-open-sesame"},
+			`{"mcpServers":{"crew":{"command":"EXE","args":["run","--stdio","--project",` + string(path) +
+				`,"--set","gateway.token=${env:OPENMAS_TOKEN}"],` +
+				`"env":{"OPENMAS_TOKEN":"PUT-OPENMAS-TOKEN-HERE"}}}}`,
+			"The value of gateway.token is not printed, but taken from OPENMAS_TOKEN: replace " +
+				"PUT-OPENMAS-TOKEN-HERE.\n"},
+		"a secret header": {[]string{"--client", "vscode", "-p", plain, "--set", "agents.x.url=http://h/mcp",
+			"--set", "agents.x.headers.Authorization=Bearer sesame"},
+			`{"servers":{"crew":{"type":"stdio","command":"EXE","args":["run","--stdio","--project",` + string(path) +
+				`,"--set","agents.x.url=http://h/mcp","--set",` +
+				`"agents.x.headers.Authorization=${env:OPENMAS_AGENTS_X_HEADERS_AUTHORIZATION}"],` +
+				`"env":{"OPENMAS_AGENTS_X_HEADERS_AUTHORIZATION":` +
+				`"${input:openmas-agents-x-headers-authorization}"}}},"inputs":[{"type":"promptString","id":` +
+				`"openmas-agents-x-headers-authorization","description":` +
+				`"OPENMAS_AGENTS_X_HEADERS_AUTHORIZATION of crew","password":true}]}`, "the editor asks for it once"},
 		"a package": {[]string{"--client", "claude", "-p", packaged},
 			`{"mcpServers":{"built":{"command":"EXE","args":["run","--stdio","--project",` + string(packagedPath) +
 				`]}}}`,
