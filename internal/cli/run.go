@@ -81,6 +81,12 @@ project has a gateway.`,
 				o.Logger.Info("stopped", "why", err)
 				return nil
 			}
+			if stdio || len(o.Only) > 0 { // for a client, or a part of the project: there may be others
+				return err
+			}
+			if known := a.RunsAlready(c.Context(), &p, err); known != nil {
+				return known
+			}
 			return err
 		},
 	}

@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/openmas/openmas/agent"
@@ -81,6 +84,54 @@ func running(ctx context.Context, file string, log *slog.Logger, errOut io.Write
 	}
 	slices.SortFunc(all, func(a, b *runningProcess) int { return a.status.Started.Compare(b.status.Started) })
 	return all, nil
+}
+
+// Running says how the processes of a project are that run on this machine, the oldest first. Those
+// that do not answer are left out.
+func Running(ctx context.Context, file string) (found []runtime.Status) {
+	all, err := running(ctx, file, slog.New(slog.DiscardHandler), io.Discard)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = all.close(ctx) }()
+	for _, p := range all {
+		found = append(found, p.status)
+	}
+	return found
+}
+
+// RunsAlready is what to say in place of err, if that is that the project cannot have its address
+// because it runs on this machine already; nil: it is not.
+func (a *App) RunsAlready(ctx context.Context, p *ProjectFlags, err error) error {
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return nil
+	}
+	return a.Has(ctx, p, err.Error())
+}
+
+// Has is an error that says which process of the project has an address, host:port, that a text
+// names; nil: none of this machine.
+func (a *App) Has(ctx context.Context, p *ProjectFlags, text string) error {
+	file, err := p.File()
+	if err != nil {
+		return nil //nolint:nilerr // what reads the file says what is wrong
+	}
+	flags := ""
+	if p.path != "" {
+		flags = " -p " + p.path
+	}
+	for _, s := range Running(ctx, file) {
+		for _, at := range []string{s.URL, s.Ops} {
+			u, urlErr := url.Parse(at)
+			if urlErr != nil || u.Port() == "" || !strings.Contains(text+" ", ":"+u.Port()+" ") {
+				continue
+			}
+			return fmt.Errorf("project %s runs already: process %d, for %s, at %s\nopenmas status%s shows it, "+
+				"openmas stop --all%s stops it, and --listen 127.0.0.1:0 starts another one beside it", s.Project,
+				s.PID, age(s.Started), at, flags, flags)
+		}
+	}
+	return nil
 }
 
 // ask connects to a process and asks it how it is.

@@ -144,8 +144,10 @@ func TestScripts(t *testing.T) {
 		t.Skip("the programs are shell scripts")
 	}
 	bin := t.TempDir()
-	for name, text := range map[string]string{"python3": "echo Python 3.99", "node": "exit 3",
-		"old/node": "echo v22.17.1", "new/node": "echo v22.18.0"} {
+	for name, text := range map[string]string{"python3": "echo Python 3.99",
+		"node":      "echo 'no such version' >&2; exit 3",
+		"python3.9": "echo pyenv: python3.9: command not found >&2; exit 127",
+		"old/node":  "echo v22.17.1", "new/node": "echo v22.18.0"} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(bin, name)), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -157,7 +159,8 @@ func TestScripts(t *testing.T) {
 	path := at(t, "agents:\n  a: {command: [python3, openmas.yaml]}\n  b: {command: [python3, gone.py]}\n"+
 		"  c: {command: [node, --x, server]}\n  d: {command: [tool], env: {PATH: \""+bin+"\"}}\n"+
 		"  e: {command: [node], env: {PATH: \""+bin+"\"}}\n  f: {command: [.venv/bin/python, a.py]}\n"+
-		"  g: {command: [\""+bin+"/old/node\", a.ts]}\n  h: {command: [\""+bin+"/new/node\", a.ts]}\n")
+		"  g: {command: [\""+bin+"/old/node\", a.ts]}\n  h: {command: [\""+bin+"/new/node\", a.ts]}\n"+
+		"  i: {command: [python3.9, openmas.yaml]}\n")
 	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "a.ts"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -165,12 +168,14 @@ func TestScripts(t *testing.T) {
 	for name, want := range map[string]finding{
 		"agent a": {State: ok, Found: "Python 3.99"},
 		"agent b": {State: missing, Found: "there is no file gone.py in " + filepath.Dir(path), Do: "agents.b.dir"},
-		"agent c": {State: note, Found: "does not say its version"},
+		"agent c": {State: missing, Found: "does not run: exit status 3: no such version", Do: "node --version"},
 		"agent d": {State: missing, Found: "there is no program tool"},
-		"agent e": {State: note, Found: filepath.Join(bin, "node")},
+		"agent e": {State: missing, Found: filepath.Join(bin, "node")},
 		"agent f": {State: missing, Found: "there is no program ", Do: ".venv/bin/pip install"},
 		"agent g": {State: missing, Found: "v22.17.1, which runs no TypeScript", Do: "install Node.js 22.18"},
 		"agent h": {State: ok, Found: "v22.18.0"},
+		"agent i": {State: missing, Found: "exit status 127: pyenv: python3.9: command not found",
+			Do: "write another program into agents.i.command"},
 	} {
 		if f := all[name]; f.State != want.State || !strings.Contains(f.Found, want.Found) ||
 			!strings.Contains(f.Do, want.Do) {

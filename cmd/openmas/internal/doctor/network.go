@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/openmas/openmas/internal/ops"
+	"github.com/openmas/openmas/internal/cli"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -32,10 +32,8 @@ func port(cfg *project.Config, key, addr string) func(context.Context) finding {
 		if !errors.Is(err, syscall.EADDRINUSE) && !strings.Contains(err.Error(), "Only one usage of each socket") {
 			return lacks("write an address of this machine under "+key, "%v", err)
 		}
-		if id, err := ops.ProjectOf(cfg.File); err == nil {
-			if running, err := ops.Find(ctx, id); err == nil && len(running) > 0 {
-				return found("%s is in use: the project runs already, process %s", addr, running[0].Process)
-			}
+		if running := cli.Running(ctx, cfg.File); len(running) > 0 {
+			return found("%s is in use: the project runs already, process %d", addr, running[0].PID)
 		}
 		return lacks(fmt.Sprintf("end the program that has it, or: openmas run --set %s=127.0.0.1:0", key),
 			"%s is in use by another program", addr)

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,6 +22,9 @@ var installs = map[string]string{
 	"uvx": "install uv, which has it", "uv": "install uv", "bunx": "install Bun, which has it", "bun": "install Bun",
 	"deno": "install Deno", "docker": "install Docker", "go": "install Go",
 }
+
+// python is a Python interpreter, of which version ever.
+var python = regexp.MustCompile(`^(python|pypy)[0-9.]*t?$`)
 
 // versionTime is how long a program may take to say its version.
 const versionTime = 5 * time.Second
@@ -60,14 +64,23 @@ func program(cfg *project.Config, name string) func(context.Context) finding {
 			}
 			break
 		}
-		if installs[base] == "" {
+		if installs[base] == "" && !python.MatchString(base) {
 			return found("%s", path)
 		}
 		ctx, cancel := context.WithTimeout(ctx, versionTime)
 		defer cancel()
-		out, err := command(ctx, cfg.Dir, path, "--version")
-		if err != nil {
-			return without(base+" --version shows more", "%s does not say its version: %v", path, err)
+		out, err := command(ctx, cfg.ChildDir(name), path, "--version")
+		var exit *exec.ExitError
+		switch {
+		case ctx.Err() != nil:
+			return without(base+" --version shows more", "%s has not said its version within %v", path, versionTime)
+		case errors.As(err, &exit): // such as a shim of pyenv for a version that is not there
+			why, _, _ := strings.Cut(strings.TrimSpace(string(exit.Stderr)), "\n")
+			return lacks(fmt.Sprintf("have %s --version run in %s, or write another program into agents.%s.command",
+				argv[0], cfg.ChildDir(name), name), "%s does not run: %v", path,
+				strings.TrimSuffix(fmt.Sprintf("%v: %s", err, why), ": "))
+		case err != nil:
+			return lacks("correct agents."+name+".command", "%s does not run: %v", path, err)
 		}
 		version, _, _ := strings.Cut(out, "\n")
 		if base == "node" && len(argv) > 1 && strings.HasSuffix(argv[1], ".ts") && !runsTypeScript(version) {

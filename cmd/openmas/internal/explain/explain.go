@@ -29,7 +29,8 @@ section that it is in. Without either, the codes and the sections are listed.`,
 		Example: `  openmas explain unavailable
   openmas explain agents.search.timeout
   openmas explain gateway`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: complete,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return showAll(a.Out)
@@ -37,6 +38,40 @@ section that it is in. Without either, the codes and the sections are listed.`,
 			return explain(a.Out, args[0])
 		},
 	}
+}
+
+// complete completes a code, or a key of the project file: its next part.
+func complete(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	directive := cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	if len(args) > 0 {
+		return nil, directive
+	}
+	var words []string
+	if !strings.Contains(typed, ".") {
+		for _, c := range codes {
+			if strings.HasPrefix(string(c.code), typed) {
+				words = append(words, fmt.Sprintf("%s\t%s", c.code, plain(c.means)))
+			}
+		}
+	}
+	parts := strings.Split(typed, ".")
+	before, last := parts[:len(parts)-1], parts[len(parts)-1]
+	for _, k := range project.Keys() {
+		path := strings.Split(k.Path, ".")
+		if len(path) < len(parts) || !fits(before, path[:len(before)]) || !strings.HasPrefix(path[len(before)], last) {
+			continue
+		}
+		word := strings.Join(append(slices.Clone(before), path[len(before)]), ".")
+		if slices.ContainsFunc(words, func(w string) bool { w, _, _ = strings.Cut(w, "\t"); return w == word }) {
+			continue
+		}
+		if len(path) == len(parts) {
+			first, _, _ := strings.Cut(k.Meaning, ". ")
+			word += "\t" + strings.TrimSuffix(first, ".")
+		}
+		words = append(words, word)
+	}
+	return words, directive
 }
 
 func explain(w io.Writer, word string) error {

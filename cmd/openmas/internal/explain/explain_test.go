@@ -144,3 +144,27 @@ func TestCodesAreDocumented(t *testing.T) {
 		t.Errorf("explained are %v, and there are %v", known, agent.Codes())
 	}
 }
+
+// Tab has the codes and the parts of keys, and no names of files.
+func TestTab(t *testing.T) {
+	for typed, want := range map[string]string{
+		"unav":                  "unavailable\tthe callee cannot be reached, or takes no calls now\n",
+		"gat":                   "gateway\tThe public MCP listener\n",
+		"gateway.li":            "gateway.listen\t",
+		"agents.":               "agents.NAME\n",
+		"agents.search.retry.a": "agents.search.retry.attempts\t",
+		"nothing":               "",
+	} {
+		var o, e bytes.Buffer
+		p := cli.Program{Environ: []string{}, Commands: []func(*cli.App) *cobra.Command{Command}}
+		code := cli.Run(t.Context(), p, []string{cobra.ShellCompRequestCmd, "explain", typed},
+			cli.Streams{In: strings.NewReader(""), Out: &o, Err: &e})
+		words, directive := o.String(), ""
+		if n := strings.LastIndex(words, ":"); n >= 0 {
+			words, directive = words[:n], words[n+1:]
+		}
+		if code != 0 || !strings.HasPrefix(words, want) || want == "" && words != "" || directive != "36\n" {
+			t.Errorf("%q: %q, want %q; exit %d, %s", typed, o.String(), want, code, &e)
+		}
+	}
+}
