@@ -47,7 +47,12 @@ missing, and for what the tool asks while it runs. Ctrl-C cancels the call.`,
   openmas call echo '{"message": [1, 2]}' --command 'python3 server.py'
   openmas call --prompt editor.review file=main.go
   openmas call notes://today`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("name what to call: openmas call AGENT.TOOL; openmas list shows the agents and tools")
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			op, err := f.op(args)
 			if err != nil {
@@ -131,6 +136,7 @@ func (a *App) runCall(ctx context.Context, f *callFlags, op agent.Op, args []str
 		began := time.Now()
 		res, err := t.call(ctx, name, agent.Call{Op: op, Input: input, Back: ask.backChannel()})
 		if err != nil {
+			ask.cameTo()
 			failed = began
 			return form.AsText(args[1:], timedOut(ctx, named(name, err)))
 		}

@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -47,14 +49,17 @@ type asking struct {
 	answers form.Answers
 	model   *model.Model
 	every   bool // the form asks for arguments that can be left out, too
+	mu      sync.Mutex
 	callee  string
+	stepped time.Time               // when a step was shown last, where there is no bar
+	last    string                  // the last step, if it was not shown
 	leave   context.CancelCauseFunc // cancels the call
 }
 
 // asking prepares to ask. Until the function that it returns is called, the console has what is
 // written to standard error.
 func (a *App) asking(f *askFlags, l *LogFlags, callee string, leave context.CancelCauseFunc) (*asking, func(), error) {
-	q := &asking{callee: callee, leave: leave, every: f.form}
+	q := &asking{callee: callee, leave: leave, every: f.form, stepped: time.Now()}
 	var err error
 	if q.answers, err = form.ReadAnswers(f.answers, f.yes); err != nil {
 		return nil, nil, Usage(fmt.Errorf("--answer %w", err))
@@ -125,6 +130,10 @@ func (q *asking) backChannel() agent.BackChannel {
 	}
 }
 
+// stepEvery is how often a step is shown where there is no bar: not those of a call that is quick.
+const stepEvery = 5 * time.Second
+
+// progress shows a step.
 func (q *asking) progress(n agent.ProgressNotice) {
 	if q.console != nil {
 		q.console.Progress(n)
@@ -134,7 +143,22 @@ func (q *asking) progress(n agent.ProgressNotice) {
 	if n.Total > 0 {
 		of = fmt.Sprintf("/%g", n.Total)
 	}
-	fmt.Fprintln(q.out, strings.TrimRight(fmt.Sprintf("%g%s %s", n.Progress, of, logs.Visible(n.Message)), " "))
+	text := strings.TrimRight(fmt.Sprintf("%g%s %s", n.Progress, of, logs.Visible(n.Message)), " ")
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.last = text; time.Since(q.stepped) >= stepEvery {
+		fmt.Fprintln(q.out, text)
+		q.stepped, q.last = time.Now(), ""
+	}
+}
+
+// cameTo shows how far a call has come that failed, where there is no bar.
+func (q *asking) cameTo() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.last != "" {
+		fmt.Fprintln(q.out, q.last)
+	}
 }
 
 // elicit answers a question: by flags, else at the terminal.

@@ -205,12 +205,13 @@ func TestCallInterrupted(t *testing.T) {
 		if running {
 			serve(t, path)
 		}
-		woken := filepath.Join(filepath.Dir(path), ".openmas", "openmas", "agents", "clerk", "woken")
-		_ = os.Remove(woken)
+		state := filepath.Join(filepath.Dir(path), ".openmas", "openmas", "agents", "clerk")
+		asleep, woken := filepath.Join(state, "asleep"), filepath.Join(state, "woken")
+		_, _ = os.Remove(asleep), os.Remove(woken)
 		var out testkit.Buffer
 		p := program(t, &out, "call", "clerk.nap", "-p", path)
 		p.start()
-		p.err.Await(t, "1 asleep")
+		testkit.Eventually(t, "the tool sleeps", func() bool { _, err := os.Stat(asleep); return err == nil }, &p.err)
 		p.signal(unix.SIGINT)
 		if c := p.code(); c != exitAborted ||
 			!strings.Contains(p.err.String(), "interrupted by Ctrl-C: the call was canceled") {

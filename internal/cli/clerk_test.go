@@ -83,6 +83,10 @@ func (c *clerk) Capabilities() agent.Capabilities {
 			}),
 			agent.NewTool("nap", "Sleep until canceled.", func(ctx context.Context, _ none) (string, error) {
 				agent.Progress(ctx, 1, 0, "asleep")
+				err := os.WriteFile(filepath.Join(c.env.StateDir, "asleep"), nil, 0o600)
+				if err != nil {
+					return "", err
+				}
 				<-ctx.Done()
 				return "", os.WriteFile(filepath.Join(c.env.StateDir, "woken"), []byte(context.Cause(ctx).Error()),
 					0o600)

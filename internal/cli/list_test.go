@@ -52,6 +52,9 @@ idle
 			if err := showList(&b, runtime.Listing{Agents: tt.infos, Instances: instances}); err != nil {
 				t.Fatal(err)
 			}
+			if strings.Contains(b.String(), " \n") {
+				t.Errorf("a line ends with a space: %q", b.String())
+			}
 			if got, want := words(b.String()), words(tt.want); !slices.EqualFunc(got, want, slices.Equal) {
 				t.Errorf("got\n%s\nwant\n%s", b.String(), tt.want)
 			}

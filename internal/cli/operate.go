@@ -198,7 +198,12 @@ func (all processes) having(at place) (processes, error) {
 		return nil, fmt.Errorf("agent %s runs in a process on another machine, or in another one than @%s", at.agent,
 			at.process)
 	}
-	return nil, fmt.Errorf("there is no agent %q%s", at.agent, nearest.Meant(at.agent, known))
+	slices.Sort(known)
+	err := fmt.Errorf("there is no agent %q", at.agent)
+	if hint := nearest.Hint(at.agent, slices.Compact(known)); hint != "" {
+		err = fmt.Errorf("%w; %s", err, hint)
+	}
+	return nil, err
 }
 
 // steps shows what a process is doing.

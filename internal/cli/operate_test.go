@@ -54,6 +54,7 @@ agents:
 		t.Errorf("start --all --json: %+v, %v", r, err)
 	}
 	refused(exitFailed, `no agent "gretter"; did you mean "greeter"?`, "restart", "gretter")
+	refused(exitFailed, `there is no agent "nope"; known: greeter, worker`, "restart", "nope")
 	refused(exitFailed, "greeter/0 to greeter/1", "stop", "greeter/2")
 	refused(exitFailed, "no process 1 of the project", "stop", "greeter@1")
 	refused(exitUsage, "name an agent", "stop")

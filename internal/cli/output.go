@@ -61,6 +61,8 @@ func WriteJSON(w io.Writer, v any) error {
 // A table writes rows of cells in aligned columns. On a terminal a cell has at most maxCell
 // characters: one long name would push the other columns out of sight. In a pipe it is whole.
 type table struct {
+	out  io.Writer
+	rows *bytes.Buffer
 	tw   *tabwriter.Writer
 	most int
 }
@@ -68,7 +70,8 @@ type table struct {
 const maxCell = 100
 
 func newTable(w io.Writer) table {
-	t := table{tw: tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
+	rows := &bytes.Buffer{}
+	t := table{out: w, rows: rows, tw: tabwriter.NewWriter(rows, 0, 0, 2, ' ', 0)}
 	if OnTerminal(w) {
 		t.most = maxCell
 	}
@@ -113,8 +116,19 @@ func visibleLines(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// flush writes what there is, and ends the table.
-func (t table) flush() error { return t.tw.Flush() }
+// flush writes what there is, and ends the table. A row whose last cells are empty ends where its
+// text does.
+func (t table) flush() error {
+	if err := t.tw.Flush(); err != nil {
+		return err
+	}
+	var b strings.Builder
+	for line := range strings.Lines(t.rows.String()) {
+		b.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+	_, err := io.WriteString(t.out, b.String())
+	return err
+}
 
 // OnTerminal reports whether w is a terminal.
 func OnTerminal(w io.Writer) bool {

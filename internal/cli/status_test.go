@@ -35,8 +35,8 @@ func TestStatusOfSeveralProcesses(t *testing.T) {
 p: ready, process 12, up 1m
 INSTANCE  PROCESS    STATE         SINCE  IN FLIGHT  SERVED  RESTARTS  CALLS  FAILED  P50   P99   LAST ERROR
 far                  1 of 2 ready  1m     0          7       0         7      1       40ms  30ms  1m ago t: lost: no
-  far/0   12         restarting    1m     0          7       0                                    
-  far/1   elsewhere  ready                0          0       0                                    
+  far/0   12         restarting    1m     0          7       0
+  far/1   elsewhere  ready                0          0       0
 `
 	if out.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
