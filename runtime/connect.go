@@ -26,6 +26,7 @@ import (
 	"github.com/openmas/openmas/runtime/internal/callback"
 	"github.com/openmas/openmas/runtime/internal/route"
 	"github.com/openmas/openmas/runtime/internal/updates"
+	"github.com/openmas/openmas/runtime/internal/waits"
 	"github.com/openmas/openmas/runtime/project"
 )
 
@@ -70,7 +71,11 @@ func (r *Runtime) connect(ctx, base context.Context, d *deployment) (*route.Call
 			opts.OnStep = func(s string) { step.Store(&s) }
 			opts.OnSuspect = i.Suspect
 			opts.OnStep("the MCP handshake has not ended")
-			defer r.waits.Begin(i.ID, func() string { return *step.Load() }, opts.HandshakeTimeout, opts.TimeoutKey)()
+			why := func() string { return *step.Load() }
+			if !p.foreign() { // it serves MCP when it has started
+				why = waits.Because("its Start has not returned")
+			}
+			defer r.waits.Begin(i.ID, why, opts.HandshakeTimeout, opts.TimeoutKey)()
 			began := time.Now()
 			var before client.Sight
 			if p.kind == project.KindCommand {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sourcegraph/conc"
+
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/runtime/internal/reload"
 	"github.com/openmas/openmas/runtime/project"
@@ -80,8 +82,9 @@ func (r *Runtime) Reload(ctx context.Context, cfg *project.Config) (Reloaded, er
 	for n := range done.Changes {
 		c := &done.Changes[n]
 		began := time.Now()
-		agent.Progress(ctx, float64(n), float64(len(done.Changes)), strings.TrimSpace(c.Kind+" "+c.Agent))
-		err := r.change(ctx, c, plan)
+		step := func(text string) { agent.Progress(ctx, float64(n), float64(len(done.Changes)), text) }
+		step(strings.TrimSpace(c.Kind + " " + c.Agent))
+		err := r.changeAndReport(ctx, c, plan, step)
 		if c.TookMS = time.Since(began).Milliseconds(); err != nil {
 			if ctx.Err() != nil {
 				err = context.Cause(ctx)
@@ -198,6 +201,25 @@ func (r *Runtime) ordered(changes []reload.Change, plan []planned) []Change {
 		}
 	}
 	return out
+}
+
+// changeAndReport is change, with a line in the log, and a step, now and then while it waits.
+func (r *Runtime) changeAndReport(ctx context.Context, c *Change, plan []planned, step func(string)) error {
+	reporting, stop := context.WithCancel(ctx)
+	var reporter conc.WaitGroup
+	defer reporter.Wait()
+	defer stop()
+	meanwhile := "what runs goes on"
+	if c.Swap == project.StopFirst {
+		meanwhile = "its calls wait"
+	}
+	reporter.Go(func() {
+		r.waits.Tell(reporting, c.Agent, func(text string) {
+			r.log.WarnContext(ctx, "the reload waits", "for", text, "meanwhile", meanwhile)
+			step("waiting for " + text)
+		})
+	})
+	return r.change(ctx, c, plan)
 }
 
 // change makes one change.

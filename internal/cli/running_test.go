@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"strings"
 	"syscall"
@@ -96,5 +97,23 @@ func TestAFrozenProcess(t *testing.T) {
 	p.signal(syscall.SIGCONT)
 	if r := run(t, "", "call", "greeter.greet", "name=Ada", "-p", path); r.code != exitOK {
 		t.Errorf("after it goes on: %+v", r)
+	}
+}
+
+// A project that is started a second time on its address is named, with what to type.
+func TestRunTwice(t *testing.T) {
+	path := projectFile(t, "project: crew\nagents:\n  greeter: {type: greeter}\n")
+	s := serve(t, path)
+	address := strings.TrimPrefix(s.url, "http://")
+	r := run(t, "", "run", path, "--listen", address)
+	want := fmt.Sprintf("(?m)^openmas: project crew runs already: process %d, for \\d+s, at %s\nopenmas status -p %s "+
+		"shows it, ", os.Getpid(), s.url, path)
+	if r.code != exitFailed || !regexp.MustCompile(want).MatchString(r.err) {
+		t.Errorf("%+v, want %s", r, want)
+	}
+	other := projectFile(t, "agents:\n  a: {type: greeter}\n")
+	if r := run(t, "", "run", other, "--listen", address); r.code != exitFailed ||
+		!strings.Contains(r.err, "is in use, perhaps by another openmas") {
+		t.Errorf("another project: %+v", r)
 	}
 }

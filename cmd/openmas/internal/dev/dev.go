@@ -11,12 +11,14 @@
 //	keys.go     what the keys do
 //	build.go    builds of the package
 //	system.go   the system that runs, and what it takes
+//	refusal.go  why it does not take something
 //	state.go    what all of it knows
 //	watch.go    which files have changed
 package dev
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -65,6 +67,12 @@ s shows the status, and q stops, as Ctrl-C does.`,
 			if d.log, err = a.Logger(&d.logs); err != nil {
 				return err
 			}
+			if cfg, err := d.load(); err == nil && cfg.Gateway != nil { // before it builds for nothing
+				if known := a.Has(c.Context(), &d.flags, cfg.Gateway.Listen); known != nil {
+					return known
+				}
+			}
+			d.log = slog.New(quiet{d.log.Handler(), &d.waiting})
 			return d.run(c.Context())
 		},
 	}

@@ -55,9 +55,22 @@ func TestDev(t *testing.T) {
 	r.await("nothing has changed for what runs")
 	b.edit("demo/openmas.yaml", "project: demo", "project: other")
 	r.await("these keys cannot change while the system runs: project demo -> other; stop the process and run it again")
-	r.await("the change is not taken: what runs goes on as it is")
 	b.edit("demo/openmas.yaml", "project: other", "project: demo")
-	r.await("nothing has changed for what runs")
+	if said := r.await("nothing has changed for what runs"); strings.Contains(said, "not taken") {
+		t.Errorf("it is said twice: %s", said)
+	}
+
+	// All agents are in processes of their own here.
+	b.edit("demo/openmas.yaml", "{type: host}", "{type: host, communicator: pubsub}")
+	if said := r.await("host: the new communicator has no effect here"); strings.Contains(said, "nothing has") {
+		t.Error(said)
+	}
+	b.edit("demo/openmas.yaml", "communicator: pubsub}", "communicator: mcp-stdio}")
+	if said := r.await("live after"); strings.Contains(said, "no effect") {
+		t.Error(said)
+	}
+	b.edit("demo/openmas.yaml", "{type: host, communicator: mcp-stdio}", "{type: host}")
+	r.await("live after")
 
 	// A file that is new, and what is built in.
 	b.write("demo/words.txt", "Hi")

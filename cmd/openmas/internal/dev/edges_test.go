@@ -4,7 +4,9 @@ package dev
 
 import (
 	"fmt"
+	"net"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -105,11 +107,52 @@ func TestDevBadPrograms(t *testing.T) {
 	b.edit("demo/main.go", "type Host struct{}", "type Host struct{}\n\n"+
 		"func (h *Host) Start(context.Context, agent.Env) error { return errors.New(\"no key\") }")
 	b.edit("demo/main.go", `"context"`, "\"context\"\n\t\"errors\"")
-	if said := r.await("the rest goes on as it was"); !strings.Contains(said, "the program's last lines:") ||
-		!strings.Contains(said, "no key") {
+	if said := r.await("the rest goes on as it was"); strings.Count(said, "no key") != 1 ||
+		!strings.HasSuffix(said, "\nopenmas: agent host does not start: no key\nopenmas: ") {
 		t.Errorf("of one that does not start: %s", said)
 	}
 	answers("Bob.")
+
+	// Who waits for a Start is told of it, and a newer change gives it up.
+	b.edit("demo/main.go", "(context.Context, agent.Env) error { return errors.New(\"no key\") }",
+		"(ctx context.Context, _ agent.Env) error { <-ctx.Done(); return errors.New(\"no key\") }")
+	r.await("the reload waits")
+	if said := r.await("\n"); !strings.Contains(said, "host/0: its Start has not returned (for ") ||
+		!strings.Contains(said, "what runs goes on") {
+		t.Errorf("of one that takes long: %s", said)
+	}
+	answers("Bob.")
+	b.edit("demo/main.go", "<-ctx.Done(); return errors.New(\"no key\")", "_ = errors.New; return nil")
+	b.edit("demo/main.go", "to Bob.", "to all.")
+	if said := r.await("live after"); strings.Contains(said, "does not start") {
+		t.Errorf("of what was given up: %s", said)
+	}
+	answers("all.")
+}
+
+// What runs already is named, before anything is built.
+func TestDevTwice(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.makeDemo()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.edit("demo/openmas.yaml", "127.0.0.1:0", ln.Addr().String())
+	if err := ln.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := b.dev("demo/openmas.yaml")
+	r.await("SSE_SERVER_URL=")
+	cmd := b.command("dev", "demo/openmas.yaml")
+	out, err := cmd.CombinedOutput()
+	want := fmt.Sprintf(`^openmas: project demo runs already: process %d, for \S+, at http://%s\n`+
+		"openmas status -p demo/openmas.yaml shows it, openmas stop --all -p demo/openmas.yaml stops it, and "+
+		`--listen 127.0.0.1:0 starts another one beside it\n$`, r.cmd.Process.Pid, ln.Addr())
+	if err == nil || cmd.ProcessState.ExitCode() != 1 || !regexp.MustCompile(want).Match(out) {
+		t.Errorf("%v: %s, want %s", err, out, want)
+	}
 }
 
 // Whatever is saved while a build goes on, the last of it is what runs.

@@ -50,7 +50,7 @@ func (d *dev) run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return d.failed
 		case do := <-d.events:
 			do()
 		case key := <-d.keys:

@@ -28,13 +28,16 @@ type dev struct {
 	at    []string // the flags with which other commands read them
 
 	cfg    atomic.Pointer[project.Config]  // that was read last without a mistake
+	taken  *project.Config                 // that the system runs with
 	latest atomic.Pointer[runtime.Program] // that was built last
 	newer  atomic.Bool                     // there may be a newer program soon: a build is under way
 	tasks  conc.WaitGroup
-	busy   chan struct{} // full: a key's work is under way
-	keys   chan byte
-	events chan func()
-	quit   func(why error)
+	// waiting: a start or a reload is under way.
+	waiting atomic.Bool
+	busy    chan struct{} // full: a key's work is under way
+	keys    chan byte
+	events  chan func()
+	quit    func(why error)
 
 	watched watched
 	sources look // as they were taken last
@@ -50,6 +53,8 @@ type dev struct {
 	again    bool                   // there is something new for it
 	waits    bool                   // the project file has failed, and is taken with the next program
 	restarts bool                   // it is to be started again when it has ended
+	wasUp    bool                   // a system was
+	failed   error                  // what the command ends with
 	hasKeys  bool
 	colors   bool
 }

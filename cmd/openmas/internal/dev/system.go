@@ -2,6 +2,7 @@ package dev
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -9,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/internal/cli"
 	"github.com/openmas/openmas/runtime"
 	"github.com/openmas/openmas/runtime/project"
@@ -35,18 +35,19 @@ func (d *dev) applyBuilt(ctx context.Context, since time.Time) {
 	d.again = false
 	jobCtx, cancel := context.WithCancelCause(ctx)
 	d.job = &job{cancel}
+	d.waiting.Store(true)
 	if s := d.system; s != nil {
 		program := d.latest.Load()
 		d.tasks.Go(func() {
 			defer cancel(nil)
 			done, err := s.Reload(jobCtx, cfg)
 			f := d.explain(jobCtx, err)
-			d.post(func() { d.reloaded(ctx, since, program, done, f) })
+			d.post(func() { d.reloaded(ctx, since, program, cfg, done, f) })
 		})
 		return
 	}
 	s := &system{stop: cancel}
-	d.system = s
+	d.system, d.taken = s, cfg
 	d.tasks.Go(func() { d.serve(ctx, jobCtx, s, cfg) })
 }
 
@@ -64,6 +65,9 @@ func (d *dev) serve(ctx, jobCtx context.Context, s *system, cfg *project.Config)
 		err = r.Run(jobCtx)
 	}
 	f := d.explain(jobCtx, err)
+	if known := d.app.RunsAlready(ctx, &d.flags, err); known != nil {
+		f.err, f.taken = known, true
+	}
 	d.post(func() { d.ended(ctx, s, f) })
 }
 
@@ -75,9 +79,15 @@ func (d *dev) program() runtime.Program {
 	return runtime.Program{}
 }
 
+func (d *dev) jobEnded() {
+	d.job = nil
+	d.waiting.Store(false)
+}
+
 // started is called when a system is up.
 func (d *dev) started(ctx context.Context, s *system) {
-	s.up, d.job = true, nil
+	s.up, d.wasUp = true, true
+	d.jobEnded()
 	if d.again {
 		d.apply(ctx)
 	}
@@ -88,6 +98,7 @@ type failure struct {
 	err   error
 	shown bool // as what is wrong in the project file
 	early bool // it is about the project file, and the program for that is being built
+	taken bool // another process of the project runs, and has its address
 }
 
 // ended is called when a system has ended. f is why, if it was not told to.
@@ -96,7 +107,7 @@ func (d *dev) ended(ctx context.Context, s *system, f failure) {
 	d.system = nil
 	d.forget()
 	if !up {
-		d.job = nil
+		d.jobEnded()
 	} else if d.job != nil {
 		d.again = true // a reload goes on that will fail
 	}
@@ -108,18 +119,21 @@ func (d *dev) ended(ctx context.Context, s *system, f failure) {
 	case f.err == nil && up: // openmas stop --all
 		d.quit(errors.New("it was stopped"))
 	case d.early(ctx, f):
+	case f.taken && !d.wasUp: // it was typed twice
+		d.failed = f.err
+		d.quit(f.err)
 	default:
 		if f.err != nil && !f.shown {
-			d.say("%s", cli.WithLastLines(f.err.Error(), f.err))
+			d.say("%s", cmp.Or(d.notStarted("", f.err), d.withLastLines(f.err.Error(), f.err)))
 		}
 		d.goesOn("the system does not run")
 	}
 }
 
 // reloaded is called when a reload has ended.
-func (d *dev) reloaded(ctx context.Context, since time.Time, program *runtime.Program, done runtime.Reloaded,
-	f failure) {
-	d.job = nil
+func (d *dev) reloaded(ctx context.Context, since time.Time, program *runtime.Program, cfg *project.Config,
+	done runtime.Reloaded, f failure) {
+	d.jobEnded()
 	if d.system == nil || d.again {
 		d.apply(ctx)
 		return
@@ -138,21 +152,31 @@ func (d *dev) reloaded(ctx context.Context, since time.Time, program *runtime.Pr
 			agents = append(agents, c.Agent+" ("+c.Kind+")")
 		}
 	}
-	if what := append(agents, settings...); len(what) > 0 {
+	what, without := append(agents, settings...), moved(d.taken, cfg)
+	switch {
+	case len(what) > 0:
 		d.sayIn(green, "live after %s: %s", seconds(time.Since(since)), strings.Join(what, ", "))
-	} else if f.err == nil {
+	case f.err == nil && len(without) == 0:
 		d.say("nothing has changed for what runs")
+	}
+	if f.err == nil && len(without) > 0 {
+		d.say("%s: the new communicator has no effect here: openmas dev reaches each agent of the package over "+
+			"stdio; openmas run takes it", strings.Join(without, ", "))
 	}
 	switch {
 	case f.err == nil:
+		d.taken = cfg
 		if d.builds != nil && program != nil {
 			d.builds.Keep(program.Command[0])
 		}
 		return
 	case ctx.Err() != nil, d.early(ctx, f):
 		return
+	case errors.Is(f.err, runtime.ErrFixed): // it says itself that nothing was changed
+		d.sayIn(red, "%s", d.refusal(done, f.err))
+		return
 	case !f.shown:
-		d.say("%s", d.refusal(f.err))
+		d.say("%s", d.refusal(done, f.err))
 	}
 	if len(agents) > 0 {
 		d.sayIn(red, "the rest goes on as it was")
@@ -161,16 +185,17 @@ func (d *dev) reloaded(ctx context.Context, since time.Time, program *runtime.Pr
 	d.goesOn("the change is not taken")
 }
 
-// refusal is why a reload has failed, and what to do.
-func (d *dev) refusal(err error) string {
-	text := err.Error()
-	if e := (*agent.Error)(nil); errors.As(err, &e) {
-		text = e.Message
+// moved are the agents of the package that have another communicator in the project file, and none
+// here: they are in processes of their own, and would be in one with the project.
+func moved(before, now *project.Config) (names []string) {
+	for _, name := range now.AgentNames() {
+		old, is := before.Agents[name], now.Agents[name]
+		if old.Kind() == project.KindType && is.Kind() == project.KindType && old.Communicator != is.Communicator &&
+			old.Communicator != project.OverStdio && is.Communicator != project.OverStdio {
+			names = append(names, name)
+		}
 	}
-	if d.hasKeys && errors.Is(err, runtime.ErrFixed) {
-		text = strings.Replace(text, runtime.ErrFixed.Error(), "r restarts it with them", 1)
-	}
-	return cli.WithLastLines(strings.TrimPrefix(text, "reload: "), err)
+	return names
 }
 
 // explain shows what is wrong in the project file, if that is what err is about, as openmas

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,6 +77,16 @@ func TestGenerations(t *testing.T) {
 	s, err := g.Sources(t.Context())
 	if err != nil || len(s.Dirs) != 1 || s.Dirs[0] != g.Dir() || len(s.Files) != 2 {
 		t.Errorf("%+v, %v", s, err)
+	}
+	work := filepath.Join(filepath.Dir(file), "go.work")
+	if err := os.WriteFile(work, []byte("go 1.26\n\nuse ./crew\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for gowork, want := range map[string]bool{"": true, "off": false} { // it is found, and need not be named
+		t.Setenv("GOWORK", gowork)
+		if s, err := g.Sources(t.Context()); err != nil || slices.Contains(s.Files, work) != want {
+			t.Errorf("with GOWORK=%s: %+v, %v", gowork, s, err)
+		}
 	}
 	if err := g.Close(); err != nil {
 		t.Error(err)

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -77,9 +76,22 @@ func (g *Generations) Sources(ctx context.Context) (s Sources, err error) {
 			files[strings.TrimSuffix(mod, ".mod")+".sum"] = true
 		}
 	}
-	if work := os.Getenv("GOWORK"); work != "" && work != "off" {
+	if work := g.workspace(ctx, goTool); work != "" {
 		files[work] = true
 	}
 	s.Dirs, s.Files = slices.Sorted(maps.Keys(dirs)), slices.Sorted(maps.Keys(files))
 	return s, nil
+}
+
+// workspace is the go.work file that the go command uses, mostly one that it finds in a folder
+// above; empty: there is none.
+func (g *Generations) workspace(ctx context.Context, goTool string) string {
+	cmd := exec.CommandContext(ctx, goTool, "env", "GOWORK")
+	cmd.Dir = g.dir
+	together(cmd)
+	out, err := cmd.Output()
+	if work := strings.TrimSpace(string(out)); err == nil && work != "off" {
+		return work
+	}
+	return ""
 }

@@ -108,6 +108,7 @@ func (p *plan) next(w io.Writer) {
 		cd = "cd " + p.shown + " && "
 	}
 	fmt.Fprintf(w, "openmas: next: %sopenmas run\n", cd)
+	fmt.Fprintf(w, "openmas: or, to have each change live as you save it: %sopenmas dev\n", cd)
 	if p.made {
 		fmt.Fprintf(w, "openmas: and in another terminal: %sopenmas call %s\n", cd, p.template.call)
 	}
