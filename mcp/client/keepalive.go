@@ -23,10 +23,13 @@ const (
 	// latePing is how long a ping may go unanswered before the server is suspect, and how often it
 	// is asked again from then on.
 	latePing = 2 * time.Second
+	// pingLead is how long before the end of the interval a silent server is pinged: a late answer
+	// is known, and told, before that end.
+	pingLead = latePing + 500*time.Millisecond
 )
 
 // keepAlive pings a server that says nothing, so early that one that does not answer is suspect
-// once it has said nothing for PingInterval. It is asked again.
+// before it has said nothing for PingInterval. It is asked again.
 // After three pings without a byte from it the session is over, if no call waits for it: a frozen
 // program, a connection that leads nowhere. While calls wait, silence is no proof, because some
 // servers do nothing else while they work on one. Then the session is over when the deadlines of
@@ -35,7 +38,7 @@ func (s *Session) keepAlive() {
 	if s.opts.PingInterval < 0 {
 		return
 	}
-	idle := s.opts.PingInterval - min(latePing, s.opts.PingInterval/4)
+	idle := s.opts.PingInterval - min(pingLead, s.opts.PingInterval/2)
 	timer := time.NewTimer(idle)
 	defer timer.Stop()
 	for refused := 0; ; timer.Reset(idle) {

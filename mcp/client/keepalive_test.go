@@ -21,6 +21,7 @@ import (
 // TestSessionPing: a server that stops answering is given up, one that answers pings with an error
 // is not.
 func TestSessionPing(t *testing.T) {
+	const unknown = `{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"what?"}}` + "\n"
 	for name, answers := range map[string]bool{"frozen": false, "old": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -38,8 +39,10 @@ func TestSessionPing(t *testing.T) {
 							fmt.Fprintf(toClient, `{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2024-11-05","capabilities":{},"serverInfo":{"name":"x","version":"1"}}}`+"\n", env.ID)
 						case "ping":
 							if answers {
-								fmt.Fprintf(toClient, `{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"what?"}}`+"\n", env.ID)
+								fmt.Fprintf(toClient, unknown, env.ID)
 							}
+						default: // the lists: it owes nothing
+							fmt.Fprintf(toClient, unknown, env.ID)
 						}
 					}
 				}()

@@ -44,7 +44,7 @@ type Options struct {
 	// OnChanged; changes in quick succession count as one.
 	OnUpdated func(uri string)
 	// PingInterval is how long a server may say nothing until it is suspect, 5 s by default. It is
-	// pinged 2 s before, or a quarter of the interval. When the answer is late it is asked again;
+	// pinged 2.5 s before, or half of the interval. An answer is late after 2 s; it is asked again;
 	// when it has said nothing to three pings, and the deadlines of all calls that it had have
 	// passed, the session ends. On Linux a program that was suspended by a signal ends it too,
 	// within 10 s. Negative: nothing of that.

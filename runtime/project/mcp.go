@@ -38,7 +38,7 @@ type MCP struct {
 	// After this time of silence on an SSE stream of the gateway a comment is sent, which keeps the
 	// stream open.
 	CommentInterval time.Duration `yaml:"comment_interval" default:"5s" off:"-1"`
-	// How long an MCP server may say nothing. It is pinged 2 s before, or a quarter of the time.
+	// How long an MCP server may say nothing. It is pinged 2.5 s before, or half of the time.
 	// One that does not answer within 2 s is suspect, and asked again. After three pings without an
 	// answer its session is over, if it has no call in flight; else when the deadlines of these
 	// have passed. On Linux a program that was suspended by a signal (SIGSTOP) is given up within
