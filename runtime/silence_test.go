@@ -102,3 +102,21 @@ func TestAServerThatFreezes(t *testing.T) {
 		t.Errorf("it is %s although it serves", got)
 	}
 }
+
+// One that freezes while it is called is suspect after the first call that runs into its deadline,
+// long before it is pinged anyway, and well again when it has thawed.
+func TestACalledServerThatFreezes(t *testing.T) {
+	t.Parallel()
+	f := freezingServer(t)
+	cfg := &project.Config{Agents: map[string]project.Agent{"docs": {URL: f.URL + "/mcp", Ping: time.Hour,
+		Policy: project.Policy{Timeout: 300 * time.Millisecond}}}}
+	s := start(t, cfg, nil)
+	f.freeze()
+	_, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"})
+	if agent.CodeOf(err) != agent.CodeDeadlineExceeded {
+		t.Error(err)
+	}
+	testkit.Eventually(t, "it is suspect", func() bool { return s.agentStatus("docs").State == runtime.StateSuspect })
+	f.thaw()
+	testkit.Eventually(t, "it is ready", func() bool { return s.agentStatus("docs").State == runtime.StateReady })
+}

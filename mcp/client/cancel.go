@@ -111,7 +111,6 @@ type openCall struct {
 	cancel context.CancelCauseFunc
 	note   *note
 	call   *agent.Call // nil: a request of the session's own
-	began  time.Time
 }
 
 // A Cut is what was in flight on a session when it ended.
@@ -140,11 +139,13 @@ func (c *cancels) noteLocked() {
 	if c.cut != nil {
 		return
 	}
-	oldest := slices.SortedFunc(maps.Values(c.open), func(a, b openCall) int { return a.began.Compare(b.began) })
+	oldest := slices.SortedFunc(maps.Values(c.open), func(a, b openCall) int {
+		return a.note.began.Compare(b.note.began)
+	})
 	oldest = slices.DeleteFunc(oldest, func(o openCall) bool { return o.call == nil })
 	c.cut = &Cut{All: len(oldest)}
 	for _, o := range oldest[:min(len(oldest), maxCut)] {
-		one := CutCall{ID: o.call.ID, Target: o.call.Target(), Began: o.began}
+		one := CutCall{ID: o.call.ID, Target: o.call.Target(), Began: o.note.began}
 		if p := o.call.Meta["traceparent"]; len(p) >= traceEnd {
 			one.Trace = p[traceBegin:traceEnd]
 		}
@@ -166,7 +167,8 @@ func (c *cancels) add(ctx context.Context, cancel context.CancelCauseFunc, n *no
 		c.open = map[uint64]openCall{}
 	}
 	c.last++
-	c.open[c.last] = openCall{ctx, cancel, n, call, time.Now()}
+	n.began = time.Now()
+	c.open[c.last] = openCall{ctx, cancel, n, call}
 	return c.last
 }
 

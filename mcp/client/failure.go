@@ -26,7 +26,7 @@ func (s *Session) failure(ctx context.Context, c *agent.Call, n *note, err error
 	sent := n.Sent()
 	if sent && ctx.Err() != nil {
 		s.abandoned.Store(true)
-		s.life.giveUp(ctx)
+		s.life.giveUp(ctx, n.began)
 	}
 	status := n.HTTPError()
 	var large *wire.TooLargeError

@@ -12,6 +12,7 @@ import (
 
 	"github.com/openmas/openmas/agent"
 	"github.com/openmas/openmas/communicator"
+	"github.com/openmas/openmas/internal/backoff"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/internal/child"
 	"github.com/openmas/openmas/mcp/internal/wire"
@@ -34,29 +35,41 @@ const (
 // program, a connection that leads nowhere. While calls wait, silence is no proof, because some
 // servers do nothing else while they work on one. Then the session is over when the deadlines of
 // all that it had at the first of these pings have passed.
+// A call that ran into its deadline in silence has the server asked at once, see doubt.
 func (s *Session) keepAlive() {
 	if s.opts.PingInterval < 0 {
 		return
 	}
+	defer s.suspect(false)
 	idle := s.opts.PingInterval - min(pingLead, s.opts.PingInterval/2)
 	timer := time.NewTimer(idle)
 	defer timer.Stop()
-	for refused := 0; ; timer.Reset(idle) {
+	next, refused := time.Now().Add(idle), 0 // next is when the timer fires
+	wait := func(d time.Duration) {
+		timer.Reset(d)
+		next = time.Now().Add(d)
+	}
+	for {
 		select {
 		case <-timer.C:
+		case <-s.life.silent:
+			due := s.life.last().Add(idle)
+			if next.After(due) {
+				due = next
+			}
+			s.doubt(due)
+			continue
 		case <-s.ctx.Done():
 			return
 		}
-		for quiet := s.life.quiet(); quiet < idle; quiet = s.life.quiet() {
+		if quiet := s.life.quiet(); quiet < idle {
 			refused = 0
-			timer.Reset(idle - quiet)
-			select {
-			case <-timer.C:
-			case <-s.ctx.Done():
-				return
-			}
+			wait(idle - quiet)
+			continue
 		}
-		switch sign, pings := s.insist(); {
+		sign, pings := s.insist()
+		s.life.settle()
+		switch {
 		case s.ctx.Err() != nil:
 			return
 		case sign.alive:
@@ -70,6 +83,37 @@ func (s *Session) keepAlive() {
 		default:
 			s.end(fmt.Errorf("the session ended: %w", &PingError{pings}))
 			return
+		}
+		wait(idle)
+	}
+}
+
+// doubt asks for a sign of life from a server that said nothing while a call ran into its deadline.
+// It is suspect when the answer is late, and asked again until it answers, or until due, when it is
+// pinged anyway. What comes of these pings ends no session: a server may be busy with that call, as
+// one is whose tools block it, and callers may have less patience than it needs. It is asked once
+// in probeAgain at most.
+func (s *Session) doubt(due time.Time) {
+	for {
+		asked := time.Now()
+		patience := min(latePing, due.Sub(asked))
+		if patience <= 0 {
+			return // insist goes on, with a server that may be suspect already
+		}
+		ctx, cancel := context.WithTimeout(s.ctx, patience)
+		sign := s.probe(ctx)
+		if !sign.alive && !sign.refused {
+			<-ctx.Done() // what fails at once is not asked again at once
+		}
+		cancel()
+		switch {
+		case s.ctx.Err() != nil, sign.alive, sign.refused, s.life.since(asked):
+			s.suspect(false)
+			s.life.settle()
+			_ = backoff.Sleep(s.ctx, min(probeAgain, time.Until(due))) // fails at the session's end
+			return
+		case patience == latePing:
+			s.suspect(true)
 		}
 	}
 }
@@ -99,7 +143,7 @@ func (s *Session) insist() (sign, int) {
 	}
 }
 
-// suspect reports a change.
+// suspect reports a change. keepAlive's goroutine alone calls it.
 func (s *Session) suspect(is bool) {
 	if s.life.suspect.Swap(is) == is {
 		return

@@ -47,7 +47,8 @@ type Options struct {
 	// pinged 2.5 s before, or half of the interval. An answer is late after 2 s; it is asked again;
 	// when it has said nothing to three pings, and the deadlines of all calls that it had have
 	// passed, the session ends. On Linux a program that was suspended by a signal ends it too,
-	// within 10 s. Negative: nothing of that.
+	// within 10 s. A call that runs into its deadline in silence has the server pinged at once, and
+	// ends no session. Negative: nothing of that.
 	PingInterval time.Duration
 	// OnSuspect is told when a ping is late, and when the server has said something again. It must
 	// be quick. nil: nobody wants to know.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 
@@ -28,6 +29,7 @@ type request struct {
 // A note is what the round tripper learns about one call, beside its trace.
 type note struct {
 	*wire.Trace
+	began   time.Time                     // set before anything is sent
 	refusal atomic.Pointer[string]        // the body of an answer that is no success
 	failed  atomic.Pointer[error]         // why the SDK got no answer
 	noToken atomic.Pointer[error]         // why there is no token for a server that wants one

@@ -85,7 +85,7 @@ func newSession(t Target, o Options, l *link) *Session {
 		closed: make(chan struct{})}
 	s.backs.log = o.Logger
 	s.prober.turn = make(chan struct{}, 1)
-	s.life.began = time.Now()
+	s.life.began, s.life.silent = time.Now(), make(chan struct{}, 1)
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	context.AfterFunc(s.ctx, func() { s.calls.end(context.Cause(s.ctx)) })
 	s.closing, s.cutShort = context.WithCancel(context.Background())

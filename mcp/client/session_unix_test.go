@@ -82,6 +82,24 @@ func TestFrozenChild(t *testing.T) {
 	}
 }
 
+// A program that was suspended is suspect soon after a call that ran into its deadline.
+func TestSuspendedChildIsSuspect(t *testing.T) {
+	suspect := make(chan bool, 2)
+	s := mustConnect(t, role(t, "server", mcp.Stdio),
+		Options{PingInterval: time.Hour, OnSuspect: func(is bool) { suspect <- is }})
+	if err := syscall.Kill(s.Pid(), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Eventually(t, "a call is sent, and has no answer", func() bool {
+		err := callFor(t.Context(), s, "echo", 100*time.Millisecond)
+		fixture.WantError(t, err, agent.CodeDeadlineExceeded, agent.AsError(err).NotExecuted)
+		return !agent.AsError(err).NotExecuted
+	})
+	if !await(t, suspect, "suspicion") {
+		t.Error("it is not suspect")
+	}
+}
+
 // A program that was suspended is given up, although a call waits for it.
 func TestSuspendedChild(t *testing.T) {
 	if !child.SeesSuspension {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +21,7 @@ import (
 )
 
 // A single is a server that does one thing at a time, as one does whose event loop is blocked. A
-// call of "block" takes 18 s, one of "freeze" lasts for ever.
+// call of "block" takes 18 s, one of "freeze" lasts for ever, one of "ignore" has no answer.
 func single(out io.Writer, in io.Reader) {
 	lines := bufio.NewScanner(in)
 	queue := make(chan string, 100)
@@ -53,6 +55,8 @@ func single(out io.Writer, in io.Reader) {
 				for range queue { // until the session ends
 				}
 				return
+			case strings.Contains(line, "ignore"):
+				continue
 			case strings.Contains(line, "block"):
 				time.Sleep(18 * time.Second)
 			}
@@ -65,13 +69,23 @@ func single(out io.Writer, in io.Reader) {
 // was not any more.
 func silences(t *testing.T, version string) (s *Session, told func() []bool) {
 	t.Helper()
+	s, told, _ = pinged(t, version, 0)
+	return s, told
+}
+
+// pinged is silences with an interval of pings, and with how many there were.
+func pinged(t *testing.T, version string, interval time.Duration) (s *Session, told func() []bool, pings func() int) {
+	t.Helper()
 	fromServer, toClient := io.Pipe()
 	fromClient, toServer := io.Pipe()
-	go single(toClient, fromClient)
+	var count atomic.Int64
+	go single(toClient, io.TeeReader(fromClient, writer(func(p []byte) {
+		count.Add(int64(bytes.Count(p, []byte(`"ping"`)) + bytes.Count(p, []byte(`"server/discover"`))))
+	})))
 	var mu sync.Mutex
 	var all []bool
 	s, err := connectPipes(t.Context(), pipe{fromServer, toServer}, Target{Protocol: version},
-		Options{OnSuspect: func(is bool) {
+		Options{PingInterval: interval, OnSuspect: func(is bool) {
 			mu.Lock()
 			defer mu.Unlock()
 			all = append(all, is)
@@ -82,11 +96,20 @@ func silences(t *testing.T, version string) (s *Session, told func() []bool) {
 	if got := s.ProtocolVersion(); version != "" && got != version {
 		t.Fatalf("the session has protocol %s", got)
 	}
-	return s, func() []bool {
+	told = func() []bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return slices.Clone(all)
 	}
+	before := count.Load() // the handshake asks for versions as well
+	return s, told, func() int { return int(count.Load() - before) }
+}
+
+type writer func([]byte)
+
+func (w writer) Write(p []byte) (int, error) {
+	w(p)
+	return len(p), nil
 }
 
 func callFor(ctx context.Context, s *Session, name string, timeout time.Duration) error {
@@ -94,6 +117,17 @@ func callFor(ctx context.Context, s *Session, name string, timeout time.Duration
 	defer cancel()
 	_, err := s.Call(ctx, &agent.Call{Op: agent.OpTool, Name: name})
 	return err
+}
+
+// freeze freezes a single, without a call that runs into its deadline.
+func freeze(t *testing.T, s *Session) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(time.Millisecond, cancel)
+	_, err := s.Call(ctx, &agent.Call{Op: agent.OpTool, Name: "freeze"})
+	if agent.CodeOf(err) != agent.CodeCanceled {
+		t.Error(err)
+	}
 }
 
 var versions = []string{"", codec.Version20260728}
@@ -170,9 +204,9 @@ func TestAnIdleServerThatFreezes(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, _ := silences(t, version)
-				time.Sleep(time.Hour)
+				time.Sleep(time.Hour + time.Second) // not when it is pinged: it would owe an answer
 				began := time.Now()
-				_ = callFor(t.Context(), s, "freeze", time.Millisecond)
+				freeze(t, s)
 				<-s.Done()
 				if took := time.Since(began); took > 15*time.Second {
 					t.Errorf("it took %v", took)
@@ -203,7 +237,7 @@ func TestAFrozenServerIsSuspectInTime(t *testing.T) {
 					t.Error(err)
 				}
 				began := time.Now()
-				_ = callFor(t.Context(), s, "freeze", time.Millisecond)
+				freeze(t, s)
 				if took := (<-suspect).Sub(began); took > interval-400*time.Millisecond {
 					t.Errorf("frozen after %v, suspect after %v", phase*time.Second, took)
 				}

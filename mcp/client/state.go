@@ -200,6 +200,7 @@ type life struct {
 	began   time.Time
 	heard   atomic.Int64 // nanoseconds after began
 	suspect atomic.Bool
+	silent  chan struct{} // a token: a call has run into its deadline in silence
 
 	mu sync.Mutex
 	// owed is the deadline of a call that was given up before it: the server may still work on it.
@@ -209,14 +210,24 @@ type life struct {
 // hear notes a message of the server.
 func (l *life) hear() { l.heard.Store(int64(time.Since(l.began))) }
 
+// last is when there was one.
+func (l *life) last() time.Time { return l.began.Add(time.Duration(l.heard.Load())) }
+
 // quiet is how long there was none.
 func (l *life) quiet() time.Duration { return time.Since(l.began) - time.Duration(l.heard.Load()) }
 
 // since reports whether there was one after t.
 func (l *life) since(t time.Time) bool { return time.Duration(l.heard.Load()) > t.Sub(l.began) }
 
-// giveUp notes that a call was given up.
-func (l *life) giveUp(ctx context.Context) {
+// giveUp notes that a call was given up which began then. Many that run into their deadlines in
+// silence are one reason to ask the server.
+func (l *life) giveUp(ctx context.Context, began time.Time) {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) && !l.since(began) {
+		select {
+		case l.silent <- struct{}{}:
+		default:
+		}
+	}
 	at, ok := ctx.Deadline()
 	if !ok {
 		return
@@ -225,6 +236,14 @@ func (l *life) giveUp(ctx context.Context) {
 	defer l.mu.Unlock()
 	if at.After(l.owed) {
 		l.owed = at
+	}
+}
+
+// settle forgets the silence of calls that have ended: the server was asked.
+func (l *life) settle() {
+	select {
+	case <-l.silent:
+	default:
 	}
 }
 
