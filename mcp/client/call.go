@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -31,6 +32,10 @@ func (s *Session) Call(ctx context.Context, c *agent.Call) (*agent.Result, error
 	}
 	if len(c.Input) > 0 && (!json.Valid(c.Input) || !utf8.Valid(c.Input)) {
 		return nil, agent.Refusedf(agent.CodeInvalidArgument, "%s: the input is no JSON in UTF-8", c.Target())
+	}
+	if s.target.Trusted && c.Back != nil && c.ID == "" { // our own servers ask by its id
+		named := *c
+		named.ID, c = rand.Text(), &named
 	}
 	sent := calls.SentBy(ctx)
 	ctx, cancel := context.WithCancelCause(ctx)
