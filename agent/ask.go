@@ -136,13 +136,14 @@ func (f *frame) offered() BackChannel {
 	return below{f.back}
 }
 
-// below is the back-channel of a call that a tool makes in turn. Questions and log lines reach
-// whoever made the first call; progress and content are about the call itself and stay here.
+// below is the back-channel of a call that a tool makes in turn. Questions, what becomes of them,
+// and log lines reach whoever made the first call; progress and content are about the call itself
+// and stay here.
 type below struct{ outer BackChannel }
 
 func (b below) Notify(ctx context.Context, n Notice) {
-	if n.Log != nil {
-		b.outer.Notify(ctx, Notice{Log: n.Log, Raw: n.Raw})
+	if n.Log != nil || n.ElicitComplete != "" {
+		b.outer.Notify(ctx, Notice{Log: n.Log, ElicitComplete: n.ElicitComplete, Raw: n.Raw})
 	}
 }
 

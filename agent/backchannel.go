@@ -34,9 +34,12 @@ type Notice struct {
 	// Content is a part of the result that is there before the call has ended. The result has it
 	// too: a caller that drops notices misses nothing but time.
 	Content []Content `json:"content,omitempty"`
-	// Raw are the params of the notification that a foreign server sent, of which Progress or Log
-	// was made. They are what is passed on to MCP clients, with a progress token of theirs; empty
-	// for notices of our own.
+	// ElicitComplete is the id of an [ElicitURLRequest]: what the user was sent to its page for is
+	// done.
+	ElicitComplete string `json:"elicitComplete,omitempty"`
+	// Raw are the params of the notification that a foreign server sent, of which the notice was
+	// made. They are what is passed on to MCP clients, with a progress token of theirs; empty for
+	// notices of our own.
 	Raw json.RawMessage `json:"raw,omitempty"`
 }
 

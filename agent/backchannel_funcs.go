@@ -15,7 +15,13 @@ type BackChannelFuncs struct {
 	Sample     func(context.Context, SampleRequest) (SampleResult, error)
 	// Elicit may leave out fields that have a default in the schema: they are added.
 	Elicit func(context.Context, ElicitRequest) (ElicitResult, error)
-	Roots  func(context.Context) ([]Root, error)
+	// ElicitURL accepts only what its user has seen and agreed to, the whole address: it is a
+	// stranger's.
+	ElicitURL func(context.Context, ElicitURLRequest) (ElicitResult, error)
+	// OnElicitComplete gets the id of an ElicitURLRequest: what the user was sent to its page for
+	// is done. It may be one that the user did not agree to.
+	OnElicitComplete func(id string)
+	Roots            func(context.Context) ([]Root, error)
 }
 
 // Notify implements [BackChannel].
@@ -29,6 +35,9 @@ func (h BackChannelFuncs) Notify(_ context.Context, n Notice) {
 	if len(n.Content) > 0 && h.OnContent != nil {
 		h.OnContent(n.Content)
 	}
+	if n.ElicitComplete != "" && h.OnElicitComplete != nil {
+		h.OnElicitComplete(n.ElicitComplete)
+	}
 }
 
 // Request implements [BackChannel].
@@ -36,8 +45,8 @@ func (h BackChannelFuncs) Request(ctx context.Context, r Request) (json.RawMessa
 	switch {
 	case r.Kind == AskSample && h.Sample != nil:
 		return answer(ctx, r, h.Sample)
-	case r.Kind == AskElicit && h.Elicit != nil:
-		return answer(ctx, r, h.elicit)
+	case r.Kind == AskElicit:
+		return h.elicits(ctx, r)
 	case r.Kind == AskRoots && h.Roots != nil:
 		roots, err := h.Roots(ctx)
 		if err != nil {
@@ -46,6 +55,36 @@ func (h BackChannelFuncs) Request(ctx context.Context, r Request) (json.RawMessa
 		return json.Marshal(rootList{append([]Root{}, roots...)})
 	}
 	return nil, Errorf(CodeUnavailable, "the caller does not answer %q requests", r.Kind)
+}
+
+// elicits answers in the way that is asked for.
+func (h BackChannelFuncs) elicits(ctx context.Context, r Request) (json.RawMessage, error) {
+	switch mode := elicitMode(r.Params); {
+	case mode == elicitForm && h.Elicit != nil:
+		return answer(ctx, r, h.elicit)
+	case mode == elicitURL && h.ElicitURL != nil:
+		return answer(ctx, r, h.ElicitURL)
+	case mode != elicitForm && (h.Elicit != nil || h.ElicitURL != nil):
+		return nil, Errorf(CodeUnavailable, "the caller does not answer %q requests of mode %q", r.Kind, mode)
+	}
+	return nil, Errorf(CodeUnavailable, "the caller does not answer %q requests", r.Kind)
+}
+
+// elicitMode is how an elicitation asks. It may leave that to be concluded.
+func elicitMode(params json.RawMessage) string {
+	var p struct {
+		Mode string `json:"mode"`
+		URL  string `json:"url"`
+	}
+	switch {
+	case json.Unmarshal(objectOr(params), &p) != nil:
+		return elicitForm // which does not decode either, and says why
+	case p.Mode != "":
+		return p.Mode
+	case p.URL != "":
+		return elicitURL
+	}
+	return elicitForm
 }
 
 // elicit adds what the user left out and has a default: a form would have shown it.

@@ -2,7 +2,9 @@ package agent
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"reflect"
 )
 
@@ -11,11 +13,24 @@ import (
 type ElicitRequest struct {
 	Message         string          `json:"message"`
 	RequestedSchema json.RawMessage `json:"requestedSchema"`
-	// URL is a page that the user is to visit, in place of filling in a form.
-	URL string `json:"url,omitempty"`
 }
 
-// What a user does with an [ElicitRequest].
+// ElicitURLRequest asks the caller's user to visit a page. Its JSON is that of MCP's
+// elicitation/create in mode "url", but for the mode.
+type ElicitURLRequest struct {
+	Message string `json:"message"`
+	URL     string `json:"url"`
+	// ID is what [ElicitComplete] names. A server of MCP 2026-07-28 has none.
+	ID string `json:"elicitationId,omitempty"`
+}
+
+// The ways to ask a user, MCP's modes.
+const (
+	elicitForm = "form"
+	elicitURL  = "url"
+)
+
+// What a user does with an [ElicitRequest] or an [ElicitURLRequest].
 const (
 	ElicitAccept  = "accept"
 	ElicitDecline = "decline"
@@ -37,14 +52,9 @@ func Elicit[T any](ctx context.Context, message string) (T, error) {
 	if err != nil {
 		return out, Errorf(CodeInternal, "elicit: infer the schema of %T: %w", out, err)
 	}
-	res, err := askBack[ElicitResult](ctx, AskElicit, ElicitRequest{Message: message, RequestedSchema: schema})
-	switch {
-	case err != nil:
+	res, err := elicit(ctx, message, ElicitRequest{Message: message, RequestedSchema: schema})
+	if err != nil {
 		return out, err
-	case res.Action == ElicitDecline:
-		return out, Errorf(CodePermissionDenied, "the user declined: %s", message)
-	case res.Action != ElicitAccept:
-		return out, Errorf(CodeCanceled, "the user dismissed the question: %s", message)
 	}
 	check, err := compileSchema(schema)
 	if err != nil {
@@ -57,4 +67,54 @@ func Elicit[T any](ctx context.Context, message string) (T, error) {
 		return out, Errorf(CodeInvalidArgument, "elicit: the user's answer does not decode: %w", err)
 	}
 	return out, nil
+}
+
+// ElicitURL asks the user of whoever called to visit a page: for what must not pass through the
+// caller, such as a password, a payment, or a consent to another service. It returns when the user
+// agrees to visit it, which does not mean that the page is done with; [ElicitComplete] reports
+// that with the id. The errors are those of [Elicit]; unavailable also where the caller's user
+// cannot be sent to pages.
+//
+// Whoever opens the page may be another than who called: the page itself is to find out. The
+// address is shown to the user, and is to hold no secret.
+func ElicitURL(ctx context.Context, message, url string) (id string, err error) {
+	id = newUUID()
+	_, err = elicit(ctx, message, struct {
+		Mode string `json:"mode"`
+		ElicitURLRequest
+	}{elicitURL, ElicitURLRequest{Message: message, URL: url, ID: id}})
+	if err != nil {
+		return "", err
+	}
+	return id, nil
+}
+
+// newUUID is a random UUID, in the form that other servers give their ids.
+func newUUID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+// ElicitComplete reports to whoever called that what its user was sent to a page for is done; id is
+// that of [ElicitURL]. It does nothing where nobody listens.
+func ElicitComplete(ctx context.Context, id string) {
+	if f := frameOf(ctx); f != nil && f.back != nil {
+		f.back.Notify(ctx, Notice{ElicitComplete: id})
+	}
+}
+
+// elicit asks, and makes an error of a no.
+func elicit(ctx context.Context, message string, params any) (ElicitResult, error) {
+	res, err := askBack[ElicitResult](ctx, AskElicit, params)
+	switch {
+	case err != nil:
+		return res, err
+	case res.Action == ElicitDecline:
+		return res, Errorf(CodePermissionDenied, "the user declined: %s", message)
+	case res.Action != ElicitAccept:
+		return res, Errorf(CodeCanceled, "the user dismissed the question: %s", message)
+	}
+	return res, nil
 }

@@ -145,7 +145,7 @@ var transports = map[string]mcp.Transport{project.OverStdio: mcp.Stdio, project.
 func (r *Runtime) connectOptions(p planned) client.Options {
 	o := client.Options{Logger: r.log, HandshakeTimeout: p.of.StartTimeout(p.name), TimeoutKey: "start.timeout",
 		PingInterval: r.cfg.MCP.PingInterval, MaxFrame: int(r.cfg.MCP.MaxFrame), FrameKey: "mcp.max_frame",
-		MaxBody:    int(r.cfg.MCP.MaxBody),
+		MaxBody: int(r.cfg.MCP.MaxBody), Visits: true,
 		StdinGrace: p.of.Child.StdinWait, TermGrace: p.of.Child.TermWait,
 		OnChanged: func(agent.Info) { r.refresh() }, NoFastPath: noFastPath(r.cfg.MCP)}
 	if p.cfg.Ping != 0 {

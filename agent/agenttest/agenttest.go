@@ -88,11 +88,11 @@ func (s *System) get(name string) *running {
 
 // Ctx is the context in which the test calls: agent.Ask[Out](sys.Ctx(), "weather.forecast", in).
 // Derive from it for deadlines, cancellation, and a back-channel (agent.WithBackChannel). It ends
-// with the test. [OnElicit] and [OnSample] answer what is asked of it.
+// with the test. [OnElicit], [OnElicitURL] and [OnSample] answer what is asked of it.
 func (s *System) Ctx() context.Context {
 	ctx := agent.WithEnv(s.ctx, agent.Env{Name: Caller, Directory: directory{s}, Publisher: &s.broker,
 		Output: &s.output})
-	if s.back.Elicit != nil || s.back.Sample != nil {
+	if s.back.Elicit != nil || s.back.ElicitURL != nil || s.back.Sample != nil {
 		ctx = agent.WithBackChannel(ctx, s.back)
 	}
 	return ctx

@@ -18,7 +18,7 @@
 //     ([Func]), one answer after the other ([Each]), late ([Delay]), never ([Hang]), or by dying
 //     in the middle of the call ([Crash]).
 //   - [Expect] fails the test where a scripted tool gets other calls than those, and shows which.
-//   - [OnElicit] and [OnSample] answer what agents ask the user and the model.
+//   - [OnElicit], [OnElicitURL] and [OnSample] answer what agents ask the user and the model.
 //   - [System.Ctx] is the context in which the test calls, publishes and sets deadlines.
 //   - [System.Calls], [Inputs], [System.Published] and [System.Output] show what happened.
 //   - [System.Golden] compares all of it with a file. Package wire runs a test over each

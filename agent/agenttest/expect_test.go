@@ -194,6 +194,35 @@ func ExampleOnElicit() {
 	//  permission_denied: the user declined: What is your name?
 }
 
+// Shop has its users pay on a page of their bank.
+type Shop struct{}
+
+func (Shop) Capabilities() agent.Capabilities {
+	return agent.Capabilities{Tools: []agent.Tool{
+		agent.NewTool("buy", "Buy a book.", func(ctx context.Context, _ struct{}) (string, error) {
+			visit, err := agent.ElicitURL(ctx, "Pay for the book.", "https://bank.example/pay")
+			if err != nil {
+				return "", err
+			}
+			agent.ElicitComplete(ctx, visit) // when the bank has reported the money
+			return "sold", nil
+		}),
+	}}
+}
+
+func ExampleOnElicitURL() {
+	TestShop := func(t testing.TB) {
+		sys := agenttest.Run(t, agenttest.Agents{"shop": Shop{}},
+			agenttest.OnElicitURL(agenttest.Each(agent.ElicitAccept, agent.ElicitDecline)))
+		fmt.Println(agent.Ask[string](sys.Ctx(), "shop.buy", nil))
+		fmt.Println(agent.Ask[string](sys.Ctx(), "shop.buy", nil))
+	}
+	run(TestShop)
+	// Output:
+	// sold <nil>
+	//  permission_denied: the user declined: Pay for the book.
+}
+
 func TestQuestions(t *testing.T) {
 	sys := agenttest.Run(t, agenttest.Agents{"writer": Writer{}}, agenttest.OnElicit(map[string]string{"name": "Ann"}),
 		agenttest.OnSample(agenttest.Func(func(_ context.Context, r agent.SampleRequest) (string, error) {

@@ -26,6 +26,26 @@ func OnElicit(answer any) Option {
 	}
 }
 
+// OnElicitURL answers where agents send the user of whoever called, with [agent.ElicitURL]: with
+// what the user does, such as agent.ElicitAccept; an error; or what stands for an answer in a
+// [Script], as [Each] and [Func] of an agent.ElicitURLRequest.
+func OnElicitURL(answer any) Option {
+	return func(s *System) {
+		s.back.ElicitURL = func(ctx context.Context, r agent.ElicitURLRequest) (out agent.ElicitResult, err error) {
+			v, err := question(ctx, agent.AskElicit, r, answer)
+			if err != nil {
+				return out, err
+			}
+			action, ok := v.(string)
+			if !ok {
+				return out, agent.Errorf(agent.CodeInternal, "agenttest.OnElicitURL answers with a %T: want a string "+
+					"or an error", v)
+			}
+			return agent.ElicitResult{Action: action}, nil
+		}
+	}
+}
+
 // OnSample answers what agents ask the model of whoever called: with a string, which is the text of
 // the model; an error; an agent.SampleResult; or what stands for an answer in a [Script], as [Each]
 // and [Func] of an agent.SampleRequest.

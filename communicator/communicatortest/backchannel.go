@@ -20,6 +20,9 @@ func backChannel() []test {
 		{"sampling", nil, sampling},
 		{"sampling with tools", nil, samplingWithTools},
 		{"elicitation: accept, decline, cancel", nil, elicitation},
+		{"a page: accept, decline, cancel, and its end", nil, visits},
+		{"a page that a nested call wants to be visited", nil, nestedVisits},
+		{"a page, of a caller that knows forms", nil, formsOnly},
 		{"roots", nil, roots},
 		{"many questions of one call at once", nil, manyQuestions},
 		{"an error of whoever is asked", nil, askedFails},
@@ -84,11 +87,6 @@ func progressOfTwo(b *bench) {
 			b.Errorf("call %d got the progress of %s", i, got)
 		}
 	}
-}
-
-// with is the caller's context, offering h.
-func (b *bench) with(h agent.BackChannelFuncs) context.Context {
-	return agent.WithBackChannel(b.ctx(), h)
 }
 
 func logLines(b *bench) {

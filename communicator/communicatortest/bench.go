@@ -208,3 +208,8 @@ type test struct {
 	needs []Feature
 	run   func(b *bench)
 }
+
+// with is the caller's context, offering h.
+func (b *bench) with(h agent.BackChannelFuncs) context.Context {
+	return agent.WithBackChannel(b.ctx(), h)
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -34,7 +35,11 @@ type backChannel struct {
 	ctx     context.Context // the call's
 	log     *slog.Logger
 	notices calls.Notices
+	pages   []string // ids of those that its user was sent to, of backChannels.mu
 }
+
+// maxVisits is how many pages a call may have open at once, as far as their end is told.
+const maxVisits = 64
 
 // add registers c, if it has a back-channel. close must follow.
 func (bs *backChannels) add(ctx context.Context, c *agent.Call) *backChannel {
@@ -101,6 +106,29 @@ func (bs *backChannels) find(id string) *backChannel {
 	}
 	if len(bs.byToken) == 1 {
 		for _, b := range bs.byToken {
+			return b
+		}
+	}
+	return nil
+}
+
+// visits notes that the user of a call is sent to a page.
+func (bs *backChannels) visits(b *backChannel, id string) {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	if id != "" && len(b.pages) < maxVisits && !slices.Contains(b.pages, id) {
+		b.pages = append(b.pages, id)
+	}
+}
+
+// visited returns whose user was sent to a page, and forgets it: the call with an id, or with none
+// any of those in flight. nil: there is none.
+func (bs *backChannels) visited(call, id string) *backChannel {
+	bs.mu.Lock()
+	defer bs.mu.Unlock()
+	for _, b := range bs.byToken {
+		if i := slices.Index(b.pages, id); i >= 0 && (call == "" || call == b.id) {
+			b.pages = slices.Delete(b.pages, i, i+1)
 			return b
 		}
 	}

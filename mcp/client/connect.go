@@ -134,6 +134,10 @@ func (s *Session) start() {
 // clientOptions say what a server may ask of us: everything that a caller may answer. Whether the
 // caller of the moment does turns out when it is asked.
 func (s *Session) clientOptions() *sdk.ClientOptions {
+	ways := &sdk.ElicitationCapabilities{Form: &sdk.FormElicitationCapabilities{}}
+	if s.opts.Visits || s.target.Trusted {
+		ways.URL = &sdk.URLElicitationCapabilities{}
+	}
 	return &sdk.ClientOptions{
 		Logger: s.log,
 		// see converse: the SDK does not know who made the call
@@ -141,7 +145,7 @@ func (s *Session) clientOptions() *sdk.ClientOptions {
 		Capabilities: &sdk.ClientCapabilities{
 			RootsV2:     &sdk.RootCapabilities{},
 			Sampling:    &sdk.SamplingCapabilities{Tools: &sdk.SamplingToolsCapabilities{}},
-			Elicitation: &sdk.ElicitationCapabilities{Form: &sdk.FormElicitationCapabilities{}},
+			Elicitation: ways,
 		},
 		ProgressNotificationHandler: func(_ context.Context, r *sdk.ProgressNotificationClientRequest) {
 			if token, ok := r.Params.ProgressToken.(string); ok {
@@ -156,6 +160,9 @@ func (s *Session) clientOptions() *sdk.ClientOptions {
 			}
 			s.onLog(callIDOf(r.Params.Meta), agent.Notice{Log: &agent.LogNotice{
 				Level: codec.FromLevel(string(r.Params.Level)), Logger: r.Params.Logger, Data: data}})
+		},
+		ElicitationCompleteHandler: func(_ context.Context, r *sdk.ElicitationCompleteNotificationRequest) {
+			s.onElicitComplete(callIDOf(r.Params.Meta), agent.Notice{ElicitComplete: r.Params.ElicitationID})
 		},
 		ResourceUpdatedHandler: func(_ context.Context, r *sdk.ResourceUpdatedNotificationRequest) {
 			if s.opts.OnUpdated != nil {

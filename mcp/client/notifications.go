@@ -62,6 +62,14 @@ func (s *Session) hook(_ []byte, env *wire.Envelope) bool {
 			s.onLog(callIDOf(p.Meta), agent.Notice{Raw: s.asItCame(env.Params),
 				Log: &agent.LogNotice{Level: codec.FromLevel(p.Level), Logger: p.Logger, Data: p.Data}})
 		}
+	case codec.MethodElicitComplete:
+		var p struct {
+			Meta map[string]any `json:"_meta"`
+			ID   string         `json:"elicitationId"`
+		}
+		if json.Unmarshal(env.Params, &p) == nil {
+			s.onElicitComplete(callIDOf(p.Meta), agent.Notice{Raw: s.asItCame(env.Params), ElicitComplete: p.ID})
+		}
 	case "notifications/tools/list_changed":
 		s.listChanged(listTools)
 	case "notifications/prompts/list_changed":
@@ -137,6 +145,17 @@ func (s *Session) onLog(id string, n agent.Notice) {
 	}
 	s.log.Debug("the server logs, outside of any call", "level", l.Level, "logger", l.Logger, "data",
 		string(l.Data[:min(len(l.Data), 1000)]))
+}
+
+// onElicitComplete reports that a page is done with to the call that its user was sent there for,
+// once. What no call has asked for, or one that is over, is ignored.
+func (s *Session) onElicitComplete(call string, n agent.Notice) {
+	if !s.target.Trusted {
+		call = ""
+	}
+	if b := s.backs.visited(call, n.ElicitComplete); b != nil {
+		b.notify(n)
+	}
 }
 
 // receiveOther takes a message that came in the response to a call on the fast path.

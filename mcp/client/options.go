@@ -37,6 +37,10 @@ type Options struct {
 	// Back answers and hears what the server asks and says outside of any call. nil: it is refused,
 	// and dropped.
 	Back agent.BackChannel
+	// Visits tells the server that it may ask users to visit pages, MCP's elicitation of mode
+	// "url": some callers can be asked that, by [agent.BackChannelFuncs.ElicitURL]. A server that
+	// is trusted is told so in any case: it only passes on what others ask.
+	Visits bool
 	// OnChanged is told of each change of the server's lists. It is called by one goroutine, which
 	// Close waits for: it must not wait for Close.
 	OnChanged func(agent.Info)

@@ -77,7 +77,9 @@ func (s *Session) ask(ctx context.Context, kind string, params json.RawMessage) 
 	if b == s.owner {
 		caller = nil
 	}
-	answer, err := s.askOr(ctx, caller, agent.Request{Kind: kind, Params: params})
+	question := agent.Request{Kind: kind, Params: params}
+	s.backs.visits(b, codec.ElicitationID(question))
+	answer, err := s.askOr(ctx, caller, question)
 	if caller == nil && inFlight > 1 && errors.Is(err, agent.CodeUnavailable) {
 		return nil, s.whoAsks(kind, inFlight)
 	}

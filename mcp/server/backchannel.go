@@ -43,12 +43,20 @@ func newBackChannel(ctx context.Context, ss *sdk.ServerSession, c *session, r *r
 // Notify implements agent.BackChannel. It queues the notice, if the client can have it.
 func (b *backChannel) Notify(_ context.Context, n agent.Notice) {
 	content := len(n.Content) > 0 && b.c.identity.Trusted
-	if n.Log == nil && (n.Progress == nil || b.token == nil) && !content {
+	if n.Log == nil && (n.Progress == nil || b.token == nil) && !content && (n.ElicitComplete == "" || !b.visits()) {
 		return
 	}
 	if err := b.notices.Add(n); err != nil {
 		b.lost(err)
 	}
+}
+
+// visits reports whether the client can be told that what its user was sent to a page for is done:
+// since 2026-07-28 there is nothing for that.
+func (b *backChannel) visits() bool {
+	p := b.ss.InitializeParams()
+	return b.round == nil && p != nil && p.Capabilities != nil && p.Capabilities.Elicitation != nil &&
+		p.Capabilities.Elicitation.URL != nil
 }
 
 func (b *backChannel) lost(err error) {
@@ -76,6 +84,17 @@ func (b *backChannel) sendOne(n agent.Notice) error {
 		}
 		return b.ss.NotifyProgress(ctx, params)
 	}
+	ours := b.meta()
+	if !b.c.identity.Trusted {
+		ours = nil
+	}
+	if n.ElicitComplete != "" {
+		if raw := codec.ParamsFor(n.Raw, nil, ours); raw != nil {
+			ctx = withRawParams(ctx, raw)
+		}
+		return b.ss.NotifyElicitationComplete(ctx, &sdk.ElicitationCompleteParams{Meta: ours,
+			ElicitationID: n.ElicitComplete})
+	}
 	l := n.Log
 	if l == nil && len(n.Content) > 0 {
 		blocks, err := json.Marshal(n.Content)
@@ -86,10 +105,6 @@ func (b *backChannel) sendOne(n agent.Notice) error {
 	}
 	if l != nil {
 		params := &sdk.LoggingMessageParams{Meta: b.meta(), Level: mcpLevel(l.Level), Logger: l.Logger, Data: l.Data}
-		ours := b.meta()
-		if !b.c.identity.Trusted {
-			ours = nil
-		}
 		if raw := codec.ParamsFor(n.Raw, nil, ours); raw != nil {
 			ctx = withRawParams(ctx, raw)
 		}

@@ -63,8 +63,11 @@ func QuestionFor(r agent.Request, version string, meta sdk.Meta) (json.RawMessag
 	if params = ParamsFor(params, nil, meta); params == nil {
 		return nil, agent.Errorf(agent.CodeInvalidArgument, "the params of a %q request are no JSON object", r.Kind)
 	}
-	if r.Kind == agent.AskSample {
+	switch r.Kind {
+	case agent.AskSample:
 		params = sampleParams(params, version)
+	case agent.AskElicit:
+		params = elicitParams(params, version)
 	}
 	return params, nil
 }

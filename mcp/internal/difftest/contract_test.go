@@ -31,7 +31,8 @@ type record struct {
 }
 
 // madeUpHere are places, ids and times, which are new in each run.
-var madeUpHere = regexp.MustCompile(`127\.0\.0\.1:\d+|direct-\d+|[0-9a-f]{16,}|\d+(\.\d+)?(ms|µs|s)\b|"Root":"[a-z0-9]+"`)
+var madeUpHere = regexp.MustCompile(`127\.0\.0\.1:\d+|direct-\d+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|` +
+	`[0-9a-f]{16,}|\d+(\.\d+)?(ms|µs|s)\b|"Root":"[a-z0-9]+"`)
 
 func (r *record) add(format string, args ...any) {
 	line := madeUpHere.ReplaceAllString(fmt.Sprintf(format, args...), "…")

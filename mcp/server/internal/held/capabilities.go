@@ -72,9 +72,9 @@ func Lacks(caps *sdk.ClientCapabilities, r agent.Request) string {
 // lacksMode is [Lacks] for a way to elicit. A client that names none knows forms.
 func lacksMode(caps *sdk.ElicitationCapabilities, mode string) string {
 	switch {
-	case mode == "form" && caps.Form == nil && caps.URL != nil:
+	case mode == codec.ElicitForm && caps.Form == nil && caps.URL != nil:
 		return elicitForms
-	case mode == "url" && caps.URL == nil:
+	case mode == codec.ElicitURL && caps.URL == nil:
 		return elicitURLs
 	}
 	return ""

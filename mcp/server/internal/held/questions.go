@@ -13,6 +13,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
 // maxQuestions is how many are open at once, of one call.
@@ -83,7 +84,7 @@ func (q *questions) ask(r agent.Request) (wait chan json.RawMessage, answer json
 		q.waiting = map[string]chan json.RawMessage{}
 	}
 	// A question is known by what it asks: a call that runs again may ask in another order.
-	sum := sha256.Sum256(append([]byte(r.Kind+" "), r.Params...))
+	sum := sha256.Sum256(append([]byte(r.Kind+" "), codec.WithoutElicitationID(r)...))
 	id := r.Kind + "-" + base64.RawURLEncoding.EncodeToString(sum[:9])
 	if q.seen[id]++; q.seen[id] > 1 {
 		id += "-" + strconv.Itoa(q.seen[id])
