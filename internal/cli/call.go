@@ -110,6 +110,7 @@ func (a *App) runCall(ctx context.Context, f *callFlags, op agent.Op, args []str
 		return err
 	}
 	defer done()
+	f.target.server.visits = ask.canAsk()
 	over := &overtimeError{f.timeout}
 	began := time.Now()
 	start := time.AfterFunc(f.timeout, func() { leave(over) })
@@ -138,6 +139,7 @@ func (a *App) runCall(ctx context.Context, f *callFlags, op agent.Op, args []str
 		if err != nil {
 			ask.cameTo()
 			failed = began
+			ask.required(err)
 			return form.AsText(args[1:], timedOut(ctx, named(name, err)))
 		}
 		done() // the bar is gone before the result is there

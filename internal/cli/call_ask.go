@@ -18,6 +18,7 @@ import (
 	"github.com/openmas/openmas/internal/cli/internal/console"
 	"github.com/openmas/openmas/internal/cli/internal/form"
 	"github.com/openmas/openmas/internal/cli/internal/model"
+	"github.com/openmas/openmas/internal/cli/internal/visit"
 	"github.com/openmas/openmas/internal/logs"
 )
 
@@ -54,6 +55,7 @@ type asking struct {
 	stepped time.Time               // when a step was shown last, where there is no bar
 	last    string                  // the last step, if it was not shown
 	leave   context.CancelCauseFunc // cancels the call
+	pages   map[string]string       // hosts of pages that somebody visits, by the ids of the questions
 }
 
 // asking prepares to ask. Until the function that it returns is called, the console has what is
@@ -125,8 +127,10 @@ func (q *asking) backChannel() agent.BackChannel {
 		OnLog: func(n agent.LogNotice) {
 			fmt.Fprintf(q.out, "%s %s %s\n", n.Level, logs.Visible(n.Logger), logs.Visible(string(n.Data)))
 		},
-		Elicit: q.elicit,
-		Sample: q.sample,
+		Elicit:           q.elicit,
+		ElicitURL:        q.visit,
+		OnElicitComplete: q.visited,
+		Sample:           q.sample,
 	}
 }
 
@@ -163,22 +167,24 @@ func (q *asking) cameTo() {
 
 // elicit answers a question: by flags, else at the terminal.
 func (q *asking) elicit(ctx context.Context, r agent.ElicitRequest) (agent.ElicitResult, error) {
-	if r.URL != "" { // neither a flag nor a form agrees to that
-		return q.decline(r, "it wants "+r.URL+" to be visited, which openmas call does not do")
-	}
 	fields := form.Fields(r.RequestedSchema)
 	filled, err := q.answers.Fill(fields)
 	switch {
 	case err != nil:
-		return q.decline(r, "--answer "+err.Error())
+		return q.decline(r.Message, "--answer "+err.Error())
 	case filled.Answered:
 		return agent.ElicitResult{Action: agent.ElicitAccept, Content: filled.Content}, nil
 	case !q.canAsk():
-		return q.decline(r, "there is no terminal to ask at; "+q.instead(filled.Open))
+		return q.decline(r.Message, "there is no terminal to ask at; "+q.instead(filled.Open))
 	}
 	content, send, err := q.ask(ctx, r, fields, filled)
+	return q.answered(content, send, err)
+}
+
+// answered is the answer of whoever was asked at the terminal.
+func (q *asking) answered(content json.RawMessage, yes bool, err error) (agent.ElicitResult, error) {
 	switch {
-	case errors.Is(err, console.ErrClosed), err == nil && !send:
+	case errors.Is(err, console.ErrClosed), err == nil && !yes:
 		return agent.ElicitResult{Action: agent.ElicitDecline}, nil
 	case errors.Is(err, console.ErrInterrupted):
 		q.leave(err)
@@ -187,6 +193,83 @@ func (q *asking) elicit(ctx context.Context, r agent.ElicitRequest) (agent.Elici
 		return agent.ElicitResult{}, err
 	}
 	return agent.ElicitResult{Action: agent.ElicitAccept, Content: content}, nil
+}
+
+// visit asks at the terminal whether a page is visited, and opens nothing. No flag agrees to that.
+func (q *asking) visit(ctx context.Context, r agent.ElicitURLRequest) (agent.ElicitResult, error) {
+	page, err := visit.Read(r.URL)
+	switch {
+	case err != nil:
+		return q.decline(r.Message, "it wants "+r.URL+" to be visited: "+err.Error())
+	case !q.canAsk():
+		return q.decline(r.Message, "it wants "+page.URL()+" to be visited, and there is no terminal to ask at; no "+
+			"flag agrees to that")
+	}
+	q.console.Title(q.callee + " asks you to visit a page of " + page.Host)
+	q.show(r.Message, page)
+	q.console.Hint("openmas opens nothing; Ctrl-D declines, Ctrl-C cancels the call")
+	yes, err := form.Confirm(ctx, q.console, "will you visit "+page.Host+"?", false)
+	if err == nil && yes {
+		q.agreed(r.ID, page.Host)
+		fmt.Fprintf(q.out, "  open it in your browser: %s\n", page.URL())
+	}
+	return q.answered(nil, yes, err)
+}
+
+// show shows what a page is to be visited for, and its whole address.
+func (q *asking) show(message string, page visit.Page) {
+	var b strings.Builder
+	for _, line := range visit.Quote(message) {
+		fmt.Fprintf(&b, "  %s\n", line)
+	}
+	host := page.Host
+	if q.console != nil {
+		host = q.console.Bold(host)
+	}
+	fmt.Fprintf(&b, "  %s%s%s\n", page.Before, host, page.After)
+	for _, doubt := range page.Doubts {
+		fmt.Fprintf(&b, "  careful: %s\n", doubt)
+	}
+	fmt.Fprint(q.out, b.String())
+}
+
+// agreed notes that somebody visits a page.
+func (q *asking) agreed(id, host string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.pages == nil {
+		q.pages = map[string]string{}
+	}
+	q.pages[id] = host
+}
+
+// visited shows that the callee has what it sent somebody to a page for.
+func (q *asking) visited(id string) {
+	q.mu.Lock()
+	host, ok := q.pages[id]
+	delete(q.pages, id)
+	q.mu.Unlock()
+	if ok {
+		fmt.Fprintf(q.out, "openmas: %s: the visit to %s is complete\n", logs.Visible(q.callee), host)
+	}
+}
+
+// required shows the pages that a call which failed wants to be visited first.
+func (q *asking) required(err error) {
+	pages := visit.Required(err)
+	for _, r := range pages {
+		page, err := visit.Read(r.URL)
+		if err != nil {
+			fmt.Fprintf(q.out, "openmas: %s wants %s to be visited first, which is not to be done: %v\n",
+				logs.Visible(q.callee), logs.Visible(r.URL), err)
+			continue
+		}
+		fmt.Fprintf(q.out, "openmas: %s wants a page of %s to be visited first\n", logs.Visible(q.callee), page.Host)
+		q.show(r.Message, page)
+	}
+	if len(pages) > 0 {
+		fmt.Fprintln(q.out, "openmas: nothing was opened; when you have been there, make the call again")
+	}
 }
 
 // ask asks at the terminal. send is whether the answer is to be sent.
@@ -208,8 +291,8 @@ func (q *asking) ask(ctx context.Context, r agent.ElicitRequest, fields []form.F
 
 // decline declines a question, and says why to whoever reads standard error: MCP has no room for a
 // reason.
-func (q *asking) decline(r agent.ElicitRequest, why string) (agent.ElicitResult, error) {
-	fmt.Fprintf(q.out, "openmas: %s asks: %s\nopenmas: declined: %s\n", logs.Visible(q.callee), logs.Visible(r.Message),
+func (q *asking) decline(message, why string) (agent.ElicitResult, error) {
+	fmt.Fprintf(q.out, "openmas: %s asks: %s\nopenmas: declined: %s\n", logs.Visible(q.callee), logs.Visible(message),
 		logs.Visible(why))
 	return agent.ElicitResult{Action: agent.ElicitDecline}, nil
 }

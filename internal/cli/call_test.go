@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/agent"
-	"github.com/openmas/openmas/internal/cli/internal/form"
 )
 
 func TestShowResult(t *testing.T) {
@@ -264,18 +263,5 @@ func TestCallPromptsAndResources(t *testing.T) {
 		`{"role":"assistant","content":{"type":"text","text":"ho"}}]}`)}
 	if err := show(&out, agent.OpPrompt, res); err != nil || out.String() != "user:\nhi\nassistant:\nho\n" {
 		t.Errorf("%q, %v", &out, err)
-	}
-}
-
-// No flag agrees to visit a page, whatever a server asks for without having been told that it may.
-func TestNoPageIsVisited(t *testing.T) {
-	var out strings.Builder
-	q := &asking{out: &out, answers: form.Answers{Yes: true}, callee: "shop.buy"}
-	got, err := q.elicit(t.Context(), agent.ElicitRequest{Message: "pay", URL: "https://pay.example.org/\x1b[2J"})
-	if err != nil || got.Action != agent.ElicitDecline {
-		t.Errorf("%+v, %v", got, err)
-	}
-	if text := out.String(); !strings.Contains(text, `it wants https://pay.example.org/\x1b[2J to be visited`) {
-		t.Errorf("%q", text)
 	}
 }

@@ -59,6 +59,7 @@ type serverFlags struct {
 	URLFlags
 	command string
 	flags   *pflag.FlagSet
+	visits  bool // somebody is there who can be asked to visit pages
 }
 
 func (s *serverFlags) register(c *cobra.Command) {
@@ -76,7 +77,7 @@ func (s *serverFlags) has(flag string) bool { return s.flags != nil && s.flags.C
 // connect makes a session to the server. A URL without a path is tried as streamable HTTP, then as
 // HTTP+SSE.
 func (a *App) connect(ctx context.Context, s *serverFlags, log *slog.Logger) (*client.Session, error) {
-	o := client.Options{Logger: log}
+	o := client.Options{Logger: log, Visits: s.visits}
 	if s.has("command") {
 		if s.TokenEnv != "" {
 			return nil, Usage(errors.New("--token-env is for a --url"))

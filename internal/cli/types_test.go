@@ -22,6 +22,7 @@ func types() agent.Types {
 		"post":    func() agent.Agent { return post{} },
 		"clerk":   func() agent.Agent { return &clerk{} },
 		"inbox":   func() agent.Agent { return &inbox{} },
+		"cashier": func() agent.Agent { return cashier{} },
 	}
 }
 

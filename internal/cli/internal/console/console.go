@@ -141,6 +141,14 @@ func (c *Console) Hint(text string) { c.say(faint, "  "+logs.Visible(text)) }
 // Wrong implements [form.Asker].
 func (c *Console) Wrong(text string) { c.say(red, "  "+logs.Visible(text)) }
 
+// Bold is a text that stands out, where texts may have colors.
+func (c *Console) Bold(text string) string {
+	if !c.color {
+		return text
+	}
+	return bold + text + reset
+}
+
 // visible is a text over lines, with what steers a terminal written out.
 func visible(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")

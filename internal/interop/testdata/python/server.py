@@ -91,6 +91,37 @@ async def fill(ctx: Context, ledger: str) -> str:
     return " of ".join(words)
 
 
+@server.tool(description="Send the user to a page of this machine, and wait until somebody has been there.")
+async def connect(ctx: Context) -> str:
+    visited = asyncio.Event()
+
+    async def page(_, writer: asyncio.StreamWriter):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+        visited.set()
+
+    async with await asyncio.start_server(page, "127.0.0.1") as pages:
+        port = pages.sockets[0].getsockname()[1]
+        answer = await ctx.elicit_url("Sign in, please.", f"http://127.0.0.1:{port}/sign-in", "sign-in-1")
+        if answer.action != "accept":
+            return answer.action
+        await visited.wait()
+    await ctx.session.send_elicit_complete("sign-in-1", ctx.request_id)
+    return "connected"
+
+
+@server.tool(description="Want the user to visit a page before this is called.")
+async def vault() -> str:
+    from mcp import UrlElicitationRequiredError
+    from mcp.types import ElicitRequestURLParams
+
+    page = "https://vault.example/open?key=7"
+    raise UrlElicitationRequiredError(
+        [ElicitRequestURLParams(mode="url", message="Open the vault.", url=page, elicitation_id="open-1")]
+    )
+
+
 @server.prompt(description="Ask for a greeting.")
 def greet(name: str) -> str:
     return f"Greet {name}, please."
