@@ -1,11 +1,11 @@
 package calls
 
-// frame is what a call takes of the stack, from the connection to a tool, a little more than half of
-// the 8 KiB that this makes the stack of its goroutine.
+// frame is what a call takes of the stack, from the connection to a tool, a little more than half
+// of the 8 KiB that this makes the stack of its goroutine.
 const frame = 5 << 10
 
-// GrowStack gives a new goroutine at once the stack that serving a call needs. One that grows on the
-// way is copied with all frames that are on it by then: 8 % of the CPU of a call over SSE.
+// GrowStack gives a new goroutine at once the stack that serving a call needs. One that grows on
+// the way is copied with all frames that are on it by then: 8 % of the CPU of a call over SSE.
 func GrowStack() { grow(false) }
 
 // grow needs its frame also where it does not touch it.
