@@ -29,13 +29,14 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// The files for three projects, as they are expected. Those in YAML are YAML.
+// The files for four projects, as they are expected. Those in YAML are YAML.
 func TestFiles(t *testing.T) {
 	for name, text := range map[string]string{
 		"bare": "project: bare\nagents:\n  a: {type: a}\ndrain: {timeout: 5s}\n",
 		"crew": "project: p\nagents:\n  a: {command: [python3, a.py], env: {KEY: \"${env:KEY}\"}}\ngateway: {}\n",
 		"mixed": "project: m\nagents:\n  a: {command: [uvx, a]}\n  b: {command: [npx, b]}\n" +
 			"gateway: {listen: \"127.0.0.1:0\"}\nops: {listen: \"127.0.0.1:9999\"}\n",
+		"dist": "project: d\nagents:\n  a: {command: [node, a.py]}\n", // built into a folder of its own
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -47,7 +48,11 @@ func TestFiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			d := describe(cfg, filepath.Join(dir, name), []string{"KEY"}[:strings.Count(text, "${env:KEY}")])
+			out := filepath.Join(dir, name)
+			if name == "dist" {
+				out = filepath.Join(out, name)
+			}
+			d := describe(cfg, out, []string{"KEY"}[:strings.Count(text, "${env:KEY}")])
 			for _, k := range kinds {
 				for _, file := range k.files {
 					got, err := d.render(file)
