@@ -150,7 +150,9 @@ func (q *asking) progress(n agent.ProgressNotice) {
 	text := strings.TrimRight(fmt.Sprintf("%g%s %s", n.Progress, of, logs.Visible(n.Message)), " ")
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.last = text; time.Since(q.stepped) >= stepEvery {
+	if q.last = text; n.Total > 0 && n.Progress >= n.Total {
+		q.last = "" // that is as far as one comes
+	} else if time.Since(q.stepped) >= stepEvery {
 		fmt.Fprintln(q.out, text)
 		q.stepped, q.last = time.Now(), ""
 	}

@@ -26,13 +26,13 @@ type ended struct {
 
 func (e *ended) Unwrap() error { return e.error }
 
-// sessionEnded is how the error of a session begins.
+// sessionEnded is what the error of a session says before its cause.
 const sessionEnded = "the session ended: "
 
 // Ended is the error of a session that has ended by itself, with what was in flight.
 func Ended(m Mortal) error {
 	e := &ended{error: m.Err()}
-	if !strings.HasPrefix(e.Error(), sessionEnded) {
+	if !strings.Contains(e.Error(), sessionEnded) {
 		e.error = fmt.Errorf(sessionEnded+"%w", e.error)
 	}
 	if s, ok := m.(interface{ Cut() client.Cut }); ok {
@@ -88,7 +88,10 @@ func Report(st supervise.Status, redact func(string) string) (report crashes.Rep
 	if st.State != supervise.Restarting && st.State != supervise.Backoff && st.State != supervise.Failed {
 		return report, false
 	}
-	why := strings.TrimPrefix(st.Err.Error(), sessionEnded)
+	why := st.Err.Error()
+	if _, cause, ok := strings.Cut(why, sessionEnded); ok {
+		why = cause
+	}
 	report = crashes.Report{At: time.Now(), Error: redact(why), Signal: client.ExitSignal(st.Err),
 		Restarts: st.Restarts, Next: string(st.State)}
 	if code, ok := exitCode(st.Err); ok {

@@ -2,6 +2,7 @@ package crash
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/openmas/openmas/runtime/internal/supervise"
@@ -14,12 +15,11 @@ func (d dead) Err() error            { return errors.New(d.why) }
 
 // That a session has ended is said once, and a report says only why.
 func TestSaidOnce(t *testing.T) {
-	for why, want := range map[string]string{
-		"press (pid 1) exited with code 1":                    "press (pid 1) exited with code 1",
-		"the session ended: press (pid 1) exited with code 1": "press (pid 1) exited with code 1",
-	} {
+	const want = "press (pid 1) exited with code 1"
+	for _, why := range []string{want, "the session ended: " + want, "unavailable: press (press): the session ended: " +
+		want} {
 		err := Ended(dead{why})
-		if err.Error() != "the session ended: "+want {
+		if strings.Count(err.Error(), "the session ended: ") != 1 || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%q: %v", why, err)
 		}
 		st := supervise.Status{State: supervise.Failed, Err: err}
