@@ -15,7 +15,7 @@ import (
 )
 
 // hang is a generous bound on what must not take for ever.
-const hang = 30 * time.Second
+const hang = testkit.Hang
 
 // system is a running project.
 type system struct {
