@@ -132,8 +132,16 @@ func launch(ctx context.Context, t Target, o Options, spec child.Spec) (*child.P
 	return p, err
 }
 
-// dialStdio starts the program and says hello to it.
+// dialStdio starts the program and says hello to it, or opens the streams.
 func dialStdio(ctx context.Context, t Target, o Options) (*link, error) {
+	if t.Streams != nil {
+		from, to, err := t.Streams(ctx)
+		if err != nil {
+			return nil, err
+		}
+		line := wire.NewLine(from, to, wire.LineOptions{MaxFrame: o.MaxFrame, Logger: o.Logger})
+		return &link{transport: line, conn: line, line: line}, nil
+	}
 	p, err := launch(ctx, t, o, child.Spec{Stdio: true})
 	if err != nil {
 		return nil, err

@@ -1,9 +1,11 @@
 package client
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/url"
 	"path"
@@ -41,6 +43,10 @@ type Target struct {
 	// Command is the argument vector, run without a shell. Command[0] with a slash is relative to
 	// Dir.
 	Command []string
+	// Streams opens what a server that runs already writes to and reads from, in place of Command:
+	// one in this process, or one that is reached in a way of its own. The session closes both.
+	// Stdio only; nil: there is a Command.
+	Streams func(context.Context) (fromServer io.ReadCloser, toServer io.WriteCloser, err error)
 	// Dir is the program's working directory; empty: this process's.
 	Dir string
 	// Env is added to PATH, HOME, LANG, TZ and VIRTUAL_ENV, which the program inherits.
@@ -72,15 +78,18 @@ func (t *Target) Check() error {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	switch t.Transport {
 	case mcp.Stdio:
-		if len(t.Command) == 0 {
-			bad("transport stdio needs a command")
+		if len(t.Command) == 0 && t.Streams == nil {
+			bad("transport stdio needs a command, or streams")
+		}
+		if t.Streams != nil && (len(t.Command) > 0 || t.Hello != nil) {
+			bad("streams have no command and no hello line")
 		}
 		if t.URL != "" || t.Socket != "" || len(t.Headers) > 0 {
 			bad("transport stdio has no URL, no socket and no headers")
 		}
 	case mcp.SSE, mcp.Streamable:
-		if t.Hello != nil {
-			bad("only transport stdio has a hello line")
+		if t.Hello != nil || t.Streams != nil {
+			bad("only transport stdio has a hello line or streams")
 		}
 		if len(t.Command) == 0 && t.URL == "" {
 			bad("transport %s needs a URL, or the command of a server that announces one", t.Transport)
@@ -113,6 +122,8 @@ func (t *Target) String() string {
 	switch {
 	case len(t.Command) > 0:
 		where = path.Base(t.Command[0])
+	case t.Streams != nil:
+		where = "streams"
 	case t.Socket != "":
 		where = t.Socket
 	case t.URL != "":

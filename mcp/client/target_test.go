@@ -1,6 +1,9 @@
 package client
 
 import (
+	"context"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -18,6 +21,10 @@ func TestTargetCheck(t *testing.T) {
 		"launched":          {Target{Transport: mcp.Streamable, Command: []string{"server"}, URL: "/other"}, ""},
 		"no transport":      {Target{Command: []string{"server"}}, "unknown transport"},
 		"stdio, no command": {Target{Transport: mcp.Stdio}, "needs a command"},
+		"streams":           {Target{Transport: mcp.Stdio, Streams: noStreams}, ""},
+		"streams, command": {Target{Transport: mcp.Stdio, Streams: noStreams, Command: []string{"server"}},
+			"streams have no command"},
+		"http with streams": {Target{Transport: mcp.SSE, URL: "http://x", Streams: noStreams}, "streams"},
 		"stdio with URL":    {Target{Transport: mcp.Stdio, Command: []string{"server"}, URL: "http://x"}, "has no URL"},
 		"http, nothing":     {Target{Transport: mcp.Streamable}, "needs a URL"},
 		"http with hello":   {Target{Transport: mcp.Streamable, URL: "http://x", Hello: []byte("x")}, "hello"},
@@ -81,5 +88,23 @@ func TestTargetNamesNoSecret(t *testing.T) {
 		if _, err := target.Endpoint(""); err != nil && strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q names a secret", err)
 		}
+	}
+}
+
+func noStreams(context.Context) (io.ReadCloser, io.WriteCloser, error) {
+	return nil, nil, errors.New("there is no server")
+}
+
+// A server that is reached over streams is served as a program is, and why it cannot be reached is
+// told.
+func TestStreams(t *testing.T) {
+	near := newRaw(nil).serve(t)
+	s := mustConnect(t, Target{Name: "raw", Transport: mcp.Stdio,
+		Streams: func(context.Context) (io.ReadCloser, io.WriteCloser, error) { return near.Reader, near.Writer, nil }},
+		Options{})
+	mustCall(t, s, "good", nil, nil)
+	_, err := Connect(t.Context(), Target{Name: "raw", Transport: mcp.Stdio, Streams: noStreams}, Options{})
+	if err == nil || !strings.Contains(err.Error(), "there is no server") || !agent.AsError(err).NotExecuted {
+		t.Error(err)
 	}
 }

@@ -8,9 +8,15 @@
 //	}
 //
 // Calls go through the communicator as they do between processes: each is encoded, sent, and
-// decoded. NATS and HTTP listen on the loopback address. Events, and what the test itself records,
-// stay in the process. Over real connections there is no virtual time: only [Local] and [PubSub]
-// work inside testing/synctest.
+// decoded. NATS and HTTP listen on the loopback address, [Stdio] is a pair of pipes. Events, and
+// what the test itself records, stay in the process. Over real connections there is no virtual
+// time: only [Local] and [PubSub] work inside testing/synctest.
+//
+// The agents stay in the test's process over every kind, also over [Stdio]: a child process would
+// have agents of its own, and the scripts of the test, what it expects, and the structs that it
+// looks into would be out of reach. So a test does not see what only a process of its own shows:
+// that a config arrives there, that its standard output is kept for the protocol, or how it dies.
+// For that, start the program with package mcptest, or run a project with runtime.New.
 package wire
 
 import (
@@ -39,6 +45,7 @@ const (
 	Local  Kind = "local"
 	PubSub Kind = "pubsub"
 	NATS   Kind = "nats"
+	Stdio  Kind = "mcp-stdio"
 	SSE    Kind = "mcp-sse"
 	HTTP   Kind = "mcp-http"
 )
@@ -49,7 +56,7 @@ const project = "test"
 func Each(t *testing.T, test func(t *testing.T, over agenttest.Option), kinds ...Kind) {
 	t.Helper()
 	if len(kinds) == 0 {
-		kinds = []Kind{Local, PubSub, NATS, SSE, HTTP}
+		kinds = []Kind{Local, PubSub, NATS, Stdio, SSE, HTTP}
 	}
 	for _, k := range kinds {
 		t.Run(string(k), func(t *testing.T) { test(t, Over(t, k)) })
@@ -72,6 +79,8 @@ func Over(t testing.TB, k Kind) agenttest.Option {
 			t.Fatalf("wire: the embedded NATS server: %v", err)
 		}
 		return overBroker(t, driver, driver.Close)
+	case Stdio:
+		return agenttest.Over(newPipes(context.WithoutCancel(t.Context()), log))
 	case SSE:
 		return overHTTP(t, mcp.SSE, log)
 	case HTTP:
