@@ -89,7 +89,6 @@ func TestStopInAllProcesses(t *testing.T) {
 		t.Run(over, func(t *testing.T) {
 			t.Parallel()
 			dir, cfg := t.TempDir(), pair(over)
-			cfg.Defaults.Breaker.Calls = -1 // it would count the calls that nobody takes
 			a := part(t, dir, cfg, "near", "far").ready()
 			b := part(t, dir, cfg, "far").ready()
 			testkit.Eventually(t, "a sees both", func() bool { return len(a.agentStatus("far").Instances) == 2 })
@@ -127,6 +126,48 @@ func TestStopInAllProcesses(t *testing.T) {
 			operate(b, "stop")
 			before := served(a, "far")
 			testkit.Eventually(t, "a serves again", func() bool { return works() && served(a, "far") > before }, a.log)
+		})
+	}
+}
+
+// Who calls an agent that is stopped in every process is told so, and served as soon as it was
+// started: its breakers count none of these calls.
+func TestNoBreakerOpensForWhatIsStopped(t *testing.T) {
+	t.Parallel()
+	for _, over := range []string{project.OverLocal, project.OverPubSub, project.OverStdio} {
+		t.Run(over, func(t *testing.T) {
+			t.Parallel()
+			dir, cfg := t.TempDir(), pair(over)
+			a := part(t, dir, cfg, "near", "far").ready()
+			b := part(t, dir, cfg, "far").ready()
+			c := part(t, dir, cfg).ready() // only calls
+			testkit.Eventually(t, "c sees both", func() bool { return len(c.agentStatus("far").Instances) == 2 })
+			for _, s := range []*system{a, b} {
+				if _, err := s.Operate(t.Context(), "stop", "far", -1); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, s := range []*system{a, b, c} {
+				for range 15 {
+					_, err := agent.Ask[note](s.ctx, "far.say", note{})
+					if agent.CodeOf(err) != agent.CodeUnavailable || strings.Contains(err.Error(), "breaker") {
+						t.Fatal(err)
+					}
+				}
+			}
+			if _, err := b.Operate(t.Context(), "start", "far", -1); err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range []*system{a, b, c} {
+				var err error
+				testkit.Eventually(t, "it is called", func() bool {
+					_, err = agent.Ask[note](s.ctx, "far.say", note{})
+					return err == nil || strings.Contains(err.Error(), "breaker")
+				}, s.log)
+				if err != nil {
+					t.Error(err)
+				}
+			}
 		})
 	}
 }

@@ -2,6 +2,7 @@ package resilience
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,6 +45,10 @@ func TestJudge(t *testing.T) {
 		{context.DeadlineExceeded, false, Unclear},
 		{context.Canceled, true, Unclear},
 		{agent.Errorf(agent.CodeResourceExhausted, "busy"), true, Unclear},
+		{overTheWire(Halted(agent.Refusedf(agent.CodeUnavailable, "stopped"))), true, Unclear},
+		{Halted(agent.Errorf(agent.CodeUnavailable, "what a tool says that calls another agent")), true, Faulty},
+		{Halted(agent.Refusedf(agent.CodeInternal, "x")), true, Faulty},
+		{&agent.Error{Code: agent.CodeUnavailable, NotExecuted: true, Details: []byte(`[1]`)}, true, Faulty},
 		{rpc(-32042), true, Sound},
 		{rpc(-32603), true, Faulty},
 	} {
@@ -51,6 +56,19 @@ func TestJudge(t *testing.T) {
 			t.Errorf("%v, patient %v: %v, want %v", tt.err, tt.patient, got, tt.want)
 		}
 	}
+}
+
+// overTheWire is an error as another process gets it.
+func overTheWire(e *agent.Error) *agent.Error {
+	raw, err := json.Marshal(e)
+	if err != nil {
+		panic(err)
+	}
+	var out agent.Error
+	if err := json.Unmarshal(raw, &out); err != nil {
+		panic(err)
+	}
+	return &out
 }
 
 func (b *Breaker) try(err error) (taken bool, changed BreakerState) {

@@ -38,9 +38,8 @@ func (p *Pool) await(ctx context.Context, l *lane, c *agent.Call, ended communic
 	for {
 		changed := p.watch()
 		if p.dismissed.Load() {
-			return noPlace, agent.Refusedf(agent.CodeUnavailable, "%w",
-				waitedError{agent.Refusedf(agent.CodeUnavailable,
-					"%s: the system was stopped before its turn came", c.Target())})
+			return noPlace, waited(agent.Refusedf(agent.CodeUnavailable,
+				"%s: the system was stopped before its turn came", c.Target()))
 		}
 		p.wants(l, w, c, ended)
 		if at := p.enter(l, c, ended); at.n >= 0 {
@@ -87,7 +86,7 @@ func (p *Pool) await(ctx context.Context, l *lane, c *agent.Call, ended communic
 			l.queue.again(w)
 		case <-changed:
 		case <-enough:
-			return noPlace, agent.Refusedf(agent.CodeUnavailable, "%w", waitedError{p.unavailable(c)})
+			return noPlace, waited(p.unavailable(c))
 		case <-ctx.Done():
 			return noPlace, p.gaveUp(ctx, l, c, full)
 		}
@@ -173,6 +172,13 @@ func (p *Pool) refused(l *lane, c *agent.Call, open *resilience.BreakerLook) err
 // waitedError is a [resilience.ErrWaited] in the words of its cause.
 type waitedError struct{ cause *agent.Error }
 
+// waited is the error of a call that is not to be made again: see [resilience.ErrWaited].
+func waited(cause *agent.Error) *agent.Error {
+	e := agent.Refusedf(cause.Code, "%w", waitedError{cause})
+	e.Details = cause.Details
+	return e
+}
+
 func (e waitedError) Error() string        { return e.cause.Message }
 func (e waitedError) Unwrap() error        { return e.cause }
 func (e waitedError) Is(target error) bool { return target == resilience.ErrWaited }
@@ -202,8 +208,7 @@ func (p *Pool) unavailable(c *agent.Call) *agent.Error {
 			c.Target(), p.name)
 	}
 	if p.halted() {
-		return agent.Refusedf(agent.CodeUnavailable, "%w", waitedError{agent.Refusedf(agent.CodeUnavailable, "%s: %w",
-			c.Target(), p.whyDown())})
+		return waited(resilience.Halted(agent.Refusedf(agent.CodeUnavailable, "%s: %w", c.Target(), p.whyDown())))
 	}
 	return agent.Refusedf(agent.CodeUnavailable, "%s: %w", c.Target(), p.whyDown())
 }

@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -127,6 +128,61 @@ func TestTheEndOfASessionOpensNoBreaker(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An agent that somebody has stopped is not at fault for the calls that it is not given, nor for
+// those that have waited for it before: who calls it from elsewhere calls it again as soon as it
+// was started.
+func TestAHaltedAgentOpensNoBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		far := NewPool("a", 1)
+		limits := DefaultLimits()
+		limits.ReadyWait = 5 * time.Second
+		far.Limit(limits, nil, nil)
+		i := far.Instances()[0]
+		breaker := resilience.BreakerPolicy{Ratio: 0.5, Calls: 10, Window: time.Minute, Open: time.Minute, Probes: 1}
+		near := limited(1, Limits{Breaker: breaker, Patience: time.Second}, nil)
+		near.Instances()[0].Up(agentOf("a", func(ctx context.Context, c *agent.Call) error {
+			_, err := far.Call(ctx, c)
+			if err == nil {
+				return nil
+			}
+			raw, _ := json.Marshal(agent.AsError(err))
+			e := new(agent.Error)
+			if err := json.Unmarshal(raw, e); err != nil {
+				t.Error(err)
+			}
+			return e
+		}))
+		call := func() error {
+			_, err := near.Call(t.Context(), &agent.Call{Agent: "a", Op: agent.OpTool, Name: "read"})
+			return err
+		}
+		stopped := func(err error) {
+			t.Helper()
+			e := agent.AsError(err)
+			if e == nil || e.Code != agent.CodeUnavailable || !strings.Contains(e.Message, "is stopped by openmas stop") {
+				t.Error(err)
+			}
+		}
+		var waiting sync.WaitGroup
+		for range 20 {
+			waiting.Go(func() { stopped(call()) })
+		}
+		time.Sleep(4 * time.Second)
+		i.Down(Stopped, &HaltedError{Start: "openmas start a"})
+		waiting.Wait()
+		for range 20 {
+			stopped(call())
+		}
+		if open := near.Breakers(); len(open) > 0 {
+			t.Errorf("%+v", open)
+		}
+		i.Up(&session{})
+		if err := call(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // Who waits does so until its deadline, and says what for.
