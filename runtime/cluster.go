@@ -143,7 +143,7 @@ func (r *Runtime) elsewhere() map[string][]InstanceStatus {
 	if r.cluster == nil {
 		return nil
 	}
-	all := map[string][]InstanceStatus{}
+	all, silent := map[string][]InstanceStatus{}, r.cluster.Silent()
 	for _, m := range r.cluster.Members() {
 		for _, x := range m.Agents {
 			var instances []InstanceStatus
@@ -154,6 +154,7 @@ func (r *Runtime) elsewhere() map[string][]InstanceStatus {
 			}
 			for _, i := range instances {
 				i.Process, i.Host, i.Version, i.Since = m.Process, m.Host, m.Version, m.Started
+				i.SilentMS = silent[m.Process].Milliseconds()
 				all[x.Name] = append(all[x.Name], i)
 			}
 		}

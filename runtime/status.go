@@ -157,6 +157,9 @@ type InstanceStatus struct {
 	Host    string    `json:"host,omitempty"`
 	Version string    `json:"version,omitempty"`
 	Since   time.Time `json:"since,omitzero"`
+	// SilentMS is how long that process has not announced itself, which it does every 2 s. It may
+	// be gone: the rest is what it said last. 0: it has announced itself.
+	SilentMS int64 `json:"silentMs,omitempty"`
 }
 
 // A Crash is how an instance of an agent has ended, or its Runner, that should run on.

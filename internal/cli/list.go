@@ -115,10 +115,20 @@ func showInstances(w io.Writer, l runtime.Listing) error {
 			if !i.Since.IsZero() {
 				age = time.Since(i.Since).Round(time.Second).String()
 			}
-			out.row(i.ID, i.State, process, i.Host, i.Version, age, i.InFlight, i.Served)
+			out.row(i.ID, stateOf(i), process, i.Host, i.Version, age, i.InFlight, i.Served)
 		}
 	}
 	return out.flush()
+}
+
+// stateOf is the state of an instance, and how long its process has not said so again, if that is
+// too long.
+func stateOf(i runtime.InstanceStatus) string {
+	if i.SilentMS == 0 {
+		return string(i.State)
+	}
+	quiet := time.Duration(i.SilentMS) * time.Millisecond
+	return fmt.Sprintf("%s, silent %v", i.State, max(quiet.Round(time.Second), time.Second))
 }
 
 // parameters are the members of an object schema, those that are required first, otherwise in its

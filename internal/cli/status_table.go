@@ -143,7 +143,7 @@ func (r *agentRow) reasons() string {
 
 func (r *agentRow) ready() (n int) {
 	for _, i := range r.places {
-		if i.State == runtime.StateReady {
+		if i.State == runtime.StateReady && i.SilentMS == 0 {
 			n++
 		}
 	}
@@ -153,7 +153,7 @@ func (r *agentRow) ready() (n int) {
 // trouble is how many instances are not ready, nor parked.
 func (r *agentRow) trouble() (n int) {
 	for _, i := range r.places {
-		if i.State != runtime.StateReady && i.State != runtime.StateIdle {
+		if i.State != runtime.StateReady && i.State != runtime.StateIdle || i.SilentMS > 0 {
 			n++
 		}
 	}
@@ -196,8 +196,8 @@ func (r *agentRow) lines(several bool) []statusLine {
 	seen := []any{r.calls, r.failures, took(r.calls, r.p50), took(r.calls, r.p99)}
 	if len(r.places) == 1 {
 		i := r.places[0]
-		return []statusLine{{i.ID, append(append(where(i.where), i.State, age(i.StateSince), i.InFlight, i.Served,
-			i.Restarts), seen...), r.reasons()}}
+		return []statusLine{{i.ID, append(append(where(i.where), stateOf(i.InstanceStatus), age(i.StateSince),
+			i.InFlight, i.Served, i.Restarts), seen...), r.reasons()}}
 	}
 	all := statusLine{r.name, where(""), r.common()}
 	var inFlight int
@@ -205,8 +205,8 @@ func (r *agentRow) lines(several bool) []statusLine {
 	var below []statusLine
 	for n, i := range r.places {
 		inFlight, served = inFlight+i.InFlight, served+i.Served
-		below = append(below, statusLine{"  " + i.ID, append(where(i.where), i.State, age(i.StateSince), i.InFlight,
-			i.Served, i.Restarts, "", "", "", ""), r.reason(n)})
+		below = append(below, statusLine{"  " + i.ID, append(where(i.where), stateOf(i.InstanceStatus),
+			age(i.StateSince), i.InFlight, i.Served, i.Restarts, "", "", "", ""), r.reason(n)})
 	}
 	ready := fmt.Sprintf("%d of %d ready", r.ready(), len(r.places))
 	all.cells = append(append(all.cells, ready, age(r.since()), inFlight, served, r.restarts()), seen...)

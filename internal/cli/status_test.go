@@ -41,6 +41,16 @@ far                  1 of 2 ready  1m     0          7       0         7      1 
 	if out.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
 	}
+	// One whose process does not announce itself any more may be gone.
+	s.Processes[0].Agents[0].Instances[1].SilentMS = 4200
+	out.Reset()
+	if err := showStatus(&out, s, 0); err != nil {
+		t.Fatal(err)
+	}
+	if text := out.String(); !strings.Contains(text, "ready, silent 4s") || !strings.Contains(text, "0 of 2 ready") {
+		t.Error(text)
+	}
+	s.Processes[0].Agents[0].Instances[1].SilentMS = 0
 	// On a narrow terminal errors are below the table, and cut.
 	s.Processes[0].Agents[0].LastFailure.Message = strings.Repeat("no more of it ", 20)
 	s.Processes[1].Agents[0].Instances[0].LastCrash = &runtime.Crash{Instance: "far/0", At: started, NextAt: started,

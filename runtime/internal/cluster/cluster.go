@@ -231,6 +231,10 @@ func (c *Cluster) Members() []Member {
 	return slices.SortedFunc(maps.Values(c.members), func(a, b Member) int { return cmp.Compare(a.Process, b.Process) })
 }
 
+// Silent returns how long other processes have not announced themselves, by name, of those that
+// should have: they may be gone, or cut off.
+func (c *Cluster) Silent() map[string]time.Duration { return c.presence.Silent() }
+
 // offered returns the agents that are hosted elsewhere and not here, or are stopped here and not
 // there, each with what it offers.
 func (c *Cluster) offered() map[string]string {

@@ -132,6 +132,18 @@ func (r *Registry) leases(now time.Time, end bool) {
 	}
 }
 
+// Silent returns how long members have not announced themselves, by process, of those that should
+// have.
+func (r *Registry) Silent() map[string]time.Duration {
+	silent := map[string]time.Duration{}
+	for _, m := range r.Members() {
+		if quiet := time.Since(m.LastSeen); quiet >= 2*r.o.Every {
+			silent[m.Process] = quiet
+		}
+	}
+	return silent
+}
+
 // Members lists the other processes, by name.
 func (r *Registry) Members() []Member {
 	r.mu.Lock()

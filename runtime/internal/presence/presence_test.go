@@ -122,6 +122,9 @@ func TestPresence(t *testing.T) {
 
 		time.Sleep(time.Minute)
 		want(t, "nothing changes", append(a.take(), c.take()...))
+		if s := a.Silent(); len(s) > 0 {
+			t.Errorf("silent: %v", s)
+		}
 
 		b.describe("b2")
 		b.Changed()
@@ -153,6 +156,9 @@ func TestPresenceLease(t *testing.T) {
 		line.off.Store(true)
 		time.Sleep(6 * time.Second)
 		want(t, "a lease has not run out", a.take())
+		if s := a.Silent(); len(s) != 1 || s["b"] < 4*time.Second || s["b"] > 8*time.Second {
+			t.Errorf("silent: %v", s)
+		}
 		time.Sleep(4 * time.Second)
 		want(t, "a lease has run out within ten seconds", a.take(), "b b1 true")
 		time.Sleep(time.Minute)

@@ -160,8 +160,7 @@ func TestAHaltedAgentOpensNoBreaker(t *testing.T) {
 		}
 		stopped := func(err error) {
 			t.Helper()
-			e := agent.AsError(err)
-			if e == nil || e.Code != agent.CodeUnavailable || !strings.Contains(e.Message, "is stopped by openmas stop") {
+			if agent.CodeOf(err) != agent.CodeUnavailable || !strings.Contains(err.Error(), "stopped by openmas stop") {
 				t.Error(err)
 			}
 		}
