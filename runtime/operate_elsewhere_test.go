@@ -81,6 +81,48 @@ func TestStopInOneOfTwoProcesses(t *testing.T) {
 	}
 }
 
+// The agent is started in one process and at once stopped in the other one, time and again: no call
+// is lost, whoever makes it.
+func TestStartHereAndStopThere(t *testing.T) {
+	t.Parallel()
+	for _, over := range []string{project.OverLocal, project.OverPubSub} {
+		t.Run(over, func(t *testing.T) {
+			t.Parallel()
+			dir, cfg := t.TempDir(), pair(over)
+			a, b := part(t, dir, cfg, "near", "far").ready(), part(t, dir, cfg, "far").ready()
+			c := part(t, dir, cfg).ready() // only calls
+			books := map[string]*testkit.Load{}
+			for name, s := range map[string]*system{"a": a, "b": b, "c": c} {
+				testkit.Eventually(t, name+" sees both", func() bool {
+					return len(s.agentStatus("far").Instances) == 2
+				})
+				books[name] = loadBy(s, 2, func(ctx context.Context, in note) error {
+					_, err := agent.Ask[string](ctx, "far.book", in)
+					return err
+				})
+			}
+			operate := func(s *system, verb string) {
+				t.Helper()
+				if _, err := s.Operate(t.Context(), verb, "far", -1); err != nil {
+					t.Error(err)
+				}
+			}
+			operate(b, "stop")
+			for range 4 {
+				operate(b, "start")
+				operate(a, "stop")
+				operate(a, "start")
+				operate(b, "stop")
+			}
+			for name, b := range books {
+				before := b.Calls()
+				testkit.Eventually(t, "calls of "+name+" go on", func() bool { return b.Calls() > before+8 })
+				b.Audit("from " + name)
+			}
+		})
+	}
+}
+
 // An agent that is stopped in a process says so as soon as it runs in no other one, and only then:
 // whether the other one is stopped, ends, or comes back.
 func TestStopInAllProcesses(t *testing.T) {

@@ -3,44 +3,69 @@ package cluster
 import (
 	"context"
 	"slices"
+	"time"
+)
+
+const (
+	// tellTime bounds how long Return waits until the others know.
+	tellTime = time.Second
+	// startTime is how long Leave waits for the word of a process that may just have started the
+	// agent: announcements are a tenth of a second apart.
+	startTime = 200 * time.Millisecond
 )
 
 // Leave leaves the calls of an agent to the other processes that host it, whoever makes them:
-// somebody is about to stop all its instances here. It returns when they go there, or at once when
-// no other process has an instance that nobody has stopped: then one that comes later gets them.
+// somebody is about to stop all its instances here. It returns when they go there, or soon when no
+// other process has an instance that nobody has stopped: then one that comes later gets them.
 func (c *Cluster) Leave(ctx context.Context, name string) { c.halt(ctx, name, true) }
 
-// Return takes the calls of an agent again that was started after Leave, and returns when it does.
-func (c *Cluster) Return(ctx context.Context, name string) { c.halt(ctx, name, false) }
-
-func (c *Cluster) halt(ctx context.Context, name string, halted bool) {
-	e := c.find(name)
-	if e == nil || e.halted.Swap(halted) == halted {
+// Return takes the calls of an agent again that was started after Leave, and returns when it does
+// and the other processes know: the agent may be stopped there now.
+func (c *Cluster) Return(ctx context.Context, name string) {
+	if !c.halt(ctx, name, false) {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, tellTime)
+	defer cancel()
+	c.presence.AwaitTold(ctx)
+}
+
+// halt reports whether that is new.
+func (c *Cluster) halt(ctx context.Context, name string, halted bool) bool {
+	e := c.find(name)
+	if e == nil || e.halted.Swap(halted) == halted {
+		return false
+	}
 	c.presence.Changed()
-	for {
+	wait := time.NewTimer(startTime)
+	defer wait.Stop()
+	for waited := false; ; {
 		settled := c.Settled()
-		if away := e.away(); away == halted || halted && !c.elsewhere(name) {
-			return
+		there, runs := c.elsewhere(name)
+		if away := e.away(); away == halted || halted && (!there || waited && !runs) {
+			return true
 		}
-		c.follow()
+		if !halted || runs {
+			c.follow()
+		}
 		select {
 		case <-settled:
+		case <-wait.C:
+			waited = true
 		case <-ctx.Done():
-			return
+			return true
 		}
 	}
 }
 
-// elsewhere reports whether another process has an instance of an agent that nobody has stopped.
-func (c *Cluster) elsewhere(name string) bool {
+// elsewhere reports whether another process hosts an agent, and whether one has an instance that
+// nobody has stopped.
+func (c *Cluster) elsewhere(name string) (there, runs bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, m := range c.members {
-		if slices.ContainsFunc(m.Agents, func(a Hosted) bool { return a.Name == name && !a.Halted }) {
-			return true
-		}
+		there = there || slices.ContainsFunc(m.Agents, func(a Hosted) bool { return a.Name == name })
+		runs = runs || slices.ContainsFunc(m.Agents, func(a Hosted) bool { return a.Name == name && !a.Halted })
 	}
-	return false
+	return there, runs
 }

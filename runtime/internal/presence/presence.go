@@ -63,7 +63,10 @@ type Registry struct {
 	due     chan struct{} // an announcement is to be made soon
 
 	mu      sync.Mutex
-	next    string // which one; empty: none
+	next    string        // which one; empty: none
+	changes uint64        // how often this process has changed
+	told    uint64        // how many of these changes the others know
+	telling chan struct{} // closed when they know more of them
 	members members
 }
 
@@ -78,7 +81,7 @@ func New(d pubsub.Driver, o Options) (*Registry, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	r := &Registry{d: d, o: o, subject: s.Presence(), due: make(chan struct{}, 1),
+	r := &Registry{d: d, o: o, subject: s.Presence(), due: make(chan struct{}, 1), telling: make(chan struct{}),
 		members: members{byProcess: map[string]*Member{}, onChange: o.OnChange, log: o.Logger}}
 	if r.stop, err = bus.Receive(d, "", r.subject, r.receive); err != nil {
 		return nil, fmt.Errorf("subscribe to the other processes of the project: %w", err)
@@ -164,7 +167,39 @@ func (r *Registry) leave(ctx context.Context) {
 func (r *Registry) Changed() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.changes++
 	r.announceSoon(bus.PresenceHere)
+}
+
+// AwaitTold waits until the changes so far were announced, or ctx ends.
+func (r *Registry) AwaitTold(ctx context.Context) {
+	r.mu.Lock()
+	until := r.changes
+	r.mu.Unlock()
+	for {
+		r.mu.Lock()
+		told, telling := r.told, r.telling
+		r.mu.Unlock()
+		if told >= until {
+			return
+		}
+		select {
+		case <-telling:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// tell notes that so many changes were announced.
+func (r *Registry) tell(changes uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if changes > r.told {
+		r.told = changes
+		close(r.telling)
+		r.telling = make(chan struct{})
+	}
 }
 
 // announceSoon has Run make an announcement before the next tick. r.mu is held.
@@ -189,7 +224,11 @@ func (r *Registry) takeNext() string {
 // announce reports whether the broker took the announcement.
 func (r *Registry) announce(ctx context.Context, kind string, describe bool) bool {
 	f := bus.Frame{Kind: bus.KindPresence, Name: kind, Source: r.o.Process}
+	changes := uint64(0)
 	if describe {
+		r.mu.Lock()
+		changes = r.changes
+		r.mu.Unlock()
 		f.Payload = r.o.Describe()
 	}
 	m, refused := f.Encode(r.d.MaxPayload())
@@ -200,6 +239,7 @@ func (r *Registry) announce(ctx context.Context, kind string, describe bool) boo
 	m.SetContext(ctx)
 	err := r.d.Publish(r.subject, m)
 	if err == nil || errors.Is(err, pubsub.ErrNoSubscribers) {
+		r.tell(changes)
 		return true
 	}
 	r.o.Logger.Debug("this process was not announced", "error", err)

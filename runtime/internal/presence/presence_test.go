@@ -178,6 +178,39 @@ func TestPresenceLease(t *testing.T) {
 	})
 }
 
+// Who has changed can wait until the others were told, also when the line was cut meanwhile.
+func TestAwaitTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := pubsub.NewMemory(pubsub.MemoryOptions{})
+		defer d.Close()
+		line := &cut{Driver: d}
+		a, b := attend(t, d, "a"), attend(t, line, "b")
+		a.take()
+		b.AwaitTold(t.Context()) // nothing has changed
+		for n := range 3 {
+			what := fmt.Sprint("c", n)
+			b.describe(what)
+			b.Changed()
+			b.AwaitTold(t.Context())
+			want(t, "it is told", a.take(), "b "+what+" false")
+		}
+		line.off.Store(true)
+		b.describe("d")
+		b.Changed()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		b.AwaitTold(ctx)
+		if ctx.Err() == nil {
+			t.Error("it was told over a line that is cut")
+		}
+		time.AfterFunc(time.Second, func() { line.off.Store(false) })
+		b.AwaitTold(t.Context())
+		want(t, "it is told when the line is back", a.take(), "b d false")
+		b.stop()
+		a.stop()
+	})
+}
+
 // A word without a description, from somebody who is not known, has everybody asked who they are.
 func TestPresenceAsksWhoIsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -23,7 +23,12 @@ func (c *Callee) Call(ctx context.Context, call *agent.Call) (*agent.Result, err
 		defer c.events.Add(-1)
 	}
 	if to := c.away.Load(); to != nil && call.Op != agent.OpEvent {
-		return to.Call(ctx, call)
+		res, err := to.Call(ctx, call)
+		if err == nil || !agent.AsError(err).NotExecuted || agent.CodeOf(err) != agent.CodeUnavailable ||
+			c.away.Load() == to {
+			return res, err
+		}
+		// Meanwhile it was started here, and perhaps stopped there.
 	}
 	res, err := c.chainOf(call).Call(ctx, call)
 	if err != nil && call.Op != agent.OpEvent {
