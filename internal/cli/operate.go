@@ -91,19 +91,14 @@ func (a *App) operating(o operateCommand) *cobra.Command {
 		Long: o.long + `
 
 @PROCESS is one of the processes of the project on this machine, by its pid or its name as openmas status
-shows them; left out, it is all that have the agent. /N is one instance, as openmas status shows it.`,
+shows them; left out, it is all that have the agent. /N is one instance, as openmas status shows it. --all
+@PROCESS is all of one process.`,
 		Example: "  openmas " + o.use + " weather\n  openmas " + o.use + " weather/1",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if all == (len(args) == 1) {
-				return Usage(fmt.Errorf("name an agent as AGENT[@PROCESS][/N], or --all to %s", o.all))
-			}
-			var p place
-			if !all {
-				var err error
-				if p, err = parsePlace(args[0]); err != nil {
-					return err
-				}
+			p, err := o.place(args, all)
+			if err != nil {
+				return err
 			}
 			return a.operate(c.Context(), o.use, p, &project, &log, &f)
 		},
@@ -114,6 +109,22 @@ shows them; left out, it is all that have the agent. /N is one instance, as open
 	c.Flags().BoolVar(&all, "all", false, o.all)
 	f.register(c, "as JSON")
 	return c
+}
+
+// place is what the command is for: an agent, or with --all all processes or the one that is named.
+func (o operateCommand) place(args []string, all bool) (place, error) {
+	if !all && len(args) == 1 {
+		return parsePlace(args[0])
+	}
+	if all && len(args) == 0 {
+		return place{}, nil
+	}
+	if all {
+		if process, ok := strings.CutPrefix(args[0], "@"); ok && process != "" {
+			return place{process: process}, nil
+		}
+	}
+	return place{}, Usage(fmt.Errorf("name an agent as AGENT[@PROCESS][/N], or --all or --all @PROCESS to %s", o.all))
 }
 
 // operable finds the processes of the project that run here and are meant. end is called when the

@@ -59,12 +59,15 @@ agents:
 	refused(exitFailed, "no process 1 of the project", "stop", "greeter@1")
 	refused(exitUsage, "name an agent", "stop")
 	refused(exitUsage, "name an agent", "stop", "greeter", "--all")
+	refused(exitUsage, "name an agent", "stop", "@", "--all")
+	refused(exitUsage, "name an agent", "stop", "@1")
+	refused(exitFailed, "no process 1 of the project", "stop", "@1", "--all")
 	refused(exitUsage, "numbered", "stop", "greeter/x")
 	names := "greeter\tGreets people.\nworker\n"
 	if r := run(t, "", "__complete", "restart", "-p", path, ""); !strings.Contains(r.out, names) {
 		t.Errorf("completion: %+v", r)
 	}
-	check(fmt.Sprintf("process %d has stopped\n", pid), "stop", "--all")
+	check(fmt.Sprintf("process %d has stopped\n", pid), "stop", "--all", fmt.Sprintf("@%d", pid))
 	<-p.ended
 	if code := p.ProcessState.ExitCode(); code != exitOK {
 		t.Errorf("it ended with %d", code)
