@@ -92,6 +92,14 @@ func TestDevBadPrograms(t *testing.T) {
 			t.Errorf("of %s: %s", c.what, said)
 		}
 		answers("openmas.")
+		// It cannot say what is wrong in the project file, which is shown all the same.
+		b.edit("demo/openmas.yaml", "agents:\n", "agentz: 1\nagents:\n")
+		said = r.await("the project file is wrong: what runs goes on as it is")
+		if !strings.Contains(said, `unknown key "agentz"`) {
+			t.Errorf("of a mistake after %s: %s", c.what, said)
+		}
+		b.edit("demo/openmas.yaml", "agentz: 1\nagents:\n", "agents:\n")
+		r.await("the change is not taken: what runs goes on as it is")
 	}
 
 	b.edit("demo/main.go", code, begin)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"regexp"
 	"strings"
 	"time"
 
@@ -227,26 +228,50 @@ func (d *dev) early(ctx context.Context, f failure) bool {
 	return true
 }
 
-// errNotBuilt is why nothing is known of the types of the agents.
-var errNotBuilt = errors.New("the package is not built yet")
+// errNotBuilt and errNoAnswer are why nothing is known of the types of the agents.
+var (
+	errNotBuilt = errors.New("the package is not built yet")
+	errNoAnswer = errors.New("the program that is built does not answer")
+)
+
+// validateTime is how long the program may take to validate. Keys and changes wait meanwhile.
+const validateTime = 5 * time.Second
 
 // validate shows what is wrong in the project file. built is the program that knows the types; nil:
 // unbuilt is why there is none. It reports whether something was wrong.
 func (d *dev) validate(ctx context.Context, built *runtime.Program, unbuilt error) bool {
 	args := append([]string{"validate"}, d.at...)
-	if built == nil {
-		p := d.app.Program
-		p.Become = func(context.Context, *project.Config, io.Writer) error { return unbuilt }
-		p.Commands = nil
-		var out bytes.Buffer
-		return cli.Run(ctx, p, args, cli.Streams{In: strings.NewReader(""), Out: &out, Err: d.app.Err}) != 0
+	if built != nil {
+		answered, wrong := validateBy(ctx, built.Command[0], args, d.app.Err)
+		if answered || ctx.Err() != nil {
+			return wrong
+		}
+		unbuilt = errNoAnswer
 	}
-	ctx, cancel := context.WithTimeout(ctx, showTime)
+	p := d.app.Program
+	p.Become = func(context.Context, *project.Config, io.Writer) error { return unbuilt }
+	p.Commands = nil
+	var out bytes.Buffer
+	return cli.Run(ctx, p, args, cli.Streams{In: strings.NewReader(""), Out: &out, Err: d.app.Err}) != 0
+}
+
+// counted is the end of what openmas validate says of a project file that is wrong.
+var counted = regexp.MustCompile(`has [0-9]+ errors?\n$`)
+
+// validateBy has a program validate. One that ends for another reason, or says nothing, has not
+// answered, and nothing is shown of it.
+func validateBy(ctx context.Context, program string, args []string, show io.Writer) (answered, wrong bool) {
+	ctx, cancel := context.WithTimeout(ctx, validateTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, built.Command[0], args...)
-	cmd.Stderr, cmd.WaitDelay = d.app.Err, time.Second
-	var exit *exec.ExitError
-	return errors.As(cmd.Run(), &exit)
+	cmd := exec.CommandContext(ctx, program, args...)
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &errOut, time.Second
+	err := cmd.Run()
+	wrong = err != nil
+	if answered = wrong && counted.Match(errOut.Bytes()) || !wrong && out.Len() > 0; answered {
+		_, err = show.Write(errOut.Bytes())
+	}
+	return answered, answered && (wrong || err != nil)
 }
 
 func (d *dev) howToStop() string {
