@@ -8,10 +8,10 @@ import (
 
 const (
 	// tellTime bounds how long Return waits until the others know.
-	tellTime = time.Second
+	tellTime = 5 * time.Second
 	// startTime is how long Leave waits for the word of a process that may just have started the
-	// agent: announcements are a tenth of a second apart.
-	startTime = 200 * time.Millisecond
+	// agent: announcements are a tenth of a second apart, and take longer on a busy machine.
+	startTime = time.Second
 )
 
 // Leave leaves the calls of an agent to the other processes that host it, whoever makes them:
