@@ -27,35 +27,9 @@ type screen struct {
 
 func newScreen(t *testing.T, width, height int) *screen {
 	t.Helper()
-	keys, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skipf("this machine has no terminals for programs: %v", err)
-	}
-	t.Cleanup(func() { _ = keys.Close() })
-	raw, err := keys.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	number := 0
-	if err := raw.Control(func(fd uintptr) {
-		if err = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); err == nil {
-			number, err = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
-		}
-	}); err != nil {
-		t.Fatal(err)
-	}
-	program, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &screen{t: t, keys: keys, program: program}
+	s := &screen{t: t}
+	s.keys, s.program = testkit.Terminal(t, &s.shown)
 	s.resize(width, height)
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		_, _ = io.Copy(&s.shown, keys) // ends with an error when the program's end is closed
-	}()
-	t.Cleanup(func() { _ = program.Close(); <-read })
 	return s
 }
 

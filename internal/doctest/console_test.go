@@ -13,13 +13,14 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/internal/doctest/transcript"
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // A console block is a transcript. A line that begins with "$ " is a command, of words and quotes;
 // the lines below are what it prints on a terminal, where blanks count as one, empty lines do not
-// count and neither does the lines about a build that takes a while, "..." stands for any text in a
-// line, and a line of "..." for any lines. The exit code is 0, unless the command ends in "# exit
-// code N".
+// count and neither do the lines about a build, a start or a reload that takes a while, "..."
+// stands for any text in a line, and a line of "..." for any lines. The exit code is 0, unless the
+// command ends in "# exit code N".
 //
 // The commands are openmas, make, go, curl, sh with a script of the document, and cd; node and
 // .venv/bin/python where the document has programs for them.
@@ -71,7 +72,7 @@ func (c *docChecker) console(t *testing.T, s transcript.Step) error {
 		cmd.Env = append(cmd.Env, "OPENMAS_CONFIG__gateway__listen=127.0.0.1:"+c.port)
 	}
 	r, err := startOnTerminal(cmd)
-	if errors.Is(err, errNoTerminal) {
+	if errors.Is(err, testkit.ErrNoTerminal) {
 		t.Skip(err)
 	}
 	if err != nil {

@@ -4,13 +4,10 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"strings"
-	"sync"
 	"time"
-)
 
-// errNoTerminal: transcripts cannot be compared here.
-var errNoTerminal = errors.New("no terminal can be made here")
+	"github.com/openmas/openmas/internal/testkit"
+)
 
 // running is a command on a terminal of its own.
 type running struct {
@@ -19,12 +16,11 @@ type running struct {
 	ended    chan struct{}
 	err      error // of the command, once ended
 
-	mu  sync.Mutex
-	out strings.Builder
+	out testkit.Buffer
 }
 
 func startOnTerminal(cmd *exec.Cmd) (*running, error) {
-	ours, theirs, err := openTerminal()
+	ours, theirs, err := testkit.OpenTerminal()
 	if err != nil {
 		return nil, err
 	}
@@ -40,15 +36,7 @@ func startOnTerminal(cmd *exec.Cmd) (*running, error) {
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		for b := make([]byte, 4096); ; {
-			n, err := ours.Read(b)
-			r.mu.Lock()
-			r.out.Write(b[:n])
-			r.mu.Unlock()
-			if err != nil { // the last program on the terminal has ended
-				return
-			}
-		}
+		testkit.CopyShown(&r.out, ours) // until the last program on it has ended
 	}()
 	go func() {
 		defer close(r.ended)
@@ -59,11 +47,7 @@ func startOnTerminal(cmd *exec.Cmd) (*running, error) {
 	return r, nil
 }
 
-func (r *running) output() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.out.String()
-}
+func (r *running) output() string { return r.out.String() }
 
 // wait reports whether the command has ended, for at most d.
 func (r *running) wait(d time.Duration) bool {

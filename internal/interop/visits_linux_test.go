@@ -13,39 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/openmas/openmas/internal/interop/toolbox"
 	"github.com/openmas/openmas/internal/logs"
 	"github.com/openmas/openmas/internal/testkit"
 )
-
-// terminal opens a terminal: its own end, and that of a program.
-func terminal(t *testing.T) (keys, program *os.File) {
-	t.Helper()
-	keys, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skipf("this machine has no terminals for programs: %v", err)
-	}
-	t.Cleanup(func() { _ = keys.Close() })
-	raw, err := keys.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	number := 0
-	if controlled := raw.Control(func(fd uintptr) {
-		if err = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); err == nil {
-			number, err = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
-		}
-	}); controlled != nil || err != nil {
-		t.Fatal(controlled, err)
-	}
-	program, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return keys, program
-}
 
 // page is where somebody is to go who has agreed to.
 var page = regexp.MustCompile(`open it in your browser: (http://127\.0\.0\.1:\d+/sign-in)\r\n`)
@@ -98,13 +69,8 @@ func TestAPythonServerSendsItsUserToAPage(t *testing.T) {
 // visit calls a tool at a terminal and does what it wants.
 func visit(t *testing.T, args ...string) {
 	t.Helper()
-	keys, program := terminal(t)
 	var shown testkit.Buffer
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		_, _ = io.Copy(&shown, keys) // ends with an error when the program's end is closed
-	}()
+	keys, program := testkit.Terminal(t, &shown)
 	var out strings.Builder
 	cmd := exec.Command(openmas(t), append([]string{"call"}, args...)...)
 	cmd.Dir, cmd.Env = bench.dir, append(os.Environ(), "TERM=xterm")
@@ -114,11 +80,7 @@ func visit(t *testing.T, args ...string) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it has ended, unless the test failed
-		_ = program.Close()
-		<-read
-	})
+	t.Cleanup(func() { _ = cmd.Process.Kill() }) // it has ended, unless the test failed
 	text := func() string { return logs.StripColors(shown.String()) }
 	testkit.Eventually(t, "the question", func() bool {
 		return strings.Contains(text(), "  > Sign in, please.") && strings.Contains(text(), "will you visit 127.0.0.1:")

@@ -1,9 +1,6 @@
 package dev
 
 import (
-	"bufio"
-	"fmt"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,42 +10,6 @@ import (
 	"github.com/openmas/openmas/internal/testkit"
 )
 
-// openTerminal opens a terminal. What is shown there goes to shown.
-func openTerminal(t *testing.T, shown *testkit.Buffer) (keys, tty *os.File) {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skip(err)
-	}
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Skip(err)
-	}
-	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Skip(err)
-	}
-	if tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
-		t.Skip(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for in := bufio.NewReader(master); ; {
-			c, err := in.ReadByte()
-			if err != nil {
-				return // nobody has the terminal any more
-			}
-			_, _ = shown.Write([]byte{c}) // it takes everything
-		}
-	}()
-	t.Cleanup(func() {
-		_ = tty.Close()
-		<-ended
-		_ = master.Close()
-	})
-	return master, tty
-}
-
 // On a terminal, keys restart what runs, change the level of the log, and show the status and the
 // last trace. The terminal is given back as it was.
 func TestKeys(t *testing.T) {
@@ -56,7 +17,7 @@ func TestKeys(t *testing.T) {
 	b := newBench(t)
 	b.makeDemo()
 	r := &running{bench: b, cmd: b.command("dev", "demo/openmas.yaml")}
-	keys, tty := openTerminal(t, &r.err)
+	keys, tty := testkit.Terminal(t, &r.err)
 	before, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
 	if err != nil {
 		t.Fatal(err)
