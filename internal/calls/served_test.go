@@ -74,3 +74,64 @@ func TestServed(t *testing.T) {
 		}
 	})
 }
+
+// spoken is an agent whose calls end with their context.
+type spoken struct{ began chan struct{} }
+
+func (spoken) Info() agent.Info { return agent.Info{Name: "one"} }
+
+func (s spoken) Call(ctx context.Context, _ *agent.Call) (*agent.Result, error) {
+	close(s.began)
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// A Binding outlives the context of Bind. Its Close waits for the calls in flight, ends them when
+// its own context does, and frees the name.
+func TestBinding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s Served[*Binding]
+		bound, cancel := context.WithCancel(t.Context())
+		one := spoken{make(chan struct{})}
+		b, err := Bind(bound, &s, one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if _, err := Bind(bound, &s, one); agent.CodeOf(err) != agent.CodeCanceled {
+			t.Error(err)
+		}
+		if _, err := Bind(t.Context(), &s, one); agent.CodeOf(err) != agent.CodeInvalidArgument {
+			t.Error(err)
+		}
+		answer := make(chan error, 1)
+		call := &agent.Call{Agent: "one", Name: "x"}
+		go func() {
+			_, err := b.Call(t.Context(), call)
+			answer <- err
+		}()
+		<-one.began
+		closing, end := context.WithCancel(t.Context())
+		closed := make(chan error, 1)
+		go func() { closed <- b.Close(closing) }()
+		synctest.Wait()
+		if _, err := b.Call(t.Context(), call); agent.CodeOf(err) != agent.CodeUnavailable {
+			t.Error(err)
+		}
+		select {
+		case err := <-answer:
+			t.Fatal("the call in flight was cut:", err)
+		default:
+		}
+		end()
+		if err := <-closed; err == nil {
+			t.Error("it has not waited")
+		}
+		if err := <-answer; err == nil {
+			t.Error("the call was not cut")
+		}
+		if _, ok, _ := s.Find("one"); ok {
+			t.Error("the name is taken still")
+		}
+	})
+}

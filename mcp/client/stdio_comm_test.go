@@ -26,7 +26,7 @@ type stdioComm struct {
 	ctx  context.Context // of the far ends; when it ends they answer what runs and end
 	stop context.CancelFunc
 
-	served calls.Served[*fixture.Binding]
+	served calls.Served[*calls.Binding]
 
 	mu       sync.Mutex
 	wires    map[*cable]struct{}
@@ -46,7 +46,7 @@ func newStdioComm() *stdioComm {
 }
 
 func (c *stdioComm) Serve(ctx context.Context, s communicator.Service) (communicator.Binding, error) {
-	return fixture.Bind(ctx, &c.served, s)
+	return calls.Bind(ctx, &c.served, s)
 }
 
 func (c *stdioComm) Dial(ctx context.Context, name string) (communicator.Peer, error) {

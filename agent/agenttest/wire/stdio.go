@@ -21,7 +21,7 @@ import (
 // at their far end the agent, in this process.
 type pipes struct {
 	log    *slog.Logger
-	served calls.Served[*piped]
+	served calls.Served[*calls.Binding]
 
 	ctx     context.Context // of the far ends
 	stop    context.CancelFunc
@@ -40,11 +40,9 @@ func newPipes(ctx context.Context, log *slog.Logger) *pipes {
 
 // Serve implements [communicator.Server].
 func (c *pipes) Serve(ctx context.Context, s communicator.Service) (communicator.Binding, error) {
-	b := &piped{Service: s, in: &c.served}
-	b.ctx, b.cancel = context.WithCancel(c.ctx)
-	if err := c.served.Add(ctx, s.Info().Name, b); err != nil {
-		b.cancel()
-		return nil, err
+	b, err := calls.Bind(ctx, &c.served, s)
+	if err != nil {
+		return nil, err // and no binding that is nil
 	}
 	return b, nil
 }
@@ -68,7 +66,7 @@ func (c *pipes) Dial(ctx context.Context, name string) (communicator.Peer, error
 }
 
 // open serves an agent on new pipes, until their near ends are closed.
-func (c *pipes) open(b *piped) (io.ReadCloser, io.WriteCloser, error) {
+func (c *pipes) open(b *calls.Binding) (io.ReadCloser, io.WriteCloser, error) {
 	stdin, in, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
@@ -104,33 +102,4 @@ func (c *pipes) Close(ctx context.Context) error {
 	}
 	c.serving.Wait()
 	return errors.Join(errs...)
-}
-
-// piped is an agent that is served over pipes.
-type piped struct {
-	calls.Gate
-	communicator.Service
-	in     *calls.Served[*piped]
-	ctx    context.Context // of the calls
-	cancel context.CancelFunc
-}
-
-// Call implements [agent.Caller].
-func (b *piped) Call(ctx context.Context, c *agent.Call) (*agent.Result, error) {
-	if !b.Enter() {
-		return nil, agent.Refusedf(agent.CodeUnavailable, "%s: the agent is closed", c.Target())
-	}
-	defer b.Leave()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(b.ctx, cancel)()
-	return b.Service.Call(ctx, c)
-}
-
-// Close implements [communicator.Binding].
-func (b *piped) Close(ctx context.Context) error {
-	b.Shut()
-	b.in.Remove(b.Info().Name, b)
-	defer b.cancel()
-	return b.Wait(ctx)
 }

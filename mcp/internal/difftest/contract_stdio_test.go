@@ -19,7 +19,6 @@ import (
 	"github.com/openmas/openmas/communicator/communicatortest"
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/internal/testkit"
-	"github.com/openmas/openmas/internal/testkit/fixture"
 	"github.com/openmas/openmas/mcp"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/mcp/server"
@@ -53,14 +52,14 @@ type stdio struct {
 	ctx      context.Context
 	stop     context.CancelFunc
 	serving  sync.WaitGroup
-	served   calls.Served[*fixture.Binding]
+	served   calls.Served[*calls.Binding]
 
 	mu       sync.Mutex
 	sessions map[*client.Session]bool
 }
 
 func (s *stdio) Serve(ctx context.Context, svc communicator.Service) (communicator.Binding, error) {
-	return fixture.Bind(ctx, &s.served, svc)
+	return calls.Bind(ctx, &s.served, svc)
 }
 
 func (s *stdio) Dial(ctx context.Context, name string) (communicator.Peer, error) {
