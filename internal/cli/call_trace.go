@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -14,9 +15,11 @@ import (
 )
 
 const (
-	// traceWait is how long a process that runs may take to write what it has of a trace, and
-	// traceLook how often the command looks.
-	traceWait = 200 * time.Millisecond
+	// traceWait is how long a process that keeps traces may take to write what it has of one, and
+	// wroteWait how long any may take to write what a program has said. traceLook is how often the
+	// command looks.
+	traceWait = time.Second
+	wroteWait = 200 * time.Millisecond
 	traceLook = 20 * time.Millisecond
 )
 
@@ -38,7 +41,13 @@ func (a *App) leading(err error, t *targetFlags, op agent.Op, tool string, began
 	if t.project.path != "" {
 		flags = " -p " + t.project.path
 	}
-	kept := awaitTrace(func() string {
+	// The name of an agent or a tool that there is not may have begun no trace.
+	unknown := agent.CodeOf(err) == agent.CodeNotFound && id == "" && agent.AsError(err).NotExecuted
+	wait := wroteWait
+	if _, none := os.Stat(filepath.Join(state, tracesFolder)); stateErr == nil && none == nil && !unknown {
+		wait = traceWait
+	}
+	kept := awaitTrace(wait, func() string {
 		if id == "" {
 			return traceOf(state, op, tool, began)
 		}
@@ -53,8 +62,8 @@ func (a *App) leading(err error, t *targetFlags, op agent.Op, tool string, began
 	case t.server.given():
 		return fmt.Errorf("%w\nopenmas trace %s shows where, in the folder of its project; elsewhere with the --url of its "+
 			"Jaeger", err, id)
-	case agent.CodeOf(err) == agent.CodeNotFound && id == "" && agent.AsError(err).NotExecuted:
-		return fmt.Errorf("%w\nopenmas list%s shows what there is", err, flags) // a name that begins no trace
+	case unknown:
+		return fmt.Errorf("%w\nopenmas list%s shows what there is", err, flags)
 	default:
 		err = fmt.Errorf("%w\nopenmas logs --failed%s shows the call; telemetry: {recent: 64MiB} in the project file "+
 			"keeps its trace", err, flags)
@@ -80,8 +89,8 @@ func wrote(state, agentName string, since time.Time) bool {
 }
 
 // awaitTrace returns what find has found, which it has a moment for.
-func awaitTrace(find func() string) string {
-	tick, end := time.NewTicker(traceLook), time.After(traceWait)
+func awaitTrace(wait time.Duration, find func() string) string {
+	tick, end := time.NewTicker(traceLook), time.After(wait)
 	defer tick.Stop()
 	for {
 		if id := find(); id != "" {
