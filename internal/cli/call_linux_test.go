@@ -24,14 +24,31 @@ func (s *screen) at(environ []string, args ...string) (ended <-chan int, out *te
 	return done, out
 }
 
-// sees waits until the terminal shows texts, without its colors and bells.
+// sees waits until the terminal shows texts.
 func (s *screen) sees(texts ...string) {
 	s.t.Helper()
 	for _, text := range texts {
-		testkit.Eventually(s.t, text, func() bool {
-			return strings.Contains(strings.ReplaceAll(logs.StripColors(s.shown.String()), "\a", ""), text)
-		}, &s.shown)
+		testkit.Eventually(s.t, text, func() bool { return strings.Contains(s.text(), text) }, &s.shown)
 	}
+}
+
+// seesWithin reports whether the terminal shows a text within d.
+func (s *screen) seesWithin(d time.Duration, text string) bool {
+	tick, end := time.NewTicker(5*time.Millisecond), time.After(d)
+	defer tick.Stop()
+	for !strings.Contains(s.text(), text) {
+		select {
+		case <-tick.C:
+		case <-end:
+			return false
+		}
+	}
+	return true
+}
+
+// text is what the terminal shows, without its colors and bells.
+func (s *screen) text() string {
+	return strings.ReplaceAll(logs.StripColors(s.shown.String()), "\a", "")
 }
 
 func code(t *testing.T, ended <-chan int, s *screen) int {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/openmas/openmas/internal/guard"
+	"github.com/openmas/openmas/internal/testkit"
 )
 
 // A killed runtime leaves nothing behind: not its own children, nor programs behind wrappers, nor
@@ -32,33 +34,30 @@ agents:
 	p := program(t, io.Discard, "run", path)
 	p.start()
 	p.err.Await(t, "msg=ready")
-	before := family(p.Process.Pid)
-	if len(before) < 9 {
-		// 2 workers, a guard, sh, sleep, sh's openmas, its guard and its worker
-		t.Fatalf("only %d processes: the test shows nothing\n%s", len(before), strings.Join(before, "\n"))
-	}
+	var before []string
+	// Its own, 2 workers, a guard, sh, sleep, sh's openmas, its guard and its worker.
+	testkit.Eventually(t, "all nine processes", func() bool {
+		before = family(p.Process.Pid)
+		return len(before) >= 9
+	}, &p.err)
 	began := time.Now()
 	p.signal(syscall.SIGKILL)
 	<-p.ended
-	left, took := before, time.Duration(0)
-	for len(left) > 0 && time.Since(began) < 5*time.Second {
-		time.Sleep(time.Millisecond)
-		left = nil
-		for _, was := range before {
+	left := before
+	testkit.Eventually(t, "all have ended", func() bool {
+		left = slices.DeleteFunc(left, func(was string) bool {
 			pid, _, _ := strings.Cut(was, " ")
-			if now := describe(pid); now == was {
-				left = append(left, was)
-				if !strings.Contains(was, " om-guard") { // which the race detector keeps for a second
-					took = time.Since(began)
-				}
-			}
-		}
-	}
-	t.Logf("%d processes had ended after %v", len(before), took.Round(time.Millisecond))
-	if len(left) > 0 || took > time.Second {
-		t.Errorf("after %v:\n%s", took, strings.Join(left, "\n"))
-	}
+			return describe(pid) != was
+		})
+		return len(left) == 0
+	}, lines{&left})
+	t.Logf("all had ended after %v", time.Since(began).Round(time.Millisecond))
 }
+
+// lines are shown when a test fails.
+type lines struct{ all *[]string }
+
+func (l lines) String() string { return strings.Join(*l.all, "\n") }
 
 // family are a process and all that it has started, which have a parent of the family or a mark of
 // it, each in a line that begins with its number.

@@ -53,9 +53,12 @@ agents:
 	if r := run(t, "", "call", "worker.panic", "-p", path); r.code != exitFailed {
 		t.Errorf("call: %+v", r)
 	}
-	r := run(t, "", "logs", "--failed", "-p", path)
+	var r result
+	testkit.Eventually(t, "what a child writes has come", func() bool { // on a pipe of its own
+		r = run(t, "", "logs", "--failed", "-p", path)
+		return strings.Contains(r.out, "ERROR worker panic in a handler instance=worker/0 tool=panic")
+	})
 	if r.code != exitOK || r.err != "" || !strings.Contains(r.out, "INFO  greeter call failed tool=greet") ||
-		!strings.Contains(r.out, "ERROR worker panic in a handler instance=worker/0 tool=panic") ||
 		!strings.Contains(r.out, "code=invalid_argument") {
 		t.Errorf("logs --failed: %+v", r)
 	}
@@ -155,6 +158,9 @@ agents:
 	}
 	go run(t, "", "call", "worker.hang", "-p", path)
 	p.err.Await(t, "msg=hanging")
+	if look(); worker == 0 { // that would be this process and its group
+		t.Fatalf("the worker's process is not known\n%s", &p.err)
+	}
 	if err := syscall.Kill(worker, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

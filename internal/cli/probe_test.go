@@ -31,12 +31,8 @@ func serveForeign(mode string) int {
 		fmt.Fprintln(os.Stderr, "Traceback (most recent call last):\n  File \"notes.py\", line 3, in <module>\n"+
 			"ModuleNotFoundError: No module named 'mcp'")
 		return 1
-	case "web":
-		fmt.Fprintln(os.Stderr, "INFO: running on http://127.0.0.1:8000")
 	case "prints":
 		fmt.Println("Starting the notes server")
-	case "chats":
-		fmt.Println("Welcome! Type a command:")
 	}
 	const find = `{"name":"find","inputSchema":{"type":"object","properties":{"who":{"type":"integer"}},` +
 		`"required":["who"]}}`
@@ -49,7 +45,7 @@ func serveForeign(mode string) int {
 			ID     json.RawMessage
 			Method string
 		}
-		if json.Unmarshal(in.Bytes(), &m) != nil || m.ID == nil || mode == "web" || mode == "chats" {
+		if json.Unmarshal(in.Bytes(), &m) != nil || m.ID == nil {
 			continue
 		}
 		capabilities := `{"tools":{}}`
@@ -81,8 +77,9 @@ var wrongForeign = []struct{ name, yaml string }{
 	{"a folder that is not there", "agents:\n  notes: {command: [./server, well], dir: nowhere}\n"},
 	{"a program that is no program", "agents:\n  notes: {command: [./openmas.yaml]}\n"},
 	{"a program that ends at once", "agents:\n  notes: {command: [./server, exits]}\n"},
-	{"a program that is slow", "agents:\n  notes: {command: [./server, web], start: {timeout: 3s}}\n"},
-	{"a program of another kind", "agents:\n  notes: {command: [./server, chats], start: {timeout: 3s}}\n"},
+	// A shell has said its word within that time on a busy machine too.
+	{"a program that is slow", "agents:\n  notes: {command: [sh, web.sh], start: {timeout: 3s}}\n"},
+	{"a program of another kind", "agents:\n  notes: {command: [sh, chats.sh], start: {timeout: 3s}}\n"},
 	{"a program that prints to standard output", "agents:\n  notes: {command: [./server, prints]}\n"},
 	{"a server that fails", "agents:\n  notes: {command: [./server, locked]}\n"},
 	{"a server without tools", "agents:\n  notes: {command: [./server, toolless]}\n"},
@@ -141,8 +138,12 @@ func TestWrongForeignAgents(t *testing.T) {
 		if err := os.Symlink(exe, filepath.Join(folder, foreignProgram)); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(folder, "token"), []byte("sesame-sesame"), 0o600); err != nil {
-			t.Fatal(err)
+		for name, text := range map[string]string{"token": "sesame-sesame",
+			"web.sh":   "echo 'INFO: running on http://127.0.0.1:8000' >&2; cat >/dev/null",
+			"chats.sh": "echo 'Welcome! Type a command:'; cat >/dev/null"} {
+			if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
 		r := validate(path)
 		answer := strings.NewReplacer(path, "openmas.yaml", folder, "FOLDER", port, "PORT1", os.Getenv("PATH"),

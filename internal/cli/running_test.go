@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/openmas/openmas/internal/testkit"
 	"github.com/openmas/openmas/runtime"
 )
 
@@ -57,11 +58,13 @@ gateway: {listen: "127.0.0.1:0", expose: [worker]}
 	if r := run(t, "", "call", "greeter.greet", "-p", path); r.code != exitFailed {
 		t.Errorf("a call without its argument: %+v", r)
 	}
-	r = run(t, "", "status", "-p", path)
+	row := regexp.MustCompile(`(?m)^greeter/0 +ready +\S+ +0 +3 +0 +2 +1 +\S+ +\S+ +\S+ ago greet: invalid_argument: `)
+	testkit.Eventually(t, "the calls and the event have ended", func() bool {
+		r = run(t, "", "status", "-p", path)
+		return row.MatchString(r.out)
+	}, &p.err)
 	if r.code != exitOK || r.err != "" ||
-		!strings.Contains(r.out, fmt.Sprintf("crew: ready, process %d, up ", p.Process.Pid)) ||
-		!regexp.MustCompile(`(?m)^greeter/0 +ready +\d+s +0 +3 +0 +2 +1 +\S+ +\S+ +\d+s ago greet: invalid_argument: `).
-			MatchString(r.out) {
+		!strings.Contains(r.out, fmt.Sprintf("crew: ready, process %d, up ", p.Process.Pid)) {
 		t.Errorf("status: %+v", r)
 	}
 	var all systemStatus
