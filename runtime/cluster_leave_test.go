@@ -244,24 +244,30 @@ func TestAReplicaStops(t *testing.T) {
 	testkit.Eventually(t, "c knows that it is not alone", func() bool {
 		return len(c.agentStatus("far").Instances) == 2
 	})
-	held := make(chan error, 1)
-	for calls(c) == 0 || inFlight(c) == 0 { // until c holds one that keeps it from ending
+	// Calls that end with this file, until c holds one, which keeps it from ending.
+	end, held, n := filepath.Join(t.TempDir(), "end"), make(chan error, 16), 0
+	for ; inFlight(c) == 0; n++ {
+		if n == cap(held) {
+			t.Fatalf("none of %d calls came to c", n)
+		}
 		go func() {
-			_, err := agent.Ask[note](a.ctx, "far.slow", note{N: 500})
-			select {
-			case held <- err:
-			default:
-			}
+			_, err := agent.Ask[note](a.ctx, "far.wait", note{Text: end})
+			held <- err
 		}()
-		testkit.Eventually(t, "a call arrives", func() bool { return inFlight(b)+inFlight(c) > 0 })
+		testkit.Eventually(t, "the call arrives", func() bool { return inFlight(b)+inFlight(c) > n })
 	}
 	c.stop()
 	done := make(chan error, 1)
 	go func() { done <- c.wait() }()
-	n := 0
-	for ended := false; !ended; n++ {
-		if _, err := agent.Ask[note](a.ctx, "far.say", nil); err != nil {
-			t.Fatalf("call %d: %v", n, err)
+	bounded, cancel := context.WithTimeout(a.ctx, hang)
+	defer cancel()
+	made := 0
+	for ended := false; !ended; made++ {
+		if _, err := agent.Ask[note](bounded, "far.say", nil); err != nil {
+			t.Fatalf("call %d: %v", made, err)
+		}
+		if made == 20 {
+			touch(t, end)
 		}
 		select {
 		case err := <-done:
@@ -271,10 +277,12 @@ func TestAReplicaStops(t *testing.T) {
 		default:
 		}
 	}
-	if err := <-held; err != nil {
-		t.Error(err)
+	for range n {
+		if err := testkit.Receive(t, held); err != nil {
+			t.Error(err)
+		}
 	}
-	t.Logf("%d calls meanwhile", n)
+	t.Logf("%d calls meanwhile", made)
 }
 
 func TestManyAgentsElsewhere(t *testing.T) {

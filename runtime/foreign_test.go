@@ -276,6 +276,9 @@ func TestAForeignChildCallsWhatIsNotUp(t *testing.T) {
 			"late": stranger(t, "stdio", map[string]string{lateVar: filepath.Join(t.TempDir(), "never")})},
 		Start: project.Start{Wait: 100 * time.Millisecond}, Gateway: &project.Gateway{Listen: "127.0.0.1:0"},
 	}, nil)
+	if err := s.Tried(t.Context(), "docs"); err != nil {
+		t.Fatal(err)
+	}
 	_, err := agent.Ask[string](s.ctx, "docs.back", back{Agent: "late", Name: "docs.search", Args: note{Text: "x"}})
 	if err == nil || !strings.Contains(err.Error(), "agent late is starting") {
 		t.Error(err)

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ type freezing struct {
 	*httptest.Server
 	mu     sync.Mutex
 	frozen chan struct{} // nil: it is not; closed when it thaws
+	held   atomic.Int64  // requests that it took and did not answer
 }
 
 func freezingServer(t *testing.T) *freezing {
@@ -32,6 +34,7 @@ func freezingServer(t *testing.T) *freezing {
 		frozen := f.frozen
 		f.mu.Unlock()
 		if frozen != nil {
+			f.held.Add(1)
 			select {
 			case <-frozen:
 			case <-r.Context().Done():
@@ -77,7 +80,6 @@ func TestAServerThatFreezes(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.freeze()
-	frozen := time.Now()
 	testkit.Eventually(t, "it is suspect", func() bool { return s.agentStatus("docs").State == runtime.StateSuspect })
 	if got := s.agentStatus("docs").Instances[0]; !strings.Contains(got.Error, "does not answer pings") {
 		t.Errorf("%+v", got)
@@ -90,9 +92,6 @@ func TestAServerThatFreezes(t *testing.T) {
 	testkit.Eventually(t, "it is given up", func() bool {
 		return s.agentStatus("docs").State == runtime.StateRestarting
 	})
-	if took := time.Since(frozen); took > 15*time.Second {
-		t.Errorf("after %v", took)
-	}
 	if got := s.agentStatus("calm").State; got != runtime.StateReady {
 		t.Errorf("the one that is not pinged is %s", got)
 	}
@@ -112,10 +111,13 @@ func TestACalledServerThatFreezes(t *testing.T) {
 		Policy: project.Policy{Timeout: 300 * time.Millisecond}}}}
 	s := start(t, cfg, nil)
 	f.freeze()
-	_, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"})
-	if agent.CodeOf(err) != agent.CodeDeadlineExceeded {
-		t.Error(err)
-	}
+	testkit.Eventually(t, "a call comes there before its deadline", func() bool {
+		if _, err := agent.Ask[string](s.ctx, "docs.docs.search", note{Text: "x"}); agent.CodeOf(err) !=
+			agent.CodeDeadlineExceeded {
+			t.Error(err)
+		}
+		return f.held.Load() > 0
+	})
 	testkit.Eventually(t, "it is suspect", func() bool { return s.agentStatus("docs").State == runtime.StateSuspect })
 	f.thaw()
 	testkit.Eventually(t, "it is ready", func() bool { return s.agentStatus("docs").State == runtime.StateReady })

@@ -117,9 +117,11 @@ func (b *bidder) carry(ctx context.Context, a pattern.Award[Job, Offer]) (string
 }
 
 const (
-	bidders  = 50
-	jobs     = 2
-	deadline = 5 * time.Second
+	bidders = 50
+	jobs    = 2
+	// deadline is for bids. A process that was killed has to be up again within it, so that it bids
+	// for the next job.
+	deadline = 10 * time.Second
 )
 
 // fifty is a project file with fifty bidders, of which five are silent and five late. The cheapest

@@ -147,18 +147,26 @@ func TestServersThatDoNotStart(t *testing.T) {
 			t.Run(name+" over "+string(transport), func(t *testing.T) {
 				t.Parallel()
 				o := role(name, transport)
-				o.ReadyTimeout = 20 * time.Second
-				if name == "mute" {
-					o.ReadyTimeout = 3 * time.Second // for its first word to come
-				}
 				if name == "absent" {
 					o.Command = []string{"./absent"}
 				}
+				if name == "mute" { // its first word has to come meanwhile
+					testkit.Longer(t, "its word is in the error", time.Second, func(d time.Duration) bool {
+						o.ReadyTimeout = d
+						_, err := mcptest.Run(t.Context(), o)
+						if err == nil {
+							t.Fatal("it is ready")
+						}
+						return strings.Contains(err.Error(), want)
+					})
+					return
+				}
+				o.ReadyTimeout = testkit.Hang
 				began := time.Now()
 				if _, err := mcptest.Run(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
 					t.Error(err)
 				}
-				if took := time.Since(began); took > 15*time.Second {
+				if took := time.Since(began); took >= testkit.Hang {
 					t.Errorf("it took %v to notice", took)
 				}
 			})

@@ -4,7 +4,6 @@ package dev
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"regexp"
 	"strings"
@@ -143,21 +142,14 @@ func TestDevTwice(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.makeDemo()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.edit("demo/openmas.yaml", "127.0.0.1:0", ln.Addr().String())
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
 	r := b.dev("demo/openmas.yaml")
-	r.await("SSE_SERVER_URL=")
-	cmd := b.command("dev", "demo/openmas.yaml")
+	r.await("SSE_SERVER_URL=http://")
+	address := r.await("\n")
+	cmd := b.command("dev", "demo/openmas.yaml", "--listen", address)
 	out, err := cmd.CombinedOutput()
 	want := fmt.Sprintf(`^openmas: project demo runs already: process %d, for \S+, at http://%s\n`+
 		"openmas status -p demo/openmas.yaml shows it, openmas stop --all -p demo/openmas.yaml stops it, and "+
-		`--listen 127.0.0.1:0 starts another one beside it\n$`, r.cmd.Process.Pid, ln.Addr())
+		`--listen 127.0.0.1:0 starts another one beside it\n$`, r.cmd.Process.Pid, address)
 	if err == nil || cmd.ProcessState.ExitCode() != 1 || !regexp.MustCompile(want).Match(out) {
 		t.Errorf("%v: %s, want %s", err, out, want)
 	}
