@@ -43,6 +43,26 @@ func Signal(mark Mark, s os.Signal, except int) int {
 	return found
 }
 
+// Names are the processes that carry the mark, or one that begins with it and a dot, such as
+// "sleep (pid 12)". It does not see what [Signal] does not see.
+func Names(mark Mark) (names []string) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() || !carries(pid, mark) {
+			continue
+		}
+		comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if err == nil {
+			names = append(names, fmt.Sprintf("%s (pid %d)", bytes.TrimSpace(comm), pid))
+		}
+	}
+	return names
+}
+
 // carries reports whether a process was started with the mark in its environment.
 func carries(pid int, mark Mark) bool {
 	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))

@@ -10,4 +10,7 @@ const Finds = false
 // Signal finds nothing on this platform.
 func Signal(Mark, os.Signal, int) int { return 0 }
 
+// Names finds nothing on this platform.
+func Names(Mark) []string { return nil }
+
 func hide() {}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -125,6 +127,14 @@ func WithAbort(ctx, abort context.Context) context.Context { return child.WithAb
 func launch(ctx context.Context, t Target, o Options, spec child.Spec) (*child.Process, error) {
 	spec.Command, spec.Dir, spec.Env, spec.Log = t.Command, t.Dir, t.Env, t.Stderr
 	spec.Grace = child.Grace{Stdin: o.StdinGrace, Term: o.TermGrace}
+	spec.OnRest = func(r child.Rest) {
+		args := []any{"program", filepath.Base(t.Command[0]), "at most", r.Most}
+		if len(r.Names) > 0 {
+			args = append(args, "processes", strings.Join(r.Names, ", "))
+		}
+		o.Logger.Warn("the program has ended, and a process that it started still runs or holds its output: that is "+
+			"waited for, and killed then", args...)
+	}
 	p, err := child.Start(ctx, spec)
 	if err != nil && ctx.Err() == nil {
 		err = &startError{err}

@@ -49,8 +49,22 @@ type Spec struct {
 	// may follow can change the value. Calls never overlap. Nil: ready as soon as started.
 	Ready func(line string, complete bool) (value string, ok bool)
 
+	// OnRest is called when the program has ended, and what it has started has not for a while:
+	// Done waits for that. It must be quick. May be nil.
+	OnRest func(Rest)
+
 	// Grace is how long each stage of [Process.Stop] waits.
 	Grace Grace
+}
+
+// Rest is what a program has left behind: processes that it has started, and that still run or
+// hold its output.
+type Rest struct {
+	// Names are those that are found, as "sleep (pid 12)": on Linux those that have the program's
+	// environment.
+	Names []string
+	// Most is how long they have in all, from the end of the program to SIGKILL.
+	Most time.Duration
 }
 
 // Grace is how long the stages of [Process.Stop] wait. Zero means the default, negative not at all.

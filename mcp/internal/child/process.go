@@ -38,10 +38,11 @@ type Process struct {
 	ends   []*os.File      // all of them, to be closed at the end
 	pumps  []*pump
 
-	log   func(line []byte)
-	logMu sync.Mutex // calls of log and ready.match never overlap
-	tail  tail
-	ready readiness
+	onRest func(Rest)
+	log    func(line []byte)
+	logMu  sync.Mutex // calls of log and ready.match never overlap
+	tail   tail
+	ready  readiness
 
 	exited chan struct{} // closed when the leader has ended
 	killed chan struct{} // closed by the first Kill
@@ -66,6 +67,7 @@ func newProcess(spec Spec) *Process {
 		name:   spec.Command[0],
 		stdio:  spec.Stdio,
 		log:    spec.Log,
+		onRest: spec.OnRest,
 		grace:  Grace{Stdin: max(grace.Stdin, 0), Term: max(grace.Term, 0)},
 		exited: make(chan struct{}),
 		killed: make(chan struct{}),
@@ -173,20 +175,41 @@ const strayPause = 10 * time.Millisecond
 // strays signals them and returns how many there are.
 func (p *Process) strays(s syscall.Signal) int { return guard.Signal(p.mark, s, p.pid) }
 
+// restQuiet is how long what the child has left behind may take to end without a word.
+const restQuiet = 500 * time.Millisecond
+
 // awaitRest gives what the child has left behind time to end: the rest of its group, which has
 // SIGTERM already, for as long as it holds our pipes, and strays.
 func (p *Process) awaitRest(linger time.Duration) {
 	over := time.Now().Add(linger)
 	strayed := p.strays(syscall.SIGTERM) > 0
-	p.awaitOutput(linger, p.killed)
-	for strayed && time.Now().Before(over) {
+	if quiet := time.Now().Add(restQuiet); p.onRest != nil && quiet.Before(over) {
+		if p.restEnds(quiet, &strayed) {
+			return
+		}
 		select {
 		case <-p.killed:
 			return
+		default:
+			p.onRest(Rest{guard.Names(p.mark), linger})
+		}
+	}
+	p.restEnds(over, &strayed)
+}
+
+// restEnds waits until what the child has left behind has ended, and reports whether it had before
+// the time was over and the child was killed.
+func (p *Process) restEnds(over time.Time, strayed *bool) bool {
+	ended := p.awaitOutput(time.Until(over), p.killed)
+	for *strayed && time.Now().Before(over) {
+		select {
+		case <-p.killed:
+			return false
 		case <-time.After(strayPause):
 		}
-		strayed = p.strays(0) > 0
+		*strayed = p.strays(0) > 0
 	}
+	return ended && !*strayed
 }
 
 // killStrays kills them, and those that they start meanwhile.
