@@ -168,7 +168,7 @@ func newSource(cfg *project.Config, types agent.Types, o Options) (*project.Conf
 }
 
 // ask asks another program about the agents of types in cfg.
-func (from *source) ask(ctx context.Context, cfg *project.Config) (err error) {
+func (from *source) ask(ctx context.Context, cfg *project.Config, log *slog.Logger) (err error) {
 	questions := map[string]child.Question{}
 	for name := range from.inside {
 		questions[name] = child.Question{Type: cfg.Agents[name].Type, Config: cfg.Agents[name].Config}
@@ -183,7 +183,8 @@ func (from *source) ask(ctx context.Context, cfg *project.Config) (err error) {
 	for name, value := range from.program.Env {
 		env = append(env, name+"="+value)
 	}
-	from.answers, err = child.Ask(ctx, from.program.Command, env, from.program.Dir, questions)
+	from.answers, err = child.Ask(ctx, from.program.Command, env, from.program.Dir, questions,
+		child.Patience{}, log)
 	return err
 }
 

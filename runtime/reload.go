@@ -145,9 +145,9 @@ func (r *Runtime) compare(ctx context.Context, cfg *project.Config) (_ *project.
 	changes, refused := reload.Compare(now.cfg, agents, cfg)
 	if len(refused) > 0 {
 		return nil, nil, done, agent.Refusedf(agent.CodeInvalidArgument, "reload: nothing was changed, since these "+
-			"keys cannot change while the system runs: %s; %w", refusals(refused), ErrFixed)
+			"keys cannot change while the system runs: %s%s; %w", refusals(refused), waiting(changes), ErrFixed)
 	}
-	if err = from.ask(ctx, cfg); err == nil {
+	if err = from.ask(ctx, cfg, r.log); err == nil {
 		plan, err = makePlan(cfg, from, r.opts.Only, r.log)
 	}
 	if err != nil {
@@ -162,6 +162,24 @@ func refusals(keys []reload.Key) string {
 		texts[i] = ChangedKey(k).String()
 	}
 	return strings.Join(texts, ", ")
+}
+
+// waiting says which changes wait for those that are refused.
+func waiting(changes []reload.Change) string {
+	var names []string
+	for _, c := range changes {
+		if c.Kind != reload.Setting {
+			names = append(names, c.Agent)
+			continue
+		}
+		for _, k := range c.Keys {
+			names = append(names, k.Key)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return " (the changes of " + strings.Join(names, ", ") + " wait for that)"
 }
 
 // String shows a change: "timeout 5s -> 3s".

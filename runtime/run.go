@@ -35,6 +35,11 @@ func Check(cfg *project.Config, types agent.Types) error {
 // no goroutine, no socket, no process, unless another program has the types: see
 // [Options].Program. All problems are reported at once.
 func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
+	return NewContext(context.Background(), cfg, types, o)
+}
+
+// NewContext is [New], and stops to ask another program when ctx ends.
+func NewContext(ctx context.Context, cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 	cfg, err := cfg.Complete()
 	if err != nil {
 		return nil, err
@@ -62,7 +67,7 @@ func New(cfg *project.Config, types agent.Types, o Options) (*Runtime, error) {
 		return nil, err
 	}
 	cfg, from := newSource(cfg, types, o)
-	err = from.ask(context.Background(), cfg)
+	err = from.ask(ctx, cfg, o.Logger)
 	var plan []planned
 	if err == nil {
 		plan, err = makePlan(cfg, from, o.Only, o.Logger)

@@ -183,9 +183,9 @@ func (a *App) become(ctx context.Context, cfg *project.Config) error {
 }
 
 // NewRuntime checks the project against the program's types.
-func (a *App) NewRuntime(cfg *project.Config, o runtime.Options) (*runtime.Runtime, error) {
+func (a *App) NewRuntime(ctx context.Context, cfg *project.Config, o runtime.Options) (*runtime.Runtime, error) {
 	o.Version, o.Drivers, o.ServesChildren = a.Version, a.Drivers, a.isMain
-	r, err := runtime.New(cfg, a.Types, o)
+	r, err := runtime.NewContext(ctx, cfg, a.Types, o)
 	if err != nil {
 		return nil, Usage(err)
 	}

@@ -66,7 +66,7 @@ project has a gateway.`,
 				systemd.Ready(o.Logger)
 			}
 			o.Load = a.Again(&p, cfg.File)
-			r, err := a.NewRuntime(cfg, o)
+			r, err := a.NewRuntime(c.Context(), cfg, o)
 			if err != nil {
 				return err
 			}

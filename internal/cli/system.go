@@ -121,7 +121,7 @@ func (a *App) alone(ctx context.Context, s *systemFlags, log *slog.Logger, do sy
 // whileUp runs the project, calls f once it is up, and stops it. note is shown when it begins.
 func (a *App) whileUp(ctx context.Context, cfg *project.Config, o runtime.Options, note string,
 	f func(context.Context, *runtime.Runtime) error) error {
-	r, err := a.NewRuntime(cfg, o)
+	r, err := a.NewRuntime(ctx, cfg, o)
 	if err != nil {
 		return err
 	}

@@ -109,7 +109,7 @@ func (a *App) examine(ctx context.Context, p *ProjectFlags, probe bool) (e exami
 		if len(e.found) > 0 {
 			err = runtime.Check(e.cfg, a.Types)
 		} else {
-			r, err = a.NewRuntime(e.cfg, runtime.Options{})
+			r, err = a.NewRuntime(ctx, e.cfg, runtime.Options{})
 		}
 		more, err := problems(err)
 		if err != nil {

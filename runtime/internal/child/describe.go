@@ -2,6 +2,7 @@ package child
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -64,13 +65,12 @@ func made(construct func() agent.Agent, name, kind string) (a agent.Agent, err e
 	return a, nil
 }
 
-// describeTime bounds how long a program may take to describe its agents: it does nothing else.
-const describeTime = 30 * time.Second
-
 // Ask asks a program to describe agents. What it writes besides is in the error if it fails.
-func Ask(ctx context.Context, command, env []string, dir string, asked map[string]Question) (all Answers, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, describeTime,
-		fmt.Errorf("it has not answered within %v", describeTime))
+func Ask(ctx context.Context, command, env []string, dir string, asked map[string]Question, wait Patience,
+	log *slog.Logger) (all Answers, err error) {
+	wait.Quiet, wait.Most = cmp.Or(wait.Quiet, 3*time.Second), cmp.Or(wait.Most, 30*time.Second)
+	late := fmt.Errorf("it has not answered within %v: %s", wait.Most, mayHang)
+	ctx, cancel := context.WithTimeoutCause(ctx, wait.Most, late)
 	defer cancel()
 	hello, err := json.Marshal(Hello{Version: Version, Describe: asked})
 	if err != nil {
@@ -80,7 +80,10 @@ func Ask(ctx context.Context, command, env []string, dir string, asked map[strin
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Env, cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = env, dir, bytes.NewReader(append(hello, '\n')), &out, &errOut
 	cmd.WaitDelay = time.Second
-	err = cmd.Run()
+	cancelWith(ctx, cmd, late)
+	if err = cmd.Start(); err == nil {
+		err = awaited(ctx, cmd, wait, log)
+	}
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
@@ -94,9 +97,13 @@ func Ask(ctx context.Context, command, env []string, dir string, asked map[strin
 		return all, nil
 	case errors.As(err, &exit) && text != "": // a panic, or main has ended: the text says why
 		return all, fmt.Errorf("the program has ended before it said what its agents offer: %w\n%s", err, text)
+	case errors.Is(err, late):
+		return all, lateError(command[0], err, text)
+	case context.Cause(ctx) != nil:
+		return all, fmt.Errorf("ask the program about its agents: %w", err)
 	}
-	err = fmt.Errorf("the program does not say what its agents offer: %w; does its main call openmas.Main, and is the "+
-		"openmas of its module as new as this one?", err)
+	err = fmt.Errorf("the program does not say what its agents offer: %w; does its main call openmas.Main, and is "+
+		"the openmas of its module as new as this one?", err)
 	if text != "" {
 		err = fmt.Errorf("%w\n%s", err, text)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -20,7 +21,12 @@ import (
 	"github.com/openmas/openmas/runtime/internal/telemetry"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(hangVar) != "" {
+		time.Sleep(time.Hour)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // slowParent is the directory of a parent that takes the end of a Runner only when it is reported
 // for the third time.

@@ -17,14 +17,29 @@
 package dev
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/openmas/openmas/cmd/openmas/internal/gobuild"
 	"github.com/openmas/openmas/internal/cli"
+	"github.com/openmas/openmas/runtime/project"
 )
+
+// impossible is why the project cannot run at all, which no change of its files mends; nil: it can.
+func (d *dev) impossible(ctx context.Context, cfg *project.Config) error {
+	if cfg.Gateway != nil {
+		if known := d.app.Has(ctx, &d.flags, cfg.Gateway.Listen); known != nil {
+			return known
+		}
+	}
+	return gobuild.HasGo(cfg)
+}
 
 // Command makes `openmas dev`.
 func Command(a *cli.App) *cobra.Command {
@@ -60,6 +75,9 @@ s shows the status, and q stops, as Ctrl-C does.`,
 			if d.files, err = d.flags.Files(); err != nil {
 				return err
 			}
+			if d.dir, err = filepath.Abs(filepath.Dir(d.files[0])); err != nil {
+				return fmt.Errorf("find the working directory: %w", err)
+			}
 			if _, err := os.Stat(d.files[0]); err != nil {
 				_, err = a.ReadProject(&d.flags) // says it as every command does
 				return err
@@ -67,9 +85,9 @@ s shows the status, and q stops, as Ctrl-C does.`,
 			if d.log, err = a.Logger(&d.logs); err != nil {
 				return err
 			}
-			if cfg, err := d.load(); err == nil && cfg.Gateway != nil { // before it builds for nothing
-				if known := a.Has(c.Context(), &d.flags, cfg.Gateway.Listen); known != nil {
-					return known
+			if cfg, err := d.load(); err == nil { // before it builds for nothing
+				if err := d.impossible(c.Context(), cfg); err != nil {
+					return err
 				}
 			}
 			d.log = slog.New(quiet{d.log.Handler(), &d.waiting})

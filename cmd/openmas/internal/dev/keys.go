@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/openmas/openmas/internal/cli"
 	"github.com/openmas/openmas/internal/keyboard"
@@ -39,9 +40,13 @@ func (d *dev) press(ctx context.Context, key byte) {
 	case 'l', 'L':
 		d.nextLevel(ctx)
 	case 't', 'T':
-		d.show(ctx, append([]string{"trace", "--last"}, d.at...)...)
+		if d.runs() {
+			d.show(ctx, append([]string{"trace", "--last"}, d.at...)...)
+		}
 	case 's', 'S':
-		d.show(ctx, append([]string{"status"}, d.at...)...)
+		if d.runs() {
+			d.show(ctx, append([]string{"status"}, d.at...)...)
+		}
 	case 'q', 'Q', 4: // Ctrl-D
 		d.quit(errQuit)
 	case '\r', '\n':
@@ -49,6 +54,19 @@ func (d *dev) press(ctx context.Context, key byte) {
 	case 'h', 'H', '?', ' ':
 		d.say(help)
 	}
+}
+
+// runs reports whether there is a system to show something of, and says why there is none.
+func (d *dev) runs() bool {
+	switch {
+	case d.system != nil:
+		return true
+	case d.building != nil && !d.building.stopped:
+		d.say("nothing runs yet: the package is being built, for %s so far", seconds(time.Since(d.building.began)))
+	default:
+		d.say("nothing runs: waiting for a change")
+	}
+	return false
 }
 
 // levels are those of the log, in the order in which a key goes through them.

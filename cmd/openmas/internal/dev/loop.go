@@ -2,6 +2,9 @@ package dev
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -111,6 +114,9 @@ func (d *dev) look(ctx context.Context) time.Duration {
 	}
 	now := d.pending
 	d.pending = pending{}
+	if d.isGone() {
+		return poll
+	}
 	if len(now.sources) > 0 && (d.building == nil || d.building.stopped) {
 		d.build(ctx, now.sources)
 	}
@@ -118,6 +124,30 @@ func (d *dev) look(ctx context.Context) time.Duration {
 		d.read(ctx)
 	}
 	return poll
+}
+
+// isGone reports whether the folder of the project or of its package is not there, and says so
+// once: that all files have gone is no change to build or to read.
+func (d *dev) isGone() bool {
+	folders := []string{d.dir}
+	if d.builds != nil {
+		folders = append(folders, d.builds.Dir())
+	}
+	for _, dir := range folders {
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			if d.gone != dir {
+				d.goesOn(fmt.Sprintf("the folder %s is gone, it was moved or removed (put it back, or stop with %s "+
+					"and run openmas dev where it is now)", dir, d.howToStop()))
+			}
+			d.gone = dir
+			return true
+		}
+	}
+	if d.gone != "" {
+		d.say("the folder %s is back", d.gone)
+		d.gone = ""
+	}
+	return false
 }
 
 // read reads the project file. What is wrong in it is shown, and it is not taken.
@@ -141,6 +171,11 @@ func (d *dev) read(ctx context.Context) {
 // begin begins with the package that cfg names. It reports whether there may be one.
 func (d *dev) begin(ctx context.Context, cfg *project.Config) bool {
 	var builds *gobuild.Generations
+	if err := gobuild.HasGo(cfg); err != nil && d.system == nil {
+		d.failed = err
+		d.quit(err)
+		return false
+	}
 	if cfg.Package != "" {
 		var err error
 		if builds, err = gobuild.NewGenerations(cfg); err != nil {

@@ -26,12 +26,16 @@ type dev struct {
 	log   *slog.Logger
 	files []string // the project file, and that of the profile
 	at    []string // the flags with which other commands read them
+	dir   string   // of the project file
+	gone  string   // a folder that is not there
 
-	cfg    atomic.Pointer[project.Config]  // that was read last without a mistake
-	taken  *project.Config                 // that the system runs with
-	latest atomic.Pointer[runtime.Program] // that was built last
-	newer  atomic.Bool                     // there may be a newer program soon: a build is under way
-	tasks  conc.WaitGroup
+	cfg   atomic.Pointer[project.Config] // that was read last without a mistake
+	taken *project.Config                // that the system runs with
+	// reported is the project file about which everything was said that has no effect here.
+	reported *project.Config
+	latest   atomic.Pointer[runtime.Program] // that was built last
+	newer    atomic.Bool                     // there may be a newer program soon: a build is under way
+	tasks    conc.WaitGroup
 	// waiting: a start or a reload is under way.
 	waiting atomic.Bool
 	busy    chan struct{} // full: a key's work is under way

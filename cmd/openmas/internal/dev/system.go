@@ -48,14 +48,14 @@ func (d *dev) applyBuilt(ctx context.Context, since time.Time) {
 		return
 	}
 	s := &system{stop: cancel}
-	d.system, d.taken = s, cfg
+	d.system, d.taken, d.reported = s, cfg, cfg
 	d.tasks.Go(func() { d.serve(ctx, jobCtx, s, cfg) })
 }
 
 // serve runs a system to its end.
 func (d *dev) serve(ctx, jobCtx context.Context, s *system, cfg *project.Config) {
 	defer s.stop(nil)
-	r, err := d.app.NewRuntime(cfg, runtime.Options{Logger: d.log, Output: d.app.Out, Load: d.load,
+	r, err := d.app.NewRuntime(jobCtx, cfg, runtime.Options{Logger: d.log, Output: d.app.Out, Load: d.load,
 		Program: d.program,
 		OnReady: func(st runtime.Status) {
 			d.app.ShowReady(d.log, st, d.howToStop())
@@ -153,14 +153,18 @@ func (d *dev) reloaded(ctx context.Context, since time.Time, program *runtime.Pr
 			agents = append(agents, c.Agent+" ("+c.Kind+")")
 		}
 	}
-	what, without := append(agents, settings...), moved(d.taken, cfg)
+	what, without := append(agents, settings...), moved(d.reported, cfg)
+	fixed := errors.Is(f.err, runtime.ErrFixed)
 	switch {
 	case len(what) > 0:
 		d.sayIn(green, "live after %s: %s", seconds(time.Since(since)), strings.Join(what, ", "))
 	case f.err == nil && len(without) == 0:
 		d.say("nothing has changed for what runs")
 	}
-	if f.err == nil && len(without) > 0 {
+	if f.err == nil || fixed {
+		d.reported = cfg
+	}
+	if (f.err == nil || fixed) && len(without) > 0 {
 		d.say("%s: the new communicator has no effect here: openmas dev reaches each agent of the package over "+
 			"stdio; openmas run takes it", strings.Join(without, ", "))
 	}
@@ -173,7 +177,7 @@ func (d *dev) reloaded(ctx context.Context, since time.Time, program *runtime.Pr
 		return
 	case ctx.Err() != nil, d.early(ctx, f):
 		return
-	case errors.Is(f.err, runtime.ErrFixed): // it says itself that nothing was changed
+	case fixed: // it says itself that nothing was changed
 		d.sayIn(red, "%s", d.refusal(done, f.err))
 		return
 	case !f.shown:

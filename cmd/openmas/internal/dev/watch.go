@@ -17,6 +17,11 @@ import (
 type stamp struct {
 	at   time.Time
 	size int64
+	file string // what the name leads to, of a file of the project, which may be a symbolic link
+}
+
+func (s stamp) same(as stamp) bool {
+	return s.at.Equal(as.at) && s.size == as.size && s.file == as.file
 }
 
 // A look is what files were like at one time.
@@ -58,6 +63,9 @@ func (w watched) lookAtProject() look {
 	project := look{}
 	for _, name := range w.project {
 		project.add(name)
+		s := project[name]
+		s.file, _ = filepath.EvalSymlinks(name) // one that is not there leads nowhere
+		project[name] = s
 	}
 	return project
 }
@@ -68,13 +76,13 @@ func (l look) add(name string) {
 		l[name] = stamp{}
 		return
 	}
-	l[name] = stamp{info.ModTime(), info.Size()}
+	l[name] = stamp{at: info.ModTime(), size: info.Size()}
 }
 
 // changed are the files that differ from those of an earlier look, in order.
 func (l look) changed(before look) (names []string) {
 	for name, s := range l {
-		if was, known := before[name]; !known || !was.at.Equal(s.at) || was.size != s.size {
+		if was, known := before[name]; !known || !was.same(s) {
 			names = append(names, name)
 		}
 	}

@@ -163,13 +163,32 @@ func imports(dir, path string) bool {
 	})
 }
 
+// HasGo is why no package can be built that cfg names: there is no go command. nil: there is one,
+// or none is needed.
+func HasGo(cfg *project.Config) error {
+	if cfg.Package == "" {
+		return nil
+	}
+	_, err := goCommand(cfg.Package)
+	return err
+}
+
 func goCommand(name string) (string, error) {
 	path, err := exec.LookPath("go")
-	if err != nil {
-		return "", fmt.Errorf("build %s: the go command is not in PATH, and the project's agents are Go: "+
-			"install Go, or run the project's own program instead of openmas", name)
+	if err == nil {
+		return path, nil
 	}
-	return path, nil
+	remedy := "install Go"
+	for _, root := range []string{os.Getenv("GOROOT"), "/usr/local/go",
+		filepath.Join(os.Getenv("PROGRAMFILES"), "Go")} {
+		dir := filepath.Join(root, "bin")
+		if _, err := exec.LookPath(filepath.Join(dir, "go")); err == nil && filepath.IsAbs(root) {
+			remedy = "add " + dir + " to PATH"
+			break
+		}
+	}
+	return "", fmt.Errorf("build %s: the go command is not in PATH, and the project's agents are Go: %s, or run the "+
+		"project's own program instead of openmas", name, remedy)
 }
 
 // compile runs go build in dir.

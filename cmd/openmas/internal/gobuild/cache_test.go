@@ -73,6 +73,26 @@ func TestBuiltProgramsAreBounded(t *testing.T) {
 			}
 		})
 	}
+	t.Run("what one that was killed has left goes", func(t *testing.T) {
+		folder := t.TempDir()
+		for _, name := range []string{"a" + generations + "x", "a" + generations + "y", "b"} {
+			f, err := hold(filepath.Join(folder, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasSuffix(name, "y") {
+				f.Close()
+			} else {
+				defer f.Close()
+			}
+		}
+		if err := prune(folder, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if got := left(t, folder); runtime.GOOS != "windows" && got != "a"+generations+"x b" {
+			t.Errorf("left: %s", got)
+		}
+	})
 	t.Run("what is used stays", func(t *testing.T) {
 		folder := slots(t, 31*day, 31*day)
 		f, err := hold(filepath.Join(folder, "0"))

@@ -44,8 +44,7 @@ func NewGenerations(cfg *project.Config) (*Generations, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Generations{dir: dir, name: name,
-		folder: filepath.Join(programs, slotOf(dir)+"-dev-"+rand.Text())}
+	g := &Generations{dir: dir, name: name, folder: filepath.Join(programs, slotOf(dir)+generations+rand.Text())}
 	if g.use, err = hold(g.folder); err != nil {
 		return nil, fmt.Errorf("build %s: %w", name, err)
 	}
@@ -96,6 +95,9 @@ func (g *Generations) Build(ctx context.Context) (program string, err error) {
 		noModule(ctx, g.dir, &out)
 		err = &CompileError{fromHere(out.String(), g.dir)}
 	case err != nil:
+		if _, gone := os.Stat(g.dir); gone != nil {
+			err = fmt.Errorf("the folder of the package is not there: %w", gone)
+		}
 		err = fmt.Errorf("build %s: %w", g.name, err)
 	}
 	var sum [sha256.Size]byte
