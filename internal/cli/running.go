@@ -46,9 +46,19 @@ func (all processes) close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// A silentError is that a project runs here, and none of its processes answers.
+type silentError struct{ processes []error }
+
+func (e *silentError) Error() string {
+	return "the project runs, and cannot be asked: " + errors.Join(e.processes...).Error()
+}
+
+func (e *silentError) Unwrap() []error { return e.processes }
+
 // running finds the processes that were started with the project file and run here; none is no
-// error. Those that do not answer are named on errOut. It does not read the file, whose secrets may
-// be known to whoever started it only.
+// error, and a [*silentError] that none of them answers. Where others do, those that do not are
+// named on errOut. It does not read the file, whose secrets may be known to whoever started it
+// only.
 func running(ctx context.Context, file string, log *slog.Logger, errOut io.Writer) (processes, error) {
 	id, err := ops.ProjectOf(file)
 	if err != nil {
@@ -68,7 +78,7 @@ func running(ctx context.Context, file string, log *slog.Logger, errOut io.Write
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
-				silent = append(silent, fmt.Errorf("process %s does not answer: %w", e.Process, err))
+				silent = append(silent, err)
 				return
 			}
 			all = append(all, p)
@@ -76,8 +86,7 @@ func running(ctx context.Context, file string, log *slog.Logger, errOut io.Write
 	}
 	asked.Wait()
 	if len(all) == 0 && len(silent) > 0 {
-		return nil, fmt.Errorf("the project runs, and cannot be asked; --isolated starts another system: %w",
-			errors.Join(silent...))
+		return nil, &silentError{silent}
 	}
 	for _, err := range silent {
 		fmt.Fprintf(errOut, "openmas: %v\n", err)
@@ -106,7 +115,18 @@ func (a *App) RunsAlready(ctx context.Context, p *ProjectFlags, err error) error
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return nil
 	}
-	return a.Has(ctx, p, err.Error())
+	if known := a.Has(ctx, p, err.Error()); known != nil {
+		return known
+	}
+	file, fileErr := p.File()
+	if fileErr != nil {
+		return nil //nolint:nilerr // what reads the file says what is wrong
+	}
+	all, known := running(ctx, file, slog.New(slog.DiscardHandler), io.Discard)
+	if silent := (*silentError)(nil); errors.As(known, &silent) {
+		return fmt.Errorf("%w\n%w", err, known)
+	}
+	return all.close(ctx)
 }
 
 // Has is an error that says which process of the project has an address, host:port, that a text
@@ -134,8 +154,30 @@ func (a *App) Has(ctx context.Context, p *ProjectFlags, text string) error {
 	return nil
 }
 
-// ask connects to a process and asks it how it is.
+// ask connects to a process and asks it how it is. The error names it.
 func ask(ctx context.Context, e ops.Endpoint, log *slog.Logger) (*runningProcess, error) {
+	if e.Suspended() {
+		return nil, suspended(e)
+	}
+	p, err := asked(ctx, e, log)
+	switch {
+	case err == nil:
+		return p, nil
+	case e.Suspended(): // meanwhile
+		return nil, suspended(e)
+	case e.PID != 0:
+		return nil, fmt.Errorf("process %d does not answer: %w", e.PID, err)
+	}
+	return nil, fmt.Errorf("process %s does not answer: %w", e.Process, err)
+}
+
+// suspended says what to do about a process that does nothing.
+func suspended(e ops.Endpoint) error {
+	return fmt.Errorf("process %d is suspended (Ctrl-Z, or SIGSTOP): fg in its terminal, or kill -CONT %d, has it "+
+		"go on", e.PID, e.PID)
+}
+
+func asked(ctx context.Context, e ops.Endpoint, log *slog.Logger) (*runningProcess, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, fmt.Errorf("it was given %v", answerTime))
 	defer cancel()
 	self, err := client.Connect(ctx, e.Target(false), client.Options{Logger: log})

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	goruntime "runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -91,11 +92,28 @@ func TestAFrozenProcess(t *testing.T) {
 	path := projectFile(t, crew)
 	p := program(t, io.Discard, "run", path, "--listen", "127.0.0.1:0")
 	p.start()
-	p.err.Await(t, "SSE_SERVER_URL=")
+	address := strings.TrimPrefix(p.err.Await(t, "SSE_SERVER_URL="), "http://")
 	p.signal(syscall.SIGSTOP)
+	want := "openmas: the project runs, and cannot be asked: process "
+	if goruntime.GOOS == "linux" || goruntime.GOOS == "darwin" {
+		want += fmt.Sprintf("%[1]d is suspended (Ctrl-Z, or SIGSTOP): fg in its terminal, or kill -CONT %[1]d, has it "+
+			"go on", p.Process.Pid)
+	}
 	r := run(t, "", "call", "greeter.greet", "name=Ada", "-p", path)
-	if r.code != exitFailed || r.out != "" || !strings.Contains(r.err, "does not answer") {
-		t.Errorf("%+v", r)
+	if r.code != exitFailed || r.out != "" || !strings.HasPrefix(r.err, want) ||
+		!strings.HasSuffix(r.err, "; --isolated starts another system\n") {
+		t.Errorf("call: %+v, want %s", r, want)
+	}
+	for _, args := range [][]string{{"status"}, {"stop", "--all"}} {
+		r := run(t, "", append(args, "-p", path)...)
+		if r.code != exitFailed || r.out != "" || !strings.HasPrefix(r.err, want) ||
+			strings.Contains(r.err, "isolated") {
+			t.Errorf("%q: %+v, want %s", args, r, want)
+		}
+	}
+	if r := run(t, "", "run", path, "--listen", address); r.code != exitFailed ||
+		!strings.Contains(r.err, strings.TrimPrefix(want, "openmas: ")) {
+		t.Errorf("run: %+v, want %s", r, want)
 	}
 	p.signal(syscall.SIGCONT)
 	if r := run(t, "", "call", "greeter.greet", "name=Ada", "-p", path); r.code != exitOK {

@@ -60,6 +60,9 @@ func (a *App) inSystem(ctx context.Context, s *systemFlags, do system) error {
 		return err
 	}
 	all, err := running(ctx, file, log, a.Err)
+	if silent := (*silentError)(nil); errors.As(err, &silent) {
+		return fmt.Errorf("%w; --isolated starts another system", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -18,9 +18,15 @@ import (
 // An Endpoint is the operations socket of a process that runs.
 type Endpoint struct {
 	Process string
+	PID     int // 0: not known on this platform
 	socket  string
 	address // in the place of a socket
 }
+
+// Suspended reports whether the process was suspended by a signal (SIGSTOP, or SIGTSTP of Ctrl-Z):
+// it does nothing until it gets SIGCONT.
+// Where the platform does not tell, it is false.
+func (e Endpoint) Suspended() bool { return e.PID != 0 && suspended(e.PID) }
 
 // dialTimeout bounds the look at one socket. Even a process that is stopped accepts connections.
 const dialTimeout = time.Second
@@ -61,6 +67,7 @@ func look(ctx context.Context, path string, file bool) (e Endpoint, alive bool) 
 	}
 	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, addr)
 	if err == nil {
+		e.PID = peer(conn)
 		_ = conn.Close() // nothing was sent
 		return e, true
 	}
