@@ -177,10 +177,14 @@ func suspended(e ops.Endpoint) error {
 		"go on", e.PID, e.PID)
 }
 
+// pingEvery is as long as mcp.ping_interval is by default. A command that waits for the end of one
+// process has nothing to say of the silence of the others, which a busy machine may be the cause of.
+const pingEvery = 15 * time.Second
+
 func asked(ctx context.Context, e ops.Endpoint, log *slog.Logger) (*runningProcess, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerTime, fmt.Errorf("it was given %v", answerTime))
 	defer cancel()
-	self, err := client.Connect(ctx, e.Target(false), client.Options{Logger: log})
+	self, err := client.Connect(ctx, e.Target(false), client.Options{Logger: log, PingInterval: pingEvery})
 	if err != nil {
 		return nil, err
 	}
