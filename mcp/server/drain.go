@@ -102,6 +102,10 @@ func (h *httpServer) pingClients(ctx context.Context, ep *endpoint) {
 				wait = ctx
 			}
 			all.Go(func() {
+				// A client that leaves answers none, and the SDK ends its session after the pings.
+				wait, leave := context.WithCancel(wait)
+				defer leave()
+				defer context.AfterFunc(c.ctx, leave)()
 				for range pingRounds {
 					if ss.Ping(wait, nil) != nil {
 						return // no answer is no worse than a late one

@@ -402,6 +402,39 @@ func TestDrainGivesUpAtItsDeadline(t *testing.T) {
 	}
 }
 
+// A client that leaves in place of answering a ping is not waited for.
+func TestAClientLeavesInADrain(t *testing.T) {
+	a, dir := newSteps(), &fixture.Crew{}
+	dir.Add(t, "agent", a.caps())
+	s := newSite(t, dir, GatewayOptions{Options: Options{Identify: tokens}})
+	r := s.rawSession(t, codec.Version20251125)
+	listens, call := r.open("GET", ""), r.open("POST", walk(1))
+	if got := call.next(); got != "progress 1" {
+		t.Fatal(got)
+	}
+	began, drained := time.Now(), make(chan error, 1)
+	go func() { drained <- s.Drain(t.Context()) }()
+	testkit.Eventually(t, "the drain waits for the call", func() bool {
+		return len(s.http.where(func(c *session) bool { return c.owed.Load() })) == 1
+	})
+	a.on <- true
+	if got := fmt.Sprint(call.rest()); got != wholeWalk {
+		t.Error(got)
+	}
+	if got := listens.next(); got != "ping" {
+		t.Error(got)
+	}
+	if status, _, body := send(t, "DELETE", r.url, r.header, ""); status/100 != 2 {
+		t.Error(status, body)
+	}
+	if err := fixture.Receive(t, "the end of the drain", drained); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took >= settleTime {
+		t.Errorf("it took %v", took)
+	}
+}
+
 // Calls that end because others are cut count as cut too.
 func TestDrainCountsWhatItCuts(t *testing.T) {
 	dir := &fixture.Crew{}
