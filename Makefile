@@ -3,7 +3,7 @@
 GO      ?= go
 BIN     := bin/openmas
 PROJECT ?= configs/project.yaml
-# Runs go build and go test, and shows how far they are.
+# Runs go build, go install and go test, and shows how far they are.
 PROGRESS := $(GO) run ./internal/progress
 # Tools are built once per machine, outside the checkout.
 TOOLS   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/openmas/tools
@@ -32,7 +32,8 @@ $(BIN):
 	@$(PROGRESS) build -o=$(BIN) ./cmd/openmas
 
 install: ## openmas into the Go bin folder
-	$(GO) install ./cmd/openmas
+	@echo "make: building openmas into $$($(GO) list -f '{{.Target}}' ./cmd/openmas); the first time, all that it needs is compiled, which takes minutes"
+	@$(PROGRESS) install ./cmd/openmas
 
 # Many tests wait more than they work: two more packages than processors at the same time, the longest first.
 PACKAGES := ./mcp/internal/difftest ./mcp/server ./runtime ./internal/doctest ./communicator/nats ./mcp/client ./...

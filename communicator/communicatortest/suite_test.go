@@ -43,12 +43,36 @@ func TestBrokenToy(t *testing.T) {
 	}
 }
 
-func TestSuiteFindsWhatIsBroken(t *testing.T) {
+func program(t *testing.T) string {
+	t.Helper()
 	testkit.Processes(t)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return self
+}
+
+// runBroken runs TestBrokenToy, or those of its tests whose names match.
+func runBroken(t *testing.T, self, broken, tests string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestBrokenToy$/^"+tests+"$")
+	cmd.Env = append(os.Environ(), brokenVar+"="+broken)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// Of a communicator that never answers, one test is waited for.
+func TestSuiteWaitsOnceForSilence(t *testing.T) {
+	out, err := runBroken(t, program(t), "mute", ".*")
+	if err == nil || !strings.Contains(out, "--- FAIL: TestBrokenToy/an_answer") ||
+		strings.Count(out, "--- FAIL: ") != 2 || !strings.Contains(out, "the other tests are not run") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestSuiteFindsWhatIsBroken(t *testing.T) {
+	self := program(t)
 	for broken, test := range map[string]string{
 		"twice":    "load/1,000_concurrent_calls",
 		"evidence": "lost/after_it_was_dispatched",
@@ -58,11 +82,8 @@ func TestSuiteFindsWhatIsBroken(t *testing.T) {
 		"leak":     "operations/a_typed_tool",
 	} {
 		t.Run(broken, func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestBrokenToy$/"+strings.ReplaceAll(test, "/",
-				"$/^")+"$")
-			cmd.Env = append(os.Environ(), brokenVar+"="+broken)
-			out, err := cmd.CombinedOutput()
-			if err == nil || !strings.Contains(string(out), "--- FAIL: TestBrokenToy/"+test) {
+			out, err := runBroken(t, self, broken, strings.ReplaceAll(test, "/", "$/^"))
+			if err == nil || !strings.Contains(out, "--- FAIL: TestBrokenToy/"+test) {
 				t.Errorf("%s was not found (%v):\n%s", broken, err, out)
 			}
 		})

@@ -200,7 +200,9 @@ func (c *toyConn) serve(ctx context.Context, cancel func(), f frame) {
 	if res != nil && !json.Valid(res.Structured) && len(res.Structured) > 0 {
 		reply.Result, reply.Err = nil, agent.Errorf(agent.CodeInternal, "the result is no JSON")
 	}
-	_, _ = c.send(c.ctx, reply)
+	if c.toy.broken != "mute" {
+		_, _ = c.send(c.ctx, reply)
+	}
 	c.mu.Lock()
 	delete(c.run, f.ID)
 	c.mu.Unlock()

@@ -59,7 +59,7 @@ type serverFlags struct {
 	URLFlags
 	command string
 	flags   *pflag.FlagSet
-	visits  bool // somebody is there who can be asked to visit pages
+	visits  bool // which page is to be visited is shown, if only to decline it
 }
 
 func (s *serverFlags) register(c *cobra.Command) {

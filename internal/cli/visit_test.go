@@ -65,6 +65,19 @@ func TestNoPageIsVisited(t *testing.T) {
 	}
 }
 
+// A server elsewhere is asked for its page too, which is shown where nobody can be asked.
+func TestPageOfAServerIsShown(t *testing.T) {
+	running := serve(t, projectFile(t, "gateway: {listen: '127.0.0.1:0'}\nagents: {cashier: {type: cashier}}"))
+	r := run(t, "", "call", "cashier_pay", "--url", running.url)
+	for _, want := range []string{"cashier_pay asks: Pay 5 francs.",
+		"it wants https://bank.example/pay?n=1&to=%E2%80%AEmoc to be visited, and there is no terminal",
+		"permission_denied"} {
+		if r.code != exitFailed || !strings.Contains(r.err, want) {
+			t.Errorf("no %q in\n%s", want, r.err)
+		}
+	}
+}
+
 // A call that fails because a page is to be visited first shows it, and opens nothing.
 func TestPagesToVisitFirst(t *testing.T) {
 	s := sdk.NewServer(&sdk.Implementation{Name: "vault", Version: "1"}, nil)

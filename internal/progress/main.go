@@ -3,6 +3,7 @@
 // scrolls.
 //
 //	progress build ARGUMENTS    runs go build
+//	progress install ARGUMENTS  runs go install
 //	progress test ARGUMENTS     compiles the packages here, then runs go test
 //
 // A flag with a value is one argument: -timeout=10m. The exit code is the go command's.
@@ -24,24 +25,24 @@ func main() {
 	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 	code, p := 2, newPrinter(os.Stdout)
 	switch args := os.Args[1:]; {
-	case len(args) > 0 && args[0] == "build":
+	case len(args) > 0 && (args[0] == "build" || args[0] == "install"):
 		var errs []string
-		if code, errs = build(p, args[1:]); code != 0 {
+		if code, errs = build(p, args[0], args[1:]); code != 0 {
 			p.print("%s", strings.Join(errs, "\n"))
 		}
 	case len(args) > 0 && args[0] == "test":
 		code = test(p, args[1:])
 	default:
-		p.print("progress: the first argument is build or test")
+		p.print("progress: the first argument is build, install or test")
 	}
 	os.Exit(code)
 }
 
-// build runs go build and counts the packages that it names. It returns the exit code and what the
-// compiler said.
-func build(p *printer, args []string) (code int, errs []string) {
+// build runs go build, or go install, and counts the packages that it names. It returns the exit
+// code and what the compiler said.
+func build(p *printer, verb string, args []string) (code int, errs []string) {
 	n, now, total, began := 0, "", len(list("-deps", args)), time.Now()
-	code = stream(p, append([]string{"build", "-v"}, args...), func(line string) {
+	code = stream(p, append([]string{verb, "-v"}, args...), func(line string) {
 		switch {
 		case strings.HasPrefix(line, "go: downloading "):
 			now = "; " + line
@@ -65,7 +66,7 @@ func test(p *printer, args []string) int {
 		compile = append(compile, "-race")
 	}
 	slices.Sort(compile) // flags first
-	build(p, compile)
+	build(p, "build", compile)
 	r := newReport(p, strings.Join(list("-m", nil), ""), len(list("-e", args)))
 	code := stream(p, append([]string{"test", "-json"}, args...), r.line, r.status)
 	r.summary(code)

@@ -29,11 +29,11 @@ func TestBuild(t *testing.T) {
 		}
 	}
 	var out strings.Builder
-	code, errs := build(newPrinter(&out), []string{"./a", "./b"})
+	code, errs := build(newPrinter(&out), "build", []string{"./a", "./b"})
 	if code != 0 || errs != nil || !strings.HasPrefix(out.String(), "compiled 2 packages in ") {
 		t.Errorf("exit code %d, %q, printed %q", code, errs, &out)
 	}
-	code, errs = build(newPrinter(&out), []string{"./c"})
+	code, errs = build(newPrinter(&out), "build", []string{"./c"})
 	if code != 1 || !strings.Contains(strings.Join(errs, "\n"), "c.go:3:11: undefined: undefined") {
 		t.Errorf("exit code %d, %q", code, errs)
 	}
