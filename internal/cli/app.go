@@ -2,18 +2,22 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/cli/internal/called"
 	"github.com/openmas/openmas/runtime"
 	"github.com/openmas/openmas/runtime/project"
 )
 
 // Program is what a main package brings.
 type Program struct {
+	// Name is what the program calls itself in its help and in hints; openmas if it is empty.
+	Name    string
 	Types   agent.Types
 	Version string
 	Environ []string
@@ -38,9 +42,22 @@ type hangups struct{ take atomic.Pointer[func()] }
 type App struct {
 	Program
 	Streams
+	called  called.Name
 	cfg     *project.Config // the project, once it was read: it knows what is secret
 	jsonErr io.Writer       // standard error, if it has JSON only: what is written to Err becomes that
 	stack   func() string   // the traceback that the log has shown last; nil: there is no log
+}
+
+// say tells people something: a line on standard error that says who speaks.
+func (a *App) say(format string, args ...any) {
+	fmt.Fprintf(a.Err, "%s: %s\n", a.called, a.called.In(fmt.Sprintf(format, args...)))
+}
+
+// named has the errors of instances name the program's own commands.
+func (a *App) named(all []runtime.InstanceStatus) {
+	for n := range all {
+		all[n].Error = a.called.In(all[n].Error)
+	}
 }
 
 // Group makes a command that only holds others.

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/openmas/openmas/agent"
+	"github.com/openmas/openmas/internal/cli/internal/called"
 	"github.com/openmas/openmas/internal/cli/internal/console"
 	"github.com/openmas/openmas/internal/cli/internal/form"
 	"github.com/openmas/openmas/internal/cli/internal/model"
@@ -46,6 +47,7 @@ func (f *askFlags) register(c *cobra.Command) {
 // model.
 type asking struct {
 	out     io.Writer        // standard error
+	called  called.Name      // of the program
 	console *console.Console // nil: standard error is no terminal
 	answers form.Answers
 	model   *model.Model
@@ -61,7 +63,7 @@ type asking struct {
 // asking prepares to ask. Until the function that it returns is called, the console has what is
 // written to standard error.
 func (a *App) asking(f *askFlags, l *LogFlags, callee string, leave context.CancelCauseFunc) (*asking, func(), error) {
-	q := &asking{callee: callee, leave: leave, every: f.form, stepped: time.Now()}
+	q := &asking{called: a.called, callee: callee, leave: leave, every: f.form, stepped: time.Now()}
 	var err error
 	if q.answers, err = form.ReadAnswers(f.answers, f.yes); err != nil {
 		return nil, nil, Usage(fmt.Errorf("--answer %w", err))
@@ -91,6 +93,11 @@ func (a *App) asking(f *askFlags, l *LogFlags, callee string, leave context.Canc
 			"without --no-input"))
 	}
 	return q, done, nil
+}
+
+// say tells people something, as [App.say] does.
+func (q *asking) say(format string, args ...any) {
+	fmt.Fprintf(q.out, "%s: %s\n", q.called, fmt.Sprintf(format, args...))
 }
 
 func (q *asking) canAsk() bool { return q.console != nil && q.console.CanAsk() }
@@ -209,7 +216,7 @@ func (q *asking) visit(ctx context.Context, r agent.ElicitURLRequest) (agent.Eli
 	}
 	q.console.Title(q.callee + " asks you to visit a page of " + page.Host)
 	q.show(r.Message, page)
-	q.console.Hint("openmas opens nothing; Ctrl-D declines, Ctrl-C cancels the call")
+	q.console.Hint(q.called.String() + " opens nothing; Ctrl-D declines, Ctrl-C cancels the call")
 	yes, err := form.Confirm(ctx, q.console, "will you visit "+page.Host+"?", false)
 	if err == nil && yes {
 		q.agreed(r.ID, page.Host)
@@ -252,7 +259,7 @@ func (q *asking) visited(id string) {
 	delete(q.pages, id)
 	q.mu.Unlock()
 	if ok {
-		fmt.Fprintf(q.out, "openmas: %s: the visit to %s is complete\n", logs.Visible(q.callee), host)
+		q.say("%s: the visit to %s is complete", logs.Visible(q.callee), host)
 	}
 }
 
@@ -262,15 +269,15 @@ func (q *asking) required(err error) {
 	for _, r := range pages {
 		page, err := visit.Read(r.URL)
 		if err != nil {
-			fmt.Fprintf(q.out, "openmas: %s wants %s to be visited first, which is not to be done: %v\n",
+			q.say("%s wants %s to be visited first, which is not to be done: %v",
 				logs.Visible(q.callee), logs.Visible(r.URL), err)
 			continue
 		}
-		fmt.Fprintf(q.out, "openmas: %s wants a page of %s to be visited first\n", logs.Visible(q.callee), page.Host)
+		q.say("%s wants a page of %s to be visited first", logs.Visible(q.callee), page.Host)
 		q.show(r.Message, page)
 	}
 	if len(pages) > 0 {
-		fmt.Fprintln(q.out, "openmas: nothing was opened; when you have been there, make the call again")
+		q.say("nothing was opened; when you have been there, make the call again")
 	}
 }
 
@@ -294,8 +301,8 @@ func (q *asking) ask(ctx context.Context, r agent.ElicitRequest, fields []form.F
 // decline declines a question, and says why to whoever reads standard error: MCP has no room for a
 // reason.
 func (q *asking) decline(message, why string) (agent.ElicitResult, error) {
-	fmt.Fprintf(q.out, "openmas: %s asks: %s\nopenmas: declined: %s\n", logs.Visible(q.callee), logs.Visible(message),
-		logs.Visible(why))
+	q.say("%s asks: %s", logs.Visible(q.callee), logs.Visible(message))
+	q.say("declined: %s", logs.Visible(why))
 	return agent.ElicitResult{Action: agent.ElicitDecline}, nil
 }
 
@@ -321,12 +328,12 @@ func (q *asking) instead(open []form.Field) string {
 // sample has the model answer, if there is one.
 func (q *asking) sample(ctx context.Context, r agent.SampleRequest) (agent.SampleResult, error) {
 	if q.model == nil {
-		err := agent.Errorf(agent.CodeUnavailable, "openmas call has no model; --model and --model-url, or %s and %s "+
-			"in the environment, give it one", model.NameVar, model.URLVar)
-		fmt.Fprintf(q.out, "openmas: %s asks for a model's answer; declined: %s\n", logs.Visible(q.callee), err.Message)
+		err := agent.Errorf(agent.CodeUnavailable, "%s call has no model; --model and --model-url, or %s and %s "+
+			"in the environment, give it one", q.called, model.NameVar, model.URLVar)
+		q.say("%s asks for a model's answer; declined: %s", logs.Visible(q.callee), err.Message)
 		return agent.SampleResult{}, err
 	}
-	fmt.Fprintf(q.out, "openmas: %s asks the model %s (%s, at most %d tokens)\n", logs.Visible(q.callee),
+	q.say("%s asks the model %s (%s, at most %d tokens)", logs.Visible(q.callee),
 		logs.Visible(q.model.Name), plural(len(r.Messages), "message"), q.model.Tokens(r))
 	return q.model.Sample(ctx, r)
 }

@@ -15,6 +15,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/openmas/openmas/internal/cli/internal/called"
 	"github.com/openmas/openmas/internal/logs"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime/project"
@@ -41,14 +43,22 @@ func Run(ctx context.Context, p Program, args []string, s Streams) int {
 }
 
 func (a *App) root() *cobra.Command {
-	root := Group("openmas", "Run many agents as one system",
-		`openmas runs many agents as one system. An agent is a Go struct with tools, or any MCP server;
+	name := cmp.Or(a.Name, called.Openmas)
+	long := `openmas runs many agents as one system. An agent is a Go struct with tools, or any MCP server;
 a project file says which agents there are and how calls travel between them: in process,
 over a broker, or over MCP.
 
   openmas run                       run the project in this folder
   openmas list                      list what its agents offer
-  openmas call geo.locate city=Bern call a tool`,
+  openmas call geo.locate city=Bern call a tool`
+	if name != called.Openmas {
+		long = name + ` is a project of agents in one program, with the commands of openmas.
+
+  openmas run       run the project
+  openmas list      list what its agents offer
+  openmas status    say how those are that run`
+	}
+	root := Group(name, "Run many agents as one system", long,
 		a.runCommand(), a.validateCommand(), a.listCommand(), a.callCommand(), a.eventsCommand(),
 		a.statusCommand(), a.restartCommand(), a.stopCommand(), a.startCommand(), a.reloadCommand(),
 		a.logsCommand(), a.traceCommand(),
@@ -59,6 +69,8 @@ over a broker, or over MCP.
 	root.SilenceUsage, root.SilenceErrors = true, true
 	a.versionFlag(root)
 	answerUnknown(root)
+	a.called = called.As(name, root)
+	a.called.Help(root)
 	return root
 }
 
@@ -87,11 +99,12 @@ func (a *App) exit(err error) int {
 	if a.cfg != nil {
 		text = a.cfg.Redact(text)
 	}
+	text = a.called.In(text)
 	if a.jsonErr != nil {
 		inJSON(a.jsonErr, text)
 		return code
 	}
-	fmt.Fprintf(a.Err, "openmas: %s\n", visibleLines(text))
+	a.say("%s", visibleLines(text))
 	return code
 }
 
@@ -127,7 +140,7 @@ func (a *App) versionFlag(root *cobra.Command) {
 }
 
 func (a *App) showVersion() error {
-	_, err := fmt.Fprintln(a.Out, "openmas", a.Version)
+	_, err := fmt.Fprintln(a.Out, a.called, a.Version)
 	return err
 }
 

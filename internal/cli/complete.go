@@ -51,7 +51,7 @@ schema counts. Of a project that does not run, Tab knows what its file says, and
 				if err := root.GenBashCompletionV2(a.Out, true); err != nil {
 					return err
 				}
-				_, err := io.WriteString(a.Out, complete.Bash)
+				_, err := io.WriteString(a.Out, complete.Bash(a.called.String()))
 				return err
 			case "zsh":
 				return root.GenZshCompletion(a.Out)
@@ -125,7 +125,7 @@ func (a *App) known(ctx context.Context, t *targetFlags) runtime.Listing {
 		return listServer(ctx, session)
 	}
 	if file, err := t.project.File(); err == nil && !t.isolated {
-		all, err := running(ctx, file, log, io.Discard)
+		all, err := running(ctx, file, log, unheard)
 		if err == nil && len(all) > 0 {
 			defer func() { _ = all.close(ctx) }()
 			if l, err := all.list(ctx); err == nil {

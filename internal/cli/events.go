@@ -33,7 +33,7 @@ func (a *App) inEvents(ctx context.Context, s *systemFlags, f func(context.Conte
 	return a.inSystem(ctx, s, system{
 		running: func(ctx context.Context, all processes) error {
 			p := all.choose("")
-			all.note(a.Err, p)
+			all.note(a.say, p)
 			return f(ctx, p.events())
 		},
 		started: func(ctx context.Context, r *runtime.Runtime) error {
@@ -135,12 +135,12 @@ func (a *App) noteReach(topic string, to runtime.Reach) {
 	}
 	switch {
 	case len(to.Agents) == 0:
-		fmt.Fprintf(a.Err, "openmas: no agent subscribes to %s%s\n", topic, hint)
+		a.say("no agent subscribes to %s%s", topic, hint)
 	case len(to.Unknown) > 0:
-		fmt.Fprintf(a.Err, "openmas: %s goes to %s; nobody reads %s of it%s\n", topic, strings.Join(to.Agents, ", "),
+		a.say("%s goes to %s; nobody reads %s of it%s", topic, strings.Join(to.Agents, ", "),
 			strings.Join(to.Unknown, ", "), hint)
 	default:
-		fmt.Fprintf(a.Err, "openmas: %s goes to %s\n", topic, strings.Join(to.Agents, ", "))
+		a.say("%s goes to %s", topic, strings.Join(to.Agents, ", "))
 	}
 }
 

@@ -39,6 +39,9 @@ says which.`,
 			}); err != nil {
 				return err
 			}
+			for _, all := range found.Instances {
+				a.named(all)
+			}
 			return f.print(a.Out, found, func(w io.Writer) error { return showList(w, found) })
 		},
 	}

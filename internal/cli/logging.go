@@ -49,7 +49,7 @@ func (a *App) Logger(l *LogFlags) (*slog.Logger, error) {
 		return log, nil
 	case "text":
 		if OnTerminal(a.Err) {
-			return shown(logs.NewBriefTerminal(a.Err, &l.Level, logs.Colors(a.getenv))), nil
+			return shown(logs.NewBriefTerminal(a.Err, &l.Level, logs.Colors(a.getenv), a.called.String())), nil
 		}
 		return shown(logs.NewLogfmt(a.Err, &l.Level)), nil
 	}

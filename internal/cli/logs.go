@@ -60,7 +60,7 @@ how instances have ended that should run on: why, with which calls in flight, an
 			}
 			q.files = rotate.Reader{Dir: filepath.Join(state, logsFolder)}
 			q.out = a.logWriter(f.json)
-			return q.run(c.Context(), a.Err)
+			return q.run(c.Context(), a.say)
 		},
 	}
 	p.Register(c)
@@ -146,7 +146,7 @@ func isFailure(e logs.Entry) bool {
 	return slices.Contains([]string{calls.Failed, calls.FailedAlike, calls.Panicked}, e.Message)
 }
 
-func (q *logQuery) run(ctx context.Context, errOut io.Writer) error {
+func (q *logQuery) run(ctx context.Context, say func(string, ...any)) error {
 	q.seen = map[string]bool{}
 	n, err := q.show(q.last)
 	if err != nil {
@@ -156,7 +156,7 @@ func (q *logQuery) run(ctx context.Context, errOut io.Writer) error {
 		return errors.New(q.explain())
 	}
 	if n == 0 {
-		fmt.Fprintf(errOut, "openmas: %s\n", q.explain())
+		say("%s", q.explain())
 	}
 	if !q.follow {
 		return nil
@@ -214,7 +214,7 @@ func (a *App) showCrashes(state string, q *logQuery, f *format) error {
 		if hint := nearest.Hint(q.agent, slices.Collect(maps.Keys(known))); q.agent != "" && hint != "" {
 			what += "; " + hint
 		}
-		fmt.Fprintf(a.Err, "openmas: %s (%s)\n", what, filepath.Join(state, crashes.Folder))
+		a.say("%s (%s)", what, filepath.Join(state, crashes.Folder))
 		return nil
 	}
 	if q.last > 0 && len(all) > q.last {

@@ -6,7 +6,9 @@ import (
 	"math"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -21,6 +23,9 @@ import (
 // SIGHUP otherwise.
 func Main(p Program) int {
 	p.Environ, p.isMain, p.hangups = os.Environ(), true, &hangups{}
+	if builtIn != "" && len(os.Args) > 0 {
+		p.Name = strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe")
+	}
 	if p.Version == "" {
 		p.Version = mainVersion()
 	}

@@ -135,7 +135,7 @@ func (a *App) operable(ctx context.Context, file string, at place, lf *LogFlags)
 	if err != nil {
 		return nil, nil, err
 	}
-	all, err := running(ctx, file, log, a.Err)
+	all, err := running(ctx, file, log, a.say)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -220,7 +220,7 @@ func (all processes) having(at place) (processes, error) {
 // steps shows what a process is doing.
 func (a *App) steps() agent.BackChannel {
 	return agent.BackChannelFuncs{
-		OnProgress: func(n agent.ProgressNotice) { fmt.Fprintf(a.Err, "openmas: %s\n", n.Message) },
+		OnProgress: func(n agent.ProgressNotice) { a.say("%s", n.Message) },
 	}
 }
 

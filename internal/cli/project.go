@@ -22,8 +22,11 @@ type ProjectFlags struct {
 
 // Register adds the flags to a command.
 func (p *ProjectFlags) Register(c *cobra.Command) {
-	c.Flags().StringVarP(&p.path, "project", "p", "", "the project `FILE` (default: openmas.yaml, then "+
-		"configs/project.yaml)")
+	standard := "openmas.yaml, then configs/project.yaml"
+	if builtIn != "" {
+		standard = "the one in this program"
+	}
+	c.Flags().StringVarP(&p.path, "project", "p", "", "the project `FILE` (default: "+standard+")")
 	c.Flags().StringVar(&p.profile, "profile", "", "also read the profile `NAME`: openmas.NAME.yaml beside "+
 		"openmas.yaml")
 	c.Flags().StringArrayVar(&p.set, "set", nil, "set a key of the project file: `KEY=VALUE`, for example "+

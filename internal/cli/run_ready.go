@@ -25,8 +25,8 @@ func (a *App) ShowReady(log *slog.Logger, s runtime.Status, stop string) {
 		}
 		_ = out.flush() // a terminal that is gone is noticed by the next write that matters
 		if s.URL != "" {
-			fmt.Fprintf(w, "\n  MCP   %s/mcp, %s/sse\n  call  openmas call AGENT.TOOL --url %s\n  stop  %s\n\n",
-				s.URL, s.URL, s.URL, stop)
+			fmt.Fprintf(w, "\n  MCP   %s/mcp, %s/sse\n  call  %s call AGENT.TOOL --url %s\n  stop  %s\n\n",
+				s.URL, s.URL, a.called, s.URL, stop)
 		}
 	} else {
 		for _, a := range s.Agents {

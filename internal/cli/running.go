@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/url"
 	"os"
@@ -56,17 +55,16 @@ func (e *silentError) Error() string {
 func (e *silentError) Unwrap() []error { return e.processes }
 
 // running finds the processes that were started with the project file and run here; none is no
-// error, and a [*silentError] that none of them answers. Where others do, those that do not are
-// named on errOut. It does not read the file, whose secrets may be known to whoever started it
-// only.
-func running(ctx context.Context, file string, log *slog.Logger, errOut io.Writer) (processes, error) {
+// error, and a [*silentError] that none of them answers. Where others do, say names those that do
+// not. It does not read the file, whose secrets may be known to whoever started it only.
+func running(ctx context.Context, file string, log *slog.Logger, say func(string, ...any)) (processes, error) {
 	id, err := ops.ProjectOf(file)
 	if err != nil {
 		return nil, nil // what reads the file says what is wrong with it
 	}
 	found, err := ops.Find(ctx, id)
 	if err != nil {
-		fmt.Fprintf(errOut, "openmas: some processes may not be found: %v\n", err)
+		say("some processes may not be found: %v", err)
 	}
 	var mu sync.Mutex
 	var asked sync.WaitGroup
@@ -89,16 +87,19 @@ func running(ctx context.Context, file string, log *slog.Logger, errOut io.Write
 		return nil, &silentError{silent}
 	}
 	for _, err := range silent {
-		fmt.Fprintf(errOut, "openmas: %v\n", err)
+		say("%v", err)
 	}
 	slices.SortFunc(all, func(a, b *runningProcess) int { return a.status.Started.Compare(b.status.Started) })
 	return all, nil
 }
 
+// unheard is for notes that nobody reads.
+func unheard(string, ...any) {}
+
 // Running says how the processes of a project are that run on this machine, the oldest first. Those
 // that do not answer are left out.
 func Running(ctx context.Context, file string) (found []runtime.Status) {
-	all, err := running(ctx, file, slog.New(slog.DiscardHandler), io.Discard)
+	all, err := running(ctx, file, slog.New(slog.DiscardHandler), unheard)
 	if err != nil {
 		return nil
 	}
@@ -244,12 +245,12 @@ func order(a, b bool) int {
 }
 
 // note says which process a command works with.
-func (all processes) note(errOut io.Writer, p *runningProcess) {
+func (all processes) note(say func(string, ...any), p *runningProcess) {
 	of := ""
 	if len(all) > 1 {
 		of = fmt.Sprintf(", one of %d", len(all))
 	}
-	fmt.Fprintf(errOut, "openmas: project %s runs already: using process %d%s\n", p.status.Project, p.status.PID, of)
+	say("project %s runs already: using process %d%s", p.status.Project, p.status.PID, of)
 }
 
 // list lists what the agents of all processes offer.

@@ -74,7 +74,7 @@ func (a *App) status(ctx context.Context, t *targetFlags, log *slog.Logger) (s s
 	if err != nil {
 		return s, err
 	}
-	all, err := running(ctx, file, log, a.Err)
+	all, err := running(ctx, file, log, a.say)
 	if err != nil {
 		return s, err
 	}
@@ -82,6 +82,9 @@ func (a *App) status(ctx context.Context, t *targetFlags, log *slog.Logger) (s s
 		return s, fmt.Errorf("no process of %s runs on this machine: openmas run starts one", file)
 	}
 	for _, p := range all {
+		for _, one := range p.status.Agents {
+			a.named(one.Instances)
+		}
 		s.Processes = append(s.Processes, p.status)
 	}
 	return s, all.close(ctx)

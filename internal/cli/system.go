@@ -59,7 +59,7 @@ func (a *App) inSystem(ctx context.Context, s *systemFlags, do system) error {
 	if err != nil {
 		return err
 	}
-	all, err := running(ctx, file, log, a.Err)
+	all, err := running(ctx, file, log, a.say)
 	if silent := (*silentError)(nil); errors.As(err, &silent) {
 		return fmt.Errorf("%w; --isolated starts another system", err)
 	}
@@ -88,7 +88,7 @@ func (a *App) inSystem(ctx context.Context, s *systemFlags, do system) error {
 			if len(r.Listing().Instances) == 0 {
 				return errAlone
 			}
-			fmt.Fprintf(a.Err, "openmas: project %s runs elsewhere: reaching it over the broker\n", cfg.Project)
+			a.say("project %s runs elsewhere: reaching it over the broker", cfg.Project)
 			return do.started(ctx, r)
 		})
 		if !errors.Is(err, errAlone) {
@@ -129,7 +129,7 @@ func (a *App) whileUp(ctx context.Context, cfg *project.Config, o runtime.Option
 		return err
 	}
 	if note != "" {
-		fmt.Fprintf(a.Err, "openmas: %s\n", note)
+		a.say("%s", note)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

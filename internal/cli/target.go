@@ -113,7 +113,7 @@ func (a *App) withProcess(ctx context.Context, all processes, tool string,
 		name, _, _ = strings.Cut(tool, "_")
 	}
 	p := all.choose(name)
-	all.note(a.Err, p)
+	all.note(a.say, p)
 	session, err := client.Connect(ctx, p.Target(true), client.Options{Logger: p.log})
 	if err != nil {
 		return err

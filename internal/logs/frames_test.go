@@ -63,7 +63,7 @@ func TestOwnFrames(t *testing.T) {
 // The log of a terminal is brief, and says where all of it is.
 func TestBriefTerminal(t *testing.T) {
 	var b bytes.Buffer
-	h := NewBriefTerminal(&b, slog.LevelInfo, false).WithAttrs([]slog.Attr{slog.String("agent", "host")})
+	h := NewBriefTerminal(&b, slog.LevelInfo, false, "openmas").WithAttrs([]slog.Attr{slog.String("agent", "host")})
 	_ = at(h, slog.LevelError, "panic in a call", slog.String("panic", "x"), slog.String("stack", stackOfPanic))
 	want := "09:00:01.002 ERROR host panic in a call panic=x\n    stack:\n    " +
 		strings.ReplaceAll(strings.ReplaceAll(own, "\n", "\n    "), "\t", "    ") +

@@ -20,9 +20,9 @@ func NewTerminal(w io.Writer, level slog.Leveler, color bool) slog.Handler {
 }
 
 // NewBriefTerminal is NewTerminal with stacks shortened by [OwnFrames], for a log that is kept
-// whole: openmas logs shows it.
-func NewBriefTerminal(w io.Writer, level slog.Leveler, color bool) slog.Handler {
-	return &terminal{out: &locked{w: w}, level: level, color: color, brief: true}
+// whole: the command logs of program shows it.
+func NewBriefTerminal(w io.Writer, level slog.Leveler, color bool, program string) slog.Handler {
+	return &terminal{out: &locked{w: w}, level: level, color: color, brief: program}
 }
 
 type locked struct {
@@ -34,8 +34,8 @@ type terminal struct {
 	out    *locked
 	level  slog.Leveler
 	color  bool
-	brief  bool
-	left   int // frames of a stack that are not shown
+	brief  string // the program whose log is kept whole; empty: stacks are shown whole
+	left   int    // frames of a stack that are not shown
 	agent  string
 	fields string // what the logger has, written
 	blocks string
@@ -77,7 +77,7 @@ func (t *terminal) Handle(_ context.Context, r slog.Record) error {
 	}
 	b.WriteString(line.blocks)
 	if line.left > 0 {
-		where := Visible(strings.TrimSpace("openmas logs " + line.agent))
+		where := Visible(strings.TrimSpace(t.brief + " logs " + line.agent))
 		b.WriteString("    " + t.paint(faint, fmt.Sprintf("… %d frames more: %s shows them", line.left, where)) + "\n")
 	}
 	t.out.mu.Lock()
@@ -118,7 +118,7 @@ func (t *terminal) add(prefix string, a slog.Attr) {
 		return
 	}
 	text := textOf(v)
-	if t.brief && prefix+a.Key == "stack" {
+	if t.brief != "" && prefix+a.Key == "stack" {
 		text, t.left = OwnFrames(text)
 	}
 	switch {

@@ -1,8 +1,15 @@
 package complete
 
+import "strings"
+
 // Bash replaces what cobra's script does with the words of a line where the package bash-completion
 // is not there, which is so on many machines: the script would do nothing then.
-const Bash = `
+// program is the name of the command.
+func Bash(program string) string {
+	return strings.ReplaceAll(bash, "openmas", strings.NewReplacer("-", "_", ":", "_").Replace(program))
+}
+
+const bash = `
 # The words of the line, without bash-completion too.
 __openmas_init_completion()
 {
