@@ -42,13 +42,39 @@ func (r *Runtime) openBroker(ctx context.Context) (pubsub.Driver, error) {
 	case project.BrokerNATS:
 		return r.openNATS(ctx)
 	}
+	driver, err := r.openDriver(ctx, r.opts.BrokerWait)
+	if err == nil {
+		r.log.Info("broker", "type", b.Type)
+	}
+	return driver, err
+}
+
+// openDriver opens the broker that the program brings. wait is that of [DriverOptions].
+func (r *Runtime) openDriver(ctx context.Context, wait time.Duration) (pubsub.Driver, error) {
+	b := r.cfg.Broker
 	driver, err := r.opts.Drivers[b.Type](ctx, DriverOptions{Project: r.cfg.Project, Process: r.process, Dir: r.cfg.Dir,
-		Options: b.Options, Wait: r.opts.BrokerWait, Logger: r.log})
+		Options: b.Options, Wait: wait, Logger: r.log})
 	if err != nil {
 		return nil, fmt.Errorf("broker %s: %w", b.Type, err)
 	}
-	r.log.Info("broker", "type", b.Type)
 	return driver, nil
+}
+
+// ProbeBroker connects to the broker that the program brings, if the project uses one, and leaves
+// it again: whether its driver takes broker.options turns out no earlier. One that is down is not
+// waited for, one that does not answer for as long as connect.timeout. The text of the error has no
+// secret of the project.
+func (r *Runtime) ProbeBroker(ctx context.Context) error {
+	if r.opts.Drivers[r.cfg.Broker.Type] == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Connect.Timeout)
+	defer cancel()
+	driver, err := r.openDriver(ctx, -1)
+	if err == nil {
+		err = driver.Close()
+	}
+	return r.mask(err)
 }
 
 func (r *Runtime) openNATS(ctx context.Context) (pubsub.Driver, error) {

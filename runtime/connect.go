@@ -225,6 +225,8 @@ type Probed struct {
 	// Err is why it could not be asked; nil: it could. Its text has no secret of the project, what
 	// [client.LastLines] finds in it may.
 	Err error
+	// StopSignal is that of [client.Session] where the program was ended.
+	StopSignal string
 }
 
 // ProbeOptions are for those who wait for [Runtime.Probe]. Both functions are called by one
@@ -289,19 +291,24 @@ func (r *Runtime) Probe(ctx context.Context, o ProbeOptions) (all []Probed, err 
 // probe asks one agent.
 func (r *Runtime) probe(ctx context.Context, p planned) Probed {
 	began := time.Now()
-	d := &deployment{planned: p}
-	info, err := r.asked(ctx, d)
+	d, out := &deployment{planned: p}, Probed{Agent: p.name}
+	s, err := r.asked(ctx, d)
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.drainTimeout())
 	defer cancel()
-	err = errors.Join(err, d.undo.Run(ending))
-	return Probed{Agent: p.name, Info: info, Took: time.Since(began), Err: r.mask(err)}
+	if err = errors.Join(err, d.undo.Run(ending)); s != nil {
+		if out.Info, out.StopSignal = s.Info(), s.StopSignal(); errors.Is(err, client.ErrKilled) {
+			err = nil // StopSignal has it
+		}
+	}
+	out.Took, out.Err = time.Since(began), r.mask(err)
+	return out
 }
 
 // asked connects to the first instance of an agent. What was started is taken back with d.undo.
-func (r *Runtime) asked(ctx context.Context, d *deployment) (agent.Info, error) {
+func (r *Runtime) asked(ctx context.Context, d *deployment) (*client.Session, error) {
 	target, err := r.target(d, route.NewPool(d.name, 1).Instances()[0], 0)
 	if err != nil {
-		return agent.Info{}, err
+		return nil, err
 	}
 	opts, step := r.connectOptions(d.planned), atomic.Pointer[string]{}
 	opts.OnStep, opts.OnChanged = func(s string) { step.Store(&s) }, nil
@@ -309,14 +316,14 @@ func (r *Runtime) asked(ctx context.Context, d *deployment) (agent.Info, error) 
 	defer r.waits.Begin(d.name, func() string { return *step.Load() }, opts.HandshakeTimeout, opts.TimeoutKey)()
 	s, err := client.Connect(ctx, target, opts)
 	if err != nil {
-		return agent.Info{}, err
+		return nil, err
 	}
 	d.undo.Add("the session", s.Close)
 	opts.OnStep("its lists are not read to their end")
 	reading, cancel := context.WithTimeout(ctx, opts.HandshakeTimeout)
 	defer cancel()
 	s.Listed(reading)
-	return s.Info(), nil
+	return s, nil
 }
 
 // refuseCalls opens a private listener for programs that want to call back, and refuses that.

@@ -254,7 +254,7 @@ func TestValidateWarnsOfPrograms(t *testing.T) {
 	}
 	r = run(t, "", "validate", path)
 	if r.code != exitOK || strings.Count(r.err, "warning: ") != 1 || !strings.Contains(r.err,
-		"warning: agent a: there is no program \"no-such-program\" here\n --> "+path+":2:16\n") {
+		"warning: agent a: there is no program \"no-such-program\" here\n --> "+path+":2:17\n") {
 		t.Errorf("%+v", r)
 	}
 }

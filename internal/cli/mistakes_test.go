@@ -89,6 +89,9 @@ func TestNoProject(t *testing.T) {
 	if r := run(t, "", "run", "no-such.yaml"); r.code != exitUsage || r.err != want {
 		t.Errorf("exit %d, %s, want %s", r.code, r.err, want)
 	}
+	if r := run(t, "", "validate", "no-such.yaml"); r.code != exitUsage || r.err != want {
+		t.Errorf("validate: exit %d, %s, want %s", r.code, r.err, want)
+	}
 	if r := run(t, "", "run"); r.code != exitUsage || !strings.HasPrefix(r.err, "openmas: no project file: neither "+
 		"openmas.yaml nor ") {
 		t.Errorf("exit %d, %s", r.code, r.err)

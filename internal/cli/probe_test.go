@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/openmas/openmas/agent"
@@ -34,6 +36,14 @@ func serveForeign(mode string) int {
 	case "prints":
 		fmt.Println("Starting the notes server")
 	}
+	stop := make(chan os.Signal, 1)
+	switch mode {
+	case "deaf":
+		signal.Notify(stop, syscall.SIGTERM)
+	case "stubborn":
+		signal.Ignore(syscall.SIGTERM)
+		signal.Notify(stop, os.Interrupt)
+	}
 	const find = `{"name":"find","inputSchema":{"type":"object","properties":{"who":{"type":"integer"}},` +
 		`"required":["who"]}}`
 	tools := map[string]string{"twice": find + "," + find, "bad": find + `,{"name":"bad","icons":["x"]}`}[mode]
@@ -56,6 +66,8 @@ func serveForeign(mode string) int {
 		case m.Method == "initialize":
 			say(m.ID, `"result":{"protocolVersion":"2025-06-18","capabilities":`+capabilities+
 				`,"serverInfo":{"name":"notes","version":"1"}}`)
+		case m.Method == "tools/list" && mode == "hangs":
+			fmt.Fprintln(os.Stderr, "waiting for the database")
 		case m.Method == "tools/list" && mode == "locked":
 			say(m.ID, `"error":{"code":-32603,"message":"the database is locked"}`)
 		case m.Method == "tools/list" && mode != "toolless":
@@ -63,6 +75,9 @@ func serveForeign(mode string) int {
 		default:
 			say(m.ID, `"error":{"code":-32601,"message":"Method not found"}`)
 		}
+	}
+	if mode == "deaf" || mode == "stubborn" {
+		<-stop
 	}
 	return 0
 }
@@ -81,6 +96,11 @@ var wrongForeign = []struct{ name, yaml string }{
 	{"a program that is slow", "agents:\n  notes: {command: [sh, web.sh], start: {timeout: 3s}}\n"},
 	{"a program of another kind", "agents:\n  notes: {command: [sh, chats.sh], start: {timeout: 3s}}\n"},
 	{"a program that prints to standard output", "agents:\n  notes: {command: [./server, prints]}\n"},
+	{"a server that hangs", "agents:\n  notes: {command: [./server, hangs], start: {timeout: 3s}}\n"},
+	{"a server that ends on SIGTERM only", "agents:\n  notes: {command: [./server, deaf]}\n" +
+		"child: {stdin_wait: 100ms, term_wait: 30s}\n"},
+	{"a server that does not end", "agents:\n  notes: {command: [./server, stubborn]}\n" +
+		"child: {stdin_wait: 100ms, term_wait: 100ms}\n"},
 	{"a server that fails", "agents:\n  notes: {command: [./server, locked]}\n"},
 	{"a server without tools", "agents:\n  notes: {command: [./server, toolless]}\n"},
 	{"two tools of one name", "agents:\n  notes: {command: [./server, twice]}\n"},
@@ -89,6 +109,7 @@ var wrongForeign = []struct{ name, yaml string }{
 	{"a url that wants a token", "agents:\n  notes: {url: URL/401/mcp}\n"},
 	{"a url that wants another token", "agents:\n  notes: {url: URL/403/mcp, token: \"${file:token}\"}\n"},
 	{"a wrong path", "agents:\n  notes: {url: URL/404/mcp}\n"},
+	{"a url that redirects to itself", "agents:\n  notes: {url: URL/307/mcp}\n"},
 	{"a web page", "agents:\n  notes: {url: URL/200/mcp}\n"},
 	{"a url without TLS", "agents:\n  notes: {url: SECURE/200/mcp}\n"},
 	{"a server with an error", "agents:\n  notes: {url: URL/500/mcp}\n"},
@@ -110,6 +131,9 @@ func TestWrongForeignAgents(t *testing.T) {
 		var code int
 		if _, err := fmt.Sscanf(r.URL.Path, "/%d/", &code); err != nil {
 			code = http.StatusNotFound
+		}
+		if code == http.StatusTemporaryRedirect {
+			w.Header().Set("Location", r.URL.Path+"?token=sesame-sesame")
 		}
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(code)
@@ -177,5 +201,10 @@ func TestProbeIsGivenUp(t *testing.T) {
 	r := runWith(ctx, "", nil, "validate", "--probe", path)
 	if r.code != exitFailed || !strings.Contains(r.err, "context canceled") || r.out != "" {
 		t.Errorf("%+v", r)
+	}
+	r = runWith(ctx, "", nil, "validate", "--probe", "--json", path)
+	if r.code != exitFailed || !strings.Contains(r.err, "context canceled") ||
+		!strings.HasPrefix(r.out, "{\n  \"ok\": false") || !strings.Contains(r.out, `"message": "context canceled`) {
+		t.Errorf("--json: %+v", r)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +36,7 @@ is not on this machine is a warning.
 With --probe the programs under command are started, and the servers under url connected, to ask them what
 they offer; then they are ended. start.parallel says how many at the same time, start.timeout and
 connect.timeout for how long. One that does not answer is an error, and so is a tool that it does not have.
+A broker that the program brings is connected to as well: only its driver knows broker.options.
 
 With --print the effective configuration follows, each value with its source, secrets masked.`,
 		Args: cobra.MaximumNArgs(1),
@@ -49,7 +50,7 @@ With --print the effective configuration follows, each value with its source, se
 			}
 			e, err := a.examine(c.Context(), &p, probe)
 			if err != nil {
-				return err
+				return a.unfinished(f, e, err)
 			}
 			if err := a.report(f, &p, e); err != nil {
 				return err
@@ -117,16 +118,22 @@ func (a *App) examine(ctx context.Context, p *ProjectFlags, probe bool) (e exami
 		}
 		e.found = check.Join(e.found, more)
 	}
-	if probe && r != nil {
+	var more []check.Problem
+	switch {
+	case probe && r != nil:
+		more = check.Broker(e.cfg, true, r.ProbeBroker(ctx))
 		if e.probed, err = a.probe(ctx, r, e.cfg); err != nil {
-			return examined{}, err
+			e.probed = slices.DeleteFunc(e.probed, func(p runtime.Probed) bool { return p.Err != nil })
+			return e, err
 		}
-	} else if probe {
-		fmt.Fprintln(a.Err, "openmas: nothing was started or asked: correct the errors first")
+	case r != nil:
+		more = check.Broker(e.cfg, false, nil)
+	case probe:
+		a.say("nothing was started or asked: correct the errors first")
 	}
-	more := check.Project(e.cfg, a.Types, e.probed)
+	more = append(more, check.Project(e.cfg, a.Types, e.probed)...)
 	if r == nil || !probe {
-		more = append(more, a.missing(e.cfg)...)
+		more = append(more, check.Missing(e.cfg)...)
 	}
 	e.found = check.Join(e.found, more)
 	return e, nil
@@ -149,7 +156,7 @@ func problems(err error) ([]check.Problem, error) {
 // answer on a terminal, and one for those that are waited for elsewhere too.
 func (a *App) probe(ctx context.Context, r *runtime.Runtime, cfg *project.Config) ([]runtime.Probed, error) {
 	say := func(format string, args ...any) {
-		fmt.Fprintf(a.Err, "openmas: %s\n", logs.Visible(cfg.Redact(fmt.Sprintf(format, args...))))
+		a.say("%s", logs.Visible(cfg.Redact(fmt.Sprintf(format, args...))))
 	}
 	o := runtime.ProbeOptions{Waits: func(text string) { say("waiting for %s", text) }}
 	if OnTerminal(a.Err) {
@@ -217,20 +224,45 @@ func (e examined) probedOffers() map[string]probedOffer {
 	return all
 }
 
+// json shows what was found as JSON.
+func (a *App) json(e examined) error {
+	return WriteJSON(a.Out, struct {
+		OK       bool                   `json:"ok"`
+		Problems []check.Problem        `json:"problems"`
+		Offers   map[string]probedOffer `json:"offers,omitempty"`
+	}{check.Count(e.found, check.Error) == 0, append([]check.Problem{}, e.found...), e.probedOffers()})
+}
+
+// unfinished is the end of a check that failed, or was given up: in JSON, with what was found until
+// then.
+func (a *App) unfinished(f format, e examined, err error) error {
+	if !f.json {
+		return err
+	}
+	e.found = append(e.found, check.Errors(err)...)
+	return errors.Join(err, a.json(e))
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
 // report shows the problems; the error says that some of them are errors.
 func (a *App) report(f format, p *ProjectFlags, e examined) error {
 	cfg, found := e.cfg, e.found
+	for n := range found {
+		found[n].Message, found[n].Help = a.called.In(found[n].Message), a.called.In(found[n].Help)
+	}
 	wrong := check.Count(found, check.Error)
-	if f.json {
-		all := struct {
-			OK       bool                   `json:"ok"`
-			Problems []check.Problem        `json:"problems"`
-			Offers   map[string]probedOffer `json:"offers,omitempty"`
-		}{wrong == 0, append([]check.Problem{}, found...), e.probedOffers()}
-		if err := WriteJSON(a.Out, all); err != nil {
+	switch {
+	case f.json:
+		if err := a.json(e); err != nil {
 			return err
 		}
-	} else {
+	case cfg == nil && len(found) == 1 && !isFile(found[0].File):
+		return Usage(errors.New(visibleLines(found[0].OneLine())))
+	default:
 		color := OnTerminal(a.Err) && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb"
 		printer := check.Printer{Color: color}
 		if a.cfg != nil {
@@ -238,6 +270,7 @@ func (a *App) report(f format, p *ProjectFlags, e examined) error {
 		}
 		for _, one := range found {
 			one.Message, one.Help = visibleLines(one.Message), visibleLines(one.Help)
+			one.Stdout = logs.Visible(logs.StripColors(one.Stdout))
 			for i, line := range one.Stderr {
 				one.Stderr[i] = logs.Visible(logs.StripColors(logs.Brief(line)))
 			}
@@ -261,37 +294,6 @@ func (a *App) report(f format, p *ProjectFlags, e examined) error {
 		more = " and " + plural(n, "warning")
 	}
 	return Usage(fmt.Errorf("%s has %s%s", name, plural(wrong, "error"), more))
-}
-
-// missing warns of programs and folders that cannot be found here. They may be where the project is
-// to run.
-func (a *App) missing(cfg *project.Config) (found []check.Problem) {
-	for _, name := range cfg.AgentNames() {
-		ac := cfg.Agents[name]
-		if dir := cfg.ChildDir(name); ac.Dir != "" {
-			if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-				warning := cfg.Errorf([]string{"agents", name, "dir"}, "agent %s: there is no folder %q here", name,
-					dir)
-				warning.Hint = "make it, or correct agents." + name + ".dir"
-				found = append(found, check.Of(check.Warning, warning))
-			}
-		}
-		if _, own := ac.Env["PATH"]; own || len(ac.Command) == 0 {
-			continue
-		}
-		program := cfg.ChildCommand(name)[0]
-		if _, err := exec.LookPath(program); err == nil {
-			continue
-		}
-		warning := cfg.Errorf([]string{"agents", name, "command"}, "agent %s: there is no program %q here", name,
-			program)
-		warning.Hint = "install it, or correct the command; openmas doctor shows all that is missing"
-		if rest, home := strings.CutPrefix(ac.Command[0], "~/"); home {
-			warning.Hint = "there is no shell that knows ~: write ${env:HOME}/" + rest
-		}
-		found = append(found, check.Of(check.Warning, warning))
-	}
-	return found
 }
 
 // covered refuses a distribution of the agents to processes that leaves some out.

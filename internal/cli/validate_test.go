@@ -90,6 +90,8 @@ var wrongProjects = []struct{ name, yaml string }{
 	{"a typo in a key", "agents:\n  a: {type: once, comunicator: local}\n"},
 	{"a typo in a section", "agent:\n  a: {type: once}\n"},
 	{"a key of another section", "agents:\n  a: {type: once}\ngateway: {port: 8765}\n"},
+	{"a key of the project at an agent", "agents:\n  a: {url: \"http://127.0.0.1:1/mcp\", connect: {timeout: 3s}}\n"},
+	{"the start of a url", "agents:\n  a: {url: \"http://127.0.0.1:1/mcp\", start: {timeout: 3s}}\n"},
 	{"no kind", "agents:\n  a: {communicator: local}\n"},
 	{"two kinds", "agents:\n  a: {type: once, command: [x]}\n"},
 	{"an unknown type", "agents:\n  a: {type: greter}\n"},

@@ -48,6 +48,7 @@ const (
 	ReasonExited    Reason = "exited"     // the program ended before it answered
 	ReasonExhausted Reason = "exhausted"  // this machine or process has no file, process or memory left
 	ReasonStatus    Reason = "status"     // an HTTP status that is no success, see Status
+	ReasonRedirects Reason = "redirects"  // the server redirects again and again
 	ReasonVersion   Reason = "version"    // there is no version of the protocol that both know
 	ReasonError     Reason = "error"      // the server answered with an error of JSON-RPC
 	ReasonNotMCP    Reason = "not mcp"    // what answers does not speak the protocol, or not well
@@ -61,12 +62,15 @@ type ConnectError struct {
 	Reason Reason
 	Status int // the HTTP status, else 0
 	Unread int // lines on the program's standard output that are no MCP messages
-	Err    error
+	// Greeted: the server has answered initialize, and what came after it failed.
+	Greeted bool
+	Err     error
 
-	lines []string
+	lines  []string
+	unread string
 }
 
-// Error says all of it, but for what the program printed: see [LastLines].
+// Error says all of it, but for what the program printed: see [LastLines] and [LastUnread].
 func (e *ConnectError) Error() string { return fmt.Sprintf("connect to %s: %v", e.Target, e.Err) }
 
 // Unwrap returns the cause.
@@ -83,6 +87,17 @@ func LastLines(err error) []string {
 		return e.LastLines()
 	}
 	return nil
+}
+
+// LastUnread is the last line that the program behind a failed connection wrote to its standard
+// output and that is no MCP message, at most 200 bytes; empty: there is none. Like [LastLines], it
+// is in no error's text.
+func LastUnread(err error) string {
+	var e *ConnectError
+	if !errors.As(err, &e) {
+		return ""
+	}
+	return e.unread
 }
 
 // ExitCode is the exit code of a program that ended, which err tells of; ok is false if it tells of
@@ -114,7 +129,7 @@ func explain(ctx context.Context, t *Target, o Options, l *link, said *note, ask
 	} else if why := l.lost(); why != nil && (errors.Is(err, sdk.ErrConnectionClosed) || isLocal(err)) {
 		err = why
 	}
-	out := &ConnectError{Target: t.String(), Reason: ReasonFailed, Err: codec.WithoutURL(err)}
+	out := &ConnectError{Target: t.String(), Reason: ReasonFailed, Greeted: asked.later(), Err: codec.WithoutURL(err)}
 	code := agent.CodeUnavailable
 	var status *wire.HTTPError
 	if !errors.As(err, &status) {
@@ -149,21 +164,27 @@ func explain(ctx context.Context, t *Target, o Options, l *link, said *note, ask
 		out.Reason, out.Err = ReasonExited, fmt.Errorf("%w before it %s%s", exit, asked.past(), l.junk())
 	case over && errors.Is(context.Cause(ctx), errHandshake):
 		out.Reason = ReasonTimeout
-		out.Err = fmt.Errorf("it did not %s within %v%s%s", asked, o.HandshakeTimeout, inBrackets(o.TimeoutKey),
-			l.junk())
+		first := ""
+		if out.Greeted {
+			first = "answered initialize, and "
+		}
+		out.Err = fmt.Errorf("it %sdid not %s within %v%s%s", first, asked, o.HandshakeTimeout,
+			inBrackets(o.TimeoutKey), l.junk())
 	case over:
 		out.Reason, code = ReasonTimeout, agent.CodeOf(ctx.Err())
 		out.Err = fmt.Errorf("given up before it %s: %w", asked.past(), context.Cause(ctx))
 	case status != nil:
 		out.Reason, out.Status, code = ReasonStatus, status.Status, statusCode(status.Status, false)
 		out.Err = fmt.Errorf("the server answered %w%s", status, statusHint(t, status.Status))
-		if asked.later() {
+		if out.Greeted {
 			out.Err = fmt.Errorf("the server answered initialize, and %s with %w%s", asked.what(), status,
 				laterHint(status.Status, forgotten))
 		}
 		if said.noToken.Load() != nil {
 			out.Err = said.withoutToken(fmt.Errorf("the server answered %w", status))
 		}
+	case errors.Is(err, wire.ErrRedirects):
+		out.Reason, out.Err = ReasonRedirects, codec.WithoutURL(err)
 	case errors.As(err, &noHost):
 		out.Reason = ReasonRefused
 		out.Err = fmt.Errorf("the host %s is not known: %w", noHost.Name, codec.WithoutURL(err))
@@ -188,7 +209,7 @@ func explain(ctx context.Context, t *Target, o Options, l *link, said *note, ask
 		out.Err = fmt.Errorf("it closed its output before it %s, and runs on%s", asked.past(), l.junk())
 	}
 	if l != nil && l.line != nil {
-		out.Unread = int(l.line.Junk())
+		out.Unread, out.unread = int(l.line.Junk()), l.line.LastJunk()
 	}
 	l.discard(context.WithoutCancel(ctx))
 	if l != nil && l.child != nil {

@@ -71,7 +71,7 @@ func TestHandshakeFaults(t *testing.T) {
 		"silent": {nil, ReasonTimeout, agent.CodeUnavailable,
 			"it did not answer initialize within TIMEOUT (start.timeout)"},
 		"silent at the list": {map[string]string{"initialize": hello}, ReasonTimeout, agent.CodeUnavailable,
-			"it did not answer tools/list within TIMEOUT (start.timeout)"},
+			"it answered initialize, and did not answer tools/list within TIMEOUT (start.timeout)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -108,6 +108,10 @@ func TestHandshakeFaults(t *testing.T) {
 			}
 			if n := strings.Count(err.Error(), "(pid "); n > 1 {
 				t.Errorf("%v: the pid %d times", err, n)
+			}
+			want := map[string]string{"another protocol": "220 ready"}[name]
+			if got := LastUnread(err); got != want || want != "" && strings.Contains(err.Error(), want) {
+				t.Errorf("the last line that is no message: %q", got)
 			}
 			if lines := LastLines(err); len(lines) != 1 || strings.Contains(err.Error(), lines[0]) {
 				t.Errorf("the last lines: %q", lines)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -170,6 +171,18 @@ func TestRedirectsAndOddEvents(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "set the url to that") ||
 		!strings.Contains(err.Error(), srv.URL+"/there") || strings.Contains(err.Error(), "secret") {
 		t.Error(err)
+	}
+	loop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, r.URL.Path+"x?token=secret", http.StatusTemporaryRedirect)
+	}))
+	defer loop.Close()
+	for transport, name := range map[mcp.Transport]string{mcp.Streamable: "/mcp", mcp.SSE: "/sse"} {
+		_, err := Connect(t.Context(), Target{Name: "raw", Transport: transport, URL: loop.URL + name}, Options{})
+		var e *ConnectError
+		if !errors.As(err, &e) || e.Reason != ReasonRedirects || strings.Contains(err.Error(), "secret") ||
+			!strings.HasSuffix(err.Error(), "redirects more than 10 times, at last to "+loop.URL+name+"xxxxxxxxxx") {
+			t.Errorf("%s: %v", transport, err)
+		}
 	}
 	for _, off := range []bool{false, true} {
 		r := newRaw(map[string]string{

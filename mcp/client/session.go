@@ -30,6 +30,7 @@ import (
 	"github.com/openmas/openmas/communicator"
 	"github.com/openmas/openmas/internal/calls"
 	"github.com/openmas/openmas/mcp"
+	"github.com/openmas/openmas/mcp/internal/child"
 	"github.com/openmas/openmas/mcp/internal/codec"
 )
 
@@ -264,6 +265,19 @@ func (s *Session) Close(ctx context.Context) error {
 			context.Cause(ctx))
 	}
 }
+
+// StopSignal is the last signal that the program got because it had not ended when its standard
+// input was closed: SIGTERM, or SIGKILL, which is in the error of Close too; empty: none, or there
+// is no program. It is known after Close.
+func (s *Session) StopSignal() string {
+	if s.link.child == nil {
+		return ""
+	}
+	return s.link.child.StopSignal()
+}
+
+// ErrKilled is in the error of [Session.Close] for a program that had to be killed.
+var ErrKilled = child.ErrKilled
 
 // closeGrace is for what a Close without time cannot do at once: reap a killed program, end a
 // callback.

@@ -108,7 +108,7 @@ type Agent struct {
 	// since it has a port or a file to itself. Calls wait meanwhile (ready_wait).
 	Swap string `yaml:"swap" default:"start_first" oneof:"start_first stop_first"`
 	// What is particular to its start.
-	Start AgentStart `yaml:"start" only:"hosted; a url has connect.timeout"`
+	Start AgentStart `yaml:"start" only:"hosted; a url has connect.timeout, a key of the project and of no agent"`
 	// How the agent's tools are called, where that differs from the project's defaults.
 	Policy `yaml:",inline" inherit:"defaults"`
 	// What is particular to single tools, by the tool's name.

@@ -99,6 +99,9 @@ func (d *decoder) turnOff(dst reflect.Value, v any, k *key) bool {
 // fields sets the fields of a struct that a mapping names; the others keep their values.
 func (d *decoder) fields(dst reflect.Value, m map[string]any) bool {
 	s, ok, taken := d.keys.section(dst.Type()), true, map[*key]string{}
+	if len(d.path) == 0 {
+		d.top = s
+	}
 	for name, v := range m {
 		k := d.keys.find(s, name)
 		if k == nil {
@@ -134,6 +137,9 @@ func (d *decoder) unknownKey(s *section, name string, v any) bool {
 	}
 	e := &Error{Key: below(d.path, name), Message: fmt.Sprintf("unknown key %q%s", name, where),
 		Hint: nearest.Hint(name, names)}
+	if d.tree != nil && len(d.path) > 0 && d.keys.find(d.top, name) != nil {
+		e.Hint = "it is a key of the project: write it at the top level of the file"
+	}
 	if l, ok := v.(*leaf); ok {
 		e.Pos = l.key
 	} else if d.tree != nil {

@@ -17,7 +17,8 @@ type decoder struct {
 	// shown, where null leaves a field as it is and a number may be 0.
 	tree     *tree
 	path     []string
-	key      *key // that is being set
+	top      *section // of the project file
+	key      *key     // that is being set
 	problems []*Error
 	// unknown is set when there is an unknown key at the top.
 	unknown bool

@@ -56,6 +56,7 @@ type Process struct {
 	gone    bool // reaped: its number may belong to somebody else, never signal it again
 	killing bool // killed is closed
 	stopped bool // Stop or Kill was called while it ran
+	urged   bool // SIGTERM was sent while it ran
 	forced  bool // SIGKILL was sent while it ran
 
 	exit *ExitError // set before done is closed

@@ -58,12 +58,27 @@ func (p *Process) stopInStages() {
 	}
 	p.mu.Lock()
 	if !p.gone {
+		p.urged = p.urged || !p.ended
 		p.group.terminate()
 	}
 	p.mu.Unlock()
 	if !await(p.grace.Term, p.killed, p.exited) {
 		p.Kill()
 	}
+}
+
+// StopSignal is the last signal that was sent to end the process while it ran: SIGTERM or SIGKILL;
+// empty: none was.
+func (p *Process) StopSignal() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.forced:
+		return "SIGKILL"
+	case p.urged:
+		return "SIGTERM"
+	}
+	return ""
 }
 
 // Kill sends SIGKILL to the process and its group at once and does not wait for Done. It works on a

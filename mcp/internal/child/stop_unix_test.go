@@ -175,6 +175,13 @@ func TestStop(t *testing.T) {
 			default:
 				t.Error("Stop returned before Done")
 			}
+			last := tt.signal
+			if tt.role == "polite" { // it exits by itself then
+				last = "SIGTERM"
+			}
+			if got := p.StopSignal(); got != last {
+				t.Errorf("the last signal is %q", got)
+			}
 			if err := unix.Kill(-p.Pid(), 0); !errors.Is(err, unix.ESRCH) {
 				t.Errorf("the group: %v", err)
 			}

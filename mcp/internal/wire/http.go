@@ -94,11 +94,16 @@ func sameOriginRedirect(r *http.Request, via []*http.Request) error {
 		return fmt.Errorf("the server redirects a %s to %s, where it would become a %s: set the url to that",
 			via[0].Method, bare(r.URL), r.Method)
 	}
-	if len(via) >= 10 {
-		return errors.New("more than 10 redirects")
+	if len(via) >= maxRedirects {
+		return fmt.Errorf("%w, at last to %s", ErrRedirects, bare(r.URL))
 	}
 	return nil
 }
+
+const maxRedirects = 10
+
+// ErrRedirects is the end of redirects that have none.
+var ErrRedirects = fmt.Errorf("the server redirects more than %d times", maxRedirects)
 
 // headerTransport adds fixed headers, which are often secrets, to requests to one origin.
 type headerTransport struct {

@@ -32,7 +32,7 @@ type junk struct {
 	paused int  // of these, when there was a pause
 	total  atomic.Int64
 	untold int // since the last warning
-	last   string
+	last   atomic.Pointer[string]
 	said   time.Time // the last warning; zero: there was none
 	summed bool      // one told how many there were
 }
@@ -42,11 +42,12 @@ func (j *junk) add(data []byte, why error) error {
 	j.total.Add(1)
 	j.untold++
 	j.bytes += len(data) + 1
-	j.last = clip(data, 200)
+	last := clip(data, 200)
+	j.last.Store(&last)
 	if now := time.Now(); j.said.IsZero() || now.Sub(j.said) >= junkSummary {
 		j.warn(now, why)
 	} else if ctx := context.Background(); j.log.Enabled(ctx, slog.LevelDebug) {
-		j.log.DebugContext(ctx, "skipped a "+j.kind+" that is not an MCP message", j.kind, j.last, "reason", why)
+		j.log.DebugContext(ctx, "skipped a "+j.kind+" that is not an MCP message", j.kind, last, "reason", why)
 	}
 	if !j.heard && j.bytes > maxJunk {
 		return fmt.Errorf("%w: %d %ss and no message, the last was %q", ErrGarbage, j.total.Load(), j.kind,
@@ -79,11 +80,12 @@ func (j *junk) end() {
 }
 
 func (j *junk) warn(now time.Time, why error) {
+	last := *j.last.Load()
 	if j.total.Load() == 1 {
-		j.log.Warn("skipped a "+j.kind+" that is not an MCP message", j.kind, j.last, "reason", why)
+		j.log.Warn("skipped a "+j.kind+" that is not an MCP message", j.kind, last, "reason", why)
 	} else {
 		j.log.Warn("skipped "+j.kind+"s that are not MCP messages", "count", j.untold, "in_all", j.total.Load(), "last",
-			j.last)
+			last)
 	}
 	j.untold, j.said = 0, now
 }

@@ -100,6 +100,14 @@ func (l *Line) SessionID() string { return "" }
 // Junk is how many lines came so far that are no messages.
 func (l *Line) Junk() int64 { return l.in.junk.total.Load() }
 
+// LastJunk is the last of these lines, at most 200 bytes; empty: there was none.
+func (l *Line) LastJunk() string {
+	if last := l.in.junk.last.Load(); last != nil {
+		return *last
+	}
+	return ""
+}
+
 // Finished is closed when the last goroutine of a connected line has ended.
 func (l *Line) Finished() <-chan struct{} { return l.finished }
 

@@ -2,6 +2,7 @@ package check
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/openmas/openmas/internal/nearest"
 	"github.com/openmas/openmas/mcp/client"
 	"github.com/openmas/openmas/runtime"
+	"github.com/openmas/openmas/runtime/project"
 )
 
 // answers checks the project against what its foreign agents have answered.
@@ -23,6 +25,7 @@ func (c *checker) answers() {
 			c.silent(p)
 		default:
 			c.offered(p.Info)
+			c.stopped(p)
 		}
 	}
 	c.lacking()
@@ -30,8 +33,13 @@ func (c *checker) answers() {
 
 // silent reports an agent that could not be asked, with what its program wrote last.
 func (c *checker) silent(p runtime.Probed) {
-	c.add(Error, c.place(p.Agent), c.remedy(p), "%v", why(p))
+	at, e := c.place(p.Agent), (*client.ConnectError)(nil)
+	if errors.As(p.Err, &e) && e.Reason == client.ReasonNoProgram && at[2] == "command" {
+		at = append(at, "[0]")
+	}
+	c.add(Error, at, c.remedy(p), "%v", why(p))
 	one := &c.found[len(c.found)-1]
+	one.Stdout = c.cfg.Redact(client.LastUnread(p.Err))
 	for _, line := range client.LastLines(p.Err) {
 		one.Stderr = append(one.Stderr, c.cfg.Redact(line))
 	}
@@ -59,6 +67,26 @@ func (c *checker) offered(info agent.Info) {
 			c.add(Warning, []string{"agents", info.Name, "allow_tools"}, known(info, tool),
 				"agent %s has no tool %q, which allow_tools names", info.Name, tool)
 		}
+	}
+}
+
+// stopped looks at how the program of an agent has ended.
+func (c *checker) stopped(p runtime.Probed) {
+	stdio, limits := c.cfg.Agents[p.Agent].Communicator == project.OverStdio, c.cfg.Child
+	switch {
+	case p.StopSignal == "SIGKILL" && stdio:
+		c.add(Warning, c.place(p.Agent), "have it end at the end of its standard input, or on SIGTERM; child."+
+			"stdin_wait and child.term_wait are how long it may take", "agent %s: its program had to be killed: it "+
+			"did not end within %v of the end of its standard input, nor within %v of SIGTERM", p.Agent,
+			limits.StdinWait, limits.TermWait)
+	case p.StopSignal == "SIGKILL":
+		c.add(Warning, c.place(p.Agent), "have it end on SIGTERM; child.term_wait is how long it may take",
+			"agent %s: its program had to be killed: it did not end within %v of SIGTERM", p.Agent,
+			limits.TermWait)
+	case p.StopSignal == "SIGTERM" && stdio:
+		c.add(Note, c.place(p.Agent), "have it end at the end of its standard input, or lower child.stdin_wait",
+			"agent %s: its program ignores the end of its standard input, and ends on SIGTERM: each stop takes %v "+
+				"longer", p.Agent, limits.StdinWait)
 	}
 }
 

@@ -28,8 +28,22 @@ type Problem struct {
 	Key     string `json:"key,omitempty"`
 	Message string `json:"message"`
 	Help    string `json:"help,omitempty"`
-	// Stderr is what the program that this is about has written last.
+	// Stderr is what the program that this is about has written last, and Stdout the last line on
+	// its standard output that is no MCP message.
 	Stderr []string `json:"stderr,omitempty"`
+	Stdout string   `json:"stdout,omitempty"`
+}
+
+// OneLine is a problem that no line of a file shows.
+func (p Problem) OneLine() string {
+	text := p.Message
+	if at := cmp.Or(p.File, p.Where); at != "" {
+		text = at + ": " + text
+	}
+	if p.Help != "" {
+		text += "; " + p.Help
+	}
+	return text
 }
 
 // Of is the problem that an error of the project file describes.

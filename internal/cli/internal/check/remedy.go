@@ -14,8 +14,8 @@ import (
 	"github.com/openmas/openmas/runtime/project"
 )
 
-// processNumber differs each time, and helps nobody once the process has ended.
-var processNumber = regexp.MustCompile(` \(pid \d+\)`)
+// processNumber differs each time, and helps nobody once the process has ended. A check has no log.
+var processNumber = regexp.MustCompile(` \(pid \d+\)| \(see the log\)`)
 
 // why is the error of an agent that could not be asked, for people.
 func why(p runtime.Probed) string {
@@ -69,6 +69,8 @@ func (c *checker) remedyOfCommand(name string, a project.Agent, e *client.Connec
 			"only, and what agents.%s.env names", c.cfg.ChildDir(name), name)
 	case client.ReasonTimeout:
 		switch slow := fmt.Sprintf("if it starts slowly, raise agents.%s.start.timeout", name); {
+		case e.Greeted:
+			return hangs(fmt.Sprintf("agents.%s.start.timeout", name))
 		case a.Communicator != project.OverStdio:
 			return slow
 		case e.Unread > 0:
@@ -82,6 +84,12 @@ func (c *checker) remedyOfCommand(name string, a project.Agent, e *client.Connec
 	return ""
 }
 
+// hangs is what to do about a server that answers some requests and not the next one.
+func hangs(key string) string {
+	return "the server speaks MCP, and waits for something: what it writes should say for what; if it takes that " +
+		"long, raise " + key
+}
+
 // remedyOfURL is what to do about a server elsewhere.
 func remedyOfURL(name string, a project.Agent, e *client.ConnectError) string {
 	var dns *net.DNSError
@@ -90,8 +98,12 @@ func remedyOfURL(name string, a project.Agent, e *client.ConnectError) string {
 		return "is the host in the url written as it should be, and does this machine reach its network?"
 	case strings.Contains(e.Err.Error(), "HTTP response to HTTPS client"): // net/http has no error for it
 		return "what listens there does not speak TLS: write http:// in place of https://"
+	case e.Reason == client.ReasonTimeout && e.Greeted:
+		return hangs("connect.timeout")
 	case e.Reason == client.ReasonTimeout:
 		return fmt.Sprintf("if it answers slowly, raise connect.timeout; else see whether %s is the right url", a.URL)
+	case e.Reason == client.ReasonRedirects:
+		return "set the url to the address that answers, if there is one: often a / more or less at its end decides"
 	case e.Reason == client.ReasonNotMCP:
 		return "the path of an MCP server mostly is /mcp, or /sse with communicator: mcp-sse; its own documentation " +
 			"says which"

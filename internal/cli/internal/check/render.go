@@ -47,6 +47,9 @@ func (r *Printer) Text(p Problem) string {
 			fmt.Fprintf(&b, "%s   %s\n", margin, line)
 		}
 	}
+	if p.Stdout != "" {
+		fmt.Fprintf(&b, "%s = the last line of its output that is no MCP message:\n%s   %s\n", margin, margin, p.Stdout)
+	}
 	if p.Help != "" {
 		fmt.Fprintf(&b, "%s = help: %s\n", margin, p.Help)
 	}
@@ -124,8 +127,11 @@ func word(text []rune) int {
 			}
 		}
 	}
-	if text[0] == '\t' || strings.ContainsRune("{[", text[0]) && open(text) {
+	switch text[0] {
+	case '\t':
 		return 1
+	case '{', '[':
+		return max(closed(text), 1)
 	}
 	end := len(text)
 	for i, c := range text {
@@ -141,20 +147,20 @@ func word(text []rune) int {
 	return utf8.RuneCountInString(strings.TrimRight(string(text[:end]), " "))
 }
 
-// open reports whether the bracket that a text begins with is not closed in it.
-func open(text []rune) bool {
+// closed is how long a text is up to where the bracket is closed that it begins with; 0: it is not.
+func closed(text []rune) int {
 	depth := 0
-	for _, c := range text {
+	for i, c := range text {
 		switch c {
 		case '{', '[':
 			depth++
 		case '}', ']':
 			if depth--; depth == 0 {
-				return false
+				return i + 1
 			}
 		}
 	}
-	return true
+	return 0
 }
 
 // secret is a value that is written beside a key with the name of a secret.
