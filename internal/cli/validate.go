@@ -119,12 +119,12 @@ func (a *App) examine(ctx context.Context, p *ProjectFlags, probe bool) (e exami
 		e.found = check.Join(e.found, more)
 	}
 	var more []check.Problem
+	var cut error
 	switch {
 	case probe && r != nil:
 		more = check.Broker(e.cfg, true, r.ProbeBroker(ctx))
-		if e.probed, err = a.probe(ctx, r, e.cfg); err != nil {
-			e.probed = slices.DeleteFunc(e.probed, func(p runtime.Probed) bool { return p.Err != nil })
-			return e, err
+		if e.probed, cut = a.probe(ctx, r, e.cfg); cut != nil {
+			e.probed = slices.DeleteFunc(e.probed, func(p runtime.Probed) bool { return givenUp(p.Err) })
 		}
 	case r != nil:
 		more = check.Broker(e.cfg, false, nil)
@@ -136,8 +136,11 @@ func (a *App) examine(ctx context.Context, p *ProjectFlags, probe bool) (e exami
 		more = append(more, check.Missing(e.cfg)...)
 	}
 	e.found = check.Join(e.found, more)
-	return e, nil
+	return e, cut
 }
+
+// givenUp reports whether an agent was waited for when the check ended.
+func givenUp(err error) bool { return errors.Is(err, agent.CodeCanceled) || errors.Is(err, context.Canceled) }
 
 // problems are those that an error has, if it is about the project. Another one comes back.
 func problems(err error) ([]check.Problem, error) {
