@@ -162,7 +162,8 @@ func (a *App) probe(ctx context.Context, r *runtime.Runtime, cfg *project.Config
 		a.say("%s", logs.Visible(cfg.Redact(fmt.Sprintf(format, args...))))
 	}
 	o := runtime.ProbeOptions{Waits: func(text string) { say("waiting for %s", text) }}
-	if OnTerminal(a.Err) {
+	foreign := func(name string) bool { return cfg.Agents[name].Kind() != project.KindType }
+	if OnTerminal(a.Err) && slices.ContainsFunc(cfg.AgentNames(), foreign) {
 		say("asking the commands and urls of the project what they offer")
 		o.Done = func(p runtime.Probed) {
 			took := p.Took.Round(time.Millisecond)
