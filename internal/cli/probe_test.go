@@ -66,8 +66,6 @@ func serveForeign(mode string) int {
 		case m.Method == "initialize":
 			say(m.ID, `"result":{"protocolVersion":"2025-06-18","capabilities":`+capabilities+
 				`,"serverInfo":{"name":"notes","version":"1"}}`)
-		case m.Method == "tools/list" && mode == "hangs":
-			fmt.Fprintln(os.Stderr, "waiting for the database")
 		case m.Method == "tools/list" && mode == "locked":
 			say(m.ID, `"error":{"code":-32603,"message":"the database is locked"}`)
 		case m.Method == "tools/list" && mode != "toolless":
@@ -96,7 +94,7 @@ var wrongForeign = []struct{ name, yaml string }{
 	{"a program that is slow", "agents:\n  notes: {command: [sh, web.sh], start: {timeout: 3s}}\n"},
 	{"a program of another kind", "agents:\n  notes: {command: [sh, chats.sh], start: {timeout: 3s}}\n"},
 	{"a program that prints to standard output", "agents:\n  notes: {command: [./server, prints]}\n"},
-	{"a server that hangs", "agents:\n  notes: {command: [./server, hangs], start: {timeout: 3s}}\n"},
+	{"a server that hangs", "agents:\n  notes: {command: [sh, hangs.sh], start: {timeout: 3s}}\n"},
 	{"a server that ends on SIGTERM only", "agents:\n  notes: {command: [./server, deaf]}\n" +
 		"child: {stdin_wait: 100ms, term_wait: 30s}\n"},
 	{"a server that does not end", "agents:\n  notes: {command: [./server, stubborn]}\n" +
@@ -164,12 +162,20 @@ func TestWrongForeignAgents(t *testing.T) {
 		}
 		for name, text := range map[string]string{"token": "sesame-sesame",
 			"web.sh":   "echo 'INFO: running on http://127.0.0.1:8000' >&2; cat >/dev/null",
-			"chats.sh": "echo 'Welcome! Type a command:'; cat >/dev/null"} {
+			"chats.sh": "echo 'Welcome! Type a command:'; cat >/dev/null",
+			"hangs.sh": `read -r line; id=${line#*\"id\":}; id=${id%%[,\}]*}` + "\n" +
+				`echo '{"jsonrpc":"2.0","id":'$id',"result":{"protocolVersion":"2025-06-18","capabilities":` +
+				`{"tools":{}},"serverInfo":{"name":"notes","version":"1"}}}'` + "\n" +
+				"echo 'waiting for the database' >&2; cat >/dev/null"} {
 			if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
-		r := validate(path)
+		patience := "--set=child.stdin_wait=1m" // on a busy machine
+		if strings.Contains(tt.yaml, "child:") {
+			patience = "--set=child.stdin_wait=100ms"
+		}
+		r := validate(path, patience)
 		answer := strings.NewReplacer(path, "openmas.yaml", folder, "FOLDER", port, "PORT1", os.Getenv("PATH"),
 			"PATH").Replace(r.err + r.out)
 		golden.WriteString("## " + tt.name + "\n\n" + tt.yaml + "\n" + answer + "\n")
@@ -181,7 +187,8 @@ func TestWrongForeignAgents(t *testing.T) {
 			Problems []struct{ Severity, Message string }
 			Offers   map[string]struct{ Tools []string }
 		}
-		if got := validate(path, "--json"); got.code != r.code || json.Unmarshal([]byte(got.out), &j) != nil ||
+		got := validate(path, patience, "--json")
+		if got.code != r.code || json.Unmarshal([]byte(got.out), &j) != nil ||
 			j.OK != (got.code == exitOK) || strings.Contains(got.out+r.err, "sesame") {
 			t.Errorf("%s: --json: %+v", tt.name, got)
 		}

@@ -140,7 +140,9 @@ func (a *App) examine(ctx context.Context, p *ProjectFlags, probe bool) (e exami
 }
 
 // givenUp reports whether an agent was waited for when the check ended.
-func givenUp(err error) bool { return errors.Is(err, agent.CodeCanceled) || errors.Is(err, context.Canceled) }
+func givenUp(err error) bool {
+	return errors.Is(err, agent.CodeCanceled) || errors.Is(err, context.Canceled)
+}
 
 // problems are those that an error has, if it is about the project. Another one comes back.
 func problems(err error) ([]check.Problem, error) {
