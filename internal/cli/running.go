@@ -123,7 +123,7 @@ func (a *App) RunsAlready(ctx context.Context, p *ProjectFlags, err error) error
 	if fileErr != nil {
 		return nil //nolint:nilerr // what reads the file says what is wrong
 	}
-	all, known := running(ctx, file, slog.New(slog.DiscardHandler), io.Discard)
+	all, known := running(ctx, file, slog.New(slog.DiscardHandler), unheard)
 	if silent := (*silentError)(nil); errors.As(known, &silent) {
 		return fmt.Errorf("%w\n%w", err, known)
 	}
