@@ -42,6 +42,26 @@ func (t *trial) beginLoad(ctx context.Context, url string, callers int, between 
 	return nil
 }
 
+// beginSteady calls the target once in every, however long the calls before take: of callers who
+// wait for their answers all may wait at once for one that a fault has lost.
+func (t *trial) beginSteady(ctx context.Context, url string, every time.Duration, to target) error {
+	l := t.load
+	c, err := l.dial(ctx, url, false)
+	if err != nil {
+		return fmt.Errorf("a caller: %w", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	before := l.cancel
+	l.cancel = func() { cancel(); before() }
+	l.wg.Go(func() {
+		for ctx.Err() == nil {
+			l.wg.Go(func() { l.ask(context.WithoutCancel(ctx), c, to) })
+			pause(ctx, every)
+		}
+	})
+	return nil
+}
+
 // warmUp has the callers of beginLoad call for a moment, and returns what the system holds then:
 // connections are open that stay open.
 func (t *trial) warmUp(ctx context.Context, s *system, callers int, targets ...target) (usage, error) {

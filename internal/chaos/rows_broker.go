@@ -192,6 +192,9 @@ func cluster(lasts time.Duration) func(context.Context, *trial) error {
 		if err := t.natsLoad(ctx, s); err != nil {
 			return err
 		}
+		if err := t.beginSteady(ctx, s.url, 100*time.Millisecond, natsTargets[0]); err != nil {
+			return err
+		}
 		pause(ctx, time.Second)
 		var faults []time.Time
 		for began, i := time.Now(), 0; time.Since(began) < lasts; i++ {
