@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
@@ -57,7 +58,8 @@ func TestAProgramThatHangs(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v; want %q", err, c.want)
 			}
-			if !c.stop && runtime.GOOS != "windows" && !strings.Contains(err.Error(), "its main goroutine:\n") {
+			if !c.stop && runtime.GOOS != "windows" && (strings.Contains(err.Error(), " fp=") ||
+				!strings.Contains(err.Error(), "its main goroutine:\n")) {
 				t.Errorf("it does not say where it hangs: %v", err)
 			}
 			if strings.Count(log.String(), "waiting for the program") != c.told ||
@@ -65,5 +67,34 @@ func TestAProgramThatHangs(t *testing.T) {
 				t.Errorf("the log: %s", &log)
 			}
 		})
+	}
+}
+
+// leaveVar in the environment makes the test binary a program that answers, and leaves a process
+// behind that holds its output.
+const leaveVar = "OPENMAS_TEST_LEAVE"
+
+func leave() {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env, cmd.Stdout, cmd.Stderr = []string{hangVar + "=1"}, os.Stdout, os.Stderr
+	if err := cmd.Start(); err != nil {
+		panic(err)
+	}
+	if err := describe(nil, nil, os.Stdout); err != nil {
+		panic(err)
+	}
+}
+
+// A process that a program leaves behind does not cost its answer.
+func TestAProgramThatLeavesAProcess(t *testing.T) {
+	testkit.Processes(t)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := Ask(t.Context(), []string{exe}, []string{leaveVar + "=1", "GORACE=" + testkit.NoExitSleep}, t.TempDir(),
+		nil, Patience{}, slog.New(slog.DiscardHandler))
+	if err != nil || all.Agents == nil {
+		t.Errorf("%+v, %v", all, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -26,7 +27,14 @@ const mayHang = "its main has not called openmas.Main, or a constructor or Capab
 // while.
 func awaited(ctx context.Context, cmd *exec.Cmd, wait Patience, log *slog.Logger) error {
 	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	go func() {
+		err := cmd.Wait()
+		if errors.Is(err, exec.ErrWaitDelay) { // it has ended well, and what it has started holds its output
+			_ = kill(cmd.Process) // it may have ended now
+			err = nil
+		}
+		ended <- err
+	}()
 	select {
 	case err := <-ended:
 		return err
@@ -40,15 +48,19 @@ func awaited(ctx context.Context, cmd *exec.Cmd, wait Patience, log *slog.Logger
 }
 
 // cancelWith has a program that runs into its time say where it hangs, as far as it is Go. One that
-// nobody wants an answer of any more is killed.
+// nobody wants an answer of any more is killed. What it has started ends with it.
 func cancelWith(ctx context.Context, cmd *exec.Cmd, late error) {
+	together(cmd)
 	cmd.Cancel = func() error {
 		if errors.Is(context.Cause(ctx), late) {
 			return abort(cmd.Process)
 		}
-		return cmd.Process.Kill()
+		return kill(cmd.Process)
 	}
 }
+
+// offsets are what the stacks of a dump have after each line of a file.
+var offsets = regexp.MustCompile(`(?m) \+0x[0-9a-f]+( fp=.*)?$`)
 
 // lateError says where a program hangs that has not answered, which was late.
 func lateError(program string, late error, text string) error {
@@ -56,7 +68,7 @@ func lateError(program string, late error, text string) error {
 	text, dump, _ := strings.Cut(text, "SIGQUIT: quit")
 	if _, stack, ok := strings.Cut(dump, "\ngoroutine 1 "); ok {
 		stack, _, _ = strings.Cut(stack, "\n\n")
-		short, _ := logs.OwnFrames("goroutine 1 " + stack)
+		short, _ := logs.OwnFrames("goroutine 1 " + offsets.ReplaceAllString(stack, ""))
 		text = strings.TrimLeft(strings.TrimRight(text, "\n")+"\nits main goroutine:\n"+short, "\n")
 	}
 	if text = strings.TrimSpace(text); text != "" {

@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(hangVar) != "" {
 		time.Sleep(time.Hour)
 	}
+	if os.Getenv(leaveVar) != "" {
+		leave()
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 
