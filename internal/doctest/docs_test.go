@@ -51,8 +51,8 @@ func testBrokenBlocks(t *testing.T, c *docChecker) {
 			`no type "waiter"`},
 		"other output": {"```console\n$ openmas version\nopenmas 0.0.0\n```\n", "doc.md:2: "},
 		"no output":    {"```console\n$ openmas version\n```\n", "doc.md:2: "},
-		"another exit code": {"```console\n$ openmas validate nowhere.yaml\nerror: there is no such file\n...\n```\n",
-			"exit code 2"},
+		"another exit code": {"```console\n$ openmas validate nowhere.yaml\nopenmas: nowhere.yaml: there is no such " +
+			"file...\n```\n", "exit code 2"},
 		"a forbidden command":   {"```console\n$ rm -r docs\n```\n", `"rm"`},
 		"another language":      {"```ruby\nputs 1\n```\n", `language "ruby"`},
 		"python without a file": {"```python\nprint()\n```\n", "needs a file"},
