@@ -82,6 +82,10 @@ s shows the status, and q stops, as Ctrl-C does.`,
 				_, err = a.ReadProject(&d.flags) // says it as every command does
 				return err
 			}
+			if d.real, err = filepath.EvalSymlinks(d.files[0]); err != nil {
+				return fmt.Errorf("find the project file: %w", err)
+			}
+			d.led = d.real
 			if d.log, err = a.Logger(&d.logs); err != nil {
 				return err
 			}

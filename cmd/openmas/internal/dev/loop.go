@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/openmas/openmas/cmd/openmas/internal/gobuild"
@@ -117,6 +118,7 @@ func (d *dev) look(ctx context.Context) time.Duration {
 	if d.isGone() {
 		return poll
 	}
+	d.noteLink()
 	if len(now.sources) > 0 && (d.building == nil || d.building.stopped) {
 		d.build(ctx, now.sources)
 	}
@@ -148,6 +150,18 @@ func (d *dev) isGone() bool {
 		d.gone = ""
 	}
 	return false
+}
+
+// noteLink says once that the project file has become a link to another one.
+func (d *dev) noteLink() {
+	leads, err := filepath.EvalSymlinks(d.files[0])
+	if err != nil || leads == d.led {
+		return // who reads it says what is wrong with it
+	}
+	if d.led = leads; leads != d.real {
+		d.say("%s leads to %s now: openmas call, status and the others find what runs with -p %s, or when openmas dev "+
+			"is stopped and run again", d.files[0], leads, d.real)
+	}
 }
 
 // read reads the project file. What is wrong in it is shown, and it is not taken.

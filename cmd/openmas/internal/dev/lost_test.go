@@ -134,7 +134,11 @@ func TestNothingRuns(t *testing.T) {
 // A project file that is a link leads to another one, which may look the same.
 func TestAProjectFileThatLeadsElsewhere(t *testing.T) {
 	t.Parallel()
-	dir, at := t.TempDir(), time.Now().Add(-time.Hour)
+	at := time.Now().Add(-time.Hour)
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	link := filepath.Join(dir, "openmas.yaml")
 	for _, name := range []string{"a.yaml", "b.yaml"} {
 		path := filepath.Join(dir, name)
@@ -147,6 +151,9 @@ func TestAProjectFileThatLeadsElsewhere(t *testing.T) {
 	}
 	w := watched{project: []string{link}}
 	var now look
+	var said testkit.Buffer
+	first := filepath.Join(dir, "a.yaml")
+	d := &dev{app: &cli.App{Streams: cli.Streams{Err: &said}}, files: []string{link}, real: first, led: first}
 	for _, name := range []string{"a.yaml", "b.yaml"} {
 		if err := os.Symlink(name, link+".new"); err != nil {
 			t.Fatal(err)
@@ -159,5 +166,11 @@ func TestAProjectFileThatLeadsElsewhere(t *testing.T) {
 			t.Errorf("it leads to %s: %q", name, changed)
 		}
 		now = next
+		d.noteLink()
+		d.noteLink()
+	}
+	if text := said.String(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "leads to "+
+		filepath.Join(dir, "b.yaml")+" now: openmas call, status and the others find what runs with -p "+first) {
+		t.Errorf("it is said: %s", text)
 	}
 }

@@ -27,6 +27,8 @@ type dev struct {
 	files []string // the project file, and that of the profile
 	at    []string // the flags with which other commands read them
 	dir   string   // of the project file
+	real  string   // the project file without symbolic links, by which commands find this process
+	led   string   // where the project file led when that was said last
 	gone  string   // a folder that is not there
 
 	cfg   atomic.Pointer[project.Config] // that was read last without a mistake
