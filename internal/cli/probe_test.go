@@ -200,13 +200,15 @@ func TestWrongForeignAgents(t *testing.T) {
 	same(t, filepath.Join("testdata", "probe.golden"), golden.String())
 }
 
-// A probe that is given up says so, and no more.
+// A probe that is given up says so, with what was found until then.
 func TestProbeIsGivenUp(t *testing.T) {
-	path := projectFile(t, "agents:\n  notes: {url: \"http://127.0.0.1:1/mcp\"}\n")
+	path := projectFile(t, "agents:\n  notes:\n    url: \"http://127.0.0.1:1/mcp\"\n"+
+		"    headers: {Authorization: \"Bearer abc\"}\n")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	r := runWith(ctx, "", nil, "validate", "--probe", path)
-	if r.code != exitFailed || !strings.Contains(r.err, "context canceled") || r.out != "" {
+	if r.code != exitFailed || !strings.HasSuffix(r.err, "\nopenmas: context canceled\n") || r.out != "" ||
+		!strings.Contains(r.err, "a secret is written in clear") {
 		t.Errorf("%+v", r)
 	}
 	r = runWith(ctx, "", nil, "validate", "--probe", "--json", path)

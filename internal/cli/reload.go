@@ -66,6 +66,10 @@ shows them; left out, it is all. A process that is not started from a terminal d
 // reload reloads processes one after the other. All are asked first, so that a bad file changes
 // nothing anywhere.
 func (a *App) reload(ctx context.Context, at place, dry bool, pf *ProjectFlags, lf *LogFlags, f *format) error {
+	if len(pf.set) > 0 {
+		return Usage(errors.New("--set changes nothing here: each process reads its project file with the flags of " +
+			"its start; write the key into the project file, or start anew"))
+	}
 	file, err := pf.File()
 	if err != nil {
 		return err

@@ -36,6 +36,7 @@ func TestReloadWhatRuns(t *testing.T) {
 		return r
 	}
 	check(exitOK, `nothing has changed in the project file \(process \d+\)\n`, "")
+	check(exitUsage, "", "--set changes nothing here", "--set", "agents.worker.timeout=7s")
 	write(`
 drain: {timeout: 9s}
 agents:

@@ -179,7 +179,7 @@ func suspended(e ops.Endpoint) error {
 }
 
 // pingEvery is as long as mcp.ping_interval is by default. A command that waits for the end of one
-// process has nothing to say of the silence of the others, which a busy machine may be the cause of.
+// process has nothing to say of the silence of the others: the machine may be busy.
 const pingEvery = 15 * time.Second
 
 func asked(ctx context.Context, e ops.Endpoint, log *slog.Logger) (*runningProcess, error) {

@@ -50,7 +50,7 @@ With --print the effective configuration follows, each value with its source, se
 			}
 			e, err := a.examine(c.Context(), &p, probe)
 			if err != nil {
-				return a.unfinished(f, e, err)
+				return a.unfinished(f, &p, e, err)
 			}
 			if err := a.report(f, &p, e); err != nil {
 				return err
@@ -239,10 +239,10 @@ func (a *App) json(e examined) error {
 	}{check.Count(e.found, check.Error) == 0, append([]check.Problem{}, e.found...), e.probedOffers()})
 }
 
-// unfinished is the end of a check that failed, or was given up: in JSON, with what was found until
-// then.
-func (a *App) unfinished(f format, e examined, err error) error {
+// unfinished shows what a check that failed, or was given up, had found until then.
+func (a *App) unfinished(f format, p *ProjectFlags, e examined, err error) error {
 	if !f.json {
+		_ = a.report(f, p, e) // err says how the command ended
 		return err
 	}
 	e.found = append(e.found, check.Errors(err)...)

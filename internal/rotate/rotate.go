@@ -121,7 +121,13 @@ func (w *Writer) next() error {
 		_ = w.file.Close() // the writes have reported what is wrong
 		w.file = nil
 	}
-	err := statedir.Make(w.state)
+	var err error
+	if w.number > 0 {
+		err = statedir.Moved(w.state)
+	}
+	if err == nil {
+		err = statedir.Make(w.state)
+	}
 	if err == nil {
 		err = os.MkdirAll(w.dir, 0o700)
 	}

@@ -2,7 +2,9 @@ package rotate
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -147,5 +149,28 @@ func TestARemovedFileIsBegunAnew(t *testing.T) {
 	}
 	if text, _ := content(t, filepath.Join(state, "logs")); text != "1\n" {
 		t.Errorf("%q", text)
+	}
+}
+
+// The folder of a project that was moved away is not made again: its files would be in the way when
+// it is moved back.
+func TestAFolderThatWasMovedStaysAway(t *testing.T) {
+	project := filepath.Join(t.TempDir(), "project")
+	state := filepath.Join(project, ".openmas", "crew")
+	w := New(state, "logs", "a", Bounds{Size: 1 << 20, Files: 3, Age: time.Hour})
+	w.Open()
+	defer w.Close()
+	if _, err := w.Write([]byte("0\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(project); err != nil {
+		t.Fatal(err)
+	}
+	w.checked = time.Time{} // a second ago
+	if _, err := w.Write([]byte("1\n")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat(project); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it was made again: %v", err)
 	}
 }

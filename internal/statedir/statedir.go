@@ -3,6 +3,7 @@ package statedir
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -26,4 +27,15 @@ func Make(dir string) error {
 	}
 	_, err = f.WriteString("*\n")
 	return errors.Join(err, f.Close())
+}
+
+// Moved is an error if the folder is gone that had the state folder, two levels below it as a
+// project has it: whoever moved it away would find another one in its place, were the state folder
+// made again.
+func Moved(dir string) error {
+	had := filepath.Dir(filepath.Dir(dir))
+	if _, err := os.Stat(had); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the folder %s is gone, it was moved or removed: %w", had, fs.ErrNotExist)
+	}
+	return nil
 }

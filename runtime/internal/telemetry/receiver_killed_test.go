@@ -199,7 +199,7 @@ func TestTheReceiverIsKilled(t *testing.T) {
 		if up, now := quantile("up", 0.5), quantile(of, 0.5); now > 3*up+20*time.Microsecond {
 			t.Errorf("%s: the median of a call is %v, and %v while all is well", of, now, up)
 		}
-		// An export takes longer. Of two callers, some may have stood still for want of a processor.
+		// An export takes longer. Some callers may have stood still for want of a processor.
 		if long := quantile(of, 0.999); long > 500*time.Millisecond {
 			t.Errorf("%s: one of a thousand calls took %v", of, long)
 		}

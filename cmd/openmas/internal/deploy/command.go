@@ -2,6 +2,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	goruntime "runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -136,12 +138,19 @@ func target() string {
 	return system + "/" + arch
 }
 
+// checkTime is how long a program may take to check its project: what its main does before
+// openmas.Main, mostly.
+const checkTime = 30 * time.Second
+
 // check has the program validate the project that it was given.
 func check(ctx context.Context, a *cli.App, exe string) error {
 	path, err := filepath.Abs(exe)
 	if err != nil {
 		return fmt.Errorf("find the working directory: %w", err)
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, checkTime, fmt.Errorf("it has said nothing for %v: see what its main "+
+		"does before openmas.Main", checkTime))
+	defer cancel()
 	cmd := exec.CommandContext(ctx, path, "validate")
 	cmd.Stderr, cmd.Env = a.Err, a.Environ
 	err = cmd.Run()
@@ -150,7 +159,7 @@ func check(ctx context.Context, a *cli.App, exe string) error {
 		return cli.Exit(exit.ExitCode()) // it has said why
 	}
 	if err != nil {
-		return fmt.Errorf("check the project with the new program: %w", err)
+		return fmt.Errorf("check the project with the new program: %w", cmp.Or(context.Cause(ctx), err))
 	}
 	return nil
 }
