@@ -43,8 +43,11 @@ func Become(ctx context.Context, cfg *project.Config, errOut io.Writer) error {
 		return err
 	}
 	defer use.Close()
-	return replace(ctx, exe, use, append(os.Environ(), becameVar+"="+dir))
+	return replace(ctx, exe, use, became(dir))
 }
+
+// became is the environment of the program of the package in dir.
+func became(dir string) []string { return append(os.Environ(), becameVar+"="+dir) }
 
 // folder is the package's, and what to call it.
 func folder(cfg *project.Config) (dir, name string, err error) {
@@ -111,8 +114,14 @@ func build(ctx context.Context, dir, name string, errOut io.Writer) (exe string,
 	if goruntime.GOOS == "windows" {
 		exe += ".exe"
 	}
+	before, _ := os.Stat(exe) // nil: there is none yet
 	if err := compile(ctx, goTool, dir, name, errOut, nil, "-o", exe); err != nil {
 		return "", nil, err
+	}
+	if isNew(exe, before) {
+		if err := hangs(ctx, exe, name, became(dir), mainPatience, errOut); err != nil {
+			return "", nil, errors.Join(err, os.Remove(exe)) // the next command asks again
+		}
 	}
 	return exe, use, prune(programs, time.Now())
 }
