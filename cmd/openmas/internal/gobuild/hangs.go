@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A patience is how long a new program may take to come to openmas.Main: after quiet it is said that
-// it is waited for, and after most no more.
+// A patience is how long a new program may take to come to openmas.Main: after quiet it is said
+// that it is waited for, and after most it is given up.
 type patience struct{ quiet, most time.Duration }
 
 var mainPatience = patience{quiet: 3 * time.Second, most: 30 * time.Second}
