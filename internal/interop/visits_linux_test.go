@@ -45,15 +45,14 @@ func TestAPythonServerSendsItsUserToAPage(t *testing.T) {
 	visit(t, "py_connect", "--url", url)
 	visit(t, "py.connect", "-p", project)
 
-	// Nobody is there to be asked, or a page is to be visited before the call. The gateway is told
-	// that nobody is there.
+	// Nobody is there to be asked, or a page is to be visited before the call.
 	const vault = "  > Open the vault.\n  https://vault.example/open?key=7\n"
 	for _, tt := range []struct {
 		args []string
 		want string
 	}{
 		{[]string{"py.connect", "-p", project}, "no flag agrees to that"},
-		{[]string{"py_connect", "--url", url}, `the client does not answer "elicit" requests of mode "url"`},
+		{[]string{"py_connect", "--url", url}, "no flag agrees to that"},
 		{[]string{"py.vault", "-p", project}, vault},
 		{[]string{"py_vault", "--url", url}, vault},
 	} {
