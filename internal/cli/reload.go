@@ -57,6 +57,7 @@ shows them; left out, it is all. A process that is not started from a terminal d
 		},
 	}
 	project.Register(c)
+	_ = c.Flags().MarkHidden("set") // it is there, and refused: see reload
 	log.Register(c, "warn")
 	c.Flags().BoolVar(&dry, "dry-run", false, "say what would change, and change nothing")
 	f.register(c, "as JSON")
